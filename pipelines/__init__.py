@@ -1,0 +1,1 @@
+"""Programs: the Beam edge, the store and the command line."""

@@ -1,0 +1,1 @@
+"""SQL served to analysts: views, macros, checks, questions, worked mappings."""

@@ -1,0 +1,1 @@
+"""The pure core: Arrow and numpy in, Arrow and numpy out."""

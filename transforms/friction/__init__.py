@@ -1,0 +1,1 @@
+"""Detectors of friction, one family a file."""

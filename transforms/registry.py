@@ -1,0 +1,111 @@
+"""Declarations: what a published column means, and which function computes a metric.
+
+A metric is declared once, beside its function. Parquet metadata, DuckDB comments, range
+expectations, `rejse metrics` and the documentation are all read from here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+Direction = Literal["higher_is_better", "lower_is_better", "neutral"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A published column: type, unit, closed range, nullability, and what it means."""
+
+    name: str
+    type: pa.DataType
+    description: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    nullable: bool = True
+    values: tuple[str, ...] = ()
+
+    @property
+    def arrow(self) -> pa.Field:
+        """Arrow field with description and unit in its metadata."""
+        about = {"description": self.description, "unit": self.unit}
+        return pa.field(self.name, self.type, nullable=self.nullable, metadata=about)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column with its function: id = function name = column name."""
+
+    column: Column
+    grain: str
+    direction: Direction
+    when_empty: str
+    compute: Callable[[Any], Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the metric, its function and its column."""
+        return self.column.name
+
+
+@dataclass(frozen=True)
+class Table:
+    """A published table: one row per `grain`, identified by `key`."""
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema whose metadata carries grain, descriptions and units."""
+        return pa.schema([c.arrow for c in self.columns], metadata={"grain": self.grain})
+
+
+_METRICS: dict[str, dict[str, Metric]] = {}
+
+
+def metric(
+    grain: str,
+    type: pa.DataType,
+    *,
+    unit: str,
+    low: float | None = None,
+    high: float | None = None,
+    direction: Direction = "neutral",
+    when_empty: str = "null",
+    nullable: bool = True,
+) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Declare the decorated function as the metric of its own name.
+
+    The docstring is the formula in words, with its source. Raises ValueError at import where a
+    name is taken or the docstring is missing.
+    """
+
+    def declare(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        name = getattr(compute, "__name__", "")
+        about = inspect.getdoc(compute)
+        if not about:
+            raise ValueError(f"metric {name}: expected a docstring with its formula, found none")
+        taken = _METRICS.setdefault(grain, {})
+        if name in taken:
+            raise ValueError(f"metric {name}: declared twice at grain {grain}; choose a new name")
+        column = Column(name, type, " ".join(about.split()), unit, low, high, nullable)
+        taken[name] = Metric(column, grain, direction, when_empty, compute)
+        return compute
+
+    return declare
+
+
+def metrics(grain: str | None = None) -> tuple[Metric, ...]:
+    """All declared metrics (of one grain), in the order of their declaration."""
+    from rejse.transforms import metrics as families  # registers every family on import
+
+    assert families
+    grains = _METRICS if grain is None else {grain: _METRICS.get(grain, {})}
+    return tuple(m for found in grains.values() for m in found.values())

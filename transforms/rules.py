@@ -1,0 +1,88 @@
+"""The settings of the core: windows, weights and thresholds, as small frozen values.
+
+Defaults are those of the rules' one table of defaults. Durations are microseconds here (the
+unit of event time) and written as `30d`, `30min`, `10s` in the configuration file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+SECOND = 1_000_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+OUTCOME_MAP: Mapping[str, float] = {
+    "resolved": 1.0, "sold": 1.0, "informed": 1.0, "partly": 0.5, "declined": 0.5,
+    "unresolved": 0.0, "abandoned": 0.0, "error": 0.0, "no_result": 0.0,
+}  # fmt: skip
+END_OUTCOMES = ("resolved", "sold", "declined")
+
+
+@dataclass(frozen=True)
+class JourneyType:
+    """Rules of one journey type: a row of the `journey_types` table, or the defaults (`other`)."""
+
+    name: str = "other"
+    owner: str | None = None
+    gap: int = 30 * DAY
+    reopen_window: int = 14 * DAY
+    cap: int = 365 * DAY
+    handoff_due: int = 3 * DAY
+    start_activities: tuple[str, ...] = ()
+    end_activities: tuple[str, ...] = ()
+    end_outcomes: tuple[str, ...] = END_OUTCOMES
+    outcome_map: Mapping[str, float] = field(default_factory=lambda: dict(OUTCOME_MAP))
+    expects_outcome: bool | None = None  # None: expected in threads with a case
+    is_problem: bool = False
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows that hold over all journey types."""
+
+    session_gap: int = 30 * MINUTE
+    lateness: int = 1 * DAY
+    identity_wait: int = 1 * DAY
+    repeat: int = 7 * DAY
+    promise_give_up: int = 30 * DAY
+    max_events: int = 100_000
+    coverage_floor: float = 0.2
+    volatile_fields: tuple[str, ...] = ()
+
+
+#: Weight of each kind of friction: priors, in (0, 0.95].
+WEIGHTS: Mapping[str, float] = {
+    "repeat_contact": 0.25, "channel_fallback": 0.20, "reasked_info": 0.45,
+    "handoff_without_context": 0.30, "handoff_dropped": 0.50, "customer_wait": 0.30,
+    "promise_broken": 0.45, "reopened": 0.35, "channel_switch": 0.05,
+}  # fmt: skip
+LATE_PROMISE_WEIGHT = 0.25
+REASK_CONFIDENCE: Mapping[str, float] = {"observed": 1.0, "declared": 0.6, "inferred": 0.3}
+HEALTH_WEIGHTS: Mapping[str, float] = {"outcome": 0.35, "delivery": 0.40, "experience": 0.25}
+COMPONENT_FLOOR = 0.10
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Everything the core may be told; each part of the core gets only its piece."""
+
+    windows: Windows = field(default_factory=Windows)
+    weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
+    late_promise_weight: float = LATE_PROMISE_WEIGHT
+    types: Mapping[str, JourneyType] = field(default_factory=dict)
+    default_type: JourneyType = field(default_factory=JourneyType)
+    sources: Mapping[str, frozenset[str]] = field(
+        default_factory=dict
+    )  # source -> declared columns
+
+    def type_of(self, name: str | None) -> JourneyType:
+        """Rules of a journey type, those of `other` where the name is unknown or null."""
+        return self.types.get(name or "other", self.default_type)
+
+    @property
+    def largest_gap(self) -> int:
+        """Largest gap of any type, in microseconds."""
+        return max([self.default_type.gap, *(t.gap for t in self.types.values())])

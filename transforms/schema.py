@@ -1,0 +1,196 @@
+"""The data contract: what an interaction carries, as one declared Arrow schema.
+
+Field names follow CloudEvents 1.0 (`id`, `source`, `time`, `recordedtime`, `correlationid`,
+`causationid`, `sequence`), Webex Journey (`identity`, `identitytype`, `previousidentity`),
+OCEL 2.0 (`objects`) and XES (`activity`, `lifecycle`). All times are UTC, in microseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+
+TIME = pa.timestamp("us", tz="UTC")
+TEXT = pa.string()
+CODED = pa.dictionary(pa.int32(), pa.string())
+
+Need = Literal["R", "C", "O"]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the contract.
+
+    `need` is R (required), C (required where it applies) or O (optional); `values` is the closed
+    list of an enum, whose unknown values become `other` (and are counted) where the list has one,
+    and null elsewhere. `coded` fields have few distinct values and travel dictionary-encoded.
+    """
+
+    name: str
+    type: pa.DataType
+    need: Need
+    description: str
+    values: tuple[str, ...] = ()
+    unit: str = ""
+    coded: bool = False
+    hashed: tuple[str, ...] = ()
+
+    @property
+    def arrow(self) -> pa.Field:
+        """Field of the canonical schema, with description and unit in its metadata."""
+        kind = CODED if self.coded else self.type
+        about = {"description": self.description, "unit": self.unit, "need": self.need}
+        return pa.field(self.name, kind, nullable=self.need != "R", metadata=about)
+
+
+CHANNELS = (
+    "web", "app", "chat", "chatbot", "ivr", "phone", "email", "sms", "letter", "branch", "visit",
+    "social", "campaign", "partner", "device", "internal", "other",
+)  # fmt: skip
+DIRECTIONS = ("inbound", "outbound", "internal")
+ACTOR_TYPES = ("customer", "human", "bot", "system", "partner")
+IDENTITY_TYPES = ("customer", "account", "phone", "email", "cookie", "device", "case")
+LIFECYCLES = ("schedule", "assign", "start", "suspend", "resume", "complete", "withdraw")
+OUTCOMES = (
+    "resolved", "partly", "unresolved", "transferred", "escalated", "abandoned", "declined",
+    "error", "no_result", "informed", "sold", "other",
+)  # fmt: skip
+STAGES = ("before", "during", "after")
+WAITS = ("customer", "company", "third_party")
+HANDOFF_KINDS = ("warm", "cold", "queue")
+MESSAGE_KINDS = ("service", "reminder", "marketing", "upsell", "survey")
+BASES = ("due", "need", "preference", "none")
+INFO_OPS = ("given", "asked", "verify", "passed", "shown")
+PROMISE_KINDS = ("date", "sla", "callback", "price", "claim")
+PROMISE_OPS = ("made", "moved", "delivered", "cancelled")
+
+OBJECT = pa.struct([("type", TEXT), ("id", TEXT), ("qualifier", TEXT)])
+INFO = pa.struct([("field", TEXT), ("op", TEXT), ("value_hmac", TEXT)])
+PROMISE = pa.struct(
+    [("id", TEXT), ("kind", TEXT), ("op", TEXT), ("due_time", TIME), ("value", TEXT)]
+)
+CLAIM = pa.struct([("topic", TEXT), ("value_hmac", TEXT), ("valid_to", TIME)])
+
+
+def _enum(name: str, need: Need, values: tuple[str, ...], about: str) -> Field:
+    return Field(name, TEXT, need, about, values=values, coded=True)
+
+
+def _code(name: str, about: str, need: Need = "O") -> Field:
+    return Field(name, TEXT, need, about, coded=True)
+
+
+def _seconds(name: str, about: str) -> Field:
+    return Field(name, pa.int32(), "O", about, unit="s")
+
+
+ENVELOPE: tuple[Field, ...] = (
+    Field("id", TEXT, "R", "Id of the event, unique within its source."),
+    _code("source", "System that logged the event; with `id` the duplicate key.", "R"),
+    Field("time", TIME, "R", "When it happened; never defaulted to now.", unit="UTC"),
+    Field("recordedtime", TIME, "O", "When the source recorded it.", unit="UTC"),
+    Field("identity", TEXT, "R", "Who the customer is; only its keyed pseudonym is kept."),
+    _enum("identitytype", "R", IDENTITY_TYPES, "What kind of identity `identity` is."),
+    Field("previousidentity", TEXT, "O", "Another identity of the same person."),
+    _enum("previousidentitytype", "O", IDENTITY_TYPES, "Kind of `previousidentity`."),
+    Field("correlationid", TEXT, "O", "Conversation or thread the event belongs to."),
+    Field("causationid", TEXT, "O", "Event that caused this one; of a correction, the corrected."),
+    Field("sequence", pa.int64(), "O", "Order within a source at equal times."),
+    _code("dataclassification", "Confidentiality class of the event."),
+    Field("expirytime", TIME, "O", "When the event must be forgotten.", unit="UTC"),
+)
+
+BODY: tuple[Field, ...] = (
+    _code("activity", "What was done (XES concept:name).", "R"),
+    _enum("channel", "R", CHANNELS, "Medium of the contact."),
+    _enum("direction", "R", DIRECTIONS, "Who turned to whom; internal = inside the company."),
+    _enum("actor_type", "R", ACTOR_TYPES, "Who acted."),
+    _code("touchpoint", "Place of contact; a row of the touchpoints table.", "C"),
+    _enum("lifecycle", "O", LIFECYCLES, "Point of the activity's life; null means complete."),
+    Field("start_time", TIME, "O", "Start of the activity.", unit="UTC"),
+    Field("end_time", TIME, "O", "End of the activity.", unit="UTC"),
+    Field("activity_id", TEXT, "O", "Instance of an activity: its start and complete share it."),
+    _seconds("wait_s", "How long the customer waited before this event."),
+    _seconds("talk_s", "Talk time."),
+    _seconds("hold_s", "Time on hold."),
+    _seconds("wrap_s", "After-contact work."),
+    _enum("waiting_for", "O", WAITS, "Whom the wait after this event is for."),
+    _code("owner", "Department answerable; else the touchpoint's, as of `time`."),
+    _code("team", "Team within the owner."),
+    _code("actor_id", "Who acted, as a keyed pseudonym."),
+    _code("system", "System that asks or holds the information."),
+    _code("intent", "What the customer wanted."),
+    _code("product_id", "Product concerned."),
+    _code("journey_type", "Kind of journey; a row of the journey_types table."),
+    _enum("stage", "O", STAGES, "Before, during or after the service."),
+    _code("lifecycle_stage", "Stage of the customer's life cycle."),
+    Field("case_id", TEXT, "O", "Case the event belongs to: its thread."),
+    Field("objects", pa.list_(OBJECT), "O", "Other objects touched (OCEL 2.0)."),
+    _enum("outcome", "O", OUTCOMES, "How the event ended."),
+    _code("to_owner", "Hand-off: receiving owner.", "C"),
+    _code("to_team", "Hand-off: receiving team.", "C"),
+    _enum("to_channel", "C", CHANNELS, "Hand-off: receiving channel."),
+    _enum("handoff_kind", "C", HANDOFF_KINDS, "Hand-off: how it was made."),
+    Field("info", pa.list_(INFO), "O", "Fields given, asked, passed; values only as keyed hashes.",
+          hashed=("value_hmac",)),
+    Field("promise", PROMISE, "O", "Promise made, moved, delivered or cancelled."),
+    _enum("message_kind", "C", MESSAGE_KINDS, "Outbound: what kind of message."),
+    _code("campaign_id", "Outbound: campaign.", "C"),
+    Field("message_id", TEXT, "C", "Outbound: message."),
+    Field("claims", pa.list_(CLAIM), "O", "What was said to be so; values only as keyed hashes.",
+          hashed=("value_hmac",)),
+    _code("error_code", "Technical error met."),
+    Field("results_n", pa.int32(), "O", "Number of results a search gave.", unit="1"),
+    Field("cost_amount", pa.decimal128(18, 4), "O", "Cost of the event.", unit="currency"),
+    _code("currency", "Currency of `cost_amount` (ISO 4217)."),
+    _seconds("agent_s", "Working time of employees."),
+    Field("fcr_flag", pa.bool_(), "O", "Agent says: resolved at first contact."),
+    _enum("relevance_basis", "O", BASES, "Why an outbound message was sent."),
+    _code("site_id", "Site (for weather and opening hours)."),
+    _code("tz", "Time zone of the site (IANA)."),
+    _code("language", "Language (BCP 47)."),
+    Field("consent_purpose", pa.list_(TEXT), "O", "Purposes the customer consented to."),
+    Field("attrs", pa.map_(TEXT, TEXT), "O", "Whatever else the source says."),
+)  # fmt: skip
+
+INTERACTION: tuple[Field, ...] = ENVELOPE + BODY
+BY_NAME: dict[str, Field] = {field.name: field for field in INTERACTION}
+REQUIRED: tuple[str, ...] = tuple(field.name for field in INTERACTION if field.need == "R")
+
+#: Raw identities, which do not pass the edge, and the pseudonyms that take their place.
+IDENTITY_FIELDS = ("identity", "previousidentity")
+CUSTOMER_KEY = "customer_key"
+BUCKET = "bucket"
+
+
+def interaction_schema(present: set[str] | None = None) -> pa.Schema:
+    """Canonical schema of a batch before pseudonymisation; `present` limits the columns."""
+    return pa.schema(
+        [f.arrow for f in INTERACTION if present is None or f.name in present or f.need == "R"]
+    )
+
+
+def event_schema(present: set[str] | None = None) -> pa.Schema:
+    """Canonical schema of an accepted, pseudonymous event.
+
+    `identity` gives way to `customer_key` (32 hex digits), `previousidentity` to
+    `previous_key`, and `bucket` (0..4095, the key's first 12 bits) is added.
+    """
+    fields = [
+        pa.field(CUSTOMER_KEY, CODED, nullable=False,
+                 metadata={"description": "Keyed pseudonym of the customer.", "unit": ""}),
+        pa.field(BUCKET, pa.int16(), nullable=False,
+                 metadata={"description": "Virtual bucket of the customer key.", "unit": ""}),
+    ]  # fmt: skip
+    for field in INTERACTION:
+        if field.name == "identity":
+            continue
+        if present is not None and field.name not in present and field.need != "R":
+            continue
+        arrow = field.arrow
+        fields.append(
+            arrow.with_name("previous_key") if field.name == "previousidentity" else arrow
+        )
+    return pa.schema(fields)
