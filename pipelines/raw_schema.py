@@ -1,0 +1,69 @@
+"""The frozen raw schema of a source: its own columns and types, kept as JSON beside the mapping."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def _parse(kind: Any) -> pa.DataType:
+    import pyarrow as pa
+
+    if isinstance(kind, dict):
+        if "list" in kind:
+            return pa.list_(_parse(kind["list"]))
+        if "map" in kind:
+            return pa.map_(pa.string(), _parse(kind["map"]))
+        return pa.struct([(name, _parse(inner)) for name, inner in kind["struct"].items()])
+    if kind.startswith("timestamp["):
+        unit, _, zone = kind[len("timestamp[") : -1].partition(", tz=")
+        return pa.timestamp(unit, tz=zone or None)
+    if kind.startswith("decimal128("):
+        digits, scale = kind[len("decimal128(") : -1].split(",")
+        return pa.decimal128(int(digits), int(scale))
+    return pa.type_for_alias(kind)
+
+
+def _render(kind: pa.DataType) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _render(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return {"list": _render(kind.value_type)}
+    if pa.types.is_map(kind):
+        return {"map": _render(kind.item_type)}
+    if pa.types.is_struct(kind):
+        return {"struct": {field.name: _render(field.type) for field in kind}}
+    return str(kind)
+
+
+def read(path: Path) -> pa.Schema:
+    """Raw schema of a file that `write` or a person wrote.
+
+    Raises ValueError, naming the column, where a type is unknown.
+    """
+    import pyarrow as pa
+
+    said = json.loads(path.read_text(encoding="utf-8"))
+    fields = []
+    for name, kind in said["columns"].items():
+        try:
+            fields.append(pa.field(name, _parse(kind)))
+        except (ValueError, KeyError, TypeError, AttributeError) as fault:
+            raise ValueError(
+                f"{path.name}: column {name}: expected an Arrow type such as string, int64, double"
+                f" or timestamp[us, tz=UTC], came {kind!r} ({fault})"
+            ) from None
+    return pa.schema(fields)
+
+
+def write(path: Path, schema: pa.Schema) -> None:
+    """Freeze a raw schema. Raises FileExistsError where the file exists."""
+    text = json.dumps({"columns": {f.name: _render(f.type) for f in schema}}, indent=2)
+    with path.open("x", encoding="utf-8") as out:
+        out.write(text + "\n")

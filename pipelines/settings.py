@@ -1,0 +1,346 @@
+"""The configuration file `rejse.toml` as frozen, checked values.
+
+Paths in it are relative to its own folder; `${NAME}` in `store`, `key_file` and `files` stands
+for an environment variable. The pseudonym key is never a setting: it lies in `key_file` or in
+the environment variable REJSE_KEY.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from rejse.pipelines import journey_types
+from rejse.transforms import durations
+from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows
+
+KEY_VARIABLE = "REJSE_KEY"
+NON_PERSONS = ("", "undefined", "null", "none", "nan", "n/a", "unknown", "anonymous")
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+class SettingsError(ValueError):
+    """The configuration cannot be used; the message says what to change."""
+
+
+def _duration(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"expected a duration such as 30d, 30min or 10s, came {value!r}")
+    if isinstance(value, int):
+        if value == 0:
+            return 0
+        raise ValueError(f"expected a duration with its unit such as 30d, came {value}")
+    return durations.parse(value)
+
+
+def expand(text: str) -> str:
+    """Text with each `${NAME}` replaced by its environment variable.
+
+    Raises SettingsError where one is not set.
+    """
+
+    def found(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise SettingsError(
+                f"{text!r} names the environment variable {match[1]}, which is not set;"
+                f" set it, for example: export {match[1]}=/your/folder"
+            )
+        return os.environ[match[1]]
+
+    return _VARIABLE.sub(found, text)
+
+
+def _place(value: object, info: ValidationInfo) -> Path:
+    if not isinstance(value, str | Path):
+        raise ValueError(f"expected a path in quotes, came {value!r}")
+    root: Path = info.context["root"] if info.context else Path()
+    return root / expand(str(value))
+
+
+Duration = Annotated[int, BeforeValidator(_duration)]
+Place = Annotated[Path, BeforeValidator(_place)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Source(_Frozen):
+    """One source: its files (absolute globs), its mapping, its frozen raw schema.
+
+    `disorder` is in microseconds. `declares` names the columns that the source is known to carry;
+    without it they are those that the mapping maps.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    mapping: Place
+    schema_file: Place = Field(alias="schema")
+    disorder: Duration = 0
+    retired: bool = False
+    declares: frozenset[str] | None = None
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _globs(cls, value: object, info: ValidationInfo) -> tuple[str, ...]:
+        globs = [value] if isinstance(value, str) else value
+        if not isinstance(globs, list | tuple) or not globs:
+            raise ValueError(f"expected a list of paths or globs, came {value!r}")
+        return tuple(str(_place(glob, info)) for glob in globs)
+
+    def mapping_text(self) -> str:
+        """The mapping's SQL. Raises SettingsError where the file is missing."""
+        return _text(self.mapping, f"mapping of source {self.name}")
+
+    def declared(self) -> frozenset[str]:
+        """Canonical columns this source declares: as configured, else as mapped."""
+        if self.declares is not None:
+            return self.declares
+        from rejse.pipelines.raw_schema import read
+        from rejse.transforms.normalise import Mapping as Select
+
+        return frozenset(Select(self.mapping_text(), read(self.schema_file), self.name).columns)
+
+
+class Operational(_Frozen):
+    """Where the operational tables lie (CSV or Parquet); None where there is none."""
+
+    touchpoints: Place | None = None
+    touchpoint_fields: Place | None = None
+    journey_types: Place | None = None
+
+
+class WindowSettings(_Frozen):
+    """Windows and thresholds; durations in microseconds, the defaults of the rules."""
+
+    gap: Duration = JourneyType.gap
+    reopen_window: Duration = JourneyType.reopen_window
+    cap: Duration = JourneyType.cap
+    handoff_due: Duration = JourneyType.handoff_due
+    session_gap: Duration = Windows.session_gap
+    lateness: Duration = Windows.lateness
+    identity_wait: Duration = Windows.identity_wait
+    repeat: Duration = Windows.repeat
+    promise_give_up: Duration = Windows.promise_give_up
+    max_events: int = Field(default=Windows.max_events, ge=1)
+    coverage_floor: Share = Windows.coverage_floor
+    volatile_fields: tuple[str, ...] = ()
+
+    def of_core(self) -> Windows:
+        """The windows that hold over all journey types."""
+        return Windows(**{f.name: getattr(self, f.name) for f in fields(Windows)})
+
+    def default_type(self) -> JourneyType:
+        """The journey type `other`: what a type does not say itself."""
+        return JourneyType(
+            gap=self.gap,
+            reopen_window=self.reopen_window,
+            cap=self.cap,
+            handoff_due=self.handoff_due,
+        )
+
+
+class TypeSettings(_Frozen):
+    """What `[types.NAME]` says of a journey type; it goes before the journey_types table."""
+
+    owner: str | None = None
+    gap: Duration | None = None
+    reopen_window: Duration | None = None
+    cap: Duration | None = None
+    handoff_due: Duration | None = None
+    start_activities: tuple[str, ...] | None = None
+    end_activities: tuple[str, ...] | None = None
+    end_outcomes: tuple[str, ...] | None = None
+    outcome_map: dict[str, Share] | None = None
+    expects_outcome: bool | None = None
+    is_problem: bool | None = None
+
+
+class Settings(_Frozen):
+    """The whole configuration. `root` is the folder of `rejse.toml`."""
+
+    root: Path
+    store: Place = Field(default=Path("store"), validate_default=True)
+    key_file: Place = Field(default=Path("rejse.key"), validate_default=True)
+    sources: dict[str, Source]
+    operational: Operational = Operational()
+    non_persons: tuple[str, ...] = NON_PERSONS
+    windows: WindowSettings = WindowSettings()
+    weights: dict[str, float] = Field(default_factory=dict)
+    types: dict[str, TypeSettings] = Field(default_factory=dict)
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        if not isinstance(value, dict) or not value:
+            raise ValueError("expected at least one table [sources.NAME], came none")
+        return {
+            name: {"name": name, **one} if isinstance(one, dict) else one
+            for name, one in value.items()
+        }
+
+    @field_validator("weights")
+    @classmethod
+    def _known(cls, value: dict[str, float]) -> dict[str, float]:
+        for kind, weight in value.items():
+            if kind not in WEIGHTS and kind != "promise_late":
+                raise ValueError(f"expected one of {sorted(WEIGHTS)}, came {kind!r}")
+            if not 0 < weight <= 0.95:
+                raise ValueError(f"{kind}: expected a weight in (0, 0.95], came {weight}")
+        return value
+
+    def journey_types(self) -> dict[str, JourneyType]:
+        """Journey types by name: the table's rows, then what `[types.NAME]` says instead."""
+        default = self.windows.default_type()
+        table = self.operational.journey_types
+        found = journey_types.from_table(table, default) if table else {}
+        for name, given in self.types.items():
+            said = {k: v for k, v in given.model_dump().items() if v is not None}
+            found[name] = replace(found.get(name, default), name=name, **said)
+        return found
+
+    def rules(self, declared: Mapping[str, frozenset[str]] | None = None) -> Rules:
+        """Settings of the core.
+
+        `declared`, columns by source, saves compiling the mappings again where the caller did.
+        """
+        types = self.journey_types()
+        weights = {**WEIGHTS, **self.weights}
+        late = weights.pop("promise_late", LATE_PROMISE_WEIGHT)
+        return Rules(
+            windows=self.windows.of_core(),
+            weights=weights,
+            late_promise_weight=late,
+            types=types,
+            default_type=types.get("other", self.windows.default_type()),
+            sources=declared or {name: s.declared() for name, s in self.sources.items()},
+        )
+
+    @cached_property
+    def version(self) -> str:
+        """16 hex digits that change with all that can change a result, and with nothing else.
+
+        Where the data, the store and the key lie is left out, and so is the key itself.
+        """
+        said = {
+            "windows": self.windows.model_dump(),
+            "weights": {**WEIGHTS, **self.weights},
+            "types": {name: asdict(kind) for name, kind in self.journey_types().items()},
+            "non_persons": sorted(self.non_persons),
+            "sources": {
+                name: {
+                    "mapping": source.mapping_text(),
+                    "schema": json.loads(_text(source.schema_file, f"schema of source {name}")),
+                    "disorder": source.disorder,
+                    "retired": source.retired,
+                    "declares": sorted(source.declares) if source.declares is not None else None,
+                }
+                for name, source in self.sources.items()
+            },
+            "operational": {
+                name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for name, path in self.operational
+                if path is not None
+            },
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+    def key(self) -> bytes:
+        """The pseudonym key, from REJSE_KEY, else from `key_file` (hex digits).
+
+        Raises SettingsError where there is none or it is shorter than 16 bytes; the message never
+        holds any of it.
+        """
+        text = os.environ.get(KEY_VARIABLE)
+        place = KEY_VARIABLE if text is not None else self.key_file.name
+        if text is None:
+            if not self.key_file.is_file():
+                raise SettingsError(
+                    f"expected a key in {self.key_file.name} or in {KEY_VARIABLE}, found neither;"
+                    f' make one: (umask 077; python -c "import secrets;'
+                    f' print(secrets.token_hex(32))" > {self.key_file.name})'
+                )
+            text = self.key_file.read_text(encoding="ascii", errors="replace")
+        try:
+            key = bytes.fromhex(text.strip())
+        except ValueError:
+            # `from None`: the chained message would show the key.
+            raise SettingsError(f"{place}: expected hex digits only, came something else") from None
+        if len(key) < 16:
+            raise SettingsError(f"{place}: expected at least 32 hex digits, came fewer")
+        return key
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise SettingsError(
+            f"{what}: expected the file {path.name} beside the configuration, came {fault.strerror}"
+        ) from None
+
+
+def _said(fault: ValidationError, name: str) -> str:
+    lines = []
+    for error in fault.errors(include_url=False):
+        place = ".".join(str(part) for part in error["loc"]) or "the file"
+        message = error["msg"].removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            message = "is no setting; see the comments that `rejse init` writes for the known ones"
+        elif error["type"] == "missing":
+            message = "is needed and missing"
+        lines.append(f"{name}: {place}: {message}")
+    return "\n".join(lines)
+
+
+def load(path: Path) -> Settings:
+    """Read and check a configuration file.
+
+    Raises SettingsError, naming every setting that is wrong, missing or unknown.
+    """
+    if path.is_dir():
+        path = path / "rejse.toml"
+    if not path.is_file():
+        raise SettingsError(
+            f"expected the configuration {path}, found none;"
+            " make one with `rejse init FILES...` or name it with --config"
+        )
+    try:
+        said: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
+        raise SettingsError(f"{path.name}: expected TOML, came: {fault}") from None
+    root = path.resolve().parent
+    try:
+        settings = Settings.model_validate({"root": root, **said}, context={"root": root})
+    except ValidationError as fault:
+        raise SettingsError(_said(fault, path.name)) from None
+    _check_tables(settings)
+    return settings
+
+
+def _check_tables(settings: Settings) -> None:
+    for name, table in settings.operational:
+        if table is not None and not table.is_file():
+            raise SettingsError(f"operational.{name}: expected the file {table.name}, found none")
+    try:
+        settings.journey_types()
+    except ValueError as fault:
+        raise SettingsError(str(fault)) from None
