@@ -1,0 +1,330 @@
+"""The command line. Every command imports what it needs itself, so that `--help` stays quick.
+
+Exit codes: 0 published or nothing new, 1 the data failed (an audit, the balance), 2 misuse (wrong
+arguments, settings, SQL), 75 another writer holds the store, 70 a fault of this program.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rejse.pipelines.settings import Settings
+
+DATA_FAILED, MISUSE, FAULT, BUSY = 1, 2, 70, 75
+#: Exit code by class of error; named, not imported, because most commands need few of them.
+EXIT_CODES = {
+    "AnotherWriter": BUSY,
+    "BalanceError": DATA_FAILED,
+    "AuditFailed": DATA_FAILED,
+    "SettingsError": MISUSE,
+    "MappingError": MISUSE,
+    "MisuseError": MISUSE,
+    "FileNotFoundError": MISUSE,
+    "FileExistsError": MISUSE,
+    "PermissionError": MISUSE,
+}
+#: Set to 1 to see where a fault of this program arose.
+TRACEBACK_VARIABLE = "REJSE_TRACEBACK"
+
+app = typer.Typer(
+    name="rejse",
+    help="Turns the interaction logs of every channel and department into scored journeys.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Config = Annotated[
+    Path, typer.Option("--config", "-c", help="Configuration file, or the folder it lies in.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+CONFIG = Path("rejse.toml")
+
+
+class MisuseError(Exception):
+    """The command cannot do what was asked; the message says what it expects."""
+
+
+def _settings(config: Path) -> Settings:
+    from rejse.pipelines.settings import load
+
+    return load(config)
+
+
+def _connect(config: Path, publication: int | None = None) -> Any:
+    from rejse.pipelines.catalogue import connect
+
+    return connect(_settings(config).store, publication)
+
+
+@app.command()
+def init(
+    files: Annotated[
+        list[Path], typer.Argument(help="Logs to read a sample of: JSON lines, CSV, Parquet.")
+    ],
+    folder: Annotated[
+        Path, typer.Option("--folder", "-C", help="Where to write the configuration.")
+    ] = Path(),
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the source; else the first file's.")
+    ] = None,
+) -> None:
+    """Look at your logs and write a first configuration; it never overwrites a file.
+
+    Example: [bold]rejse init logs/*.csv.gz[/bold]
+    """
+    from rejse.pipelines.init import init as begin
+
+    for line in begin(files, folder, name):
+        print(line)
+
+
+@app.command()
+def check(config: Config = CONFIG, json: Json = False) -> None:
+    """Read a sample and say what is there, what is missing and what one more column would add.
+
+    Example: [bold]rejse check[/bold]
+    """
+    from rejse.pipelines.check import check as look
+    from rejse.pipelines.terminal import show_json
+
+    found = look(_settings(config))
+    if json:
+        show_json(found.as_dict())
+    else:
+        print(found.text())
+    if not found.usable:
+        raise typer.Exit(DATA_FAILED)
+
+
+def frontier(text: str, sources: set[str]) -> tuple[str, int]:
+    """Source and microseconds of a `SOURCE=TIME` argument; a time without zone is UTC.
+
+    Raises MisuseError where the source is not configured or the time is no ISO 8601 time.
+    """
+    from datetime import UTC, datetime, timedelta
+
+    source, _, time = text.partition("=")
+    if source not in sources:
+        raise MisuseError(
+            f"--frontier {text}: expected SOURCE=TIME with a source of {sorted(sources)}"
+        )
+    try:
+        when = datetime.fromisoformat(time)
+    except ValueError:
+        raise MisuseError(
+            f"--frontier {text}: expected a time such as 2025-06-30T00:00:00Z, came {time!r}"
+        ) from None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return source, (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+@app.command(context_settings={"allow_extra_args": True})
+def run(
+    context: typer.Context,
+    config: Config = CONFIG,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The files are all there is: nothing earlier comes.")
+    ] = False,
+    frontiers: Annotated[
+        list[str] | None,
+        typer.Option("--frontier", metavar="SOURCE=TIME", help="A source is complete up to here."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read all sources, make journeys, audit them and publish. What follows -- goes to Beam.
+
+    Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
+    """
+    from rejse.pipelines import terminal
+    from rejse.pipelines.run import run as publish
+
+    settings = _settings(config)
+    stated = dict(frontier(text, set(settings.sources)) for text in frontiers or ())
+    with terminal.progress("reading the configuration") as progress:
+        result = publish(
+            settings,
+            complete=complete,
+            frontier=stated,
+            beam_args=list(context.args),
+            progress=progress,
+        )
+    if json:
+        terminal.show_json(vars(result))
+    else:
+        _show_run(result)
+    if result.status == "audit_failed":
+        raise typer.Exit(DATA_FAILED)
+
+
+def _show_run(result: Any) -> None:
+    from rejse.pipelines.terminal import show_table
+
+    counts = result.counts
+    if result.status == "nothing_new":
+        print(f"nothing new: publication {result.publication} already holds these inputs")
+        return
+    parts = " + ".join(
+        f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
+    )
+    print(f"read {counts.get('read', 0):,} = {parts}")
+    for reason, n in sorted(result.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
+        print(f"  {reason}: {n:,}")
+    if result.status == "audit_failed":
+        print("audit failed: nothing was published", file=sys.stderr)
+        return
+    show_table(("table", "rows"), sorted(result.tables.items()))
+    print(f"published publication {result.publication} in {result.seconds:.1f} s")
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT in DuckDB's dialect.")],
+    config: Config = CONFIG,
+    publication: Annotated[
+        int | None, typer.Option("--publication", help="An earlier publication; else the latest.")
+    ] = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    guard: Annotated[
+        bool,
+        typer.Option("--guard", help="With --csv: put ' before cells a spreadsheet would execute."),
+    ] = False,
+) -> None:
+    """Ask the published tables; the session is read-only and cannot leave the store.
+
+    Example: [bold]rejse sql "select kind, count(*) from v_friction_evidence group by all"[/bold]
+    """
+    import duckdb
+    from rejse.pipelines import terminal
+
+    if json and csv:
+        raise MisuseError("expected --json or --csv, came both")
+    con = _connect(config, publication)
+    try:
+        found = con.sql(query)
+        columns, rows = (found.columns, found.fetchall()) if found is not None else ([], [])
+    except duckdb.Error as fault:
+        raise MisuseError(f"the query failed: {fault}") from None
+    if json:
+        terminal.show_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif csv:
+        guarded = terminal.show_csv(columns, rows, guard)
+        if guard:
+            terminal.say(f"{guarded} cells begin with an added apostrophe (--guard)")
+    else:
+        terminal.show_table(columns, rows)
+
+
+@app.command()
+def explain(
+    journey: Annotated[str, typer.Argument(help="A journey_id, or its first digits.")],
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Tell one journey step by step, with each piece of friction and what it costs the score.
+
+    Example: [bold]rejse explain 5f2c9a0b1d3e4f60[/bold]
+    """
+    from rejse.pipelines.explain import explain as tell
+
+    told = tell(_connect(config), journey)
+    print(told.json() if json else told.text())
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("report.html"),
+    config: Config = CONFIG,
+) -> None:
+    """Write the report: one HTML page that needs no network.
+
+    Example: [bold]rejse report --out report.html[/bold]
+    """
+    from rejse.pipelines.report.page import write
+
+    print(write(_connect(config), out))
+
+
+@app.command()
+def metrics(json: Json = False) -> None:
+    """List every metric and kind of friction: formula, unit, range, needed fields.
+
+    Example: [bold]rejse metrics --json[/bold]
+    """
+    from rejse.pipelines.dictionary import dictionary, text
+    from rejse.pipelines.terminal import show_json
+
+    if json:
+        show_json(dictionary())
+    else:
+        print(text())
+
+
+@app.command("demo-data")
+def demo_data(
+    folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("demo"),
+    customers: Annotated[int, typer.Option(min=1, help="Number of made customers.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 1,
+) -> None:
+    """Write made logs of a made company, with a configuration, to try the program on.
+
+    Example: [bold]rejse demo-data demo && rejse run --config demo --complete[/bold]
+    """
+    from rejse.pipelines.demo import write
+
+    write(folder, customers, seed)
+    print(f"wrote {folder}; next: rejse run --config {folder / 'rejse.toml'} --complete")
+
+
+def _code(fault: Exception) -> int:
+    for kind in type(fault).__mro__:
+        if kind.__name__ in EXIT_CODES:
+            return EXIT_CODES[kind.__name__]
+    return FAULT
+
+
+def _usage(fault: Exception) -> str:
+    """A usage error of the command line in words; of no arguments at all, the help."""
+    message = fault.format_message()  # type: ignore[attr-defined]
+    context = getattr(fault, "ctx", None)
+    if type(fault).__name__ == "NoArgsIsHelpError" or context is None:
+        return str(message)
+    return f"rejse: {message}\ntry: {context.command_path} --help"
+
+
+def _said(fault: Exception, code: int) -> str:
+    if code != FAULT:
+        return f"rejse: {fault}"
+    return (
+        f"rejse: {type(fault).__name__}: {fault}\n"
+        f"this is a fault of rejse; with {TRACEBACK_VARIABLE}=1 it shows where"
+    )
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        code = app(args, standalone_mode=False)
+    except typer.Abort:
+        sys.exit(MISUSE)
+    except Exception as fault:
+        if hasattr(fault, "format_message"):
+            print(_usage(fault), file=sys.stderr)
+            sys.exit(MISUSE)
+        code = _code(fault)
+        if code == FAULT and os.environ.get(TRACEBACK_VARIABLE) == "1":
+            raise
+        print(_said(fault, code), file=sys.stderr)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
