@@ -1,0 +1,95 @@
+"""Arrow arrays as numpy arrays and back, without copies where possible and without pandas.
+
+`pa.array(ndarray)` and `to_numpy` import pandas when it is installed, which costs start-up time
+that no scoring worker should pay; buffers do not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Bools = np.ndarray[Any, np.dtype[np.bool_]]
+Ints = np.ndarray[Any, np.dtype[np.int64]]
+Reals = np.ndarray[Any, np.dtype[np.float64]]
+NULL = -1
+
+
+def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """One contiguous array of a (chunked) column."""
+    if isinstance(column, pa.ChunkedArray):
+        if column.num_chunks == 1:
+            return column.chunk(0)
+        if column.num_chunks == 0:
+            return pa.nulls(0, column.type)
+        if pa.types.is_dictionary(column.type):
+            return column.unify_dictionaries().combine_chunks()
+        return column.combine_chunks()
+    return column
+
+
+def valid(column: pa.Array | pa.ChunkedArray) -> Bools:
+    """Mask of the rows that are not null."""
+    array = flat(column)
+    if array.null_count == 0:
+        return np.ones(len(array), dtype=bool)
+    return _bits(array.buffers()[0], array.offset, len(array))
+
+
+def values(column: pa.Array | pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    """Values of a fixed-width or boolean column; null rows hold anything."""
+    array = flat(column)
+    if pa.types.is_boolean(array.type):
+        return _bits(array.buffers()[1], array.offset, len(array))
+    buffer = array.buffers()[1]
+    if buffer is None:
+        return np.zeros(len(array), dtype=_dtype(array.type))
+    return np.frombuffer(buffer, dtype=_dtype(array.type))[array.offset : array.offset + len(array)]
+
+
+def arrow(
+    data: np.ndarray[Any, Any], kind: pa.DataType | None = None, ok: Bools | None = None
+) -> pa.Array:
+    """Arrow array of a numpy array; rows where `ok` is false are null, as are NaN of floats."""
+    if ok is None and data.dtype.kind == "f":
+        missing = np.isnan(data)
+        ok = ~missing if missing.any() else None
+    mask = None if ok is None or bool(ok.all()) else pa.py_buffer(_packed(ok))
+    if data.dtype == bool:
+        return pa.Array.from_buffers(pa.bool_(), len(data), [mask, pa.py_buffer(_packed(data))])
+    kind = kind or pa.from_numpy_dtype(data.dtype)
+    data = np.ascontiguousarray(data, dtype=_dtype(kind))
+    return pa.Array.from_buffers(kind, len(data), [mask, pa.py_buffer(data)])
+
+
+def take(column: pa.Array, rows: np.ndarray[Any, Any]) -> pa.Array:
+    """Rows of an array; row -1 gives null."""
+    wanted = np.ascontiguousarray(rows, dtype=np.int64)
+    return pc.take(column, arrow(wanted, pa.int64(), wanted >= 0))
+
+
+def text_list(flat_texts: pa.Array, starts: Ints, n: int) -> pa.Array:
+    """List array of consecutive texts: list i is `flat_texts[starts[i]:starts[i + 1]]`."""
+    offsets = np.append(starts, n).astype(np.int32)
+    return pa.ListArray.from_arrays(arrow(offsets, pa.int32()), flat_texts)
+
+
+def _dtype(kind: pa.DataType) -> np.dtype[Any]:
+    if pa.types.is_dictionary(kind):
+        kind = kind.index_type
+    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
+        return np.dtype(np.int64)
+    return np.dtype(kind.to_pandas_dtype())
+
+
+def _bits(buffer: pa.Buffer, offset: int, length: int) -> Bools:
+    packed = np.frombuffer(buffer, dtype=np.uint8)
+    bits = np.unpackbits(packed, bitorder="little", count=offset + length)
+    return bits[offset:].view(bool)
+
+
+def _packed(mask: Bools) -> bytes:
+    return np.packbits(mask, bitorder="little").tobytes()
