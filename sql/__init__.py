@@ -1,1 +1,66 @@
-"""SQL served to analysts: views, macros, checks, questions, worked mappings."""
+"""The served SQL: macros, views, checks and questions, each a file with a header.
+
+A header says purpose, grain, key and sources (the tables and views it reads), one comment line
+each; views are run in the order of their sources.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+_HEADER = re.compile(r"^--\s*(\w+):\s*(.+)$")
+
+
+@dataclass(frozen=True)
+class Script:
+    """One SQL file: its name without suffix, its text, and its header's fields."""
+
+    name: str
+    text: str
+    header: dict[str, str]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Tables and views it reads."""
+        named = self.header.get("sources", "")
+        return tuple(part.strip() for part in named.split(",") if part.strip())
+
+
+@cache
+def scripts(kind: str) -> dict[str, Script]:
+    """All scripts of one folder (macros, views, checks, questions) by name."""
+    return {path.stem: parse(path) for path in sorted((FOLDER / kind).glob("*.sql"))}
+
+
+def statements(*kinds: str) -> list[Script]:
+    """The scripts of these folders, in order; within a folder each after its sources."""
+    ordered = []
+    for kind in kinds:
+        found = scripts(kind)
+        graph = {name: [s for s in script.sources if s in found] for name, script in found.items()}
+        ordered += [found[name] for name in TopologicalSorter(graph).static_order()]
+    return ordered
+
+
+def parse(path: Path) -> Script:
+    """Read a script; raises ValueError where its header lacks a purpose."""
+    text = path.read_text(encoding="utf-8")
+    header: dict[str, str] = {}
+    last = ""
+    for line in text.splitlines():
+        if not line.startswith("--"):
+            break
+        field = _HEADER.match(line)
+        if field:
+            last = field[1]
+            header[last] = field[2].strip()
+        elif last:
+            header[last] += " " + line.lstrip("- ").strip()
+    if "purpose" not in header:
+        raise ValueError(f"{path.name}: expected a header line `-- purpose: …`, found none")
+    return Script(path.stem, text, header)

@@ -1,0 +1,240 @@
+"""Serving: an immutable DuckDB catalogue per publication, and sealed sessions on it.
+
+A catalogue holds no rows, only commented views over the explicit files of its publication. The
+files are found below the session variable `rejse_store` (else where the store lay when it was
+published), so a store can be moved. `current` names the newest catalogue.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rejse.pipelines import stage, store
+from rejse.transforms.tables import REJECTS, tables
+
+CURRENT = "current"
+BI_COPY = "rejse.duckdb"
+VARIABLE = "rejse_store"
+#: Oldest DuckDB that must be able to read a catalogue.
+STORAGE = "v1.0.0"
+_EXPLAIN = re.compile(r"^\s*explain\s*(\([^)]*\)|analyze\b)?", re.IGNORECASE)
+
+
+class NotPublishedError(LookupError):
+    """The store has no such publication."""
+
+
+class ReadOnlyError(PermissionError):
+    """A statement would do more than read."""
+
+
+def published_tables() -> list[str]:
+    """All tables of a publication, `_live` twins included, in the order they are committed."""
+    derived = [name for plain in tables() for name in (plain, plain + stage.LIVE)]
+    return ["events", *derived, REJECTS.name, "late", store.RUNS.name]
+
+
+def columns(table: str) -> pa.Schema:
+    """Declared schema of any table of a publication; raises KeyError for an unknown name."""
+    own = {store.RUNS.name: store.RUNS, store.PUBLICATIONS.name: store.PUBLICATIONS}
+    if table in own:
+        return own[table].schema
+    declared = stage.declared(table)
+    if declared is None:
+        raise KeyError(f"{table}: expected one of {', '.join(published_tables())}")
+    return declared
+
+
+def path(root: Path, publication: int) -> Path:
+    """Where the catalogue of a publication lies."""
+    return root / f"catalog-{publication}.duckdb"
+
+
+def build(root: Path, publication: int, files: Mapping[str, Sequence[str]]) -> Path:
+    """Write the catalogue of a publication over `files` (table -> paths relative to `root`)."""
+    from rejse.sql import statements
+
+    target = path(root, publication)
+    making = target.with_name(target.name + ".making")
+    making.unlink(missing_ok=True)
+    with duckdb.connect(str(making), config={"storage_compatibility_version": STORAGE}) as con:
+        con.execute("set timezone = 'UTC'")
+        define_tables(con, root, files)
+        for script in statements("macros", "views"):
+            con.execute(script.text)
+    making.replace(target)
+    return target
+
+
+def define_tables(
+    con: duckdb.DuckDBPyConnection, root: Path, files: Mapping[str, Sequence[str]]
+) -> None:
+    """Create the commented view of every table, and `v_<table>` = final and live rows.
+
+    A table without files is a view with its columns and no rows.
+    """
+    names = [*published_tables(), store.PUBLICATIONS.name]
+    for name in names:
+        con.execute(_table_view(con, root, name, files.get(name, ())))
+        _comment(con, name, columns(name))
+    for name in names:
+        if name + stage.LIVE in names:
+            con.execute(
+                f"create view v_{name} as select * from {name}"
+                f" union all by name select * from {name}{stage.LIVE}"
+            )
+            _comment(con, f"v_{name}", columns(name), " (final and not yet final)")
+
+
+def point(root: Path, publication: int) -> None:
+    """Make a publication the current one; readers see the old or the new, never neither."""
+    making = root / f"{CURRENT}.making"
+    making.write_text(f"{path(root, publication).name}\n", encoding="utf-8")
+    making.replace(root / CURRENT)
+    if not (root / f"{BI_COPY}.wal").exists():  # never swap under a writer's log
+        copy = root / f"{BI_COPY}.making"
+        shutil.copyfile(path(root, publication), copy)
+        copy.replace(root / BI_COPY)
+
+
+def current(root: Path) -> int | None:
+    """Number of the current publication, or None."""
+    pointer = root / CURRENT
+    if not pointer.exists():
+        return None
+    return int(pointer.read_text(encoding="utf-8").strip().split("-")[1].split(".")[0])
+
+
+class Session:
+    """A read-only connection on one publication that runs reading statements only.
+
+    DuckDB's own seal keeps reads inside the tables' folders but lets COPY write there; so
+    anything but a query is refused before it runs. Results are DuckDB's.
+    """
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self._con = con
+
+    def execute(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
+        """Run one or more reading statements; raises ReadOnlyError for any other."""
+        self._allow(query)
+        return self._con.execute(query, parameters)
+
+    def sql(self, query: str) -> duckdb.DuckDBPyRelation:
+        """The query as a DuckDB relation; raises ReadOnlyError for anything but a query."""
+        self._allow(query)
+        return self._con.sql(query)
+
+    def _allow(self, query: str) -> None:
+        for statement in self._con.extract_statements(query):
+            kind = statement.type.name
+            if kind == "EXPLAIN":  # `explain analyze` runs what it explains
+                self._allow(_EXPLAIN.sub("", statement.query, count=1))
+            elif kind != "SELECT":
+                raise ReadOnlyError(
+                    f"expected a query (select, explain, describe), got {kind.lower()}; "
+                    "a published store is only read"
+                )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._con.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def connect(root: Path, publication: int | None = None) -> Any:
+    """A sealed session on a publication (the current one by default).
+
+    No other file, network, extension or setting can be reached from it. Raises
+    NotPublishedError where there is no such publication.
+    """
+    number = _existing(root, publication)
+    place = root.resolve()
+    con = duckdb.connect(
+        str(path(place, number)),
+        read_only=True,
+        config={"python_enable_replacements": "false"},
+    )
+    folders = [str(place / name) + "/" for name in [*published_tables(), store.PUBLICATIONS.name]]
+    con.execute("set timezone = 'UTC'")
+    con.execute(f"set variable {VARIABLE} = {_quoted(str(place))}")
+    con.execute(f"set allowed_directories = [{', '.join(map(_quoted, folders))}]")
+    con.execute("set enable_external_access = false")
+    con.execute("set lock_configuration = true")
+    return Session(con)
+
+
+def _existing(root: Path, publication: int | None) -> int:
+    newest = current(root)
+    if newest is None:
+        raise NotPublishedError(
+            f"expected a publication in {root}, found none; `rejse run` makes the first one"
+        )
+    number = newest if publication is None else publication
+    if not 1 <= number <= newest or not path(root, number).exists():
+        raise NotPublishedError(
+            f"expected a publication from 1 to {newest} in {root}, got {number}, or its "
+            "catalogue is gone; leave the number out for the newest"
+        )
+    return number
+
+
+def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
+    """`create view` of one table: declared columns first, absent ones as typed nulls."""
+    typed = con.from_arrow(columns(name).empty_table())
+    wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))
+    if not files:
+        nulls = ", ".join(f'cast(null as {kind}) as "{c}"' for c, kind in wanted.items())
+        return f"create view {name} as select {nulls} where false"
+    found, uniform = _found_columns(root, files)
+    chosen = [
+        f'"{c}"' if c in found else f'cast(null as {kind}) as "{c}"'
+        for c, kind in wanted.items()
+    ]  # fmt: skip
+    chosen += [f'"{c}"' for c in found if c not in wanted]
+    base = f"coalesce(getvariable('{VARIABLE}'), {_quoted(str(root.resolve()))})"
+    listed = ", ".join(f"{base} || {_quoted('/' + file)}" for file in files)
+    by_name = "" if uniform else ", union_by_name = true"
+    return (
+        f"create view {name} as select {', '.join(chosen)} from read_parquet([{listed}]{by_name})"
+    )
+
+
+def _found_columns(root: Path, files: Sequence[str]) -> tuple[list[str], bool]:
+    """Columns of the files in order of appearance, and whether all files have the same."""
+    shapes = {tuple(pq.read_schema(root / file).names) for file in files}
+    every = dict.fromkeys(column for shape in sorted(shapes) for column in shape)
+    return list(every), len(shapes) == 1
+
+
+def _comment(con: duckdb.DuckDBPyConnection, view: str, shape: pa.Schema, more: str = "") -> None:
+    grain = (shape.metadata or {}).get(b"grain", b"").decode()
+    con.execute(f"comment on view {view} is {_quoted(f'One row per {grain}{more}.')}")
+    for field in shape:
+        about = field.metadata or {}
+        text, unit = (about.get(key, b"").decode() for key in (b"description", b"unit"))
+        words = f"{text} [{unit}]" if unit not in ("", "1") else text
+        con.execute(f'comment on column {view}."{field.name}" is {_quoted(words)}')
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,219 @@
+"""Publication: stage -> balance -> audit -> one commit a table -> `publications` -> pointer.
+
+Nothing that a reader sees changes before the last two steps, and each of those is atomic. What
+a crash leaves between them is finished by the next run (`roll_forward`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypedDict
+
+import pyarrow as pa
+
+from rejse.pipelines import audit as auditing
+from rejse.pipelines import catalogue, stage
+from rejse.pipelines import store as storage
+from rejse.pipelines.audit import AuditError, Report
+from rejse.pipelines.stage import StagedFile
+from rejse.pipelines.store import COUNTS, PUBLICATIONS, RUNS, Publication, Writer
+from rejse.transforms.registry import Table
+
+__all__ = ["AuditError", "BalanceError", "Run", "publish", "writing"]
+
+
+class Run(TypedDict, total=False):
+    """What a run says about itself; times are microseconds since 1970.
+
+    `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
+    rejected by reason; `notes` what was changed in kept rows, counted.
+    """
+
+    run_id: str
+    fingerprint: str
+    config_version: str
+    started_at: int
+    counts: Mapping[str, int]
+    reasons: Mapping[str, int]
+    notes: Mapping[str, int]
+    positions: Mapping[str, str]
+    frontiers: Mapping[str, int]
+
+
+class BalanceError(RuntimeError):
+    """Rows came in that are accounted for nowhere, or twice; nothing was published."""
+
+    exit_code = 1
+
+
+@contextlib.contextmanager
+def writing(store: Path) -> Iterator[Writer]:
+    """Hold the store for one run, after finishing what a crashed one had left half done.
+
+    `writer.base` is the publication to build on. Raises AnotherWriter.
+    """
+    with storage.writing(store) as writer:
+        if writer.base is not None:
+            roll_forward(store, writer.base)
+        yield writer
+
+
+def publish(
+    writer: Writer, staged: Sequence[StagedFile], run: Run, *, audit: bool = True
+) -> Publication:
+    """Publish the staged files as the whole content of their tables.
+
+    Tables without a staged file become empty. Raises BalanceError, AuditError or
+    AnotherWriter, and then no reader sees anything of it. `audit=False` leaves Great
+    Expectations out, and the publication says so.
+    """
+    check_balance(run)
+    store, base = writer.store, writer.base
+    number = base.number + 1 if base else 1
+    every = _by_table(store, staged)
+    report = _audited(store, every, run["run_id"]) if audit else None
+    draft = _draft(number, run, report)
+    every[RUNS.name] = _appended(store, base, RUNS, _run_row(run, draft))
+    versions = _commit_tables(store, every, draft)
+    rows = {table: sum(file.rows for file in every.get(table, ())) for table in versions}
+    done = replace(draft, versions=versions, rows=rows)
+    last = _appended(store, base, PUBLICATIONS, done.row(), writer.read_version)
+    named = {table: [file.path for file in files] for table, files in every.items()}
+    named[PUBLICATIONS.name] = [file.path for file in last]
+    catalogue.build(store, number, named)  # before the commit: a broken view publishes nothing
+    storage.commit(
+        store, PUBLICATIONS.name, last, PUBLICATIONS.schema, done.run_id, number,
+        writer.read_version,
+    )  # fmt: skip
+    catalogue.point(store, number)
+    return done
+
+
+def check_balance(run: Run) -> None:
+    """Raise BalanceError where read != kept + duplicate + late + rejected + erased."""
+    gap = difference(run)
+    reasons = sum(run.get("reasons", {}).values())
+    rejected = run.get("counts", {}).get("rejected", 0)
+    if gap == 0 and reasons == rejected:
+        return
+    counts = ", ".join(f"{name} {run.get('counts', {}).get(name, 0):,}" for name in COUNTS)
+    raise BalanceError(
+        "expected read = kept + duplicate + late + rejected + erased, and every reject with a "
+        f"reason; came {counts}: difference {gap:,}, rejects with a reason {reasons:,}. Nothing "
+        "was published; this is a fault of rejse, please report it with the run's sources"
+    )
+
+
+def difference(run: Run) -> int:
+    """Rows read that are accounted for nowhere (negative: accounted for twice)."""
+    counts = run.get("counts", {})
+    return counts.get("read", 0) - sum(counts.get(name, 0) for name in COUNTS if name != "read")
+
+
+def roll_forward(store: Path, base: Publication) -> None:
+    """Finish a publication that was committed, but whose pointer a crash left behind."""
+    if catalogue.current(store) == base.number:
+        return
+    if not catalogue.path(store, base.number).exists():
+        catalogue.build(store, base.number, _files_of(store, base))
+    catalogue.point(store, base.number)
+
+
+def _files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
+    versions = dict(publication.versions)
+    versions[PUBLICATIONS.name] = storage.head(store, PUBLICATIONS.name)
+    return {table: storage.files(store, table, at) for table, at in versions.items()}
+
+
+def _by_table(store: Path, staged: Sequence[StagedFile]) -> dict[str, list[StagedFile]]:
+    """Staged files by table, in an order of their own; each must still be there."""
+    known = catalogue.published_tables()
+    every: dict[str, list[StagedFile]] = {name: [] for name in known}
+    for file in sorted(staged, key=lambda f: (f.table, f.path)):
+        if file.table not in every:
+            raise KeyError(f"table {file.table}: expected one of {', '.join(known)}")
+        if not (store / file.path).exists():
+            raise FileNotFoundError(
+                f"expected the staged file {file.path}, it is gone; another run may have "
+                "cleaned the store: nothing was published, run again"
+            )
+        every[file.table].append(file)
+    return every
+
+
+def _audited(store: Path, every: Mapping[str, Sequence[StagedFile]], run_id: str) -> Report:
+    files = {table: [file.path for file in found] for table, found in every.items()}
+    report = auditing.audit(store, files, run_id)
+    if not report.passed:
+        raise AuditError(report)
+    return report
+
+
+def _draft(number: int, run: Run, report: Report | None) -> Publication:
+    state = "skipped" if report is None else ("warned" if report.findings else "passed")
+    return Publication(
+        number=number,
+        run_id=run["run_id"],
+        fingerprint=run["fingerprint"],
+        config_version=run["config_version"],
+        published_at=storage.now(),
+        positions=run.get("positions", {}),
+        frontiers=run.get("frontiers", {}),
+        counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
+        audit=state,
+    )
+
+
+def _commit_tables(
+    store: Path, every: Mapping[str, Sequence[StagedFile]], draft: Publication
+) -> dict[str, int]:
+    """One commit a table; the versions, which nobody reads before they are published."""
+    return {
+        table: storage.commit(
+            store, table, files, _columns_of(store, table, files), draft.run_id, draft.number
+        )
+        for table, files in every.items()
+    }
+
+
+def _columns_of(store: Path, table: str, files: Sequence[StagedFile]) -> pa.Schema:
+    """Declared columns and whatever else the files have."""
+    import pyarrow.parquet as pq
+
+    shapes = [pq.read_schema(store / file.path).remove_metadata() for file in files]
+    bare = [pa.schema([storage.bare(c) for c in s]) for s in (*shapes, catalogue.columns(table))]
+    return pa.unify_schemas(bare)
+
+
+def _appended(
+    store: Path,
+    base: Publication | None,
+    table: Table,
+    row: Mapping[str, Any],
+    version: int | None = None,
+) -> list[StagedFile]:
+    """Stage the table's published rows with one more; small tables stay one file."""
+    at = version if version is not None else (base.versions.get(table.name, -1) if base else -1)
+    old = [
+        storage.read(store / path).cast(table.schema.remove_metadata())
+        for path in storage.files(store, table.name, at)
+    ]  # fmt: skip
+    new = pa.Table.from_pylist([dict(row)], schema=table.schema)
+    whole = pa.concat_tables([*(t.replace_schema_metadata(None) for t in old), new])
+    file = stage.write(store, table.name, whole)
+    return [file] if file else []
+
+
+def _run_row(run: Run, draft: Publication) -> dict[str, Any]:
+    row = {
+        "run_id": draft.run_id, "publication": draft.number,
+        "config_version": draft.config_version,
+        "started_at": run.get("started_at", draft.published_at),
+        "finished_at": draft.published_at, "difference": difference(run),
+        "reasons": list(run.get("reasons", {}).items()),
+        "notes": list(run.get("notes", {}).items()),
+    }  # fmt: skip
+    return row | {f"n_{name}": count for name, count in draft.counts.items()}

@@ -1,0 +1,131 @@
+"""Staging: the Parquet files that workers write before anything is committed.
+
+Every file has a name of its own, so that a repeated or killed worker can neither replace nor
+double what another wrote: only the commit (`store`) decides which files count.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rejse.transforms import schema
+from rejse.transforms.registry import Table
+from rejse.transforms.tables import REJECTS, STAMP, tables
+
+LIVE = "_live"
+ROW_GROUP = 262_144
+ZSTD_LEVEL = 1
+EVENT_GRAIN = "accepted interaction, canonical and pseudonymous"
+
+
+class StageError(TypeError):
+    """A table does not have the columns that its declaration promises."""
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A written, not yet committed file; `path` is relative to the store, with `/`."""
+
+    table: str
+    path: str
+    rows: int
+    bytes: int
+
+
+def write(store: Path, name: str, table: pa.Table) -> StagedFile | None:
+    """Write `table` as a new file of the store's table `name`; None where it has no rows.
+
+    Columns keep their order; declared ones get description and unit in the Parquet metadata.
+    Raises StageError where a declared column came with another type.
+    """
+    if table.num_rows == 0:
+        return None
+    described = _described(name, table)
+    relative = f"{name}/part-{uuid.uuid4().hex}.parquet"
+    target = store / relative
+    target.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        described,
+        target,
+        compression="zstd",
+        compression_level=ZSTD_LEVEL,
+        use_dictionary=_repeating(name, described.schema),
+        row_group_size=ROW_GROUP,
+    )
+    return StagedFile(name, relative, described.num_rows, target.stat().st_size)
+
+
+def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetime) -> pa.Table:
+    """Add the columns that every published row carries, constant over a run (all `first`)."""
+    values = (known_at, 1, "first", config_version, run_id)
+    for column, value in zip(STAMP, values, strict=True):
+        constant = pa.repeat(pa.scalar(value, column.type), table.num_rows)
+        table = table.append_column(column.arrow, constant)
+    return table
+
+
+@cache
+def declared(name: str) -> pa.Schema | None:
+    """Schema that table `name` (or the table whose `_live` twin it is) declares; None: free.
+
+    Derived rows carry their stamp; events and rejects are inputs and carry none.
+    """
+    plain = name.removesuffix(LIVE)
+    if plain in ("events", "open_events", "late"):
+        return schema.event_schema().with_metadata({"grain": EVENT_GRAIN})
+    if plain == REJECTS.name:
+        return REJECTS.schema
+    found: Table | None = tables().get(plain)
+    if found is None:
+        return None
+    fields = [*found.schema, *(column.arrow for column in STAMP)]
+    return pa.schema(fields, metadata=found.schema.metadata)
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values are text, plain or dictionary-encoded."""
+    return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
+
+
+def _described(name: str, table: pa.Table) -> pa.Table:
+    """`table` with the declared descriptions; no value is touched."""
+    promise = declared(name)
+    if promise is None:
+        return table
+    fields = []
+    for field in table.schema:
+        if field.name in promise.names:
+            wanted = promise.field(field.name)
+            same = field.type == wanted.type or (is_text(field.type) and is_text(wanted.type))
+            if not same:
+                raise StageError(
+                    f"table {name}, column {field.name}: expected {wanted.type}, got "
+                    f"{field.type}; cast it where it is made"
+                )
+            field = field.with_metadata(wanted.metadata)
+        # Nulls are the audit's matter: a required Parquet column with a null is a broken file.
+        fields.append(field.with_nullable(True))
+    return pa.Table.from_arrays(table.columns, schema=pa.schema(fields, promise.metadata))
+
+
+def _repeating(name: str, columns: pa.Schema) -> list[str]:
+    """Columns worth a dictionary: texts whose values repeat, not ids, amounts or times."""
+    return [
+        field.name
+        for field in columns
+        if pa.types.is_dictionary(field.type)
+        or (pa.types.is_string(field.type) and not _is_id(field.name))
+    ]
+
+
+def _is_id(column: str) -> bool:
+    """Whether nearly every row has a value of its own (a dictionary would only cost time)."""
+    named = ("id", "position", "detail", "correlationid", "causationid")
+    return column in named or column.endswith(("_id", "_hmac"))

@@ -1,0 +1,296 @@
+"""The store: one Delta table a folder, and `publications`, which is the truth.
+
+A publication names the version of every table. It is committed last, so a crash before it
+leaves versions that no reader sees and that the next publication writes over. Every table is
+replaced as a whole; a commit is made on the version that its writer read, so that of two
+writers one is told so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rejse.pipelines.stage import StagedFile
+from rejse.transforms.registry import Column, Table
+from rejse.transforms.schema import TIME
+
+APP = "rejse"
+LOCK = ".writer.lock"
+COUNTS = ("read", "kept", "duplicate", "late", "rejected", "erased")
+_COUNTED = pa.map_(pa.string(), pa.int64())
+_NAMED = pa.map_(pa.string(), pa.string())
+
+
+def _of(name: str, kind: pa.DataType, about: str, unit: str = "") -> Column:
+    return Column(name, kind, about, unit=unit)
+
+
+PUBLICATIONS = Table("publications", "publication: one consistent state of all tables",
+                     ("publication",), (
+    _of("publication", pa.int64(), "Number of the publication, from 1.", "1"),
+    _of("run_id", pa.string(), "Run that published."),
+    _of("fingerprint", pa.string(), "Hash of all that the result depends on."),
+    _of("config_version", pa.string(), "Hash of the configuration."),
+    _of("published_at", TIME, "When it was published.", "UTC"),
+    _of("versions", _COUNTED, "Delta version of every table."),
+    _of("rows", _COUNTED, "Rows of every table.", "1"),
+    _of("positions", _NAMED, "How far each source was read."),
+    _of("frontiers", pa.map_(pa.string(), TIME), "How far each source is complete.", "UTC"),
+    _of("counts", _COUNTED, "Input rows: read, kept, duplicate, late, rejected, erased.", "1"),
+    _of("audit", pa.string(), "passed, warned or skipped."),
+))  # fmt: skip
+
+RUNS = Table("runs", "run that published, with its reconciliation", ("run_id",), (
+    _of("run_id", pa.string(), "Run."),
+    _of("publication", pa.int64(), "Publication that it made.", "1"),
+    _of("config_version", pa.string(), "Hash of the configuration."),
+    _of("started_at", TIME, "When it began.", "UTC"),
+    _of("finished_at", TIME, "When it published.", "UTC"),
+    *(_of(f"n_{name}", pa.int64(), f"Input rows {name}.", "1") for name in COUNTS),
+    _of("difference", pa.int64(), "read - kept - duplicate - late - rejected - erased.", "1"),
+    _of("reasons", _COUNTED, "Rejected rows by reason.", "1"),
+    _of("notes", _COUNTED, "What was changed or guessed in kept rows, counted.", "1"),
+))  # fmt: skip
+
+
+class AnotherWriter(RuntimeError):  # noqa: N818 - says what is there, not what failed
+    """Somebody else writes to this store; nothing of ours was published."""
+
+    exit_code = 75
+
+
+@dataclass(frozen=True)
+class Publication:
+    """One published state; times are microseconds since 1970, UTC."""
+
+    number: int
+    run_id: str
+    fingerprint: str
+    config_version: str
+    published_at: int
+    versions: Mapping[str, int] = field(default_factory=dict)
+    rows: Mapping[str, int] = field(default_factory=dict)
+    positions: Mapping[str, str] = field(default_factory=dict)
+    frontiers: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    audit: str = "skipped"
+
+    def row(self) -> dict[str, Any]:
+        """The publication as a row of its table."""
+        return {
+            "publication": self.number, "run_id": self.run_id,
+            "fingerprint": self.fingerprint, "config_version": self.config_version,
+            "published_at": self.published_at, "versions": list(self.versions.items()),
+            "rows": list(self.rows.items()), "positions": list(self.positions.items()),
+            "frontiers": list(self.frontiers.items()), "counts": list(self.counts.items()),
+            "audit": self.audit,
+        }  # fmt: skip
+
+
+@dataclass
+class Writer:
+    """The right to write to `store`, on top of the publication that it found (`base`)."""
+
+    store: Path
+    base: Publication | None
+    #: Version of `publications` that was read: the next commit must follow it directly.
+    read_version: int
+
+
+@contextlib.contextmanager
+def writing(store: Path) -> Iterator[Writer]:
+    """Hold the store for writing; files that an earlier crash left behind are removed.
+
+    Raises AnotherWriter at once where another process holds it. The lock serves one machine;
+    across machines the commit of `publications` decides.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AnotherWriter(
+                f"expected to be the only writer of {store}, found another run at work; "
+                "wait until it has finished, then run again"
+            ) from None
+        remove_orphans(store)
+        version = head(store, PUBLICATIONS.name)
+        yield Writer(store, latest(store), version)
+    finally:
+        os.close(handle)
+
+
+def latest(store: Path) -> Publication | None:
+    """The newest publication, or None where nothing was published yet."""
+    every = publications(store)
+    return every[-1] if every else None
+
+
+def publications(store: Path) -> list[Publication]:
+    """All publications, oldest first."""
+    version = head(store, PUBLICATIONS.name)
+    found = [read(store / path).to_pylist() for path in files(store, PUBLICATIONS.name, version)]
+    return sorted((_publication(row) for rows in found for row in rows), key=lambda p: p.number)
+
+
+def head(store: Path, table: str) -> int:
+    """Newest Delta version of `table`; -1 where it does not exist."""
+    from deltalake import DeltaTable
+
+    folder = store / table
+    if not (folder / "_delta_log").is_dir():
+        return -1
+    return int(DeltaTable(str(folder)).version())
+
+
+def files(store: Path, table: str, version: int) -> list[str]:
+    """Files of `table` at `version`, relative to the store, sorted; none at version -1."""
+    from deltalake import DeltaTable
+
+    if version < 0:
+        return []
+    at = DeltaTable(str(store / table), version=version)
+    paths = at.get_add_actions(flatten=True).column("path").to_pylist()
+    return sorted(f"{table}/{path}" for path in paths)
+
+
+def commit(
+    store: Path,
+    table: str,
+    staged: Sequence[StagedFile],
+    columns: pa.Schema,
+    run_id: str,
+    number: int,
+    expected: int | None = None,
+) -> int:
+    """Replace the content of `table` by the staged files; returns the new Delta version.
+
+    `expected` is the version that the writer read; where the table has moved on, or moves
+    while this commit is made, AnotherWriter is raised and nothing changes.
+    """
+    from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+    from deltalake.exceptions import CommitFailedError
+
+    shape = Schema.from_arrow(pa.schema([bare(column) for column in columns]))
+    properties = CommitProperties(
+        custom_metadata={"run_id": run_id, "publication": str(number)},
+        max_commit_retries=0,
+        app_transactions=[Transaction(APP, number)],
+    )
+    at = _opened(store / table, shape)
+    if expected is not None and at.version() != max(expected, 0):
+        raise _overtaken(table, expected, at.version())
+    try:
+        at.create_write_transaction(
+            [_action(store, file) for file in staged],
+            "overwrite",
+            shape,
+            commit_properties=properties,
+        )
+    except CommitFailedError as error:
+        raise _overtaken(table, at.version(), at.version() + 1) from error
+    return int(DeltaTable(str(store / table)).version())
+
+
+def remove_orphans(store: Path) -> list[Path]:
+    """Delete staged files that no commit names; call it only as the one writer."""
+    removed = []
+    for folder in sorted(path for path in store.iterdir() if path.is_dir()):
+        found = list(folder.glob("part-*.parquet"))
+        if not found:
+            continue
+        named = _ever_committed(folder)
+        for path in found:
+            if path.name not in named:
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _ever_committed(folder: Path) -> set[str]:
+    """Names of all files that any commit of the table has added (its log is never cleaned)."""
+    named = set()
+    for log in folder.glob("_delta_log/*.json"):
+        for line in log.read_text(encoding="utf-8").splitlines():
+            action = json.loads(line).get("add")
+            if action:
+                named.add(action["path"])
+    return named
+
+
+def _opened(folder: Path, shape: Any) -> Any:
+    """A handle of the Delta table, made empty where there is none."""
+    from deltalake import DeltaTable
+
+    if not (folder / "_delta_log").is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
+        keep = {"delta.enableExpiredLogCleanup": "false"}  # see _ever_committed
+        return DeltaTable.create(str(folder), shape, mode="ignore", configuration=keep)
+    return DeltaTable(str(folder))
+
+
+def _action(store: Path, file: StagedFile) -> Any:
+    from deltalake.transaction import AddAction
+
+    path = store / file.path
+    stats = json.dumps({"numRecords": file.rows})
+    written = int(path.stat().st_mtime * 1000)
+    return AddAction(path.name, file.bytes, {}, written, True, stats)
+
+
+def bare(column: pa.Field) -> pa.Field:
+    """The column as Delta knows it: no dictionary, nullable, without metadata."""
+    coded = pa.types.is_dictionary(column.type)
+    return pa.field(column.name, column.type.value_type if coded else column.type)
+
+
+def _overtaken(table: str, expected: int, came: int) -> AnotherWriter:
+    return AnotherWriter(
+        f"expected table {table} to stand at version {expected}, found {came}: another writer "
+        "has published meanwhile; nothing of this run was published, run it again"
+    )
+
+
+def read(path: Path) -> pa.Table:
+    """One whole, small file."""
+    return pq.ParquetFile(path).read()
+
+
+def _publication(row: Mapping[str, Any]) -> Publication:
+    return Publication(
+        number=row["publication"],
+        run_id=row["run_id"],
+        fingerprint=row["fingerprint"],
+        config_version=row["config_version"],
+        published_at=micros(row["published_at"]),
+        versions=dict(row["versions"]),
+        rows=dict(row["rows"]),
+        positions=dict(row["positions"]),
+        frontiers={name: micros(at) for name, at in row["frontiers"]},
+        counts=dict(row["counts"]),
+        audit=row["audit"],
+    )
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970, exactly (a float of seconds would lose some)."""
+    gone = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
+
+
+def now() -> int:
+    """The run clock: microseconds since 1970."""
+    return time.time_ns() // 1000
