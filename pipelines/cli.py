@@ -16,7 +16,7 @@ import typer
 if TYPE_CHECKING:
     from rejse.pipelines.settings import Settings
 
-DATA_FAILED, MISUSE, FAULT, BUSY = 1, 2, 70, 75
+DATA_FAILED, MISUSE, FAULT, BUSY, INTERRUPTED = 1, 2, 70, 75, 130
 #: Exit code by class of error; named, not imported, because most commands need few of them.
 EXIT_CODES = {
     "AnotherWriter": BUSY,
@@ -186,8 +186,13 @@ def _show_run(result: Any) -> None:
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="One SELECT in DuckDB's dialect.")],
+    query: Annotated[
+        str | None, typer.Argument(help="One SELECT in DuckDB's dialect.", show_default=False)
+    ] = None,
     config: Config = CONFIG,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Take the SELECT from this file.")
+    ] = None,
     publication: Annotated[
         int | None, typer.Option("--publication", help="An earlier publication; else the latest.")
     ] = None,
@@ -207,9 +212,12 @@ def sql(
 
     if json and csv:
         raise MisuseError("expected --json or --csv, came both")
+    if (query is None) == (file is None):
+        raise MisuseError('expected one query: rejse sql "select ...", or --file query.sql')
+    text = file.read_text(encoding="utf-8") if file else str(query)
     con = _connect(config, publication)
     try:
-        found = con.sql(query)
+        found = con.sql(text)
         columns, rows = (found.columns, found.fetchall()) if found is not None else ([], [])
     except duckdb.Error as fault:
         raise MisuseError(f"the query failed: {fault}") from None
@@ -314,7 +322,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         code = app(args, standalone_mode=False)
     except typer.Abort:
-        sys.exit(MISUSE)
+        sys.exit(INTERRUPTED)
     except Exception as fault:
         if hasattr(fault, "format_message"):
             print(_usage(fault), file=sys.stderr)
