@@ -1,0 +1,271 @@
+"""One journey, told: every step, every piece of evidence, the sums, and what would change them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+from rejse.pipelines import journey_lookup, what_if, wording
+from rejse.pipelines.what_if import Evidence, Score, WhatIf
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A field asked of the customer, and who knew it before."""
+
+    field: str
+    system_asking: str | None
+    system_known: str | None
+    known_step_seq: int | None
+    known_since: datetime | None
+    is_reask: bool
+    value_agrees: bool | None
+    basis: str | None
+
+
+@dataclass(frozen=True)
+class Handoff:
+    """A hand-off into a step (or asked for in it and never received)."""
+
+    from_owner: str | None
+    to_owner: str | None
+    from_team: str | None
+    to_team: str | None
+    latency_s: int | None
+    n_fields_known: int | None
+    n_fields_passed: int | None
+    context: str | None
+    is_dropped: bool | None
+    is_ping_pong: bool
+    due_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A promise made in a step, and what became of it."""
+
+    promise_id: str
+    kind: str | None
+    made_by: str | None
+    due_at: datetime | None
+    delivered_at: datetime | None
+    status: str | None
+    lateness_s: int | None
+    n_moves: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step as it was lived: who, where, when, what was asked and promised, what went wrong."""
+
+    step_id: str
+    seq: int
+    touchpoint: str | None
+    activity: str | None
+    channel: str | None
+    direction: str | None
+    actor_type: str | None
+    actor_id: str | None
+    owner: str | None
+    team: str | None
+    stage: str | None
+    system: str | None
+    intent: str | None
+    outcome: str | None
+    started_at: datetime
+    ended_at: datetime
+    n_events: int
+    is_pushed: bool
+    is_moment_of_truth: bool | None
+    wait_before_s: float | None
+    wait_cause: str | None
+    processing_s: float | None
+    asked: tuple[Asked, ...] = ()
+    handoffs: tuple[Handoff, ...] = ()
+    promises: tuple[Promise, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def hazard(self) -> float:
+        """Hazard of the incident that is anchored here: the step with the edge into it."""
+        return float(sum(piece.hazard for piece in self.evidence))
+
+
+@dataclass(frozen=True)
+class Journey:
+    """The journey's own row: who owns it, when it was, how it ended, what was counted."""
+
+    journey_id: str
+    customer_key: str
+    journey_type: str | None
+    case_id: str | None
+    owner: str | None
+    product_id: str | None
+    started_at: datetime
+    ended_at: datetime
+    state: str | None
+    close_reason: str | None
+    is_final: bool
+    config_version: str | None
+    n_steps: int | None
+    n_contacts: int | None
+    n_channels: int | None
+    n_silos: int | None
+    n_handoffs_unknown: int | None
+    n_fields_known: int | None
+    data_continuity: float | None
+    throughput_s: float | None
+    customer_wait_s: float | None
+    internal_wait_s: float | None
+    outcome: str | None
+    outcome01: float | None
+    friction_hazard: float | None
+    friction_score: float | None
+    friction_score_lo: float | None
+    friction_score_hi: float | None
+    friction_edge_share: float | None
+    delivery01: float | None
+    health_ops: float | None
+    health_ops_lo: float | None
+    health_ops_hi: float | None
+    limiting_component: str | None
+    evidence_coverage: float | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A journey with its steps, its score summed again from the evidence, and the what-ifs."""
+
+    journey: Journey
+    steps: tuple[Step, ...]
+    score: Score
+    what_ifs: tuple[WhatIf, ...]
+    not_measured: tuple[str, ...]
+
+    @property
+    def adds_up(self) -> bool:
+        """True where the evidence sums to the published hazard (to 1e-9)."""
+        published = self.journey.friction_hazard
+        return published is None or abs(published - self.score.hazard) <= 1e-9
+
+    def text(self) -> str:
+        """The whole explanation in words, as plain text."""
+        from rejse.pipelines import explain_text
+
+        return explain_text.text(self)
+
+    def json(self) -> str:
+        """The whole explanation as JSON text; times are ISO 8601 in UTC, null is not measured."""
+        told = {**asdict(self), "adds_up": self.adds_up}
+        return json.dumps(told, default=datetime.isoformat, ensure_ascii=False, indent=2)
+
+
+def explain(con: Any, wanted: str) -> Explanation:
+    """Explain the journey that `wanted` names (id, its beginning, case id, or `worst`).
+
+    `con` is a catalogue session with the views v_journeys, v_steps, v_friction_evidence,
+    v_handoffs, v_info_requests and v_promises. Raises UnknownJourneyError, with near matches, where
+    none or several journeys answer to it.
+    """
+    journey_id = journey_lookup.find(con, wanted)
+    [(_, journey)] = _records(con, Journey, "v_journeys", journey_id)
+    steps = _steps(con, journey_id)
+    evidence = tuple(piece for step in steps for piece in step.evidence)
+    return Explanation(
+        journey=journey,
+        steps=steps,
+        score=what_if.score(evidence, journey.outcome01),
+        what_ifs=_what_ifs(journey, evidence),
+        not_measured=tuple(_not_measured(journey, evidence)),
+    )
+
+
+def _what_ifs(journey: Journey, evidence: tuple[Evidence, ...]) -> tuple[WhatIf, ...]:
+    return () if journey.friction_score is None else what_if.what_ifs(evidence, journey.outcome01)
+
+
+_TIMES = {"started_at", "ended_at", "occurred_at", "due_at", "delivered_at", "known_since"}
+_NESTED = {"asked", "handoffs", "promises", "evidence"}
+_SOURCES: dict[str, str] = {
+    "v_journeys": "select null as step_id, * from v_journeys where journey_id = ?",
+    "v_steps": "from v_steps where journey_id = ? order by seq",
+    "v_friction_evidence": """
+        from v_friction_evidence where journey_id = ?
+        order by hazard desc, kind, occurred_at, evidence_id
+    """,
+    "v_handoffs": """
+        select coalesce(to_step, from_step) as step_id, * from v_handoffs
+        where journey_id = ? order by occurred_at, handoff_id
+    """,
+    "v_info_requests": """
+        select asked.*, known.seq as known_step_seq
+        from v_info_requests as asked left join v_steps as known
+            on known.journey_id = asked.journey_id and known.step_id = asked.known_step_id
+        where asked.journey_id = ? order by asked.is_reask, asked.field
+    """,
+    "v_promises": "from v_promises where journey_id = ? order by made_at, promise_id",
+}
+
+
+def _records(con: Any, shape: Any, view: str, journey_id: str) -> list[tuple[str, Any]]:
+    """Rows of a view for one journey as (step id, `shape`), asking only for columns it names."""
+    names = [field.name for field in fields(shape) if field.name not in _NESTED]
+    columns = [f"timezone('UTC', {n}) as {n}" if n in _TIMES else n for n in names]
+    query = f"select step_id as anchor, {', '.join(columns)} from ({_SOURCES[view]}) as found"
+    records = []
+    for row in journey_lookup.rows(con, query, [journey_id]):
+        anchor = row.pop("anchor")
+        listed = {n: tuple(v) if isinstance(v, list) else v for n, v in row.items()}
+        records.append((anchor, shape(**listed)))
+    return records
+
+
+def _by_step(con: Any, shape: Any, view: str, journey_id: str) -> dict[str, tuple[Any, ...]]:
+    found: dict[str, tuple[Any, ...]] = {}
+    for anchor, record in _records(con, shape, view, journey_id):
+        found[anchor] = (*found.get(anchor, ()), record)
+    return found
+
+
+def _steps(con: Any, journey_id: str) -> tuple[Step, ...]:
+    asked = _by_step(con, Asked, "v_info_requests", journey_id)
+    handoffs = _by_step(con, Handoff, "v_handoffs", journey_id)
+    promises = _by_step(con, Promise, "v_promises", journey_id)
+    evidence = _by_step(con, Evidence, "v_friction_evidence", journey_id)
+    return tuple(
+        replace(
+            step,
+            asked=asked.get(anchor, ()),
+            handoffs=handoffs.get(anchor, ()),
+            promises=promises.get(anchor, ()),
+            evidence=evidence.get(anchor, ()),
+        )
+        for anchor, step in _records(con, Step, "v_steps", journey_id)
+    )
+
+
+def _not_measured(journey: Journey, evidence: tuple[Evidence, ...]) -> list[str]:
+    """What the data could not say about this journey; a null is never told as a zero."""
+    said = []
+    if journey.friction_score is None:
+        said.append(
+            "friction, delivery and health: too little of what the detectors need was logged"
+            " and nothing was found; nothing logged is not nothing wrong"
+        )
+    if journey.state == "open":
+        said.append("outcome and health: the journey is still open; this is the friction so far")
+    elif journey.outcome01 is None:
+        said.append("outcome, and so health: no event says how it ended")
+    if journey.data_continuity is None:
+        said.append("data continuity: no field is known to have been given and needed again")
+    if journey.customer_wait_s is None:
+        said.append("waiting of the customer: no waiting was logged")
+    if journey.n_handoffs_unknown:
+        hand = wording.plural(journey.n_handoffs_unknown, "hand-off")
+        said.append(f"context of {hand}: nothing says which known fields went along")
+    if any(piece.kind == "customer_wait" and piece.expected_value is None for piece in evidence):
+        said.append("how long a wait was expected at some touchpoints")
+    said.append("experience: no survey or other X-data are joined yet, so this is health_ops only")
+    return said

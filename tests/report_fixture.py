@@ -1,0 +1,285 @@
+"""Hand-made published rows for the tests of `explain` and the report, in an in-memory DuckDB."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from math import exp, log1p
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from rejse.transforms import tables
+from rejse.transforms.registry import Column
+
+START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
+JOURNEY_COUNTS = (
+    "n_events n_steps n_sessions n_contacts n_need_driven n_channels n_channel_switches n_silos"
+    " n_handoffs n_handoffs_full n_handoffs_part n_handoffs_none n_handoffs_unknown"
+    " n_handoffs_dropped n_reasked_observed n_reasked_declared n_reasked_inferred n_fields_known"
+    " n_promises n_promises_kept n_promises_late n_promises_broken n_promises_open n_evidence"
+)
+JOURNEY_REALS = (
+    "data_continuity throughput_s time_to_resolution_s customer_wait_s internal_wait_s"
+    " third_party_wait_s outcome01 friction_hazard friction_score friction_score_lo"
+    " friction_score_hi friction_edge_share delivery01 health_ops health_ops_lo health_ops_hi"
+    " evidence_coverage"
+)
+METRICS = {
+    "journeys": [
+        *((name, pa.int32()) for name in JOURNEY_COUNTS.split()),
+        *((name, pa.float64()) for name in JOURNEY_REALS.split()),
+        *((name, pa.string()) for name in ("outcome", "limiting_component")),
+    ],
+    "steps": [
+        *((name, pa.float64()) for name in ("wait_before_s", "processing_s", "hazard", "friction")),
+        ("wait_cause", pa.string()),
+        ("n_reasked", pa.int32()),
+    ],
+}
+BASES: dict[str, tuple[Column, ...]] = {
+    "journeys": tables.JOURNEY_BASE,
+    "steps": tables.STEP_BASE,
+    "sessions": tables.SESSIONS.columns,
+    "friction_evidence": tables.EVIDENCE.columns,
+    "handoffs": tables.HANDOFFS.columns,
+    "info_requests": tables.INFO_REQUESTS.columns,
+    "promises": tables.PROMISES.columns,
+}
+
+
+def _schema(name: str) -> pa.Schema:
+    base = [pa.field(c.name, c.type) for c in (*BASES[name], *tables.STAMP)]
+    return pa.schema([*base, *(pa.field(n, kind) for n, kind in METRICS.get(name, ()))])
+
+
+@dataclass
+class Store:
+    """Rows by table; `connect` makes the session that explain and the report read."""
+
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {n: [] for n in BASES})
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        con = duckdb.connect()
+        for name, found in self.rows.items():
+            table = pa.Table.from_pylist(found, schema=_schema(name))
+            con.register(f"arrow_{name}", table)
+            con.execute(f"create table v_{name} as from arrow_{name}")
+            con.unregister(f"arrow_{name}")
+        return con
+
+    def add(self, name: str, **row: Any) -> None:
+        self.rows[name].append({"config_version": "c0ffee00c0ffee00", "run_id": "run-1", **row})
+
+
+def _score(hazard: float, outcome01: float | None) -> dict[str, float | None]:
+    """The score written out once more, by the formulas of the design and not by our code."""
+    scored: dict[str, float | None] = {"friction_hazard": hazard}
+    for end, factor in (("", 1.0), ("_lo", 0.5), ("_hi", 1.5)):
+        scored[f"friction_score{end}"] = 100 * (1 - exp(-hazard * factor))
+        delivery = max(exp(-hazard * factor), 0.1)
+        if outcome01 is not None:
+            health = 75 / (0.35 / max(outcome01, 0.1) + 0.40 / delivery)
+            scored[f"health_ops{ {'_lo': '_hi', '_hi': '_lo'}.get(end, '') }"] = health
+    return {**scored, "delivery01": exp(-hazard)}
+
+
+def journey(
+    store: Store,
+    journey_id: str,
+    steps: list[dict[str, Any]],
+    *,
+    outcome: str | None = "resolved",
+    outcome01: float | None = 1.0,
+    **own: Any,
+) -> None:
+    """Add a journey: each step a dict of columns, with `after` (timedelta), `evidence`, `asked`."""
+    start = own.pop("started_at", START)
+    pieces = [piece for step in steps for piece in _incident(step.get("evidence", []))]
+    hazard = sum(piece["hazard"] for piece in pieces)
+    edges = sum(piece["hazard"] for piece in pieces if piece["locus"] == "edge")
+    moment = start
+    for seq, step in enumerate(steps, 1):
+        moment += step.pop("after", timedelta(hours=1))
+        _add_step(store, journey_id, seq, moment, step, hazard)
+    owners = [step.get("owner") for step in steps]
+    closed = {"state": "closed", "close_reason": "silence", "is_final": True}
+    counts = {
+        "n_steps": len(steps),
+        "n_contacts": len(steps),
+        "n_channels": len({step.get("channel") for step in steps}),
+        "n_silos": len(set(owners)),
+        "n_evidence": len(pieces),
+    }
+    store.add(
+        "journeys",
+        **{
+            "journey_id": journey_id,
+            "customer_key": f"of-{journey_id}",
+            "journey_type": "claim",
+            "owner": owners[0],
+            "started_at": start,
+            "ended_at": moment,
+            "throughput_s": (moment - start).total_seconds(),
+            "outcome": outcome,
+            "outcome01": outcome01,
+            "evidence_coverage": 0.75,
+            "friction_edge_share": edges / hazard if hazard else None,
+            "limiting_component": "delivery" if hazard else None,
+            **closed,
+            **counts,
+            **_score(hazard, outcome01),
+            **own,
+        },
+    )
+
+
+def _incident(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for rank, piece in enumerate(sorted(pieces, key=lambda p: -p["severity"])):
+        piece.setdefault("locus", "node")
+        piece |= {"kind_rank": rank, "hazard": -(0.5**rank) * log1p(-piece["severity"])}
+    return pieces
+
+
+def _add_step(
+    store: Store, journey_id: str, seq: int, at: datetime, step: dict[str, Any], total: float
+) -> None:
+    step_id = f"{journey_id}-{seq}"
+    keys = {"journey_id": journey_id, "step_id": step_id, "customer_key": f"of-{journey_id}"}
+    final = {"is_final": True, "owner": step.get("owner"), "touchpoint": step.get("touchpoint")}
+    for number, piece in enumerate(step.pop("evidence", [])):
+        store.add(
+            "friction_evidence",
+            **{
+                **keys,
+                **final,
+                "evidence_id": f"{step_id}-{piece['kind']}-{number}",
+                "occurred_at": at,
+                "basis": "observed",
+                "raw_value": 1.0,
+                "base_weight": piece["severity"],
+                "intensity": 1.0,
+                "confidence": 1.0,
+                "share": piece["hazard"] / total,
+                "event_ids": [f"log/{step_id}"],
+                **piece,
+            },
+        )
+    for asked in step.pop("asked", []):
+        store.add(
+            "info_requests", **{**keys, **final, "occurred_at": at, "is_reask": False, **asked}
+        )
+    for hand in step.pop("handoffs", []):
+        near = {"handoff_id": step_id, "to_step": step_id, "is_ping_pong": False}
+        store.add("handoffs", **{**keys, **near, "occurred_at": at, "is_final": True, **hand})
+    for promise in step.pop("promises", []):
+        store.add("promises", **{**keys, "made_at": at, "n_moves": 0, "is_final": True, **promise})
+    store.add(
+        "steps",
+        **{
+            **keys,
+            "seq": seq,
+            "session_id": f"{journey_id}-s{seq}",
+            "event_ids": [f"log/{step_id}"],
+            "activity": "contact",
+            "direction": "inbound",
+            "actor_type": "customer",
+            "started_at": at,
+            "ended_at": at + timedelta(minutes=10),
+            "processing_s": 600.0,
+            "n_events": 1,
+            "is_pushed": False,
+            "is_final": True,
+            **step,
+        },
+    )
+
+
+def reasked(fields: int, owner: str = "Web", owner_to: str = "Claims") -> dict[str, Any]:
+    """Evidence of so many fields asked again, severity by the formula of the design."""
+    grown = 1 - exp(-fields / 4)
+    return {
+        "kind": "reasked_info", "locus": "edge", "owner": owner, "owner_to": owner_to,
+        "raw_value": float(fields), "unit": "fields", "base_weight": 0.45, "intensity": grown,
+        "severity": round(0.45 * grown, 12),
+    }  # fmt: skip
+
+
+def edge(
+    kind: str, severity: float, owner: str = "Web", owner_to: str = "Claims"
+) -> dict[str, Any]:
+    """Evidence of a kind that lies between two steps."""
+    return {
+        "kind": kind, "locus": "edge", "severity": severity, "owner": owner, "owner_to": owner_to,
+    }  # fmt: skip
+
+
+FIELDS = ("date", "damage", "phone", "place", "plate")
+
+
+def claim(store: Store, journey_id: str = "c1a10000aaaa0001", **own: Any) -> None:
+    """Story 1: the web asks five questions, the kind assessor asks them all again next day."""
+    known = {
+        "is_reask": True, "system_known": "Web", "known_step_id": f"{journey_id}-1",
+        "system_asking": "Claims", "basis": "observed", "value_agrees": True,
+    }  # fmt: skip
+    web = {
+        "touchpoint": "Claim form", "channel": "web", "owner": "Web", "stage": "before",
+        "outcome": "informed", "asked": [{"field": name} for name in FIELDS],
+    }  # fmt: skip
+    assessor = {
+        "touchpoint": "Assessor's call", "channel": "phone", "owner": "Claims", "stage": "during",
+        "actor_type": "human", "actor_id": "5e1f00d5e1f00d00", "outcome": "resolved",
+        "after": timedelta(days=1, hours=5), "wait_before_s": 2400.0, "wait_cause": "company",
+        "asked": [{"field": name, **known} for name in FIELDS],
+        "handoffs": [{
+            "from_owner": "Web", "to_owner": "Claims", "latency_s": 104_400,
+            "n_fields_known": 5, "n_fields_passed": 0, "context": "none",
+        }],
+        "evidence": [
+            reasked(5), edge("handoff_without_context", 0.30), edge("channel_switch", 0.05),
+        ],
+    }  # fmt: skip
+    own = {"case_id": "C-17", "n_fields_known": 5, "data_continuity": 0.0, **own}
+    journey(store, journey_id, [web, assessor], **own)
+
+
+def worked_example(store: Store, journey_id: str = "f00d0000bbbb0002") -> None:
+    """The worked example of the scores: {.15} {.20} {.25} {.20, .30} {.45}, outcome 1."""
+    plain = {"touchpoint": "Service line", "channel": "phone", "owner": "Service"}
+    promise = {"promise_id": "p1", "kind": "date", "status": "broken", "made_by": "human"}
+    steps: list[dict[str, Any]] = [
+        {"evidence": [{"kind": "customer_wait", "severity": 0.15}]},
+        {"evidence": [{"kind": "channel_fallback", "severity": 0.20, "locus": "edge"}]},
+        {"evidence": [{"kind": "repeat_contact", "severity": 0.25, "locus": "edge"}]},
+        {"evidence": [edge("handoff_without_context", 0.30), edge("channel_switch", 0.20)]},
+        {
+            "evidence": [{"kind": "promise_broken", "severity": 0.45}],
+            "promises": [{**promise, "due_at": START + timedelta(days=3)}],
+        },
+    ]
+    journey(store, journey_id, [{**plain, **step} for step in steps], journey_type="repair")
+
+
+def stories() -> Store:
+    """The claim, the worked example, an open journey and one in which nothing can be measured."""
+    store = Store()
+    claim(store)
+    worked_example(store)
+    waiting = {"touchpoint": "Sales desk", "channel": "branch", "owner": "Sales", "evidence": [
+        edge("handoff_dropped", 0.5, "Sales", "Technicians")
+    ], "handoffs": [{
+        "from_owner": "Sales", "to_owner": "Technicians", "is_dropped": True, "to_step": None,
+        "from_step": "0be20000cccc0003-1", "due_at": START + timedelta(days=3),
+    }]}  # fmt: skip
+    ongoing = {"state": "open", "close_reason": None, "is_final": False}
+    journey(store, "0be20000cccc0003", [waiting], outcome=None, outcome01=None,
+            journey_type="installation", n_handoffs_unknown=2, **ongoing)  # fmt: skip
+    silent = dict.fromkeys(
+        ("friction_score", "friction_score_lo", "friction_score_hi", "delivery01", "health_ops",
+         "health_ops_lo", "health_ops_hi")
+    )  # fmt: skip
+    journey(store, "51130000dddd0004", [{"channel": "web"}], outcome=None, outcome01=None,
+            evidence_coverage=0.1, owner=None, **silent)  # fmt: skip
+    return store

@@ -1,0 +1,176 @@
+"""`rejse explain`: the stories told again, the sums to the digits of the design, near matches."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from rejse.pipelines import explain_text, journey_lookup, wording
+from rejse.pipelines.explain import Explanation, explain
+from rejse.pipelines.journey_lookup import UnknownJourneyError
+from tests import report_fixture
+
+CLAIM, WORKED = "c1a10000aaaa0001", "f00d0000bbbb0002"
+OPEN, SILENT = "0be20000cccc0003", "51130000dddd0004"
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with report_fixture.stories().connect() as session:
+        yield session
+
+
+def _without(told: Explanation, condition: str) -> tuple[float, float | None]:
+    [found] = [w for w in told.what_ifs if (w.step_id or w.condition) == condition]
+    health = found.score.health_ops
+    return round(found.score.friction_score, 1), None if health is None else round(health, 1)
+
+
+def test_the_claim_is_told_as_its_story(con: duckdb.DuckDBPyConnection) -> None:
+    told = explain(con, CLAIM).text()
+    assert "the customer at Claim form (web, Web, before)" in told
+    assert "1 d 4 h later: an employee 5e1f00d… at Assessor's call" in told
+    again = "asked again for damage, date, phone, place and plate: Web had these 5 since step 1"
+    assert again in told
+    assert "0 of 5 known fields went along" in told
+    assert "40 min of waiting before it (cause: company)" in told
+    assert "Asked again between Web and Claims: severity 0.321 = 0.45 × 0.713; hazard 0.387" in told
+    assert "hazard 0.357/2 = 0.178; 31 % of all" in told
+    assert "F = 100 × (1 − e^−H) = 43.9" in told
+    assert "/ (0.35/1.00 + 0.4/0.561) = 70.5" in told
+
+
+def test_worked_example_of_the_design_to_its_digits(con: duckdb.DuckDBPyConnection) -> None:
+    told = explain(con, WORKED)
+    assert round(told.score.hazard, 4) == 1.7394
+    assert round(told.score.friction_score, 1) == 82.4
+    assert round(told.score.delivery01, 4) == 0.1756
+    assert told.score.health_ops is not None and round(told.score.health_ops, 1) == 28.5
+    assert told.adds_up
+    assert _without(told, f"{WORKED}-5")[0] == 68.1
+    assert _without(told, "with the context passed")[0] == 77.6
+    assert told.what_ifs[0].step_id == f"{WORKED}-5"
+
+
+def test_every_incident_has_its_what_if_and_none_makes_it_worse(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    told = explain(con, WORKED)
+    incidents = {step.step_id for step in told.steps if step.evidence}
+    assert {w.step_id for w in told.what_ifs if w.step_id} == incidents
+    assert all(w.friction_less > 0 and (w.health_more or 0) > 0 for w in told.what_ifs)
+
+
+def test_dropped_handoff_of_an_open_journey_has_friction_and_no_health(
+    con: duckdb.DuckDBPyConnection,
+) -> None:
+    told = explain(con, OPEN)
+    text = told.text()
+    assert "handed from Sales to Technicians, who did nothing by 6 May 2025 09:12" in text
+    assert told.score.health_ops is None
+    assert "friction 50.0 (29.3 to 64.6); health not measured" in text
+    assert "the journey is still open" in text
+    assert "context of 2 hand-offs" in text
+
+
+def test_null_is_said_and_never_told_as_zero(con: duckdb.DuckDBPyConnection) -> None:
+    told = explain(con, SILENT)
+    text = told.text()
+    assert "friction not measured; health not measured" in text
+    assert "nothing to add up" in text
+    assert "nothing logged is not nothing wrong" in text
+    assert "friction 0" not in text and "F 0" not in text
+    assert told.what_ifs == ()
+
+
+def test_evidence_that_does_not_add_up_is_admitted() -> None:
+    store = report_fixture.Store()
+    report_fixture.claim(store, friction_hazard=0.9)
+    told = explain(store.connect(), "worst")
+    assert not told.adds_up
+    assert "The published H is 0.900000: the evidence does not add up to it." in told.text()
+
+
+def test_json_carries_steps_sums_and_utc_times(con: duckdb.DuckDBPyConnection) -> None:
+    told = json.loads(explain(con, CLAIM).json())
+    assert told["journey"]["started_at"] == "2025-05-03T09:12:00+00:00"
+    assert [len(step["evidence"]) for step in told["steps"]] == [0, 3]
+    assert told["adds_up"] is True
+    assert told["steps"][1]["asked"][0]["known_step_seq"] == 1
+
+
+@pytest.mark.parametrize("wanted", [CLAIM, "c1a1", "C-17", " c1a1 "])
+def test_journey_is_found_by_id_its_beginning_or_its_case(
+    con: duckdb.DuckDBPyConnection, wanted: str
+) -> None:
+    assert journey_lookup.find(con, wanted) == CLAIM
+
+
+def test_worst_is_the_closed_journey_with_least_health(con: duckdb.DuckDBPyConnection) -> None:
+    assert journey_lookup.find(con, "worst") == WORKED
+    assert [one.journey_id for one in journey_lookup.worst(con)] == [WORKED, CLAIM, OPEN, SILENT]
+    assert WORKED in journey_lookup.guide(con)
+
+
+def test_unknown_journey_names_the_nearest(con: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(
+        UnknownJourneyError, match="found none that is 'c1a10000aaaa000x'"
+    ) as caught:
+        explain(con, "c1a10000aaaa000x")
+    assert caught.value.near[0] == CLAIM
+
+
+def test_ambiguous_beginning_names_all_that_answer() -> None:
+    store = report_fixture.Store()
+    for end in "12":
+        report_fixture.claim(store, f"c1a10000aaaa000{end}")
+    with pytest.raises(UnknownJourneyError, match="several answer") as caught:
+        explain(store.connect(), "c1a1")
+    assert caught.value.near == ("c1a10000aaaa0001", "c1a10000aaaa0002")
+
+
+@pytest.mark.parametrize("wanted", ["", "%", "' or 1=1 --", "\x1b[31m"])
+def test_hostile_arguments_find_nothing(con: duckdb.DuckDBPyConnection, wanted: str) -> None:
+    with pytest.raises(UnknownJourneyError) as caught:
+        journey_lookup.find(con, wanted)
+    assert "\x1b" not in str(caught.value)
+
+
+def test_empty_store_says_what_to_do() -> None:
+    con = report_fixture.Store().connect()
+    assert "run `rejse run`" in journey_lookup.guide(con)
+    with pytest.raises(UnknownJourneyError, match="holds no journeys"):
+        explain(con, "worst")
+
+
+def test_console_shows_names_as_they_are_and_no_escape_sequences() -> None:
+    from rich.console import Console
+
+    store = report_fixture.Store()
+    step = {"touchpoint": "[red]desk[/red]\x1b[2J\u202e", "channel": "web", "owner": "A"}
+    report_fixture.journey(store, "aa", [step])
+    out = io.StringIO()
+    explain_text.show(explain(store.connect(), "aa"), Console(file=out, width=200))
+    assert "[red]desk[/red] [2J" in out.getvalue()
+    assert "\x1b" not in out.getvalue() and "\u202e" not in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h"),
+     (5400, "1 h 30 min"), (104_400, "1 d 5 h"), (None, "–"), (-60, "−1 min")],
+)  # fmt: skip
+def test_durations_are_worded_in_their_two_largest_units(seconds: float | None, words: str) -> None:
+    assert wording.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [(0, "0 %"), (0.0001, "<0.1 %"), (0.013, "1.3 %"), (0.5, "50 %"), (None, "–")],
+)
+def test_no_share_above_zero_is_worded_as_zero(share: float | None, words: str) -> None:
+    assert wording.share(share) == words
