@@ -38,6 +38,11 @@ class Coded:
         return cls(codes.astype(np.int32, copy=False), array.dictionary.cast(pa.string()))
 
     @classmethod
+    def named(cls, codes: Array, names: Iterable[str]) -> Coded:
+        """A column of codes into given names."""
+        return cls(codes.astype(np.int32, copy=False), pa.array(list(names), pa.string()))
+
+    @classmethod
     def nulls(cls, n: int) -> Coded:
         """A column of nothing but nulls."""
         return cls(np.full(n, NULL, np.int32), pa.array([], pa.string()))

@@ -1,0 +1,246 @@
+"""Row rules of the contract: which interactions are accepted, and why the others are not.
+
+Each rule is declared once, as an Arrow mask and as SQL that says the same; the expectations of
+the audit are made from the SQL, and a differential test shows that both refuse the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import rejects as refusals
+from rejse.transforms.arrays import Bools, arrow, flat, take, valid, values
+from rejse.transforms.rules import SECOND
+from rejse.transforms.schema import (
+    BY_NAME,
+    INFO_OPS,
+    INTERACTION,
+    PROMISE_KINDS,
+    PROMISE_OPS,
+    REQUIRED,
+    Field,
+)
+from rejse.transforms.texts import coded, text
+
+#: Event times lie in [1970, 2200): outside it a unit or a format was misread.
+FIRST_TIME, END_TIME = 0, 7_258_118_400 * SECOND
+TIMES = ("time", "recordedtime", "start_time", "end_time")
+AMOUNTS = ("wait_s", "talk_s", "hold_s", "wrap_s", "agent_s", "results_n")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule that every accepted row keeps.
+
+    `columns` are those it looks at (it applies where a batch has all of them); `refuses` gives
+    the mask of the rows that break it; `sql` is a condition, never null, true where it is kept.
+    """
+
+    name: str
+    reason: str
+    columns: tuple[str, ...]
+    says: str
+    sql: str
+    refuses: Callable[[pa.RecordBatch], Bools]
+
+
+def _missing(name: str) -> Rule:
+    is_text = pa.types.is_string(BY_NAME[name].type)
+
+    def refuses(batch: pa.RecordBatch) -> Bools:
+        column = batch.column(name)
+        return ~valid(column) | _blank(column) if is_text else ~valid(column)
+
+    sql = f"coalesce({name}, '') != ''" if is_text else f"{name} is not null"
+    says = f"{name} is needed; map it in the SELECT"
+    return Rule(f"{name}_given", f"missing_{name}", (name,), says, sql, refuses)
+
+
+def _blank(column: pa.Array) -> Bools:
+    if pa.types.is_dictionary(column.type):
+        empty = values(pc.equal(pc.binary_length(column.dictionary), _ZERO))
+        if not empty.any():
+            return np.zeros(len(column), dtype=bool)
+        return np.where(valid(column), empty[np.where(valid(column), values(column.indices), 0)], False)
+    return values(pc.fill_null(pc.equal(pc.binary_length(column), _ZERO), False))
+
+
+def _listed(name: str) -> Rule:
+    allowed = BY_NAME[name].values
+
+    def refuses(batch: pa.RecordBatch) -> Bools:
+        column = coded(batch.column(name))
+        strange = _strange(column.dictionary, allowed)
+        if not strange.any():
+            return np.zeros(len(column), dtype=bool)
+        known = valid(column)
+        return strange[np.where(known, values(column.indices), 0)] & known
+
+    listed = ", ".join(f"'{value}'" for value in allowed)
+    sql = f"coalesce({name} in ({listed}), true)"
+    says = f"{name} is one of {', '.join(allowed)}"
+    return Rule(f"{name}_known", f"unknown_{name}", (name,), says, sql, refuses)
+
+
+def _strange(dictionary: pa.Array, allowed: tuple[str, ...]) -> Bools:
+    return ~values(pc.is_in(dictionary, value_set=text(allowed)))
+
+
+def _in_range(name: str) -> Rule:
+    def refuses(batch: pa.RecordBatch) -> Bools:
+        moments = values(batch.column(name))
+        return ((moments < FIRST_TIME) | (moments >= END_TIME)) & valid(batch.column(name))
+
+    sql = (
+        f"coalesce({name} >= timestamptz '1970-01-01 00:00:00+00'"
+        f" and {name} < timestamptz '2200-01-01 00:00:00+00', true)"
+    )
+    says = f"{name} lies in 1970 to 2199; check its unit and format"
+    return Rule(f"{name}_in_range", "time_out_of_range", (name,), says, sql, refuses)
+
+
+def _not_negative(name: str) -> Rule:
+    def refuses(batch: pa.RecordBatch) -> Bools:
+        return (values(batch.column(name)) < 0) & valid(batch.column(name))
+
+    sql = f"coalesce({name} >= 0, true)"
+    says = f"{name} is 0 or more"
+    return Rule(f"{name}_not_negative", f"negative_{name}", (name,), says, sql, refuses)
+
+
+def _end_before_start(batch: pa.RecordBatch) -> Bools:
+    start, end = batch.column("start_time"), batch.column("end_time")
+    return (values(end) < values(start)) & valid(start) & valid(end)
+
+
+def _untyped_previous(batch: pa.RecordBatch) -> Bools:
+    return valid(batch.column("previousidentity")) & ~valid(batch.column("previousidentitytype"))
+
+
+#: All row rules, in the order in which they give a row its reason.
+RULES: tuple[Rule, ...] = (
+    *(_missing(name) for name in REQUIRED),
+    *(_listed(name) for name in ("identitytype", "direction", "actor_type")),
+    *(_in_range(name) for name in TIMES),
+    Rule(
+        "ends_after_start", "end_before_start", ("start_time", "end_time"),
+        "end_time is not before start_time",
+        "coalesce(end_time >= start_time, true)", _end_before_start,
+    ),
+    Rule(
+        "previous_typed", "missing_previousidentitytype",
+        ("previousidentity", "previousidentitytype"),
+        "previousidentity comes with previousidentitytype",
+        "previousidentity is null or previousidentitytype is not null", _untyped_previous,
+    ),
+    *(_not_negative(name) for name in AMOUNTS),
+)  # fmt: skip
+_ZERO = pa.scalar(0, pa.int32())
+
+
+def accept(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:
+    """Rows that keep every rule, the rejects, and notes.
+
+    `batch` is canonical (`interaction_schema`, with the row numbers that `normalise` adds). An
+    unknown value of an enum becomes `other` where the list has it, else null; `notes` counts
+    these as `unknown_<field>`. A row that breaks several rules has the reason of the first.
+    Raises KeyError where an R column is missing.
+    """
+    for name in REQUIRED:
+        batch.column(name)
+    names = set(batch.schema.names)
+    bad = np.zeros(batch.num_rows, dtype=bool)
+    refused = []
+    for rule in RULES:
+        if not names.issuperset(rule.columns):
+            continue
+        broken = rule.refuses(batch) & ~bad
+        if broken.any():
+            bad |= broken
+            refused.append(
+                refusals.of_rows(batch.filter(arrow(broken)), rule.reason, rule.says)
+            )
+    accepted = batch.filter(arrow(~bad)) if bad.any() else batch
+    accepted, notes = _with_known_values(accepted)
+    return accepted, refusals.join(refused), notes
+
+
+def _with_known_values(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[str, int]]:
+    notes: dict[str, int] = {}
+    arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
+    for field in INTERACTION:
+        if field.name in arrays and field.values:
+            arrays[field.name], unknown = _known_enum(arrays[field.name], field)
+            if unknown:
+                notes[f"unknown_{field.name}"] = unknown
+    if "info" in arrays:
+        arrays["info"] = _known_info(arrays["info"], notes)
+    if "promise" in arrays:
+        arrays["promise"] = _known_promise(arrays["promise"], notes)
+    return pa.RecordBatch.from_arrays(list(arrays.values()), schema=batch.schema), notes
+
+
+def _known_enum(column: pa.Array, field: Field) -> tuple[pa.Array, int]:
+    column = coded(column)
+    other = "other" if "other" in field.values else None
+    return _replaced(column, field.values, other)
+
+
+def _replaced(
+    column: pa.DictionaryArray, allowed: tuple[str, ...], other: str | None
+) -> tuple[pa.Array, int]:
+    """Column with the values that are not allowed replaced by `other`, and how many rows."""
+    strange = _strange(column.dictionary, allowed)
+    if not strange.any():
+        return column, 0
+    known = valid(column)
+    rows = np.where(known, values(column.indices), 0)
+    unknown = strange[rows] & known
+    places = {value: place for place, value in enumerate(allowed)}
+    fallback = places[other] if other else -1
+    codes = np.array([places.get(v, fallback) for v in column.dictionary.to_pylist()], np.int32)
+    found = np.where(known, codes[rows], -1).astype(np.int32)
+    replaced = pa.DictionaryArray.from_arrays(arrow(found, ok=found >= 0), text(allowed))
+    return replaced, int(unknown.sum())
+
+
+def _known_part(column: pa.Array, allowed: tuple[str, ...]) -> tuple[pa.Array, int]:
+    replaced, unknown = _replaced(coded(column), allowed, None)
+    return (replaced.cast(pa.string()), unknown) if unknown else (column, 0)
+
+
+def _known_info(column: pa.Array, notes: dict[str, int]) -> pa.Array:
+    column = flat(column)
+    inner = column.values
+    op, unknown = _known_part(inner.field("op"), INFO_OPS)
+    if not unknown:
+        return column
+    notes["unknown_info.op"] = unknown
+    rebuilt = _with_part(inner, "op", op)
+    return pa.ListArray.from_buffers(
+        column.type, len(column), column.buffers()[:2], offset=column.offset, children=[rebuilt]
+    )
+
+
+def _known_promise(column: pa.Array, notes: dict[str, int]) -> pa.Array:
+    column = flat(column)
+    for part, allowed in (("kind", PROMISE_KINDS), ("op", PROMISE_OPS)):
+        replaced, unknown = _known_part(column.field(part), allowed)
+        if unknown:
+            notes[f"unknown_promise.{part}"] = unknown
+            column = _with_part(column, part, replaced)
+    return column
+
+
+def _with_part(column: pa.StructArray, part: str, replaced: pa.Array) -> pa.StructArray:
+    parts: list[Any] = [replaced if f.name == part else column.field(f.name) for f in column.type]
+    return pa.StructArray.from_arrays(parts, fields=list(column.type), mask=pc.is_null(column))
+
+
+__all__ = ["RULES", "Rule", "accept", "take"]

@@ -1,0 +1,208 @@
+"""Pseudonyms: raw identities become keyed hashes before anything is written.
+
+`customer_key` = HMAC-SHA-256(key, identitytype ':' identity), its first 32 hex digits. Values that
+are compared but not kept, and `actor_id`, become the first 16 hex digits of
+HMAC-SHA-256(key, field 0x1F value), the same for every customer, so that a late identity link
+changes none of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import rejects as refusals
+from rejse.transforms.arrays import arrow, flat, take, valid, values
+from rejse.transforms.schema import BUCKET, CODED, CUSTOMER_KEY, event_schema
+from rejse.transforms.texts import coded, hexadecimal, text
+
+DIGEST = 32
+Codes = np.ndarray[Any, np.dtype[np.int64]]
+
+
+def keyed(key: bytes) -> Callable[[Iterable[bytes]], bytes]:
+    """Function that gives the HMAC-SHA-256 digests of messages, joined, 32 bytes each.
+
+    The two padded key blocks are hashed once; copying their states is 2.5 times as fast as
+    `hmac.digest` for each message.
+    """
+    block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def digests(messages: Iterable[bytes]) -> bytes:
+        found = []
+        for message in messages:
+            first, second = inner.copy(), outer.copy()
+            first.update(message)
+            second.update(first.digest())
+            found.append(second.digest())
+        return b"".join(found)
+
+    return digests
+
+
+def pseudonymise(
+    batch: pa.RecordBatch, key: bytes, non_persons: Iterable[str] = ()
+) -> tuple[pa.RecordBatch, pa.Table]:
+    """Accepted interactions as events without identities, and the rejects.
+
+    The batch has the columns of `interaction_schema` (all R columns); the result those of
+    `event_schema` over the same columns. Rows whose identity, without regard to case and outer
+    blanks, is one of `non_persons` (`undefined`, or `cookie:undefined` for one type) are rejected
+    as `non_person`. Raises KeyError where an R column is missing.
+    """
+    batch, refused = _persons(batch, tuple(non_persons))
+    sign = keyed(key)
+    columns: dict[str, pa.Array] = {}
+    columns[CUSTOMER_KEY], columns[BUCKET] = customer_keys(
+        batch.column("identitytype"), batch.column("identity"), sign
+    )
+    names = set(batch.schema.names)
+    if "previousidentity" in names:
+        columns["previous_key"] = previous_keys(batch, sign)
+    if "actor_id" in names:
+        columns["actor_id"] = _actors(batch.column("actor_id"), sign)
+    for name, part in (("info", "field"), ("claims", "topic")):
+        if name in names:
+            columns[name] = _lists(batch.column(name), part, sign)
+    schema = event_schema(names)
+    arrays = [columns[f.name] if f.name in columns else batch.column(f.name) for f in schema]
+    arrays = [_as(array, field.type) for array, field in zip(arrays, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema), refused
+
+
+def _as(array: pa.Array, kind: pa.DataType) -> pa.Array:
+    return array if array.type == kind else array.cast(kind)
+
+
+def customer_keys(
+    kinds: pa.Array, identities: pa.Array, sign: Callable[[Iterable[bytes]], bytes]
+) -> tuple[pa.Array, pa.Array]:
+    """Keys (dictionary of 32 hex digits) and buckets (int16, 0..4095) of (type, identity) rows.
+
+    Each distinct pair of the batch is hashed once. Rows in which either is null get null.
+    """
+    kinds, people = coded(kinds), coded(identities)
+    known = valid(kinds) & valid(people)
+    width = max(1, len(people.dictionary))
+    pairs = values(kinds.indices).astype(np.int64) * width + values(people.indices)
+    pairs[~known] = 0
+    rows, used = _compact(pairs, known, width * max(1, len(kinds.dictionary)))
+    digests = sign(_messages(kinds.dictionary, people.dictionary, used, width))
+    words = hexadecimal(digests, DIGEST, 32)
+    first = np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST)
+    bucket = (first[:, 0].astype(np.int16) << 4) | (first[:, 1] >> 4).astype(np.int16)
+    keys = pa.DictionaryArray.from_arrays(arrow(rows.astype(np.int32), ok=known), words)
+    if not len(used):
+        return keys, pa.nulls(len(rows), pa.int16())
+    return keys, arrow(bucket[rows], pa.int16(), known)
+
+
+def _compact(pairs: Codes, known: np.ndarray[Any, Any], size: int) -> tuple[Codes, Codes]:
+    """Place of each row's pair among the pairs in use, and those pairs in ascending order."""
+    seen = np.zeros(size, dtype=bool)
+    seen[pairs[known]] = True
+    used = np.flatnonzero(seen)
+    places = np.zeros(size, dtype=np.int64)
+    places[used] = np.arange(len(used))
+    return places[pairs], used
+
+
+def _messages(kinds: pa.Array, people: pa.Array, used: Codes, width: int) -> list[bytes]:
+    names = [kind.encode() + b":" for kind in kinds.to_pylist()]
+    raw = people.cast(pa.binary()).to_pylist()
+    if len(names) == 1 and len(used) == len(raw):
+        head = names[0]
+        return [head + one for one in raw]
+    return [names[pair // width] + raw[pair % width] for pair in used.tolist()]
+
+
+def previous_keys(batch: pa.RecordBatch, sign: Callable[[Iterable[bytes]], bytes]) -> pa.Array:
+    """Keys (text) of `previousidentity`, null where there is none."""
+    keys, _ = customer_keys(
+        batch.column("previousidentitytype"), batch.column("previousidentity"), sign
+    )
+    return keys.cast(pa.string())
+
+
+def _actors(column: pa.Array, sign: Callable[[Iterable[bytes]], bytes]) -> pa.Array:
+    codes = coded(column)
+    words = values_hmac(["actor_id"] * len(codes.dictionary), codes.dictionary.to_pylist(), sign)
+    return pa.DictionaryArray.from_arrays(codes.indices, words)
+
+
+def values_hmac(
+    fields: Sequence[str | None],
+    said: Sequence[str | None],
+    sign: Callable[[Iterable[bytes]], bytes],
+) -> pa.Array:
+    """First 16 hex digits of HMAC(key, field 0x1F value); null where either is null."""
+    whole = [f"{f}\x1f{v}".encode() for f, v in zip(fields, said, strict=True) if f and v is not None]
+    words = hexadecimal(sign(whole), DIGEST, 16)
+    given = np.fromiter(
+        (bool(f) and v is not None for f, v in zip(fields, said, strict=True)),
+        dtype=bool,
+        count=len(said),
+    )
+    places = np.where(given, np.cumsum(given) - 1, -1)
+    return take(words, places)
+
+
+def _lists(column: pa.Array, part: str, sign: Callable[[Iterable[bytes]], bytes]) -> pa.Array:
+    """List column whose `value_hmac` (still raw) is replaced by its keyed hash.
+
+    Each distinct (field, value) of the batch is hashed once.
+    """
+    column = flat(column)
+    inner = column.values
+    fields, raw = coded(inner.field(part)), coded(inner.field("value_hmac"))
+    known = valid(fields) & valid(raw) & valid(inner)
+    width = max(1, len(raw.dictionary))
+    pairs = values(fields.indices).astype(np.int64) * width + values(raw.indices)
+    pairs[~known] = 0
+    rows, used = _compact(pairs, known, width * max(1, len(fields.dictionary)))
+    names, said = fields.dictionary.to_pylist(), raw.dictionary.to_pylist()
+    words = values_hmac(
+        [names[pair // width] for pair in used.tolist()],
+        [said[pair % width] for pair in used.tolist()],
+        sign,
+    )
+    hashed = take(words, np.where(known, rows, -1)) if len(used) else pa.nulls(len(rows), pa.string())
+    parts = [hashed if f.name == "value_hmac" else inner.field(f.name) for f in inner.type]
+    rebuilt = pa.StructArray.from_arrays(parts, fields=list(inner.type), mask=pc.is_null(inner))
+    return pa.ListArray.from_buffers(
+        column.type, len(column), column.buffers()[:2], offset=column.offset, children=[rebuilt]
+    )
+
+
+def _persons(
+    batch: pa.RecordBatch, non_persons: tuple[str, ...]
+) -> tuple[pa.RecordBatch, pa.Table]:
+    """Rows of persons, and the others as rejects."""
+    if not non_persons:
+        return batch, refusals.empty()
+    people = coded(batch.column("identity"))
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(people.dictionary))
+    refused = text([one.strip().lower() for one in non_persons])
+    bad = values(pc.is_in(plain, value_set=refused))[values(people.indices)] & valid(people)
+    typed = [one for one in non_persons if ":" in one]
+    if typed:
+        kinds = coded(batch.column("identitytype")).cast(pa.string())
+        whole = pc.binary_join_element_wise(
+            kinds, pc.utf8_lower(pc.utf8_trim_whitespace(people.cast(pa.string()))), ":"
+        )
+        bad = bad | values(pc.fill_null(pc.is_in(whole, value_set=refused), False))
+    if not bad.any():
+        return batch, refusals.empty()
+    return batch.filter(arrow(~bad)), refusals.of_rows(
+        batch.filter(arrow(bad)), "non_person", "this identity stands for no person"
+    )
+
+
+__all__ = ["CODED", "customer_keys", "keyed", "previous_keys", "pseudonymise", "values_hmac"]

@@ -1,0 +1,93 @@
+"""Rejects: rows that were refused, each with its source, position, reason and payload."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from rejse.transforms.texts import constant, text
+
+#: In flight `payload` is raw; what is published holds its keyed hash only.
+REJECT_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("position", pa.string()),
+        ("id", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+        ("payload", pa.string()),
+    ]
+)
+
+#: Column of a batch on its way through the edge: row of the file, from 1. It ends at the edge.
+ROW = "_row"
+#: Schema metadata of such a batch: names of its file and of its source.
+FILE, SOURCE = b"rejse.file", b"rejse.source"
+
+
+def empty() -> pa.Table:
+    """No rejects."""
+    return REJECT_SCHEMA.empty_table()
+
+
+def refuse(
+    source: str,
+    positions: Sequence[str],
+    reason: str,
+    details: Sequence[str] | str,
+    payloads: Sequence[str | None],
+    ids: Sequence[str | None] | None = None,
+) -> pa.Table:
+    """Table (REJECT_SCHEMA) with one row a position; one text as `details` holds for all."""
+    n = len(positions)
+    if isinstance(details, str):
+        details = [details] * n
+    columns = [
+        constant(source, n).cast(pa.string()),
+        text(positions),
+        text(ids if ids is not None else [None] * n),
+        constant(reason, n).cast(pa.string()),
+        text([printable(detail) for detail in details]),
+        text([None if p is None else printable(p) for p in payloads]),
+    ]
+    return pa.Table.from_arrays(columns, schema=REJECT_SCHEMA)
+
+
+def printable(value: str) -> str:
+    """Text in which lone surrogates, which UTF-8 cannot hold, are written as escapes."""
+    return value.encode("utf-8", "backslashreplace").decode()
+
+
+def join(tables: Sequence[pa.Table]) -> pa.Table:
+    """All rejects of several tables, in their order."""
+    filled = [table for table in tables if table.num_rows]
+    if not filled:
+        return empty()
+    return filled[0] if len(filled) == 1 else pa.concat_tables(filled)
+
+
+def positions(batch: pa.RecordBatch) -> list[str]:
+    """Position `file:row` of each row of a batch that carries ROW and FILE."""
+    name = (batch.schema.metadata or {}).get(FILE, b"").decode()
+    if ROW not in batch.schema.names:
+        return [name] * batch.num_rows
+    return [f"{name}:{row}" for row in batch.column(ROW).to_pylist()]
+
+
+def origin(source: str, name: str) -> dict[bytes, bytes]:
+    """Schema metadata that says where a batch comes from."""
+    return {FILE: name.encode(), SOURCE: source.encode()}
+
+
+def of_rows(batch: pa.RecordBatch, reason: str, detail: Sequence[str] | str) -> pa.Table:
+    """Rejects of all rows of a batch on its way through the edge, payload its row as JSON."""
+    rows = batch.to_pylist()
+    for row in rows:
+        row.pop(ROW, None)
+    named = (batch.schema.metadata or {}).get(SOURCE, b"").decode()
+    ids = [row.get("id") for row in rows]
+    known = ids if all(one is None or isinstance(one, str) for one in ids) else None
+    payloads = [json.dumps(row, default=str, ensure_ascii=False) for row in rows]
+    return refuse(named, positions(batch), reason, detail, payloads, known)

@@ -1,0 +1,225 @@
+"""Events to threads, journeys, sessions and steps (2-journeys): the spine of every metric."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import facts, schema
+from rejse.transforms.arrays import Bools, Ints, arrow, take
+from rejse.transforms.events import Coded, Events, customers, total_order
+from rejse.transforms.journeys import Cut, cut
+from rejse.transforms.operational import Operational
+from rejse.transforms.rules import Rules
+from rejse.transforms.segments import Segments
+from rejse.transforms.threads import threads
+
+
+@dataclass(frozen=True)
+class Spine:
+    """Events in journey order, and how they fall into journeys, sessions and steps.
+
+    Every event row carries the journey it is in (`journeys.ids`), its step (`steps.ids`) and its
+    session (`session`); sessions of several channel families may interleave, steps do not.
+    `place` is the row of its touchpoint as of its time, `owner` and `team` are the effective ones.
+    """
+
+    events: Events
+    rank: Ints  # place in the total order of the customers
+    cut: Cut
+    case: Coded
+    kind: Coded
+    place: Ints
+    owner: Coded
+    owner_from_table: Bools
+    team: Coded
+    session: Ints
+    steps: Segments
+
+    @property
+    def journeys(self) -> Segments:
+        """Journeys over events."""
+        return self.cut.journeys
+
+    @cached_property
+    def session_order(self) -> Ints:
+        """Event rows sorted by session."""
+        return np.argsort(self.session, kind="stable")
+
+    @cached_property
+    def sessions(self) -> Segments:
+        """Sessions over events in `session_order`."""
+        return Segments.of(self.session[self.session_order])
+
+    @cached_property
+    def session_journey(self) -> Ints:
+        """Journey of each session."""
+        return self.journeys.ids[self.session_order[self.sessions.starts]]
+
+    @cached_property
+    def step_journey(self) -> Ints:
+        """Journey of each step."""
+        return self.journeys.ids[self.steps.starts]
+
+    @cached_property
+    def journey_steps(self) -> Segments:
+        """Journeys over steps."""
+        return Segments.of(self.step_journey)
+
+    @cached_property
+    def journey_sessions(self) -> Segments:
+        """Journeys over sessions."""
+        return Segments.of(self.session_journey)
+
+    @cached_property
+    def customer(self) -> Coded:
+        """Customer of each journey."""
+        return self.events.coded(schema.CUSTOMER_KEY).rows(self.journeys.starts)
+
+    @cached_property
+    def journey_kind(self) -> Coded:
+        """Type of each journey: its first typed event's, null where none has one."""
+        return self.kind.recode(self.journeys.first_valid(self.kind.codes))
+
+    @cached_property
+    def journey_case(self) -> Coded:
+        """Case of each journey, null in case-less threads."""
+        return self.case.rows(self.journeys.starts)
+
+    @cached_property
+    def journey_id(self) -> pa.Array:
+        """Hash of customer key, case or type, and first event."""
+        first = self.events.rows(self.journeys.starts) if len(self.journeys) else self.events
+        case, kind = self.journey_case, self.kind.rows(self.journeys.starts)
+        strand = np.where(case.known, "case", "none")
+        names = case.fallback(kind).arrow().to_pylist()
+        parts = zip(
+            self.customer.arrow().to_pylist(),
+            strand.tolist(),
+            (name or "other" for name in names),
+            first.coded("source").arrow().to_pylist(),
+            first.table.column("id").to_pylist(),
+            strict=True,
+        )
+        return pa.array([_short_hash("\x1f".join(p)) for p in parts], pa.string())
+
+    @cached_property
+    def step_id(self) -> pa.Array:
+        """`<journey_id>-<seq>` of each step."""
+        return _numbered(self.journey_id, self.step_journey, self.journey_steps, "-", 4)
+
+    @cached_property
+    def session_id(self) -> pa.Array:
+        """`<journey_id>-s<seq>` of each session."""
+        return _numbered(self.journey_id, self.session_journey, self.journey_sessions, "-s", 1)
+
+
+def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
+    """Sessionise events of whole customers (columns of `schema.event_schema`, any order)."""
+    events = Events.of(total_order(table))
+    place = data.places.rows(events.coded("touchpoint"), events.time)
+    kinds = data.places.text("journey_type", place)
+    found = threads(events, customers(events), kinds, rules)
+    events, place, rank = events.rows(found.order), place[found.order], found.order
+    pieces = cut(events, found, rules)
+    anchor = _instances(events, pieces.journeys)
+    order = np.argsort(anchor, kind="stable")
+    events, place, anchor = events.rows(order), place[order], anchor[order]
+    rank = rank[order]
+    session = _sessions(events, pieces.journeys, anchor, rules.windows.session_gap)
+    own = events.coded("owner")
+    owner = own.fallback(data.places.text("owner", place))
+    team = events.coded("team").fallback(data.places.text("team", place))
+    from_table = ~own.known & owner.known
+    return Spine(
+        events=events, rank=rank, cut=pieces, case=found.case.rows(order), kind=found.kind.rows(order),
+        place=place, owner=owner, owner_from_table=from_table, team=team, session=session,
+        steps=_steps(events, pieces.journeys, anchor, session, owner, from_table, team),
+    )  # fmt: skip
+
+
+def _instances(events: Events, journeys: Segments) -> Ints:
+    """Row at which each event's activity instance begins; an event without one stands alone."""
+    row = np.arange(events.n)
+    instance = events.coded("activity_id")
+    if not instance.known.any():
+        return row
+    width = len(instance.names) + 1
+    rows = np.flatnonzero(instance.known)
+    key = journeys.ids[rows] * width + instance.codes[rows]
+    by_key = np.argsort(key, kind="stable")
+    groups = Segments.of(key[by_key])
+    anchor = row.copy()
+    anchor[rows[by_key]] = groups.spread(rows[by_key][groups.starts])
+    return anchor
+
+
+def _sessions(events: Events, journeys: Segments, anchor: Ints, gap: int) -> Ints:
+    """Session of each event, numbered by journey and first event.
+
+    Silence counts from the latest time seen in the family; a silence of exactly the gap still
+    belongs, and an activity instance is never split.
+    """
+    family = facts.family(events.coded("channel"))
+    message = facts.is_message(events)
+    strand = np.where(message, len(family.names), family.codes)
+    key = journeys.ids * (len(family.names) + 1) + strand
+    order = np.argsort(key, kind="stable")
+    strands = Segments.of(key[order])
+    time = events.time[order]
+    latest = strands.running_max(time) if events.coded("activity_id").known.any() else time
+    silent = time - strands.before(latest, 0) > gap
+    begins = strands.begins | (silent & ~_same_as_before(anchor[order])) | message[order]
+    sessions = Segments.where(begins)
+    first_row = order[sessions.starts]
+    number = np.empty(len(sessions), np.int64)
+    number[np.argsort(first_row)] = np.arange(len(sessions))
+    out = np.empty(events.n, np.int64)
+    out[order] = number[sessions.ids]
+    return out
+
+
+def _steps(
+    events: Events, journeys: Segments, anchor: Ints, session: Ints,
+    owner: Coded, from_table: Bools, team: Coded,
+) -> Segments:  # fmt: skip
+    """Consecutive events of one touchpoint, owner, team and session."""
+    where = _stand_in(events)
+    both_from_table = from_table & journeys.before(from_table, False)
+    other_owner = journeys.changed(owner.codes) & ~both_from_table
+    other = journeys.changed(where, team.codes, session) | other_owner
+    return Segments.where(journeys.begins | (other & ~_same_as_before(anchor)))
+
+
+def _stand_in(events: Events) -> Ints:
+    """Touchpoint; without one the activity (internal) or the channel stands in."""
+    touchpoint, activity = events.coded("touchpoint"), events.coded("activity")
+    channel = events.coded("channel")
+    internal = events.is_one("channel", "internal")
+    base = len(touchpoint.names)
+    inner = base + activity.codes.astype(np.int64)
+    outer = base + len(activity.names) + channel.codes.astype(np.int64)
+    return np.where(touchpoint.known, touchpoint.codes, np.where(internal, inner, outer))
+
+
+def _same_as_before(x: Ints) -> Bools:
+    same = np.zeros(len(x), dtype=bool)
+    same[1:] = x[1:] == x[:-1]
+    return same
+
+
+def _numbered(ids: pa.Array, owner: Ints, places: Segments, mark: str, digits: int) -> pa.Array:
+    """`<id><mark><place from 1>` of each row."""
+    number = pc.utf8_lpad(arrow(places.places + 1, pa.int64()).cast(pa.string()), digits, "0")
+    return pc.binary_join_element_wise(take(ids, owner), number, mark)
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
