@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rejse.pipelines.stage import StagedFile
+
 FOLDER = "audits"
 SAMPLE_ROWS = 2_000_000
 _SHOWN = 5
@@ -48,6 +50,7 @@ class Report:
     findings: tuple[Finding, ...]
     seconds: float
     n_rules: int
+    audited: str
     path: Path
 
 
@@ -72,11 +75,11 @@ class AuditUnavailableError(RuntimeError):
     exit_code = 2
 
 
-def audit(store: Path, files: Mapping[str, Sequence[str]], run_id: str) -> Report:
-    """Audit staged files (table -> paths relative to the store).
+def audit(store: Path, staged: Mapping[str, Sequence[StagedFile]], run_id: str) -> Report:
+    """Audit the staged files of each table.
 
-    Raises AuditUnavailableError where Great Expectations is missing or its process ends badly; never
-    for what it finds: that is in the report.
+    Raises AuditUnavailableError where Great Expectations is missing or its process ends badly;
+    never for what it finds: that is in the report.
     """
     if importlib.util.find_spec("great_expectations") is None:
         raise AuditUnavailableError(
@@ -86,14 +89,19 @@ def audit(store: Path, files: Mapping[str, Sequence[str]], run_id: str) -> Repor
     folder = store / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     request, answer = folder / f"{run_id}.request.json", folder / f"{run_id}.json"
-    asked = {"store": str(store), "files": files, "sample_rows": SAMPLE_ROWS}
+    asked = {
+        "store": str(store.resolve()),
+        "files": {table: [file.path for file in files] for table, files in staged.items()},
+        "rows": {table: sum(file.rows for file in files) for table, files in staged.items()},
+        "sample_rows": SAMPLE_ROWS,
+    }
     request.write_text(json.dumps(asked), encoding="utf-8")
     command = [sys.executable, "-m", "rejse.expectations.audit", str(request), str(answer)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not answer.exists():
         raise AuditUnavailableError(
             f"expected the audit to end with a report, it ended with {done.returncode}:\n"
-            + done.stderr[-2000:]
+            + _told(done.stderr)
         )
     request.unlink()
     return read(answer)
@@ -105,4 +113,11 @@ def read(path: Path) -> Report:
     findings = tuple(
         Finding(**{**one, "examples": tuple(one["examples"])}) for one in found["findings"]
     )
-    return Report(found["passed"], findings, found["seconds"], found["n_rules"], path)
+    return Report(
+        found["passed"], findings, found["seconds"], found["n_rules"], found["audited"], path
+    )
+
+
+def _told(stderr: str) -> str:
+    """The last error of the process, without the noise that DuckDB's binding adds at its end."""
+    return stderr.split("nanobind:")[0].strip()[-2000:]

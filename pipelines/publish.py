@@ -145,8 +145,7 @@ def _by_table(store: Path, staged: Sequence[StagedFile]) -> dict[str, list[Stage
 
 
 def _audited(store: Path, every: Mapping[str, Sequence[StagedFile]], run_id: str) -> Report:
-    files = {table: [file.path for file in found] for table, found in every.items()}
-    report = auditing.audit(store, files, run_id)
+    report = auditing.audit(store, every, run_id)
     if not report.passed:
         raise AuditError(report)
     return report

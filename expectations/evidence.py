@@ -1,0 +1,17 @@
+"""What must hold of `friction_evidence`, final and live."""
+
+from __future__ import annotations
+
+import great_expectations.expectations as gxe
+
+from rejse.expectations import declared
+from rejse.transforms.tables import tables
+
+TABLE = "friction_evidence"
+KEY = ("evidence_id", "journey_id")
+
+
+def suite() -> list[gxe.Expectation]:
+    """The declarations, and the laws of the score."""
+    table = tables()[TABLE]
+    return [*declared.columns(table.columns), declared.key(table.key), *declared.laws(TABLE)]

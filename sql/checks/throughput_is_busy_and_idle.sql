@@ -1,0 +1,20 @@
+-- purpose: throughput time is busy time and idle time
+-- severity: critical
+-- table: journeys
+-- sources: v_journeys
+-- needs: journeys.throughput_s, journeys.busy_s, journeys.idle_s
+with journeys as (
+    select
+        journey_id,
+        throughput_s,
+        busy_s,
+        idle_s
+    from v_journeys
+),
+
+wrong as (
+    select * from journeys
+    where abs(throughput_s - busy_s - idle_s) > 1e-6
+)
+
+select * from wrong
