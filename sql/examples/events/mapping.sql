@@ -1,0 +1,33 @@
+-- Purpose: one log that is nearly canonical already. Grain: one event.
+select
+    cast(id as varchar) as id,
+    "time",
+    identity,
+    'customer' as identitytype,
+    activity,
+    channel,
+    direction,
+    actor_type,
+    touchpoint,
+    owner,
+    journey_type,
+    intent,
+    outcome,
+    to_owner,
+    wait_s,
+    talk_s,
+    message_kind,
+    relevance_basis,
+    list_transform(
+        info, lambda i: {'field': i.name, 'op': i.use, 'value_hmac': i."value"}
+    ) as info,
+    case when promise_no is not null then
+        {
+            'id': promise_no,
+            'kind': promise_kind,
+            'op': promise_op,
+            'due_time': promise_due,
+            'value': null
+        }
+    end as promise
+from source
