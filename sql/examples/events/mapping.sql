@@ -1,7 +1,7 @@
 -- Purpose: one log that is nearly canonical already. Grain: one event.
 select
     cast(id as varchar) as id,
-    "time",
+    time,
     identity,
     'customer' as identitytype,
     activity,
@@ -19,15 +19,17 @@ select
     message_kind,
     relevance_basis,
     list_transform(
-        info, lambda i: {'field': i.name, 'op': i.use, 'value_hmac': i."value"}
+        info, lambda i: struct_pack(field := i['name'], op := i['use'], value_hmac := i['answer'])
     ) as info,
-    case when promise_no is not null then
-        {
-            'id': promise_no,
-            'kind': promise_kind,
-            'op': promise_op,
-            'due_time': promise_due,
-            'value': null
-        }
+    case
+        when promise_no is not null
+            then
+                struct_pack(
+                    id := promise_no,
+                    kind := promise_kind,
+                    op := promise_op,
+                    due_time := promise_due,
+                    value := null
+                )
     end as promise
 from source

@@ -13,7 +13,7 @@ select
     intent as topic,
     product_id as product,
     case_no,
-    outcome as result,
+    outcome as ended_as,
     wait_s as waited_s,
     talk_s as worked_s,
     to_owner as forward_to,

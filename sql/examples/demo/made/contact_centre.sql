@@ -1,10 +1,10 @@
 -- Purpose: what the contact centre logs. Grain: one entry of the call log. Source: `events`.
 select
     'k' || number as entry_id,
-    time_text as "at",
+    time_text as logged_at,
     customer_no,
     visit as call_no,
-    activity as entry,
+    activity as entry_kind,
     channel as medium,
     case direction when 'inbound' then 'in' else 'out' end as dialled,
     touchpoint as line,
@@ -18,13 +18,14 @@ select
     talk_s,
     to_owner as forward_to,
     nullif(
-        array_to_string([i.name || '=' || i."value" for i in info if i.use = 'given'], ';'), ''
+        array_to_string([i['name'] || '=' || i['answer'] for i in info if i['use'] = 'given'], ';'),
+        ''
     ) as answers,
     nullif(
-        array_to_string([i.name for i in info if i.use = 'asked'], ';'), ''
+        array_to_string([i['name'] for i in info if i['use'] = 'asked'], ';'), ''
     ) as asked,
     nullif(
-        array_to_string([i.name for i in info if i.use = 'shown'], ';'), ''
+        array_to_string([i['name'] for i in info if i['use'] = 'shown'], ';'), ''
     ) as screen,
     promise_no,
     promise_kind,

@@ -4,7 +4,8 @@
 select
     drawn.number,
     drawn.at as happened_at,
-    case when drawn.fault = 'bad_time' then '31/02/2025 25:61'
+    case
+        when drawn.fault = 'bad_time' then '31/02/2025 25:61'
         else strftime(drawn.at, '%Y-%m-%d %H:%M:%S.%f') || '+00'
     end as time_text,
     case drawn.fault
@@ -20,8 +21,9 @@ select
     specs.activity,
     specs.direction,
     specs.actor_type,
-    case when specs.actor_type = 'human'
-        then touchpoints.owner || '-' || drawn.number % 37
+    case
+        when specs.actor_type = 'human'
+            then touchpoints.owner || '-' || drawn.number % 37
     end as actor_id,
     specs.journey_type,
     specs.intent,
@@ -38,11 +40,11 @@ select
     specs.relevance_basis,
     list_transform(
         specs.info,
-        lambda i: {
-            'name': i.field,
-            'use': i.op,
-            'value': case when i.op = 'given' then i.field || '-' || drawn.journey end
-        }
+        lambda i: struct_pack(
+            name := i['field'],
+            use := i['op'],
+            answer := case when i['op'] = 'given' then i['field'] || '-' || drawn.journey end
+        )
     ) as info,
     specs.promise_no || '-' || drawn.journey as promise_no,
     specs.promise_kind,

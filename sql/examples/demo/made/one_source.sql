@@ -2,7 +2,7 @@
 -- Cases are left out, so that every thread is cut by its silences.
 select
     number as id,
-    happened_at as "time",
+    happened_at as time,
     customer_no as identity,
     activity,
     channel,

@@ -1,11 +1,11 @@
 -- Purpose: what the web site and the app log. Grain: one action. Source: `events`.
 select
     'w' || number as event_id,
-    time_text as "at",
+    time_text as logged_at,
     customer_no as visitor,
     visit,
     touchpoint as page,
-    activity as "action",
+    activity as act,
     channel as device,
     journey_type as flow,
     intent as topic,
@@ -14,7 +14,7 @@ select
     outcome as status,
     error_code as error,
     results_n as hits,
-    list_transform(info, lambda i: {'name': i.name, 'value': i."value"}) as form,
+    list_transform(info, lambda i: struct_pack(name := i['name'], answer := i['answer'])) as form,
     promise_no,
     promise_kind,
     strftime(promise_due, '%Y-%m-%d %H:%M:%S+00') as promise_due

@@ -1,7 +1,7 @@
 -- Purpose: work on cases and parcels, visits, counters, partners. Grain: one task done.
 select
     task_id as id,
-    done_at as "time",
+    done_at as time,
     customer_no as identity,
     'customer' as identitytype,
     task as activity,
@@ -15,21 +15,23 @@ select
     topic as intent,
     product as product_id,
     case_no as case_id,
-    result as outcome,
+    ended_as as outcome,
     waited_s as wait_s,
     worked_s as talk_s,
     forward_to as to_owner,
     offered as message_kind,
     list_transform(
-        fields, lambda f: {'field': f.name, 'op': f.use, 'value_hmac': f."value"}
+        fields, lambda f: struct_pack(field := f['name'], op := f['use'], value_hmac := f['answer'])
     ) as info,
-    case when promise_no is not null then
-        {
-            'id': promise_no,
-            'kind': promise_kind,
-            'op': promise_op,
-            'due_time': promise_due,
-            'value': null
-        }
+    case
+        when promise_no is not null
+            then
+                struct_pack(
+                    id := promise_no,
+                    kind := promise_kind,
+                    op := promise_op,
+                    due_time := promise_due,
+                    value := null
+                )
     end as promise
 from source

@@ -1,7 +1,7 @@
 -- Purpose: messages that machines send (letters, mails, texts). Grain: one message sent.
 select
     message_no as id,
-    to_timestamp(sent_ms / 1000.0) as "time",
+    to_timestamp(sent_ms / 1000.0) as time,
     recipient as identity,
     'customer' as identitytype,
     subject as activity,

@@ -2,11 +2,11 @@
 -- `answers` says what was asked and answered, `screen` what the agent saw without asking.
 select
     entry_id as id,
-    cast("at" as timestamptz) as "time",
+    cast(logged_at as timestamptz) as time,
     customer_no as identity,
     'customer' as identitytype,
     call_no as correlationid,
-    entry as activity,
+    entry_kind as activity,
     medium as channel,
     case dialled when 'in' then 'inbound' else 'outbound' end as direction,
     case medium when 'ivr' then 'bot' else 'human' end as actor_type,
@@ -25,24 +25,28 @@ select
     list_concat(
         list_transform(
             string_split(answers, ';'),
-            lambda a: {
-                'field': split_part(a, '=', 1), 'op': 'given', 'value_hmac': split_part(a, '=', 2)
-            }
+            lambda a: struct_pack(
+                field := split_part(a, '=', 1), op := 'given', value_hmac := split_part(a, '=', 2)
+            )
         ),
         list_transform(
-            string_split(asked, ';'), lambda a: {'field': a, 'op': 'asked', 'value_hmac': null}
+            string_split(asked, ';'),
+            lambda a: struct_pack(field := a, op := 'asked', value_hmac := null)
         ),
         list_transform(
-            string_split(screen, ';'), lambda a: {'field': a, 'op': 'shown', 'value_hmac': null}
+            string_split(screen, ';'),
+            lambda a: struct_pack(field := a, op := 'shown', value_hmac := null)
         )
     ) as info,
-    case when promise_no is not null then
-        {
-            'id': promise_no,
-            'kind': promise_kind,
-            'op': promise_op,
-            'due_time': cast(promise_due as timestamptz),
-            'value': null
-        }
+    case
+        when promise_no is not null
+            then
+                struct_pack(
+                    id := promise_no,
+                    kind := promise_kind,
+                    op := promise_op,
+                    due_time := cast(promise_due as timestamptz),
+                    value := null
+                )
     end as promise
 from source

@@ -1,11 +1,11 @@
 -- Purpose: pages and forms of the web site and the app. Grain: one action of one visitor.
 select
     event_id as id,
-    cast("at" as timestamptz) as "time",
+    cast(logged_at as timestamptz) as time,
     visitor as identity,
     'customer' as identitytype,
     visit as correlationid,
-    "action" as activity,
+    act as activity,
     device as channel,
     'inbound' as direction,
     'customer' as actor_type,
@@ -19,15 +19,17 @@ select
     error as error_code,
     hits as results_n,
     list_transform(
-        form, lambda f: {'field': f.name, 'op': 'given', 'value_hmac': f."value"}
+        form, lambda f: struct_pack(field := f['name'], op := 'given', value_hmac := f['answer'])
     ) as info,
-    case when promise_no is not null then
-        {
-            'id': promise_no,
-            'kind': promise_kind,
-            'op': 'made',
-            'due_time': cast(promise_due as timestamptz),
-            'value': null
-        }
+    case
+        when promise_no is not null
+            then
+                struct_pack(
+                    id := promise_no,
+                    kind := promise_kind,
+                    op := 'made',
+                    due_time := cast(promise_due as timestamptz),
+                    value := null
+                )
     end as promise
 from source
