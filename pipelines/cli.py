@@ -21,7 +21,11 @@ DATA_FAILED, MISUSE, FAULT, BUSY, INTERRUPTED = 1, 2, 70, 75, 130
 EXIT_CODES = {
     "AnotherWriter": BUSY,
     "BalanceError": DATA_FAILED,
-    "AuditFailed": DATA_FAILED,
+    "AuditError": DATA_FAILED,
+    "AuditUnavailableError": MISUSE,
+    "NotPublishedError": MISUSE,
+    "UnknownJourneyError": MISUSE,
+    "InitError": MISUSE,
     "SettingsError": MISUSE,
     "MappingError": MISUSE,
     "MisuseError": MISUSE,
@@ -208,6 +212,7 @@ def sql(
     Example: [bold]rejse sql "select kind, count(*) from v_friction_evidence group by all"[/bold]
     """
     import duckdb
+
     from rejse.pipelines import terminal
 
     if json and csv:
@@ -293,6 +298,9 @@ def demo_data(
 
 
 def _code(fault: Exception) -> int:
+    stated = getattr(fault, "exit_code", None)
+    if isinstance(stated, int):
+        return stated
     for kind in type(fault).__mro__:
         if kind.__name__ in EXIT_CODES:
             return EXIT_CODES[kind.__name__]

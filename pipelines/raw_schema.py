@@ -10,15 +10,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def _parse(kind: Any) -> pa.DataType:
+def parse(kind: Any) -> pa.DataType:
+    """Arrow type of a type as the schema file writes it: a name, or list, map or struct."""
     import pyarrow as pa
 
     if isinstance(kind, dict):
         if "list" in kind:
-            return pa.list_(_parse(kind["list"]))
+            return pa.list_(parse(kind["list"]))
         if "map" in kind:
-            return pa.map_(pa.string(), _parse(kind["map"]))
-        return pa.struct([(name, _parse(inner)) for name, inner in kind["struct"].items()])
+            return pa.map_(pa.string(), parse(kind["map"]))
+        return pa.struct([(name, parse(inner)) for name, inner in kind["struct"].items()])
     if kind.startswith("timestamp["):
         unit, _, zone = kind[len("timestamp[") : -1].partition(", tz=")
         return pa.timestamp(unit, tz=zone or None)
@@ -53,7 +54,7 @@ def read(path: Path) -> pa.Schema:
     fields = []
     for name, kind in said["columns"].items():
         try:
-            fields.append(pa.field(name, _parse(kind)))
+            fields.append(pa.field(name, parse(kind)))
         except (ValueError, KeyError, TypeError, AttributeError) as fault:
             raise ValueError(
                 f"{path.name}: column {name}: expected an Arrow type such as string, int64, double"

@@ -27,6 +27,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+
 from rejse.pipelines import journey_types
 from rejse.transforms import durations
 from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows

@@ -1,4 +1,5 @@
 import pytest
+
 from rejse.transforms.durations import parse, render
 
 

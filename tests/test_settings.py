@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from rejse.pipelines import raw_schema, settings
 from rejse.transforms.rules import DAY, MINUTE, WEIGHTS
 

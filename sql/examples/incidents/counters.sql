@@ -1,6 +1,6 @@
--- counters: the log's own counters beside what the events themselves show
--- grain:   one row per figure
--- key:     figure
+-- purpose: the log's own counters beside what the events themselves show
+-- grain: one row per figure
+-- key: figure
 -- sources: events (attrs carries the log's counters), v_journeys
 -- Why the two differ:
 --   reassigned: 9,575 incidents change between two known groups. 1,769 more change only from or to

@@ -1,6 +1,6 @@
--- resource_idle: how long each resource did nothing between its own activities, over all cases
--- grain:   one row per resource
--- key:     owner
+-- purpose: how long each resource did nothing between its own activities, over all cases
+-- grain: one row per resource
+-- key: owner
 -- sources: v_steps
 -- Idle is the time from the latest end of all earlier activities of the resource to the start of
 -- the next one, 0 where they overlap (a resource may work on two cases at once; the end of the

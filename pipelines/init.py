@@ -1,0 +1,281 @@
+"""The first configuration: a look at raw files, and every guess written where one can see it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rejse.pipelines import guess, profile, silence
+from rejse.pipelines.sample import Sample, SampleError, samples
+from rejse.transforms.durations import render
+
+if TYPE_CHECKING:
+    import duckdb
+
+TOUCHPOINT_COLUMNS = (
+    "touchpoint", "owner", "team", "silo", "channel", "stage", "expected_wait_s",
+    "expected_latency_s", "is_moment_of_truth", "journey_type", "system", "valid_from", "valid_to",
+)  # fmt: skip
+MOST_TOUCHPOINTS = 500
+
+
+class InitError(ValueError):
+    """No configuration can be written; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One source as `init` sees it: its sample, its guesses, its SELECT, and what that gives."""
+
+    name: str
+    sample: Sample
+    guesses: guess.Guesses
+    mapping: str
+    touchpoints: list[tuple[str, str]]
+    silences: silence.Silences
+
+
+def _session() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    con = duckdb.connect(config={"enable_external_access": "false"})
+    con.execute("set timezone = 'UTC'")
+    return con
+
+
+def _quotes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, str]:
+    """Each column's name as SQL writes it: quoted where it must be."""
+    query = "select keyword_name from duckdb_keywords() where keyword_category = 'reserved'"
+    reserved = {row[0] for row in con.execute(query).fetchall()}
+
+    def quote(name: str) -> str:
+        plain = name.isascii() and name.isidentifier() and name == name.lower()
+        return name if plain and name not in reserved else '"' + name.replace('"', '""') + '"'
+
+    return {name: quote(name) for name in names}
+
+
+def _attributes(guesses: guess.Guesses) -> list[str]:
+    """Lines of the map `attrs`: what no guess uses, but for columns that look personal."""
+    kept, out = [], []
+    for one in guesses.rest:
+        quoted = guesses.quote[one.name]
+        text = quoted if str(one.kind) == "string" else f"cast({quoted} as varchar)"
+        if one.is_nested:
+            text = f"cast(to_json({quoted}) as varchar)"
+        name = one.name.replace("'", "''")
+        if one.is_personal:
+            out.append(f"    -- left out, it looks like personal data: {one.name}")
+        else:
+            kept.append(f"        '{name}': {text}")
+    if not kept:
+        return out
+    return [*out, "    map {", ",\n".join(kept), "    } as attrs  -- guessed from what was left"]
+
+
+def select(source: str, files: Sequence[Path], guesses: guess.Guesses) -> str:
+    """The commented SELECT of one source."""
+    head = [
+        f"-- Mapping of source {source}, guessed by `rejse init` from {files[0].name}.",
+        "-- One row in, one row out: no where, no join, no aggregate. Correct what is wrong, then",
+        "-- run `rejse check`. The contract's other columns may be added in the same way.",
+    ]
+    head += [
+        f"-- MISSING {column}: no column looks like it; add a line `... as {column}`"
+        for column in guesses.missing
+    ]
+    if guesses.of("id") is None:
+        head.append("-- No column is unique, so `id` is not mapped: it is the hash of the row.")
+    lines = [
+        # A comment ends at its line: a name with a line break must not leave it.
+        (f"    {g.sql} as {g.column}", f"  -- guessed from {' '.join(g.why.split())}")
+        for g in guesses.lines
+    ]
+    rest = _attributes(guesses)
+    comments = [line for line in rest if line.startswith("    --")]
+    values = rest[len(comments) :]
+    body = [
+        sql + ("," if i + 1 < len(lines) or values else "") + why
+        for i, (sql, why) in enumerate(lines)
+    ]
+    return "\n".join([*head, "select", *body, *comments, *values, "from source", ""])
+
+
+def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tuple[Any, ...]]:
+    """(identity, time in µs, touchpoint, channel) of the sample under the mapping."""
+    con.register("source", look.table)
+    query = (
+        "select identity, epoch_us(cast(time as timestamptz)), touchpoint, channel"
+        f" from ({text.rstrip()}) where time is not null and identity is not null"
+    )
+    rows: list[tuple[Any, ...]] = con.execute(query).fetchall()
+    con.unregister("source")
+    return rows
+
+
+def look(con: duckdb.DuckDBPyConnection, found: Sample, name: str) -> Look:
+    """Guess the mapping of one sample and try it. Raises InitError where it cannot run."""
+    import duckdb
+
+    quotes = _quotes(con, found.schema.names)
+    guesses = guess.guess(profile.profiles(found.table), quotes, found.files[0].name)
+    text = select(name, found.files, guesses)
+    if guesses.missing:
+        return Look(name, found, guesses, text, [], silence.of([]))
+    try:
+        rows = _mapped(con, found, text)
+    except duckdb.Error as fault:
+        raise InitError(f"{found.files[0]}: the guessed mapping does not run: {fault}") from None
+    places = Counter((str(row[2]), str(row[3])) for row in rows if row[2] is not None)
+    touchpoints = sorted(pair for pair, _ in places.most_common(MOST_TOUCHPOINTS))
+    return Look(name, found, guesses, text, touchpoints, silence.of([(r[0], r[1]) for r in rows]))
+
+
+def _toml(folder: Path, looks: Sequence[Look]) -> str:
+    lines = [
+        "# Configuration of rejse. Paths are relative to this file; ${NAME} is an environment",
+        '# variable. Durations need their unit: "30d", "30min", "10s".',
+        'store = "store"',
+        'key_file = "rejse.key"  # or the variable REJSE_KEY; lose it and no customer is found again',
+        "",
+        "[windows]",
+        *_gap(looks),
+        'session_gap = "30min"  # a visit ends when silence is longer',
+        'reopen_window = "14d"  # a resolved journey may come back this long',
+        'cap = "365d"  # no journey is longer',
+        'lateness = "1d"  # how late an event may arrive',
+        "",
+        "[operational]",
+        'touchpoints = "touchpoints.csv"  # fill in owner, silo, expected_wait_s',
+    ]
+    for one in looks:
+        files = ", ".join(_quoted(_relative(path, folder)) for path in one.sample.files)
+        lines += [
+            "",
+            f"[sources.{one.name}]",
+            f"files = [{files}]  # globs are welcome",
+            f'mapping = "{one.name}.sql"',
+            f'schema = "{one.name}.json"',
+            'disorder = "0s"  # how far its events may be out of order',
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _gap(looks: Sequence[Look]) -> list[str]:
+    """The gap of the source with most silences, with the histogram that proposes it."""
+    main = max(looks, key=lambda one: one.silences.total)
+    gap, why = main.silences.gap()
+    return [
+        f"# Silences between two events of one identity (sample of {main.name}):",
+        *(f"#   {line}" for line in main.silences.text()),
+        f'gap = "{render(gap)}"  # longer silence ends a journey without a case; {why}',
+    ]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    target = path.resolve()
+    return os.path.relpath(target, folder.resolve())
+
+
+def _quoted(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _touchpoints(looks: Sequence[Look]) -> str:
+    out = StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(TOUCHPOINT_COLUMNS)
+    seen = dict.fromkeys(pair for one in looks for pair in one.touchpoints)
+    names: dict[str, str] = {}
+    for touchpoint, channel in seen:
+        # A place that several channels reach has no channel of its own.
+        names[touchpoint] = "" if touchpoint in names else channel
+    for touchpoint, channel in names.items():
+        table.writerow([touchpoint, "", "", "", channel, *[""] * (len(TOUCHPOINT_COLUMNS) - 5)])
+    return out.getvalue()
+
+
+def _names(found: Sequence[Sample], name: str | None) -> list[str]:
+    """Name of each source: as asked, else the first file's up to its first point."""
+    stems = [name or profile.snake(one.files[0].name.split(".")[0]) or "source" for one in found]
+    seen: Counter[str] = Counter()
+    names = []
+    for stem in stems:
+        seen[stem] += 1
+        names.append(stem if seen[stem] == 1 else f"{stem}_{seen[stem]}")
+    return names
+
+
+def _refuse_existing(folder: Path, names: Sequence[str]) -> None:
+    wanted = ["rejse.toml", "touchpoints.csv", "rejse.key"]
+    wanted += [f"{name}{suffix}" for name in names for suffix in (".sql", ".json")]
+    there = [name for name in wanted if (folder / name).exists()]
+    if there:
+        raise InitError(
+            f"{', '.join(there)} in {folder.resolve().name} exists already, and init never"
+            " overwrites; choose another folder with --folder"
+        )
+
+
+def _write_key(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as out:
+        out.write(secrets.token_hex(32) + "\n")
+
+
+def init(files: Sequence[Path], folder: Path, name: str | None = None) -> list[str]:
+    """Write rejse.toml, mappings, frozen schemas, touchpoints.csv and the key into `folder`.
+
+    Files with equal columns are one source. Returns what there is to say. Raises InitError where
+    a file to be written exists, or a log cannot be read.
+    """
+    from rejse.pipelines import raw_schema
+
+    try:
+        found = samples(files)
+    except SampleError as fault:
+        raise InitError(str(fault)) from None
+    names = _names(found, name)
+    _refuse_existing(folder, names)
+    with _session() as con:
+        looks = [look(con, one, named) for one, named in zip(found, names, strict=True)]
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_key(folder / "rejse.key")
+    _ignore_key(folder / ".gitignore")
+    for one in looks:
+        raw_schema.write(folder / f"{one.name}.json", one.sample.schema)
+        (folder / f"{one.name}.sql").write_text(one.mapping, encoding="utf-8")
+    (folder / "touchpoints.csv").write_text(_touchpoints(looks), encoding="utf-8")
+    (folder / "rejse.toml").write_text(_toml(folder, looks), encoding="utf-8")
+    return _told(folder, looks)
+
+
+def _ignore_key(path: Path) -> None:
+    """Keep key and store out of version control, beside what is ignored already."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    lines = [line for line in ("rejse.key", "store/") if line not in before.splitlines()]
+    gap = "" if not before or before.endswith("\n") else "\n"
+    path.write_text(before + gap + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _told(folder: Path, looks: Sequence[Look]) -> list[str]:
+    said = []
+    for one in looks:
+        rows, columns = one.sample.table.num_rows, len(one.sample.schema)
+        said.append(f"source {one.name}: {columns} columns, {rows:,} rows sampled")
+        said += [f"  {g.column:<16} {g.sql}  (from {g.why})" for g in one.guesses.lines]
+        said += [
+            f"  {column:<16} MISSING: add it to {one.name}.sql" for column in one.guesses.missing
+        ]
+    config = folder / "rejse.toml"
+    where = "" if folder == Path() else f" --config {config}"
+    return [*said, f"wrote {config}; look at the guesses, then: rejse check{where}"]
