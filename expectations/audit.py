@@ -22,7 +22,7 @@ import great_expectations as gx
 
 from rejse.expectations import dialect, evidence, interactions, journeys, steps
 from rejse.pipelines import catalogue
-from rejse.sql import scripts, statements
+from rejse.sql import statements
 
 SUITES: tuple[ModuleType, ...] = (interactions, journeys, steps, evidence)
 MEMORY = "1GB"
@@ -118,14 +118,13 @@ def _finding(
     con: duckdb.DuckDBPyConnection, table: str, result: Mapping[str, Any]
 ) -> dict[str, Any]:
     told, counted = result["expectation_config"], result["result"]
-    name = told["meta"]["rule"]
-    law = scripts("checks").get(name)
-    shown = _examples(con, law.text) if law else counted.get("partial_unexpected_index_list")
+    law = told["kwargs"].get("unexpected_rows_query")
+    shown = _examples(con, law) if law else counted.get("partial_unexpected_index_list")
     rows = counted.get("unexpected_count", counted.get("observed_value", 0))
     total = con.execute(f"select count(*) from {view(table)}").fetchone()
     return {
         "table": table,
-        "rule": name,
+        "rule": told["meta"]["rule"],
         "severity": told["severity"],
         "rows": rows if isinstance(rows, int) else 0,
         "of": total[0] if total else 0,
@@ -147,7 +146,7 @@ def _faults(result: Mapping[str, Any]) -> list[str]:
 
 def _examples(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
     """Some rows that break a law."""
-    found = con.execute(query)
+    found = con.execute(query.replace("{{", "{").replace("}}", "}"))
     names = [column[0] for column in found.description]
     return [dict(zip(names, row, strict=True)) for row in found.fetchmany(_SHOWN)]
 

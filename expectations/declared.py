@@ -66,14 +66,18 @@ def laws(table: str) -> list[gxe.Expectation]:
 
 def missing(check: Script) -> list[str]:
     """Metrics (`table.column`) that a law needs and that are not declared."""
-    needed = [part.strip() for part in check.header.get("needs", "").split(",") if part.strip()]
     have = {f"{name}.{column.name}" for name, t in tables().items() for column in t.columns}
-    return [name for name in needed if name not in have]
+    return [name for name in check.listed("needs") if name not in have]
+
+
+def escaped(query: str) -> str:
+    """The query as Great Expectations wants it: braces doubled, it formats queries."""
+    return query.replace("{", "{{").replace("}", "}}")
 
 
 def _law(check: Script) -> gxe.Expectation:
     return gxe.UnexpectedRowsExpectation(
-        unexpected_rows_query=check.text.replace("{", "{{").replace("}", "}}"),
+        unexpected_rows_query=escaped(check.text),
         severity=check.header["severity"],
         description=check.header["purpose"],
         **rule(check.name),

@@ -1,15 +1,16 @@
 """What must hold of `events`: the row rules of the contract, once more, on what was written.
 
-The rules that refuse rows (`transforms.contracts`) are masks; these are SQL. A test shows that
-both refuse the same rows.
+Each rule that refuses rows (`transforms.contracts.RULES`) is a mask there and SQL here. A test
+shows that both refuse the same rows.
 """
 
 from __future__ import annotations
 
 import great_expectations.expectations as gxe
+import pyarrow as pa
 
 from rejse.expectations import declared
-from rejse.transforms import schema
+from rejse.transforms import contracts, schema
 from rejse.transforms.registry import Column
 
 TABLE = "events"
@@ -17,22 +18,39 @@ KEY = ("source", "id")
 
 
 def contract() -> list[Column]:
-    """The fields of an accepted event as declared columns."""
+    """The fields of an accepted event as declared columns; which are needed, the rules say."""
     pseudonym = Column(
         schema.CUSTOMER_KEY, schema.TEXT, "Keyed pseudonym of the customer.", nullable=False
     )
     bucket = Column(
-        schema.BUCKET, schema.TEXT, "Virtual bucket.", low=0, high=4095, nullable=False
+        schema.BUCKET, pa.int16(), "Virtual bucket.", low=0, high=4095, nullable=False
     )  # fmt: skip
     fields = [
-        Column(field.name, field.type, field.description, field.unit,
-               nullable=field.need != "R", values=field.values)
+        Column(field.name, field.type, field.description, field.unit, values=field.values)
         for field in schema.INTERACTION
         if field.name not in schema.IDENTITY_FIELDS
-    ]  # fmt: skip
+    ]
     return [pseudonym, bucket, *fields]
 
 
+def rules() -> list[gxe.Expectation]:
+    """The row rules that can still be seen: raw identities were never written."""
+    return [
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query=declared.escaped(
+                f"select source, id from {TABLE} where not ({rule.sql})"
+            ),
+            severity=declared.CRITICAL,
+            description=rule.says,
+            **declared.rule(rule.name),
+        )
+        for rule in contracts.RULES
+        if not set(rule.columns) & set(schema.IDENTITY_FIELDS)
+    ]
+
+
 def suite() -> list[gxe.Expectation]:
-    """The contract's fields, its key, and the laws of events."""
-    return [*declared.columns(contract()), declared.key(KEY), *declared.laws(TABLE)]
+    """The contract's fields and rules, its key, and the laws of events."""
+    return [
+        *declared.columns(contract()), *rules(), declared.key(KEY), *declared.laws(TABLE)
+    ]  # fmt: skip

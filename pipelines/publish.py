@@ -29,7 +29,8 @@ class Run(TypedDict, total=False):
     """What a run says about itself; times are microseconds since 1970.
 
     `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
-    rejected by reason; `notes` what was changed in kept rows, counted.
+    rejected by reason; `notes` what was changed in kept rows, counted; `windows` the windows that
+    served views need, in microseconds (`repeat`: W of the contact rates).
     """
 
     run_id: str
@@ -41,6 +42,7 @@ class Run(TypedDict, total=False):
     notes: Mapping[str, int]
     positions: Mapping[str, str]
     frontiers: Mapping[str, int]
+    windows: Mapping[str, int]
 
 
 class BalanceError(RuntimeError):
@@ -161,6 +163,7 @@ def _draft(number: int, run: Run, report: Report | None) -> Publication:
         published_at=storage.now(),
         positions=run.get("positions", {}),
         frontiers=run.get("frontiers", {}),
+        windows=run.get("windows", {}),
         counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
         audit=state,
     )

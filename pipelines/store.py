@@ -28,6 +28,8 @@ from rejse.transforms.schema import TIME
 
 APP = "rejse"
 LOCK = ".writer.lock"
+#: Latest time that Python can hold; a frontier beyond it says the same.
+LAST = 253_402_300_799_999_999
 COUNTS = ("read", "kept", "duplicate", "late", "rejected", "erased")
 _COUNTED = pa.map_(pa.string(), pa.int64())
 _NAMED = pa.map_(pa.string(), pa.string())
@@ -48,6 +50,7 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("rows", _COUNTED, "Rows of every table.", "1"),
     _of("positions", _NAMED, "How far each source was read."),
     _of("frontiers", pa.map_(pa.string(), TIME), "How far each source is complete.", "UTC"),
+    _of("windows", _COUNTED, "Windows of the configuration, such as `repeat`.", "us"),
     _of("counts", _COUNTED, "Input rows: read, kept, duplicate, late, rejected, erased.", "1"),
     _of("audit", pa.string(), "passed, warned or skipped."),
 ))  # fmt: skip
@@ -84,6 +87,7 @@ class Publication:
     rows: Mapping[str, int] = field(default_factory=dict)
     positions: Mapping[str, str] = field(default_factory=dict)
     frontiers: Mapping[str, int] = field(default_factory=dict)
+    windows: Mapping[str, int] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     audit: str = "skipped"
 
@@ -94,7 +98,8 @@ class Publication:
             "fingerprint": self.fingerprint, "config_version": self.config_version,
             "published_at": self.published_at, "versions": list(self.versions.items()),
             "rows": list(self.rows.items()), "positions": list(self.positions.items()),
-            "frontiers": list(self.frontiers.items()), "counts": list(self.counts.items()),
+            "frontiers": [(name, min(at, LAST)) for name, at in self.frontiers.items()],
+            "windows": list(self.windows.items()), "counts": list(self.counts.items()),
             "audit": self.audit,
         }  # fmt: skip
 
@@ -280,6 +285,7 @@ def _publication(row: Mapping[str, Any]) -> Publication:
         rows=dict(row["rows"]),
         positions=dict(row["positions"]),
         frontiers={name: micros(at) for name, at in row["frontiers"]},
+        windows=dict(row["windows"]),
         counts=dict(row["counts"]),
         audit=row["audit"],
     )

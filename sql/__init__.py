@@ -27,7 +27,11 @@ class Script:
     @property
     def sources(self) -> tuple[str, ...]:
         """Tables and views it reads."""
-        named = self.header.get("sources", "")
+        return self.listed("sources")
+
+    def listed(self, field: str) -> tuple[str, ...]:
+        """Names in a field of the header."""
+        named = self.header.get(field, "")
         return tuple(part.strip() for part in named.split(",") if part.strip())
 
 
