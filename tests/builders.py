@@ -1,0 +1,109 @@
+"""Small inputs for tests: events in a compact writing, as the core's Arrow table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from rejse.transforms.schema import event_schema
+
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+SECOND = 1_000_000
+UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+#: What an event is when the test does not say.
+DEFAULTS: Mapping[str, Any] = {
+    "source": "crm", "identitytype": "customer", "activity": "contact", "channel": "web",
+}  # fmt: skip
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970 of an aware datetime."""
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def moment(text: Any) -> datetime:
+    """A time from `2d 3h`, `90s`, `0` (after START) or from an ISO timestamp or datetime."""
+    if isinstance(text, datetime):
+        return text if text.tzinfo else text.replace(tzinfo=UTC)
+    if isinstance(text, int | float):
+        return START + timedelta(seconds=text)
+    if "T" in text or text.count("-") == 2:
+        read = datetime.fromisoformat(text)
+        return read if read.tzinfo else read.replace(tzinfo=UTC)
+    return START + timedelta(seconds=seconds(text))
+
+
+def seconds(text: str) -> float:
+    """Seconds of a duration such as `1d 2h`, `30min`, `-5s`."""
+    total, sign = 0.0, 1
+    for part in text.split():
+        sign = -1 if part.startswith("-") else 1
+        number = part.lstrip("+-").rstrip("abcdefghijklmnopqrstuvwxyz")
+        unit = part.lstrip("+-")[len(number) :] or "s"
+        total += sign * float(number) * UNITS[unit]
+    return total
+
+
+def key_of(customer: str) -> str:
+    """Customer key of a test's customer: no secret, but of the right form."""
+    return hashlib.sha256(customer.encode()).hexdigest()[:32]
+
+
+def value_of(value: Any) -> str | None:
+    """Stand-in for a keyed hash of a compared value."""
+    return None if value is None else hashlib.sha256(str(value).encode()).hexdigest()[:16]
+
+
+def full(event: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
+    """An event with what it leaves out filled in, as a row of the event schema."""
+    row: dict[str, Any] = {**DEFAULTS, "id": f"e{number:03d}", **event}
+    row["time"] = moment(row["time"])
+    customer = row.pop("customer", "ann")
+    row.setdefault("customer_key", key_of(customer))
+    row["bucket"] = int(row["customer_key"][:3], 16)
+    if "direction" not in row:
+        named = {"internal": "internal", "campaign": "outbound"}
+        row["direction"] = named.get(row["channel"], "inbound")
+    row.setdefault("actor_type", "customer" if row["direction"] == "inbound" else "system")
+    for name in ("start_time", "end_time", "recordedtime"):
+        if row.get(name) is not None:
+            row[name] = moment(row[name])
+    row["info"] = infos(row.get("info"))
+    row["promise"] = promise(row.get("promise"))
+    return row
+
+
+def infos(info: Any) -> list[dict[str, Any]] | None:
+    """Fields from `{given: [name, plate], asked: [date]}` or from a list of structs.
+
+    A field written `name=value` carries the hash of that value.
+    """
+    if info is None or isinstance(info, list):
+        return info
+    found = []
+    for op, fields in info.items():
+        for field in fields:
+            name, _, value = str(field).partition("=")
+            found.append({"field": name, "op": op, "value_hmac": value_of(value or None)})
+    return found
+
+
+def promise(said: Any) -> dict[str, Any] | None:
+    """A promise, its due time read as every time is."""
+    if said is None:
+        return None
+    due = said.get("due_time")
+    blank = {"id": "p1", "kind": "date", "op": "made", "value": None}
+    return {**blank, **said, "due_time": None if due is None else moment(due)}
+
+
+def table(events: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Events as a table of the event schema; only the columns that some event fills."""
+    rows = [full(event, number) for number, event in enumerate(events, start=1)]
+    present = {name for row in rows for name, value in row.items() if value is not None}
+    return pa.Table.from_pylist(rows, schema=event_schema(present))

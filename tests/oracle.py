@@ -1,0 +1,187 @@
+"""The oracle: an independent second reading of the rules, in DuckDB SQL, for small inputs.
+
+`compute` runs the files of `tests/oracle/` in the order of their names over an in-memory
+database. It shares no code with the core but the declared schema and the settings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from rejse.transforms.rules import Rules
+from rejse.transforms.schema import TIME, event_schema
+
+FOLDER = Path(__file__).parent / "oracle"
+STATEMENTS = tuple(sorted(FOLDER.glob("*.sql")))
+
+TOUCHPOINTS = pa.schema([
+    ("touchpoint", pa.string()), ("owner", pa.string()), ("team", pa.string()),
+    ("silo", pa.string()), ("channel", pa.string()), ("stage", pa.string()),
+    ("expected_wait_s", pa.float64()), ("expected_latency_s", pa.float64()),
+    ("is_moment_of_truth", pa.bool_()), ("journey_type", pa.string()), ("system", pa.string()),
+    ("valid_from", TIME), ("valid_to", TIME),
+])  # fmt: skip
+TOUCHPOINT_FIELDS = pa.schema([
+    ("touchpoint", pa.string()), ("field", pa.string()), ("op", pa.string()),
+    ("valid_from", TIME), ("valid_to", TIME),
+])  # fmt: skip
+JOURNEY_TYPES = pa.schema([
+    ("journey_type", pa.string()), ("owner", pa.string()),
+    ("valid_from", TIME), ("valid_to", TIME),
+])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """One input of the core: events and what they are joined with, as plain values."""
+
+    events: pa.Table
+    touchpoints: tuple[Mapping[str, Any], ...] = ()
+    touchpoint_fields: tuple[Mapping[str, Any], ...] = ()
+    journey_types: tuple[Mapping[str, Any], ...] = ()
+    rules: Rules = field(default_factory=Rules)
+    frontiers: Mapping[str, int] | None = None
+
+
+def _rows(rows: tuple[Mapping[str, Any], ...], schema: pa.Schema) -> pa.Table:
+    """Rows as a table of `schema` plus `json`, which breaks ties among rows valid at one time."""
+    known = [{name: row.get(name) for name in schema.names} for row in rows]
+    table = pa.Table.from_pylist(known, schema=schema)
+    texts = [json.dumps(row, sort_keys=True, default=str) for row in known]
+    return table.append_column("json", pa.array(texts, pa.string()))
+
+
+def _events(events: pa.Table) -> pa.Table:
+    """Events with every column of the contract, null where the source has none."""
+    schema = event_schema()
+    columns = [
+        events.column(field.name).cast(_plain(field.type))
+        if field.name in events.column_names
+        else pa.nulls(events.num_rows, _plain(field.type))
+        for field in schema
+    ]
+    filled = [[n for n, value in row.items() if value is not None] for row in events.to_pylist()]
+    columns.append(pa.array(filled, pa.list_(pa.string())))
+    return pa.table(columns, names=[*schema.names, "columns_filled"])
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _types(case: Case, events: pa.Table) -> pa.Table:
+    """Settings of every journey type that can occur, `other` among them."""
+    names = {"other"} | {n for n in events["journey_type"].to_pylist() if n}
+    names |= {row["journey_type"] for row in case.touchpoints if row.get("journey_type")}
+    found = [(name, case.rules.type_of(name)) for name in sorted(names)]
+    rows = [
+        {
+            "name": name, "gap": t.gap, "reopen_window": t.reopen_window, "cap": t.cap,
+            "handoff_due": t.handoff_due, "owner": t.owner,
+            "start_activities": list(t.start_activities),
+            "end_activities": list(t.end_activities), "end_outcomes": list(t.end_outcomes),
+            "outcome_map": list(t.outcome_map.items()), "expects_outcome": t.expects_outcome,
+            "is_problem": t.is_problem,
+        }
+        for name, t in found
+    ]  # fmt: skip
+    texts = pa.list_(pa.string())
+    schema = pa.schema([
+        ("name", pa.string()), ("gap", pa.int64()), ("reopen_window", pa.int64()),
+        ("cap", pa.int64()), ("handoff_due", pa.int64()), ("owner", pa.string()),
+        ("start_activities", texts), ("end_activities", texts), ("end_outcomes", texts),
+        ("outcome_map", pa.map_(pa.string(), pa.float64())), ("expects_outcome", pa.bool_()),
+        ("is_problem", pa.bool_()),
+    ])  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _settings(rules: Rules) -> pa.Table:
+    """One row: the windows and the numbers of the score."""
+    w = rules.windows
+    return pa.Table.from_pylist([{
+        "session_gap": w.session_gap, "lateness": w.lateness, "identity_wait": w.identity_wait,
+        "repeat_window": w.repeat, "give_up": w.promise_give_up, "largest_gap": rules.largest_gap,
+        "coverage_floor": w.coverage_floor, "volatile_fields": list(w.volatile_fields),
+        "late_promise_weight": rules.late_promise_weight,
+    }], schema=pa.schema([
+        ("session_gap", pa.int64()), ("lateness", pa.int64()), ("identity_wait", pa.int64()),
+        ("repeat_window", pa.int64()), ("give_up", pa.int64()), ("largest_gap", pa.int64()),
+        ("coverage_floor", pa.float64()), ("volatile_fields", pa.list_(pa.string())),
+        ("late_promise_weight", pa.float64()),
+    ]))  # fmt: skip
+
+
+def _needs(case: Case) -> pa.Table:
+    """Declared table kind -> needed fields of the launch kinds, a row for each alternative.
+
+    `@name` asks for an operational table: where the case has it nothing else is needed of it.
+    """
+    from rejse.transforms.friction.coverage import LAUNCH, NEEDS
+
+    rows = [
+        {"kind": kind, "fields": sorted(f for f in fields if not f.startswith("@")),
+         "is_possible": all(getattr(case, f[1:]) for f in fields if f.startswith("@"))}
+        for kind in LAUNCH
+        for fields in NEEDS[kind]
+    ]  # fmt: skip
+    schema = pa.schema([
+        ("kind", pa.string()), ("fields", pa.list_(pa.string())), ("is_possible", pa.bool_()),
+    ])  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def connect(case: Case) -> duckdb.DuckDBPyConnection:
+    """Database with the inputs of a case as tables, before any rule has run."""
+    con = duckdb.connect(config={"threads": 1})
+    events = _events(case.events)
+    frontiers = [{"source": s, "w": w} for s, w in (case.frontiers or {}).items()]
+    weights = [{"kind": k, "weight": w} for k, w in case.rules.weights.items()]
+    declared = [
+        {"source": s, "field": f} for s, fields in case.rules.sources.items() for f in fields
+    ]
+    inputs = {
+        "events": events,
+        "touchpoints": _rows(case.touchpoints, TOUCHPOINTS),
+        "touchpoint_fields": _rows(case.touchpoint_fields, TOUCHPOINT_FIELDS),
+        "journey_types": _rows(case.journey_types, JOURNEY_TYPES),
+        "types": _types(case, events),
+        "settings": _settings(case.rules),
+        "frontiers": pa.Table.from_pylist(
+            frontiers, schema=pa.schema([("source", pa.string()), ("w", pa.int64())])
+        ),
+        "weights": pa.Table.from_pylist(
+            weights, schema=pa.schema([("kind", pa.string()), ("weight", pa.float64())])
+        ),
+        "needs": _needs(case),
+        "declared_columns": pa.Table.from_pylist(
+            declared, schema=pa.schema([("source", pa.string()), ("field", pa.string())])
+        ),
+    }
+    for name, table in inputs.items():
+        con.register("incoming", table)
+        con.execute(f"create table {name} as select * from incoming")
+        con.unregister("incoming")
+    return con
+
+
+def compute(case: Case) -> duckdb.DuckDBPyConnection:
+    """Database after all rules: tables journey, step, session, … as the oracle sees them."""
+    con = connect(case)
+    for path in STATEMENTS:
+        con.execute(path.read_text())
+    return con
+
+
+def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """Result of a query as a list of dicts."""
+    result = con.execute(query)
+    names = [column[0] for column in result.description]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

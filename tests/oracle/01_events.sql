@@ -1,0 +1,88 @@
+-- purpose: every accepted event with its place in the customer's total order, its touchpoint row
+--          as of its time, its channel family, its type and whether it is need-driven
+-- grain:   one row per event
+-- key:     place (over all customers), or source, id
+-- sources: events, touchpoints, types (settings of every type name that occurs)
+create or replace table ev as
+with
+asof_rows as (
+    select
+        e.source,
+        e.id,
+        t.*,
+        row_number() over (
+            partition by e.source, e.id
+            order by t.valid_from desc nulls last, t.json
+        ) as rank
+    from events as e
+    inner join touchpoints as t
+        on
+            t.touchpoint = e.touchpoint
+            and coalesce(t.valid_from <= e.time, true)
+            and coalesce(e.time < t.valid_to, true)
+),
+
+placed as (
+    select
+        e.*,
+        epoch_us(e.time) as t,
+        epoch_us(coalesce(e.start_time, e.time)) as t_start,
+        epoch_us(coalesce(e.end_time, e.time)) as t_end,
+        row_number() over (
+            order by e.customer_key, e.time, e.source, e.sequence nulls first, e.id
+        ) as place,
+        coalesce(e.owner, a.owner) as owner_eff,
+        e.owner is null and a.owner is not null as is_owner_from_table,
+        coalesce(e.team, a.team) as team_eff,
+        a.silo as tp_silo,
+        a.stage as tp_stage,
+        a.expected_wait_s,
+        a.is_moment_of_truth,
+        coalesce(e.system, a.system) as system_logged,
+        coalesce(e.journey_type, a.journey_type) as type_hint,
+        case
+            when e.channel in ('web', 'app', 'device') then 'digital'
+            when e.channel in ('chat', 'chatbot') then 'chat'
+            when e.channel in ('ivr', 'phone') then 'voice'
+            when e.channel in ('email', 'sms', 'letter') then 'written'
+            when e.channel in ('branch', 'visit') then 'place'
+            else e.channel
+        end as family,
+        e.direction = 'outbound' and e.actor_type in ('bot', 'system')
+        and e.message_kind is not null as is_message,
+        e.direction = 'inbound'
+        or (
+            e.direction = 'outbound'
+            and coalesce(e.relevance_basis in ('due', 'need', 'preference'), false)
+            and (
+                e.consent_purpose is null
+                or coalesce(list_contains(e.consent_purpose, e.message_kind), false)
+            )
+        ) as is_need_driven
+    from events as e
+    left join asof_rows as a on a.source = e.source and a.id = e.id and a.rank = 1
+),
+
+typed as (
+    select
+        p.*,
+        coalesce(
+            p.journey_type,
+            case when p.case_id is not null then first_value(p.type_hint ignore nulls) over (
+                partition by p.customer_key, p.case_id order by p.place
+                rows between unbounded preceding and current row
+            ) end,
+            p.type_hint
+        ) as etype
+    from placed as p
+)
+
+select
+    typed.*,
+    c.gap,
+    c.reopen_window,
+    typed.is_message and not typed.is_need_driven as is_company_message,
+    coalesce(list_contains(c.end_activities, typed.activity), false)
+    or coalesce(list_contains(c.end_outcomes, typed.outcome), false) as ends_case
+from typed
+inner join types as c on c.name = coalesce(typed.etype, 'other');

@@ -1,0 +1,85 @@
+-- purpose: journeys with type, beginning, end, deadline and the reason of closing
+-- grain:   one row per journey
+-- key:     journey_id
+-- sources: stepped, types, journey_types, frontiers, settings
+create or replace table journey as
+with
+grouped as (
+    select
+        journey_id,
+        customer_key,
+        thread,
+        journey_no,
+        is_caseless,
+        any_value(thread_case) as case_id,
+        coalesce(arg_min(etype, place), any_value(thread_type), 'other') as journey_type,
+        arg_max(jtype, place) as last_type,
+        arg_min(product_id, place) as product_id,
+        arg_min(lifecycle_stage, place) as lifecycle_stage,
+        coalesce(
+            min(t_start) filter (where is_need_driven or direction = 'internal'), min(t)
+        ) as started_t,
+        coalesce(bool_or(is_need_driven or direction = 'internal'), false) as has_start,
+        max(t_end) as ended_t,
+        min(t) as first_t,
+        max(t) as last_t,
+        arg_max(coalesce(end_t, -1), place) as end_t,
+        count(*) as n_events
+    from stepped
+    group by journey_id, customer_key, thread, journey_no, is_caseless
+),
+
+deadlines as (
+    select
+        g.*,
+        g.first_t + c.cap as cap_t,
+        case when g.end_t >= 0 then g.end_t + c.reopen_window end as window_t,
+        case when g.is_caseless and g.end_t < 0 then g.last_t + c.gap end as silence_t,
+        case when follower.begun_by = 'start' then follower.t end as start_t
+    from grouped as g
+    inner join types as c on c.name = coalesce(g.last_type, 'other')
+    left join stepped as follower
+        on
+            follower.thread = g.thread and follower.journey_no = g.journey_no + 1
+            and follower.t = (
+                select min(x.t) from stepped as x
+                where x.thread = follower.thread and x.journey_no = follower.journey_no
+            )
+            and follower.place = (
+                select min(x.place) from stepped as x
+                where x.thread = follower.thread and x.journey_no = follower.journey_no
+            )
+),
+
+closing as (
+    select
+        *,
+        coalesce(start_t, least(
+            cap_t, coalesce(window_t, cap_t), coalesce(silence_t, cap_t)
+        )) as deadline,
+        case
+            when start_t is not null then 'start rule'
+            when cap_t <= coalesce(window_t, silence_t, cap_t) then 'cap'
+            when window_t is not null then 'end rule'
+            else 'silence'
+        end as reason
+    from deadlines
+)
+
+select
+    c.*,
+    coalesce(w.w > c.deadline + s.lateness, false) as is_closed,
+    s.lateness,
+    w.w,
+    (
+        select j.owner from journey_types as j
+        where
+            j.journey_type = c.journey_type
+            and coalesce(epoch_us(j.valid_from) <= c.first_t, true)
+            and coalesce(c.first_t < epoch_us(j.valid_to), true)
+        order by j.valid_from desc nulls last, j.json
+        limit 1
+    ) as type_owner
+from closing as c
+cross join settings as s
+cross join (select min(w) as w from frontiers) as w;

@@ -1,0 +1,44 @@
+-- purpose: steps of a journey
+-- grain:   one row per step
+-- key:     step_id
+-- sources: stepped
+create or replace table step as
+select
+    step_id,
+    journey_id,
+    customer_key,
+    seq::int as seq,
+    arg_min(session_id, pos) as session_id,
+    list(source || '/' || id order by pos) as event_ids,
+    list(place order by pos) as places,
+    arg_min_null(touchpoint, pos) as touchpoint,
+    arg_min_null(activity, pos) as activity,
+    arg_min_null(channel, pos) as channel,
+    arg_min_null(family, pos) as family,
+    arg_min_null(direction, pos) as direction,
+    arg_min_null(actor_type, pos) as actor_type,
+    arg_min_null(actor_id, pos) as actor_id,
+    coalesce(arg_min(stage, pos), arg_min_null(tp_stage, pos)) as stage,
+    arg_min_null(owner_eff, pos) as owner,
+    arg_min_null(is_owner_from_table, pos) as is_owner_from_table,
+    arg_min_null(team_eff, pos) as team,
+    coalesce(arg_min_null(tp_silo, pos), arg_min_null(owner_eff, pos)) as silo,
+    coalesce(
+        arg_min_null(system_logged, pos), arg_min_null(owner_eff, pos), arg_min_null(channel, pos)
+    ) as system,
+    arg_min(intent, pos) as intent,
+    arg_min(product_id, pos) as product_id,
+    arg_min(site_id, pos) as site_id,
+    arg_min_null(t_start, pos) as started_t,
+    max(t_end) as ended_t,
+    count(*)::int as n_events,
+    arg_max(outcome, pos) as outcome,
+    arg_min_null(is_moment_of_truth, pos) as is_moment_of_truth,
+    arg_min_null(
+        is_message and message_kind in ('marketing', 'upsell', 'survey'), pos
+    ) as is_pushed,
+    arg_min_null(expected_wait_s, pos) as expected_wait_s,
+    sum(wait_s) as wait_s,
+    bool_or(to_owner is not null) as asks_handoff
+from stepped
+group by step_id, journey_id, customer_key, seq;

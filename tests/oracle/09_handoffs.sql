@@ -1,0 +1,159 @@
+-- purpose: hand-offs seen between steps, with the context that went over; hand-offs asked for
+-- grain:   one row per hand-off
+-- key:     to_step (`handoff`); place of the request (`handoff_asked`)
+-- sources: step, stepped, field_use, info_request, types, journey, settings
+create or replace table handoff_step as
+with
+owned as (
+    select
+        *,
+        lag(owner) over journey as owner_before,
+        lead(owner) over journey as owner_after
+    from step
+    where owner is not null and not is_pushed
+    window journey as (partition by journey_id order by seq)
+),
+
+given as (
+    -- consultations go: internal, nothing handed over, between two steps of one other owner
+    select *
+    from owned
+    where
+        not (
+            direction = 'internal' and not asks_handoff
+            and coalesce(owner_before = owner_after, false) and owner <> owner_before
+        )
+),
+
+neighbours as (
+    select
+        *,
+        lag(struct_pack(
+            step_id := step_id, owner := owner, team := team, channel := channel,
+            touchpoint := touchpoint, is_owner_from_table := is_owner_from_table,
+            ended_t := ended_t
+        )) over (partition by journey_id order by seq) as giver,
+        coalesce(
+            owner <> lag(owner) over (partition by journey_id order by seq), true
+        ) as begins_run
+    from given
+)
+
+select
+    *,
+    sum(begins_run::int) over (partition by journey_id order by seq) as run
+from neighbours;
+
+create or replace table handoff as
+with
+runs as (
+    select
+        journey_id,
+        run,
+        any_value(owner) as owner,
+        arg_max(outcome, seq) as outcome
+    from handoff_step
+    group by journey_id, run
+),
+
+seen as (
+    select
+        s.*,
+        s.begins_run and coalesce(b.owner = s.owner, false)
+        and coalesce(m.outcome not in ('resolved', 'sold', 'informed', 'partly'), true)
+            as is_ping_pong
+    from handoff_step as s
+    left join runs as m on m.journey_id = s.journey_id and m.run = s.run - 1
+    left join runs as b on b.journey_id = s.journey_id and b.run = s.run - 2
+    where
+        s.giver is not null
+        and (
+            s.giver.owner <> s.owner
+            or coalesce(s.giver.team <> s.team, false)
+        )
+        and not (
+            coalesce(s.giver.touchpoint = s.touchpoint, false)
+            and s.is_owner_from_table and s.giver.is_owner_from_table
+        )
+),
+
+fields as (
+    select
+        s.step_id,
+        list_distinct(list(k.field) filter (where k.op = 'given' and k.seq < s.seq)) as known,
+        list_distinct(list(k.field) filter (
+            where k.op in ('passed', 'shown') and k.step_id in (s.step_id, s.giver.step_id)
+        )) as passed,
+        coalesce(bool_or(
+            k.basis = 'declared' and k.op in ('passed', 'shown')
+            and k.step_id in (s.step_id, s.giver.step_id)
+            or k.basis = 'declared' and k.op = 'given' and k.seq < s.seq
+        ), false) as is_declared
+    from seen as s
+    left join field_use as k on k.journey_id = s.journey_id
+    group by s.step_id
+),
+
+sized as (
+    select
+        s.*,
+        f.is_declared,
+        len(coalesce(f.known, [])) as n_known,
+        len(list_intersect(coalesce(f.known, []), coalesce(f.passed, []))) as n_passed,
+        len(coalesce(f.passed, [])) > 0 as logs_passing,
+        (
+            select count(*) from info_request as r
+            where r.step_id = s.step_id and list_contains(f.known, r.field)
+        ) as n_reasked
+    from seen as s
+    inner join fields as f on f.step_id = s.step_id
+)
+
+select
+    *,
+    case
+        when n_known = 0 or (not logs_passing and n_reasked = 0) then 'unknown'
+        when n_passed = 0 then 'none'
+        when n_passed < n_known then 'part'
+        else 'full'
+    end as context
+from sized;
+
+create or replace table handoff_asked as
+with
+asked as (
+    select
+        e.*,
+        e.t + c.handoff_due as due_t
+    from stepped as e
+    inner join journey as j on j.journey_id = e.journey_id
+    inner join types as c on c.name = j.journey_type
+    where e.to_owner is not null or e.to_team is not null
+)
+
+select
+    a.*,
+    r.step_id as received_step,
+    r.t as received_t,
+    case
+        when r.place is not null then false
+        when coalesce(j.w > a.due_t + j.lateness, false) then true
+    end as is_dropped
+from asked as a
+inner join journey as j on j.journey_id = a.journey_id
+left join stepped as r
+    on
+        r.place = (
+            select min(x.place) from stepped as x
+            where
+                x.journey_id = a.journey_id and x.place > a.place
+                and (
+                    coalesce(x.owner_eff = a.to_owner, false)
+                    or coalesce(x.team_eff = a.to_team, false)
+                )
+                and x.actor_type <> 'customer'
+                and (
+                    x.direction <> 'inbound' or x.session_id = a.session_id
+                    or x.actor_type = 'human'
+                )
+        );

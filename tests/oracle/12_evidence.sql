@@ -1,0 +1,242 @@
+-- purpose: pieces of friction of the nine kinds of today, before ranking
+-- grain:   one row per piece
+-- key:     step_id, kind, detail
+-- sources: session, step, stepped, handoff, handoff_asked, info_request, promised, reopening
+create or replace table piece as
+with
+contacts as (
+    select
+        *,
+        lead(session_id) over (
+            partition by journey_id, direction = 'inbound' order by seq
+        ) as next_same_direction
+    from session
+    where is_contact
+),
+
+repeat_contact as (
+    select
+        b.journey_id,
+        b.first_step as step_id,
+        a.last_step as prev_step_id,
+        'repeat_contact' as kind,
+        b.started_t as occurred_t,
+        1.0 as x,
+        1.0 as g,
+        1.0 as confidence,
+        'observed' as basis,
+        a.session_id as detail
+    from contacts as b
+    cross join settings as s
+    inner join contacts as a
+        on
+            a.session_id = (
+                select arg_max(c.session_id, (c.started_t, c.seq))
+                from contacts as c
+                where
+                    c.customer_key = b.customer_key and c.direction = 'inbound'
+                    and c.intent = b.intent and c.session_id <> b.session_id
+                    and (c.started_t, c.journey_id = b.journey_id, c.seq)
+                    < (b.started_t, true, b.seq)
+                    and b.started_t - c.started_t <= s.repeat_window
+            )
+    where b.direction = 'inbound' and a.outcome is not null and a.outcome <> 'informed'
+),
+
+fallback_between as (
+    select
+        b.journey_id,
+        b.first_step as step_id,
+        a.last_step as prev_step_id,
+        'channel_fallback' as kind,
+        b.started_t as occurred_t,
+        1.0 as x,
+        1.0 as g,
+        if(a.outcome is null, 0.5, 1.0) as confidence,
+        'observed' as basis,
+        a.session_id as detail
+    from contacts as a
+    inner join contacts as b on b.session_id = a.next_same_direction
+    where
+        a.direction = 'inbound' and not a.has_human
+        and a.channel in ('web', 'app', 'chatbot', 'device')
+        and b.has_human
+        and coalesce(a.intent = b.intent, true)
+        and coalesce(a.outcome not in ('resolved', 'sold', 'informed'), true)
+),
+
+bot_events as (
+    select
+        e.*,
+        min(e.pos) filter (where e.channel = 'chatbot' or e.actor_type = 'bot')
+            over (partition by e.session_id) as first_bot
+    from stepped as e
+    where e.family = 'chat' and not e.is_message
+),
+
+fallback_within as (
+    select
+        h.journey_id,
+        h.step_id,
+        arg_min(b.step_id, b.pos) as prev_step_id,
+        'channel_fallback' as kind,
+        h.t as occurred_t,
+        1.0 as x,
+        1.0 as g,
+        if(arg_max(b.outcome, b.pos) is null, 0.5, 1.0) as confidence,
+        'observed' as basis,
+        h.session_id as detail
+    from bot_events as h
+    inner join session as s on s.session_id = h.session_id and s.direction = 'inbound'
+    inner join bot_events as b on b.session_id = h.session_id and b.pos < h.pos
+    where
+        h.actor_type = 'human'
+        and h.pos = (
+            select min(y.pos) from bot_events as y
+            where y.session_id = h.session_id and y.actor_type = 'human' and y.pos > y.first_bot
+        )
+    group by h.journey_id, h.step_id, h.t, h.session_id
+    having coalesce(arg_max(b.outcome, b.pos) not in ('resolved', 'sold', 'informed'), true)
+),
+
+reasked as (
+    select
+        r.journey_id,
+        r.step_id,
+        arg_min(r.known_step_id, r.known_since) as prev_step_id,
+        'reasked_info' as kind,
+        min(r.occurred_t) as occurred_t,
+        count(*)::double as x,
+        1 - exp(-count(*) / 4) as g,
+        if(bool_or(r.basis = 'declared'), 0.6, 1.0) as confidence,
+        if(bool_or(r.basis = 'declared'), 'declared', 'observed') as basis,
+        r.system_known as detail
+    from info_request as r
+    where r.is_reask
+    group by r.journey_id, r.step_id, r.system_known
+),
+
+no_context as (
+    select
+        journey_id,
+        step_id,
+        giver.step_id as prev_step_id,
+        'handoff_without_context' as kind,
+        started_t as occurred_t,
+        1.0 as x,
+        1.0 as g,
+        (1 - n_passed / n_known) * if(is_declared, 0.6, 1.0) as confidence,
+        if(is_declared, 'declared', 'observed') as basis,
+        '' as detail
+    from handoff
+    where context in ('none', 'part')
+),
+
+dropped as (
+    select
+        journey_id,
+        step_id,
+        null as prev_step_id,
+        'handoff_dropped' as kind,
+        due_t as occurred_t,
+        1.0 as x,
+        1.0 as g,
+        1.0 as confidence,
+        'observed' as basis,
+        source || '/' || id as detail
+    from handoff_asked
+    where is_dropped
+),
+
+waited as (
+    select
+        journey_id,
+        step_id,
+        null as prev_step_id,
+        'customer_wait' as kind,
+        started_t as occurred_t,
+        (wait_s - expected_wait_s) / greatest(expected_wait_s, 1) as x,
+        1 - exp(-(wait_s - expected_wait_s) / greatest(expected_wait_s, 1)) as g,
+        1.0 as confidence,
+        'observed' as basis,
+        '' as detail
+    from step
+    where wait_s > expected_wait_s
+),
+
+broken as (
+    select
+        journey_id,
+        step_id,
+        null as prev_step_id,
+        'promise_broken' as kind,
+        coalesce(due_t, made_t) as occurred_t,
+        1.0 as x,
+        1.0 as g,
+        1.0 as confidence,
+        'observed' as basis,
+        promise_id || if(status = 'late', ' late', '') as detail
+    from promised
+    where status in ('broken', 'late')
+),
+
+reopened as (
+    select
+        journey_id,
+        step_id,
+        end_step as prev_step_id,
+        'reopened' as kind,
+        t as occurred_t,
+        1.0 as x,
+        1.0 as g,
+        confidence,
+        'observed' as basis,
+        '' as detail
+    from reopening
+),
+
+switching as (
+    select
+        *,
+        lag(channel_family) over journey as family_before,
+        lag(last_step) over journey as step_before
+    from contacts
+    where not is_message and not is_pushed and not (direction = 'outbound' and is_by_machine)
+    window journey as (partition by journey_id order by seq)
+),
+
+channel_switch as (
+    select
+        journey_id,
+        first_step as step_id,
+        step_before as prev_step_id,
+        'channel_switch' as kind,
+        started_t as occurred_t,
+        1.0 as x,
+        1.0 as g,
+        1.0 as confidence,
+        'observed' as basis,
+        '' as detail
+    from switching
+    where channel_family <> family_before
+)
+
+select * from repeat_contact
+union all by name
+select * from fallback_between
+union all by name
+select * from fallback_within
+union all by name
+select * from reasked
+union all by name
+select * from no_context
+union all by name
+select * from dropped
+union all by name
+select * from waited
+union all by name
+select * from broken
+union all by name
+select * from reopened
+union all by name
+select * from channel_switch;

@@ -1,0 +1,170 @@
+-- purpose: severities, ranks inside incidents, hazards, friction and health of each journey, at
+--          the weights and at half and one and a half times the weights
+-- grain:   one row per piece and factor (`scored`); one row per journey (`score`)
+-- key:     step_id, kind, detail, factor; journey_id
+-- sources: piece, weights, journey, outcome, stepped, needs, declared_columns, settings
+create or replace table scored as
+with
+weighed as (
+    select
+        p.*,
+        f.factor,
+        least(
+            f.factor
+            * if(p.kind = 'promise_broken' and p.detail like '% late', s.late_promise_weight, w.weight),
+            0.95
+        ) as weight
+    from piece as p
+    inner join weights as w on w.kind = p.kind
+    cross join settings as s
+    cross join (select unnest([0.5, 1.0, 1.5]) as factor) as f
+),
+
+severe as (
+    select
+        *,
+        round(weight * g * confidence, 12) as severity
+    from weighed
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by step_id, factor order by severity desc, kind, occurred_t, detail
+        ) - 1 as kind_rank
+    from severe
+    where severity > 0
+)
+
+select
+    *,
+    pow(0.5, kind_rank) * -ln(1 - severity) as hazard
+from ranked;
+
+create or replace table coverage as
+with
+columns_used as (
+    select
+        journey_id,
+        unnest(columns_filled) as field
+    from stepped
+    union
+    select
+        e.journey_id,
+        d.field
+    from stepped as e
+    inner join declared_columns as d on d.source = e.source
+),
+
+had as (
+    select
+        journey_id,
+        list(distinct field) as fields
+    from columns_used
+    group by journey_id
+),
+
+kinds as (
+    select
+        h.journey_id,
+        n.kind,
+        bool_or(n.is_possible and list_has_all(h.fields, n.fields)) as is_covered
+    from had as h
+    cross join needs as n
+    group by h.journey_id, n.kind
+)
+
+select
+    journey_id,
+    avg(is_covered::int) as evidence_coverage
+from kinds
+group by journey_id;
+
+create or replace table score as
+with
+summed as (
+    select
+        journey_id,
+        factor,
+        sum(hazard) as hazard,
+        sum(hazard) filter (
+            where kind not in ('customer_wait', 'promise_broken', 'reopened')
+        ) as edge_hazard,
+        count(*) as n_evidence
+    from scored
+    group by journey_id, factor
+),
+
+measured as (
+    select
+        j.journey_id,
+        f.factor,
+        j.is_closed,
+        o.outcome01,
+        coalesce(c.evidence_coverage, 0) as evidence_coverage,
+        coalesce(s.n_evidence, 0) as n_evidence,
+        if(
+            coalesce(c.evidence_coverage, 0) < settings.coverage_floor and s.n_evidence is null,
+            null, coalesce(s.hazard, 0)
+        ) as hazard,
+        coalesce(s.edge_hazard, 0) / s.hazard as friction_edge_share
+    from journey as j
+    cross join settings
+    cross join (select unnest([0.5, 1.0, 1.5]) as factor) as f
+    inner join outcome as o on o.journey_id = j.journey_id
+    left join coverage as c on c.journey_id = j.journey_id
+    left join summed as s on s.journey_id = j.journey_id and s.factor = f.factor
+),
+
+delivered as (
+    select
+        *,
+        100 * (1 - exp(-hazard)) as friction_score,
+        exp(-hazard) as delivery01,
+        if(
+            is_closed and outcome01 is not null and hazard is not null,
+            100 * 0.75 / (
+                0.35 / greatest(outcome01, 0.1) + 0.40 / greatest(exp(-hazard), 0.1)
+            ),
+            null
+        ) as health_ops
+    from measured
+),
+
+by_journey as (
+    select
+        journey_id,
+        any_value(n_evidence) as n_evidence,
+        any_value(evidence_coverage) as evidence_coverage,
+        any_value(hazard) filter (where factor = 1) as friction_hazard,
+        any_value(friction_score) filter (where factor = 1) as friction_score,
+        any_value(friction_score) filter (where factor = 0.5) as friction_score_lo,
+        any_value(friction_score) filter (where factor = 1.5) as friction_score_hi,
+        any_value(friction_edge_share) filter (where factor = 1) as friction_edge_share,
+        any_value(delivery01) filter (where factor = 1) as delivery01,
+        any_value(health_ops) filter (where factor = 1) as health_ops,
+        least(
+            any_value(health_ops) filter (where factor = 0.5),
+            any_value(health_ops) filter (where factor = 1.5)
+        ) as health_ops_lo,
+        greatest(
+            any_value(health_ops) filter (where factor = 0.5),
+            any_value(health_ops) filter (where factor = 1.5)
+        ) as health_ops_hi,
+        any_value(outcome01) as outcome01
+    from delivered
+    group by journey_id
+)
+
+select
+    *,
+    case
+        when health_ops is null then null
+        when outcome01 = 1 and delivery01 = 1 then null
+        when
+            0.35 * (1 / greatest(outcome01, 0.1) - 1) >= 0.40 * (1 / greatest(delivery01, 0.1) - 1)
+            then 'outcome'
+        else 'delivery'
+    end as limiting_component
+from by_journey;

@@ -1,0 +1,365 @@
+-- purpose: the tables as they are published, named `o_<table>`
+-- grain:   as in the declared tables
+-- key:     as in the declared tables
+-- sources: journey, step, session, handoff, handoff_asked, info_request, promised, scored, score
+create or replace table final as
+with
+promise_ends as (
+    select
+        journey_id,
+        max(due_t) as due_t
+    from promised
+    group by journey_id
+),
+
+handoff_ends as (
+    select
+        journey_id,
+        max(due_t) as due_t
+    from handoff_asked
+    group by journey_id
+)
+
+select
+    j.journey_id,
+    coalesce(
+        j.w > greatest(
+            j.deadline,
+            j.last_t + s.largest_gap,
+            coalesce(p.due_t + s.give_up, 0),
+            coalesce(h.due_t, 0)
+        ) + s.identity_wait + s.lateness,
+        false
+    ) as is_final
+from journey as j
+cross join settings as s
+left join promise_ends as p on p.journey_id = j.journey_id
+left join handoff_ends as h on h.journey_id = j.journey_id;
+
+create or replace table busy as
+with
+spans as (
+    select
+        e.journey_id,
+        greatest(min(e.t_start), any_value(j.started_t)) as a,
+        max(e.t_end) as b
+    from stepped as e
+    inner join journey as j on j.journey_id = e.journey_id and j.has_start
+    group by e.journey_id, e.instance
+    having max(e.t_end) >= any_value(j.started_t)
+),
+
+reached as (
+    select
+        *,
+        max(b) over (
+            partition by journey_id order by a, b rows between unbounded preceding and 1 preceding
+        ) as until
+    from spans
+)
+
+select
+    journey_id,
+    sum(greatest(b - greatest(a, coalesce(until, a)), 0)) / 1e6 as busy_s
+from reached
+group by journey_id;
+
+create or replace table o_sessions as
+select
+    s.* exclude (started_t, ended_t),
+    make_timestamptz(s.started_t) as started_at,
+    make_timestamptz(s.ended_t) as ended_at,
+    f.is_final
+from session as s
+inner join final as f on f.journey_id = s.journey_id;
+
+create or replace table o_steps as
+select
+    s.* exclude (started_t, ended_t),
+    make_timestamptz(s.started_t) as started_at,
+    make_timestamptz(s.ended_t) as ended_at,
+    f.is_final
+from step as s
+inner join final as f on f.journey_id = s.journey_id;
+
+create or replace table o_friction_evidence as
+select
+    p.journey_id,
+    p.step_id,
+    j.customer_key,
+    p.prev_step_id,
+    p.kind,
+    if(
+        p.kind in ('customer_wait', 'promise_broken', 'reopened'), 'node', 'edge'
+    ) as locus,
+    coalesce(b.owner, e.owner) as owner,
+    case
+        when p.kind = 'handoff_dropped' then coalesce(a.to_owner, a.to_team)
+        when p.prev_step_id is not null and p.kind <> 'reopened' then e.owner
+    end as owner_to,
+    e.touchpoint,
+    p.basis,
+    p.x as raw_value,
+    p.weight as base_weight,
+    p.g as intensity,
+    p.confidence,
+    p.severity,
+    p.kind_rank::int as kind_rank,
+    p.hazard,
+    p.hazard / sum(p.hazard) over (partition by p.journey_id) as share,
+    make_timestamptz(p.occurred_t) as occurred_at,
+    f.is_final
+from scored as p
+inner join journey as j on j.journey_id = p.journey_id
+inner join final as f on f.journey_id = p.journey_id
+inner join step as e on e.step_id = p.step_id
+left join step as b on b.step_id = p.prev_step_id and p.kind <> 'reopened'
+left join handoff_asked as a
+    on
+        p.kind = 'handoff_dropped' and a.journey_id = p.journey_id
+        and a.source || '/' || a.id = p.detail
+where p.factor = 1;
+
+create or replace table o_handoffs as
+with
+united as (
+    select
+        h.journey_id,
+        h.customer_key,
+        h.giver.step_id as from_step,
+        h.step_id as to_step,
+        h.giver.owner as from_owner,
+        h.owner as to_owner,
+        h.giver.team as from_team,
+        h.team as to_team,
+        h.giver.channel as from_channel,
+        h.channel as to_channel,
+        h.started_t as occurred_t,
+        (h.started_t - h.giver.ended_t) // 1000000 as latency_s,
+        h.n_known as n_fields_known,
+        h.n_passed as n_fields_passed,
+        h.n_reasked as n_fields_reasked,
+        h.context,
+        null::boolean as is_dropped,
+        h.is_ping_pong,
+        null::bigint as due_t,
+        false as is_asked
+    from handoff as h
+    union all by name
+    select
+        a.journey_id,
+        a.customer_key,
+        a.step_id as from_step,
+        a.received_step as to_step,
+        a.owner_eff as from_owner,
+        a.to_owner,
+        a.team_eff as from_team,
+        a.to_team,
+        a.channel as from_channel,
+        a.t as occurred_t,
+        a.is_dropped,
+        false as is_ping_pong,
+        a.due_t,
+        true as is_asked
+    from handoff_asked as a
+)
+
+select
+    u.* exclude (occurred_t, due_t),
+    make_timestamptz(u.occurred_t) as occurred_at,
+    make_timestamptz(u.due_t) as due_at,
+    f.is_final
+from united as u
+inner join final as f on f.journey_id = u.journey_id;
+
+create or replace table o_info_requests as
+select
+    r.* exclude (occurred_t, known_since),
+    make_timestamptz(r.occurred_t) as occurred_at,
+    make_timestamptz(r.known_since) as known_since,
+    f.is_final
+from info_request as r
+inner join final as f on f.journey_id = r.journey_id;
+
+create or replace table o_promises as
+select
+    p.* exclude (made_t, due_t, delivered_t),
+    make_timestamptz(p.made_t) as made_at,
+    make_timestamptz(p.due_t) as due_at,
+    make_timestamptz(p.delivered_t) as delivered_at,
+    case when p.delivered_t > p.due_t then (p.delivered_t - p.due_t) // 1000000 end as lateness_s,
+    f.is_final
+from promised as p
+inner join final as f on f.journey_id = p.journey_id;
+
+create or replace table o_journeys as
+with
+by_event as (
+    select
+        journey_id,
+        count(distinct channel) filter (where direction <> 'internal') as n_channels,
+        count(*) filter (
+            where direction = 'internal' and coalesce(lifecycle, 'complete') = 'complete'
+        )
+        - count(distinct activity) filter (
+            where direction = 'internal' and coalesce(lifecycle, 'complete') = 'complete'
+        ) as rework,
+        max(t) filter (where is_end) as last_end_t
+    from stepped
+    group by journey_id
+),
+
+by_step as (
+    select
+        journey_id,
+        count(*) as n_steps,
+        count(distinct silo) as n_silos,
+        count(*) filter (where stage = 'before') as n_steps_before,
+        count(*) filter (where stage = 'during') as n_steps_during,
+        count(*) filter (where stage = 'after') as n_steps_after,
+        arg_min(owner, seq) as first_owner
+    from step
+    group by journey_id
+),
+
+by_session as (
+    select
+        journey_id,
+        count(*) as n_sessions,
+        count(*) filter (where is_contact) as n_contacts,
+        count(*) filter (where is_contact and is_need_driven) as n_need_driven
+    from session
+    group by journey_id
+),
+
+by_handoff as (
+    select
+        journey_id,
+        count(*) filter (where not is_asked) as n_handoffs,
+        count(*) filter (where context = 'full') as n_handoffs_full,
+        count(*) filter (where context = 'part') as n_handoffs_part,
+        count(*) filter (where context = 'none') as n_handoffs_none,
+        count(*) filter (where context = 'unknown') as n_handoffs_unknown,
+        count(*) filter (where is_dropped) as n_handoffs_dropped,
+        count(*) filter (where is_ping_pong) as n_ping_pong
+    from o_handoffs
+    group by journey_id
+),
+
+by_promise as (
+    select
+        journey_id,
+        count(*) as n_promises,
+        count(*) filter (where status = 'kept') as n_promises_kept,
+        count(*) filter (where status = 'late') as n_promises_late,
+        count(*) filter (where status = 'broken') as n_promises_broken,
+        count(*) filter (where status = 'open') as n_promises_open
+    from o_promises
+    group by journey_id
+),
+
+by_kind as (
+    select
+        journey_id,
+        count(*) filter (where kind = 'channel_switch') as n_channel_switches,
+        count(*) filter (where kind = 'channel_fallback') as n_fallbacks,
+        count(*) filter (where kind = 'reopened') as n_reopens
+    from o_friction_evidence
+    group by journey_id
+),
+
+by_field as (
+    select
+        g.journey_id,
+        count(distinct g.field) as n_fields_known,
+        count(distinct g.field) filter (
+            where exists (
+                select 1 from field_use as l
+                where
+                    l.journey_id = g.journey_id and l.field = g.field and l.pos > g.pos
+                    and l.op in ('asked', 'passed', 'shown')
+            ) or exists (
+                select 1 from info_request as r
+                where r.journey_id = g.journey_id and r.field = g.field and r.is_reask
+            )
+        ) as n_fields_needed
+    from field_use as g
+    where g.op = 'given'
+    group by g.journey_id
+),
+
+by_request as (
+    select
+        journey_id,
+        count(*) filter (where is_reask and basis = 'observed') as n_reasked_observed,
+        count(*) filter (where is_reask and basis = 'declared') as n_reasked_declared,
+        count(distinct field) filter (where is_reask) as n_fields_reasked
+    from info_request
+    group by journey_id
+)
+
+select
+    j.journey_id,
+    j.customer_key,
+    j.journey_type,
+    j.case_id,
+    coalesce(j.type_owner, t.owner, s.first_owner) as owner,
+    j.product_id,
+    j.lifecycle_stage,
+    make_timestamptz(j.started_t) as started_at,
+    make_timestamptz(j.ended_t) as ended_at,
+    if(j.is_closed, 'closed', 'open') as state,
+    if(j.is_closed, j.reason, null) as close_reason,
+    f.is_final,
+    o.outcome,
+    o.outcome01,
+    j.n_events,
+    s.n_steps,
+    v.n_sessions,
+    v.n_contacts,
+    v.n_need_driven,
+    v.n_need_driven / nullif(v.n_contacts, 0) as need_driven_share,
+    e.n_channels,
+    coalesce(k.n_channel_switches, 0) as n_channel_switches,
+    s.n_silos,
+    greatest(s.n_silos - 1, 0) as silos_crossed,
+    coalesce(h.n_handoffs, 0) as n_handoffs,
+    coalesce(h.n_handoffs_full, 0) as n_handoffs_full,
+    coalesce(h.n_handoffs_part, 0) as n_handoffs_part,
+    coalesce(h.n_handoffs_none, 0) as n_handoffs_none,
+    coalesce(h.n_handoffs_unknown, 0) as n_handoffs_unknown,
+    coalesce(h.n_handoffs_dropped, 0) as n_handoffs_dropped,
+    coalesce(h.n_ping_pong, 0) as n_ping_pong,
+    coalesce(r.n_reasked_observed, 0) as n_reasked_observed,
+    coalesce(r.n_reasked_declared, 0) as n_reasked_declared,
+    coalesce(d.n_fields_known, 0) as n_fields_known,
+    1 - coalesce(r.n_fields_reasked, 0) / nullif(d.n_fields_needed, 0) as data_continuity,
+    if(j.has_start, (j.ended_t - j.started_t) / 1e6, null) as throughput_s,
+    b.busy_s,
+    if(j.has_start, (j.ended_t - j.started_t) / 1e6, null) - b.busy_s as idle_s,
+    coalesce(e.rework, 0) as rework,
+    coalesce(k.n_fallbacks, 0) as n_fallbacks,
+    coalesce(k.n_reopens, 0) as n_reopens,
+    coalesce(p.n_promises, 0) as n_promises,
+    coalesce(p.n_promises_kept, 0) as n_promises_kept,
+    coalesce(p.n_promises_late, 0) as n_promises_late,
+    coalesce(p.n_promises_broken, 0) as n_promises_broken,
+    coalesce(p.n_promises_open, 0) as n_promises_open,
+    s.n_steps_before,
+    s.n_steps_during,
+    s.n_steps_after,
+    c.* exclude (journey_id, outcome01)
+from journey as j
+inner join final as f on f.journey_id = j.journey_id
+inner join outcome as o on o.journey_id = j.journey_id
+inner join types as t on t.name = j.journey_type
+inner join by_event as e on e.journey_id = j.journey_id
+inner join by_step as s on s.journey_id = j.journey_id
+inner join by_session as v on v.journey_id = j.journey_id
+inner join score as c on c.journey_id = j.journey_id
+left join by_handoff as h on h.journey_id = j.journey_id
+left join by_promise as p on p.journey_id = j.journey_id
+left join by_kind as k on k.journey_id = j.journey_id
+left join by_field as d on d.journey_id = j.journey_id
+left join by_request as r on r.journey_id = j.journey_id
+left join busy as b on b.journey_id = j.journey_id;

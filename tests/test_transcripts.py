@@ -1,0 +1,81 @@
+"""Every transcript by every driver: the oracle, the pure core, the bounded pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+
+from rejse.transforms.operational import Operational
+from tests import builders, oracle
+from tests.transcript import Rows, Transcript, all_transcripts, differences
+
+TRANSCRIPTS = all_transcripts()
+KEY = bytes(range(32))
+O_TABLES = ("touchpoints", "touchpoint_fields", "journey_types")
+
+
+def case_of(transcript: Transcript) -> oracle.Case:
+    """The transcript as the oracle's input."""
+    return oracle.Case(
+        events=builders.table(transcript.events),
+        touchpoints=transcript.operational("touchpoints"),
+        touchpoint_fields=transcript.operational("touchpoint_fields"),
+        journey_types=transcript.operational("journey_types"),
+        rules=transcript.rules,
+        frontiers=transcript.frontiers,
+    )
+
+
+def operational_of(transcript: Transcript) -> Operational:
+    """The transcript's operational tables as the core reads them."""
+    return Operational(**{
+        name: pa.Table.from_pylist([dict(row) for row in rows]) if rows else None
+        for name in O_TABLES
+        for rows in [transcript.operational(name)]
+    })  # fmt: skip
+
+
+def by_oracle(transcript: Transcript) -> dict[str, Rows]:
+    con = oracle.compute(case_of(transcript))
+    return {name: oracle.rows(con, f"select * from o_{name}") for name in transcript.expect}
+
+
+def by_core(transcript: Transcript) -> dict[str, Rows]:
+    from rejse.transforms.advance import advance
+
+    tables = advance(
+        builders.table(transcript.events),
+        operational_of(transcript),
+        transcript.rules,
+        transcript.frontiers,
+    )
+    return {name: table.to_pylist() for name, table in tables.items()}
+
+
+DRIVERS: dict[str, Callable[[Transcript], dict[str, Rows]]] = {
+    "oracle": by_oracle,
+    "core": by_core,
+}
+RUNS = [
+    pytest.param(driver, one, id=f"{driver}: {one.name}")
+    for one in TRANSCRIPTS
+    for driver in DRIVERS
+    if driver in one.drivers
+]
+
+
+@pytest.mark.parametrize(("driver", "transcript"), RUNS)
+def test_transcript(driver: str, transcript: Transcript) -> None:
+    found = differences(transcript, DRIVERS[driver](transcript))
+    if transcript.wrong:
+        assert found, "a transcript that is wrong on purpose passed: the harness proves nothing"
+    else:
+        assert not found, "\n".join(found)
+
+
+def test_names_are_unique() -> None:
+    names = [one.name for one in TRANSCRIPTS]
+    assert len(names) == len(set(names))
+    assert any(one.wrong for one in TRANSCRIPTS)

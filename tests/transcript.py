@@ -1,0 +1,171 @@
+"""Transcripts: a story's events, its frontier and what must come out, read from YAML.
+
+A transcript is run by several drivers (pure core, bounded pipeline, oracle) and each driver
+gives tables as lists of dicts; `differences` compares them with what the story expects.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rejse.pipelines.settings import TypeSettings, WindowSettings
+from rejse.transforms.rules import JourneyType, Rules, Windows
+from tests import builders
+
+FOLDER = Path(__file__).parent / "transcripts"
+Rows = list[dict[str, Any]]
+
+#: What puts the rows of a table into the order in which a transcript tells them.
+ORDER: Mapping[str, tuple[str, ...]] = {
+    "journeys": ("started_at", "ended_at", "journey_type"),
+    "sessions": ("started_at", "seq"),
+    "steps": ("started_at", "seq"),
+    "friction_evidence": ("occurred_at", "kind", "severity"),
+    "handoffs": ("occurred_at", "due_at", "from_step"),
+    "info_requests": ("occurred_at", "field"),
+    "promises": ("made_at", "promise_id"),
+}
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """One story: `events` as `builders.table` reads them, `expect` as partial rows by table."""
+
+    name: str
+    events: tuple[Mapping[str, Any], ...]
+    expect: Mapping[str, Sequence[Mapping[str, Any]]]
+    frontier: Mapping[str, str]
+    config: Mapping[str, Any] = field(default_factory=dict)
+    drivers: tuple[str, ...] = ("oracle", "core", "bounded")
+    counts: Mapping[str, int] = field(default_factory=dict)
+    wrong: bool = False
+
+    @property
+    def rules(self) -> Rules:
+        """Settings of the core that the story's `windows`, `types` and `sources` say."""
+        return rules_of(self.config)
+
+    @property
+    def frontiers(self) -> dict[str, int]:
+        """Frontier of each source that the story has, in microseconds."""
+        sources = {event.get("source", "crm") for event in self.events} | set(self.frontier)
+        sources.discard("all")
+        said = {s: self.frontier.get(s, self.frontier.get("all")) for s in sources}
+        return {s: builders.micros(builders.moment(w)) for s, w in said.items() if w is not None}
+
+    def operational(self, table: str) -> tuple[dict[str, Any], ...]:
+        """Rows of an operational table, validity read as a time."""
+        return tuple(
+            {k: _validity(k, v) for k, v in row.items()} for row in self.config.get(table, ())
+        )
+
+
+def _validity(name: str, value: Any) -> Any:
+    return builders.moment(value) if name in ("valid_from", "valid_to") and value else value
+
+
+def rules_of(config: Mapping[str, Any]) -> Rules:
+    """Rules from the parts `windows`, `types` and `sources` of a configuration."""
+    windows = WindowSettings(**config.get("windows", {}))
+    default = windows.default_type()
+    types = {}
+    for name, given in config.get("types", {}).items():
+        said = TypeSettings(**given).model_dump(exclude_none=True)
+        types[name] = JourneyType(**{**_asdict(default), "name": name, **said})
+    return Rules(
+        windows=Windows(**{k: v for k, v in windows if k in Windows.__dataclass_fields__}),
+        types=types,
+        default_type=types.get("other", default),
+        sources={s: frozenset(f) for s, f in config.get("sources", {}).items()},
+    )
+
+
+def _asdict(kind: JourneyType) -> dict[str, Any]:
+    return {name: getattr(kind, name) for name in kind.__dataclass_fields__}
+
+
+def read(path: Path, base: Mapping[str, Any]) -> list[Transcript]:
+    """Transcripts of a file; each one's own `config` goes before the base's, part by part.
+
+    Raises KeyError where a transcript has no name, events or expectation.
+    """
+    found = []
+    for said in yaml.safe_load(path.read_text(encoding="utf-8")):
+        frontier = said.get("frontier", "900d")
+        found.append(
+            Transcript(
+                name=said["name"],
+                events=tuple(said["events"]),
+                expect=said["expect"],
+                frontier=frontier if isinstance(frontier, dict) else {"all": frontier},
+                config={**base, **said.get("config", {})},
+                drivers=tuple(said.get("drivers", ("oracle", "core", "bounded"))),
+                counts=said.get("counts", {}),
+                wrong=said.get("wrong", False),
+            )
+        )
+    return found
+
+
+def all_transcripts() -> list[Transcript]:
+    """Every transcript of the folder, by file and place in it."""
+    base = yaml.safe_load((FOLDER / "base.yaml").read_text(encoding="utf-8"))
+    paths = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "base.yaml")
+    return [one for path in paths for one in read(path, base)]
+
+
+def in_order(table: str, rows: Rows) -> Rows:
+    """Rows in the order of their story; null comes first."""
+    keys = ORDER[table]
+    return sorted(rows, key=lambda row: [_sortable(row.get(key)) for key in keys])
+
+
+def _sortable(value: Any) -> tuple[bool, Any]:
+    value = instant(value) if isinstance(value, datetime) else value
+    return (value is not None, value if value is not None else 0)
+
+
+def instant(value: datetime) -> datetime:
+    """The moment in one zone, so that moments read by different engines compare."""
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def differences(transcript: Transcript, tables: Mapping[str, Rows]) -> list[str]:
+    """What the tables have other than the transcript expects; empty where all is as expected."""
+    found: list[str] = []
+    for name, wanted in transcript.expect.items():
+        rows = in_order(name, tables[name])
+        if len(rows) != len(wanted):
+            found.append(f"{name}: expected {len(wanted)} rows, came {len(rows)}: {_brief(rows)}")
+            continue
+        for number, (want, row) in enumerate(zip(wanted, rows, strict=True), start=1):
+            found += [
+                f"{name} {number}: {key}: expected {value!r}, came {row.get(key, '(no column)')!r}"
+                for key, value in want.items()
+                if key not in row or not same(value, row[key])
+            ]
+    return found
+
+
+def _brief(rows: Rows) -> list[dict[str, Any]]:
+    shown = ("kind", "seq", "event_ids", "n_events", "field", "close_reason", "context", "status")
+    return [{k: row[k] for k in shown if k in row} for row in rows]
+
+
+def same(wanted: Any, came: Any) -> bool:
+    """Equal; numbers to 1e-9, or to the digits written where text such as `~43.9` is expected."""
+    if isinstance(came, datetime) and wanted is not None:
+        return builders.moment(wanted) == instant(came)
+    if isinstance(wanted, str) and wanted.startswith("~"):
+        digits = len(wanted.partition(".")[2])
+        return came is not None and f"{came:.{digits}f}" == wanted[1:]
+    if isinstance(wanted, float) and isinstance(came, int | float):
+        return math.isclose(wanted, came, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(wanted == came)
