@@ -67,7 +67,9 @@ def _blank(column: pa.Array) -> Bools:
         empty = values(pc.equal(pc.binary_length(column.dictionary), _ZERO))
         if not empty.any():
             return np.zeros(len(column), dtype=bool)
-        return np.where(valid(column), empty[np.where(valid(column), values(column.indices), 0)], False)
+        return np.where(
+            valid(column), empty[np.where(valid(column), values(column.indices), 0)], False
+        )
     return values(pc.fill_null(pc.equal(pc.binary_length(column), _ZERO), False))
 
 
@@ -163,9 +165,7 @@ def accept(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Table, dict[str, i
         broken = rule.refuses(batch) & ~bad
         if broken.any():
             bad |= broken
-            refused.append(
-                refusals.of_rows(batch.filter(arrow(broken)), rule.reason, rule.says)
-            )
+            refused.append(refusals.of_rows(batch.filter(arrow(broken)), rule.reason, rule.says))
     accepted = batch.filter(arrow(~bad)) if bad.any() else batch
     accepted, notes = _with_known_values(accepted)
     return accepted, refusals.join(refused), notes

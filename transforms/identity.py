@@ -143,7 +143,9 @@ def values_hmac(
     sign: Callable[[Iterable[bytes]], bytes],
 ) -> pa.Array:
     """First 16 hex digits of HMAC(key, field 0x1F value); null where either is null."""
-    whole = [f"{f}\x1f{v}".encode() for f, v in zip(fields, said, strict=True) if f and v is not None]
+    whole = [
+        f"{f}\x1f{v}".encode() for f, v in zip(fields, said, strict=True) if f and v is not None
+    ]
     words = hexadecimal(sign(whole), DIGEST, 16)
     given = np.fromiter(
         (bool(f) and v is not None for f, v in zip(fields, said, strict=True)),
@@ -173,7 +175,9 @@ def _lists(column: pa.Array, part: str, sign: Callable[[Iterable[bytes]], bytes]
         [said[pair % width] for pair in used.tolist()],
         sign,
     )
-    hashed = take(words, np.where(known, rows, -1)) if len(used) else pa.nulls(len(rows), pa.string())
+    hashed = (
+        take(words, np.where(known, rows, -1)) if len(used) else pa.nulls(len(rows), pa.string())
+    )
     parts = [hashed if f.name == "value_hmac" else inner.field(f.name) for f in inner.type]
     rebuilt = pa.StructArray.from_arrays(parts, fields=list(inner.type), mask=pc.is_null(inner))
     return pa.ListArray.from_buffers(

@@ -1,0 +1,256 @@
+"""One SELECT over a raw batch, checked to be row-wise: each row of `source` gives one row.
+
+The check reads DuckDB's own parse tree and physical plan; patterns over the text decide nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+
+MEMORY = "256MB"
+#: Operators of a plan that keeps the rows as they are.
+ROW_WISE = frozenset({"PROJECTION", "PYTHON_ARROW_SCAN", "ARROW_SCAN"})
+#: Words that give another value at another time or in another session, whatever their catalogue
+#: entry says (`age` does so with one argument, `user` and the `current_` family as bare words).
+UNSTEADY = frozenset({"localtime", "localtimestamp", "user", "session_user", "today", "ago"})
+#: `error('…')` is volatile by name only; it is the mapping's way to refuse a row.
+STEADY = frozenset({"error"})
+Node = dict[str, Any]
+
+
+class MappingError(ValueError):
+    """A mapping that cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One column that the SELECT gives.
+
+    `reads` are the raw columns its expression needs; `form` says whether it is a raw column as it
+    is (`raw`), a text constant (`value`), a null literal, or computed. `expression` is its SQL, empty
+    where it uses another column of the SELECT by its alias.
+    """
+
+    name: str
+    reads: frozenset[str]
+    form: Literal["column", "constant", "null", "computed"]
+    raw: str = ""
+    value: str = ""
+    expression: str = ""
+
+
+@dataclass(frozen=True)
+class Select:
+    """A checked SELECT: output columns with their DuckDB types, and the raw columns it reads.
+
+    `items` is None where its columns cannot be told apart (`select *`, a SELECT in FROM).
+    """
+
+    sql: str
+    types: dict[str, Any]
+    reads: tuple[str, ...]
+    items: tuple[Item, ...] | None
+
+
+def sealed() -> duckdb.DuckDBPyConnection:
+    """Connection in memory that reaches no file and no network, one thread, times in UTC."""
+    connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": MEMORY})
+    connection.execute(
+        "set timezone = 'UTC'; set python_enable_replacements = false;"
+        # A long `in (…)` would otherwise become a join, in the plan and in what it costs.
+        " set disabled_optimizers = 'in_clause'; set enable_progress_bar = false;"
+        " set enable_external_access = false; set lock_configuration = true"
+    )
+    return connection
+
+
+def parse(connection: duckdb.DuckDBPyConnection, sql: str, raw: pa.Schema) -> Select:
+    """Check a SELECT over `source`, whose columns are those of `raw`.
+
+    Raises MappingError where it is no single SELECT, does not bind, or is not row-wise.
+    """
+    node = _statement(connection, sql)
+    _refuse(node)
+    _refuse_unsteady(connection, node, {name.casefold() for name in raw.names})
+    connection.register("source", raw.empty_table())
+    try:
+        relation = connection.sql(sql)
+        types = dict(zip(relation.columns, relation.types, strict=True))
+        plan = json.loads(connection.execute(f"explain (format json) {sql}").fetchall()[0][1])
+    except duckdb.Error as fault:
+        raise MappingError(f"the SELECT does not fit the raw columns: {fault}") from None
+    if len(types) != len(relation.columns):
+        raise MappingError("two columns of the SELECT have the same name; rename one")
+    _refuse_plan(plan)
+    items = _items(connection, node, list(types), raw)
+    return Select(sql, types, _reads(node, raw), items)
+
+
+def _statement(connection: duckdb.DuckDBPyConnection, sql: str) -> Node:
+    quoted = sql.replace("'", "''")
+    read = json.loads(connection.execute(f"select json_serialize_sql('{quoted}')").fetchall()[0][0])
+    if read["error"]:
+        said = f"{read.get('error_type', '')}: {read.get('error_message', '')}"
+        raise MappingError(f"expected one SELECT over source, came: {said}")
+    if len(read["statements"]) != 1:
+        raise MappingError(f"expected one SELECT, came {len(read['statements'])} statements")
+    node: Node = read["statements"][0]["node"]
+    return node
+
+
+def _walk(node: Any) -> Iterator[Node]:
+    if isinstance(node, dict):
+        yield node
+        for inner in node.values():
+            yield from _walk(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _walk(inner)
+
+
+def _refuse(node: Node) -> None:
+    for part in _walk(node):
+        if part.get("where_clause"):
+            raise MappingError(
+                "where drops rows unseen, and the balance must hold; instead give the column"
+                " `reject` a text for the rows to refuse (null for the others), for example:"
+                " case when state = '-100' then 'no state' end as reject"
+            )
+        if part.get("class") == "SUBQUERY":
+            raise MappingError("a subquery in an expression is not row-wise; refused")
+        if part.get("class") == "WINDOW":
+            raise MappingError("a window function looks at other rows; refused")
+        if part.get("class") == "POSITIONAL_REFERENCE":
+            raise MappingError("name the column instead of its place (#1)")
+        if part.get("type") == "TABLE_FUNCTION":
+            raise MappingError("expected `from source` only, came a table function; refused")
+
+
+@cache
+def _volatile() -> frozenset[str]:
+    rows = sealed().execute(
+        "select function_name from duckdb_functions() where stability != 'CONSISTENT'"
+        " or (function_type = 'macro' and regexp_matches(macro_definition,"
+        " '(?i)current_|now\\(|random|uuid|select '))"
+    )
+    return frozenset(name for (name,) in rows.fetchall()) - STEADY
+
+
+def _refuse_unsteady(connection: duckdb.DuckDBPyConnection, node: Node, columns: set[str]) -> None:
+    for part in _walk(node):
+        kind = part.get("class")
+        if kind == "FUNCTION":
+            name, arguments = part["function_name"].casefold(), len(part["arguments"])
+            unsteady = name in _volatile() or (name == "age" and arguments == 1)
+        elif kind == "COLUMN_REF" and len(part["column_names"]) == 1:
+            name, unsteady = part["column_names"][0].casefold(), False
+            if name in columns:
+                continue
+        else:
+            continue
+        if unsteady or name in UNSTEADY or name.startswith("current_"):
+            raise MappingError(
+                f"{name} gives another value at another time; a mapping must give the same for the"
+                " same row"
+            )
+
+
+def _refuse_plan(plan: list[Node]) -> None:
+    scans = 0
+    for part in _walk(plan):
+        if "children" not in part or "name" not in part:
+            continue
+        name = part["name"].strip()
+        if name not in ROW_WISE:
+            raise MappingError(
+                f"the SELECT is not row-wise: its plan has {name.lower()}; leave out aggregates,"
+                " joins, distinct, order by, limit, unnest and set operations"
+            )
+        scans += name != "PROJECTION"
+    if scans != 1:
+        raise MappingError(f"expected one scan of source, came {scans}")
+
+
+def _columns(node: Node, raw: dict[str, str]) -> set[str]:
+    """Raw columns named in a part of the parse tree (`source.a`, `a`, `a.field`)."""
+    found = set()
+    for part in _walk(node):
+        if part.get("class") == "COLUMN_REF":
+            path = [name.casefold() for name in part["column_names"]]
+            if path == ["source"] and "source" not in raw:  # the whole row, as in to_json(source)
+                return set(raw.values())
+            found |= {raw[name] for name in path if name in raw}
+    return found
+
+
+def _reads(node: Node, raw: pa.Schema) -> tuple[str, ...]:
+    if any(part.get("class") == "STAR" for part in _walk(node)):
+        return tuple(raw.names)
+    found = _columns(node, {name.casefold(): name for name in raw.names})
+    return tuple(name for name in raw.names if name in found)
+
+
+def _items(
+    connection: duckdb.DuckDBPyConnection, node: Node, names: list[str], raw: pa.Schema
+) -> tuple[Item, ...] | None:
+    table = node.get("from_table") or {}
+    named = table.get("column_name_alias") or table.get("alias")
+    plain = table.get("type") == "BASE_TABLE" and not named
+    listed = node.get("select_list") or []
+    if not plain or len(listed) != len(names) or node.get("cte_map", {}).get("map"):
+        return None
+    if any(part.get("class") == "STAR" for one in listed for part in _walk(one)):
+        return None
+    columns = {name.casefold(): name for name in raw.names}
+    items: list[Item] = []
+    for name, one in zip(names, listed, strict=True):
+        item = _item(connection, name, one, columns)
+        aliases = _names(one) - set(columns)
+        used = [other for other in items if other.name.casefold() in aliases]
+        if used:  # it uses an earlier column by its alias, and stands only beside it
+            reads = item.reads.union(*(other.reads for other in used))
+            item = Item(name, reads, "computed")
+        items.append(item)
+    return tuple(items)
+
+
+def _names(node: Node) -> set[str]:
+    return {
+        part["column_names"][0].casefold()
+        for part in _walk(node)
+        if part.get("class") == "COLUMN_REF"
+    }
+
+
+def _item(
+    connection: duckdb.DuckDBPyConnection, name: str, node: Node, raw: dict[str, str]
+) -> Item:
+    reads = frozenset(_columns(node, raw))
+    kind = node.get("class")
+    if kind == "COLUMN_REF" and len(reads) == 1:
+        path = [part.casefold() for part in node["column_names"]]
+        if path in ([next(iter(reads)).casefold()], ["source", next(iter(reads)).casefold()]):
+            return Item(name, reads, "column", raw=next(iter(reads)))
+    inner = node["child"] if kind == "CAST" else node
+    literal = inner.get("literal") or {}
+    if literal.get("kind") == "NULL_LITERAL":
+        return Item(name, reads, "null")
+    if kind == "CONSTANT" and literal.get("kind") == "STRING":
+        return Item(name, reads, "constant", value=literal["text"])
+    return Item(name, reads, "computed", expression=_text(connection, node))
+
+
+def _text(connection: duckdb.DuckDBPyConnection, node: Node) -> str:
+    """SQL of one expression of the parse tree."""
+    frame = json.loads(connection.execute("select json_serialize_sql('select 1')").fetchall()[0][0])
+    frame["statements"][0]["node"]["select_list"] = [{**node, "alias": ""}]
+    written = json.dumps(frame).replace("'", "''")
+    text: str = connection.execute(f"select json_deserialize_sql('{written}')").fetchall()[0][0]
+    return text.removeprefix("SELECT ").rstrip().removesuffix(";")
