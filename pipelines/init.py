@@ -72,7 +72,8 @@ def _attributes(guesses: guess.Guesses) -> list[str]:
             text = f"cast(to_json({quoted}) as varchar)"
         name = one.name.replace("'", "''")
         if one.is_personal:
-            out.append(f"    -- left out, it looks like personal data: {one.name}")
+            plain = " ".join(one.name.split())
+            out.append(f"    -- left out, it looks like personal data: {plain}")
         else:
             kept.append(f"        '{name}': {text}")
     if not kept:
@@ -82,8 +83,10 @@ def _attributes(guesses: guess.Guesses) -> list[str]:
 
 def select(source: str, files: Sequence[Path], guesses: guess.Guesses) -> str:
     """The commented SELECT of one source."""
+    # A comment ends at its line: no name with a line break may leave it.
+    first = " ".join(files[0].name.split())
     head = [
-        f"-- Mapping of source {source}, guessed by `rejse init` from {files[0].name}.",
+        f"-- Mapping of source {source}, guessed by `rejse init` from {first}.",
         "-- One row in, one row out: no where, no join, no aggregate. Correct what is wrong, then",
         "-- run `rejse check`. The contract's other columns may be added in the same way.",
     ]
@@ -94,7 +97,6 @@ def select(source: str, files: Sequence[Path], guesses: guess.Guesses) -> str:
     if guesses.of("id") is None:
         head.append("-- No column is unique, so `id` is not mapped: it is the hash of the row.")
     lines = [
-        # A comment ends at its line: a name with a line break must not leave it.
         (f"    {g.sql} as {g.column}", f"  -- guessed from {' '.join(g.why.split())}")
         for g in guesses.lines
     ]
@@ -143,7 +145,7 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
         "# Configuration of rejse. Paths are relative to this file; ${NAME} is an environment",
         '# variable. Durations need their unit: "30d", "30min", "10s".',
         'store = "store"',
-        'key_file = "rejse.key"  # or the variable REJSE_KEY; lose it and no customer is found again',
+        'key_file = "rejse.key"  # or the variable REJSE_KEY; keep it safe and secret',
         "",
         "[windows]",
         *_gap(looks),

@@ -19,6 +19,7 @@ DEFAULT_GAP = 30 * DAY
 #: A valley must lie between peaks and be this much lower than the lower of them.
 DEPTH = 0.5
 ENOUGH = 30
+SHARE = 0.1
 _BAR = 32
 _FIRST = EDGES.index(HOUR)  # first bin beyond a session
 
@@ -62,6 +63,8 @@ class Silences:
         height = _densities(self.counts)
         valley, deepest = None, DEPTH
         for i in range(EDGES.index(2 * DAY), len(EDGES) - 1):
+            if sum(self.counts[i + 1 :]) < SHARE * beyond:
+                break  # what is left is a tail, not a hump
             lower = min(max(height[_FIRST : i + 1]), max(height[i + 1 :]))
             depth = height[i] / lower if lower > 0 else 1.0
             # Of equally deep bins the last: a journey is rather kept whole than cut.

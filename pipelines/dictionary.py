@@ -1,0 +1,89 @@
+"""The dictionary of what is measured: every metric and kind of friction, from its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+#: Operational tables as a kind's needs write them, in the words of the configuration.
+TABLES = {"@touchpoints": "table touchpoints", "@touchpoint_fields": "table touchpoint_fields"}
+
+
+def field_name(need: str) -> str:
+    """A needed field or table as people know it."""
+    return TABLES.get(need, need.removeprefix("@"))
+
+
+def _metric(one: Any) -> dict[str, Any]:
+    column = one.column
+    return {
+        "name": one.name,
+        "grain": one.grain,
+        "type": str(column.type),
+        "unit": column.unit,
+        "low": column.low,
+        "high": column.high,
+        "direction": one.direction,
+        "when_empty": one.when_empty,
+        "definition": column.description,
+    }
+
+
+def _kind(one: Any, weight: float) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "locus": one.locus,
+        "unit": one.unit,
+        "weight": weight,
+        "needs": [sorted(field_name(need) for need in fields) for fields in one.needs],
+        "definition": one.description,
+    }
+
+
+def dictionary() -> dict[str, list[dict[str, Any]]]:
+    """All metrics (name, grain, unit, range, direction, empty rule, definition) and kinds.
+
+    `needs` of a kind lists alternatives: any one set of fields suffices.
+    """
+    from rejse.transforms.friction import KINDS
+    from rejse.transforms.registry import metrics
+    from rejse.transforms.rules import WEIGHTS
+
+    return {
+        "metrics": [_metric(one) for one in metrics()],
+        "friction": [_kind(one, WEIGHTS[one.name]) for one in KINDS.values()],
+    }
+
+
+def _range(one: dict[str, Any]) -> str:
+    low, high = one["low"], one["high"]
+    if low is None and high is None:
+        return "any"
+    left = "(-inf" if low is None else f"[{low:g}"
+    right = "inf)" if high is None else f"{high:g}]"
+    return f"{left}, {right}"
+
+
+def _alternatives(needs: Sequence[Sequence[str]]) -> str:
+    return " or ".join(" + ".join(fields) if fields else "nothing more" for fields in needs)
+
+
+def text() -> str:
+    """The dictionary for people: one paragraph each."""
+    said = dictionary()
+    lines: list[str] = []
+    for grain in dict.fromkeys(one["grain"] for one in said["metrics"]):
+        lines += [f"METRICS OF A {grain.upper()}", ""]
+        for one in (m for m in said["metrics"] if m["grain"] == grain):
+            unit = f" [{one['unit']}]" if one["unit"] not in ("", "1") else ""
+            facts = (_range(one), one["direction"].replace("_", " "), f"empty: {one['when_empty']}")
+            lines += [f"{one['name']}{unit}  {', '.join(facts)}", f"    {one['definition']}"]
+        lines.append("")
+    lines += ["KINDS OF FRICTION", ""]
+    for one in said["friction"]:
+        lines += [
+            f"{one['name']}  weight {one['weight']:g}, {one['locus']}, counted in {one['unit']}",
+            f"    needs: {_alternatives(one['needs'])}",
+            f"    {one['definition']}",
+        ]
+    return "\n".join(lines)

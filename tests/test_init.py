@@ -1,0 +1,209 @@
+import gzip
+import json
+import stat
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rejse.pipelines import raw_schema, settings
+from rejse.pipelines.init import InitError, init
+from rejse.pipelines.sample import SampleError, sample, samples
+
+LEAST = """id,source,time,identity,activity,channel
+1,crm,2025-03-01 10:00:00,c1,question,phone
+2,crm,2025-03-01 10:05:00,c1,answer,phone
+3,crm,2025-03-04 09:00:00,c2,question,email
+"""
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def mapped(folder: Path, name: str, table: pa.Table) -> list[dict[str, object]]:
+    """Rows that the written SELECT makes of a raw table."""
+    with duckdb.connect() as con:
+        con.execute("set timezone = 'UTC'")
+        con.register("source", table)
+        return con.sql((folder / f"{name}.sql").read_text()).to_arrow_table().to_pylist()
+
+
+def test_least_log_gets_a_configuration_that_loads(tmp_path: Path) -> None:
+    log = write(tmp_path / "crm.csv", LEAST)
+    said = init([log], tmp_path / "out")
+    found = settings.load(tmp_path / "out")
+    assert found.sources["crm"].files == (str(tmp_path / "out" / ".." / "crm.csv"),)
+    assert "MISSING" not in "\n".join(said)
+    assert len(found.key()) == 32
+    row = mapped(tmp_path / "out", "crm", sample(log).table)[0]
+    assert {k: row[k] for k in ("id", "identity", "activity", "channel", "identitytype")} == {
+        "id": "1", "identity": "c1", "activity": "question", "channel": "phone",
+        "identitytype": "customer",
+    }  # fmt: skip
+    assert row["attrs"] == [("source", "crm")]
+
+
+def test_key_is_private_ignored_and_new_each_time(tmp_path: Path) -> None:
+    log = write(tmp_path / "crm.csv", LEAST)
+    keys = []
+    for name in ("a", "b"):
+        init([log], tmp_path / name)
+        key = tmp_path / name / "rejse.key"
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        assert "rejse.key" in (tmp_path / name / ".gitignore").read_text().splitlines()
+        keys.append(key.read_text())
+    assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize("there", ["rejse.toml", "touchpoints.csv", "rejse.key", "crm.sql"])
+def test_nothing_is_overwritten(tmp_path: Path, there: str) -> None:
+    log = write(tmp_path / "crm.csv", LEAST)
+    (tmp_path / "out").mkdir()
+    write(tmp_path / "out" / there, "mine")
+    with pytest.raises(InitError, match=f"{there} in out exists"):
+        init([log], tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [there]
+    assert (tmp_path / "out" / there).read_text() == "mine"
+
+
+def test_touchpoints_wait_for_their_owners(tmp_path: Path) -> None:
+    init([write(tmp_path / "crm.csv", LEAST)], tmp_path / "out")
+    lines = (tmp_path / "out" / "touchpoints.csv").read_text().splitlines()
+    assert lines[0].startswith("touchpoint,owner,team,silo,channel,stage,expected_wait_s")
+    # `question` comes by phone and by e-mail, so it has no channel of its own.
+    assert [line.split(",")[:5] for line in lines[1:]] == [
+        ["answer", "", "", "", "phone"],
+        ["question", "", "", "", ""],
+    ]
+
+
+def test_json_lines_keep_their_types(tmp_path: Path) -> None:
+    rows = [
+        {"eventId": f"e{i}", "userId": "00123", "eventName": "click", "ts": 1_700_000_000_000 + i,
+         "score": 1 if i else 0.5, "device": {"os": "ios"}, "tags": ["a"]}
+        for i in range(3)
+    ]  # fmt: skip
+    path = tmp_path / "web.jsonl.gz"
+    with gzip.open(path, "wt", encoding="utf-8") as out:
+        out.write("\n".join(map(json.dumps, rows)) + "\nno json\n[1]\n")
+    init([path], tmp_path / "out")
+    schema = raw_schema.read(tmp_path / "out" / "web.json")
+    assert dict(zip(schema.names, map(str, schema.types), strict=True)) == {
+        "eventId": "string", "userId": "string", "eventName": "string", "ts": "int64",
+        "score": "double", "device": "struct<os: string>", "tags": "list<item: string>",
+    }  # fmt: skip
+    found = mapped(tmp_path / "out", "web", sample(path).table)
+    assert (found[0]["id"], found[0]["identity"]) == ("e0", "00123")
+    assert isinstance(found[0]["time"], datetime)
+    assert found[0]["time"].timestamp() == 1_700_000_000
+    assert dict(found[0]["attrs"])["device"] == '{"os":"ios"}'  # type: ignore[call-overload]
+
+
+def test_parquet_with_codes(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "customer_id": pa.array(["a", "a", "b"]).dictionary_encode(),
+            "event_time": pa.array([datetime(2025, 1, day) for day in (1, 2, 3)], "timestamp[us]"),
+            "status": ["open", "closed", "open"],
+            "channel": ["Telephone", "E-Mail", "Telephone"],
+        }
+    )
+    pq.write_table(table, tmp_path / "cases.parquet")
+    init([tmp_path / "cases.parquet"], tmp_path / "out")
+    found = mapped(tmp_path / "out", "cases", sample(tmp_path / "cases.parquet").table)
+    assert [row["channel"] for row in found] == ["phone", "email", "phone"]
+    assert [row["activity"] for row in found] == ["open", "closed", "open"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (("31/12/2024 23:59", "1/2/2025 00:00"), (2025, 2, 1)),
+        (("12/31/2024", "2/1/2025"), (2025, 2, 1)),
+        (("31.12.2024 23:59:58", "01.02.2025 00:00:00"), (2025, 2, 1)),
+        (("1735689600", "1738368000"), (2025, 2, 1)),
+        (("1735689600000", "1738368000000"), (2025, 2, 1)),
+        (("2025-01-01T00:00:00+02:00", "2025-02-01T03:00:00+02:00"), (2025, 2, 1)),
+        (("12/31/2024 11:59 PM", "2/1/2025 3:00 AM"), (2025, 2, 1)),
+    ],
+)
+def test_times_of_all_sorts(
+    tmp_path: Path, values: tuple[str, ...], expected: tuple[int, ...]
+) -> None:
+    rows = "".join(f"c1,call,{value}\n" for value in values)
+    log = write(tmp_path / "log.csv", "customer,event,when\n" + rows)
+    init([log], tmp_path / "out")
+    last = mapped(tmp_path / "out", "log", sample(log).table)[1]["time"]
+    assert isinstance(last, datetime)
+    assert (last.year, last.month, last.day) == expected
+
+
+def test_day_or_month_first_is_asked_where_no_value_tells(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.csv", "customer,event,when\nc1,call,1/2/2025\n")
+    said = init([log], tmp_path / "out")
+    assert "DAY OR MONTH FIRST?" in "\n".join(said)
+
+
+def test_missing_columns_are_said_not_invented(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.csv", "colour,size\nred,1\n")
+    said = "\n".join(init([log], tmp_path / "out"))
+    text = (tmp_path / "out" / "log.sql").read_text()
+    for column in ("time", "identity", "activity"):
+        assert f"-- MISSING {column}:" in text
+        assert f"  {column:<16} MISSING: add it to log.sql" in said
+
+
+def test_personal_data_does_not_go_to_attrs(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "log.csv",
+        "customer,event,time,reply_to\nc1,call,2025-01-01,ann@example.org\n",
+    )
+    init([log], tmp_path / "out")
+    text = (tmp_path / "out" / "log.sql").read_text()
+    assert "looks like personal data: reply_to" in text
+    assert "attrs" not in text
+
+
+def test_hostile_names_stay_names(tmp_path: Path) -> None:
+    header = """customer,event,time,"a'b","c""d","e\nfrom secrets",select,event"""
+    log = write(tmp_path / "log.csv", header + "\nc1,call,2025-01-01,1,2,3,4,5\n")
+    init([log], tmp_path / "out")
+    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    assert row["activity"] == "call"
+    assert row["attrs"] == [
+        ("a'b", "1"), ('c"d', "2"), ("e\nfrom secrets", "3"), ("select", "4"), ("event_1", "5"),
+    ]  # fmt: skip
+
+
+def test_files_of_unlike_columns_are_sources_of_their_own(tmp_path: Path) -> None:
+    calls = write(tmp_path / "calls.csv", "customer,event,time\nc1,call,2025-01-01\n")
+    more = write(tmp_path / "calls-2.csv", "customer,event,time\nc2,call,2025-01-02\n")
+    web = write(tmp_path / "web.csv", "visitor_id,page,event,ts\nv1,home,view,2025-01-01\n")
+    assert [len(one.files) for one in samples([calls, web, more])] == [2, 1]
+    init([calls, web, more], tmp_path / "out")
+    assert set(settings.load(tmp_path / "out").sources) == {"calls", "web"}
+    assert "'cookie' as identitytype" in (tmp_path / "out" / "web.sql").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"", "expected a header"),
+        ("a", b"PK\x03\x04", "ZIP archive"),
+        ("a.parquet", b"PAR1 no PAR1", "Parquet file"),
+        ("a.json", b"[\n]\n", "expected JSON lines"),
+        ("a", b"  ", "empty file"),
+    ],
+)
+def test_what_is_no_log_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SampleError, match=message):
+        sample(tmp_path / name)
+    with pytest.raises(InitError):
+        init([tmp_path / name], tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,49 @@
+from rejse.pipelines import silence
+from rejse.transforms.rules import DAY, HOUR, MINUTE, SECOND
+
+
+def events(*silences: int) -> list[tuple[str, int]]:
+    """One identity a silence, so that each pair makes exactly one."""
+    return [
+        pair for i, length in enumerate(silences) for pair in ((f"c{i}", 7), (f"c{i}", 7 + length))
+    ]
+
+
+def test_each_silence_is_counted_once_whatever_the_order() -> None:
+    pairs = [("a", 0), ("b", DAY), ("a", MINUTE), ("a", 3 * DAY)]
+    found = silence.of(pairs[::-1])
+    assert found.total == 2
+    assert found.counts[silence.EDGES.index(MINUTE)] == 1
+    assert found.counts[silence.EDGES.index(4 * DAY)] == 1
+
+
+def test_an_edge_belongs_to_its_own_bin() -> None:
+    found = silence.of(events(30 * MINUTE, 30 * MINUTE + 1))
+    assert found.counts[silence.EDGES.index(30 * MINUTE)] == 1
+    assert found.counts[silence.EDGES.index(HOUR)] == 1
+
+
+def test_gap_is_the_valley_between_visits_and_journeys() -> None:
+    inside, between = [6 * HOUR, DAY, 2 * DAY] * 40, [60 * DAY, 90 * DAY] * 40
+    gap, why = silence.of(events(*[SECOND] * 500, *inside, *between)).gap()
+    assert (gap, "valley" in why) == (30 * DAY, True)
+    gap, _ = silence.of(events(*inside, *[10 * DAY, 14 * DAY, 25 * DAY] * 40)).gap()
+    assert gap == 7 * DAY
+
+
+def test_gap_stays_the_default_without_a_valley() -> None:
+    falling = [HOUR] * 100 + [DAY] * 50 + [3 * DAY] * 20 + [90 * DAY] * 10
+    gap, why = silence.of(events(*falling)).gap()
+    assert (gap, why) == (30 * DAY, "the default: no valley; 94% beyond 30 min are within")
+
+
+def test_gap_is_not_proposed_from_a_handful() -> None:
+    gap, why = silence.of(events(*[SECOND] * 900, DAY, 90 * DAY)).gap()
+    assert (gap, why) == (30 * DAY, "the default: the sample has 2 silences beyond 30 min")
+
+
+def test_histogram_in_words() -> None:
+    lines = silence.of(events(MINUTE, MINUTE, HOUR, 900 * DAY)).text()
+    assert lines[0].split() == ["<=", "1min", "#" * 32, "2"]
+    assert lines[-1] == "longer: 1"
+    assert silence.of([("a", 1)]).text() == ["no identity has two events"]
