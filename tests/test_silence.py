@@ -32,9 +32,16 @@ def test_gap_is_the_valley_between_visits_and_journeys() -> None:
 
 
 def test_gap_stays_the_default_without_a_valley() -> None:
-    falling = [HOUR] * 100 + [DAY] * 50 + [3 * DAY] * 20 + [90 * DAY] * 10
+    first = silence.EDGES.index(HOUR)
+    falling = [edge for i, edge in enumerate(silence.EDGES[first:]) for _ in range(100 - 7 * i)]
     gap, why = silence.of(events(*falling)).gap()
-    assert (gap, why) == (30 * DAY, "the default: no valley; 94% beyond 30 min are within")
+    assert (gap, why) == (30 * DAY, "the default: no valley; 90% beyond 30 min are within")
+
+
+def test_a_few_long_silences_are_a_tail_and_no_hump() -> None:
+    steady = [edge for edge in (HOUR, 6 * HOUR, DAY, 2 * DAY, 4 * DAY) for _ in range(40)]
+    gap, why = silence.of(events(*steady, *[90 * DAY] * 10)).gap()
+    assert (gap, why.split(":")[0]) == (30 * DAY, "the default")
 
 
 def test_gap_is_not_proposed_from_a_handful() -> None:
