@@ -51,6 +51,7 @@ class Windows:
     max_events: int = 100_000
     coverage_floor: float = 0.2
     volatile_fields: tuple[str, ...] = ()
+    question_activities: tuple[str, ...] = ("question",)
 
 
 #: Weight of each kind of friction: priors, in (0, 0.95].

@@ -1,0 +1,28 @@
+"""The core: events of whole customers in, scored journeys out. Composition only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from rejse.transforms.friction.assess import assess
+from rejse.transforms.operational import Operational
+from rejse.transforms.rows import rows
+from rejse.transforms.rules import Rules
+from rejse.transforms.scene import Scene
+from rejse.transforms.sessionise import sessionise
+
+
+def advance(
+    events: pa.Table, data: Operational, rules: Rules, frontiers: Mapping[str, int]
+) -> dict[str, pa.Table]:
+    """Score the journeys of whole customers.
+
+    `events` has the columns of `schema.event_schema` (absent optional ones are null), each event
+    once, in any order; `frontiers` says for each live source up to which time (microseconds) it
+    is complete. Returns the tables of `tables.tables()`, with `is_final` on every row: no result
+    depends on the order, the chunks or the neighbours of a customer's events.
+    """
+    spine = sessionise(events, data, rules)
+    return rows(assess(Scene(spine, data, rules, frontiers)))

@@ -1,0 +1,143 @@
+"""All evidence of all kinds, ranked, with hazards and shares: what the scores are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.arrays import Ints, Reals
+from rejse.transforms.clock import Clock, clock
+from rejse.transforms.events import Coded
+from rejse.transforms.friction import KINDS
+from rejse.transforms.friction.coverage import evidence_coverage
+from rejse.transforms.friction.evidence import Found
+from rejse.transforms.friction.score import Hazards, rank_hazards, severity, total
+from rejse.transforms.scene import Scene
+from rejse.transforms.segments import Array
+
+LOW, HIGH = 0.5, 1.5
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Evidence sorted by step and rank, and the journeys' hazards; H is null (NaN) nowhere."""
+
+    scene: Scene
+    kind: Ints  # place in the sorted names of KINDS
+    found: Found
+    hazards: Hazards
+    low: Reals  # H of each journey at all weights * .5
+    high: Reals  # H of each journey at all weights * 1.5
+
+    @property
+    def kinds(self) -> Coded:
+        """Kind of each piece of evidence."""
+        return Coded.named(self.kind, sorted(KINDS))
+
+    @cached_property
+    def is_edge(self) -> Array:
+        """Does the evidence lie between two steps?"""
+        return np.array([KINDS[name].locus == "edge" for name in sorted(KINDS)])[self.kind]
+
+    @cached_property
+    def journey(self) -> Ints:
+        """Journey of each piece of evidence."""
+        return self.scene.spine.step_journey[self.found.step]
+
+    @cached_property
+    def hazard(self) -> Reals:
+        """H of each journey."""
+        return total(self.hazards.hazard, self.journey, len(self.scene.journeys))
+
+    @cached_property
+    def step_hazard(self) -> Reals:
+        """Hazard of each step, with the edge that leads into it."""
+        return total(self.hazards.hazard, self.found.step, len(self.scene.spine.steps))
+
+    @cached_property
+    def n_evidence(self) -> Ints:
+        """Pieces of evidence of each journey."""
+        return np.bincount(self.journey, minlength=len(self.scene.journeys))
+
+    @cached_property
+    def coverage(self) -> Reals:
+        """Evidence coverage of each journey."""
+        return evidence_coverage(self.scene)
+
+    @cached_property
+    def is_scored(self) -> Array:
+        """Journeys with evidence, or with enough coverage for its absence to mean something."""
+        floor = self.scene.rules.windows.coverage_floor
+        return (self.n_evidence > 0) | (self.coverage >= floor)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Start, end and busy time of each journey."""
+        return clock(self.scene.spine)
+
+    def of_kind(self, name: str) -> Ints:
+        """Pieces of evidence of one kind in each journey."""
+        code = sorted(KINDS).index(name)
+        return np.bincount(
+            self.journey[self.kind == code], minlength=len(self.scene.journeys)
+        )
+
+
+def assess(scene: Scene) -> Assessment:
+    """Run every registered detector and rank what they found."""
+    kinds, found = _together(scene)
+    ties = (kinds, found.time, scene.spine.rank[found.row], _text_rank(found.detail), found.basis)
+    plain = _ranked(found, 1.0, ties)
+    order = np.lexsort((plain.rank, found.step))
+    found, kinds = _rows(found, order), kinds[order]
+    ties = tuple(t[order] for t in ties)
+    plain = Hazards(plain.severity[order], plain.rank[order], plain.hazard[order])
+    journey, size = scene.spine.step_journey[found.step], len(scene.journeys)
+    low, high = (
+        total(_ranked(found, scale, ties).hazard, journey, size) for scale in (LOW, HIGH)
+    )
+    return Assessment(scene, kinds, found, plain, low, high)
+
+
+def _ranked(found: Found, scale: float, ties: tuple[Array, ...]) -> Hazards:
+    severities = severity(found.weight, found.intensity, found.confidence, scale)
+    return rank_hazards(severities, found.step, *ties)
+
+
+def _together(scene: Scene) -> tuple[Ints, Found]:
+    """Evidence of every kind with positive severity, one below the other."""
+    kinds, parts = [], []
+    for code, name in enumerate(sorted(KINDS)):
+        part = KINDS[name].detect(scene)
+        real = severity(part.weight, part.intensity, part.confidence) > 0
+        parts.append(part if real.all() else _rows(part, np.flatnonzero(real)))
+        kinds.append(np.full(len(parts[-1]), code))
+    columns = {
+        name: _stacked([getattr(part, name) for part in parts])
+        for name in Found.__dataclass_fields__
+    }
+    return np.concatenate(kinds), Found(**columns)
+
+
+def _stacked(columns: list[Array] | list[Coded]) -> Array | Coded:
+    if isinstance(columns[0], Coded):
+        return Coded.of(pa.chunked_array([c.arrow() for c in columns]))  # type: ignore[union-attr]
+    return np.concatenate(columns)
+
+
+def _rows(found: Found, rows: Ints) -> Found:
+    def pick(column: Array | Coded) -> Array | Coded:
+        return column.rows(rows) if isinstance(column, Coded) else column[rows]
+
+    names = Found.__dataclass_fields__
+    return Found(**{name: pick(getattr(found, name)) for name in names})  # type: ignore[arg-type]
+
+
+def _text_rank(texts: Coded) -> Ints:
+    """Codes in the order of their texts, so that ties do not depend on dictionaries."""
+    names = texts.names.to_pylist()
+    rank = {name: place for place, name in enumerate(sorted(names))}
+    return texts.lookup([rank[name] for name in names], -1)

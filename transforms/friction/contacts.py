@@ -1,0 +1,117 @@
+"""Friction between contacts: channel switches, coming again, falling back to a human."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rejse.transforms import facts
+from rejse.transforms.arrays import NULL, Bools, Ints
+from rejse.transforms.contacts import intents_agree, next_of
+from rejse.transforms.friction.evidence import Found, found, kind
+from rejse.transforms.scene import Scene
+from rejse.transforms.segments import pick
+
+SATISFIED = ("resolved", "sold", "informed")
+
+
+@kind("edge", "switches", {"channel"}, launch=False)
+def channel_switch(scene: Scene) -> Found:
+    """Consecutive contacts, neither sent by a machine nor pushed, of different channel families
+    (3-scores, after Gartner's effort drivers; 9-rules).
+    """
+    earlier, later = switches(scene)
+    return _between(scene, "channel_switch", earlier, later, np.ones(len(later)))
+
+
+def switches(scene: Scene) -> tuple[Ints, Ints]:
+    """Sessions before and after each channel switch."""
+    met = scene.contacts
+    personal = met.is_contact & ~met.is_message & ~met.is_pushed
+    following = next_of(personal, met.journey)
+    earlier = np.flatnonzero(following >= 0)
+    later = following[earlier]
+    other = met.family.codes[earlier] != met.family.codes[later]
+    return earlier[other], later[other]
+
+
+@kind("edge", "contacts", {"intent", "outcome"})
+def repeat_contact(scene: Scene) -> Found:
+    """Inbound contact with an earlier one of the same customer and intent within W, start to
+    start, where the earlier one's outcome is known and not `informed` (9-rules).
+    """
+    met = scene.contacts
+    earlier = scene.repeats
+    known = pick(met.outcome.known, earlier, False)
+    informed = pick(met.outcome.of_names(("informed",)), earlier, False)
+    later = np.flatnonzero((earlier >= 0) & known & ~informed)
+    return _between(scene, "repeat_contact", earlier[later], later, np.ones(len(later)))
+
+
+@kind("edge", "contacts", {"channel"})
+def channel_fallback(scene: Scene) -> Found:
+    """Digital to human: an inbound contact without a human on web, app, chatbot or device whose
+    next inbound contact of the same or unknown intent has one, or a chatbot that gives over to a
+    human inside a session; not after resolved, sold, informed; unknown outcome: confidence .5
+    (9-rules).
+    """
+    earlier, later = fallbacks(scene)
+    met = scene.contacts
+    sure = np.where(met.outcome.known[earlier], 1.0, 0.5)
+    step = scene.spine.steps.ids[met.first[later]]
+    inner_step, inner_row, inner_sure = _inside_sessions(scene)
+    steps = np.concatenate([step, inner_step])
+    previous = np.concatenate([scene.spine.steps.ids[met.last[earlier]], inner_step - 1])
+    rows = np.concatenate([met.first[later], inner_row])
+    proof = np.concatenate([met.last[earlier], inner_row - 1])
+    sure = np.concatenate([sure, inner_sure])
+    return found(
+        scene, "channel_fallback", steps, rows, previous=previous, earlier=proof, confidence=sure
+    )
+
+
+def fallbacks(scene: Scene) -> tuple[Ints, Ints]:
+    """Self-service contact and the human contact that had to follow it."""
+    met = scene.contacts
+    alone = met.inbound & ~met.has_human & met.channel.of_names(facts.SELF_SERVICE)
+    following = next_of(met.inbound, met.journey)
+    human_next = pick(met.has_human, following, False)
+    failed = alone & human_next & ~met.outcome.of_names(SATISFIED)
+    earlier = np.flatnonzero(failed)
+    later = following[earlier]
+    same = intents_agree(met, earlier, later)
+    return earlier[same], later[same]
+
+
+def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, np.ndarray]:  # type: ignore[type-arg]
+    """Chatbot to human within one session: step and event of the human, and confidence."""
+    spine, met = scene.spine, scene.contacts
+    events, order, seg = spine.events, spine.session_order, spine.sessions
+    bot = events.is_one("channel", "chatbot")[order]
+    if not bot.any():
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+    human = _human(scene)[order]
+    first_human, first_bot = seg.first_row(human), seg.first_row(bot & ~human)
+    met_bot_first = (first_bot >= 0) & (first_human > first_bot) & met.inbound
+    outcome = events.coded("outcome")
+    last_said = seg.last_row_before(outcome.known[order])
+    said = pick(order, pick(last_said, first_human))
+    fine = pick(outcome.of_names(SATISFIED), said, False)
+    chosen = np.flatnonzero(met_bot_first & ~fine)
+    rows = order[first_human[chosen]]
+    step = spine.steps.ids[rows]
+    return step, rows, np.where(said[chosen] >= 0, 1.0, 0.5)
+
+
+def _human(scene: Scene) -> Bools:
+    events = scene.spine.events
+    return events.is_one("actor_type", "human") | events.is_one("channel", *facts.HUMAN_CHANNELS)
+
+
+def _between(scene: Scene, name: str, earlier: Ints, later: Ints, sure: np.ndarray) -> Found:  # type: ignore[type-arg]
+    """Evidence on the edge from one contact to a later one, at the later one's first step."""
+    met, step_of = scene.contacts, scene.spine.steps.ids
+    first, last = met.first[later], met.last[earlier]
+    return found(
+        scene, name, step_of[first], first,
+        previous=np.where(earlier >= 0, step_of[last], NULL), earlier=last, confidence=sure,
+    )  # fmt: skip

@@ -1,0 +1,126 @@
+"""Evidence: what a detector found, and the register of all kinds of friction."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rejse.transforms.arrays import NULL, Ints, Reals
+from rejse.transforms.events import Coded
+from rejse.transforms.scene import Scene
+
+Locus = Literal["node", "edge"]
+#: Alternatives of fields, any one of which suffices; `@name` is an operational table.
+Needs = tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Evidence of one kind, one row each; steps and rows are indices, -1 for none.
+
+    `step` is the anchor, `previous` the step before it on an edge, `row` the event that proves it
+    and `earlier` the event it contradicts. severity = weight * intensity * confidence.
+    """
+
+    step: Ints
+    previous: Ints
+    row: Ints
+    earlier: Ints
+    time: Ints
+    raw: Reals
+    expected: Reals
+    weight: Reals
+    intensity: Reals
+    confidence: Reals
+    minutes: Reals
+    basis: Ints
+    detail: Coded
+    owner_to: Coded
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of friction: its locus, the unit of its amount, and the fields it needs."""
+
+    name: str
+    locus: Locus
+    unit: str
+    needs: Needs
+    is_launch: bool
+    description: str
+    detect: Callable[[Scene], Found]
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def kind(
+    locus: Locus, unit: str, *needs: set[str], launch: bool = True
+) -> Callable[[Callable[[Scene], Found]], Callable[[Scene], Found]]:
+    """Register the decorated detector under its own name.
+
+    Launch kinds are those over which `evidence_coverage` is measured.
+    """
+
+    def register(detect: Callable[[Scene], Found]) -> Callable[[Scene], Found]:
+        name = detect.__name__
+        about = " ".join((inspect.getdoc(detect) or "").split())
+        if not about or name in KINDS:
+            raise ValueError(f"kind {name}: expected one detector with a docstring")
+        alternatives = tuple(frozenset(n) for n in needs)
+        KINDS[name] = Kind(name, locus, unit, alternatives, launch, about, detect)
+        return detect
+
+    return register
+
+
+def found(
+    scene: Scene,
+    name: str,
+    step: Ints,
+    row: Ints,
+    *,
+    previous: Ints | None = None,
+    earlier: Ints | None = None,
+    time: Ints | None = None,
+    raw: Reals | None = None,
+    expected: Reals | None = None,
+    weight: Reals | None = None,
+    intensity: Reals | None = None,
+    confidence: Reals | None = None,
+    minutes: Reals | None = None,
+    basis: Ints | None = None,
+    detail: Coded | None = None,
+    owner_to: Coded | None = None,
+) -> Found:
+    """Evidence with the defaults of a plain event: x = 1, g = 1, confidence 1, observed."""
+    n = len(step)
+    one, nothing = np.ones(n), np.full(n, np.nan)
+    none = np.full(n, NULL, dtype=np.int64)
+    later = scene.steps.owner.rows(step)
+    prior = none if previous is None else previous
+    return Found(
+        step=step,
+        previous=prior,
+        row=row,
+        earlier=none if earlier is None else earlier,
+        time=scene.spine.events.time[row] if time is None else time,
+        raw=one if raw is None else raw,
+        expected=nothing if expected is None else expected,
+        weight=one * scene.rules.weights[name] if weight is None else weight,
+        intensity=one if intensity is None else intensity,
+        confidence=one if confidence is None else confidence,
+        minutes=nothing if minutes is None else minutes,
+        basis=np.zeros(n, dtype=np.int64) if basis is None else basis,
+        detail=Coded.nulls(n) if detail is None else detail,
+        owner_to=later.recode(np.where(prior >= 0, later.codes, NULL))
+        if owner_to is None
+        else owner_to,
+    )

@@ -1,0 +1,97 @@
+"""Friction of time: waiting, promises not kept, problems that come back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rejse.transforms import facts
+from rejse.transforms.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.events import Coded
+from rejse.transforms.friction.evidence import Found, found, kind
+from rejse.transforms.operational import FAR
+from rejse.transforms.promises import BROKEN, LATE, STATUS
+from rejse.transforms.rules import SECOND
+from rejse.transforms.scene import Scene
+from rejse.transforms.segments import pick
+
+SECONDS_A_MINUTE = 60
+
+
+@kind("node", "s/s", {"wait_s", "touchpoint", "@touchpoints"})
+def customer_wait(scene: Scene) -> Found:
+    """Waiting beyond the touchpoint's expected wait: x = (wait_s - expected) / max(expected, 1 s),
+    g = 1 - exp(-x); without an expected wait it is not measurable (9-rules).
+    """
+    spine = scene.spine
+    waited, logged = spine.events.number("wait_s")
+    expected, known = scene.data.places.number("expected_wait_s", spine.place)
+    rows = np.flatnonzero(logged & known & (waited > expected))
+    wait, usual = waited[rows].astype(float), expected[rows].astype(float)
+    excess = (wait - usual) / np.maximum(usual, 1.0)
+    return found(
+        scene, "customer_wait", spine.steps.ids[rows], rows, raw=excess,
+        expected=usual, intensity=-np.expm1(-excess), minutes=wait / SECONDS_A_MINUTE,
+    )  # fmt: skip
+
+
+@kind("node", "promises", {"promise"})
+def promise_broken(scene: Scene) -> Found:
+    """Promise broken, or (weight .25) late: not delivered by its due time once the frontier has
+    passed it; anchored at the step in which it was made (9-rules).
+    """
+    made = scene.promises
+    bad = np.flatnonzero((made.status == BROKEN) | (made.status == LATE))
+    late = made.status[bad] == LATE
+    weight = np.where(late, scene.rules.late_promise_weight, scene.rules.weights["promise_broken"])
+    row, due = made.made[bad], made.due[bad]
+    delivered = made.delivered[bad]
+    at = pick(scene.spine.events.time, delivered, FAR)
+    known = (at < FAR) & (due < FAR)
+    late_days = np.where(known, (at - due) / (86_400 * SECOND), np.nan)
+    dated = due < FAR
+    return found(
+        scene, "promise_broken", scene.spine.steps.ids[row], row, weight=weight,
+        time=np.where(dated, due, scene.spine.events.time[row]),
+        expected=np.where(known, late_days, np.nan),
+        detail=Coded.named(made.status[bad], STATUS),
+    )  # fmt: skip
+
+
+@kind("node", "re-openings", {"outcome"})
+def reopened(scene: Scene) -> Found:
+    """Inbound event of the same or unknown intent, more than the session gap and at most the
+    re-open window after the last end, in another session, that is no end itself; confidence 1 if
+    a later event that is not outbound has a mapped outcome or the case was resumed, else .5
+    (9-rules).
+    """
+    row, end, sure = reopenings(scene)
+    return found(
+        scene, "reopened", scene.spine.steps.ids[row], row, earlier=end, confidence=sure
+    )
+
+
+def reopenings(scene: Scene) -> tuple[Ints, Ints, Reals]:
+    """Re-opening event, the end it opens again, and the confidence; the first after each end."""
+    spine, windows = scene.spine, scene.rules.windows
+    events, journeys = spine.events, scene.journeys
+    end = journeys.last_row_before(scene.is_end)
+    since = events.time - pick(events.time, end, 0)
+    window = facts.by_type(spine.kind, scene.rules, lambda of: of.reopen_window)
+    resumed = events.is_one("lifecycle", "resume") & spine.case.known
+    comes = (events.is_one("direction", "inbound") & _same_intent(scene, end)) | resumed
+    comes &= (end >= 0) & (since > windows.session_gap) & (since <= window) & ~scene.is_end
+    comes &= spine.session != pick(spine.session, end)
+    rows = np.flatnonzero(comes)
+    _, first = np.unique(end[rows], return_index=True)
+    rows = rows[np.sort(first)]
+    mapped = ~np.isnan(scene.value) & ~events.is_one("direction", "outbound")
+    at_or_after = np.where(mapped[rows], rows, journeys.next_row_after(mapped)[rows])
+    sure = np.where((at_or_after >= 0) | resumed[rows], 1.0, 0.5)
+    return rows, end[rows], sure
+
+
+def _same_intent(scene: Scene, end: Ints) -> Bools:
+    """Intent of the event's contact equals that of the end's contact, or one is unknown."""
+    intent = scene.contacts.intent.codes[scene.spine.session]
+    before = pick(intent, end, NULL)
+    return (intent == before) | (intent == NULL) | (before == NULL)

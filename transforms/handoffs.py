@@ -1,0 +1,242 @@
+"""Hand-offs: change of owner or team between steps, those asked for, and the context passed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rejse.transforms import facts
+from rejse.transforms.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.frontier import passed
+from rejse.transforms.information import (
+    ASKED,
+    DECLARED,
+    GIVEN,
+    OBSERVED,
+    PASSED,
+    Entries,
+    Information,
+)
+from rejse.transforms.nearest import Candidates
+from rejse.transforms.rules import Rules
+from rejse.transforms.segments import pick
+from rejse.transforms.sessionise import Spine
+from rejse.transforms.steps import Steps, known_owner_pairs
+
+CONTEXTS = ("none", "part", "full", "unknown")
+NO_CONTEXT, PART, FULL, UNKNOWN = range(4)
+SOLVED = ("resolved", "sold", "informed", "partly")
+
+
+@dataclass(frozen=True)
+class Handoffs:
+    """Seen hand-offs, one row each: from step to step, with the context that went over."""
+
+    giver: Ints
+    receiver: Ints
+    n_known: Ints
+    n_passed: Ints
+    n_reasked: Ints
+    context: Ints
+    basis: Ints
+    is_ping_pong: Bools
+
+    @property
+    def passed_share(self) -> Reals:
+        """|passed| / |known|, NaN where nothing is known."""
+        known = np.where(self.n_known > 0, self.n_known, 1)
+        return np.where(self.n_known > 0, self.n_passed / known, np.nan)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Hand-offs asked for by `to_owner` or `to_team` that no receiver took up yet."""
+
+    row: Ints
+    due: Ints
+    is_dropped: Bools
+
+
+def handoffs(spine: Spine, steps: Steps, told: Information) -> Handoffs:
+    """Hand-offs between neighbouring steps with a known owner.
+
+    Pushed messages and consultations are no links of the chain; two steps of one touchpoint whose
+    owners both came from the table are never a hand-off.
+    """
+    kept = steps.owner.known & ~steps.is_pushed
+    kept &= ~_consultations(spine, steps, kept)
+    giver, receiver = known_owner_pairs(steps, kept)
+    owner, team = steps.owner.codes, steps.team.codes
+    both_teams = (team[giver] != NULL) & (team[receiver] != NULL)
+    moved = (owner[giver] != owner[receiver]) | (both_teams & (team[giver] != team[receiver]))
+    place = steps.touchpoint.codes
+    same_place = (place[giver] == place[receiver]) & (place[giver] != NULL)
+    table_only = same_place & steps.owner_from_table[giver] & steps.owner_from_table[receiver]
+    chosen = moved & ~table_only
+    giver, receiver = giver[chosen], receiver[chosen]
+    return _with_context(spine, steps, told, giver, receiver, _ping_pong(steps, kept)[receiver])
+
+
+def _consultations(spine: Spine, steps: Steps, kept: Bools) -> Bools:
+    """Internal steps without a receiver, between two steps of one other owner."""
+    if not steps.is_internal.any():
+        return np.zeros(len(steps), dtype=bool)
+    hands = spine.steps.any(spine.events.coded("to_owner").known)
+    rows = np.flatnonzero(kept)
+    owner, journey = steps.owner.codes[rows], steps.journey[rows]
+    out = np.zeros(len(steps), dtype=bool)
+    if len(rows) > 2:
+        before, here, after = owner[:-2], owner[1:-1], owner[2:]
+        same = (journey[:-2] == journey[1:-1]) & (journey[1:-1] == journey[2:])
+        out[rows[1:-1]] = same & (before == after) & (here != before)
+    return out & steps.is_internal & ~hands
+
+
+def _ping_pong(steps: Steps, kept: Bools) -> Bools:
+    """Steps that bring the work back: owner i = owner i + 2, unsolved in between."""
+    rows = np.flatnonzero(kept)
+    same = steps.journey[rows[1:]] == steps.journey[rows[:-1]]
+    owner = steps.owner.codes[rows]
+    head = np.ones(len(rows), dtype=bool)
+    head[1:] = ~(same & (owner[1:] == owner[:-1]))
+    starts = rows[head]
+    out = np.zeros(len(steps), dtype=bool)
+    if len(starts) > 2:
+        solved = steps.outcome.of_names(SOLVED)
+        last = _last_of_runs(rows, head, steps.outcome.codes, solved)
+        journey, held = steps.journey[starts], steps.owner.codes[starts]
+        back = (journey[:-2] == journey[2:]) & (held[:-2] == held[2:])
+        out[starts[2:]] = back & ~last[1:-1]
+    return out
+
+
+def _last_of_runs(rows: Ints, head: Bools, outcome: Ints, solved: Bools) -> Bools:
+    """Was the last known outcome of each run of one owner a solution?"""
+    run = np.cumsum(head) - 1
+    last = np.full(int(run[-1]) + 1, NULL, dtype=np.int64)
+    known = rows[outcome[rows] != NULL]
+    last[run[outcome[rows] != NULL]] = known  # later rows overwrite earlier ones
+    return pick(solved, last, False)
+
+
+def _with_context(
+    spine: Spine, steps: Steps, told: Information, giver: Ints, receiver: Ints, ping_pong: Bools
+) -> Handoffs:
+    """Context by what events log; where they log nothing, by what the table declares."""
+    seen = _Context.of(spine, steps, told, giver, receiver, OBSERVED)
+    said = _Context.of(spine, steps, told, giver, receiver, DECLARED)
+    declared = ~seen.measured & said.measured
+    known = np.where(declared, said.known, seen.known)
+    went = np.where(declared, said.passed, seen.passed)
+    reasked = np.where(declared, said.reasked, seen.reasked)
+    context = np.where(went == 0, NO_CONTEXT, np.where(went < known, PART, FULL))
+    context = np.where(seen.measured | said.measured, context, UNKNOWN)
+    basis = np.where(declared, DECLARED, OBSERVED)
+    return Handoffs(giver, receiver, known, went, reasked, context, basis, ping_pong)
+
+
+@dataclass(frozen=True)
+class _Context:
+    known: Ints
+    passed: Ints
+    reasked: Ints
+    measured: Bools
+
+    @classmethod
+    def of(
+        cls, spine: Spine, steps: Steps, told: Information, giver: Ints, receiver: Ints, level: int
+    ) -> _Context:
+        entries = told.entries.rows(np.flatnonzero(told.entries.basis <= level))
+        given_row, given_field = told.given(spine, declared=level == DECLARED)
+        start = steps.first[receiver]
+        journey_start = spine.journeys.starts[steps.journey[receiver]]
+        known = np.searchsorted(given_row, start) - np.searchsorted(given_row, journey_start)
+        since = _given_since(spine, entries, given_row, given_field.codes)
+        pairs = _Pairs.of(spine, steps, entries, giver, receiver)
+        was_known = since[pairs.entry] < start[pairs.handoff]
+        passing = entries.op[pairs.entry] == PASSED
+        asking = np.isin(entries.op[pairs.entry], (ASKED, GIVEN)) & pairs.at_receiver
+        went = pairs.distinct(passing & was_known, entries)
+        again = pairs.distinct(asking & was_known, entries)
+        logs = np.bincount(pairs.handoff[passing], minlength=len(giver)) > 0
+        return cls(known, went, again, (known > 0) & (logs | (again > 0)))
+
+
+def _given_since(spine: Spine, entries: Entries, given_row: Ints, given_field: Ints) -> Ints:
+    """Event that first gave each entry's field in its journey; beyond all events if none did."""
+    width = len(entries.field.names) + 1
+    keys = spine.journeys.ids[given_row] * width + given_field
+    order = np.argsort(keys)
+    wanted = spine.journeys.ids[entries.row] * width + entries.field.codes
+    at = np.searchsorted(keys[order], wanted)
+    at = np.where(at < len(keys), at, NULL)
+    hit = (at >= 0) & (pick(keys[order], at) == wanted)
+    return np.where(hit, pick(given_row[order], np.where(hit, at, NULL)), spine.events.n)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Entries of the two steps of each hand-off."""
+
+    n: int
+    handoff: Ints
+    entry: Ints
+    at_receiver: Bools
+
+    @classmethod
+    def of(
+        cls, spine: Spine, steps: Steps, entries: Entries, giver: Ints, receiver: Ints
+    ) -> _Pairs:
+        step = spine.steps.ids[entries.row]
+        sides = []
+        for side in (giver, receiver):
+            handoff = np.full(len(steps), NULL, dtype=np.int64)
+            handoff[side] = np.arange(len(side))
+            sides.append(handoff[step])
+        entry = np.concatenate([np.flatnonzero(s >= 0) for s in sides])
+        handoff = np.concatenate([s[s >= 0] for s in sides])
+        received = np.arange(len(entry)) >= int((sides[0] >= 0).sum())
+        return cls(len(giver), handoff, entry, received)
+
+    def distinct(self, mask: Bools, entries: Entries) -> Ints:
+        """Number of distinct fields of each hand-off among the masked entries."""
+        width = len(entries.field.names) + 1
+        pairs = np.unique(self.handoff[mask] * width + entries.field.codes[self.entry[mask]])
+        return np.bincount(pairs // width, minlength=self.n)
+
+
+def asked_for(spine: Spine, steps: Steps, rules: Rules, frontier: int) -> Asked:
+    """Hand-offs asked for that nobody took up; dropped once the frontier has passed the due time.
+
+    Taken up by a later event of the receiver in this journey that is not the customer's own, and
+    not inbound unless in the giver's session or by a human of the receiver.
+    """
+    events = spine.events
+    to_owner, to_team = events.coded("to_owner"), events.coded("to_team")
+    rows = np.flatnonzero(to_owner.known | to_team.known)
+    due_in = facts.by_type(spine.journey_kind, rules, lambda of: of.handoff_due)
+    due = events.time[rows] + due_in[spine.journeys.ids[rows]]
+    owner, want_owner = spine.owner.aligned(to_owner)
+    team, want_team = spine.team.aligned(to_team)
+    human = events.is_one("actor_type", "human")
+    answers = ~events.is_one("actor_type", "customer")
+    inbound = events.is_one("direction", "inbound")
+
+    def takes_up(asking: Ints, found: Ints) -> Bools:
+        outward = ~inbound[found] | human[found] | (spine.session[found] == spine.session[asking])
+        right_team = (want_team[asking] == NULL) | (want_team[asking] == team[found])
+        return answers[found] & outward & right_team
+
+    received = np.full(events.n, NULL, dtype=np.int64)
+    by_owner = to_owner.known[rows]
+    for chosen, have, want in ((by_owner, owner, want_owner), (~by_owner, team, want_team)):
+        here = rows[chosen]
+        width = int(max(have.max(initial=0), want.max(initial=0))) + 2
+        held = np.flatnonzero(have != NULL)
+        key = spine.journeys.ids * width + have + 1
+        wanted = spine.journeys.ids[here] * width + want[here] + 1
+        received[here] = Candidates.of(held, key[held], events.n).later(here, wanted, takes_up)
+    open_ones = received[rows] == NULL
+    dropped = passed(due, frontier, rules.windows.lateness)
+    return Asked(rows[open_ones], due[open_ones], dropped[open_ones])

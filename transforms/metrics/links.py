@@ -1,0 +1,168 @@
+"""What happens between the departments of a journey: hand-offs, re-asks, promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.friction.assess import Assessment
+from rejse.transforms.handoffs import FULL, NO_CONTEXT, PART, UNKNOWN
+from rejse.transforms.information import DECLARED, INFERRED, OBSERVED
+from rejse.transforms.promises import BROKEN, KEPT, LATE, OPEN
+from rejse.transforms.registry import metric
+from rejse.transforms.segments import pick
+
+INT, REAL = pa.int32(), pa.float64()
+
+
+def _per_journey(a: Assessment, journey: Ints) -> Ints:
+    return np.bincount(journey, minlength=len(a.scene.journeys))
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_handoffs(a: Assessment) -> Ints:
+    """Changes of owner or team between consecutive steps with a known owner (3-scores)."""
+    return _per_journey(a, a.scene.steps.journey[a.scene.handoffs.receiver])
+
+
+def _of_context(a: Assessment, context: int) -> Ints:
+    seen = a.scene.handoffs
+    return _per_journey(a, a.scene.steps.journey[seen.receiver[seen.context == context]])
+
+
+@metric("journey", INT, unit="1", low=0, direction="higher_is_better", nullable=False)
+def n_handoffs_full(a: Assessment) -> Ints:
+    """Hand-offs with full context: passed = known."""
+    return _of_context(a, FULL)
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_handoffs_part(a: Assessment) -> Ints:
+    """Hand-offs with part of the context."""
+    return _of_context(a, PART)
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_handoffs_none(a: Assessment) -> Ints:
+    """Hand-offs without any of the known context."""
+    return _of_context(a, NO_CONTEXT)
+
+
+@metric("journey", INT, unit="1", low=0, nullable=False)
+def n_handoffs_unknown(a: Assessment) -> Ints:
+    """Hand-offs whose context is not measurable: nothing known, or passing is not logged."""
+    return _of_context(a, UNKNOWN)
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_handoffs_dropped(a: Assessment) -> Ints:
+    """Hand-offs asked for that nobody took up by their due time, as far as the frontier proves."""
+    asked = a.scene.asked
+    return _per_journey(a, a.scene.journeys.ids[asked.row[asked.is_dropped]])
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_ping_pong(a: Assessment) -> Ints:
+    """Hand-offs back to the owner before, unsolved in between (3-scores)."""
+    seen = a.scene.handoffs
+    return _per_journey(a, a.scene.steps.journey[seen.receiver[seen.is_ping_pong]])
+
+
+def _reasked(a: Assessment, basis: int) -> Ints:
+    requests = a.scene.told.requests
+    rows = requests.is_reask & (requests.basis == basis)
+    return _per_journey(a, a.scene.steps.journey[requests.step[rows]])
+
+
+@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", nullable=False)
+def n_reasked_observed(a: Assessment) -> Ints:
+    """Fields asked again, one a step and field, seen in the events."""
+    return _reasked(a, OBSERVED)
+
+
+@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", nullable=False)
+def n_reasked_declared(a: Assessment) -> Ints:
+    """Fields asked again as `touchpoint_fields` declares."""
+    return _reasked(a, DECLARED)
+
+
+@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", nullable=False)
+def n_reasked_inferred(a: Assessment) -> Ints:
+    """Question activities that came again in a later step, where no field is known."""
+    return _reasked(a, INFERRED)
+
+
+@metric("journey", INT, unit="fields", low=0, nullable=False)
+def n_fields_known(a: Assessment) -> Ints:
+    """Distinct fields that the customer gave, seen in the events."""
+    row, _ = a.scene.told.given(a.scene.spine, declared=False)
+    return _per_journey(a, a.scene.journeys.ids[row])
+
+
+@metric("journey", REAL, unit="1", low=0, high=1, direction="higher_is_better")
+def data_continuity(a: Assessment) -> Reals:
+    """1 - distinct fields asked again / distinct fields given before that were asked, passed or
+    shown afterwards; observed only; null without such fields (9-rules, Contacts).
+    """
+    needed, again = _continuity(a)
+    share = np.divide(again, needed, out=np.full(len(needed), np.nan), where=needed > 0)
+    return 1.0 - share
+
+
+def _continuity(a: Assessment) -> tuple[Ints, Ints]:
+    """Distinct fields needed again after they were given, and those of them asked again."""
+    spine, told = a.scene.spine, a.scene.told
+    entries = told.entries.rows(np.flatnonzero(told.entries.basis == OBSERVED))
+    row, field = told.given(spine, declared=False)
+    width = len(entries.field.names) + 1
+    keys = spine.journeys.ids[row] * width + field.codes
+    order = np.argsort(keys)
+    wanted = spine.journeys.ids[entries.row] * width + entries.field.codes
+    at = np.searchsorted(keys[order], wanted)
+    at = np.where(at < len(keys), at, NULL)
+    hit = (at >= 0) & (pick(keys[order], at) == wanted)
+    after = hit & (entries.row > pick(row[order], np.where(hit, at, NULL), spine.events.n))
+    needed = np.unique(wanted[after])
+    requests = told.requests
+    asked = requests.is_reask & (requests.basis == OBSERVED)
+    journey = a.scene.steps.journey[requests.step[asked]]
+    again = np.unique(journey * width + requests.field.codes[asked])
+    needed = np.union1d(needed, again)
+    return _per_journey(a, needed // width), _per_journey(a, again // width)
+
+
+def _promised(a: Assessment, *status: int) -> Ints:
+    made = a.scene.promises
+    chosen: Bools = np.isin(made.status, status) if status else np.ones(len(made.status), bool)
+    return _per_journey(a, a.scene.journeys.ids[made.made[chosen]])
+
+
+@metric("journey", INT, unit="1", low=0, nullable=False)
+def n_promises(a: Assessment) -> Ints:
+    """Promises made in the journey."""
+    return _promised(a)
+
+
+@metric("journey", INT, unit="1", low=0, direction="higher_is_better", nullable=False)
+def n_promises_kept(a: Assessment) -> Ints:
+    """Promises delivered by their due time."""
+    return _promised(a, KEPT)
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_promises_late(a: Assessment) -> Ints:
+    """Promises delivered late, or overdue and not given up yet."""
+    return _promised(a, LATE)
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_promises_broken(a: Assessment) -> Ints:
+    """Promises not delivered within the give-up time, or withdrawn by the company."""
+    return _promised(a, BROKEN)
+
+
+@metric("journey", INT, unit="1", low=0, nullable=False)
+def n_promises_open(a: Assessment) -> Ints:
+    """Promises whose due time the frontier has not passed, or that have none."""
+    return _promised(a, OPEN)

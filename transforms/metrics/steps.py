@@ -1,0 +1,67 @@
+"""Metrics of a step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.arrays import Bools, Ints, Reals
+from rejse.transforms.clock import intervals
+from rejse.transforms.events import Coded
+from rejse.transforms.friction.assess import Assessment
+from rejse.transforms.metrics.health import friction_of
+from rejse.transforms.registry import metric
+from rejse.transforms.rules import SECOND
+
+
+@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better")
+def wait_before_s(a: Assessment) -> tuple[Ints, Bools]:
+    """From the last event of the step before to the first of this one; null in the first step."""
+    time, steps = a.scene.spine.events.time, a.scene.steps
+    gap = np.zeros(len(steps), np.int64)
+    gap[1:] = np.maximum(time[steps.first[1:]] - time[steps.last[:-1]], 0)
+    return gap // SECOND, ~a.scene.spine.journey_steps.begins
+
+
+@metric("step", pa.string(), unit="")
+def wait_cause(a: Assessment) -> Coded:
+    """Whom the wait before this step was for, as the event before it logged."""
+    steps = a.scene.steps
+    before = np.where(a.scene.spine.journey_steps.begins, -1, steps.first - 1)
+    return a.scene.spine.events.coded("waiting_for").rows(before)
+
+
+@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better")
+def queue_s(a: Assessment) -> tuple[Ints, Bools]:
+    """Sum of the waiting logged with the step's events (`wait_s`); null if none."""
+    waited, logged = a.scene.spine.events.number("wait_s")
+    steps = a.scene.spine.steps
+    return steps.sum(np.where(logged, waited, 0)), steps.any(logged)
+
+
+@metric("step", pa.int64(), unit="s", low=0)
+def processing_s(a: Assessment) -> Ints:
+    """From the first start to the last end of the step's events."""
+    begin, end = intervals(a.scene.spine)
+    steps = a.scene.spine.steps
+    return (steps.max(end) - steps.min(begin)) // SECOND
+
+
+@metric("step", pa.int32(), unit="fields", low=0, direction="lower_is_better", nullable=False)
+def n_reasked(a: Assessment) -> Ints:
+    """Fields asked again in this step, on any basis."""
+    requests = a.scene.told.requests
+    return np.bincount(requests.step[requests.is_reask], minlength=len(a.scene.steps))
+
+
+@metric("step", pa.float64(), unit="1", low=0, direction="lower_is_better", nullable=False)
+def hazard(a: Assessment) -> Reals:
+    """Hazard of the incident: this step and the edge that leads into it (3-scores)."""
+    return a.step_hazard
+
+
+@metric("step", pa.float64(), unit="points of 100", low=0, high=100,
+        direction="lower_is_better", nullable=False)  # fmt: skip
+def friction(a: Assessment) -> Reals:
+    """100 * (1 - e^-hazard) of the incident (3-scores)."""
+    return friction_of(a.step_hazard)

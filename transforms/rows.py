@@ -1,0 +1,343 @@
+"""The published rows: what the core computed, in the columns that `tables` declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms.arrays import NULL, arrow, take, text_list
+from rejse.transforms.clock import intervals
+from rejse.transforms.events import Coded
+from rejse.transforms.friction.assess import Assessment
+from rejse.transforms.friction.evidence import KINDS
+from rejse.transforms.handoffs import CONTEXTS
+from rejse.transforms.information import BASES
+from rejse.transforms.journeys import REASONS
+from rejse.transforms.operational import FAR
+from rejse.transforms.promises import STATUS
+from rejse.transforms.registry import Table, metrics
+from rejse.transforms.segments import Array, pick
+from rejse.transforms.steps import systems
+from rejse.transforms.tables import tables
+
+RULE_VERSION = "1"
+Columns = Mapping[str, Any]
+
+
+def rows(a: Assessment) -> dict[str, pa.Table]:
+    """Every table of `tables.tables()` for the journeys of an assessment."""
+    builders = {
+        "journeys": _journeys, "steps": _steps, "sessions": _sessions,
+        "friction_evidence": _evidence, "handoffs": _handoffs,
+        "info_requests": _info_requests, "promises": _promises,
+    }  # fmt: skip
+    return {name: _table(table, builders[name](a)) for name, table in tables().items()}
+
+
+def _table(table: Table, columns: Columns) -> pa.Table:
+    """Arrow table of the declared columns, in their order and type."""
+    arrays = [_column(columns[c.name], c.type) for c in table.columns]
+    return pa.Table.from_arrays(arrays, names=[c.name for c in table.columns])
+
+
+def _column(found: Any, kind: pa.DataType) -> pa.Array:
+    """Arrow array of what a metric or builder returns.
+
+    Codes become dictionary arrays, which Parquet writes as text; a pair is values and their mask;
+    NaN is null.
+    """
+    if isinstance(found, Coded):
+        return found.arrow()
+    if isinstance(found, tuple):
+        return arrow(found[0], kind, found[1])
+    if isinstance(found, np.ndarray):
+        return arrow(found, kind)
+    return found
+
+
+def _time(micros: Array, ok: Array | None = None) -> tuple[Array, Array]:
+    return micros, (micros != FAR) if ok is None else ok
+
+
+def _at(a: Assessment, event: Array) -> tuple[Array, Array]:
+    """Time of an event; null where the event is -1."""
+    return pick(a.scene.spine.events.time, event, 0), event != NULL
+
+
+def _measured(a: Assessment, grain: str) -> dict[str, Any]:
+    return {m.name: m.compute(a) for m in metrics(grain)}
+
+
+def _owned(a: Assessment, journey: Array) -> dict[str, Any]:
+    """Columns that every table has: whose journey, and whether it is final."""
+    spine = a.scene.spine
+    return {
+        "journey_id": take(spine.journey_id, journey),
+        "customer_key": spine.customer.rows(journey),
+        "is_final": a.scene.final[journey],
+    }
+
+
+def _journeys(a: Assessment) -> Columns:
+    spine, journeys = a.scene.spine, a.scene.journeys
+    events = spine.events
+
+    def first(name: str) -> Coded:
+        column = events.coded(name)
+        return column.recode(journeys.first_valid(column.codes))
+
+    owner = spine.owner.recode(journeys.first_valid(spine.owner.codes))
+    kind = spine.journey_kind.fallback(Coded.named(np.zeros(len(journeys)), ["other"]))
+    at_type = a.scene.data.types.rows(kind, a.clock.started)
+    state = Coded.named(np.where(a.scene.closed, 0, 1), ["closed", "open"])
+    reason = Coded.named(np.where(a.scene.closed, spine.cut.reason, NULL), REASONS)
+    return {
+        **_owned(a, np.arange(len(journeys))),
+        "journey_type": kind,
+        "case_id": spine.journey_case,
+        "owner": a.scene.data.types.text("owner", at_type).fallback(owner),
+        "product_id": first("product_id"),
+        "lifecycle_stage": first("lifecycle_stage"),
+        "started_at": a.clock.started,
+        "ended_at": events.time[journeys.lasts],
+        "state": state,
+        "close_reason": reason,
+        **_measured(a, "journey"),
+    }
+
+
+def _steps(a: Assessment) -> Columns:
+    spine, steps = a.scene.spine, a.scene.steps
+    events, seg = spine.events, spine.steps
+    place = spine.place[steps.first]
+    begin, end = intervals(spine)
+
+    def first(name: str) -> Coded:
+        return events.coded(name).rows(steps.first)
+
+    def first_known(name: str) -> Coded:
+        column = events.coded(name)
+        return column.recode(seg.first_valid(column.codes)) if column.known.any() else first(name)
+
+    return {
+        **_owned(a, steps.journey),
+        "step_id": spine.step_id,
+        "seq": spine.journey_steps.places + 1,
+        "session_id": take(spine.session_id, spine.session[steps.first]),
+        "event_ids": text_list(events.refs(), seg.starts, seg.n),
+        "touchpoint": steps.touchpoint,
+        "activity": first("activity"),
+        "channel": steps.channel,
+        "direction": first("direction"),
+        "actor_type": first("actor_type"),
+        "actor_id": first_known("actor_id"),
+        "stage": steps.stage,
+        "owner": steps.owner,
+        "team": steps.team,
+        "silo": steps.silo,
+        "system": steps.system,
+        "intent": first_known("intent"),
+        "product_id": first_known("product_id"),
+        "site_id": first_known("site_id"),
+        "started_at": seg.min(begin),
+        "ended_at": seg.max(end),
+        "n_events": seg.lengths,
+        "outcome": steps.outcome,
+        "is_moment_of_truth": a.scene.data.places.number("is_moment_of_truth", place),
+        "is_pushed": steps.is_pushed,
+        **_measured(a, "step"),
+    }
+
+
+def _sessions(a: Assessment) -> Columns:
+    spine, met = a.scene.spine, a.scene.contacts
+    events, order, seg = spine.events, spine.session_order, spine.sessions
+
+    def logged_sum(name: str) -> tuple[Array, Array]:
+        value, known = events.number(name)
+        value, known = value[order], known[order]
+        return seg.sum(np.where(known, value, 0)), seg.any(known)
+
+    flag, said = events.number("fcr_flag")
+    agreed = seg.any(said[order] & flag.astype(bool)[order])
+    time = events.time[order]
+    return {
+        **_owned(a, met.journey),
+        "session_id": spine.session_id,
+        "seq": spine.journey_sessions.places + 1,
+        "channel_family": met.family,
+        "channel": met.channel,
+        "is_contact": met.is_contact,
+        "is_message": met.is_message,
+        "direction": met.direction,
+        "is_need_driven": met.is_need_driven,
+        "intent": met.intent,
+        "outcome": met.outcome,
+        "has_human": met.has_human,
+        "has_machine": met.has_machine,
+        "started_at": seg.min(time),
+        "ended_at": seg.max(time),
+        "n_events": met.n_events,
+        **{name: logged_sum(name) for name in ("talk_s", "hold_s", "wrap_s", "wait_s")},
+        "fcr_flag": (agreed, seg.any(said[order])),
+    }
+
+
+def _evidence(a: Assessment) -> Columns:
+    spine, steps, found = a.scene.spine, a.scene.steps, a.found
+    step_id = take(spine.step_id, found.step)
+    names = sorted(KINDS)
+    edge, unit = (
+        Coded.named(a.kind, [getattr(KINDS[name], what) for name in names])
+        for what in ("locus", "unit")
+    )
+    whole = a.hazard[a.journey]
+    owner = np.where(found.previous >= 0, found.previous, found.step)
+    return {
+        **_owned(a, a.journey),
+        "evidence_id": _evidence_ids(a, step_id),
+        "step_id": step_id,
+        "prev_step_id": take(spine.step_id, found.previous),
+        "kind": a.kinds,
+        "locus": edge,
+        "owner": steps.owner.rows(owner),
+        "owner_to": found.owner_to,
+        "touchpoint": steps.touchpoint.rows(found.step),
+        "occurred_at": found.time,
+        "basis": Coded.named(found.basis, BASES),
+        "raw_value": found.raw,
+        "unit": unit,
+        "expected_value": found.expected,
+        "base_weight": found.weight,
+        "intensity": found.intensity,
+        "confidence": found.confidence,
+        "severity": a.hazards.severity,
+        "kind_rank": a.hazards.rank,
+        "hazard": a.hazards.hazard,
+        "share": a.hazards.hazard / whole,
+        "minutes_customer": found.minutes,
+        "event_ids": _proof(a),
+        "detail": found.detail,
+        "rule": a.kinds,
+        "rule_version": Coded.named(np.zeros(len(found)), [RULE_VERSION]),
+    }
+
+
+def _evidence_ids(a: Assessment, step_id: pa.Array) -> pa.Array:
+    """`<step_id>-<kind>`, and `-2`, `-3` … where a step has more than one of a kind."""
+    order = np.lexsort((a.hazards.rank, a.kind, a.found.step))
+    same = np.zeros(len(order), dtype=bool)
+    same[1:] = np.diff(a.kind[order]) == 0
+    same[1:] &= np.diff(a.found.step[order]) == 0
+    start = np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order)) - start + 1
+    several = [""] + [f"-{i}" for i in range(2, int(number.max(initial=1)) + 1)]
+    suffix = Coded.named(number - 1, several).arrow().cast(pa.string())
+    kinds = a.kinds.arrow().cast(pa.string())
+    return pc.binary_join_element_wise(step_id, "-", kinds, suffix, "")
+
+
+def _proof(a: Assessment) -> pa.Array:
+    """The earlier event, where there is one, and the event that proves it."""
+    both = np.stack([a.found.earlier, a.found.row], axis=1)
+    kept = both >= 0
+    starts = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))[:-1]
+    return text_list(take(a.scene.spine.events.refs(), both[kept]), starts, int(kept.sum()))
+
+
+def _handoffs(a: Assessment) -> Columns:
+    """Seen hand-offs, then those asked for that nobody took up."""
+    spine, steps, seen, asked = a.scene.spine, a.scene.steps, a.scene.handoffs, a.scene.asked
+    events = spine.events
+    giver = np.concatenate([seen.giver, spine.steps.ids[asked.row]])
+    receiver = np.concatenate([seen.receiver, np.full(len(asked.row), NULL)])
+    row = np.concatenate([np.full(len(receiver) - len(asked.row), NULL), asked.row])
+    missing = np.full(len(asked.row), NULL)
+    latency = spine.events.time[steps.first[seen.receiver]] - spine.events.time[steps.last[seen.giver]]
+
+    def counted(x: Array) -> tuple[Array, Array]:
+        return np.concatenate([x, np.zeros(len(missing), np.int64)]), row == NULL
+
+    wanted = events.coded("to_owner").rows(row)
+    dropped = np.concatenate([np.zeros(len(seen.giver), bool), asked.is_dropped])
+    return {
+        **_owned(a, steps.journey[giver]),
+        "handoff_id": _handoff_ids(a, giver, receiver, row),
+        "from_step": take(spine.step_id, giver),
+        "to_step": take(spine.step_id, receiver),
+        "from_owner": steps.owner.rows(giver),
+        "to_owner": steps.owner.rows(receiver).fallback(wanted),
+        "from_team": steps.team.rows(giver),
+        "to_team": steps.team.rows(receiver).fallback(events.coded("to_team").rows(row)),
+        "from_channel": steps.channel.rows(giver),
+        "to_channel": steps.channel.rows(receiver).fallback(events.coded("to_channel").rows(row)),
+        "occurred_at": np.concatenate(
+            [events.time[steps.first[seen.receiver]], events.time[asked.row]]
+        ),
+        "latency_s": counted(np.maximum(latency, 0) // 1_000_000),
+        "n_fields_known": counted(seen.n_known),
+        "n_fields_passed": counted(seen.n_passed),
+        "n_fields_reasked": counted(seen.n_reasked),
+        "context": Coded.named(np.concatenate([seen.context, missing]), CONTEXTS),
+        "basis": Coded.named(np.concatenate([seen.basis, np.zeros(len(missing))]), BASES),
+        "is_dropped": (dropped, (row == NULL) | dropped),
+        "is_ping_pong": np.concatenate([seen.is_ping_pong, np.zeros(len(missing), bool)]),
+        "due_at": _time(np.concatenate([np.full(len(seen.giver), FAR), asked.due])),
+    }
+
+
+def _handoff_ids(a: Assessment, giver: Array, receiver: Array, row: Array) -> pa.Array:
+    """The receiving step; of one asked for, the giving step and the event that asked."""
+    spine = a.scene.spine
+    asked = pc.binary_join_element_wise(
+        take(spine.step_id, giver), "to", take(spine.events.refs(), row), "-"
+    )
+    return pc.coalesce(take(spine.step_id, receiver), asked)
+
+
+def _info_requests(a: Assessment) -> Columns:
+    spine, steps, asked = a.scene.spine, a.scene.steps, a.scene.told.requests
+    known_step = np.where(asked.known_row >= 0, pick(spine.steps.ids, asked.known_row), NULL)
+    return {
+        **_owned(a, steps.journey[asked.step]),
+        "step_id": take(spine.step_id, asked.step),
+        "field": asked.field,
+        "touchpoint": steps.touchpoint.rows(asked.step),
+        "owner": steps.owner.rows(asked.step),
+        "system_asking": systems(spine, a.scene.data).rows(asked.row),
+        "system_known": systems(spine, a.scene.data).rows(asked.known_row),
+        "known_step_id": take(spine.step_id, known_step),
+        "known_since": _at(a, asked.known_row),
+        "occurred_at": spine.events.time[asked.row],
+        "is_reask": asked.is_reask,
+        "value_agrees": (asked.value_agrees == 1, asked.value_agrees != NULL),
+        "basis": Coded.named(asked.basis, BASES),
+    }
+
+
+def _promises(a: Assessment) -> Columns:
+    spine, steps, made = a.scene.spine, a.scene.steps, a.scene.promises
+    step = spine.steps.ids[made.made]
+    delivered, known = _at(a, made.delivered)
+    late = known & (made.due != FAR) & (delivered > made.due)
+    lateness = (delivered - np.where(late, made.due, delivered)) // 1_000_000
+    return {
+        **_owned(a, spine.journeys.ids[made.made]),
+        "promise_id": made.name,
+        "step_id": take(spine.step_id, step),
+        "kind": made.kind,
+        "made_by": spine.events.coded("actor_type").rows(made.made),
+        "owner": steps.owner.rows(step),
+        "made_at": spine.events.time[made.made],
+        "due_at": _time(made.due),
+        "delivered_at": (delivered, known),
+        "status": Coded.named(made.status, STATUS),
+        "lateness_s": (lateness, late),
+        "n_moves": made.n_moves,
+    }
+

@@ -1,0 +1,112 @@
+"""Everything that detectors and metrics may look at, each part computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from rejse.transforms import facts, frontier
+from rejse.transforms.arrays import Bools, Ints, Reals
+from rejse.transforms.contacts import Contacts, contacts, earlier_same_intent
+from rejse.transforms.handoffs import Asked, Handoffs, asked_for, handoffs
+from rejse.transforms.information import Information, information
+from rejse.transforms.operational import Operational
+from rejse.transforms.promises import Promises, promises
+from rejse.transforms.rules import Rules
+from rejse.transforms.segments import Segments
+from rejse.transforms.sessionise import Spine
+from rejse.transforms.steps import Steps, steps
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Sessionised events of some customers with the O-data, rules and frontiers that judge them."""
+
+    spine: Spine
+    data: Operational
+    rules: Rules
+    frontiers: Mapping[str, int]
+
+    @property
+    def journeys(self) -> Segments:
+        """Journeys over events."""
+        return self.spine.journeys
+
+    @cached_property
+    def frontier(self) -> int:
+        """Frontier of all sources together."""
+        return frontier.least(self.frontiers)
+
+    @cached_property
+    def steps(self) -> Steps:
+        """Steps, one row each."""
+        return steps(self.spine, self.data)
+
+    @cached_property
+    def contacts(self) -> Contacts:
+        """Sessions, one row each."""
+        return contacts(self.spine)
+
+    @cached_property
+    def repeats(self) -> Ints:
+        """For each session the earlier contact of the same intent within W, -1 if none."""
+        return earlier_same_intent(self.spine, self.contacts, self.rules.windows.repeat)
+
+    @cached_property
+    def told(self) -> Information:
+        """Fields asked, given and passed."""
+        windows = self.rules.windows
+        return information(
+            self.spine, self.steps, self.data, windows.volatile_fields, windows.question_activities
+        )
+
+    @cached_property
+    def handoffs(self) -> Handoffs:
+        """Hand-offs seen."""
+        return handoffs(self.spine, self.steps, self.told)
+
+    @cached_property
+    def asked(self) -> Asked:
+        """Hand-offs asked for and not taken up."""
+        return asked_for(self.spine, self.steps, self.rules, self.frontier)
+
+    @cached_property
+    def promises(self) -> Promises:
+        """Promises of the customers."""
+        windows = self.rules.windows
+        return promises(self.spine, self.frontier, windows.lateness, windows.promise_give_up)
+
+    @cached_property
+    def is_end(self) -> Bools:
+        """Events that end their journey, by its type."""
+        return facts.is_end(self.spine.events, self.spine.kind, self.rules)
+
+    @cached_property
+    def value(self) -> Reals:
+        """Mapped outcome of each event in [0, 1], NaN where none is mapped."""
+        return facts.outcome01(self.spine.events, self.spine.kind, self.rules)
+
+    @cached_property
+    def closed(self) -> Bools:
+        """Journeys whose deadline has passed."""
+        return frontier.passed(
+            self.spine.cut.deadline, self.frontier, self.rules.windows.lateness
+        )
+
+    @cached_property
+    def final(self) -> Bools:
+        """Journeys that no event within the allowed lateness can change any more (9-rules)."""
+        windows, journeys = self.rules.windows, self.journeys
+        until = np.maximum(
+            self.spine.cut.deadline,
+            self.spine.events.time[journeys.lasts] + self.rules.largest_gap,
+        )
+        np.maximum.at(until, self._journey_of(self.promises.made), self.promises.latest)
+        np.maximum.at(until, self._journey_of(self.asked.row), self.asked.due)
+        return frontier.passed(until + windows.identity_wait, self.frontier, windows.lateness)
+
+    def _journey_of(self, rows: Ints) -> Ints:
+        return self.journeys.ids[rows] if len(rows) else rows
