@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pyarrow as pa
 
 from rejse.transforms.rules import Rules
 from rejse.transforms.schema import TIME, event_schema
+from rejse.transforms.tables import tables
 
 FOLDER = Path(__file__).parent / "oracle"
 STATEMENTS = tuple(sorted(FOLDER.glob("*.sql")))
@@ -185,3 +188,46 @@ def rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
     result = con.execute(query)
     names = [column[0] for column in result.description]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+#: What makes a row of the oracle's and one of the core's the same row, where it is not the key.
+MATCH: Mapping[str, tuple[str, ...]] = {
+    "friction_evidence": ("step_id", "kind", "kind_rank", "severity"),
+    "handoffs": ("journey_id", "occurred_at", "from_step", "to_step", "due_at", "to_owner"),
+}
+
+
+def compare(name: str, mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[str]:
+    """Differences of two lists of rows in the columns that both have; numbers to 1e-9."""
+    keys = MATCH.get(name, tables()[name].key)
+    a, b = _keyed(mine, keys), _keyed(theirs, keys)
+    out = [f"{name}: only the oracle has {k}" for k in a.keys() - b.keys()]
+    out += [f"{name}: only the core has {k}" for k in b.keys() - a.keys()]
+    for key in a.keys() & b.keys():
+        for column in a[key].keys() & b[key].keys():
+            if _plain_value(a[key][column]) != _plain_value(b[key][column]):
+                out.append(
+                    f"{name} {key}: {column}: oracle {a[key][column]!r}, core {b[key][column]!r}"
+                )
+    return sorted(out)
+
+
+def _keyed(rows: list[dict[str, Any]], keys: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        key = repr([_plain_value(row[k]) for k in keys])
+        while key in found:
+            key += "+"
+        found[key] = row
+    return found
+
+
+def _plain_value(value: Any) -> Any:
+    """A value by which rows of two engines can be compared."""
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int | float | Decimal):
+        return round(float(value), 9) + 0.0
+    return value

@@ -1,0 +1,150 @@
+"""The house's rules as a program: who may import what, sizes, names, declarations."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rejse.transforms.tables import STAMP, tables
+
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("pipelines", "transforms", "expectations", "sql")
+MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+PYTHON = MODULES + sorted((ROOT / "tests").rglob("*.py"))
+SQL = sorted(path for folder in (*FOLDERS, "tests") for path in (ROOT / folder).rglob("*.sql"))
+MAX_LINES = 400
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Every module that a file imports, anywhere in it, as a full dotted name."""
+    package = ("rejse", *path.relative_to(ROOT).parent.parts)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            stem = ".".join((*base, *([node.module] if node.module else [])))
+            yield stem
+            yield from (f"{stem}.{alias.name}" for alias in node.names)
+
+
+def refused(path: Path) -> list[str]:
+    """Imports of a file that the layout forbids."""
+    place, found = name_of(path), set(imported(path))
+    layer = place.partition("/")[0]
+    forbidden: list[str] = [*FOLDERS]
+    if layer == "transforms":
+        forbidden += ["rejse.pipelines", "rejse.expectations"]
+    if layer != "pipelines" and layer != "tests" and place != "transforms/ptransforms.py":
+        forbidden.append("apache_beam")
+    if layer == "transforms":
+        forbidden += ["great_expectations", "pandas", "deltalake", "typer", "rich"]
+    return sorted(
+        module for module in found for f in forbidden if module == f or module.startswith(f + ".")
+    )
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
+def test_imports(path: Path) -> None:
+    assert refused(path) == []
+
+
+def test_a_forbidden_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.test_architecture.ROOT", tmp_path)
+    bad = tmp_path / "transforms" / "bad.py"
+    bad.parent.mkdir()
+    bad.write_text(
+        "import transforms.schema\ndef f():\n    import apache_beam as b\n"
+        "from rejse import pipelines\nfrom ..pipelines import run\n"
+    )
+    assert refused(bad) == [
+        "apache_beam", "rejse.pipelines", "rejse.pipelines.run", "transforms.schema",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
+def test_modules_are_short_and_named_for_a_thing(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) < MAX_LINES
+    assert path.stem not in {"utils", "util", "helpers", "common", "misc"}
+
+
+def undocumented(path: Path) -> list[str]:
+    """Public functions, classes and methods of a module without a docstring."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [] if ast.get_docstring(tree) else ["the module"]
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            found += [] if ast.get_docstring(node) else [node.name]
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_what_is_public_is_documented(path: Path) -> None:
+    assert undocumented(path) == []
+
+
+def test_every_package_is_in_the_wheel() -> None:
+    """A subpackage missing from `packages` would be silently missing when installed."""
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = set(said["tool"]["setuptools"]["packages"])
+    held = {
+        ".".join(("rejse", *path.parent.relative_to(ROOT).parts))
+        for path in MODULES
+        if path.name == "__init__.py"
+    }
+    loose = {name_of(p) for p in MODULES if not (p.parent / "__init__.py").exists()}
+    assert listed == held
+    assert loose == set(), "modules in folders without __init__.py"
+    for package, folder in said["tool"]["setuptools"]["package-dir"].items():
+        assert package == f"rejse.{folder}"
+
+
+@pytest.mark.parametrize("path", SQL, ids=name_of)
+def test_sql_says_what_it_is_for(path: Path) -> None:
+    first = next(line for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    assert first.startswith("--"), "expected a comment with purpose, grain, key and sources"
+
+
+@pytest.mark.parametrize("table", tables().values(), ids=lambda t: t.name)
+def test_every_column_is_declared_in_full(table: object) -> None:
+    from rejse.transforms.registry import Table
+
+    assert isinstance(table, Table)
+    columns = (*table.columns, *STAMP)
+    names = [column.name for column in columns]
+    assert len(names) == len(set(names))
+    assert set(table.key) <= set(names)
+    for column in columns:
+        assert column.description.strip(), column.name
+        assert not column.description.endswith(" "), column.name
+        if column.name.endswith("_s"):
+            assert column.unit == "s", column.name
+        if column.low is not None and column.high is not None:
+            assert column.low < column.high, column.name
+    numbers = [c.name for c in columns if str(c.type) in ("double", "int32", "int64")]
+    without = [c.name for c in columns if c.name in numbers and not c.unit]
+    assert set(without) <= {"raw_value", "expected_value"}, "numbers without a unit"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What `rejse --help` imports at the top must not bring in the engines."""
+    heavy = {"apache_beam", "great_expectations", "pandas", "deltalake", "duckdb", "numpy"}
+    path = ROOT / "pipelines" / "cli.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {
+        name.partition(".")[0]
+        for node in top
+        for name in (
+            [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        )
+    }
+    assert not names & heavy
