@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rejse.pipelines import stage, store
+from rejse.sql import Script, statements
 from rejse.transforms.tables import REJECTS, tables
 
 CURRENT = "current"
@@ -60,20 +62,49 @@ def path(root: Path, publication: int) -> Path:
     return root / f"catalog-{publication}.duckdb"
 
 
-def build(root: Path, publication: int, files: Mapping[str, Sequence[str]]) -> Path:
-    """Write the catalogue of a publication over `files` (table -> paths relative to `root`)."""
-    from rejse.sql import statements
+def draft(root: Path, publication: int, files: Mapping[str, Sequence[str]]) -> Path:
+    """Write the catalogue of a publication over `files` (table -> paths relative to `root`).
 
-    target = path(root, publication)
-    making = target.with_name(target.name + ".making")
-    making.unlink(missing_ok=True)
+    It has a name of its own until `settle`: a writer that loses the race for this number must
+    not touch the catalogue of the one that wins.
+    """
+    making = root / f"catalog-{publication}-{uuid.uuid4().hex}.making"
     with duckdb.connect(str(making), config={"storage_compatibility_version": STORAGE}) as con:
         con.execute("set timezone = 'UTC'")
+        con.begin()  # one transaction: each of its many small statements would sync the disk
         define_tables(con, root, files)
-        for script in statements("macros", "views"):
+        for script in served():
             con.execute(script.text)
-    making.replace(target)
-    return target
+        con.commit()
+    return making
+
+
+def settle(root: Path, publication: int, drafted: Path) -> None:
+    """Make a draft the catalogue of its publication, now committed, and the current one."""
+    drafted.replace(path(root, publication))
+    making = root / f"{CURRENT}.making"
+    making.write_text(f"{path(root, publication).name}\n", encoding="utf-8")
+    making.replace(root / CURRENT)
+    if not (root / f"{BI_COPY}.wal").exists():  # never swap under a writer's log
+        copy = root / f"{BI_COPY}.making"
+        shutil.copyfile(path(root, publication), copy)
+        copy.replace(root / BI_COPY)
+
+
+def served() -> list[Script]:
+    """Macros and views in the order in which they are made.
+
+    Views of metrics that are not declared are left out, and what reads them.
+    """
+    declared = {f"{t}.{column}" for t in published_tables() for column in columns(t).names}
+    left_out: set[str] = set()
+    kept = []
+    for script in statements("macros", "views"):
+        if declared.issuperset(script.listed("needs")) and left_out.isdisjoint(script.sources):
+            kept.append(script)
+        else:
+            left_out.add(script.name)
+    return kept
 
 
 def define_tables(
@@ -98,17 +129,6 @@ def define_tables(
                 f" union all by name select * from {name}{stage.LIVE}"
             )
             _comment(con, f"v_{name}", columns(name), " (final and not yet final)")
-
-
-def point(root: Path, publication: int) -> None:
-    """Make a publication the current one; readers see the old or the new, never neither."""
-    making = root / f"{CURRENT}.making"
-    making.write_text(f"{path(root, publication).name}\n", encoding="utf-8")
-    making.replace(root / CURRENT)
-    if not (root / f"{BI_COPY}.wal").exists():  # never swap under a writer's log
-        copy = root / f"{BI_COPY}.making"
-        shutil.copyfile(path(root, publication), copy)
-        copy.replace(root / BI_COPY)
 
 
 def current(root: Path) -> int | None:

@@ -58,6 +58,8 @@ def writing(store: Path) -> Iterator[Writer]:
     `writer.base` is the publication to build on. Raises AnotherWriter.
     """
     with storage.writing(store) as writer:
+        for draft in store.glob("catalog-*.making*"):
+            draft.unlink()
         if writer.base is not None:
             roll_forward(store, writer.base)
         yield writer
@@ -85,12 +87,12 @@ def publish(
     last = _appended(store, base, PUBLICATIONS, done.row(), writer.read_version)
     named = {table: [file.path for file in files] for table, files in every.items()}
     named[PUBLICATIONS.name] = [file.path for file in last]
-    catalogue.build(store, number, named)  # before the commit: a broken view publishes nothing
+    drafted = catalogue.draft(store, number, named)  # a broken view must publish nothing
     storage.commit(
         store, PUBLICATIONS.name, last, PUBLICATIONS.schema, done.run_id, number,
         writer.read_version,
     )  # fmt: skip
-    catalogue.point(store, number)
+    catalogue.settle(store, number, drafted)
     return done
 
 
@@ -117,11 +119,9 @@ def difference(run: Run) -> int:
 
 def roll_forward(store: Path, base: Publication) -> None:
     """Finish a publication that was committed, but whose pointer a crash left behind."""
-    if catalogue.current(store) == base.number:
-        return
-    if not catalogue.path(store, base.number).exists():
-        catalogue.build(store, base.number, _files_of(store, base))
-    catalogue.point(store, base.number)
+    if catalogue.current(store) != base.number:
+        drafted = catalogue.draft(store, base.number, _files_of(store, base))
+        catalogue.settle(store, base.number, drafted)
 
 
 def _files_of(store: Path, publication: Publication) -> dict[str, list[str]]:

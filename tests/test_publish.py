@@ -1,0 +1,189 @@
+"""Publication: all or nothing, once, by one writer; and a crash at any point harms nobody."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rejse.pipelines import catalogue, publish, stage, store
+from rejse.pipelines.store import AnotherWriter
+from tests import store_builder
+
+
+class Crash(BaseException):
+    """Stands for a kill: nothing may catch it."""
+
+
+def counts(root: Path) -> dict[str, int]:
+    with catalogue.connect(root) as session:
+        names = [row[0] for row in session.execute("show tables").fetchall()]
+        return {
+            name: session.execute(f"select count(*) from {name}").fetchall()[0][0] for name in names
+        }
+
+
+def test_a_publication_holds_what_was_staged(tmp_path: Path) -> None:
+    done = store_builder.published(tmp_path)
+    assert done.number == 1
+    assert done.rows["journeys"] == 3
+    assert store.latest(tmp_path) == done
+    seen = counts(tmp_path)
+    assert (seen["v_journeys"], seen["v_steps"], seen["events"], seen["late"]) == (3, 4, 4, 0)
+    assert seen["runs"] == seen["publications"] == 1
+
+
+def test_the_next_publication_replaces_and_never_adds(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    again = store_builder.published(tmp_path, number=2)
+    assert again.number == 2
+    seen = counts(tmp_path)
+    assert (seen["journeys"], seen["steps"]) == (3, 4)
+    assert seen["runs"] == seen["publications"] == 2
+    assert [p.run_id for p in store.publications(tmp_path)] == ["run-1", "run-2"]
+
+
+def test_an_older_publication_can_still_be_read(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    store_builder.published(tmp_path, store_builder.journey(9, [{}]), number=2)
+    with catalogue.connect(tmp_path, 1) as old, catalogue.connect(tmp_path) as new:
+        count = "select count(*) from journeys"
+        assert old.execute(count).fetchall() == [(3,)]
+        assert new.execute(count).fetchall() == [(1,)]
+
+
+def test_a_run_that_does_not_balance_publishes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(publish.BalanceError, match="difference 1"):
+        store_builder.published(tmp_path, counts={"read": 5, "kept": 4}, reasons={})
+    assert store.latest(tmp_path) is None
+    with pytest.raises(publish.BalanceError, match="rejects with a reason 0"):
+        store_builder.published(tmp_path, reasons={})
+
+
+def test_the_run_is_told_with_its_reconciliation(tmp_path: Path) -> None:
+    store_builder.published(tmp_path, notes={"unknown_channel": 2})
+    with catalogue.connect(tmp_path) as session:
+        row = session.execute(
+            "select n_read, n_kept, n_rejected, difference, reasons, notes from runs"
+        ).fetchall()
+    assert row == [(5, 4, 1, 0, {"missing_time": 1}, {"unknown_channel": 2})]
+
+
+def test_an_unknown_table_or_a_vanished_file_is_refused(tmp_path: Path) -> None:
+    with publish.writing(tmp_path) as writer:
+        gone = stage.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+        with pytest.raises(FileNotFoundError, match=r"part-gone.*run again"):
+            publish.publish(writer, [gone], store_builder.run_of(), audit=False)
+        strange = stage.StagedFile("dreams", "dreams/part-1.parquet", 1, 1)
+        with pytest.raises(KeyError, match="dreams"):
+            publish.publish(writer, [strange], store_builder.run_of(), audit=False)
+
+
+#: What a publication does, in order: a commit a table, the catalogue, the truth, the pointer.
+STEPS: list[tuple[Any, str]] = [(store, "commit"), (catalogue, "draft"), (catalogue, "settle")]
+
+
+@pytest.mark.parametrize("crash_after", (0, 1, 9, 17, 18, 19, 20, 21))
+def test_a_crash_at_any_step_leaves_a_whole_publication(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_after: int
+) -> None:
+    store_builder.published(tmp_path)
+    left = crash_after
+    with monkeypatch.context() as patched:
+
+        def crashing(function: Callable[..., Any]) -> Callable[..., Any]:
+            def step(*args: Any, **kwargs: Any) -> Any:
+                nonlocal left
+                if left == 0:
+                    raise Crash
+                left -= 1
+                return function(*args, **kwargs)
+
+            return step
+
+        for module, name in STEPS:
+            patched.setattr(module, name, crashing(getattr(module, name)))
+        rows = store_builder.joined(store_builder.world(), store_builder.journey(9, [{}]))
+        try:
+            store_builder.published(tmp_path, rows, number=2)
+        except Crash:
+            newest = store.latest(tmp_path)
+            assert newest is not None
+            seen = counts(tmp_path)
+            assert (seen["journeys"], seen["publications"]) == (3, 1), "readers see the old one"
+    with publish.writing(tmp_path) as writer:
+        assert writer.base is not None
+        if writer.base.number == 1:
+            files = store_builder.staged(tmp_path, rows)
+            publish.publish(writer, files, store_builder.run_of(2), audit=False)
+    seen = counts(tmp_path)
+    assert (seen["journeys"], seen["steps"], seen["runs"], seen["publications"]) == (4, 5, 2, 2)
+
+
+def test_files_of_a_crashed_run_are_removed_by_the_next(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    orphan = store_builder.staged(tmp_path, store_builder.world())
+    kept = set(tmp_path.glob("*/part-*.parquet")) - {tmp_path / file.path for file in orphan}
+    with publish.writing(tmp_path):
+        assert set(tmp_path.glob("*/part-*.parquet")) == kept
+    assert counts(tmp_path)["journeys"] == 3
+
+
+def test_a_second_writer_on_this_machine_is_told_at_once(tmp_path: Path) -> None:
+    with publish.writing(tmp_path):
+        with pytest.raises(AnotherWriter, match="another run at work") as told:
+            store_builder.published(tmp_path)
+        assert told.value.exit_code == 75
+    assert store_builder.published(tmp_path).number == 1
+
+
+def test_a_writer_overtaken_from_elsewhere_publishes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two machines: the lock does not reach, the commit does."""
+    store_builder.published(tmp_path)
+    monkeypatch.setattr(store.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(store, "remove_orphans", lambda _: [])
+    with publish.writing(tmp_path) as slow:
+        files = store_builder.staged(tmp_path, store_builder.journey(7, [{}]))
+        store_builder.published(tmp_path, number=2)
+        with pytest.raises(AnotherWriter, match="publications"):
+            publish.publish(slow, files, store_builder.run_of(3), audit=False)
+    newest = store.latest(tmp_path)
+    assert newest is not None and newest.run_id == "run-2"
+    assert counts(tmp_path)["journeys"] == 3
+
+
+def _race(root: str, number: int, barrier: Any, results: Any) -> None:
+    store.fcntl.flock = lambda *_: None  # type: ignore[assignment]
+    store.remove_orphans = lambda _: []
+    with publish.writing(Path(root)) as writer:
+        files = store_builder.staged(Path(root), store_builder.journey(number, [{}]))
+        barrier.wait()
+        try:
+            publish.publish(writer, files, store_builder.run_of(number), audit=False)
+            results.put((number, "published"))
+        except AnotherWriter:
+            results.put((number, "refused"))
+
+
+def test_of_writers_that_race_one_wins(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    spawn = multiprocessing.get_context("spawn")
+    barrier, results = spawn.Barrier(3), spawn.Queue()
+    racers = [
+        spawn.Process(target=_race, args=(str(tmp_path), n, barrier, results)) for n in (2, 3, 4)
+    ]
+    for racer in racers:
+        racer.start()
+    told = dict(results.get(timeout=60) for _ in racers)
+    for racer in racers:
+        racer.join()
+    winners = [number for number, state in told.items() if state == "published"]
+    assert len(winners) == 1
+    newest = store.latest(tmp_path)
+    assert newest is not None and newest.run_id == f"run-{winners[0]}"
+    assert newest.number == 2

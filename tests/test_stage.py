@@ -1,0 +1,62 @@
+"""Staged files: unique, described, and refused where a column breaks its declaration."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rejse.pipelines import stage
+from tests import store_builder
+
+
+def test_two_writes_of_the_same_rows_are_two_files(tmp_path: Path) -> None:
+    rows = store_builder.table("journeys", store_builder.world()["journeys"])
+    one, two = (stage.write(tmp_path, "journeys", rows) for _ in range(2))
+    assert one and two and one.path != two.path
+    assert one.rows == 3
+    assert one.bytes == (tmp_path / one.path).stat().st_size
+
+
+def test_no_rows_make_no_file(tmp_path: Path) -> None:
+    assert stage.write(tmp_path, "journeys", store_builder.table("journeys", [])) is None
+    assert not (tmp_path / "journeys").exists()
+
+
+def test_the_file_tells_grain_description_and_unit(tmp_path: Path) -> None:
+    rows = store_builder.table("journeys", store_builder.world()["journeys"])
+    bare = rows.replace_schema_metadata(None)
+    file = stage.write(tmp_path, "journeys_live", bare)
+    assert file is not None
+    shape = pq.read_schema(tmp_path / file.path)
+    assert shape.metadata[b"grain"] == b"journey"
+    assert shape.field("started_at").metadata[b"unit"] == b"UTC"
+    assert shape.field("case_id").metadata[b"description"].startswith(b"Case")
+
+
+def test_values_pass_unchanged_coded_or_plain(tmp_path: Path) -> None:
+    rows = store_builder.table("events", store_builder.world()["events"])
+    coded = rows.set_column(
+        rows.schema.names.index("channel"), "channel", rows["channel"].dictionary_encode()
+    )
+    file = stage.write(tmp_path, "events", coded)
+    assert file is not None
+    assert pq.read_table(tmp_path / file.path).to_pylist() == rows.to_pylist()
+
+
+def test_a_wrong_type_is_refused_with_both_types(tmp_path: Path) -> None:
+    wrong = pa.table({"journey_id": pa.array(["a"]), "started_at": pa.array(["yesterday"])})
+    with pytest.raises(stage.StageError, match=r"started_at: expected timestamp.*got string"):
+        stage.write(tmp_path, "journeys", wrong)
+
+
+def test_stamps_are_the_same_for_all_rows() -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    stamped = stage.stamped(pa.table({"a": [1, 2]}), "run", "version", at)
+    assert (
+        stamped.select(["known_at", "revision", "run_id"]).to_pylist()
+        == [{"known_at": at, "revision": 1, "run_id": "run"}] * 2
+    )
