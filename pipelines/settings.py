@@ -144,6 +144,7 @@ class WindowSettings(_Frozen):
     max_events: int = Field(default=Windows.max_events, ge=1)
     coverage_floor: Share = Windows.coverage_floor
     volatile_fields: tuple[str, ...] = ()
+    question_activities: tuple[str, ...] = Windows.question_activities
 
     def of_core(self) -> Windows:
         """The windows that hold over all journey types."""
