@@ -81,13 +81,12 @@ def score(evidence: Iterable[Evidence], outcome01: float | None) -> Score:
     from rejse.transforms.metrics import health
 
     hazard = float(sum(hazards(evidence).values()))
-    total = np.array([hazard])
-    delivery = health.delivery01(total)
+    delivery = health.delivery_of(np.array([hazard]))
     outcome = np.array([np.nan if outcome01 is None else outcome01])
-    well = float(health.health_ops(outcome, delivery)[0])
+    well = float(health.health_of(outcome=outcome, delivery=delivery)[0])
     return Score(
         hazard=hazard,
-        friction_score=float(health.friction_score(total)[0]),
+        friction_score=float(health.friction_of(np.array([hazard]))[0]),
         delivery01=float(delivery[0]),
         outcome01=outcome01,
         health_ops=None if np.isnan(well) else well,

@@ -54,6 +54,18 @@ def _schema(name: str) -> pa.Schema:
     return pa.schema([*base, *(pa.field(n, kind) for n, kind in METRICS.get(name, ()))])
 
 
+PUBLISHED = """
+    create table publications as
+    select
+        3 as publication, 'run-1' as run_id, 'c0ffee00c0ffee00' as config_version,
+        timestamptz '2025-08-12 06:00:00+00' as published_at, 'passed' as audit;
+    create table runs as
+    select
+        'run-1' as run_id, 1010 as n_read, 1000 as n_kept, 6 as n_duplicate, 1 as n_late,
+        3 as n_rejected, 0 as n_erased;
+"""
+
+
 @dataclass
 class Store:
     """Rows by table; `connect` makes the session that explain and the report read."""
@@ -67,6 +79,7 @@ class Store:
             con.register(f"arrow_{name}", table)
             con.execute(f"create table v_{name} as from arrow_{name}")
             con.unregister(f"arrow_{name}")
+        con.execute(PUBLISHED)
         return con
 
     def add(self, name: str, **row: Any) -> None:
@@ -283,3 +296,63 @@ def stories() -> Store:
     journey(store, "51130000dddd0004", [{"channel": "web"}], outcome=None, outcome01=None,
             evidence_coverage=0.1, owner=None, **silent)  # fmt: skip
     return store
+
+
+#: (touchpoint, channel, owner, stage) of the made company's claims, in their usual order.
+PLACES = (
+    ("Advert", "campaign", "Marketing", "before"),
+    ("Web search", "web", "Web", "before"),
+    ("Claim form", "web", "Web", "before"),
+    ("Confirmation", "email", "Web", "during"),
+    ("Chat", "chat", "Contact centre", "during"),
+    ("Service line", "phone", "Contact centre", "during"),
+    ("Assessor's call", "phone", "Claims", "during"),
+    ("Workshop visit", "visit", "Workshops", "during"),
+    ("Settlement letter", "letter", "Finance", "after"),
+    ("Payment", "internal", "Finance", "after"),
+    ("Thank-you call", "phone", "Claims", "after"),
+)
+
+
+def company(n_journeys: int = 240, seed: int = 7) -> Store:
+    """The stories and a made company whose web loses context on the way to Claims."""
+    import random
+
+    made, store = random.Random(seed), stories()
+    for _ in range(n_journeys):
+        kind = made.choices(("claim", "repair", "renewal"), (6, 3, 1))[0]
+        picked = [place for place in PLACES if made.random() < 0.62] or list(PLACES[:1])
+        if made.random() < 0.4:
+            picked.insert(made.randrange(len(picked)), PLACES[5])
+        steps = [_made_step(made, place, picked[max(0, i - 1)]) for i, place in enumerate(picked)]
+        resolved = made.random() < 0.85
+        started_at = START + timedelta(days=made.randrange(90), minutes=made.randrange(1440))
+        journey(
+            store, f"{made.getrandbits(64):016x}", steps, journey_type=kind, started_at=started_at,
+            outcome="resolved" if resolved else "partly", outcome01=1.0 if resolved else 0.5,
+            customer_wait_s=600.0 if made.random() < 0.6 else None,
+            data_continuity=made.random() if made.random() < 0.5 else None,
+        )  # fmt: skip
+    return store
+
+
+def _made_step(made: Any, place: tuple[str, ...], earlier: tuple[str, ...]) -> dict[str, Any]:
+    touchpoint, channel, owner, stage = place
+    way, evidence = (earlier[2], owner), []
+    if way == ("Web", "Claims") or (owner == "Workshops" and made.random() < 0.4):
+        evidence += [reasked(made.randint(1, 6), *way), edge("handoff_without_context", 0.3, *way)]
+    if way[0] != way[1] and made.random() < 0.3:
+        evidence.append(edge("channel_switch", 0.05, *way))
+    if touchpoint == "Service line" and made.random() < 0.7:
+        evidence.append({"kind": "customer_wait", "severity": 0.1 + 0.15 * made.random()})
+    if touchpoint == "Settlement letter" and made.random() < 0.35:
+        late = {"kind": "promise_broken", "severity": 0.25, "basis": "declared"}
+        evidence.append({**late, "severity": 0.27})
+    if touchpoint == "Chat" and made.random() < 0.3:
+        evidence.append({**edge("channel_fallback", 0.1, *way), "basis": "inferred"})
+    wait = made.expovariate(1 / 700) if touchpoint == "Service line" else None
+    return {
+        "touchpoint": touchpoint, "channel": channel, "owner": owner, "stage": stage,
+        "after": timedelta(minutes=made.randrange(5, 3000)), "evidence": evidence,
+        "wait_before_s": wait, "wait_cause": "company" if wait else None,
+    }  # fmt: skip

@@ -1,0 +1,137 @@
+"""The page's sentences and head figures, worded from the totals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rejse.pipelines import explain_text, wording
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A head figure: its value, or that it is absent, and what it means."""
+
+    value: str
+    label: str
+    absent: bool = False
+
+
+def _card(value: str | None, label: str, why_not: str) -> Card:
+    return Card(value, label) if value is not None else Card("not measured", why_not, True)
+
+
+def subtitle(totals: Row) -> str:
+    """How many journeys of which time the page is about."""
+    if not totals["n_journeys"]:
+        return "The store holds no journeys: run rejse run first."
+    n_open = totals["n_journeys"] - totals["n_closed"]
+    still = f"; {n_open:,} still open" if n_open else ""
+    return (
+        f"{wording.plural(totals['n_journeys'], 'journey')} of"
+        f" {wording.plural(totals['n_types'], 'type')} and"
+        f" {wording.plural(totals['n_owners'], 'owner')},"
+        f" {wording.day(totals['started_at'])} to {wording.day(totals['ended_at'])}{still}."
+    )
+
+
+def head_figures(totals: Row) -> list[Card]:
+    """The cards on top: components before the number, and what is absent said so."""
+    return [_resolved(totals), _friction(totals), _between(totals), *_health(totals),
+            _continuity(totals), _duration(totals)]  # fmt: skip
+
+
+def _resolved(totals: Row) -> Card:
+    n, whole = totals["n_resolved"], totals["n_outcome"]
+    value = wording.share(n / whole) if whole else None
+    label = f"resolved, {wording.count(n)} of {wording.count(whole)} with a known end"
+    return _card(value, label, "outcome: no event says how a journey ended")
+
+
+def _friction(totals: Row) -> Card:
+    n, whole = totals["n_with_evidence"], totals["n_friction"]
+    value = wording.share(n / whole) if whole else None
+    label = f"of the journeys met friction, {wording.count(n)} of {wording.count(whole)}"
+    return _card(value, label, "friction: too little was logged to see any")
+
+
+def _between(totals: Row) -> Card:
+    hazard, edges = totals["hazard"], totals["edge_hazard"]
+    value = wording.share((edges or 0.0) / hazard) if hazard else None
+    return _card(value, "of the friction lies between steps, not in them", "no friction to divide")
+
+
+def _health(totals: Row) -> list[Card]:
+    if not totals["health_ops"]:
+        return [_card(None, "", "health: needs closed journeys with an outcome")]
+    low, middle, high = totals["health_ops"]
+    label = f"median health_ops; middle half {wording.amount(low, 0)} to {wording.amount(high, 0)}"
+    return [Card(f"{explain_text.band(middle).capitalize()}, {wording.amount(middle, 0)}", label)]
+
+
+def _continuity(totals: Row) -> Card:
+    kept = totals["data_continuity"]
+    value = None if kept is None else wording.share(1 - kept)
+    label = "of what customers had told, and was needed again, was asked again"
+    return _card(value, label, "asking again: no fields asked or given were logged")
+
+
+def _duration(totals: Row) -> Card:
+    value = totals["throughput_s"]
+    words = None if value is None else wording.duration(value)
+    return _card(words, "median time from the first need to the last event", "duration")
+
+
+def stability(found: Row) -> str:
+    """How far the list of the worst depends on the weights, which are priors."""
+    if not found["n_worst"]:
+        return ""
+    return (
+        f"of these {found['n_worst']}, {found['n_at_hi']} stay among the worst with all weights at"
+        f" half, {found['n_at_lo']} with all at 1.5"
+    )
+
+
+def not_measured(totals: Row) -> list[str]:
+    """What the page cannot say, and why."""
+    whole = totals["n_journeys"]
+    gaps = (
+        ("n_friction", "friction: the logs carry too little of what the detectors need"),
+        ("n_health", "health: the journey is open or no event says how it ended"),
+        ("n_continuity", "data continuity: no field given and needed again was logged"),
+        ("n_wait", "waiting of the customer: no waiting was logged"),
+    )
+    said = [
+        f"{wording.share(1 - totals[column] / whole)} of the journeys have no {why}."
+        for column, why in gaps
+        if whole and totals[column] < whole
+    ]
+    return [
+        *said,
+        "Experience: no surveys, ratings or texts are joined yet. So there is no emotion curve, no"
+        " silo gap, no relief flag, no health with experience, and no magic moments.",
+        "Minutes and money: what friction costs is not computed yet.",
+        "Causes: shares say where friction lies, not why; drivers are not analysed yet.",
+    ]
+
+
+def stamp(found: Row | None) -> list[tuple[str, str]]:
+    """Which publication, run and configuration the page was drawn from, and the run's balance."""
+    if found is None:
+        return [("Publication", "none yet")]
+    said = [
+        ("Publication", wording.clean(found["publication"], 20)),
+        ("Published", f"{wording.minute(found['published_at'])} UTC"),
+        ("Run", wording.clean(found["run_id"], 40)),
+        ("Configuration", wording.clean(found["config_version"], 32)),
+        ("Audit", wording.clean(found["audit"], 20)),
+    ]
+    if found["n_read"] is not None:
+        parts = " + ".join(f"{found[f'n_{name}']:,} {name}" for name in OUTCOMES_OF_A_ROW)
+        said.append(("Rows read by the run", f"{found['n_read']:,} = {parts}"))
+    return said
+
+
+OUTCOMES_OF_A_ROW = ("kept", "duplicate", "late", "rejected", "erased")

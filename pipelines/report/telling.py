@@ -1,0 +1,99 @@
+"""An explanation made short enough for a page: the steps that hurt, and the first and last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rejse.pipelines import explain_text, wording
+from rejse.pipelines.explain import Explanation, Journey, Step
+
+#: Bounds of what is told of one journey, so that ten of them fit a page at any size of data.
+MOST_STEPS, MOST_FACTS, MOST_PIECES, MOST_WHAT_IFS, LONGEST = 10, 5, 4, 6, 240
+
+
+@dataclass(frozen=True)
+class ToldStep:
+    """A step in words, or how many were left out before the next one."""
+
+    seq: int
+    title: str
+    facts: list[str]
+    found: list[str]
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """An explanation in words, bounded."""
+
+    journey: Journey
+    band: str
+    verdict: str
+    kinds: str
+    span: str
+    steps: list[ToldStep]
+    sums: list[str]
+    what_ifs: list[str]
+    not_measured: list[str]
+
+
+def tell(explanation: Explanation) -> Told:
+    """The explanation in words; at most `MOST_STEPS` steps, those with most hazard kept."""
+    journey = explanation.journey
+    return Told(
+        journey=journey,
+        band=explain_text.band(journey.health_ops),
+        verdict=explain_text.verdict(journey),
+        kinds=_kinds(explanation.steps),
+        span=explain_text.span(journey),
+        steps=_steps(explanation.steps),
+        sums=_short(explain_text.sums(explanation), 8),
+        what_ifs=explain_text.what_if_lines(explanation, MOST_WHAT_IFS),
+        not_measured=[*explanation.not_measured, explain_text.coverage(journey)],
+    )
+
+
+def _kinds(steps: tuple[Step, ...]) -> str:
+    """The kinds of friction in the journey, heaviest first."""
+    weight: dict[str, float] = {}
+    for step in steps:
+        for piece in step.evidence:
+            weight[piece.kind] = weight.get(piece.kind, 0.0) + piece.hazard
+    ranked = sorted(weight, key=lambda kind: (-weight[kind], kind))
+    return (
+        wording.listing((wording.kind_name(kind).lower() for kind in ranked), 4) if ranked else ""
+    )
+
+
+def _steps(steps: tuple[Step, ...]) -> list[ToldStep]:
+    ends = {0, len(steps) - 1}
+    ranked = sorted(range(len(steps)), key=lambda i: (i not in ends, -steps[i].hazard, i))
+    told: list[ToldStep] = []
+    last = -1
+    for index in sorted(ranked[:MOST_STEPS]):
+        if index - last > 1:
+            told.append(_gap(steps[last + 1 : index]))
+        told.append(_step(steps[index], steps[index - 1] if index else None))
+        last = index
+    return told
+
+
+def _gap(steps: tuple[Step, ...]) -> ToldStep:
+    hazard = sum(step.hazard for step in steps)
+    weight = f"hazard {hazard:.3f}" if hazard else "no friction"
+    return ToldStep(0, "", [], [], f"… {wording.plural(len(steps), 'step')} left out, {weight} …")
+
+
+def _step(step: Step, before: Step | None) -> ToldStep:
+    found = [explain_text.told(piece) for piece in step.evidence]
+    return ToldStep(
+        seq=step.seq,
+        title=explain_text.title(step, before),
+        facts=_short(explain_text.facts(step), MOST_FACTS),
+        found=_short(found, MOST_PIECES),
+    )
+
+
+def _short(words: list[str], most: int) -> list[str]:
+    shown = [wording.clean(said, LONGEST) for said in words[:most]]
+    return [*shown, f"… {len(words) - most} more …"] if len(words) > most else shown
