@@ -136,6 +136,7 @@ ADD_ON = {
 def _add_on() -> list[dict[str, str]]:
     bought = {"touchpoint": "web_checkout", "activity": "order_placed", "direction": "inbound",
               "actor_type": "customer", "intent": "buy", "outcome": "sold"}  # fmt: skip
+    more = {**bought, "intent": "buy_add_on"}
     fault = {"touchpoint": "phone_support", "activity": "fault_solved", "direction": "inbound",
              "actor_type": "human", "intent": "fault", "outcome": "resolved", "wait": "60",
              "talk": "300"}  # fmt: skip
@@ -145,12 +146,12 @@ def _add_on() -> list[dict[str, str]]:
         who = {"story": "add_on", "customer": f"story-add-on-{n + 1}"}
         buys = [(1, "purchase", "router", bought)]
         if owns == "from the start":
-            buys.append((1, "purchase", "add_on", bought))
+            buys.append((1, "purchase", "add_on", more))
         if reports == "reports":
             buys.append((2, "support", "router", fault))
         if owns == "bought after":
-            buys.append((3, "purchase", "add_on", bought))
+            buys.append((3, "purchase", "add_on", more))
         for k, (month, kind, product, event) in enumerate(buys):
-            at = f"2025-{month:02d}-{10 + n % 10} 12:{k:02d}:00"
+            at = f"2025-{month:02d}-{10 + n % 10} {10 + 3 * k}:00:00"
             found.append({**who, "at": at, "journey_type": kind, "product_id": product, **event})
     return found
