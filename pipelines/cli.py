@@ -104,8 +104,8 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
         show_json(found.as_dict())
     else:
         print(found.text())
-    if not found.usable:
-        raise typer.Exit(DATA_FAILED)
+    if found.exit_code:
+        raise typer.Exit(found.exit_code)
 
 
 def frontier(text: str, sources: set[str]) -> tuple[str, int]:
@@ -147,11 +147,12 @@ def run(
 
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
+    settings = _settings(config)
+    stated = dict(frontier(text, set(settings.sources)) for text in frontiers or ())
+    # Beam takes its time to import: what can be refused before it is.
     from rejse.pipelines import terminal
     from rejse.pipelines.run import run as publish
 
-    settings = _settings(config)
-    stated = dict(frontier(text, set(settings.sources)) for text in frontiers or ())
     with terminal.progress("reading the configuration") as progress:
         result = publish(
             settings,

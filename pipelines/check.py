@@ -1,0 +1,252 @@
+"""A sample through the edge: what is read, refused, suspicious, and what could be measured."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rejse.pipelines import check_text, detectors, silence, suggest
+from rejse.pipelines.settings import Settings, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS = 50_000
+FIRST_REJECTS = 5
+#: An identity with so many of the sample's events is looked at: no person does that much.
+FREQUENT_SHARE, FREQUENT_EVENTS = 0.05, 1_000
+_GUESSED = re.compile(r"\bas (\w+),?\s*-- guessed from")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """One refused row: where, why, what it held, and the SQL that may correct it."""
+
+    position: str
+    reason: str
+    detail: str
+    value: str
+    suggestion: str
+
+
+@dataclass
+class SourceCheck:
+    """What the sample of one source shows; `problem` where its mapping cannot be used."""
+
+    name: str
+    files: int = 0
+    read: int = 0
+    accepted: int = 0
+    problem: str | None = None
+    mapped: list[str] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+    first: list[Refused] = field(default_factory=list)
+    notes: dict[str, int] = field(default_factory=dict)
+    identities: list[str] = field(default_factory=list)
+    future: int = 0
+    future_first: str | None = None
+    silences: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Check:
+    """The whole of `rejse check`."""
+
+    sources: list[SourceCheck]
+    runnable: list[str]
+    kinds: int
+    additions: dict[str, list[str]]
+    warnings: list[str]
+
+    @property
+    def exit_code(self) -> int:
+        """0 where every source gives events, 2 where a mapping cannot be used, else 1."""
+        if any(one.problem for one in self.sources):
+            return 2
+        return 0 if all(one.accepted for one in self.sources) else 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """All of it for people."""
+        return check_text.text(self)
+
+
+def check(settings: Settings, rows: int = ROWS) -> Check:
+    """Read up to `rows` rows of each source and look at them. Writes nothing.
+
+    Raises SettingsError where key, mapping or schema file are missing.
+    """
+    from rejse.transforms.friction.coverage import NEEDS
+
+    settings.key()
+    looked = [_look(source, settings.non_persons, rows) for source in settings.sources.values()]
+    have = {column for one in looked for column in one.mapped} | _tables(settings)
+    return Check(
+        sources=looked,
+        runnable=detectors.runnable(NEEDS, have),
+        kinds=len(NEEDS),
+        additions=detectors.additions(NEEDS, have),
+        warnings=_warnings(settings),
+    )
+
+
+def _tables(settings: Settings) -> set[str]:
+    """Operational tables at hand; a touchpoints table with nothing filled in is none yet."""
+    found = set()
+    if settings.operational.touchpoint_fields is not None:
+        found.add("@touchpoint_fields")
+    table = settings.operational.touchpoints
+    if table is not None and _is_filled(table):
+        found.add("@touchpoints")
+    return found
+
+
+def _is_filled(table: Path) -> bool:
+    if table.suffix == ".parquet":
+        return True
+    import csv
+
+    with table.open(encoding="utf-8-sig", newline="") as lines:
+        rows = csv.DictReader(lines)
+        return any(row.get("owner") or row.get("expected_wait_s") for row in rows)
+
+
+def _warnings(settings: Settings) -> list[str]:
+    said = []
+    table = settings.operational.touchpoints
+    if table is not None and not _is_filled(table):
+        said.append(f"{table.name} names no owner yet: fill in owner, silo and expected_wait_s")
+    place = settings.key_file
+    if place.is_file() and place.stat().st_mode & 0o077:
+        said.append(f"{place.name} can be read by others: chmod 600 {place.name}")
+    return said
+
+
+def _look(source: Source, non_persons: tuple[str, ...], rows: int) -> SourceCheck:
+    from rejse.pipelines.raw_schema import read as read_schema
+    from rejse.transforms.normalise import Mapping, MappingError
+
+    found, text = SourceCheck(source.name), source.mapping_text()
+    schema = read_schema(source.schema_file)
+    found.guessed = _GUESSED.findall(text)
+    try:
+        mapping = Mapping(text, schema, source.name)
+    except MappingError as fault:
+        found.problem = str(fault)
+        return found
+    from rejse.transforms.schema import REQUIRED
+
+    found.mapped = sorted({*mapping.columns, *REQUIRED})
+    found.unused = [name for name in schema.names if not re.search(_word(name), text)]
+    events = _through_the_edge(found, source, mapping, schema, rows)
+    _look_at_events(found, events, non_persons)
+    return found
+
+
+def _word(name: str) -> str:
+    return rf"(?<!\w){re.escape(name)}(?!\w)"
+
+
+def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:
+    """Raw batches of the source's files, `rows` rows in all."""
+    from rejse.pipelines.sources import read, shards
+
+    for shard in shards(source):
+        for raw in read(shard, schema):
+            yield raw
+            rows -= raw.batch.num_rows + raw.rejects.num_rows
+            if rows <= 0:
+                return
+
+
+def _through_the_edge(
+    found: SourceCheck, source: Source, mapping: Any, schema: pa.Schema, rows: int
+) -> list[pa.RecordBatch]:
+    from rejse.transforms.contracts import accept
+    from rejse.transforms.normalise import normalise
+
+    kept, reasons, notes = [], Counter[str](), Counter[str]()
+    files, empty = set(), dict.fromkeys(schema.names, True)
+    for raw in _sampled(source, schema, rows):
+        files.add(raw.file)
+        canonical, unmapped = normalise(mapping, raw)
+        accepted, refused, noted = accept(canonical)
+        for name in raw.batch.schema.names:
+            column = raw.batch.column(name)
+            empty[name] = empty[name] and column.null_count == len(column)
+        for rejects in (raw.rejects, unmapped, refused):
+            reasons.update(rejects.column("reason").to_pylist())
+            _show(found, rejects, raw.batch)
+        notes.update(noted)
+        found.read += raw.batch.num_rows + raw.rejects.num_rows
+        found.accepted += accepted.num_rows
+        kept.append(accepted)
+    found.files, found.reasons, found.notes = len(files), dict(reasons.most_common()), dict(notes)
+    found.absent = [name for name, nothing in empty.items() if nothing] if found.read else []
+    return kept
+
+
+def _show(found: SourceCheck, rejects: pa.Table, raw: pa.RecordBatch) -> None:
+    """Keep the first rejects of each reason with what may correct them."""
+    shown = Counter(one.reason for one in found.first)
+    for row in rejects.slice(0, 200).to_pylist():
+        reason = row["reason"]
+        if len(found.first) >= FIRST_REJECTS or shown[reason] >= 2:
+            continue
+        shown[reason] += 1
+        value, sql = suggest.suggestion(reason, row["detail"], row["payload"], raw)
+        found.first.append(Refused(row["position"], reason, row["detail"] or "", value, sql))
+
+
+def _look_at_events(
+    found: SourceCheck, batches: list[pa.RecordBatch], non_persons: tuple[str, ...]
+) -> None:
+    pairs: list[tuple[str, int]] = []
+    first: dict[str, str] = {}
+    now = int(datetime.now(UTC).timestamp() * 1e6)
+    for batch in batches:
+        who = batch.column("identity").to_pylist()
+        when = batch.column("time").cast("int64").to_pylist()
+        pairs += zip(who, when, strict=True)
+        for name, position in zip(who, _positions(batch), strict=True):
+            first.setdefault(name, position)
+    late = [time for _, time in pairs if time > now]
+    found.future = len(late)
+    if late:
+        found.future_first = datetime.fromtimestamp(min(late) / 1e6, UTC).isoformat()
+    found.identities = _suspicious(Counter(who for who, _ in pairs), first, non_persons)
+    found.silences = silence.of(pairs).text()
+
+
+def _positions(batch: pa.RecordBatch) -> list[str]:
+    from rejse.transforms.rejects import positions
+
+    return positions(batch)
+
+
+def _suspicious(
+    counts: Counter[str], first: dict[str, str], non_persons: tuple[str, ...]
+) -> list[str]:
+    """Identities that are no person's; of a frequent one not the identity, but a row to look at."""
+    total, said = counts.total(), []
+    for who, n in counts.most_common():
+        if who.strip().lower() in (*non_persons, *suggest.NOBODY):
+            listed = "excluded" if who in non_persons else "add it to non_persons"
+            said.append(f"{who!r}: {n:,} events; {listed}")
+        elif n >= FREQUENT_EVENTS and n >= FREQUENT_SHARE * total:
+            said.append(
+                f"the identity of {first[who]}: {n:,} of {total:,} events; a shared desk or test"
+                " account? then add it to non_persons"
+            )
+    return said

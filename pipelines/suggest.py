@@ -1,0 +1,87 @@
+"""Corrected SQL for a row that was refused: the value that did it, and what to write instead."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rejse.pipelines.profile import profiles
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: What systems write where they know nobody.
+NOBODY = ("undefined", "null", "none", "nan", "unknown", "anonymous", "n/a", "guest", "test", "0")
+#: Reason -> SQL that helps whatever the value is.
+_BY_REASON = {
+    "time_out_of_range": "to_timestamp(t / 1e3) as time  -- for milliseconds since 1970",
+    "end_before_start": "case when e >= s then e end as end_time",
+    "bad_sequence": "try_cast(n as bigint) as sequence",
+    "missing_previousidentitytype": "'cookie' as previousidentitytype  -- or what it is",
+    "refused_by_mapping": "(the mapping itself says so, in `reject`)",
+}
+_DAMAGED = "(the row itself is damaged; no SQL helps)"
+_READER = ("not_json", "not_an_object", "malformed_row", "record_too_large", "truncated_file",
+           "compression_bomb", "unreadable_parquet")  # fmt: skip
+
+
+def suggestion(
+    reason: str, detail: str | None, payload: str | None, raw: pa.RecordBatch
+) -> tuple[str, str]:
+    """Value that was refused (`column = value`, or the row) and the SQL to write instead."""
+    row = _row(payload)
+    if reason == "mapping_failed":
+        return _failed(detail or "", row, raw)
+    shown = _short(payload or "")
+    if reason in _READER:
+        return shown, _DAMAGED
+    if reason.startswith("missing_"):
+        column = reason.removeprefix("missing_")
+        return f"{column} = {row.get(column)!r}", (
+            f"coalesce(..., ...) as {column}, or say why not:"
+            f" case when {column} is null then 'no {column}' end as reject"
+        )
+    if reason.startswith("unknown_"):
+        column = reason.removeprefix("unknown_")
+        value = row.get(column)
+        return f"{column} = {value!r}", f"case {column} when {_quoted(value)} then '...' end"
+    if reason.startswith("negative_"):
+        column = reason.removeprefix("negative_")
+        return f"{column} = {row.get(column)!r}", f"greatest({column}, 0) as {column}"
+    return shown, _BY_REASON.get(reason, "")
+
+
+def _failed(detail: str, row: dict[str, Any], raw: pa.RecordBatch) -> tuple[str, str]:
+    """The raw column whose value DuckDB names, with what reads the column's other values."""
+    import pyarrow as pa
+
+    for name, value in row.items():
+        if not isinstance(value, str) or not value or value not in detail:
+            continue
+        quoted = '"' + name.replace('"', '""') + '"'
+        if name not in raw.schema.names:
+            break
+        time = profiles(pa.table({name: raw.column(name)}))[0].time_sql(quoted)
+        number = f"try_cast({quoted} as double)  -- null where it is no number"
+        better = f"{time[0]} as time" if time else number
+        empty = f"nullif({quoted}, {_quoted(value)})"
+        if len(value) <= 4 and time:
+            better = better.replace(quoted, empty, 1) if empty not in better else better
+        return f"{name} = {_short(value)}", better
+    return _short(json.dumps(row, ensure_ascii=False, default=str)), "try_cast(... as ...)"
+
+
+def _row(payload: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(payload or "")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _quoted(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def _short(text: str, limit: int = 120) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

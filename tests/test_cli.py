@@ -1,0 +1,243 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import duckdb
+import pytest
+
+from rejse.pipelines import cli
+
+KEY = "5ec4e7" * 8
+COMMANDS = ("init", "check", "run", "sql", "explain", "report", "metrics", "demo-data")
+Command = Callable[..., tuple[int, str, str]]
+
+
+@dataclass
+class Result:
+    """What a run gives, as far as the command line looks at it."""
+
+    status: str = "published"
+    run_id: str = "r1"
+    publication: int | None = 3
+    counts: dict[str, int] = field(
+        default_factory=lambda: {
+            "read": 7, "kept": 4, "duplicate": 1, "late": 0, "rejected": 2, "erased": 0,
+        }
+    )  # fmt: skip
+    reasons: dict[str, int] = field(default_factory=lambda: {"missing_time": 2})
+    tables: dict[str, int] = field(default_factory=lambda: {"journeys": 2})
+    seconds: float = 1.25
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "rejse.toml").write_text(
+        '[sources.web]\nfiles = ["*.csv"]\nmapping = "m.sql"\nschema = "s.json"\n'
+    )
+    (tmp_path / "rejse.key").write_text(KEY)
+    return tmp_path / "rejse.toml"
+
+
+@pytest.fixture
+def rejse(capsys: pytest.CaptureFixture[str]) -> Command:
+    def call(*args: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            cli.main(list(args))
+        out = capsys.readouterr()
+        assert KEY not in out.out + out.err
+        return int(left.value.code or 0), out.out, out.err
+
+    return call
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, module: str, **names: Any) -> None:
+    monkeypatch.setitem(sys.modules, f"rejse.pipelines.{module}", SimpleNamespace(**names))
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom rejse.pipelines import cli\n"
+        "try: cli.main(['--help'])\nexcept SystemExit: pass\n"
+        "print(sorted({m.partition('.')[0] for m in sys.modules} &"
+        " {'pyarrow', 'duckdb', 'pandas', 'numpy', 'pydantic', 'apache_beam', 'deltalake'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert all(f" {name} " in done.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_helps_with_an_example(rejse: Command, command: str) -> None:
+    code, out, _ = rejse(command, "--help")
+    assert code == 0
+    assert f"Example: rejse {command}" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["nope"], "No such command"),
+        (["explain"], "Missing argument"),
+        (["run", "--frontir", "x"], "No such option"),
+        (["check", "--config", "none.toml"], "expected the configuration none.toml"),
+        (["sql"], "expected one query"),
+        (["sql", "select 1", "--json", "--csv"], "came both"),
+    ],
+)
+def test_misuse_is_said_shortly(rejse: Command, args: list[str], said: str) -> None:
+    code, out, err = rejse(*args)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_run_passes_on_what_it_was_told(
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, Any] = {}
+
+    def run(settings: Any, **given: Any) -> Result:
+        told.update(given, source=list(settings.sources))
+        return Result()
+
+    stand_in(monkeypatch, "run", run=run)
+    code, out, err = rejse(
+        "run", "-c", str(config), "--frontier", "web=2025-01-01T01:00:00+01:00",
+        "--", "--direct_num_workers=2", "--x",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert told["frontier"] == {"web": 1_735_689_600_000_000}
+    assert told["beam_args"] == ["--direct_num_workers=2", "--x"]
+    assert (told["complete"], told["source"]) == (False, ["web"])
+    assert "read 7 = kept 4 + duplicate 1 + late 0 + rejected 2 + erased 0" in out
+    assert "missing_time: 2" in out
+    assert "published publication 3 in 1.2 s" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nope=2025-01-01", "a source of ['web']"),
+        ("web=yesterday", "expected a time such as"),
+        ("web", "expected a time such as"),
+    ],
+)
+def test_a_wrong_frontier_is_misuse(rejse: Command, config: Path, text: str, said: str) -> None:
+    code, _, err = rejse("run", "-c", str(config), "--frontier", text)
+    assert code == 2
+    assert said in err
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        ("published", 0, "published publication 3"),
+        ("nothing_new", 0, "nothing new: publication 3"),
+        ("audit_failed", 1, "nothing was published"),
+    ],
+)
+def test_exit_code_of_a_run(
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch,
+    status: str, code: int, said: str,
+) -> None:  # fmt: skip
+    stand_in(monkeypatch, "run", run=lambda settings, **given: Result(status))
+    left, out, err = rejse("run", "-c", str(config))
+    assert left == code
+    assert said in out + err
+    left, out, _ = rejse("run", "-c", str(config), "--json")
+    assert (left, json.loads(out)["status"]) == (code, status)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("AnotherWriter", 75), ("BalanceError", 1), ("MappingError", 2), ("ZeroDivisionError", 70)],
+)
+def test_exit_code_of_an_error(
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+) -> None:
+    def run(settings: Any, **given: Any) -> None:
+        raise type(name, (RuntimeError,), {})("what happened")
+
+    monkeypatch.delenv(cli.TRACEBACK_VARIABLE, raising=False)
+    stand_in(monkeypatch, "run", run=run)
+    left, out, err = rejse("run", "-c", str(config))
+    assert (left, out) == (code, "")
+    assert "what happened" in err
+    assert "Traceback" not in err
+    assert (cli.TRACEBACK_VARIABLE in err) == (code == 70)
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> None:
+    con = duckdb.connect()
+    con.execute(
+        "create view v as select * from (values (1, '=1+1', timestamp '2025-01-01'),"
+        " (2, null, null), (3, '\x1b[31mred', null)) t(a, b, t) order by a"
+    )
+    stand_in(monkeypatch, "catalogue", connect=lambda root, publication: con)
+
+
+@pytest.mark.usefixtures("store")
+def test_sql_for_people_and_machines(rejse: Command, config: Path, tmp_path: Path) -> None:
+    code, out, _ = rejse("sql", "select * from v", "-c", str(config))
+    assert code == 0
+    assert [line.split() for line in out.splitlines()] == [
+        ["a", "b", "t"],
+        ["1", "=1+1", "2025-01-01", "00:00:00"],
+        ["2"],
+        ["3", "[31mred"],
+    ]
+    _, out, _ = rejse("sql", "select * from v limit 2", "-c", str(config), "--json")
+    assert json.loads(out) == [
+        {"a": 1, "b": "=1+1", "t": "2025-01-01T00:00:00"},
+        {"a": 2, "b": None, "t": None},
+    ]
+    (tmp_path / "q.sql").write_text("-- a comment\nselect a, b from v limit 2")
+    _, out, _ = rejse("sql", "--file", str(tmp_path / "q.sql"), "-c", str(config), "--csv")
+    assert out == "a,b\n1,=1+1\n2,\n"
+
+
+@pytest.mark.usefixtures("store")
+def test_csv_is_guarded_only_on_request(rejse: Command, config: Path) -> None:
+    query = "select b from v where a = 1"
+    _, out, err = rejse("sql", query, "-c", str(config), "--csv", "--guard")
+    assert out == "b\n'=1+1\n"
+    assert err == "1 cells begin with an added apostrophe (--guard)\n"
+
+
+@pytest.mark.usefixtures("store")
+def test_long_answers_are_cut_for_people_only(rejse: Command, config: Path) -> None:
+    query = "select range from range(150)"
+    _, out, _ = rejse("sql", query, "-c", str(config))
+    assert out.splitlines()[-1] == "100 of 150 rows; --json or --csv prints all"
+    assert len(out.splitlines()) == 102
+    _, out, _ = rejse("sql", query, "-c", str(config), "--csv")
+    assert len(out.splitlines()) == 151
+
+
+@pytest.mark.usefixtures("store")
+def test_bad_sql_is_misuse(rejse: Command, config: Path) -> None:
+    code, out, err = rejse("sql", "select nope from v", "-c", str(config))
+    assert (code, out) == (2, "")
+    assert "nope" in err
+    assert "Traceback" not in err
+
+
+def test_metrics_for_people_and_machines(rejse: Command) -> None:
+    code, out, _ = rejse("metrics", "--json")
+    said = json.loads(out)
+    assert code == 0
+    kinds = {one["name"]: one for one in said["friction"]}
+    assert kinds["reasked_info"]["weight"] == 0.45
+    assert ["info"] in kinds["reasked_info"]["needs"]
+    assert {"name", "grain", "unit", "low", "high", "direction", "when_empty", "definition"} <= set(
+        said["metrics"][0]
+    )
+    _, text, _ = rejse("metrics")
+    for one in (*said["metrics"], *said["friction"]):
+        assert f"\n{one['name']}" in text
