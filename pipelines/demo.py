@@ -37,6 +37,8 @@ FORMATS = {"parquet": demo_systems.PARQUET, "jsonl": "format json"}
 class DemoError(ValueError):
     """Sample data cannot be written here; the message says where it can."""
 
+    exit_code = 2
+
 
 def _prepare(out: Path) -> None:
     """Make the folder, or clear one of our own. Raises DemoError where it is somebody else's."""
