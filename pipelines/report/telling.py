@@ -9,6 +9,8 @@ from rejse.pipelines.explain import Explanation, Journey, Step
 
 #: Bounds of what is told of one journey, so that ten of them fit a page at any size of data.
 MOST_STEPS, MOST_FACTS, MOST_PIECES, MOST_WHAT_IFS, LONGEST = 10, 5, 4, 6, 240
+#: Bytes of HTML that the steps of one journey may take: names may be long and dear to escape.
+MOST_BYTES = 14_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ def tell(explanation: Explanation) -> Told:
         verdict=explain_text.verdict(journey),
         kinds=_kinds(explanation.steps),
         span=explain_text.span(journey),
-        steps=_steps(explanation.steps),
+        steps=_bounded(explanation.steps),
         sums=_short(explain_text.sums(explanation), 8),
         what_ifs=explain_text.what_if_lines(explanation, MOST_WHAT_IFS),
         not_measured=[*explanation.not_measured, explain_text.coverage(journey)],
@@ -65,12 +67,27 @@ def _kinds(steps: tuple[Step, ...]) -> str:
     )
 
 
-def _steps(steps: tuple[Step, ...]) -> list[ToldStep]:
+def _bounded(steps: tuple[Step, ...]) -> list[ToldStep]:
+    told: list[ToldStep] = []
+    for most in (MOST_STEPS, MOST_STEPS // 2, 2):
+        told = _steps(steps, most)
+        if sum(map(_size, told)) <= MOST_BYTES:
+            break
+    return told
+
+
+def _size(step: ToldStep) -> int:
+    from markupsafe import escape
+
+    return sum(len(escape(said).encode()) for said in (step.title, *step.facts, *step.found))
+
+
+def _steps(steps: tuple[Step, ...], most: int) -> list[ToldStep]:
     ends = {0, len(steps) - 1}
     ranked = sorted(range(len(steps)), key=lambda i: (i not in ends, -steps[i].hazard, i))
     told: list[ToldStep] = []
     last = -1
-    for index in sorted(ranked[:MOST_STEPS]):
+    for index in sorted(ranked[:most]):
         if index - last > 1:
             told.append(_gap(steps[last + 1 : index]))
         told.append(_step(steps[index], steps[index - 1] if index else None))
