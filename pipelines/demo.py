@@ -91,6 +91,16 @@ def _chunks(seed: int, total: int, customers: int, chunk: int) -> Iterator[Drawn
         yield journeys(seed, first, min(first + chunk, total), total, customers)
 
 
+def _people() -> dict[str, list[str]]:
+    """Customers of each story."""
+    found: dict[str, list[str]] = {}
+    for spec in story_specs():
+        people, who = found.setdefault(spec["story"] or "", []), spec["customer"] or ""
+        if who not in people:
+            people.append(who)
+    return found
+
+
 def _time(at: int) -> str:
     return datetime.fromtimestamp(at // 1_000_000, UTC).isoformat()
 
@@ -115,6 +125,7 @@ def write(
     faults = {s.spec: demo_systems.SYSTEMS[systems[s["touchpoint"] or ""]].faults for s in specs}
     total, tally = round(customers * JOURNEYS_A_CUSTOMER), Tally()
     truths = Truths(seed, customers, total, _time(START), _time(END))
+    truths.keep(out)  # marks the folder as ours, should we be stopped
     with closing(demo_systems.connect(specs)) as con:
         for number, drawn in enumerate(_chunks(seed, total, customers, chunk)):
             whole = concat([drawn, faulty(seed, drawn, faults)])
@@ -122,12 +133,8 @@ def write(
         if stories:
             drawn = told(story_specs())
             tally.add(drawn, demo_systems.write(con, drawn, out / "data", "stories"))
-            for spec in story_specs():
-                people = truths.stories.setdefault(spec["story"] or "", [])
-                if (who := spec["customer"] or "") not in people:
-                    people.append(who)
-    truths.counts, truths.sources = tally.counts(), dict(tally.sources)
-    truths.faults, truths.planted = dict(tally.faults), tally.planted()
+            truths.stories = _people()
+    tally.tell(truths)
     configuration = {"rejse.toml": "rejse.toml"} | _tables()
     for name in demo_systems.SYSTEMS:
         for file in (f"mappings/{name}.sql", f"schemas/{name}.json"):
@@ -160,6 +167,7 @@ def write_events(
     total = int(events / sample * 1.02) + 100
     customers = max(1, round(total / JOURNEYS_A_CUSTOMER))
     truths = Truths(seed, customers, 0, _time(START), _time(END))
+    truths.keep(out)
     tally, left = Tally(), events
     with closing(demo_systems.connect(_all_specs(), cases=False)) as con:
         for number, drawn in enumerate(_chunks(seed, total, customers, chunk)):
@@ -171,8 +179,7 @@ def write_events(
             left -= rows
             if left <= 0:
                 break
-    truths.counts, truths.sources = tally.counts(), dict(tally.sources)
-    truths.faults, truths.planted = dict(tally.faults), tally.planted()
+    tally.tell(truths)
     names = {name: f"../events/{name}" for name in ("rejse.toml", "mapping.sql", "schema.json")}
     _copy(names | _tables(), out)
     _key(out / "rejse.key", key)

@@ -127,6 +127,11 @@ class Tally:
         }  # fmt: skip
         return found
 
+    def tell(self, truths: Truths) -> None:
+        """Put what was counted into the truths."""
+        truths.counts, truths.sources = self.counts(), dict(self.sources)
+        truths.faults, truths.planted = dict(self.faults), self.planted()
+
     def counts(self) -> dict[str, int]:
         """Rows read, kept, doubled and rejected."""
         read = sum(self.sources.values())
