@@ -1,0 +1,233 @@
+"""The bounded Beam graph: files in, staged Parquet out (batch, increments, the live loop).
+
+    read -> normalise -> accept -> pseudonymise -> buckets | gather -> advance -> stage
+
+Bucket files carry the shuffle: memory follows the largest group of buckets, not the data. What
+the graph found out (staged files, counts, latest times) comes back in one manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from rejse.pipelines import sources, stage
+from rejse.pipelines.stage import StagedFile
+from rejse.transforms import rejects as refusals
+from rejse.transforms.arrays import arrow, valid, values
+from rejse.transforms.operational import Operational
+from rejse.transforms.ptransforms import (
+    COUNTS,
+    KEPT,
+    LATEST,
+    REJECTS,
+    Accept,
+    Advance,
+    Frontiers,
+    Gather,
+    Normalise,
+    Pseudonymise,
+    ToBuckets,
+)
+from rejse.transforms.rules import Rules
+
+RUNNER = "FnApiRunner"  # named explicitly: the default runner first looks for a download
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything one bounded run needs; it holds no secret, `key` is asked for where it is used."""
+
+    shards: tuple[Any, ...]
+    mappings: Mapping[str, tuple[str, pa.Schema]]
+    key: Callable[[], bytes]
+    non_persons: tuple[str, ...]
+    data: Operational
+    rules: Rules
+    frontiers: Frontiers
+    groups: int
+    scratch: Path
+    store: Path
+    run_id: str
+    config_version: str
+    known_at: datetime
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a run found: staged files, counts by name, latest event time by source."""
+
+    files: tuple[StagedFile, ...]
+    counts: Mapping[str, int]
+    latest: Mapping[str, int]
+
+
+def execute(plan: Plan, beam_args: list[str]) -> Found:
+    """Run the graph and wait for it. Raises whatever a worker raised."""
+    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    options = PipelineOptions(["--runner", RUNNER, *beam_args])
+    manifest = plan.scratch / "manifest.json"
+    pipeline = beam.Pipeline(options=options)
+    _build(pipeline, plan, manifest)
+    pipeline.run().wait_until_finish()
+    said = json.loads(manifest.read_text(encoding="utf-8"))
+    files = tuple(StagedFile(**file) for file in said["files"])
+    return Found(files, dict(said["counts"]), dict(said["latest"]))
+
+
+def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
+    raw = (
+        pipeline
+        | "Shards" >> beam.Create(plan.shards)
+        | "Read" >> beam.ParDo(_Read(plan.mappings, plan.scratch))
+    )
+    canonical = raw | Normalise(plan.mappings)
+    accepted = canonical[KEPT] | Accept()
+    events = accepted[KEPT] | Pseudonymise(plan.key, plan.non_persons)
+    latest = events[LATEST] | "LatestBySource" >> beam.CombinePerKey(max)
+    whole = (
+        events[KEPT]
+        | ToBuckets(plan.scratch, plan.groups)
+        | "ByGroup" >> beam.GroupByKey()
+        | Gather(plan.rules.windows.max_events)
+    )
+    tables = whole[KEPT] | Advance(plan.data, plan.rules, plan.frontiers, latest)
+    parts = (canonical, accepted, events, whole)
+    refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
+    counted = [part[COUNTS] for part in parts] | "Counts" >> beam.Flatten()
+    staged = (
+        tables | "Stage" >> beam.ParDo(_Stage(plan)),
+        refused | "StageRejects" >> beam.ParDo(_StageRejects(plan)),
+    )
+    told = (
+        staged | "Staged" >> beam.Flatten() | "File" >> beam.Map(lambda f: ("files", asdict(f))),
+        counted | beam.CombinePerKey(sum) | "Count" >> beam.Map(lambda pair: ("counts", pair)),
+        latest | "Latest" >> beam.Map(lambda pair: ("latest", pair)),
+    )
+    _ = (
+        told
+        | "Told" >> beam.Flatten()
+        | beam.CombineGlobally(beam.combiners.ToListCombineFn())
+        | "Manifest" >> beam.Map(_write_manifest, manifest)
+    )
+
+
+class _Read(beam.DoFn):  # type: ignore[misc]
+    """Shards -> raw batches of about 131,072 rows."""
+
+    def __init__(self, mappings: Mapping[str, tuple[str, pa.Schema]], scratch: Path) -> None:
+        self._schemas = {name: schema for name, (_, schema) in mappings.items()}
+        self._scratch = scratch
+
+    def process(self, shard: Any) -> Iterator[Any]:
+        for raw in sources.read(shard, self._schemas[shard.source]):
+            report(self._scratch, "read", raw.batch.num_rows)
+            yield raw
+
+
+class _Stage(beam.DoFn):  # type: ignore[misc]
+    """Tables -> staged files: final rows in the table, others in its `_live` twin."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._store, self._scratch = plan.store, plan.scratch
+        self._stamp = (plan.run_id, plan.config_version, plan.known_at)
+
+    def process(self, tables: Mapping[str, pa.Table]) -> Iterator[StagedFile]:
+        for name, table in tables.items():
+            for target, rows in self._parts(name, table):
+                file = stage.write(self._store, target, rows)
+                if file:
+                    yield file
+        report(self._scratch, "scored", tables["events"].num_rows)
+
+    def _parts(self, name: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+        if name == "events":
+            yield name, table
+            return
+        table = stage.stamped(table, *self._stamp)
+        final = values(table.column("is_final"))
+        if final.all():
+            yield name, table
+        else:
+            yield name, table.filter(arrow(final))
+            yield name + stage.LIVE, table.filter(arrow(~final))
+
+
+class _StageRejects(beam.DoFn):  # type: ignore[misc]
+    """Rejects -> staged rows with keyed hashes; payloads go to quarantine, mode 0600."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._store, self._run_id, self._ask = plan.store, plan.run_id, plan.key
+
+    def start_bundle(self) -> None:
+        self._tables: list[pa.Table] = []
+
+    def process(self, refused: pa.Table) -> None:
+        self._tables.append(refused)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        if not self._tables:
+            return
+        refused = refusals.join(self._tables)
+        quarantine(self._store, self._run_id, refused)
+        file = stage.write(self._store, "rejects", published_rejects(refused, self._ask()))
+        yield beam.transforms.window.GlobalWindows.windowed_value(file)
+
+
+def published_rejects(refused: pa.Table, key: bytes) -> pa.Table:
+    """Rejects as published: payload and id only as keyed hashes (first 32 hex digits)."""
+
+    def keyed(name: str, texts: Iterable[str | None]) -> pa.Array:
+        signed = [
+            None
+            if text is None
+            else hmac.new(key, f"{name}\x1f{text}".encode(), hashlib.sha256).hexdigest()[:32]
+            for text in texts
+        ]
+        return pa.array(signed, pa.string())
+
+    columns = {name: refused.column(name) for name in ("source", "position")}
+    columns["id"] = keyed("id", refused.column("id").to_pylist())
+    columns |= {name: refused.column(name) for name in ("reason", "detail")}
+    columns["payload_hmac"] = keyed("payload", refused.column("payload").to_pylist())
+    return pa.table(columns)
+
+
+def quarantine(store: Path, run_id: str, refused: pa.Table) -> None:
+    """Write the raw payloads of rejects to a file that only its owner may read."""
+    kept = refused.filter(arrow(valid(refused.column("payload"))))
+    if not kept.num_rows:
+        return
+    folder = store / "quarantine"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = f"{run_id}-{os.urandom(8).hex()}.jsonl"
+    with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        for row in kept.to_pylist():
+            out.write(json.dumps(row) + "\n")
+
+
+def report(scratch: Path, what: str, rows: int) -> None:
+    """Note progress where whoever started the run can see it, whatever process works."""
+    with (scratch / "progress").open("a", encoding="utf-8") as out:
+        out.write(f"{what} {rows}\n")
+
+
+def _write_manifest(told: list[tuple[str, Any]], path: Path) -> None:
+    out: dict[str, list[Any]] = {"files": [], "counts": [], "latest": []}
+    for what, value in told:
+        out[what].append(value)
+    path.write_text(json.dumps(out), encoding="utf-8")
+
+

@@ -1,0 +1,218 @@
+"""One run: plan, Beam graph, publication. What `rejse run` and schedulers call."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from rejse.pipelines.settings import Settings
+
+Status = Literal["published", "nothing_new", "audit_failed"]
+EVENTS_A_GROUP = 500_000
+LEAST_GROUPS = 16
+BYTES_AN_EVENT = 60
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did; `counts` balances: read = kept + duplicate + late + rejected + erased."""
+
+    run_id: str
+    status: Status
+    publication: int | None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    notes: Mapping[str, int] = field(default_factory=dict)
+    tables: Mapping[str, int] = field(default_factory=dict)
+    frontiers: Mapping[str, int] = field(default_factory=dict)
+    findings: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def _quiet(message: str) -> None:
+    """Progress that nobody wants to see."""
+
+
+def run(
+    settings: Settings,
+    *,
+    complete: bool = False,
+    frontier: Mapping[str, int] | None = None,
+    beam_args: list[str] | None = None,
+    progress: Progress = _quiet,
+    audit: bool = True,
+) -> RunResult:
+    """Read all sources, score, audit and publish; the same inputs again change nothing.
+
+    `complete` says that the files hold all there is up to their ends; `frontier` states for a
+    source up to which time (microseconds) it is complete. Raises AnotherWriter while another run
+    holds the store, BalanceError where rows are unaccounted for.
+    """
+    from rejse.pipelines import publish, sources
+
+    began = time.monotonic()
+    shards = [s for source in settings.sources.values() for s in sources.shards(source)]
+    positions = _positions(shards)
+    stated = dict(frontier or {})
+    fingerprint = _fingerprint(settings, positions, stated, complete)
+    with publish.writing(settings.store) as writer:
+        base = writer.base
+        if base is not None and base.fingerprint == fingerprint:
+            return RunResult(base.run_id, "nothing_new", base.number, base.counts)
+        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        with _scratch(settings.store, run_id) as scratch:
+            plan = _plan(settings, shards, scratch, run_id, stated, complete)
+            with _watched(scratch, progress):
+                found = _execute(plan, beam_args or [])
+        told = _told(settings, plan, found, fingerprint, positions)
+        progress("auditing what is staged" if audit else "publishing")
+        try:
+            done = publish.publish(writer, found.files, told, audit=audit)
+        except publish.AuditError as fault:
+            findings = tuple(str(finding) for finding in fault.report.findings)
+            return _result(told, "audit_failed", None, {}, findings, began)
+        return _result(told, "published", done.number, done.rows, (), began)
+
+
+def _execute(plan: Any, beam_args: list[str]) -> Any:
+    from rejse.pipelines import bounded
+
+    return bounded.execute(plan, beam_args)
+
+
+def _plan(
+    settings: Settings, shards: list[Any], scratch: Path, run_id: str,
+    stated: Mapping[str, int], complete: bool,
+) -> Any:  # fmt: skip
+    from rejse.pipelines import operational, raw_schema
+    from rejse.pipelines.bounded import Plan
+    from rejse.transforms.ptransforms import Frontiers
+
+    mappings = {
+        name: (source.mapping_text(), raw_schema.read(source.schema_file))
+        for name, source in settings.sources.items()
+    }
+    live = {n: s for n, s in settings.sources.items() if not s.retired}
+    retired = frozenset(settings.sources) - frozenset(live)
+    return Plan(
+        shards=tuple(shards), mappings=mappings, key=settings.key,
+        non_persons=settings.non_persons, data=operational.read(settings.operational),
+        rules=settings.rules(),
+        frontiers=Frontiers({n: s.disorder for n, s in live.items()}, stated, retired, complete),
+        groups=_groups(shards), scratch=scratch, store=settings.store, run_id=run_id,
+        config_version=settings.version, known_at=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def _groups(shards: list[Any]) -> int:
+    """Groups of buckets, so that one holds about half a million events."""
+    size = sum(Path(shard.path).stat().st_size for shard in shards)
+    return min(4096, max(LEAST_GROUPS, size // (BYTES_AN_EVENT * EVENTS_A_GROUP)))
+
+
+def _positions(shards: list[Any]) -> dict[str, str]:
+    """What was read of each file: its size and time of change."""
+    out = {}
+    for shard in shards:
+        stat = Path(shard.path).stat()
+        out[f"{shard.source}:{shard.path}"] = f"{stat.st_size}@{stat.st_mtime_ns}"
+    return out
+
+
+def _fingerprint(
+    settings: Settings, positions: Mapping[str, str], stated: Mapping[str, int], complete: bool
+) -> str:
+    """Changes with everything that can change what would be published."""
+    said = {
+        "config": settings.version, "positions": positions, "stated": stated,
+        "complete": complete, "code": version("rejse"),
+        "key": hashlib.sha256(b"rejse fingerprint\x1f" + settings.key()).hexdigest()[:16],
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _told(
+    settings: Settings, plan: Any, found: Any, fingerprint: str, positions: Mapping[str, str]
+) -> Any:
+    """What the publication says about the run."""
+    reasons = _named(found.counts, "rejected:")
+    counts = {name: found.counts.get(name, 0) for name in ("read", "kept", "duplicate")}
+    frontiers = plan.frontiers.of(found.latest)
+    return {
+        "run_id": plan.run_id, "fingerprint": fingerprint, "config_version": settings.version,
+        "started_at": int(plan.known_at.timestamp() * 1_000_000),
+        "counts": {**counts, "rejected": sum(reasons.values()), "late": 0, "erased": 0},
+        "reasons": reasons, "notes": _named(found.counts, "note:"), "positions": positions,
+        "frontiers": frontiers, "windows": {"repeat": plan.rules.windows.repeat},
+    }  # fmt: skip
+
+
+def _named(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
+    return {k.removeprefix(prefix): n for k, n in counts.items() if k.startswith(prefix)}
+
+
+def _result(
+    told: Any, status: Status, number: int | None, tables: Mapping[str, int],
+    findings: tuple[str, ...], began: float,
+) -> RunResult:  # fmt: skip
+    return RunResult(
+        told["run_id"], status, number, told["counts"], told["reasons"], told["notes"], tables,
+        told["frontiers"], findings, time.monotonic() - began,
+    )  # fmt: skip
+
+
+@contextmanager
+def _scratch(store: Path, run_id: str) -> Iterator[Path]:
+    """A folder for bucket files, gone when the run is; those of crashed runs go first."""
+    for left in store.glob(".scratch-*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = store / f".scratch-{run_id}"
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _watched(scratch: Path, progress: Progress) -> Iterator[None]:
+    """Tell how many events are read and scored while the graph runs."""
+    if progress is _quiet:
+        yield
+        return
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.3):
+            progress(_so_far(scratch))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _so_far(scratch: Path) -> str:
+    sums = {"read": 0, "scored": 0}
+    path = scratch / "progress"
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            what, _, rows = line.partition(" ")
+            if rows.isdigit():
+                sums[what] += int(rows)
+    return f"{sums['read']:,} rows read, {sums['scored']:,} events scored"

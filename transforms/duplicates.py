@@ -1,0 +1,64 @@
+"""Duplicates: of rows with one (source, id) the first recorded stays (9-rules, Keys)."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import schema
+from rejse.transforms.arrays import Bools, Ints, arrow, flat
+from rejse.transforms.events import Coded, Events
+from rejse.transforms.operational import FAR
+from rejse.transforms.segments import Segments
+
+
+def without_duplicates(table: pa.Table) -> tuple[pa.Table, int]:
+    """Events with each (customer, source, id) once, and how many duplicates went.
+
+    The row with the least `recordedtime` stays (none sorts last); at equal ones that whose
+    canonical JSON is least, so that the order of arrival decides nothing.
+    """
+    ids = flat(pc.dictionary_encode(flat(table.column("id"))))
+    if len(ids.dictionary) == table.num_rows:
+        return table, 0
+    events = Events.of(table)
+    key = _keys(events, Coded.of(ids))
+    order = np.argsort(key, kind="stable")
+    groups = Segments.of(key[order])
+    if len(groups) == table.num_rows:
+        return table, 0
+    keep = order[groups.starts]
+    for group in np.flatnonzero(groups.lengths > 1):
+        start = groups.starts[group]
+        keep[group] = _first_recorded(events, order[start : start + groups.lengths[group]])
+    keep.sort()
+    return table.take(arrow(keep, pa.int64())), table.num_rows - len(keep)
+
+
+def _keys(events: Events, ids: Coded) -> Ints:
+    source, customer = events.coded("source"), events.coded(schema.CUSTOMER_KEY)
+    width = len(source.names)
+    return (customer.codes.astype(np.int64) * width + source.codes) * len(ids.names) + ids.codes
+
+
+def _first_recorded(events: Events, rows: Ints) -> int:
+    time, known = events.number("recordedtime")
+    recorded = np.where(known[rows], time[rows], FAR)
+    first = rows[recorded == recorded.min()]
+    if len(first) == 1:
+        return int(first[0])
+    texts = events.table.take(arrow(first, pa.int64())).to_pylist()
+    canonical = [json.dumps(row, sort_keys=True, default=str) for row in texts]
+    return int(first[canonical.index(min(canonical))])
+
+
+def over_cap(table: pa.Table, cap: int) -> Bools:
+    """Rows of customers with more than `cap` events."""
+    customer = Coded.of(table.column(schema.CUSTOMER_KEY))
+    if not len(customer.codes):
+        return np.zeros(0, dtype=bool)
+    many = np.bincount(customer.codes) > cap
+    return many[customer.codes]

@@ -1,0 +1,283 @@
+"""The Beam edge of the core: one PTransform a concept, each only wires and counts.
+
+Elements are Arrow RecordBatches (or paths of bucket files), never single events. Each concept is
+the pure function of the same name in its own module; what it refuses leaves by the output
+`rejects` (tables of `rejects.REJECT_SCHEMA`), what it counts by the output `counts` (name, n).
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import contracts, identity, rejects, schema
+from rejse.transforms.advance import advance
+from rejse.transforms.arrays import arrow, flat, values
+from rejse.transforms.duplicates import over_cap, without_duplicates
+from rejse.transforms.events import Coded
+from rejse.transforms.mapping import Mapping as Select
+from rejse.transforms.normalise import normalise
+from rejse.transforms.operational import Operational
+from rejse.transforms.rules import Rules
+
+REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
+BUCKETS = 4096
+
+
+def _counted(name: str, n: int) -> Iterator[Any]:
+    if n:
+        yield beam.pvalue.TaggedOutput(COUNTS, (name, n))
+
+
+def _refused(found: pa.Table) -> Iterator[Any]:
+    if found.num_rows:
+        yield beam.pvalue.TaggedOutput(REJECTS, found)
+        for pair in pc.value_counts(found.column("reason")).to_pylist():
+            yield from _counted(f"rejected:{pair['values']}", pair["counts"])
+
+
+class _Parts(beam.PTransform):  # type: ignore[misc]
+    """A ParDo whose main output has side outputs for rejects and counts."""
+
+    def __init__(self, step: beam.DoFn, *more: str, **side: Any) -> None:
+        super().__init__(type(self).__name__)
+        self._step, self._more, self._side = step, more, side
+
+    def expand(self, batches: beam.PCollection) -> Any:
+        """Main output, and the side outputs by name."""
+        work = beam.ParDo(self._step, **self._side)
+        return batches | work.with_outputs(REJECTS, COUNTS, *self._more, main=KEPT)
+
+
+class Normalise(_Parts):
+    """Raw batches -> canonical batches, by each source's mapping."""
+
+    def __init__(self, mappings: Mapping[str, tuple[str, pa.Schema]]) -> None:
+        super().__init__(_Normalise(mappings))
+
+
+class _Normalise(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, mappings: Mapping[str, tuple[str, pa.Schema]]) -> None:
+        self._texts = mappings
+        self._mappings: dict[str, Select] = {}
+
+    def process(self, raw: Any) -> Iterator[Any]:
+        if raw.source not in self._mappings:
+            self._mappings[raw.source] = Select(*self._texts[raw.source], raw.source)
+        yield from _counted("read", raw.batch.num_rows + raw.rejects.num_rows)
+        yield from _refused(raw.rejects)
+        if raw.batch.num_rows:
+            batch, refused = normalise(self._mappings[raw.source], raw)
+            yield from _refused(refused)
+            if batch.num_rows:
+                yield batch
+
+
+class Accept(_Parts):
+    """Canonical batches -> accepted ones: the row rules of the contract."""
+
+    def __init__(self) -> None:
+        super().__init__(_Accept())
+
+
+class _Accept(beam.DoFn):  # type: ignore[misc]
+    def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
+        accepted, refused, notes = contracts.accept(batch)
+        yield from _refused(refused)
+        for name, n in notes.items():
+            yield from _counted(f"note:{name}", n)
+        if accepted.num_rows:
+            yield accepted
+
+
+class Pseudonymise(_Parts):
+    """Accepted batches -> events without identities; the output `latest` has (source, time).
+
+    `key` is asked for where the work is done, so that no pipeline description holds it.
+    """
+
+    def __init__(self, key: Callable[[], bytes], non_persons: Iterable[str]) -> None:
+        super().__init__(_Pseudonymise(key, tuple(non_persons)), LATEST)
+
+
+class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, key: Callable[[], bytes], non_persons: tuple[str, ...]) -> None:
+        self._ask, self._non_persons = key, non_persons
+
+    def setup(self) -> None:
+        self._key = self._ask()
+
+    def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
+        events, refused = identity.pseudonymise(batch, self._key, self._non_persons)
+        yield from _refused(refused)
+        if events.num_rows:
+            for source, time in latest(events).items():
+                yield beam.pvalue.TaggedOutput(LATEST, (source, time))
+            yield events
+
+
+def latest(events: pa.RecordBatch) -> dict[str, int]:
+    """Latest event time of each source, microseconds."""
+    source = Coded.of(events.column("source"))
+    out = np.full(len(source.names), np.iinfo(np.int64).min)
+    np.maximum.at(out, source.codes, values(events.column("time")))
+    present = np.unique(source.codes)
+    names = source.names.to_pylist()
+    return {names[code]: int(out[code]) for code in present}
+
+
+class ToBuckets(beam.PTransform):  # type: ignore[misc]
+    """Events -> (group of buckets, path of a bucket file): only paths go through the shuffle.
+
+    How the 4,096 virtual buckets are grouped is free, and no result depends on it.
+    """
+
+    def __init__(self, folder: Path, groups: int) -> None:
+        super().__init__()
+        self._folder, self._groups = folder, groups
+
+    def expand(self, events: beam.PCollection) -> beam.PCollection:
+        """Write bucket files and name them."""
+        return events | beam.ParDo(_ToBuckets(self._folder, self._groups))
+
+
+class _ToBuckets(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, folder: Path, groups: int) -> None:
+        self._folder, self._groups = folder, groups
+
+    def start_bundle(self) -> None:
+        self._files: dict[tuple[int, str], tuple[Path, Any]] = {}
+
+    def process(self, batch: pa.RecordBatch) -> None:
+        shape = str(batch.schema.names)
+        for group, part in split(batch, self._groups):
+            key = (group, shape)
+            if key not in self._files:
+                path = self._folder / f"{group}-{uuid.uuid4().hex}.arrows"
+                options = pa.ipc.IpcWriteOptions(compression="lz4")
+                self._files[key] = (path, pa.ipc.new_stream(path, part.schema, options=options))
+            self._files[key][1].write_batch(part)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for (group, _), (path, writer) in self._files.items():
+            writer.close()
+            value = (group, str(path))
+            yield beam.transforms.window.GlobalWindows.windowed_value(value)
+
+
+def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Parts of a batch by group of buckets, sorted by customer.
+
+    The bucket is a prefix of the customer key, so that in the order of keys each group is one
+    slice, with a slice of the dictionary of customers for its own.
+    """
+    customer = Coded.of(batch.column(schema.CUSTOMER_KEY))
+    by_key = values(pc.sort_indices(customer.names)).astype(np.int64)
+    rank = np.empty(len(by_key), np.int64)
+    rank[by_key] = np.arange(len(by_key))
+    names = customer.names.take(arrow(by_key))
+    codes = rank[customer.codes]
+    order = np.argsort(codes, kind="stable")
+    batch, codes = batch.take(arrow(order)), codes[order]
+    group = values(batch.column(schema.BUCKET)).astype(np.int64) * groups // BUCKETS
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    place = batch.schema.get_field_index(schema.CUSTOMER_KEY)
+    for start, stop in zip(starts, np.append(starts[1:], len(group)), strict=True):
+        low, high = int(codes[start]), int(codes[stop - 1]) + 1
+        mine = Coded(codes[start:stop] - low, names.slice(low, high - low)).recode(
+            codes[start:stop] - low
+        )
+        part = batch.slice(start, stop - start)
+        yield int(group[start]), part.set_column(place, batch.schema.field(place), mine.arrow())
+
+
+class Gather(_Parts):
+    """(group, paths) -> events of whole customers, each once; quarantined ones leave as rejects."""
+
+    def __init__(self, cap: int) -> None:
+        super().__init__(_Gather(cap))
+
+
+class _Gather(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+
+    def process(self, grouped: tuple[int, Iterable[str]]) -> Iterator[Any]:
+        events, duplicates = without_duplicates(read_files(sorted(grouped[1])))
+        yield from _counted("duplicate", duplicates)
+        many = over_cap(events, self._cap)
+        if many.any():
+            yield from _refused(capped(events.filter(arrow(many)), self._cap))
+            events = events.filter(arrow(~many))
+        yield from _counted("kept", events.num_rows)
+        if events.num_rows:
+            yield events
+
+
+def read_files(paths: Iterable[str]) -> pa.Table:
+    """Events of several bucket files; columns that a file lacks are null in its rows."""
+    tables = []
+    for path in paths:
+        with pa.memory_map(path) as source:
+            tables.append(pa.ipc.open_stream(source).read_all())
+    return pa.concat_tables(tables, promote_options="default")
+
+
+def capped(events: pa.Table, cap: int) -> pa.Table:
+    """Rejects of customers above the event cap, positioned by source/id."""
+    sources = flat(events.column("source")).cast(pa.string()).to_pylist()
+    ids = flat(events.column("id")).to_pylist()
+    says = f"expected at most {cap:,} events of one customer, came more; is this a person?"
+    parts = [
+        rejects.refuse(source, [f"event {ident}"], "event_cap", says, [None], [ident])
+        for source, ident in zip(sources, ids, strict=True)
+    ]
+    return rejects.join(parts)
+
+
+@dataclass(frozen=True)
+class Frontiers:
+    """From the latest event of each source to its frontier: less its disorder, or as stated."""
+
+    disorder: Mapping[str, int]
+    stated: Mapping[str, int]
+    retired: frozenset[str]
+    complete: bool
+
+    def of(self, seen: Mapping[str, int]) -> dict[str, int]:
+        """Frontier of each live source, microseconds; one without events holds all back."""
+        out = {}
+        for source in sorted({*seen, *self.disorder} - self.retired):
+            late = 0 if self.complete else self.disorder.get(source, 0)
+            if source in seen or source in self.stated:
+                out[source] = self.stated.get(source, seen.get(source, 0) - late)
+        return out
+
+
+class Advance(beam.PTransform):  # type: ignore[misc]
+    """Events of whole customers -> tables of scored journeys, as a dict by table name."""
+
+    def __init__(self, data: Operational, rules: Rules, frontiers: Frontiers, latest: Any) -> None:
+        super().__init__()
+        self._core = (data, rules, frontiers)
+        self._latest = latest
+
+    def expand(self, events: beam.PCollection) -> beam.PCollection:
+        """Score with the frontiers that the latest events give."""
+        seen = beam.pvalue.AsDict(self._latest)
+        return events | beam.Map(_advanced, *self._core, seen)
+
+
+def _advanced(
+    events: pa.Table, data: Operational, rules: Rules, frontiers: Frontiers, seen: dict[str, int]
+) -> dict[str, pa.Table]:
+    found = advance(events, data, rules, frontiers.of(seen))
+    return {"events": events, **found}
