@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import demo, demo_specs, demo_systems
+from rejse.pipelines import demo, demo_specs, demo_systems, raw_schema
 from rejse.pipelines.demo_company import END, START, draw, journeys
+from rejse.pipelines.settings import load
+from rejse.transforms.contracts import accept
+from rejse.transforms.mapping import Mapping
+from rejse.transforms.normalise import normalise
 
 KEY = "00" * 32
 READERS = {
@@ -175,6 +180,18 @@ def test_one_log_has_exactly_the_events_asked_for(tmp_path: Path) -> None:
     assert found.num_rows == truths.counts["kept"] == 5_000
     assert found.column_names == list(frozen)
     assert len(set(found["id"].to_pylist())) == 5_000
+
+
+def test_the_one_log_maps_without_a_reject_or_an_unknown_value(tmp_path: Path) -> None:
+    demo.write_events(tmp_path / "log", 3_000, key=KEY)
+    source = load(tmp_path / "log" / "rejse.toml").sources["events"]
+    found = pq.read_table(tmp_path / "log" / "data").combine_chunks().to_batches()[0]
+    mapping = Mapping(source.mapping_text(), raw_schema.read(source.schema_file), "events")
+    raw = SimpleNamespace(source="events", file="log", first_row=1, batch=found, positions=None)
+    canonical, unmapped = normalise(mapping, raw)
+    accepted, refused, notes = accept(canonical)
+    assert (accepted.num_rows, unmapped.num_rows, refused.num_rows) == (3_000, 0, 0)
+    assert not any(notes.values())
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
