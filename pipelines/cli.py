@@ -154,12 +154,13 @@ def run(
     from rejse.pipelines.run import run as publish
 
     with terminal.progress("reading the configuration") as progress:
+        watched = {} if progress is None else {"progress": progress}
         result = publish(
             settings,
             complete=complete,
             frontier=stated,
             beam_args=list(context.args),
-            progress=progress,
+            **watched,
         )
     if json:
         terminal.show_json(vars(result))
@@ -182,7 +183,11 @@ def _show_run(result: Any) -> None:
     print(f"read {counts.get('read', 0):,} = {parts}")
     for reason, n in sorted(result.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
         print(f"  {reason}: {n:,}")
+    for note, n in sorted(result.notes.items()):
+        print(f"  {note}: {n:,} values became other or null")
     if result.status == "audit_failed":
+        for finding in result.findings:
+            print(f"  {finding}", file=sys.stderr)
         print("audit failed: nothing was published", file=sys.stderr)
         return
     show_table(("table", "rows"), sorted(result.tables.items()))

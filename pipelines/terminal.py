@@ -108,10 +108,10 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress(first: str) -> Iterator[Callable[[str], None]]:
-    """A line on standard error that says what is done now; nothing where that is no terminal."""
+def progress(first: str) -> Iterator[Callable[[str], None] | None]:
+    """A line on standard error that says what is done now; None where that is no terminal."""
     if not sys.stderr.isatty():
-        yield lambda message: None
+        yield None
         return
     from rich.console import Console
 

@@ -31,6 +31,8 @@ class Result:
     )  # fmt: skip
     reasons: dict[str, int] = field(default_factory=lambda: {"missing_time": 2})
     tables: dict[str, int] = field(default_factory=lambda: {"journeys": 2})
+    notes: dict[str, int] = field(default_factory=lambda: {"unknown_channel": 5})
+    findings: tuple[str, ...] = ()
     seconds: float = 1.25
 
 
@@ -116,6 +118,8 @@ def test_run_passes_on_what_it_was_told(
     assert (told["complete"], told["source"]) == (False, ["web"])
     assert "read 7 = kept 4 + duplicate 1 + late 0 + rejected 2 + erased 0" in out
     assert "missing_time: 2" in out
+    assert "unknown_channel: 5 values became other" in out
+    assert "progress" not in told  # standard error is no terminal here
     assert "published publication 3 in 1.2 s" in out
 
 
@@ -145,10 +149,12 @@ def test_exit_code_of_a_run(
     rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch,
     status: str, code: int, said: str,
 ) -> None:  # fmt: skip
-    stand_in(monkeypatch, "run", run=lambda settings, **given: Result(status))
+    findings = ("journeys: h in [0, 1]",) if code else ()
+    stand_in(monkeypatch, "run", run=lambda settings, **given: Result(status, findings=findings))
     left, out, err = rejse("run", "-c", str(config))
     assert left == code
     assert said in out + err
+    assert ("journeys: h in [0, 1]" in err) == bool(findings)
     left, out, _ = rejse("run", "-c", str(config), "--json")
     assert (left, json.loads(out)["status"]) == (code, status)
 

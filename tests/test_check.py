@@ -1,0 +1,106 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from rejse.pipelines import settings
+from rejse.pipelines.check import Check, check
+from rejse.pipelines.init import init
+
+HEADER = "id,time,identity,activity,channel,direction,started,ended\n"
+
+
+def log(folder: Path, *lines: str, header: str = HEADER) -> settings.Settings:
+    """A log with these lines, the configuration that init makes of it, loaded."""
+    (folder / "web.csv").write_text(header + "".join(f"{line}\n" for line in lines))
+    init([folder / "web.csv"], folder / "out")
+    return settings.load(folder / "out")
+
+
+def edited(found: settings.Settings, old: str, new: str) -> settings.Settings:
+    path = found.root / "web.sql"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return settings.load(found.root)
+
+
+@pytest.fixture
+def good(tmp_path: Path) -> settings.Settings:
+    lines = [f"{i},2025-01-0{1 + i % 5} 10:00:00,c{i % 3},click,web,inbound,," for i in range(9)]
+    return log(tmp_path, *lines)
+
+
+def test_the_least_log_is_accepted_and_says_what_more_would_add(good: settings.Settings) -> None:
+    found = check(good)
+    (web,) = found.sources
+    assert (web.files, web.read, web.accepted, web.reasons, found.exit_code) == (1, 9, 9, {}, 0)
+    assert {"time", "identity", "activity", "channel"} <= set(web.guessed)
+    assert web.absent == ["started", "ended"]
+    assert found.runnable == ["channel_switch", "channel_fallback"]
+    assert "reopened" in found.additions["outcome"]
+    text = found.text()
+    assert f"2 of {found.kinds} detectors can run" in text
+    assert "`outcome` would add" in text
+    assert "touchpoints.csv names no owner yet" in text
+    assert json.loads(json.dumps(found.as_dict()))["sources"][0]["read"] == 9
+
+
+def test_a_filled_touchpoints_table_counts(good: settings.Settings) -> None:
+    table = good.root / "touchpoints.csv"
+    table.write_text(table.read_text().replace("click,,", "click,Sales,"))
+    found = check(good)
+    assert "names no owner" not in found.text()
+    assert "@touchpoints" not in " ".join(found.additions)
+
+
+def test_refused_rows_are_shown_with_corrected_sql(tmp_path: Path) -> None:
+    rows = [f"{i},1{i}/2/2025 10:00,c{i},click,web,inbound,," for i in range(1, 6)]
+    found = log(tmp_path, *rows)
+    found = edited(found, "strptime(time, '%d/%m/%Y %H:%M')", "cast(time as timestamptz)")
+    said = check(found)
+    web = said.sources[0]
+    assert (web.read, web.accepted, web.reasons, said.exit_code) == (5, 0, {"mapping_failed": 5}, 1)
+    assert web.first[0].position.endswith(":1")
+    assert web.first[0].value == "time = 11/2/2025 10:00"
+    assert web.first[0].suggestion == """strptime("time", '%d/%m/%Y %H:%M') as time"""
+    assert "instead: strptime" in said.text()
+
+
+def test_missing_values_are_counted_by_reason(tmp_path: Path) -> None:
+    good = [f"{i},2025-01-01 10:00:00,c{i},click,web,inbound,," for i in range(20)]
+    bad = ["x,,c1,click,web,inbound,,", "y,2025-01-01 10:00:00,c2,,web,inbound,,"]
+    web = check(log(tmp_path, *good, *bad)).sources[0]
+    assert (web.read, web.accepted) == (22, 20)
+    assert web.reasons == {"missing_time": 1, "missing_activity": 1}
+
+
+def test_suspicious_identities_and_times_in_the_future(tmp_path: Path) -> None:
+    rows = [f"{i},2025-01-01 10:00:00,desk,click,web,inbound,," for i in range(1_200)]
+    rows += [f"u{i},2025-01-01 10:00:00,undefined,click,web,inbound,," for i in range(3)]
+    rows += ["f,2190-01-01 10:00:00,c1,click,web,inbound,,"]
+    found = check(log(tmp_path, *rows))
+    web = found.sources[0]
+    assert web.identities[0].startswith("the identity of web.csv:1: 1,200 of 1,204 events")
+    assert web.identities[1] == "'undefined': 3 events; excluded"
+    assert (web.future, web.future_first) == (1, "2190-01-01T10:00:00+00:00")
+    assert "1 times lie in the future" in found.text()
+
+
+def test_a_mapping_that_is_none_is_a_problem_not_a_crash(good: settings.Settings) -> None:
+    found = check(edited(good, "from source", "from source where id <> '1'"))
+    assert found.exit_code == 2
+    assert "the mapping cannot be used" in found.text()
+    assert "detectors can run" not in found.text()
+
+
+def test_a_key_that_others_can_read_is_noted(good: settings.Settings) -> None:
+    good.key_file.chmod(0o644)
+    found: Check = check(good)
+    assert "chmod 600 rejse.key" in found.text()
+
+
+def test_check_writes_nothing(good: settings.Settings) -> None:
+    before = sorted(path.name for path in good.root.rglob("*"))
+    check(good)
+    assert sorted(path.name for path in good.root.rglob("*")) == before
