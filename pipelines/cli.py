@@ -244,17 +244,30 @@ def sql(
 
 @app.command()
 def explain(
-    journey: Annotated[str, typer.Argument(help="A journey_id, or its first digits.")],
+    journey: Annotated[
+        str | None,
+        typer.Argument(
+            help="A journey_id or its first digits, a case_id, or worst; without it a list.",
+            show_default=False,
+        ),
+    ] = None,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
     """Tell one journey step by step, with each piece of friction and what it costs the score.
 
-    Example: [bold]rejse explain 5f2c9a0b1d3e4f60[/bold]
+    Example: [bold]rejse explain worst[/bold]
     """
     from rejse.pipelines.explain import explain as tell
+    from rejse.pipelines.journey_lookup import guide
 
-    told = tell(_connect(config), journey)
+    con = _connect(config)
+    if journey is None:
+        if json:
+            raise MisuseError("expected a journey with --json, came none")
+        print(guide(con))
+        return
+    told = tell(con, journey)
     print(told.json() if json else told.text())
 
 
@@ -291,7 +304,7 @@ def metrics(json: Json = False) -> None:
 def demo_data(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("demo"),
     customers: Annotated[int, typer.Option(min=1, help="Number of made customers.")] = 20_000,
-    seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 1,
+    seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 7,
 ) -> None:
     """Write made logs of a made company, with a configuration, to try the program on.
 

@@ -84,7 +84,7 @@ def test_each_command_helps_with_an_example(rejse: Command, command: str) -> Non
     ("args", "said"),
     [
         (["nope"], "No such command"),
-        (["explain"], "Missing argument"),
+        (["init"], "Missing argument"),
         (["run", "--frontir", "x"], "No such option"),
         (["check", "--config", "none.toml"], "expected the configuration none.toml"),
         (["sql"], "expected one query"),
