@@ -223,10 +223,10 @@ def _records(con: Any, shape: Any, view: str, journey_id: str) -> list[tuple[str
 
 
 def _by_step(con: Any, shape: Any, view: str, journey_id: str) -> dict[str, tuple[Any, ...]]:
-    found: dict[str, tuple[Any, ...]] = {}
+    found: dict[str, list[Any]] = {}
     for anchor, record in _records(con, shape, view, journey_id):
-        found[anchor] = (*found.get(anchor, ()), record)
-    return found
+        found.setdefault(anchor, []).append(record)
+    return {anchor: tuple(records) for anchor, records in found.items()}
 
 
 def _steps(con: Any, journey_id: str) -> tuple[Step, ...]:

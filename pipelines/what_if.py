@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from math import log1p
+from math import fsum, log1p
 
 
 @dataclass(frozen=True)
@@ -76,44 +76,54 @@ def hazards(evidence: Iterable[Evidence]) -> dict[str, float]:
 
 def score(evidence: Iterable[Evidence], outcome01: float | None) -> Score:
     """Score of a journey with this evidence and this outcome (null where it is not known)."""
+    return _scores([fsum(hazards(evidence).values())], outcome01)[0]
+
+
+def _scores(totals: list[float], outcome01: float | None) -> list[Score]:
+    """Score at each total hazard H."""
     import numpy as np
 
     from rejse.transforms.metrics import health
 
-    hazard = float(sum(hazards(evidence).values()))
-    delivery = health.delivery_of(np.array([hazard]))
-    outcome = np.array([np.nan if outcome01 is None else outcome01])
-    well = float(health.health_of(outcome=outcome, delivery=delivery)[0])
-    return Score(
-        hazard=hazard,
-        friction_score=float(health.friction_of(np.array([hazard]))[0]),
-        delivery01=float(delivery[0]),
-        outcome01=outcome01,
-        health_ops=None if np.isnan(well) else well,
-    )
-
-
-def what_ifs(evidence: tuple[Evidence, ...], outcome01: float | None) -> tuple[WhatIf, ...]:
-    """Score without each incident, best gain first; then as if all context had been passed."""
-    real = score(evidence, outcome01)
-    steps = dict.fromkeys(piece.step_id for piece in evidence)
-    found = [
-        _against(real, "without this incident", step, [e for e in evidence if e.step_id != step])
-        for step in steps
+    hazard = np.array(totals)
+    friction, delivery = health.friction_of(hazard), health.delivery_of(hazard)
+    outcome = np.full(len(totals), np.nan if outcome01 is None else outcome01)
+    well = health.health_of(outcome=outcome, delivery=delivery)
+    return [
+        Score(h, float(f), float(d), outcome01, None if np.isnan(w) else float(w))
+        for h, f, d, w in zip(totals, friction, delivery, well, strict=True)
     ]
-    found.sort(key=lambda w: (-w.friction_less, w.step_id or ""))
-    rest = [piece for piece in evidence if piece.kind not in CONTEXT]
-    if len(rest) < len(evidence):
-        found.append(_against(real, "with the context passed", None, rest))
-    return tuple(found)
 
 
 #: Kinds that vanish where what is known goes along with the customer.
 CONTEXT = frozenset({"handoff_without_context", "reasked_info"})
 
 
-def _against(real: Score, condition: str, step_id: str | None, left: list[Evidence]) -> WhatIf:
-    then = score(left, real.outcome01)
+def what_ifs(evidence: tuple[Evidence, ...], outcome01: float | None) -> tuple[WhatIf, ...]:
+    """Score without each incident, best gain first; then as if all context had been passed.
+
+    Without an incident the ranks inside the others stay; without some of its evidence the rest of
+    an incident is ranked anew.
+    """
+    found = hazards(evidence)
+    incidents: dict[str, list[float]] = {}
+    for piece in evidence:
+        incidents.setdefault(piece.step_id, []).append(found[piece.evidence_id])
+    whole = fsum(found.values())
+    rest = [piece for piece in evidence if piece.kind not in CONTEXT]
+    left = [max(0.0, whole - fsum(hazard)) for hazard in incidents.values()]
+    real, passed, *without = _scores([whole, fsum(hazards(rest).values()), *left], outcome01)
+    told = [
+        _against(real, "without this incident", step_id, then)
+        for step_id, then in zip(incidents, without, strict=True)
+    ]
+    told.sort(key=lambda w: (-w.friction_less, w.step_id or ""))
+    if len(rest) < len(evidence):
+        told.append(_against(real, "with the context passed", None, passed))
+    return tuple(told)
+
+
+def _against(real: Score, condition: str, step_id: str | None, then: Score) -> WhatIf:
     more = None
     if then.health_ops is not None and real.health_ops is not None:
         more = then.health_ops - real.health_ops

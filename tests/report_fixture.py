@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from rejse.pipelines.what_if import Evidence
 from rejse.transforms import tables
 from rejse.transforms.registry import Column
 
@@ -226,6 +227,17 @@ def edge(
     return {
         "kind": kind, "locus": "edge", "severity": severity, "owner": owner, "owner_to": owner_to,
     }  # fmt: skip
+
+
+def piece(evidence_id: str, step_id: str, kind: str, severity: float) -> Evidence:
+    """A piece of evidence outside any store."""
+    return Evidence(
+        evidence_id=evidence_id, step_id=step_id, prev_step_id=None, kind=kind, locus="node",
+        owner=None, owner_to=None, occurred_at=START, basis="observed", raw_value=1.0, unit=None,
+        expected_value=None, base_weight=severity, intensity=1.0, confidence=1.0,
+        severity=severity, kind_rank=0, hazard=0.0, share=0.0, minutes_customer=None,
+        event_ids=(), detail=None,
+    )  # fmt: skip
 
 
 FIELDS = ("date", "damage", "phone", "place", "plate")

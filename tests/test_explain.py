@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from rejse.pipelines import explain_text, journey_lookup, wording
+from rejse.pipelines import explain_text, journey_lookup, what_if, wording
 from rejse.pipelines.explain import Explanation, explain
 from rejse.pipelines.journey_lookup import UnknownJourneyError
 from tests import report_fixture
@@ -63,6 +65,34 @@ def test_every_incident_has_its_what_if_and_none_makes_it_worse(
     incidents = {step.step_id for step in told.steps if step.evidence}
     assert {w.step_id for w in told.what_ifs if w.step_id} == incidents
     assert all(w.friction_less > 0 and (w.health_more or 0) > 0 for w in told.what_ifs)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4),
+            st.sampled_from(["reasked_info", "handoff_without_context", "customer_wait"]),
+            st.floats(0.001, 0.95),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_what_if_is_the_score_of_the_evidence_that_is_left(
+    pieces: list[tuple[int, str, float]],
+) -> None:
+    evidence = tuple(
+        report_fixture.piece(f"e{number}", f"j-{step}", kind, severity)
+        for number, (step, kind, severity) in enumerate(pieces)
+    )
+    for found in what_if.what_ifs(evidence, 1.0):
+        left = [
+            e for e in evidence
+            if (e.step_id != found.step_id if found.step_id else e.kind == "customer_wait")
+        ]  # fmt: skip
+        anew = what_if.score(left, 1.0)
+        assert found.score.friction_score == pytest.approx(anew.friction_score, abs=1e-9)
+        assert found.score.health_ops == pytest.approx(anew.health_ops, abs=1e-9)
 
 
 def test_dropped_handoff_of_an_open_journey_has_friction_and_no_health(

@@ -58,12 +58,12 @@ def _hostile() -> report_fixture.Store:
 
 
 def _extreme() -> report_fixture.Store:
-    """Ten journeys of 400 steps, 300 owners, names as long and as dear to escape as they come."""
+    """Ten journeys of 120 steps, 90 owners, names as long and as dear to escape as they come."""
     store = report_fixture.Store()
     for number in range(10):
         steps = []
-        for seq in range(400):
-            name = f"{number * 400 + seq % 300}" + "<'\"&>" * 800
+        for seq in range(120):
+            name = f"{number * 120 + seq % 90}" + "<'\"&>" * 200
             pieces = [
                 {**report_fixture.edge(kind, 0.2, name, f"x{name}"), "detail": name}
                 for kind in ("channel_switch", "repeat_contact", "<" * 90, "&" * 90, "reopened")
@@ -71,7 +71,7 @@ def _extreme() -> report_fixture.Store:
             step = {"touchpoint": name, "channel": "web", "owner": name, "evidence": pieces}
             asked = [{"field": f"{i}{name}", "is_reask": True, "system_known": name}
                      for i in range(9)]  # fmt: skip
-            steps.append({**step, "after": timedelta(hours=1), "asked": asked if seq < 40 else []})
+            steps.append({**step, "after": timedelta(hours=1), "asked": asked if seq < 20 else []})
         report_fixture.journey(store, f"{number:016x}", steps, journey_type="<&" * 900)
     return store
 
