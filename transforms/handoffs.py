@@ -51,11 +51,18 @@ class Handoffs:
 
 @dataclass(frozen=True)
 class Asked:
-    """Hand-offs asked for by `to_owner` or `to_team` that no receiver took up yet."""
+    """Hand-offs asked for by `to_owner` or `to_team`; `received` is -1 where nobody took it up."""
 
     row: Ints
     due: Ints
+    received: Ints
     is_dropped: Bools
+
+    @property
+    def waiting(self) -> Asked:
+        """Those that nobody took up yet."""
+        at = np.flatnonzero(self.received == NULL)
+        return Asked(self.row[at], self.due[at], self.received[at], self.is_dropped[at])
 
 
 def handoffs(spine: Spine, steps: Steps, told: Information) -> Handoffs:
@@ -207,7 +214,8 @@ class _Pairs:
 
 
 def asked_for(spine: Spine, steps: Steps, rules: Rules, frontier: int) -> Asked:
-    """Hand-offs asked for that nobody took up; dropped once the frontier has passed the due time.
+    """Hand-offs asked for, and the event that took each up; dropped if there is none when the
+    frontier has passed the due time.
 
     Taken up by a later event of the receiver in this journey that is not the customer's own, and
     not inbound unless in the giver's session or by a human of the receiver.
@@ -237,6 +245,5 @@ def asked_for(spine: Spine, steps: Steps, rules: Rules, frontier: int) -> Asked:
         key = spine.journeys.ids * width + have + 1
         wanted = spine.journeys.ids[here] * width + want[here] + 1
         received[here] = Candidates.of(held, key[held], events.n).later(here, wanted, takes_up)
-    open_ones = received[rows] == NULL
-    dropped = passed(due, frontier, rules.windows.lateness)
-    return Asked(rows[open_ones], due[open_ones], dropped[open_ones])
+    over = passed(due, frontier, rules.windows.lateness)
+    return Asked(rows, due, received[rows], over & (received[rows] == NULL))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from rejse.transforms.texts import constant, text
+from rejse.transforms.texts import text
 
 #: In flight `payload` is raw; what is published holds its keyed hash only.
 REJECT_SCHEMA = pa.schema(
@@ -35,20 +35,20 @@ def empty() -> pa.Table:
 def refuse(
     source: str,
     positions: Sequence[str],
-    reason: str,
+    reason: Sequence[str] | str,
     details: Sequence[str] | str,
     payloads: Sequence[str | None],
     ids: Sequence[str | None] | None = None,
 ) -> pa.Table:
-    """Table (REJECT_SCHEMA) with one row a position; one text as `details` holds for all."""
+    """Table (REJECT_SCHEMA) with one row a position; one reason or detail holds for all."""
     n = len(positions)
     if isinstance(details, str):
         details = [details] * n
     columns = [
-        constant(source, n).cast(pa.string()),
+        text([source] * n),
         text(positions),
         text(ids if ids is not None else [None] * n),
-        constant(reason, n).cast(pa.string()),
+        text([reason] * n if isinstance(reason, str) else reason),
         text([printable(detail) for detail in details]),
         text([None if p is None else printable(p) for p in payloads]),
     ]

@@ -20,6 +20,7 @@ from rejse.transforms.journeys import REASONS
 from rejse.transforms.operational import FAR
 from rejse.transforms.promises import STATUS
 from rejse.transforms.registry import Table, metrics
+from rejse.transforms.rules import SECOND
 from rejse.transforms.segments import Array, pick
 from rejse.transforms.steps import systems
 from rejse.transforms.tables import tables
@@ -253,18 +254,20 @@ def _proof(a: Assessment) -> pa.Array:
 def _handoffs(a: Assessment) -> Columns:
     """Seen hand-offs, then those asked for that nobody took up."""
     spine, steps, seen, asked = a.scene.spine, a.scene.steps, a.scene.handoffs, a.scene.asked
-    events = spine.events
-    giver = np.concatenate([seen.giver, spine.steps.ids[asked.row]])
-    receiver = np.concatenate([seen.receiver, np.full(len(asked.row), NULL)])
-    row = np.concatenate([np.full(len(receiver) - len(asked.row), NULL), asked.row])
-    missing = np.full(len(asked.row), NULL)
-    latency = spine.events.time[steps.first[seen.receiver]] - spine.events.time[steps.last[seen.giver]]
+    events, waiting = spine.events, asked.waiting
+    n_seen, n_waiting = len(seen.giver), len(waiting.row)
+    giver = np.concatenate([seen.giver, spine.steps.ids[waiting.row]])
+    receiver = np.concatenate([seen.receiver, np.full(n_waiting, NULL)])
+    row = np.concatenate([np.full(n_seen, NULL), waiting.row])
+    arrived = events.time[steps.first[seen.receiver]]
+    latency = arrived - events.time[steps.last[seen.giver]]
+    due = _due_of_steps(a)[seen.receiver]
 
     def counted(x: Array) -> tuple[Array, Array]:
-        return np.concatenate([x, np.zeros(len(missing), np.int64)]), row == NULL
+        return np.concatenate([x, np.zeros(n_waiting, np.int64)]), row == NULL
 
     wanted = events.coded("to_owner").rows(row)
-    dropped = np.concatenate([np.zeros(len(seen.giver), bool), asked.is_dropped])
+    dropped = np.concatenate([np.zeros(n_seen, bool), waiting.is_dropped])
     return {
         **_owned(a, steps.journey[giver]),
         "handoff_id": _handoff_ids(a, giver, receiver, row),
@@ -276,19 +279,26 @@ def _handoffs(a: Assessment) -> Columns:
         "to_team": steps.team.rows(receiver).fallback(events.coded("to_team").rows(row)),
         "from_channel": steps.channel.rows(giver),
         "to_channel": steps.channel.rows(receiver).fallback(events.coded("to_channel").rows(row)),
-        "occurred_at": np.concatenate(
-            [events.time[steps.first[seen.receiver]], events.time[asked.row]]
-        ),
-        "latency_s": counted(np.maximum(latency, 0) // 1_000_000),
+        "occurred_at": np.concatenate([arrived, events.time[waiting.row]]),
+        "latency_s": counted(np.maximum(latency, 0) // SECOND),
         "n_fields_known": counted(seen.n_known),
         "n_fields_passed": counted(seen.n_passed),
         "n_fields_reasked": counted(seen.n_reasked),
-        "context": Coded.named(np.concatenate([seen.context, missing]), CONTEXTS),
-        "basis": Coded.named(np.concatenate([seen.basis, np.zeros(len(missing))]), BASES),
-        "is_dropped": (dropped, (row == NULL) | dropped),
-        "is_ping_pong": np.concatenate([seen.is_ping_pong, np.zeros(len(missing), bool)]),
-        "due_at": _time(np.concatenate([np.full(len(seen.giver), FAR), asked.due])),
+        "context": Coded.named(np.append(seen.context, np.full(n_waiting, NULL)), CONTEXTS),
+        "basis": Coded.named(np.append(seen.basis, np.zeros(n_waiting)), BASES),
+        "is_dropped": (dropped, dropped | np.append(due != FAR, np.zeros(n_waiting, bool))),
+        "is_ping_pong": np.append(seen.is_ping_pong, np.zeros(n_waiting, bool)),
+        "due_at": _time(np.append(due, waiting.due)),
     }
+
+
+def _due_of_steps(a: Assessment) -> Array:
+    """When the hand-off that each step took up was due; FAR where none was asked for."""
+    asked, due = a.scene.asked, np.full(len(a.scene.steps), FAR)
+    taken = asked.received >= 0
+    step = a.scene.spine.steps.ids[asked.received[taken]]
+    np.minimum.at(due, step, asked.due[taken])
+    return due
 
 
 def _handoff_ids(a: Assessment, giver: Array, receiver: Array, row: Array) -> pa.Array:
@@ -325,7 +335,7 @@ def _promises(a: Assessment) -> Columns:
     step = spine.steps.ids[made.made]
     delivered, known = _at(a, made.delivered)
     late = known & (made.due != FAR) & (delivered > made.due)
-    lateness = (delivered - np.where(late, made.due, delivered)) // 1_000_000
+    lateness = (delivered - np.where(late, made.due, delivered)) // SECOND
     return {
         **_owned(a, spine.journeys.ids[made.made]),
         "promise_id": made.name,

@@ -168,7 +168,8 @@ HANDOFFS = Table("handoffs", "change of owner or team between steps, or a promis
     Column("n_fields_reasked", INT, "Known fields the receiver asked again.", "1", 0),
     _text("context", "How much context went over.", ("none", "part", "full", "unknown")),
     _text("basis", "observed or declared.", ("observed", "declared")),
-    _flag("is_dropped", "Asked for and not received by its due time; null: not known yet.", True),
+    _flag("is_dropped", "Asked for: true if dropped, false if taken up; null if not asked for, or"
+          " not known yet.", True),
     _flag("is_ping_pong", "Back to the owner it came from.", False),
     _time("due_at", "When a hand-off asked for was due."),
     FINAL,
