@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from math import exp, log1p
@@ -12,47 +13,14 @@ import pyarrow as pa
 
 from rejse.pipelines.what_if import Evidence
 from rejse.transforms import tables
-from rejse.transforms.registry import Column
 
 START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
-JOURNEY_COUNTS = (
-    "n_events n_steps n_sessions n_contacts n_need_driven n_channels n_channel_switches n_silos"
-    " n_handoffs n_handoffs_full n_handoffs_part n_handoffs_none n_handoffs_unknown"
-    " n_handoffs_dropped n_reasked_observed n_reasked_declared n_reasked_inferred n_fields_known"
-    " n_promises n_promises_kept n_promises_late n_promises_broken n_promises_open n_evidence"
-)
-JOURNEY_REALS = (
-    "data_continuity throughput_s time_to_resolution_s customer_wait_s internal_wait_s"
-    " third_party_wait_s outcome01 friction_hazard friction_score friction_score_lo"
-    " friction_score_hi friction_edge_share delivery01 health_ops health_ops_lo health_ops_hi"
-    " evidence_coverage"
-)
-METRICS = {
-    "journeys": [
-        *((name, pa.int32()) for name in JOURNEY_COUNTS.split()),
-        *((name, pa.float64()) for name in JOURNEY_REALS.split()),
-        *((name, pa.string()) for name in ("outcome", "limiting_component")),
-    ],
-    "steps": [
-        *((name, pa.float64()) for name in ("wait_before_s", "processing_s", "hazard", "friction")),
-        ("wait_cause", pa.string()),
-        ("n_reasked", pa.int32()),
-    ],
-}
-BASES: dict[str, tuple[Column, ...]] = {
-    "journeys": tables.JOURNEY_BASE,
-    "steps": tables.STEP_BASE,
-    "sessions": tables.SESSIONS.columns,
-    "friction_evidence": tables.EVIDENCE.columns,
-    "handoffs": tables.HANDOFFS.columns,
-    "info_requests": tables.INFO_REQUESTS.columns,
-    "promises": tables.PROMISES.columns,
-}
+TABLES = tables.tables()
 
 
 def _schema(name: str) -> pa.Schema:
-    base = [pa.field(c.name, c.type) for c in (*BASES[name], *tables.STAMP)]
-    return pa.schema([*base, *(pa.field(n, kind) for n, kind in METRICS.get(name, ()))])
+    columns = {c.name: c.type for c in (*TABLES[name].columns, *tables.STAMP)}
+    return pa.schema(list(columns.items()))
 
 
 PUBLISHED = """
@@ -67,21 +35,28 @@ PUBLISHED = """
 """
 
 
+def session(found: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
+    """A session with the views of a catalogue over these tables."""
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    for name, table in found.items():
+        con.register(f"arrow_{name}", table)
+        con.execute(f"create table v_{name} as from arrow_{name}")
+        con.unregister(f"arrow_{name}")
+    con.execute(PUBLISHED)
+    return con
+
+
 @dataclass
 class Store:
     """Rows by table; `connect` makes the session that explain and the report read."""
 
-    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {n: [] for n in BASES})
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {n: [] for n in TABLES})
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        con = duckdb.connect()
-        for name, found in self.rows.items():
-            table = pa.Table.from_pylist(found, schema=_schema(name))
-            con.register(f"arrow_{name}", table)
-            con.execute(f"create table v_{name} as from arrow_{name}")
-            con.unregister(f"arrow_{name}")
-        con.execute(PUBLISHED)
-        return con
+        return session(
+            {n: pa.Table.from_pylist(rows, schema=_schema(n)) for n, rows in self.rows.items()}
+        )
 
     def add(self, name: str, **row: Any) -> None:
         self.rows[name].append({"config_version": "c0ffee00c0ffee00", "run_id": "run-1", **row})
@@ -362,7 +337,7 @@ def _made_step(made: Any, place: tuple[str, ...], earlier: tuple[str, ...]) -> d
         evidence.append({**late, "severity": 0.27})
     if touchpoint == "Chat" and made.random() < 0.3:
         evidence.append({**edge("channel_fallback", 0.1, *way), "basis": "inferred"})
-    wait = made.expovariate(1 / 700) if touchpoint == "Service line" else None
+    wait = made.randrange(30, 2000) if touchpoint == "Service line" else None
     return {
         "touchpoint": touchpoint, "channel": channel, "owner": owner, "stage": stage,
         "after": timedelta(minutes=made.randrange(5, 3000)), "evidence": evidence,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,11 @@ from hypothesis import strategies as st
 from rejse.pipelines import explain_text, journey_lookup, what_if, wording
 from rejse.pipelines.explain import Explanation, explain
 from rejse.pipelines.journey_lookup import UnknownJourneyError
-from tests import report_fixture
+from rejse.pipelines.report import page, queries
+from rejse.transforms.advance import advance
+from rejse.transforms.operational import Operational
+from rejse.transforms.rules import Rules
+from tests import builders, report_fixture
 
 CLAIM, WORKED = "c1a10000aaaa0001", "f00d0000bbbb0002"
 OPEN, SILENT = "0be20000cccc0003", "51130000dddd0004"
@@ -204,3 +210,35 @@ def test_durations_are_worded_in_their_two_largest_units(seconds: float | None, 
 )
 def test_no_share_above_zero_is_worded_as_zero(share: float | None, words: str) -> None:
     assert wording.share(share) == words
+
+
+def _scored(events: list[dict[str, Any]]) -> dict[str, pa.Table]:
+    """Events through the real core; the published stamp columns that explain reads are added."""
+    found = advance(builders.table(events), Operational(), Rules(), {"crm": 2**60})
+    stamp = pa.array(["0" * 16] * found["journeys"].num_rows)
+    return {**found, "journeys": found["journeys"].append_column("config_version", stamp)}
+
+
+def test_a_story_scored_by_the_core_is_told_with_sums_that_agree() -> None:
+    questions = ["date", "place", "damage", "plate", "phone"]
+    web = {
+        "time": 0, "journey_type": "claim", "touchpoint": "Claim form", "channel": "web",
+        "owner": "Web", "system": "Web", "info": {"given": questions}, "outcome": "informed",
+    }  # fmt: skip
+    call = {
+        "time": "1d", "case_id": "C-17", "journey_type": "claim", "touchpoint": "Assessor's call",
+        "channel": "phone", "owner": "Claims", "system": "Claims", "actor_type": "human",
+        "info": {"asked": questions}, "outcome": "resolved", "wait_s": 240,
+    }  # fmt: skip
+    with report_fixture.session(_scored([web, call])) as con:
+        told = explain(con, "worst")
+        page_text = page.render(queries.read(con), "Claims")
+    assert told.adds_up
+    journey, score = told.journey, told.score
+    assert score.friction_score == pytest.approx(journey.friction_score, abs=1e-9)
+    assert score.health_ops == pytest.approx(journey.health_ops, abs=1e-9)
+    kinds = {piece.kind for step in told.steps for piece in step.evidence}
+    assert kinds == {"reasked_info", "handoff_without_context", "channel_switch"}
+    assert round(score.friction_score, 1) == 43.9
+    assert "asked again for damage, date, phone, place and plate: Web had these 5" in told.text()
+    assert "100 % of all friction lies between Web and Claims" in page_text
