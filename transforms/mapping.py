@@ -161,16 +161,12 @@ class Mapping:
         items = self._select.items
         if items is None or any(i.form == "computed" and not i.expression for i in items):
             return None
-        tries = [
-            f"try(({_cast(i.name, self._select.types[i.name], f'({i.expression})')}) is null)"
-            for i in items
-            if i.form == "computed" and i.name.casefold() in self._plan.casts
-        ]
-        tries += [
-            f"try(({_cast(i.name, self._select.types[i.name], chr(34) + _quoted(i.raw) + chr(34))}) is null)"
-            for i in items
-            if i.form == "column" and i.name.casefold() in self._plan.casts
-        ]
+        tries = []
+        for item in items:
+            if item.name.casefold() in self._plan.casts and item.form in ("computed", "column"):
+                own = f"({item.expression})" if item.expression else f'"{_quoted(item.raw)}"'
+                cast = _cast(item.name, self._select.types[item.name], own)
+                tries.append(f"try(({cast}) is null)")
         if not tries:
             return None
         sql = f"select {' or '.join(f'({one}) is null' for one in tries)} as guilty from source"
@@ -239,7 +235,7 @@ def _planned(chosen: Select) -> tuple[_Plan, tuple[str, ...]]:
         _place(plan, name, item, cast)
         if name == "sequence":
             _place(plan, BAD_SEQUENCE, item, f"({given} is not null and ({cast}) is null)")
-    made = {*plan.taken, *plan.constants, *plan.general, *sum(plan.by_column.values(), [])}
+    made = {*plan.taken, *plan.constants, *plan.general}.union(*plan.by_column.values())
     missing = [name for name in NEEDED if name not in made]
     if missing:
         raise MappingError(
@@ -272,8 +268,12 @@ def _as_it_is(item: Item, name: str, kind: Any) -> bool:
         return BY_NAME[name].coded
     if item.form != "column":
         return False
-    exact = {TIME: "timestamp with time zone", TEXT: "varchar", pa.int32(): "integer"}
-    return str(exact.get(BY_NAME[name].type, "")) == str(kind.id)
+    exact: dict[Any, str] = {
+        TIME: "timestamp with time zone",
+        TEXT: "varchar",
+        pa.int32(): "integer",
+    }
+    return bool(exact.get(BY_NAME[name].type) == kind.id)
 
 
 def _cast(name: str, kind: Any, column: str) -> str:

@@ -34,8 +34,8 @@ class Item:
     """One column that the SELECT gives.
 
     `reads` are the raw columns its expression needs; `form` says whether it is a raw column as it
-    is (`raw`), a text constant (`value`), a null literal, or computed. `expression` is its SQL, empty
-    where it uses another column of the SELECT by its alias.
+    is (`raw`), a text constant (`value`), a null literal, or computed. `expression` is its SQL,
+    empty where it uses another column of the SELECT by its alias.
     """
 
     name: str

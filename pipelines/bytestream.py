@@ -1,0 +1,102 @@
+"""The bytes of a file, decompressed where needed, with limits against bombs and damage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+import pyarrow as pa
+
+#: Longest record; a longer one is refused, whatever the format.
+RECORD = 1 << 20
+#: Most bytes that one compressed byte may become, once more than FREE bytes came out.
+RATIO, FREE = 100, 100 * 1024
+STEP = 1 << 16
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+def compression(path: Path) -> str | None:
+    """Codec by the file's first bytes; its name does not count."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    return next((codec for magic, codec in MAGIC.items() if head.startswith(magic)), None)
+
+
+class ByteStream:
+    """Bytes of a file from its start; `fault` says, at the end, why it ended early.
+
+    `fault` is None or (reason, detail) with reason `truncated_file`, `damaged_file` or
+    `compression_bomb`; every byte before the fault has been given. Raises OSError where the file
+    cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.codec = path, compression(path)
+        self.fault: tuple[str, str] | None = None
+        self.given = 0
+        self._open()
+
+    def _open(self) -> None:
+        self._file = pa.OSFile(str(self.path))
+        self._stream = (
+            pa.CompressedInputStream(self._file, self.codec) if self.codec else self._file
+        )
+
+    def __enter__(self) -> ByteStream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # The compressed stream is left to be freed: closing one that failed raises again.
+        self._file.close()
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes, fewer only before the end; empty at the end or at the fault."""
+        if self.codec is None:
+            data: bytes = self._stream.read(size)
+            self.given += len(data)
+            return data
+        parts: list[bytes] = []
+        left = size
+        while left and self.fault is None:
+            part = self._step(min(left, STEP))
+            if not part:
+                break
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+
+    def _step(self, size: int) -> bytes:
+        try:
+            part: bytes = self._stream.read(size)
+        except OSError as damage:
+            part = self._rest(size)
+            cut = "truncated" in str(damage).lower()
+            self.fault = ("truncated_file" if cut else "damaged_file", str(damage))
+        self.given += len(part)
+        packed = self._file.tell() if self.fault is None else self.path.stat().st_size
+        if self.given > FREE and self.given > RATIO * packed:
+            self.fault = (
+                "compression_bomb",
+                f"{packed} bytes became more than {self.given}; unpack the file if that is right",
+            )
+            return b""
+        return part
+
+    def _rest(self, size: int) -> bytes:
+        """Last good bytes: a failed read gives none, so read again from the start, then singly."""
+        self._open()
+        skipped = 0
+        while skipped < self.given:
+            skipped += len(self._stream.read(min(STEP, self.given - skipped)))
+        found = bytearray()
+        try:
+            while len(found) < size and (one := self._stream.read(1)):
+                found += one
+        except OSError:
+            pass
+        return bytes(found)

@@ -1,0 +1,173 @@
+"""Sources as raw batches: which files, which pieces of them, and their rows as Arrow.
+
+JSON lines (.jsonl, .ndjson, .json with one object a line), CSV (.csv, .tsv, .txt) and Parquet;
+the first two plain, gzip or zstd, told by their first bytes.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pyarrow as pa
+from rejse.pipelines import read_parquet
+from rejse.pipelines.bytestream import ByteStream
+from rejse.pipelines.read_csv import Csv
+from rejse.pipelines.read_json import JsonLines
+from rejse.pipelines.read_parquet import Parquet
+from rejse.transforms import rejects as refusals
+from rejse.transforms.arrays import arrow
+
+#: Rows of a batch at most.
+ROWS = 131_072
+Format = Literal["json", "csv", "parquet"]
+FORMATS: dict[str, Format] = {
+    ".jsonl": "json", ".ndjson": "json", ".json": "json",
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
+
+
+class SourceError(ValueError):
+    """The files of a source cannot be found or told apart; the message says what to change."""
+
+
+class Source(Protocol):
+    """What is needed of a source's settings: its name and its globs."""
+
+    @property
+    def name(self) -> str:
+        """Name of the source."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Globs of its files."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A piece of work: a file, or some row groups of a Parquet file.
+
+    `file` is its name in positions and reports: the path below the glob's fixed part. `first_row`
+    is the number of its first row, from 1.
+    """
+
+    source: str
+    path: Path
+    file: str
+    format: Format
+    row_groups: tuple[int, ...] = ()
+    first_row: int = 1
+
+
+@dataclass(frozen=True)
+class RawBatch:
+    """Rows of a file in its owner's own columns, and the rows that could not be read.
+
+    `batch` has the columns of the raw schema; texts may be dictionary-encoded. `positions` are
+    the row numbers (int64, from 1: line of a JSON file, record of a CSV file after its header);
+    without them rows are consecutive from `first_row`. `rejects` has REJECT_SCHEMA. Rows read =
+    rows of the batch + rejects.
+    """
+
+    source: str
+    file: str
+    first_row: int
+    batch: pa.RecordBatch
+    positions: pa.Array | None
+    rejects: pa.Table
+
+
+def shards(source: Source) -> list[Shard]:
+    """All pieces of a source in a fixed order, each file once.
+
+    Raises SourceError where a glob finds no file or a file's format cannot be told.
+    """
+    found: dict[Path, str] = {}
+    for pattern in source.files:
+        paths = sorted(Path(path) for path in glob.glob(pattern, recursive=True))  # noqa: PTH207
+        paths = [path for path in paths if path.is_file()]
+        if not paths:
+            raise SourceError(
+                f"source {source.name}: expected files at {pattern}, found none;"
+                " correct `files` in rejse.toml"
+            )
+        for path in paths:
+            found.setdefault(path.resolve(), _label(path, pattern))
+    return [
+        shard for path, file in sorted(found.items()) for shard in pieces(source.name, path, file)
+    ]
+
+
+def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
+    """Pieces of one file. Raises SourceError where its format cannot be told."""
+    kind = format_of(path)
+    file = file or path.name
+    if kind != "parquet":
+        return [Shard(source, path, file, kind)]
+    return [
+        Shard(source, path, file, kind, chosen, first)
+        for chosen, first in read_parquet.groups(path)
+    ]
+
+
+def format_of(path: Path) -> Format:
+    """Format by the name, without the suffix of a compression.
+
+    Raises SourceError for another suffix.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    kind = FORMATS.get(suffixes[-1] if suffixes else "")
+    if kind is None:
+        raise SourceError(
+            f"{path.name}: expected a name ending in {', '.join(FORMATS)}, with .gz or .zst behind"
+            " where compressed; unpack other archives first"
+        )
+    return kind
+
+
+def _label(path: Path, pattern: str) -> str:
+    """Path below the part of the glob that has no wildcard."""
+    fixed: list[str] = []
+    for part in Path(pattern).parts[:-1]:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    return path.relative_to(Path(*fixed)).as_posix() if fixed else path.as_posix()
+
+
+def read(shard: Shard, raw_schema: pa.Schema) -> Iterator[RawBatch]:
+    """Rows of a shard under the frozen schema (or the columns of it that a mapping reads).
+
+    A column that the file lacks is null, one that the schema lacks is left out. Damage never
+    raises: it becomes rejects. Raises OSError where the file cannot be opened.
+    """
+    if shard.format == "parquet":
+        reader = Parquet(raw_schema, shard.source, shard.file)
+        for part in reader.parts(shard.path, shard.row_groups, shard.first_row):
+            rows = None if part.rows is None else arrow(part.rows)
+            yield RawBatch(shard.source, shard.file, part.first, part.batch, rows, part.rejects)
+        return
+    of_format = JsonLines if shard.format == "json" else Csv
+    with ByteStream(shard.path) as stream:
+        for found in of_format(raw_schema, shard.source, shard.file).parts(stream):
+            yield from _batches(shard, found.batch, found.rows, found.rejects)
+
+
+def _batches(
+    shard: Shard, batch: pa.RecordBatch, rows: object, rejects: pa.Table
+) -> Iterator[RawBatch]:
+    """A block's rows in batches of at most ROWS, its rejects with the first."""
+    numbers = arrow(rows)  # type: ignore[arg-type]
+    for start in range(0, max(batch.num_rows, 1), ROWS):
+        piece = batch.slice(start, ROWS)
+        at = numbers.slice(start, ROWS)
+        first = at[0].as_py() if len(at) else shard.first_row
+        refused = rejects if start == 0 else refusals.empty()
+        yield RawBatch(shard.source, shard.file, first, piece, at, refused)
