@@ -81,6 +81,7 @@ class Step:
     is_moment_of_truth: bool | None
     wait_before_s: float | None
     wait_cause: str | None
+    queue_s: float | None
     processing_s: float | None
     asked: tuple[Asked, ...] = ()
     handoffs: tuple[Handoff, ...] = ()

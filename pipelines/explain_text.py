@@ -165,9 +165,11 @@ def who(step: Step) -> str:
 def facts(step: Step) -> list[str]:
     """What the step's own rows say: waiting, fields asked, hand-offs, promises, its outcome."""
     said = []
-    if step.wait_before_s:
-        cause = f" (cause: {step.wait_cause.replace('_', ' ')})" if step.wait_cause else ""
-        said.append(f"{wording.duration(step.wait_before_s)} of waiting before it{cause}")
+    if step.wait_before_s and step.wait_cause:
+        cause = step.wait_cause.replace("_", " ")
+        said.append(f"{wording.duration(step.wait_before_s)} of waiting before it, for the {cause}")
+    if step.queue_s:
+        said.append(f"waited {wording.duration(step.queue_s)} to be served")
     said += _asked(step.asked)
     said += [_handoff(hand) for hand in step.handoffs]
     said += [_promise(promise) for promise in step.promises]
@@ -217,7 +219,8 @@ def _promise(promise: Promise) -> str:
 
 def told(piece: Evidence) -> str:
     """One piece of evidence with its numbers: severity, hazard at its rank, share of the whole."""
-    detail = f" ({wording.clean(piece.detail)})" if piece.detail else ""
+    known = {None, piece.owner, piece.owner_to}
+    detail = "" if piece.detail in known else f" ({wording.clean(piece.detail)})"
     return (
         f"{wording.kind_name(piece.kind)}{between(piece)}{detail}: severity {piece.severity:.3f}"
         f" {_severity(piece)}; hazard {hazard(piece)}; {wording.share(piece.share)} of all;"
@@ -245,7 +248,9 @@ def hazard(piece: Evidence) -> str:
 def _severity(piece: Evidence) -> str:
     factors = [f"{piece.base_weight:g}"]
     if piece.intensity != 1:
-        factors.append(f"{piece.intensity:.3f}")
+        factors.append(
+            f"{piece.intensity:.3f} for {piece.raw_value:.3g} {wording.clean(piece.unit, 16)}"
+        )
     if piece.confidence != 1:
         factors.append(f"confidence {piece.confidence:g}")
     return f"= {' × '.join(factors)}" if len(factors) > 1 else "(its weight)"

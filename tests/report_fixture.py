@@ -231,7 +231,7 @@ def claim(store: Store, journey_id: str = "c1a10000aaaa0001", **own: Any) -> Non
     assessor = {
         "touchpoint": "Assessor's call", "channel": "phone", "owner": "Claims", "stage": "during",
         "actor_type": "human", "actor_id": "5e1f00d5e1f00d00", "outcome": "resolved",
-        "after": timedelta(days=1, hours=5), "wait_before_s": 2400.0, "wait_cause": "company",
+        "after": timedelta(days=1, hours=5), "queue_s": 2400,
         "asked": [{"field": name, **known} for name in FIELDS],
         "handoffs": [{
             "from_owner": "Web", "to_owner": "Claims", "latency_s": 104_400,
@@ -341,5 +341,5 @@ def _made_step(made: Any, place: tuple[str, ...], earlier: tuple[str, ...]) -> d
     return {
         "touchpoint": touchpoint, "channel": channel, "owner": owner, "stage": stage,
         "after": timedelta(minutes=made.randrange(5, 3000)), "evidence": evidence,
-        "wait_before_s": wait, "wait_cause": "company" if wait else None,
+        "queue_s": wait,
     }  # fmt: skip

@@ -45,8 +45,8 @@ def test_the_claim_is_told_as_its_story(con: duckdb.DuckDBPyConnection) -> None:
     again = "asked again for damage, date, phone, place and plate: Web had these 5 since step 1"
     assert again in told
     assert "0 of 5 known fields went along" in told
-    assert "40 min of waiting before it (cause: company)" in told
-    assert "Asked again between Web and Claims: severity 0.321 = 0.45 × 0.713; hazard 0.387" in told
+    assert "waited 40 min to be served" in told
+    assert "Asked again between Web and Claims: severity 0.321 = 0.45 × 0.713 for 5 fields;" in told
     assert "hazard 0.357/2 = 0.178; 31 % of all" in told
     assert "F = 100 × (1 − e^−H) = 43.9" in told
     assert "/ (0.35/1.00 + 0.4/0.561) = 70.5" in told

@@ -156,7 +156,7 @@ def _place(row: Row, x: float, column: float, most: int, mark: int | None) -> Pl
         friction=wording.share(portion),
         here=round(BAR_HEIGHT * (portion - way), 1),
         on_the_way=round(BAR_HEIGHT * way, 1),
-        wait=wording.duration(row["wait_before_s"]),
+        wait=wording.duration(row["queue_s"]),
         journeys=wording.count(row["n_journeys"]),
         mark=mark,
         caption=_wrapped(kind, letters, 3) if mark else [],

@@ -58,8 +58,8 @@ places as (
         count(*) filter (evidence.is_here and not evidence.is_on_the_way) as n_here_only,
         count(*) filter (evidence.is_on_the_way) as n_on_the_way,
         coalesce(sum(evidence.hazard), 0) as hazard,
-        count(steps.wait_before_s) as n_wait,
-        median(steps.wait_before_s) as wait_before_s,
+        count(steps.queue_s) as n_wait,
+        median(steps.queue_s) as queue_s,
         any_value(worst.worst_kind) as worst_kind
     from steps
     left join evidence on steps.step_id = evidence.step_id
