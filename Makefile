@@ -1,0 +1,58 @@
+# Two commands do all: `make demo` and `make test`. Everything else is for those who build rejse.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO ?= demo
+CUSTOMERS ?= 20000
+export PYTHONPYCACHEPREFIX := build/pycache
+
+.PHONY: demo test lint types bench soak lock clean help
+
+help:  ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+# The environment follows the lock file; a changed lock or pyproject makes it anew.
+.venv/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+env: .venv/ready  ## make the environment
+
+demo: .venv/ready  ## sample data, the main job, headline tables, the report
+	@test -f $(DEMO)/rejse.toml || $(BIN)/rejse demo-data $(DEMO) --customers $(CUSTOMERS)
+	$(BIN)/rejse run --config $(DEMO)/rejse.toml --complete
+	@$(BIN)/rejse sql --config $(DEMO)/rejse.toml --file sql/questions/headline.sql
+	$(BIN)/rejse report --config $(DEMO)/rejse.toml
+
+# Checkers follow folders, not the package mapping: a link tree shows them `rejse.<folder>`.
+build/typing/rejse: pyproject.toml
+	@mkdir -p $@ && touch $@/__init__.py
+	@for folder in pipelines transforms expectations sql; do \
+		ln -sfn ../../../$$folder $@/$$folder; done
+	@touch $@
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint --disable-progress-bar sql tests
+
+types: .venv/ready build/typing/rejse
+	MYPYPATH=build/typing $(BIN)/mypy -p rejse
+
+test: lint types  ## everything that must hold: style, types, tests
+	$(BIN)/python -m pytest
+
+bench: .venv/ready  ## the same work by rejse, DuckDB and per-event Beam
+	$(BIN)/python -m tests.bench.bench --events 1000000 10000000
+
+soak: .venv/ready  ## the long proofs, at their stated figures
+	REJSE_SOAK=1 $(BIN)/python -m pytest -m soak
+
+lock:  ## resolve the lock file anew (needs uv)
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+		--output-file requirements.lock --quiet
+
+clean:  ## remove what was built
+	rm -rf build .venv $(DEMO)
