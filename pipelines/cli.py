@@ -28,6 +28,7 @@ EXIT_CODES = {
     "InitError": MISUSE,
     "SettingsError": MISUSE,
     "MappingError": MISUSE,
+    "SourceError": MISUSE,
     "MisuseError": MISUSE,
     "FileNotFoundError": MISUSE,
     "FileExistsError": MISUSE,

@@ -151,7 +151,8 @@ def _sql(column: str, profile: Profile, quoted: str) -> str | None:
     if wanted.type.num_fields > 0:
         return quoted
     given = quoted
-    if profile.missing is not None and not wanted.values:
+    # Who is nobody (`undefined`) is said by non_persons, which counts it; null would reject it.
+    if profile.missing is not None and not wanted.values and column != "identity":
         given = f"nullif({quoted}, '{profile.missing}')"
     if str(wanted.type) == "string":
         text = given if str(profile.kind) == "string" else f"cast({given} as varchar)"

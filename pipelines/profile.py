@@ -148,6 +148,7 @@ class Profile:
 
 def profiles(table: pa.Table) -> list[Profile]:
     """Profile of every column of a sample."""
+    import numpy as np
     import pyarrow.compute as pc
 
     found = []
@@ -155,7 +156,7 @@ def profiles(table: pa.Table) -> list[Profile]:
     for field, column in zip(table.schema, table.columns, strict=True):
         nested = field.type.num_fields > 0
         present = column.drop_null()
-        values = present.take(list(range(0, len(present), stride))).to_pylist()[:VALUES]
+        values = present.take(np.arange(0, len(present), stride)).to_pylist()[:VALUES]
         found.append(
             Profile(
                 name=field.name,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS = 50_000
-COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+BLOCK = 1 << 20
 _INT64 = 2**63
 
 
@@ -36,79 +35,33 @@ class Sample:
         return self.table.schema
 
 
-def plain_suffix(path: Path) -> str:
-    """Suffix of a file without that of its compression, in lower case."""
-    suffixes = [s.lower() for s in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes else ""
+def _lines(path: Path) -> Iterator[str]:
+    """Lines of a file as text; what is no UTF-8 is kept as an escape."""
+    from rejse.pipelines.bytestream import ByteStream
 
-
-def _open(path: Path) -> IO[bytes]:
-    import pyarrow as pa
-
-    codec = COMPRESSED.get(path.suffix.lower())
-    stream: IO[bytes] = pa.input_stream(str(path), compression=codec)
-    return stream
-
-
-def format_of(path: Path) -> str:
-    """`parquet`, `csv` or `json`, by suffix, else by the first bytes.
-
-    Raises SampleError for an archive or an empty file.
-    """
-    known = {".parquet": "parquet", ".csv": "csv", ".tsv": "csv"}
-    known |= dict.fromkeys((".json", ".jsonl", ".ndjson"), "json")
-    suffix = plain_suffix(path)
-    if suffix in known:
-        return known[suffix]
-    with _open(path) as stream:
-        head = stream.read(64)
-    if head.startswith(b"PK"):
-        raise SampleError(f"{path}: expected a log, came a ZIP archive; unpack it first")
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    if not head.strip():
-        raise SampleError(f"{path}: expected a log, came an empty file")
-    return "json" if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else "csv"
-
-
-def _text_lines(stream: IO[bytes]) -> Iterator[str]:
-    """Lines of a byte stream as text; what is no UTF-8 is kept as an escape."""
     rest = b""
-    while block := stream.read(1 << 20):
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8", "backslashreplace") + "\n"
+    with ByteStream(path) as stream:
+        while block := stream.read(BLOCK):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                yield line.decode("utf-8", "backslashreplace")
     if rest:
         yield rest.decode("utf-8", "backslashreplace")
 
 
-def unique(names: Sequence[str]) -> list[str]:
-    """Column names of a header, a repeated one with `_1`, `_2` … behind it."""
-    seen: dict[str, int] = {}
-    found = []
-    for name in names:
-        n = seen.get(name, 0)
-        seen[name] = n + 1
-        found.append(f"{name}_{n}" if n else name)
-    return found
-
-
-def _csv(path: Path, rows: int) -> pa.Table:
+def _csv(path: Path, rows: int) -> pa.Schema:
     """All columns are text: what a cell means is said in the mapping, where one can see it."""
     import pyarrow as pa
 
-    with _open(path) as stream:
-        lines = csv.reader(_text_lines(stream))
-        header = next(lines, None)
-        if not header:
-            raise SampleError(f"{path}: expected a header line, came none")
-        names = unique([name.removeprefix("\ufeff") for name in header])
-        kept = [row for row in islice(lines, rows) if len(row) == len(names)]
-    columns = zip(*kept, strict=True) if kept else [()] * len(names)
-    cells = [pa.array([value or None for value in column], pa.string()) for column in columns]
-    return pa.Table.from_arrays(cells, names=names)
+    from rejse.pipelines.bytestream import ByteStream
+    from rejse.pipelines.read_csv import Csv
+
+    reader = Csv(pa.schema([]), "", path.name)
+    with ByteStream(path) as stream:
+        next(reader.parts(stream), None)
+    if not reader.names:
+        raise SampleError(f"{path}: expected a header line, came none")
+    return pa.schema([pa.field(name, pa.string()) for name in reader.names])
 
 
 def _merged(one: Any, other: Any) -> Any:
@@ -158,79 +111,84 @@ def _known(kind: Any) -> Any:
     return kind
 
 
-def _fitted(value: Any, kind: Any) -> Any:
-    if value is None:
-        return None
-    if kind == "string":
-        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if isinstance(kind, dict) and "list" in kind:
-        return [_fitted(one, kind["list"]) for one in value]
-    if isinstance(kind, dict):
-        return {k: _fitted(value.get(k), inner) for k, inner in kind["struct"].items()}
-    return value
+def _objects(path: Path, rows: int) -> Iterator[dict[str, Any]]:
+    for line in islice(_lines(path), rows):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            yield value
 
 
-def _objects(path: Path, rows: int) -> list[dict[str, Any]]:
-    found, seen = [], 0
-    with _open(path) as stream:
-        for line in islice(_text_lines(stream), rows):
-            seen += 1
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(value, dict):
-                found.append(value)
-    if not found:
-        raise SampleError(
-            f"{path}: expected JSON lines, one object a line; none of {seen} lines is one"
-        )
-    return found
-
-
-def _json(path: Path, rows: int) -> pa.Table:
+def _json(path: Path, rows: int) -> pa.Schema:
     import pyarrow as pa
 
     from rejse.pipelines.raw_schema import parse
 
-    objects = _objects(path, rows)
     kinds: dict[str, Any] = {}
-    for one in objects:
+    for one in _objects(path, rows):
         for name, value in one.items():
             kinds[name] = _merged(kinds.get(name), _kind(value))
-    columns = {}
-    for name, kind in kinds.items():
-        known = _known(kind)
-        values = [_fitted(one.get(name), known) for one in objects]
-        columns[name] = pa.array(values, parse(known))
-    return pa.table(columns)
+    if not kinds:
+        raise SampleError(
+            f"{path}: expected JSON lines, one object a line; none of the first lines is one"
+        )
+    return pa.schema([pa.field(name, parse(_known(kind))) for name, kind in kinds.items()])
 
 
-def _parquet(path: Path, rows: int) -> pa.Table:
+def _parquet(path: Path, rows: int) -> pa.Schema:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            batches = list(file.iter_batches(batch_size=rows, row_groups=[0]))[:1]
-            schema = file.schema_arrow
-    except (pa.ArrowException, OSError, IndexError) as fault:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as fault:
         raise SampleError(f"{path}: expected a Parquet file, it cannot be read: {fault}") from None
-    table = pa.Table.from_batches(batches, schema)
-    flat = [f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in schema]
-    return table.cast(pa.schema(flat))
+    return pa.schema(
+        [
+            f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f
+            for f in schema.remove_metadata()
+        ]
+    )
+
+
+_SCHEMAS: dict[str, Callable[[Path, int], pa.Schema]] = {
+    "csv": _csv, "json": _json, "parquet": _parquet,
+}  # fmt: skip
 
 
 def sample(path: Path, rows: int = ROWS) -> Sample:
-    """Columns, types and up to `rows` first rows of one file.
+    """Columns, types and up to `rows` first rows of one file, as a run will read them.
 
     Raises SampleError where the file is missing, empty, or of none of the formats.
     """
+    from rejse.pipelines.sources import SourceError, format_of
+
     if not path.is_file():
         raise SampleError(f"expected the file {path}, found none")
-    kind = format_of(path)
-    read = {"csv": _csv, "json": _json, "parquet": _parquet}[kind]
-    return Sample((path,), kind, read(path, rows))
+    try:
+        kind = format_of(path)
+    except SourceError as fault:
+        raise SampleError(str(fault)) from None
+    schema = _SCHEMAS[kind](path, rows)
+    return Sample((path,), kind, _rows(path, schema, rows))
+
+
+def _rows(path: Path, schema: pa.Schema, rows: int) -> pa.Table:
+    """First rows of a file under its schema; texts as texts."""
+    import pyarrow as pa
+
+    from rejse.pipelines.sources import pieces, read
+
+    batches, left = [], rows
+    for shard in pieces("sample", path):
+        for raw in read(shard, schema):
+            batches.append(pa.Table.from_batches([raw.batch.slice(0, left)]).cast(schema))
+            left -= batches[-1].num_rows
+            if left <= 0:
+                return pa.concat_tables(batches)
+    return pa.concat_tables(batches) if batches else schema.empty_table()
 
 
 def samples(paths: Sequence[Path], rows: int = ROWS) -> list[Sample]:

@@ -33,7 +33,7 @@ from rejse.transforms import durations
 from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows
 
 KEY_VARIABLE = "REJSE_KEY"
-NON_PERSONS = ("", "undefined", "null", "none", "nan", "n/a", "unknown", "anonymous")
+NON_PERSONS = ("", "?", "undefined", "null", "none", "nan", "n/a", "unknown", "anonymous")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 

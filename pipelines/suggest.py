@@ -55,19 +55,14 @@ def _failed(detail: str, row: dict[str, Any], raw: pa.RecordBatch) -> tuple[str,
     """The raw column whose value DuckDB names, with what reads the column's other values."""
     import pyarrow as pa
 
-    for name, value in row.items():
-        if not isinstance(value, str) or not value or value not in detail:
-            continue
+    named = [(n, v) for n, v in row.items() if isinstance(v, str) and v and v in detail]
+    if named:
+        # A short value may stand in any message by chance, the longest is the one meant.
+        name, value = max(named, key=lambda pair: len(pair[1]))
         quoted = '"' + name.replace('"', '""') + '"'
-        if name not in raw.schema.names:
-            break
         time = profiles(pa.table({name: raw.column(name)}))[0].time_sql(quoted)
         number = f"try_cast({quoted} as double)  -- null where it is no number"
-        better = f"{time[0]} as time" if time else number
-        empty = f"nullif({quoted}, {_quoted(value)})"
-        if len(value) <= 4 and time:
-            better = better.replace(quoted, empty, 1) if empty not in better else better
-        return f"{name} = {_short(value)}", better
+        return f"{name} = {_short(value)}", f"{time[0]} as time" if time else number
     return _short(json.dumps(row, ensure_ascii=False, default=str)), "try_cast(... as ...)"
 
 

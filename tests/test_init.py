@@ -194,10 +194,10 @@ def test_files_of_unlike_columns_are_sources_of_their_own(tmp_path: Path) -> Non
     ("name", "content", "message"),
     [
         ("a.csv", b"", "expected a header"),
-        ("a", b"PK\x03\x04", "ZIP archive"),
+        ("a.zip", b"PK\x03\x04", "unpack"),
         ("a.parquet", b"PAR1 no PAR1", "Parquet file"),
         ("a.json", b"[\n]\n", "expected JSON lines"),
-        ("a", b"  ", "empty file"),
+        ("a.jsonl", b"  ", "expected JSON lines"),
     ],
 )
 def test_what_is_no_log_is_refused(tmp_path: Path, name: str, content: bytes, message: str) -> None:
