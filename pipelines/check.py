@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,7 +164,8 @@ def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:
 
     for shard in shards(source):
         for raw in read(shard, schema):
-            yield raw
+            positions = None if raw.positions is None else raw.positions.slice(0, rows)
+            yield replace(raw, batch=raw.batch.slice(0, rows), positions=positions)
             rows -= raw.batch.num_rows + raw.rejects.num_rows
             if rows <= 0:
                 return
