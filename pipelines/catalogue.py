@@ -92,19 +92,8 @@ def settle(root: Path, publication: int, drafted: Path) -> None:
 
 
 def served() -> list[Script]:
-    """Macros and views in the order in which they are made.
-
-    Views of metrics that are not declared are left out, and what reads them.
-    """
-    declared = {f"{t}.{column}" for t in published_tables() for column in columns(t).names}
-    left_out: set[str] = set()
-    kept = []
-    for script in statements("macros", "views"):
-        if declared.issuperset(script.listed("needs")) and left_out.isdisjoint(script.sources):
-            kept.append(script)
-        else:
-            left_out.add(script.name)
-    return kept
+    """Macros and views in the order in which they are made."""
+    return statements("macros", "views")
 
 
 def define_tables(

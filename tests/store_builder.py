@@ -14,6 +14,7 @@ import pyarrow as pa
 from rejse.pipelines import publish, stage
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.store import Publication
+from rejse.transforms.tables import tables
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 Rows = dict[str, list[dict[str, Any]]]
@@ -25,13 +26,13 @@ def key_of(customer: int) -> str:
 
 
 def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Table `name` with its declared columns; what a row does not say is null or a neutral value.
-
-    A column that is not declared (yet) is left out.
-    """
+    """Table `name` with its declared columns; what a row does not say is null or neutral."""
     shape = stage.declared(name)
     assert shape is not None
-    whole = [{field.name: row.get(field.name, _neutral(field)) for field in shape} for row in rows]
+    found = tables().get(name.removesuffix(stage.LIVE))
+    least = {column.name: column.low for column in (found.columns if found else ()) if column.low}
+    rest = {field.name: _neutral(field) for field in shape} | least
+    whole = [{field.name: row.get(field.name, rest[field.name]) for field in shape} for row in rows]
     coded = [field.with_type(_plain(field.type)) for field in shape]
     return pa.Table.from_pylist(whole, schema=pa.schema(coded, shape.metadata))
 
@@ -77,6 +78,9 @@ def journey(
         rows["sessions"].append({**both, "is_contact": True, "channel_family": "digital", **step})
         rows["events"].append(_event(customer, f"{name}-{place + 1}", at, step))
     rows["friction_evidence"] = _evidence(name, customer, start, evidence)
+    for place, step in enumerate(rows["steps"]):
+        found = [e["hazard"] for e in rows["friction_evidence"] if e["at"] == place]
+        step["hazard"], step["friction"] = sum(found), 100 * (1 - math.exp(-sum(found)))
     hazard = sum(piece["hazard"] for piece in rows["friction_evidence"])
     score = 100 * (1 - math.exp(-hazard))
     end = start + timedelta(hours=len(steps) - 1)

@@ -2,7 +2,6 @@
 -- severity: warning
 -- table: journeys
 -- sources: v_journeys
--- needs: journeys.friction_score
 with journeys as (
     select
         state,

@@ -2,7 +2,6 @@
 -- severity: critical
 -- table: journeys
 -- sources: v_journeys
--- needs: journeys.friction_hazard, journeys.friction_score
 with journeys as (
     select
         journey_id,

@@ -2,7 +2,6 @@
 -- severity: critical
 -- table: journeys
 -- sources: v_journeys, v_friction_evidence
--- needs: journeys.friction_hazard
 with journeys as (
     select
         journey_id,

@@ -1,8 +1,7 @@
--- purpose: operational health lies between its worst floored component and its best
+-- purpose: operational health lies between its worst floored component and their weighted mean
 -- severity: critical
 -- table: journeys
 -- sources: v_journeys
--- needs: journeys.health_ops, journeys.outcome01, journeys.delivery01
 with journeys as (
     select
         journey_id,
@@ -14,12 +13,13 @@ with journeys as (
 ),
 
 wrong as (
-    select * from journeys
+    select *
+    from journeys
     where
         outcome_floored is null
         or delivery_floored is null
         or health_ops < least(outcome_floored, delivery_floored) - 1e-9
-        or health_ops > greatest(outcome_floored, delivery_floored) + 1e-9
+        or health_ops > (0.35 * outcome_floored + 0.40 * delivery_floored) / 0.75 + 1e-9
 )
 
 select * from wrong

@@ -2,7 +2,6 @@
 -- severity: critical
 -- table: journeys
 -- sources: events, v_journeys
--- needs: journeys.n_events
 with events as (
     select
         customer_key,

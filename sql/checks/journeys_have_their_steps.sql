@@ -2,7 +2,6 @@
 -- severity: critical
 -- table: journeys
 -- sources: v_journeys, v_steps
--- needs: journeys.n_steps
 with journeys as (
     select
         journey_id,

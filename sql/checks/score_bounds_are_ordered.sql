@@ -2,7 +2,6 @@
 -- severity: critical
 -- table: journeys
 -- sources: v_journeys
--- needs: journeys.friction_score_lo, journeys.health_ops_lo
 with journeys as (
     select
         journey_id,

@@ -2,7 +2,6 @@
 -- severity: critical
 -- table: journeys
 -- sources: v_journeys
--- needs: journeys.throughput_s, journeys.busy_s, journeys.idle_s
 with journeys as (
     select
         journey_id,

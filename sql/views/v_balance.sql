@@ -1,0 +1,54 @@
+-- purpose: every input row accounted for: read = kept + duplicate + late + rejected + erased
+-- grain: run and reason
+-- key: run_id, reason
+-- sources: runs
+create or replace view v_balance as
+with runs as (
+    select * from runs
+),
+
+told as (
+    select
+        run_id,
+        publication,
+        unnest(['kept', 'duplicate', 'late', 'erased']) as reason,
+        unnest([n_kept, n_duplicate, n_late, n_erased]) as n_rows,
+        n_read,
+        difference
+    from runs
+),
+
+refused as (
+    select
+        run_id,
+        publication,
+        'rejected: ' || unnest(map_keys(reasons)) as reason,
+        unnest(map_values(reasons)) as n_rows,
+        n_read,
+        difference
+    from runs
+),
+
+balance as (
+    select * from told
+    union all
+    select * from refused
+),
+
+shared as (
+    select
+        *,
+        share_of(n_rows, n_read) as row_share
+    from balance
+)
+
+select * from shared;
+
+comment on view v_balance is 'One row per run and what became of its input rows.';
+comment on column v_balance.run_id is 'Run.';
+comment on column v_balance.publication is 'Publication that it made.';
+comment on column v_balance.reason is 'kept, duplicate, late, erased, or why rejected.';
+comment on column v_balance.n_rows is 'Input rows.';
+comment on column v_balance.n_read is 'Input rows read by the run.';
+comment on column v_balance.difference is 'Rows accounted for nowhere: always 0.';
+comment on column v_balance.row_share is 'Share of the rows read.';

@@ -1,0 +1,53 @@
+-- purpose: which promises are kept, by kind and by who made them
+-- grain: kind of promise and owner
+-- key: kind, owner
+-- sources: v_promises
+create or replace view v_promises_kept as
+with promises as (
+    select * from v_promises
+),
+
+counted as (
+    select
+        kind,
+        owner,
+        count(*) as n_promises,
+        count(*) filter (status = 'kept') as n_kept,
+        count(*) filter (status = 'late') as n_late,
+        count(*) filter (status = 'broken') as n_broken,
+        count(*) filter (status = 'open') as n_open,
+        count(*) filter (status = 'cancelled') as n_cancelled,
+        count(*) filter (status in ('kept', 'late', 'broken')) as n_judged,
+        count(*) filter (n_moves > 0) as n_moved,
+        median(lateness_s) filter (status = 'late') as lateness_s_median
+    from promises
+    group by kind, owner
+),
+
+rated as (
+    select
+        *,
+        share_of(n_kept, n_judged) as kept_share,
+        wilson_lo(n_kept, n_judged) as kept_share_lo,
+        wilson_hi(n_kept, n_judged) as kept_share_hi
+    from counted
+)
+
+select * from rated;
+
+comment on view v_promises_kept is 'One row per kind of promise and owner.';
+comment on column v_promises_kept.kind is 'Kind of promise.';
+comment on column v_promises_kept.owner is 'Owner that made it; null where unknown.';
+comment on column v_promises_kept.n_promises is 'Promises made.';
+comment on column v_promises_kept.n_kept is 'Kept in time.';
+comment on column v_promises_kept.n_late is 'Delivered late.';
+comment on column v_promises_kept.n_broken is 'Not delivered.';
+comment on column v_promises_kept.n_open is 'Not due yet, or unknown.';
+comment on column v_promises_kept.n_cancelled is 'Cancelled by the customer in time.';
+comment on column v_promises_kept.n_judged is 'Kept, late or broken: those that can be judged.';
+comment on column v_promises_kept.n_moved is 'Moved at least once.';
+comment on column v_promises_kept.lateness_s_median is 'Median lateness of the late ones [s].';
+comment on column v_promises_kept.kept_share is
+    'Share kept among those judged; null: none counted.';
+comment on column v_promises_kept.kept_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_promises_kept.kept_share_hi is 'Upper end of its 95 % Wilson interval.';

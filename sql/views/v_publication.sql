@@ -1,0 +1,43 @@
+-- purpose: the newest publication's clock: what is complete, and the window of rates
+-- grain: publication (one row)
+-- key: publication
+-- sources: publications, v_sessions
+create or replace view v_publication as
+with newest as (
+    select
+        publication,
+        run_id,
+        config_version,
+        published_at,
+        list_min(map_values(frontiers)) as complete_until_at,
+        to_microseconds(coalesce(windows['repeat'], 604800000000)) as repeat_window
+    from publications
+    order by publication desc
+    limit 1
+),
+
+sessions as (
+    select min(started_at) as first_at
+    from v_sessions
+),
+
+clocked as (
+    select
+        newest.*,
+        sessions.first_at
+    from newest
+    cross join sessions
+)
+
+select * from clocked;
+
+comment on view v_publication is
+    'One row: the newest publication, how far its data is complete, and the window of its rates.';
+comment on column v_publication.publication is 'Number of the publication.';
+comment on column v_publication.run_id is 'Run that published.';
+comment on column v_publication.config_version is 'Hash of the configuration.';
+comment on column v_publication.published_at is 'When it was published [UTC].';
+comment on column v_publication.complete_until_at is 'All sources are complete up to here [UTC].';
+comment on column v_publication.repeat_window is
+    'Window W of repeat contacts and first contact resolution (interval).';
+comment on column v_publication.first_at is 'First session: what was before is unknown [UTC].';

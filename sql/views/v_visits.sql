@@ -1,0 +1,48 @@
+-- purpose: visits as web analysts count them: one channel family, silence within the gap
+-- grain: session that is no pushed message and not internal
+-- key: session_id
+-- sources: v_sessions
+create or replace view v_visits as
+with sessions as (
+    select
+        session_id,
+        journey_id,
+        customer_key,
+        channel_family,
+        channel,
+        direction,
+        intent,
+        outcome,
+        started_at,
+        ended_at,
+        n_events,
+        is_contact,
+        is_message
+    from v_sessions
+),
+
+visits as (
+    select
+        * exclude (is_contact, is_message),
+        (epoch_us(ended_at) - epoch_us(started_at)) / 1e6 as duration_s
+    from sessions
+    where is_contact and not is_message
+)
+
+select * from visits;
+
+comment on view v_visits is
+    'One row per visit: a session with an event that is not internal, without machine-sent messages.';
+comment on column v_visits.session_id is 'Session.';
+comment on column v_visits.journey_id is 'Journey of the visit.';
+comment on column v_visits.customer_key is 'Keyed pseudonym of the customer.';
+comment on column v_visits.channel_family is
+    'digital, chat, voice, written, place, or the channel itself.';
+comment on column v_visits.channel is 'First channel.';
+comment on column v_visits.direction is 'Direction of the first event that is not internal.';
+comment on column v_visits.intent is 'First intent.';
+comment on column v_visits.outcome is 'Last outcome.';
+comment on column v_visits.started_at is 'First event [UTC].';
+comment on column v_visits.ended_at is 'Last event [UTC].';
+comment on column v_visits.n_events is 'Number of events.';
+comment on column v_visits.duration_s is 'From first to last event [s].';

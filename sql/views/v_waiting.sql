@@ -1,0 +1,48 @@
+-- purpose: who made the customer wait, and how long
+-- grain: cause and owner
+-- key: wait_cause, owner
+-- sources: v_steps
+create or replace view v_waiting as
+with steps as (
+    select
+        wait_cause,
+        owner,
+        wait_before_s,
+        journey_id
+    from v_steps
+    where wait_before_s is not null
+),
+
+counted as (
+    select
+        wait_cause,
+        owner,
+        count(*) as n_steps,
+        count(distinct journey_id) as n_journeys,
+        sum(wait_before_s) as wait_s,
+        median(wait_before_s) as wait_s_median,
+        quantile_cont(wait_before_s, 0.9) as wait_s_p90
+    from steps
+    group by wait_cause, owner
+),
+
+shared as (
+    select
+        *,
+        share_of(wait_s, sum(wait_s) over ()) as wait_share
+    from counted
+)
+
+select * from shared;
+
+comment on view v_waiting is
+    'One row per cause of waiting and owner of the step that was waited for.';
+comment on column v_waiting.wait_cause is 'customer, company or third party; null where unknown.';
+comment on column v_waiting.owner is
+    'Owner of the step that came after the wait; null where unknown.';
+comment on column v_waiting.n_steps is 'Steps with a known wait before them.';
+comment on column v_waiting.n_journeys is 'Journeys with such a step.';
+comment on column v_waiting.wait_s is 'Sum of waits [s].';
+comment on column v_waiting.wait_s_median is 'Median wait [s].';
+comment on column v_waiting.wait_s_p90 is 'Wait that one in ten exceeds [s].';
+comment on column v_waiting.wait_share is 'Share of all waiting.';
