@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
+
 from rejse.pipelines.bytestream import RECORD, ByteStream
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow
@@ -59,7 +60,8 @@ class Csv:
             last = not block
             data = rest + block
             if last and stream.fault:
-                bad = [Bad(*stream.fault, data[:HEAD].decode("utf-8", "backslashreplace"), row)]
+                shown = data[:HEAD].decode("utf-8", "backslashreplace")
+                bad = [Bad(stream.fault[0], stream.fault[1], shown, row)]
                 yield self._refused(_empty(self.schema), [], bad)
                 return
             if data and self.names:
@@ -133,54 +135,49 @@ class Csv:
 
     def _read(self, data: bytes, row: int) -> tuple[Part, int]:
         """Rows of regular records. Raises pa.ArrowInvalid where they are not."""
-        bad: list[Bad] = []
-
-        def refuse(found: Any) -> str:
-            bad.append(self._width(found.actual_columns, found.text, row + found.number - 1))
-            return "skip"
-
-        table = self._table(data, refuse, self.schema)
-        if table is None:
-            table = self._table(data, refuse, None)
-        rows = np.arange(row, row + table.num_rows + len(bad))
+        try:
+            table, wrong = self._table(data, self.schema)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a cell does not fit its type
+            table, wrong = self._table(data, None)
+        bad = [self._width(one.actual_columns, one.text, row + one.number - 1) for one in wrong]
+        records = table.num_rows + len(bad)
+        rows = np.arange(row, row + records)
         rows = rows[~np.isin(rows, [one.row for one in bad])]
-        return self._typed(table, rows, bad), table.num_rows + len(bad)
+        return self._typed(table, rows, bad), records
 
-    def _table(self, data: bytes, refuse: Any, schema: pa.Schema | None) -> pa.Table | None:
-        """Table of the schema's columns that the file has, as text without a schema.
+    def _table(self, data: bytes, schema: pa.Schema | None) -> tuple[pa.Table, list[Any]]:
+        """Table of the raw schema's columns that the file has, and the records of another width.
 
-        None where a cell does not fit the schema.
+        All columns are text without a schema. Raises pa.ArrowInvalid where a cell does not fit.
         """
         wanted = [field for field in self.schema if field.name in self.names]
-        # At least one column, or the number of rows would be lost.
-        chosen = [field.name for field in wanted] or self.names[:1]
         types = dict.fromkeys(self.names, pa.string())
         if schema is not None:
             types |= {field.name: field.type for field in wanted}
-        bad: list[Any] = []
-        try:
-            table = arrow_csv.read_csv(
-                pa.BufferReader(data),
-                arrow_csv.ReadOptions(
-                    use_threads=False, column_names=self.names, block_size=len(data) + 64
-                ),
-                arrow_csv.ParseOptions(
-                    delimiter=self.delimiter,
-                    newlines_in_values=True,
-                    invalid_row_handler=lambda found: (bad.append(found), "skip")[1],
-                ),
-                arrow_csv.ConvertOptions(
-                    column_types=types, include_columns=chosen, null_values=[""],
-                    strings_can_be_null=True, quoted_strings_can_be_null=False,
-                ),
-            )  # fmt: skip
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            if schema is None:
-                raise
-            return None
-        for found in bad:
-            refuse(found)
-        return table
+        wrong: list[Any] = []
+
+        def refuse(record: Any) -> str:
+            wrong.append(record)
+            return "skip"
+
+        table = arrow_csv.read_csv(
+            pa.BufferReader(data),
+            arrow_csv.ReadOptions(
+                use_threads=False, column_names=self.names, block_size=len(data) + 64
+            ),
+            arrow_csv.ParseOptions(
+                delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
+            ),
+            arrow_csv.ConvertOptions(
+                column_types=types,
+                # At least one column, or the number of rows would be lost.
+                include_columns=[field.name for field in wanted] or self.names[:1],
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        return table, wrong
 
     def _typed(self, table: pa.Table, rows: Any, bad: list[Bad]) -> Part:
         """Rows under the schema; absent columns are null, cells that do not fit are rejects."""
@@ -244,8 +241,10 @@ class Csv:
                 rows.append(at)
                 continue
             shown = raw[:RECORD].decode("utf-8", "backslashreplace")
-            wide = fault is None
-            bad.append(self._width(len(record), shown, at) if wide else Bad(*fault, shown, at))
+            if fault is None:
+                bad.append(self._width(len(record), shown, at))
+            else:
+                bad.append(Bad(fault[0], fault[1], shown, at))
         part = self._of_kept(kept, np.array(rows, dtype=np.int64), bad)
         return part, sum(map(len, lines[:place])), len(rows) + len(bad)
 
@@ -253,8 +252,9 @@ class Csv:
         if not kept:
             return self._refused(_empty(self.schema), rows, bad)
         data = b"".join(one if one.endswith(b"\n") else one + b"\n" for one in kept)
-        table = self._table(data, lambda found: None, None)
-        assert table is not None and table.num_rows == len(kept), "a kept record was read twice"
+        table, wrong = self._table(data, None)
+        if wrong or table.num_rows != len(kept):
+            raise ValueError(f"{self.file}: {len(kept)} records became {table.num_rows}")
         return self._typed(table, rows, bad)
 
     def _odd(self, raw: bytes) -> bool:

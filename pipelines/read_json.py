@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.json as arrow_json
+
 from rejse.pipelines.bytestream import RECORD, ByteStream
 from rejse.transforms import rejects as refusals
 from rejse.transforms.texts import text
@@ -46,7 +47,7 @@ class NumberText(str):
     __slots__ = ()
 
 
-class Mismatch(ValueError):
+class MismatchError(ValueError):
     """A value that the frozen type cannot hold unchanged."""
 
 
@@ -119,7 +120,10 @@ class JsonLines:
         last = ends - 1
         last = np.where((last > starts) & (letters[last] == 13), last - 1, last)
         head = letters[np.minimum(starts, len(letters) - 1)]
-        return filled & (head == ord("{")) & (letters[last] == ord("}"))
+        plain: np.ndarray[Any, np.dtype[np.bool_]] = (
+            filled & (head == ord("{")) & (letters[last] == ord("}"))
+        )
+        return plain
 
     def _halved(self, data: bytes, starts: Any, ends: Any, rows: Any) -> Part:
         batch = self._read(data, len(starts))
@@ -203,7 +207,7 @@ class JsonLines:
         try:
             fitted = {f.name: fit(value[f.name], f.type) for f in self.schema if f.name in value}
             return json.dumps(fitted, ensure_ascii=False).encode()
-        except Mismatch as fault:
+        except MismatchError as fault:
             return "type_mismatch", str(fault)
         except UnicodeEncodeError:
             return "invalid_unicode", "half of a surrogate pair stands alone"
@@ -296,7 +300,7 @@ def _sort(value: Any) -> str:
 
 
 def fit(value: Any, kind: pa.DataType) -> Any:
-    """JSON value that Arrow reads as `kind`, unchanged. Raises Mismatch where none is."""
+    """JSON value that Arrow reads as `kind`, unchanged. Raises MismatchError where none is."""
     if value is None:
         return None
     if pa.types.is_string(kind):
@@ -311,7 +315,7 @@ def fit(value: Any, kind: pa.DataType) -> Any:
         return _as_number(value, kind)
     if isinstance(value, str) and not isinstance(value, NumberText) and _is_written(kind):
         return value
-    raise Mismatch(f"expected {kind}, came {_sort(value)}")
+    raise MismatchError(f"expected {kind}, came {_sort(value)}")
 
 
 def _is_written(kind: pa.DataType) -> bool:
@@ -340,13 +344,13 @@ def _as_number(value: NumberText, kind: pa.DataType) -> Any:
     if pa.types.is_floating(kind):
         number = float(value)
         if number in (float("inf"), float("-inf")):
-            raise Mismatch(f"expected {kind}, came {value[:40]}, which is too large")
+            raise MismatchError(f"expected {kind}, came {value[:40]}, which is too large")
         return number
     if pa.types.is_decimal(kind):
         return str(value)
     if str(kind) in INTEGERS:
         return _as_integer(value, INTEGERS[str(kind)])
-    raise Mismatch(f"expected {kind}, came the number {value[:40]}")
+    raise MismatchError(f"expected {kind}, came the number {value[:40]}")
 
 
 def _as_integer(value: NumberText, bits: int) -> int:
@@ -355,7 +359,7 @@ def _as_integer(value: NumberText, bits: int) -> int:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite() or number.adjusted() > 20 or number != number.to_integral_value():
-        raise Mismatch(f"expected a whole number of {bits} bits, came {value[:40]}")
+        raise MismatchError(f"expected a whole number of {bits} bits, came {value[:40]}")
     if not -(2 ** (bits - 1)) <= number < 2 ** (bits - 1):
-        raise Mismatch(f"expected a whole number of {bits} bits, came {value[:40]}")
+        raise MismatchError(f"expected a whole number of {bits} bits, came {value[:40]}")
     return int(number)

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
 from rejse.pipelines.bytestream import FREE, RATIO, RECORD
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import Bools, arrow, valid, values
@@ -143,9 +144,9 @@ def _coded(metadata: pq.FileMetaData) -> list[str]:
     for place in range(metadata.num_columns):
         column = group.column(place)
         is_text = column.physical_type == "BYTE_ARRAY" and "." not in column.path_in_schema
-        if is_text and column.has_dictionary_page and column.num_values:
-            if column.total_uncompressed_size / column.num_values < CODE:
-                found.append(column.path_in_schema)
+        few = column.total_uncompressed_size < CODE * column.num_values
+        if is_text and column.has_dictionary_page and few:
+            found.append(column.path_in_schema)
     return found
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import pyarrow as pa
+
 from rejse.pipelines import read_parquet
 from rejse.pipelines.bytestream import ByteStream
 from rejse.pipelines.read_csv import Csv

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import rejects as refusals
-from rejse.transforms.arrays import Bools, arrow, flat, take, valid, values
+from rejse.transforms.arrays import Bools, arrow, flat, valid, values
 from rejse.transforms.rules import SECOND
 from rejse.transforms.schema import (
     BY_NAME,
@@ -241,6 +241,3 @@ def _known_promise(column: pa.Array, notes: dict[str, int]) -> pa.Array:
 def _with_part(column: pa.StructArray, part: str, replaced: pa.Array) -> pa.StructArray:
     parts: list[Any] = [replaced if f.name == part else column.field(f.name) for f in column.type]
     return pa.StructArray.from_arrays(parts, fields=list(column.type), mask=pc.is_null(column))
-
-
-__all__ = ["RULES", "Rule", "accept", "take"]

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, flat, take, valid, values
-from rejse.transforms.schema import BUCKET, CODED, CUSTOMER_KEY, event_schema
+from rejse.transforms.schema import BUCKET, CUSTOMER_KEY, event_schema
 from rejse.transforms.texts import coded, hexadecimal, text
 
 DIGEST = 32
@@ -207,6 +207,3 @@ def _persons(
     return batch.filter(arrow(~bad)), refusals.of_rows(
         batch.filter(arrow(bad)), "non_person", "this identity stands for no person"
     )
-
-
-__all__ = ["CODED", "customer_keys", "keyed", "previous_keys", "pseudonymise", "values_hmac"]

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms import rejects as refusals
-from rejse.transforms.arrays import Bools, arrow, take, valid, values
-from rejse.transforms.mapping import BAD_SEQUENCE, REJECT, Mapping, MappingError
+from rejse.transforms.arrays import Bools, arrow, valid, values
+from rejse.transforms.mapping import BAD_SEQUENCE, REJECT, Mapping
 from rejse.transforms.rejects import ROW
 from rejse.transforms.schema import BY_NAME, interaction_schema
+from rejse.transforms.select import MappingError
 from rejse.transforms.texts import coded, constant, text
 
 #: Direction of an interaction on a channel, where the source does not say.
@@ -155,4 +156,4 @@ def _recoded(column: pa.DictionaryArray, of_value: list[int], names: list[str]) 
     return pa.DictionaryArray.from_arrays(arrow(codes[rows]), text(names))
 
 
-__all__ = ["Mapping", "MappingError", "normalise", "take"]
+__all__ = ["Mapping", "MappingError", "normalise"]
