@@ -76,7 +76,6 @@ class Found:
 
 def execute(plan: Plan, beam_args: list[str]) -> Found:
     """Run the graph and wait for it. Raises whatever a worker raised."""
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
     options = PipelineOptions(["--runner", RUNNER, *beam_args])
     manifest = plan.scratch / "manifest.json"
     pipeline = beam.Pipeline(options=options)
