@@ -46,11 +46,11 @@ shared as (
 select * from shared;
 
 comment on view v_channel_switches is
-    'One row per pair of consecutive contacts'' channel families.';
+'One row per pair of consecutive contacts'' channel families.';
 comment on column v_channel_switches.from_family is 'Family of the earlier contact.';
 comment on column v_channel_switches.to_family is 'Family of the next contact of the journey.';
 comment on column v_channel_switches.n_pairs is 'Pairs of consecutive contacts.';
 comment on column v_channel_switches.n_journeys is 'Journeys with such a pair.';
 comment on column v_channel_switches.is_switch is 'The family changes.';
 comment on column v_channel_switches.next_share is
-    'Share of this next family among all that follow the earlier one.';
+'Share of this next family among all that follow the earlier one.';

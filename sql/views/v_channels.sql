@@ -52,34 +52,34 @@ rated as (
 select * from rated;
 
 comment on view v_channels is
-    'One row per channel: contacts, handling time, abandonment, transfer, escalation, containment.';
+'One row per channel: contacts, handling time, abandonment, transfer, escalation, containment.';
 comment on column v_channels.channel is 'First channel of the contact.';
 comment on column v_channels.n_contacts is 'Contacts.';
 comment on column v_channels.n_need_driven is 'Need-driven contacts.';
 comment on column v_channels.n_handled is 'Contacts with logged talk time.';
 comment on column v_channels.handle_s is
-    'Average handling time: talk, hold and wrap; queues are not in it [s].';
+'Average handling time: talk, hold and wrap; queues are not in it [s].';
 comment on column v_channels.wait_s_median is 'Median of the logged waiting [s].';
 comment on column v_channels.n_offered is 'Inbound contacts with a logged outcome.';
 comment on column v_channels.n_abandoned is
-    'Of these, abandoned after at least ten seconds (or after an unknown wait).';
+'Of these, abandoned after at least ten seconds (or after an unknown wait).';
 comment on column v_channels.n_transferred is 'Of these, transferred.';
 comment on column v_channels.n_escalated is 'Of these, escalated.';
 comment on column v_channels.n_automated is 'Inbound contacts with a machine in them.';
 comment on column v_channels.n_contained is 'Of these, without a human.';
 comment on column v_channels.n_automated_matured is
-    'Automated contacts whose window after has passed.';
+'Automated contacts whose window after has passed.';
 comment on column v_channels.n_contained_no_repeat is
-    'Of these, without a human and without a repeat.';
+'Of these, without a human and without a repeat.';
 comment on column v_channels.abandoned_share is
-    'Share abandoned among those offered; null: none counted.';
+'Share abandoned among those offered; null: none counted.';
 comment on column v_channels.abandoned_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_channels.abandoned_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_channels.transferred_share is 'Share transferred among those offered.';
 comment on column v_channels.escalated_share is 'Share escalated among those offered.';
 comment on column v_channels.contained_share is
-    'Share without a human among automated contacts, resolved or not; null: none counted.';
+'Share without a human among automated contacts, resolved or not; null: none counted.';
 comment on column v_channels.contained_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_channels.contained_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_channels.contained_no_repeat_share is
-    'Share without a human and without a repeat, among matured automated contacts.';
+'Share without a human and without a repeat, among matured automated contacts.';

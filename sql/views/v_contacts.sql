@@ -68,12 +68,12 @@ contacts as (
 select * from contacts;
 
 comment on view v_contacts is
-    'One row per contact, with the nearest contact of the same customer and intent before and after.';
+'One row per contact, with the nearest contact of the same customer and intent before and after.';
 comment on column v_contacts.session_id is 'Session that is the contact.';
 comment on column v_contacts.journey_id is 'Journey of the contact.';
 comment on column v_contacts.customer_key is 'Keyed pseudonym of the customer.';
 comment on column v_contacts.channel_family is
-    'digital, chat, voice, written, place, or the channel itself.';
+'digital, chat, voice, written, place, or the channel itself.';
 comment on column v_contacts.channel is 'First channel.';
 comment on column v_contacts.direction is 'inbound where the customer turned to the company.';
 comment on column v_contacts.intent is 'First intent; repeats are counted where it is known.';
@@ -82,7 +82,7 @@ comment on column v_contacts.is_message is 'One outbound message of a bot or sys
 comment on column v_contacts.is_need_driven is 'Inbound, or outbound with a relevance basis.';
 comment on column v_contacts.has_human is 'A human of the company took part.';
 comment on column v_contacts.has_machine is
-    'A bot or system took part, or a digital channel carried it.';
+'A bot or system took part, or a digital channel carried it.';
 comment on column v_contacts.fcr_flag is 'Agent says: resolved at first contact.';
 comment on column v_contacts.started_at is 'First event [UTC].';
 comment on column v_contacts.ended_at is 'Last event [UTC].';
@@ -91,12 +91,12 @@ comment on column v_contacts.talk_s is 'Talk time logged [s].';
 comment on column v_contacts.hold_s is 'Hold time logged [s].';
 comment on column v_contacts.wrap_s is 'After-contact work logged [s].';
 comment on column v_contacts.earlier_at is
-    'Start of the last contact of this customer with this intent [UTC].';
+'Start of the last contact of this customer with this intent [UTC].';
 comment on column v_contacts.later_at is
-    'Start of the next contact of this customer with this intent [UTC].';
+'Start of the next contact of this customer with this intent [UTC].';
 comment on column v_contacts.is_past_known is 'The window before it lies within the data.';
 comment on column v_contacts.is_matured is 'The window after it has passed in all sources.';
 comment on column v_contacts.is_repeat is
-    'An earlier contact of the same intent lies within the window.';
+'An earlier contact of the same intent lies within the window.';
 comment on column v_contacts.is_repeated is
-    'A later contact of the same intent lies within the window.';
+'A later contact of the same intent lies within the window.';

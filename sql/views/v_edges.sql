@@ -67,7 +67,7 @@ rated as (
 select * from rated;
 
 comment on view v_edges is
-    'One row per pair of owners: hand-offs and friction on the way from one to the other.';
+'One row per pair of owners: hand-offs and friction on the way from one to the other.';
 comment on column v_edges.from_owner is 'Owner of the earlier step; null where unknown.';
 comment on column v_edges.to_owner is 'Owner of the later step; null where unknown.';
 comment on column v_edges.n_evidence is 'Pieces of evidence on this edge.';
@@ -82,8 +82,8 @@ comment on column v_edges.n_dropped is 'Asked for and not received in time.';
 comment on column v_edges.n_ping_pong is 'Back to the owner it came from.';
 comment on column v_edges.n_fields_reasked is 'Known fields that the receiver asked again.';
 comment on column v_edges.latency_s_median is
-    'Median from the giving step''s end to the receiving step''s start [s].';
+'Median from the giving step''s end to the receiving step''s start [s].';
 comment on column v_edges.no_context_share is
-    'Share without context among those measured; null: none counted.';
+'Share without context among those measured; null: none counted.';
 comment on column v_edges.no_context_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_edges.no_context_share_hi is 'Upper end of its 95 % Wilson interval.';

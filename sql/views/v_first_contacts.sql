@@ -49,25 +49,25 @@ rated as (
 select * from rated;
 
 comment on view v_first_contacts is
-    'One row per intent: first contact resolution among matured first inbound contacts.';
+'One row per intent: first contact resolution among matured first inbound contacts.';
 comment on column v_first_contacts.intent is 'What the customer wanted.';
 comment on column v_first_contacts.n_first is
-    'Matured inbound contacts without one of that intent in the window before.';
+'Matured inbound contacts without one of that intent in the window before.';
 comment on column v_first_contacts.n_not_repeated is
-    'Of these, without another contact of that intent in the window after.';
+'Of these, without another contact of that intent in the window after.';
 comment on column v_first_contacts.n_outcome_known is 'Of these, with a logged outcome.';
 comment on column v_first_contacts.n_resolved is 'Resolved and not repeated.';
 comment on column v_first_contacts.n_flagged is 'With a flag set by the agent.';
 comment on column v_first_contacts.n_flagged_resolved is 'Flagged as resolved by the agent.';
 comment on column v_first_contacts.fcr is
-    'Share resolved and not repeated among first contacts; null: none counted.';
+'Share resolved and not repeated among first contacts; null: none counted.';
 comment on column v_first_contacts.fcr_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_first_contacts.fcr_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_first_contacts.fcr_proxy is
-    'Share not repeated among first contacts, whatever the outcome; null: none counted.';
+'Share not repeated among first contacts, whatever the outcome; null: none counted.';
 comment on column v_first_contacts.fcr_proxy_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_first_contacts.fcr_proxy_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_first_contacts.fcr_flagged is
-    'Share that agents flagged as resolved, among those flagged; null: none counted.';
+'Share that agents flagged as resolved, among those flagged; null: none counted.';
 comment on column v_first_contacts.fcr_flagged_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_first_contacts.fcr_flagged_hi is 'Upper end of its 95 % Wilson interval.';

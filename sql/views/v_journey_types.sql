@@ -46,7 +46,7 @@ rated as (
 select * from rated;
 
 comment on view v_journey_types is
-    'One row per journey type and owner; compare owners only at equal coverage.';
+'One row per journey type and owner; compare owners only at equal coverage.';
 comment on column v_journey_types.journey_type is 'Type of the journeys.';
 comment on column v_journey_types.owner is 'Owner of the journeys; null where unknown.';
 comment on column v_journey_types.n_journeys is 'Journeys, open ones included.';
@@ -56,11 +56,11 @@ comment on column v_journey_types.friction_mean is 'Mean friction score [points 
 comment on column v_journey_types.friction_median is 'Median friction score [points of 100].';
 comment on column v_journey_types.hazard is 'Sum of hazards.';
 comment on column v_journey_types.edge_share_mean is
-    'Mean share of friction between steps: what surveys call the silo gap.';
+'Mean share of friction between steps: what surveys call the silo gap.';
 comment on column v_journey_types.n_health is 'Journeys with an operational health.';
 comment on column v_journey_types.health_ops_median is 'Median operational health [points of 100].';
 comment on column v_journey_types.health_ops_p10 is
-    'What nine of ten journeys exceed [points of 100].';
+'What nine of ten journeys exceed [points of 100].';
 comment on column v_journey_types.n_good is 'Journeys with health of 80 or more.';
 comment on column v_journey_types.n_fair is 'Journeys with health from 60 to 80.';
 comment on column v_journey_types.n_poor is 'Journeys with health below 60.';
@@ -69,9 +69,9 @@ comment on column v_journey_types.n_resolved is 'Of these, resolved and held.';
 comment on column v_journey_types.throughput_s_median is 'Median throughput time [s].';
 comment on column v_journey_types.handoffs_mean is 'Mean number of hand-offs.';
 comment on column v_journey_types.coverage_mean is
-    'Mean share of the detectors that had their data.';
+'Mean share of the detectors that had their data.';
 comment on column v_journey_types.band is 'Band of the median: good, fair or poor.';
 comment on column v_journey_types.resolved_share is
-    'Share resolved among those with an outcome; null: none counted.';
+'Share resolved among those with an outcome; null: none counted.';
 comment on column v_journey_types.resolved_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_journey_types.resolved_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -1,12 +1,12 @@
 -- purpose: the trend of each journey type, by the month in which journeys ended
 -- grain: journey type and month
--- key: journey_type, month
+-- key: journey_type, ended_month
 -- sources: v_journeys
 create or replace view v_months as
 with journeys as (
     select
         journey_type,
-        date_trunc('month', ended_at)::date as month,
+        date_trunc('month', ended_at)::date as ended_month,
         friction_score,
         health_ops,
         outcome01
@@ -17,7 +17,7 @@ with journeys as (
 counted as (
     select
         journey_type,
-        month,
+        ended_month,
         count(*) as n_journeys,
         count(friction_score) as n_scored,
         avg(friction_score) as friction_mean,
@@ -26,7 +26,7 @@ counted as (
         count(outcome01) as n_outcome_known,
         count(*) filter (outcome01 = 1) as n_resolved
     from journeys
-    group by journey_type, month
+    group by journey_type, ended_month
 ),
 
 rated as (
@@ -41,9 +41,9 @@ rated as (
 select * from rated;
 
 comment on view v_months is
-    'One row per journey type and month of the last event (UTC), closed journeys only.';
+'One row per journey type and month of the last event (UTC), closed journeys only.';
 comment on column v_months.journey_type is 'Type of the journeys.';
-comment on column v_months.month is 'First day of the month in which they ended.';
+comment on column v_months.ended_month is 'First day of the month in which they ended.';
 comment on column v_months.n_journeys is 'Closed journeys.';
 comment on column v_months.n_scored is 'With a friction score.';
 comment on column v_months.friction_mean is 'Mean friction score [points of 100].';
@@ -52,6 +52,6 @@ comment on column v_months.health_ops_median is 'Median operational health [poin
 comment on column v_months.n_outcome_known is 'With a mapped outcome.';
 comment on column v_months.n_resolved is 'Resolved and held.';
 comment on column v_months.resolved_share is
-    'Share resolved among those with an outcome; null: none counted.';
+'Share resolved among those with an outcome; null: none counted.';
 comment on column v_months.resolved_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_months.resolved_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -92,10 +92,10 @@ comment on column v_owners.n_promises_kept is 'Of these, kept.';
 comment on column v_owners.hazard_share is 'Share of all hazard of known owners.';
 comment on column v_owners.edge_share is 'Share of its hazard that lies on edges.';
 comment on column v_owners.no_context_share is
-    'Share of its hand-offs without context; null: none counted.';
+'Share of its hand-offs without context; null: none counted.';
 comment on column v_owners.no_context_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_owners.no_context_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_owners.promises_kept_share is
-    'Share of its promises that were kept; null: none counted.';
+'Share of its promises that were kept; null: none counted.';
 comment on column v_owners.promises_kept_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_owners.promises_kept_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -48,6 +48,6 @@ comment on column v_promises_kept.n_judged is 'Kept, late or broken: those that 
 comment on column v_promises_kept.n_moved is 'Moved at least once.';
 comment on column v_promises_kept.lateness_s_median is 'Median lateness of the late ones [s].';
 comment on column v_promises_kept.kept_share is
-    'Share kept among those judged; null: none counted.';
+'Share kept among those judged; null: none counted.';
 comment on column v_promises_kept.kept_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_promises_kept.kept_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -32,12 +32,12 @@ clocked as (
 select * from clocked;
 
 comment on view v_publication is
-    'One row: the newest publication, how far its data is complete, and the window of its rates.';
+'One row: the newest publication, how far its data is complete, and the window of its rates.';
 comment on column v_publication.publication is 'Number of the publication.';
 comment on column v_publication.run_id is 'Run that published.';
 comment on column v_publication.config_version is 'Hash of the configuration.';
 comment on column v_publication.published_at is 'When it was published [UTC].';
 comment on column v_publication.complete_until_at is 'All sources are complete up to here [UTC].';
 comment on column v_publication.repeat_window is
-    'Window W of repeat contacts and first contact resolution (interval).';
+'Window W of repeat contacts and first contact resolution (interval).';
 comment on column v_publication.first_at is 'First session: what was before is unknown [UTC].';

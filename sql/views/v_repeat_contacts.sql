@@ -34,14 +34,14 @@ rated as (
 select * from rated;
 
 comment on view v_repeat_contacts is
-    'One row per intent and channel family: contacts that repeat an earlier one within the window.';
+'One row per intent and channel family: contacts that repeat an earlier one within the window.';
 comment on column v_repeat_contacts.intent is 'What the customer wanted.';
 comment on column v_repeat_contacts.channel_family is 'Family of the later contact.';
 comment on column v_repeat_contacts.n_contacts is
-    'Contacts with that intent whose window before is known.';
+'Contacts with that intent whose window before is known.';
 comment on column v_repeat_contacts.n_repeats is
-    'Of these, with an earlier one of the same customer and intent in the window.';
+'Of these, with an earlier one of the same customer and intent in the window.';
 comment on column v_repeat_contacts.repeat_share is
-    'Share of repeats among contacts; null: none counted.';
+'Share of repeats among contacts; null: none counted.';
 comment on column v_repeat_contacts.repeat_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_repeat_contacts.repeat_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -55,7 +55,7 @@ comment on view v_touchpoints is 'One row per touchpoint and owner.';
 comment on column v_touchpoints.touchpoint is 'Place of contact; null where none was logged.';
 comment on column v_touchpoints.owner is 'Department answerable; null where unknown.';
 comment on column v_touchpoints.main_stage is
-    'Most frequent stage: before, during or after the service.';
+'Most frequent stage: before, during or after the service.';
 comment on column v_touchpoints.n_steps is 'Visits to the touchpoint.';
 comment on column v_touchpoints.n_journeys is 'Journeys that went through it.';
 comment on column v_touchpoints.is_moment_of_truth is 'It is marked as a moment of truth.';

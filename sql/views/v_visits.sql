@@ -32,12 +32,12 @@ visits as (
 select * from visits;
 
 comment on view v_visits is
-    'One row per visit: a session with an event that is not internal, without machine-sent messages.';
+'One row per visit: a session that is not internal, machine-sent messages left out.';
 comment on column v_visits.session_id is 'Session.';
 comment on column v_visits.journey_id is 'Journey of the visit.';
 comment on column v_visits.customer_key is 'Keyed pseudonym of the customer.';
 comment on column v_visits.channel_family is
-    'digital, chat, voice, written, place, or the channel itself.';
+'digital, chat, voice, written, place, or the channel itself.';
 comment on column v_visits.channel is 'First channel.';
 comment on column v_visits.direction is 'Direction of the first event that is not internal.';
 comment on column v_visits.intent is 'First intent.';

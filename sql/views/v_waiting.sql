@@ -36,10 +36,10 @@ shared as (
 select * from shared;
 
 comment on view v_waiting is
-    'One row per cause of waiting and owner of the step that was waited for.';
+'One row per cause of waiting and owner of the step that was waited for.';
 comment on column v_waiting.wait_cause is 'customer, company or third party; null where unknown.';
 comment on column v_waiting.owner is
-    'Owner of the step that came after the wait; null where unknown.';
+'Owner of the step that came after the wait; null where unknown.';
 comment on column v_waiting.n_steps is 'Steps with a known wait before them.';
 comment on column v_waiting.n_journeys is 'Journeys with such a step.';
 comment on column v_waiting.wait_s is 'Sum of waits [s].';
