@@ -27,8 +27,8 @@ JOURNEYS_A_CUSTOMER = 1.3
 NUMBERS = 64
 COPY = 32
 FAULTS = ("", "duplicate", "bad_time", "missing_identity", "undefined")
-#: Upper ends of the draws that make a fault, of FAULTS[1:]: 0.04 % duplicates, 0.01 % others each.
-FAULT_ENDS = (0.0004, 0.0005, 0.0006, 0.0007)
+#: Upper ends of the draws that make a fault, of FAULTS[1:]: 0.04 % duplicates, 0.02 % others each.
+FAULT_ENDS = (0.0004, 0.0006, 0.0008, 0.0010)
 NOTHING = -1
 
 
