@@ -57,11 +57,6 @@ def _distinct(dictionary: pa.Array) -> bool:
 def hexadecimal(digests: bytes, size: int, digits: int) -> pa.Array:
     """First `digits` hex digits of each digest; `digests` are joined, `size` bytes each."""
     table = np.frombuffer(digests, dtype=np.uint8).reshape(-1, size)[:, : digits // 2]
-    alphabet = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
-    letters = np.empty((len(table), digits), dtype=np.uint8)
-    letters[:, 0::2] = alphabet[table >> 4]
-    letters[:, 1::2] = alphabet[table & 15]
+    letters = table.tobytes().hex().encode()
     offsets = np.arange(len(table) + 1, dtype=np.int32) * np.int32(digits)
-    return pa.StringArray.from_buffers(
-        len(table), pa.py_buffer(offsets), pa.py_buffer(letters.tobytes())
-    )
+    return pa.StringArray.from_buffers(len(table), pa.py_buffer(offsets), pa.py_buffer(letters))
