@@ -29,7 +29,9 @@ FILE, SOURCE = b"rejse.file", b"rejse.source"
 
 def empty() -> pa.Table:
     """No rejects."""
-    return REJECT_SCHEMA.empty_table()
+    # Not REJECT_SCHEMA.empty_table(), which imports pandas.
+    nothing = [pa.nulls(0, field.type) for field in REJECT_SCHEMA]
+    return pa.Table.from_arrays(nothing, schema=REJECT_SCHEMA)
 
 
 def refuse(

@@ -79,7 +79,9 @@ def parse(connection: duckdb.DuckDBPyConnection, sql: str, raw: pa.Schema) -> Se
     node = _statement(connection, sql)
     _refuse(node)
     _refuse_unsteady(connection, node, {name.casefold() for name in raw.names})
-    connection.register("source", raw.empty_table())
+    # Not raw.empty_table(), which imports pandas.
+    nothing = [pa.nulls(0, field.type) for field in raw]
+    connection.register("source", pa.RecordBatch.from_arrays(nothing, schema=raw))
     try:
         relation = connection.sql(sql)
         types = dict(zip(relation.columns, relation.types, strict=True))
