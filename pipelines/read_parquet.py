@@ -181,7 +181,7 @@ def _large(batch: pa.RecordBatch) -> Bools:
             continue
         if texts.get_total_buffer_size() <= RECORD:
             continue
-        long = values(pc.fill_null(pc.greater(pc.binary_length(texts), RECORD), False))
+        long = (values(pc.binary_length(texts)) > RECORD) & valid(texts)
         if not long.any():
             continue
         if texts is not column:

@@ -63,14 +63,13 @@ def _missing(name: str) -> Rule:
 
 
 def _blank(column: pa.Array) -> Bools:
-    if pa.types.is_dictionary(column.type):
-        empty = values(pc.equal(pc.binary_length(column.dictionary), _ZERO))
-        if not empty.any():
-            return np.zeros(len(column), dtype=bool)
-        return np.where(
-            valid(column), empty[np.where(valid(column), values(column.indices), 0)], False
-        )
-    return values(pc.fill_null(pc.equal(pc.binary_length(column), _ZERO), False))
+    coded_text = pa.types.is_dictionary(column.type)
+    texts = column.dictionary if coded_text else column
+    empty = values(pc.binary_length(texts)) == 0
+    if not coded_text or not empty.any():
+        return empty & valid(column) if not coded_text else np.zeros(len(column), dtype=bool)
+    known = valid(column)
+    return empty[np.where(known, values(column.indices), 0)] & known
 
 
 def _listed(name: str) -> Rule:
@@ -143,7 +142,6 @@ RULES: tuple[Rule, ...] = (
     ),
     *(_not_negative(name) for name in AMOUNTS),
 )  # fmt: skip
-_ZERO = pa.scalar(0, pa.int32())
 
 
 def accept(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:

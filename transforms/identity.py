@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, flat, take, valid, values
-from rejse.transforms.schema import BUCKET, CUSTOMER_KEY, event_schema
+from rejse.transforms.schema import BUCKET, CUSTOMER_KEY, IDENTITY_TYPES, event_schema
 from rejse.transforms.texts import coded, hexadecimal, text
 
 DIGEST = 32
@@ -220,18 +220,37 @@ def _persons(
     if not non_persons:
         return batch, people, refusals.empty()
     plain = pc.utf8_lower(pc.utf8_trim_whitespace(people.dictionary))
-    refused = text([one.strip().lower() for one in non_persons])
-    bad = values(pc.is_in(plain, value_set=refused))[values(people.indices)] & valid(people)
-    typed = [one for one in non_persons if ":" in one]
-    if typed:
-        kinds = coded(batch.column("identitytype")).cast(pa.string())
-        whole = pc.binary_join_element_wise(
-            kinds, pc.utf8_lower(pc.utf8_trim_whitespace(people.cast(pa.string()))), ":"
-        )
-        bad = bad | values(pc.fill_null(pc.is_in(whole, value_set=refused), False))
+    bad = np.zeros(batch.num_rows, dtype=bool)
+    for kind, names in _by_type(non_persons).items():
+        found = _rows_of(people, pc.is_in(plain, value_set=text(names)))
+        if kind and found.any():
+            kinds = coded(batch.column("identitytype"))
+            found &= _rows_of(kinds, pc.is_in(kinds.dictionary, value_set=text([kind])))
+        bad |= found
     if not bad.any():
         return batch, people, refusals.empty()
     kept = arrow(~bad)
     said = "this identity stands for no person (non_persons in rejse.toml)"
     refused_rows = refusals.of_rows(batch.filter(arrow(bad)), "non_person", said)
     return batch.filter(kept), people.filter(kept), refused_rows
+
+
+def _by_type(non_persons: tuple[str, ...]) -> dict[str, list[str]]:
+    """Names in lower case by identity type, under the empty text those that hold for every type."""
+    found: dict[str, list[str]] = {"": []}
+    for one in non_persons:
+        kind, colon, name = one.strip().lower().partition(":")
+        if colon and kind in IDENTITY_TYPES:
+            found.setdefault(kind, []).append(name.strip())
+        else:
+            found[""].append(one.strip().lower())
+    return found
+
+
+def _rows_of(column: pa.DictionaryArray, chosen: pa.Array) -> np.ndarray[Any, Any]:
+    """Rows whose value is chosen, by a mask over the dictionary."""
+    if not len(column.dictionary):
+        return np.zeros(len(column), dtype=bool)
+    known = valid(column)
+    rows: np.ndarray[Any, Any] = values(chosen)[np.where(known, values(column.indices), 0)] & known
+    return rows
