@@ -16,6 +16,14 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Reals = np.ndarray[Any, np.dtype[np.float64]]
 NULL = -1
+#: Types with numpy's equal; `to_pandas_dtype` would import pandas.
+NUMPY = {
+    pa.int8(): np.dtype("i1"), pa.int16(): np.dtype("i2"), pa.int32(): np.dtype("i4"),
+    pa.int64(): np.dtype("i8"), pa.uint8(): np.dtype("u1"), pa.uint16(): np.dtype("u2"),
+    pa.uint32(): np.dtype("u4"), pa.uint64(): np.dtype("u8"),
+    pa.float32(): np.dtype("f4"), pa.float64(): np.dtype("f8"),
+    pa.date32(): np.dtype("i4"), pa.date64(): np.dtype("i8"),
+}  # fmt: skip
 
 
 def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
@@ -82,7 +90,7 @@ def _dtype(kind: pa.DataType) -> np.dtype[Any]:
         kind = kind.index_type
     if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
         return np.dtype(np.int64)
-    return np.dtype(kind.to_pandas_dtype())
+    return NUMPY[kind]
 
 
 def _bits(buffer: pa.Buffer, offset: int, length: int) -> Bools:

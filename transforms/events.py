@@ -5,7 +5,7 @@ Texts are codes into a small dictionary, times are microseconds, null is -1 (cod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,38 +96,69 @@ class Coded:
 
 @dataclass(frozen=True)
 class Events:
-    """Sorted events; columns are read by name and are all null where the source has none."""
+    """Events in some order; columns are read by name and are all null where the source has none.
+
+    A new order moves no column: each is decoded once, and taken in the order in which it is read.
+    """
 
     table: pa.Table
-    n: int
-    _cache: dict[str, Any] = field(default_factory=dict, compare=False)
+    order: Ints | None = None
+    _decoded: dict[str, Any] = field(default_factory=dict, compare=False)
+    _taken: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, table: pa.Table) -> Events:
         """Events of an Arrow table with the columns of `schema.event_schema`."""
-        return cls(table, table.num_rows)
+        arrays = [flat(column) for column in table.columns]
+        return cls(pa.Table.from_arrays(arrays, schema=table.schema))
+
+    @property
+    def n(self) -> int:
+        """Number of events."""
+        return self.table.num_rows if self.order is None else len(self.order)
 
     def has(self, name: str) -> bool:
         """Does the table carry the column at all?"""
         return name in self.table.column_names
 
+    def column(self, name: str) -> pa.Array:
+        """Column as Arrow array; raises KeyError where the table does not carry it."""
+        if name not in self._taken:
+            base = flat(self.table.column(name))
+            self._taken[name] = base if self.order is None else take(base, self.order)
+        return self._taken[name]
+
+    def carries(self, name: str) -> Bools:
+        """Rows in which the column, of whatever type, is not null."""
+        known = self._base(f"known {name}", lambda: valid(self.table.column(name)))
+        return known if self.order is None else known[self.order]  # type: ignore[no-any-return]
+
     def coded(self, name: str) -> Coded:
         """Text column as codes."""
-        if name not in self._cache:
-            found = self.table.column(name) if self.has(name) else None
-            self._cache[name] = Coded.nulls(self.n) if found is None else Coded.of(found)
-        return self._cache[name]  # type: ignore[no-any-return]
+        if not self.has(name):
+            return Coded.nulls(self.n)
+        key = f"codes {name}"
+        if key not in self._taken:
+            base = self._base(key, lambda: Coded.of(self.table.column(name)))
+            self._taken[key] = base if self.order is None else base.rows(self.order)
+        return self._taken[key]  # type: ignore[no-any-return]
 
     def number(self, name: str) -> tuple[Array, Bools]:
         """Numeric, boolean or time column (microseconds) and the mask of its values."""
-        key = f"#{name}"
-        if key not in self._cache:
-            if self.has(name):
-                column = flat(self.table.column(name))
-                self._cache[key] = (values(column), valid(column))
-            else:
-                self._cache[key] = (np.zeros(self.n, np.int64), np.zeros(self.n, bool))
-        return self._cache[key]  # type: ignore[no-any-return]
+        if not self.has(name):
+            return np.zeros(self.n, np.int64), np.zeros(self.n, bool)
+        key = f"number {name}"
+        if key not in self._taken:
+            column = flat(self.table.column(name))
+            data, known = self._base(key, lambda: (values(column), valid(column)))
+            ordered = (data, known) if self.order is None else (data[self.order], known[self.order])
+            self._taken[key] = ordered
+        return self._taken[key]  # type: ignore[no-any-return]
+
+    def _base(self, key: str, decode: Callable[[], Any]) -> Any:
+        if key not in self._decoded:
+            self._decoded[key] = decode()
+        return self._decoded[key]
 
     @property
     def time(self) -> Ints:
@@ -136,42 +167,36 @@ class Events:
 
     def is_one(self, name: str, *wanted: str) -> Bools:
         """Rows whose text is one of `wanted`."""
-        key = f"{name}={wanted}"
-        if key not in self._cache:
-            self._cache[key] = self.coded(name).of_names(wanted)
-        return self._cache[key]  # type: ignore[no-any-return]
+        key = f"{name} in {wanted}"
+        if key not in self._taken:
+            self._taken[key] = self.coded(name).of_names(wanted)
+        return self._taken[key]  # type: ignore[no-any-return]
 
     def rows(self, order: Ints) -> Events:
         """The events in another order, or some of them."""
         if len(order) == self.n and bool((order == np.arange(self.n)).all()):
             return self
-        return Events(self.table.take(arrow(order, pa.int64())), len(order))
+        moved = order if self.order is None else self.order[order]
+        return Events(self.table, moved, self._decoded)
 
     def refs(self) -> pa.Array:
         """`source/id` of each event."""
-        if "/refs" not in self._cache:
+        if "refs" not in self._taken:
             source = self.coded("source").arrow().cast(pa.string())
-            ident = flat(self.table.column("id"))
-            self._cache["/refs"] = pc.binary_join_element_wise(source, ident, "/")
-        return self._cache["/refs"]  # type: ignore[no-any-return]
+            self._taken["refs"] = pc.binary_join_element_wise(source, self.column("id"), "/")
+        return self._taken["refs"]
 
 
-def total_order(table: pa.Table) -> pa.Table:
+def total_order(table: pa.Table) -> Events:
     """Events by customer and, within each, in the total order (time, source, sequence, id).
 
     `source` and `id` compare as bytes, `sequence` as integer with null first: no result depends on
     the order in which events arrived.
     """
-    events = Events.of(_one_dictionary(table))
+    events = Events.of(table)
     customer = _ranked(events.coded(schema.CUSTOMER_KEY))
     order = _by_two(customer, events.time)
-    return events.rows(_settle_ties(events, order, customer)).table
-
-
-def _one_dictionary(table: pa.Table) -> pa.Table:
-    """The table with one dictionary and one chunk a column."""
-    arrays = [flat(column) for column in table.columns]
-    return pa.Table.from_arrays(arrays, schema=table.schema)
+    return events.rows(_settle_ties(events, order, customer))
 
 
 def _ranked(texts: Coded) -> Ints:
@@ -210,7 +235,7 @@ def _settle_ties(events: Events, order: Ints, customer: Ints) -> Ints:
             pa.int64(),
             events.number("sequence")[1][rows],
         ),
-        "id": take(flat(events.table.column("id")), rows),
+        "id": take(events.column("id"), rows),
     }
     by = [(name, "ascending", "at_start") for name in keys]
     settled = values(pc.sort_indices(pa.table(keys), sort_keys=by)).astype(np.int64)

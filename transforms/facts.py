@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rejse.transforms.arrays import NULL, Bools, Reals, flat, valid
+from rejse.transforms.arrays import NULL, Bools, Reals, valid
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.rules import JourneyType, Rules
 from rejse.transforms.segments import Array
@@ -51,7 +51,7 @@ def is_need_driven(events: Events) -> Bools:
 
 def _consented(events: Events) -> Bools:
     """The message's kind is among the purposes consented to, or no consent is logged."""
-    column = flat(events.table.column("consent_purpose"))
+    column = events.column("consent_purpose")
     kinds = events.coded("message_kind").arrow().to_pylist()
     logged = valid(column)
     given = np.ones(events.n, dtype=bool)

@@ -95,7 +95,7 @@ def _observed(spine: Spine) -> Entries:
     """What the events log in `info`."""
     if not spine.events.has("info"):
         return _none()
-    column = flat(spine.events.table.column("info"))
+    column = spine.events.column("info")
     row = values(pc.list_parent_indices(column)).astype(np.int64)
     items = pc.list_flatten(column)
     op = Coded.of(pc.struct_field(items, "op"))

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import schema
-from rejse.transforms.arrays import NULL, Bools, Ints, flat, valid, values
+from rejse.transforms.arrays import NULL, Bools, Ints, valid, values
 from rejse.transforms.events import Coded
 from rejse.transforms.frontier import passed
 from rejse.transforms.operational import FAR
@@ -58,7 +58,7 @@ def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promis
     """Promises of all customers, judged at the frontier."""
     if not spine.events.has("promise"):
         return _nothing()
-    column = flat(spine.events.table.column("promise"))
+    column = spine.events.column("promise")
     ident = pc.struct_field(column, "id")
     rows = np.flatnonzero(valid(column) & valid(ident))
     if not len(rows):

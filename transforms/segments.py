@@ -108,16 +108,14 @@ class Segments:
 
     def first_row(self, mask: Bools) -> Ints:
         """First row where `mask` is true, -1 where none is."""
-        rows = np.flatnonzero(mask)
-        at = np.searchsorted(rows, self.starts)
-        found = np.append(rows, self.n)[at]
+        so_far, rows = np.cumsum(mask), np.append(np.flatnonzero(mask), self.n)
+        found = rows[so_far[self.starts] - mask[self.starts]]
         return np.where(found <= self.lasts, found, NULL)
 
     def last_row(self, mask: Bools) -> Ints:
         """Last row where `mask` is true, -1 where none is."""
-        rows = np.flatnonzero(mask)
-        at = np.searchsorted(rows, self.lasts, side="right")
-        found = np.append(rows, NULL)[at - 1]
+        so_far, rows = np.cumsum(mask), np.append(np.flatnonzero(mask), NULL)
+        found = rows[so_far[self.lasts] - 1]
         return np.where(found >= self.starts, found, NULL)
 
     def first_valid(self, codes: Array) -> Array:

@@ -17,7 +17,10 @@ from rejse.transforms.journeys import Cut, cut
 from rejse.transforms.operational import Operational
 from rejse.transforms.rules import Rules
 from rejse.transforms.segments import Segments
+from rejse.transforms.texts import hexadecimal
 from rejse.transforms.threads import threads
+
+DIGEST, ID_DIGITS = 32, 16
 
 
 @dataclass(frozen=True)
@@ -94,19 +97,18 @@ class Spine:
     @cached_property
     def journey_id(self) -> pa.Array:
         """Hash of customer key, case or type, and first event."""
-        first = self.events.rows(self.journeys.starts) if len(self.journeys) else self.events
-        case, kind = self.journey_case, self.kind.rows(self.journeys.starts)
-        strand = np.where(case.known, "case", "none")
-        names = case.fallback(kind).arrow().to_pylist()
-        parts = zip(
-            self.customer.arrow().to_pylist(),
-            strand.tolist(),
-            (name or "other" for name in names),
-            first.coded("source").arrow().to_pylist(),
-            first.table.column("id").to_pylist(),
-            strict=True,
-        )
-        return pa.array([_short_hash("\x1f".join(p)) for p in parts], pa.string())
+        starts = self.journeys.starts
+        case = self.journey_case
+        strand = Coded.named(np.where(case.known, 0, 1), ["case", "none"])
+        named = case.fallback(self.kind.rows(starts), Coded.named(0 * starts, ["other"]))
+        texts = [
+            *(c.arrow().cast(pa.string()) for c in (self.customer, strand, named)),
+            self.events.coded("source").rows(starts).arrow().cast(pa.string()),
+            take(self.events.column("id"), starts),
+        ]
+        whole = pc.binary_join_element_wise(*texts, "\x1f").cast(pa.binary())
+        digests = b"".join(hashlib.sha256(part).digest() for part in whole.to_pylist())
+        return hexadecimal(digests, DIGEST, ID_DIGITS)
 
     @cached_property
     def step_id(self) -> pa.Array:
@@ -121,7 +123,7 @@ class Spine:
 
 def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
     """Sessionise events of whole customers (columns of `schema.event_schema`, any order)."""
-    events = Events.of(total_order(table))
+    events = total_order(table)
     place = data.places.rows(events.coded("touchpoint"), events.time)
     kinds = data.places.text("journey_type", place)
     found = threads(events, customers(events), kinds, rules)
@@ -217,9 +219,4 @@ def _numbered(ids: pa.Array, owner: Ints, places: Segments, mark: str, digits: i
     """`<id><mark><place from 1>` of each row."""
     number = pc.utf8_lpad(arrow(places.places + 1, pa.int64()).cast(pa.string()), digits, "0")
     return pc.binary_join_element_wise(take(ids, owner), number, mark)
-
-
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rejse.transforms.arrays import Bools, Reals, flat, valid
+from rejse.transforms.arrays import Bools, Reals
 from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.evidence import Needs
 from rejse.transforms.scene import Scene
@@ -60,5 +60,5 @@ def _carries(scene: Scene, name: str) -> Bools:
         return np.ones(len(journeys), dtype=bool)
     rows = source.lookup(says, False)
     if events.has(name):
-        rows = rows | valid(flat(events.table.column(name)))
+        rows = rows | events.carries(name)
     return journeys.any(rows)
