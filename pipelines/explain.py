@@ -170,9 +170,18 @@ def explain(con: Any, wanted: str) -> Explanation:
     v_handoffs, v_info_requests and v_promises. Raises UnknownJourneyError, with near matches, where
     none or several journeys answer to it.
     """
-    journey_id = journey_lookup.find(con, wanted)
-    [(_, journey)] = _records(con, Journey, "v_journeys", journey_id)
-    steps = _steps(con, journey_id)
+    return explain_all(con, [journey_lookup.find(con, wanted)])[0]
+
+
+def explain_all(con: Any, journey_ids: list[str]) -> list[Explanation]:
+    """Explain these journeys, in this order, with one query a view; raises as `explain`."""
+    journeys = {journey_id: journey for journey_id, _, journey in
+                _records(con, Journey, "v_journeys", journey_ids)}  # fmt: skip
+    steps = _steps(con, journey_ids)
+    return [_told(journeys[one], steps.get(one, ())) for one in journey_ids]
+
+
+def _told(journey: Journey, steps: tuple[Step, ...]) -> Explanation:
     evidence = tuple(piece for step in steps for piece in step.evidence)
     return Explanation(
         journey=journey,
@@ -189,62 +198,74 @@ def _what_ifs(journey: Journey, evidence: tuple[Evidence, ...]) -> tuple[WhatIf,
 
 _TIMES = {"started_at", "ended_at", "occurred_at", "due_at", "delivered_at", "known_since"}
 _NESTED = {"asked", "handoffs", "promises", "evidence"}
-_SOURCES: dict[str, str] = {
-    "v_journeys": "select null as step_id, * from v_journeys where journey_id = ?",
-    "v_steps": "from v_steps where journey_id = ? order by seq",
-    "v_friction_evidence": """
-        from v_friction_evidence where journey_id = ?
-        order by hazard desc, kind, occurred_at, evidence_id
-    """,
-    "v_handoffs": """
-        select coalesce(to_step, from_step) as step_id, * from v_handoffs
-        where journey_id = ? order by occurred_at, handoff_id
-    """,
-    "v_info_requests": """
-        select asked.*, known.seq as known_step_seq
-        from v_info_requests as asked left join v_steps as known
-            on known.journey_id = asked.journey_id and known.step_id = asked.known_step_id
-        where asked.journey_id = ? order by asked.is_reask, asked.field
-    """,
-    "v_promises": "from v_promises where journey_id = ? order by made_at, promise_id",
+#: What a view is read from, and in which order.
+_SOURCES: dict[str, tuple[str, str]] = {
+    "v_journeys": ("(select null as step_id, * from v_journeys)", "journey_id"),
+    "v_steps": ("v_steps", "seq"),
+    "v_friction_evidence": (
+        "v_friction_evidence",
+        "hazard desc, kind, occurred_at, evidence_id",
+    ),
+    "v_handoffs": (
+        "(select coalesce(to_step, from_step) as step_id, * from v_handoffs)",
+        "occurred_at, handoff_id",
+    ),
+    "v_info_requests": (
+        """(
+            select asked.*, known.seq as known_step_seq
+            from v_info_requests as asked left join v_steps as known
+                on known.journey_id = asked.journey_id and known.step_id = asked.known_step_id
+        )""",
+        "is_reask, field",
+    ),
+    "v_promises": ("v_promises", "made_at, promise_id"),
 }
 
 
-def _records(con: Any, shape: Any, view: str, journey_id: str) -> list[tuple[str, Any]]:
-    """Rows of a view for one journey as (step id, `shape`), asking only for columns it names."""
+def _records(con: Any, shape: Any, view: str, journey_ids: list[str]) -> list[tuple[str, str, Any]]:
+    """Rows of a view as (journey id, step id, `shape`), asking only for columns it names."""
     names = [field.name for field in fields(shape) if field.name not in _NESTED]
     columns = [f"timezone('UTC', {n}) as {n}" if n in _TIMES else n for n in names]
-    query = f"select step_id as anchor, {', '.join(columns)} from ({_SOURCES[view]}) as found"
+    source, order = _SOURCES[view]
+    query = (
+        f"select journey_id as of_journey, step_id as of_step, {', '.join(columns)}"
+        f" from {source} as found where journey_id in (select unnest($1)) order by {order}"
+    )
     records = []
-    for row in journey_lookup.rows(con, query, [journey_id]):
-        anchor = row.pop("anchor")
+    for row in journey_lookup.rows(con, query, [journey_ids]):
+        place = row.pop("of_journey"), row.pop("of_step")
         listed = {n: tuple(v) if isinstance(v, list) else v for n, v in row.items()}
-        records.append((anchor, shape(**listed)))
+        records.append((*place, shape(**listed)))
     return records
 
 
-def _by_step(con: Any, shape: Any, view: str, journey_id: str) -> dict[str, tuple[Any, ...]]:
-    found: dict[str, list[Any]] = {}
-    for anchor, record in _records(con, shape, view, journey_id):
-        found.setdefault(anchor, []).append(record)
-    return {anchor: tuple(records) for anchor, records in found.items()}
+def _by_step(
+    con: Any, shape: Any, view: str, journey_ids: list[str]
+) -> dict[tuple[str, str], tuple[Any, ...]]:
+    found: dict[tuple[str, str], list[Any]] = {}
+    for journey_id, step_id, record in _records(con, shape, view, journey_ids):
+        found.setdefault((journey_id, step_id), []).append(record)
+    return {place: tuple(records) for place, records in found.items()}
 
 
-def _steps(con: Any, journey_id: str) -> tuple[Step, ...]:
-    asked = _by_step(con, Asked, "v_info_requests", journey_id)
-    handoffs = _by_step(con, Handoff, "v_handoffs", journey_id)
-    promises = _by_step(con, Promise, "v_promises", journey_id)
-    evidence = _by_step(con, Evidence, "v_friction_evidence", journey_id)
-    return tuple(
-        replace(
+def _steps(con: Any, journey_ids: list[str]) -> dict[str, tuple[Step, ...]]:
+    """Steps of each journey in order, each with all that hangs on it."""
+    asked = _by_step(con, Asked, "v_info_requests", journey_ids)
+    handoffs = _by_step(con, Handoff, "v_handoffs", journey_ids)
+    promises = _by_step(con, Promise, "v_promises", journey_ids)
+    evidence = _by_step(con, Evidence, "v_friction_evidence", journey_ids)
+    found: dict[str, list[Step]] = {}
+    for journey_id, step_id, step in _records(con, Step, "v_steps", journey_ids):
+        place = (journey_id, step_id)
+        whole = replace(
             step,
-            asked=asked.get(anchor, ()),
-            handoffs=handoffs.get(anchor, ()),
-            promises=promises.get(anchor, ()),
-            evidence=evidence.get(anchor, ()),
+            asked=asked.get(place, ()),
+            handoffs=handoffs.get(place, ()),
+            promises=promises.get(place, ()),
+            evidence=evidence.get(place, ()),
         )
-        for anchor, step in _records(con, Step, "v_steps", journey_id)
-    )
+        found.setdefault(journey_id, []).append(whole)
+    return {journey_id: tuple(steps) for journey_id, steps in found.items()}
 
 
 def _not_measured(journey: Journey, evidence: tuple[Evidence, ...]) -> list[str]:

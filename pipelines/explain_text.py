@@ -137,12 +137,14 @@ def _step(step: Step, before: Step | None) -> Iterator[Line]:
 def title(step: Step, before: Step | None = None) -> str:
     """When, how long after the last step, who and where: one sentence that names the step."""
     place = wording.clean(step.touchpoint or step.activity, 40)
+    did = wording.clean(step.activity, 40).replace("_", " ")
+    doing = f", {did}," if step.touchpoint and step.activity not in (None, step.touchpoint) else ""
     about = [wording.clean(part, 40) for part in (step.channel, step.owner, step.stage) if part]
     later = ""
     if before is not None and step.started_at > before.ended_at:
         later = f", {wording.duration((step.started_at - before.ended_at).total_seconds())} later"
     return (
-        f"{wording.minute(step.started_at)}{later}: {who(step)} at {place}"
+        f"{wording.minute(step.started_at)}{later}: {who(step)}{doing} at {place}"
         f" ({', '.join(dict.fromkeys(about))})"
     )
 
@@ -248,12 +250,19 @@ def hazard(piece: Evidence) -> str:
 def _severity(piece: Evidence) -> str:
     factors = [f"{piece.base_weight:g}"]
     if piece.intensity != 1:
-        factors.append(
-            f"{piece.intensity:.3f} for {piece.raw_value:.3g} {wording.clean(piece.unit, 16)}"
-        )
+        factors.append(f"{piece.intensity:.3f} for {_amount(piece)}")
     if piece.confidence != 1:
         factors.append(f"confidence {piece.confidence:g}")
     return f"= {' × '.join(factors)}" if len(factors) > 1 else "(its weight)"
+
+
+def _amount(piece: Evidence) -> str:
+    """The amount x that made the severity grow, in its unit."""
+    if piece.unit == "s/s":
+        over = f"{wording.share(piece.raw_value)} over the expected"
+        known = piece.expected_value
+        return over if known is None else f"{over} {wording.duration(known)}"
+    return f"{piece.raw_value:.3g} {wording.clean(piece.unit, 16)}"
 
 
 def _sums(explanation: Explanation) -> Iterator[Line]:

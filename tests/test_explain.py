@@ -40,8 +40,8 @@ def _without(told: Explanation, condition: str) -> tuple[float, float | None]:
 
 def test_the_claim_is_told_as_its_story(con: duckdb.DuckDBPyConnection) -> None:
     told = explain(con, CLAIM).text()
-    assert "the customer at Claim form (web, Web, before)" in told
-    assert "1 d 4 h later: an employee 5e1f00d… at Assessor's call" in told
+    assert "the customer, contact, at Claim form (web, Web, before)" in told
+    assert "1 d 4 h later: an employee 5e1f00d…, contact, at Assessor's call" in told
     again = "asked again for damage, date, phone, place and plate: Web had these 5 since step 1"
     assert again in told
     assert "0 of 5 known fields went along" in told

@@ -15,8 +15,8 @@ GUTTER, GAP, PAPER = 116, 6, 1164
 BASELINE, BAR_HEIGHT = 236, 70
 #: Room under the baseline for ways back, and without any.
 DEEP, SHALLOW = 92, 30
-#: Share of visits with friction from which a bar is amber, and red.
-AMBER, RED = 0.3, 0.6
+#: Mean friction of a visit from which a bar is amber, and red; the scale ends there at least.
+AMBER, RED = 0.1, 0.25
 MARKED, LABELLED = 5, 8
 
 
@@ -97,8 +97,8 @@ class Matrix:
 
 
 def level(portion: float) -> str:
-    """Colour class of a share of visits with friction."""
-    return "red" if portion > RED else "amber" if portion >= AMBER else "calm"
+    """Colour class of a mean friction of 0 to 1."""
+    return "red" if portion >= RED else "amber" if portion >= AMBER else "calm"
 
 
 def journey_map(rows: list[Row], moves: list[Row]) -> Map | None:
@@ -112,15 +112,16 @@ def journey_map(rows: list[Row], moves: list[Row]) -> Map | None:
     xs = [GUTTER + i * column + gap * GAP + column / 2 for i, gap in enumerate(gaps)]
     marks = _marks(ordered)
     most = max(row["n_visits"] for row in ordered)
+    tall = max(RED, *(row["friction01"] for row in ordered))
     places = [
-        _place(row, x, column, most, marks.get(row["place"]))
+        _place(row, x, column, most, tall, marks.get(row["place"]))
         for row, x in zip(ordered, xs, strict=True)
     ]
     at = {row["place"]: x for row, x in zip(ordered, xs, strict=True)}
     ways = _ways(moves, at, column)
     back = any(way.is_back for way in ways)
     mark_y = BASELINE + (DEEP if back else SHALLOW) + 14
-    bar_y = mark_y + (BAR_HEIGHT + 60 if marks else BAR_HEIGHT + 6)
+    bar_y = mark_y + (BAR_HEIGHT + 74 if marks else BAR_HEIGHT + 6)
     return Map(
         width=round(xs[-1] + column / 2 + 4, 1),
         mark_y=mark_y,
@@ -139,23 +140,24 @@ def _marks(rows: list[Row]) -> dict[str, int]:
     return {row["place"]: number for number, row in enumerate(worst[:MARKED], 1)}
 
 
-def _place(row: Row, x: float, column: float, most: int, mark: int | None) -> Place:
-    visits = row["n_visits"]
-    portion, way = row["n_with_friction"] / visits, row["n_on_the_way"] / visits
+def _place(row: Row, x: float, column: float, most: int, tall: float, mark: int | None) -> Place:
+    visits, portion = row["n_visits"], row["friction01"]
+    height = BAR_HEIGHT * portion / tall
+    on_the_way = height * row["edge_hazard"] / row["hazard"] if row["hazard"] else 0.0
     about = row["main_owner"] or row["main_channel"]
     letters = max(10, int(column / 7.4))
     kind = wording.kind_name(row["worst_kind"]) if mark else ""
     name = wording.clean(row["place"], 60)
     return Place(
         x=round(x, 1),
-        name=_wrapped(name, letters, 2),
+        name=_wrapped(name.replace("_", " "), letters, 2),
         about=wording.clean(about, letters + 2) if about else "",
-        title=f"{name}: {wording.plural(visits, 'visit')}, {wording.share(portion)} with friction",
+        title=f"{name}: {wording.plural(visits, 'visit')}, mean friction {wording.share(portion)}",
         radius=round(4 + 7 * (visits / most) ** 0.5, 1),
         level=level(portion),
         friction=wording.share(portion),
-        here=round(BAR_HEIGHT * (portion - way), 1),
-        on_the_way=round(BAR_HEIGHT * way, 1),
+        here=round(height - on_the_way, 1),
+        on_the_way=round(on_the_way, 1),
         wait=wording.duration(row["queue_s"]),
         journeys=wording.count(row["n_journeys"]),
         mark=mark,
@@ -181,7 +183,9 @@ def _bands(stages: list[str | None], xs: list[float], column: float) -> list[Ban
 def _ways(moves: list[Row], at: dict[str, float], column: float) -> list[Way]:
     shown = [m for m in moves if m["earlier"] in at and m["place"] in at]
     most = max((move["n_moves"] for move in shown), default=1)
-    hurts = sorted(shown, key=lambda m: (-m["n_hurt"], m["earlier"], m["place"]))[:LABELLED]
+    hurts = sorted(
+        shown, key=lambda m: (-m["n_moves"] * m["friction01"], m["earlier"], m["place"])
+    )[:LABELLED]
     return [_way(move, at, column, most, move in hurts) for move in reversed(shown)]
 
 
@@ -190,14 +194,14 @@ def _way(move: Row, at: dict[str, float], column: float, most: int, named: bool)
     side = -1 if end > start else 1
     rise = min(104.0 if side < 0 else 70.0, 16 + 20 * abs(end - start) / column)
     middle, top = (start + end) / 2, BASELINE + side * 2 * rise
-    hurt = move["n_hurt"] / move["n_moves"]
+    hurt, times = move["friction01"], wording.plural(move["n_moves"], "time")
     names = f"{wording.clean(move['earlier'], 40)} to {wording.clean(move['place'], 40)}"
     return Way(
         path=f"M{start:.1f} {BASELINE}Q{middle:.1f} {top:.1f} {end:.1f} {BASELINE}",
         is_back=side > 0,
         width=round(1.2 + 7 * move["n_moves"] / most, 1),
         level=level(hurt),
-        title=f"{names}: {wording.plural(move['n_moves'], 'time')}, {wording.share(hurt)} hurt",
+        title=f"{names}: {times}, mean friction {wording.share(hurt)}",
         label=wording.share(hurt) if named and hurt >= AMBER else "",
         label_x=round(middle, 1),
         label_y=round(BASELINE + side * rise + (-7 if side < 0 else 16), 1),

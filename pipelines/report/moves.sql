@@ -1,4 +1,4 @@
--- purpose: ways between the places of one journey type, and how many of them hurt
+-- purpose: ways between the places of one journey type, and the friction on them
 -- grain:   place and next place, the most travelled
 -- sources: v_journeys, v_steps, v_friction_evidence
 with
@@ -8,9 +8,12 @@ journeys as (
 ),
 
 hurt as (
-    select distinct step_id
+    select
+        step_id,
+        sum(hazard) as hazard
     from v_friction_evidence
     where locus = 'edge'
+    group by step_id
 ),
 
 steps as (
@@ -31,7 +34,7 @@ moves as (
         steps.earlier,
         steps.place,
         count(*) as n_moves,
-        count(hurt.step_id) as n_hurt
+        avg(1 - exp(-coalesce(hurt.hazard, 0))) as friction01
     from steps
     left join hurt on steps.step_id = hurt.step_id
     where steps.earlier is not null and steps.place is not null and steps.earlier != steps.place

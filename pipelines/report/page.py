@@ -116,7 +116,7 @@ def _places(rows: list[Row], plan: drawings.Map | None) -> list[Row]:
             **row,
             "mark": plan.marks.get(row["place"]),
             "happens": wording.kind_name(row["worst_kind"]) if hurts else wording.DASH,
-            "friction": row["n_with_friction"] / row["n_visits"],
+            "met": row["n_with_friction"] / row["n_visits"],
             "portion": row["hazard"] / whole if whole else None,
         })  # fmt: skip
     return sorted(found, key=lambda row: (row["mark"] or 99, -row["hazard"], -row["n_visits"]))

@@ -10,9 +10,8 @@ journeys as (
 evidence as (
     select
         step_id,
-        bool_or(locus = 'node') as is_here,
-        bool_or(locus = 'edge') as is_on_the_way,
-        sum(hazard) as hazard
+        sum(hazard) as hazard,
+        coalesce(sum(hazard) filter (locus = 'edge'), 0) as edge_hazard
     from v_friction_evidence
     group by step_id
 ),
@@ -55,9 +54,9 @@ places as (
         count(distinct steps.journey_id) as n_journeys,
         avg(steps.progress) as progress,
         count(*) filter (evidence.step_id is not null) as n_with_friction,
-        count(*) filter (evidence.is_here and not evidence.is_on_the_way) as n_here_only,
-        count(*) filter (evidence.is_on_the_way) as n_on_the_way,
+        avg(1 - exp(-coalesce(evidence.hazard, 0))) as friction01,
         coalesce(sum(evidence.hazard), 0) as hazard,
+        coalesce(sum(evidence.edge_hazard), 0) as edge_hazard,
         count(steps.queue_s) as n_wait,
         median(steps.queue_s) as queue_s,
         any_value(worst.worst_kind) as worst_kind

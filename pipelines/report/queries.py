@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines import journey_lookup
-from rejse.pipelines.explain import Explanation, explain
+from rejse.pipelines.explain import Explanation, explain_all
 
 FOLDER = Path(__file__).resolve().parent
 #: Journeys that are told in full.
@@ -47,7 +47,7 @@ def read(con: Any) -> Figures:
         moves=ask(con, "moves", map_type) if biggest else [],
         coverage=ask(con, "coverage"),
         stability=ask(con, "rank_stability")[0],
-        worst=[explain(con, one.journey_id) for one in journey_lookup.worst(con, WORST)],
+        worst=explain_all(con, [one.journey_id for one in journey_lookup.worst(con, WORST)]),
     )
 
 
