@@ -6,6 +6,7 @@ arguments, settings, SQL), 75 another writer holds the store, 70 a fault of this
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -347,6 +348,8 @@ def _said(fault: Exception, code: int) -> str:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    # Libraries chat through the root logger; what matters comes as an error or in the result.
+    logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")
     try:
         code = app(args, standalone_mode=False)
     except typer.Abort:
