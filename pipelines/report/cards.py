@@ -112,9 +112,24 @@ def not_measured(totals: Row) -> list[str]:
         *said,
         "Experience: no surveys, ratings or texts are joined yet. So there is no emotion curve, no"
         " silo gap, no relief flag, no health with experience, and no magic moments.",
+        *_not_looked_for(),
         "Minutes and money: what friction costs is not computed yet.",
         "Causes: shares say where friction lies, not why; drivers are not analysed yet.",
     ]
+
+
+#: Kinds of friction that the design knows; those without a detector are named on the page.
+DESIGNED = (
+    "info_conflict", "transfer", "ping_pong", "escalation", "internal_wait", "dead_end",
+    "abandonment", "rework", "contradiction", "upsell_in_problem", "over_pressure",
+)  # fmt: skip
+
+
+def _not_looked_for() -> list[str]:
+    from rejse.transforms.friction import KINDS
+
+    missing = [kind.replace("_", " ") for kind in DESIGNED if kind not in KINDS]
+    return [f"Not looked for yet: {wording.listing(missing, 12)}."] if missing else []
 
 
 def stamp(found: Row | None) -> list[tuple[str, str]]:
