@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -228,5 +227,3 @@ def _write_manifest(told: list[tuple[str, Any]], path: Path) -> None:
     for what, value in told:
         out[what].append(value)
     path.write_text(json.dumps(out), encoding="utf-8")
-
-

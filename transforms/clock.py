@@ -53,7 +53,8 @@ def intervals(spine: Spine) -> tuple[Ints, Ints]:
     instance = events.coded("activity_id")
     if not (has_start.any() or has_stop.any() or instance.known.any()):
         return events.time, events.time
-    begin = np.where(has_start, start, np.where(has_stop, np.minimum(events.time, stop), events.time))
+    logged = np.where(has_stop, np.minimum(events.time, stop), events.time)
+    begin = np.where(has_start, start, logged)
     end = np.where(has_stop, stop, np.maximum(events.time, begin))
     if instance.known.any():
         same = spine.journeys.ids * (len(instance.names) + 1) + instance.codes

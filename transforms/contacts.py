@@ -63,7 +63,7 @@ def contacts(spine: Spine) -> Contacts:
     first = order[seg.starts]
     human = events.is_one("actor_type", "human") | events.is_one("channel", *facts.HUMAN_CHANNELS)
     machine = events.is_one("actor_type", "bot", "system")
-    machine |= events.is_one("channel", *facts.SELF_SERVICE)
+    machine = machine | events.is_one("channel", *facts.SELF_SERVICE)
     return Contacts(
         journey=spine.session_journey,
         first=first,
@@ -112,10 +112,10 @@ def earlier_same_intent(spine: Spine, found: Contacts, window: int) -> Ints:
 
 
 def _equal_to_before(x: Array) -> Bools:
-    return x[1:] == x[:-1]
+    return np.asarray(x[1:] == x[:-1])
 
 
 def intents_agree(found: Contacts, one: Ints, other: Ints) -> Bools:
     """Same intent, or one of the two unknown."""
     a, b = pick(found.intent.codes, one), pick(found.intent.codes, other)
-    return (a == b) | (a == NULL) | (b == NULL)
+    return np.asarray((a == b) | (a == NULL) | (b == NULL))

@@ -50,7 +50,7 @@ class Coded:
     @property
     def known(self) -> Bools:
         """Rows that are not null."""
-        return self.codes != NULL
+        return np.asarray(self.codes != NULL)
 
     def of_names(self, wanted: Iterable[str]) -> Bools:
         """Rows whose text is one of `wanted`."""
@@ -59,7 +59,7 @@ class Coded:
 
     def lookup(self, per_name: list[Any], null: Any) -> Array:
         """Value of each row, given one value a name and one for null."""
-        return np.asarray([*per_name, null])[self.codes]
+        return np.asarray(np.asarray([*per_name, null])[self.codes])
 
     def rows(self, rows: Array) -> Coded:
         """The column at `rows`; row -1 gives null."""
@@ -141,6 +141,7 @@ class Events:
         if key not in self._taken:
             base = self._base(key, lambda: Coded.of(self.table.column(name)))
             self._taken[key] = base if self.order is None else base.rows(self.order)
+            _shared(self._taken[key].codes)
         return self._taken[key]  # type: ignore[no-any-return]
 
     def number(self, name: str) -> tuple[Array, Bools]:
@@ -152,7 +153,7 @@ class Events:
             column = flat(self.table.column(name))
             data, known = self._base(key, lambda: (values(column), valid(column)))
             ordered = (data, known) if self.order is None else (data[self.order], known[self.order])
-            self._taken[key] = ordered
+            self._taken[key] = tuple(_shared(array) for array in ordered)
         return self._taken[key]  # type: ignore[no-any-return]
 
     def _base(self, key: str, decode: Callable[[], Any]) -> Any:
@@ -169,7 +170,7 @@ class Events:
         """Rows whose text is one of `wanted`."""
         key = f"{name} in {wanted}"
         if key not in self._taken:
-            self._taken[key] = self.coded(name).of_names(wanted)
+            self._taken[key] = _shared(self.coded(name).of_names(wanted))
         return self._taken[key]  # type: ignore[no-any-return]
 
     def rows(self, order: Ints) -> Events:
@@ -185,6 +186,12 @@ class Events:
             source = self.coded("source").arrow().cast(pa.string())
             self._taken["refs"] = pc.binary_join_element_wise(source, self.column("id"), "/")
         return self._taken["refs"]
+
+
+def _shared(array: Array) -> Array:
+    """The array, which nobody may change in place any more: others hold it too."""
+    array.flags.writeable = False
+    return array
 
 
 def total_order(table: pa.Table) -> Events:

@@ -124,7 +124,7 @@ def _last_of_runs(rows: Ints, head: Bools, outcome: Ints, solved: Bools) -> Bool
     last = np.full(int(run[-1]) + 1, NULL, dtype=np.int64)
     known = rows[outcome[rows] != NULL]
     last[run[outcome[rows] != NULL]] = known  # later rows overwrite earlier ones
-    return pick(solved, last, False)
+    return np.asarray(pick(solved, last, False))
 
 
 def _with_context(

@@ -113,7 +113,7 @@ def _declared(spine: Spine, steps: Steps, data: Operational, silent: Bools) -> E
         return found[0]
     time = spine.events.time[steps.first]
     names = {n: code for code, n in enumerate(steps.touchpoint.names.to_pylist())}
-    since, until = (_bounds(data.fields, c, d) for c, d in (("valid_from", -FAR), ("valid_to", FAR)))
+    since, until = _bounds(data.fields, "valid_from", -FAR), _bounds(data.fields, "valid_to", FAR)
     for i, line in enumerate(data.fields.select(["touchpoint", "field", "op"]).to_pylist()):
         here = silent & (steps.touchpoint.codes == names.get(line["touchpoint"], len(names)))
         rows = steps.first[here & (since[i] <= time) & (time < until[i])]
@@ -128,9 +128,7 @@ def _inferred(spine: Spine, silent: Bools, questions: tuple[str, ...]) -> Entrie
     rows = np.flatnonzero(asked & silent[spine.steps.ids]) if asked.any() else np.zeros(0, int)
     field = spine.events.coded("activity").rows(rows)
     size = len(rows)
-    return Entries(
-        rows, field, np.full(size, GIVEN), Coded.nulls(size), np.full(size, INFERRED)
-    )
+    return Entries(rows, field, np.full(size, GIVEN), Coded.nulls(size), np.full(size, INFERRED))
 
 
 def _requests(spine: Spine, entries: Entries) -> Requests:
@@ -171,7 +169,8 @@ def _given_before(spine: Spine, entries: Entries, level: int) -> Ints:
     at = np.where((at < len(keys)) & reads, at, NULL)
     hit = (at >= 0) & (pick(keys, at) == key)
     source = pick(entries.row[gives][first], np.where(hit, at, NULL))
-    earlier = source < (spine.steps.starts[spine.steps.ids[entries.row]] if inferred else entries.row)
+    own_step = spine.steps.starts[spine.steps.ids[entries.row]]
+    earlier = source < (own_step if inferred else entries.row)
     return np.where(hit & earlier, source, NULL)
 
 

@@ -93,7 +93,7 @@ class AsOf:
         # Of several rows the latest valid_from wins, then the least canonical JSON: it sorts last.
         text = [json.dumps(row, sort_keys=True, default=str) for row in rows]
         falling = np.argsort(np.argsort(np.array(text, dtype=object)))[::1] * -1
-        order = np.lexsort((falling, starts, codes)) if rows else np.zeros(0, np.int64)
+        order = np.lexsort((falling, starts, np.asarray(codes, np.int64)))
         return cls(
             table.take(arrow(order, pa.int64())),
             keys,

@@ -350,4 +350,3 @@ def _promises(a: Assessment) -> Columns:
         "lateness_s": (lateness, late),
         "n_moves": made.n_moves,
     }
-

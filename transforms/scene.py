@@ -92,9 +92,7 @@ class Scene:
     @cached_property
     def closed(self) -> Bools:
         """Journeys whose deadline has passed."""
-        return frontier.passed(
-            self.spine.cut.deadline, self.frontier, self.rules.windows.lateness
-        )
+        return frontier.passed(self.spine.cut.deadline, self.frontier, self.rules.windows.lateness)
 
     @cached_property
     def final(self) -> Bools:

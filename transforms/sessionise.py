@@ -139,8 +139,9 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
     team = events.coded("team").fallback(data.places.text("team", place))
     from_table = ~own.known & owner.known
     return Spine(
-        events=events, rank=rank, cut=pieces, case=found.case.rows(order), kind=found.kind.rows(order),
-        place=place, owner=owner, owner_from_table=from_table, team=team, session=session,
+        events=events, rank=rank, cut=pieces,
+        case=found.case.rows(order), kind=found.kind.rows(order), place=place,
+        owner=owner, owner_from_table=from_table, team=team, session=session,
         steps=_steps(events, pieces.journeys, anchor, session, owner, from_table, team),
     )  # fmt: skip
 
@@ -219,4 +220,3 @@ def _numbered(ids: pa.Array, owner: Ints, places: Segments, mark: str, digits: i
     """`<id><mark><place from 1>` of each row."""
     number = pc.utf8_lpad(arrow(places.places + 1, pa.int64()).cast(pa.string()), digits, "0")
     return pc.binary_join_element_wise(take(ids, owner), number, mark)
-

@@ -98,9 +98,7 @@ def _attach(events: Events, customers: Segments, kind: Coded, case: Ints, rules:
     return out
 
 
-def _nearest(
-    events: Events, rows: Ints, group: Ints, reach: _Reach, earlier_only: Bools
-) -> Ints:
+def _nearest(events: Events, rows: Ints, group: Ints, reach: _Reach, earlier_only: Bools) -> Ints:
     """Case event for each row: same correlation, same family near by, earlier, later."""
     correlation = events.coded("correlationid")
     family = facts.family(events.coded("channel"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -81,24 +82,26 @@ class Assessment:
     def of_kind(self, name: str) -> Ints:
         """Pieces of evidence of one kind in each journey."""
         code = sorted(KINDS).index(name)
-        return np.bincount(
-            self.journey[self.kind == code], minlength=len(self.scene.journeys)
-        )
+        return np.bincount(self.journey[self.kind == code], minlength=len(self.scene.journeys))
 
 
 def assess(scene: Scene) -> Assessment:
     """Run every registered detector and rank what they found."""
     kinds, found = _together(scene)
-    ties = (kinds, found.time, scene.spine.rank[found.row], _text_rank(found.detail), found.basis)
+    ties: tuple[Array, ...] = (
+        kinds,
+        found.time,
+        scene.spine.rank[found.row],
+        _text_rank(found.detail),
+        found.basis,
+    )
     plain = _ranked(found, 1.0, ties)
     order = np.lexsort((plain.rank, found.step))
     found, kinds = _rows(found, order), kinds[order]
     ties = tuple(t[order] for t in ties)
     plain = Hazards(plain.severity[order], plain.rank[order], plain.hazard[order])
     journey, size = scene.spine.step_journey[found.step], len(scene.journeys)
-    low, high = (
-        total(_ranked(found, scale, ties).hazard, journey, size) for scale in (LOW, HIGH)
-    )
+    low, high = (total(_ranked(found, scale, ties).hazard, journey, size) for scale in (LOW, HIGH))
     return Assessment(scene, kinds, found, plain, low, high)
 
 
@@ -122,18 +125,17 @@ def _together(scene: Scene) -> tuple[Ints, Found]:
     return np.concatenate(kinds), Found(**columns)
 
 
-def _stacked(columns: list[Array] | list[Coded]) -> Array | Coded:
+def _stacked(columns: list[Any]) -> Any:
     if isinstance(columns[0], Coded):
-        return Coded.of(pa.chunked_array([c.arrow() for c in columns]))  # type: ignore[union-attr]
+        return Coded.of(pa.chunked_array([c.arrow() for c in columns]))
     return np.concatenate(columns)
 
 
 def _rows(found: Found, rows: Ints) -> Found:
-    def pick(column: Array | Coded) -> Array | Coded:
+    def pick(column: Any) -> Any:
         return column.rows(rows) if isinstance(column, Coded) else column[rows]
 
-    names = Found.__dataclass_fields__
-    return Found(**{name: pick(getattr(found, name)) for name in names})  # type: ignore[arg-type]
+    return Found(**{name: pick(getattr(found, name)) for name in Found.__dataclass_fields__})
 
 
 def _text_rank(texts: Coded) -> Ints:

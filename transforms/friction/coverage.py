@@ -46,8 +46,7 @@ def _measurable(scene: Scene, needs: Needs, carried: dict[str, Bools]) -> Bools:
 
 
 def _has_table(scene: Scene, name: str) -> bool:
-    tables = {"@touchpoints": scene.data.touchpoints, "@touchpoint_fields": scene.data.touchpoint_fields}
-    return tables.get(name) is not None
+    return getattr(scene.data, name.removeprefix("@")) is not None
 
 
 def _carries(scene: Scene, name: str) -> Bools:

@@ -77,5 +77,3 @@ def handoff_dropped(scene: Scene) -> Found:
         scene, "handoff_dropped", step, row,
         previous=step, time=asked.due[lost], detail=receiver, owner_to=to_owner,
     )  # fmt: skip
-
-

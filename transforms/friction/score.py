@@ -30,7 +30,7 @@ class Hazards:
 def severity(weight: Reals, intensity: Reals, confidence: Reals, scale: float = 1.0) -> Reals:
     """s = min(w * scale, .95) * g * confidence, rounded to 12 decimals."""
     scaled = np.minimum(weight * scale, MAX_SEVERITY)
-    return np.round(scaled * intensity * confidence, DECIMALS)
+    return np.asarray(np.round(scaled * intensity * confidence, DECIMALS))
 
 
 def rank_hazards(severities: Reals, incident: Ints, *ties: Array) -> Hazards:
@@ -47,4 +47,4 @@ def rank_hazards(severities: Reals, incident: Ints, *ties: Array) -> Hazards:
 
 def total(hazard: Reals, owner: Ints, size: int) -> Reals:
     """H of each of `size` owners (journeys, steps): the sum of its hazards."""
-    return np.bincount(owner, weights=hazard, minlength=size)
+    return np.bincount(owner, weights=hazard, minlength=size).astype(np.float64)

@@ -65,9 +65,7 @@ def reopened(scene: Scene) -> Found:
     (9-rules).
     """
     row, end, sure = reopenings(scene)
-    return found(
-        scene, "reopened", scene.spine.steps.ids[row], row, earlier=end, confidence=sure
-    )
+    return found(scene, "reopened", scene.spine.steps.ids[row], row, earlier=end, confidence=sure)
 
 
 def reopenings(scene: Scene) -> tuple[Ints, Ints, Reals]:
@@ -94,4 +92,4 @@ def _same_intent(scene: Scene, end: Ints) -> Bools:
     """Intent of the event's contact equals that of the end's contact, or one is unknown."""
     intent = scene.contacts.intent.codes[scene.spine.session]
     before = pick(intent, end, NULL)
-    return (intent == before) | (intent == NULL) | (before == NULL)
+    return np.asarray((intent == before) | (intent == NULL) | (before == NULL))

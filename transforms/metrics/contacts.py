@@ -18,7 +18,9 @@ INT, REAL = pa.int32(), pa.float64()
 def need_driven_share(a: Assessment) -> Reals:
     """Need-driven contacts / (need-driven + company-driven) contacts (3-scores, 0-mission M8)."""
     need, company = n_need_driven(a), n_company_driven(a)
-    return np.divide(need, need + company, out=np.full(len(need), np.nan), where=need + company > 0)
+    whole = need + company
+    share = np.divide(need, whole, out=np.full(len(need), np.nan), where=whole > 0)
+    return np.asarray(share)
 
 
 @metric("journey", INT, unit="1", low=0, nullable=False)

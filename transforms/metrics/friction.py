@@ -54,7 +54,7 @@ def friction_edge_share(a: Assessment) -> Reals:
     """
     edges = total(a.hazards.hazard * a.is_edge, a.journey, len(a.hazard))
     share = np.divide(edges, a.hazard, out=np.full(len(edges), np.nan), where=a.hazard > 0)
-    return np.minimum(share, 1.0)
+    return np.asarray(np.minimum(share, 1.0))
 
 
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")

@@ -48,7 +48,7 @@ def losses(**components: Reals) -> Array:
         ]
     )
     whole = lost.sum(axis=0)
-    return np.divide(lost, whole, out=np.zeros_like(lost), where=whole > 0)
+    return np.asarray(np.divide(lost, whole, out=np.zeros_like(lost), where=whole > 0))
 
 
 def deciding_event(a: Assessment) -> Array:

@@ -107,7 +107,7 @@ def data_continuity(a: Assessment) -> Reals:
     """
     needed, again = _continuity(a)
     share = np.divide(again, needed, out=np.full(len(needed), np.nan), where=needed > 0)
-    return 1.0 - share
+    return np.asarray(1.0 - share)
 
 
 def _continuity(a: Assessment) -> tuple[Ints, Ints]:

@@ -79,8 +79,8 @@ def silos_crossed(a: Assessment) -> tuple[Ints, Bools]:
 def rework(a: Assessment) -> tuple[Ints, Bools]:
     """Internal completes - distinct activities among them (pm4py's rework); null without any."""
     events, journeys = a.scene.spine.events, a.scene.journeys
-    done = events.is_one("direction", "internal")
-    done &= events.is_one("lifecycle", "complete") | ~events.coded("lifecycle").known
+    completes = events.is_one("lifecycle", "complete") | ~events.coded("lifecycle").known
+    done = events.is_one("direction", "internal") & completes
     if not done.any():
         return np.zeros(len(journeys), np.int64), np.zeros(len(journeys), bool)
     count = journeys.count(done)
@@ -132,7 +132,7 @@ def internal_wait_s(a: Assessment) -> tuple[Ints, Bools]:
     """
     events = a.scene.spine.events
     queued = events.is_one("lifecycle", "schedule", "assign", "suspend")
-    queued &= ~events.coded("waiting_for").known
+    queued = queued & ~events.coded("waiting_for").known
     return _waited(a, events.is_one("waiting_for", "company") | queued)
 
 
