@@ -17,7 +17,7 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 Reals = np.ndarray[Any, np.dtype[np.float64]]
 NULL = -1
 #: Types with numpy's equal; `to_pandas_dtype` would import pandas.
-NUMPY = {
+NUMPY: dict[pa.DataType, np.dtype[Any]] = {
     pa.int8(): np.dtype("i1"), pa.int16(): np.dtype("i2"), pa.int32(): np.dtype("i4"),
     pa.int64(): np.dtype("i8"), pa.uint8(): np.dtype("u1"), pa.uint16(): np.dtype("u2"),
     pa.uint32(): np.dtype("u4"), pa.uint64(): np.dtype("u8"),

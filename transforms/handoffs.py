@@ -234,7 +234,7 @@ def asked_for(spine: Spine, steps: Steps, rules: Rules, frontier: int) -> Asked:
     def takes_up(asking: Ints, found: Ints) -> Bools:
         outward = ~inbound[found] | human[found] | (spine.session[found] == spine.session[asking])
         right_team = (want_team[asking] == NULL) | (want_team[asking] == team[found])
-        return answers[found] & outward & right_team
+        return np.asarray(answers[found] & outward & right_team)
 
     received = np.full(events.n, NULL, dtype=np.int64)
     by_owner = to_owner.known[rows]

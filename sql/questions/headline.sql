@@ -1,0 +1,27 @@
+-- purpose: the headline of a publication: how the journeys of each type go
+-- question: How healthy is each kind of journey, and how much of its friction lies between steps?
+-- grain: journey type and owner
+-- key: journey_type, owner
+-- sources: v_journey_types
+with types as (
+    select * from v_journey_types
+),
+
+rounded as (
+    select
+        journey_type,
+        owner,
+        n_journeys,
+        n_open,
+        band,
+        round(health_ops_median, 1) as health_ops,
+        round(friction_mean, 1) as friction,
+        round(100 * edge_share_mean) as edge_percent,
+        round(100 * resolved_share) as resolved_percent,
+        round(handoffs_mean, 1) as handoffs,
+        round(coverage_mean, 2) as coverage
+    from types
+)
+
+select * from rounded
+order by n_journeys desc, journey_type asc, owner asc
