@@ -316,8 +316,10 @@ def what_if_lines(explanation: Explanation, most: int = 12) -> list[str]:
     """What friction and health would be without each incident, best first."""
     seqs = {step.step_id: step.seq for step in explanation.steps}
     said = [_what_if(condition, seqs) for condition in explanation.what_ifs]
-    left = len(said) - most
-    return said if left <= 0 else [*said[: most - 1], f"… {left} smaller ones …", said[-1]]
+    if len(said) <= most + 1:
+        return said
+    left = wording.plural(len(said) - most, "smaller one")
+    return [*said[: most - 1], f"… {left} …", said[-1]]
 
 
 def _what_if(condition: WhatIf, seqs: dict[str, int]) -> str:

@@ -301,6 +301,17 @@ def test_page_can_be_read_by_ear_and_keyboard(
     assert browser.ask(f"{regions}.every(r => r.tabIndex === 0 && r.getAttribute('aria-label'))")
 
 
+def test_phone_stacks_cells_and_breaks_none_apart(
+    browser: chromium.Browser, pages: dict[str, Path]
+) -> None:
+    browser.open(pages["company"], 390)
+    cells = "[...document.querySelectorAll('.stack td')]"
+    tall = f"{cells}.filter(c => c.offsetHeight > 50).map(c => c.outerHTML.slice(0, 120))"
+    assert browser.ask(tall) == []
+    bars = "[...document.querySelectorAll('.stack td svg')]"
+    assert browser.ask(f"{bars}.length > 8 && {bars}.every(b => b.clientWidth > 100)")
+
+
 CONTRAST = """(() => {
   const parse = c => (c.match(/[\\d.]+/g) || [0, 0, 0, 0]).map(Number);
   const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
