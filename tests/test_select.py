@@ -9,7 +9,12 @@ from rejse.transforms import select
 from rejse.transforms.select import MappingError
 
 RAW = pa.schema(
-    [("id", pa.string()), ("t", pa.int64()), ("s", pa.string()), ("p", pa.struct([("x", pa.string())]))]
+    [
+        ("id", pa.string()),
+        ("t", pa.int64()),
+        ("s", pa.string()),
+        ("p", pa.struct([("x", pa.string())])),
+    ]
 )
 
 
@@ -20,7 +25,7 @@ def parse(sql: str) -> select.Select:
 @pytest.mark.parametrize(
     "sql",
     [
-        "select id, to_timestamp(t) as time, case s when 'a' then 'it''s' end as c from source -- x\n;",
+        "select id, to_timestamp(t), case s when 'a' then 'it''s' end as c from source -- x\n;",
         "select * from source",
         "from source select id",
         "select id in ('a','b','c','d','e','f','g','h','i','j','k','l','m') as x from source",
@@ -90,7 +95,13 @@ def test_reads_and_forms() -> None:
     found = parse("select source.id as a, p.x as b, 'v' as c, null as d, s || s as e from source")
     assert found.reads == ("id", "s", "p")
     assert found.items is not None
-    assert [item.form for item in found.items] == ["column", "computed", "constant", "null", "computed"]
+    assert [item.form for item in found.items] == [
+        "column",
+        "computed",
+        "constant",
+        "null",
+        "computed",
+    ]
     assert found.items[4].reads == {"s"}
 
 
@@ -108,5 +119,5 @@ def test_the_connection_reaches_nothing(tmp_path: pytest.TempPathFactory) -> Non
         "set enable_external_access = true",
         "set memory_limit = '10GB'",
     ):
-        with pytest.raises(Exception, match="(?i)disabled|locked|permission"):
+        with pytest.raises(Exception, match=r"(?i)disabled|locked|permission"):
             connection.execute(sql)

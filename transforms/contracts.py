@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import rejects as refusals
-from rejse.transforms.arrays import Bools, arrow, flat, valid, values
+from rejse.transforms.arrays import Bools, arrow, valid, values
+from rejse.transforms.lists import elements, with_elements, with_part
 from rejse.transforms.rules import SECOND
 from rejse.transforms.schema import (
     BY_NAME,
@@ -187,55 +187,51 @@ def _with_known_values(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[str,
 def _known_enum(column: pa.Array, field: Field) -> tuple[pa.Array, int]:
     column = coded(column)
     other = "other" if "other" in field.values else None
-    return _replaced(column, field.values, other)
+    return _replaced(column, field.values, other, valid(column))
 
 
 def _replaced(
-    column: pa.DictionaryArray, allowed: tuple[str, ...], other: str | None
+    column: pa.DictionaryArray, allowed: tuple[str, ...], other: str | None, known: Bools
 ) -> tuple[pa.Array, int]:
-    """Column with the values that are not allowed replaced by `other`, and how many rows."""
+    """Column with the values that are not allowed replaced by `other`, and how many rows.
+
+    Only `known` rows count.
+    """
     strange = _strange(column.dictionary, allowed)
     if not strange.any():
         return column, 0
-    known = valid(column)
     rows = np.where(known, values(column.indices), 0)
-    unknown = strange[rows] & known
+    unknown = int((strange[rows] & known).sum())
+    if not unknown:
+        return column, 0
     places = {value: place for place, value in enumerate(allowed)}
     fallback = places[other] if other else -1
     codes = np.array([places.get(v, fallback) for v in column.dictionary.to_pylist()], np.int32)
     found = np.where(known, codes[rows], -1).astype(np.int32)
-    replaced = pa.DictionaryArray.from_arrays(arrow(found, ok=found >= 0), text(allowed))
-    return replaced, int(unknown.sum())
+    return pa.DictionaryArray.from_arrays(arrow(found, ok=found >= 0), text(allowed)), unknown
 
 
-def _known_part(column: pa.Array, allowed: tuple[str, ...]) -> tuple[pa.Array, int]:
-    replaced, unknown = _replaced(coded(column), allowed, None)
-    return (replaced.cast(pa.string()), unknown) if unknown else (column, 0)
+def _known_part(
+    column: pa.StructArray, part: str, allowed: tuple[str, ...]
+) -> tuple[pa.StructArray, int]:
+    found = coded(column.field(part))
+    replaced, unknown = _replaced(found, allowed, None, valid(found) & valid(column))
+    if not unknown:
+        return column, 0
+    return with_part(column, part, replaced.cast(pa.string())), unknown
 
 
 def _known_info(column: pa.Array, notes: dict[str, int]) -> pa.Array:
-    column = flat(column)
-    inner = column.values
-    op, unknown = _known_part(inner.field("op"), INFO_OPS)
+    inner, unknown = _known_part(elements(column), "op", INFO_OPS)
     if not unknown:
         return column
     notes["unknown_info.op"] = unknown
-    rebuilt = _with_part(inner, "op", op)
-    return pa.ListArray.from_buffers(
-        column.type, len(column), column.buffers()[:2], offset=column.offset, children=[rebuilt]
-    )
+    return with_elements(column, inner)
 
 
 def _known_promise(column: pa.Array, notes: dict[str, int]) -> pa.Array:
-    column = flat(column)
     for part, allowed in (("kind", PROMISE_KINDS), ("op", PROMISE_OPS)):
-        replaced, unknown = _known_part(column.field(part), allowed)
+        column, unknown = _known_part(column, part, allowed)
         if unknown:
             notes[f"unknown_promise.{part}"] = unknown
-            column = _with_part(column, part, replaced)
     return column
-
-
-def _with_part(column: pa.StructArray, part: str, replaced: pa.Array) -> pa.StructArray:
-    parts: list[Any] = [replaced if f.name == part else column.field(f.name) for f in column.type]
-    return pa.StructArray.from_arrays(parts, fields=list(column.type), mask=pc.is_null(column))

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import rejects as refusals
-from rejse.transforms.arrays import arrow, flat, take, valid, values
+from rejse.transforms.arrays import arrow, take, valid, values
+from rejse.transforms.lists import elements, with_elements, with_part
 from rejse.transforms.schema import BUCKET, CUSTOMER_KEY, IDENTITY_TYPES, event_schema
 from rejse.transforms.texts import coded, hexadecimal, text
 
@@ -189,8 +190,7 @@ def _lists(column: pa.Array, part: str, sign: Signer) -> pa.Array:
 
     Each distinct (field, value) of the batch is hashed once.
     """
-    column = flat(column)
-    inner = column.values
+    inner = elements(column)
     fields, raw = coded(inner.field(part)), coded(inner.field("value_hmac"))
     known = valid(fields) & valid(raw) & valid(inner)
     width = max(1, len(raw.dictionary))
@@ -206,11 +206,7 @@ def _lists(column: pa.Array, part: str, sign: Signer) -> pa.Array:
     hashed = (
         take(words, np.where(known, rows, -1)) if len(used) else pa.nulls(len(rows), pa.string())
     )
-    parts = [hashed if f.name == "value_hmac" else inner.field(f.name) for f in inner.type]
-    rebuilt = pa.StructArray.from_arrays(parts, fields=list(inner.type), mask=pc.is_null(inner))
-    return pa.ListArray.from_buffers(
-        column.type, len(column), column.buffers()[:2], offset=column.offset, children=[rebuilt]
-    )
+    return with_elements(column, with_part(inner, "value_hmac", hashed))
 
 
 def _persons(
