@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from math import fsum, log1p
+from math import fsum
 
 
 @dataclass(frozen=True)
@@ -59,19 +59,17 @@ class WhatIf:
 
 
 def hazards(evidence: Iterable[Evidence]) -> dict[str, float]:
-    """Hazard of each piece, by evidence id: halved with each rank inside its incident.
+    """Hazard of each piece, by evidence id, ranked inside its incident as the core ranks it."""
+    import numpy as np
 
-    An incident is a step with the edge into it; ranks fall by severity, ties by kind, time, id.
-    """
-    incidents: dict[str, list[Evidence]] = {}
-    for piece in evidence:
-        incidents.setdefault(piece.step_id, []).append(piece)
-    found = {}
-    for pieces in incidents.values():
-        ordered = sorted(pieces, key=lambda e: (-e.severity, e.kind, e.occurred_at, e.evidence_id))
-        for rank, piece in enumerate(ordered):
-            found[piece.evidence_id] = -(0.5**rank) * log1p(-piece.severity)
-    return found
+    from rejse.transforms.friction.score import rank_hazards
+
+    pieces = sorted(evidence, key=lambda e: (e.kind, e.occurred_at, e.evidence_id))
+    steps = {step_id: code for code, step_id in enumerate({e.step_id: 0 for e in pieces})}
+    incident = np.array([steps[e.step_id] for e in pieces], dtype=np.int64)
+    severity = np.array([e.severity for e in pieces], dtype=np.float64)
+    found = rank_hazards(severity, incident, np.arange(len(pieces)))
+    return {e.evidence_id: float(h) for e, h in zip(pieces, found.hazard, strict=True)}
 
 
 def score(evidence: Iterable[Evidence], outcome01: float | None) -> Score:
