@@ -156,7 +156,7 @@ def run(
     from rejse.pipelines.run import run as publish
 
     with terminal.progress("reading the configuration") as progress:
-        watched = {} if progress is None else {"progress": progress}
+        watched: dict[str, Any] = {} if progress is None else {"progress": progress}
         result = publish(
             settings,
             complete=complete,

@@ -133,7 +133,7 @@ def _usable(column: str, profile: Profile) -> bool:
         return all(_is_whole(text) for text in profile.texts) and bool(profile.texts)
     if column == "id":
         return profile.n_distinct == profile.n_rows - profile.n_null > 0 == profile.n_null
-    if column == "activity":
+    if column == "activity" and profile.snake != column:
         return given == "string" and profile.n_distinct <= max(50, profile.n_rows // 2)
     return bool(profile.texts)
 

@@ -77,7 +77,7 @@ class Profile:
     @property
     def is_nested(self) -> bool:
         """It holds lists, structs or maps."""
-        return self.kind.num_fields > 0
+        return bool(self.kind.num_fields > 0)
 
     @property
     def is_personal(self) -> bool:

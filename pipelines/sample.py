@@ -171,8 +171,22 @@ def sample(path: Path, rows: int = ROWS) -> Sample:
         kind = format_of(path)
     except SourceError as fault:
         raise SampleError(str(fault)) from None
-    schema = _SCHEMAS[kind](path, rows)
+    schema = _distinct(_SCHEMAS[kind](path, rows))
     return Sample((path,), kind, _rows(path, schema, rows))
+
+
+def _distinct(schema: pa.Schema) -> pa.Schema:
+    """Columns that SQL can tell apart: of names that differ in case only, the first; no empty one.
+
+    The others are left out of the frozen schema, and so of every run.
+    """
+    import pyarrow as pa
+
+    first: dict[str, pa.Field] = {}
+    for column in schema:
+        if column.name.strip():
+            first.setdefault(column.name.casefold(), column)
+    return pa.schema(list(first.values()))
 
 
 def _rows(path: Path, schema: pa.Schema, rows: int) -> pa.Table:

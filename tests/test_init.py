@@ -207,3 +207,34 @@ def test_what_is_no_log_is_refused(tmp_path: Path, name: str, content: bytes, me
     with pytest.raises(InitError):
         init([tmp_path / name], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_columns_that_differ_in_case_only_are_one(tmp_path: Path) -> None:
+    log = write(
+        tmp_path / "log.jsonl",
+        '{"customer": "c1", "event": "call", "time": "2025-01-01", "False": 1, "FALSE": 2, "": 3}',
+    )
+    init([log], tmp_path / "out")
+    assert raw_schema.read(tmp_path / "out" / "log.json").names == [
+        "customer", "event", "time", "False",
+    ]  # fmt: skip
+    assert mapped(tmp_path / "out", "log", sample(log).table)[0]["attrs"] == [("False", "1")]
+
+
+def test_naughty_strings_as_names_and_values(real_data: Path, tmp_path: Path) -> None:
+    from rejse.pipelines.check import check
+
+    listed = real_data / "hostile" / "blns" / "blns.json"
+    strings = [text for text in json.loads(listed.read_text(encoding="utf-8")) if text]
+    rows = [
+        {"time": "2025-01-01", "customer": text, "activity": text, **dict.fromkeys(strings, text)}
+        for text in strings
+    ]
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows[::10])
+    init([write(tmp_path / "log.jsonl", lines)], tmp_path / "out")
+    found = check(settings.load(tmp_path / "out"))
+    (log,) = found.sources
+    # `undefined` is taken for a missing activity, and the mapping says so.
+    assert (log.problem, log.read, log.reasons) == (None, 52, {"missing_activity": 1})
+    assert "nullif(activity, 'undefined')" in (tmp_path / "out" / "log.sql").read_text()
+    assert not {c for c in found.text() if ord(c) < 32} - {"\n"}
