@@ -59,19 +59,22 @@ class Csv:
             block = stream.read(BLOCK)
             last = not block
             data = rest + block
-            if last and stream.fault:
-                shown = data[:HEAD].decode("utf-8", "backslashreplace")
-                bad = [Bad(stream.fault[0], stream.fault[1], shown, row)]
-                yield self._refused(_empty(self.schema), [], bad)
-                return
+            broken = last and stream.fault
             if data and self.names:
-                part, used, records = self._block(data, row, last)
+                part, used, records = self._block(data, row, last and not broken)
                 if records:
                     yield part
                 row += records
                 rest = data[used:]
+            if broken:
+                yield self._broken(stream, rest, row)
             if last:
                 return
+
+    def _broken(self, stream: ByteStream, rest: bytes, row: int) -> Part:
+        reason, detail = stream.fault or ("damaged_file", "")
+        shown = rest[:HEAD].decode("utf-8", "backslashreplace")
+        return self._refused(_empty(self.schema), [], [Bad(reason, detail, shown, row)])
 
     def _header(self, stream: ByteStream) -> bytes:
         """Read the column names; give what was read beyond them."""
@@ -102,7 +105,7 @@ class Csv:
 
     def _regular(self, data: bytes, last: bool) -> int:
         """Bytes of the block that are whole, regular records; 0 where it is not regular."""
-        if data.count(b"\r") != data.count(b"\r\n") or not _is_utf8(data, last):
+        if data.count(b"\r") != data.count(b"\r\n"):
             return 0
         letters = np.frombuffer(data, dtype=np.uint8)
         lines = np.flatnonzero(letters == LINE)
@@ -118,7 +121,7 @@ class Csv:
         if not len(lines) or np.diff(lines, prepend=-1).max() > RECORD:
             return 0
         cut = int(lines[-1]) + 1
-        return cut if len(data) - cut <= RECORD else 0
+        return cut if len(data) - cut <= RECORD and _is_utf8(data[:cut]) else 0
 
     def _paired(self, letters: Any, quotes: Any) -> bool:
         """Whether quotes open after a delimiter only, close before one, and double inside."""
@@ -324,14 +327,13 @@ def misfits(column: pa.ChunkedArray, kind: pa.DataType) -> list[int]:
     return misfits(column[:half], kind) + [half + at for at in misfits(column[half:], kind)]
 
 
-def _is_utf8(data: bytes, last: bool) -> bool:
+def _is_utf8(data: bytes) -> bool:
     if data.isascii():
         return True
     try:
         data.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        # A letter cut by the end of the block is whole in the next one.
-        return not last and fault.start > len(data) - 4
+    except UnicodeDecodeError:
+        return False
     return True
 
 

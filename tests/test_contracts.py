@@ -50,6 +50,7 @@ def batch(*events: dict[str, Any]) -> pa.RecordBatch:
         ({"recordedtime": datetime(1, 1, 1, tzinfo=UTC)}, "time_out_of_range"),
         ({"start_time": NOON, "end_time": NOON.replace(hour=11)}, "end_before_start"),
         ({"previousidentity": "x"}, "missing_previousidentitytype"),
+        ({"promise": {"due_time": datetime(2200, 1, 1, tzinfo=UTC)}}, "time_out_of_range"),
         ({"wait_s": -1}, "negative_wait_s"),
         ({"results_n": -1}, "negative_results_n"),
     ],
@@ -127,6 +128,7 @@ ANY = st.fixed_dictionaries(
         "actor_type": st.sampled_from([None, "human", "dog"]),
         "previousidentity": st.sampled_from([None, "x"]),
         "previousidentitytype": st.sampled_from([None, "cookie"]),
+        "promise": st.none() | st.fixed_dictionaries({"due_time": TIMES}),
         "wait_s": st.sampled_from([None, -1, 0, 1]),
         "results_n": st.sampled_from([None, -1, 0]),
     }

@@ -106,6 +106,13 @@ def _in_range(name: str) -> Rule:
     return Rule(f"{name}_in_range", "time_out_of_range", (name,), says, sql, refuses)
 
 
+def _due_out_of_range(batch: pa.RecordBatch) -> Bools:
+    promise = batch.column("promise")
+    due = promise.field("due_time")
+    moments = values(due)
+    return ((moments < FIRST_TIME) | (moments >= END_TIME)) & valid(due) & valid(promise)
+
+
 def _not_negative(name: str) -> Rule:
     def refuses(batch: pa.RecordBatch) -> Bools:
         return (values(batch.column(name)) < 0) & valid(batch.column(name))
@@ -139,6 +146,11 @@ RULES: tuple[Rule, ...] = (
         ("previousidentity", "previousidentitytype"),
         "previousidentity comes with previousidentitytype",
         "previousidentity is null or previousidentitytype is not null", _untyped_previous,
+    ),
+    Rule(
+        "promise_in_range", "time_out_of_range", ("promise",),
+        "promise.due_time lies in 1970 to 2199; null where nothing is due",
+        _in_range("promise.due_time").sql, _due_out_of_range,
     ),
     *(_not_negative(name) for name in AMOUNTS),
 )  # fmt: skip

@@ -85,11 +85,27 @@ def origin(source: str, name: str) -> dict[bytes, bytes]:
 
 def of_rows(batch: pa.RecordBatch, reason: str, detail: Sequence[str] | str) -> pa.Table:
     """Rejects of all rows of a batch on its way through the edge, payload its row as JSON."""
-    rows = batch.to_pylist()
-    for row in rows:
-        row.pop(ROW, None)
+    names = [name for name in batch.schema.names if name != ROW]
+    cells = [_cells(batch.column(name)) for name in names]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
     named = (batch.schema.metadata or {}).get(SOURCE, b"").decode()
     ids = [row.get("id") for row in rows]
     known = ids if all(one is None or isinstance(one, str) for one in ids) else None
     payloads = [json.dumps(row, default=str, ensure_ascii=False) for row in rows]
     return refuse(named, positions(batch), reason, detail, payloads, known)
+
+
+def _cells(column: pa.Array) -> list[object]:
+    """Values of a column; those that Python cannot hold (the year 300000) as Arrow writes them."""
+    try:
+        found: list[object] = column.to_pylist()
+    except (OverflowError, ValueError):
+        found = [_cell(column.slice(row, 1)) for row in range(len(column))]
+    return found
+
+
+def _cell(column: pa.Array) -> object:
+    try:
+        return column[0].as_py()
+    except (OverflowError, ValueError):
+        return " ".join(column.to_string().split())
