@@ -1,0 +1,141 @@
+-- Purpose: threads (customer and type) cut into journeys. Grain: one event, in thread order.
+-- All joins come before the one sort; what looks us neighbours then streams in that order.
+create type family as enum (
+    'digital', 'chat', 'voice', 'written', 'place', 'social', 'campaign', 'partner', 'internal',
+    'other', 'message'
+);
+
+create temp table joined as
+select
+    e.customer,
+    e.time,
+    epoch_us(e.time) as us,
+    e.id,
+    coalesce(e.journey_type, p.journey_type, 'other') as kind,
+    t.gap,
+    t.reopen_window,
+    e.channel,
+    e.activity,
+    e.direction,
+    e.actor_type,
+    e.touchpoint,
+    coalesce(e.owner, p.owner) as owner,
+    e.owner is null and p.owner is not null as owner_from_table,
+    p.team as team,
+    e.intent,
+    e.outcome,
+    e.to_owner,
+    e.wait_s,
+    e.talk_s,
+    e.info,
+    e.promise,
+    case
+        when e.channel in ('web', 'app', 'device') then cast('digital' as family)
+        when e.channel in ('chat', 'chatbot') then cast('chat' as family)
+        when e.channel in ('ivr', 'phone') then cast('voice' as family)
+        when e.channel in ('email', 'sms', 'letter') then cast('written' as family)
+        when e.channel in ('branch', 'visit') then cast('place' as family)
+        else cast(cast(e.channel as varchar) as family)
+    end as family,
+    p.expected_wait_s,
+    e.direction = 'inbound'
+    or (
+        e.direction = 'outbound'
+        and coalesce(e.relevance_basis in ('due', 'need', 'preference'), false)
+    ) as is_need_driven,
+    e.direction = 'outbound' and e.actor_type in ('bot', 'system')
+    and e.message_kind is not null as is_message,
+    e.direction = 'outbound'
+    and coalesce(e.message_kind in ('marketing', 'upsell', 'survey'), false) as is_pushed,
+    e.direction = 'outbound'
+    and coalesce(e.message_kind in ('marketing', 'upsell'), false) as is_sales,
+    coalesce(list_contains(t.end_outcomes, cast(e.outcome as varchar)), false) as is_end,
+    case
+        when e.outcome in ('resolved', 'sold', 'informed') then 1.0::double
+        when e.outcome in ('partly', 'declined') then 0.5::double
+        when e.outcome in ('unresolved', 'abandoned', 'error', 'no_result') then 0.0::double
+    end as value
+from events as e
+left join places as p on e.touchpoint = p.touchpoint
+left join types as t
+    on coalesce(e.journey_type, p.journey_type, 'other') = t.kind;
+
+create temp table sorted as
+select * from joined
+order by customer, kind, us, id;
+
+drop table joined;
+
+create temp table cut as
+with neighbours as (
+    select
+        *,
+        row_number() over () as pos,
+        coalesce(
+            customer != lag(customer) over () or kind != lag(kind) over (), true
+        ) as begins_thread,
+        lag(us) over () as previous_us,
+        is_end or (value is not null and direction != 'outbound') as settles
+    from sorted
+),
+
+-- A clock that only goes forward, so that running maxima find the latest of anything.
+clocked as (
+    select
+        *,
+        cast(
+            sum(case when begins_thread then 1 else us - previous_us end) over (
+                rows between unbounded preceding and current row
+            ) as bigint
+        ) as clock,
+        max(case when begins_thread then pos end) over (
+            rows between unbounded preceding and current row
+        ) as thread_pos,
+        max(case when settles then pos * 2 + cast(is_end as bigint) end) over (
+            rows between unbounded preceding and current row
+        ) as settled
+    from neighbours
+),
+
+settled as (
+    select
+        *,
+        max(case when settles then clock end) over (
+            rows between unbounded preceding and current row
+        ) as settled_clock
+    from clocked
+),
+
+before as (
+    select
+        *,
+        lag(settled) over () as settled_before,
+        clock - lag(settled_clock) over () as since
+    from settled
+),
+
+judged as (
+    select
+        *,
+        begins_thread
+        or case
+            when settled_before // 2 >= thread_pos and settled_before % 2 = 1
+                then
+                    (since > reopen_window and since - (us - previous_us) <= reopen_window)
+                    or (since - (us - previous_us) > reopen_window and us - previous_us > gap)
+            else us - previous_us > gap
+        end as begins
+    from before
+)
+
+select
+    * exclude (thread_pos, settled, settled_clock, settled_before, since, begins_thread, begins, clock),
+    cast(sum(cast(begins as bigint)) over (
+        rows between unbounded preceding and current row
+    ) as integer) as j,
+    max(case when begins then pos end) over (
+        rows between unbounded preceding and current row
+    ) as journey_pos
+from judged;
+
+drop table sorted;

@@ -1,0 +1,134 @@
+-- Purpose: sessions as contacts. Grain: one session, by journey and first event.
+create temp table contacts as
+select
+    session_pos,
+    any_value(j) as j,
+    any_value(customer) as customer,
+    max(pos) as last_pos,
+    min(step) as first_step,
+    max(step) as last_step,
+    min(us) as us,
+    max(us) as last_us,
+    bool_or(direction != 'internal') as is_contact,
+    any_value(is_message) as is_message,
+    any_value(family) as family,
+    coalesce(
+        arg_min(direction, pos) filter (where direction != 'internal'), cast('internal' as direction)
+    ) as direction,
+    coalesce(arg_min(is_need_driven, pos) filter (where direction != 'internal'), false)
+        as is_need_driven,
+    coalesce(arg_min(is_pushed, pos) filter (where direction != 'internal'), false) as is_pushed,
+    arg_min(channel, pos) as channel,
+    arg_min(intent, pos) as intent,
+    arg_max(outcome, pos) as outcome,
+    bool_or(actor_type = 'human' or channel in ('phone', 'branch', 'visit', 'chat')) as has_human,
+    bool_or(
+        actor_type in ('bot', 'system') or channel in ('web', 'app', 'chatbot', 'device')
+    ) as has_machine,
+    count(*) as n_events,
+    cast(sum(talk_s) as bigint) as talk_s,
+    cast(sum(wait_s) as bigint) as wait_s,
+    count(*) filter (where is_sales and not is_message) as n_sales
+from told
+group by session_pos
+order by session_pos;
+
+create temp table switches as
+with following as (
+    select
+        j,
+        family,
+        last_step,
+        last_pos,
+        lead(j) over () as next_j,
+        lead(family) over () as next_family,
+        lead(first_step) over () as step,
+        lead(session_pos) over () as pos,
+        lead(us) over () as us
+    from contacts
+    where is_contact and not is_message and not is_pushed
+)
+
+select
+    j,
+    step,
+    last_step,
+    last_pos,
+    pos,
+    us
+from following
+where j = next_j and family != next_family;
+
+create temp table inbound as
+select * from contacts
+where is_contact and direction = 'inbound';
+
+create temp table fallbacks as
+with following as (
+    select
+        j,
+        channel,
+        has_human,
+        intent,
+        outcome,
+        last_step,
+        last_pos,
+        lead(j) over () as next_j,
+        lead(has_human) over () as next_has_human,
+        lead(intent) over () as next_intent,
+        lead(first_step) over () as step,
+        lead(session_pos) over () as pos,
+        lead(us) over () as us
+    from inbound
+)
+
+select
+    j,
+    step,
+    last_step,
+    last_pos,
+    pos,
+    us,
+    case when outcome is null then 0.5 else 1.0 end as sure
+from following
+where
+    j = next_j and not has_human and channel in ('web', 'app', 'chatbot', 'device')
+    and next_has_human and coalesce(outcome not in ('resolved', 'sold', 'informed'), true)
+    and coalesce(intent = next_intent, true);
+
+create temp table repeats as
+with ordered as (
+    select
+        j,
+        customer,
+        intent,
+        us,
+        session_pos,
+        first_step,
+        last_step,
+        last_pos,
+        outcome
+    from inbound
+    where intent is not null
+    order by customer, intent, us, session_pos
+),
+
+preceded as (
+    select
+        j,
+        us,
+        session_pos as pos,
+        first_step as step,
+        lag(outcome) over () as earlier_outcome,
+        lag(last_step) over () as last_step,
+        lag(last_pos) over () as last_pos,
+        customer = lag(customer) over () and intent = lag(intent) over ()
+        and us - lag(us) over () <= 7 * 86400000000 as is_repeat
+    from ordered
+)
+
+select * exclude (is_repeat)
+from preceded
+where is_repeat;
+
+drop table inbound;

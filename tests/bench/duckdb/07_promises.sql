@@ -1,0 +1,93 @@
+-- Purpose: promises and their fate. Grain: one promise of a customer.
+-- The log moves no promise: `n_moves` is counted, the due time in force is that of `made`.
+create temp table promises as
+with said as (
+    select
+        customer,
+        pos,
+        j,
+        step,
+        us,
+        time,
+        id as event_id,
+        actor_type,
+        owner,
+        promise.id as promise_id,
+        promise.kind as kind,
+        promise.op as op,
+        epoch_us(promise.due_time) as due
+    from told
+    where promise is not null
+),
+
+made as (
+    select
+        customer,
+        promise_id,
+        arg_min(
+            struct_pack(
+                pos := pos, j := j, step := step, us := us, event_id := event_id,
+                actor_type := actor_type, owner := owner, kind := kind, due := due
+            ),
+            (us, event_id)
+        ) as m
+    from said
+    where op = 'made'
+    group by customer, promise_id
+),
+
+closed as (
+    select
+        s.customer,
+        s.promise_id,
+        count(*) filter (where s.op in ('moved', 'made')) as n_moves,
+        arg_min(
+            struct_pack(pos := s.pos, us := s.us, op := s.op, actor_type := s.actor_type),
+            (s.us, s.event_id)
+        ) filter (where s.op in ('delivered', 'cancelled')) as d
+    from said as s
+    inner join made as m on s.customer = m.customer and s.promise_id = m.promise_id
+    where (s.us, s.event_id) > (m.m.us, m.m.event_id)
+    group by s.customer, s.promise_id
+),
+
+frontier as (
+    select epoch_us(frontier) - 86400000000 as passed from found_texts
+)
+
+select
+    m.customer,
+    m.promise_id,
+    m.m.pos as pos,
+    m.m.j as j,
+    m.m.step as step,
+    m.m.us as us,
+    m.m.due as due,
+    m.m.kind as kind,
+    m.m.actor_type as made_by,
+    m.m.owner as owner,
+    coalesce(c.n_moves, 0) as n_moves,
+    case when c.d.op = 'delivered' then c.d.us end as delivered_us,
+    case when c.d.op = 'delivered' then c.d.pos end as delivered_pos,
+    case
+        when c.d.op = 'cancelled'
+            then
+                case
+                    when c.d.actor_type = 'customer' and coalesce(c.d.us <= m.m.due, true)
+                        then 'cancelled'
+                    else 'broken'
+                end
+        when c.d.op = 'delivered'
+            then
+                case
+                    when coalesce(c.d.us <= m.m.due, true) then 'kept'
+                    when c.d.us <= m.m.due + 30 * 86400000000 then 'late'
+                    else 'broken'
+                end
+        when m.m.due + 30 * 86400000000 < f.passed then 'broken'
+        when m.m.due < f.passed then 'late'
+        else 'open'
+    end as status
+from made as m
+left join closed as c on m.customer = c.customer and m.promise_id = c.promise_id
+cross join frontier as f;

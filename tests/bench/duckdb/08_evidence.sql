@@ -1,0 +1,218 @@
+-- Purpose: evidence of friction, ranked in its incident, with hazards. Grain: one piece.
+create temp table found as
+select
+    'channel_switch' as kind,
+    step,
+    last_step as previous,
+    pos,
+    last_pos as earlier_pos,
+    us,
+    1.0::double as raw,
+    null::double as expected,
+    0.05::double as weight,
+    1.0::double as intensity,
+    1.0::double as confidence,
+    null::double as minutes,
+    0 as basis,
+    null as detail
+from switches
+union all
+select
+    'repeat_contact', step, last_step, pos, last_pos, us, 1, null, 0.25, 1, 1, null, 0, null
+from repeats
+where earlier_outcome != 'informed'
+union all
+select
+    'channel_fallback', step, last_step, pos, last_pos, us, 1, null, 0.20, 1, sure, null, 0, null
+from fallbacks
+union all
+(
+    with of_system as (
+        select
+            r.step,
+            r.basis,
+            coalesce(p.system, cast(t.owner as varchar), cast(t.channel as varchar)) as detail,
+            min(r.pos) as pos,
+            arg_min(r.known_pos, r.pos) as known_pos,
+            count(*)::double as n
+        from requests as r
+        inner join told as t on r.known_pos = t.pos
+        left join places as p on t.touchpoint = p.touchpoint
+        where r.known_pos is not null
+        group by all
+    )
+
+    select
+        'reasked_info',
+        o.step,
+        case when t.pos > t.journey_pos then o.step - 1 end,
+        o.pos,
+        o.known_pos,
+        t.us,
+        o.n,
+        null,
+        0.45,
+        1 - exp(-o.n / 4),
+        case o.basis when 0 then 1.0 when 1 then 0.6 else 0.3 end,
+        null,
+        o.basis,
+        o.detail
+    from of_system as o
+    inner join told as t on o.pos = t.pos
+)
+union all
+select
+    'handoff_without_context',
+    c.step,
+    c.giver,
+    c.pos,
+    g.pos + g.n_events - 1,
+    s.us,
+    c.n_known - c.n_passed,
+    c.n_known,
+    0.30,
+    1,
+    (1 - c.n_passed / c.n_known) * case when c.is_declared then 0.6 else 1 end,
+    null,
+    cast(c.is_declared as integer),
+    null
+from context as c
+inner join steps as s on c.step = s.step
+inner join steps as g on c.giver = g.step
+where c.context in ('none', 'part')
+union all
+select
+    'handoff_dropped', step, step, pos, null, due, 1, null, 0.50, 1, 1, null, 0,
+    cast(to_owner as varchar)
+from asked
+where is_dropped
+union all
+select
+    'customer_wait',
+    step,
+    null,
+    pos,
+    null,
+    us,
+    (wait_s - expected_wait_s) / greatest(expected_wait_s, 1),
+    expected_wait_s,
+    0.30,
+    1 - exp(-(wait_s - expected_wait_s) / greatest(expected_wait_s, 1)),
+    1,
+    wait_s / 60,
+    0,
+    null
+from told
+where wait_s > expected_wait_s
+union all
+select
+    'promise_broken',
+    step,
+    null,
+    pos,
+    null,
+    coalesce(due, us),
+    1,
+    (delivered_us - due) / 86400000000,
+    case status when 'late' then 0.25 else 0.45 end,
+    1,
+    1,
+    null,
+    0,
+    status
+from promises
+where status in ('broken', 'late')
+union all
+(
+    with intents as (
+        select
+            t.pos,
+            t.step,
+            t.us,
+            t.j,
+            t.last_end,
+            t.session_pos,
+            t.value,
+            c.intent,
+            e.us as end_us,
+            e.session_pos as end_session,
+            ce.intent as end_intent,
+            t.reopen_window
+        from told as t
+        inner join told as e on t.last_end = e.pos
+        inner join contacts as c on t.session_pos = c.session_pos
+        inner join contacts as ce on e.session_pos = ce.session_pos
+        where
+            t.last_end >= t.journey_pos and t.direction = 'inbound' and not t.is_end
+            and t.us - e.us > 1800000000 and t.us - e.us <= t.reopen_window
+            and t.session_pos != e.session_pos and coalesce(c.intent = ce.intent, true)
+    ),
+
+    firsts as (
+        select
+            last_end,
+            any_value(j) as j,
+            min(pos) as pos,
+            arg_min(step, pos) as step,
+            min(us) as us
+        from intents
+        group by last_end
+    ),
+
+    sure as (
+        select
+            f.pos,
+            count(*) as n
+        from told as t
+        inner join firsts as f on t.j = f.j
+        where t.pos >= f.pos and t.value is not null and t.direction != 'outbound'
+        group by f.pos
+    )
+
+    select
+        'reopened',
+        f.step,
+        null,
+        f.pos,
+        f.last_end,
+        f.us,
+        1,
+        null,
+        0.35,
+        1,
+        case when s.n > 0 then 1 else 0.5 end,
+        null,
+        0,
+        null
+    from firsts as f
+    left join sure as s on f.pos = s.pos
+);
+
+create temp table evidence as
+with severe as (
+    select
+        *,
+        round(weight * intensity * confidence, 12) as severity,
+        round(0.5 * weight * intensity * confidence, 12) as severity_lo,
+        round(least(1.5 * weight, 0.95) * intensity * confidence, 12) as severity_hi
+    from found
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (partition by step order by severity desc, kind, us, pos, detail) - 1
+            as kind_rank,
+        row_number() over (partition by step, kind order by severity desc, us, pos) as number
+    from severe
+    where severity > 0
+)
+
+select
+    *,
+    -ln(1 - severity) / (1 << kind_rank) as hazard,
+    -ln(1 - severity_lo) / (1 << kind_rank) as hazard_lo,
+    -ln(1 - severity_hi) / (1 << kind_rank) as hazard_hi
+from ranked;
+
+drop table found;

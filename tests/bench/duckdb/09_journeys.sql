@@ -1,0 +1,348 @@
+-- Purpose: journeys with their metrics and scores. Grain: one journey.
+create temp table of_events as
+with gathered as (
+    select
+        j,
+        any_value(customer) as customer,
+        any_value(kind) as kind,
+        any_value(gap) as gap,
+        any_value(reopen_window) as reopen_window,
+        min(pos) as pos,
+        count(*) as n_events,
+        min(us) as first_us,
+        max(us) as last_us,
+        min(us) filter (where is_need_driven or direction = 'internal') as start_us,
+        arg_min(id, pos) as first_id,
+        arg_min(owner, pos) as first_owner,
+        bit_count(bit_or(cast(1 as bigint) << cast(enum_code(channel) as integer))) as n_channels,
+        count(*) filter (where direction = 'internal') as n_internal,
+        count(distinct case when direction = 'internal' then activity end) as n_internal_kinds,
+        cast(sum(wait_s) as bigint) as customer_wait_s,
+        arg_max(us, pos) filter (where is_end or (value is not null and direction != 'outbound'))
+            as settled_us,
+        arg_max(is_end, pos) filter (where is_end or (value is not null and direction != 'outbound'))
+            as is_ended,
+        arg_max(struct_pack(outcome := outcome, value := value, is_end := is_end, us := us), pos)
+            filter (
+                where value is not null
+                and not (direction = 'outbound' and coalesce(last_end >= journey_pos, false))
+            ) as decided
+    from told
+    group by j
+)
+
+select * from gathered;
+
+create temp table of_steps as
+select
+    s.j,
+    min(s.step) as first_step,
+    count(*) as n_steps,
+    count(*) filter (where p.stage = 'before') as n_steps_before,
+    count(*) filter (where p.stage = 'during') as n_steps_during,
+    count(*) filter (where p.stage = 'after') as n_steps_after,
+    bit_count(bit_or(
+        cast(1 as bigint)
+        << cast(enum_code(coalesce(p.place_silo, cast(cast(s.owner as varchar) as silo))) as integer)
+    )) as n_silos
+from steps as s
+left join places as p on s.touchpoint = p.touchpoint
+group by s.j;
+
+create temp table of_contacts as
+select
+    j,
+    count(*) as n_sessions,
+    count(*) filter (where is_contact) as n_contacts,
+    count(*) filter (where is_need_driven) as n_need_driven,
+    count(*) filter (where is_contact and not is_need_driven)
+    + cast(coalesce(sum(n_sales) filter (where is_contact and direction = 'inbound'), 0) as bigint)
+        as n_company_driven
+from contacts
+group by j;
+
+create temp table of_handoffs as
+select
+    c.j,
+    count(*) as n_handoffs,
+    count(*) filter (where c.context = 'full') as n_handoffs_full,
+    count(*) filter (where c.context = 'part') as n_handoffs_part,
+    count(*) filter (where c.context = 'none') as n_handoffs_none,
+    count(*) filter (where c.context = 'unknown') as n_handoffs_unknown,
+    count(*) filter (where p.step is not null) as n_ping_pong
+from context as c
+left join ping_pongs as p on c.step = p.step
+group by c.j;
+
+create temp table of_asked as
+select
+    j,
+    count(*) filter (where is_dropped) as n_handoffs_dropped,
+    max(due) as due
+from asked
+group by j;
+
+create temp table of_requests as
+select
+    j,
+    count(*) filter (where basis = 0) as n_reasked_observed,
+    count(*) filter (where basis = 1) as n_reasked_declared,
+    count(distinct field) filter (where basis = 0) as n_fields_reasked
+from requests
+where known_pos is not null
+group by j;
+
+create temp table of_fields as
+with needed as (
+    select
+        k.j,
+        k.field,
+        bool_or(k.first_observed is not null) as is_known,
+        bool_or(k.first_observed < k.pos) as is_needed
+    from known as k
+    where k.basis = 0
+    group by k.j, k.field
+)
+
+select
+    j,
+    count(*) filter (where is_known) as n_fields_known,
+    count(*) filter (where is_needed) as n_needed
+from needed
+group by j;
+
+create temp table of_promises as
+select
+    j,
+    count(*) as n_promises,
+    count(*) filter (where status = 'kept') as n_promises_kept,
+    count(*) filter (where status = 'late') as n_promises_late,
+    count(*) filter (where status = 'broken') as n_promises_broken,
+    count(*) filter (where status = 'open') as n_promises_open,
+    max(due + 30 * 86400000000) as until
+from promises
+group by j;
+
+create temp table hazards as
+select
+    e.step,
+    any_value(s.j) as j,
+    sum(e.hazard) as hazard,
+    sum(e.hazard_lo) as hazard_lo,
+    sum(e.hazard_hi) as hazard_hi,
+    count(*) as n_evidence,
+    count(*) filter (where e.kind = 'channel_switch') as n_channel_switches,
+    count(*) filter (where e.kind = 'channel_fallback') as n_fallbacks,
+    count(*) filter (where e.kind = 'reopened') as n_reopens,
+    coalesce(sum(e.hazard) filter (
+        where e.kind not in ('customer_wait', 'promise_broken', 'reopened')
+    ), 0) as edge_hazard
+from evidence as e
+inner join steps as s on e.step = s.step
+group by e.step;
+
+create temp table of_evidence as
+select
+    j,
+    sum(hazard) as hazard,
+    sum(hazard_lo) as hazard_lo,
+    sum(hazard_hi) as hazard_hi,
+    sum(edge_hazard) as edge_hazard,
+    cast(sum(n_evidence) as bigint) as n_evidence,
+    cast(sum(n_channel_switches) as bigint) as n_channel_switches,
+    cast(sum(n_fallbacks) as bigint) as n_fallbacks,
+    cast(sum(n_reopens) as bigint) as n_reopens
+from hazards
+group by j;
+
+create temp table of_repeats as
+select
+    j,
+    count(*) as n_repeat_contacts
+from repeats
+group by j;
+
+create macro friction_of(h) as least(100 * (1 - exp(-h)), 99.99999999999999);
+create macro health_of(outcome, hazard) as
+case
+    when outcome is not null
+        then 100 * 0.75 / (0.35 / greatest(outcome, 0.1) + 0.40 / greatest(exp(-hazard), 0.1))
+end;
+
+create temp table journeys as
+with joined as (
+    select
+        substr(sha256(concat_ws(
+            chr(31), u.customer_key, 'none', e.kind, 'events', e.first_id
+        )), 1, 16) as journey_id,
+        u.customer_key,
+        e.*,
+        s.* exclude (j),
+        c.* exclude (j),
+        coalesce(t.owner, cast(e.first_owner as varchar)) as owner,
+        t.expects_outcome,
+        coalesce(h.n_handoffs, 0) as n_handoffs,
+        coalesce(h.n_handoffs_full, 0) as n_handoffs_full,
+        coalesce(h.n_handoffs_part, 0) as n_handoffs_part,
+        coalesce(h.n_handoffs_none, 0) as n_handoffs_none,
+        coalesce(h.n_handoffs_unknown, 0) as n_handoffs_unknown,
+        coalesce(h.n_ping_pong, 0) as n_ping_pong,
+        coalesce(a.n_handoffs_dropped, 0) as n_handoffs_dropped,
+        coalesce(r.n_reasked_observed, 0) as n_reasked_observed,
+        coalesce(r.n_reasked_declared, 0) as n_reasked_declared,
+        coalesce(f.n_fields_known, 0) as n_fields_known,
+        1 - coalesce(r.n_fields_reasked, 0) / nullif(f.n_needed, 0) as data_continuity,
+        coalesce(p.n_promises, 0) as n_promises,
+        coalesce(p.n_promises_kept, 0) as n_promises_kept,
+        coalesce(p.n_promises_late, 0) as n_promises_late,
+        coalesce(p.n_promises_broken, 0) as n_promises_broken,
+        coalesce(p.n_promises_open, 0) as n_promises_open,
+        coalesce(v.hazard, 0) as hazard,
+        coalesce(v.hazard_lo, 0) as hazard_lo,
+        coalesce(v.hazard_hi, 0) as hazard_hi,
+        v.edge_hazard / v.hazard as friction_edge_share,
+        coalesce(v.n_evidence, 0) as n_evidence,
+        coalesce(v.n_channel_switches, 0) as n_channel_switches,
+        coalesce(v.n_fallbacks, 0) as n_fallbacks,
+        coalesce(v.n_reopens, 0) as n_reopens,
+        coalesce(w.n_repeat_contacts, 0) as n_repeat_contacts,
+        coalesce(e.start_us, e.first_us) as started_us,
+        e.first_us + t.cap as by_cap,
+        case when e.is_ended then e.settled_us + e.reopen_window end as by_end,
+        case when not coalesce(e.is_ended, false) then e.last_us + e.gap end as by_silence,
+        greatest(
+            least(by_cap, by_end, by_silence),
+            e.last_us + g.gap,
+            p.until,
+            a.due
+        ) + 86400000000 as final_us,
+        epoch_us(x.frontier) - 86400000000 as passed
+    from of_events as e
+    inner join of_steps as s on e.j = s.j
+    inner join of_contacts as c on e.j = c.j
+    inner join types as t on e.kind = t.kind
+    inner join customers as u on e.customer = u.customer
+    left join of_handoffs as h on e.j = h.j
+    left join of_asked as a on e.j = a.j
+    left join of_requests as r on e.j = r.j
+    left join of_fields as f on e.j = f.j
+    left join of_promises as p on e.j = p.j
+    left join of_evidence as v on e.j = v.j
+    left join of_repeats as w on e.j = w.j
+    cross join largest_gap as g
+    cross join found_texts as x
+),
+
+closed as (
+    select
+        *,
+        least(by_cap, by_end, by_silence) < passed as is_closed,
+        final_us < passed as is_final
+    from joined
+),
+
+ended as (
+    select
+        *,
+        case
+            when not is_closed then null
+            when by_cap <= least(by_end, by_silence) then 'cap'
+            when by_end is not null then 'end rule'
+            else 'silence'
+        end as close_reason,
+        case
+            when is_closed
+                then
+                    coalesce(
+                        cast(decided.outcome as varchar),
+                        case when expects_outcome then 'unresolved' end
+                    )
+        end as outcome,
+        case
+            when is_closed
+                then coalesce(decided.value, case when expects_outcome then 0.0::double end)
+        end as outcome01,
+        greatest(last_us, started_us) as ended_us
+    from closed
+)
+
+select
+    j,
+    journey_id,
+    customer_key,
+    first_step,
+    kind as journey_type,
+    owner,
+    make_timestamp(started_us) as started_at,
+    make_timestamp(last_us) as ended_at,
+    case when is_closed then 'closed' else 'open' end as state,
+    close_reason,
+    is_final,
+    n_events,
+    n_steps,
+    n_sessions,
+    n_steps_before,
+    n_steps_during,
+    n_steps_after,
+    n_channels,
+    n_silos,
+    n_silos - 1 as silos_crossed,
+    case when n_internal > 0 then n_internal - n_internal_kinds end as rework,
+    case when start_us is not null then (ended_us - started_us) // 1000000 end as throughput_s,
+    case when start_us is not null then 0 end as busy_s,
+    throughput_s as idle_s,
+    case
+        when decided.is_end and is_closed and start_us is not null
+            then greatest(decided.us - started_us, 0) // 1000000
+    end as time_to_resolution_s,
+    customer_wait_s,
+    need_driven_share,
+    n_contacts,
+    n_need_driven,
+    n_company_driven,
+    n_channel_switches,
+    n_repeat_contacts,
+    n_fallbacks,
+    n_reopens,
+    n_handoffs,
+    n_handoffs_full,
+    n_handoffs_part,
+    n_handoffs_none,
+    n_handoffs_unknown,
+    n_handoffs_dropped,
+    n_ping_pong,
+    n_reasked_observed,
+    n_reasked_declared,
+    n_fields_known,
+    data_continuity,
+    n_promises,
+    n_promises_kept,
+    n_promises_late,
+    n_promises_broken,
+    n_promises_open,
+    n_evidence,
+    hazard as friction_hazard,
+    friction_of(hazard) as friction_score,
+    friction_of(hazard_lo) as friction_score_lo,
+    friction_of(hazard_hi) as friction_score_hi,
+    friction_edge_share,
+    outcome,
+    outcome01,
+    exp(-hazard) as delivery01,
+    health_of(outcome01, hazard) as health_ops,
+    health_of(outcome01, hazard_hi) as health_ops_lo,
+    health_of(outcome01, hazard_lo) as health_ops_hi,
+    case
+        when outcome01 is null then null
+        when
+            0.35 * (1 / greatest(outcome01, 0.1) - 1)
+            >= 0.40 * (1 / greatest(exp(-hazard), 0.1) - 1)
+            then case when outcome01 < 1 then 'outcome' end
+        else 'delivery'
+    end as limiting_component
+from (
+    select
+        *,
+        n_need_driven / nullif(n_need_driven + n_company_driven, 0) as need_driven_share
+    from ended
+);
