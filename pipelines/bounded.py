@@ -75,6 +75,8 @@ class Found:
 
 def execute(plan: Plan, beam_args: list[str]) -> Found:
     """Run the graph and wait for it. Raises whatever a worker raised."""
+    # mimalloc, Arrow's default, keeps what it once had: 60 MB more at the peak, and no faster.
+    pa.set_memory_pool(pa.system_memory_pool())
     options = PipelineOptions(["--runner", RUNNER, *beam_args])
     manifest = plan.scratch / "manifest.json"
     pipeline = beam.Pipeline(options=options)

@@ -19,9 +19,9 @@ from typing import Any, Literal
 from rejse.pipelines.settings import Settings
 
 Status = Literal["published", "nothing_new", "audit_failed"]
-EVENTS_A_GROUP = 500_000
-LEAST_GROUPS = 16
-BYTES_AN_EVENT = 60
+EVENTS_A_GROUP = 200_000
+LEAST_GROUPS = 4
+BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 Progress = Callable[[str], None]
 
 
@@ -117,9 +117,22 @@ def _plan(
 
 
 def _groups(shards: list[Any]) -> int:
-    """Groups of buckets, so that one holds about half a million events."""
-    size = sum(Path(shard.path).stat().st_size for shard in shards)
-    return min(4096, max(LEAST_GROUPS, size // (BYTES_AN_EVENT * EVENTS_A_GROUP)))
+    """Groups of buckets, so that one holds about 200,000 events: memory follows the largest."""
+    rows = sum(_rows(path) for path in {Path(shard.path) for shard in shards})
+    return min(4096, max(LEAST_GROUPS, -(-rows // EVENTS_A_GROUP)))
+
+
+def _rows(path: Path) -> int:
+    """About how many rows a file has; only memory depends on it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.suffix == ".parquet":
+        try:
+            return int(pq.read_metadata(path).num_rows)
+        except (pa.ArrowException, OSError):
+            return 0  # the reader will say what is wrong with it
+    return path.stat().st_size // BYTES_A_ROW
 
 
 def _positions(shards: list[Any]) -> dict[str, str]:

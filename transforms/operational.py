@@ -137,7 +137,8 @@ class AsOf:
         """A numeric or boolean column at the rows found, with the mask of its values."""
         column = flat(self.table.column(name))
         if not len(column):
-            return np.zeros(len(rows)), np.zeros(len(rows), bool)
+            kind = bool if pa.types.is_boolean(column.type) else np.float64
+            return np.zeros(len(rows), kind), np.zeros(len(rows), bool)
         return values(column)[rows], (rows >= 0) & valid(column)[rows]
 
 
