@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ RAW = pa.schema([(name, pa.string()) for name in TEXTS])
 PLAIN = "select id, cast(time as timestamptz) as time, identity, activity, channel from source"
 
 
-def raw(rows: list[Dict[str, Any]], schema: pa.Schema = RAW, file: str = "log") -> RawBatch:
+def raw(rows: Sequence[Dict[str, Any]], schema: pa.Schema = RAW, file: str = "log") -> RawBatch:
     """Raw batch of rows, numbered from 1."""
     batch = pa.RecordBatch.from_pylist([dict(row) for row in rows], schema=schema)
     return RawBatch("crm", file, 1, batch, None, rejects.empty())

@@ -72,7 +72,7 @@ def test_a_quote_that_is_never_closed_costs_its_line_only(tmp_path: Path) -> Non
     assert len(rows) == 300_000 and rows[-1] == ("v299999", 299_999, 300_001)
 
 
-CELL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=6)
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 
 
 @given(st.lists(st.tuples(CELL, CELL), max_size=8), st.sampled_from("\n "), st.booleans())
@@ -84,8 +84,8 @@ def test_what_python_writes_is_read(
     all_quoted: bool,
 ) -> None:
     out = io.StringIO()
-    how = csv.QUOTE_ALL if all_quoted else csv.QUOTE_MINIMAL
-    writer = csv.writer(out, quoting=how, lineterminator="\n" if end == "\n" else "\r\n")
+    dialect = csv.unix_dialect if all_quoted else csv.excel
+    writer = csv.writer(out, dialect, lineterminator="\n" if end == "\n" else "\r\n")
     if not all_quoted:  # Python leaves a bare carriage return unquoted, which means a line's end
         rows = [(a.replace("\r", ""), b.replace("\r", "")) for a, b in rows]
     writer.writerows([("a", "b"), *rows])

@@ -63,12 +63,12 @@ def _missing(name: str) -> Rule:
 
 
 def _blank(column: pa.Array) -> Bools:
-    coded_text = pa.types.is_dictionary(column.type)
-    texts = column.dictionary if coded_text else column
-    empty = values(pc.binary_length(texts)) == 0
-    if not coded_text or not empty.any():
-        return empty & valid(column) if not coded_text else np.zeros(len(column), dtype=bool)
     known = valid(column)
+    if not pa.types.is_dictionary(column.type):
+        return (values(pc.binary_length(column)) == 0) & known
+    empty: Bools = values(pc.binary_length(column.dictionary)) == 0
+    if not empty.any():
+        return np.zeros(len(column), dtype=bool)
     return empty[np.where(known, values(column.indices), 0)] & known
 
 

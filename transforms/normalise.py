@@ -27,11 +27,25 @@ class Raw(Protocol):
     consecutive from `first_row`.
     """
 
-    source: str
-    file: str
-    first_row: int
-    batch: pa.RecordBatch
-    positions: pa.Array | None
+    @property
+    def source(self) -> str:
+        """Name of the source."""
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+
+    @property
+    def first_row(self) -> int:
+        """Number of the first row."""
+
+    @property
+    def batch(self) -> pa.RecordBatch:
+        """The rows."""
+
+    @property
+    def positions(self) -> pa.Array | None:
+        """Numbers of the rows, where they are not consecutive."""
 
 
 def normalise(mapping: Mapping, raw: Raw) -> tuple[pa.RecordBatch, pa.Table]:
