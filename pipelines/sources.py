@@ -1,7 +1,7 @@
 """Sources as raw batches: which files, which pieces of them, and their rows as Arrow.
 
-JSON lines (.jsonl, .ndjson, .json with one object a line), CSV (.csv, .tsv, .txt) and Parquet;
-the first two plain, gzip or zstd, told by their first bytes.
+JSON lines (.jsonl, .ndjson, .json with one object a line), CSV (.csv, .tsv) and Parquet; the first
+two plain, gzip or zstd, told by their first bytes.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROWS = 131_072
 Format = Literal["json", "csv", "parquet"]
 FORMATS: dict[str, Format] = {
     ".jsonl": "json", ".ndjson": "json", ".json": "json",
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv",
+    ".csv": "csv", ".tsv": "csv",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
@@ -86,7 +86,7 @@ class RawBatch:
 def shards(source: Source) -> list[Shard]:
     """All pieces of a source in a fixed order, each file once.
 
-    Raises SourceError where a glob finds no file or a file's format cannot be told.
+    Raises SourceError where a glob finds no file or a file is an archive.
     """
     found: dict[Path, str] = {}
     for pattern in source.files:
@@ -105,7 +105,7 @@ def shards(source: Source) -> list[Shard]:
 
 
 def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
-    """Pieces of one file. Raises SourceError where its format cannot be told."""
+    """Pieces of one file. Raises SourceError for an archive."""
     kind = format_of(path)
     file = file or path.name
     if kind != "parquet":
@@ -117,20 +117,25 @@ def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
 
 
 def format_of(path: Path) -> Format:
-    """Format by the name, without the suffix of a compression.
+    """Format by the name, without the suffix of a compression; else by the first bytes.
 
-    Raises SourceError for another suffix.
+    Raises SourceError for an archive.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
     kind = FORMATS.get(suffixes[-1] if suffixes else "")
-    if kind is None:
-        raise SourceError(
-            f"{path.name}: expected a name ending in {', '.join(FORMATS)}, with .gz or .zst behind"
-            " where compressed; unpack other archives first"
-        )
-    return kind
+    return kind or _looks(path)
+
+
+def _looks(path: Path) -> Format:
+    with ByteStream(path) as stream:
+        head = stream.read(64)
+    if head.startswith(b"PK"):
+        raise SourceError(f"{path.name}: expected a log, came a ZIP archive; unpack it first")
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    return "json" if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else "csv"
 
 
 def _label(path: Path, pattern: str) -> str:

@@ -154,6 +154,8 @@ def test_row_rules_and_suite_refuse_the_same_rows(tmp_path: Path) -> None:
     with duckdb.connect() as con:
         con.register("accepted", accepted)
         for rule in contracts.RULES:
+            if not set(rule.columns) <= set(accepted.schema.names):
+                continue
             broken = f"select count(*) from accepted where not ({rule.sql})"
             assert con.execute(broken).fetchall() == [(0,)], rule.name
 

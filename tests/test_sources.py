@@ -120,10 +120,19 @@ def test_no_files(tmp_path: Path) -> None:
         sources.shards(source(tmp_path / "nothing-*.csv"))
 
 
-def test_an_unknown_format(tmp_path: Path) -> None:
-    (tmp_path / "l.xlsx").write_bytes(b"PK")
-    with pytest.raises(SourceError, match=r"l\.xlsx: expected a name ending in"):
+def test_an_archive(tmp_path: Path) -> None:
+    (tmp_path / "l.zip").write_bytes(b"PK..")
+    with pytest.raises(SourceError, match=r"l\.zip: expected a log, came a ZIP archive"):
         sources.shards(source(tmp_path / "*"))
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b'{"a":1}', "json"), (b"a,b\n", "csv"), (b"PAR1", "parquet"), (gzip.compress(b" {"), "json")],
+)
+def test_other_names_go_by_the_first_bytes(tmp_path: Path, data: bytes, kind: str) -> None:
+    (tmp_path / "app.log").write_bytes(data)
+    assert sources.format_of(tmp_path / "app.log") == kind
 
 
 def test_few_texts_stay_a_dictionary(tmp_path: Path) -> None:

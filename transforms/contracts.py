@@ -65,11 +65,13 @@ def _missing(name: str) -> Rule:
 def _blank(column: pa.Array) -> Bools:
     known = valid(column)
     if not pa.types.is_dictionary(column.type):
-        return (values(pc.binary_length(column)) == 0) & known
-    empty: Bools = values(pc.binary_length(column.dictionary)) == 0
+        blank: Bools = (values(pc.binary_length(column)) == 0) & known
+        return blank
+    empty = values(pc.binary_length(column.dictionary)) == 0
     if not empty.any():
         return np.zeros(len(column), dtype=bool)
-    return empty[np.where(known, values(column.indices), 0)] & known
+    found: Bools = empty[np.where(known, values(column.indices), 0)] & known
+    return found
 
 
 def _listed(name: str) -> Rule:
