@@ -112,12 +112,15 @@ def _settings(rules: Rules) -> pa.Table:
     return pa.Table.from_pylist([{
         "session_gap": w.session_gap, "lateness": w.lateness, "identity_wait": w.identity_wait,
         "repeat_window": w.repeat, "give_up": w.promise_give_up, "largest_gap": rules.largest_gap,
-        "coverage_floor": w.coverage_floor, "volatile_fields": list(w.volatile_fields),
+        "coverage_floor": w.coverage_floor,
+                "volatile_fields": list(w.volatile_fields),
+                "question_activities": list(w.question_activities),
         "late_promise_weight": rules.late_promise_weight,
     }], schema=pa.schema([
         ("session_gap", pa.int64()), ("lateness", pa.int64()), ("identity_wait", pa.int64()),
         ("repeat_window", pa.int64()), ("give_up", pa.int64()), ("largest_gap", pa.int64()),
         ("coverage_floor", pa.float64()), ("volatile_fields", pa.list_(pa.string())),
+        ("question_activities", pa.list_(pa.string())),
         ("late_promise_weight", pa.float64()),
     ]))  # fmt: skip
 

@@ -40,7 +40,10 @@ def infos() -> st.SearchStrategy[Any]:
             "value_hmac": builders.value_of(i[2]) if i[0] == "given" else None,
         }
     )
-    return st.one_of(st.none(), st.lists(item, min_size=1, max_size=3))
+    return st.one_of(
+        st.none(),
+        st.lists(item, min_size=1, max_size=3, unique_by=lambda one: (one["op"], one["field"])),
+    )
 
 
 @st.composite

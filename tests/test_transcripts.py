@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -30,11 +31,13 @@ def case_of(transcript: Transcript) -> oracle.Case:
 
 def operational_of(transcript: Transcript) -> Operational:
     """The transcript's operational tables as the core reads them."""
-    return Operational(**{
-        name: pa.Table.from_pylist([dict(row) for row in rows]) if rows else None
-        for name in O_TABLES
-        for rows in [transcript.operational(name)]
-    })  # fmt: skip
+    return Operational(**{name: _table(transcript.operational(name)) for name in O_TABLES})
+
+
+def _table(rows: tuple[dict[str, Any], ...]) -> pa.Table | None:
+    """Rows as a table of all columns that some row has; None where there are none."""
+    names = {name: None for row in rows for name in row}
+    return pa.Table.from_pylist([{**names, **row} for row in rows]) if rows else None
 
 
 def by_oracle(transcript: Transcript) -> dict[str, Rows]:

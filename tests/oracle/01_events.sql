@@ -26,8 +26,10 @@ placed as (
     select
         e.*,
         epoch_us(e.time) as t,
-        epoch_us(coalesce(e.start_time, e.time)) as t_start,
-        epoch_us(coalesce(e.end_time, e.time)) as t_end,
+        epoch_us(coalesce(e.start_time, least(e.time, e.end_time))) as t_start,
+        epoch_us(
+            coalesce(e.end_time, greatest(e.time, e.start_time))
+        ) as t_end,
         row_number() over (
             order by e.customer_key, e.time, e.source, e.sequence nulls first, e.id
         ) as place,
@@ -50,6 +52,9 @@ placed as (
         end as family,
         e.direction = 'outbound' and e.actor_type in ('bot', 'system')
         and e.message_kind is not null as is_message,
+        e.direction = 'outbound' and coalesce(
+            e.message_kind in ('marketing', 'upsell', 'survey'), false
+        ) as is_pushed,
         e.direction = 'inbound'
         or (
             e.direction = 'outbound'

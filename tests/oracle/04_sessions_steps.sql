@@ -18,7 +18,9 @@ instances as (
 
 ordered as (
     select
-        *,
+        * exclude (t_start, t_end),
+        min(t_start) over (partition by journey_id, instance) as t_start,
+        max(t_end) over (partition by journey_id, instance) as t_end,
         row_number() over (partition by journey_id order by instance, place) as pos
     from instances
 ),
@@ -68,14 +70,14 @@ boundaries as (
         *,
         coalesce(touchpoint, if(channel = 'internal', activity, channel)) as place_of_contact,
         row_number() over journey = 1
-        or coalesce(touchpoint, if(channel = 'internal', activity, channel))
+        or instance <> lag(instance) over journey and (coalesce(touchpoint, if(channel = 'internal', activity, channel))
         <> lag(coalesce(touchpoint, if(channel = 'internal', activity, channel))) over journey
         or (
             owner_eff is distinct from lag(owner_eff) over journey
             and not (is_owner_from_table and lag(is_owner_from_table) over journey)
         )
         or team_eff is distinct from lag(team_eff) over journey
-        or session_seq <> lag(session_seq) over journey as begins_step
+        or session_seq <> lag(session_seq) over journey) as begins_step
     from sessions
     window journey as (partition by journey_id order by pos)
 ),

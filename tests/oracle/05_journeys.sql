@@ -17,10 +17,11 @@ grouped as (
         arg_min(product_id, place) as product_id,
         arg_min(lifecycle_stage, place) as lifecycle_stage,
         coalesce(
-            min(t_start) filter (where is_need_driven or direction = 'internal'), min(t)
+            arg_min(t_start, pos) filter (where is_need_driven or direction = 'internal'),
+            arg_min(t_start, pos)
         ) as started_t,
         coalesce(bool_or(is_need_driven or direction = 'internal'), false) as has_start,
-        max(t_end) as ended_t,
+        max(t_end) as clock_end_t,
         min(t) as first_t,
         max(t) as last_t,
         arg_max(coalesce(end_t, -1), place) as end_t,
@@ -67,7 +68,7 @@ closing as (
 )
 
 select
-    c.*,
+    c.* replace (greatest(c.clock_end_t, c.started_t) as clock_end_t),
     coalesce(w.w > c.deadline + s.lateness, false) as is_closed,
     s.lateness,
     w.w,

@@ -26,9 +26,14 @@ select
     coalesce(
         arg_min(actor_type in ('bot', 'system'), pos) filter (where direction <> 'internal'), false
     ) as is_by_machine,
-    coalesce(bool_or(
-        is_message and message_kind in ('marketing', 'upsell', 'survey')
-    ), false) as is_pushed,
+    coalesce(
+        arg_min(is_pushed, pos) filter (where direction <> 'internal'), false
+    ) as is_pushed,
+    bool_or(
+        actor_type in ('bot', 'system') or channel in ('web', 'app', 'chatbot', 'device')
+    ) as has_machine,
+    arg_min(place, pos) as first_place,
+    arg_min(t, pos) as first_t,
     min(t) as started_t,
     max(t) as ended_t,
     count(*)::int as n_events,

@@ -1,62 +1,78 @@
--- purpose: what was given, asked, passed: observed in events, else declared by touchpoint_fields
+-- purpose: what was given, asked, passed: observed in events, else declared by touchpoint_fields,
+--          else inferred from question activities that come again
 -- grain:   one row per event and field and op (`field_use`); per step and field (`info_request`)
 -- key:     step_id, field (`info_request`)
 -- sources: stepped, step, touchpoint_fields, settings
 create or replace table field_use as
 with
-observed as (
+placed as (
     select
         journey_id,
         step_id,
         seq,
         pos,
         t,
+        time,
+        touchpoint,
+        activity,
+        info,
         coalesce(system_logged, owner_eff, channel) as system,
-        'observed' as basis,
-        unnest(info, recursive := true)
+        min(pos) over (partition by step_id) as step_pos,
+        bool_or(len(coalesce(info, [])) > 0) over (partition by step_id) as is_logged
     from stepped
 ),
 
-silent_steps as (
-    select step_id from stepped
-    group by step_id
-    having not bool_or(len(coalesce(info, [])) > 0)
+observed as (
+    select
+        * exclude (info),
+        0 as basis,
+        unnest(info, recursive := true)
+    from placed
 ),
 
 declared as (
     select
-        s.journey_id,
-        s.step_id,
-        s.seq,
-        s.pos,
-        s.t,
-        coalesce(s.system_logged, s.owner_eff, s.channel) as system,
-        'declared' as basis,
+        p.* exclude (info),
+        1 as basis,
         f.field,
         unnest(
-            case f.op when 'asks' then ['asked', 'given'] when 'knows' then ['shown'] else ['passed'] end
+            case f.op when 'asks' then ['given'] when 'knows' then ['shown'] else ['passed'] end
         ) as op,
         null as value_hmac
-    from stepped as s
-    semi join silent_steps on silent_steps.step_id = s.step_id
+    from placed as p
     inner join touchpoint_fields as f
         on
-            f.touchpoint = s.touchpoint
-            and coalesce(f.valid_from <= s.time, true)
-            and coalesce(s.time < f.valid_to, true)
-    where s.pos = (select min(x.pos) from stepped as x where x.step_id = s.step_id)
+            f.touchpoint = p.touchpoint
+            and coalesce(f.valid_from <= p.time, true)
+            and coalesce(p.time < f.valid_to, true)
+    where p.pos = p.step_pos and not p.is_logged
+),
+
+inferred as (
+    select
+        p.* exclude (info),
+        2 as basis,
+        p.activity as field,
+        'given' as op,
+        null as value_hmac
+    from placed as p
+    anti join declared on declared.step_id = p.step_id
+    cross join settings as s
+    where not p.is_logged and list_contains(s.question_activities, p.activity)
 ),
 
 united as (
     select * from observed
     union all by name
     select * from declared
+    union all by name
+    select * from inferred
 )
 
 select united.*
 from united
 cross join settings
-where not list_contains(settings.volatile_fields, united.field);
+where united.field is not null and not list_contains(settings.volatile_fields, united.field);
 
 create or replace table info_request as
 with
@@ -74,45 +90,59 @@ asks as (
         )
 ),
 
-earlier as (
+-- who had it: an observed ask looks at observed gifts before it looks at declared ones; an
+-- inferred one only at inferred ones of an earlier step
+known as (
     select
         a.step_id,
         a.field,
         a.pos,
-        count(g.pos) > 0 as is_reask,
-        arg_min(g.system, g.pos) as system_known,
-        arg_min(g.step_id, g.pos) as known_step_id,
-        arg_min(g.t, g.pos) as known_since,
-        arg_min(g.basis, g.pos) as known_basis,
-        arg_max(g.value_hmac, g.pos) as last_value
+        a.basis,
+        a.system as system_asking,
+        a.t as asked_t,
+        g.pos is not null as is_reask,
+        g.system as system_known,
+        g.step_id as known_step_id,
+        g.t as known_since,
+        greatest(a.basis, coalesce(g.basis, 0)) as ask_basis
     from asks as a
     left join field_use as g
-        on g.journey_id = a.journey_id and g.field = a.field and g.op = 'given' and g.pos < a.pos
-    group by a.step_id, a.field, a.pos
+        on
+            g.journey_id = a.journey_id and g.field = a.field and g.op = 'given'
+            and if(a.basis = 2, g.basis = 2 and g.pos < a.step_pos, g.basis < 2 and g.pos < a.pos)
+    qualify row_number() over (
+        partition by a.step_id, a.field, a.pos, a.op, a.basis
+        order by if(a.basis = 0, g.basis, 0), g.pos
+    ) = 1
+),
+
+folded as (
+    select
+        step_id,
+        field,
+        bool_or(is_reask) as is_reask,
+        arg_min(system_asking, pos) as system_asking,
+        min(asked_t) as occurred_t,
+        arg_min(system_known, pos) as system_known,
+        arg_min(known_step_id, pos) as known_step_id,
+        arg_min(known_since, pos) as known_since,
+        arg_min(ask_basis, (not is_reask, pos)) as basis_code,
+        arg_min(pos, (not is_reask, pos)) as proof_pos
+    from known
+    group by step_id, field
 )
 
 select
-    a.journey_id,
-    a.step_id,
-    a.field,
-    a.seq,
-    arg_min(a.system, a.pos) as system_asking,
-    arg_min(a.t, a.pos) as occurred_t,
-    bool_or(e.is_reask) as is_reask,
-    arg_min(e.system_known, a.pos) as system_known,
-    arg_min(e.known_step_id, a.pos) as known_step_id,
-    arg_min(e.known_since, a.pos) as known_since,
+    f.*,
+    s.journey_id,
+    s.seq,
+    ['observed', 'declared', 'inferred'][f.basis_code + 1] as basis,
     (
-        -- the first answer in the step, against the last value before the ask
-        select arg_min_null(g.value_hmac, g.pos) = arg_min_null(e.last_value, a.pos)
+        -- the first answer in the step against the last value before the ask
+        select arg_min(g.value_hmac, g.pos) filter (where g.step_id = f.step_id and g.pos >= f.proof_pos)
+            = arg_max(g.value_hmac, g.pos) filter (where g.pos < f.proof_pos)
         from field_use as g
-        where
-            g.step_id = a.step_id and g.field = a.field and g.op = 'given' and g.pos >= min(a.pos)
-    ) as value_agrees,
-    case
-        when bool_or(a.basis = 'declared' or coalesce(e.known_basis = 'declared', false)) then 'declared'
-        else 'observed'
-    end as basis
-from asks as a
-inner join earlier as e on e.step_id = a.step_id and e.field = a.field and e.pos = a.pos
-group by a.journey_id, a.step_id, a.field, a.seq;
+        where g.journey_id = s.journey_id and g.field = f.field and g.op = 'given'
+    ) as value_agrees
+from folded as f
+inner join step as s on s.step_id = f.step_id;

@@ -31,7 +31,7 @@ neighbours as (
         lag(struct_pack(
             step_id := step_id, owner := owner, team := team, channel := channel,
             touchpoint := touchpoint, is_owner_from_table := is_owner_from_table,
-            ended_t := ended_t
+            ended_t := ended_t, last_t := last_t
         )) over (partition by journey_id order by seq) as giver,
         coalesce(
             owner <> lag(owner) over (partition by journey_id order by seq), true
@@ -77,47 +77,75 @@ seen as (
         )
 ),
 
-fields as (
+-- what was known, passed and asked again: by what events log, and by what is declared too
+levels as (
     select
         s.step_id,
+        l.level,
         list_distinct(list(k.field) filter (where k.op = 'given' and k.seq < s.seq)) as known,
         list_distinct(list(k.field) filter (
             where k.op in ('passed', 'shown') and k.step_id in (s.step_id, s.giver.step_id)
-        )) as passed,
-        coalesce(bool_or(
-            k.basis = 'declared' and k.op in ('passed', 'shown')
-            and k.step_id in (s.step_id, s.giver.step_id)
-            or k.basis = 'declared' and k.op = 'given' and k.seq < s.seq
-        ), false) as is_declared
+        )) as passed
     from seen as s
-    left join field_use as k on k.journey_id = s.journey_id
-    group by s.step_id
+    cross join (select unnest([0, 1]) as level) as l
+    left join field_use as k on k.journey_id = s.journey_id and k.basis <= l.level
+    group by s.step_id, l.level
 ),
 
-sized as (
+counted as (
     select
-        s.*,
-        f.is_declared,
-        len(coalesce(f.known, [])) as n_known,
-        len(list_intersect(coalesce(f.known, []), coalesce(f.passed, []))) as n_passed,
-        len(coalesce(f.passed, [])) > 0 as logs_passing,
+        step_id,
+        level,
+        len(coalesce(known, [])) as n_known,
+        len(list_intersect(coalesce(known, []), coalesce(passed, []))) as n_passed,
+        len(coalesce(passed, [])) > 0 as logs_passing,
         (
-            select count(*) from info_request as r
-            where r.step_id = s.step_id and list_contains(f.known, r.field)
+            select count(distinct k.field)
+            from field_use as k
+            where
+                k.step_id = levels.step_id and k.basis <= levels.level
+                and k.op in ('asked', 'given') and list_contains(levels.known, k.field)
+                and not exists (
+                    -- an answer to a question that verifies identity is no re-ask
+                    select 1 from field_use as v
+                    where
+                        k.op = 'given' and v.step_id = k.step_id and v.field = k.field
+                        and v.op = 'verify'
+                )
         ) as n_reasked
-    from seen as s
-    inner join fields as f on f.step_id = s.step_id
+    from levels
+),
+
+measured as (
+    select
+        *,
+        n_known > 0 and (logs_passing or n_reasked > 0) as is_measured
+    from counted
+),
+
+chosen as (
+    -- observed where that is measured or nothing is; declared only where it alone is measured
+    select
+        *,
+        bool_or(is_measured) over (partition by step_id) as has_context
+    from measured
+    qualify row_number() over (partition by step_id order by not is_measured, level) = 1
 )
 
 select
-    *,
+    s.*,
+    c.n_known,
+    c.n_passed,
+    c.n_reasked,
+    c.level = 1 as is_declared,
     case
-        when n_known = 0 or (not logs_passing and n_reasked = 0) then 'unknown'
-        when n_passed = 0 then 'none'
-        when n_passed < n_known then 'part'
+        when not c.has_context then 'unknown'
+        when c.n_passed = 0 then 'none'
+        when c.n_passed < c.n_known then 'part'
         else 'full'
     end as context
-from sized;
+from seen as s
+inner join chosen as c on c.step_id = s.step_id;
 
 create or replace table handoff_asked as
 with

@@ -20,17 +20,29 @@ made as (
     qualify row_number() over (partition by customer_key, promise_id order by place) = 1
 ),
 
+ending as (
+    -- the first delivery or cancellation after it was made settles the promise
+    select s.*
+    from said as s
+    inner join made as m
+        on m.customer_key = s.customer_key and m.promise_id = s.promise_id and m.place < s.place
+    where s.op in ('delivered', 'cancelled')
+    qualify row_number() over (partition by s.customer_key, s.promise_id order by s.place) = 1
+),
+
 moves as (
     select
         s.customer_key,
         s.promise_id,
         s.t,
         s.said_due,
+        coalesce(s.place < e.place, true) as is_in_time,
         row_number() over (partition by s.customer_key, s.promise_id order by s.place) as n
     from said as s
     inner join made as m
         on m.customer_key = s.customer_key and m.promise_id = s.promise_id and m.place < s.place
-    where s.op = 'moved'
+    left join ending as e on e.customer_key = s.customer_key and e.promise_id = s.promise_id
+    where s.op in ('moved', 'made')
 ),
 
 dues as (
@@ -45,7 +57,7 @@ dues as (
         d.customer_key,
         d.promise_id,
         m.n,
-        if(m.said_due is not null and coalesce(m.t <= d.due, true), m.said_due, d.due) as due
+        if(m.is_in_time and m.said_due is not null and coalesce(m.t <= d.due, true), m.said_due, d.due) as due
     from dues as d
     inner join moves as m
         on m.customer_key = d.customer_key and m.promise_id = d.promise_id and m.n = d.n + 1
@@ -59,16 +71,6 @@ due as (
         arg_max_null(due, n) as due_t
     from dues
     group by customer_key, promise_id
-),
-
-ending as (
-    -- the first delivery or cancellation after it was made settles the promise
-    select s.*
-    from said as s
-    inner join made as m
-        on m.customer_key = s.customer_key and m.promise_id = s.promise_id and m.place < s.place
-    where s.op in ('delivered', 'cancelled')
-    qualify row_number() over (partition by s.customer_key, s.promise_id order by s.place) = 1
 )
 
 select
@@ -78,7 +80,7 @@ select
     m.step_id,
     m.promise.kind as kind,
     m.actor_type as made_by,
-    m.owner_eff as owner,
+    p.owner,
     m.t as made_t,
     d.due_t,
     d.n_moves,
@@ -93,11 +95,13 @@ select
         when e.t <= d.due_t then 'kept'
         when e.t <= d.due_t + s.give_up then 'late'
         when e.t is not null then 'broken'
-        when coalesce(j.w > d.due_t + j.lateness, false) then 'broken'
+        when coalesce(j.w > d.due_t + s.give_up + j.lateness, false) then 'broken'
+        when coalesce(j.w > d.due_t + j.lateness, false) then 'late'
         else 'open'
     end as status
 from made as m
 inner join due as d on d.customer_key = m.customer_key and d.promise_id = m.promise_id
 inner join journey as j on j.journey_id = m.journey_id
+inner join step as p on p.step_id = m.step_id
 cross join settings as s
 left join ending as e on e.customer_key = m.customer_key and e.promise_id = m.promise_id;

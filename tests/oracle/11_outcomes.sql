@@ -8,6 +8,7 @@ mapped as (
     select
         e.journey_id,
         e.place,
+        e.t,
         e.outcome,
         e.direction,
         e.is_end,
@@ -51,7 +52,8 @@ select
         when later.value is not null then later.value
         when e.place is not null then coalesce(e.value, 1)
         when coalesce(c.expects_outcome, j.case_id is not null) then 0
-    end as outcome01
+    end as outcome01,
+    case when later.value is null then e.t end as held_t
 from journey as j
 inner join types as c on c.name = j.journey_type
 inner join last_end on last_end.journey_id = j.journey_id
@@ -67,7 +69,8 @@ back as (
         x.t as end_time_t,
         x.session_id as end_session,
         x.step_id as end_step,
-        x.intent as end_intent
+        y.intent as end_intent,
+        z.intent as visit_intent
     from stepped as e
     inner join stepped as x
         on
@@ -75,6 +78,8 @@ back as (
                 select max(y.place) from stepped as y
                 where y.journey_id = e.journey_id and y.is_end and y.place < e.place
             )
+    inner join session as y on y.session_id = x.session_id
+    inner join session as z on z.session_id = e.session_id
 ),
 
 first_back as (
@@ -84,16 +89,19 @@ first_back as (
     inner join types as c on c.name = j.journey_type
     cross join settings as s
     where
-        b.direction = 'inbound' and not b.is_end and b.session_id <> b.end_session
+        (
+            (b.direction = 'inbound' and coalesce(b.visit_intent = b.end_intent, true))
+            or (coalesce(b.lifecycle = 'resume', false) and not b.is_caseless)
+        )
+        and not b.is_end and b.session_id <> b.end_session
         and b.t - b.end_time_t > s.session_gap and b.t - b.end_time_t <= c.reopen_window
-        and coalesce(b.intent = b.end_intent, true)
     qualify row_number() over (partition by b.journey_id, b.end_at order by b.place) = 1
 )
 
 select
     f.*,
     case
-        when coalesce(f.lifecycle = 'resume', false) then 1.0
+        when coalesce(f.lifecycle = 'resume', false) and not f.is_caseless then 1.0
         when exists (
             select 1
             from stepped as l

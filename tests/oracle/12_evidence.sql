@@ -20,7 +20,7 @@ repeat_contact as (
         b.first_step as step_id,
         a.last_step as prev_step_id,
         'repeat_contact' as kind,
-        b.started_t as occurred_t,
+        b.first_t as occurred_t,
         1.0 as x,
         1.0 as g,
         1.0 as confidence,
@@ -31,15 +31,14 @@ repeat_contact as (
     inner join contacts as a
         on
             a.session_id = (
-                select arg_max(c.session_id, (c.started_t, c.seq))
+                select arg_max(c.session_id, c.first_place)
                 from contacts as c
                 where
                     c.customer_key = b.customer_key and c.direction = 'inbound'
                     and c.intent = b.intent and c.session_id <> b.session_id
-                    and (c.started_t, c.journey_id = b.journey_id, c.seq)
-                    < (b.started_t, true, b.seq)
-                    and b.started_t - c.started_t <= s.repeat_window
+                    and c.first_place < b.first_place
             )
+            and b.first_t - a.first_t <= s.repeat_window
     where b.direction = 'inbound' and a.outcome is not null and a.outcome <> 'informed'
 ),
 
@@ -49,7 +48,7 @@ fallback_between as (
         b.first_step as step_id,
         a.last_step as prev_step_id,
         'channel_fallback' as kind,
-        b.started_t as occurred_t,
+        b.first_t as occurred_t,
         1.0 as x,
         1.0 as g,
         if(a.outcome is null, 0.5, 1.0) as confidence,
@@ -65,20 +64,21 @@ fallback_between as (
         and coalesce(a.outcome not in ('resolved', 'sold', 'informed'), true)
 ),
 
-bot_events as (
+chat as (
     select
         e.*,
-        min(e.pos) filter (where e.channel = 'chatbot' or e.actor_type = 'bot')
-            over (partition by e.session_id) as first_bot
+        e.channel = 'chatbot' and e.actor_type <> 'human' as is_bot,
+        e.actor_type = 'human' or e.channel = 'chat' as is_human
     from stepped as e
-    where e.family = 'chat' and not e.is_message
+    inner join session as s on s.session_id = e.session_id and s.direction = 'inbound'
+    where e.family = 'chat'
 ),
 
 fallback_within as (
     select
         h.journey_id,
         h.step_id,
-        arg_min(b.step_id, b.pos) as prev_step_id,
+        arg_max(b.step_id, b.pos) filter (where b.step_id <> h.step_id) as prev_step_id,
         'channel_fallback' as kind,
         h.t as occurred_t,
         1.0 as x,
@@ -86,34 +86,34 @@ fallback_within as (
         if(arg_max(b.outcome, b.pos) is null, 0.5, 1.0) as confidence,
         'observed' as basis,
         h.session_id as detail
-    from bot_events as h
-    inner join session as s on s.session_id = h.session_id and s.direction = 'inbound'
-    inner join bot_events as b on b.session_id = h.session_id and b.pos < h.pos
-    where
-        h.actor_type = 'human'
-        and h.pos = (
-            select min(y.pos) from bot_events as y
-            where y.session_id = h.session_id and y.actor_type = 'human' and y.pos > y.first_bot
-        )
+    from chat as h
+    inner join chat as b on b.session_id = h.session_id and b.pos < h.pos
+    where h.is_human and h.pos = (
+        select min(y.pos) from chat as y
+        where y.session_id = h.session_id and y.is_human
+    )
     group by h.journey_id, h.step_id, h.t, h.session_id
-    having coalesce(arg_max(b.outcome, b.pos) not in ('resolved', 'sold', 'informed'), true)
+    having
+        bool_or(b.is_bot)
+        and coalesce(arg_max(b.outcome, b.pos) not in ('resolved', 'sold', 'informed'), true)
 ),
 
 reasked as (
     select
         r.journey_id,
         r.step_id,
-        arg_min(r.known_step_id, r.known_since) as prev_step_id,
+        b.step_id as prev_step_id,
         'reasked_info' as kind,
         min(r.occurred_t) as occurred_t,
         count(*)::double as x,
         1 - exp(-count(*) / 4) as g,
-        if(bool_or(r.basis = 'declared'), 0.6, 1.0) as confidence,
-        if(bool_or(r.basis = 'declared'), 'declared', 'observed') as basis,
+        case r.basis when 'observed' then 1.0 when 'declared' then 0.6 else 0.3 end as confidence,
+        r.basis,
         r.system_known as detail
     from info_request as r
+    left join step as b on b.journey_id = r.journey_id and b.seq = r.seq - 1
     where r.is_reask
-    group by r.journey_id, r.step_id, r.system_known
+    group by r.journey_id, r.step_id, b.step_id, r.system_known, r.basis
 ),
 
 no_context as (
@@ -122,8 +122,8 @@ no_context as (
         step_id,
         giver.step_id as prev_step_id,
         'handoff_without_context' as kind,
-        started_t as occurred_t,
-        1.0 as x,
+        first_t as occurred_t,
+        (n_known - n_passed)::double as x,
         1.0 as g,
         (1 - n_passed / n_known) * if(is_declared, 0.6, 1.0) as confidence,
         if(is_declared, 'declared', 'observed') as basis,
@@ -136,7 +136,7 @@ dropped as (
     select
         journey_id,
         step_id,
-        null as prev_step_id,
+        step_id as prev_step_id,
         'handoff_dropped' as kind,
         due_t as occurred_t,
         1.0 as x,
@@ -154,13 +154,13 @@ waited as (
         step_id,
         null as prev_step_id,
         'customer_wait' as kind,
-        started_t as occurred_t,
+        t as occurred_t,
         (wait_s - expected_wait_s) / greatest(expected_wait_s, 1) as x,
         1 - exp(-(wait_s - expected_wait_s) / greatest(expected_wait_s, 1)) as g,
         1.0 as confidence,
         'observed' as basis,
-        '' as detail
-    from step
+        source || '/' || id as detail
+    from stepped
     where wait_s > expected_wait_s
 ),
 
@@ -184,7 +184,7 @@ reopened as (
     select
         journey_id,
         step_id,
-        end_step as prev_step_id,
+        null as prev_step_id,
         'reopened' as kind,
         t as occurred_t,
         1.0 as x,
@@ -211,7 +211,7 @@ channel_switch as (
         first_step as step_id,
         step_before as prev_step_id,
         'channel_switch' as kind,
-        started_t as occurred_t,
+        first_t as occurred_t,
         1.0 as x,
         1.0 as g,
         1.0 as confidence,

@@ -60,7 +60,7 @@ reached as (
 
 select
     journey_id,
-    sum(greatest(b - greatest(a, coalesce(until, a)), 0)) / 1e6 as busy_s
+    sum(greatest(b - greatest(a, coalesce(until, a)), 0)) // 1000000 as busy_s
 from reached
 group by journey_id;
 
@@ -74,13 +74,46 @@ from session as s
 inner join final as f on f.journey_id = s.journey_id;
 
 create or replace table o_steps as
+with
+hazards as (
+    select
+        step_id,
+        sum(hazard) as hazard
+    from scored
+    where factor = 1
+    group by step_id
+),
+
+reasks as (
+    select
+        step_id,
+        count(*) filter (where is_reask) as n_reasked
+    from info_request
+    group by step_id
+)
+
 select
-    s.* exclude (started_t, ended_t),
+    s.* exclude (started_t, ended_t, first_t, last_t, wait_s),
     make_timestamptz(s.started_t) as started_at,
     make_timestamptz(s.ended_t) as ended_at,
+    case
+        when s.seq > 1 then greatest(s.first_t - lag(s.last_t) over journey, 0) // 1000000
+    end as wait_before_s,
+    (
+        select e.waiting_for from stepped as e
+        where e.journey_id = s.journey_id and e.pos = s.first_pos - 1
+    ) as wait_cause,
+    s.wait_s as queue_s,
+    (s.ended_t - s.started_t) // 1000000 as processing_s,
+    coalesce(r.n_reasked, 0) as n_reasked,
+    coalesce(h.hazard, 0) as hazard,
+    100 * (1 - exp(-coalesce(h.hazard, 0))) as friction,
     f.is_final
 from step as s
-inner join final as f on f.journey_id = s.journey_id;
+inner join final as f on f.journey_id = s.journey_id
+left join hazards as h on h.step_id = s.step_id
+left join reasks as r on r.step_id = s.step_id
+window journey as (partition by s.journey_id order by s.seq);
 
 create or replace table o_friction_evidence as
 select
@@ -92,10 +125,10 @@ select
     if(
         p.kind in ('customer_wait', 'promise_broken', 'reopened'), 'node', 'edge'
     ) as locus,
-    coalesce(b.owner, e.owner) as owner,
+    if(p.prev_step_id is null, e.owner, b.owner) as owner,
     case
-        when p.kind = 'handoff_dropped' then coalesce(a.to_owner, a.to_team)
-        when p.prev_step_id is not null and p.kind <> 'reopened' then e.owner
+        when p.kind = 'handoff_dropped' then a.to_owner
+        when p.prev_step_id is not null then e.owner
     end as owner_to,
     e.touchpoint,
     p.basis,
@@ -113,7 +146,7 @@ from scored as p
 inner join journey as j on j.journey_id = p.journey_id
 inner join final as f on f.journey_id = p.journey_id
 inner join step as e on e.step_id = p.step_id
-left join step as b on b.step_id = p.prev_step_id and p.kind <> 'reopened'
+left join step as b on b.step_id = p.prev_step_id
 left join handoff_asked as a
     on
         p.kind = 'handoff_dropped' and a.journey_id = p.journey_id
@@ -122,6 +155,15 @@ where p.factor = 1;
 
 create or replace table o_handoffs as
 with
+taken as (
+    select
+        received_step,
+        min(due_t) as due_t
+    from handoff_asked
+    where received_step is not null
+    group by received_step
+),
+
 united as (
     select
         h.journey_id,
@@ -134,34 +176,40 @@ united as (
         h.team as to_team,
         h.giver.channel as from_channel,
         h.channel as to_channel,
-        h.started_t as occurred_t,
-        (h.started_t - h.giver.ended_t) // 1000000 as latency_s,
+        h.first_t as occurred_t,
+        greatest(h.first_t - h.giver.last_t, 0) // 1000000 as latency_s,
         h.n_known as n_fields_known,
         h.n_passed as n_fields_passed,
         h.n_reasked as n_fields_reasked,
         h.context,
-        null::boolean as is_dropped,
+        if(h.is_declared, 'declared', 'observed') as basis,
+        case when t.due_t is not null then false end as is_dropped,
         h.is_ping_pong,
-        null::bigint as due_t,
+        t.due_t,
         false as is_asked
     from handoff as h
+    left join taken as t on t.received_step = h.step_id
     union all by name
     select
         a.journey_id,
         a.customer_key,
         a.step_id as from_step,
-        a.received_step as to_step,
-        a.owner_eff as from_owner,
+        null as to_step,
+        'observed' as basis,
+        a.to_channel,
+        g.owner as from_owner,
         a.to_owner,
-        a.team_eff as from_team,
+        g.team as from_team,
         a.to_team,
-        a.channel as from_channel,
+        g.channel as from_channel,
         a.t as occurred_t,
         a.is_dropped,
         false as is_ping_pong,
         a.due_t,
         true as is_asked
     from handoff_asked as a
+    inner join step as g on g.step_id = a.step_id
+    where a.received_step is null
 )
 
 select
@@ -196,17 +244,64 @@ create or replace table o_journeys as
 with
 by_event as (
     select
-        journey_id,
-        count(distinct channel) filter (where direction <> 'internal') as n_channels,
+        e.journey_id,
+        count(distinct e.channel) as n_channels,
         count(*) filter (
-            where direction = 'internal' and coalesce(lifecycle, 'complete') = 'complete'
-        )
-        - count(distinct activity) filter (
-            where direction = 'internal' and coalesce(lifecycle, 'complete') = 'complete'
-        ) as rework,
-        max(t) filter (where is_end) as last_end_t
+            where e.direction = 'internal' and coalesce(e.lifecycle, 'complete') = 'complete'
+        ) as n_completes,
+        count(distinct e.activity) filter (
+            where e.direction = 'internal' and coalesce(e.lifecycle, 'complete') = 'complete'
+        ) as n_activities,
+        sum(e.wait_s) as customer_wait_s,
+        count(*) filter (
+            where e.direction = 'outbound' and e.message_kind in ('marketing', 'upsell')
+            and not e.is_message and s.is_contact and s.direction = 'inbound'
+        ) as n_sold_inside
+    from stepped as e
+    inner join session as s on s.session_id = e.session_id
+    group by e.journey_id
+),
+
+gaps as (
+    select
+        journey_id,
+        waiting_for,
+        coalesce(lifecycle in ('schedule', 'assign', 'suspend'), false) as is_queued,
+        coalesce(greatest(lead(t) over journey - t, 0), 0) as gap
     from stepped
+    window journey as (partition by journey_id order by pos)
+),
+
+by_gap as (
+    select
+        journey_id,
+        bool_or(is_queued or waiting_for is not null) as is_logged,
+        coalesce(sum(gap) filter (
+            where waiting_for = 'company' or (is_queued and waiting_for is null)
+        ), 0) // 1000000 as internal_wait_s,
+        coalesce(sum(gap) filter (where waiting_for = 'third_party'), 0) // 1000000
+            as third_party_wait_s,
+        coalesce(sum(gap) filter (where waiting_for = 'customer'), 0) // 1000000
+            as waited_for_customer_s
+    from gaps
     group by journey_id
+),
+
+repeats as (
+    select
+        b.journey_id,
+        count(*) as n_repeat_contacts
+    from session as b
+    cross join settings as s
+    where
+        b.direction = 'inbound' and exists (
+            select 1 from session as a
+            where
+                a.customer_key = b.customer_key and a.direction = 'inbound'
+                and a.intent = b.intent and a.first_place < b.first_place
+                and b.first_t - a.first_t <= s.repeat_window
+        )
+    group by b.journey_id
 ),
 
 by_step as (
@@ -268,23 +363,27 @@ by_kind as (
     group by journey_id
 ),
 
+given as (
+    select
+        journey_id,
+        field,
+        min(pos) as pos
+    from field_use
+    where op = 'given' and basis = 0
+    group by journey_id, field
+),
+
 by_field as (
     select
         g.journey_id,
-        count(distinct g.field) as n_fields_known,
-        count(distinct g.field) filter (
-            where exists (
-                select 1 from field_use as l
-                where
-                    l.journey_id = g.journey_id and l.field = g.field and l.pos > g.pos
-                    and l.op in ('asked', 'passed', 'shown')
-            ) or exists (
-                select 1 from info_request as r
-                where r.journey_id = g.journey_id and r.field = g.field and r.is_reask
-            )
-        ) as n_fields_needed
-    from field_use as g
-    where g.op = 'given'
+        count(*) as n_fields_known,
+        count(*) filter (where exists (
+            select 1 from field_use as l
+            where
+                l.journey_id = g.journey_id and l.field = g.field and l.pos > g.pos
+                and l.basis = 0 and l.op <> 'verify'
+        )) as n_fields_needed
+    from given as g
     group by g.journey_id
 ),
 
@@ -293,7 +392,8 @@ by_request as (
         journey_id,
         count(*) filter (where is_reask and basis = 'observed') as n_reasked_observed,
         count(*) filter (where is_reask and basis = 'declared') as n_reasked_declared,
-        count(distinct field) filter (where is_reask) as n_fields_reasked
+        count(*) filter (where is_reask and basis = 'inferred') as n_reasked_inferred,
+        count(distinct field) filter (where is_reask and basis = 'observed') as n_fields_reasked
     from info_request
     group by journey_id
 )
@@ -307,7 +407,7 @@ select
     j.product_id,
     j.lifecycle_stage,
     make_timestamptz(j.started_t) as started_at,
-    make_timestamptz(j.ended_t) as ended_at,
+    make_timestamptz(j.last_t) as ended_at,
     if(j.is_closed, 'closed', 'open') as state,
     if(j.is_closed, j.reason, null) as close_reason,
     f.is_final,
@@ -318,11 +418,12 @@ select
     v.n_sessions,
     v.n_contacts,
     v.n_need_driven,
-    v.n_need_driven / nullif(v.n_contacts, 0) as need_driven_share,
+    v.n_contacts - v.n_need_driven + e.n_sold_inside as n_company_driven,
+    v.n_need_driven / nullif(v.n_contacts + e.n_sold_inside, 0) as need_driven_share,
     e.n_channels,
     coalesce(k.n_channel_switches, 0) as n_channel_switches,
     s.n_silos,
-    greatest(s.n_silos - 1, 0) as silos_crossed,
+    if(s.n_silos > 0, s.n_silos - 1, null) as silos_crossed,
     coalesce(h.n_handoffs, 0) as n_handoffs,
     coalesce(h.n_handoffs_full, 0) as n_handoffs_full,
     coalesce(h.n_handoffs_part, 0) as n_handoffs_part,
@@ -332,12 +433,22 @@ select
     coalesce(h.n_ping_pong, 0) as n_ping_pong,
     coalesce(r.n_reasked_observed, 0) as n_reasked_observed,
     coalesce(r.n_reasked_declared, 0) as n_reasked_declared,
+    coalesce(r.n_reasked_inferred, 0) as n_reasked_inferred,
     coalesce(d.n_fields_known, 0) as n_fields_known,
     1 - coalesce(r.n_fields_reasked, 0) / nullif(d.n_fields_needed, 0) as data_continuity,
-    if(j.has_start, (j.ended_t - j.started_t) / 1e6, null) as throughput_s,
+    case when j.has_start then (j.clock_end_t - j.started_t) // 1000000 end as throughput_s,
     b.busy_s,
-    if(j.has_start, (j.ended_t - j.started_t) / 1e6, null) - b.busy_s as idle_s,
-    coalesce(e.rework, 0) as rework,
+    case when j.has_start then (j.clock_end_t - j.started_t) // 1000000 end - b.busy_s as idle_s,
+    case
+        when j.has_start and j.is_closed and o.held_t is not null
+            then greatest(o.held_t - j.started_t, 0) // 1000000
+    end as time_to_resolution_s,
+    e.customer_wait_s,
+    if(w.is_logged, w.internal_wait_s, null) as internal_wait_s,
+    if(w.is_logged, w.third_party_wait_s, null) as third_party_wait_s,
+    if(w.is_logged, w.waited_for_customer_s, null) as waited_for_customer_s,
+    if(e.n_completes > 0, e.n_completes - e.n_activities, null) as rework,
+    coalesce(x.n_repeat_contacts, 0) as n_repeat_contacts,
     coalesce(k.n_fallbacks, 0) as n_fallbacks,
     coalesce(k.n_reopens, 0) as n_reopens,
     coalesce(p.n_promises, 0) as n_promises,
@@ -362,4 +473,6 @@ left join by_promise as p on p.journey_id = j.journey_id
 left join by_kind as k on k.journey_id = j.journey_id
 left join by_field as d on d.journey_id = j.journey_id
 left join by_request as r on r.journey_id = j.journey_id
+left join by_gap as w on w.journey_id = j.journey_id
+left join repeats as x on x.journey_id = j.journey_id
 left join busy as b on b.journey_id = j.journey_id;
