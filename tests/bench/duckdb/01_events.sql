@@ -1,6 +1,6 @@
 -- Purpose: read, row rules, enums, keyed pseudonyms, duplicates. Grain: one event.
--- Variables: data (glob), tables (folder), key (hex). Low-cardinality texts become enums: sorts
--- and windows then move one byte a value.
+-- Variables: data (glob), tables (folder), ipad and opad (the key's two blocks of HMAC-SHA-256).
+-- Low-cardinality texts become enums: sorts and windows then move one byte a value.
 create type channel as enum (
     'web', 'app', 'chat', 'chatbot', 'ivr', 'phone', 'email', 'sms', 'letter', 'branch', 'visit',
     'social', 'campaign', 'partner', 'device', 'internal', 'other'
@@ -15,7 +15,9 @@ create type message_kind as enum ('service', 'reminder', 'marketing', 'upsell', 
 create type relevance_basis as enum ('due', 'need', 'preference', 'none');
 
 create macro keyed(said, digits) as
-substr(sha256(concat(getvariable('key'), chr(31), said)), 1, digits);
+substr(
+    sha256(getvariable('opad') || unhex(sha256(getvariable('ipad') || encode(said)))), 1, digits
+);
 
 create temp view raw as
 select * from read_parquet(getvariable('data'));

@@ -33,7 +33,7 @@ union all
             r.basis,
             coalesce(p.system, cast(t.owner as varchar), cast(t.channel as varchar)) as detail,
             min(r.pos) as pos,
-            arg_min(r.known_pos, r.pos) as known_pos,
+            arg_min(r.known_pos, (r.pos, r.known_pos)) as known_pos,
             count(*)::double as n
         from requests as r
         inner join told as t on r.known_pos = t.pos

@@ -1,0 +1,109 @@
+"""Same answers? Order-free fingerprints of what rejse published and of what the rival wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from rejse.pipelines import catalogue
+from tests.bench.rival_duckdb import TABLES
+
+#: What only one side has: constants of a run, and columns that this log leaves null.
+LEFT_OUT: Mapping[str, frozenset[str]] = {
+    # An event that asks two fields names one of the two events that gave them: either is right.
+    "friction_evidence": frozenset({"event_ids"}),
+    # Nested values: their hashes are compared through info_requests.value_agrees and promises.
+    "events": frozenset({"info", "promise"}),
+}
+TOLERANCE = 1e-6
+HEADLINES = {
+    "journeys": "select count(*) from journeys",
+    "steps": "select count(*) from steps",
+    "sessions": "select count(*) from sessions",
+    "evidence": "select count(*) from friction_evidence",
+    "sum of hazards": "select sum(hazard) from friction_evidence",
+    "mean F": "select avg(friction_score) from journeys",
+    "mean health_ops": "select avg(health_ops) from journeys",
+}
+BY_KIND = "select kind, count(*), sum(hazard) from friction_evidence group by kind order by kind"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One program's tables: `relation` says how a query names each."""
+
+    con: Any
+    relation: Mapping[str, str]
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Type of each column."""
+        found = self.con.execute(f"describe select * from {self.relation[table]}").fetchall()
+        return {row[0]: row[1] for row in found}
+
+    def ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of a query that names tables by their plain names."""
+        names = ", ".join(f"{t} as (select * from {r})" for t, r in self.relation.items())
+        rows: list[tuple[Any, ...]] = self.con.execute(f"with {names} {query}").fetchall()
+        return rows
+
+
+def of_rejse(store: Path) -> Side:
+    """What rejse published, final and live rows together."""
+    con = catalogue.connect(store)
+    return Side(con, {t: t if t == "events" else f"v_{t}" for t in TABLES})
+
+
+def of_rival(out: Path) -> Side:
+    """What the rival wrote."""
+    con = duckdb.connect()
+    con.execute("set timezone = 'UTC'")
+    return Side(con, {t: f"read_parquet('{out / t}.parquet')" for t in TABLES})
+
+
+def differences(rejse: Side, rival: Side) -> list[str]:
+    """Every table and column in which the two differ; empty where the answers are the same."""
+    found = []
+    for table in TABLES:
+        mine, theirs = rejse.columns(table), rival.columns(table)
+        shared = [c for c in mine if c in theirs and c not in LEFT_OUT.get(table, ())]
+        exact = [c for c in shared if mine[c] != "DOUBLE"]
+        query = _fingerprint(table, exact, [c for c in shared if mine[c] == "DOUBLE"])
+        here, there = (side.ask(query)[0] for side in (rejse, rival))
+        names = ["rows", "whole rows", *exact]
+        names += [f"{what} of {c}" for c in shared if mine[c] == "DOUBLE" for what in ("n", "sum")]
+        for name, a, b in zip(names, here, there, strict=True):
+            if not _equal(a, b):
+                found.append(f"{table}: {name}: rejse {a}, rival {b}")
+    return found
+
+
+def _fingerprint(table: str, exact: list[str], real: list[str]) -> str:
+    """Rows, a hash over whole rows, one a column, and count and sum of each real column."""
+    plain = [_plain(column) for column in exact]
+    hashes = [f"sum(cast(hash({', '.join(plain)}) as hugeint))"]
+    hashes += [f"sum(cast(hash({one}) as hugeint))" for one in plain]
+    sums = [f"count({c}), coalesce(sum({c}), 0)" for c in real]
+    return f"select count(*), {', '.join(hashes + sums)} from {table}"
+
+
+def _plain(column: str) -> str:
+    """The column in a type that does not depend on who wrote it; times lose their zone."""
+    return f"replace(cast({column} as varchar), '+00', '')"
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if isinstance(a, float) or isinstance(b, float):
+        return abs(a - b) <= TOLERANCE * max(1.0, abs(a))
+    return bool(a == b)
+
+
+def headlines(side: Side) -> dict[str, float]:
+    """The numbers that a reader may want to see with their eyes."""
+    found = {name: float(side.ask(query)[0][0]) for name, query in HEADLINES.items()}
+    for kind, n, hazard in side.ask(BY_KIND):
+        found[f"{kind}: pieces"], found[f"{kind}: hazard"] = float(n), float(hazard)
+    return found

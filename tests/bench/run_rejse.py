@@ -1,0 +1,53 @@
+"""`rejse run --complete` over a log, or the audit alone: `python -m tests.bench.run_rejse FOLDER`.
+
+The audit is a process of its own in every run; here it is measured by itself, over the files
+that a run without it has published.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from rejse.pipelines import settings
+
+
+def run(folder: Path) -> dict[str, int]:
+    """Read, score and publish without the audit; the counts of the run."""
+    from rejse.pipelines.run import run as run_once
+
+    done = run_once(settings.load(folder / "rejse.toml"), complete=True, audit=False)
+    if done.status != "published":
+        raise SystemExit(f"expected a publication, came {done.status}: remove the store first")
+    return dict(done.counts)
+
+
+def audit(folder: Path) -> dict[str, int]:
+    """Audit the published files as a run would; rules, and how many found something."""
+    import pyarrow.parquet as pq
+
+    from rejse.pipelines.audit import audit as audit_once
+    from rejse.pipelines.stage import StagedFile
+
+    store = settings.load(folder / "rejse.toml").store
+    staged: dict[str, list[StagedFile]] = {}
+    for file in sorted(store.glob("*/part-*.parquet")):
+        table, path = file.parent.name, str(file.relative_to(store))
+        rows = pq.ParquetFile(file).metadata.num_rows
+        staged.setdefault(table, []).append(StagedFile(table, path, rows, file.stat().st_size))
+    report = audit_once(store, staged, "bench")
+    return {"rules": report.n_rules, "findings": len(report.findings)}
+
+
+def main() -> None:
+    """Run or audit; prints counts as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--audit", action="store_true", help="only the audit")
+    said = parser.parse_args()
+    print(json.dumps(audit(said.folder) if said.audit else run(said.folder)))
+
+
+if __name__ == "__main__":
+    main()
