@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pytest
 
 from rejse.transforms.operational import Operational
 from tests import builders, oracle
+from tests.bounded import Run, group_of
 from tests.transcript import Rows, Transcript, all_transcripts, differences
 
 TRANSCRIPTS = all_transcripts()
@@ -74,6 +76,43 @@ def test_transcript(driver: str, transcript: Transcript) -> None:
     found = differences(transcript, DRIVERS[driver](transcript))
     if transcript.wrong:
         assert found, "a transcript that is wrong on purpose passed: the harness proves nothing"
+    else:
+        assert not found, "\n".join(found)
+
+
+class Pipeline:
+    """Runs of the bounded pipeline, each made when its first transcript asks for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs: dict[str, Run] = {}
+
+    def of(self, transcript: Transcript) -> Run:
+        group = group_of(transcript)
+        if group not in self.runs:
+            place = self.folder / str(len(self.runs))
+            place.mkdir()
+            mine = [one for one in BOUNDED if group_of(one) == group]
+            self.runs[group] = Run(mine, place)
+        return self.runs[group]
+
+
+BOUNDED = [one for one in TRANSCRIPTS if "bounded" in one.drivers]
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return Pipeline(tmp_path_factory.mktemp("bounded"))
+
+
+@pytest.mark.parametrize("transcript", BOUNDED, ids=lambda one: one.name)
+def test_transcript_by_the_bounded_pipeline(transcript: Transcript, pipeline: Pipeline) -> None:
+    done = pipeline.of(transcript)
+    found = differences(transcript, done.tables(transcript))
+    counts = {name: done.result.counts.get(name) for name in transcript.counts}
+    found += [f"{k}: {counts[k]}" for k, v in transcript.counts.items() if counts[k] != v]
+    if transcript.wrong:
+        assert found
     else:
         assert not found, "\n".join(found)
 

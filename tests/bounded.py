@@ -1,0 +1,148 @@
+"""Transcripts by the bounded pipeline: files and settings on disk, a run, the catalogue's views.
+
+Transcripts that share settings and frontiers share a run; their customers and ids are told apart
+by the transcript's number, which is taken off again before anything is compared.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from rejse.pipelines import raw_schema
+from rejse.pipelines.catalogue import connect
+from rejse.pipelines.run import RunResult, run
+from rejse.pipelines.settings import load
+from rejse.transforms.schema import interaction_schema
+from tests import builders
+from tests.oracle import rows
+from tests.transcript import ORDER, Rows, Transcript
+
+KEY = bytes(range(32))
+O_TABLES = ("touchpoints", "touchpoint_fields", "journey_types")
+
+
+def group_of(transcript: Transcript) -> str:
+    """What transcripts must share to share a run; those that count rows stand alone."""
+    alone = transcript.name if transcript.counts else ""
+    said = [alone, transcript.config, sorted(transcript.frontiers.items())]
+    return json.dumps(said, sort_keys=True, default=str)
+
+
+class Run:
+    """One run over several transcripts, and each one's tables."""
+
+    def __init__(self, transcripts: Sequence[Transcript], folder: Path) -> None:
+        self.numbers = {one.name: number for number, one in enumerate(transcripts)}
+        first = transcripts[0]
+        _write_settings(first, folder)
+        for source in first.frontiers:
+            _write_source(source, list(transcripts), folder)
+        settings = load(folder / "rejse.toml")
+        self.result: RunResult = run(settings, frontier=first.frontiers, audit=False)
+        self.con = connect(settings.store)
+
+    def tables(self, transcript: Transcript) -> dict[str, Rows]:
+        """The transcript's rows of every table, its number taken off ids and references."""
+        number = self.numbers[transcript.name]
+        keys = {
+            hmac.new(KEY, f"customer:{_who(number, c)}".encode(), hashlib.sha256).hexdigest()[:32]
+            for c in {event.get("customer", "ann") for event in transcript.events}
+        }
+        found = {}
+        for name in ORDER:
+            mine = rows(self.con, f"select * from v_{name}")
+            found[name] = [_plain(row, number) for row in mine if row["customer_key"] in keys]
+        return found
+
+
+def _who(number: int, customer: str) -> str:
+    return f"{number}-{customer}"
+
+
+def _plain(row: dict[str, Any], number: int) -> dict[str, Any]:
+    mark = f"/t{number}-"
+    if row.get("event_ids"):
+        row = {**row, "event_ids": [ref.replace(mark, "/") for ref in row["event_ids"]]}
+    return row
+
+
+def _write_settings(transcript: Transcript, folder: Path) -> None:
+    """`rejse.toml`, the key and the operational tables of a transcript."""
+    (folder / "rejse.key").write_text(KEY.hex())
+    declared = transcript.config.get("sources", {})
+    lines = ['store = "store"', 'key_file = "rejse.key"']
+    for source in transcript.frontiers:
+        lines += [
+            f"[sources.{source}]",
+            f'files = ["{source}.jsonl"]',
+            f'mapping = "{source}.sql"',
+            f'schema = "{source}.json"',
+            f"declares = {json.dumps(sorted(declared.get(source, [])))}",
+        ]
+    lines += ["[windows]", *_toml(transcript.config.get("windows", {}))]
+    for name, kind in transcript.config.get("types", {}).items():
+        lines += [f"[types.{name}]", *_toml(kind)]
+    given = [name for name in O_TABLES if transcript.operational(name)]
+    lines += ["[operational]", *(f'{name} = "{name}.csv"' for name in given)]
+    (folder / "rejse.toml").write_text("\n".join(lines) + "\n")
+    for name in given:
+        _write_csv(transcript.operational(name), folder / f"{name}.csv")
+
+
+def _toml(values: Mapping[str, Any]) -> list[str]:
+    return [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+
+
+def _write_csv(table: Sequence[Mapping[str, Any]], path: Path) -> None:
+    names = list({name: None for row in table for name in row})
+    with path.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, names)
+        writer.writeheader()
+        writer.writerows({name: _text(value) for name, value in row.items()} for row in table)
+
+
+def _text(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _write_source(source: str, transcripts: list[Transcript], folder: Path) -> None:
+    """JSON lines of a source's events, its raw schema, and a mapping of them as they are."""
+    found = [
+        _raw(event, at, number)
+        for number, one in enumerate(transcripts)
+        for at, event in enumerate(one.events, start=1)
+        if event.get("source", "crm") == source
+    ]
+    names = {name for row in found for name, value in row.items() if value is not None}
+    schema = pa.schema(
+        [
+            field.with_type(field.type.value_type if _coded(field) else field.type)
+            for field in interaction_schema(names)
+            if field.name != "source"
+        ]
+    )
+    lines = [json.dumps({n: row.get(n) for n in schema.names}, default=_text) for row in found]
+    (folder / f"{source}.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / f"{source}.sql").write_text(f"select {', '.join(schema.names)} from source\n")
+    raw_schema.write(folder / f"{source}.json", schema)
+
+
+def _coded(field: pa.Field) -> bool:
+    return bool(pa.types.is_dictionary(field.type))
+
+
+def _raw(event: Mapping[str, Any], at: int, number: int) -> dict[str, Any]:
+    """An event as its source would write it: identity in the clear, id told apart."""
+    row = builders.full(event, at)
+    row["identity"] = _who(number, event.get("customer", "ann"))
+    row["id"] = f"t{number}-{row['id']}"
+    return {k: v for k, v in row.items() if k not in ("customer_key", "bucket", "source")}
