@@ -105,7 +105,7 @@ class Csv:
 
     def _regular(self, data: bytes, last: bool) -> int:
         """Bytes of the block that are whole, regular records; 0 where it is not regular."""
-        if data.count(b"\r") != data.count(b"\r\n"):
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             return 0
         letters = np.frombuffer(data, dtype=np.uint8)
         lines = np.flatnonzero(letters == LINE)
@@ -125,16 +125,13 @@ class Csv:
 
     def _paired(self, letters: Any, quotes: Any) -> bool:
         """Whether quotes open after a delimiter only, close before one, and double inside."""
-        beside = np.array([ord(self.delimiter), LINE, RETURN, QUOTE], dtype=np.uint8)
+        beside = np.zeros(256, dtype=bool)
+        beside[[ord(self.delimiter), LINE, RETURN, QUOTE]] = True
         opens, closes = quotes[0::2], quotes[1::2]
+        # A quote beside a quote is a doubled one: the one closes, the other opens again.
         before = letters[opens[opens > 0] - 1]
         after = letters[closes[closes + 1 < len(letters)] + 1]
-        doubled = closes[:-1][np.isin(closes[:-1] + 1, opens)] if len(closes) else closes
-        escaped = np.isin(opens, doubled + 1)
-        fresh = opens[~escaped & (opens > 0)]
-        if QUOTE in letters[fresh - 1]:
-            return False
-        return bool(np.isin(before, beside).all() and np.isin(after, beside).all())
+        return bool(beside[before].all() and beside[after].all())
 
     def _read(self, data: bytes, row: int) -> tuple[Part, int]:
         """Rows of regular records. Raises pa.ArrowInvalid where they are not."""

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from rejse.transforms import mapping as mappings
 from rejse.transforms.normalise import Mapping, MappingError, normalise
 from rejse.transforms.schema import interaction_schema
 from tests.edge import PLAIN, RAW, TEXTS, raw, row
@@ -206,3 +207,10 @@ def test_a_mapping_travels_to_a_worker() -> None:
 def test_names_do_not_mind_case() -> None:
     sql = PLAIN.replace("id,", "id as ID,", 1).replace("channel", "channel as Channel")
     assert one(Mapping(sql, RAW, "crm"), row(1))["channel"] == "web"
+
+
+def test_a_mapping_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = plus("len(list_filter(range(20000), lambda x: hash(x, id) = 0)) as results_n")
+    monkeypatch.setattr(mappings, "SECONDS", 0.05)
+    with pytest.raises(MappingError, match=r"20000 rows took longer than 0\.05 s"):
+        normalise(slow, raw([row(n) for n in range(20_000)]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
+from threading import Timer
 from typing import Any
 
 import duckdb
@@ -30,6 +31,8 @@ INTEGERS = frozenset({"tinyint", "smallint", "integer", "bigint", "utinyint", "u
                       "uinteger", "ubigint", "hugeint"})  # fmt: skip
 #: Messages of DuckDB are asked row by row; beyond so many of a batch the first ones speak for all.
 MESSAGES = 100
+#: Longest time that the rows of one batch may take.
+SECONDS = 120.0
 
 
 @dataclass
@@ -80,7 +83,8 @@ class Mapping:
     def run(self, raw: pa.RecordBatch) -> dict[str, pa.Array]:
         """Output columns of a raw batch that has at least the columns `reads`.
 
-        Raises duckdb.Error where an expression fails for some row.
+        Raises duckdb.Error where an expression fails for some row, MappingError where it takes
+        longer than SECONDS.
         """
         plan, found = self._plan, {}
         for name, column in plan.taken.items():
@@ -109,7 +113,18 @@ class Mapping:
 
     def _answer(self, source: pa.RecordBatch, sql: str) -> pa.Table:
         self.connection.register("source", source)
-        return self.connection.sql(sql).to_arrow_table()
+        watch = Timer(SECONDS, self.connection.interrupt)
+        watch.daemon = True
+        watch.start()
+        try:
+            return self.connection.sql(sql).to_arrow_table()
+        except duckdb.InterruptException:
+            raise MappingError(
+                f"mapping of source {self.source}: {source.num_rows} rows took longer than"
+                f" {SECONDS} s; make its expressions simpler"
+            ) from None
+        finally:
+            watch.cancel()
 
     def _padded(self, raw: pa.RecordBatch, known: pa.RecordBatch) -> pa.RecordBatch:
         """Batch with all raw columns that the SELECT may name; those not in `known` are null."""
