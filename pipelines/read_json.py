@@ -21,7 +21,7 @@ from rejse.pipelines.bytestream import RECORD, ByteStream
 from rejse.transforms import rejects as refusals
 from rejse.transforms.texts import text
 
-BLOCK = 1 << 24
+BLOCK = 1 << 23
 #: Lines below which halving costs more than reading line by line.
 FEW = 32
 #: Arrow reads these words as numbers; JSON does not know them.
