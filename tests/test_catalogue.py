@@ -133,6 +133,16 @@ def test_reading_statements_run(session: Session, statement: str) -> None:
     assert session.execute(statement).fetchall()
 
 
+def test_queries_do_not_wait_for_ever(session: Session) -> None:
+    """DuckDB 2.0 hangs on a CTE read twice below a limit unless it is told so (see HANGS)."""
+    told = session.execute("select current_setting('disabled_optimizers')").fetchall()
+    assert told == [(catalogue.HANGS,)]
+    query = (
+        "with s as (from steps) select s.step_id from s left join s as t using (step_id) limit 2"
+    )
+    assert len(session.execute(query).fetchall()) == 2
+
+
 def test_a_moved_store_is_served_from_its_new_place(tmp_path: Path) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     store_builder.published(old)

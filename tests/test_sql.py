@@ -278,6 +278,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "friction_cost": {"kind": "channel_fallback", "owner": "Online", "minutes_customer": 36,
                       "measured_share": 1},
     "open_at_risk": {"journey_id": "j0004", "reasons": ["channel_fallback"]},
+    "headline": {"journey_type": "claim", "owner": "Online", "health_ops": 60, "n_journeys": 2,
+                 "edge_percent": 100, "resolved_percent": 50},
     "next_journey": {"tenth": 1, "health_ops_from": 50, "n_next": 1,
                      "next_health_ops_median": 70, "next_resolved_share": 1},
 }  # fmt: skip

@@ -19,50 +19,51 @@ clock as (
 neighboured as (
     select
         *,
-        lag(started_at) over same_intent as earlier_at,
-        lead(started_at) over same_intent as later_at
+        lag(started_at) over same_intent as last_at,
+        lead(started_at) over same_intent as next_at,
+        intent is not null and not is_message as is_comparable
     from sessions
-    where intent is not null and not is_message
     window same_intent as (
-        partition by customer_key, intent
+        partition by customer_key, intent, is_message
         order by started_at, session_id
     )
 ),
 
 contacts as (
     select
-        sessions.session_id,
-        sessions.journey_id,
-        sessions.customer_key,
-        sessions.channel_family,
-        sessions.channel,
-        sessions.direction,
-        sessions.intent,
-        sessions.outcome,
-        sessions.is_message,
-        sessions.is_need_driven,
-        sessions.has_human,
-        sessions.has_machine,
-        sessions.fcr_flag,
-        sessions.started_at,
-        sessions.ended_at,
-        sessions.wait_s,
-        sessions.talk_s,
-        sessions.hold_s,
-        sessions.wrap_s,
-        neighboured.earlier_at,
-        neighboured.later_at,
-        sessions.started_at - clock.repeat_window >= clock.first_at as is_past_known,
-        sessions.started_at + clock.repeat_window < clock.complete_until_at as is_matured,
+        neighboured.session_id,
+        neighboured.journey_id,
+        neighboured.customer_key,
+        neighboured.channel_family,
+        neighboured.channel,
+        neighboured.direction,
+        neighboured.intent,
+        neighboured.outcome,
+        neighboured.is_message,
+        neighboured.is_need_driven,
+        neighboured.has_human,
+        neighboured.has_machine,
+        neighboured.fcr_flag,
+        neighboured.started_at,
+        neighboured.ended_at,
+        neighboured.wait_s,
+        neighboured.talk_s,
+        neighboured.hold_s,
+        neighboured.wrap_s,
+        case when neighboured.is_comparable then neighboured.last_at end as earlier_at,
+        case when neighboured.is_comparable then neighboured.next_at end as later_at,
+        neighboured.started_at - clock.repeat_window >= clock.first_at as is_past_known,
+        neighboured.started_at + clock.repeat_window < clock.complete_until_at as is_matured,
         coalesce(
-            sessions.started_at - neighboured.earlier_at <= clock.repeat_window, false
+            neighboured.is_comparable
+            and neighboured.started_at - neighboured.last_at <= clock.repeat_window, false
         ) as is_repeat,
         coalesce(
-            neighboured.later_at - sessions.started_at <= clock.repeat_window, false
+            neighboured.is_comparable
+            and neighboured.next_at - neighboured.started_at <= clock.repeat_window, false
         ) as is_repeated
-    from sessions
+    from neighboured
     cross join clock
-    left join neighboured on sessions.session_id = neighboured.session_id
 )
 
 select * from contacts;
