@@ -96,7 +96,9 @@ class Session:
     @property
     def has_human(self) -> bool:
         """A human acted, or a human channel carried it."""
-        return any(e["actor_type"] == "human" or e["channel"] in HUMAN_CHANNELS for e in self.events)
+        return any(
+            e["actor_type"] == "human" or e["channel"] in HUMAN_CHANNELS for e in self.events
+        )
 
 
 @dataclass

@@ -5,7 +5,7 @@ create type family as enum (
     'other', 'message'
 );
 
-create temp table joined as
+create temp table sorted as
 select
     e.customer,
     e.time,
@@ -27,8 +27,7 @@ select
     e.to_owner,
     e.wait_s,
     e.talk_s,
-    e.info,
-    e.promise,
+    e.rowid as event,
     case
         when e.channel in ('web', 'app', 'device') then cast('digital' as family)
         when e.channel in ('chat', 'chatbot') then cast('chat' as family)
@@ -57,14 +56,8 @@ select
     end as value
 from events as e
 left join places as p on e.touchpoint = p.touchpoint
-left join types as t
-    on coalesce(e.journey_type, p.journey_type, 'other') = t.kind;
-
-create temp table sorted as
-select * from joined
-order by customer, kind, us, id;
-
-drop table joined;
+left join types as t on coalesce(e.journey_type, p.journey_type, 'other') = t.kind
+order by e.customer, coalesce(e.journey_type, p.journey_type, 'other'), e.time, e.id;
 
 create temp table cut as
 with neighbours as (

@@ -27,7 +27,8 @@ select
     max(case when begins then (place << 32) | pos end) over (
         rows between unbounded preceding and current row
     ) & 4294967295 as session_pos
-from begun;
+from begun
+order by pos;
 
 create temp table told as
 with sessioned as (
@@ -35,8 +36,7 @@ with sessioned as (
         c.*,
         s.session_pos
     from cut as c
-    inner join in_sessions as s on c.pos = s.pos
-    order by c.pos
+    positional join in_sessions as s
 ),
 
 changes as (
@@ -83,7 +83,7 @@ drop table in_sessions;
 create temp table steps as
 with opened as (
     select
-        * exclude (info, promise, gap, reopen_window),
+        * exclude (event, gap, reopen_window),
         coalesce(lead(pos) over (), (select max(t.pos) + 1 from told as t)) - pos as n_events
     from told
     where begins_step

@@ -3,12 +3,13 @@
 create temp table entries as
 with observed as (
     select
-        pos,
-        j,
-        step,
-        unnest(info) as i
-    from told
-    where info is not null
+        t.pos,
+        t.j,
+        t.step,
+        unnest(e.info) as i
+    from events as e
+    inner join told as t on e.rowid = t.event
+    where e.info is not null
 ),
 
 silent as (

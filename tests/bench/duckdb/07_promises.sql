@@ -3,21 +3,21 @@
 create temp table promises as
 with said as (
     select
-        customer,
-        pos,
-        j,
-        step,
-        us,
-        time,
-        id as event_id,
-        actor_type,
-        owner,
-        promise.id as promise_id,
-        promise.kind as kind,
-        promise.op as op,
-        epoch_us(promise.due_time) as due
-    from told
-    where promise is not null
+        t.customer,
+        t.pos,
+        t.j,
+        t.step,
+        t.us,
+        t.id as event_id,
+        t.actor_type,
+        t.owner,
+        e.promise.id as promise_id,
+        e.promise.kind as kind,
+        e.promise.op as op,
+        epoch_us(e.promise.due_time) as due
+    from events as e
+    inner join told as t on e.rowid = t.event
+    where e.promise is not null
 ),
 
 made as (

@@ -24,11 +24,17 @@ select
     friction_hazard
 from journeys;
 
+-- What other tables say of a step: one narrow table, so that they join once a side.
 create temp table named_steps as
 select
     s.step,
-    s.j,
-    step_name(i.journey_id, s.step - i.first_step + 1) as step_id
+    step_name(i.journey_id, s.step - i.first_step + 1) as step_id,
+    s.owner,
+    s.team,
+    s.channel,
+    s.touchpoint,
+    s.us,
+    s.last_us
 from steps as s
 inner join ids as i on s.j = i.j;
 
@@ -134,13 +140,13 @@ inner join ids as i on c.j = i.j;
 create temp view out_friction_evidence as
 select
     concat(
-        b.step_id, '-', e.kind, case when e.number > 1 then concat('-', e.number) else '' end
+        s.step_id, '-', e.kind, case when e.number > 1 then concat('-', e.number) else '' end
     ) as evidence_id,
     i.journey_id,
-    b.step_id,
+    s.step_id,
     i.customer_key,
     i.is_final,
-    a.step_id as prev_step_id,
+    sp.step_id as prev_step_id,
     e.kind,
     case when e.kind in ('customer_wait', 'promise_broken', 'reopened') then 'node' else 'edge'
     end as locus,
@@ -166,12 +172,10 @@ select
     end as event_ids,
     e.detail
 from evidence as e
-inner join steps as s on e.step = s.step
-left join steps as sp on e.previous = sp.step
-inner join ids as i on s.j = i.j
-inner join named_steps as b on e.step = b.step
-left join named_steps as a on e.previous = a.step
+inner join named_steps as s on e.step = s.step
+left join named_steps as sp on e.previous = sp.step
 inner join told as t on e.pos = t.pos
+inner join ids as i on t.j = i.j
 left join told as te on e.earlier_pos = te.pos;
 
 create temp view out_handoffs as
@@ -191,14 +195,14 @@ select
     i.is_final,
     g.step_id as from_step,
     r.step_id as to_step,
-    sg.owner as from_owner,
-    sr.owner as to_owner,
-    sg.team as from_team,
-    sr.team as to_team,
-    sg.channel as from_channel,
-    sr.channel as to_channel,
-    make_timestamp(sr.us) as occurred_at,
-    greatest(sr.us - sg.last_us, 0) // 1000000 as latency_s,
+    g.owner as from_owner,
+    r.owner as to_owner,
+    g.team as from_team,
+    r.team as to_team,
+    g.channel as from_channel,
+    r.channel as to_channel,
+    make_timestamp(r.us) as occurred_at,
+    greatest(r.us - g.last_us, 0) // 1000000 as latency_s,
     c.n_known as n_fields_known,
     c.n_passed as n_fields_passed,
     c.n_again as n_fields_reasked,
@@ -211,8 +215,6 @@ from context as c
 inner join ids as i on c.j = i.j
 inner join named_steps as g on c.giver = g.step
 inner join named_steps as r on c.step = r.step
-inner join steps as sg on c.giver = sg.step
-inner join steps as sr on c.step = sr.step
 left join ping_pongs as p on c.step = p.step
 left join taken as t on c.step = t.step
 union all
@@ -223,11 +225,11 @@ select
     i.is_final,
     g.step_id,
     null,
-    sg.owner,
+    g.owner,
     a.to_owner,
-    sg.team,
+    g.team,
     null,
-    sg.channel,
+    g.channel,
     null,
     make_timestamp(a.us),
     null,
@@ -242,7 +244,6 @@ select
 from asked as a
 inner join ids as i on a.j = i.j
 inner join named_steps as g on a.step = g.step
-inner join steps as sg on a.step = sg.step
 where a.received_step is null;
 
 create temp view out_info_requests as
@@ -252,8 +253,8 @@ select
     i.customer_key,
     i.is_final,
     r.field,
-    s.touchpoint,
-    s.owner,
+    n.touchpoint,
+    n.owner,
     coalesce(p.system, cast(t.owner as varchar)) as system_asking,
     coalesce(kp.system, cast(k.owner as varchar)) as system_known,
     kn.step_id as known_step_id,
@@ -265,7 +266,6 @@ select
 from requests as r
 inner join ids as i on r.j = i.j
 inner join named_steps as n on r.step = n.step
-inner join steps as s on r.step = s.step
 inner join told as t on r.pos = t.pos
 left join told as k on r.known_pos = k.pos
 left join named_steps as kn on k.step = kn.step
