@@ -26,6 +26,7 @@ from rejse.pipelines import sources, stage
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, valid, values
+from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import (
     COUNTS,
@@ -41,6 +42,7 @@ from rejse.transforms.ptransforms import (
     ToBuckets,
 )
 from rejse.transforms.rules import Rules
+from rejse.transforms.texts import text
 
 RUNNER = "FnApiRunner"  # named explicitly: the default runner first looks for a download
 
@@ -50,7 +52,7 @@ class Plan:
     """Everything one bounded run needs; it holds no secret, `key` is asked for where it is used."""
 
     shards: tuple[Any, ...]
-    mappings: Mapping[str, tuple[str, pa.Schema]]
+    mappings: Mapping[str, Select]
     key: Callable[[], bytes]
     non_persons: tuple[str, ...]
     data: Operational
@@ -125,14 +127,14 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
 
 
 class _Read(beam.DoFn):  # type: ignore[misc]
-    """Shards -> raw batches of about 131,072 rows."""
+    """Shards -> raw batches of about 131,072 rows, with the columns that the mapping reads."""
 
-    def __init__(self, mappings: Mapping[str, tuple[str, pa.Schema]], scratch: Path) -> None:
-        self._schemas = {name: schema for name, (_, schema) in mappings.items()}
+    def __init__(self, mappings: Mapping[str, Select], scratch: Path) -> None:
+        self._mappings = mappings
         self._scratch = scratch
 
     def process(self, shard: Any) -> Iterator[Any]:
-        for raw in sources.read(shard, self._schemas[shard.source]):
+        for raw in sources.read(shard, self._mappings[shard.source].reads):
             report(self._scratch, "read", raw.batch.num_rows)
             yield raw
 
@@ -189,14 +191,14 @@ class _StageRejects(beam.DoFn):  # type: ignore[misc]
 def published_rejects(refused: pa.Table, key: bytes) -> pa.Table:
     """Rejects as published: payload and id only as keyed hashes (first 32 hex digits)."""
 
-    def keyed(name: str, texts: Iterable[str | None]) -> pa.Array:
+    def keyed(name: str, payloads: Iterable[str | None]) -> pa.Array:
         signed = [
             None
-            if text is None
-            else hmac.new(key, f"{name}\x1f{text}".encode(), hashlib.sha256).hexdigest()[:32]
-            for text in texts
+            if payload is None
+            else hmac.new(key, f"{name}\x1f{payload}".encode(), hashlib.sha256).hexdigest()[:32]
+            for payload in payloads
         ]
-        return pa.array(signed, pa.string())
+        return text(signed)
 
     columns = {name: refused.column(name) for name in ("source", "position")}
     columns["id"] = keyed("id", refused.column("id").to_pylist())

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from rejse.pipelines.settings import Settings
 
 Status = Literal["published", "nothing_new", "audit_failed"]
-EVENTS_A_GROUP = 200_000
+EVENTS_A_GROUP = 100_000
 LEAST_GROUPS = 4
 BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 Progress = Callable[[str], None]
@@ -98,10 +98,15 @@ def _plan(
 ) -> Any:  # fmt: skip
     from rejse.pipelines import operational, raw_schema
     from rejse.pipelines.bounded import Plan
+    from rejse.transforms.mapping import Mapping as Select
     from rejse.transforms.ptransforms import Frontiers
 
     mappings = {
-        name: (source.mapping_text(), raw_schema.read(source.schema_file))
+        name: Select(source.mapping_text(), raw_schema.read(source.schema_file), name)
+        for name, source in settings.sources.items()
+    }
+    declared = {
+        name: frozenset(mappings[name].columns if source.declares is None else source.declares)
         for name, source in settings.sources.items()
     }
     live = {n: s for n, s in settings.sources.items() if not s.retired}
@@ -109,7 +114,7 @@ def _plan(
     return Plan(
         shards=tuple(shards), mappings=mappings, key=settings.key,
         non_persons=settings.non_persons, data=operational.read(settings.operational),
-        rules=settings.rules(),
+        rules=settings.rules(declared),
         frontiers=Frontiers({n: s.disorder for n, s in live.items()}, stated, retired, complete),
         groups=_groups(shards), scratch=scratch, store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=datetime.now(UTC),
@@ -117,7 +122,7 @@ def _plan(
 
 
 def _groups(shards: list[Any]) -> int:
-    """Groups of buckets, so that one holds about 200,000 events: memory follows the largest."""
+    """Groups of buckets, so that one holds about 100,000 events: memory follows the largest."""
     rows = sum(_rows(path) for path in {Path(shard.path) for shard in shards})
     return min(4096, max(LEAST_GROUPS, -(-rows // EVENTS_A_GROUP)))
 

@@ -37,7 +37,7 @@ JOURNEY_TYPES = pa.schema(
 def conform(table: pa.Table | None, wanted: pa.Schema) -> pa.Table:
     """The table with exactly the wanted columns; absent ones are null, others are dropped."""
     if table is None:
-        return wanted.empty_table()
+        return pa.Table.from_arrays([pa.nulls(0, f.type) for f in wanted], schema=wanted)
     columns = []
     for want in wanted:
         has = want.name in table.column_names

@@ -60,18 +60,15 @@ class _Parts(beam.PTransform):  # type: ignore[misc]
 class Normalise(_Parts):
     """Raw batches -> canonical batches, by each source's mapping."""
 
-    def __init__(self, mappings: Mapping[str, tuple[str, pa.Schema]]) -> None:
+    def __init__(self, mappings: Mapping[str, Select]) -> None:
         super().__init__(_Normalise(mappings))
 
 
 class _Normalise(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, mappings: Mapping[str, tuple[str, pa.Schema]]) -> None:
-        self._texts = mappings
-        self._mappings: dict[str, Select] = {}
+    def __init__(self, mappings: Mapping[str, Select]) -> None:
+        self._mappings = mappings
 
     def process(self, raw: Any) -> Iterator[Any]:
-        if raw.source not in self._mappings:
-            self._mappings[raw.source] = Select(*self._texts[raw.source], raw.source)
         yield from _counted("read", raw.batch.num_rows + raw.rejects.num_rows)
         yield from _refused(raw.rejects)
         if raw.batch.num_rows:
