@@ -7,6 +7,7 @@ database. It shares no code with the core but the declared schema and the settin
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -208,11 +209,17 @@ def compare(name: str, mine: list[dict[str, Any]], theirs: list[dict[str, Any]])
     out += [f"{name}: only the core has {k}" for k in b.keys() - a.keys()]
     for key in a.keys() & b.keys():
         for column in a[key].keys() & b[key].keys():
-            if _plain_value(a[key][column]) != _plain_value(b[key][column]):
+            if not _same(_plain_value(a[key][column]), _plain_value(b[key][column])):
                 out.append(
                     f"{name} {key}: {column}: oracle {a[key][column]!r}, core {b[key][column]!r}"
                 )
     return sorted(out)
+
+
+def _same(one: Any, other: Any) -> bool:
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(one == other)
 
 
 def _keyed(rows: list[dict[str, Any]], keys: tuple[str, ...]) -> dict[str, dict[str, Any]]:

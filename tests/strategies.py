@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import yaml
 from hypothesis import strategies as st
@@ -19,125 +20,130 @@ SILENCES = (0, 0, 1, 60, 1799, 1800, 1801, 3600, 86_400, 2 * 86_400, 2 * 86_400 
             5 * 86_400, 7 * 86_400, 7 * 86_400 + 1, 10 * 86_400, 10 * 86_400 + 1, 14 * 86_400,
             14 * 86_400 + 1, 29 * 86_400, 30 * 86_400 + 1)  # fmt: skip
 FIELDS = ("name", "plate", "date")
+#: Days from the last event to the frontier: far beyond every deadline, or among them.
+FRONTIERS = (400, 400, 0, 4, 12, 20, 34)
 OWNERS = ("sales", "claims", "web", "ops")
 
 
-def often(*values: Any) -> st.SearchStrategy[Any]:
+class Pick(Protocol):
+    """Chooses one of some values: Hypothesis, or a seeded generator for big logs."""
+
+    def __call__(self, values: Sequence[Any], /) -> Any: ...
+
+
+def _often(pick: Pick, *values: Any) -> Any:
     """Null or one of the values; null first, so that examples shrink to events that say little."""
-    return st.sampled_from((None, None, *values))
+    return pick((None, None, *values))
 
 
-def infos() -> st.SearchStrategy[Any]:
-    """Fields given, asked, verified, passed, shown; mostly none."""
-    item = st.tuples(
-        st.sampled_from(("given", "given", "asked", "verify", "passed", "shown")),
-        st.sampled_from(FIELDS),
-        st.sampled_from(("x", "y")),
-    ).map(
-        lambda i: {
-            "op": i[0],
-            "field": i[1],
-            "value_hmac": builders.value_of(i[2]) if i[0] == "given" else None,
-        }
-    )
-    return st.one_of(
-        st.none(),
-        st.lists(item, min_size=1, max_size=3, unique_by=lambda one: (one["op"], one["field"])),
-    )
+def info(pick: Pick) -> list[dict[str, Any]] | None:
+    """Fields given, asked, verified, passed, shown; mostly none, each op of a field once."""
+    said: dict[tuple[str, str], str] = {}
+    for _ in range(pick((0, 0, 0, 0, 1, 2, 3))):
+        op = pick(("given", "given", "given", "asked", "verify", "passed", "shown"))
+        said[op, pick(FIELDS)] = pick(("x", "y"))
+    return [
+        {"op": op, "field": f, "value_hmac": builders.value_of(v) if op == "given" else None}
+        for (op, f), v in said.items()
+    ] or None
 
 
-@st.composite
-def promises(draw: st.DrawFn) -> dict[str, Any]:
-    """One word about one of two promises."""
-    op = draw(st.sampled_from(("made", "moved", "delivered", "cancelled")))
-    due = draw(st.sampled_from((None, 86_400, 3 * 86_400, 20 * 86_400)))
+def promise(pick: Pick, now: int) -> dict[str, Any] | None:
+    """One word about one of two promises, mostly none."""
+    if pick((True, True, True, False)):
+        return None
+    op = pick(("made", "made", "moved", "delivered", "cancelled"))
+    due = pick((None, 86_400, 3 * 86_400, 20 * 86_400)) if op in ("made", "moved") else None
     return {
-        "id": draw(st.sampled_from(("p1", "p2"))),
+        "id": pick(("p1", "p2")),
         "op": op,
         "kind": "date",
-        "due_time": due if op in ("made", "moved") else None,
-        "value": draw(st.sampled_from((None, "v", "w"))),
+        "due_time": None if due is None else now + due,
+        "value": pick((None, "v", "w")),
     }
 
 
-@st.composite
-def events(draw: st.DrawFn, rich: bool = True) -> dict[str, Any]:
-    """One event without its time; `rich` ones carry fields, promises and hand-offs too."""
-    channel = draw(st.sampled_from(
-        ("web", "phone", "app", "email", "chatbot", "chat", "ivr", "branch", "internal")
-    ))  # fmt: skip
+def event(pick: Pick, now: int, rich: bool = True) -> dict[str, Any]:
+    """One event; `rich` ones carry fields, promises and hand-offs asked for too."""
+    channel = pick(("web", "phone", "app", "email", "chatbot", "chat", "ivr", "branch", "internal"))
     directions = ("internal",) if channel == "internal" else ("inbound", "inbound", "outbound")
-    direction = draw(st.sampled_from(directions))
     row: dict[str, Any] = {
-        "source": draw(st.sampled_from(("crm", "web"))),
-        "sequence": draw(often(1, 2)),
+        "time": now,
+        "source": pick(("crm", "web")),
+        "sequence": _often(pick, 1, 2),
         "channel": channel,
-        "direction": direction,
-        "actor_type": draw(st.sampled_from(("customer", "human", "bot", "system"))),
-        "activity": draw(st.sampled_from(("contact", "contact", "work", "enquiry", "settled"))),
-        "activity_id": draw(often(None, None, "a1", "a2")),
-        "journey_type": draw(often("claim", "purchase", "short")),
-        "case_id": draw(often("c1", "c2")),
-        "correlationid": draw(often("k1", "k2")),
-        "outcome": draw(often("resolved", "unresolved", "informed", "transferred", "sold")),
-        "intent": draw(often("bill", "move")),
-        "touchpoint": draw(often("claims desk", "service line", "moved desk", "form", "counter")),
-        "owner": draw(often(*OWNERS)),
-        "team": draw(often("first", "second")),
+        "direction": pick(directions),
+        "actor_type": pick(("customer", "human", "bot", "system")),
+        "activity": pick(("contact", "contact", "work", "enquiry", "settled", "question")),
+        "activity_id": _often(pick, None, None, "a1", "a2"),
+        "journey_type": _often(pick, "claim", "purchase", "short"),
+        "case_id": _often(pick, "c1", "c2"),
+        "correlationid": _often(pick, "k1", "k2"),
+        "outcome": _often(pick, "resolved", "unresolved", "informed", "transferred", "sold"),
+        "intent": _often(pick, "bill", "move"),
+        "touchpoint": _often(pick, "claims desk", "service line", "moved desk", "form", "counter"),
+        "owner": _often(pick, *OWNERS),
+        "team": _often(pick, "first", "second"),
     }
-    if direction == "outbound":
-        row["message_kind"] = draw(often("marketing", "service", "reminder"))
-        row["relevance_basis"] = draw(often("due", "none"))
-        row["consent_purpose"] = draw(often(["service"], []))
+    if row["direction"] == "outbound":
+        row["message_kind"] = _often(pick, "marketing", "service", "reminder")
+        row["relevance_basis"] = _often(pick, "due", "none")
+        row["consent_purpose"] = _often(pick, ["service"], [])
     if rich:
-        row |= draw(_riches())
+        row |= _riches(pick, now)
     return {name: value for name, value in row.items() if value is not None}
 
 
-@st.composite
-def _riches(draw: st.DrawFn) -> dict[str, Any]:
+def _riches(pick: Pick, now: int) -> dict[str, Any]:
     return {
-        "info": draw(infos()),
-        "promise": draw(st.one_of(st.none(), st.none(), promises())),
-        "to_owner": draw(often(None, None, None, *OWNERS)),
-        "to_team": draw(often(None, None, None, None, "second")),
-        "wait_s": draw(often(0, 60, 90, 500)),
-        "waiting_for": draw(often(None, "customer", "company", "third_party")),
-        "lifecycle": draw(often(None, "start", "complete", "resume")),
-        "stage": draw(often("before", "during", "after")),
-        "product_id": draw(often("p")),
-        "system": draw(often("portal", "mail")),
+        "info": info(pick),
+        "promise": promise(pick, now),
+        "to_owner": _often(pick, *(None,) * 12, *OWNERS),
+        "to_team": _often(pick, *(None,) * 8, "second"),
+        "wait_s": _often(pick, 0, 60, 90, 500),
+        "waiting_for": _often(pick, None, "customer", "company", "third_party"),
+        "lifecycle": _often(pick, None, None, "start", "complete", "resume", "suspend"),
+        "start_time": _often(pick, None, None, None, now - 60),
+        "end_time": _often(pick, None, None, None, now + 60),
+        "stage": _often(pick, "before", "during", "after"),
+        "product_id": _often(pick, "p"),
+        "system": _often(pick, "portal", "mail"),
     }
 
 
-@st.composite
-def logs(draw: st.DrawFn, max_events: int = 12, rich: bool = True) -> list[dict[str, Any]]:
-    """Events of up to three customers, in time order, with silences at which rules turn."""
+def log(pick: Pick, length: int, customers: Sequence[str], rich: bool) -> list[dict[str, Any]]:
+    """Events in time order, with silences at which rules turn."""
     now, rows = 0, []
-    for number in range(draw(st.integers(1, max_events))):
-        now += draw(st.sampled_from(SILENCES))
-        row = draw(events(rich=rich))
-        row["time"], row["id"] = now, f"e{draw(st.integers(0, 1))}{number:02d}"
-        row["customer"] = draw(st.sampled_from(("ann", "ann", "ann", "ben", "eve")))
-        if "promise" in row and row["promise"]["due_time"] is not None:
-            row["promise"] = {**row["promise"], "due_time": row["promise"]["due_time"] + now}
+    for number in range(length):
+        now += pick(SILENCES)
+        row = event(pick, now, rich)
+        row["id"] = f"{pick((0, 1))}{number:02d}{customers[0]}"
+        row["customer"] = pick(customers)
         rows.append(row)
     return rows
 
 
+def _told(rows: Sequence[dict[str, Any]], days: int) -> Transcript:
+    """The events in the company of the transcripts, the frontier some days after the last."""
+    frontier = f"{days * 86_400 + max(row['time'] for row in rows) + 1}s"
+    return Transcript("random", tuple(rows), {}, {"crm": frontier, "web": frontier}, BASE)
+
+
 @st.composite
 def transcripts(draw: st.DrawFn, max_events: int = 12, rich: bool = True) -> Transcript:
-    """A random log in the company of the transcripts, with a frontier in or after it."""
-    rows = draw(logs(max_events, rich))
-    last = rows[-1]["time"]
-    frontier = draw(st.sampled_from((400, 400, 0, 4, 12, 20, 34))) * 86_400 + last + 1
-    return Transcript(
-        name="random",
-        events=tuple(rows),
-        expect={},
-        frontier={"crm": f"{frontier}s", "web": f"{frontier}s"},
-        config=BASE,
-    )
+    """A random log of up to three customers, with a frontier after its last event."""
+    length = draw(st.integers(1, max_events))
+    rows = log(lambda v: draw(st.sampled_from(v)), length, ("ann", "ann", "ben", "eve"), rich)
+    return _told(rows, draw(st.sampled_from(FRONTIERS)))
+
+
+def many(seed: int, customers: int, rich: bool = True) -> Transcript:
+    """A seeded log of many customers, for what is too slow to repeat for each small one."""
+    chance = random.Random(seed)
+    rows: list[dict[str, Any]] = []
+    for number in range(customers):
+        rows += log(chance.choice, chance.randint(1, 12), (f"c{number:03d}",), rich)
+    return _told(rows, chance.choice(FRONTIERS))
 
 
 def case(transcript: Transcript) -> Case:

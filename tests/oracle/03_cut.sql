@@ -75,11 +75,8 @@ fold as (
             x.place as next_place,
             x.t > f.deadline as is_late,
             x.t > f.deadline or (f.is_caseless and b.is_start) as is_new,
-            if(
-                x.t > f.deadline or (f.is_caseless and b.is_start),
-                coalesce(x.thread_type, x.etype),
-                coalesce(f.jtype, x.etype)
-            ) as jtype_after
+            -- a case has one type over all its journeys: that of its first typed event
+            coalesce(f.jtype, x.etype) as jtype_after
         from (
             select
                 fold.*,

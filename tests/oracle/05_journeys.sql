@@ -12,8 +12,7 @@ grouped as (
         journey_no,
         is_caseless,
         any_value(thread_case) as case_id,
-        coalesce(arg_min(etype, place), any_value(thread_type), 'other') as journey_type,
-        arg_max(jtype, place) as last_type,
+        coalesce(arg_max(jtype, place), 'other') as journey_type,
         arg_min(product_id, place) as product_id,
         arg_min(lifecycle_stage, place) as lifecycle_stage,
         coalesce(
@@ -38,7 +37,7 @@ deadlines as (
         case when g.is_caseless and g.end_t < 0 then g.last_t + c.gap end as silence_t,
         case when follower.begun_by = 'start' then follower.t end as start_t
     from grouped as g
-    inner join types as c on c.name = coalesce(g.last_type, 'other')
+    inner join types as c on c.name = g.journey_type
     left join stepped as follower
         on
             follower.thread = g.thread and follower.journey_no = g.journey_no + 1

@@ -85,8 +85,7 @@ back as (
 first_back as (
     select b.*
     from back as b
-    inner join journey as j on j.journey_id = b.journey_id
-    inner join types as c on c.name = j.journey_type
+    inner join types as c on c.name = coalesce(b.jtype, 'other')
     cross join settings as s
     where
         (
