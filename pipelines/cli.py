@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rejse.pipelines import memory
+
 if TYPE_CHECKING:
     from rejse.pipelines.settings import Settings
 
@@ -156,13 +158,12 @@ def run(
     from rejse.pipelines.run import run as publish
 
     with terminal.progress("reading the configuration") as progress:
-        watched: dict[str, Any] = {} if progress is None else {"progress": progress}
         result = publish(
             settings,
             complete=complete,
             frontier=stated,
             beam_args=list(context.args),
-            **watched,
+            progress=progress,
         )
     if json:
         terminal.show_json(vars(result))
@@ -348,6 +349,8 @@ def _said(fault: Exception, code: int) -> str:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    if args is None:  # a process of our own, not a call from a test or a notebook
+        memory.economise()
     # Libraries chat through the root logger; what matters comes as an error or in the result.
     logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")
     try:

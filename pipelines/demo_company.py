@@ -76,7 +76,8 @@ def concat(parts: list[Drawn]) -> Drawn:
 def _exponential(mean: int | None, u: Reals, most: int) -> Longs:
     if mean is None:
         return np.full(len(u), NOTHING, dtype=np.int64)
-    return np.minimum(np.rint(-mean * np.log1p(-u)), most).astype(np.int64)
+    drawn: Longs = np.minimum(np.rint(-mean * np.log1p(-u)), most).astype(np.int64)
+    return drawn
 
 
 def _of_type(seed: int, kind: str, journey: Longs, start: Longs, customer: Longs) -> list[Drawn]:

@@ -41,17 +41,13 @@ class RunResult:
     seconds: float = 0.0
 
 
-def _quiet(message: str) -> None:
-    """Progress that nobody wants to see."""
-
-
 def run(
     settings: Settings,
     *,
     complete: bool = False,
     frontier: Mapping[str, int] | None = None,
     beam_args: list[str] | None = None,
-    progress: Progress = _quiet,
+    progress: Progress | None = None,
     audit: bool = True,
 ) -> RunResult:
     """Read all sources, score, audit and publish; the same inputs again change nothing.
@@ -77,7 +73,8 @@ def run(
             with _watched(scratch, progress):
                 found = _execute(plan, beam_args or [])
         told = _told(settings, plan, found, fingerprint, positions)
-        progress("auditing what is staged" if audit else "publishing")
+        if progress:
+            progress("auditing what is staged" if audit else "publishing")
         try:
             done = publish.publish(writer, found.files, told, audit=audit)
         except publish.AuditError as fault:
@@ -205,9 +202,9 @@ def _scratch(store: Path, run_id: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _watched(scratch: Path, progress: Progress) -> Iterator[None]:
+def _watched(scratch: Path, progress: Progress | None) -> Iterator[None]:
     """Tell how many events are read and scored while the graph runs."""
-    if progress is _quiet:
+    if progress is None:
         yield
         return
     done = threading.Event()
