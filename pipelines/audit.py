@@ -18,7 +18,7 @@ from typing import Any
 from rejse.pipelines.stage import StagedFile
 
 FOLDER = "audits"
-SAMPLE_ROWS = 2_000_000
+SAMPLE_ROWS = 1_000_000
 _SHOWN = 5
 
 

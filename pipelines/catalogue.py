@@ -26,7 +26,6 @@ from rejse.transforms.tables import REJECTS, tables
 CURRENT = "current"
 BI_COPY = "rejse.duckdb"
 VARIABLE = "rejse_store"
-KEY = "customer_key"
 #: DuckDB 2.0 waits for ever on a CTE that is read twice below a limit; without this it does not.
 HANGS = "cte_inlining"
 #: Oldest DuckDB that must be able to read a catalogue.
@@ -102,16 +101,14 @@ def define_tables(
     con: duckdb.DuckDBPyConnection,
     root: Path,
     files: Mapping[str, Sequence[str]],
-    one_customer_in: int = 1,
 ) -> None:
     """Create the commented view of every table, and `v_<table>` = final and live rows.
 
-    A table without files is a view with its columns and no rows. `one_customer_in` = k > 1
-    shows the rows of every k-th customer only (by hash, the same ones in all tables).
+    A table without files is a view with its columns and no rows.
     """
     names = [*published_tables(), store.PUBLICATIONS.name]
     for name in names:
-        con.execute(_table_view(con, root, name, files.get(name, ()), one_customer_in))
+        con.execute(_table_view(con, root, name, files.get(name, ())))
         _comment(con, name, columns(name))
     for name in names:
         if name + stage.LIVE in names:
@@ -215,9 +212,7 @@ def _existing(root: Path, publication: int | None) -> int:
     return number
 
 
-def _table_view(
-    con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str], part: int
-) -> str:
+def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
     """`create view` of one table: declared columns first, absent ones as typed nulls."""
     typed = con.from_arrow(columns(name).empty_table())
     wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))

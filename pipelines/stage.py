@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rejse.transforms import schema
+from rejse.transforms import schema, texts
 from rejse.transforms.registry import Table
 from rejse.transforms.tables import REJECTS, STAMP, tables
 
 LIVE = "_live"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ROW_GROUP = 262_144
 ZSTD_LEVEL = 1
 EVENT_GRAIN = "accepted interaction, canonical and pseudonymous"
@@ -64,11 +66,19 @@ def write(store: Path, name: str, table: pa.Table) -> StagedFile | None:
 
 def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetime) -> pa.Table:
     """Add the columns that every published row carries, constant over a run (all `first`)."""
-    values = (known_at, 1, "first", config_version, run_id)
+    moment = (known_at - EPOCH) // timedelta(microseconds=1)
+    values = (moment, 1, "first", config_version, run_id)
     for column, value in zip(STAMP, values, strict=True):
-        constant = pa.repeat(pa.scalar(value, column.type), table.num_rows)
-        table = table.append_column(column.arrow, constant)
+        table = table.append_column(column.name, _constant(value, column.type, table.num_rows))
     return table
+
+
+def _constant(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
+    """One value repeated, made without what imports pandas."""
+    if isinstance(value, str):
+        return texts.constant(value, rows)
+    width = np.int32 if kind == pa.int32() else np.int64
+    return pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(np.full(rows, value, width))])
 
 
 @cache
