@@ -67,7 +67,7 @@ def write(store: Path, name: str, table: pa.Table) -> StagedFile | None:
 def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetime) -> pa.Table:
     """Add the columns that every published row carries, constant over a run (all `first`)."""
     moment = (known_at - EPOCH) // timedelta(microseconds=1)
-    values = (moment, 1, "first", config_version, run_id)
+    values: tuple[int | str, ...] = (moment, 1, "first", config_version, run_id)
     for column, value in zip(STAMP, values, strict=True):
         table = table.append_column(column.name, _constant(value, column.type, table.num_rows))
     return table

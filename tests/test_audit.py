@@ -87,7 +87,7 @@ def test_each_broken_rule_is_named_with_its_rows_and_nothing_is_published(tmp_pa
 def test_a_warning_publishes_and_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "SAMPLE_ROWS", 1)
+    monkeypatch.setattr(audit, "SAMPLE_ROWS", 3)
     rows = store_builder.world()
     for event in rows["events"]:
         event["channel"] = "other"
@@ -96,7 +96,7 @@ def test_a_warning_publishes_and_is_reported(
         done = publish.publish(writer, files, store_builder.run_of())
     assert done.audit == "warned"
     report = audit.read(tmp_path / audit.FOLDER / "run-1.json")
-    assert report.audited == "one customer in 4"
+    assert report.audited == "one customer in 2"
 
 
 def bad_rows() -> pa.RecordBatch:
