@@ -24,17 +24,10 @@ from rejse.pipelines.settings import load
 from rejse.transforms.schema import interaction_schema
 from tests import builders
 from tests.oracle import rows
-from tests.transcript import ORDER, Rows, Transcript
+from tests.transcript import ORDER, Rows, Transcript, alias, mark, without_mark
 
 KEY = bytes(range(32))
 O_TABLES = ("touchpoints", "touchpoint_fields", "journey_types")
-
-
-def group_of(transcript: Transcript) -> str:
-    """What transcripts must share to share a run; those that count rows stand alone."""
-    alone = transcript.name if transcript.counts else ""
-    said = [alone, transcript.config, sorted(transcript.frontiers.items())]
-    return json.dumps(said, sort_keys=True, default=str)
 
 
 class Run:
@@ -54,25 +47,14 @@ class Run:
         """The transcript's rows of every table, its number taken off ids and references."""
         number = self.numbers[transcript.name]
         keys = {
-            hmac.new(KEY, f"customer:{_who(number, c)}".encode(), hashlib.sha256).hexdigest()[:32]
+            hmac.new(KEY, f"customer:{alias(number, c)}".encode(), hashlib.sha256).hexdigest()[:32]
             for c in {event.get("customer", "ann") for event in transcript.events}
         }
         found = {}
         for name in ORDER:
             mine = rows(self.con, f"select * from v_{name}")
-            found[name] = [_plain(row, number) for row in mine if row["customer_key"] in keys]
+            found[name] = [without_mark(row, number) for row in mine if row["customer_key"] in keys]
         return found
-
-
-def _who(number: int, customer: str) -> str:
-    return f"{number}-{customer}"
-
-
-def _plain(row: dict[str, Any], number: int) -> dict[str, Any]:
-    mark = f"/t{number}-"
-    if row.get("event_ids"):
-        row = {**row, "event_ids": [ref.replace(mark, "/") for ref in row["event_ids"]]}
-    return row
 
 
 def _write_settings(transcript: Transcript, folder: Path) -> None:
@@ -143,6 +125,6 @@ def _coded(field: pa.Field) -> bool:
 def _raw(event: Mapping[str, Any], at: int, number: int) -> dict[str, Any]:
     """An event as its source would write it: identity in the clear, id told apart."""
     row = builders.full(event, at)
-    row["identity"] = _who(number, event.get("customer", "ann"))
-    row["id"] = f"t{number}-{row['id']}"
+    row["identity"] = alias(number, event.get("customer", "ann"))
+    row["id"] = mark(number) + row["id"]
     return {k: v for k, v in row.items() if k not in ("customer_key", "bucket", "source")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,19 @@ import pytest
 
 from rejse.transforms.operational import Operational
 from tests import builders, oracle
-from tests.bounded import Run, group_of
-from tests.transcript import Rows, Transcript, all_transcripts, differences
+from tests.bounded import Run
+from tests.transcript import (
+    ORDER,
+    Rows,
+    Transcript,
+    all_transcripts,
+    differences,
+    group_of,
+    of_customers,
+    together,
+)
 
 TRANSCRIPTS = all_transcripts()
-KEY = bytes(range(32))
 O_TABLES = ("touchpoints", "touchpoint_fields", "journey_types")
 
 
@@ -42,9 +51,19 @@ def _table(rows: tuple[dict[str, Any], ...]) -> pa.Table | None:
     return pa.Table.from_pylist([{**names, **row} for row in rows]) if rows else None
 
 
+@functools.cache
+def _oracle(group: str) -> tuple[list[str], dict[str, Rows]]:
+    """Names and tables of all transcripts of a group, from one run of the oracle."""
+    mine = [one for one in TRANSCRIPTS if group_of(one) == group]
+    con = oracle.compute(case_of(together(mine)))
+    tables = {name: oracle.rows(con, f"select * from o_{name}") for name in ORDER}
+    return [one.name for one in mine], tables
+
+
 def by_oracle(transcript: Transcript) -> dict[str, Rows]:
-    con = oracle.compute(case_of(transcript))
-    return {name: oracle.rows(con, f"select * from o_{name}") for name in transcript.expect}
+    names, tables = _oracle(group_of(transcript))
+    number = names.index(transcript.name)
+    return {name: of_customers(rows, transcript, number) for name, rows in tables.items()}
 
 
 def by_core(transcript: Transcript) -> dict[str, Rows]:

@@ -6,9 +6,10 @@ gives tables as lists of dicts; `differences` compares them with what the story 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,53 @@ def same(wanted: Any, came: Any) -> bool:
     if isinstance(wanted, float) and isinstance(came, int | float):
         return math.isclose(wanted, came, rel_tol=1e-9, abs_tol=1e-9)
     return bool(wanted == came)
+
+
+# Transcripts that share settings and frontiers share a run; their customers and ids are told
+# apart by the transcript's number, which is taken off again before anything is compared.
+
+
+def group_of(transcript: Transcript) -> str:
+    """What transcripts must share to share a run; those that count rows stand alone."""
+    alone = transcript.name if transcript.counts else ""
+    said = [alone, transcript.config, sorted(transcript.frontiers.items())]
+    return json.dumps(said, sort_keys=True, default=str)
+
+
+def alias(number: int, customer: str) -> str:
+    """Name of a transcript's customer in a shared run."""
+    return f"{number}-{customer}"
+
+
+def mark(number: int) -> str:
+    """What stands before a transcript's ids in a shared run."""
+    return f"t{number}-"
+
+
+def without_mark(row: dict[str, Any], number: int) -> dict[str, Any]:
+    """A row whose references to events are the transcript's own again."""
+    if not row.get("event_ids"):
+        return row
+    refs = [ref.replace(f"/{mark(number)}", "/") for ref in row["event_ids"]]
+    return {**row, "event_ids": refs}
+
+
+def together(transcripts: Sequence[Transcript]) -> Transcript:
+    """One transcript of all events of some that share a group."""
+    events = [
+        {
+            **event,
+            "id": mark(number) + str(event.get("id", f"e{at:03d}")),
+            "customer": alias(number, event.get("customer", "ann")),
+        }
+        for number, one in enumerate(transcripts)
+        for at, event in enumerate(one.events, start=1)
+    ]
+    return replace(transcripts[0], name="together", events=tuple(events), expect={})
+
+
+def of_customers(rows: Rows, transcript: Transcript, number: int) -> Rows:
+    """A transcript's own rows of a table of a shared run, by the keys of its customers."""
+    names = {event.get("customer", "ann") for event in transcript.events}
+    keys = {builders.key_of(alias(number, name)) for name in names}
+    return [without_mark(row, number) for row in rows if row["customer_key"] in keys]

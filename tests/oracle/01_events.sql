@@ -12,13 +12,13 @@ asof_rows as (
         t.*,
         row_number() over (
             partition by e.source, e.id
-            order by t.valid_from desc nulls last, t.json
+            order by t.valid_from desc nulls last, t.json asc
         ) as rank
     from events as e
     inner join touchpoints as t
         on
-            t.touchpoint = e.touchpoint
-            and coalesce(t.valid_from <= e.time, true)
+            e.touchpoint = t.touchpoint
+            and coalesce(e.time >= t.valid_from, true)
             and coalesce(e.time < t.valid_to, true)
 ),
 
@@ -65,7 +65,7 @@ placed as (
             )
         ) as is_need_driven
     from events as e
-    left join asof_rows as a on a.source = e.source and a.id = e.id and a.rank = 1
+    left join asof_rows as a on e.source = a.source and e.id = a.id and a.rank = 1
 ),
 
 typed as (

@@ -31,10 +31,10 @@ candidates as (
     from seekers as s
     inner join ev as c
         on
-            c.customer_key = s.customer_key
+            s.customer_key = c.customer_key
             and c.case_id is not null
-            and (s.etype is null or c.etype = s.etype)
-            and (c.place < s.place or not s.is_company_message)
+            and (s.etype is null or s.etype = c.etype)
+            and (s.place > c.place or not s.is_company_message)
 ),
 
 ranked as (
@@ -66,4 +66,4 @@ select
         when coalesce(ev.case_id, ranked.case_id) is null then coalesce(ev.etype, 'other')
     end as thread_type
 from ev
-left join ranked on ranked.place = ev.place and ranked.rank = 1;
+left join ranked on ev.place = ranked.place and ranked.rank = 1;

@@ -45,7 +45,7 @@ fold as (
         e.thread_case is null as is_caseless
     from numbered as e
     inner join judged as j
-        on j.place = e.place and j.name = coalesce(e.thread_type, e.etype, 'other')
+        on e.place = j.place and j.name = coalesce(e.thread_type, e.etype, 'other')
     where e.n = 1
     union all
     select
@@ -91,11 +91,11 @@ fold as (
             from fold
             inner join types as c on c.name = coalesce(fold.jtype, 'other')
         ) as f
-        inner join numbered as x on x.thread = f.thread and x.n = f.n + 1
-        inner join judged as b on b.place = x.place and b.name = coalesce(f.jtype, 'other')
+        inner join numbered as x on f.thread = x.thread and x.n = f.n + 1
+        inner join judged as b on x.place = b.place and b.name = coalesce(f.jtype, 'other')
     ) as s
-    inner join numbered as e on e.place = s.next_place
-    inner join judged as a on a.place = e.place and a.name = coalesce(s.jtype_after, 'other')
+    inner join numbered as e on s.next_place = e.place
+    inner join judged as a on e.place = a.place and a.name = coalesce(s.jtype_after, 'other')
 )
 
 select
@@ -116,5 +116,5 @@ select
         first_value(e.id) over journey
     )), 16) as journey_id
 from numbered as e
-inner join fold as f on f.place = e.place
+inner join fold as f on e.place = f.place
 window journey as (partition by e.thread, f.journey_no order by e.place);

@@ -62,7 +62,7 @@ sessions as (
             *,
             min(pos) over (partition by journey_id, visit) as visit_pos
         from visits
-    )
+    ) as placed
 ),
 
 boundaries as (
@@ -70,14 +70,19 @@ boundaries as (
         *,
         coalesce(touchpoint, if(channel = 'internal', activity, channel)) as place_of_contact,
         row_number() over journey = 1
-        or instance <> lag(instance) over journey and (coalesce(touchpoint, if(channel = 'internal', activity, channel))
-        <> lag(coalesce(touchpoint, if(channel = 'internal', activity, channel))) over journey
-        or (
-            owner_eff is distinct from lag(owner_eff) over journey
-            and not (is_owner_from_table and lag(is_owner_from_table) over journey)
-        )
-        or team_eff is distinct from lag(team_eff) over journey
-        or session_seq <> lag(session_seq) over journey) as begins_step
+        or instance <> lag(
+            instance
+        ) over journey
+        and (
+            coalesce(touchpoint, if(channel = 'internal', activity, channel))
+            <> lag(coalesce(touchpoint, if(channel = 'internal', activity, channel))) over journey
+            or (
+                owner_eff is distinct from lag(owner_eff) over journey
+                and not (is_owner_from_table and lag(is_owner_from_table) over journey)
+            )
+            or team_eff is distinct from lag(team_eff) over journey
+            or session_seq <> lag(session_seq) over journey
+        ) as begins_step
     from sessions
     window journey as (partition by journey_id order by pos)
 ),

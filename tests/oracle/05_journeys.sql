@@ -3,8 +3,7 @@
 -- key:     journey_id
 -- sources: stepped, types, journey_types, frontiers, settings
 create or replace table journey as
-with
-grouped as (
+with grouped as (
     select
         journey_id,
         customer_key,
@@ -37,10 +36,10 @@ deadlines as (
         case when g.is_caseless and g.end_t < 0 then g.last_t + c.gap end as silence_t,
         case when follower.begun_by = 'start' then follower.t end as start_t
     from grouped as g
-    inner join types as c on c.name = g.journey_type
+    inner join types as c on g.journey_type = c.name
     left join stepped as follower
         on
-            follower.thread = g.thread and follower.journey_no = g.journey_no + 1
+            g.thread = follower.thread and follower.journey_no = g.journey_no + 1
             and follower.t = (
                 select min(x.t) from stepped as x
                 where x.thread = follower.thread and x.journey_no = follower.journey_no
@@ -64,7 +63,9 @@ closing as (
             else 'silence'
         end as reason
     from deadlines
-)
+),
+
+w as (select min(w) as w from frontiers)
 
 select
     c.* replace (greatest(c.clock_end_t, c.started_t) as clock_end_t),
@@ -77,9 +78,9 @@ select
             j.journey_type = c.journey_type
             and coalesce(epoch_us(j.valid_from) <= c.first_t, true)
             and coalesce(c.first_t < epoch_us(j.valid_to), true)
-        order by j.valid_from desc nulls last, j.json
+        order by j.valid_from desc nulls last, j.json asc
         limit 1
     ) as type_owner
 from closing as c
 cross join settings as s
-cross join (select min(w) as w from frontiers) as w;
+cross join w;

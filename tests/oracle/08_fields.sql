@@ -26,7 +26,7 @@ observed as (
     select
         * exclude (info),
         0 as basis,
-        unnest(info, recursive := true)
+        unnest(info, recursive := true)  -- noqa: AL03
     from placed
 ),
 
@@ -42,8 +42,8 @@ declared as (
     from placed as p
     inner join touchpoint_fields as f
         on
-            f.touchpoint = p.touchpoint
-            and coalesce(f.valid_from <= p.time, true)
+            p.touchpoint = f.touchpoint
+            and coalesce(p.time >= f.valid_from, true)
             and coalesce(p.time < f.valid_to, true)
     where p.pos = p.step_pos and not p.is_logged
 ),
@@ -56,7 +56,7 @@ inferred as (
         'given' as op,
         null as value_hmac
     from placed as p
-    anti join declared on declared.step_id = p.step_id
+    anti join declared on p.step_id = declared.step_id
     cross join settings as s
     where not p.is_logged and list_contains(s.question_activities, p.activity)
 ),
@@ -108,8 +108,8 @@ known as (
     from asks as a
     left join field_use as g
         on
-            g.journey_id = a.journey_id and g.field = a.field and g.op = 'given'
-            and if(a.basis = 2, g.basis = 2 and g.pos < a.step_pos, g.basis < 2 and g.pos < a.pos)
+            a.journey_id = g.journey_id and a.field = g.field and g.op = 'given'
+            and if(a.basis = 2, g.basis = 2 and a.step_pos > g.pos, g.basis < 2 and a.pos > g.pos)
     qualify row_number() over (
         partition by a.step_id, a.field, a.pos, a.op, a.basis
         order by if(a.basis = 0, g.basis, 0), g.pos
@@ -139,10 +139,13 @@ select
     ['observed', 'declared', 'inferred'][f.basis_code + 1] as basis,
     (
         -- the first answer in the step against the last value before the ask
-        select arg_min(g.value_hmac, g.pos) filter (where g.step_id = f.step_id and g.pos >= f.proof_pos)
+        select
+            arg_min(g.value_hmac, g.pos) filter (
+                where g.step_id = f.step_id and g.pos >= f.proof_pos
+            )
             = arg_max(g.value_hmac, g.pos) filter (where g.pos < f.proof_pos)
         from field_use as g
         where g.journey_id = s.journey_id and g.field = f.field and g.op = 'given'
     ) as value_agrees
 from folded as f
-inner join step as s on s.step_id = f.step_id;
+inner join step as s on f.step_id = s.step_id;

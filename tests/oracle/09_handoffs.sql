@@ -45,8 +45,7 @@ select
 from neighbours;
 
 create or replace table handoff as
-with
-runs as (
+with runs as (
     select
         journey_id,
         run,
@@ -63,8 +62,8 @@ seen as (
         and coalesce(m.outcome not in ('resolved', 'sold', 'informed', 'partly'), true)
             as is_ping_pong
     from handoff_step as s
-    left join runs as m on m.journey_id = s.journey_id and m.run = s.run - 1
-    left join runs as b on b.journey_id = s.journey_id and b.run = s.run - 2
+    left join runs as m on s.journey_id = m.journey_id and m.run = s.run - 1
+    left join runs as b on s.journey_id = b.journey_id and b.run = s.run - 2
     where
         s.giver is not null
         and (
@@ -77,7 +76,8 @@ seen as (
         )
 ),
 
--- what was known, passed and asked again: by what events log, and by what is declared too
+l as (select unnest([0, 1]) as level),
+
 levels as (
     select
         s.step_id,
@@ -87,8 +87,8 @@ levels as (
             where k.op in ('passed', 'shown') and k.step_id in (s.step_id, s.giver.step_id)
         )) as passed
     from seen as s
-    cross join (select unnest([0, 1]) as level) as l
-    left join field_use as k on k.journey_id = s.journey_id and k.basis <= l.level
+    cross join l
+    left join field_use as k on s.journey_id = k.journey_id and l.level >= k.basis
     group by s.step_id, l.level
 ),
 
@@ -145,7 +145,7 @@ select
         else 'full'
     end as context
 from seen as s
-inner join chosen as c on c.step_id = s.step_id;
+inner join chosen as c on s.step_id = c.step_id;
 
 create or replace table handoff_asked as
 with
@@ -154,8 +154,8 @@ asked as (
         e.*,
         e.t + c.handoff_due as due_t
     from stepped as e
-    inner join journey as j on j.journey_id = e.journey_id
-    inner join types as c on c.name = j.journey_type
+    inner join journey as j on e.journey_id = j.journey_id
+    inner join types as c on j.journey_type = c.name
     where e.to_owner is not null or e.to_team is not null
 )
 
@@ -168,7 +168,7 @@ select
         when coalesce(j.w > a.due_t + j.lateness, false) then true
     end as is_dropped
 from asked as a
-inner join journey as j on j.journey_id = a.journey_id
+inner join journey as j on a.journey_id = j.journey_id
 left join stepped as r
     on
         r.place = (

@@ -8,7 +8,7 @@ said as (
     select
         s.*,
         s.promise.id as promise_id,
-        s.promise.op as op,
+        s.promise.op,
         epoch_us(s.promise.due_time) as said_due
     from stepped as s
     where s.promise is not null and s.promise.id is not null
@@ -25,7 +25,7 @@ ending as (
     select s.*
     from said as s
     inner join made as m
-        on m.customer_key = s.customer_key and m.promise_id = s.promise_id and m.place < s.place
+        on s.customer_key = m.customer_key and s.promise_id = m.promise_id and s.place > m.place
     where s.op in ('delivered', 'cancelled')
     qualify row_number() over (partition by s.customer_key, s.promise_id order by s.place) = 1
 ),
@@ -40,8 +40,8 @@ moves as (
         row_number() over (partition by s.customer_key, s.promise_id order by s.place) as n
     from said as s
     inner join made as m
-        on m.customer_key = s.customer_key and m.promise_id = s.promise_id and m.place < s.place
-    left join ending as e on e.customer_key = s.customer_key and e.promise_id = s.promise_id
+        on s.customer_key = m.customer_key and s.promise_id = m.promise_id and s.place > m.place
+    left join ending as e on s.customer_key = e.customer_key and s.promise_id = e.promise_id
     where s.op in ('moved', 'made')
 ),
 
@@ -57,10 +57,14 @@ dues as (
         d.customer_key,
         d.promise_id,
         m.n,
-        if(m.is_in_time and m.said_due is not null and coalesce(m.t <= d.due, true), m.said_due, d.due) as due
+        if(
+            m.is_in_time and m.said_due is not null and coalesce(m.t <= d.due, true),
+            m.said_due,
+            d.due
+        ) as due
     from dues as d
     inner join moves as m
-        on m.customer_key = d.customer_key and m.promise_id = d.promise_id and m.n = d.n + 1
+        on d.customer_key = m.customer_key and d.promise_id = m.promise_id and m.n = d.n + 1
 ),
 
 due as (
@@ -78,7 +82,7 @@ select
     m.promise_id,
     m.journey_id,
     m.step_id,
-    m.promise.kind as kind,
+    m.promise.kind,
     m.actor_type as made_by,
     p.owner,
     m.t as made_t,
@@ -100,8 +104,8 @@ select
         else 'open'
     end as status
 from made as m
-inner join due as d on d.customer_key = m.customer_key and d.promise_id = m.promise_id
-inner join journey as j on j.journey_id = m.journey_id
-inner join step as p on p.step_id = m.step_id
+inner join due as d on m.customer_key = d.customer_key and m.promise_id = d.promise_id
+inner join journey as j on m.journey_id = j.journey_id
+inner join step as p on m.step_id = p.step_id
 cross join settings as s
-left join ending as e on e.customer_key = m.customer_key and e.promise_id = m.promise_id;
+left join ending as e on m.customer_key = e.customer_key and m.promise_id = e.promise_id;

@@ -14,8 +14,8 @@ mapped as (
         e.is_end,
         m.outcome_map[e.outcome] as value
     from stepped as e
-    inner join journey as j on j.journey_id = e.journey_id
-    inner join types as m on m.name = j.journey_type
+    inner join journey as j on e.journey_id = j.journey_id
+    inner join types as m on j.journey_type = m.name
 ),
 
 last_end as (
@@ -32,7 +32,7 @@ later as (
         arg_max(m.outcome, m.place) as outcome,
         arg_max(m.value, m.place) as value
     from mapped as m
-    inner join last_end as l on l.journey_id = m.journey_id
+    inner join last_end as l on m.journey_id = l.journey_id
     where
         m.value is not null
         and (l.place is null or (m.place > l.place and m.direction <> 'outbound'))
@@ -55,10 +55,10 @@ select
     end as outcome01,
     case when later.value is null then e.t end as held_t
 from journey as j
-inner join types as c on c.name = j.journey_type
-inner join last_end on last_end.journey_id = j.journey_id
-left join mapped as e on e.place = last_end.place
-left join later on later.journey_id = j.journey_id;
+inner join types as c on j.journey_type = c.name
+inner join last_end on j.journey_id = last_end.journey_id
+left join mapped as e on last_end.place = e.place
+left join later on j.journey_id = later.journey_id;
 
 create or replace table reopening as
 with
@@ -69,17 +69,17 @@ back as (
         x.t as end_time_t,
         x.session_id as end_session,
         x.step_id as end_step,
-        y.intent as end_intent,
+        w.intent as end_intent,
         z.intent as visit_intent
     from stepped as e
     inner join stepped as x
         on
             x.place = (
                 select max(y.place) from stepped as y
-                where y.journey_id = e.journey_id and y.is_end and y.place < e.place
+                where e.journey_id = y.journey_id and y.is_end and e.place > y.place
             )
-    inner join session as y on y.session_id = x.session_id
-    inner join session as z on z.session_id = e.session_id
+    inner join session as w on x.session_id = w.session_id
+    inner join session as z on e.session_id = z.session_id
 ),
 
 first_back as (
@@ -104,8 +104,8 @@ select
         when exists (
             select 1
             from stepped as l
-            inner join journey as j on j.journey_id = l.journey_id
-            inner join types as c on c.name = j.journey_type
+            inner join journey as j on l.journey_id = j.journey_id
+            inner join types as c on j.journey_type = c.name
             where
                 l.journey_id = f.journey_id and l.place > f.end_at and l.direction <> 'outbound'
                 and coalesce(map_contains(c.outcome_map, l.outcome), false)

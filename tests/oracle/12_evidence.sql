@@ -55,7 +55,7 @@ fallback_between as (
         'observed' as basis,
         a.session_id as detail
     from contacts as a
-    inner join contacts as b on b.session_id = a.next_same_direction
+    inner join contacts as b on a.next_same_direction = b.session_id
     where
         a.direction = 'inbound' and not a.has_human
         and a.channel in ('web', 'app', 'chatbot', 'device')
@@ -70,7 +70,7 @@ chat as (
         e.channel = 'chatbot' and e.actor_type <> 'human' as is_bot,
         e.actor_type = 'human' or e.channel = 'chat' as is_human
     from stepped as e
-    inner join session as s on s.session_id = e.session_id and s.direction = 'inbound'
+    inner join session as s on e.session_id = s.session_id and s.direction = 'inbound'
     where e.family = 'chat'
 ),
 
@@ -87,11 +87,12 @@ fallback_within as (
         'observed' as basis,
         h.session_id as detail
     from chat as h
-    inner join chat as b on b.session_id = h.session_id and b.pos < h.pos
-    where h.is_human and h.pos = (
-        select min(y.pos) from chat as y
-        where y.session_id = h.session_id and y.is_human
-    )
+    inner join chat as b on h.session_id = b.session_id and h.pos > b.pos
+    where
+        h.is_human and h.pos = (
+            select min(y.pos) from chat as y
+            where y.session_id = h.session_id and y.is_human
+        )
     group by h.journey_id, h.step_id, h.t, h.session_id
     having
         bool_or(b.is_bot)
@@ -111,25 +112,25 @@ reasked as (
         r.basis,
         r.system_known as detail
     from info_request as r
-    left join step as b on b.journey_id = r.journey_id and b.seq = r.seq - 1
+    left join step as b on r.journey_id = b.journey_id and b.seq = r.seq - 1
     where r.is_reask
     group by r.journey_id, r.step_id, b.step_id, r.system_known, r.basis
 ),
 
 no_context as (
     select
-        journey_id,
-        step_id,
+        handoff.journey_id,
+        handoff.step_id,
         giver.step_id as prev_step_id,
         'handoff_without_context' as kind,
-        first_t as occurred_t,
-        (n_known - n_passed)::double as x,
+        handoff.first_t as occurred_t,
+        (handoff.n_known - handoff.n_passed)::double as x,
         1.0 as g,
-        (1 - n_passed / n_known) * if(is_declared, 0.6, 1.0) as confidence,
-        if(is_declared, 'declared', 'observed') as basis,
+        (1 - handoff.n_passed / handoff.n_known) * if(handoff.is_declared, 0.6, 1.0) as confidence,
+        if(handoff.is_declared, 'declared', 'observed') as basis,
         '' as detail
     from handoff
-    where context in ('none', 'part')
+    where handoff.context in ('none', 'part')
 ),
 
 dropped as (

@@ -4,20 +4,25 @@
 -- key:     step_id, kind, detail, factor; journey_id
 -- sources: piece, weights, journey, outcome, stepped, needs, declared_columns, settings
 create or replace table scored as
-with
+with f as (select unnest([0.5, 1.0, 1.5]) as factor),
+
 weighed as (
     select
         p.*,
         f.factor,
         least(
             f.factor
-            * if(p.kind = 'promise_broken' and p.detail like '% late', s.late_promise_weight, w.weight),
+            * if(
+                p.kind = 'promise_broken' and p.detail like '% late',
+                s.late_promise_weight,
+                w.weight
+            ),
             0.95
         ) as weight
     from piece as p
-    inner join weights as w on w.kind = p.kind
+    inner join weights as w on p.kind = w.kind
     cross join settings as s
-    cross join (select unnest([0.5, 1.0, 1.5]) as factor) as f
+    cross join f
 ),
 
 severe as (
@@ -31,7 +36,8 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by step_id, factor order by severity desc, kind, occurred_t, detail
+            partition by step_id, factor
+            order by severity desc, kind asc, occurred_t asc, detail asc
         ) - 1 as kind_rank
     from severe
     where severity > 0
@@ -54,7 +60,7 @@ columns_used as (
         e.journey_id,
         d.field
     from stepped as e
-    inner join declared_columns as d on d.source = e.source
+    inner join declared_columns as d on e.source = d.source
 ),
 
 had as (
@@ -82,8 +88,7 @@ from kinds
 group by journey_id;
 
 create or replace table score as
-with
-summed as (
+with summed as (
     select
         journey_id,
         factor,
@@ -95,6 +100,8 @@ summed as (
     from scored
     group by journey_id, factor
 ),
+
+f as (select unnest([0.5, 1.0, 1.5]) as factor),
 
 measured as (
     select
@@ -111,10 +118,10 @@ measured as (
         coalesce(s.edge_hazard, 0) / s.hazard as friction_edge_share
     from journey as j
     cross join settings
-    cross join (select unnest([0.5, 1.0, 1.5]) as factor) as f
-    inner join outcome as o on o.journey_id = j.journey_id
-    left join coverage as c on c.journey_id = j.journey_id
-    left join summed as s on s.journey_id = j.journey_id and s.factor = f.factor
+    cross join f
+    inner join outcome as o on j.journey_id = o.journey_id
+    left join coverage as c on j.journey_id = c.journey_id
+    left join summed as s on j.journey_id = s.journey_id and f.factor = s.factor
 ),
 
 delivered as (

@@ -33,8 +33,8 @@ select
     ) as is_final
 from journey as j
 cross join settings as s
-left join promise_ends as p on p.journey_id = j.journey_id
-left join handoff_ends as h on h.journey_id = j.journey_id;
+left join promise_ends as p on j.journey_id = p.journey_id
+left join handoff_ends as h on j.journey_id = h.journey_id;
 
 create or replace table busy as
 with
@@ -44,7 +44,7 @@ spans as (
         greatest(min(e.t_start), any_value(j.started_t)) as a,
         max(e.t_end) as b
     from stepped as e
-    inner join journey as j on j.journey_id = e.journey_id and j.has_start
+    inner join journey as j on e.journey_id = j.journey_id and j.has_start
     group by e.journey_id, e.instance
     having max(e.t_end) >= any_value(j.started_t)
 ),
@@ -71,7 +71,7 @@ select
     make_timestamptz(s.ended_t) as ended_at,
     f.is_final
 from session as s
-inner join final as f on f.journey_id = s.journey_id;
+inner join final as f on s.journey_id = f.journey_id;
 
 create or replace table o_steps as
 with
@@ -110,9 +110,9 @@ select
     100 * (1 - exp(-coalesce(h.hazard, 0))) as friction,
     f.is_final
 from step as s
-inner join final as f on f.journey_id = s.journey_id
-left join hazards as h on h.step_id = s.step_id
-left join reasks as r on r.step_id = s.step_id
+inner join final as f on s.journey_id = f.journey_id
+left join hazards as h on s.step_id = h.step_id
+left join reasks as r on s.step_id = r.step_id
 window journey as (partition by s.journey_id order by s.seq);
 
 create or replace table o_friction_evidence as
@@ -143,13 +143,13 @@ select
     make_timestamptz(p.occurred_t) as occurred_at,
     f.is_final
 from scored as p
-inner join journey as j on j.journey_id = p.journey_id
-inner join final as f on f.journey_id = p.journey_id
-inner join step as e on e.step_id = p.step_id
-left join step as b on b.step_id = p.prev_step_id
+inner join journey as j on p.journey_id = j.journey_id
+inner join final as f on p.journey_id = f.journey_id
+inner join step as e on p.step_id = e.step_id
+left join step as b on p.prev_step_id = b.step_id
 left join handoff_asked as a
     on
-        p.kind = 'handoff_dropped' and a.journey_id = p.journey_id
+        p.kind = 'handoff_dropped' and p.journey_id = a.journey_id
         and a.source || '/' || a.id = p.detail
 where p.factor = 1;
 
@@ -188,7 +188,7 @@ united as (
         t.due_t,
         false as is_asked
     from handoff as h
-    left join taken as t on t.received_step = h.step_id
+    left join taken as t on h.step_id = t.received_step
     union all by name
     select
         a.journey_id,
@@ -208,7 +208,7 @@ united as (
         a.due_t,
         true as is_asked
     from handoff_asked as a
-    inner join step as g on g.step_id = a.step_id
+    inner join step as g on a.step_id = g.step_id
     where a.received_step is null
 )
 
@@ -218,16 +218,18 @@ select
     make_timestamptz(u.due_t) as due_at,
     f.is_final
 from united as u
-inner join final as f on f.journey_id = u.journey_id;
+inner join final as f on u.journey_id = f.journey_id;
 
 create or replace table o_info_requests as
 select
     r.* exclude (occurred_t, known_since),
     make_timestamptz(r.occurred_t) as occurred_at,
     make_timestamptz(r.known_since) as known_since,
+    j.customer_key,
     f.is_final
 from info_request as r
-inner join final as f on f.journey_id = r.journey_id;
+inner join journey as j on r.journey_id = j.journey_id
+inner join final as f on r.journey_id = f.journey_id;
 
 create or replace table o_promises as
 select
@@ -238,7 +240,7 @@ select
     case when p.delivered_t > p.due_t then (p.delivered_t - p.due_t) // 1000000 end as lateness_s,
     f.is_final
 from promised as p
-inner join final as f on f.journey_id = p.journey_id;
+inner join final as f on p.journey_id = f.journey_id;
 
 create or replace table o_journeys as
 with
@@ -258,7 +260,7 @@ by_event as (
             and not e.is_message and s.is_contact and s.direction = 'inbound'
         ) as n_sold_inside
     from stepped as e
-    inner join session as s on s.session_id = e.session_id
+    inner join session as s on e.session_id = s.session_id
     group by e.journey_id
 ),
 
@@ -461,18 +463,18 @@ select
     s.n_steps_after,
     c.* exclude (journey_id, outcome01)
 from journey as j
-inner join final as f on f.journey_id = j.journey_id
-inner join outcome as o on o.journey_id = j.journey_id
-inner join types as t on t.name = j.journey_type
-inner join by_event as e on e.journey_id = j.journey_id
-inner join by_step as s on s.journey_id = j.journey_id
-inner join by_session as v on v.journey_id = j.journey_id
-inner join score as c on c.journey_id = j.journey_id
-left join by_handoff as h on h.journey_id = j.journey_id
-left join by_promise as p on p.journey_id = j.journey_id
-left join by_kind as k on k.journey_id = j.journey_id
-left join by_field as d on d.journey_id = j.journey_id
-left join by_request as r on r.journey_id = j.journey_id
-left join by_gap as w on w.journey_id = j.journey_id
-left join repeats as x on x.journey_id = j.journey_id
-left join busy as b on b.journey_id = j.journey_id;
+inner join final as f on j.journey_id = f.journey_id
+inner join outcome as o on j.journey_id = o.journey_id
+inner join types as t on j.journey_type = t.name
+inner join by_event as e on j.journey_id = e.journey_id
+inner join by_step as s on j.journey_id = s.journey_id
+inner join by_session as v on j.journey_id = v.journey_id
+inner join score as c on j.journey_id = c.journey_id
+left join by_handoff as h on j.journey_id = h.journey_id
+left join by_promise as p on j.journey_id = p.journey_id
+left join by_kind as k on j.journey_id = k.journey_id
+left join by_field as d on j.journey_id = d.journey_id
+left join by_request as r on j.journey_id = r.journey_id
+left join by_gap as w on j.journey_id = w.journey_id
+left join repeats as x on j.journey_id = x.journey_id
+left join busy as b on j.journey_id = b.journey_id;
