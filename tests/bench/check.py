@@ -97,7 +97,7 @@ def _plain(column: str) -> str:
 
 def _equal(a: Any, b: Any) -> bool:
     if isinstance(a, float) or isinstance(b, float):
-        return abs(a - b) <= TOLERANCE * max(1.0, abs(a))
+        return bool(abs(a - b) <= TOLERANCE * max(1.0, abs(a)))
     return bool(a == b)
 
 

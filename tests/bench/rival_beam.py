@@ -70,7 +70,8 @@ class Score(beam.DoFn):  # type: ignore[misc]
         self, grouped: tuple[str, Iterable[dict[str, Any]]], frontier: Any
     ) -> Iterator[Any]:
         customer, events = grouped
-        for journey in story.tell(list(events), self._company, frontier):
+        once = {event["id"]: event for event in events}  # the log has no `recordedtime`
+        for journey in story.tell(list(once.values()), self._company, frontier):
             yield {"customer_key": customer, **journey.row()}
             for name, n in journey.totals().items():
                 yield beam.pvalue.TaggedOutput("totals", (name, n))
@@ -83,10 +84,7 @@ def build(pipeline: beam.Pipeline, folder: Path, key: bytes, out: Path) -> None:
     scored = (
         rows
         | beam.ParDo(Parse(key))
-        | "ById" >> beam.Map(lambda pair: ((pair[0], pair[1]["id"]), pair[1]))
-        | "Once" >> beam.GroupByKey()
-        | "First" >> beam.Map(lambda same: (same[0][0], next(iter(same[1]))))
-        | "ByCustomer" >> beam.GroupByKey()
+        | beam.GroupByKey()
         | beam.ParDo(Score(folder / "tables"), beam.pvalue.AsSingleton(frontier)).with_outputs(
             "totals", main="journeys"
         )

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -213,14 +214,14 @@ def _steps(journey: Journey) -> None:
 
 def _switches(journey: Journey) -> None:
     personal = [s for s in journey.sessions if s.personal]
-    for one, other in zip(personal, personal[1:], strict=False):
+    for one, other in pairwise(personal):
         if one.family != other.family:
             journey.add(other.events[0]["step"], "channel_switch", WEIGHTS["channel_switch"])
 
 
 def _fallbacks(journey: Journey) -> None:
     inbound = [s for s in journey.sessions if s.inbound]
-    for one, other in zip(inbound, inbound[1:], strict=False):
+    for one, other in pairwise(inbound):
         alone = not one.has_human and one.events[0]["channel"] in SELF_SERVICE
         same = one.intent == other.intent or None in (one.intent, other.intent)
         if alone and other.has_human and same and one.outcome not in SATISFIED:
@@ -267,9 +268,9 @@ def _repeats(journeys: list[Journey]) -> None:
     for first, session, journey in found:
         before = latest.get(session.intent or "")
         latest[session.intent or ""] = session
-        if before and first["time"] - before.events[0]["time"] <= REPEAT:
-            if before.outcome not in (None, "informed"):
-                journey.add(first["step"], "repeat_contact", WEIGHTS["repeat_contact"])
+        near = before and first["time"] - before.events[0]["time"] <= REPEAT
+        if before and near and before.outcome not in (None, "informed"):
+            journey.add(first["step"], "repeat_contact", WEIGHTS["repeat_contact"])
 
 
 def _promises(journeys: list[Journey], frontier: datetime) -> None:

@@ -1,6 +1,6 @@
 -- Purpose: threads (customer and type) cut into journeys. Grain: one event, in thread order.
--- All joins come before the one sort; what looks us neighbours then streams in that order.
-create type family as enum (
+-- All joins come before the one sort; what looks at neighbours then streams in that order.
+create type family as enum ( -- noqa: LT01
     'digital', 'chat', 'voice', 'written', 'place', 'social', 'campaign', 'partner', 'internal',
     'other', 'message'
 );
@@ -21,7 +21,7 @@ select
     e.touchpoint,
     coalesce(e.owner, p.owner) as owner,
     e.owner is null and p.owner is not null as owner_from_table,
-    p.team as team,
+    p.team,
     e.intent,
     e.outcome,
     e.to_owner,
@@ -50,9 +50,9 @@ select
     and coalesce(e.message_kind in ('marketing', 'upsell'), false) as is_sales,
     coalesce(list_contains(t.end_outcomes, cast(e.outcome as varchar)), false) as is_end,
     case
-        when e.outcome in ('resolved', 'sold', 'informed') then 1.0::double
-        when e.outcome in ('partly', 'declined') then 0.5::double
-        when e.outcome in ('unresolved', 'abandoned', 'error', 'no_result') then 0.0::double
+        when e.outcome in ('resolved', 'sold', 'informed') then cast(1.0 as double)
+        when e.outcome in ('partly', 'declined') then cast(0.5 as double)
+        when e.outcome in ('unresolved', 'abandoned', 'error', 'no_result') then cast(0.0 as double)
     end as value
 from events as e
 left join places as p on e.touchpoint = p.touchpoint
@@ -77,25 +77,17 @@ clocked as (
     select
         *,
         cast(
-            sum(case when begins_thread then 1 else us - previous_us end) over (
-                rows between unbounded preceding and current row
-            ) as bigint
+            running_sum(case when begins_thread then 1 else us - previous_us end) as bigint
         ) as clock,
-        max(case when begins_thread then pos end) over (
-            rows between unbounded preceding and current row
-        ) as thread_pos,
-        max(case when settles then pos * 2 + cast(is_end as bigint) end) over (
-            rows between unbounded preceding and current row
-        ) as settled
+        running_max(case when begins_thread then pos end) as thread_pos,
+        running_max(case when settles then pos * 2 + cast(is_end as bigint) end) as settled
     from neighbours
 ),
 
 settled as (
     select
         *,
-        max(case when settles then clock end) over (
-            rows between unbounded preceding and current row
-        ) as settled_clock
+        running_max(case when settles then clock end) as settled_clock
     from clocked
 ),
 
@@ -122,13 +114,11 @@ judged as (
 )
 
 select
-    * exclude (thread_pos, settled, settled_clock, settled_before, since, begins_thread, begins, clock),
-    cast(sum(cast(begins as bigint)) over (
-        rows between unbounded preceding and current row
-    ) as integer) as j,
-    max(case when begins then pos end) over (
-        rows between unbounded preceding and current row
-    ) as journey_pos
+    * exclude (
+        thread_pos, settled, settled_clock, settled_before, since, begins_thread, begins, clock
+    ),
+    cast(running_sum(cast(begins as bigint)) as integer) as j,
+    running_max(case when begins then pos end) as journey_pos
 from judged;
 
 drop table sorted;

@@ -24,9 +24,8 @@ begun as (
 
 select
     pos,
-    max(case when begins then (place << 32) | pos end) over (
-        rows between unbounded preceding and current row
-    ) & 4294967295 as session_pos
+    begins and lead(begins, 1, true) over () as is_session,
+    running_max(case when begins then (place << 32) | pos end) & 4294967295 as session_pos
 from begun
 order by pos;
 
@@ -34,7 +33,8 @@ create temp table told as
 with sessioned as (
     select
         c.*,
-        s.session_pos
+        s.session_pos,
+        s.is_session
     from cut as c
     positional join in_sessions as s
 ),
@@ -54,24 +54,20 @@ begun as (
     select
         *,
         pos = journey_pos
-        or place is distinct from lag(place) over ()
-        or team is distinct from lag(team) over ()
-        or session_pos is distinct from lag(session_pos) over ()
+        or changed(place)
+        or changed(team)
+        or changed(session_pos)
         or (
-            owner is distinct from lag(owner) over ()
+            changed(owner)
             and not (owner_from_table and lag(owner_from_table) over ())
         ) as begins_step,
-        max(case when is_end then pos end) over (
-            rows between unbounded preceding and current row
-        ) as latest_end
+        running_max(case when is_end then pos end) as latest_end
     from changes
 )
 
 select
     * exclude (place, latest_end),
-    cast(sum(cast(begins_step as bigint)) over (
-        rows between unbounded preceding and current row
-    ) as integer) as step,
+    cast(running_sum(cast(begins_step as bigint)) as integer) as step,
     lead(begins_step, 1, true) over () and begins_step as is_alone,
     lag(latest_end) over () as last_end
 from begun;
@@ -83,7 +79,7 @@ drop table in_sessions;
 create temp table steps as
 with opened as (
     select
-        * exclude (event, gap, reopen_window),
+        * exclude (event, gap, reopen_window, is_session),
         coalesce(lead(pos) over (), (select max(t.pos) + 1 from told as t)) - pos as n_events
     from told
     where begins_step

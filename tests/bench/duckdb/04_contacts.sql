@@ -1,36 +1,78 @@
 -- Purpose: sessions as contacts. Grain: one session, by journey and first event.
+-- Sessions of one event, most of them, are read off it; only the others are grouped.
 create temp table contacts as
+with marked as (
+    select
+        *,
+        actor_type = 'human' or channel in ('phone', 'branch', 'visit', 'chat') as by_human,
+        actor_type in ('bot', 'system') or channel in ('web', 'app', 'chatbot', 'device')
+            as by_machine
+    from told
+),
+
+gathered as (
+    select
+        session_pos,
+        any_value(j) as j,
+        any_value(customer) as customer,
+        max(pos) as last_pos,
+        min(step) as first_step,
+        max(step) as last_step,
+        min(us) as us,
+        max(us) as last_us,
+        bool_or(direction != 'internal') as is_contact,
+        any_value(is_message) as is_message,
+        any_value(family) as family,
+        coalesce(
+            arg_min(direction, pos) filter (where direction != 'internal'),
+            cast('internal' as direction)
+        ) as direction,
+        coalesce(arg_min(is_need_driven, pos) filter (where direction != 'internal'), false)
+            as is_need_driven,
+        coalesce(arg_min(is_pushed, pos) filter (where direction != 'internal'), false)
+            as is_pushed,
+        arg_min(channel, pos) as channel,
+        arg_min(intent, pos) as intent,
+        arg_max(outcome, pos) as outcome,
+        bool_or(by_human) as has_human,
+        bool_or(by_machine) as has_machine,
+        count(*) as n_events,
+        cast(sum(talk_s) as bigint) as talk_s,
+        cast(sum(wait_s) as bigint) as wait_s,
+        count(*) filter (where is_sales and not is_message) as n_sales
+    from marked
+    where not is_session
+    group by session_pos
+)
+
+select * from gathered
+union all
 select
     session_pos,
-    any_value(j) as j,
-    any_value(customer) as customer,
-    max(pos) as last_pos,
-    min(step) as first_step,
-    max(step) as last_step,
-    min(us) as us,
-    max(us) as last_us,
-    bool_or(direction != 'internal') as is_contact,
-    any_value(is_message) as is_message,
-    any_value(family) as family,
-    coalesce(
-        arg_min(direction, pos) filter (where direction != 'internal'), cast('internal' as direction)
-    ) as direction,
-    coalesce(arg_min(is_need_driven, pos) filter (where direction != 'internal'), false)
-        as is_need_driven,
-    coalesce(arg_min(is_pushed, pos) filter (where direction != 'internal'), false) as is_pushed,
-    arg_min(channel, pos) as channel,
-    arg_min(intent, pos) as intent,
-    arg_max(outcome, pos) as outcome,
-    bool_or(actor_type = 'human' or channel in ('phone', 'branch', 'visit', 'chat')) as has_human,
-    bool_or(
-        actor_type in ('bot', 'system') or channel in ('web', 'app', 'chatbot', 'device')
-    ) as has_machine,
-    count(*) as n_events,
-    cast(sum(talk_s) as bigint) as talk_s,
-    cast(sum(wait_s) as bigint) as wait_s,
-    count(*) filter (where is_sales and not is_message) as n_sales
-from told
-group by session_pos
+    j,
+    customer,
+    pos as last_pos,
+    step as first_step,
+    step as last_step,
+    us,
+    us as last_us,
+    direction != 'internal' as is_contact,
+    is_message,
+    family,
+    direction,
+    is_need_driven and direction != 'internal' as is_need_driven,
+    is_pushed,
+    channel,
+    intent,
+    outcome,
+    by_human as has_human,
+    by_machine as has_machine,
+    1 as n_events,
+    talk_s,
+    wait_s,
+    cast(is_sales and not is_message as bigint) as n_sales
+from marked
+where is_session
 order by session_pos;
 
 create temp table switches as

@@ -20,21 +20,22 @@ silent as (
         s.touchpoint,
         s.time
     from steps as s
-    where cast(s.touchpoint as varchar) in (select f.touchpoint from touchpoint_fields as f)
-    and s.step not in (select o.step from observed as o)
+    where
+        cast(s.touchpoint as varchar) in (select f.touchpoint from touchpoint_fields as f)
+        and s.step not in (select o.step from observed as o)
 ),
 
 named as (
     select
-        pos,
-        j,
-        step,
-        i.field,
-        i.op,
-        i.value_hmac as value,
+        o.pos,
+        o.j,
+        o.step,
+        o.i.field as field, -- noqa: AL09
+        o.i.op as op, -- noqa: AL09
+        o.i.value_hmac as value,
         0 as basis
-    from observed
-    where i.op in ('given', 'asked', 'passed', 'shown') and i.field is not null
+    from observed as o
+    where o.i.op in ('given', 'asked', 'passed', 'shown') and o.i.field is not null
     union all
     select
         s.pos,
@@ -80,7 +81,8 @@ select
         when e.basis = 0 and g.first_observed < e.pos then g.first_observed
         when g.first_any < e.pos then g.first_any
     end as known_pos,
-    case when e.basis = 0 and coalesce(g.first_observed >= e.pos, true) and g.first_any < e.pos
+    case
+        when e.basis = 0 and coalesce(g.first_observed >= e.pos, true) and g.first_any < e.pos
             then 1
         else e.basis
     end as known_basis
@@ -133,7 +135,11 @@ with valued as (
     from entries
     where
         op = 'given' and value is not null
-        and (j, field) in (select (r.j, r.field) from requests as r where r.known_pos is not null)
+        and (
+            j, field) in (
+            select (r.j, r.field) from requests as r
+            where r.known_pos is not null
+        )
 ),
 
 again as (

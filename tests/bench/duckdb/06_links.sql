@@ -25,14 +25,14 @@ select
     lag(team) over () as previous_team,
     lag(touchpoint) over () as previous_touchpoint,
     lag(owner_from_table) over () as previous_from_table,
-    max(
+    running_max(
         case
             when outcome is not null
                 then
                     cast(step as bigint) * 2
                     + cast(outcome in ('resolved', 'sold', 'informed', 'partly') as bigint)
         end
-    ) over (rows between unbounded preceding and current row) as solved
+    ) as solved
 from candidates
 where not coalesce(is_consultation, false);
 

@@ -12,8 +12,8 @@ with said as (
         t.actor_type,
         t.owner,
         e.promise.id as promise_id,
-        e.promise.kind as kind,
-        e.promise.op as op,
+        e.promise.kind,
+        e.promise.op,
         epoch_us(e.promise.due_time) as due
     from events as e
     inner join told as t on e.rowid = t.event
@@ -58,14 +58,14 @@ frontier as (
 select
     m.customer,
     m.promise_id,
-    m.m.pos as pos,
-    m.m.j as j,
-    m.m.step as step,
-    m.m.us as us,
-    m.m.due as due,
-    m.m.kind as kind,
+    m.m.pos,
+    m.m.j,
+    m.m.step,
+    m.m.us,
+    m.m.due,
+    m.m.kind,
     m.m.actor_type as made_by,
-    m.m.owner as owner,
+    m.m.owner,
     coalesce(c.n_moves, 0) as n_moves,
     case when c.d.op = 'delivered' then c.d.us end as delivered_us,
     case when c.d.op = 'delivered' then c.d.pos end as delivered_pos,

@@ -1,4 +1,6 @@
 -- Purpose: evidence of friction, ranked in its incident, with hazards. Grain: one piece.
+-- The first select names the columns of all.
+-- noqa: disable=AL03,AM07,AL08
 create temp table found as
 select
     'channel_switch' as kind,
@@ -18,12 +20,38 @@ select
 from switches
 union all
 select
-    'repeat_contact', step, last_step, pos, last_pos, us, 1, null, 0.25, 1, 1, null, 0, null
+    'repeat_contact',
+    step,
+    last_step,
+    pos,
+    last_pos,
+    us,
+    1,
+    null,
+    0.25,
+    1,
+    1,
+    null,
+    0,
+    null
 from repeats
 where earlier_outcome != 'informed'
 union all
 select
-    'channel_fallback', step, last_step, pos, last_pos, us, 1, null, 0.20, 1, sure, null, 0, null
+    'channel_fallback',
+    step,
+    last_step,
+    pos,
+    last_pos,
+    us,
+    1,
+    null,
+    0.20,
+    1,
+    sure,
+    null,
+    0,
+    null
 from fallbacks
 union all
 (
@@ -31,7 +59,7 @@ union all
         select
             r.step,
             r.basis,
-            coalesce(p.system, cast(t.owner as varchar), cast(t.channel as varchar)) as detail,
+            coalesce(p.system, (t.owner)::varchar, (t.channel)::varchar) as detail,
             min(r.pos) as pos,
             arg_min(r.known_pos, (r.pos, r.known_pos)) as known_pos,
             count(*)::double as n
@@ -74,7 +102,7 @@ select
     1,
     (1 - c.n_passed / c.n_known) * case when c.is_declared then 0.6 else 1 end,
     null,
-    cast(c.is_declared as integer),
+    (c.is_declared)::integer,
     null
 from context as c
 inner join steps as s on c.step = s.step
@@ -82,8 +110,20 @@ inner join steps as g on c.giver = g.step
 where c.context in ('none', 'part')
 union all
 select
-    'handoff_dropped', step, step, pos, null, due, 1, null, 0.50, 1, 1, null, 0,
-    cast(to_owner as varchar)
+    'handoff_dropped',
+    step,
+    step,
+    pos,
+    null,
+    due,
+    1,
+    null,
+    0.50,
+    1,
+    1,
+    null,
+    0,
+    to_owner::varchar
 from asked
 where is_dropped
 union all
@@ -188,6 +228,7 @@ union all
     left join sure as s on f.pos = s.pos
 );
 
+-- noqa: enable=AL03,AM07,AL08
 create temp table evidence as
 with severe as (
     select
@@ -201,9 +242,13 @@ with severe as (
 ranked as (
     select
         *,
-        row_number() over (partition by step order by severity desc, kind, us, pos, detail) - 1
+        row_number()
+            over (partition by step order by severity desc, kind asc, us asc, pos asc, detail asc)
+        - 1
             as kind_rank,
-        row_number() over (partition by step, kind order by severity desc, us, pos) as number
+        row_number()
+            over (partition by step, kind order by severity desc, us asc, pos asc)
+            as number
     from severe
     where severity > 0
 )

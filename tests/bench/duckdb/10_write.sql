@@ -44,9 +44,7 @@ with numbered as (
         session_pos,
         j,
         row_number() over () as place,
-        max(case when begins then place_ end) over (
-            rows between unbounded preceding and current row
-        ) as first_place
+        running_max(case when begins then place_ end) as first_place
     from (
         select
             session_pos,
@@ -54,7 +52,7 @@ with numbered as (
             row_number() over () as place_,
             coalesce(j != lag(j) over (), true) as begins
         from contacts
-    )
+    ) as begun
 )
 
 select
@@ -148,10 +146,13 @@ select
     i.is_final,
     sp.step_id as prev_step_id,
     e.kind,
-    case when e.kind in ('customer_wait', 'promise_broken', 'reopened') then 'node' else 'edge'
+    case
+        when e.kind in ('customer_wait', 'promise_broken', 'reopened') then 'node'
+        else 'edge'
     end as locus,
     coalesce(sp.owner, s.owner) as owner,
-    case when e.kind = 'handoff_dropped' then e.detail
+    case
+        when e.kind = 'handoff_dropped' then e.detail
         when e.previous is not null then cast(s.owner as varchar)
     end as owner_to,
     s.touchpoint,
@@ -167,7 +168,8 @@ select
     e.hazard,
     e.hazard / i.friction_hazard as share,
     e.minutes as minutes_customer,
-    case when e.earlier_pos is null then [concat('events/', t.id)]
+    case
+        when e.earlier_pos is null then [concat('events/', t.id)]
         else [concat('events/', te.id), concat('events/', t.id)]
     end as event_ids,
     e.detail
@@ -178,6 +180,7 @@ inner join told as t on e.pos = t.pos
 inner join ids as i on t.j = i.j
 left join told as te on e.earlier_pos = te.pos;
 
+-- noqa: disable=AL03
 create temp view out_handoffs as
 with taken as (
     select
@@ -246,6 +249,7 @@ inner join ids as i on a.j = i.j
 inner join named_steps as g on a.step = g.step
 where a.received_step is null;
 
+-- noqa: enable=AL03
 create temp view out_info_requests as
 select
     i.journey_id,
