@@ -108,11 +108,14 @@ def _plan(
     }
     live = {n: s for n, s in settings.sources.items() if not s.retired}
     retired = frozenset(settings.sources) - frozenset(live)
+    # A mapping that names the source of each row itself sends none under the configured name.
+    awaited = frozenset(name for name in live if "source" not in mappings[name].columns)
+    disorder = {name: source.disorder for name, source in live.items()}
     return Plan(
         shards=tuple(shards), mappings=mappings, key=settings.key,
         non_persons=settings.non_persons, data=operational.read(settings.operational),
         rules=settings.rules(declared),
-        frontiers=Frontiers({n: s.disorder for n, s in live.items()}, stated, retired, complete),
+        frontiers=Frontiers(disorder, stated, retired, complete, awaited),
         groups=_groups(shards), scratch=scratch, store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=datetime.now(UTC),
     )  # fmt: skip

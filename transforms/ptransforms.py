@@ -30,6 +30,8 @@ from rejse.transforms.rules import Rules
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
 BUCKETS = 4096
+#: Frontier of a source that nothing is known of: the first time that Python and SQL can hold.
+NOTHING_SEEN = -62_135_596_800_000_000
 
 
 def _counted(name: str, n: int) -> Iterator[Any]:
@@ -242,20 +244,31 @@ def capped(events: pa.Table, cap: int) -> pa.Table:
 
 @dataclass(frozen=True)
 class Frontiers:
-    """From the latest event of each source to its frontier: less its disorder, or as stated."""
+    """From the latest event of each source to its frontier: less its disorder, or as stated.
+
+    `awaited` are the sources whose events must come under their own name.
+    """
 
     disorder: Mapping[str, int]
     stated: Mapping[str, int]
     retired: frozenset[str]
     complete: bool
+    awaited: frozenset[str] = frozenset()
 
     def of(self, seen: Mapping[str, int]) -> dict[str, int]:
-        """Frontier of each live source, microseconds; one without events holds all back."""
+        """Frontier of each live source, microseconds.
+
+        An awaited source without events holds all back, unless what there is is complete.
+        """
         out = {}
-        for source in sorted({*seen, *self.disorder} - self.retired):
+        for source in sorted({*seen, *self.disorder, *self.awaited} - self.retired):
             late = 0 if self.complete else self.disorder.get(source, 0)
-            if source in seen or source in self.stated:
-                out[source] = self.stated.get(source, seen.get(source, 0) - late)
+            if source in self.stated:
+                out[source] = self.stated[source]
+            elif source in seen:
+                out[source] = seen[source] - late
+            elif source in self.awaited and not self.complete:
+                out[source] = NOTHING_SEEN
         return out
 
 
