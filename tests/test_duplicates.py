@@ -1,0 +1,77 @@
+"""Of rows with one (source, id) the first recorded stays, whatever arrived first."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rejse.transforms.duplicates import over_cap, without_duplicates
+from tests import builders
+
+LAWS = settings(max_examples=80, deadline=None, derandomize=True)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Events of few ids, so that most are duplicates of some other."""
+    return [
+        {
+            "time": draw(st.integers(0, 3)),
+            "id": draw(st.sampled_from("ab")),
+            "source": draw(st.sampled_from(("crm", "web"))),
+            "customer": draw(st.sampled_from(("ann", "ben"))),
+            "intent": draw(st.sampled_from((None, "bill", "move"))),
+            "recordedtime": draw(st.sampled_from((None, 5, 6))),
+        }
+        for _ in range(draw(st.integers(1, 12)))
+    ]
+
+
+def canonical(row: dict[str, Any]) -> str:
+    return json.dumps(row, sort_keys=True, default=str)
+
+
+def naive(found: list[dict[str, Any]]) -> list[str]:
+    """The rule in a loop, over rows of the table."""
+    best: dict[tuple[str, ...], tuple[bool, str, str]] = {}
+    for row in found:
+        recorded = row.get("recordedtime")
+        worth = (recorded is None, str(recorded), canonical(row))
+        key = (row["customer_key"], row["source"], row["id"])
+        best[key] = min(best.get(key, worth), worth)
+    return sorted(text for _, _, text in best.values())
+
+
+@LAWS
+@given(rows(), st.randoms(use_true_random=False))
+def test_the_first_recorded_stays_in_every_order(
+    found: list[dict[str, Any]], chance: random.Random
+) -> None:
+    table = builders.table(found)
+    order = list(range(table.num_rows))
+    chance.shuffle(order)
+    kept, gone = without_duplicates(table)
+    again, as_many = without_duplicates(table.take(order))
+    said = sorted(canonical(row) for row in kept.to_pylist())
+    assert said == naive(table.to_pylist())
+    assert said == sorted(canonical(row) for row in again.to_pylist())
+    assert gone == as_many == table.num_rows - kept.num_rows
+    assert without_duplicates(kept)[1] == 0
+
+
+def test_one_id_at_two_sources_is_two_events() -> None:
+    table = builders.table([{"time": 0, "id": "x"}, {"time": 0, "id": "x", "source": "web"}])
+    assert without_duplicates(table)[1] == 0
+
+
+def test_the_cap_is_inclusive_and_counts_each_customer_alone() -> None:
+    table = builders.table(
+        [{"time": n, "customer": who} for n, who in enumerate(["ann", "ben", "ann", "ann"])]
+    )
+    assert over_cap(table, 3).tolist() == [False] * 4
+    assert over_cap(table, 2).tolist() == [True, False, True, True]
+    assert over_cap(table.slice(0, 0), 2).tolist() == []

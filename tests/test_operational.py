@@ -1,0 +1,150 @@
+"""O-data as of a moment: which row of a table with validities holds."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rejse.pipelines import operational as files
+from rejse.transforms.events import Coded
+from rejse.transforms.operational import TOUCHPOINTS, AsOf, Operational, conform
+
+LAWS = settings(max_examples=200, deadline=None, derandomize=True)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MOMENT = st.one_of(st.none(), st.integers(0, 6))
+
+
+def at(day: int | None) -> datetime | None:
+    return None if day is None else START + timedelta(days=day)
+
+
+def micros(day: int) -> int:
+    return int((START + timedelta(days=day)).timestamp()) * 1_000_000
+
+
+@st.composite
+def validities(draw: st.DrawFn, largest: int = 8) -> list[dict[str, Any]]:
+    """Rows of three touchpoints whose validities overlap, touch, leave holes, or are empty."""
+    return [
+        {
+            "touchpoint": draw(st.sampled_from("xyz")),
+            "owner": draw(st.sampled_from((None, "sales", "claims"))),
+            "expected_wait_s": draw(st.sampled_from((None, 0.0, 60.0))),
+            "valid_from": at(draw(MOMENT)),
+            "valid_to": at(draw(MOMENT)),
+        }
+        for _ in range(draw(st.integers(0, largest)))
+    ]
+
+
+def naive(rows: list[dict[str, Any]], key: str | None, when: datetime) -> dict[str, Any] | None:
+    valid = [
+        row for row in rows
+        if row["touchpoint"] == key
+        and (row["valid_from"] is None or row["valid_from"] <= when)
+        and (row["valid_to"] is None or when < row["valid_to"])
+    ]  # fmt: skip
+    latest = datetime(1, 1, 1, tzinfo=UTC)
+    if not valid:
+        return None
+    newest = max(row["valid_from"] or latest for row in valid)
+    return min(
+        (row for row in valid if (row["valid_from"] or latest) == newest),
+        key=lambda row: json.dumps(row, sort_keys=True, default=str),
+    )
+
+
+def table(rows: list[dict[str, Any]]) -> pa.Table:
+    names = ("touchpoint", "owner", "expected_wait_s", "valid_from", "valid_to")
+    schema = pa.schema([TOUCHPOINTS.field(name) for name in names])
+    return conform(pa.Table.from_pylist(rows, schema=schema), TOUCHPOINTS)
+
+
+@LAWS
+@given(validities(), st.lists(st.tuples(st.sampled_from((None, *"xyzw")), st.integers(-1, 7))))
+def test_the_row_as_of_a_time_is_that_of_a_scan(
+    rows: list[dict[str, Any]], asked: list[tuple[str | None, int]]
+) -> None:
+    index = AsOf.of(table(rows), "touchpoint")
+    texts = Coded.of(pa.array([key for key, _ in asked], pa.string()))
+    found = index.rows(texts, np.array([micros(day) for _, day in asked], np.int64))
+    whole = table(rows).to_pylist()
+    wanted = [naive(whole, key, START + timedelta(days=day)) for key, day in asked]
+    held = index.table.to_pylist()
+    assert [held[row] if row >= 0 else None for row in found] == wanted
+    owners = index.text("owner", found).arrow().to_pylist()
+    assert owners == [row and row["owner"] for row in wanted]
+    value, known = index.number("expected_wait_s", found)
+    said = [v if k else None for v, k in zip(value.tolist(), known, strict=True)]
+    assert said == [row and row["expected_wait_s"] for row in wanted]
+
+
+@LAWS
+@given(validities(), st.randoms(use_true_random=False))
+def test_the_order_of_a_table_decides_nothing(rows: list[dict[str, Any]], chance: Any) -> None:
+    shuffled = list(rows)
+    chance.shuffle(shuffled)
+    texts = Coded.of(pa.array(list("xyz") * 3, pa.string()))
+    time = np.array([micros(day) for day in (0, 2, 5) for _ in range(3)], np.int64)
+    one, two = (AsOf.of(table(t), "touchpoint") for t in (rows, shuffled))
+    a, b = (i.text("owner", i.rows(texts, time)).arrow().to_pylist() for i in (one, two))
+    assert a == b
+
+
+def test_no_table_at_all_says_nothing_of_anything() -> None:
+    data = Operational()
+    row = data.places.rows(Coded.of(pa.array(["x", None], pa.string())), np.array([0, 0]))
+    assert row.tolist() == [-1, -1]
+    assert data.places.text("owner", row).arrow().to_pylist() == [None, None]
+    for name in ("expected_wait_s", "is_moment_of_truth"):
+        assert not data.places.number(name, row)[1].any()
+    assert data.fields.num_rows == 0
+
+
+def configured(path: Path | None) -> Any:
+    return SimpleNamespace(touchpoints=path, touchpoint_fields=None, journey_types=None)
+
+
+def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
+    text = (
+        "touchpoint,owner,expected_wait_s,is_moment_of_truth,valid_from,valid_to,remark\n"
+        "desk,sales,60,true,2026-01-01,2026-02-01T00:00:00+01:00,not ours\n"
+        "desk,null,,,2026-02-01T00:00:00Z,,\n"
+    )
+    (tmp_path / "t.csv").write_text(text)
+    found = files.read(configured(tmp_path / "t.csv")).touchpoints
+    assert found is not None
+    assert found.schema.equals(TOUCHPOINTS)
+    first, second = found.to_pylist()
+    assert (first["owner"], first["expected_wait_s"], first["silo"]) == ("sales", 60.0, None)
+    assert first["valid_to"] == datetime(2026, 1, 31, 23, tzinfo=UTC)
+    assert first["valid_from"] == datetime(2026, 1, 1, tzinfo=UTC)  # no zone named: UTC
+    assert (second["owner"], second["is_moment_of_truth"], second["valid_to"]) == (None,) * 3
+    pq.write_table(found, tmp_path / "t.parquet")
+    assert files.read(configured(tmp_path / "t.parquet")).touchpoints == found
+    assert files.read(configured(None)).touchpoints is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("touchpoint,expected_wait_s\ndesk,soon\n", "soon"),
+        ("touchpoint,valid_from\ndesk,yesterday\n", "'yesterday' where a time such as"),
+        ("touchpoint,owner\ndesk\n", "Expected 2 columns"),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=r"t\.csv: expected columns touchpoint, owner") as caught:
+        files.read(configured(tmp_path / "t.csv"))
+    assert said in str(caught.value)
