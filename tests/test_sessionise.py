@@ -91,6 +91,15 @@ def test_a_silence_of_exactly_the_gap_still_belongs(silence: int, sessions: int)
     assert len(spine([{"time": 0}, {"time": silence}]).sessions) == sessions
 
 
+def test_work_that_takes_hours_is_one_session() -> None:
+    work = {"channel": "phone", "activity_id": "a1"}
+    rows = [{"time": 0, **work}, {"time": "1h", "channel": "phone"}, {"time": "3h", **work},
+            {"time": "3h 31min", "channel": "phone"}]  # fmt: skip
+    found = spine(rows)
+    assert found.session.tolist() == [0, 0, 0, 1]
+    assert found.events.column("id").to_pylist() == ["e001", "e003", "e002", "e004"]
+
+
 def test_families_are_sessionised_each_by_itself() -> None:
     rows = [{"time": 0}, {"time": "20min", "channel": "phone"}, {"time": "25min", "channel": "app"},
             {"time": "55min"}, {"time": "51min", "channel": "ivr"}]  # fmt: skip

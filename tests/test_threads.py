@@ -85,6 +85,12 @@ def test_the_nearest_case_goes_by_correlation_then_family_then_before_then_after
         assert cases([one, two, late, asked])["x"] == wanted, asked
 
 
+def test_of_two_equally_near_in_the_family_the_earlier_in_total_order_wins() -> None:
+    around = [event("one", 0, case_id="c1"), event("two", "20min", case_id="c2")]
+    assert cases([*around, event("x", "10min")])["x"] == "c1"
+    assert cases([*around, event("x", "11min")])["x"] == "c2"
+
+
 def test_a_company_message_never_joins_a_later_case() -> None:
     message = event("x", 0, channel="email", direction="outbound", actor_type="system",
                     message_kind="marketing")  # fmt: skip

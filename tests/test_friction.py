@@ -1,0 +1,118 @@
+"""Every kind of friction: declared wholly, and its evidence well-formed on any log."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from rejse.transforms.friction import KINDS
+from rejse.transforms.friction.assess import assess
+from rejse.transforms.friction.coverage import evidence_coverage
+from rejse.transforms.friction.score import MAX_SEVERITY
+from rejse.transforms.operational import Operational
+from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS
+from rejse.transforms.scene import Scene
+from rejse.transforms.schema import BY_NAME
+from rejse.transforms.sessionise import sessionise
+from tests import builders, strategies
+from tests.test_transcripts import operational_of
+from tests.transcript import Transcript
+
+LAWS = settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+)
+
+
+def scene_of(t: Transcript) -> Scene:
+    data = operational_of(t)
+    return Scene(sessionise(builders.table(t.events), data, t.rules), data, t.rules, t.frontiers)
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_each_kind_is_declared_wholly(name: str) -> None:
+    kind = KINDS[name]
+    assert 0 < WEIGHTS[name] <= MAX_SEVERITY
+    assert len(kind.description) > 20
+    assert kind.description == " ".join((inspect.getdoc(kind.detect) or "").split())
+    assert kind.locus in ("node", "edge")
+    assert kind.unit
+    assert kind.needs
+    tables = {f"@{field.name}" for field in fields(Operational)}
+    for alternative in kind.needs:
+        assert alternative
+        assert alternative <= set(BY_NAME) | tables
+
+
+def test_a_late_promise_weighs_less_than_a_broken_one() -> None:
+    assert 0 < LATE_PROMISE_WEIGHT < WEIGHTS["promise_broken"]
+
+
+@LAWS
+@given(strategies.transcripts())
+def test_evidence_is_anchored_and_proved_in_its_own_journey(t: Transcript) -> None:
+    scene = scene_of(t)
+    spine, journey_of = scene.spine, scene.spine.step_journey
+    for name, kind in KINDS.items():
+        found = kind.detect(scene)
+        for column in fields(found):
+            held = getattr(found, column.name)
+            assert len(held.codes if hasattr(held, "codes") else held) == len(found), name
+        journey = journey_of[found.step]
+        assert (spine.journeys.ids[found.row] == journey).all(), name
+        linked = found.previous >= 0
+        assert kind.locus == "edge" or not linked.any(), name
+        assert (journey_of[found.previous[linked]] == journey[linked]).all(), name
+        # A dropped hand-off leads nowhere: its edge begins and ends at the giver's step.
+        led = found.step - (name != "handoff_dropped")
+        assert (found.previous[linked] <= led[linked]).all(), name
+        proved = found.earlier >= 0
+        assert (spine.journeys.ids[found.earlier[proved]] == journey[proved]).all(), name
+        assert (found.earlier[proved] != found.row[proved]).all(), name
+        for share in (found.intensity, found.confidence):
+            assert ((share >= 0) & (share <= 1)).all(), name
+        assert ((found.weight > 0) & (found.weight <= MAX_SEVERITY)).all(), name
+        assert set(found.basis.tolist()) <= {0, 1, 2}, name
+        assert not np.isnan(found.raw).any(), name
+
+
+@LAWS
+@given(strategies.transcripts())
+def test_ranks_halve_inside_a_step_from_its_worst_evidence(t: Transcript) -> None:
+    a = assess(scene_of(t))
+    for step in set(a.found.step.tolist()):
+        here = np.flatnonzero(a.found.step == step)
+        by_rank = here[np.argsort(a.hazards.rank[here])]
+        assert a.hazards.rank[by_rank].tolist() == list(range(len(here)))
+        severities = a.hazards.severity[by_rank]
+        assert (np.diff(severities) <= 0).all()
+        assert ((severities > 0) & (severities < 1)).all()
+        wanted = -np.log1p(-severities) * 0.5 ** np.arange(len(here))
+        assert a.hazards.hazard[by_rank] == pytest.approx(wanted, rel=1e-15)
+
+
+@LAWS
+@given(strategies.transcripts())
+def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> None:
+    scene = scene_of(t)
+    ids = scene.spine.events.column("id").to_pylist()
+    rows = {row["id"]: row for row in builders.table(t.events).to_pylist()}
+    journeys: dict[int, list[dict[str, object]]] = {}
+    for place, journey in enumerate(scene.journeys.ids.tolist()):
+        journeys.setdefault(journey, []).append(rows[ids[place]])
+    launch = [kind for kind in KINDS.values() if kind.is_launch]
+
+    def carries(mine: list[dict[str, object]], field: str) -> bool:
+        if field.startswith("@"):
+            return getattr(scene.data, field[1:]) is not None
+        declared = scene.rules.sources
+        return any(row.get(field) is not None or field in declared.get(str(row["source"]), ())
+                   for row in mine)  # fmt: skip
+
+    for journey, covered in enumerate(evidence_coverage(scene)):
+        mine = journeys[journey]
+        seen = [k for k in launch if any(all(carries(mine, f) for f in n) for n in k.needs)]
+        assert covered == pytest.approx(len(seen) / len(launch))
