@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from rejse.transforms.advance import advance
 from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.assess import assess
 from rejse.transforms.friction.coverage import evidence_coverage
 from rejse.transforms.friction.score import MAX_SEVERITY
 from rejse.transforms.operational import Operational
-from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS
+from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS, Rules
 from rejse.transforms.scene import Scene
 from rejse.transforms.schema import BY_NAME
 from rejse.transforms.sessionise import sessionise
@@ -25,6 +26,10 @@ from tests.transcript import Transcript
 LAWS = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
+
+#: One event may give a field that the same step asks again: first asked and known by one event.
+SAME = ("reasked_info",)
+CONTACTS = ("channel_fallback", "channel_switch", "repeat_contact")
 
 
 def scene_of(t: Transcript) -> Scene:
@@ -51,9 +56,9 @@ def test_a_late_promise_weighs_less_than_a_broken_one() -> None:
     assert 0 < LATE_PROMISE_WEIGHT < WEIGHTS["promise_broken"]
 
 
-@LAWS
-@given(strategies.transcripts())
-def test_evidence_is_anchored_and_proved_in_its_own_journey(t: Transcript) -> None:
+@pytest.mark.parametrize("seed", range(11, 14))
+def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
+    t = strategies.many(seed, 150)
     scene = scene_of(t)
     spine, journey_of = scene.spine, scene.spine.step_journey
     for name, kind in KINDS.items():
@@ -61,17 +66,22 @@ def test_evidence_is_anchored_and_proved_in_its_own_journey(t: Transcript) -> No
         for column in fields(found):
             held = getattr(found, column.name)
             assert len(held.codes if hasattr(held, "codes") else held) == len(found), name
-        journey = journey_of[found.step]
-        assert (spine.journeys.ids[found.row] == journey).all(), name
+        # Coming again counts over all journeys of the customer; all else stays in one.
+        owner_of = (
+            spine.customer.codes if name == "repeat_contact" else np.arange(len(spine.journeys))
+        )
+        journey = owner_of[journey_of[found.step]]
+        assert (owner_of[spine.journeys.ids[found.row]] == journey).all(), name
         linked = found.previous >= 0
         assert kind.locus == "edge" or not linked.any(), name
-        assert (journey_of[found.previous[linked]] == journey[linked]).all(), name
+        assert (owner_of[journey_of[found.previous[linked]]] == journey[linked]).all(), name
         # A dropped hand-off leads nowhere: its edge begins and ends at the giver's step.
         led = found.step - (name != "handoff_dropped")
-        assert (found.previous[linked] <= led[linked]).all(), name
+        # Contacts may overlap: the one that began first may last longer.
+        assert name in CONTACTS or (found.previous[linked] <= led[linked]).all(), name
         proved = found.earlier >= 0
-        assert (spine.journeys.ids[found.earlier[proved]] == journey[proved]).all(), name
-        assert (found.earlier[proved] != found.row[proved]).all(), name
+        assert (owner_of[spine.journeys.ids[found.earlier[proved]]] == journey[proved]).all(), name
+        assert name in SAME or (found.earlier[proved] != found.row[proved]).all(), name
         for share in (found.intensity, found.confidence):
             assert ((share >= 0) & (share <= 1)).all(), name
         assert ((found.weight > 0) & (found.weight <= MAX_SEVERITY)).all(), name
@@ -116,3 +126,42 @@ def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> Non
         mine = journeys[journey]
         seen = [k for k in launch if any(all(carries(mine, f) for f in n) for n in k.needs)]
         assert covered == pytest.approx(len(seen) / len(launch))
+
+
+def evidence(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Evidence of events, as published."""
+    found = advance(builders.table(rows), Operational(), Rules(), {"crm": 0})
+    return found["friction_evidence"].to_pylist()  # type: ignore[no-any-return]
+
+
+def test_the_proof_of_a_re_ask_does_not_depend_on_other_customers() -> None:
+    mine: list[dict[str, object]] = [
+        {"time": 0, "owner": "a", "system": "s", "info": {"given": ["x"]}},
+        {"time": 1, "owner": "a", "system": "s", "info": {"given": ["y"]}},
+        {"time": 2, "owner": "b", "info": {"asked": ["x", "y"]}},
+    ]
+    others: list[dict[str, object]] = [
+        {"time": 0, "customer": "lea", "id": f"b{n}", "info": {"given": [field]}}
+        for n, field in enumerate("yx")
+    ]
+    for rows in (mine, [*others, *mine], [*others[::-1], *mine]):
+        rows = [{"id": f"a{row['time']}", **row} for row in rows]
+        (piece,) = (e for e in evidence(rows) if e["kind"] == "reasked_info")
+        assert piece["event_ids"] == ["crm/a0", "crm/a2"]
+
+
+def test_a_fallback_inside_a_session_stays_in_its_journey_and_session() -> None:
+    bot = {"channel": "chatbot", "actor_type": "bot", "direction": "inbound"}
+    human = {"channel": "chatbot", "actor_type": "human", "direction": "inbound"}
+    other = {"time": 0, "customer": "Aaron", "id": "o"}
+    rows = [other, {"time": 10, "id": "b", **bot}, {"time": 20, "id": "h", **human}]
+    (piece,) = evidence(rows)
+    assert (piece["prev_step_id"], piece["event_ids"]) == (None, ["crm/b", "crm/h"])  # one step
+    rows[2] |= {"channel": "chat"}
+    phone = {"time": 15, "id": "p", "channel": "phone"}  # another session in between
+    found = {e["kind"]: e for e in evidence([*rows, phone]) if "crm/b" in str(e["event_ids"])}
+    piece = found["channel_fallback"]
+    assert piece["prev_step_id"] == f"{piece['journey_id']}-0001"
+    assert (piece["step_id"], piece["event_ids"]) == (
+        f"{piece['journey_id']}-0003", ["crm/b", "crm/h"],
+    )  # fmt: skip

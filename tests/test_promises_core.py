@@ -16,6 +16,8 @@ from tests import builders
 
 LAWS = settings(max_examples=200, deadline=None, derandomize=True)
 GIVE_UP, LATENESS = 5 * DAY, DAY
+#: Days of events and of due times: few, so that many words come exactly when something is due.
+DAYS = st.sampled_from((0, 1, 2, 5, 7, 9, 10, 14))
 
 
 @st.composite
@@ -24,15 +26,15 @@ def logs(draw: st.DrawFn) -> list[dict[str, Any]]:
     rows = []
     for number in range(draw(st.integers(1, 9))):
         op = draw(st.sampled_from(("made", "made", "moved", "delivered", "cancelled")))
-        due = draw(st.sampled_from((None, 2, 5, 9))) if op == "made" else draw(st.integers(1, 12))
+        due = draw(st.sampled_from((None, 2, 5, 9))) if op == "made" else draw(DAYS)
         rows.append({
-            "id": f"{number}", "time": draw(st.integers(0, 15)) * 86_400,
-            "customer": draw(st.sampled_from(("ann", "ann", "ben"))),
+            "id": f"{number}", "time": draw(DAYS) * 86_400,
+            "customer": draw(st.sampled_from(("ann", "ann", "ann", "ben"))),
             "case_id": draw(st.sampled_from((None, "c1", "c2"))),
             "actor_type": draw(st.sampled_from(("customer", "human"))),
             "activity_id": draw(st.sampled_from((None, None, "a"))),
             "promise": {
-                "id": draw(st.sampled_from(("p", "q"))), "op": op, "kind": "date",
+                "id": draw(st.sampled_from(("p", "p", "p", "q"))), "op": op, "kind": "date",
                 "due_time": due if due is None else due * 86_400,
                 "value": draw(st.sampled_from((None, "v", "w"))),
             },
@@ -82,7 +84,7 @@ def spine(rows: list[dict[str, Any]]) -> Spine:
 
 
 @LAWS
-@given(logs(), st.integers(0, 25), st.sampled_from((0, 1)))
+@given(logs(), st.sampled_from((0, 3, 6, 10, 11, 15, 25)), st.sampled_from((0, 1)))
 def test_every_promise_is_as_its_story_says(
     rows: list[dict[str, Any]], day: int, beside: int
 ) -> None:

@@ -58,11 +58,11 @@ def channel_fallback(scene: Scene) -> Found:
     met = scene.contacts
     sure = np.where(met.outcome.known[earlier], 1.0, 0.5)
     step = scene.spine.steps.ids[met.first[later]]
-    inner_step, inner_row, inner_sure = _inside_sessions(scene)
-    steps = np.concatenate([step, inner_step])
-    previous = np.concatenate([scene.spine.steps.ids[met.last[earlier]], inner_step - 1])
+    inner_row, inner_before, inner_proof, inner_sure = _inside_sessions(scene)
+    steps = np.concatenate([step, scene.spine.steps.ids[inner_row]])
+    previous = np.concatenate([scene.spine.steps.ids[met.last[earlier]], inner_before])
     rows = np.concatenate([met.first[later], inner_row])
-    proof = np.concatenate([met.last[earlier], inner_row - 1])
+    proof = np.concatenate([met.last[earlier], inner_proof])
     sure = np.concatenate([sure, inner_sure])
     return found(
         scene, "channel_fallback", steps, rows, previous=previous, earlier=proof, confidence=sure
@@ -82,13 +82,15 @@ def fallbacks(scene: Scene) -> tuple[Ints, Ints]:
     return earlier[same], later[same]
 
 
-def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, np.ndarray]:  # type: ignore[type-arg]
-    """Chatbot to human within one session: step and event of the human, and confidence."""
+def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, Ints, np.ndarray]:  # type: ignore[type-arg]
+    """Chatbot to human within one session: event of the human, the session's last step before
+    (-1 where both are in one), its event before, and confidence.
+    """
     spine, met = scene.spine, scene.contacts
     events, order, seg = spine.events, spine.session_order, spine.sessions
     bot = events.is_one("channel", "chatbot")[order]
     if not bot.any():
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     human = _human(scene)[order]
     first_human, first_bot = seg.first_row(human), seg.first_row(bot & ~human)
     met_bot_first = (first_bot >= 0) & (first_human > first_bot) & met.inbound
@@ -97,9 +99,11 @@ def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, np.ndarray]:  # type: ig
     said = pick(order, pick(last_said, first_human))
     fine = pick(outcome.of_names(SATISFIED), said, False)
     chosen = np.flatnonzero(met_bot_first & ~fine)
-    rows = order[first_human[chosen]]
-    step = spine.steps.ids[rows]
-    return step, rows, np.where(said[chosen] >= 0, 1.0, 0.5)
+    at = first_human[chosen]
+    step = spine.steps.ids[order]
+    begun = seg.last_row_before(seg.changed(step), inclusive=True)[at]
+    before = pick(step, np.where(begun >= 0, begun - 1, NULL))
+    return order[at], before, order[at - 1], np.where(said[chosen] >= 0, 1.0, 0.5)
 
 
 def _human(scene: Scene) -> Bools:

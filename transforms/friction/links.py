@@ -26,7 +26,8 @@ def reasked_info(scene: Scene) -> Found:
     again = np.flatnonzero(requests.is_reask)
     system = systems(scene.spine, scene.data).rows(requests.known_row[again])
     step, basis = requests.step[again], requests.basis[again]
-    order = sorted_by(step, basis, system.codes, requests.row[again])
+    asked, known = requests.row[again], requests.known_row[again]
+    order = sorted_by(step, basis, system.codes, asked, known)
     again, step, basis, system = again[order], step[order], basis[order], system.rows(order)
     groups = Segments.of(step, basis, system.codes)
     fields = groups.lengths.astype(float)

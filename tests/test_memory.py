@@ -1,0 +1,34 @@
+"""A process of our own does without pandas; one of somebody else keeps what it has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+SAYS = """
+from rejse.pipelines import memory
+memory.economise()
+import pyarrow as pa
+pa.array([1, 2, None])
+pa.table({"a": ["x"]}).to_pylist()
+try:
+    import pandas
+    print("pandas")
+except ModuleNotFoundError as fault:
+    print(fault.name, "refused")
+"""
+
+
+def test_pandas_is_not_imported_by_a_process_of_our_own() -> None:
+    command = [sys.executable, "-c", SAYS]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "pandas refused"
+
+
+def test_pandas_that_is_there_already_stays() -> None:
+    stand_in = "import pyarrow, types; sys.modules['pandas'] = types.ModuleType('pandas')"
+    code = f"import sys\n{stand_in}\nfrom rejse.pipelines import memory\nmemory.economise()"
+    told = f"{code}\nimport pandas\nprint(len([f for f in sys.meta_path if 'NoPandas' in repr(f)]))"
+    command = [sys.executable, "-c", told]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
