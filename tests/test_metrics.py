@@ -24,7 +24,7 @@ from tests.test_friction import scene_of
 from tests.transcript import Transcript
 
 LAWS = settings(
-    max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rejse.transforms.segments import Segments, pick, sorted_by
 
-LAWS = settings(max_examples=100, deadline=None, derandomize=True)
+LAWS = settings(max_examples=50, deadline=None, derandomize=True)
 Rows = tuple[Segments, list[range], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
