@@ -27,8 +27,6 @@ LAWS = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
-#: One event may give a field that the same step asks again: first asked and known by one event.
-SAME = ("reasked_info",)
 CONTACTS = ("channel_fallback", "channel_switch", "repeat_contact")
 
 
@@ -81,7 +79,7 @@ def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
         assert name in CONTACTS or (found.previous[linked] <= led[linked]).all(), name
         proved = found.earlier >= 0
         assert (owner_of[spine.journeys.ids[found.earlier[proved]]] == journey[proved]).all(), name
-        assert name in SAME or (found.earlier[proved] != found.row[proved]).all(), name
+        assert (found.earlier[proved] != found.row[proved]).all(), name
         for share in (found.intensity, found.confidence):
             assert ((share >= 0) & (share <= 1)).all(), name
         assert ((found.weight > 0) & (found.weight <= MAX_SEVERITY)).all(), name

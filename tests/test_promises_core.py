@@ -54,7 +54,7 @@ def story(words: list[dict[str, Any]], frontier: int) -> dict[str, Any] | None:
                            "done": None}  # fmt: skip
         elif said["op"] in ("made", "moved"):
             promise["n_moves"] += 1
-            if promise["done"] is None and now <= promise["due"]:
+            if promise["done"] is None and now <= promise["due"] and due != FAR:
                 promise["due"] = due
         elif promise["done"] is None:
             promise["done"] = (now, said["op"], said["value"], row["actor_type"])

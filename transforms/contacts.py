@@ -27,6 +27,7 @@ class Contacts:
     is_contact: Bools
     is_message: Bools
     is_pushed: Bools
+    is_by_machine: Bools  # opened by a bot or system of the company
     is_need_driven: Bools
     direction: Coded
     family: Coded
@@ -71,6 +72,7 @@ def contacts(spine: Spine) -> Contacts:
         is_contact=opening >= 0,
         is_message=facts.is_message(events)[first],
         is_pushed=facts.is_pushed(events)[order[at]],
+        is_by_machine=facts.is_by_machine(events)[order[at]],
         is_need_driven=(opening >= 0) & facts.is_need_driven(events)[order[at]],
         direction=events.coded("direction").rows(order[at]),
         family=facts.family(events.coded("channel")).rows(first),

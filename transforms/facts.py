@@ -29,10 +29,14 @@ def family(channel: Coded) -> Coded:
     return Coded.named(codes, found)
 
 
+def is_by_machine(events: Events) -> Bools:
+    """Outbound by bot or system."""
+    return events.is_one("direction", "outbound") & events.is_one("actor_type", "bot", "system")
+
+
 def is_message(events: Events) -> Bools:
     """Outbound by bot or system with a message kind: a contact of its own, in no session."""
-    sent = events.is_one("direction", "outbound") & events.is_one("actor_type", "bot", "system")
-    return sent & events.coded("message_kind").known
+    return is_by_machine(events) & events.coded("message_kind").known
 
 
 def is_pushed(events: Events) -> Bools:

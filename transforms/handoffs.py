@@ -231,19 +231,22 @@ def asked_for(spine: Spine, steps: Steps, rules: Rules, frontier: int) -> Asked:
     answers = ~events.is_one("actor_type", "customer")
     inbound = events.is_one("direction", "inbound")
 
-    def takes_up(asking: Ints, found: Ints) -> Bools:
-        outward = ~inbound[found] | human[found] | (spine.session[found] == spine.session[asking])
-        right_team = (want_team[asking] == NULL) | (want_team[asking] == team[found])
-        return np.asarray(answers[found] & outward & right_team)
+    in_time, moment = spine.by_time, spine.moment
 
-    received = np.full(events.n, NULL, dtype=np.int64)
-    by_owner = to_owner.known[rows]
-    for chosen, have, want in ((by_owner, owner, want_owner), (~by_owner, team, want_team)):
-        here = rows[chosen]
+    def takes_up(asking: Ints, found: Ints) -> Bools:
+        asked, taken = in_time[asking], in_time[found]
+        outward = ~inbound[taken] | human[taken] | (spine.session[taken] == spine.session[asked])
+        return np.asarray(answers[taken] & outward)
+
+    received = np.full(len(rows), events.n)
+    for have, want in ((owner, want_owner[rows]), (team, want_team[rows])):
         width = int(max(have.max(initial=0), want.max(initial=0))) + 2
-        held = np.flatnonzero(have != NULL)
+        held, named = np.flatnonzero(have != NULL), np.flatnonzero(want != NULL)
         key = spine.journeys.ids * width + have + 1
-        wanted = spine.journeys.ids[here] * width + want[here] + 1
-        received[here] = Candidates.of(held, key[held], events.n).later(here, wanted, takes_up)
+        wanted = spine.journeys.ids[rows[named]] * width + want[named] + 1
+        takers = Candidates.of(moment[held], key[held], events.n)
+        at = takers.later(moment[rows[named]], wanted, takes_up)
+        received[named] = np.minimum(received[named], np.where(at >= 0, at, events.n))
+    taken = np.append(in_time, NULL)[received]
     over = passed(due, frontier, rules.windows.lateness)
-    return Asked(rows, due, received[rows], over & (received[rows] == NULL))
+    return Asked(rows, due, taken, over & (taken == NULL))

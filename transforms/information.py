@@ -23,8 +23,8 @@ from rejse.transforms.steps import Steps
 
 BASES = ("observed", "declared", "inferred")
 OBSERVED, DECLARED, INFERRED = range(3)
-GIVEN, ASKED, PASSED, OTHER = range(4)
-_OPS = {"given": GIVEN, "asked": ASKED, "passed": PASSED, "shown": PASSED}
+GIVEN, ASKED, PASSED, VERIFY, OTHER = range(5)
+_OPS = {"given": GIVEN, "asked": ASKED, "passed": PASSED, "shown": PASSED, "verify": VERIFY}
 _DECLARED_OPS = {"asks": GIVEN, "knows": PASSED, "passes": PASSED}
 
 
@@ -50,8 +50,9 @@ class Requests:
     """One row a step and field asked in it."""
 
     step: Ints
-    row: Ints
+    row: Ints  # event that asked first
     field: Coded
+    again_row: Ints  # event that asked again, else the first
     known_row: Ints  # event that first gave the field, -1 if none did before
     is_reask: Bools
     basis: Ints
@@ -135,7 +136,8 @@ def _requests(spine: Spine, entries: Entries) -> Requests:
     """One row a step and field: asked first when, known since when, by whom."""
     step = spine.steps.ids[entries.row]
     place = step * (len(entries.field.names) + 1) + entries.field.codes
-    asked_here = np.isin(place, place[entries.op == ASKED])
+    # An answer to a verification is no ask, as the verification itself is none.
+    asked_here = np.isin(place, place[(entries.op == ASKED) | (entries.op == VERIFY)])
     asks = (entries.op == ASKED) | ((entries.op == GIVEN) & ~asked_here)
     known = np.full(len(step), NULL, dtype=np.int64)
     basis = entries.basis.copy()
@@ -150,7 +152,8 @@ def _requests(spine: Spine, entries: Entries) -> Requests:
     again = groups.first_row(known[rows] >= 0)
     proof = rows[np.where(again >= 0, again, groups.starts)]
     return Requests(
-        step[proof], entries.row[rows[groups.starts]], entries.field.rows(proof), known[proof],
+        step[proof], entries.row[rows[groups.starts]], entries.field.rows(proof),
+        entries.row[proof], known[proof],
         again >= 0, basis[proof], _agreement(spine, entries, proof, place),
     )  # fmt: skip
 

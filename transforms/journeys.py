@@ -20,7 +20,7 @@ from rejse.transforms.rules import Rules
 from rejse.transforms.segments import Segments, pick
 from rejse.transforms.threads import Threads
 
-REASONS = ("cap", "end rule", "silence", "start rule")
+REASONS = ("start rule", "cap", "end rule", "silence")
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,7 @@ def _deadlines(journeys: Segments, threads: Threads, rows: _Rows) -> Cut:
     thread_last = threads.segments.lasts[threads.segments.ids[last]]
     next_row = np.where(following <= thread_last, following, NULL)
     by_start = np.where(pick(rows.start, next_row, False), pick(rows.time, next_row), FAR)
-    options = np.stack([by_cap, by_end, silent, by_start])
+    # At a tie the deadline has not passed yet, so the start rule comes first; then the cap.
+    options = np.stack([by_start, by_cap, by_end, silent])
     reason = np.argmin(options, axis=0)
     return Cut(journeys, options[reason, np.arange(len(last))], reason)

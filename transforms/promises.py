@@ -103,7 +103,7 @@ def _due(log: _Log, groups: Segments, made: Ints) -> tuple[Ints, Ints]:
     closing = groups.spread(_first_after(groups, log.of("delivered", "cancelled"), made))
     for at in np.flatnonzero(moves & ((closing < 0) | (np.arange(groups.n) < closing))):
         promise = groups.ids[at]
-        if log.time[at] <= due[promise]:
+        if log.time[at] <= due[promise] and log.due[at] != FAR:
             due[promise] = log.due[at]
     return due, groups.count(moves)
 

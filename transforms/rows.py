@@ -91,7 +91,8 @@ def _journeys(a: Assessment) -> Columns:
         column = events.coded(name)
         return column.recode(journeys.first_valid(column.codes))
 
-    owner = spine.owner.recode(journeys.first_valid(spine.owner.codes))
+    step_owner = a.scene.steps.owner
+    owner = step_owner.recode(spine.journey_steps.first_valid(step_owner.codes))
     kind = spine.journey_kind.fallback(Coded.named(np.zeros(len(journeys)), ["other"]))
     at_type = a.scene.data.types.rows(kind, a.clock.started)
     state = Coded.named(np.where(a.scene.closed, 0, 1), ["closed", "open"])
@@ -100,15 +101,23 @@ def _journeys(a: Assessment) -> Columns:
         **_owned(a, np.arange(len(journeys))),
         "journey_type": kind,
         "case_id": spine.journey_case,
-        "owner": a.scene.data.types.text("owner", at_type).fallback(owner),
+        "owner": a.scene.data.types.text("owner", at_type).fallback(_configured(a, kind), owner),
         "product_id": first("product_id"),
         "lifecycle_stage": first("lifecycle_stage"),
         "started_at": a.clock.started,
-        "ended_at": events.time[journeys.lasts],
+        "ended_at": journeys.max(events.time),
         "state": state,
         "close_reason": reason,
         **_measured(a, "journey"),
     }
+
+
+def _configured(a: Assessment, kind: Coded) -> Coded:
+    """Owner that the configuration gives each journey's type, null where it gives none."""
+    owners = [a.scene.rules.type_of(name).owner for name in kind.names.to_pylist()]
+    named = sorted({owner for owner in owners if owner})
+    codes = [named.index(owner) if owner else NULL for owner in owners]
+    return Coded.named(kind.lookup(codes, NULL), named)
 
 
 def _steps(a: Assessment) -> Columns:

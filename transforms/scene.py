@@ -100,7 +100,7 @@ class Scene:
         windows, journeys = self.rules.windows, self.journeys
         until = np.maximum(
             self.spine.cut.deadline,
-            self.spine.events.time[journeys.lasts] + self.rules.largest_gap,
+            journeys.max(self.spine.events.time) + self.rules.largest_gap,
         )
         np.maximum.at(until, self._journey_of(self.promises.made), self.promises.latest)
         np.maximum.at(until, self._journey_of(self.asked.row), self.asked.due)

@@ -65,6 +65,23 @@ class Spine:
         return self.journeys.ids[self.session_order[self.sessions.starts]]
 
     @cached_property
+    def by_time(self) -> Ints:
+        """Rows in total order, journey by journey: what `earlier`, `later` and `last` mean.
+
+        The events' own order differs where activity instances overlap: each stands where it began.
+        """
+        if not self.events.coded("activity_id").known.any():
+            return np.arange(self.events.n)
+        return np.lexsort((self.rank, self.journeys.ids))
+
+    @cached_property
+    def moment(self) -> Ints:
+        """Place of each row in `by_time`."""
+        out = np.empty(self.events.n, np.int64)
+        out[self.by_time] = np.arange(self.events.n)
+        return out
+
+    @cached_property
     def step_journey(self) -> Ints:
         """Journey of each step."""
         return self.journeys.ids[self.steps.starts]

@@ -48,7 +48,8 @@ def threads(events: Events, customers: Segments, places: Coded, rules: Rules) ->
         cases = _attach(events, customers, kind, cases, rules)
     has_case = cases != NULL
     width = max(len(case.names), len(kind.names) + 1) + 1
-    strand = np.where(has_case, cases, kind.codes.astype(np.int64) + 1)
+    typed = np.where(kind.of_names(("other",)), NULL, kind.codes.astype(np.int64))
+    strand = np.where(has_case, cases, typed + 1)
     key = (customers.ids * 2 + has_case) * width + strand
     order = np.argsort(key, kind="stable")
     segments = Segments.of(key[order])

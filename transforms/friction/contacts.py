@@ -26,7 +26,7 @@ def channel_switch(scene: Scene) -> Found:
 def switches(scene: Scene) -> tuple[Ints, Ints]:
     """Sessions before and after each channel switch."""
     met = scene.contacts
-    personal = met.is_contact & ~met.is_message & ~met.is_pushed
+    personal = met.is_contact & ~met.is_by_machine & ~met.is_pushed
     following = next_of(personal, met.journey)
     earlier = np.flatnonzero(following >= 0)
     later = following[earlier]

@@ -36,7 +36,8 @@ def reasked_info(scene: Scene) -> Found:
     at = step[groups.starts]
     sure = np.array([REASK_CONFIDENCE[b] for b in BASES])[basis[groups.starts]]
     return found(
-        scene, "reasked_info", at, requests.row[first],
+        scene, "reasked_info", at, requests.again_row[first],
+        time=scene.spine.events.time[requests.row[first]],
         previous=np.where(scene.spine.journey_steps.places[at] > 0, at - 1, NULL),
         earlier=earlier, raw=fields, intensity=-np.expm1(-fields / FIELDS_TAU), confidence=sure,
         basis=basis[groups.starts], detail=system.rows(groups.starts),

@@ -72,19 +72,20 @@ def reopenings(scene: Scene) -> tuple[Ints, Ints, Reals]:
     """Re-opening event, the end it opens again, and the confidence; the first after each end."""
     spine, windows = scene.spine, scene.rules.windows
     events, journeys = spine.events, scene.journeys
-    end = journeys.last_row_before(scene.is_end)
+    in_time, moment = spine.by_time, spine.moment
+    end = pick(in_time, journeys.last_row_before(scene.is_end[in_time])[moment])
     since = events.time - pick(events.time, end, 0)
     window = facts.by_type(spine.kind, scene.rules, lambda of: of.reopen_window)
     resumed = events.is_one("lifecycle", "resume") & spine.case.known
     comes = (events.is_one("direction", "inbound") & _same_intent(scene, end)) | resumed
     comes &= (end >= 0) & (since > windows.session_gap) & (since <= window) & ~scene.is_end
     comes &= spine.session != pick(spine.session, end)
-    rows = np.flatnonzero(comes)
+    rows = in_time[np.flatnonzero(comes[in_time])]
     _, first = np.unique(end[rows], return_index=True)
     rows = rows[np.sort(first)]
     mapped = ~np.isnan(scene.value) & ~events.is_one("direction", "outbound")
-    at_or_after = np.where(mapped[rows], rows, journeys.next_row_after(mapped)[rows])
-    sure = np.where((at_or_after >= 0) | resumed[rows], 1.0, 0.5)
+    fell = journeys.next_row_after(mapped[in_time])[moment[end[rows]]] >= 0
+    sure = np.where(fell | resumed[rows], 1.0, 0.5)
     return rows, end[rows], sure
 
 

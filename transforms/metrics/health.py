@@ -10,7 +10,7 @@ from rejse.transforms.events import Coded
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.registry import metric
 from rejse.transforms.rules import COMPONENT_FLOOR, HEALTH_WEIGHTS
-from rejse.transforms.segments import Array
+from rejse.transforms.segments import Array, pick
 
 BELOW_100 = float(np.nextafter(100.0, 0.0))
 COMPONENTS = tuple(HEALTH_WEIGHTS)
@@ -55,11 +55,11 @@ def deciding_event(a: Assessment) -> Array:
     """Event that decides the outcome: the last end or mapped outcome, after an end only of events
     that are not outbound; -1 where there is none.
     """
-    scene = a.scene
-    outbound = scene.spine.events.is_one("direction", "outbound")
-    after_end = scene.journeys.last_row_before(scene.is_end) >= 0
-    mapped = scene.is_end | ~np.isnan(scene.value)
-    return scene.journeys.last_row(mapped & ~(outbound & after_end))
+    scene, in_time = a.scene, a.scene.spine.by_time
+    outbound = scene.spine.events.is_one("direction", "outbound")[in_time]
+    end, mapped = scene.is_end[in_time], ~np.isnan(scene.value[in_time])
+    after_end = scene.journeys.last_row_before(end) >= 0
+    return pick(in_time, scene.journeys.last_row(end | (mapped & ~(outbound & after_end))))
 
 
 def _expects(a: Assessment) -> Array:

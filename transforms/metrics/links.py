@@ -8,7 +8,7 @@ import pyarrow as pa
 from rejse.transforms.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.handoffs import FULL, NO_CONTEXT, PART, UNKNOWN
-from rejse.transforms.information import DECLARED, INFERRED, OBSERVED
+from rejse.transforms.information import DECLARED, INFERRED, OBSERVED, VERIFY
 from rejse.transforms.promises import BROKEN, KEPT, LATE, OPEN
 from rejse.transforms.registry import metric
 from rejse.transforms.segments import pick
@@ -113,7 +113,8 @@ def data_continuity(a: Assessment) -> Reals:
 def _continuity(a: Assessment) -> tuple[Ints, Ints]:
     """Distinct fields needed again after they were given, and those of them asked again."""
     spine, told = a.scene.spine, a.scene.told
-    entries = told.entries.rows(np.flatnonzero(told.entries.basis == OBSERVED))
+    seen = (told.entries.basis == OBSERVED) & (told.entries.op != VERIFY)
+    entries = told.entries.rows(np.flatnonzero(seen))
     row, field = told.given(spine, declared=False)
     width = len(entries.field.names) + 1
     keys = spine.journeys.ids[row] * width + field.codes
