@@ -10,9 +10,7 @@ from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.frontier import passed
 from rejse.transforms.information import (
-    ASKED,
     DECLARED,
-    GIVEN,
     OBSERVED,
     PASSED,
     Entries,
@@ -154,7 +152,8 @@ class _Context:
     def of(
         cls, spine: Spine, steps: Steps, told: Information, giver: Ints, receiver: Ints, level: int
     ) -> _Context:
-        entries = told.entries.rows(np.flatnonzero(told.entries.basis <= level))
+        allowed = np.flatnonzero(told.entries.basis <= level)
+        entries, asks = told.entries.rows(allowed), told.asks[allowed]
         given_row, given_field = told.given(spine, declared=level == DECLARED)
         start = steps.first[receiver]
         journey_start = spine.journeys.starts[steps.journey[receiver]]
@@ -163,7 +162,7 @@ class _Context:
         pairs = _Pairs.of(spine, steps, entries, giver, receiver)
         was_known = since[pairs.entry] < start[pairs.handoff]
         passing = entries.op[pairs.entry] == PASSED
-        asking = np.isin(entries.op[pairs.entry], (ASKED, GIVEN)) & pairs.at_receiver
+        asking = asks[pairs.entry] & pairs.at_receiver
         went = pairs.distinct(passing & was_known, entries)
         again = pairs.distinct(asking & was_known, entries)
         logs = np.bincount(pairs.handoff[passing], minlength=len(giver)) > 0

@@ -64,8 +64,8 @@ class Information:
     """Entries, requests, and the event that first gave each (journey, field)."""
 
     entries: Entries
+    asks: Bools  # of each entry: does it ask the customer for the field?
     requests: Requests
-    logged_steps: Bools
 
     def given(self, spine: Spine, declared: bool) -> tuple[Ints, Coded]:
         """First giving event of each (journey, field), sorted by event, and its field."""
@@ -89,7 +89,8 @@ def information(
     entries = _joined([observed, declared, inferred])
     keep = ~entries.field.of_names(volatile) & (entries.op != OTHER)
     entries = entries.rows(np.flatnonzero(keep))
-    return Information(entries, _requests(spine, entries), logged)
+    asks = _asks(spine, entries)
+    return Information(entries, asks, _requests(spine, entries, asks))
 
 
 def _observed(spine: Spine) -> Entries:
@@ -132,13 +133,19 @@ def _inferred(spine: Spine, silent: Bools, questions: tuple[str, ...]) -> Entrie
     return Entries(rows, field, np.full(size, GIVEN), Coded.nulls(size), np.full(size, INFERRED))
 
 
-def _requests(spine: Spine, entries: Entries) -> Requests:
-    """One row a step and field: asked first when, known since when, by whom."""
-    step = spine.steps.ids[entries.row]
-    place = step * (len(entries.field.names) + 1) + entries.field.codes
-    # An answer to a verification is no ask, as the verification itself is none.
+def _asks(spine: Spine, entries: Entries) -> Bools:
+    """Entries that ask: op `asked`, or `given` without an ask of that field in that step.
+
+    An answer to a verification is no ask, as the verification itself is none.
+    """
+    place = _place(spine, entries)
     asked_here = np.isin(place, place[(entries.op == ASKED) | (entries.op == VERIFY)])
-    asks = (entries.op == ASKED) | ((entries.op == GIVEN) & ~asked_here)
+    return np.asarray((entries.op == ASKED) | ((entries.op == GIVEN) & ~asked_here))
+
+
+def _requests(spine: Spine, entries: Entries, asks: Bools) -> Requests:
+    """One row a step and field: asked first when, known since when, by whom."""
+    step, place = spine.steps.ids[entries.row], _place(spine, entries)
     known = np.full(len(step), NULL, dtype=np.int64)
     basis = entries.basis.copy()
     for level in (OBSERVED, DECLARED, INFERRED):
@@ -200,6 +207,11 @@ def _agreement(spine: Spine, entries: Entries, asks: Ints, place: Ints) -> Ints:
 def _key(spine: Spine, entries: Entries) -> Ints:
     """(journey, field) of each entry as one number."""
     return spine.journeys.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
+
+
+def _place(spine: Spine, entries: Entries) -> Ints:
+    """(step, field) of each entry as one number."""
+    return spine.steps.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
 
 
 def _names_fields(steps: Steps, entries: Entries, spine: Spine) -> Bools:
