@@ -55,11 +55,17 @@ class Coded:
     def of_names(self, wanted: Iterable[str]) -> Bools:
         """Rows whose text is one of `wanted`."""
         chosen = set(wanted)
-        return self.lookup([name in chosen for name in self.names.to_pylist()], False)
+        codes = [code for code, name in enumerate(self.names.to_pylist()) if name in chosen]
+        if len(codes) > 3:
+            return self.lookup([code in codes for code in range(len(self.names))], False)
+        out = np.zeros(len(self.codes), dtype=bool)
+        for code in codes:  # a comparison is thirty times as fast as a look-up
+            out |= self.codes == code
+        return out
 
     def lookup(self, per_name: list[Any], null: Any) -> Array:
         """Value of each row, given one value a name and one for null."""
-        return np.asarray(np.asarray([*per_name, null])[self.codes])
+        return np.asarray(np.asarray([*per_name, null]).take(self.codes, mode="wrap"))
 
     def rows(self, rows: Array) -> Coded:
         """The column at `rows`; row -1 gives null."""

@@ -18,7 +18,7 @@ from rejse.transforms.information import (
 )
 from rejse.transforms.nearest import Candidates
 from rejse.transforms.rules import Rules
-from rejse.transforms.segments import pick
+from rejse.transforms.segments import distinct, pick
 from rejse.transforms.sessionise import Spine
 from rejse.transforms.steps import Steps, known_owner_pairs
 
@@ -130,7 +130,8 @@ def _with_context(
 ) -> Handoffs:
     """Context by what events log; where they log nothing, by what the table declares."""
     seen = _Context.of(spine, steps, told, giver, receiver, OBSERVED)
-    said = _Context.of(spine, steps, told, giver, receiver, DECLARED)
+    says_more = bool((told.entries.basis == DECLARED).any())
+    said = _Context.of(spine, steps, told, giver, receiver, DECLARED) if says_more else seen
     declared = ~seen.measured & said.measured
     known = np.where(declared, said.known, seen.known)
     went = np.where(declared, said.passed, seen.passed)
@@ -208,7 +209,7 @@ class _Pairs:
     def distinct(self, mask: Bools, entries: Entries) -> Ints:
         """Number of distinct fields of each hand-off among the masked entries."""
         width = len(entries.field.names) + 1
-        pairs = np.unique(self.handoff[mask] * width + entries.field.codes[self.entry[mask]])
+        pairs = distinct(self.handoff[mask] * width + entries.field.codes[self.entry[mask]])
         return np.bincount(pairs // width, minlength=self.n)
 
 

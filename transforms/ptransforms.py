@@ -227,7 +227,8 @@ def read_files(paths: Iterable[str]) -> pa.Table:
     for path in paths:
         with pa.memory_map(path) as source:
             tables.append(pa.ipc.open_stream(source).read_all())
-    return pa.concat_tables(tables, promote_options="default")
+    whole = pa.concat_tables(tables, promote_options="default")
+    return whole.unify_dictionaries().combine_chunks()
 
 
 def capped(events: pa.Table, cap: int) -> pa.Table:

@@ -16,7 +16,7 @@ from rejse.transforms.information import Information, information
 from rejse.transforms.operational import Operational
 from rejse.transforms.promises import Promises, promises
 from rejse.transforms.rules import Rules
-from rejse.transforms.segments import Segments
+from rejse.transforms.segments import Segments, pick
 from rejse.transforms.sessionise import Spine
 from rejse.transforms.steps import Steps, steps
 
@@ -88,6 +88,17 @@ class Scene:
     def value(self) -> Reals:
         """Mapped outcome of each event in [0, 1], NaN where none is mapped."""
         return facts.outcome01(self.spine.events, self.spine.kind, self.rules)
+
+    @cached_property
+    def deciding(self) -> Ints:
+        """Event that decides each journey's outcome, -1 if none: the last end or mapped outcome,
+        after an end only of events that are not outbound (9-rules).
+        """
+        in_time = self.spine.by_time
+        outbound = self.spine.events.is_one("direction", "outbound")[in_time]
+        end, mapped = self.is_end[in_time], ~np.isnan(self.value[in_time])
+        after_end = self.journeys.last_row_before(end) >= 0
+        return pick(in_time, self.journeys.last_row(end | (mapped & ~(outbound & after_end))))
 
     @cached_property
     def closed(self) -> Bools:

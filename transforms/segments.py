@@ -134,7 +134,7 @@ class Segments:
             bits = np.where(codes >= 0, np.uint64(1) << codes.astype(np.uint64), np.uint64(0))
             return np.bitwise_count(np.bitwise_or.reduceat(bits, self.starts)).astype(np.int64)
         known = codes != NULL
-        pairs = np.unique(self.ids[known] * (int(codes.max()) + 1) + codes[known])
+        pairs = distinct(self.ids[known] * (int(codes.max()) + 1) + codes[known])
         return np.bincount(pairs // (int(codes.max()) + 1), minlength=len(self)).astype(np.int64)
 
     # Scans: one value a row.
@@ -183,6 +183,14 @@ def pick(x: Array, rows: Ints, fill: Any = NULL) -> Array:
     if not len(x):
         return np.full(len(rows), fill, dtype=x.dtype)
     return np.where(rows >= 0, x[rows], fill)
+
+
+def distinct(x: Array) -> Array:
+    """Distinct values, rising; for many integers much faster than `np.unique`, which hashes."""
+    x = np.sort(x)
+    keep = np.ones(len(x), dtype=bool)
+    keep[1:] = x[1:] != x[:-1]
+    return np.asarray(x[keep])
 
 
 def sorted_by(*keys: Array) -> Ints:

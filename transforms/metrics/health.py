@@ -10,7 +10,7 @@ from rejse.transforms.events import Coded
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.registry import metric
 from rejse.transforms.rules import COMPONENT_FLOOR, HEALTH_WEIGHTS
-from rejse.transforms.segments import Array, pick
+from rejse.transforms.segments import Array
 
 BELOW_100 = float(np.nextafter(100.0, 0.0))
 COMPONENTS = tuple(HEALTH_WEIGHTS)
@@ -51,17 +51,6 @@ def losses(**components: Reals) -> Array:
     return np.asarray(np.divide(lost, whole, out=np.zeros_like(lost), where=whole > 0))
 
 
-def deciding_event(a: Assessment) -> Array:
-    """Event that decides the outcome: the last end or mapped outcome, after an end only of events
-    that are not outbound; -1 where there is none.
-    """
-    scene, in_time = a.scene, a.scene.spine.by_time
-    outbound = scene.spine.events.is_one("direction", "outbound")[in_time]
-    end, mapped = scene.is_end[in_time], ~np.isnan(scene.value[in_time])
-    after_end = scene.journeys.last_row_before(end) >= 0
-    return pick(in_time, scene.journeys.last_row(end | (mapped & ~(outbound & after_end))))
-
-
 def _expects(a: Assessment) -> Array:
     """Journeys whose type expects an outcome; by default those with a case."""
     spine, rules = a.scene.spine, a.scene.rules
@@ -81,7 +70,7 @@ def outcome(a: Assessment) -> Coded:
     """What came of it: the last end if held, else the last mapped outcome (after an end only of
     events that are not outbound), else `unresolved` for types that expect one (9-rules).
     """
-    row = deciding_event(a)
+    row = a.scene.deciding
     logged = a.scene.spine.events.coded("outcome").rows(row)
     ended = (row >= 0) & a.scene.is_end[row]
     stand_in = np.where(ended, 0, np.where(_expects(a) & (row < 0), 1, -1))
@@ -94,7 +83,7 @@ def outcome01(a: Assessment) -> Reals:
     """O, value of the outcome by the journey type's map: resolved, sold, informed 1; partly,
     declined .5; unresolved, abandoned, error, no_result 0 (3-scores).
     """
-    row = deciding_event(a)
+    row = a.scene.deciding
     value = a.scene.value[row] if len(a.scene.value) else np.zeros(len(row))
     ended = (row >= 0) & a.scene.is_end[row]
     value = np.where(ended & np.isnan(value), 1.0, value)

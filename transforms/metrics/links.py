@@ -11,7 +11,7 @@ from rejse.transforms.handoffs import FULL, NO_CONTEXT, PART, UNKNOWN
 from rejse.transforms.information import DECLARED, INFERRED, OBSERVED, VERIFY
 from rejse.transforms.promises import BROKEN, KEPT, LATE, OPEN
 from rejse.transforms.registry import metric
-from rejse.transforms.segments import pick
+from rejse.transforms.segments import distinct, pick
 
 INT, REAL = pa.int32(), pa.float64()
 
@@ -124,12 +124,12 @@ def _continuity(a: Assessment) -> tuple[Ints, Ints]:
     at = np.where(at < len(keys), at, NULL)
     hit = (at >= 0) & (pick(keys[order], at) == wanted)
     after = hit & (entries.row > pick(row[order], np.where(hit, at, NULL), spine.events.n))
-    needed = np.unique(wanted[after])
+    needed = distinct(wanted[after])
     requests = told.requests
     asked = requests.is_reask & (requests.basis == OBSERVED)
     journey = a.scene.steps.journey[requests.step[asked]]
-    again = np.unique(journey * width + requests.field.codes[asked])
-    needed = np.union1d(needed, again)
+    again = distinct(journey * width + requests.field.codes[asked])
+    needed = distinct(np.concatenate([needed, again]))
     return _per_journey(a, needed // width), _per_journey(a, again // width)
 
 

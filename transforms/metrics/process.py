@@ -7,7 +7,6 @@ import pyarrow as pa
 
 from rejse.transforms.arrays import NULL, Bools, Ints
 from rejse.transforms.friction.assess import Assessment
-from rejse.transforms.metrics.health import deciding_event
 from rejse.transforms.registry import metric
 from rejse.transforms.rules import SECOND
 from rejse.transforms.segments import pick
@@ -111,7 +110,7 @@ def idle_s(a: Assessment) -> tuple[Ints, Bools]:
 @metric("journey", LONG, unit="s", low=0, direction="lower_is_better")
 def time_to_resolution_s(a: Assessment) -> tuple[Ints, Bools]:
     """From the start of throughput to the end that held; null without one, or while open."""
-    row = deciding_event(a)
+    row = a.scene.deciding
     held = (row >= 0) & pick(a.scene.is_end, row, False) & a.scene.closed & a.clock.has_start
     span = pick(a.scene.spine.events.time, row, 0) - a.clock.started
     return np.maximum(span, 0) // SECOND, held

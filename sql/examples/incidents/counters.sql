@@ -116,7 +116,10 @@ select
         count(*),
         count(*) filter (where changed_team),
         count(*) filter (where changed_team_or_none),
-        (select count(*) from v_journeys where n_handoffs > 0),
+        (
+            select count(*) from v_journeys
+            where n_handoffs > 0
+        ),
         null,
         count(*) filter (where resumed),
         null,
