@@ -194,6 +194,10 @@ def _show_run(result: Any) -> None:
         print("audit failed: nothing was published", file=sys.stderr)
         return
     show_table(("table", "rows"), sorted(result.tables.items()))
+    final, still = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
+    print(f"{final:,} final journeys, {still:,} that later events may still change (journeys_live)")
+    if still and not final:
+        print("if nothing is missing before some time, say so: --frontier SOURCE=TIME")
     print(f"published publication {result.publication} in {result.seconds:.1f} s")
 
 

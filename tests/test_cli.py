@@ -119,7 +119,7 @@ def test_run_passes_on_what_it_was_told(
     assert "read 7 = kept 4 + duplicate 1 + late 0 + rejected 2 + erased 0" in out
     assert "missing_time: 2" in out
     assert "unknown_channel: 5 values became other" in out
-    assert "progress" not in told  # standard error is no terminal here
+    assert told["progress"] is None  # standard error is no terminal here
     assert "published publication 3 in 1.2 s" in out
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rejse.transforms.contracts import RULES, accept
 from rejse.transforms.schema import CHANNELS, interaction_schema
+from tests.law import FACTOR
 
 CONNECTION = duckdb.connect(":memory:", config={"threads": 1})
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -136,7 +137,7 @@ ANY = st.fixed_dictionaries(
 
 
 @given(st.lists(ANY, min_size=1, max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * FACTOR, deadline=None)
 def test_masks_and_sql_refuse_the_same_rows(events: list[dict[str, Any]]) -> None:
     found = batch(*events)
     rules = [rule for rule in RULES if set(found.schema.names).issuperset(rule.columns)]
@@ -148,7 +149,7 @@ def test_masks_and_sql_refuse_the_same_rows(events: list[dict[str, Any]]) -> Non
 
 
 @given(st.lists(ANY, max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * FACTOR, deadline=None)
 def test_every_row_is_accepted_or_refused_once(events: list[dict[str, Any]]) -> None:
     accepted, refused, _ = accept(batch(*events))
     assert accepted.num_rows + refused.num_rows == len(events)

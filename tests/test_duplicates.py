@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from rejse.transforms.duplicates import over_cap, without_duplicates
 from tests import builders
+from tests.law import FACTOR
 
-LAWS = settings(max_examples=80, deadline=None, derandomize=True)
+LAWS = settings(max_examples=80 * FACTOR, deadline=None, derandomize=True)
 
 
 @st.composite

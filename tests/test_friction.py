@@ -20,11 +20,15 @@ from rejse.transforms.scene import Scene
 from rejse.transforms.schema import BY_NAME
 from rejse.transforms.sessionise import sessionise
 from tests import builders, strategies
+from tests.law import FACTOR
 from tests.test_transcripts import operational_of
 from tests.transcript import Transcript
 
 LAWS = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=60 * FACTOR,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 
 CONTACTS = ("channel_fallback", "channel_switch", "repeat_contact")

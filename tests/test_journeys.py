@@ -17,8 +17,9 @@ from rejse.transforms.journeys import REASONS, Cut, cut
 from rejse.transforms.rules import DAY, JourneyType, Rules
 from rejse.transforms.threads import Threads, threads
 from tests import builders
+from tests.law import FACTOR
 
-LAWS = settings(max_examples=250, deadline=None, derandomize=True)
+LAWS = settings(max_examples=250 * FACTOR, deadline=None, derandomize=True)
 #: Gap, window and cap so near each other that every one of them is the earliest deadline at times.
 TYPES = {
     "claim": JourneyType("claim", gap=3 * DAY, reopen_window=2 * DAY, cap=9 * DAY,

@@ -20,13 +20,17 @@ from rejse.transforms.metrics.health import delivery_of, friction_of, health_of
 from rejse.transforms.rules import WEIGHTS
 from rejse.transforms.tables import tables
 from tests import builders, oracle, strategies
+from tests.law import FACTOR
 from tests.test_transcripts import operational_of
 from tests.transcript import Transcript
 
 QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=40 * FACTOR,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
 )
-SCORES = settings(max_examples=200, deadline=None, derandomize=True)
+SCORES = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
 Tables = Mapping[str, pa.Table]
 
 
@@ -148,7 +152,7 @@ def smallest(t: Transcript) -> Transcript:
     return t
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("seed", range(1, 1 + 4 * FACTOR))
 @pytest.mark.parametrize("rich", [False, True], ids=["plain", "rich"])
 def test_the_oracle_agrees(seed: int, rich: bool) -> None:
     whole = strategies.many(seed, 100, rich)

@@ -20,11 +20,15 @@ from rejse.transforms.rules import Rules
 from rejse.transforms.schema import event_schema
 from rejse.transforms.tables import tables
 from tests import builders, strategies
+from tests.law import FACTOR
 from tests.test_friction import scene_of
 from tests.transcript import Transcript
 
 LAWS = settings(
-    max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=20 * FACTOR,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.nearest import Candidates
+from tests.law import FACTOR
 
-LAWS = settings(max_examples=200, deadline=None, derandomize=True)
+LAWS = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
 
 
 @LAWS

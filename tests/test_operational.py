@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from rejse.pipelines import operational as files
 from rejse.transforms.events import Coded
 from rejse.transforms.operational import TOUCHPOINTS, AsOf, Operational, conform
+from tests.law import FACTOR
 
-LAWS = settings(max_examples=200, deadline=None, derandomize=True)
+LAWS = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENT = st.one_of(st.none(), st.integers(0, 6))
 

@@ -21,8 +21,9 @@ from rejse.transforms.ptransforms import (
     split,
 )
 from tests import builders
+from tests.law import FACTOR
 
-LAWS = settings(max_examples=60, deadline=None, derandomize=True)
+LAWS = settings(max_examples=60 * FACTOR, deadline=None, derandomize=True)
 PEOPLE = [f"person {n}" for n in range(12)]
 
 

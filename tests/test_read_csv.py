@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from rejse.pipelines import read_csv
 from tests import edge
+from tests.law import FACTOR
 
 SCHEMA = pa.schema([("a", pa.string()), ("b", pa.int64())])
 TEXT = pa.schema([("a", pa.string()), ("b", pa.string())])
@@ -76,7 +77,7 @@ CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6
 
 
 @given(st.lists(st.tuples(CELL, CELL), max_size=8), st.sampled_from("\n "), st.booleans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80 * FACTOR, deadline=None)
 def test_what_python_writes_is_read(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[tuple[str, str]],
@@ -119,7 +120,7 @@ PIECES = st.sampled_from(
 @given(
     st.lists(PIECES, max_size=40).map(lambda found: b"a,b\n" + b"".join(found)), st.integers(1, 20)
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 * FACTOR, deadline=None)
 def test_anything_is_read_in_blocks_of_any_size(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int
 ) -> None:

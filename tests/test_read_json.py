@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from rejse.pipelines import read_json
 from rejse.pipelines.bytestream import RECORD
 from tests import edge
+from tests.law import FACTOR
 
 SCHEMA = pa.schema(
     [
@@ -126,7 +127,7 @@ VALUES = st.one_of(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("andbtls"), VALUES, max_size=4), max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60 * FACTOR, deadline=None)
 def test_fast_and_careful_reading_agree(
     tmp_path_factory: pytest.TempPathFactory, found: list[dict[str, Any]]
 ) -> None:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.segments import Segments, pick, sorted_by
+from tests.law import FACTOR
 
-LAWS = settings(max_examples=50, deadline=None, derandomize=True)
+LAWS = settings(max_examples=50 * FACTOR, deadline=None, derandomize=True)
 Rows = tuple[Segments, list[range], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 

@@ -13,10 +13,11 @@ from rejse.transforms.operational import Operational
 from rejse.transforms.rules import Rules
 from rejse.transforms.sessionise import Spine, sessionise
 from tests import builders, strategies
+from tests.law import FACTOR
 from tests.test_transcripts import operational_of
 from tests.transcript import Transcript
 
-LAWS = settings(max_examples=80, deadline=None, derandomize=True)
+LAWS = settings(max_examples=80 * FACTOR, deadline=None, derandomize=True)
 
 
 def spine(rows: list[dict[str, Any]]) -> Spine:

@@ -13,9 +13,10 @@ from rejse.transforms.events import Coded, customers, total_order
 from rejse.transforms.rules import Rules
 from rejse.transforms.threads import Threads, threads
 from tests import builders, strategies
+from tests.law import FACTOR
 from tests.transcript import Transcript
 
-LAWS = settings(max_examples=80, deadline=None, derandomize=True)
+LAWS = settings(max_examples=80 * FACTOR, deadline=None, derandomize=True)
 
 
 def of(rows: list[dict[str, Any]], rules: Rules | None = None) -> tuple[Any, Threads]:
