@@ -93,7 +93,7 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     raw = (
         pipeline
         | "Shards" >> beam.Create(plan.shards)
-        | "Read" >> beam.ParDo(_Read(plan.mappings, plan.scratch))
+        | "Read" >> beam.ParDo(_Read({n: m.reads for n, m in plan.mappings.items()}, plan.scratch))
     )
     canonical = raw | Normalise(plan.mappings)
     accepted = canonical[KEPT] | Accept()
@@ -129,12 +129,12 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
 class _Read(beam.DoFn):  # type: ignore[misc]
     """Shards -> raw batches of about 131,072 rows, with the columns that the mapping reads."""
 
-    def __init__(self, mappings: Mapping[str, Select], scratch: Path) -> None:
-        self._mappings = mappings
+    def __init__(self, schemas: Mapping[str, pa.Schema], scratch: Path) -> None:
+        self._schemas = schemas
         self._scratch = scratch
 
     def process(self, shard: Any) -> Iterator[Any]:
-        for raw in sources.read(shard, self._mappings[shard.source].reads):
+        for raw in sources.read(shard, self._schemas[shard.source]):
             report(self._scratch, "read", raw.batch.num_rows)
             yield raw
 

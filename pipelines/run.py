@@ -99,7 +99,7 @@ def _plan(
     from rejse.transforms.ptransforms import Frontiers
 
     mappings = {
-        name: Select(source.mapping_text(), raw_schema.read(source.schema_file), name)
+        name: Select(source.mapping_text(), raw_schema.read(source.schema_file), name).rest()
         for name, source in settings.sources.items()
     }
     declared = {
