@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from rejse.pipelines.check import Check, SourceCheck
 
 WIDTH = 120
+_TOUCHPOINT_FIELDS = (
+    "  touchpoint_fields is a CSV with the columns touchpoint, field, op (asks, knows or passes);",
+    '    name it in rejse.toml under [operational]: touchpoint_fields = "touchpoint_fields.csv"',
+)
 
 
 def text(found: Check) -> str:
@@ -65,4 +69,6 @@ def _reach(found: Check) -> list[str]:
     for need, kinds in found.additions.items():
         names = " + ".join(f"`{field_name(one)}`" for one in need.split(" + "))
         lines.append(f"  {names} would add {len(kinds)}: {', '.join(kinds)}")
+    if any("@touchpoint_fields" in need for need in found.additions):
+        lines += _TOUCHPOINT_FIELDS
     return lines

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rejse.pipelines.profile import Profile
+from rejse.pipelines.profile import Profile, snake
 from rejse.transforms.schema import BY_NAME, LIFECYCLES
 
 #: Canonical column -> names it goes by elsewhere, the best first.
@@ -15,8 +17,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "correlationid": ("correlation_id", "conversation_id", "thread_id", "session_id"),
     "causationid": ("causation_id", "parent_id"),
     "activity": ("activity", "concept_name", "event", "event_name", "event_type", "action",
-                 "activity_name", "operation", "ident_state", "incident_state", "state", "status",
-                 "type", "step"),
+                 "activity_name", "operation", "what", "step", "ident_state", "incident_state",
+                 "state", "status", "type"),
     "touchpoint": ("touchpoint", "page", "screen", "page_name", "page_type", "url", "form"),
     "lifecycle": ("lifecycle", "lifecycle_transition", "transition", "registration_type"),
     "start_time": ("start_time", "started_at", "start", "begin", "start_timestamp"),
@@ -69,6 +71,13 @@ CHANNEL_HINTS = {
     "email": ("mail",), "internal": ("case", "ticket", "incident", "task", "claim"),
 }  # fmt: skip
 FEW = 200
+#: A column named `source` with more values than this is no list of systems.
+MOST_SOURCES = 20
+CANDIDATES = 3
+_NUMBERED = re.compile(r"(.+?)_?(?:no|nr|num|number|nummer)")
+_CUSTOMER = re.compile(r"kunden?(?:_?(?:id|no|nr|num|number|nummer))?")
+_LIKE_TIME = re.compile(r"\d{1,4}[-/.:]\d{1,2}|^\d{8,16}$|^\d{1,2} \w{3}")
+_LIKE_CODE = re.compile(r"\S*\d\S*|[^@\s]+@\S+")
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,10 @@ class Guesses:
     missing: list[str] = field(default_factory=list)
     rest: list[Profile] = field(default_factory=list)
     quote: dict[str, str] = field(default_factory=dict)
+    #: Missing required column -> its best candidates by value, the best first.
+    candidates: dict[str, list[Guess]] = field(default_factory=dict)
+    #: Raw columns with another value in every row, whatever they are called.
+    unique: list[str] = field(default_factory=list)
 
     def of(self, column: str) -> Guess | None:
         """The guess for a canonical column, if there is one."""
@@ -107,6 +120,7 @@ def guess(found: Sequence[Profile], quote: dict[str, str], hint: str = "") -> Gu
     """
     out = Guesses(quote=quote)
     _same_names(out, found)
+    _source(out, found)
     _identity(out, found)
     _time(out, found)
     _channel(out, found, hint)
@@ -117,8 +131,36 @@ def guess(found: Sequence[Profile], quote: dict[str, str], hint: str = "") -> Gu
     _touchpoint(out)
     out.missing = [c for c in ("time", "identity", "activity") if out.of(c) is None]
     out.rest = [p for p in found if p.name not in out.used]
+    out.candidates = {column: _candidates(out, column) for column in out.missing}
+    out.unique = [p.name for p in found if _is_unique(p)]
     out.lines.sort(key=lambda g: list(BY_NAME).index(g.column))
     return out
+
+
+def _by_name(found: Sequence[Profile]) -> dict[str, Profile]:
+    """Profiles by name; also by the usual name of which theirs is a variant: `customer_no`."""
+    named = {p.snake: p for p in found}
+    for profile in found:
+        named.setdefault(_usual(profile.snake), profile)
+    return named
+
+
+def identity_names(names: Sequence[str]) -> list[str]:
+    """Those raw names that name an identity, in their order."""
+    known = {name for listed in IDENTITIES.values() for name in listed}
+    return [name for name in names if {snake(name), _usual(snake(name))} & known]
+
+
+def _usual(name: str) -> str:
+    """Usual form of a name: `customer_no` and `kundennr` -> `customer_id`; others as they are."""
+    if _CUSTOMER.fullmatch(name):
+        return "customer_id"
+    numbered = _NUMBERED.fullmatch(name)
+    return f"{numbered[1]}_id" if numbered else name
+
+
+def _is_unique(profile: Profile) -> bool:
+    return not profile.is_nested and profile.n_distinct == profile.n_rows > profile.n_null == 0
 
 
 def _usable(column: str, profile: Profile) -> bool:
@@ -132,7 +174,7 @@ def _usable(column: str, profile: Profile) -> bool:
     if kind == "int32":
         return all(_is_whole(text) for text in profile.texts) and bool(profile.texts)
     if column == "id":
-        return profile.n_distinct == profile.n_rows - profile.n_null > 0 == profile.n_null
+        return _is_unique(profile)
     if column == "activity" and profile.snake != column:
         return given == "string" and profile.n_distinct <= max(50, profile.n_rows // 2)
     return bool(profile.texts)
@@ -172,13 +214,24 @@ def _same_names(out: Guesses, found: Sequence[Profile]) -> None:
                 out.lines.append(Guess(column, sql, "its name", (profile.name,)))
 
 
+def _source(out: Guesses, found: Sequence[Profile]) -> None:
+    """A raw column `source` with few values names the systems that a common log comes from."""
+    for profile in found:
+        few = str(profile.kind) == "string" and 0 < profile.n_distinct <= MOST_SOURCES
+        if profile.snake == "source" and few and profile.texts:
+            sql = _sql("source", profile, out.quote[profile.name]) or ""
+            why = f"its name and its few values ({profile.n_distinct}); see above"
+            out.lines.append(Guess("source", sql, why, (profile.name,)))
+            return
+
+
 def _identity(out: Guesses, found: Sequence[Profile]) -> None:
     given = out.of("identity")
     if given is not None:
         if out.of("identitytype") is None:
             out.lines.append(Guess("identitytype", "'customer'", "nothing: no column tells"))
         return
-    by_name = {p.snake: p for p in found if not p.is_nested and p.texts}
+    by_name = _by_name([p for p in found if not p.is_nested and p.texts])
     for kind, names in IDENTITIES.items():
         for name in names:
             if name in by_name:
@@ -235,7 +288,7 @@ def _activities(found: Sequence[Profile]) -> str:
 
 
 def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[str]) -> None:
-    by_name = {p.snake: p for p in found}
+    by_name = _by_name(found)
     for name in names:
         profile = by_name.get(name)
         # A case may be the identity too; any other raw column is used once.
@@ -268,3 +321,40 @@ def _touchpoint(out: Guesses) -> None:
     if out.of("touchpoint") is None and activity is not None:
         why = f"{activity.raw[0]}: no column names a place; strike it out if it is none"
         out.lines.append(Guess("touchpoint", activity.sql, why))
+
+
+def _candidates(out: Guesses, column: str) -> list[Guess]:
+    """Columns left over whose values could be those of a required column, the best first."""
+    rated = [(_rating(column, p), p) for p in out.rest if not p.is_nested and p.texts]
+    best = sorted((r for r in rated if r[0] > 0), key=lambda pair: -pair[0])[:CANDIDATES]
+    return [_candidate(column, p, out.quote[p.name]) for _, p in best]
+
+
+def _candidate(column: str, profile: Profile, quoted: str) -> Guess:
+    sql = _sql(column, profile, quoted) or f"try_cast({quoted} as timestamptz)"
+    why = f"{profile.n_distinct} values in {profile.n_rows} rows"
+    return Guess(column, sql, why, (profile.name,))
+
+
+def _rating(column: str, profile: Profile) -> float:
+    """How well the values suit, in (0, 2]; 0 where they cannot be those of the column."""
+    like_time = _share(_LIKE_TIME.search, profile)
+    if column == "time":
+        return like_time if like_time >= 0.5 else 0.0
+    if like_time >= 0.5 and profile.time_sql("x"):
+        return 0.0
+    repeats = 1 < profile.n_distinct < profile.n_rows - profile.n_null
+    if not repeats or str(profile.kind) in ("double", "float", "bool"):
+        return 0.0
+    codes = _share(_LIKE_CODE.fullmatch, profile)
+    if column == "activity":
+        named = str(profile.kind) == "string" and profile.n_distinct <= max(50, profile.n_rows // 2)
+        # Many words tell more of what happened than two or three do.
+        return (1 - codes) * (1 + min(profile.n_distinct, 50) / 50) if named else 0.0
+    # A person does about five things in a log; a column far from that is a kind, or a row's id.
+    away = abs(math.log(profile.n_rows / profile.n_distinct / 5))
+    return (0.2 + codes) / (1 + away)
+
+
+def _share(test: Callable[[str], object], profile: Profile) -> float:
+    return sum(bool(test(text.strip())) for text in profile.texts) / len(profile.texts)

@@ -81,6 +81,15 @@ def _attributes(guesses: guess.Guesses) -> list[str]:
     return [*out, "    map {", ",\n".join(kept), "    } as attrs  -- guessed from what was left"]
 
 
+def _missing(guesses: guess.Guesses, column: str) -> list[str]:
+    if guesses.candidates[column]:
+        return [
+            f"-- MISSING {column}: no column is named like it; candidates by value are the",
+            "-- comments below `select`: take the two dashes off one, or add a line of your own",
+        ]
+    return [f"-- MISSING {column}: no column looks like it; add a line `... as {column}`"]
+
+
 def select(source: str, files: Sequence[Path], guesses: guess.Guesses) -> str:
     """The commented SELECT of one source."""
     # A comment ends at its line: no name with a line break may leave it.
@@ -90,12 +99,17 @@ def select(source: str, files: Sequence[Path], guesses: guess.Guesses) -> str:
         "-- One row in, one row out: no where, no join, no aggregate. Correct what is wrong, then",
         "-- run `rejse check`. The contract's other columns may be added in the same way.",
     ]
-    head += [
-        f"-- MISSING {column}: no column looks like it; add a line `... as {column}`"
-        for column in guesses.missing
-    ]
+    head += [line for column in guesses.missing for line in _missing(guesses, column)]
+    if guesses.of("source") is not None:
+        head += [
+            "-- `source` is mapped, so each of its values is a source of its own: frontier,",
+            "-- disorder and `declares` go by these names, not by the name of this file. Disorder",
+            "-- is 0 unless rejse.toml has a [sources.NAME] of that name. Strike it out if its",
+            "-- values are no systems that write logs.",
+        ]
     if guesses.of("id") is None:
-        head.append("-- No column is unique, so `id` is not mapped: it is the hash of the row.")
+        what = "column named like an id" if guesses.unique else "column"
+        head.append(f"-- No {what} is unique, so `id` is not mapped: it is the hash of the row.")
     lines = [
         (f"    {g.sql} as {g.column}", f"  -- guessed from {' '.join(g.why.split())}")
         for g in guesses.lines
@@ -107,7 +121,14 @@ def select(source: str, files: Sequence[Path], guesses: guess.Guesses) -> str:
         sql + ("," if i + 1 < len(lines) or values else "") + why
         for i, (sql, why) in enumerate(lines)
     ]
-    return "\n".join([*head, "select", *body, *comments, *values, "from source", ""])
+    tries = [
+        f"    -- {g.sql} as {g.column},  -- candidate: {g.why}"
+        for column in guesses.missing
+        for g in guesses.candidates[column]
+        # A name with a line break would leave the comment.
+        if len(g.sql.splitlines()) == 1
+    ]
+    return "\n".join([*head, "select", *tries, *body, *comments, *values, "from source", ""])
 
 
 def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
@@ -265,6 +266,12 @@ class Settings(_Frozen):
         }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
+    def _key_place(self) -> str:
+        """Path of the key file as a command in the current folder would write it."""
+        place = Path(os.path.normpath(self.key_file))
+        here = Path.cwd()
+        return str(place.relative_to(here) if place.is_relative_to(here) else place)
+
     def key(self) -> bytes:
         """The pseudonym key, from REJSE_KEY, else from `key_file` (hex digits).
 
@@ -272,13 +279,13 @@ class Settings(_Frozen):
         holds any of it.
         """
         text = os.environ.get(KEY_VARIABLE)
-        place = KEY_VARIABLE if text is not None else self.key_file.name
+        place = KEY_VARIABLE if text is not None else self._key_place()
         if text is None:
             if not self.key_file.is_file():
                 raise SettingsError(
-                    f"expected a key in {self.key_file.name} or in {KEY_VARIABLE}, found neither;"
+                    f"expected a key in {place} or in {KEY_VARIABLE}, found neither;"
                     f' make one: (umask 077; python -c "import secrets;'
-                    f' print(secrets.token_hex(32))" > {self.key_file.name})'
+                    f' print(secrets.token_hex(32))" > {shlex.quote(place)})'
                 )
             text = self.key_file.read_text(encoding="ascii", errors="replace")
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from rejse.pipelines.guess import identity_names
 from rejse.pipelines.profile import profiles
 
 if TYPE_CHECKING:
@@ -37,10 +38,7 @@ def suggestion(
         return shown, _DAMAGED
     if reason.startswith("missing_"):
         column = reason.removeprefix("missing_")
-        return f"{column} = {row.get(column)!r}", (
-            f"coalesce(..., ...) as {column}, or say why not:"
-            f" case when {column} is null then 'no {column}' end as reject"
-        )
+        return f"{column} = {row.get(column)!r}", _filling(column, row, raw)
     if reason.startswith("unknown_"):
         column = reason.removeprefix("unknown_")
         value = row.get(column)
@@ -51,6 +49,25 @@ def suggestion(
     return shown, _BY_REASON.get(reason, "")
 
 
+def _filling(column: str, row: dict[str, Any], raw: pa.RecordBatch) -> str:
+    """Another raw column that knows who it is, where the row has one; else a reason of its own."""
+    why = f"case when {column} is null then 'no {column}' end as reject"
+    names = identity_names(raw.schema.names) if column == "identity" else []
+    if len(names) > 1 and any(row.get(name) for name in names):
+        listed = ", ".join(f"nullif({_text(name, raw)}, '')" for name in names)
+        return f"coalesce({listed}) as identity  -- mind identitytype; else {why}"
+    return f"{why}  -- counts it under your reason; or map a column that has it"
+
+
+def _text(name: str, raw: pa.RecordBatch) -> str:
+    is_text = str(raw.schema.field(name).type) == "string"
+    return _name(name) if is_text else f"cast({_name(name)} as varchar)"
+
+
+def _name(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
 def _failed(detail: str, row: dict[str, Any], raw: pa.RecordBatch) -> tuple[str, str]:
     """The raw column whose value DuckDB names, with what reads the column's other values."""
     import pyarrow as pa
@@ -59,7 +76,7 @@ def _failed(detail: str, row: dict[str, Any], raw: pa.RecordBatch) -> tuple[str,
     if named:
         # A short value may stand in any message by chance, the longest is the one meant.
         name, value = max(named, key=lambda pair: len(pair[1]))
-        quoted = '"' + name.replace('"', '""') + '"'
+        quoted = _name(name)
         time = profiles(pa.table({name: raw.column(name)}))[0].time_sql(quoted)
         number = f"try_cast({quoted} as double)  -- null where it is no number"
         return f"{name} = {_short(value)}", f"{time[0]} as time" if time else number

@@ -43,6 +43,8 @@ def test_the_least_log_is_accepted_and_says_what_more_would_add(good: settings.S
     assert f"2 of {found.kinds} detectors can run" in text
     assert "`outcome` would add" in text
     assert "touchpoints.csv names no owner yet" in text
+    assert "columns touchpoint, field, op (asks, knows or passes)" in text
+    assert '[operational]: touchpoint_fields = "touchpoint_fields.csv"' in text
     assert json.loads(json.dumps(found.as_dict()))["sources"][0]["read"] == 9
 
 

@@ -45,7 +45,60 @@ def test_least_log_gets_a_configuration_that_loads(tmp_path: Path) -> None:
         "id": "1", "identity": "c1", "activity": "question", "channel": "phone",
         "identitytype": "customer",
     }  # fmt: skip
-    assert row["attrs"] == [("source", "crm")]
+    assert row["source"] == "crm"
+    text = (tmp_path / "out" / "crm.sql").read_text()
+    assert "disorder and `declares` go by these names" in text
+
+
+def test_numbers_and_german_names_are_known(tmp_path: Path) -> None:
+    log = write(tmp_path / "log.csv", "event_nr,KundenNr,what,when\n7,k1,call,2025-01-01\n")
+    assert "MISSING" not in "\n".join(init([log], tmp_path / "out"))
+    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    assert (row["id"], row["identity"], row["activity"]) == ("7", "k1", "call")
+
+
+@pytest.mark.parametrize("name", ["kundentyp", "casino", "kundenname"])
+def test_names_that_only_look_alike_are_no_identity(tmp_path: Path, name: str) -> None:
+    log = write(tmp_path / "log.csv", f"{name},event,when\na,call,2025-01-01\n")
+    assert "identity         MISSING" in "\n".join(init([log], tmp_path / "out"))
+
+
+def test_a_source_of_many_values_is_no_source(tmp_path: Path) -> None:
+    rows = "".join(f"c1,call,2025-01-01,s{i}\n" for i in range(21))
+    log = write(tmp_path / "log.csv", "customer,event,time,source\n" + rows)
+    init([log], tmp_path / "out")
+    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    assert "source" not in row
+    assert row["attrs"] == [("source", "s0")]
+
+
+def test_candidates_of_missing_columns_work_once_uncommented(tmp_path: Path) -> None:
+    rows = [
+        f"p{i % 4},{('called', 'wrote', 'paid')[i % 3]},2025-01-{i + 1:02}\n" for i in range(20)
+    ]
+    log = write(tmp_path / "log.csv", "whom,doing,day\n" + "".join(rows))
+    init([log], tmp_path / "out")
+    path = tmp_path / "out" / "log.sql"
+    lines = path.read_text().splitlines()
+    tries = [line.split("--")[1].strip() for line in lines if "-- candidate:" in line]
+    assert next(one for one in tries if "identity" in one) == "whom as identity,"
+    assert next(one for one in tries if "activity" in one) == "doing as activity,"
+    for one in ("whom as identity,", "doing as activity,"):
+        path.write_text(path.read_text().replace(f"-- {one}", one))
+    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    assert (row["identity"], row["activity"]) == ("p0", "called")
+
+
+@pytest.mark.parametrize(
+    ("second", "said"), [("1,x", "No column is unique"), ("2,y", "No column named like an id is")]
+)
+def test_whether_no_column_is_unique_or_none_named_so(
+    tmp_path: Path, second: str, said: str
+) -> None:
+    rows = f"1,x,c1,call,2025-01-01\n{second},c1,call,2025-01-01\n"
+    log = write(tmp_path / "log.csv", "a,b,customer,event,time\n" + rows)
+    init([log], tmp_path / "out")
+    assert said in (tmp_path / "out" / "log.sql").read_text()
 
 
 def test_key_is_private_ignored_and_new_each_time(tmp_path: Path) -> None:

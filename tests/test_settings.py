@@ -188,3 +188,24 @@ def test_raw_schema_names_the_unknown_type(tmp_path: Path) -> None:
     (tmp_path / "raw.json").write_text('{"columns": {"t": "varchar(20)"}}')
     with pytest.raises(ValueError, match=r"column t: expected an Arrow type"):
         raw_schema.read(tmp_path / "raw.json")
+
+
+@pytest.mark.parametrize(("here", "said"), [(".", "rejse.key"), ("..", "{name}/rejse.key")])
+def test_missing_key_is_made_where_it_is_looked_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, here: str, said: str
+) -> None:
+    (folder / "rejse.key").unlink()
+    monkeypatch.chdir(folder / here)
+    with pytest.raises(settings.SettingsError) as fault:
+        settings.load(folder).key()
+    assert f"> {said.format(name=folder.name)})" in str(fault.value)
+
+
+def test_missing_key_elsewhere_is_said_in_full(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "rejse.key").unlink()
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    with pytest.raises(settings.SettingsError) as fault:
+        settings.load(folder).key()
+    assert f"> {folder / 'rejse.key'})" in str(fault.value)

@@ -55,3 +55,13 @@ def test_each_reason_has_its_own_advice(
 def test_a_damaged_row_is_shown_shortened_and_no_sql_is_promised() -> None:
     said, advice = suggestion("not_json", "", "{" * 500, RAW)
     assert (len(said), advice) == (120, "(the row itself is damaged; no SQL helps)")
+
+
+def test_a_missing_identity_is_filled_from_columns_that_the_row_has() -> None:
+    raw = pa.RecordBatch.from_pydict({"customer_no": [""], "user_id": [7], "n": ["1"]})
+    row = payload(customer_no="", user_id=7, n="1")
+    _, sql = suggestion("missing_identity", None, row, raw)
+    expected = """coalesce(nullif("customer_no", ''), nullif(cast("user_id" as varchar), ''))"""
+    assert sql.startswith(f"{expected} as identity")
+    for column in ("identity", "time"):
+        assert "..." not in suggestion(f"missing_{column}", None, payload(), raw)[1]
