@@ -205,7 +205,7 @@ union all
             count(*) as n
         from told as t
         inner join firsts as f on t.j = f.j
-        where t.pos >= f.pos and t.value is not null and t.direction != 'outbound'
+        where t.pos > f.last_end and t.value is not null and t.direction != 'outbound'
         group by f.pos
     )
 

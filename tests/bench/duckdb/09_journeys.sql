@@ -23,8 +23,11 @@ select
         as is_ended,
     arg_max(struct_pack(outcome := outcome, value := value, is_end := is_end, us := us), pos)
     filter (
-        where value is not null
-        and not (direction = 'outbound' and coalesce(last_end >= journey_pos, false))
+        where is_end
+        or (
+            value is not null
+            and not (direction = 'outbound' and coalesce(last_end >= journey_pos, false))
+        )
     ) as decided
 from told
 group by j;
