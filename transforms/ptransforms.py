@@ -191,9 +191,7 @@ def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBa
     place = batch.schema.get_field_index(schema.CUSTOMER_KEY)
     for start, stop in zip(starts, np.append(starts[1:], len(group)), strict=True):
         low, high = int(codes[start]), int(codes[stop - 1]) + 1
-        mine = Coded(codes[start:stop] - low, names.slice(low, high - low)).recode(
-            codes[start:stop] - low
-        )
+        mine = Coded((codes[start:stop] - low).astype(np.int32), names.slice(low, high - low))
         part = batch.slice(start, stop - start)
         yield int(group[start]), part.set_column(place, batch.schema.field(place), mine.arrow())
 
