@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,7 +65,10 @@ def run(
     with publish.writing(settings.store) as writer:
         base = writer.base
         if base is not None and base.fingerprint == fingerprint:
-            return RunResult(base.run_id, "nothing_new", base.number, base.counts)
+            return RunResult(
+                base.run_id, "nothing_new", base.number, base.counts, tables=base.rows,
+                frontiers=base.frontiers,
+            )  # fmt: skip
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         with _scratch(settings.store, run_id) as scratch:
             plan = _plan(settings, shards, scratch, run_id, stated, complete)
@@ -155,10 +157,21 @@ def _fingerprint(
     """Changes with everything that can change what would be published."""
     said = {
         "config": settings.version, "positions": positions, "stated": stated,
-        "complete": complete, "code": version("rejse"),
+        "complete": complete, "code": _code(),
         "key": hashlib.sha256(b"rejse fingerprint\x1f" + settings.key()).hexdigest()[:16],
     }  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _code() -> str:
+    """Hash of the core's own source: another core may come to another answer."""
+    import rejse.transforms
+
+    folder = Path(str(rejse.transforms.__file__)).parent
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\x1f" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _told(
