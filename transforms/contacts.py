@@ -62,7 +62,7 @@ def contacts(spine: Spine) -> Contacts:
     opening = seg.first_row(outward)
     at = np.where(opening >= 0, opening, seg.starts)
     first = order[seg.starts]
-    human = events.is_one("actor_type", "human") | events.is_one("channel", *facts.HUMAN_CHANNELS)
+    human = facts.is_human(events)
     machine = events.is_one("actor_type", "bot", "system")
     machine = machine | events.is_one("channel", *facts.SELF_SERVICE)
     return Contacts(

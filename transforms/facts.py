@@ -29,6 +29,11 @@ def family(channel: Coded) -> Coded:
     return Coded.named(codes, found)
 
 
+def is_human(events: Events) -> Bools:
+    """A human of the company acted, or a channel that humans answer carried it."""
+    return events.is_one("actor_type", "human") | events.is_one("channel", *HUMAN_CHANNELS)
+
+
 def is_by_machine(events: Events) -> Bools:
     """Outbound by bot or system."""
     return events.is_one("direction", "outbound") & events.is_one("actor_type", "bot", "system")

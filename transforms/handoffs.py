@@ -15,6 +15,7 @@ from rejse.transforms.information import (
     PASSED,
     Entries,
     Information,
+    given_since,
 )
 from rejse.transforms.nearest import Candidates
 from rejse.transforms.rules import Rules
@@ -159,7 +160,7 @@ class _Context:
         start = steps.first[receiver]
         journey_start = spine.journeys.starts[steps.journey[receiver]]
         known = np.searchsorted(given_row, start) - np.searchsorted(given_row, journey_start)
-        since = _given_since(spine, entries, given_row, given_field.codes)
+        since = given_since(spine, entries, given_row, given_field.codes)
         pairs = _Pairs.of(spine, steps, entries, giver, receiver)
         was_known = since[pairs.entry] < start[pairs.handoff]
         passing = entries.op[pairs.entry] == PASSED
@@ -168,18 +169,6 @@ class _Context:
         again = pairs.distinct(asking & was_known, entries)
         logs = np.bincount(pairs.handoff[passing], minlength=len(giver)) > 0
         return cls(known, went, again, (known > 0) & (logs | (again > 0)))
-
-
-def _given_since(spine: Spine, entries: Entries, given_row: Ints, given_field: Ints) -> Ints:
-    """Event that first gave each entry's field in its journey; beyond all events if none did."""
-    width = len(entries.field.names) + 1
-    keys = spine.journeys.ids[given_row] * width + given_field
-    order = np.argsort(keys)
-    wanted = spine.journeys.ids[entries.row] * width + entries.field.codes
-    at = np.searchsorted(keys[order], wanted)
-    at = np.where(at < len(keys), at, NULL)
-    hit = (at >= 0) & (pick(keys[order], at) == wanted)
-    return np.where(hit, pick(given_row[order], np.where(hit, at, NULL)), spine.events.n)
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms.arrays import NULL, Bools, Ints, flat, valid, values
+from rejse.transforms.arrays import NULL, Bools, Ints, values
 from rejse.transforms.events import Coded
-from rejse.transforms.operational import FAR, Operational
+from rejse.transforms.operational import FAR, Operational, bound
 from rejse.transforms.segments import Array, Segments, pick, sorted_by
 from rejse.transforms.sessionise import Spine
 from rejse.transforms.steps import Steps
@@ -71,7 +71,7 @@ class Information:
         """First giving event of each (journey, field), sorted by event, and its field."""
         allowed = self.entries.basis <= (DECLARED if declared else OBSERVED)
         gave = self.entries.rows(np.flatnonzero(allowed & (self.entries.op == GIVEN)))
-        _, first = np.unique(_key(spine, gave), return_index=True)
+        _, first = np.unique(entry_keys(spine, gave), return_index=True)
         first = np.sort(first)
         return gave.row[first], gave.field.rows(first)
 
@@ -82,8 +82,7 @@ def information(
 ) -> Information:  # fmt: skip
     """Entries and requests of all journeys; `volatile` fields are left out."""
     observed = _observed(spine)
-    logged = np.zeros(len(steps), dtype=bool)
-    logged[spine.steps.ids[observed.row]] = True
+    logged = _names_fields(steps, observed, spine)
     declared = _declared(spine, steps, data, ~logged)
     inferred = _inferred(spine, ~logged & ~_names_fields(steps, declared, spine), questions)
     entries = _joined([observed, declared, inferred])
@@ -115,7 +114,7 @@ def _declared(spine: Spine, steps: Steps, data: Operational, silent: Bools) -> E
         return found[0]
     time = spine.events.time[steps.first]
     names = {n: code for code, n in enumerate(steps.touchpoint.names.to_pylist())}
-    since, until = _bounds(data.fields, "valid_from", -FAR), _bounds(data.fields, "valid_to", FAR)
+    since, until = bound(data.fields, "valid_from", -FAR), bound(data.fields, "valid_to", FAR)
     for i, line in enumerate(data.fields.select(["touchpoint", "field", "op"]).to_pylist()):
         here = silent & (steps.touchpoint.codes == names.get(line["touchpoint"], len(names)))
         rows = steps.first[here & (since[i] <= time) & (time < until[i])]
@@ -173,7 +172,7 @@ def _given_before(spine: Spine, entries: Entries, level: int) -> Ints:
     inferred = level == INFERRED
     reads = entries.basis == INFERRED if inferred else entries.basis <= level
     gives = np.flatnonzero(reads & (entries.op == GIVEN))
-    key = _key(spine, entries)
+    key = entry_keys(spine, entries)
     keys, first = np.unique(key[gives], return_index=True)
     at = np.searchsorted(keys, key)
     at = np.where((at < len(keys)) & reads, at, NULL)
@@ -186,7 +185,7 @@ def _given_before(spine: Spine, entries: Entries, level: int) -> Ints:
 
 def _agreement(spine: Spine, entries: Entries, asks: Ints, place: Ints) -> Ints:
     """Does the answer in the step equal the last value given before? -1 where unknown."""
-    key = _key(spine, entries)
+    key = entry_keys(spine, entries)
     gives = np.flatnonzero((entries.op == GIVEN) & entries.value.known)
     order = gives[sorted_by(key[gives], entries.row[gives])]
     width = spine.events.n + 1
@@ -204,7 +203,19 @@ def _agreement(spine: Spine, entries: Entries, asks: Ints, place: Ints) -> Ints:
     return np.where(both, (pick(codes, old) == pick(codes, new)).astype(np.int64), NULL)
 
 
-def _key(spine: Spine, entries: Entries) -> Ints:
+def given_since(spine: Spine, entries: Entries, given_row: Ints, given_field: Ints) -> Ints:
+    """Event that first gave each entry's field in its journey; beyond all events if none did."""
+    width = len(entries.field.names) + 1
+    keys = spine.journeys.ids[given_row] * width + given_field
+    order = np.argsort(keys)
+    wanted = entry_keys(spine, entries)
+    at = np.searchsorted(keys[order], wanted)
+    at = np.where(at < len(keys), at, NULL)
+    hit = (at >= 0) & (pick(keys[order], at) == wanted)
+    return pick(given_row[order], np.where(hit, at, NULL), spine.events.n)
+
+
+def entry_keys(spine: Spine, entries: Entries) -> Ints:
     """(journey, field) of each entry as one number."""
     return spine.journeys.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
 
@@ -243,8 +254,3 @@ def _joined(parts: list[Entries]) -> Entries:
     basis = np.concatenate([p.basis for p in filled])
     joined = Entries(row, Coded.of(fields), op, Coded.of(hashes), basis)
     return joined.rows(np.argsort(row, kind="stable")) if len(filled) > 1 else joined
-
-
-def _bounds(table: pa.Table, name: str, null: int) -> Ints:
-    column = flat(table.column(name))
-    return np.where(valid(column), values(column), null).astype(np.int64)

@@ -89,7 +89,7 @@ class AsOf:
         rows = table.to_pylist()
         keys: dict[str, int] = {}
         codes = [keys.setdefault(row[key], len(keys)) for row in rows]
-        starts = _bound(table, "valid_from", -FAR)
+        starts = bound(table, "valid_from", -FAR)
         # Of several rows the latest valid_from wins, then the least canonical JSON: it sorts last.
         text = [json.dumps(row, sort_keys=True, default=str) for row in rows]
         falling = np.argsort(np.argsort(np.array(text, dtype=object)))[::1] * -1
@@ -99,7 +99,7 @@ class AsOf:
             keys,
             np.asarray(codes, np.int64)[order],
             starts[order],
-            _bound(table, "valid_to", FAR)[order],
+            bound(table, "valid_to", FAR)[order],
         )
 
     def rows(self, texts: Coded, time: Ints) -> Ints:
@@ -142,6 +142,7 @@ class AsOf:
         return values(column)[rows], (rows >= 0) & valid(column)[rows]
 
 
-def _bound(table: pa.Table, name: str, null: int) -> Ints:
+def bound(table: pa.Table, name: str, null: int) -> Ints:
+    """Bounds of validity in microseconds, `null` where a row has none."""
     column = flat(table.column(name))
     return np.where(valid(column), values(column), null).astype(np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.transforms import facts
-from rejse.transforms.arrays import NULL, Bools, Ints
+from rejse.transforms.arrays import NULL, Ints
 from rejse.transforms.contacts import intents_agree, next_of
 from rejse.transforms.friction.evidence import Found, found, kind
 from rejse.transforms.scene import Scene
@@ -91,7 +91,7 @@ def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, Ints, np.ndarray]:  # ty
     bot = events.is_one("channel", "chatbot")[order]
     if not bot.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-    human = _human(scene)[order]
+    human = facts.is_human(events)[order]
     first_human, first_bot = seg.first_row(human), seg.first_row(bot & ~human)
     met_bot_first = (first_bot >= 0) & (first_human > first_bot) & met.inbound
     outcome = events.coded("outcome")
@@ -104,11 +104,6 @@ def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, Ints, np.ndarray]:  # ty
     begun = seg.last_row_before(seg.changed(step), inclusive=True)[at]
     before = pick(step, np.where(begun >= 0, begun - 1, NULL))
     return order[at], before, order[at - 1], np.where(said[chosen] >= 0, 1.0, 0.5)
-
-
-def _human(scene: Scene) -> Bools:
-    events = scene.spine.events
-    return events.is_one("actor_type", "human") | events.is_one("channel", *facts.HUMAN_CHANNELS)
 
 
 def _between(scene: Scene, name: str, earlier: Ints, later: Ints, sure: np.ndarray) -> Found:  # type: ignore[type-arg]

@@ -5,13 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from rejse.transforms.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.arrays import Bools, Ints, Reals
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.handoffs import FULL, NO_CONTEXT, PART, UNKNOWN
-from rejse.transforms.information import DECLARED, INFERRED, OBSERVED, VERIFY
+from rejse.transforms.information import (
+    DECLARED,
+    INFERRED,
+    OBSERVED,
+    VERIFY,
+    entry_keys,
+    given_since,
+)
 from rejse.transforms.promises import BROKEN, KEPT, LATE, OPEN
 from rejse.transforms.registry import metric
-from rejse.transforms.segments import distinct, pick
+from rejse.transforms.segments import distinct
 
 INT, REAL = pa.int32(), pa.float64()
 
@@ -117,14 +124,8 @@ def _continuity(a: Assessment) -> tuple[Ints, Ints]:
     entries = told.entries.rows(np.flatnonzero(seen))
     row, field = told.given(spine, declared=False)
     width = len(entries.field.names) + 1
-    keys = spine.journeys.ids[row] * width + field.codes
-    order = np.argsort(keys)
-    wanted = spine.journeys.ids[entries.row] * width + entries.field.codes
-    at = np.searchsorted(keys[order], wanted)
-    at = np.where(at < len(keys), at, NULL)
-    hit = (at >= 0) & (pick(keys[order], at) == wanted)
-    after = hit & (entries.row > pick(row[order], np.where(hit, at, NULL), spine.events.n))
-    needed = distinct(wanted[after])
+    after = entries.row > given_since(spine, entries, row, field.codes)
+    needed = distinct(entry_keys(spine, entries)[after])
     requests = told.requests
     asked = requests.is_reask & (requests.basis == OBSERVED)
     journey = a.scene.steps.journey[requests.step[asked]]
