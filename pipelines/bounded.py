@@ -22,7 +22,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines import sources, stage
+from rejse.pipelines import coders, memory, sources, stage
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, valid, values
@@ -39,6 +39,7 @@ from rejse.transforms.ptransforms import (
     Gather,
     Normalise,
     Pseudonymise,
+    Scored,
     ToBuckets,
 )
 from rejse.transforms.rules import Rules
@@ -77,10 +78,9 @@ class Found:
 
 def execute(plan: Plan, beam_args: list[str]) -> Found:
     """Run the graph and wait for it. Raises whatever a worker raised."""
-    # mimalloc, Arrow's default, keeps what it once had: 60 MB more at the peak, and no faster.
-    pa.set_memory_pool(pa.system_memory_pool())
     options = PipelineOptions(["--runner", RUNNER, *beam_args])
     manifest = plan.scratch / "manifest.json"
+    coders.register()
     pipeline = beam.Pipeline(options=options)
     _build(pipeline, plan, manifest)
     pipeline.run().wait_until_finish()
@@ -93,7 +93,10 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     raw = (
         pipeline
         | "Shards" >> beam.Create(plan.shards)
-        | "Read" >> beam.ParDo(_Read({n: m.reads for n, m in plan.mappings.items()}, plan.scratch))
+        | "Read"
+        >> beam.ParDo(
+            _Read({n: m.reads for n, m in plan.mappings.items()}, plan.scratch)
+        ).with_output_types(sources.RawBatch)
     )
     canonical = raw | Normalise(plan.mappings)
     accepted = canonical[KEPT] | Accept()
@@ -146,25 +149,30 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._store, self._scratch = plan.store, plan.scratch
         self._stamp = (plan.run_id, plan.config_version, plan.known_at)
 
-    def process(self, tables: Mapping[str, pa.Table]) -> Iterator[StagedFile]:
-        for name, table in tables.items():
+    def start_bundle(self) -> None:
+        self._stage = stage.Stage(self._store)
+
+    def process(self, scored: Scored) -> Iterator[StagedFile]:
+        memory.give_back()  # what reading, or scoring these, needed for a moment
+        for name, table in scored.tables.items():
             for target, rows in self._parts(name, table):
-                file = stage.write(self._store, target, rows)
-                if file:
-                    yield file
-        report(self._scratch, "scored", tables["events"].num_rows)
+                yield from self._stage.add(target, rows)
+        report(self._scratch, "scored", scored.tables["events"].num_rows)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for file in self._stage.close():
+            yield beam.transforms.window.GlobalWindows.windowed_value(file)
 
     def _parts(self, name: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         if name == "events":
             yield name, table
             return
-        table = stage.stamped(table, *self._stamp)
         final = values(table.column("is_final"))
         if final.all():
-            yield name, table
+            yield name, stage.stamped(table, *self._stamp)
         else:
-            yield name, table.filter(arrow(final))
-            yield name + stage.LIVE, table.filter(arrow(~final))
+            yield name, stage.stamped(table.filter(arrow(final)), *self._stamp)
+            yield name + stage.LIVE, stage.stamped(table.filter(arrow(~final)), *self._stamp)
 
 
 class _StageRejects(beam.DoFn):  # type: ignore[misc]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import os
 import sys
 from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
@@ -28,11 +29,24 @@ def economise() -> None:
 
     To be called before anything large is imported. Beam and pyarrow would import pandas where it
     is installed (45 MB); glibc gives each thread an arena of its own, whose freed memory the next
-    stage, on another thread, cannot use (100 MB). Results do not depend on any of it.
+    stage, on another thread, cannot use (100 MB); mimalloc, Arrow's default, keeps what it once
+    had beside what glibc keeps (60 MB). Results do not depend on any of it.
     """
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _NoPandas())
-    name = ctypes.util.find_library("c")
-    libc = ctypes.CDLL(name) if name else None
+    libc = _libc()
     if libc is not None and hasattr(libc, "mallopt"):
         libc.mallopt(M_ARENA_MAX, 1)
+
+
+def give_back() -> None:
+    """Return freed memory to the system, as far as the C library can: once a stage, not a batch."""
+    libc = _libc()
+    if libc is not None and hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
+
+
+def _libc() -> ctypes.CDLL | None:
+    name = ctypes.util.find_library("c")
+    return ctypes.CDLL(name) if name else None

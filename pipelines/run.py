@@ -18,7 +18,7 @@ from typing import Any, Literal
 from rejse.pipelines.settings import Settings
 
 Status = Literal["published", "nothing_new", "audit_failed"]
-EVENTS_A_GROUP = 100_000
+EVENTS_A_GROUP = 64_000
 LEAST_GROUPS = 4
 BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 Progress = Callable[[str], None]
@@ -124,7 +124,7 @@ def _plan(
 
 
 def _groups(shards: list[Any]) -> int:
-    """Groups of buckets, so that one holds about 100,000 events: memory follows the largest."""
+    """Groups of buckets, so that one holds about 64,000 events: memory follows the largest."""
     rows = sum(_rows(path) for path in {Path(shard.path) for shard in shards})
     return min(4096, max(LEAST_GROUPS, -(-rows // EVENTS_A_GROUP)))
 

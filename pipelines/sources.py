@@ -82,6 +82,11 @@ class RawBatch:
     positions: pa.Array | None
     rejects: pa.Table
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows."""
+        return int(self.batch.nbytes)
+
 
 def shards(source: Source) -> list[Shard]:
     """All pieces of a source in a fixed order, each file once.

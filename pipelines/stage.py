@@ -1,12 +1,14 @@
 """Staging: the Parquet files that workers write before anything is committed.
 
 Every file has a name of its own, so that a repeated or killed worker can neither replace nor
-double what another wrote: only the commit (`store`) decides which files count.
+double what another wrote: only the commit (`store`) decides which files count. Small parts are
+gathered into row groups, row groups into few large files: both cost by their number.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -22,7 +24,10 @@ from rejse.transforms.tables import REJECTS, STAMP, tables
 
 LIVE = "_live"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ROW_GROUP = 262_144
+#: Rows gathered into a row group at least, where a worker has them; rows of it at most.
+GATHERED, ROW_GROUP = 16_384, 262_144
+#: Rows after which a file is finished and the next one begun.
+FILE = 1_000_000
 ZSTD_LEVEL = 1
 #: Columns by which readers skip row groups; statistics of the others cost time for nothing.
 PRUNING = ("customer_key", "journey_id", "time", "started_at", "occurred_at")
@@ -49,22 +54,73 @@ def write(store: Path, name: str, table: pa.Table) -> StagedFile | None:
     Columns keep their order; declared ones get description and unit in the Parquet metadata.
     Raises StageError where a declared column came with another type.
     """
-    if table.num_rows == 0:
-        return None
-    described = _described(name, table)
-    relative = f"{name}/part-{uuid.uuid4().hex}.parquet"
-    target = store / relative
-    target.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(
-        described,
-        target,
-        compression="zstd",
-        compression_level=ZSTD_LEVEL,
-        use_dictionary=_repeating(name, described.schema),
-        write_statistics=[c for c in PRUNING if c in described.schema.names],
-        row_group_size=ROW_GROUP,
-    )
-    return StagedFile(name, relative, described.num_rows, target.stat().st_size)
+    stage = Stage(store)
+    files = [*stage.add(name, table), *stage.close()]
+    return files[0] if files else None
+
+
+class Stage:
+    """What one worker stages: `add` tables as they come, then `close`; both give finished files."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._files: dict[tuple[str, pa.Schema], _File] = {}
+
+    def add(self, name: str, table: pa.Table) -> Iterator[StagedFile]:
+        """Take rows of the store's table `name`. Raises StageError as `write` does."""
+        if table.num_rows == 0:
+            return
+        described = _described(name, table)
+        key = (name, described.schema)
+        if key not in self._files:
+            self._files[key] = _File(self._store, name, described.schema)
+        file = self._files[key]
+        file.add(described)
+        if file.rows >= FILE:
+            yield self._files.pop(key).close()
+
+    def close(self) -> Iterator[StagedFile]:
+        """Finish every file."""
+        while self._files:
+            yield self._files.popitem()[1].close()
+
+
+class _File:
+    """An unfinished file: its writer, and rows that do not fill a row group yet."""
+
+    def __init__(self, store: Path, table: str, schema: pa.Schema) -> None:
+        self.table, self.rows = table, 0
+        self._held: list[pa.Table] = []
+        self._path = f"{table}/part-{uuid.uuid4().hex}.parquet"
+        self._target = store / self._path
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = pq.ParquetWriter(
+            self._target,
+            schema,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            use_dictionary=_repeating(schema),
+            write_statistics=[c for c in PRUNING if c in schema.names],
+        )
+
+    def add(self, rows: pa.Table) -> None:
+        """Take rows of the file's schema."""
+        self._held.append(rows)
+        self.rows += rows.num_rows
+        if sum(table.num_rows for table in self._held) >= GATHERED:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._held:
+            whole = pa.concat_tables(self._held).unify_dictionaries()
+            self._writer.write_table(whole, row_group_size=ROW_GROUP)
+            self._held.clear()
+
+    def close(self) -> StagedFile:
+        """Finish the file."""
+        self._flush()
+        self._writer.close()
+        return StagedFile(self.table, self._path, self.rows, self._target.stat().st_size)
 
 
 def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetime) -> pa.Table:
@@ -128,7 +184,7 @@ def _described(name: str, table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(table.columns, schema=pa.schema(fields, promise.metadata))
 
 
-def _repeating(name: str, columns: pa.Schema) -> list[str]:
+def _repeating(columns: pa.Schema) -> list[str]:
     """Columns worth a dictionary: texts whose values repeat, not ids, amounts or times."""
     return [
         field.name

@@ -11,14 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms import frontier
+from rejse.transforms.bucket_files import BUCKETS, read, split
 from rejse.transforms.ptransforms import (
-    BUCKETS,
     NOTHING_SEEN,
     Frontiers,
     capped,
     latest,
-    read_files,
-    split,
 )
 from tests import builders
 from tests.law import FACTOR
@@ -127,6 +125,6 @@ def test_bucket_files_of_different_columns_are_one_table(tmp_path: Path) -> None
     for number, part in enumerate(parts):
         with pa.ipc.new_stream(tmp_path / f"{number}.arrows", part.schema) as out:
             out.write_batch(part)
-    found = read_files(sorted(str(path) for path in tmp_path.iterdir()))
+    found = read(sorted(str(path) for path in tmp_path.iterdir()))
     assert found.column("intent").to_pylist() == [None, "bill"]
     assert found.column("customer_key").to_pylist() == [builders.key_of(w) for w in ("ann", "ben")]

@@ -286,16 +286,16 @@ def test_a_failing_audit_publishes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
-    write = stage.write
+    add = stage.Stage.add
 
-    def spoils(store: Path, name: str, table: pa.Table) -> Any:
+    def spoils(self: stage.Stage, name: str, table: pa.Table) -> Any:
         if name.startswith("journeys"):
             place = table.schema.get_field_index("friction_score")
             wrong = pa.array([123.0] * table.num_rows, pa.float64())
             table = table.set_column(place, table.schema.field(place), wrong)
-        return write(store, name, table)
+        return add(self, name, table)
 
-    monkeypatch.setattr(stage, "write", spoils)
+    monkeypatch.setattr(stage.Stage, "add", spoils)
     with pytest.raises(SystemExit) as left:
         cli.main(["run", "-c", str(tmp_path), "--complete", "--json"])
     said = json.loads(capsys.readouterr().out)

@@ -25,46 +25,51 @@ from rejse.transforms.texts import coded, hexadecimal, text
 
 DIGEST = 32
 #: Messages that a generation of the signer's memory holds at least.
-LATEST = 131_072
+LATEST = 16_384
 Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Signer:
     """HMAC-SHA-256 under one key, for many short messages.
 
-    The two padded key blocks (and a prefix) are hashed once; copying their states is 2.5 times as
-    fast as `hmac.digest`. The latest messages are remembered, since customers come back in the
-    next batches: memory is bounded by two generations of LATEST messages.
+    Two plain hashes over the padded key blocks cost less than copying prepared states (0.9 against
+    1.4 us) and than `hmac.digest` (2.3 us).
     """
 
     def __init__(self, key: bytes) -> None:
         block = (hashlib.sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
-        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
-        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+        self._inner = bytes(byte ^ 0x36 for byte in block)
+        self._outer = bytes(byte ^ 0x5C for byte in block)
         self._young: dict[bytes, dict[bytes, bytes]] = {}
         self._old: dict[bytes, dict[bytes, bytes]] = {}
 
     def digests(self, messages: Iterable[bytes], prefix: bytes = b"") -> bytes:
         """Digests of prefix + message, joined, 32 bytes each."""
-        inner = self._inner.copy()
-        inner.update(prefix)
-        copy_inner, copy_outer = inner.copy, self._outer.copy
+        return b"".join(self._each(messages, prefix))
+
+    def _each(self, messages: Iterable[bytes], prefix: bytes) -> list[bytes]:
+        sha256, inner, outer = hashlib.sha256, self._inner + prefix, self._outer
+        return [sha256(outer + sha256(inner + one).digest()).digest() for one in messages]
+
+    def remembered(self, messages: Sequence[bytes], prefix: bytes) -> bytes:
+        """The same for messages that come again soon, as customers do in the next batches.
+
+        Memory is bounded by two generations of LATEST messages and one call's.
+        """
         young, old = self._young.setdefault(prefix, {}), self._old.get(prefix, {})
-        found = []
-        for message in messages:
-            digest = young.get(message)
-            if digest is None:
-                digest = old.get(message)
-                if digest is None:
-                    first, second = copy_inner(), copy_outer()
-                    first.update(message)
-                    second.update(first.digest())
-                    digest = second.digest()
-                young[message] = digest
-            found.append(digest)
+        found = list(map(young.get, messages))
+        fresh = [place for place, digest in enumerate(found) if digest is None]
+        unknown = [one for one in fresh if messages[one] not in old]
+        for place, digest in zip(
+            unknown, self._each([messages[one] for one in unknown], prefix), strict=True
+        ):
+            found[place] = digest
+        for place in fresh:
+            digest = found[place] or old[messages[place]]
+            found[place] = young[messages[place]] = digest
         if len(young) > LATEST:
             self._old[prefix], self._young[prefix] = young, {}
-        return b"".join(found)
+        return b"".join(found)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=2)
@@ -148,7 +153,7 @@ def _of_people(kinds: pa.Array, people: pa.Array, used: Codes, sign: Signer) -> 
         mine = used[start:end] - place * len(raw)
         chosen = raw if len(mine) == len(raw) else [raw[one] for one in mine.tolist()]
         if len(chosen):
-            found.append(sign.digests(chosen, f"{kind}:".encode()))
+            found.append(sign.remembered(chosen, f"{kind}:".encode()))
     return b"".join(found)
 
 
@@ -162,50 +167,38 @@ def previous_keys(batch: pa.RecordBatch, sign: Signer) -> pa.Array:
 
 def _actors(column: pa.Array, sign: Signer) -> pa.Array:
     codes = coded(column)
-    words = values_hmac(["actor_id"] * len(codes.dictionary), codes.dictionary.to_pylist(), sign)
+    words = _hashed(codes.dictionary, sign, b"actor_id\x1f")
     return pa.DictionaryArray.from_arrays(codes.indices, words)
 
 
-def values_hmac(
-    fields: Sequence[str | None],
-    said: Sequence[str | None],
-    sign: Signer,
-) -> pa.Array:
-    """First 16 hex digits of HMAC(key, field 0x1F value); null where either is null."""
-    whole = [
-        f"{f}\x1f{v}".encode() for f, v in zip(fields, said, strict=True) if f and v is not None
-    ]
-    words = hexadecimal(sign.digests(whole), DIGEST, 16)
-    given = np.fromiter(
-        (bool(f) and v is not None for f, v in zip(fields, said, strict=True)),
-        dtype=bool,
-        count=len(said),
-    )
-    places = np.where(given, np.cumsum(given) - 1, -1)
-    return take(words, places)
+def _hashed(messages: pa.Array, sign: Signer, prefix: bytes = b"") -> pa.Array:
+    """First 16 hex digits of the HMAC of each prefix + text; none of the texts is null."""
+    said = messages.cast(pa.binary()).to_pylist()
+    return hexadecimal(sign.digests(said, prefix), DIGEST, 16)
 
 
 def _lists(column: pa.Array, part: str, sign: Signer) -> pa.Array:
     """List column whose `value_hmac` (still raw) is replaced by its keyed hash.
 
-    Each distinct (field, value) of the batch is hashed once.
+    Each distinct (field, value) of the batch is hashed once; where either is null, or the field
+    is empty, there is no hash.
     """
     inner = elements(column)
     fields, raw = coded(inner.field(part)), coded(inner.field("value_hmac"))
     known = valid(fields) & valid(raw) & valid(inner)
+    field, value = (np.where(known, values(one.indices), 0) for one in (fields, raw))
+    named = values(pc.binary_length(fields.dictionary)) > 0
+    if not named.all():
+        known &= named[field]
     width = max(1, len(raw.dictionary))
-    pairs = values(fields.indices).astype(np.int64) * width + values(raw.indices)
-    pairs[~known] = 0
+    pairs = field.astype(np.int64) * width + value
     rows, used = _compact(pairs, known, width * max(1, len(fields.dictionary)))
-    names, said = fields.dictionary.to_pylist(), raw.dictionary.to_pylist()
-    words = values_hmac(
-        [names[pair // width] for pair in used.tolist()],
-        [said[pair % width] for pair in used.tolist()],
-        sign,
-    )
-    hashed = (
-        take(words, np.where(known, rows, -1)) if len(used) else pa.nulls(len(rows), pa.string())
-    )
+    if not len(used):
+        hashed = pa.nulls(len(rows), pa.string())
+    else:
+        names, said = take(fields.dictionary, used // width), take(raw.dictionary, used % width)
+        words = _hashed(pc.binary_join_element_wise(names, said, "\x1f"), sign)
+        hashed = take(words, np.where(known, rows, -1))
     return with_elements(column, with_part(inner, "value_hmac", hashed))
 
 

@@ -7,7 +7,6 @@ the pure function of the same name in its own module; what it refuses leaves by 
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms import contracts, identity, rejects, schema
+from rejse.transforms import bucket_files, contracts, identity, rejects
 from rejse.transforms.advance import advance
 from rejse.transforms.arrays import arrow, flat, values
+from rejse.transforms.bucket_files import BucketFiles
 from rejse.transforms.duplicates import over_cap, without_duplicates
 from rejse.transforms.events import Coded
 from rejse.transforms.mapping import Mapping as Select
@@ -29,7 +29,6 @@ from rejse.transforms.operational import Operational
 from rejse.transforms.rules import Rules
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
-BUCKETS = 4096
 #: Frontier of a source that nothing is known of: the first time that Python and SQL can hold.
 NOTHING_SEEN = -62_135_596_800_000_000
 
@@ -47,15 +46,17 @@ def _refused(found: pa.Table) -> Iterator[Any]:
 
 
 class _Parts(beam.PTransform):  # type: ignore[misc]
-    """A ParDo whose main output has side outputs for rejects and counts."""
+    """A ParDo whose main output, of `element`s, has side outputs for rejects and counts."""
 
-    def __init__(self, step: beam.DoFn, *more: str, **side: Any) -> None:
+    element: type = pa.RecordBatch
+
+    def __init__(self, step: beam.DoFn, *more: str) -> None:
         super().__init__(type(self).__name__)
-        self._step, self._more, self._side = step, more, side
+        self._step, self._more = step, more
 
     def expand(self, batches: beam.PCollection) -> Any:
         """Main output, and the side outputs by name."""
-        work = beam.ParDo(self._step, **self._side)
+        work = beam.ParDo(self._step).with_output_types(self.element)
         return batches | work.with_outputs(REJECTS, COUNTS, *self._more, main=KEPT)
 
 
@@ -78,6 +79,10 @@ class _Normalise(beam.DoFn):  # type: ignore[misc]
             yield from _refused(refused)
             if batch.num_rows:
                 yield batch
+
+    def finish_bundle(self) -> None:
+        for mapping in self._mappings.values():
+            mapping.rest()
 
 
 class Accept(_Parts):
@@ -122,6 +127,9 @@ class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
                 yield beam.pvalue.TaggedOutput(LATEST, (source, time))
             yield events
 
+    def finish_bundle(self) -> None:
+        identity.signer.cache_clear()
+
 
 def latest(events: pa.RecordBatch) -> dict[str, int]:
     """Latest event time of each source, microseconds."""
@@ -153,51 +161,20 @@ class _ToBuckets(beam.DoFn):  # type: ignore[misc]
         self._folder, self._groups = folder, groups
 
     def start_bundle(self) -> None:
-        self._files: dict[tuple[int, str], tuple[Path, Any]] = {}
+        self._files = BucketFiles(self._folder, self._groups)
 
     def process(self, batch: pa.RecordBatch) -> None:
-        shape = str(batch.schema.names)
-        for group, part in split(batch, self._groups):
-            key = (group, shape)
-            if key not in self._files:
-                path = self._folder / f"{group}-{uuid.uuid4().hex}.arrows"
-                options = pa.ipc.IpcWriteOptions(compression="lz4")
-                self._files[key] = (path, pa.ipc.new_stream(path, part.schema, options=options))
-            self._files[key][1].write_batch(part)
+        self._files.add(batch)
 
     def finish_bundle(self) -> Iterator[Any]:
-        for (group, _), (path, writer) in self._files.items():
-            writer.close()
-            value = (group, str(path))
-            yield beam.transforms.window.GlobalWindows.windowed_value(value)
-
-
-def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Parts of a batch by group of buckets, sorted by customer.
-
-    The bucket is a prefix of the customer key, so that in the order of keys each group is one
-    slice, with a slice of the dictionary of customers for its own.
-    """
-    customer = Coded.of(batch.column(schema.CUSTOMER_KEY))
-    by_key = values(pc.sort_indices(customer.names)).astype(np.int64)
-    rank = np.empty(len(by_key), np.int64)
-    rank[by_key] = np.arange(len(by_key))
-    names = customer.names.take(arrow(by_key))
-    codes = rank[customer.codes]
-    order = np.argsort(codes, kind="stable")
-    batch, codes = batch.take(arrow(order)), codes[order]
-    group = values(batch.column(schema.BUCKET)).astype(np.int64) * groups // BUCKETS
-    starts = np.flatnonzero(np.diff(group, prepend=-1))
-    place = batch.schema.get_field_index(schema.CUSTOMER_KEY)
-    for start, stop in zip(starts, np.append(starts[1:], len(group)), strict=True):
-        low, high = int(codes[start]), int(codes[stop - 1]) + 1
-        mine = Coded((codes[start:stop] - low).astype(np.int32), names.slice(low, high - low))
-        part = batch.slice(start, stop - start)
-        yield int(group[start]), part.set_column(place, batch.schema.field(place), mine.arrow())
+        for written in self._files.close():
+            yield beam.transforms.window.GlobalWindows.windowed_value(written)
 
 
 class Gather(_Parts):
     """(group, paths) -> events of whole customers, each once; quarantined ones leave as rejects."""
+
+    element = pa.Table
 
     def __init__(self, cap: int) -> None:
         super().__init__(_Gather(cap))
@@ -208,7 +185,7 @@ class _Gather(beam.DoFn):  # type: ignore[misc]
         self._cap = cap
 
     def process(self, grouped: tuple[int, Iterable[str]]) -> Iterator[Any]:
-        events, duplicates = without_duplicates(read_files(sorted(grouped[1])))
+        events, duplicates = without_duplicates(bucket_files.read(sorted(grouped[1])))
         yield from _counted("duplicate", duplicates)
         many = over_cap(events, self._cap)
         if many.any():
@@ -217,16 +194,6 @@ class _Gather(beam.DoFn):  # type: ignore[misc]
         yield from _counted("kept", events.num_rows)
         if events.num_rows:
             yield events
-
-
-def read_files(paths: Iterable[str]) -> pa.Table:
-    """Events of several bucket files; columns that a file lacks are null in its rows."""
-    tables = []
-    for path in paths:
-        with pa.memory_map(path) as source:
-            tables.append(pa.ipc.open_stream(source).read_all())
-    whole = pa.concat_tables(tables, promote_options="default")
-    return whole.unify_dictionaries().combine_chunks()
 
 
 def capped(events: pa.Table, cap: int) -> pa.Table:
@@ -271,8 +238,20 @@ class Frontiers:
         return out
 
 
+@dataclass(frozen=True)
+class Scored:
+    """The tables of some customers, by name: their events and what the core made of them."""
+
+    tables: Mapping[str, pa.Table]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables."""
+        return sum(table.nbytes for table in self.tables.values())
+
+
 class Advance(beam.PTransform):  # type: ignore[misc]
-    """Events of whole customers -> tables of scored journeys, as a dict by table name."""
+    """Events of whole customers -> tables of scored journeys."""
 
     def __init__(self, data: Operational, rules: Rules, frontiers: Frontiers, latest: Any) -> None:
         super().__init__()
@@ -282,11 +261,11 @@ class Advance(beam.PTransform):  # type: ignore[misc]
     def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Score with the frontiers that the latest events give."""
         seen = beam.pvalue.AsDict(self._latest)
-        return events | beam.Map(_advanced, *self._core, seen)
+        return events | beam.Map(_advanced, *self._core, seen).with_output_types(Scored)
 
 
 def _advanced(
     events: pa.Table, data: Operational, rules: Rules, frontiers: Frontiers, seen: dict[str, int]
-) -> dict[str, pa.Table]:
+) -> Scored:
     found = advance(events, data, rules, frontiers.of(seen))
-    return {"events": events, **found}
+    return Scored({"events": events, **found})

@@ -10,7 +10,7 @@ import argparse
 import json
 from pathlib import Path
 
-from rejse.pipelines import settings
+from rejse.pipelines import memory, settings
 
 
 def run(folder: Path) -> dict[str, int]:
@@ -46,6 +46,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--audit", action="store_true", help="only the audit")
     said = parser.parse_args()
+    memory.economise()  # as the command does
     print(json.dumps(audit(said.folder) if said.audit else run(said.folder)))
 
 

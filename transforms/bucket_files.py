@@ -1,0 +1,163 @@
+"""Bucket files: how events cross the shuffle on one machine, as Arrow streams in a scratch folder.
+
+A file holds the events of one group of buckets. What a small piece costs is its dictionaries, so
+every coded column keeps one vocabulary over all batches (written once a file), and batches are
+gathered before they are split.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import schema
+from rejse.transforms.arrays import Ints, arrow, flat, valid, values
+from rejse.transforms.events import Coded
+from rejse.transforms.texts import text
+
+BUCKETS = 4096
+#: Rows gathered before they are split into groups; memory against the number of pieces.
+GATHERED = 131_072
+#: A column with more texts than this travels as plain text: no piece should carry them all.
+WIDE = 4_096
+
+
+@dataclass
+class _Vocabulary:
+    """Texts of one coded column, in the order in which they first came; codes never change."""
+
+    places: dict[str, int] = field(default_factory=dict)
+    is_wide: bool = False
+    _texts: pa.Array = field(default_factory=lambda: text([]))
+    _seen: pa.Array = field(default_factory=lambda: text([]))
+    _codes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def steady(self, column: pa.DictionaryArray) -> pa.Array:
+        """The rows as int32 codes of this vocabulary, or as plain text where it became wide."""
+        if self.is_wide or len(column.dictionary) > WIDE:
+            self.is_wide = True
+            return column.cast(pa.string())
+        if not column.dictionary.equals(self._seen):
+            names = column.dictionary.to_pylist()
+            codes = [self.places.setdefault(name, len(self.places)) for name in names]
+            self._seen, self._codes = column.dictionary, np.array(codes, np.int64)
+            self.is_wide = len(self.places) > WIDE
+        if np.array_equal(self._codes, np.arange(len(self._codes))):
+            return column.indices
+        known = valid(column)
+        rows = self._codes[np.where(known, values(column.indices), 0)]
+        return arrow(rows.astype(np.int32), pa.int32(), known)
+
+    def worded(self, codes: pa.Array) -> pa.DictionaryArray:
+        """Codes as a dictionary array; its dictionary is one object until a new text comes."""
+        if len(self._texts) != len(self.places):
+            self._texts = text(list(self.places))
+        return pa.DictionaryArray.from_arrays(codes, self._texts)
+
+
+class BucketFiles:
+    """Writer of the bucket files of one bundle: `add` batches, then `close`."""
+
+    def __init__(self, folder: Path, groups: int) -> None:
+        self._folder, self._groups = folder, groups
+        self._files: dict[tuple[int, str], tuple[Path, Any]] = {}
+        self._words: dict[str, _Vocabulary] = {}
+        self._held: dict[str, list[pa.RecordBatch]] = {}
+        self._rows = 0
+
+    def add(self, events: pa.RecordBatch) -> None:
+        """Take the events of a batch (columns of `event_schema`)."""
+        steady = self._steady(events)
+        self._held.setdefault(str(steady.schema), []).append(steady)
+        self._rows += events.num_rows
+        if self._rows >= GATHERED:
+            self._flush()
+
+    def close(self) -> Iterator[tuple[int, str]]:
+        """Finish all files; (group, path) of each."""
+        self._flush()
+        for (group, _), (path, writer) in self._files.items():
+            writer.close()
+            yield group, str(path)
+
+    def _steady(self, events: pa.RecordBatch) -> pa.RecordBatch:
+        """Batch whose coded columns, but for the customer's, are codes of a vocabulary."""
+        arrays = []
+        for name, column in zip(events.schema.names, events.columns, strict=True):
+            if name != schema.CUSTOMER_KEY and pa.types.is_dictionary(column.type):
+                column = self._words.setdefault(name, _Vocabulary()).steady(column)
+            arrays.append(column)
+        return pa.RecordBatch.from_arrays(arrays, names=events.schema.names)
+
+    def _flush(self) -> None:
+        for held in self._held.values():
+            table = pa.Table.from_batches(held).unify_dictionaries().combine_chunks()
+            for group, part in split(self._worded(table), self._groups):
+                self._write(group, part)
+        self._held.clear()
+        self._rows = 0
+
+    def _worded(self, table: pa.Table) -> pa.RecordBatch:
+        arrays = []
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            is_codes = name in self._words and pa.types.is_integer(column.type)
+            arrays.append(self._words[name].worded(flat(column)) if is_codes else flat(column))
+        return pa.RecordBatch.from_arrays(arrays, names=table.column_names)
+
+    def _write(self, group: int, part: pa.RecordBatch) -> None:
+        key = (group, str(part.schema))
+        if key not in self._files:
+            path = self._folder / f"{group}-{uuid.uuid4().hex}.arrows"
+            options = pa.ipc.IpcWriteOptions(compression="lz4", emit_dictionary_deltas=True)
+            self._files[key] = (path, pa.ipc.new_stream(path, part.schema, options=options))
+        self._files[key][1].write_batch(part)
+
+
+def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Parts of a batch by group of buckets, sorted by customer.
+
+    The bucket is a prefix of the customer key, so that in the order of keys each group is one
+    slice, with a slice of the dictionary of customers for its own.
+    """
+    customer = Coded.of(batch.column(schema.CUSTOMER_KEY))
+    by_key = values(pc.sort_indices(customer.names)).astype(np.int64)
+    rank = np.empty(len(by_key), np.int64)
+    rank[by_key] = np.arange(len(by_key))
+    names = customer.names.take(arrow(by_key))
+    codes = rank[customer.codes]
+    order = np.argsort(codes, kind="stable")
+    batch, codes = batch.take(arrow(order)), codes[order]
+    group = values(batch.column(schema.BUCKET)).astype(np.int64) * groups // BUCKETS
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    place = batch.schema.get_field_index(schema.CUSTOMER_KEY)
+    for start, stop in zip(starts, np.append(starts[1:], len(group)), strict=True):
+        low, high = int(codes[start]), int(codes[stop - 1]) + 1
+        mine = Coded((codes[start:stop] - low).astype(np.int32), names.slice(low, high - low))
+        part = batch.slice(start, stop - start)
+        yield int(group[start]), part.set_column(place, batch.schema.field(place), mine.arrow())
+
+
+def read(paths: Iterable[str]) -> pa.Table:
+    """Events of several bucket files; columns that a file lacks are null in its rows."""
+    tables = []
+    for path in paths:
+        with pa.memory_map(path) as source:
+            tables.append(_coded(pa.ipc.open_stream(source).read_all()))
+    whole = pa.concat_tables(tables, promote_options="default")
+    return whole.unify_dictionaries().combine_chunks()
+
+
+def _coded(table: pa.Table) -> pa.Table:
+    """The table with wide columns, which travelled as plain text, coded again."""
+    for place, name in enumerate(table.column_names):
+        wanted = schema.BY_NAME.get(name)
+        if wanted and wanted.coded and not pa.types.is_dictionary(table.column(place).type):
+            table = table.set_column(place, name, table.column(place).dictionary_encode())
+    return table
