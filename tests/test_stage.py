@@ -60,3 +60,42 @@ def test_stamps_are_the_same_for_all_rows() -> None:
         stamped.select(["known_at", "revision", "run_id"]).to_pylist()
         == [{"known_at": at, "revision": 1, "run_id": "run"}] * 2
     )
+
+
+def test_small_parts_become_row_groups_and_few_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "GATHERED", 5)
+    monkeypatch.setattr(stage, "FILE", 12)
+    rows = store_builder.table("journeys", store_builder.world()["journeys"])
+    worker = stage.Stage(tmp_path)
+    files = [file for _ in range(7) for file in worker.add("journeys", rows)]
+    assert [file.rows for file in files] == [12]
+    files += [*worker.add("steps", store_builder.table("steps", [])), *worker.close()]
+    assert [(file.table, file.rows) for file in files] == [("journeys", 12), ("journeys", 9)]
+    first, second = (pq.ParquetFile(tmp_path / file.path) for file in files)
+    assert [first.metadata.row_group(n).num_rows for n in range(2)] == [6, 6]
+    assert first.read().to_pylist() + second.read().to_pylist() == rows.to_pylist() * 7
+
+
+def test_parts_of_other_columns_go_to_another_file(tmp_path: Path) -> None:
+    rows = store_builder.table("events", store_builder.world()["events"])
+    worker = stage.Stage(tmp_path)
+    assert not [*worker.add("events", rows), *worker.add("events", rows.drop_columns(["channel"]))]
+    assert sorted(file.rows for file in worker.close()) == [rows.num_rows] * 2
+
+
+def test_parts_with_dictionaries_of_their_own_are_joined(tmp_path: Path) -> None:
+    rows = store_builder.table("events", store_builder.world()["events"])
+    place = rows.schema.names.index("channel")
+
+    def coded(part: pa.Table) -> pa.Table:
+        return part.set_column(
+            place, "channel", part["channel"].combine_chunks().dictionary_encode()
+        )
+
+    worker = stage.Stage(tmp_path)
+    for n in range(rows.num_rows):
+        assert not [*worker.add("events", coded(rows.slice(n, 1)))]
+    [file] = worker.close()
+    assert pq.read_table(tmp_path / file.path).to_pylist() == rows.to_pylist()
