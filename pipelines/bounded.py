@@ -40,6 +40,7 @@ from rejse.transforms.ptransforms import (
     Normalise,
     Pseudonymise,
     Scored,
+    SharedIds,
     ToBuckets,
 )
 from rejse.transforms.rules import Rules
@@ -60,6 +61,7 @@ class Plan:
     rules: Rules
     frontiers: Frontiers
     groups: int
+    parts: int
     scratch: Path
     store: Path
     run_id: str
@@ -106,7 +108,7 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         events[KEPT]
         | ToBuckets(plan.scratch, plan.groups)
         | "ByGroup" >> beam.GroupByKey()
-        | Gather(plan.rules.windows.max_events)
+        | Gather(plan.rules.windows.max_events, events[KEPT] | SharedIds(plan.scratch, plan.parts))
     )
     tables = whole[KEPT] | Advance(plan.data, plan.rules, plan.frontiers, latest)
     parts = (canonical, accepted, events, whole)
@@ -150,10 +152,10 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._stamp = (plan.run_id, plan.config_version, plan.known_at)
 
     def start_bundle(self) -> None:
+        memory.give_back()  # what reading needed
         self._stage = stage.Stage(self._store)
 
     def process(self, scored: Scored) -> Iterator[StagedFile]:
-        memory.give_back()  # what reading, or scoring these, needed for a moment
         for name, table in scored.tables.items():
             for target, rows in self._parts(name, table):
                 yield from self._stage.add(target, rows)

@@ -20,6 +20,8 @@ from rejse.pipelines.settings import Settings
 Status = Literal["published", "nothing_new", "audit_failed"]
 EVENTS_A_GROUP = 64_000
 LEAST_GROUPS = 4
+#: Records of ids are narrow: those of so many groups are compared at once.
+GROUPS_A_PART = 8
 BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 Progress = Callable[[str], None]
 
@@ -113,12 +115,14 @@ def _plan(
     # A mapping that names the source of each row itself sends none under the configured name.
     awaited = frozenset(name for name in live if "source" not in mappings[name].columns)
     disorder = {name: source.disorder for name, source in live.items()}
+    groups = _groups(shards)
     return Plan(
         shards=tuple(shards), mappings=mappings, key=settings.key,
         non_persons=settings.non_persons, data=operational.read(settings.operational),
         rules=settings.rules(declared),
         frontiers=Frontiers(disorder, stated, retired, complete, awaited),
-        groups=_groups(shards), scratch=scratch, store=settings.store, run_id=run_id,
+        groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
+        store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=datetime.now(UTC),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -165,11 +165,17 @@ def is_text(kind: pa.DataType) -> bool:
 
 def _described(name: str, table: pa.Table) -> pa.Table:
     """`table` with the declared descriptions; no value is touched."""
+    return pa.Table.from_arrays(table.columns, schema=_promised(name, table.schema))
+
+
+@lru_cache(maxsize=256)
+def _promised(name: str, came: pa.Schema) -> pa.Schema:
+    """The schema that came, with the declared descriptions."""
     promise = declared(name)
     if promise is None:
-        return table
+        return came
     fields = []
-    for field in table.schema:
+    for field in came:
         if field.name in promise.names:
             wanted = promise.field(field.name)
             same = field.type == wanted.type or (is_text(field.type) and is_text(wanted.type))
@@ -181,7 +187,7 @@ def _described(name: str, table: pa.Table) -> pa.Table:
             field = field.with_metadata(wanted.metadata)
         # Nulls are the audit's matter: a required Parquet column with a null is a broken file.
         fields.append(field.with_nullable(True))
-    return pa.Table.from_arrays(table.columns, schema=pa.schema(fields, promise.metadata))
+    return pa.schema(fields, promise.metadata)
 
 
 def _repeating(columns: pa.Schema) -> list[str]:

@@ -38,13 +38,13 @@ def canonical(row: dict[str, Any]) -> str:
 
 def naive(found: list[dict[str, Any]]) -> list[str]:
     """The rule in a loop, over rows of the table."""
-    best: dict[tuple[str, ...], tuple[bool, str, str]] = {}
+    best: dict[tuple[str, ...], tuple[bool, str, str, str]] = {}
     for row in found:
         recorded = row.get("recordedtime")
-        worth = (recorded is None, str(recorded), canonical(row))
-        key = (row["customer_key"], row["source"], row["id"])
+        worth = (recorded is None, str(recorded), row["customer_key"], canonical(row))
+        key = (row["source"], row["id"])
         best[key] = min(best.get(key, worth), worth)
-    return sorted(text for _, _, text in best.values())
+    return sorted(text for *_, text in best.values())
 
 
 @LAWS

@@ -16,10 +16,10 @@ from rejse.transforms.segments import Segments
 
 
 def without_duplicates(table: pa.Table) -> tuple[pa.Table, int]:
-    """Events with each (customer, source, id) once, and how many duplicates went.
+    """Events with each (source, id) once, and how many duplicates went.
 
-    The row with the least `recordedtime` stays (none sorts last); at equal ones that whose
-    canonical JSON is least, so that the order of arrival decides nothing.
+    The row with the least `recordedtime` stays (none sorts last); at equal ones that of the least
+    customer key, then that whose canonical JSON is least: the order of arrival decides nothing.
     """
     ids = flat(pc.dictionary_encode(flat(table.column("id"))))
     if len(ids.dictionary) == table.num_rows:
@@ -39,9 +39,7 @@ def without_duplicates(table: pa.Table) -> tuple[pa.Table, int]:
 
 
 def _keys(events: Events, ids: Coded) -> Ints:
-    source, customer = events.coded("source"), events.coded(schema.CUSTOMER_KEY)
-    width = len(source.names)
-    return (customer.codes.astype(np.int64) * width + source.codes) * len(ids.names) + ids.codes
+    return events.coded("source").codes.astype(np.int64) * len(ids.names) + ids.codes
 
 
 def _first_recorded(events: Events, rows: Ints) -> int:
@@ -50,6 +48,8 @@ def _first_recorded(events: Events, rows: Ints) -> int:
     first = rows[recorded == recorded.min()]
     if len(first) == 1:
         return int(first[0])
+    customers = events.coded(schema.CUSTOMER_KEY).rows(first).arrow().to_pylist()
+    first = first[[one == min(customers) for one in customers]]
     texts = events.table.take(arrow(first, pa.int64())).to_pylist()
     canonical = [json.dumps(row, sort_keys=True, default=str) for row in texts]
     return int(first[canonical.index(min(canonical))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -77,44 +78,31 @@ def by_type(kind: Coded, rules: Rules, value: Callable[[JourneyType], int]) -> A
 
 def is_end(events: Events, kind: Coded, rules: Rules) -> Bools:
     """End activity or end outcome of the row's journey type."""
-
-    def ends(of: JourneyType, rows: Bools) -> Array:
-        by_outcome = events.is_one("outcome", *of.end_outcomes)
-        if not of.end_activities:
-            return by_outcome & rows
-        return (by_outcome | events.is_one("activity", *of.end_activities)) & rows
-
-    return _each_type(events, kind, rules, ends, np.zeros(events.n, dtype=bool))
+    by_outcome = _by_type_and(
+        kind, events.coded("outcome"), rules, lambda of, outcome: outcome in of.end_outcomes
+    )
+    if not any(of.end_activities for of in (rules.default_type, *rules.types.values())):
+        return by_outcome
+    return by_outcome | _by_type_and(
+        kind, events.coded("activity"), rules, lambda of, activity: activity in of.end_activities
+    )
 
 
 def outcome01(events: Events, kind: Coded, rules: Rules) -> Reals:
     """Value of the event's outcome by its journey type's map; NaN where none is mapped."""
-    outcome = events.coded("outcome")
-    names = outcome.names.to_pylist()
-
-    def mapped(of: JourneyType, rows: Bools) -> Array:
-        value = outcome.lookup([of.outcome_map.get(n, np.nan) for n in names], np.nan)
-        return np.where(rows, value, 0.0)
-
-    return _each_type(events, kind, rules, mapped, np.zeros(events.n))
+    return _by_type_and(
+        kind,
+        events.coded("outcome"),
+        rules,
+        lambda of, name: of.outcome_map.get(name, np.nan),
+    )
 
 
-def _each_type(
-    events: Events,
-    kind: Coded,
-    rules: Rules,
-    rule: Callable[[JourneyType, Bools], Array],
-    out: Array,
+def _by_type_and(
+    kind: Coded, other: Coded, rules: Rules, value: Callable[[JourneyType, Any], Any]
 ) -> Array:
-    """Sum of a rule over the journey types present, each on its own rows."""
-    groups: dict[int, tuple[JourneyType, list[int]]] = {}
-    for code, name in [*enumerate(kind.names.to_pylist()), (NULL, None)]:
-        of = rules.type_of(name)
-        groups.setdefault(id(of), (of, []))[1].append(code)
-    for of, codes in groups.values():
-        everyone = len(groups) == 1
-        rows = np.ones(events.n, bool) if everyone else np.isin(kind.codes, codes)
-        if rows.any():
-            found = rule(of, rows)
-            out = out | found if out.dtype == bool else out + found
-    return out
+    """Value of each row by its journey type and another text, each of which may be null."""
+    types = [rules.type_of(name) for name in (*kind.names.to_pylist(), None)]
+    texts = [*other.names.to_pylist(), None]
+    table = np.array([[value(of, text) for text in texts] for of in types])
+    return np.asarray(table[kind.codes, other.codes])  # -1, null, is the last of either

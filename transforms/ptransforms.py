@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms import bucket_files, contracts, identity, rejects
+from rejse.transforms import bucket_files, contracts, identity, rejects, shared_ids
 from rejse.transforms.advance import advance
 from rejse.transforms.arrays import arrow, flat, values
 from rejse.transforms.bucket_files import BucketFiles
@@ -27,6 +28,7 @@ from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.normalise import normalise
 from rejse.transforms.operational import Operational
 from rejse.transforms.rules import Rules
+from rejse.transforms.shared_ids import IdFiles
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
 #: Frontier of a source that nothing is known of: the first time that Python and SQL can hold.
@@ -50,13 +52,13 @@ class _Parts(beam.PTransform):  # type: ignore[misc]
 
     element: type = pa.RecordBatch
 
-    def __init__(self, step: beam.DoFn, *more: str) -> None:
+    def __init__(self, step: beam.DoFn, *more: str, side: Any = None) -> None:
         super().__init__(type(self).__name__)
-        self._step, self._more = step, more
+        self._step, self._more, self._side = step, more, [] if side is None else [side]
 
     def expand(self, batches: beam.PCollection) -> Any:
         """Main output, and the side outputs by name."""
-        work = beam.ParDo(self._step).with_output_types(self.element)
+        work = beam.ParDo(self._step, *self._side).with_output_types(self.element)
         return batches | work.with_outputs(REJECTS, COUNTS, *self._more, main=KEPT)
 
 
@@ -153,15 +155,17 @@ class ToBuckets(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Write bucket files and name them."""
-        return events | beam.ParDo(_ToBuckets(self._folder, self._groups))
+        return events | beam.ParDo(_Written(partial(BucketFiles, self._folder, self._groups)))
 
 
-class _ToBuckets(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, folder: Path, groups: int) -> None:
-        self._folder, self._groups = folder, groups
+class _Written(beam.DoFn):  # type: ignore[misc]
+    """Batches -> the files that a bundle's writer made of them, as (part, path)."""
+
+    def __init__(self, writer: Callable[[], BucketFiles | IdFiles]) -> None:
+        self._writer = writer
 
     def start_bundle(self) -> None:
-        self._files = BucketFiles(self._folder, self._groups)
+        self._files = self._writer()
 
     def process(self, batch: pa.RecordBatch) -> None:
         self._files.add(batch)
@@ -171,22 +175,52 @@ class _ToBuckets(beam.DoFn):  # type: ignore[misc]
             yield beam.transforms.window.GlobalWindows.windowed_value(written)
 
 
+class SharedIds(beam.PTransform):  # type: ignore[misc]
+    """Events -> (id, customer whose rows stay) of every id that a source gave to several."""
+
+    def __init__(self, folder: Path, parts: int) -> None:
+        super().__init__()
+        self._folder, self._parts = folder, parts
+
+    def expand(self, events: beam.PCollection) -> beam.PCollection:
+        """Gather narrow records by id and compare their customers."""
+        return (
+            events
+            | "ToIds" >> beam.ParDo(_Written(partial(IdFiles, self._folder, self._parts)))
+            | "ById" >> beam.GroupByKey()
+            | "Compare" >> beam.FlatMap(_winners)
+        )
+
+
+def _winners(grouped: tuple[int, Iterable[str]]) -> Iterable[tuple[tuple[int, int], int]]:
+    return shared_ids.winners(shared_ids.read(grouped[1])).items()
+
+
 class Gather(_Parts):
-    """(group, paths) -> events of whole customers, each once; quarantined ones leave as rejects."""
+    """(group, paths) -> events of whole customers, each once; quarantined ones leave as rejects.
+
+    `stays` are the customers with whom shared ids stay.
+    """
 
     element = pa.Table
 
-    def __init__(self, cap: int) -> None:
-        super().__init__(_Gather(cap))
+    def __init__(self, cap: int, stays: beam.PCollection) -> None:
+        super().__init__(_Gather(cap), side=beam.pvalue.AsDict(stays))
 
 
 class _Gather(beam.DoFn):  # type: ignore[misc]
     def __init__(self, cap: int) -> None:
         self._cap = cap
 
-    def process(self, grouped: tuple[int, Iterable[str]]) -> Iterator[Any]:
-        events, duplicates = without_duplicates(bucket_files.read(sorted(grouped[1])))
-        yield from _counted("duplicate", duplicates)
+    def process(
+        self, grouped: tuple[int, Iterable[str]], stays: Mapping[tuple[int, int], int]
+    ) -> Iterator[Any]:
+        events = bucket_files.read(sorted(grouped[1]))
+        elsewhere = shared_ids.lost(events, stays)
+        if elsewhere.any():
+            events = events.filter(arrow(~elsewhere))
+        events, duplicates = without_duplicates(events)
+        yield from _counted("duplicate", duplicates + int(elsewhere.sum()))
         many = over_cap(events, self._cap)
         if many.any():
             yield from _refused(capped(events.filter(arrow(many)), self._cap))

@@ -124,8 +124,8 @@ class Spine:
             take(self.events.column("id"), starts),
         ]
         whole = pc.binary_join_element_wise(*texts, "\x1f").cast(pa.binary())
-        digests = b"".join(hashlib.sha256(part).digest() for part in whole.to_pylist())
-        return hexadecimal(digests, DIGEST, ID_DIGITS)
+        digests = [hashlib.sha256(part).digest() for part in whole.to_pylist()]
+        return hexadecimal(b"".join(digests), DIGEST, ID_DIGITS)
 
     @cached_property
     def step_id(self) -> pa.Array:

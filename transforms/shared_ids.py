@@ -1,0 +1,162 @@
+"""Ids that a source gave to several customers: the row of one of them stays (9-rules, Keys).
+
+Rows with one (source, id) are duplicates whoever they name, but customers lie in different groups
+of buckets. So every event leaves a narrow record, gathered by its id; of an id with several
+customers the record with the least `recordedtime` (none sorts last), then the least customer key,
+names the customer whose rows stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms import schema
+from rejse.transforms.arrays import Bools, Ints, flat, valid, values
+from rejse.transforms.events import Coded
+from rejse.transforms.operational import FAR
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+Records = np.ndarray[Any, np.dtype[np.void]]
+#: An event's id as 128 bits, when it was recorded, and the first 64 bits of its customer's key.
+RECORD = np.dtype([("high", "u8"), ("low", "u8"), ("recorded", "i8"), ("customer", "u8")])
+#: Ids up to so many bytes are mixed eight bytes at a time over all rows, longer ones one by one.
+SHORT = 64
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+_FOLD = np.uint64(29)
+_HEX = np.zeros(256, np.uint64)
+_HEX[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+
+
+def records(events: pa.RecordBatch | pa.Table) -> Records:
+    """One record an event (columns `source`, `id`, `customer_key`, `recordedtime` if there)."""
+    out = np.empty(events.num_rows, RECORD)
+    out["high"], out["low"] = _identified(events)
+    out["customer"] = _customers(events)
+    out["recorded"] = FAR
+    if "recordedtime" in events.schema.names:
+        recorded = flat(events.column("recordedtime"))
+        out["recorded"] = np.where(valid(recorded), values(recorded), FAR)
+    return out
+
+
+def winners(found: Records) -> dict[tuple[int, int], int]:
+    """(id's words) -> customer whose rows stay, for every id of several customers."""
+    ranked = np.sort(found["high"])
+    again = ranked[1:][ranked[1:] == ranked[:-1]]
+    if not len(again):
+        return {}
+    some = found[np.isin(found["high"], again)]
+    some = some[np.lexsort([some[name] for name in ("customer", "recorded", "low", "high")])]
+    same = (some["high"][1:] == some["high"][:-1]) & (some["low"][1:] == some["low"][:-1])
+    group = np.append(0, np.cumsum(~same))
+    first = some[np.flatnonzero(np.append(True, ~same))]
+    shared = np.zeros(len(first), dtype=bool)
+    shared[group[some["customer"] != first["customer"][group]]] = True
+    return {(int(one["high"]), int(one["low"])): int(one["customer"]) for one in first[shared]}
+
+
+def lost(events: pa.Table, stays: Mapping[tuple[int, int], int]) -> Bools:
+    """Rows whose id stays with another customer."""
+    if not stays:
+        return np.zeros(events.num_rows, dtype=bool)
+    mine = records(events)
+    highs = np.fromiter((high for high, _ in stays), np.uint64, len(stays))
+    out = np.zeros(len(mine), dtype=bool)
+    for row in np.flatnonzero(np.isin(mine["high"], highs)):
+        winner = stays.get((int(mine["high"][row]), int(mine["low"][row])))
+        out[row] = winner is not None and winner != int(mine["customer"][row])
+    return out
+
+
+class IdFiles:
+    """Writer of the records of one bundle, in files by a part of the id."""
+
+    def __init__(self, folder: Path, parts: int) -> None:
+        self._folder, self._parts = folder, parts
+        self._files: dict[int, tuple[Path, Any]] = {}
+
+    def add(self, events: pa.RecordBatch) -> None:
+        """Write the records of a batch's events."""
+        found = records(events)
+        part = (found["high"] % np.uint64(self._parts)).astype(np.int64)
+        order = np.argsort(part, kind="stable")
+        edges = np.searchsorted(part[order], np.arange(self._parts + 1))
+        found = found[order]
+        for number in np.flatnonzero(np.diff(edges)).tolist():
+            if number not in self._files:
+                path = self._folder / f"ids-{number}-{uuid.uuid4().hex}"
+                self._files[number] = (path, path.open("wb"))
+            self._files[number][1].write(found[edges[number] : edges[number + 1]].tobytes())
+
+    def close(self) -> Iterator[tuple[int, str]]:
+        """Finish all files; (part, path) of each."""
+        for part, (path, out) in self._files.items():
+            out.close()
+            yield part, str(path)
+
+
+def read(paths: Iterable[str]) -> Records:
+    """The records of several files."""
+    return np.concatenate([np.fromfile(path, RECORD) for path in paths])
+
+
+def _identified(events: pa.RecordBatch | pa.Table) -> tuple[Words, Words]:
+    """128 bits of each row's (source, id), alike in every process and batch."""
+    source = Coded.of(events.column("source"))
+    seeds = [_digest(name.encode()) for name in source.names.to_pylist()]
+    start = np.array([*seeds, (0, 0)], np.uint64)[source.codes]
+    ids = flat(events.column("id")).cast(pa.binary())
+    offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset : ids.offset + len(ids) + 1]
+    sizes = np.diff(offsets)
+    high, low = start[:, 0].copy(), start[:, 1].copy()
+    data = np.frombuffer(bytes(8) if ids.buffers()[2] is None else ids.buffers()[2], np.uint8)
+    data = np.append(data[: offsets[-1]], np.zeros(8, np.uint8))
+    word_at = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
+    short = sizes <= SHORT
+    for at in range(0, int(sizes[short].max(initial=0)) + 1, 8):
+        rows = np.flatnonzero(short & (sizes >= at))
+        word = _cut(word_at[offsets[:-1][rows] + at], sizes[rows] - at)
+        high[rows] = _mixed(high[rows], word, _MIX[0])
+        low[rows] = _mixed(low[rows], word, _MIX[1])
+    for row in np.flatnonzero(~short):
+        high[row], low[row] = _digest(start[row].tobytes() + ids[int(row)].as_py())
+    return high, low
+
+
+def _cut(words: Words, left: Ints) -> Words:
+    """The first `left` bytes of each word, and where the text ends in it."""
+    kept = np.minimum(left, 8).astype(np.uint64)
+    bits = np.uint64(8) * np.minimum(kept, np.uint64(7))
+    ended = (words & ((np.uint64(1) << bits) - np.uint64(1))) | (np.uint64(0x80) << bits)
+    return np.asarray(np.where(left < 8, ended, words))
+
+
+def _mixed(state: Words, word: Words, by: np.uint64) -> Words:
+    state = (state ^ word) * by
+    state = (state ^ (state >> _FOLD)) * _MIX[0]
+    return np.asarray(state ^ (state >> np.uint64(32)))
+
+
+def _digest(text: bytes) -> tuple[int, int]:
+    digest = hashlib.sha256(text).digest()
+    return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little")
+
+
+def _customers(events: pa.RecordBatch | pa.Table) -> Words:
+    """First 64 bits of each row's customer key; their order is that of the keys."""
+    customer = Coded.of(events.column(schema.CUSTOMER_KEY))
+    if not len(customer.names):
+        return np.zeros(0, np.uint64)
+    letters = np.frombuffer("".join(customer.names.to_pylist()).encode(), np.uint8)
+    digits = _HEX[letters.reshape(len(customer.names), -1)[:, :16]]
+    keys = np.zeros(len(customer.names), np.uint64)
+    for place in range(16):
+        keys = (keys << np.uint64(4)) | digits[:, place]
+    return np.asarray(keys[customer.codes])
