@@ -47,6 +47,8 @@ from rejse.transforms.rules import Rules
 from rejse.transforms.texts import text
 
 RUNNER = "FnApiRunner"  # named explicitly: the default runner first looks for a download
+#: Events scored between two times that freed memory goes back: each costs some 50 ms.
+GIVE_BACK = 250_000
 
 
 @dataclass(frozen=True)
@@ -152,14 +154,20 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._stamp = (plan.run_id, plan.config_version, plan.known_at)
 
     def start_bundle(self) -> None:
-        memory.give_back()  # what reading needed
-        self._stage = stage.Stage(self._store)
+        self._stage, self._scored = stage.Stage(self._store), GIVE_BACK
 
     def process(self, scored: Scored) -> Iterator[StagedFile]:
+        self._give_back(scored.tables["events"].num_rows)
         for name, table in scored.tables.items():
             for target, rows in self._parts(name, table):
                 yield from self._stage.add(target, rows)
         report(self._scratch, "scored", scored.tables["events"].num_rows)
+
+    def _give_back(self, rows: int) -> None:
+        self._scored += rows
+        if self._scored >= GIVE_BACK:  # at first what reading needed, later holes in the heap
+            memory.give_back()
+            self._scored = 0
 
     def finish_bundle(self) -> Iterator[Any]:
         for file in self._stage.close():

@@ -26,8 +26,8 @@ LIVE = "_live"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Rows gathered into a row group at least, where a worker has them; rows of it at most.
 GATHERED, ROW_GROUP = 16_384, 262_144
-#: Rows after which a file is finished and the next one begun.
-FILE = 1_000_000
+#: Rows after which a file is finished and the next one begun: an open one holds all its metadata.
+FILE = 262_144
 ZSTD_LEVEL = 1
 #: Columns by which readers skip row groups; statistics of the others cost time for nothing.
 PRUNING = ("customer_key", "journey_id", "time", "started_at", "occurred_at")
