@@ -39,7 +39,6 @@ select
     count(*)::int as n_events,
     min(pos) as first_pos,
     arg_min(step_id, pos) as first_step,
-    arg_max(step_id, pos) as last_step,
     sum(talk_s) as talk_s,
     sum(hold_s) as hold_s,
     sum(wrap_s) as wrap_s,

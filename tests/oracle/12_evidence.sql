@@ -18,7 +18,10 @@ repeat_contact as (
     select
         b.journey_id,
         b.first_step as step_id,
-        a.last_step as prev_step_id,
+        (
+            select arg_max(e.step_id, e.pos) from stepped as e
+            where e.session_id = a.session_id and e.place < b.first_place
+        ) as prev_step_id,
         'repeat_contact' as kind,
         b.first_t as occurred_t,
         1.0 as x,
@@ -46,7 +49,10 @@ fallback_between as (
     select
         b.journey_id,
         b.first_step as step_id,
-        a.last_step as prev_step_id,
+        (
+            select arg_max(e.step_id, e.pos) from stepped as e
+            where e.session_id = a.session_id and e.pos < b.first_pos
+        ) as prev_step_id,
         'channel_fallback' as kind,
         b.first_t as occurred_t,
         1.0 as x,
@@ -200,7 +206,7 @@ switching as (
     select
         *,
         lag(channel_family) over journey as family_before,
-        lag(last_step) over journey as step_before
+        lag(session_id) over journey as session_before
     from contacts
     where not is_message and not is_pushed and not (direction = 'outbound' and is_by_machine)
     window journey as (partition by journey_id order by seq)
@@ -208,18 +214,21 @@ switching as (
 
 channel_switch as (
     select
-        journey_id,
-        first_step as step_id,
-        step_before as prev_step_id,
+        b.journey_id,
+        b.first_step as step_id,
+        (
+            select arg_max(e.step_id, e.pos) from stepped as e
+            where e.session_id = b.session_before and e.pos < b.first_pos
+        ) as prev_step_id,
         'channel_switch' as kind,
-        first_t as occurred_t,
+        b.first_t as occurred_t,
         1.0 as x,
         1.0 as g,
         1.0 as confidence,
         'observed' as basis,
         '' as detail
-    from switching
-    where channel_family <> family_before
+    from switching as b
+    where b.channel_family <> b.family_before
 )
 
 select * from repeat_contact

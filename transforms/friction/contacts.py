@@ -20,7 +20,8 @@ def channel_switch(scene: Scene) -> Found:
     (3-scores, after Gartner's effort drivers; 9-rules).
     """
     earlier, later = switches(scene)
-    return _between(scene, "channel_switch", earlier, later, np.ones(len(later)))
+    last = _last_before(scene, earlier, later, np.arange(scene.spine.events.n))
+    return _between(scene, "channel_switch", last, later)
 
 
 def switches(scene: Scene) -> tuple[Ints, Ints]:
@@ -44,7 +45,9 @@ def repeat_contact(scene: Scene) -> Found:
     known = pick(met.outcome.known, earlier, False)
     informed = pick(met.outcome.of_names(("informed",)), earlier, False)
     later = np.flatnonzero((earlier >= 0) & known & ~informed)
-    return _between(scene, "repeat_contact", earlier[later], later, np.ones(len(later)))
+    # The two may be of different journeys: only the total order compares their events.
+    last = _last_before(scene, earlier[later], later, scene.spine.rank)
+    return _between(scene, "repeat_contact", last, later)
 
 
 @kind("edge", "contacts", {"channel"})
@@ -57,12 +60,13 @@ def channel_fallback(scene: Scene) -> Found:
     earlier, later = fallbacks(scene)
     met = scene.contacts
     sure = np.where(met.outcome.known[earlier], 1.0, 0.5)
-    step = scene.spine.steps.ids[met.first[later]]
+    last = _last_before(scene, earlier, later, np.arange(scene.spine.events.n))
+    step_of = scene.spine.steps.ids
     inner_row, inner_before, inner_proof, inner_sure = _inside_sessions(scene)
-    steps = np.concatenate([step, scene.spine.steps.ids[inner_row]])
-    previous = np.concatenate([scene.spine.steps.ids[met.last[earlier]], inner_before])
+    steps = np.concatenate([step_of[met.first[later]], step_of[inner_row]])
+    previous = np.concatenate([step_of[last], inner_before])
     rows = np.concatenate([met.first[later], inner_row])
-    proof = np.concatenate([met.last[earlier], inner_proof])
+    proof = np.concatenate([last, inner_proof])
     sure = np.concatenate([sure, inner_sure])
     return found(
         scene, "channel_fallback", steps, rows, previous=previous, earlier=proof, confidence=sure
@@ -106,11 +110,25 @@ def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, Ints, np.ndarray]:  # ty
     return order[at], before, order[at - 1], np.where(said[chosen] >= 0, 1.0, 0.5)
 
 
-def _between(scene: Scene, name: str, earlier: Ints, later: Ints, sure: np.ndarray) -> Found:  # type: ignore[type-arg]
-    """Evidence on the edge from one contact to a later one, at the later one's first step."""
-    met, step_of = scene.contacts, scene.spine.steps.ids
-    first, last = met.first[later], met.last[earlier]
-    return found(
-        scene, name, step_of[first], first,
-        previous=np.where(earlier >= 0, step_of[last], NULL), earlier=last, confidence=sure,
-    )  # fmt: skip
+def _between(scene: Scene, name: str, last: Ints, later: Ints) -> Found:
+    """Evidence on the edge from an event of one contact to the first step of a later one."""
+    first, step_of = scene.contacts.first[later], scene.spine.steps.ids
+    return found(scene, name, step_of[first], first, previous=step_of[last], earlier=last)
+
+
+def _last_before(scene: Scene, earlier: Ints, later: Ints, place: Ints) -> Ints:
+    """Last event of each earlier contact that stands before the later one begins.
+
+    Contacts of two channel families may overlap: what the earlier one did afterwards did not lead
+    to the later one. `place` of each event is the order by which earlier was told from later; no
+    contact may be an earlier one twice.
+    """
+    met, spine = scene.contacts, scene.spine
+    began, last = place[met.first[later]], met.last[earlier]
+    if (place[last] < began).all():
+        return last
+    until = np.zeros(len(met), dtype=np.int64)
+    until[earlier] = began
+    order, seg = spine.session_order, spine.sessions
+    rows = seg.last_row(place[order] < seg.spread(until))
+    return np.asarray(order[rows[earlier]])

@@ -79,6 +79,7 @@ create temp table switches as
 with following as (
     select
         j,
+        session_pos,
         family,
         last_step,
         last_pos,
@@ -93,6 +94,7 @@ with following as (
 
 select
     j,
+    session_pos as earlier,
     step,
     last_step,
     last_pos,
@@ -109,6 +111,7 @@ create temp table fallbacks as
 with following as (
     select
         j,
+        session_pos,
         channel,
         has_human,
         intent,
@@ -126,6 +129,7 @@ with following as (
 
 select
     j,
+    session_pos as earlier,
     step,
     last_step,
     last_pos,
@@ -161,6 +165,7 @@ preceded as (
         us,
         session_pos as pos,
         first_step as step,
+        lag(session_pos) over () as earlier,
         lag(outcome) over () as earlier_outcome,
         lag(last_step) over () as last_step,
         lag(last_pos) over () as last_pos,
@@ -174,3 +179,45 @@ from preceded
 where is_repeat;
 
 drop table inbound;
+
+-- Contacts of two families may overlap: then the edge begins where the earlier one stood.
+create temp table stood as
+with pairs as (
+    select
+        earlier,
+        pos
+    from switches
+    union
+    select
+        earlier,
+        pos
+    from fallbacks
+    union
+    select
+        earlier,
+        pos
+    from repeats
+),
+
+overlapping as (
+    select
+        p.earlier,
+        p.pos,
+        c.us,
+        l.id
+    from pairs as p
+    inner join contacts as e on p.earlier = e.session_pos
+    inner join contacts as c on p.pos = c.session_pos
+    inner join told as l on p.pos = l.pos
+    where e.last_us >= c.us
+)
+
+select
+    o.earlier,
+    o.pos,
+    max(t.step) as step,
+    max(t.pos) as last_pos
+from overlapping as o
+inner join told as t on o.earlier = t.session_pos
+where t.us < o.us or (t.us = o.us and t.id < o.id)
+group by o.earlier, o.pos;

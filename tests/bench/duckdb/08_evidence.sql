@@ -4,11 +4,11 @@
 create temp table found as
 select
     'channel_switch' as kind,
-    step,
-    last_step as previous,
-    pos,
-    last_pos as earlier_pos,
-    us,
+    f.step,
+    coalesce(o.step, f.last_step) as previous,
+    f.pos,
+    coalesce(o.last_pos, f.last_pos) as earlier_pos,
+    f.us,
     1.0::double as raw,
     null::double as expected,
     0.05::double as weight,
@@ -17,15 +17,16 @@ select
     null::double as minutes,
     0 as basis,
     null as detail
-from switches
+from switches as f
+left join stood as o on f.earlier = o.earlier and f.pos = o.pos
 union all
 select
     'repeat_contact',
-    step,
-    last_step,
-    pos,
-    last_pos,
-    us,
+    f.step,
+    coalesce(o.step, f.last_step),
+    f.pos,
+    coalesce(o.last_pos, f.last_pos),
+    f.us,
     1,
     null,
     0.25,
@@ -34,25 +35,27 @@ select
     null,
     0,
     null
-from repeats
-where earlier_outcome != 'informed'
+from repeats as f
+left join stood as o on f.earlier = o.earlier and f.pos = o.pos
+where f.earlier_outcome != 'informed'
 union all
 select
     'channel_fallback',
-    step,
-    last_step,
-    pos,
-    last_pos,
-    us,
+    f.step,
+    coalesce(o.step, f.last_step),
+    f.pos,
+    coalesce(o.last_pos, f.last_pos),
+    f.us,
     1,
     null,
     0.20,
     1,
-    sure,
+    f.sure,
     null,
     0,
     null
-from fallbacks
+from fallbacks as f
+left join stood as o on f.earlier = o.earlier and f.pos = o.pos
 union all
 (
     with of_system as (
