@@ -148,14 +148,17 @@ def _look(source: Source, non_persons: tuple[str, ...], rows: int) -> SourceChec
     from rejse.transforms.schema import REQUIRED
 
     found.mapped = sorted({*mapping.columns, *REQUIRED})
-    found.unused = [name for name in schema.names if not re.search(_word(name), text)]
+    found.unused = [name for name in schema.names if not re.search(_written(name), text)]
     events = _through_the_edge(found, source, mapping, schema, rows)
     _look_at_events(found, events, non_persons)
     return found
 
 
-def _word(name: str) -> str:
-    return rf"(?<!\w){re.escape(name)}(?!\w)"
+def _written(name: str) -> str:
+    """Pattern of a column's name in SQL; one that needs quotes may be a part of another's name."""
+    if name.isidentifier():
+        return rf"(?<!\w){re.escape(name)}(?!\w)"
+    return re.escape('"' + name.replace('"', '""') + '"')
 
 
 def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:

@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from rejse.pipelines import event_logs
 from rejse.pipelines.profile import Profile, snake
 from rejse.transforms.schema import BY_NAME, LIFECYCLES
 
 #: Canonical column -> names it goes by elsewhere, the best first.
 NAMES: dict[str, tuple[str, ...]] = {
-    "id": ("event_id", "eventid", "id", "uuid", "interaction_id", "record_id"),
+    "id": ("event_id", "eventid", "eid", "id", "uuid", "interaction_id", "record_id"),
     "recordedtime": ("recorded_at", "recorded_time", "ingested_at", "received_at", "loaded_at"),
     "correlationid": ("correlation_id", "conversation_id", "thread_id", "session_id"),
     "causationid": ("causation_id", "parent_id"),
@@ -63,6 +64,8 @@ IDENTITIES: dict[str, tuple[str, ...]] = {
     "case": ("case_id", "case_concept_name", "case", "ticket_id", "ticket", "incident_id",
              "case_number", "number", "order_id"),
 }  # fmt: skip
+#: Names of who it was, whatever it was about.
+_PEOPLE = frozenset(n for kind, names in IDENTITIES.items() if kind != "case" for n in names)
 CHANNELS = ("channel", "contact_channel", "contact_type", "medium", "platform", "device_type")
 #: Words in a file's or an activity's name that tell its channel where no column does.
 CHANNEL_HINTS = {
@@ -153,6 +156,7 @@ def identity_names(names: Sequence[str]) -> list[str]:
 
 def _usual(name: str) -> str:
     """Usual form of a name: `customer_no` and `kundennr` -> `customer_id`; others as they are."""
+    name = event_logs.plain(name, _PEOPLE) or name
     if _CUSTOMER.fullmatch(name):
         return "customer_id"
     numbered = _NUMBERED.fullmatch(name)
@@ -166,7 +170,9 @@ def _is_unique(profile: Profile) -> bool:
 def _usable(column: str, profile: Profile) -> bool:
     """Whether the values can be those of the canonical column."""
     wanted = BY_NAME[column]
-    if wanted.values and not profile.fits(wanted.values):
+    if wanted.values and not profile.fits(_words(column, profile)):
+        return False
+    if event_logs.objects(profile.texts) == "several":
         return False
     kind, given = str(wanted.type), str(profile.kind)
     if profile.is_nested or wanted.type.num_fields > 0:
@@ -178,6 +184,12 @@ def _usable(column: str, profile: Profile) -> bool:
     if column == "activity" and profile.snake != column:
         return given == "string" and profile.n_distinct <= max(50, profile.n_rows // 2)
     return bool(profile.texts)
+
+
+def _words(column: str, profile: Profile) -> tuple[str, ...]:
+    """Values that the column may hold; under its XES name also XES's other transitions."""
+    words = BY_NAME[column].values
+    return (*words, *event_logs.TRANSITIONS) if profile.snake == event_logs.LIFECYCLE else words
 
 
 def _is_whole(text: str) -> bool:
@@ -198,6 +210,10 @@ def _sql(column: str, profile: Profile, quoted: str) -> str | None:
         given = f"nullif({quoted}, '{profile.missing}')"
     if str(wanted.type) == "string":
         text = given if str(profile.kind) == "string" else f"cast({given} as varchar)"
+        if event_logs.objects(profile.texts):
+            return event_logs.only_object(text)
+        if profile.snake == event_logs.LIFECYCLE:
+            return event_logs.transition(f"lower({text})", profile.texts)
         return f"lower({text})" if wanted.values else text
     names = {"int32": "integer", "int64": "bigint", "bool": "boolean"}
     name = names.get(str(wanted.type), str(wanted.type))
@@ -248,8 +264,8 @@ def _time(out: Guesses, found: Sequence[Profile]) -> None:
         return
 
     def rank(profile: Profile) -> tuple[int, float]:
-        known = profile.snake in TIMES
-        place = TIMES.index(profile.snake) if known else len(TIMES)
+        named = [n for n in (profile.snake, _usual(profile.snake)) if n in TIMES]
+        place = TIMES.index(named[0]) if named else len(TIMES)
         return place, -profile.n_distinct / max(1, profile.n_rows)
 
     for profile in sorted(found, key=rank):

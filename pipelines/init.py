@@ -102,10 +102,9 @@ def select(source: str, files: Sequence[Path], guesses: guess.Guesses) -> str:
     head += [line for column in guesses.missing for line in _missing(guesses, column)]
     if guesses.of("source") is not None:
         head += [
-            "-- `source` is mapped, so each of its values is a source of its own: frontier,",
-            "-- disorder and `declares` go by these names, not by the name of this file. Disorder",
-            "-- is 0 unless rejse.toml has a [sources.NAME] of that name. Strike it out if its",
-            "-- values are no systems that write logs.",
+            "-- `source` is mapped, so each of its values is a source of its own: --frontier takes",
+            "-- its name too; what rejse.toml says of disorder and `retired` holds for all. Strike",
+            "-- it out if its values are no systems that write logs.",
         ]
     if guesses.of("id") is None:
         what = "column named like an id" if guesses.unique else "column"
