@@ -35,6 +35,7 @@ from rejse.transforms.ptransforms import (
     REJECTS,
     Accept,
     Advance,
+    Delivery,
     Frontiers,
     Gather,
     Normalise,
@@ -73,11 +74,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Found:
-    """What a run found: staged files, counts by name, latest event time by source."""
+    """What a run found: staged files, counts by name, latest event time by delivery."""
 
     files: tuple[StagedFile, ...]
     counts: Mapping[str, int]
-    latest: Mapping[str, int]
+    latest: Mapping[Delivery, int]
 
 
 def execute(plan: Plan, beam_args: list[str]) -> Found:
@@ -90,7 +91,8 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
     pipeline.run().wait_until_finish()
     said = json.loads(manifest.read_text(encoding="utf-8"))
     files = tuple(StagedFile(**file) for file in said["files"])
-    return Found(files, dict(said["counts"]), dict(said["latest"]))
+    latest = {(source, name): time for (source, name), time in said["latest"]}
+    return Found(files, dict(said["counts"]), latest)
 
 
 def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:

@@ -112,17 +112,17 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
         raise typer.Exit(found.exit_code)
 
 
-def frontier(text: str, sources: set[str]) -> tuple[str, int]:
+def frontier(text: str) -> tuple[str, int]:
     """Source and microseconds of a `SOURCE=TIME` argument; a time without zone is UTC.
 
-    Raises MisuseError where the source is not configured or the time is no ISO 8601 time.
+    Raises MisuseError where it is none, or the time is no ISO 8601 time.
     """
     from datetime import UTC, datetime, timedelta
 
-    source, _, time = text.partition("=")
-    if source not in sources:
+    source, _, time = text.rpartition("=")
+    if not source:
         raise MisuseError(
-            f"--frontier {text}: expected SOURCE=TIME with a source of {sorted(sources)}"
+            f"--frontier {text}: expected SOURCE=TIME such as crm=2025-06-30, no source came"
         )
     try:
         when = datetime.fromisoformat(time)
@@ -143,7 +143,11 @@ def run(
     ] = False,
     frontiers: Annotated[
         list[str] | None,
-        typer.Option("--frontier", metavar="SOURCE=TIME", help="A source is complete up to here."),
+        typer.Option(
+            "--frontier",
+            metavar="SOURCE=TIME",
+            help="A configured source, or a name that its rows bear, is complete up to here.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -152,7 +156,10 @@ def run(
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
     settings = _settings(config)
-    stated = dict(frontier(text, set(settings.sources)) for text in frontiers or ())
+    stated: dict[str, int] = {}
+    for source, time in map(frontier, frontiers or ()):
+        if stated.setdefault(source, time) != time:
+            raise MisuseError(f"--frontier {source}=...: expected one time of a source, came two")
     # Beam takes its time to import: what can be refused before it is.
     from rejse.pipelines import terminal
     from rejse.pipelines.run import run as publish

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from rejse.pipelines.settings import Settings
+from rejse.pipelines.settings import Settings, Source
 
 Status = Literal["published", "nothing_new", "audit_failed"]
 EVENTS_A_GROUP = 64_000
@@ -42,6 +43,12 @@ class RunResult:
     seconds: float = 0.0
 
 
+class UnknownSourceError(ValueError):
+    """A frontier was stated for a source that is neither configured nor came."""
+
+    exit_code = 2
+
+
 def run(
     settings: Settings,
     *,
@@ -53,16 +60,18 @@ def run(
 ) -> RunResult:
     """Read all sources, score, audit and publish; the same inputs again change nothing.
 
-    `complete` says that the files hold all there is up to their ends; `frontier` states for a
-    source up to which time (microseconds) it is complete. Raises AnotherWriter while another run
-    holds the store, BalanceError where rows are unaccounted for.
+    `complete` says that the files hold all there is up to their ends; `frontier` states up to
+    which time (microseconds) a configured source, with all names that it delivers, or one such
+    name is complete. Raises UnknownSourceError where a stated one is neither, AnotherWriter while
+    another run holds the store, BalanceError where rows are unaccounted for.
     """
     from rejse.pipelines import publish, sources
 
     began = time.monotonic()
+    stated = dict(frontier or {})
+    _refuse_unknown(settings, stated)
     shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     positions = _positions(shards)
-    stated = dict(frontier or {})
     fingerprint = _fingerprint(settings, positions, stated, complete)
     with publish.writing(settings.store) as writer:
         base = writer.base
@@ -76,6 +85,7 @@ def run(
             plan = _plan(settings, shards, scratch, run_id, stated, complete)
             with _watched(scratch, progress):
                 found = _execute(plan, beam_args or [])
+        _refuse_unknown(settings, stated, {name for _, name in found.latest})
         told = _told(settings, plan, found, fingerprint, positions)
         if progress:
             progress("auditing what is staged" if audit else "publishing")
@@ -85,6 +95,37 @@ def run(
             findings = tuple(str(finding) for finding in fault.report.findings)
             return _result(told, "audit_failed", None, {}, findings, began)
         return _result(told, "published", done.number, done.rows, (), began)
+
+
+def _refuse_unknown(
+    settings: Settings, stated: Mapping[str, int], came: Collection[str] | None = None
+) -> None:
+    """Raise UnknownSourceError for a stated frontier of nobody.
+
+    Before the run (`came` is None) that is known only where no mapping names sources itself;
+    afterwards the names that came are.
+    """
+    unknown = sorted(set(stated) - set(settings.sources) - set(came or ()))
+    if not unknown or (came is None and any(map(_names_sources, settings.sources.values()))):
+        return
+    known = sorted({*settings.sources, *(came or ())})
+    close = difflib.get_close_matches(unknown[0], known, n=1)
+    delivered = "" if came is None else f", or a name that came: {', '.join(sorted(came))}"
+    raise UnknownSourceError(
+        f"--frontier {unknown[0]}=...: expected a configured source:"
+        f" {', '.join(sorted(settings.sources))}{delivered}"
+        + (f"; did you mean {close[0]}?" if close else "")
+        + ("" if came is None else " Nothing was published")
+    )
+
+
+def _names_sources(source: Source) -> bool:
+    """Does its mapping name the source of each row itself?"""
+    from rejse.pipelines import raw_schema
+    from rejse.transforms.mapping import Mapping as Select
+
+    mapping = Select(source.mapping_text(), raw_schema.read(source.schema_file), source.name)
+    return "source" in mapping.columns
 
 
 def _execute(plan: Any, beam_args: list[str]) -> Any:
@@ -110,17 +151,13 @@ def _plan(
         name: frozenset(mappings[name].columns if source.declares is None else source.declares)
         for name, source in settings.sources.items()
     }
-    live = {n: s for n, s in settings.sources.items() if not s.retired}
-    retired = frozenset(settings.sources) - frozenset(live)
-    # A mapping that names the source of each row itself sends none under the configured name.
-    awaited = frozenset(name for name in live if "source" not in mappings[name].columns)
-    disorder = {name: source.disorder for name, source in live.items()}
     groups = _groups(shards)
+    disorder = {n: source.disorder for n, source in settings.sources.items() if not source.retired}
     return Plan(
         shards=tuple(shards), mappings=mappings, key=settings.key,
         non_persons=settings.non_persons, data=operational.read(settings.operational),
         rules=settings.rules(declared),
-        frontiers=Frontiers(disorder, stated, retired, complete, awaited),
+        frontiers=Frontiers(disorder, stated, complete),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=datetime.now(UTC),

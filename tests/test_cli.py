@@ -124,16 +124,25 @@ def test_run_passes_on_what_it_was_told(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("texts", "said"),
     [
-        ("nope=2025-01-01", "a source of ['web']"),
-        ("web=yesterday", "expected a time such as"),
-        ("web", "expected a time such as"),
+        (["wep=2025-01-01"], "expected a configured source: web; did you mean web?"),
+        (["web=yesterday"], "expected a time such as"),
+        (["web"], "expected SOURCE=TIME"),
+        (["web=2025-01-01", "web=2025-02-01"], "expected one time of a source, came two"),
     ],
 )
-def test_a_wrong_frontier_is_misuse(rejse: Command, config: Path, text: str, said: str) -> None:
-    code, _, err = rejse("run", "-c", str(config), "--frontier", text)
-    assert code == 2
+def test_a_wrong_frontier_is_misuse(
+    rejse: Command, config: Path, texts: list[str], said: str
+) -> None:
+    (config.parent / "m.sql").write_text(
+        "select to_timestamp(t) as time, who as identity, 'call' as activity, 'phone' as channel"
+        " from source"
+    )
+    (config.parent / "s.json").write_text('{"columns": {"who": "string", "t": "int64"}}')
+    given = [word for text in texts for word in ("--frontier", text)]
+    code, out, err = rejse("run", "-c", str(config), *given)
+    assert (code, out) == (2, "")
     assert said in err
 
 

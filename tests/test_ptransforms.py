@@ -39,8 +39,7 @@ def test_latest_time_by_source() -> None:
 
 
 def frontiers(**given_: object) -> Frontiers:
-    known = {"disorder": {"crm": 10, "web": 0}, "stated": {}, "retired": frozenset(),
-             "complete": False, "awaited": frozenset({"crm", "web"})}  # fmt: skip
+    known = {"disorder": {"crm": 10, "web": 0}, "stated": {}, "complete": False}
     return Frontiers(**{**known, **given_})  # type: ignore[arg-type]
 
 
@@ -55,15 +54,25 @@ def frontiers(**given_: object) -> Frontiers:
         # A source not yet in it can still re-open a journey: nothing is final before it speaks.
         ({}, {"crm": 100}, {"crm": 90, "web": NOTHING_SEEN}),
         ({"complete": True}, {"crm": 100}, {"crm": 100}),
-        ({"retired": frozenset({"web"}), "awaited": frozenset({"crm"})}, {"crm": 100, "web": 1},
-         {"crm": 90}),
-        # Rows that name their source themselves.
-        ({"awaited": frozenset()}, {"siebel": 40}, {"siebel": 40}),
         ({}, {}, {"crm": NOTHING_SEEN, "web": NOTHING_SEEN}),
+        ({"disorder": {"crm": 10}}, {"crm": 100, "web": 1}, {"crm": 90}),  # web is retired
+        # Rows of crm that name their source themselves: crm's disorder holds for each of them,
+        ({}, {"crm/siebel": 40, "crm/sap": 30, "web": 70}, {"siebel": 30, "sap": 20, "web": 70}),
+        # its stated frontier too, but for a name that is stated itself.
+        ({"stated": {"crm": 55, "sap": 25}}, {"crm/siebel": 40, "crm/sap": 30, "web": 70},
+         {"siebel": 55, "sap": 25, "web": 70}),
+        ({"disorder": {"web": 0}}, {"crm/siebel": 40, "web": 70}, {"web": 70}),
+        # A name that two sources deliver is complete where both are.
+        ({}, {"crm/sap": 40, "web/sap": 35}, {"sap": 30}),
+        ({}, {"crm/sap": 50, "web/sap": 35}, {"sap": 35}),
+        ({"disorder": {"web": 0}}, {"crm/sap": 10, "web/sap": 35}, {"sap": 35}),
     ],
 )  # fmt: skip
 def test_frontiers(given_: dict[str, object], seen: dict[str, int], found: dict[str, int]) -> None:
-    assert frontiers(**given_).of(seen) == found
+    delivered = {(name.partition("/")[0], name.rpartition("/")[2]): t for name, t in seen.items()}
+    assert frontiers(**given_).of(delivered) == found
+    backwards = dict(reversed(delivered.items()))
+    assert list(frontiers(**given_).of(backwards)) == sorted(found)
 
 
 def test_a_deadline_is_inclusive_and_waits_for_the_lateness() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from rejse.pipelines import bounded, cli, publish, raw_schema, settings, stage
 from rejse.pipelines.catalogue import connect
-from rejse.pipelines.run import RunResult, run
+from rejse.pipelines.run import RunResult, UnknownSourceError, run
 from rejse.pipelines.sources import SourceError
 
 KEY = "5ec4e7" * 8
@@ -237,6 +238,58 @@ def test_a_source_without_rows_holds_journeys_open_unless_it_is_complete(tmp_pat
     assert held.tables["journeys"] == 0
     told = run(found, audit=False, frontier={"web": 1_900_000_000_000_000})
     assert (told.tables["journeys"], told.tables["journeys_live"]) == (1, 1)
+
+
+def named(folder: Path, settings_of_crm: str = "") -> settings.Settings:
+    """A configured source `crm` whose rows name their systems themselves, and a plain `web`."""
+    files = {
+        "a.jsonl": lines([row(0, channel="siebel"), row(1, channel="sap")]),
+        "b.log": lines([row(2)]),
+    }
+    found = installation(folder, files, {"crm": "a.jsonl", "web": "b.log"})
+    (folder / "named.sql").write_text(
+        SELECT.replace("channel", "'web' as channel, channel as source")
+    )
+    text = (folder / "rejse.toml").read_text()
+    named = f'"named.sql"\n{settings_of_crm}'
+    (folder / "rejse.toml").write_text(text.replace('"map.sql"', named, 1))
+    return settings.load(found.root)
+
+
+def moment(hour: int, minute: int, second: int = 0) -> int:
+    at = datetime(2026, 1, 5, hour, minute, second, tzinfo=UTC)
+    return int(at.timestamp()) * 1_000_000
+
+
+def test_disorder_holds_for_every_name_that_a_source_delivers(tmp_path: Path) -> None:
+    result = run(named(tmp_path, 'disorder = "30s"'), audit=False)
+    assert result.frontiers == {
+        "siebel": moment(8, 59, 30), "sap": moment(9, 0, 30), "web": moment(9, 2),
+    }  # fmt: skip
+
+
+def test_a_retired_source_is_retired_under_all_its_names(tmp_path: Path) -> None:
+    result = run(named(tmp_path, "retired = true"), audit=False)
+    assert result.frontiers == {"web": moment(9, 2)}
+    assert result.counts["kept"] == 3
+
+
+def test_a_frontier_of_a_source_or_of_a_name_it_delivers(tmp_path: Path) -> None:
+    stated = {"crm": moment(12, 0), "sap": moment(11, 0)}
+    result = run(named(tmp_path), audit=False, frontier=stated)
+    assert result.frontiers == {"siebel": moment(12, 0), "sap": moment(11, 0), "web": moment(9, 2)}
+
+
+def test_a_frontier_of_nobody_publishes_nothing(tmp_path: Path) -> None:
+    found = named(tmp_path)
+    said = r"sibel=.*crm, web, or a name that came: sap, siebel, web; did you mean siebel.*Nothing"
+    with pytest.raises(UnknownSourceError, match=said):
+        run(found, audit=False, frontier={"sibel": 1})
+    assert not (found.store / "current").exists()
+    (tmp_path / "plain").mkdir()
+    plain = installation(tmp_path / "plain", {}, {"crm": "a.jsonl"})
+    with pytest.raises(UnknownSourceError, match=r"cmr=.*configured source: crm; did you mean crm"):
+        run(plain, audit=False, frontier={"cmr": 1})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ class _Accept(beam.DoFn):  # type: ignore[misc]
 
 
 class Pseudonymise(_Parts):
-    """Accepted batches -> events without identities; the output `latest` has (source, time).
+    """Accepted batches -> events without identities; the output `latest` has (delivery, time).
 
     `key` is asked for where the work is done, so that no pipeline description holds it.
     """
@@ -125,8 +125,9 @@ class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
         events, refused = identity.pseudonymise(batch, self._key, self._non_persons)
         yield from _refused(refused)
         if events.num_rows:
-            for source, time in latest(events).items():
-                yield beam.pvalue.TaggedOutput(LATEST, (source, time))
+            configured = batch.schema.metadata[rejects.SOURCE].decode()
+            for name, time in latest(events).items():
+                yield beam.pvalue.TaggedOutput(LATEST, ((configured, name), time))
             yield events
 
     def finish_bundle(self) -> None:
@@ -242,34 +243,44 @@ def capped(events: pa.Table, cap: int) -> pa.Table:
     return rejects.join(parts)
 
 
+#: Configured source, and the name that its rows bear: another one where the mapping maps `source`.
+Delivery = tuple[str, str]
+
+
 @dataclass(frozen=True)
 class Frontiers:
     """From the latest event of each source to its frontier: less its disorder, or as stated.
 
-    `awaited` are the sources whose events must come under their own name.
+    `disorder` has every configured source that is not retired; it holds for every name that the
+    source delivers. `stated` names configured sources or delivered names; the name goes first.
     """
 
     disorder: Mapping[str, int]
     stated: Mapping[str, int]
-    retired: frozenset[str]
     complete: bool
-    awaited: frozenset[str] = frozenset()
 
-    def of(self, seen: Mapping[str, int]) -> dict[str, int]:
-        """Frontier of each live source, microseconds.
+    def of(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
+        """Frontier of each name that live sources deliver, microseconds.
 
-        An awaited source without events holds all back, unless what there is is complete.
+        Of a name that several deliver, the least. A source without events holds all back under
+        its own name, unless its frontier is stated or what there is is complete.
         """
-        out = {}
-        for source in sorted({*seen, *self.disorder, *self.awaited} - self.retired):
-            late = 0 if self.complete else self.disorder.get(source, 0)
-            if source in self.stated:
-                out[source] = self.stated[source]
-            elif source in seen:
-                out[source] = seen[source] - late
-            elif source in self.awaited and not self.complete:
-                out[source] = NOTHING_SEEN
+        live = {delivery: time for delivery, time in seen.items() if delivery[0] in self.disorder}
+        silent = sorted(set(self.disorder) - {source for source, _ in live})
+        found = [(name, self._of(source, name, time)) for (source, name), time in live.items()]
+        found += [
+            (source, self.stated.get(source, NOTHING_SEEN))
+            for source in silent
+            if source in self.stated or not self.complete
+        ]
+        out: dict[str, int] = {}
+        for name, time in sorted(found):
+            out.setdefault(name, time)
         return out
+
+    def _of(self, source: str, name: str, time: int) -> int:
+        late = 0 if self.complete else self.disorder[source]
+        return self.stated.get(name, self.stated.get(source, time - late))
 
 
 @dataclass(frozen=True)
@@ -299,7 +310,11 @@ class Advance(beam.PTransform):  # type: ignore[misc]
 
 
 def _advanced(
-    events: pa.Table, data: Operational, rules: Rules, frontiers: Frontiers, seen: dict[str, int]
+    events: pa.Table,
+    data: Operational,
+    rules: Rules,
+    frontiers: Frontiers,
+    seen: dict[Delivery, int],
 ) -> Scored:
     found = advance(events, data, rules, frontiers.of(seen))
     return Scored({"events": events, **found})
