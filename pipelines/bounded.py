@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -22,10 +21,10 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines import coders, memory, sources, stage
+from rejse.pipelines import coders, memory, quarantine, sources, stage
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms import rejects as refusals
-from rejse.transforms.arrays import arrow, valid, values
+from rejse.transforms.arrays import arrow, values
 from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import (
@@ -203,7 +202,7 @@ class _StageRejects(beam.DoFn):  # type: ignore[misc]
         if not self._tables:
             return
         refused = refusals.join(self._tables)
-        quarantine(self._store, self._run_id, refused)
+        quarantine.write(self._store, self._run_id, refused)
         file = stage.write(self._store, "rejects", published_rejects(refused, self._ask()))
         yield beam.transforms.window.GlobalWindows.windowed_value(file)
 
@@ -225,19 +224,6 @@ def published_rejects(refused: pa.Table, key: bytes) -> pa.Table:
     columns |= {name: refused.column(name) for name in ("reason", "detail")}
     columns["payload_hmac"] = keyed("payload", refused.column("payload").to_pylist())
     return pa.table(columns)
-
-
-def quarantine(store: Path, run_id: str, refused: pa.Table) -> None:
-    """Write the raw payloads of rejects to a file that only its owner may read."""
-    kept = refused.filter(arrow(valid(refused.column("payload"))))
-    if not kept.num_rows:
-        return
-    folder = store / "quarantine"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    name = f"{run_id}-{os.urandom(8).hex()}.jsonl"
-    with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        for row in kept.to_pylist():
-            out.write(json.dumps(row) + "\n")
 
 
 def report(scratch: Path, what: str, rows: int) -> None:

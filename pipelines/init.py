@@ -166,6 +166,7 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
         '# variable. Durations need their unit: "30d", "30min", "10s".',
         'store = "store"',
         'key_file = "rejse.key"  # or the variable REJSE_KEY; keep it safe and secret',
+        'keep_quarantine = "14d"  # how long refused rows lie as they are in store/quarantine',
         "",
         "[windows]",
         *_gap(looks),

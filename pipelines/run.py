@@ -65,24 +65,28 @@ def run(
     name is complete. Raises UnknownSourceError where a stated one is neither, AnotherWriter while
     another run holds the store, BalanceError where rows are unaccounted for.
     """
-    from rejse.pipelines import publish, sources
+    from rejse.pipelines import publish, quarantine, sources
 
-    began = time.monotonic()
+    began, clock = time.monotonic(), datetime.now(UTC)
     stated = dict(frontier or {})
     _refuse_unknown(settings, stated)
     shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     positions = _positions(shards)
     fingerprint = _fingerprint(settings, positions, stated, complete)
-    with publish.writing(settings.store) as writer:
+    now = int(clock.timestamp() * 1_000_000)
+    with (
+        publish.writing(settings.store) as writer,
+        quarantine.accounted(settings.store, settings.keep_quarantine, now),
+    ):
         base = writer.base
         if base is not None and base.fingerprint == fingerprint:
             return RunResult(
                 base.run_id, "nothing_new", base.number, base.counts, tables=base.rows,
                 frontiers=base.frontiers,
             )  # fmt: skip
-        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        run_id = f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         with _scratch(settings.store, run_id) as scratch:
-            plan = _plan(settings, shards, scratch, run_id, stated, complete)
+            plan = _plan(settings, shards, scratch, run_id, clock, stated, complete)
             with _watched(scratch, progress):
                 found = _execute(plan, beam_args or [])
         _refuse_unknown(settings, stated, {name for _, name in found.latest})
@@ -108,15 +112,13 @@ def _refuse_unknown(
     unknown = sorted(set(stated) - set(settings.sources) - set(came or ()))
     if not unknown or (came is None and any(map(_names_sources, settings.sources.values()))):
         return
-    known = sorted({*settings.sources, *(came or ())})
-    close = difflib.get_close_matches(unknown[0], known, n=1)
-    delivered = "" if came is None else f", or a name that came: {', '.join(sorted(came))}"
-    raise UnknownSourceError(
-        f"--frontier {unknown[0]}=...: expected a configured source:"
-        f" {', '.join(sorted(settings.sources))}{delivered}"
-        + (f"; did you mean {close[0]}?" if close else "")
-        + ("" if came is None else " Nothing was published")
-    )
+    close = difflib.get_close_matches(unknown[0], {*settings.sources, *(came or ())}, n=1)
+    hint = f"; did you mean {close[0]}?" if close else ""
+    listed = f"a configured source: {', '.join(sorted(settings.sources))}"
+    if came is not None:
+        listed += f", or a name that came: {', '.join(sorted(came)) or '(none)'}"
+        hint += "; nothing was published"
+    raise UnknownSourceError(f"--frontier {unknown[0]}=...: expected {listed}{hint}")
 
 
 def _names_sources(source: Source) -> bool:
@@ -135,7 +137,7 @@ def _execute(plan: Any, beam_args: list[str]) -> Any:
 
 
 def _plan(
-    settings: Settings, shards: list[Any], scratch: Path, run_id: str,
+    settings: Settings, shards: list[Any], scratch: Path, run_id: str, clock: datetime,
     stated: Mapping[str, int], complete: bool,
 ) -> Any:  # fmt: skip
     from rejse.pipelines import operational, raw_schema
@@ -160,7 +162,7 @@ def _plan(
         frontiers=Frontiers(disorder, stated, complete),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,
-        config_version=settings.version, known_at=datetime.now(UTC),
+        config_version=settings.version, known_at=clock,
     )  # fmt: skip
 
 

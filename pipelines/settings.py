@@ -31,7 +31,7 @@ from pydantic import (
 
 from rejse.pipelines import journey_types
 from rejse.transforms import durations
-from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows
+from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows
 
 KEY_VARIABLE = "REJSE_KEY"
 NON_PERSONS = ("", "?", "undefined", "null", "none", "nan", "n/a", "unknown", "anonymous")
@@ -178,13 +178,17 @@ class TypeSettings(_Frozen):
 
 
 class Settings(_Frozen):
-    """The whole configuration. `root` is the folder of `rejse.toml`."""
+    """The whole configuration. `root` is the folder of `rejse.toml`.
+
+    `keep_quarantine` says how long raw rows that were refused are kept, in microseconds.
+    """
 
     root: Path
     store: Place = Field(default=Path("store"), validate_default=True)
     key_file: Place = Field(default=Path("rejse.key"), validate_default=True)
     sources: dict[str, Source]
     operational: Operational = Operational()
+    keep_quarantine: Duration = 14 * DAY
     non_persons: tuple[str, ...] = NON_PERSONS
     windows: WindowSettings = WindowSettings()
     weights: dict[str, float] = Field(default_factory=dict)

@@ -1,0 +1,67 @@
+"""Quarantine: raw payloads of rejects, for their owner's eyes only, and not for long.
+
+`rejects` holds keyed hashes; what the rows held lies in `quarantine/` of the store, in files of
+mode 0600 that bear the id of their run. `publications` says which of them count: a file is kept
+while a publication names its run and that is younger than the setting `keep_quarantine` (14 days,
+9-rules). All others go: those of a run that publishes nothing (audit, balance, a fault) when that
+run ends, those of a crashed run and those that are too old when the next run begins, also one that
+finds nothing new. Rows of a failed run are not lost: they stand in its source.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from rejse.pipelines.store import Publication, publications
+from rejse.transforms.arrays import arrow, valid
+
+FOLDER = "quarantine"
+_OURS = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{8})-[0-9a-f]{16}\.jsonl")
+
+
+def write(store: Path, run_id: str, refused: pa.Table) -> None:
+    """Write the raw payloads of rejects to a file that only its owner may read."""
+    kept = refused.filter(arrow(valid(refused.column("payload"))))
+    if not kept.num_rows:
+        return
+    folder = store / FOLDER
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = f"{run_id}-{os.urandom(8).hex()}.jsonl"
+    with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        for row in kept.to_pylist():
+            out.write(json.dumps(row) + "\n")
+
+
+@contextmanager
+def accounted(store: Path, keep: int, now: int) -> Iterator[None]:
+    """Before and after a run, however it ends, only files that count lie in quarantine.
+
+    `keep` and `now` are in microseconds. Call it only as the one writer of the store.
+    """
+    sweep(store, publications(store), keep, now)
+    try:
+        yield
+    finally:
+        sweep(store, publications(store), keep, now)
+
+
+def sweep(store: Path, published: Sequence[Publication], keep: int, now: int) -> list[str]:
+    """Remove files whose run published nothing, or longer ago than `keep`; returns their names.
+
+    Files that no run has written are left alone.
+    """
+    fresh = {one.run_id for one in published if now - one.published_at <= keep}
+    removed = []
+    for path in sorted((store / FOLDER).glob("*.jsonl")):
+        name = _OURS.fullmatch(path.name)
+        if name and name[1] not in fresh:
+            path.unlink(missing_ok=True)
+            removed.append(path.name)
+    return removed
