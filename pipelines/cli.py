@@ -35,6 +35,8 @@ EXIT_CODES = {
     "MisuseError": MISUSE,
     "FileNotFoundError": MISUSE,
     "FileExistsError": MISUSE,
+    "IsADirectoryError": MISUSE,
+    "NotADirectoryError": MISUSE,
     "PermissionError": MISUSE,
 }
 #: Set to 1 to see where a fault of this program arose.
@@ -83,15 +85,20 @@ def init(
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the source; else the first file's.")
     ] = None,
+    json: Json = False,
 ) -> None:
     """Look at your logs and write a first configuration; it never overwrites a file.
 
     Example: [bold]rejse init logs/*.csv.gz[/bold]
     """
-    from rejse.pipelines.init import init as begin
+    from rejse.pipelines import init as first
+    from rejse.pipelines.terminal import show_json
 
-    for line in begin(files, folder, name):
-        print(line)
+    looks = first.begin(files, folder, name)
+    if json:
+        show_json(first.as_dict(folder, looks))
+    else:
+        print("\n".join(first.told(folder, looks)))
 
 
 @app.command()
@@ -110,28 +117,6 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
         print(found.text())
     if found.exit_code:
         raise typer.Exit(found.exit_code)
-
-
-def frontier(text: str) -> tuple[str, int]:
-    """Source and microseconds of a `SOURCE=TIME` argument; a time without zone is UTC.
-
-    Raises MisuseError where it is none, or the time is no ISO 8601 time.
-    """
-    from datetime import UTC, datetime, timedelta
-
-    source, _, time = text.rpartition("=")
-    if not source:
-        raise MisuseError(
-            f"--frontier {text}: expected SOURCE=TIME such as crm=2025-06-30, no source came"
-        )
-    try:
-        when = datetime.fromisoformat(time)
-    except ValueError:
-        raise MisuseError(
-            f"--frontier {text}: expected a time such as 2025-06-30T00:00:00Z, came {time!r}"
-        ) from None
-    when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return source, (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 @app.command(context_settings={"allow_extra_args": True})
@@ -155,11 +140,15 @@ def run(
 
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
+    from rejse.pipelines import stated
+
+    if context.args and not context.args[0].startswith("-"):
+        raise MisuseError(
+            f"expected no argument, or Beam's options after --, came {context.args[0]!r};"
+            " sources and files are named in rejse.toml"
+        )
     settings = _settings(config)
-    stated: dict[str, int] = {}
-    for source, time in map(frontier, frontiers or ()):
-        if stated.setdefault(source, time) != time:
-            raise MisuseError(f"--frontier {source}=...: expected one time of a source, came two")
+    given = stated.parse(frontiers or ())
     # Beam takes its time to import: what can be refused before it is.
     from rejse.pipelines import terminal
     from rejse.pipelines.run import run as publish
@@ -168,7 +157,7 @@ def run(
         result = publish(
             settings,
             complete=complete,
-            frontier=stated,
+            frontier=given,
             beam_args=list(context.args),
             progress=progress,
         )
@@ -215,7 +204,8 @@ def sql(
     ] = None,
     config: Config = CONFIG,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", help="Take the SELECT from this file.")
+        Path | None,
+        typer.Option("--file", "-f", help="Take the SELECT from this file or ready question."),
     ] = None,
     publication: Annotated[
         int | None, typer.Option("--publication", help="An earlier publication; else the latest.")
@@ -231,23 +221,19 @@ def sql(
 
     Example: [bold]rejse sql "select kind, count(*) from v_friction_evidence group by all"[/bold]
     """
-    import duckdb
-
+    from rejse.pipelines import query as asking
     from rejse.pipelines import terminal
 
     if json and csv:
         raise MisuseError("expected --json or --csv, came both")
+    if guard and not csv:
+        raise MisuseError("--guard: expected --csv with it; nothing else opens in a spreadsheet")
     if (query is None) == (file is None):
         raise MisuseError('expected one query: rejse sql "select ...", or --file query.sql')
-    text = file.read_text(encoding="utf-8") if file else str(query)
-    con = _connect(config, publication)
-    try:
-        found = con.sql(text)
-        columns, rows = (found.columns, found.fetchall()) if found is not None else ([], [])
-    except duckdb.Error as fault:
-        raise MisuseError(f"the query failed: {fault}") from None
+    text = asking.text_in(file) if file else str(query)
+    columns, rows = asking.answer(_connect(config, publication), text)
     if json:
-        terminal.show_json([dict(zip(columns, row, strict=True)) for row in rows])
+        terminal.show_json(asking.with_names(columns, rows))
     elif csv:
         guarded = terminal.show_csv(columns, rows, guard)
         if guard:
@@ -278,7 +264,7 @@ def explain(
     con = _connect(config)
     if journey is None:
         if json:
-            raise MisuseError("expected a journey with --json, came none")
+            raise MisuseError("--json: expected a journey, came none; take `worst` or an id")
         print(guide(con))
         return
     told = tell(con, journey)
@@ -289,14 +275,20 @@ def explain(
 def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("report.html"),
     config: Config = CONFIG,
+    json: Json = False,
 ) -> None:
     """Write the report: one HTML page that needs no network.
 
     Example: [bold]rejse report --out report.html[/bold]
     """
     from rejse.pipelines.report.page import write
+    from rejse.pipelines.terminal import show_json
 
-    print(write(_connect(config), out))
+    written = write(_connect(config), out)
+    if json:
+        show_json({"report": str(written)})
+    else:
+        print(written)
 
 
 @app.command()
@@ -319,15 +311,21 @@ def demo_data(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("demo"),
     customers: Annotated[int, typer.Option(min=1, help="Number of made customers.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 7,
+    json: Json = False,
 ) -> None:
     """Write made logs of a made company, with a configuration, to try the program on.
 
     Example: [bold]rejse demo-data demo && rejse run --config demo --complete[/bold]
     """
     from rejse.pipelines.demo import write
+    from rejse.pipelines.terminal import show_json
 
     write(folder, customers, seed)
-    print(f"wrote {folder}; next: rejse run --config {folder / 'rejse.toml'} --complete")
+    config = folder / "rejse.toml"
+    if json:
+        show_json({"config": str(config), "customers": customers, "seed": seed})
+    else:
+        print(f"wrote {folder}; next: rejse run --config {config} --complete")
 
 
 def _code(fault: Exception) -> int:
@@ -351,6 +349,8 @@ def _usage(fault: Exception) -> str:
 
 def _said(fault: Exception, code: int) -> str:
     if code != FAULT:
+        if isinstance(fault, OSError) and fault.filename and fault.strerror:
+            return f"rejse: {fault.filename}: {fault.strerror.lower()}; name another place"
         return f"rejse: {fault}"
     return (
         f"rejse: {type(fault).__name__}: {fault}\n"

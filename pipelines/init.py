@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ TOUCHPOINT_COLUMNS = (
     "expected_latency_s", "is_moment_of_truth", "journey_type", "system", "valid_from", "valid_to",
 )  # fmt: skip
 MOST_TOUCHPOINTS = 500
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class InitError(ValueError):
@@ -256,17 +258,30 @@ def _write_key(path: Path) -> None:
 
 
 def init(files: Sequence[Path], folder: Path, name: str | None = None) -> list[str]:
+    """Begin, and return what there is to say."""
+    return told(folder, begin(files, folder, name))
+
+
+def begin(files: Sequence[Path], folder: Path, name: str | None = None) -> list[Look]:
     """Write rejse.toml, mappings, frozen schemas, touchpoints.csv and the key into `folder`.
 
-    Files with equal columns are one source. Returns what there is to say. Raises InitError where
-    a file to be written exists, or a log cannot be read.
+    Files with equal columns are one source. Raises InitError where a file to be written exists,
+    a log cannot be read or has no rows, or the name cannot be one.
     """
     from rejse.pipelines import raw_schema
 
+    if name and not _NAME.fullmatch(name):
+        raise InitError(f"--name: expected letters, digits, _ or -, such as crm, came {name!r}")
     try:
         found = samples(files)
     except SampleError as fault:
         raise InitError(str(fault)) from None
+    for log in found:
+        if not log.table.num_rows:
+            raise InitError(
+                f"{log.files[0]}: expected rows to guess from, came none that can be read;"
+                " give a log that has some"
+            )
     names = _names(found, name)
     _refuse_existing(folder, names)
     with _session() as con:
@@ -279,7 +294,7 @@ def init(files: Sequence[Path], folder: Path, name: str | None = None) -> list[s
         (folder / f"{one.name}.sql").write_text(one.mapping, encoding="utf-8")
     (folder / "touchpoints.csv").write_text(_touchpoints(looks), encoding="utf-8")
     (folder / "rejse.toml").write_text(_toml(folder, looks), encoding="utf-8")
-    return _told(folder, looks)
+    return looks
 
 
 def _ignore_key(path: Path) -> None:
@@ -290,7 +305,26 @@ def _ignore_key(path: Path) -> None:
     path.write_text(before + gap + "".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def _told(folder: Path, looks: Sequence[Look]) -> list[str]:
+def as_dict(folder: Path, looks: Sequence[Look]) -> dict[str, Any]:
+    """What was written and guessed, as plain values."""
+    sources = [
+        {
+            "name": one.name,
+            "files": [str(path) for path in one.sample.files],
+            "columns": one.sample.schema.names,
+            "rows_sampled": one.sample.table.num_rows,
+            "guesses": [
+                {"column": g.column, "sql": g.sql, "why": g.why} for g in one.guesses.lines
+            ],
+            "missing": one.guesses.missing,
+        }
+        for one in looks
+    ]
+    return {"config": str(folder / "rejse.toml"), "sources": sources}
+
+
+def told(folder: Path, looks: Sequence[Look]) -> list[str]:
+    """What was written and guessed, for people."""
     said = []
     for one in looks:
         rows, columns = one.sample.table.num_rows, len(one.sample.schema)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from rejse.pipelines.settings import Settings, Source
+from rejse.pipelines.settings import Settings
 
 Status = Literal["published", "nothing_new", "audit_failed"]
 EVENTS_A_GROUP = 64_000
@@ -43,12 +42,6 @@ class RunResult:
     seconds: float = 0.0
 
 
-class UnknownSourceError(ValueError):
-    """A frontier was stated for a source that is neither configured nor came."""
-
-    exit_code = 2
-
-
 def run(
     settings: Settings,
     *,
@@ -66,10 +59,11 @@ def run(
     another run holds the store, BalanceError where rows are unaccounted for.
     """
     from rejse.pipelines import publish, quarantine, sources
+    from rejse.pipelines import stated as stated_frontiers
 
     began, clock = time.monotonic(), datetime.now(UTC)
     stated = dict(frontier or {})
-    _refuse_unknown(settings, stated)
+    stated_frontiers.refuse_unknown(settings.sources, stated)
     shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     positions = _positions(shards)
     fingerprint = _fingerprint(settings, positions, stated, complete)
@@ -89,7 +83,9 @@ def run(
             plan = _plan(settings, shards, scratch, run_id, clock, stated, complete)
             with _watched(scratch, progress):
                 found = _execute(plan, beam_args or [])
-        _refuse_unknown(settings, stated, {name for _, name in found.latest})
+        stated_frontiers.refuse_unknown(
+            settings.sources, stated, {name for _, name in found.latest}
+        )
         told = _told(settings, plan, found, fingerprint, positions)
         if progress:
             progress("auditing what is staged" if audit else "publishing")
@@ -99,35 +95,6 @@ def run(
             findings = tuple(str(finding) for finding in fault.report.findings)
             return _result(told, "audit_failed", None, {}, findings, began)
         return _result(told, "published", done.number, done.rows, (), began)
-
-
-def _refuse_unknown(
-    settings: Settings, stated: Mapping[str, int], came: Collection[str] | None = None
-) -> None:
-    """Raise UnknownSourceError for a stated frontier of nobody.
-
-    Before the run (`came` is None) that is known only where no mapping names sources itself;
-    afterwards the names that came are.
-    """
-    unknown = sorted(set(stated) - set(settings.sources) - set(came or ()))
-    if not unknown or (came is None and any(map(_names_sources, settings.sources.values()))):
-        return
-    close = difflib.get_close_matches(unknown[0], {*settings.sources, *(came or ())}, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    listed = f"a configured source: {', '.join(sorted(settings.sources))}"
-    if came is not None:
-        listed += f", or a name that came: {', '.join(sorted(came)) or '(none)'}"
-        hint += "; nothing was published"
-    raise UnknownSourceError(f"--frontier {unknown[0]}=...: expected {listed}{hint}")
-
-
-def _names_sources(source: Source) -> bool:
-    """Does its mapping name the source of each row itself?"""
-    from rejse.pipelines import raw_schema
-    from rejse.transforms.mapping import Mapping as Select
-
-    mapping = Select(source.mapping_text(), raw_schema.read(source.schema_file), source.name)
-    return "source" in mapping.columns
 
 
 def _execute(plan: Any, beam_args: list[str]) -> Any:

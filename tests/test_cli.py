@@ -89,6 +89,9 @@ def test_each_command_helps_with_an_example(rejse: Command, command: str) -> Non
         (["check", "--config", "none.toml"], "expected the configuration none.toml"),
         (["sql"], "expected one query"),
         (["sql", "select 1", "--json", "--csv"], "came both"),
+        (["sql", "select 1", "--guard"], "expected --csv"),
+        (["sql", "--file", "nothere.sql"], "a ready question (broken_promises,"),
+        (["run", "logs.csv"], "came 'logs.csv'; sources and files are named in rejse.toml"),
     ],
 )
 def test_misuse_is_said_shortly(rejse: Command, args: list[str], said: str) -> None:
@@ -241,6 +244,103 @@ def test_bad_sql_is_misuse(rejse: Command, config: Path) -> None:
     assert (code, out) == (2, "")
     assert "nope" in err
     assert "Traceback" not in err
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("select 1; select 2", "expected one query, came 2"),
+        ("", "expected one query, came 0"),
+        ("select 1 as a, 2 as a", "came 'a' twice"),
+    ],
+)
+def test_what_is_not_one_query_is_misuse(
+    rejse: Command, config: Path, query: str, said: str
+) -> None:
+    code, out, err = rejse("sql", query, "-c", str(config), "--json")
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+@pytest.mark.usefixtures("store")
+def test_json_has_no_words_that_are_none(rejse: Command, config: Path) -> None:
+    query = "select 'nan'::double as a, 'inf'::double as b, [1.5, 'nan'::double] as c"
+    _, out, _ = rejse("sql", query, "-c", str(config), "--json")
+
+    def never(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    assert json.loads(out, parse_constant=never) == [{"a": None, "b": None, "c": [1.5, None]}]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_folder_or_a_picture_is_no_query(rejse: Command, config: Path, tmp_path: Path) -> None:
+    (tmp_path / "q.sql").write_bytes(b"\x89PNG\xf0\x00")
+    for file, said in ((tmp_path, "expected a file"), (tmp_path / "q.sql", "UTF-8 text")):
+        code, _, err = rejse("sql", "--file", str(file), "-c", str(config))
+        assert code == 2
+        assert said in err
+
+
+def test_a_ready_question_needs_no_path(
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    con = duckdb.connect()
+    asked: list[str] = []
+
+    def sql(text: str) -> Any:
+        asked.append(text)
+        return con.sql("select 1 as a")
+
+    session = SimpleNamespace(sql=sql)
+    stand_in(monkeypatch, "catalogue", connect=lambda root, publication: session)
+    code, out, _ = rejse("sql", "--file", "headline", "-c", str(config), "--csv")
+    assert (code, out) == (0, "a\n1\n")
+    assert asked[0].startswith("-- purpose: the headline of a publication")
+
+
+LOG = "id,time,customer_id,activity,channel\n1,2025-03-01 10:00:00,c1,call,phone\n"
+
+
+def test_init_and_demo_data_speak_json(rejse: Command, tmp_path: Path) -> None:
+    (tmp_path / "crm.csv").write_text(LOG)
+    code, out, _ = rejse("init", str(tmp_path / "crm.csv"), "-C", str(tmp_path / "a"), "--json")
+    said = json.loads(out)
+    assert (code, said["config"]) == (0, str(tmp_path / "a" / "rejse.toml"))
+    assert (said["sources"][0]["name"], said["sources"][0]["missing"]) == ("crm", [])
+    folder = str(tmp_path / "demo")
+    code, out, _ = rejse("demo-data", folder, "--customers", "1", "--json")
+    assert (code, json.loads(out)["config"]) == (0, str(tmp_path / "demo" / "rejse.toml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "said"),
+    [
+        (LOG, ("--name", "../crm"), "expected letters, digits, _ or -"),
+        (LOG, ("--name", "my crm"), "expected letters, digits, _ or -"),
+        (LOG.splitlines()[0], (), "expected rows to guess from, came none"),
+        ("", (), "expected a header line"),
+        (LOG, ("--folder", "{file}"), "file exists; name another place"),
+    ],
+)
+def test_init_refuses_before_it_writes(
+    rejse: Command, tmp_path: Path, text: str, args: tuple[str, ...], said: str
+) -> None:
+    log, folder = tmp_path / "crm.csv", tmp_path / "out"
+    log.write_text(text)
+    given = [arg.format(file=log) for arg in args]
+    code, out, err = rejse("init", str(log), "--folder", str(folder), *given)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["crm.csv"]
+
+
+def test_a_report_is_a_file(rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch, "catalogue", connect=lambda root, publication: None)
+    code, _, err = rejse("report", "-c", str(config), "--out", str(config.parent))
+    assert code == 2
+    assert f"such as {config.parent / 'report.html'}" in err
 
 
 def test_metrics_for_people_and_machines(rejse: Command) -> None:

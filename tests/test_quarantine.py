@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rejse.pipelines import quarantine
+from rejse.pipelines import bounded, publish, quarantine, settings
 from rejse.pipelines.store import Publication
 from rejse.transforms import rejects
 from rejse.transforms.rules import DAY
+from tests.test_run import installation, lines, once, row
 
 NOW = 1_800_000_000_000_000
 RUNS = ("20260101T000000-0000000a", "20260115T000000-0000000b", "20260116T000000-0000000c")
@@ -17,6 +19,11 @@ RUNS = ("20260101T000000-0000000a", "20260115T000000-0000000b", "20260116T000000
 
 def published(number: int, run_id: str, days_ago: float) -> Publication:
     return Publication(number, run_id, "f", "c", NOW - int(days_ago * DAY))
+
+
+@pytest.fixture(autouse=True)
+def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
 
 
 @pytest.fixture
@@ -74,3 +81,56 @@ def test_a_run_that_breaks_takes_its_file_with_it(tmp_path: Path) -> None:
         assert runs(tmp_path) == [RUNS[0]]
         raise ZeroDivisionError
     assert runs(tmp_path) == []
+
+
+# --- in runs -----------------------------------------------------------------------------------
+
+
+def quarantined(store: Path) -> list[str]:
+    return sorted(path.name for path in (store / "quarantine").glob("*"))
+
+
+def test_refused_rows_are_kept_as_long_as_the_setting_says(tmp_path: Path) -> None:
+    rows = lines([row(0), row(1, time=None)])
+    found = installation(tmp_path, {"a.jsonl": rows}, more='keep_quarantine = "10d"')
+    first = once(found)
+    assert [name.startswith(first.run_id) for name in quarantined(found.store)] == [True]
+    assert once(found).status == "nothing_new"  # young: kept
+    assert len(quarantined(found.store)) == 1
+    text = (tmp_path / "rejse.toml").read_text()
+    (tmp_path / "rejse.toml").write_text(text.replace('"10d"', '"0s"'))
+    again = once(settings.load(tmp_path))
+    assert again.status == "nothing_new"  # how long they are kept changes no result
+    assert quarantined(found.store) == []
+
+
+def test_a_run_that_publishes_nothing_leaves_no_refused_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(1, time=None)])})
+    once(found)
+    kept = quarantined(found.store)
+    (tmp_path / "a.jsonl").write_text(lines([row(0), row(1, time=None), row(2, time=None)]))
+    execute, seen = bounded.execute, []
+
+    def loses(plan: Any, beam_args: list[str]) -> Any:
+        done = execute(plan, beam_args)
+        seen.extend(quarantined(found.store))
+        return bounded.Found(done.files, {**done.counts, "kept": 7}, done.latest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bounded, "execute", loses)
+        with pytest.raises(publish.BalanceError):
+            once(found)
+    assert len(kept) == 1 < len(seen)
+    assert quarantined(found.store) == kept
+
+
+def test_a_killed_run_leaves_its_refused_rows_to_the_next_one(tmp_path: Path) -> None:
+    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    once(found)
+    left = found.store / "quarantine" / f"20260101T000000-deadbeef-{'0' * 16}.jsonl"
+    left.parent.mkdir()
+    left.write_text("{}\n")
+    assert once(found).status == "nothing_new"
+    assert not left.exists()

@@ -14,8 +14,9 @@ import pytest
 
 from rejse.pipelines import bounded, cli, publish, raw_schema, settings, stage
 from rejse.pipelines.catalogue import connect
-from rejse.pipelines.run import RunResult, UnknownSourceError, run
+from rejse.pipelines.run import RunResult, run
 from rejse.pipelines.sources import SourceError
+from rejse.pipelines.stated import UnknownSourceError
 
 KEY = "5ec4e7" * 8
 TEXTS = ("id", "time", "identity", "activity", "channel")
@@ -357,56 +358,3 @@ def test_a_failing_audit_publishes_nothing(
     assert any("friction_score" in finding for finding in said["findings"])
     assert not (found.store / "current").exists()
     assert not list(found.store.glob("*/_delta_log"))
-
-
-# --- refused rows as they are ------------------------------------------------------------------
-
-
-def quarantined(store: Path) -> list[str]:
-    return sorted(path.name for path in (store / "quarantine").glob("*"))
-
-
-def test_refused_rows_are_kept_as_long_as_the_setting_says(tmp_path: Path) -> None:
-    rows = lines([row(0), row(1, time=None)])
-    found = installation(tmp_path, {"a.jsonl": rows}, more='keep_quarantine = "10d"')
-    first = once(found)
-    assert [name.startswith(first.run_id) for name in quarantined(found.store)] == [True]
-    assert once(found).status == "nothing_new"  # young: kept
-    assert len(quarantined(found.store)) == 1
-    text = (tmp_path / "rejse.toml").read_text()
-    (tmp_path / "rejse.toml").write_text(text.replace('"10d"', '"0s"'))
-    again = once(settings.load(tmp_path))
-    assert again.status == "nothing_new"  # how long they are kept changes no result
-    assert quarantined(found.store) == []
-
-
-def test_a_run_that_publishes_nothing_leaves_no_refused_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(1, time=None)])})
-    once(found)
-    kept = quarantined(found.store)
-    (tmp_path / "a.jsonl").write_text(lines([row(0), row(1, time=None), row(2, time=None)]))
-    execute, seen = bounded.execute, []
-
-    def loses(plan: Any, beam_args: list[str]) -> Any:
-        done = execute(plan, beam_args)
-        seen.extend(quarantined(found.store))
-        return bounded.Found(done.files, {**done.counts, "kept": 7}, done.latest)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(bounded, "execute", loses)
-        with pytest.raises(publish.BalanceError):
-            once(found)
-    assert len(kept) == 1 < len(seen)
-    assert quarantined(found.store) == kept
-
-
-def test_a_killed_run_leaves_its_refused_rows_to_the_next_one(tmp_path: Path) -> None:
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    once(found)
-    left = found.store / "quarantine" / f"20260101T000000-deadbeef-{'0' * 16}.jsonl"
-    left.parent.mkdir()
-    left.write_text("{}\n")
-    assert once(found).status == "nothing_new"
-    assert not left.exists()

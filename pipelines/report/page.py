@@ -25,8 +25,13 @@ def write(con: Any, out: Path, title: str = "Journey report") -> Path:
     """Write the report of a catalogue session to `out` and return the path.
 
     The file is put in its place whole, so that nobody opens half a page. Raises FileNotFoundError
-    where the folder does not exist.
+    where the folder does not exist, IsADirectoryError where `out` is one.
     """
+    if out.is_dir():
+        raise IsADirectoryError(
+            f"expected a file to write the report to, came the folder {out};"
+            f" such as {out / 'report.html'}"
+        )
     if not out.parent.is_dir():
         raise FileNotFoundError(
             f"expected a folder to write the report to, found no {out.parent}; make it first"
