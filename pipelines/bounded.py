@@ -80,12 +80,23 @@ class Found:
     latest: Mapping[Delivery, int]
 
 
+class BeamOptionsError(ValueError):
+    """Beam refuses the options that it was given."""
+
+    exit_code = 2
+
+
 def execute(plan: Plan, beam_args: list[str]) -> Found:
-    """Run the graph and wait for it. Raises whatever a worker raised."""
+    """Run the graph and wait for it. Raises BeamOptionsError for options that Beam does not know
+    what to do with, and whatever a worker raised.
+    """
     options = PipelineOptions(["--runner", RUNNER, *beam_args])
     manifest = plan.scratch / "manifest.json"
     coders.register()
-    pipeline = beam.Pipeline(options=options)
+    try:
+        pipeline = beam.Pipeline(options=options)
+    except ValueError as fault:
+        raise BeamOptionsError(f"options of Beam after --: {fault}") from None
     _build(pipeline, plan, manifest)
     pipeline.run().wait_until_finish()
     said = json.loads(manifest.read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ the environment variable REJSE_KEY.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import os
@@ -311,13 +312,27 @@ def _text(path: Path, what: str) -> str:
         ) from None
 
 
+def _nearest(place: list[str]) -> str:
+    """Which known setting may be meant by an unknown one."""
+    parts: dict[str, type[_Frozen]] = {
+        "windows": WindowSettings, "operational": Operational, "sources": Source,
+        "types": TypeSettings,
+    }  # fmt: skip
+    part: type[_Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
+    known = [field.alias or name for name, field in part.model_fields.items()]
+    close = difflib.get_close_matches(place[-1], known, n=1)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"known are {', '.join(sorted(set(known) - {'root', 'name'}))}"
+
+
 def _said(fault: ValidationError, name: str) -> str:
     lines = []
     for error in fault.errors(include_url=False):
         place = ".".join(str(part) for part in error["loc"]) or "the file"
         message = error["msg"].removeprefix("Value error, ")
         if error["type"] == "extra_forbidden":
-            message = "is no setting; see the comments that `rejse init` writes for the known ones"
+            message = f"is no setting; {_nearest([str(part) for part in error['loc']])}"
         elif error["type"] == "missing":
             message = "is needed and missing"
         lines.append(f"{name}: {place}: {message}")

@@ -293,6 +293,12 @@ def test_a_frontier_of_nobody_publishes_nothing(tmp_path: Path) -> None:
         run(plain, audit=False, frontier={"cmr": 1})
 
 
+def test_options_that_beam_refuses_are_misuse(tmp_path: Path) -> None:
+    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    with pytest.raises(bounded.BeamOptionsError, match="after --: Unexpected pipeline runner"):
+        once(found, beam_args=["--runner=Nonsense"])
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     found = installation(tmp_path, {}, {"crm": "gone/*.jsonl"})
     with pytest.raises(SourceError, match=r"crm: expected files at .*gone.*found none.*rejse.toml"):
