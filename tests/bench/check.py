@@ -1,4 +1,4 @@
-"""Same answers? Order-free fingerprints of what rejse published and of what the rival wrote."""
+"""Same answers? Order-free fingerprints of what rejse published and of what the rivals wrote."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ BY_KIND = "select kind, count(*), sum(hazard) from friction_evidence group by ki
 class Side:
     """One program's tables: `relation` says how a query names each."""
 
+    name: str
     con: Any
     relation: Mapping[str, str]
 
@@ -54,31 +55,43 @@ class Side:
 def of_rejse(store: Path) -> Side:
     """What rejse published, final and live rows together."""
     con = catalogue.connect(store)
-    return Side(con, {t: t if t == "events" else f"v_{t}" for t in TABLES})
+    return Side("rejse", con, {t: t if t == "events" else f"v_{t}" for t in TABLES})
 
 
-def of_rival(out: Path) -> Side:
-    """What the rival wrote."""
+def of_rival(name: str, out: Path) -> Side:
+    """What a rival wrote: of each table one file or several."""
     con = duckdb.connect()
     con.execute("set timezone = 'UTC'")
-    return Side(con, {t: f"read_parquet('{out / t}.parquet')" for t in TABLES})
+    return Side(name, con, {t: f"read_parquet('{out / t}*.parquet')" for t in TABLES})
 
 
-def differences(rejse: Side, rival: Side) -> list[str]:
-    """Every table and column in which the two differ; empty where the answers are the same."""
+def differences(one: Side, other: Side) -> list[str]:
+    """Every table and column in which the two differ; empty where the answers are the same.
+
+    Only columns that both have are compared: `lacking` tells which one of them has not.
+    """
     found = []
     for table in TABLES:
-        mine, theirs = rejse.columns(table), rival.columns(table)
+        mine, theirs = one.columns(table), other.columns(table)
         shared = [c for c in mine if c in theirs and c not in LEFT_OUT.get(table, ())]
         exact = [c for c in shared if mine[c] != "DOUBLE"]
         query = _fingerprint(table, exact, [c for c in shared if mine[c] == "DOUBLE"])
-        here, there = (side.ask(query)[0] for side in (rejse, rival))
+        here, there = (side.ask(query)[0] for side in (one, other))
         names = ["rows", "whole rows", *exact]
         names += [f"{what} of {c}" for c in shared if mine[c] == "DOUBLE" for what in ("n", "sum")]
         for name, a, b in zip(names, here, there, strict=True):
             if not _equal(a, b):
-                found.append(f"{table}: {name}: rejse {a}, rival {b}")
+                found.append(f"{table}: {name}: {one.name} {a}, {other.name} {b}")
     return found
+
+
+def lacking(one: Side, other: Side) -> list[str]:
+    """Columns that only one of two rivals wrote, who must write the same ones."""
+    return [
+        f"{table}: {column}: not of both"
+        for table in TABLES
+        for column in sorted(set(one.columns(table)) ^ set(other.columns(table)))
+    ]
 
 
 def _fingerprint(table: str, exact: list[str], real: list[str]) -> str:
