@@ -113,7 +113,7 @@ def _ping_pongs(links: list[Step]) -> set[int]:
 
 def _context(giver: Step, receiver: Step, fields: Fields) -> Context:
     """What went over, as logged; as declared where only that says something."""
-    given, taken = fields.of_step.get(giver.seq, ()), fields.of_step.get(receiver.seq, ())
+    given, taken = fields.of_step.get(giver.seq, []), fields.of_step.get(receiver.seq, [])
     start = receiver.first.n
     known = {f for f, n in fields.first_observed.items() if n < start}
     seen = _measured(

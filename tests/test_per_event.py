@@ -1,0 +1,216 @@
+"""The per-event rival of the benchmark: same rows as the DuckDB rival, and an error elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import duckdb
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from rejse.pipelines import demo
+from rejse.transforms.rules import DAY, MINUTE
+from tests.bench import check, rival_beam, rival_duckdb
+from tests.bench.perevent import intake
+from tests.bench.perevent.company import Company
+from tests.bench.perevent.intake import Row
+from tests.bench.perevent.rows import rows
+from tests.bench.perevent.story import tell
+
+KEY = "5e" * 32
+START = 1_750_000_000_000_000
+TABLES = demo.folder() / "tables"
+FRONTIER = START + 1_000 * DAY
+RAW: Row = {
+    "id": 7, "time": datetime(2025, 3, 1, tzinfo=UTC), "identity": "C1", "activity": "called",
+    "channel": "phone", "direction": "inbound", "actor_type": "customer", "touchpoint": None,
+    "owner": None, "journey_type": None, "intent": None, "outcome": None, "to_owner": None,
+    "wait_s": 0, "talk_s": None, "message_kind": None, "relevance_basis": None, "info": None,
+    "promise_no": None, "promise_kind": None, "promise_op": None, "promise_due": None,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("log")
+    demo.write_events(folder, 4_000, 11, key=KEY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def by_duckdb(log: Path) -> Path:
+    out = log / "duckdb"
+    out.mkdir()
+    rival_duckdb.work(rival_duckdb.connect(log, 1), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def by_beam(log: Path) -> Path:
+    out = log / "beam"
+    with beam.Pipeline(options=PipelineOptions(["--runner", "FnApiRunner"])) as pipeline:
+        rival_beam.build(pipeline, log, bytes.fromhex(KEY), out)
+    return out
+
+
+def event(at: int, **given: Any) -> Row:
+    """A canonical event so many microseconds after the start."""
+    row = intake.canonical({**RAW, "id": at})
+    del row["identity"]
+    return {**row, "time": START + at, **given}
+
+
+def told(events: list[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    story = tell("a customer", events, Company(TABLES), FRONTIER)
+    for table, row in rows("a customer", events, story):
+        found.setdefault(table, []).append(row)
+    return found
+
+
+def test_all_rows_are_those_of_the_duckdb_rival(by_beam: Path, by_duckdb: Path) -> None:
+    mine, theirs = check.of_rival("beam", by_beam), check.of_rival("duckdb", by_duckdb)
+    assert check.lacking(mine, theirs) == []
+    assert check.differences(mine, theirs) == []
+    for table in rival_duckdb.TABLES:
+        assert mine.ask(f"select count(*) from {table}")[0][0] > 0, table
+    assert {kind for kind, _, _ in mine.ask(check.BY_KIND)} >= {"reasked_info", "reopened"}
+
+
+CHANGES = (
+    ("steps", "* replace (n_reasked + 1 as n_reasked)", "steps: n_reasked"),
+    ("journeys", "* replace (friction_score + .01 as friction_score)", "sum of friction_score"),
+    ("handoffs", "* replace ('full' as context)", "handoffs: context"),
+    ("promises", "* exclude (lateness_s)", "promises: lateness_s: not of both"),
+)
+
+
+@pytest.mark.parametrize(("table", "changed", "said"), CHANGES)
+def test_a_changed_column_is_seen(
+    table: str, changed: str, said: str, by_duckdb: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "changed"
+    shutil.copytree(by_duckdb, other)
+    query = f"copy (select {changed} from '{by_duckdb / table}.parquet')"
+    duckdb.connect().execute(f"{query} to '{other / table}.parquet' (format parquet)")
+    mine, theirs = check.of_rival("one", by_duckdb), check.of_rival("other", other)
+    found = check.lacking(mine, theirs) + check.differences(mine, theirs)
+    assert any(said in line for line in found), found
+
+
+def test_a_row_less_is_seen(by_duckdb: Path, tmp_path: Path) -> None:
+    other = tmp_path / "changed"
+    shutil.copytree(by_duckdb, other)
+    query = f"copy (select * from '{by_duckdb}/sessions.parquet' offset 1)"
+    duckdb.connect().execute(f"{query} to '{other}/sessions.parquet' (format parquet)")
+    found = check.differences(*(check.of_rival("", side) for side in (by_duckdb, other)))
+    assert any(line.startswith("sessions: rows") for line in found)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("id", None), ("time", None), ("identity", ""), ("identity", None), ("activity", ""),
+        ("channel", None), ("direction", "sideways"), ("direction", None), ("actor_type", "cat"),
+        ("wait_s", -1), ("talk_s", -1), ("time", datetime(1969, 12, 31, tzinfo=UTC)),
+        ("time", datetime(2200, 1, 1, tzinfo=UTC)),
+    ],
+)  # fmt: skip
+def test_rows_that_break_a_rule_leave(column: str, value: object) -> None:
+    assert intake.is_accepted(RAW)
+    assert not intake.is_accepted({**RAW, column: value})
+
+
+def test_unknown_values_are_other_or_null() -> None:
+    strange = {"channel": "pigeon", "outcome": "fine", "message_kind": "x", "relevance_basis": "y"}
+    found = intake.canonical({**RAW, **strange})
+    assert [found[name] for name in strange] == ["other", "other", None, None]
+
+
+def test_nobody_is_named_and_answers_are_hashed() -> None:
+    said = [{"name": "plate", "use": "given", "answer": "AB 1"}]
+    customer, found = intake.pseudonymous(b"key", intake.canonical({**RAW, "info": said}))
+    whole = hmac.new(b"key", b"customer:C1", hashlib.sha256).hexdigest()
+    answer = hmac.new(b"key", b"plate\x1fAB 1", hashlib.sha256).hexdigest()
+    assert customer == whole[:32]
+    assert found["info"] == [{"field": "plate", "op": "given", "value_hmac": answer[:16]}]
+    assert "C1" not in json.dumps(found) and "AB 1" not in json.dumps(found)
+
+
+def test_of_equal_ids_the_least_row_stays_in_any_order() -> None:
+    one, other = event(1, id="a", activity="b"), event(1, id="a", activity="a")
+    for events in ([one, other], [other, one]):
+        assert intake.without_duplicates(events) == [other]
+
+
+def shuffled(events: list[Row]) -> Iterator[list[Row]]:
+    for seed in range(5):
+        found = list(events)
+        random.Random(seed).shuffle(found)
+        yield found
+
+
+def test_no_row_depends_on_the_order_of_arrival() -> None:
+    said = [{"field": "plate", "op": "given", "value_hmac": "x"}]
+    asked = [{"field": "plate", "op": "asked", "value_hmac": None}]
+    events = [
+        event(0, channel="web", touchpoint="web_help", outcome="unresolved", info=said),
+        event(MINUTE, touchpoint="phone_support", info=asked, wait_s=900, to_owner="claims"),
+        event(MINUTE, id="b", touchpoint="phone_billing", outcome="resolved"),
+        event(3 * DAY, touchpoint="phone_support"),
+    ]
+    found = [json.dumps({t: sorted(map(json.dumps, r)) for t, r in told(e).items()}, sort_keys=True)
+             for e in shuffled(events)]  # fmt: skip
+    assert len(set(found)) == 1
+    kinds = [row["kind"] for row in told(events)["friction_evidence"]]
+    assert {"customer_wait", "reasked_info", "handoff_dropped", "channel_fallback"} <= set(kinds)
+
+
+def test_a_journey_ends_at_its_cap() -> None:
+    events = [event(n * 10 * DAY, journey_type="support") for n in range(8)]
+    found = [(row["n_events"], row["close_reason"]) for row in told(events)["journeys"]]
+    assert found == [(7, "cap"), (1, "silence")]  # 60 days; day 70 begins anew
+
+
+def test_hazards_halve_by_rank_and_add_up() -> None:
+    waits = [event(0, touchpoint="phone_support", wait_s=10_000),
+             event(1, touchpoint="phone_support", wait_s=10_000)]  # fmt: skip
+    found = told(waits)
+    hazards = [row["hazard"] for row in found["friction_evidence"]]
+    assert hazards[0] == pytest.approx(0.35667494393873245)  # -ln(1 - .3), τ long passed
+    assert hazards[1] == hazards[0] / 2
+    assert found["journeys"][0]["friction_hazard"] == pytest.approx(sum(hazards))
+    assert found["journeys"][0]["friction_score"] == pytest.approx(41.43382164)
+
+
+def test_a_moved_promise_stops_it() -> None:
+    def promise(op: str) -> Row:
+        return {"id": "p", "kind": "date", "op": op, "due_time": START + DAY}
+
+    events = [event(0, promise=promise("made")), event(1, promise=promise("moved"))]
+    with pytest.raises(ValueError, match="expected none that is moved"):
+        told(events)
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [("journey_types", "start_activities"), ("touchpoints", "valid_from")]
+)
+def test_forms_that_it_does_not_know_stop_it(table: str, column: str, tmp_path: Path) -> None:
+    tables = tmp_path / "tables"
+    shutil.copytree(TABLES, tables)
+    lines = (tables / f"{table}.csv").read_text("utf-8").splitlines()
+    values = lines[1].split(",")
+    values[lines[0].split(",").index(column)] = "2025-01-01"
+    lines[1] = ",".join(values)
+    (tables / f"{table}.csv").write_text("\n".join(lines), "utf-8")
+    with pytest.raises(ValueError, match=column):
+        Company(tables)
