@@ -8,23 +8,26 @@ import json
 import random
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from rejse.pipelines import demo
-from rejse.transforms.rules import DAY, MINUTE
-from tests.bench import check, rival_beam, rival_duckdb
+from rejse.transforms.rules import DAY, MINUTE, WEIGHTS
+from tests.bench import check, rival_beam, rival_duckdb, run_rejse
 from tests.bench.perevent import intake
 from tests.bench.perevent.company import Company
 from tests.bench.perevent.intake import Row
 from tests.bench.perevent.rows import rows
 from tests.bench.perevent.story import tell
+from tests.bench.perevent.tables import SCHEMAS
 
 KEY = "5e" * 32
 START = 1_750_000_000_000_000
@@ -84,6 +87,80 @@ def test_all_rows_are_those_of_the_duckdb_rival(by_beam: Path, by_duckdb: Path) 
     for table in rival_duckdb.TABLES:
         assert mine.ask(f"select count(*) from {table}")[0][0] > 0, table
     assert {kind for kind, _, _ in mine.ask(check.BY_KIND)} >= {"reasked_info", "reopened"}
+
+
+WILD: dict[str, tuple[Any, ...]] = {
+    "journey_type": ("support", "claim", None),
+    "intent": ("fault", "claim", None),
+    "owner": ("claims", "billing", None, None),
+    "touchpoint": ("phone_support", "claims_desk", "claims_assessor", "phone_sales", "web_help",
+                   None),
+    "outcome": ("resolved", "unresolved", "informed", "transferred", "strange", None, None, None),
+    "channel": ("web", "chatbot", "chat", "ivr", "phone", "email", "internal", "campaign"),
+    "direction": ("inbound", "inbound", "outbound", "internal"),
+    "actor_type": ("customer", "human", "bot", "system"),
+    "message_kind": ("service", "marketing", "upsell", "survey", "odd", None),
+    "relevance_basis": ("due", "none", None),
+    "to_owner": ("claims", "billing", *[None] * 8),
+    "wait_s": (-1, *[None, 10, 200, 1_000] * 20),
+    "promise_op": ("made", "moved", "delivered", "cancelled", *[None] * 8),
+}  # fmt: skip
+USES = ("given", "given", "asked", "passed", "shown", "verify")
+
+
+def wild(rng: random.Random, n: int) -> Iterator[Row]:
+    """Raw rows without sense, with all forms that this rival knows; ties, so that order counts."""
+    clock: dict[str, datetime] = {}
+    for number in range(n):
+        row = {**RAW, **{name: rng.choice(values) for name, values in WILD.items()}, "id": number}
+        who = row["identity"] = f"P{rng.randrange(n // 30)}"
+        minutes = rng.choice((0, 0, 1, 5, 20, 30, 40, 100, 1_500, 4_000))
+        row["time"] = clock[who] = clock.get(who, RAW["time"]) + timedelta(minutes=minutes)
+        fields = rng.sample(("plate", "address", "product"), rng.choice((0, 0, 1, 2)))
+        uses = [(name, rng.choice(USES)) for name in fields]
+        row["info"] = [
+            {"name": name, "use": use, "answer": rng.choice("xy") if use == "given" else None}
+            for name, use in uses
+        ]
+        if row["promise_op"] is not None:
+            due = row["time"] + timedelta(days=rng.choice((1, 5, 40)))
+            row |= {"promise_no": f"{rng.randrange(3)}", "promise_kind": "date", "promise_due": due}
+        yield row
+    yield {**RAW, "id": n, "identity": "last", "time": RAW["time"] + timedelta(days=70)}
+
+
+@pytest.fixture(scope="module")
+def wild_log(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wild") / "log"
+    shutil.copytree(log, folder, ignore=shutil.ignore_patterns("data", "beam", "duckdb"))
+    schema = pq.read_schema(next((log / "data").glob("*.parquet")))
+    found = list(wild(random.Random(7), 1_500))
+    random.Random(8).shuffle(found)
+    loose = pa.schema([field.with_nullable(True) for field in schema])
+    (folder / "data").mkdir()
+    pq.write_table(pa.Table.from_pylist(found, loose), folder / "data" / "part-0000.parquet")
+    return folder
+
+
+def test_a_log_without_sense_gives_the_rows_of_rejse(wild_log: Path, tmp_path: Path) -> None:
+    run_rejse.run(wild_log)
+    found = pq.read_table(wild_log / "data").to_pylist()
+    events: dict[str, list[Row]] = {}
+    for row in filter(intake.is_accepted, found):
+        customer, one = intake.pseudonymous(bytes.fromhex(KEY), intake.canonical(row))
+        events.setdefault(customer, []).append(one)
+    frontier = intake.microseconds(max(row["time"] for row in found))
+    tables: dict[str, list[Row]] = {table: [] for table in SCHEMAS}
+    for customer, some in events.items():
+        for table, row in rows(customer, some, tell(customer, some, Company(TABLES), frontier)):
+            tables[table].append(row)
+    for table, some in tables.items():
+        filled = [{name: row.get(name) for name in SCHEMAS[table].names} for row in some]
+        pq.write_table(pa.Table.from_pylist(filled, SCHEMAS[table]), tmp_path / f"{table}.parquet")
+    mine, theirs = check.of_rival("per event", tmp_path), check.of_rejse(wild_log / "store")
+    assert check.differences(theirs, mine) == []
+    kinds = {kind for kind, _, _ in mine.ask(check.BY_KIND)}
+    assert kinds == set(WEIGHTS)
 
 
 CHANGES = (
@@ -192,13 +269,17 @@ def test_hazards_halve_by_rank_and_add_up() -> None:
     assert found["journeys"][0]["friction_score"] == pytest.approx(41.43382164)
 
 
-def test_a_moved_promise_stops_it() -> None:
-    def promise(op: str) -> Row:
-        return {"id": "p", "kind": "date", "op": op, "due_time": START + DAY}
+def test_a_move_counts_for_the_due_only_until_the_due() -> None:
+    def said(at: int, op: str, due: int) -> Row:
+        return event(at, promise={"id": "p", "kind": "date", "op": op, "due_time": START + due})
 
-    events = [event(0, promise=promise("made")), event(1, promise=promise("moved"))]
-    with pytest.raises(ValueError, match="expected none that is moved"):
-        told(events)
+    made, delivered = said(0, "made", DAY), said(3 * DAY, "delivered", 0)
+    for moved, fate in (
+        (said(DAY, "moved", 4 * DAY), "kept"),
+        (said(2 * DAY, "moved", 4 * DAY), "late"),
+    ):
+        found = told([made, moved, delivered])["promises"]
+        assert [(row["status"], row["n_moves"]) for row in found] == [(fate, 1)]
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,9 @@ class Event:
         return f"events/{self.id}"
 
     @property
-    def system(self) -> str | None:
-        """System of its touchpoint, else its owner."""
-        return self.place.system or self.owner
+    def system(self) -> str:
+        """System of its touchpoint, else its owner, else its channel."""
+        return self.place.system or self.owner or self.channel
 
     @property
     def is_internal(self) -> bool:
@@ -93,8 +93,12 @@ class Event:
     @property
     def is_message(self) -> bool:
         """Sent by bot or system: a contact of its own."""
-        sent = self.direction == "outbound" and self.actor_type in ("bot", "system")
-        return sent and self.message_kind is not None
+        return self.is_sent_by_machine and self.message_kind is not None
+
+    @property
+    def is_sent_by_machine(self) -> bool:
+        """Outbound by bot or system."""
+        return self.direction == "outbound" and self.actor_type in ("bot", "system")
 
     @property
     def is_pushed(self) -> bool:

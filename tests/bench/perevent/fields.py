@@ -13,13 +13,18 @@ from tests.bench.perevent.step import Step
 
 OBSERVED, DECLARED = 0, 1
 BASES = ("observed", "declared")
-OPS = {"given": "given", "asked": "asked", "passed": "passed", "shown": "passed"}
+OPS = {
+    "given": "given", "asked": "asked", "verify": "verify", "passed": "passed", "shown": "passed",
+}  # fmt: skip
 DECLARED_OPS = {"asks": "given", "knows": "passed", "passes": "passed"}
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """A field named at the event of place `n`; `known` is the place where it was first given."""
+    """A field named at the event of place `n`; `known` is the place where it was first given.
+
+    It asks if it is asked, or given without an ask or a verification of that field in that step.
+    """
 
     n: int
     step: Step
@@ -29,6 +34,7 @@ class Entry:
     basis: int
     known: int | None = None
     known_basis: int = OBSERVED
+    asks: bool = False
 
 
 @dataclass(slots=True)
@@ -48,9 +54,12 @@ class Fields:
                 self.first_observed.setdefault(entry.field, entry.n)
 
     def look_up(self) -> None:
-        """Let each entry know where its field was given before."""
+        """Let each entry know whether it asks, and where its field was given before."""
         for entries in self.of_step.values():
+            settled = {entry.field for entry in entries if entry.op in ("asked", "verify")}
             for entry in entries:
+                unasked = entry.op == "given" and entry.field not in settled
+                entry.asks = unasked or entry.op == "asked"
                 observed = self.first_observed.get(entry.field)
                 anyhow = self.first_any.get(entry.field)
                 entry.known_basis = entry.basis
@@ -107,20 +116,19 @@ def requests(journey: Journey, found: Fields) -> list[Request]:
     for entries in found.of_step.values():
         asked: dict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
-            if entry.op != "passed":
+            if entry.asks:
                 asked[entry.field].append(entry)
         for of_field in asked.values():
             requested.append(_request(journey, of_field, values))
     return requested
 
 
-def _request(journey: Journey, entries: list[Entry], values: dict[str, list[Entry]]) -> Request:
-    """The request of a step for a field: what it asks counts, else what it is given."""
-    asks = [entry for entry in entries if entry.op == "asked"] or entries
+def _request(journey: Journey, asks: list[Entry], values: dict[str, list[Entry]]) -> Request:
+    """The request of a step for a field, which asks it once or several times."""
     again = next((entry for entry in asks if entry.known is not None), None)
     known = None if again is None or again.known is None else journey.events[again.known]
-    basis = entries[0].basis if again is None else again.known_basis
     first = asks[0]
+    basis = first.basis if again is None else again.known_basis
     request = Request(first.step, first.field, journey.events[first.n], known, basis)
     if again is not None:
         request.agrees = _agrees(again, values[first.field])
@@ -159,4 +167,4 @@ def by_system(found: list[Request]) -> list[list[Request]]:
 def knowing(request: Request) -> str:
     """System that knew the field: else the owner, else the channel."""
     assert request.known is not None
-    return request.known.system or request.known.channel
+    return request.known.system

@@ -29,6 +29,7 @@ def friction(journeys: list[Journey], promises: list[Promise]) -> list[Piece]:
     for journey in journeys:
         found += _switches(journey)
         found += _fallbacks(journey)
+        found += _fallbacks_inside(journey)
         found += _reasks(journey)
         found += _without_context(journey)
         found += _dropped(journey)
@@ -58,6 +59,23 @@ def _fallbacks(journey: Journey) -> Iterator[Piece]:
         unsolved = one.outcome not in SATISFIED
         if alone and other.has_human and unsolved and is_same_need(one, other):
             yield _between("channel_fallback", one, other, 1.0 if one.outcome else HALF_SURE)
+
+
+def _fallbacks_inside(journey: Journey) -> Iterator[Piece]:
+    """A chatbot that gives over to a human within a visit, before anything was solved."""
+    for visit in journey.visits:
+        events = visit.events
+        at = next((i for i, event in enumerate(events) if event.is_by_human), 0)
+        before = events[:at]
+        if not visit.is_inbound or not any(event.channel == "chatbot" for event in before):
+            continue
+        human, said = events[at], next((e.outcome for e in reversed(before) if e.outcome), None)
+        if said not in SATISFIED:
+            step = next((e.step for e in reversed(before) if e.step is not human.step), None)
+            yield Piece(
+                "channel_fallback", _step(human), step, human, before[-1], human.us,
+                confidence=1.0 if said else HALF_SURE,
+            )  # fmt: skip
 
 
 def _repeats(journeys: list[Journey]) -> Iterator[Piece]:

@@ -130,7 +130,7 @@ def _context(giver: Step, receiver: Step, fields: Fields) -> Context:
 
 def _measured(known: set[str], given: list[Entry], taken: list[Entry]) -> Context:
     passed = {e.field for e in (*given, *taken) if e.op == "passed"}
-    again = {e.field for e in taken if e.op != "passed"}
+    again = {e.field for e in taken if e.asks}
     return Context(len(known), len(passed & known), len(again & known), bool(passed))
 
 

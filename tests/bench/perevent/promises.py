@@ -27,7 +27,7 @@ class Promise:
 
 
 def promises(journeys: list[Journey], passed: int) -> list[Promise]:
-    """Promises made; those only delivered are orphans. Raises ValueError where one is moved."""
+    """Promises made and moved; those only delivered are orphans."""
     said: dict[str, list[Told]] = defaultdict(list)
     for journey in journeys:
         for event in journey.events:
@@ -46,15 +46,23 @@ def _judged(name: str, made: Told, later: list[Event], passed: int) -> Promise:
     """The promise, by what the later events do to it."""
     event, journey = made
     assert event.promise is not None
-    ops = [_op(one) for one in later]
-    if "moved" in ops:
-        raise ValueError(f"promise {name}: expected none that is moved, came {ops}")
+    moves = [one for one in later if _op(one) in ("moved", "made")]
     closing = next((e for e in later if _op(e) in ("delivered", "cancelled")), None)
-    due = event.promise["due_time"]
+    due = _due(event, [one for one in moves if closing is None or one.order < closing.order])
     delivered = closing if closing and _op(closing) == "delivered" else None
     status = _open(due, passed) if closing is None else _closed(due, closing)
-    kind, n_moves = event.promise["kind"], ops.count("made")
-    return Promise(name, kind, journey, event, due, delivered, status, n_moves)
+    kind = event.promise["kind"]
+    return Promise(name, kind, journey, event, due, delivered, status, len(moves))
+
+
+def _due(made: Event, moves: list[Event]) -> int | None:
+    """Due time in force: a move counts only if made at or before it."""
+    due: int | None = None
+    for event in (made, *moves):
+        said = event.promise["due_time"] if event.promise else None
+        if said is not None and (due is None or event.us <= due):
+            due = said
+    return due
 
 
 def _op(event: Event) -> str | None:

@@ -57,7 +57,7 @@ def _step(step: Step) -> Row:
         "event_ids": [event.name for event in step.events], "touchpoint": first.touchpoint,
         "activity": first.activity, "channel": first.channel, "direction": first.direction,
         "actor_type": first.actor_type, "stage": first.place.stage, "owner": step.owner,
-        "team": step.team, "silo": step.silo, "system": first.system or first.channel,
+        "team": step.team, "silo": step.silo, "system": first.system,
         "intent": step.intent, "started_at": first.us, "ended_at": last.us,
         "n_events": len(step.events), "outcome": step.outcome,
         "is_moment_of_truth": first.place.is_moment_of_truth, "is_pushed": first.is_pushed,
@@ -85,11 +85,11 @@ def _evidence(piece: Piece) -> Row:
     receiver = step.owner if before is not None else None
     proof = [piece.event.name] if piece.earlier is None else [piece.earlier.name, piece.event.name]
     number = f"-{piece.number}" if piece.number > 1 else ""
-    owner = before.owner if before is not None else None
+    owner = step.owner if before is None else before.owner
     return {
         **_of(step.journey), "evidence_id": f"{step.id}-{piece.kind}{number}", "step_id": step.id,
         "prev_step_id": _id(before), "kind": piece.kind, "locus": piece.locus,
-        "owner": step.owner if owner is None else owner,
+        "owner": owner,
         "owner_to": piece.detail if piece.kind == "handoff_dropped" else receiver,
         "touchpoint": step.touchpoint, "occurred_at": piece.us, "basis": BASES[piece.basis],
         "raw_value": piece.raw, "expected_value": piece.expected, "base_weight": piece.weight,

@@ -88,7 +88,7 @@ def _sizes(journey: Journey) -> Row:
         "n_sessions": len(journey.visits),
         **{f"n_steps_{stage}": stages[stage] for stage in STAGES},
         "n_channels": len({event.channel for event in journey.events}),
-        "n_silos": len(silos) or None, "silos_crossed": len(silos) - 1 if silos else None,
+        "n_silos": len(silos), "silos_crossed": len(silos) - 1 if silos else None,
         "rework": len(inner) - len(set(inner)) if inner else None,
     }  # fmt: skip
 
@@ -139,7 +139,8 @@ def _fields(journey: Journey) -> Row:
     first, known, needed = journey.fields.first_observed, set(), set()
     for entries in journey.fields.of_step.values():
         for entry in entries:
-            if entry.basis == OBSERVED and entry.field in first:
+            seen = entry.basis == OBSERVED and entry.op != "verify"
+            if seen and entry.field in first:
                 known.add(entry.field)
                 if first[entry.field] < entry.n:
                     needed.add(entry.field)

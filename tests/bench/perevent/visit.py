@@ -59,7 +59,7 @@ class Visit:
     def is_personal(self) -> bool:
         """A contact that neither a machine sent nor the company pushed."""
         opening = self.opening
-        return opening is not None and not self.first.is_message and not opening.is_pushed
+        return opening is not None and not (opening.is_sent_by_machine or opening.is_pushed)
 
     def sum_up(self) -> None:
         """Note what all its events say together."""
