@@ -12,7 +12,7 @@ from types import ModuleType
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 #: Blocks from this size on are mapped one by one and go back when freed; the heap keeps the rest.
-MAPPED, KEPT = 1 << 19, 128 << 20
+MAPPED, KEPT = 1 << 20, 128 << 20
 
 
 class _NoPandas(MetaPathFinder):
