@@ -262,6 +262,9 @@ def _amount(piece: Evidence) -> str:
         over = f"{wording.share(piece.raw_value)} over the expected"
         known = piece.expected_value
         return over if known is None else f"{over} {wording.duration(known)}"
+    if piece.unit == "n/n":
+        over = f"{wording.share(piece.raw_value)} over the most that is borne"
+        return over if piece.expected_value is None else f"{over}, {piece.expected_value:g}"
     return f"{piece.raw_value:.3g} {wording.clean(piece.unit, 16)}"
 
 

@@ -145,6 +145,13 @@ class WindowSettings(_Frozen):
     promise_give_up: Duration = Windows.promise_give_up
     max_events: int = Field(default=Windows.max_events, ge=1)
     coverage_floor: Share = Windows.coverage_floor
+    #: A contact abandoned after a shorter logged wait is no abandonment.
+    short_abandon: Duration = Windows.short_abandon
+    #: So many messages without relevance basis a customer bears in (t - window, t].
+    pressure_window: Duration = Windows.pressure_window
+    pressure_cap: int = Field(default=Windows.pressure_cap, ge=1)
+    #: Intents that state a quick need: any upsell against them counts.
+    quick_intents: tuple[str, ...] = ()
     volatile_fields: tuple[str, ...] = ()
     question_activities: tuple[str, ...] = Windows.question_activities
 

@@ -17,6 +17,18 @@ KINDS: dict[str, tuple[str, str]] = {
     "promise_broken": ("Promise not kept", "was promised something that came late or never"),
     "reopened": ("Re-opened", "had to come back after it counted as solved"),
     "channel_switch": ("Channel switch", "had to change channel"),
+    "transfer": ("Transfer", "was passed on to somebody else"),
+    "escalation": ("Escalation", "had to be taken to a higher level"),
+    "info_conflict": ("Conflicting answers", "is on record with two answers to one question"),
+    "contradiction": ("Contradiction", "was told one thing, and then another"),
+    "dead_end": ("Dead end", "got stuck, and had to go elsewhere or gave up"),
+    "abandonment": ("Abandoned", "gave up waiting"),
+    "self_rescue": ("Self-rescue", "was not helped, and had to search for themselves"),
+    "internal_wait": ("Waiting inside", "had to wait while the work lay inside the company"),
+    "rework": ("Rework", "had to wait while work was done again"),
+    "upsell_in_problem": ("Selling at the wrong time", "was to buy more before they were helped"),
+    "over_pressure": ("Too many messages", "got more messages than anybody needs"),
+    "ping_pong": ("Ping-pong", "was sent back to where they had been, unsolved"),
 }
 DASH = "–"
 

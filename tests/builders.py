@@ -75,6 +75,7 @@ def full(event: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
             row[name] = moment(row[name])
     row["info"] = infos(row.get("info"))
     row["promise"] = promise(row.get("promise"))
+    row["claims"] = claims(row.get("claims"))
     return row
 
 
@@ -90,6 +91,18 @@ def infos(info: Any) -> list[dict[str, Any]] | None:
         for field in fields:
             name, _, value = str(field).partition("=")
             found.append({"field": name, "op": op, "value_hmac": value_of(value or None)})
+    return found
+
+
+def claims(said: Any) -> list[dict[str, Any]] | None:
+    """Claims from `{price: 10, date: x until 3d}` or from a list of structs."""
+    if said is None or isinstance(said, list):
+        return said
+    found = []
+    for topic, text in said.items():
+        value, _, until = str(text).partition(" until ")
+        found.append({"topic": topic, "value_hmac": value_of(value),
+                      "valid_to": moment(until) if until else None})  # fmt: skip
     return found
 
 

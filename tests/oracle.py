@@ -117,12 +117,16 @@ def _settings(rules: Rules) -> pa.Table:
                 "volatile_fields": list(w.volatile_fields),
                 "question_activities": list(w.question_activities),
         "late_promise_weight": rules.late_promise_weight,
+        "short_abandon_s": w.short_abandon / 1_000_000, "pressure_window": w.pressure_window,
+        "pressure_cap": w.pressure_cap, "quick_intents": list(w.quick_intents),
     }], schema=pa.schema([
         ("session_gap", pa.int64()), ("lateness", pa.int64()), ("identity_wait", pa.int64()),
         ("repeat_window", pa.int64()), ("give_up", pa.int64()), ("largest_gap", pa.int64()),
         ("coverage_floor", pa.float64()), ("volatile_fields", pa.list_(pa.string())),
         ("question_activities", pa.list_(pa.string())),
-        ("late_promise_weight", pa.float64()),
+        ("late_promise_weight", pa.float64()), ("short_abandon_s", pa.float64()),
+        ("pressure_window", pa.int64()), ("pressure_cap", pa.int64()),
+        ("quick_intents", pa.list_(pa.string())),
     ]))  # fmt: skip
 
 

@@ -22,6 +22,13 @@ SILENCES = (0, 0, 1, 60, 1799, 1800, 1801, 3600, 86_400, 2 * 86_400, 2 * 86_400 
 FIELDS = ("name", "plate", "date")
 #: Days from the last event to the frontier: far beyond every deadline, or among them.
 FRONTIERS = (400, 400, 0, 4, 12, 20, 34)
+#: Channels of a log's events: some forms of friction need many events of one sort.
+MOODS = {
+    "mixed": ("web", "phone", "app", "email", "chatbot", "chat", "ivr", "branch", "internal"),
+    "inside": ("internal", "internal", "phone"),
+    "selling": ("email", "sms", "branch"),
+    "alone": ("phone", "web"),
+}
 OWNERS = ("sales", "claims", "web", "ops")
 
 
@@ -63,10 +70,23 @@ def promise(pick: Pick, now: int) -> dict[str, Any] | None:
     }
 
 
-def event(pick: Pick, now: int, rich: bool = True) -> dict[str, Any]:
+def claims(pick: Pick, now: int) -> list[dict[str, Any]] | None:
+    """Claims on one or two topics, mostly none; some hold for a day or ten."""
+    said = {pick(("price", "date")): pick(("x", "y")) for _ in range(pick((0, 0, 0, 1, 2)))}
+    until = pick((None, None, 86_400, 10 * 86_400))
+    valid_to = None if until is None else builders.moment(now + until)
+    return [
+        {"topic": topic, "value_hmac": builders.value_of(value), "valid_to": valid_to}
+        for topic, value in said.items()
+    ] or None
+
+
+def event(pick: Pick, now: int, rich: bool = True, mood: str = "mixed") -> dict[str, Any]:
     """One event; `rich` ones carry fields, promises and hand-offs asked for too."""
-    channel = pick(("web", "phone", "app", "email", "chatbot", "chat", "ivr", "branch", "internal"))
+    channel = pick(MOODS[mood])
     directions = ("internal",) if channel == "internal" else ("inbound", "inbound", "outbound")
+    if mood == "selling":
+        directions = ("inbound", "outbound", "outbound", "outbound")
     row: dict[str, Any] = {
         "time": now,
         "source": pick(("crm", "web")),
@@ -79,14 +99,27 @@ def event(pick: Pick, now: int, rich: bool = True) -> dict[str, Any]:
         "journey_type": _often(pick, "claim", "purchase", "short"),
         "case_id": _often(pick, "c1", "c2"),
         "correlationid": _often(pick, "k1", "k2"),
-        "outcome": _often(pick, "resolved", "unresolved", "informed", "transferred", "sold"),
+        "outcome": _often(
+            pick,
+            "resolved",
+            "unresolved",
+            "informed",
+            "transferred",
+            "sold",
+            "escalated",
+            "abandoned",
+            "no_result",
+            "error",
+            "partly",
+        ),
         "intent": _often(pick, "bill", "move"),
         "touchpoint": _often(pick, "claims desk", "service line", "moved desk", "form", "counter"),
         "owner": _often(pick, *OWNERS),
         "team": _often(pick, "first", "second"),
     }
     if row["direction"] == "outbound":
-        row["message_kind"] = _often(pick, "marketing", "service", "reminder")
+        row["message_kind"] = _often(pick, "marketing", "service", "reminder", "upsell")
+        row["message_id"] = _often(pick, None, "m1", "m2")
         row["relevance_basis"] = _often(pick, "due", "none")
         row["consent_purpose"] = _often(pick, ["service"], [])
     if rich:
@@ -98,11 +131,16 @@ def _riches(pick: Pick, now: int) -> dict[str, Any]:
     return {
         "info": info(pick),
         "promise": promise(pick, now),
+        "claims": claims(pick, now),
+        "error_code": _often(pick, None, None, None, "E1"),
+        "results_n": _often(pick, None, None, 0, 3),
         "to_owner": _often(pick, *(None,) * 12, *OWNERS),
         "to_team": _often(pick, *(None,) * 8, "second"),
-        "wait_s": _often(pick, 0, 60, 90, 500),
+        "wait_s": _often(pick, 0, 9, 10, 60, 90, 500),
         "waiting_for": _often(pick, None, "customer", "company", "third_party"),
-        "lifecycle": _often(pick, None, None, "start", "complete", "resume", "suspend"),
+        "lifecycle": _often(
+            pick, None, None, "start", "complete", "resume", "suspend", "schedule", "assign"
+        ),
         "start_time": _often(pick, None, None, None, now - 60),
         "end_time": _often(pick, None, None, None, now + 60),
         "stage": _often(pick, "before", "during", "after"),
@@ -114,9 +152,10 @@ def _riches(pick: Pick, now: int) -> dict[str, Any]:
 def log(pick: Pick, length: int, customers: Sequence[str], rich: bool) -> list[dict[str, Any]]:
     """Events in time order, with silences at which rules turn."""
     now, rows = 0, []
+    mood = pick(("mixed", "mixed", *MOODS))
     for number in range(length):
         now += pick(SILENCES)
-        row = event(pick, now, rich)
+        row = event(pick, now, rich, mood)
         row["id"] = f"{pick((0, 1))}{number:02d}{customers[0]}"
         row["customer"] = pick(customers)
         rows.append(row)

@@ -31,7 +31,11 @@ LAWS = settings(
     suppress_health_check=list(HealthCheck),
 )
 
-CONTACTS = ("channel_fallback", "channel_switch", "repeat_contact")
+#: Where nothing follows, their edge begins and ends at the giver's step.
+GIVERS = ("handoff_dropped", "transfer", "escalation")
+#: These count over all journeys of the customer; all else stays in one.
+OVER_ALL = ("repeat_contact", "contradiction")
+CONTACTS = ("contradiction", "self_rescue", "channel_fallback", "channel_switch", "repeat_contact")
 
 
 def scene_of(t: Transcript) -> Scene:
@@ -68,17 +72,13 @@ def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
         for column in fields(found):
             held = getattr(found, column.name)
             assert len(held.codes if hasattr(held, "codes") else held) == len(found), name
-        # Coming again counts over all journeys of the customer; all else stays in one.
-        owner_of = (
-            spine.customer.codes if name == "repeat_contact" else np.arange(len(spine.journeys))
-        )
+        owner_of = spine.customer.codes if name in OVER_ALL else np.arange(len(spine.journeys))
         journey = owner_of[journey_of[found.step]]
         assert (owner_of[spine.journeys.ids[found.row]] == journey).all(), name
         linked = found.previous >= 0
         assert kind.locus == "edge" or not linked.any(), name
         assert (owner_of[journey_of[found.previous[linked]]] == journey[linked]).all(), name
-        # A dropped hand-off leads nowhere: its edge begins and ends at the giver's step.
-        led = found.step - (name != "handoff_dropped")
+        led = found.step - (name not in GIVERS)
         # Contacts may overlap: the one that began first may last longer.
         assert name in CONTACTS or (found.previous[linked] <= led[linked]).all(), name
         proved = found.earlier >= 0
@@ -89,6 +89,14 @@ def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
         assert ((found.weight > 0) & (found.weight <= MAX_SEVERITY)).all(), name
         assert set(found.basis.tolist()) <= {0, 1, 2}, name
         assert not np.isnan(found.raw).any(), name
+
+
+def test_the_made_logs_have_every_kind() -> None:
+    seen: set[str] = set()
+    for seed in (11, 12):
+        scene = scene_of(strategies.many(seed, 150))
+        seen |= {name for name, kind in KINDS.items() if len(kind.detect(scene))}
+    assert seen == set(KINDS)
 
 
 @LAWS
@@ -150,6 +158,35 @@ def test_the_proof_of_a_re_ask_does_not_depend_on_other_customers() -> None:
         rows = [{"id": f"a{row['time']}", **row} for row in rows]
         (piece,) = (e for e in evidence(rows) if e["kind"] == "reasked_info")
         assert piece["event_ids"] == ["crm/a0", "crm/a2"]
+
+
+def test_amounts_stand_beside_what_was_expected() -> None:
+    message = {"channel": "email", "direction": "outbound", "message_kind": "marketing"}
+    found = evidence([{**message, "time": n, "id": f"m{n}"} for n in range(4)])
+    assert [(e["kind"], e["expected_value"], e["unit"]) for e in found] == [
+        ("over_pressure", 3.0, "n/n")
+    ]
+    handed = {"channel": "internal", "owner": "a", "to_owner": "b", "activity": "x"}
+    taken = {"channel": "internal", "owner": "b", "activity": "y", "time": "6d", "id": "t"}
+    (late,) = evidence([{**handed, "time": 0, "id": "h"}, taken])
+    assert (late["kind"], late["expected_value"]) == ("internal_wait", 3 * 86_400.0)
+    assert late["event_ids"] == ["crm/h", "crm/t"]
+
+
+def test_words_that_do_not_agree_name_both_events_and_their_field() -> None:
+    rows: list[dict[str, object]] = [
+        {"time": 0, "id": "a", "info": {"given": ["plate=x"]}},
+        {"time": "1d", "id": "b", "info": {"given": ["plate=y"]}},
+    ]
+    (piece,) = (e for e in evidence(rows) if e["kind"] == "info_conflict")
+    assert (piece["detail"], piece["event_ids"]) == ("plate", ["crm/a", "crm/b"])
+    rows = [
+        {"time": 0, "id": "a", "actor_type": "human", "claims": {"price": 1, "date": 2}},
+        {"time": 1, "id": "b", "actor_type": "human", "claims": {"date": 3, "price": 1}},
+    ]
+    (piece,) = evidence(rows)
+    assert (piece["kind"], piece["detail"]) == ("contradiction", "date")
+    assert (piece["prev_step_id"], piece["event_ids"]) == (None, ["crm/a", "crm/b"])  # one step
 
 
 def test_a_fallback_inside_a_session_stays_in_its_journey_and_session() -> None:

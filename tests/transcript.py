@@ -28,7 +28,7 @@ ORDER: Mapping[str, tuple[str, ...]] = {
     "journeys": ("started_at", "ended_at", "journey_type"),
     "sessions": ("started_at", "seq"),
     "steps": ("started_at", "seq"),
-    "friction_evidence": ("occurred_at", "kind", "severity"),
+    "friction_evidence": ("occurred_at", "kind", "severity", "kind_rank"),
     "handoffs": ("occurred_at", "due_at", "from_step"),
     "info_requests": ("occurred_at", "field"),
     "promises": ("made_at", "promise_id"),

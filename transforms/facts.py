@@ -18,6 +18,10 @@ FAMILIES = {
     "branch": "place", "visit": "place",
 }  # fmt: skip
 PUSHED = ("marketing", "upsell", "survey")
+#: Reasons for which an outbound message is one that the customer needs.
+RELEVANT = ("due", "need", "preference")
+#: Outcomes that leave a problem open.
+LEAVES_OPEN = ("unresolved", "partly", "error", "no_result", "abandoned", "escalated")
 HUMAN_CHANNELS = ("phone", "branch", "visit", "chat")
 SELF_SERVICE = ("web", "app", "chatbot", "device")
 
@@ -52,7 +56,7 @@ def is_pushed(events: Events) -> Bools:
 
 def is_need_driven(events: Events) -> Bools:
     """Inbound, or outbound with a relevance basis and (where logged) consent for its kind."""
-    based = events.is_one("relevance_basis", "due", "need", "preference")
+    based = events.is_one("relevance_basis", *RELEVANT)
     outbound = events.is_one("direction", "outbound") & based
     if outbound.any() and events.has("consent_purpose"):
         outbound &= _consented(events)

@@ -49,6 +49,10 @@ class Windows:
     repeat: int = 7 * DAY
     promise_give_up: int = 30 * DAY
     max_events: int = 100_000
+    short_abandon: int = 10 * SECOND
+    pressure_window: int = 7 * DAY
+    pressure_cap: int = 3
+    quick_intents: tuple[str, ...] = ()
     coverage_floor: float = 0.2
     volatile_fields: tuple[str, ...] = ()
     question_activities: tuple[str, ...] = ("question",)
@@ -59,6 +63,10 @@ WEIGHTS: Mapping[str, float] = {
     "repeat_contact": 0.25, "channel_fallback": 0.20, "reasked_info": 0.45,
     "handoff_without_context": 0.30, "handoff_dropped": 0.50, "customer_wait": 0.30,
     "promise_broken": 0.45, "reopened": 0.35, "channel_switch": 0.05,
+    "transfer": 0.10, "escalation": 0.20, "ping_pong": 0.30,
+    "info_conflict": 0.30, "contradiction": 0.30, "dead_end": 0.30, "abandonment": 0.35,
+    "self_rescue": 0.15, "internal_wait": 0.20, "rework": 0.10, "upsell_in_problem": 0.25,
+    "over_pressure": 0.15,
 }  # fmt: skip
 LATE_PROMISE_WEIGHT = 0.25
 REASK_CONFIDENCE: Mapping[str, float] = {"observed": 1.0, "declared": 0.6, "inferred": 0.3}

@@ -39,6 +39,7 @@ placed as (
         a.silo as tp_silo,
         a.stage as tp_stage,
         a.expected_wait_s,
+        a.expected_latency_s,
         a.is_moment_of_truth,
         coalesce(e.system, a.system) as system_logged,
         coalesce(e.journey_type, a.journey_type) as type_hint,

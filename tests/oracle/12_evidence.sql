@@ -1,7 +1,13 @@
--- purpose: pieces of friction of the nine kinds of today, before ranking
+-- purpose: pieces of friction of the launch kinds and channel switches, before ranking
 -- grain:   one row per piece
 -- key:     step_id, kind, detail
 -- sources: session, step, stepped, handoff, handoff_asked, info_request, promised, reopening
+create or replace table node_kind as
+select unnest([
+    'customer_wait', 'promise_broken', 'reopened', 'dead_end', 'abandonment', 'internal_wait',
+    'rework', 'upsell_in_problem', 'over_pressure'
+]) as kind;
+
 create or replace table piece as
 with
 contacts as (

@@ -94,7 +94,7 @@ with summed as (
         factor,
         sum(hazard) as hazard,
         sum(hazard) filter (
-            where kind not in ('customer_wait', 'promise_broken', 'reopened')
+            where kind not in (select n.kind from node_kind as n)
         ) as edge_hazard,
         count(*) as n_evidence
     from scored

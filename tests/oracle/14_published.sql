@@ -123,11 +123,12 @@ select
     p.prev_step_id,
     p.kind,
     if(
-        p.kind in ('customer_wait', 'promise_broken', 'reopened'), 'node', 'edge'
+        p.kind in (select n.kind from node_kind as n), 'node', 'edge'
     ) as locus,
     if(p.prev_step_id is null, e.owner, b.owner) as owner,
     case
-        when p.kind = 'handoff_dropped' then a.to_owner
+        when a.place is not null then a.to_owner
+        when p.kind in ('transfer', 'escalation') and p.prev_step_id = p.step_id then null
         when p.prev_step_id is not null then e.owner
     end as owner_to,
     e.touchpoint,
@@ -149,8 +150,9 @@ inner join step as e on p.step_id = e.step_id
 left join step as b on p.prev_step_id = b.step_id
 left join handoff_asked as a
     on
-        p.kind = 'handoff_dropped' and p.journey_id = a.journey_id
-        and a.source || '/' || a.id = p.detail
+        p.kind in ('handoff_dropped', 'transfer', 'escalation')
+        and p.prev_step_id = p.step_id and p.journey_id = a.journey_id
+        and (a.source || '/' || a.id = p.detail or format('{:09d}', a.place) = p.detail)
 where p.factor = 1;
 
 create or replace table o_handoffs as
@@ -360,6 +362,11 @@ by_kind as (
         journey_id,
         count(*) filter (where kind = 'channel_switch') as n_channel_switches,
         count(*) filter (where kind = 'channel_fallback') as n_fallbacks,
+        count(*) filter (where kind = 'transfer') as n_transfers,
+        count(*) filter (where kind = 'escalation') as n_escalations,
+        count(*) filter (where kind = 'dead_end') as n_dead_ends,
+        count(*) filter (where kind = 'abandonment') as n_abandoned,
+        count(*) filter (where kind = 'info_conflict') as n_info_conflicts,
         count(*) filter (where kind = 'reopened') as n_reopens
     from o_friction_evidence
     group by journey_id
@@ -452,6 +459,11 @@ select
     if(e.n_completes > 0, e.n_completes - e.n_activities, null) as rework,
     coalesce(x.n_repeat_contacts, 0) as n_repeat_contacts,
     coalesce(k.n_fallbacks, 0) as n_fallbacks,
+    coalesce(k.n_transfers, 0) as n_transfers,
+    coalesce(k.n_escalations, 0) as n_escalations,
+    coalesce(k.n_dead_ends, 0) as n_dead_ends,
+    coalesce(k.n_abandoned, 0) as n_abandoned,
+    coalesce(k.n_info_conflicts, 0) as n_info_conflicts,
     coalesce(k.n_reopens, 0) as n_reopens,
     coalesce(p.n_promises, 0) as n_promises,
     coalesce(p.n_promises_kept, 0) as n_promises_kept,

@@ -20,8 +20,8 @@ def channel_switch(scene: Scene) -> Found:
     (3-scores, after Gartner's effort drivers; 9-rules).
     """
     earlier, later = switches(scene)
-    last = _last_before(scene, earlier, later, np.arange(scene.spine.events.n))
-    return _between(scene, "channel_switch", last, later)
+    last = last_before(scene, earlier, later, np.arange(scene.spine.events.n))
+    return between(scene, "channel_switch", last, later)
 
 
 def switches(scene: Scene) -> tuple[Ints, Ints]:
@@ -46,8 +46,8 @@ def repeat_contact(scene: Scene) -> Found:
     informed = pick(met.outcome.of_names(("informed",)), earlier, False)
     later = np.flatnonzero((earlier >= 0) & known & ~informed)
     # The two may be of different journeys: only the total order compares their events.
-    last = _last_before(scene, earlier[later], later, scene.spine.rank)
-    return _between(scene, "repeat_contact", last, later)
+    last = last_before(scene, earlier[later], later, scene.spine.rank)
+    return between(scene, "repeat_contact", last, later)
 
 
 @kind("edge", "contacts", {"channel"})
@@ -60,7 +60,7 @@ def channel_fallback(scene: Scene) -> Found:
     earlier, later = fallbacks(scene)
     met = scene.contacts
     sure = np.where(met.outcome.known[earlier], 1.0, 0.5)
-    last = _last_before(scene, earlier, later, np.arange(scene.spine.events.n))
+    last = last_before(scene, earlier, later, np.arange(scene.spine.events.n))
     step_of = scene.spine.steps.ids
     inner_row, inner_before, inner_proof, inner_sure = _inside_sessions(scene)
     steps = np.concatenate([step_of[met.first[later]], step_of[inner_row]])
@@ -110,13 +110,13 @@ def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, Ints, np.ndarray]:  # ty
     return order[at], before, order[at - 1], np.where(said[chosen] >= 0, 1.0, 0.5)
 
 
-def _between(scene: Scene, name: str, last: Ints, later: Ints) -> Found:
+def between(scene: Scene, name: str, last: Ints, later: Ints) -> Found:
     """Evidence on the edge from an event of one contact to the first step of a later one."""
     first, step_of = scene.contacts.first[later], scene.spine.steps.ids
     return found(scene, name, step_of[first], first, previous=step_of[last], earlier=last)
 
 
-def _last_before(scene: Scene, earlier: Ints, later: Ints, place: Ints) -> Ints:
+def last_before(scene: Scene, earlier: Ints, later: Ints, place: Ints) -> Ints:
     """Last event of each earlier contact that stands before the later one begins.
 
     Contacts of two channel families may overlap: what the earlier one did afterwards did not lead

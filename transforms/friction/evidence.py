@@ -81,6 +81,12 @@ def kind(
     return register
 
 
+def nothing(scene: Scene, name: str) -> Found:
+    """No evidence: what a detector gives whose fields do not occur."""
+    none = np.zeros(0, dtype=np.int64)
+    return found(scene, name, none, none)
+
+
 def found(
     scene: Scene,
     name: str,

@@ -68,6 +68,32 @@ def n_fallbacks(a: Assessment) -> Ints:
 
 
 @metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_transfers(a: Assessment) -> Ints:
+    """Events that passed the customer on, escalated ones apart (3-scores, 9-rules)."""
+    return a.of_kind("transfer")
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_escalations(a: Assessment) -> Ints:
+    """Events with the outcome `escalated` (3-scores)."""
+    return a.of_kind("escalation")
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_dead_ends(a: Assessment) -> Ints:
+    """Inbound contacts that failed, after which the customer went to another channel or gave up
+    (3-scores, 9-rules).
+    """
+    return a.of_kind("dead_end")
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_abandoned(a: Assessment) -> Ints:
+    """Contacts abandoned after the short-abandon threshold or an unknown wait (3-scores)."""
+    return a.of_kind("abandonment")
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
 def n_reopens(a: Assessment) -> Ints:
     """Times the customer came back after an end within the re-open window (9-rules)."""
     return a.of_kind("reopened")

@@ -100,6 +100,12 @@ def n_reasked_inferred(a: Assessment) -> Ints:
     return _reasked(a, INFERRED)
 
 
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_info_conflicts(a: Assessment) -> Ints:
+    """Fields given in a step with another value than the last one given before (9-rules)."""
+    return a.of_kind("info_conflict")
+
+
 @metric("journey", INT, unit="fields", low=0, nullable=False)
 def n_fields_known(a: Assessment) -> Ints:
     """Distinct fields that the customer gave, seen in the events."""

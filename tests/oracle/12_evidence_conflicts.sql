@@ -1,0 +1,79 @@
+-- purpose: pieces of friction of words that do not agree: info_conflict, contradiction
+-- grain:   one row per piece
+-- key:     step_id, kind, detail
+-- sources: field_use, stepped
+insert into piece by name
+with
+given as (
+    select
+        *,
+        lag(value_hmac) over field_values as last_value,
+        lag(step_id) over field_values as last_step_id
+    from field_use
+    where op = 'given' and basis = 0 and value_hmac is not null
+    window field_values as (partition by journey_id, field order by pos)
+)
+
+select
+    journey_id,
+    step_id,
+    last_step_id as prev_step_id,
+    'info_conflict' as kind,
+    t as occurred_t,
+    1.0 as x,
+    1.0 as g,
+    1.0 as confidence,
+    'observed' as basis,
+    format('{:09d}', pos) || field as detail
+from given
+where value_hmac <> last_value and step_id <> last_step_id;
+
+insert into piece by name
+with
+listed as (
+    select
+        *,
+        unnest(claims) as claim,
+        generate_subscripts(claims, 1) as claim_no
+    from stepped
+    where actor_type <> 'customer'
+),
+
+claimed as (
+    -- of several claims of one event on one topic the first
+    select
+        listed.*,
+        listed.claim.topic as about,
+        listed.claim.value_hmac as said,
+        listed.claim.valid_to as holds_to,
+        coalesce(listed.promise.op = 'moved', false) as is_move
+    from listed
+    where listed.claim.topic is not null and listed.claim.value_hmac is not null
+    qualify row_number() over (
+        partition by listed.place, listed.claim.topic order by listed.claim_no
+    ) = 1
+),
+
+followed as (
+    select
+        *,
+        lag(said) over topics as said_before,
+        lag(holds_to) over topics as valid_before,
+        lag(step_id) over topics as step_before
+    from claimed
+    window topics as (partition by customer_key, about order by place)
+)
+
+select
+    journey_id,
+    step_id,
+    if(step_before = step_id, null, step_before) as prev_step_id,
+    'contradiction' as kind,
+    t as occurred_t,
+    1.0 as x,
+    1.0 as g,
+    1.0 as confidence,
+    'observed' as basis,
+    format('{:09d}', place) || about as detail
+from followed
+where said <> said_before and coalesce(time < valid_before, true) and not is_move;

@@ -1,0 +1,53 @@
+-- purpose: pieces of friction of work passed on: transfer, escalation, ping_pong
+-- grain:   one row per piece
+-- key:     step_id, kind, detail
+-- sources: stepped, step, handoff
+insert into piece by name
+with
+passed as (
+    select
+        *,
+        if(outcome = 'escalated', 'escalation', 'transfer') as kind
+    from stepped
+    where
+        outcome in ('transferred', 'escalated')
+        or (direction <> 'internal' and (to_owner is not null or to_team is not null))
+),
+
+onward as (
+    select
+        p.*,
+        (
+            select arg_min(n.step_id, n.seq) from step as n
+            where n.journey_id = p.journey_id and n.seq > p.seq and not n.is_pushed
+        ) as next_step_id
+    from passed as p
+)
+
+select
+    journey_id,
+    coalesce(next_step_id, step_id) as step_id,
+    step_id as prev_step_id,
+    kind,
+    t as occurred_t,
+    1.0 as x,
+    1.0 as g,
+    1.0 as confidence,
+    'observed' as basis,
+    format('{:09d}', place) as detail
+from onward;
+
+insert into piece by name
+select
+    handoff.journey_id,
+    handoff.step_id,
+    handoff.giver.step_id as prev_step_id,
+    'ping_pong' as kind,
+    handoff.first_t as occurred_t,
+    1.0 as x,
+    1.0 as g,
+    1.0 as confidence,
+    'observed' as basis,
+    '' as detail
+from handoff
+where handoff.is_ping_pong;

@@ -1,0 +1,108 @@
+"""Friction of words that do not agree: other answers to one question, two tongues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+
+from rejse.transforms import schema
+from rejse.transforms.arrays import NULL, Bools, Ints, valid, values
+from rejse.transforms.events import Coded
+from rejse.transforms.friction.evidence import Found, found, kind, nothing
+from rejse.transforms.information import GIVEN, OBSERVED, entry_keys
+from rejse.transforms.operational import FAR
+from rejse.transforms.scene import Scene
+from rejse.transforms.segments import sorted_by
+from rejse.transforms.sessionise import Spine
+
+
+@kind("edge", "conflicts", {"info"}, launch=False)
+def info_conflict(scene: Scene) -> Found:
+    """Field given with another hash than its last in this journey, in a later step; from the step
+    that got the last value to that which got another (9-rules).
+    """
+    entries, step_of = scene.told.entries, scene.spine.steps.ids
+    gave = (entries.basis == OBSERVED) & (entries.op == GIVEN) & entries.value.known
+    if not gave.any():
+        return nothing(scene, "info_conflict")
+    said = entries.rows(np.flatnonzero(gave))
+    key = entry_keys(scene.spine, said)
+    said, key = said.rows(order := np.argsort(key, kind="stable")), key[order]
+    value, step = said.value.codes, step_of[said.row]
+    other = (key[1:] == key[:-1]) & (value[1:] != value[:-1]) & (step[1:] != step[:-1])
+    last = np.flatnonzero(other)
+    new = last + 1
+    return found(
+        scene, "info_conflict", step[new], said.row[new], previous=step[last],
+        earlier=said.row[last], detail=said.field.rows(new),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Claims:
+    """Claims of all but customers, sorted by customer, topic and total order, one an event."""
+
+    row: Ints
+    customer: Ints
+    topic: Coded
+    value: Coded
+    until: Ints  # FAR where the claim holds for good
+
+
+@kind("edge", "contradictions", {"claims"}, launch=False)
+def contradiction(scene: Scene) -> Found:
+    """Claim of a non-customer with another value than the last earlier one of a non-customer to
+    this customer on its topic, in whatever journey, while that one was valid; not where the event
+    moves a promise (9-rules).
+    """
+    spine = scene.spine
+    said = _claims(spine)
+    if said is None:
+        return nothing(scene, "contradiction")
+    topic, value = said.topic.codes, said.value.codes
+    same = (said.customer[1:] == said.customer[:-1]) & (topic[1:] == topic[:-1])
+    valid_still = spine.events.time[said.row[1:]] < said.until[:-1]
+    moved = _moves(spine)[said.row[1:]]
+    last = np.flatnonzero(same & (value[1:] != value[:-1]) & valid_still & ~moved)
+    row, earlier = said.row[last + 1], said.row[last]
+    step, before = spine.steps.ids[row], spine.steps.ids[earlier]
+    return found(
+        scene, "contradiction", step, row, previous=np.where(before == step, NULL, before),
+        earlier=earlier, detail=said.topic.rows(last + 1),
+    )  # fmt: skip
+
+
+def _claims(spine: Spine) -> _Claims | None:
+    """Claims with topic and value; of several of one event on a topic the first."""
+    events = spine.events
+    if not events.has("claims") or not events.carries("claims").any():
+        return None
+    column = events.column("claims")
+    row = values(pc.list_parent_indices(column)).astype(np.int64)
+    items = pc.list_flatten(column)
+    topic, value = (Coded.of(pc.struct_field(items, part)) for part in ("topic", "value_hmac"))
+    until = pc.struct_field(items, "valid_to")
+    until = np.where(valid(until), values(until), FAR)
+    company = ~events.is_one("actor_type", "customer")[row]
+    kept = np.flatnonzero(company & topic.known & value.known)
+    customer = events.coded(schema.CUSTOMER_KEY).codes[row]
+    order = kept[sorted_by(customer[kept], topic.codes[kept], spine.rank[row[kept]])]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (row[order[1:]] != row[order[:-1]]) | (
+        topic.codes[order[1:]] != topic.codes[order[:-1]]
+    )
+    order = order[first]
+    return _Claims(
+        row[order], customer[order].astype(np.int64), topic.rows(order), value.rows(order),
+        until[order],
+    )  # fmt: skip
+
+
+def _moves(spine: Spine) -> Bools:
+    """Events that move a promise."""
+    if not spine.events.has("promise"):
+        return np.zeros(spine.events.n, dtype=bool)
+    op = Coded.of(pc.struct_field(spine.events.column("promise"), "op"))
+    return op.of_names(("moved",))

@@ -1,0 +1,81 @@
+"""Friction of a company that wants to sell: upsell in a problem, too many messages."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rejse.transforms import facts, schema
+from rejse.transforms.arrays import Bools, Ints, take
+from rejse.transforms.events import Coded
+from rejse.transforms.friction.evidence import Found, found, kind, nothing
+from rejse.transforms.scene import Scene
+from rejse.transforms.segments import Segments, sorted_by
+
+
+@kind("node", "upsells", {"message_kind"}, launch=False)
+def upsell_in_problem(scene: Scene) -> Found:
+    """Upsell after the first inbound event and before the first end, or while a problem is open
+    (the type is one and has not ended, or an outcome since the last end left it open), or against
+    a stated quick need (intent of its contact among `quick_intents`) (9-rules).
+    """
+    spine, events, journeys = scene.spine, scene.spine.events, scene.journeys
+    rows = np.flatnonzero(events.is_one("message_kind", "upsell"))
+    if not len(rows):
+        return nothing(scene, "upsell_in_problem")
+
+    def last_before(mask: Bools) -> Ints:
+        return journeys.last_row_before(mask[spine.by_time])[spine.moment[rows]]
+
+    end = last_before(scene.is_end)
+    asked = last_before(events.is_one("direction", "inbound")) >= 0
+    left_open = last_before(events.is_one("outcome", *facts.LEAVES_OPEN))
+    problem = facts.by_type(spine.journey_kind, scene.rules, lambda of: of.is_problem)
+    problem = problem.astype(bool)[journeys.ids[rows]]
+    intent = scene.contacts.intent.of_names(scene.rules.windows.quick_intents)
+    wrong = asked & (end < 0) & ~scene.is_end[rows]
+    wrong |= (problem & (end < 0)) | (left_open > end) | intent[spine.session[rows]]
+    rows = rows[wrong]
+    return found(scene, "upsell_in_problem", spine.steps.ids[rows], rows)
+
+
+@kind("node", "n/n", {"message_kind"}, launch=False)
+def over_pressure(scene: Scene) -> Found:
+    """Outbound message without relevance basis, once per message_id, that makes more than the cap
+    of such messages to this customer in the window (t - 7 d, t]; x = n/cap - 1, g = 1 - exp(-x)
+    (9-rules).
+    """
+    spine, events, windows = scene.spine, scene.spine.events, scene.rules.windows
+    sent = events.is_one("direction", "outbound") & events.coded("message_kind").known
+    sent &= ~events.is_one("relevance_basis", *facts.RELEVANT)
+    if sent.sum() <= windows.pressure_cap:
+        return nothing(scene, "over_pressure")
+    rows = np.flatnonzero(sent)
+    customer = events.coded(schema.CUSTOMER_KEY).codes
+    rows = rows[sorted_by(customer[rows], spine.rank[rows])]
+    if events.has("message_id"):
+        rows = rows[_first_of_ids(scene, rows, customer[rows])]
+    n = _in_window(customer[rows], events.time[rows], windows.pressure_window)
+    over = np.flatnonzero(n > windows.pressure_cap)
+    row, excess = rows[over], n[over] / windows.pressure_cap - 1.0
+    return found(
+        scene, "over_pressure", spine.steps.ids[row], row, raw=excess,
+        expected=np.full(len(row), float(windows.pressure_cap)), intensity=-np.expm1(-excess),
+    )  # fmt: skip
+
+
+def _first_of_ids(scene: Scene, rows: Ints, customer: Ints) -> Bools:
+    """Rows (by customer, in total order) that are the first of their message, or name none."""
+    ident = Coded.of(take(scene.spine.events.column("message_id"), rows))
+    named = np.flatnonzero(ident.known)
+    key = customer[named].astype(np.int64) * (len(ident.names) + 1) + ident.codes[named]
+    first = ~ident.known
+    first[named[np.unique(key, return_index=True)[1]]] = True
+    return first
+
+
+def _in_window(customer: Ints, time: Ints, window: int) -> Ints:
+    """Rows of the same customer in (t - window, t] for each row, sorted by customer and time."""
+    since = time - time.min()
+    stamp = Segments.of(customer).ids * (since.max() + window + 1) + since
+    before = np.searchsorted(stamp, stamp - window, side="right")
+    return np.asarray(np.searchsorted(stamp, stamp, side="right") - before)
