@@ -37,10 +37,10 @@ def test_the_least_log_is_accepted_and_says_what_more_would_add(good: settings.S
     assert (web.files, web.read, web.accepted, web.reasons, found.exit_code) == (1, 9, 9, {}, 0)
     assert {"time", "identity", "activity", "channel"} <= set(web.guessed)
     assert web.absent == ["started", "ended"]
-    assert found.runnable == ["channel_switch", "channel_fallback"]
+    assert found.runnable == ["channel_switch", "channel_fallback", "rework"]
     assert "reopened" in found.additions["outcome"]
     text = found.text()
-    assert f"2 of {found.kinds} detectors can run" in text
+    assert f"3 of {found.kinds} detectors can run" in text
     assert "`outcome` would add" in text
     assert "touchpoints.csv names no owner yet" in text
     assert "columns touchpoint, field, op (asks, knows or passes)" in text

@@ -107,12 +107,13 @@ select
     coalesce(cast(rtrim(t.cap, 'd') as bigint), 365) * 86400000000 as cap,
     coalesce(cast(rtrim(t.handoff_due, 'd') as bigint), 3) * 86400000000 as handoff_due,
     coalesce(string_split(t.end_outcomes, ';'), ['resolved', 'sold', 'declined']) as end_outcomes,
-    t.expects_outcome
+    t.expects_outcome,
+    coalesce(t.is_problem, false) as is_problem
 from (select unnest(enum_range(cast(null as journey_type))) as kind) as every
 left join
     read_csv(
         concat(getvariable('tables'), '/journey_types.csv'),
-        types = { 'expects_outcome': 'boolean' }
+        types = { 'expects_outcome': 'boolean', 'is_problem': 'boolean' }
     ) as t
     on every.kind = t.journey_type;
 

@@ -48,6 +48,9 @@ select
     and coalesce(e.message_kind in ('marketing', 'upsell', 'survey'), false) as is_pushed,
     e.direction = 'outbound'
     and coalesce(e.message_kind in ('marketing', 'upsell'), false) as is_sales,
+    coalesce(e.message_kind = 'upsell', false) as is_upsell,
+    e.direction = 'outbound' and e.message_kind is not null
+    and coalesce(e.relevance_basis not in ('due', 'need', 'preference'), true) as is_unasked,
     coalesce(list_contains(t.end_outcomes, cast(e.outcome as varchar)), false) as is_end,
     case
         when e.outcome in ('resolved', 'sold', 'informed') then cast(1.0 as double)

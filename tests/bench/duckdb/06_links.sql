@@ -215,6 +215,7 @@ taken as (
 select
     a.*,
     t.received_step,
+    t.received_pos,
     t.received_pos is null
     and a.due < (select epoch_us(f.frontier) - 86400000000 from found_texts as f) as is_dropped
 from asking as a

@@ -166,6 +166,23 @@ select
 from promises
 where status in ('broken', 'late')
 union all
+select
+    kind,
+    step,
+    previous,
+    pos,
+    earlier_pos,
+    us,
+    raw,
+    expected,
+    weight,
+    intensity,
+    1,
+    null,
+    0,
+    detail
+from later_kinds
+union all
 (
     with intents as (
         select
@@ -250,7 +267,7 @@ ranked as (
         - 1
             as kind_rank,
         row_number()
-            over (partition by step, kind order by severity desc, us asc, pos asc)
+            over (partition by step, kind order by severity desc, us asc, pos asc, detail asc)
             as number
     from severe
     where severity > 0

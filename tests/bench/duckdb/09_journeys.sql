@@ -144,8 +144,16 @@ select
     count(*) filter (where e.kind = 'channel_switch') as n_channel_switches,
     count(*) filter (where e.kind = 'channel_fallback') as n_fallbacks,
     count(*) filter (where e.kind = 'reopened') as n_reopens,
+    count(*) filter (where e.kind = 'transfer') as n_transfers,
+    count(*) filter (where e.kind = 'escalation') as n_escalations,
+    count(*) filter (where e.kind = 'dead_end') as n_dead_ends,
+    count(*) filter (where e.kind = 'abandonment') as n_abandoned,
+    count(*) filter (where e.kind = 'info_conflict') as n_info_conflicts,
     coalesce(sum(e.hazard) filter (
-        where e.kind not in ('customer_wait', 'promise_broken', 'reopened')
+        where e.kind not in (
+            'customer_wait', 'promise_broken', 'reopened', 'dead_end', 'abandonment',
+            'internal_wait', 'rework', 'upsell_in_problem', 'over_pressure'
+        )
     ), 0) as edge_hazard
 from evidence as e
 inner join steps as s on e.step = s.step
@@ -161,7 +169,12 @@ select
     cast(sum(n_evidence) as bigint) as n_evidence,
     cast(sum(n_channel_switches) as bigint) as n_channel_switches,
     cast(sum(n_fallbacks) as bigint) as n_fallbacks,
-    cast(sum(n_reopens) as bigint) as n_reopens
+    cast(sum(n_reopens) as bigint) as n_reopens,
+    cast(sum(n_transfers) as bigint) as n_transfers,
+    cast(sum(n_escalations) as bigint) as n_escalations,
+    cast(sum(n_dead_ends) as bigint) as n_dead_ends,
+    cast(sum(n_abandoned) as bigint) as n_abandoned,
+    cast(sum(n_info_conflicts) as bigint) as n_info_conflicts
 from hazards
 group by j;
 
@@ -215,6 +228,11 @@ with joined as (
         coalesce(v.n_channel_switches, 0) as n_channel_switches,
         coalesce(v.n_fallbacks, 0) as n_fallbacks,
         coalesce(v.n_reopens, 0) as n_reopens,
+        coalesce(v.n_transfers, 0) as n_transfers,
+        coalesce(v.n_escalations, 0) as n_escalations,
+        coalesce(v.n_dead_ends, 0) as n_dead_ends,
+        coalesce(v.n_abandoned, 0) as n_abandoned,
+        coalesce(v.n_info_conflicts, 0) as n_info_conflicts,
         coalesce(w.n_repeat_contacts, 0) as n_repeat_contacts,
         coalesce(e.start_us, e.first_us) as started_us,
         e.first_us + t.cap as by_cap,
@@ -319,6 +337,11 @@ select
     n_repeat_contacts,
     n_fallbacks,
     n_reopens,
+    n_transfers,
+    n_escalations,
+    n_dead_ends,
+    n_abandoned,
+    n_info_conflicts,
     n_handoffs,
     n_handoffs_full,
     n_handoffs_part,

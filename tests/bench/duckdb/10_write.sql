@@ -147,12 +147,17 @@ select
     sp.step_id as prev_step_id,
     e.kind,
     case
-        when e.kind in ('customer_wait', 'promise_broken', 'reopened') then 'node'
+        when e.kind in (
+            'customer_wait', 'promise_broken', 'reopened', 'dead_end', 'abandonment',
+            'internal_wait', 'rework', 'upsell_in_problem', 'over_pressure'
+        ) then 'node'
         else 'edge'
     end as locus,
     coalesce(sp.owner, s.owner) as owner,
     case
         when e.kind = 'handoff_dropped' then e.detail
+        when e.kind in ('transfer', 'escalation') and e.previous = e.step
+            then cast(t.to_owner as varchar)
         when e.previous is not null then cast(s.owner as varchar)
     end as owner_to,
     s.touchpoint,
