@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -57,9 +57,18 @@ class Spec:
 
     @property
     def info(self) -> list[dict[str, str]]:
-        """Fields given, asked, shown, passed, in order."""
-        pairs = (part.split(" ") for part in (self["info"] or "").split(";") if part)
-        return [{"op": op, "field": field} for op, field in pairs]
+        """Fields given, asked, shown, passed, in order; a third word is another answer."""
+        found = []
+        for part in filter(None, (self["info"] or "").split(";")):
+            op, field, *variant = part.split(" ")
+            found.append({"op": op, "field": field, "variant": "".join(variant)})
+        return found
+
+    @property
+    def claim(self) -> tuple[str | None, str | None]:
+        """Topic and value of what was claimed."""
+        topic, _, value = (self["claim"] or "").partition(" ")
+        return topic or None, value or None
 
     @property
     def promise(self) -> tuple[str | None, str | None, str | None, int | None]:
@@ -114,7 +123,7 @@ def journey_specs() -> dict[str, tuple[Spec, ...]]:
 def story_specs() -> tuple[Spec, ...]:
     """Specifications of the stories' events, each with its time."""
     first = 1 + max(s.spec for specs in journey_specs().values() for s in specs)
-    written = [*rows("stories.csv"), *_add_on()]
+    written = [*rows("stories.csv"), *_add_on(), *_kinds()]
     return tuple(
         Spec(spec=first + n, nr=0, columns=row, at=_microseconds(row["at"]))
         for n, row in enumerate(written)
@@ -124,6 +133,26 @@ def story_specs() -> tuple[Spec, ...]:
 def _microseconds(text: str) -> int:
     at = datetime.fromisoformat(text).replace(tzinfo=UTC)
     return int(at.timestamp()) * 1_000_000
+
+
+#: Customers that meet each kind of friction of kinds.csv, and as many that just do not.
+EACH = 5
+
+
+def _kinds() -> list[dict[str, str]]:
+    """Each case of kinds.csv, told of some customers a day apart."""
+    cases: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows("kinds.csv"):
+        cases.setdefault((row["kind"], row["case"]), []).append(row)
+    found = []
+    for (kind, case), events in cases.items():
+        for n in range(EACH):
+            at = datetime(2025, 4, 1 + n, 9, tzinfo=UTC)
+            who = {"story": "kinds", "customer": f"kind-{kind}-{case}-{n + 1}"}
+            for event in events:
+                at += timedelta(microseconds=durations.parse(event["after"]))
+                found.append({**event, **who, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
+    return found
 
 
 #: The add-on: who reports the fault, and owns the add-on since when (odds ratio 13.2).

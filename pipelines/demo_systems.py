@@ -38,7 +38,7 @@ SYSTEMS: Mapping[str, System] = {
 }
 _TEXTS = (
     "customer", "case_no", "journey_type", "product_id", "touchpoint", "activity", "direction",
-    "actor_type", "intent", "outcome", "to_owner",
+    "actor_type", "intent", "outcome", "to_owner", "lifecycle",
 )  # fmt: skip
 
 
@@ -62,6 +62,8 @@ def _row(spec: Spec, cases: bool) -> dict[str, object]:
         "promise_kind": kind,
         "promise_op": op,
         "promise_due": due,
+        "claim_topic": spec.claim[0],
+        "claim_value": spec.claim[1],
         "message_kind": message or None,
         "relevance_basis": basis or None,
         "error_code": "E_PAGE" if spec["outcome"] == "error" else None,
@@ -73,8 +75,10 @@ def _spec_table(specs: tuple[Spec, ...], cases: bool) -> pa.Table:
     import pyarrow as pa
 
     more = ("case_prefix", "promise_no", "promise_kind", "promise_op", "message_kind",
-            "relevance_basis", "error_code")  # fmt: skip
-    info = pa.list_(pa.struct([("field", pa.string()), ("op", pa.string())]))
+            "relevance_basis", "error_code", "claim_topic", "claim_value")  # fmt: skip
+    info = pa.list_(
+        pa.struct([("field", pa.string()), ("op", pa.string()), ("variant", pa.string())])
+    )
     schema = pa.schema(
         [(name, pa.string()) for name in _TEXTS + more]
         + [("spec", pa.int64()), ("info", info), ("promise_due", pa.int64()),

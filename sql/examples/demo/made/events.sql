@@ -34,6 +34,9 @@ select
     specs.error_code,
     specs.results_n,
     specs.to_owner,
+    specs.lifecycle,
+    specs.claim_topic,
+    specs.claim_value,
     drawn.wait_s,
     drawn.talk_s,
     specs.message_kind,
@@ -43,7 +46,9 @@ select
         lambda i: struct_pack(
             name := i['field'],
             use := i['op'],
-            answer := case when i['op'] = 'given' then i['field'] || '-' || drawn.journey end
+            answer := case
+                when i['op'] = 'given' then i['field'] || '-' || i['variant'] || drawn.journey
+            end
         )
     ) as info,
     specs.promise_no || '-' || drawn.journey as promise_no,

@@ -20,6 +20,11 @@ select
     worked_s as talk_s,
     forward_to as to_owner,
     offered as message_kind,
+    state as lifecycle,
+    case
+        when said_of is not null
+            then [struct_pack(topic := said_of, value_hmac := said, valid_to := null)]
+    end as claims,
     list_transform(
         fields, lambda f: struct_pack(field := f['name'], op := f['use'], value_hmac := f['answer'])
     ) as info,
