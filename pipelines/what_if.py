@@ -94,7 +94,7 @@ def _scores(totals: list[float], outcome01: float | None) -> list[Score]:
 
 
 #: Kinds that vanish where what is known goes along with the customer.
-CONTEXT = frozenset({"handoff_without_context", "reasked_info"})
+CONTEXT = frozenset({"handoff_without_context", "reasked_info", "info_conflict"})
 
 
 def what_ifs(evidence: tuple[Evidence, ...], outcome01: float | None) -> tuple[WhatIf, ...]:
