@@ -100,7 +100,7 @@ def _consultations(spine: Spine, steps: Steps, kept: Bools) -> Bools:
 
 
 def _ping_pong(steps: Steps, kept: Bools) -> Bools:
-    """Steps that bring the work back: owner i = owner i + 2, unsolved in between."""
+    """Steps that bring the work back: owner i = owner i + 2, known to be unsolved in between."""
     rows = np.flatnonzero(kept)
     same = steps.journey[rows[1:]] == steps.journey[rows[:-1]]
     owner = steps.owner.codes[rows]
@@ -109,21 +109,21 @@ def _ping_pong(steps: Steps, kept: Bools) -> Bools:
     starts = rows[head]
     out = np.zeros(len(steps), dtype=bool)
     if len(starts) > 2:
-        solved = steps.outcome.of_names(SOLVED)
-        last = _last_of_runs(rows, head, steps.outcome.codes, solved)
+        unsolved = ~steps.outcome.of_names(SOLVED)
+        last = _last_of_runs(rows, head, steps.outcome.codes, unsolved)
         journey, held = steps.journey[starts], steps.owner.codes[starts]
         back = (journey[:-2] == journey[2:]) & (held[:-2] == held[2:])
-        out[starts[2:]] = back & ~last[1:-1]
+        out[starts[2:]] = back & last[1:-1]
     return out
 
 
-def _last_of_runs(rows: Ints, head: Bools, outcome: Ints, solved: Bools) -> Bools:
-    """Was the last known outcome of each run of one owner a solution?"""
+def _last_of_runs(rows: Ints, head: Bools, outcome: Ints, unsolved: Bools) -> Bools:
+    """Was the last known outcome of each run of one owner no solution? Unknown: no."""
     run = np.cumsum(head) - 1
     last = np.full(int(run[-1]) + 1, NULL, dtype=np.int64)
     known = rows[outcome[rows] != NULL]
     last[run[outcome[rows] != NULL]] = known  # later rows overwrite earlier ones
-    return np.asarray(pick(solved, last, False))
+    return np.asarray(pick(unsolved, last, False))
 
 
 def _with_context(

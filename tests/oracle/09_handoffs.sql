@@ -59,7 +59,7 @@ seen as (
     select
         s.*,
         s.begins_run and coalesce(b.owner = s.owner, false)
-        and coalesce(m.outcome not in ('resolved', 'sold', 'informed', 'partly'), true)
+        and coalesce(m.outcome not in ('resolved', 'sold', 'informed', 'partly'), false)
             as is_ping_pong
     from handoff_step as s
     left join runs as m on s.journey_id = m.journey_id and m.run = s.run - 1

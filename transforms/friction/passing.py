@@ -32,10 +32,13 @@ def escalation(scene: Scene) -> Found:
     return _onward(scene, "escalation", np.flatnonzero(escalated))
 
 
-@kind("edge", "returns", {"owner"}, {"touchpoint", "@touchpoints"}, launch=False)
+@kind(
+    "edge", "returns", {"owner", "outcome"}, {"touchpoint", "@touchpoints", "outcome"}, launch=False
+)
 def ping_pong(scene: Scene) -> Found:
-    """Work back at the owner before last, after collapsing equal neighbours, unless the owner in
-    between ended with resolved, sold, informed or partly (9-rules).
+    """Work back at the owner before last, after collapsing equal neighbours, where the last known
+    outcome of the owner in between is none of resolved, sold, informed, partly (9-rules). Without
+    an outcome nothing is known to be unsolved: a parcel sent on in between is no ping-pong.
     """
     seen = scene.handoffs
     back = np.flatnonzero(seen.is_ping_pong)

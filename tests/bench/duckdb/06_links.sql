@@ -58,7 +58,7 @@ runs as (
 )
 
 select step from runs
-where is_back and not coalesce(solved // 2 >= middle and solved % 2 = 1, false);
+where is_back and coalesce(solved // 2 >= middle and solved % 2 = 0, false);
 
 create temp table seen as
 select
