@@ -48,7 +48,10 @@ def _switches(journey: Journey) -> Iterator[Piece]:
 
 
 def _between(kind: str, one: Visit, other: Visit, confidence: float = 1.0) -> Piece:
+    """From where the earlier contact stood when the later one began: the two may overlap."""
     first, last = other.first, one.last
+    if last.order > first.order:
+        last = next(event for event in reversed(one.events) if event.order < first.order)
     return Piece(kind, _step(first), _step(last), first, last, first.us, confidence=confidence)
 
 
