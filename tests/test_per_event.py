@@ -90,12 +90,14 @@ def test_all_rows_are_those_of_the_duckdb_rival(by_beam: Path, by_duckdb: Path) 
 
 
 WILD: dict[str, tuple[Any, ...]] = {
+    "activity": ("called", "looked", "wrote"),
     "journey_type": ("support", "claim", None),
     "intent": ("fault", "claim", None),
     "owner": ("claims", "billing", None, None),
     "touchpoint": ("phone_support", "claims_desk", "claims_assessor", "phone_sales", "web_help",
                    None),
-    "outcome": ("resolved", "unresolved", "informed", "transferred", "strange", None, None, None),
+    "outcome": ("resolved", "unresolved", "informed", "transferred", "escalated", "abandoned",
+                "error", "strange", *[None] * 6),
     "channel": ("web", "chatbot", "chat", "ivr", "phone", "email", "internal", "campaign"),
     "direction": ("inbound", "inbound", "outbound", "internal"),
     "actor_type": ("customer", "human", "bot", "system"),
@@ -131,20 +133,24 @@ def wild(rng: random.Random, n: int) -> Iterator[Row]:
 
 @pytest.fixture(scope="module")
 def wild_log(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wild") / "log"
-    shutil.copytree(log, folder, ignore=shutil.ignore_patterns("data", "beam", "duckdb"))
-    schema = pq.read_schema(next((log / "data").glob("*.parquet")))
     found = list(wild(random.Random(7), 1_500))
     random.Random(8).shuffle(found)
+    return written(found, log, tmp_path_factory.mktemp("wild") / "log")
+
+
+def written(found: list[Row], log: Path, folder: Path) -> Path:
+    """A log like the other, but of these raw rows."""
+    shutil.copytree(log, folder, ignore=shutil.ignore_patterns("data", "beam", "duckdb"))
+    schema = pq.read_schema(next((log / "data").glob("*.parquet")))
     loose = pa.schema([field.with_nullable(True) for field in schema])
     (folder / "data").mkdir()
     pq.write_table(pa.Table.from_pylist(found, loose), folder / "data" / "part-0000.parquet")
     return folder
 
 
-def test_a_log_without_sense_gives_the_rows_of_rejse(wild_log: Path, tmp_path: Path) -> None:
-    run_rejse.run(wild_log)
-    found = pq.read_table(wild_log / "data").to_pylist()
+def by_events(log: Path) -> dict[str, list[Row]]:
+    """Tables of a log by this rival's functions, without Beam."""
+    found = pq.read_table(log / "data").to_pylist()
     events: dict[str, list[Row]] = {}
     for row in filter(intake.is_accepted, found):
         customer, one = intake.pseudonymous(bytes.fromhex(KEY), intake.canonical(row))
@@ -154,13 +160,42 @@ def test_a_log_without_sense_gives_the_rows_of_rejse(wild_log: Path, tmp_path: P
     for customer, some in events.items():
         for table, row in rows(customer, some, tell(customer, some, Company(TABLES), frontier)):
             tables[table].append(row)
-    for table, some in tables.items():
+    return tables
+
+
+def test_a_log_without_sense_gives_the_rows_of_rejse(wild_log: Path, tmp_path: Path) -> None:
+    run_rejse.run(wild_log)
+    for table, some in by_events(wild_log).items():
         filled = [{name: row.get(name) for name in SCHEMAS[table].names} for row in some]
         pq.write_table(pa.Table.from_pylist(filled, SCHEMAS[table]), tmp_path / f"{table}.parquet")
     mine, theirs = check.of_rival("per event", tmp_path), check.of_rejse(wild_log / "store")
     assert check.differences(theirs, mine) == []
     kinds = {kind for kind, _, _ in mine.ask(check.BY_KIND)}
-    assert kinds == set(WEIGHTS)
+    assert kinds == set(WEIGHTS) - {"contradiction"}  # the log has no claims
+
+
+def test_where_contacts_overlap_duckdb_agrees(log: Path, tmp_path: Path) -> None:
+    """What the phone did after the web contact began, did not lead to it."""
+    said = (
+        (0, {"touchpoint": "phone_support", "owner": "billing", "outcome": "unresolved"}),
+        (5, {"channel": "web", "touchpoint": "web_help"}),
+        (10, {"touchpoint": "phone_sales", "owner": "claims", "outcome": "unresolved"}),
+    )
+    raw = [
+        {**RAW, "id": minute, "intent": "fault", "journey_type": "support",
+         "time": RAW["time"] + timedelta(minutes=minute), **given}
+        for minute, given in said
+    ]  # fmt: skip
+    folder = written(raw, log, tmp_path / "log")
+    rival_duckdb.work(rival_duckdb.connect(folder, 1), tmp_path)
+    columns = "kind", "step_id", "prev_step_id", "owner", "owner_to"
+    query = f"select {', '.join(columns)} from friction_evidence"
+    theirs = set(check.of_rival("duckdb", tmp_path).ask(query))
+    mine = by_events(folder)["friction_evidence"]
+    assert {tuple(row[name] for name in columns) for row in mine} == theirs
+    steps = {(kind, one[-4:], before and before[-4:], *owners)
+             for kind, one, before, *owners in theirs}  # fmt: skip
+    assert ("self_rescue", "0002", "0001", "billing", "web") in steps
 
 
 CHANGES = (
@@ -280,6 +315,74 @@ def test_a_move_counts_for_the_due_only_until_the_due() -> None:
     ):
         found = told([made, moved, delivered])["promises"]
         assert [(row["status"], row["n_moves"]) for row in found] == [(fate, 1)]
+
+
+def given(at: int, answer: str) -> Row:
+    info = [{"field": "plate", "op": "given", "value_hmac": answer}]
+    return event(at, touchpoint="phone_support" if at else "web_help", info=info)
+
+
+def sent(at: int) -> Row:
+    """A message that nobody asked for."""
+    kind = {"direction": "outbound", "actor_type": "system", "message_kind": "service"}
+    return event(at, channel="email", **kind)
+
+
+def inside(at: int, activity: str, **given: Any) -> Row:
+    kind = {"channel": "internal", "direction": "internal", "actor_type": "human"}
+    return event(at, activity=activity, **{**kind, **given})
+
+
+def offer(at: int) -> Row:
+    return event(at, actor_type="human", direction="outbound", message_kind="upsell")
+
+
+def worked(owner: str, at: int, outcome: str | None = None) -> Row:
+    return event(at, owner=owner, actor_type="human", outcome=outcome)
+
+
+#: Events, and of each piece of a kind: its step, the step before, its amount.
+KNOWN: tuple[tuple[str, list[Row], list[tuple[int, int | None, float]]], ...] = (
+    ("transfer", [event(0, outcome="transferred"), sent(1), offer(2), inside(3, "x")], [(2, 1, 1)]),
+    ("transfer", [event(0, to_owner="a"), offer(DAY)], [(1, 1, 1)]),
+    ("transfer", [event(0, outcome="escalated", to_owner="a"), event(DAY)], []),
+    ("transfer", [inside(0, "x", to_owner="a"), event(DAY)], []),
+    ("escalation", [event(0, outcome="escalated", to_owner="a"), event(DAY)], [(2, 1, 1)]),
+    ("ping_pong", [worked("a", 0), worked("b", 1, "unresolved"), worked("a", 2)], [(3, 2, 1)]),
+    ("ping_pong", [worked("a", 0), worked("b", 1), worked("a", 2)], []),
+    ("ping_pong", [worked("a", 0), worked("b", 1, "partly"), worked("a", 2)], []),
+    ("info_conflict", [given(0, "x"), given(1, "y"), given(DAY, "y")], [(2, 1, 1)]),
+    ("info_conflict", [given(1, "x"), given(2, "y")], []),
+    ("dead_end", [event(0, outcome="error"), event(DAY, channel="web")], [(1, None, 1)]),
+    ("dead_end", [event(0, outcome="error"), event(DAY)], []),
+    ("dead_end", [event(0, outcome="error"), event(1)], [(1, None, 1)]),
+    ("abandonment", [event(0, outcome="abandoned", wait_s=9)], []),
+    ("abandonment", [event(0, outcome="abandoned", wait_s=10)], [(1, None, 1)]),
+    ("abandonment", [event(0, outcome="abandoned", wait_s=None)], [(1, None, 1)]),
+    ("internal_wait", [event(0, to_owner="a"), worked("a", 3 * DAY)], []),
+    ("internal_wait", [event(0, to_owner="a"), worked("a", 6 * DAY)], [(2, None, 1)]),
+    ("rework", [inside(0, "x"), inside(1, "y"), inside(2, "x"), inside(3, "x")], [(3, None, 2)]),
+    ("upsell_in_problem", [event(0), offer(1)], [(1, None, 1)]),
+    ("upsell_in_problem", [offer(0), event(1)], []),
+    ("upsell_in_problem", [event(0, outcome="resolved"), offer(1)], []),
+    ("upsell_in_problem", [event(0, outcome="resolved"), event(1, outcome="error"), offer(2)],
+     [(1, None, 1)]),
+    ("upsell_in_problem", [event(0, outcome="error"), event(1, outcome="resolved"), offer(2)], []),
+    ("over_pressure", [sent(n * DAY) for n in (0, 1, 2, 7)], []),
+    ("over_pressure", [sent(n * DAY) for n in (1, 2, 3)] + [sent(8 * DAY - 1)], [(4, None, 1 / 3)]),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "events", "pieces"), KNOWN)
+def test_later_kinds_that_are_known(
+    kind: str, events: list[Row], pieces: list[tuple[int, int | None, float]]
+) -> None:
+    found = [row for row in told(events).get("friction_evidence", ()) if row["kind"] == kind]
+    steps = [(row["step_id"], row["prev_step_id"]) for row in found]
+    seqs = [(int(one[-4:]), before and int(before[-4:])) for one, before in steps]
+    assert [(*seq, row["raw_value"]) for seq, row in zip(seqs, found, strict=True)] == [
+        (one, before, pytest.approx(raw)) for one, before, raw in pieces
+    ]
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,39 @@ select * exclude (is_repeat)
 from preceded
 where is_repeat;
 
+create temp table rescues as
+with following as (
+    select
+        j,
+        session_pos,
+        intent,
+        outcome,
+        has_human,
+        last_step,
+        last_pos,
+        lead(j) over () as next_j,
+        lead(has_human) over () as next_has_human,
+        lead(channel) over () as next_channel,
+        lead(intent) over () as next_intent,
+        lead(first_step) over () as step,
+        lead(session_pos) over () as pos,
+        lead(us) over () as us
+    from inbound
+)
+
+select
+    session_pos as earlier,
+    step,
+    last_step,
+    last_pos,
+    pos,
+    us
+from following
+where
+    j = next_j and has_human and not next_has_human and next_channel = 'web'
+    and intent = next_intent
+    and outcome in ('unresolved', 'partly', 'error', 'no_result', 'abandoned', 'escalated');
+
 drop table inbound;
 
 -- Contacts of two families may overlap: then the edge begins where the earlier one stood.
@@ -197,6 +230,11 @@ with pairs as (
         earlier,
         pos
     from repeats
+    union
+    select
+        earlier,
+        pos
+    from rescues
 ),
 
 overlapping as (

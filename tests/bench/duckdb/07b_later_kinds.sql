@@ -197,42 +197,20 @@ from failures as f
 inner join told as t on f.pos = t.pos;
 
 insert into later_kinds
-with following as (
-    select
-        j,
-        intent,
-        outcome,
-        has_human,
-        last_step,
-        last_pos,
-        lead(j) over () as next_j,
-        lead(has_human) over () as next_has_human,
-        lead(channel) over () as next_channel,
-        lead(intent) over () as next_intent,
-        lead(first_step) over () as step,
-        lead(session_pos) over () as pos,
-        lead(us) over () as us
-    from contacts
-    where is_contact and direction = 'inbound'
-)
-
 select
     'self_rescue' as kind,
-    step,
-    last_step as previous,
-    pos,
-    last_pos as earlier_pos,
-    us,
+    f.step,
+    coalesce(o.step, f.last_step) as previous,
+    f.pos,
+    coalesce(o.last_pos, f.last_pos) as earlier_pos,
+    f.us,
     1 as raw,
     null as expected,
     0.15 as weight,
     1 as intensity,
     null as detail
-from following
-where
-    j = next_j and has_human and not next_has_human and next_channel = 'web'
-    and intent = next_intent
-    and outcome in ('unresolved', 'partly', 'error', 'no_result', 'abandoned', 'escalated');
+from rescues as f
+left join stood as o on f.earlier = o.earlier and f.pos = o.pos;
 
 insert into later_kinds
 with late as (

@@ -153,7 +153,7 @@ select
         ) then 'node'
         else 'edge'
     end as locus,
-    coalesce(sp.owner, s.owner) as owner,
+    case when e.previous is null then s.owner else sp.owner end as owner,
     case
         when e.kind = 'handoff_dropped' then e.detail
         when e.kind in ('transfer', 'escalation') and e.previous = e.step

@@ -101,6 +101,7 @@ def _kind(line: Line) -> JourneyType:
         handoff_due=_days(line["handoff_due"], DEFAULT.handoff_due),
         end_outcomes=tuple(ends.split(";")) if ends else DEFAULT.end_outcomes,
         expects_outcome=expects == "true" if expects else None,
+        is_problem=line["is_problem"] == "true",
     )
 
 

@@ -111,6 +111,12 @@ class Event:
         return self.direction == "outbound" and self.message_kind in SALES
 
     @property
+    def is_unasked(self) -> bool:
+        """An outbound message without a relevance basis."""
+        outbound = self.direction == "outbound" and self.message_kind is not None
+        return outbound and self.relevance_basis not in RELEVANT
+
+    @property
     def is_by_human(self) -> bool:
         """A human acted, or a human channel carried it."""
         return self.actor_type == "human" or self.channel in HUMAN_CHANNELS

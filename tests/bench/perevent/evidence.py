@@ -9,8 +9,12 @@ from itertools import groupby
 from rejse.transforms.rules import WEIGHTS
 from tests.bench.perevent.event import Event
 from tests.bench.perevent.step import Step
+from tests.bench.perevent.visit import Visit
 
-NODES = ("customer_wait", "promise_broken", "reopened")
+NODES = (
+    "customer_wait", "promise_broken", "reopened", "dead_end", "abandonment", "internal_wait",
+    "rework", "upsell_in_problem", "over_pressure",
+)  # fmt: skip
 LIGHTER, HEAVIER, HEAVIEST = 0.5, 1.5, 0.95
 DECIMALS = 12
 
@@ -64,6 +68,29 @@ class Piece:
         self.hazard = _hazard(self.severity, rank)
         self.hazard_lo = _hazard(self._severity(LIGHTER * self.weight), rank)
         self.hazard_hi = _hazard(self._severity(min(HEAVIER * self.weight, HEAVIEST)), rank)
+
+
+def between(kind: str, one: Visit, other: Visit, confidence: float = 1.0) -> Piece:
+    """From where the earlier contact stood when the later one began: the two may overlap."""
+    first, last = other.first, one.last
+    if last.order > first.order:
+        last = next(event for event in reversed(one.events) if event.order < first.order)
+    return Piece(kind, step_of(first), step_of(last), first, last, first.us, confidence=confidence)
+
+
+def inside(
+    kind: str, event: Event, raw: float = 1.0, expected: float | None = None,
+    intensity: float = 1.0,
+) -> Piece:  # fmt: skip
+    """In the step of the event that proves it."""
+    step = step_of(event)
+    return Piece(kind, step, None, event, None, event.us, raw, expected, intensity)
+
+
+def step_of(event: Event) -> Step:
+    """Its step, which every event of a story has."""
+    assert event.step is not None
+    return event.step
 
 
 def _hazard(severity: float, rank: int) -> float:

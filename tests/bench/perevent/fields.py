@@ -39,11 +39,12 @@ class Entry:
 
 @dataclass(slots=True)
 class Fields:
-    """Entries of a journey by step, and where each field was first given."""
+    """Entries of a journey by step, and of each field: where first given, its known answers."""
 
     of_step: dict[int, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     first_observed: dict[str, int] = field(default_factory=dict)
     first_any: dict[str, int] = field(default_factory=dict)
+    answers: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
 
     def note(self, entry: Entry) -> None:
         """Take an entry in, in journey order."""
@@ -52,6 +53,8 @@ class Fields:
             self.first_any.setdefault(entry.field, entry.n)
             if entry.basis == OBSERVED:
                 self.first_observed.setdefault(entry.field, entry.n)
+            if entry.value is not None:
+                self.answers[entry.field].append(entry)
 
     def look_up(self) -> None:
         """Let each entry know whether it asks, and where its field was given before."""
@@ -111,7 +114,6 @@ def _declared(step: Step, company: Company, found: Fields) -> None:
 
 def requests(journey: Journey, found: Fields) -> list[Request]:
     """One for each step and field that it asks, or is given unasked."""
-    values = _values(found)
     requested = []
     for entries in found.of_step.values():
         asked: dict[str, list[Entry]] = defaultdict(list)
@@ -119,11 +121,11 @@ def requests(journey: Journey, found: Fields) -> list[Request]:
             if entry.asks:
                 asked[entry.field].append(entry)
         for of_field in asked.values():
-            requested.append(_request(journey, of_field, values))
+            requested.append(_request(journey, of_field, found))
     return requested
 
 
-def _request(journey: Journey, asks: list[Entry], values: dict[str, list[Entry]]) -> Request:
+def _request(journey: Journey, asks: list[Entry], found: Fields) -> Request:
     """The request of a step for a field, which asks it once or several times."""
     again = next((entry for entry in asks if entry.known is not None), None)
     known = None if again is None or again.known is None else journey.events[again.known]
@@ -131,18 +133,9 @@ def _request(journey: Journey, asks: list[Entry], values: dict[str, list[Entry]]
     basis = first.basis if again is None else again.known_basis
     request = Request(first.step, first.field, journey.events[first.n], known, basis)
     if again is not None:
-        request.agrees = _agrees(again, values[first.field])
+        request.agrees = _agrees(again, found.answers[first.field])
         request.step.n_reasked += 1
     return request
-
-
-def _values(found: Fields) -> dict[str, list[Entry]]:
-    values: dict[str, list[Entry]] = defaultdict(list)
-    for entries in found.of_step.values():
-        for entry in entries:
-            if entry.op == "given" and entry.value is not None:
-                values[entry.field].append(entry)
-    return values
 
 
 def _agrees(again: Entry, given: list[Entry]) -> bool | None:

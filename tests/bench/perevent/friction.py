@@ -1,4 +1,4 @@
-"""The nine kinds of friction, each found by walking over visits, events or what they gave."""
+"""All kinds of friction, each found by walking over visits, events or what they gave."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from itertools import pairwise
 from rejse.transforms.facts import SELF_SERVICE
 from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, REASK_CONFIDENCE
 from tests.bench.perevent.company import WINDOWS
+from tests.bench.perevent.conflicts import info_conflicts
+from tests.bench.perevent.dead_ends import abandonments, dead_ends, self_rescues
 from tests.bench.perevent.event import Event
-from tests.bench.perevent.evidence import Piece
+from tests.bench.perevent.evidence import Piece, between, step_of
 from tests.bench.perevent.fields import BASES, DECLARED, by_system, knowing
 from tests.bench.perevent.journey import Journey
+from tests.bench.perevent.passing import passed_on, ping_pongs
 from tests.bench.perevent.promises import Promise
-from tests.bench.perevent.step import Step
+from tests.bench.perevent.pushing import over_pressure, upsells_in_problem
 from tests.bench.perevent.visit import Visit, is_same_need
+from tests.bench.perevent.work import internal_waits, rework
 
 SATISFIED = ("resolved", "sold", "informed")
 HALF_SURE = 0.5
@@ -35,6 +39,16 @@ def friction(journeys: list[Journey], promises: list[Promise]) -> list[Piece]:
         found += _dropped(journey)
         found += _waits(journey)
         found += _reopenings(journey)
+        found += passed_on(journey)
+        found += ping_pongs(journey)
+        found += info_conflicts(journey)
+        found += dead_ends(journey)
+        found += abandonments(journey)
+        found += self_rescues(journey)
+        found += internal_waits(journey)
+        found += rework(journey)
+        found += upsells_in_problem(journey)
+    found += over_pressure(journeys)
     found += _repeats(journeys)
     found += _broken(promises)
     return found
@@ -44,12 +58,7 @@ def _switches(journey: Journey) -> Iterator[Piece]:
     """Consecutive personal contacts of different channel families."""
     for one, other in pairwise(visit for visit in journey.visits if visit.is_personal):
         if one.first.family != other.first.family:
-            yield _between("channel_switch", one, other)
-
-
-def _between(kind: str, one: Visit, other: Visit, confidence: float = 1.0) -> Piece:
-    first, last = other.first, one.last
-    return Piece(kind, _step(first), _step(last), first, last, first.us, confidence=confidence)
+            yield between("channel_switch", one, other)
 
 
 def _fallbacks(journey: Journey) -> Iterator[Piece]:
@@ -58,7 +67,7 @@ def _fallbacks(journey: Journey) -> Iterator[Piece]:
         alone = not one.has_human and one.first.channel in SELF_SERVICE
         unsolved = one.outcome not in SATISFIED
         if alone and other.has_human and unsolved and is_same_need(one, other):
-            yield _between("channel_fallback", one, other, 1.0 if one.outcome else HALF_SURE)
+            yield between("channel_fallback", one, other, 1.0 if one.outcome else HALF_SURE)
 
 
 def _fallbacks_inside(journey: Journey) -> Iterator[Piece]:
@@ -73,7 +82,7 @@ def _fallbacks_inside(journey: Journey) -> Iterator[Piece]:
         if said not in SATISFIED:
             step = next((e.step for e in reversed(before) if e.step is not human.step), None)
             yield Piece(
-                "channel_fallback", _step(human), step, human, before[-1], human.us,
+                "channel_fallback", step_of(human), step, human, before[-1], human.us,
                 confidence=1.0 if said else HALF_SURE,
             )  # fmt: skip
 
@@ -92,7 +101,7 @@ def _repeats(journeys: list[Journey]) -> Iterator[Piece]:
         if before is not None and visit.first.us - before.first.us <= WINDOWS.repeat:
             journey.n_repeats += 1
             if before.outcome not in (None, "informed"):
-                yield _between("repeat_contact", before, visit)
+                yield between("repeat_contact", before, visit)
 
 
 def _reasks(journey: Journey) -> Iterator[Piece]:
@@ -137,7 +146,7 @@ def _waits(journey: Journey) -> Iterator[Piece]:
         if wait is not None and usual is not None and wait > usual:
             excess = (wait - usual) / max(usual, 1.0)
             yield Piece(
-                "customer_wait", _step(event), None, event, None, event.us, excess, usual,
+                "customer_wait", step_of(event), None, event, None, event.us, excess, usual,
                 intensity=-math.expm1(-excess), minutes=wait / MINUTE_S,
             )  # fmt: skip
 
@@ -151,7 +160,7 @@ def _broken(promises: list[Promise]) -> Iterator[Piece]:
         days = (one.delivered.us - us) / DAY if one.delivered and one.due is not None else None
         weight = LATE_PROMISE_WEIGHT if one.status == "late" else 0.0
         yield Piece(
-            "promise_broken", _step(event), None, event, None, us, 1.0, days,
+            "promise_broken", step_of(event), None, event, None, us, 1.0, days,
             detail=one.status, weight=weight,
         )  # fmt: skip
 
@@ -165,7 +174,7 @@ def _reopenings(journey: Journey) -> Iterator[Piece]:
             ends.add(end.n)
             judged = any(later.is_judgement for later in journey.events[end.n + 1 :])
             yield Piece(
-                "reopened", _step(event), None, event, end, event.us,
+                "reopened", step_of(event), None, event, end, event.us,
                 confidence=1.0 if judged else HALF_SURE,
             )  # fmt: skip
 
@@ -177,8 +186,3 @@ def _reopens(event: Event, end: Event) -> bool:
     near = WINDOWS.session_gap < event.us - end.us <= event.kind.reopen_window
     assert visit is not None and ended is not None
     return near and visit is not ended and is_same_need(visit, ended)
-
-
-def _step(event: Event) -> Step:
-    assert event.step is not None
-    return event.step

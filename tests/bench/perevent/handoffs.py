@@ -96,7 +96,7 @@ def _changes_hands(giver: Step, receiver: Step) -> bool:
 
 
 def _ping_pongs(links: list[Step]) -> set[int]:
-    """Steps that come back to an owner while the one between has not solved it."""
+    """Steps that come back to an owner while the one between is known not to have solved it."""
     runs: list[list[Step]] = []
     for step in links:
         if runs and runs[-1][0].owner == step.owner:
@@ -106,7 +106,7 @@ def _ping_pongs(links: list[Step]) -> set[int]:
     found = set()
     for one, middle, other in zip(runs, runs[1:], runs[2:], strict=False):
         last = next((s.outcome for s in reversed(middle) if s.outcome), None)
-        if one[0].owner == other[0].owner and last not in SOLVED:
+        if one[0].owner == other[0].owner and last is not None and last not in SOLVED:
             found.add(other[0].seq)
     return found
 

@@ -24,12 +24,17 @@ ID_DIGITS = 16
 
 @dataclass(slots=True, eq=False)
 class Journey:
-    """A journey and what was found in it, in the order in which it is filled."""
+    """A journey and what was found in it, in the order in which it is filled.
+
+    After its `deadline` nothing belongs to it any more; `close_reason` is None while it is open.
+    """
 
     customer: str
     kind: JourneyType
     events: list[Event]
     id: str = ""
+    deadline: int = 0
+    close_reason: str | None = None
     visits: list[Visit] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     fields: Fields | None = None
@@ -53,6 +58,17 @@ class Journey:
         parts = (customer, "none", kind.name, "events", events[0].id)
         digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
         return cls(customer, kind, events, digest[:ID_DIGITS])
+
+    def close(self, passed: int) -> None:
+        """Find its deadline, and whether that has passed."""
+        events, kind = self.events, self.kind
+        settled = next((e for e in reversed(events) if e.is_end or e.is_judgement), None)
+        ended = settled is not None and settled.is_end
+        by_cap = events[0].us + kind.cap
+        by_rule = settled.us + kind.reopen_window if settled and ended else events[-1].us + kind.gap
+        self.deadline = min(by_cap, by_rule)
+        if self.deadline < passed:
+            self.close_reason = "cap" if by_cap <= by_rule else "end rule" if ended else "silence"
 
 
 def journeys(customer: str, events: Iterable[Event]) -> list[Journey]:

@@ -82,16 +82,16 @@ def _session(journey: Journey, visit: Visit) -> Row:
 
 def _evidence(piece: Piece) -> Row:
     step, before = piece.step, piece.previous
-    receiver = step.owner if before is not None else None
+    # Where no step follows, the edge ends where it begins, and leads to whom was asked.
+    receiver = piece.event.to_owner if before is step else step.owner if before else None
     proof = [piece.event.name] if piece.earlier is None else [piece.earlier.name, piece.event.name]
     number = f"-{piece.number}" if piece.number > 1 else ""
     owner = step.owner if before is None else before.owner
     return {
         **_of(step.journey), "evidence_id": f"{step.id}-{piece.kind}{number}", "step_id": step.id,
         "prev_step_id": _id(before), "kind": piece.kind, "locus": piece.locus,
-        "owner": owner,
-        "owner_to": piece.detail if piece.kind == "handoff_dropped" else receiver,
-        "touchpoint": step.touchpoint, "occurred_at": piece.us, "basis": BASES[piece.basis],
+        "owner": owner, "owner_to": receiver, "touchpoint": step.touchpoint,
+        "occurred_at": piece.us, "basis": BASES[piece.basis],
         "raw_value": piece.raw, "expected_value": piece.expected, "base_weight": piece.weight,
         "intensity": piece.intensity, "confidence": piece.confidence, "severity": piece.severity,
         "kind_rank": piece.rank, "hazard": piece.hazard,

@@ -49,19 +49,11 @@ def journey_row(journey: Journey, company: Company, passed: int) -> Row:
 
 
 def _state(journey: Journey, company: Company, passed: int) -> State:
-    kind, events = journey.kind, journey.events
-    settled = next((e for e in reversed(events) if e.is_end or e.is_judgement), None)
-    ended = settled is not None and settled.is_end
-    by_cap = events[0].us + kind.cap
-    by_rule = settled.us + kind.reopen_window if settled and ended else events[-1].us + kind.gap
-    closing = min(by_cap, by_rule)
+    events, reason = journey.events, journey.close_reason
     waits = [one.due + WINDOWS.promise_give_up for one in journey.promises if one.due is not None]
     waits += [ask.due for ask in journey.asks]
-    last = max(closing, events[-1].us + company.largest_gap, *waits)
+    last = max(journey.deadline, events[-1].us + company.largest_gap, *waits)
     journey.is_final = last + WINDOWS.identity_wait < passed
-    reason = None
-    if closing < passed:
-        reason = "cap" if by_cap <= by_rule else "end rule" if ended else "silence"
     needed = [e.us for e in events if e.is_internal or e.is_need_driven]
     started = min(needed) if needed else events[0].us
     return State(reason, started, bool(needed), *_outcome(journey, reason is not None))
@@ -119,6 +111,9 @@ def _contacts(journey: Journey) -> Row:
         "n_contacts": len(contacts), "n_need_driven": needed, "n_company_driven": driven,
         "n_channel_switches": found["channel_switch"], "n_repeat_contacts": journey.n_repeats,
         "n_fallbacks": found["channel_fallback"], "n_reopens": found["reopened"],
+        "n_transfers": found["transfer"], "n_escalations": found["escalation"],
+        "n_dead_ends": found["dead_end"], "n_abandoned": found["abandonment"],
+        "n_info_conflicts": found["info_conflict"],
     }  # fmt: skip
 
 

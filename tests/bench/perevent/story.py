@@ -35,6 +35,7 @@ def tell(customer: str, rows: list[Row], company: Company, frontier: int) -> Sto
     events = sorted((Event.of(row, company) for row in rows), key=attrgetter("us", "id"))
     found = journeys(customer, events)
     for journey in found:
+        journey.close(passed)
         journey.visits = visits(journey)
         journey.steps = steps(journey)
         journey.fields = fields(journey, company)

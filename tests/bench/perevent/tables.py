@@ -39,7 +39,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         count="n_events n_steps n_sessions n_steps_before n_steps_during n_steps_after n_channels"
         " n_silos silos_crossed rework throughput_s busy_s idle_s time_to_resolution_s"
         " customer_wait_s n_contacts n_need_driven n_company_driven n_channel_switches"
-        " n_repeat_contacts n_fallbacks n_reopens n_handoffs n_handoffs_full n_handoffs_part"
+        " n_repeat_contacts n_fallbacks n_reopens n_transfers n_escalations n_dead_ends"
+        " n_abandoned n_info_conflicts n_handoffs n_handoffs_full n_handoffs_part"
         " n_handoffs_none n_handoffs_unknown n_handoffs_dropped n_ping_pong n_reasked_observed"
         " n_reasked_declared n_fields_known n_promises n_promises_kept n_promises_late"
         " n_promises_broken n_promises_open n_evidence",

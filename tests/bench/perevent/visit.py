@@ -11,7 +11,10 @@ from tests.bench.perevent.journey import Journey
 
 @dataclass(slots=True, eq=False)
 class Visit:
-    """A session: `opening` is its first event that is not internal, None where it is no contact."""
+    """A session: `opening` is its first event that is not internal, None where it is no contact.
+
+    `told` is its last event with an outcome, which is the visit's.
+    """
 
     id: str
     seq: int
@@ -19,6 +22,7 @@ class Visit:
     opening: Event | None = None
     intent: str | None = None
     outcome: str | None = None
+    told: Event | None = None
     has_human: bool = False
     has_machine: bool = False
     talk_s: int | None = None
@@ -67,7 +71,8 @@ class Visit:
             if self.opening is None and not event.is_internal:
                 self.opening = event
             self.intent = self.intent or event.intent
-            self.outcome = event.outcome or self.outcome
+            if event.outcome:
+                self.outcome, self.told = event.outcome, event
             self.has_human = self.has_human or event.is_by_human
             self.has_machine = self.has_machine or event.is_by_machine
             self.talk_s = added(self.talk_s, event.talk_s)
