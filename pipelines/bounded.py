@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines import coders, memory, quarantine, sources, stage
+from rejse.pipelines import coders, experience, memory, quarantine, sources, stage
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, values
@@ -69,6 +69,8 @@ class Plan:
     run_id: str
     config_version: str
     known_at: datetime
+    x_mappings: Mapping[str, Select] = field(default_factory=dict)
+    x_frontiers: Frontiers = field(default_factory=lambda: Frontiers({}, {}, False))
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,7 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
 
 
 def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
-    raw = (
-        pipeline
-        | "Shards" >> beam.Create(plan.shards)
-        | "Read"
-        >> beam.ParDo(
-            _Read({n: m.reads for n, m in plan.mappings.items()}, plan.scratch)
-        ).with_output_types(sources.RawBatch)
-    )
+    raw = _read(pipeline, plan, plan.mappings, "")
     canonical = raw | Normalise(plan.mappings)
     accepted = canonical[KEPT] | Accept()
     events = accepted[KEPT] | Pseudonymise(plan.key, plan.non_persons)
@@ -125,7 +120,11 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | Gather(plan.rules.windows.max_events, events[KEPT] | SharedIds(plan.scratch, plan.parts))
     )
     tables = whole[KEPT] | Advance(plan.data, plan.rules, plan.frontiers, latest)
-    parts = (canonical, accepted, events, whole)
+    parts = [canonical, accepted, events, whole]
+    if plan.x_mappings:
+        edge = experience.edge(_read(pipeline, plan, plan.x_mappings, "X"), plan)
+        tables = experience.meet(tables, whole[KEPT], edge, plan, latest)
+        parts += edge.parts
     refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
     counted = [part[COUNTS] for part in parts] | "Counts" >> beam.Flatten()
     staged = (
@@ -142,6 +141,19 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | "Told" >> beam.Flatten()
         | beam.CombineGlobally(beam.combiners.ToListCombineFn())
         | "Manifest" >> beam.Map(_write_manifest, manifest)
+    )
+
+
+def _read(
+    pipeline: beam.Pipeline, plan: Plan, mappings: Mapping[str, Select], mark: str
+) -> beam.PCollection:
+    """Raw batches of the sources that have these mappings; `mark` tells the steps' names apart."""
+    shards = [shard for shard in plan.shards if shard.source in mappings]
+    reader = _Read({name: one.reads for name, one in mappings.items()}, plan.scratch)
+    return (
+        pipeline
+        | f"Shards{mark}" >> beam.Create(shards)
+        | f"Read{mark}" >> beam.ParDo(reader).with_output_types(sources.RawBatch)
     )
 
 
@@ -169,11 +181,12 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._stage, self._scored = stage.Stage(self._store), GIVE_BACK
 
     def process(self, scored: Scored) -> Iterator[StagedFile]:
-        self._give_back(scored.tables["events"].num_rows)
+        rows = scored.tables["events"].num_rows if "events" in scored.tables else 0
+        self._give_back(rows)
         for name, table in scored.tables.items():
-            for target, rows in self._parts(name, table):
-                yield from self._stage.add(target, rows)
-        report(self._scratch, "scored", scored.tables["events"].num_rows)
+            for target, part in self._parts(name, table):
+                yield from self._stage.add(target, part)
+        report(self._scratch, "scored", rows)
 
     def _give_back(self, rows: int) -> None:
         self._scored += rows

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines import stage, store
 from rejse.sql import Script, statements
+from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.tables import REJECTS, tables
 
 CURRENT = "current"
@@ -43,7 +44,8 @@ class ReadOnlyError(PermissionError):
 
 def published_tables() -> list[str]:
     """All tables of a publication, `_live` twins included, in the order they are committed."""
-    derived = [name for plain in tables() for name in (plain, plain + stage.LIVE)]
+    plain = [*tables(), *x_tables.tables()]
+    derived = [name for one in plain for name in (one, one + stage.LIVE)]
     return ["events", *derived, REJECTS.name, "late", store.RUNS.name]
 
 

@@ -91,7 +91,8 @@ def check(settings: Settings, rows: int = ROWS) -> Check:
 
     settings.key()
     looked = [_look(source, settings.non_persons, rows) for source in settings.sources.values()]
-    have = {column for one in looked for column in one.mapped} | _tables(settings)
+    happened = [one for one in looked if one.name in settings.of_kind("interaction")]
+    have = {column for one in happened for column in one.mapped} | _tables(settings)
     return Check(
         sources=looked,
         runnable=detectors.runnable(NEEDS, have),
@@ -135,22 +136,22 @@ def _warnings(settings: Settings) -> list[str]:
 
 def _look(source: Source, non_persons: tuple[str, ...], rows: int) -> SourceCheck:
     from rejse.pipelines.raw_schema import read as read_schema
-    from rejse.transforms.normalise import Mapping, MappingError
+    from rejse.transforms.normalise import MappingError
 
     found, text = SourceCheck(source.name), source.mapping_text()
     schema = read_schema(source.schema_file)
     found.guessed = _GUESSED.findall(text)
     try:
-        mapping = Mapping(text, schema, source.name)
+        mapping = source.select()
     except MappingError as fault:
         found.problem = str(fault)
         return found
-    from rejse.transforms.schema import REQUIRED
-
-    found.mapped = sorted({*mapping.columns, *REQUIRED})
+    found.mapped = sorted({*mapping.columns, *mapping.contract.required})
     found.unused = [name for name in schema.names if not re.search(_written(name), text)]
     events = _through_the_edge(found, source, mapping, schema, rows)
     _look_at_events(found, events, non_persons)
+    if source.is_experience:
+        found.silences = []  # of what was said no journey is made
     return found
 
 
@@ -177,8 +178,11 @@ def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:
 def _through_the_edge(
     found: SourceCheck, source: Source, mapping: Any, schema: pa.Schema, rows: int
 ) -> list[pa.RecordBatch]:
-    from rejse.transforms.contracts import accept
+    from rejse.transforms import contracts
+    from rejse.transforms.experience import contract
     from rejse.transforms.normalise import normalise
+
+    accept = contract.accept if source.is_experience else contracts.accept
 
     kept, reasons, notes = [], Counter[str](), Counter[str]()
     files, empty = set(), dict.fromkeys(schema.names, True)

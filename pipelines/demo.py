@@ -16,7 +16,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rejse.pipelines import demo_systems
+from rejse.pipelines import demo_surveys, demo_systems
 from rejse.pipelines.demo_company import (
     END,
     JOURNEYS_A_CUSTOMER,
@@ -134,9 +134,10 @@ def write(
             drawn = told(story_specs())
             tally.add(drawn, demo_systems.write(con, drawn, out / "data", "stories"))
             truths.stories = _people()
+    tally.sources.update({demo_surveys.NAME: demo_surveys.write(out / "data", stories)})
     tally.tell(truths)
     configuration = {"rejse.toml": "rejse.toml"} | _tables()
-    for name in demo_systems.SYSTEMS:
+    for name in (*demo_systems.SYSTEMS, demo_surveys.NAME):
         for file in (f"mappings/{name}.sql", f"schemas/{name}.json"):
             configuration[file] = file
     _copy(configuration, out)

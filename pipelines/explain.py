@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from rejse.pipelines import journey_lookup, what_if, wording
+from rejse.pipelines.explain_felt import Answer, Felt
 from rejse.pipelines.what_if import Evidence, Score, WhatIf
 
 
@@ -87,6 +88,7 @@ class Step:
     handoffs: tuple[Handoff, ...] = ()
     promises: tuple[Promise, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    answers: tuple[Answer, ...] = ()
 
     @property
     def hazard(self) -> float:
@@ -144,6 +146,7 @@ class Explanation:
     score: Score
     what_ifs: tuple[WhatIf, ...]
     not_measured: tuple[str, ...]
+    felt: Felt | None = None
 
     @property
     def adds_up(self) -> bool:
@@ -167,8 +170,8 @@ def explain(con: Any, wanted: str) -> Explanation:
     """Explain the journey that `wanted` names (id, its beginning, case id, or `worst`).
 
     `con` is a catalogue session with the views v_journeys, v_steps, v_friction_evidence,
-    v_handoffs, v_info_requests and v_promises. Raises UnknownJourneyError, with near matches, where
-    none or several journeys answer to it.
+    v_handoffs, v_info_requests, v_promises, v_experience and v_journey_experience. Raises
+    UnknownJourneyError, with near matches, where none or several journeys answer to it.
     """
     return explain_all(con, [journey_lookup.find(con, wanted)])[0]
 
@@ -178,17 +181,19 @@ def explain_all(con: Any, journey_ids: list[str]) -> list[Explanation]:
     journeys = {journey_id: journey for journey_id, _, journey in
                 _records(con, Journey, "v_journeys", journey_ids)}  # fmt: skip
     steps = _steps(con, journey_ids)
-    return [_told(journeys[one], steps.get(one, ())) for one in journey_ids]
+    felt = _felt(con, journey_ids)
+    return [_told(journeys[one], steps.get(one, ()), felt.get(one)) for one in journey_ids]
 
 
-def _told(journey: Journey, steps: tuple[Step, ...]) -> Explanation:
+def _told(journey: Journey, steps: tuple[Step, ...], felt: Felt | None) -> Explanation:
     evidence = tuple(piece for step in steps for piece in step.evidence)
     return Explanation(
         journey=journey,
         steps=steps,
         score=what_if.score(evidence, journey.outcome01),
         what_ifs=_what_ifs(journey, evidence),
-        not_measured=tuple(_not_measured(journey, evidence)),
+        not_measured=tuple(_not_measured(journey, evidence, felt)),
+        felt=felt,
     )
 
 
@@ -197,7 +202,7 @@ def _what_ifs(journey: Journey, evidence: tuple[Evidence, ...]) -> tuple[WhatIf,
 
 
 _TIMES = {"started_at", "ended_at", "occurred_at", "due_at", "delivered_at", "known_since"}
-_NESTED = {"asked", "handoffs", "promises", "evidence"}
+_NESTED = {"asked", "handoffs", "promises", "evidence", "answers"}
 #: What a view is read from, and in which order.
 _SOURCES: dict[str, tuple[str, str]] = {
     "v_journeys": ("(select null as step_id, * from v_journeys)", "journey_id"),
@@ -219,6 +224,11 @@ _SOURCES: dict[str, tuple[str, str]] = {
         "is_reask, field",
     ),
     "v_promises": ("v_promises", "made_at, promise_id"),
+    "v_experience": ("v_experience", "occurred_at, x_id"),
+    "v_journey_experience": (
+        "(select null as step_id, * from v_journey_experience)",
+        "journey_id",
+    ),
 }
 
 
@@ -254,6 +264,7 @@ def _steps(con: Any, journey_ids: list[str]) -> dict[str, tuple[Step, ...]]:
     handoffs = _by_step(con, Handoff, "v_handoffs", journey_ids)
     promises = _by_step(con, Promise, "v_promises", journey_ids)
     evidence = _by_step(con, Evidence, "v_friction_evidence", journey_ids)
+    answers = _by_step(con, Answer, "v_experience", journey_ids)
     found: dict[str, list[Step]] = {}
     for journey_id, step_id, step in _records(con, Step, "v_steps", journey_ids):
         place = (journey_id, step_id)
@@ -263,12 +274,25 @@ def _steps(con: Any, journey_ids: list[str]) -> dict[str, tuple[Step, ...]]:
             handoffs=handoffs.get(place, ()),
             promises=promises.get(place, ()),
             evidence=evidence.get(place, ()),
+            answers=answers.get(place, ()),
         )
         found.setdefault(journey_id, []).append(whole)
     return {journey_id: tuple(steps) for journey_id, steps in found.items()}
 
 
-def _not_measured(journey: Journey, evidence: tuple[Evidence, ...]) -> list[str]:
+def _felt(con: Any, journey_ids: list[str]) -> dict[str, Felt]:
+    """What was felt on each journey that somebody spoke of; answers about a step hang there."""
+    whole: dict[str, list[Answer]] = {}
+    for journey_id, step_id, answer in _records(con, Answer, "v_experience", journey_ids):
+        if step_id is None:
+            whole.setdefault(journey_id, []).append(answer)
+    return {
+        journey_id: replace(felt, answers=tuple(whole.get(journey_id, ())))
+        for journey_id, _, felt in _records(con, Felt, "v_journey_experience", journey_ids)
+    }
+
+
+def _not_measured(journey: Journey, evidence: tuple[Evidence, ...], felt: Felt | None) -> list[str]:
     """What the data could not say about this journey; a null is never told as a zero."""
     said = []
     if journey.friction_score is None:
@@ -289,5 +313,8 @@ def _not_measured(journey: Journey, evidence: tuple[Evidence, ...]) -> list[str]
         said.append(f"context of {hand}: nothing says which known fields went along")
     if any(piece.kind == "customer_wait" and piece.expected_value is None for piece in evidence):
         said.append("how long a wait was expected at some touchpoints")
-    said.append("experience: no survey or other X-data are joined yet, so this is health_ops only")
+    if felt is None:
+        said.append("experience: nobody was asked or spoke of it, so this is health_ops only")
+    elif felt.experience01 is None:
+        said.append("experience: nobody who was asked gave a score, so this is health_ops only")
     return said

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rejse.pipelines import wording
+from rejse.pipelines import explain_felt, wording
 from rejse.pipelines.explain import Asked, Explanation, Handoff, Journey, Promise, Step
 from rejse.pipelines.what_if import Evidence, WhatIf
 from rejse.transforms.rules import COMPONENT_FLOOR, HEALTH_WEIGHTS
@@ -63,6 +63,10 @@ def lines(explanation: Explanation) -> Iterator[Line]:
         yield Line(f"… {wording.plural(left, 'more step')}, in --json", "dim")
     yield Line("")
     yield from _sums(explanation)
+    if explanation.felt is not None:
+        yield Line("")
+        yield Line("What was felt", "bold")
+        yield from (Line(said, indent=1) for said in explain_felt.lines(explanation.felt))
     if explanation.what_ifs:
         yield Line("")
         yield Line("What if (arithmetic of the score, not a causal claim)", "bold")
@@ -165,7 +169,7 @@ def who(step: Step) -> str:
 
 
 def facts(step: Step) -> list[str]:
-    """What the step's own rows say: waiting, fields asked, hand-offs, promises, its outcome."""
+    """What the step's own rows say: waiting, fields, hand-offs, promises, answers, its outcome."""
     said = []
     if step.wait_before_s and step.wait_cause:
         cause = step.wait_cause.replace("_", " ")
@@ -175,6 +179,7 @@ def facts(step: Step) -> list[str]:
     said += _asked(step.asked)
     said += [_handoff(hand) for hand in step.handoffs]
     said += [_promise(promise) for promise in step.promises]
+    said += [explain_felt.answered(answer) for answer in step.answers]
     if step.processing_s:
         said.append(f"took {wording.duration(step.processing_s)}")
     if step.outcome:

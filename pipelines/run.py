@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from rejse.pipelines.settings import Settings
+from rejse.pipelines.settings import Settings, Source
 
 Status = Literal["published", "nothing_new", "audit_failed"]
 EVENTS_A_GROUP = 64_000
@@ -107,29 +107,32 @@ def _plan(
     settings: Settings, shards: list[Any], scratch: Path, run_id: str, clock: datetime,
     stated: Mapping[str, int], complete: bool,
 ) -> Any:  # fmt: skip
-    from rejse.pipelines import operational, raw_schema
+    from rejse.pipelines import operational
     from rejse.pipelines.bounded import Plan
-    from rejse.transforms.mapping import Mapping as Select
     from rejse.transforms.ptransforms import Frontiers
 
     mappings = {
-        name: Select(source.mapping_text(), raw_schema.read(source.schema_file), name).rest()
-        for name, source in settings.sources.items()
+        name: source.select().rest() for name, source in settings.of_kind("interaction").items()
     }
     declared = {
         name: frozenset(mappings[name].columns if source.declares is None else source.declares)
-        for name, source in settings.sources.items()
+        for name, source in settings.of_kind("interaction").items()
     }
-    groups = _groups(shards)
-    disorder = {n: source.disorder for n, source in settings.sources.items() if not source.retired}
+
+    def frontiers(sources: Mapping[str, Source]) -> Frontiers:
+        disorder = {name: source.disorder for name, source in sources.items() if not source.retired}
+        return Frontiers(disorder, stated, complete)
+
+    groups, opinions = _groups(shards), settings.of_kind("experience")
     return Plan(
         shards=tuple(shards), mappings=mappings, key=settings.key,
         non_persons=settings.non_persons, data=operational.read(settings.operational),
-        rules=settings.rules(declared),
-        frontiers=Frontiers(disorder, stated, complete),
+        rules=settings.rules(declared), frontiers=frontiers(settings.of_kind("interaction")),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=clock,
+        x_mappings={name: source.select().rest() for name, source in opinions.items()},
+        x_frontiers=frontiers(opinions),
     )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -89,11 +89,13 @@ class _Frozen(BaseModel):
 class Source(_Frozen):
     """One source: its files (absolute globs), its mapping, its frozen raw schema.
 
-    `disorder` is in microseconds. `declares` names the columns that the source is known to carry;
-    without it they are those that the mapping maps.
+    `kind` says which contract its rows keep: what happened (interaction), or what somebody felt or
+    said (experience). `disorder` is in microseconds. `declares` names the columns that the source
+    is known to carry; without it they are those that the mapping maps.
     """
 
     name: str
+    kind: Literal["interaction", "experience"] = "interaction"
     files: tuple[str, ...]
     mapping: Place
     schema_file: Place = Field(alias="schema")
@@ -117,10 +119,22 @@ class Source(_Frozen):
         """Canonical columns this source declares: as configured, else as mapped."""
         if self.declares is not None:
             return self.declares
-        from rejse.pipelines.raw_schema import read
-        from rejse.transforms.normalise import Mapping as Select
+        return frozenset(self.select().columns)
 
-        return frozenset(Select(self.mapping_text(), read(self.schema_file), self.name).columns)
+    @property
+    def is_experience(self) -> bool:
+        """Whether its rows say what somebody felt; they hold no journey open."""
+        return self.kind == "experience"
+
+    def select(self) -> Any:
+        """The mapping, checked under the contract of its kind. Raises MappingError."""
+        from rejse.pipelines.raw_schema import read
+        from rejse.transforms.experience.schema import EXPERIENCE
+        from rejse.transforms.mapping import Mapping as Select
+        from rejse.transforms.schema import INTERACTIONS
+
+        contract = EXPERIENCE if self.is_experience else INTERACTIONS
+        return Select(self.mapping_text(), read(self.schema_file), self.name, contract)
 
 
 class Operational(_Frozen):
@@ -154,6 +168,11 @@ class WindowSettings(_Frozen):
     quick_intents: tuple[str, ...] = ()
     volatile_fields: tuple[str, ...] = ()
     question_activities: tuple[str, ...] = Windows.question_activities
+    x_limit: Duration = Windows.x_limit
+    x_touchpoint: Duration = Windows.x_touchpoint
+    survey: Duration = Windows.survey
+    ignored: Duration = Windows.ignored
+    relief_friction: float = Field(default=Windows.relief_friction, ge=0, le=100)
 
     def of_core(self) -> Windows:
         """The windows that hold over all journey types."""
@@ -222,6 +241,10 @@ class Settings(_Frozen):
                 raise ValueError(f"{kind}: expected a weight in (0, 0.95], came {weight}")
         return value
 
+    def of_kind(self, kind: str) -> dict[str, Source]:
+        """Sources of what happened (interaction), or of what was felt (experience), by name."""
+        return {name: one for name, one in self.sources.items() if one.kind == kind}
+
     def journey_types(self) -> dict[str, JourneyType]:
         """Journey types by name: the table's rows, then what `[types.NAME]` says instead."""
         default = self.windows.default_type()
@@ -246,7 +269,8 @@ class Settings(_Frozen):
             late_promise_weight=late,
             types=types,
             default_type=types.get("other", self.windows.default_type()),
-            sources=declared or {name: s.declared() for name, s in self.sources.items()},
+            sources=declared
+            or {name: s.declared() for name, s in self.of_kind("interaction").items()},
         )
 
     @cached_property
@@ -262,6 +286,7 @@ class Settings(_Frozen):
             "non_persons": sorted(self.non_persons),
             "sources": {
                 name: {
+                    "kind": source.kind,
                     "mapping": source.mapping_text(),
                     "schema": json.loads(_text(source.schema_file, f"schema of source {name}")),
                     "disorder": source.disorder,

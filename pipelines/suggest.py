@@ -19,6 +19,8 @@ _BY_REASON = {
     "end_before_start": "case when e >= s then e end as end_time",
     "bad_sequence": "try_cast(n as bigint) as sequence",
     "missing_previousidentitytype": "'cookie' as previousidentitytype  -- or what it is",
+    "scale_upside_down": "1 as scale_min, 5 as scale_max, false as higher_is_better",
+    "confidence_out_of_range": "percent / 100.0 as confidence",
     "refused_by_mapping": "(the mapping itself says so, in `reject`)",
 }
 _DAMAGED = "(the row itself is damaged; no SQL helps)"

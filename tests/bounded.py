@@ -21,10 +21,11 @@ from rejse.pipelines import raw_schema
 from rejse.pipelines.catalogue import connect
 from rejse.pipelines.run import RunResult, run
 from rejse.pipelines.settings import load
-from rejse.transforms.schema import interaction_schema
+from rejse.transforms.experience.schema import EXPERIENCE
+from rejse.transforms.schema import INTERACTIONS, Contract
 from tests import builders
 from tests.oracle import rows
-from tests.transcript import ORDER, Rows, Transcript, alias, mark, without_mark
+from tests.transcript import ORDER, Rows, Transcript, alias, mark, marked, without_mark
 
 KEY = bytes(range(32))
 O_TABLES = ("touchpoints", "touchpoint_fields", "journey_types")
@@ -36,9 +37,11 @@ class Run:
     def __init__(self, transcripts: Sequence[Transcript], folder: Path) -> None:
         self.numbers = {one.name: number for number, one in enumerate(transcripts)}
         first = transcripts[0]
-        _write_settings(first, folder)
+        _write_settings(first, x_sources(transcripts), folder)
         for source in first.frontiers:
             _write_source(source, list(transcripts), folder)
+        for source in x_sources(transcripts):
+            _write_records(source, transcripts, folder)
         settings = load(folder / "rejse.toml")
         self.result: RunResult = run(settings, frontier=first.frontiers, audit=False)
         self.con = connect(settings.store)
@@ -48,7 +51,9 @@ class Run:
         number = self.numbers[transcript.name]
         keys = {
             hmac.new(KEY, f"customer:{alias(number, c)}".encode(), hashlib.sha256).hexdigest()[:32]
-            for c in {event.get("customer", "ann") for event in transcript.events}
+            for c in {
+                one.get("customer", "ann") for one in (*transcript.events, *transcript.experience)
+            }
         }
         found = {}
         for name in ORDER:
@@ -57,7 +62,12 @@ class Run:
         return found
 
 
-def _write_settings(transcript: Transcript, folder: Path) -> None:
+def x_sources(transcripts: Sequence[Transcript]) -> list[str]:
+    """Names of the sources of X-records."""
+    return sorted({name for one in transcripts for name in one.x_frontiers})
+
+
+def _write_settings(transcript: Transcript, opinions: Sequence[str], folder: Path) -> None:
     """`rejse.toml`, the key and the operational tables of a transcript."""
     (folder / "rejse.key").write_text(KEY.hex())
     declared = transcript.config.get("sources", {})
@@ -69,6 +79,14 @@ def _write_settings(transcript: Transcript, folder: Path) -> None:
             f'mapping = "{source}.sql"',
             f'schema = "{source}.json"',
             f"declares = {json.dumps(sorted(declared.get(source, [])))}",
+        ]
+    for source in opinions:
+        lines += [
+            f"[sources.{source}]",
+            'kind = "experience"',
+            f'files = ["{source}.jsonl"]',
+            f'mapping = "{source}.sql"',
+            f'schema = "{source}.json"',
         ]
     lines += ["[windows]", *_toml(transcript.config.get("windows", {}))]
     for name, kind in transcript.config.get("types", {}).items():
@@ -104,11 +122,31 @@ def _write_source(source: str, transcripts: list[Transcript], folder: Path) -> N
         for at, event in enumerate(one.events, start=1)
         if event.get("source", "crm") == source
     ]
+    _write_rows(source, found, INTERACTIONS, folder)
+
+
+def _write_records(source: str, transcripts: Sequence[Transcript], folder: Path) -> None:
+    """The same of a source of X-records."""
+    found = [
+        builders.full_record(marked(record, one, number, at))
+        | {"identity": alias(number, record.get("customer", "ann"))}
+        for number, one in enumerate(transcripts)
+        for at, record in enumerate(one.experience, start=1)
+        if record.get("source", "survey") == source
+    ]
+    for row in found:
+        del row["customer_key"], row["bucket"], row["source"]
+    _write_rows(source, found, EXPERIENCE, folder)
+
+
+def _write_rows(
+    source: str, found: Sequence[Mapping[str, Any]], contract: Contract, folder: Path
+) -> None:
     names = {name for row in found for name, value in row.items() if value is not None}
     schema = pa.schema(
         [
             field.with_type(field.type.value_type if _coded(field) else field.type)
-            for field in interaction_schema(names)
+            for field in contract.canonical(names)
             if field.name != "source"
         ]
     )

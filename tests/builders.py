@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.schema import event_schema
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -19,6 +20,14 @@ UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 DEFAULTS: Mapping[str, Any] = {
     "source": "crm", "identitytype": "customer", "activity": "contact", "channel": "web",
 }  # fmt: skip
+
+
+#: What an X-record is when the test does not say.
+X_DEFAULTS: Mapping[str, Any] = {
+    "source": "survey", "identitytype": "customer", "respondent_type": "customer",
+    "instrument": "nps", "level": "touchpoint",
+}  # fmt: skip
+X_TIMES = ("time", "recordedtime", "invited_time", "responded_time", "action_time")
 
 
 def micros(moment: datetime) -> int:
@@ -120,3 +129,24 @@ def table(events: Iterable[Mapping[str, Any]]) -> pa.Table:
     rows = [full(event, number) for number, event in enumerate(events, start=1)]
     present = {name for row in rows for name, value in row.items() if value is not None}
     return pa.Table.from_pylist(rows, schema=event_schema(present))
+
+
+def full_record(record: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
+    """An X-record with what it leaves out filled in; `raw` is short for `raw_score`."""
+    row: dict[str, Any] = {**X_DEFAULTS, "id": f"x{number:03d}", **record}
+    if "raw" in row:
+        row["raw_score"] = row.pop("raw")
+    customer = row.pop("customer", "ann")
+    row.setdefault("customer_key", key_of(customer))
+    row["bucket"] = int(row["customer_key"][:3], 16)
+    for name in X_TIMES:
+        if row.get(name) is not None:
+            row[name] = moment(row[name])
+    return row
+
+
+def x_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """X-records as a table of their contract; only the columns that some record fills."""
+    rows = [full_record(record, number) for number, record in enumerate(records, start=1)]
+    present = {name for row in rows for name, value in row.items() if value is not None}
+    return pa.Table.from_pylist(rows, schema=EXPERIENCE.pseudonymous(present))

@@ -13,11 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from rejse.transforms.experience import tables as x_tables
+from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.rules import Rules
 from rejse.transforms.schema import TIME, event_schema
 from rejse.transforms.tables import tables
@@ -52,6 +55,8 @@ class Case:
     journey_types: tuple[Mapping[str, Any], ...] = ()
     rules: Rules = field(default_factory=Rules)
     frontiers: Mapping[str, int] | None = None
+    records: pa.Table | None = None
+    x_frontiers: Mapping[str, int] = field(default_factory=dict)
 
 
 def _rows(rows: tuple[Mapping[str, Any], ...], schema: pa.Schema) -> pa.Table:
@@ -119,6 +124,8 @@ def _settings(rules: Rules) -> pa.Table:
         "late_promise_weight": rules.late_promise_weight,
         "short_abandon_s": w.short_abandon / 1_000_000, "pressure_window": w.pressure_window,
         "pressure_cap": w.pressure_cap, "quick_intents": list(w.quick_intents),
+        "x_limit": w.x_limit, "x_touchpoint": w.x_touchpoint, "survey": w.survey,
+        "ignored": w.ignored, "relief_friction": w.relief_friction,
     }], schema=pa.schema([
         ("session_gap", pa.int64()), ("lateness", pa.int64()), ("identity_wait", pa.int64()),
         ("repeat_window", pa.int64()), ("give_up", pa.int64()), ("largest_gap", pa.int64()),
@@ -127,6 +134,8 @@ def _settings(rules: Rules) -> pa.Table:
         ("late_promise_weight", pa.float64()), ("short_abandon_s", pa.float64()),
         ("pressure_window", pa.int64()), ("pressure_cap", pa.int64()),
         ("quick_intents", pa.list_(pa.string())),
+        ("x_limit", pa.int64()), ("x_touchpoint", pa.int64()), ("survey", pa.int64()),
+        ("ignored", pa.int64()), ("relief_friction", pa.float64()),
     ]))  # fmt: skip
 
 
@@ -147,6 +156,25 @@ def _needs(case: Case) -> pa.Table:
         ("kind", pa.string()), ("fields", pa.list_(pa.string())), ("is_possible", pa.bool_()),
     ])  # fmt: skip
     return pa.Table.from_pylist(rows, schema=schema)
+
+
+def _records(records: pa.Table | None) -> pa.Table:
+    """X-records with every column of their contract."""
+    schema = EXPERIENCE.pseudonymous()
+    rows = 0 if records is None else records.num_rows
+    columns = [
+        records.column(field.name).cast(_plain(field.type))
+        if records is not None and field.name in records.column_names
+        else pa.nulls(rows, _plain(field.type))
+        for field in schema
+    ]
+    return pa.table(columns, names=schema.names)
+
+
+def _blom() -> pa.Table:
+    """Expected extreme of n standard normal scores (Blom 1958), a number and no rule."""
+    b = {n: NormalDist().inv_cdf((n - 3 / 8) / (n + 1 / 4)) for n in range(1, 101)}
+    return pa.table({"n": list(b), "b": list(b.values())})
 
 
 def connect(case: Case) -> duckdb.DuckDBPyConnection:
@@ -172,6 +200,12 @@ def connect(case: Case) -> duckdb.DuckDBPyConnection:
             weights, schema=pa.schema([("kind", pa.string()), ("weight", pa.float64())])
         ),
         "needs": _needs(case),
+        "records": _records(case.records),
+        "x_frontiers": pa.Table.from_pylist(
+            [{"source": s, "w": w} for s, w in case.x_frontiers.items()],
+            schema=pa.schema([("source", pa.string()), ("w", pa.int64())]),
+        ),
+        "blom": _blom(),
         "declared_columns": pa.Table.from_pylist(
             declared, schema=pa.schema([("source", pa.string()), ("field", pa.string())])
         ),
@@ -207,7 +241,7 @@ MATCH: Mapping[str, tuple[str, ...]] = {
 
 def compare(name: str, mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[str]:
     """Differences of two lists of rows in the columns that both have; numbers to 1e-9."""
-    keys = MATCH.get(name, tables()[name].key)
+    keys = MATCH.get(name) or {**tables(), **x_tables.tables()}[name].key
     a, b = _keyed(mine, keys), _keyed(theirs, keys)
     out = [f"{name}: only the oracle has {k}" for k in a.keys() - b.keys()]
     out += [f"{name}: only the core has {k}" for k in b.keys() - a.keys()]

@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from rejse.pipelines.what_if import Evidence
 from rejse.transforms import tables
+from rejse.transforms.experience import tables as x_tables
 
 START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
-TABLES = tables.tables()
+TABLES = {**tables.tables(), **x_tables.tables()}
 
 
 def _schema(name: str) -> pa.Schema:
@@ -39,7 +40,8 @@ def session(found: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
     """A session with the views of a catalogue over these tables."""
     con = duckdb.connect()
     con.execute("set timezone = 'UTC'")
-    for name, table in found.items():
+    empty = {n: _schema(n).empty_table() for n in x_tables.tables()}  # nobody said anything
+    for name, table in {**empty, **found}.items():
         con.register(f"arrow_{name}", table)
         con.execute(f"create table v_{name} as from arrow_{name}")
         con.unregister(f"arrow_{name}")

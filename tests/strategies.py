@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -162,10 +163,71 @@ def log(pick: Pick, length: int, customers: Sequence[str], rich: bool) -> list[d
     return rows
 
 
+INSTRUMENTS = (
+    "nps",
+    "csat",
+    "ces",
+    "effort",
+    "empathy",
+    "sentiment",
+    "review",
+    "complaint",
+    "other",
+)
+
+
+def record(pick: Pick, now: int, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One X-record, about one of the events or about none of them."""
+    about = pick(events)
+    row: dict[str, Any] = {
+        "time": now,
+        "customer": pick((about["customer"], about["customer"], "zoe")),
+        "source": pick(("survey", "desk")),
+        "sequence": _often(pick, 1, 2),
+        "instrument": pick(INSTRUMENTS),
+        "level": pick(("touchpoint", "touchpoint", "journey", "relationship", "product")),
+        "respondent_type": pick(("customer", "customer", "customer", "employee")),
+        "raw_score": _often(pick, *(float(n) for n in range(-1, 12))),
+        "scale_max": _often(pick, None, None, 10.0),
+        "higher_is_better": _often(pick, None, None, True, False),
+        "solicited": _often(pick, None, True, False),
+        "invited_time": _often(pick, now - 60),
+        "responded_time": _often(pick, now),
+        "action_time": _often(pick, None, now + 86_400, now + 8 * 86_400),
+        "target": _often(pick, None, about["id"], f"{about['source']}/{about['id']}", "k1", "form"),
+        "correlationid": _often(pick, None, "k1"),
+        "case_id": _often(pick, None, "c1", "c2"),
+        "touchpoint": _often(pick, about.get("touchpoint"), "form"),
+        "journey_type": _often(pick, None, None, "claim", "other"),
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def records(
+    pick: Pick, events: Sequence[Mapping[str, Any]], most: int
+) -> tuple[dict[str, Any], ...]:
+    """X-records around events, at gaps at which the rules of the join turn."""
+    found = []
+    for number in range(pick(range(most + 1))):
+        gap = pick((0, 0, 1, 3600, 3 * 86_400, 3 * 86_400 + 1, 14 * 86_400, 14 * 86_400 + 1,
+                    30 * 86_400, 30 * 86_400 + 1, -3600, -86_400))  # fmt: skip
+        found.append({**record(pick, max(0, pick(events)["time"] + gap), events),
+                      "id": f"x{number:03d}{events[0]['customer']}"})  # fmt: skip
+    return tuple(found)
+
+
 def _told(rows: Sequence[dict[str, Any]], days: int) -> Transcript:
     """The events in the company of the transcripts, the frontier some days after the last."""
     frontier = f"{days * 86_400 + max(row['time'] for row in rows) + 1}s"
     return Transcript("random", tuple(rows), {}, {"crm": frontier, "web": frontier}, BASE)
+
+
+@st.composite
+def felt(draw: st.DrawFn, max_events: int = 8, max_records: int = 8) -> Transcript:
+    """A random log with X-records about it."""
+    told = draw(transcripts(max_events, rich=False))
+    some = records(lambda v: draw(st.sampled_from(v)), told.events, max_records)
+    return dataclasses.replace(told, experience=some)
 
 
 @st.composite
@@ -185,6 +247,17 @@ def many(seed: int, customers: int, rich: bool = True) -> Transcript:
     return _told(rows, chance.choice(FRONTIERS))
 
 
+def many_felt(seed: int, customers: int) -> Transcript:
+    """A seeded log of many customers with X-records about each."""
+    chance = random.Random(seed)
+    told = many(seed, customers, rich=True)
+    some: list[dict[str, Any]] = []
+    for name in dict.fromkeys(event["customer"] for event in told.events):
+        mine = [event for event in told.events if event["customer"] == name]
+        some += records(chance.choice, mine, 8)
+    return dataclasses.replace(told, experience=tuple(some))
+
+
 def case(transcript: Transcript) -> Case:
     """The transcript as the oracle's input."""
     return Case(
@@ -194,4 +267,6 @@ def case(transcript: Transcript) -> Case:
         journey_types=transcript.operational("journey_types"),
         rules=transcript.rules,
         frontiers=transcript.frontiers,
+        records=builders.x_table(transcript.experience),
+        x_frontiers=transcript.x_frontiers,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rejse.transforms.experience.tables import tables as x_tables
 from rejse.transforms.tables import STAMP, tables
 
 ROOT = Path(__file__).parent.parent
@@ -113,7 +114,7 @@ def test_sql_says_what_it_is_for(path: Path) -> None:
     assert first.startswith("--"), "expected a comment with purpose, grain, key and sources"
 
 
-@pytest.mark.parametrize("table", tables().values(), ids=lambda t: t.name)
+@pytest.mark.parametrize("table", [*tables().values(), *x_tables().values()], ids=lambda t: t.name)
 def test_every_column_is_declared_in_full(table: object) -> None:
     from rejse.transforms.registry import Table
 

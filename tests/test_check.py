@@ -106,3 +106,31 @@ def test_check_writes_nothing(good: settings.Settings) -> None:
     before = sorted(path.name for path in good.root.rglob("*"))
     check(good)
     assert sorted(path.name for path in good.root.rglob("*")) == before
+
+
+def test_a_source_of_opinions_is_checked_under_its_own_contract(good: settings.Settings) -> None:
+    root = good.root
+    (root / "asked.csv").write_text(
+        "n,who,asked_at,points\n1,c1,2025-01-03 10:00:00,8\n2,,2025-01-04,9\n"
+    )
+    (root / "asked.json").write_text(
+        '{"columns": {"n": "string", "who": "string", "asked_at": "string", "points": "string"}}'
+    )
+    (root / "asked.sql").write_text(
+        "select n as id, who as identity, cast(asked_at as timestamptz) as time,"
+        " 'nps' as instrument, 'journey' as level, cast(points as double) as raw_score"
+        " from source"
+    )
+    with (root / "rejse.toml").open("a") as out:
+        out.write(
+            '\n[sources.asked]\nkind = "experience"\nfiles = ["asked.csv"]\n'
+            'mapping = "asked.sql"\nschema = "asked.json"\n'
+        )
+    before, found = check(good), check(settings.load(root))
+    asked = found.sources[-1]
+    assert (asked.name, asked.read, asked.accepted) == ("asked", 2, 1)
+    assert asked.reasons == {"missing_identity": 1}
+    assert asked.silences == []
+    assert found.runnable == before.runnable, "what was felt feeds no detector of friction"
+    assert found.additions == before.additions
+    assert "source asked: 2 rows read" in found.text()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rejse.transforms.advance import advance
 from rejse.transforms.events import Coded
+from rejse.transforms.experience.tables import tables as x_tables
 from rejse.transforms.friction.assess import Assessment, assess
 from rejse.transforms.operational import Operational
 from rejse.transforms.registry import Metric, metric, metrics
@@ -24,6 +25,10 @@ from tests.law import FACTOR
 from tests.test_friction import scene_of
 from tests.transcript import Transcript
 
+TABLE_OF = {
+    "journey": "journeys", "step": "steps", "experience": "experience",
+    "journey_experience": "journey_experience",
+}  # fmt: skip
 LAWS = settings(
     max_examples=20 * FACTOR,
     deadline=None,
@@ -52,7 +57,7 @@ def of_grain(a: Assessment, one: Metric) -> int:
 @LAWS
 @given(strategies.transcripts(), st.randoms(use_true_random=False))
 def test_no_metric_depends_on_those_computed_before_it(t: Transcript, chance: Any) -> None:
-    shuffled = list(metrics())
+    shuffled = [*metrics("journey"), *metrics("step")]
     chance.shuffle(shuffled)
     one_way, other_way = assess(scene_of(t)), assess(scene_of(t))
     told = {(one.grain, one.name): plain(one.compute(one_way)) for one in shuffled}
@@ -104,7 +109,7 @@ def test_the_least_event_is_a_journey_of_unknowns_not_of_zeros() -> None:
 @pytest.mark.parametrize("one", metrics(), ids=lambda one: f"{one.grain}-{one.name}")
 def test_each_metric_is_declared_wholly(one: Metric) -> None:
     column = one.column
-    assert one.grain in ("journey", "step")
+    assert one.grain in TABLE_OF
     assert one.compute.__name__ == column.name
     assert len(column.description) > 15
     assert column.unit or pa.types.is_string(column.type) or pa.types.is_boolean(column.type)
@@ -112,9 +117,9 @@ def test_each_metric_is_declared_wholly(one: Metric) -> None:
     assert one.when_empty
     if column.low is not None and column.high is not None:
         assert column.low < column.high
-    name = "journeys" if one.grain == "journey" else "steps"
-    assert column in tables()[name].columns
-    about = tables()[name].schema.field(column.name).metadata
+    table = {**tables(), **x_tables()}[TABLE_OF[one.grain]]
+    assert column in table.columns
+    about = table.schema.field(column.name).metadata
     assert about[b"description"].decode() == column.description
 
 

@@ -17,6 +17,7 @@ import pytest
 from rejse.pipelines import demo
 from rejse.pipelines.catalogue import connect
 from rejse.pipelines.demo_truths import Truths
+from rejse.pipelines.explain import explain
 from rejse.pipelines.run import RunResult, run
 from rejse.pipelines.settings import load
 from rejse.transforms.friction import KINDS
@@ -50,6 +51,19 @@ class Told:
         )
         names = [column[0] for column in found.description]
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def felt(self, journey: dict[str, Any]) -> dict[str, Any]:
+        """The journey's row of `journey_experience`."""
+        found = self.con.execute(
+            "select * from v_journey_experience where journey_id = ?", [journey["journey_id"]]
+        )
+        names = [column[0] for column in found.description]
+        ((row,),) = ([dict(zip(names, one, strict=True))] for one in found.fetchall())
+        return row
+
+    def explained(self, journey: dict[str, Any]) -> str:
+        """The journey told in words."""
+        return explain(self.con, journey["journey_id"]).text()
 
     def evidence(self, journey: dict[str, Any]) -> dict[str, float]:
         rows = self.rows(
@@ -116,6 +130,19 @@ def test_the_claim(told: Told) -> None:
         journey["journey_id"],
     )
     assert asked == [("back_office", "web", 5)]
+    felt = told.felt(journey)
+    assert (felt["touchpoint_score_mean"], felt["journey_score"]) == (0.8, 0.7)
+    assert felt["silo_gap"] == pytest.approx(0.1), "one point of ten"
+    assert felt["experience01"] == pytest.approx(0.71)
+    assert felt["health"] == pytest.approx(70.7, abs=0.05), "the essay's 7 of 10"
+    assert (felt["band"], felt["limiting_component"]) == ("fair", "delivery")
+    assert felt["n_inside"] == 1, "the assessor's own voice makes no score"
+    said = told.explained(journey)
+    assert "the customer gave 8 of 10 (nps)" in said
+    assert "an employee gave 3 of 10 (enps)" in said
+    assert "the customer gave 7 of 10 for the whole (nps)" in said
+    assert "silo gap +0.10: the places 0.80, the whole 0.70" in said
+    assert "fair: health 70.7" in said
 
 
 def test_the_technician(told: Told) -> None:
@@ -130,6 +157,14 @@ def test_the_technician(told: Told) -> None:
         "channel_switch", "customer_wait", "dead_end", "handoff_without_context", "reasked_info",
         "repeat_contact", "self_rescue",
     }  # fmt: skip
+    felt = told.felt(journey)
+    assert felt["experience01"] == pytest.approx(0.60)
+    assert felt["health"] == pytest.approx(25, abs=1)
+    assert felt["is_relief"] is True, "gratitude at the end is no health"
+    assert (felt["n_invited"], felt["n_answered"]) == (3, 2)
+    said = told.explained(journey)
+    assert "the customer was asked and stayed silent" in said
+    assert "relief after a long failure" in said
 
 
 def test_the_perfume(told: Told) -> None:
@@ -146,6 +181,9 @@ def test_the_perfume(told: Told) -> None:
     )  # fmt: skip
     assert channels[0] == ("branch",)
     assert channels[-1] == ("web",)
+    felt = told.felt(shop)
+    assert felt["experience01"] == pytest.approx(0.40)
+    assert felt["limiting_component"] == "experience"
 
 
 def test_the_bananas(told: Told) -> None:
@@ -157,6 +195,9 @@ def test_the_bananas(told: Told) -> None:
     assert told.evidence(journey) == {"over_pressure": pytest.approx(0.0425, abs=5e-5)}
     assert journey["friction_score"] == pytest.approx(4.3, abs=0.05)
     assert journey["health_ops"] == pytest.approx(98, abs=0.5)
+    felt = told.felt(journey)
+    assert (felt["n_invited"], felt["n_answered"]) == (1, 0)
+    assert felt["experience01"] is felt["health"] is None, "who stays silent has said nothing"
 
 
 def test_the_advertiser(told: Told) -> None:
@@ -167,6 +208,13 @@ def test_the_advertiser(told: Told) -> None:
         2, 2, 1,
     )  # fmt: skip
     assert journey["n_promises_broken"] == 1
+    felt = told.felt(journey)
+    assert felt["experience01"] == pytest.approx(0.64, abs=0.005)
+    assert felt["health"] == pytest.approx(54, abs=1)
+    curve = tuple(felt[f"emotion_{name}"] for name in ("first", "peak", "lowest", "end"))
+    assert curve == (0.8, 1.0, 0.4, 0.7), "a magic moment, a pain point, a fair end"
+    assert felt["emotion_slope"] == pytest.approx(-0.09)
+    assert "emotion over 4 steps: first 0.80, peak 1.00" in told.explained(journey)
 
 
 def test_two_stools(told: Told) -> None:
@@ -183,6 +231,10 @@ def test_two_stools(told: Told) -> None:
         "select from_owner, to_owner, is_dropped from v_handoffs where journey_id = ?",
         journey["journey_id"],
     ) == [("sales", "technician", True)]
+    felt = told.felt(journey)
+    assert (felt["n_unasked"], felt["n_ignored"]) == (1, 1), "the letter was not answered either"
+    assert felt["experience01"] is felt["health"] is None
+    assert "the customer complained for the whole; nobody acted on it" in told.explained(journey)
 
 
 def test_the_add_on(told: Told) -> None:

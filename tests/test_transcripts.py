@@ -37,6 +37,8 @@ def case_of(transcript: Transcript) -> oracle.Case:
         journey_types=transcript.operational("journey_types"),
         rules=transcript.rules,
         frontiers=transcript.frontiers,
+        records=builders.x_table(transcript.experience),
+        x_frontiers=transcript.x_frontiers,
     )
 
 
@@ -68,14 +70,18 @@ def by_oracle(transcript: Transcript) -> dict[str, Rows]:
 
 def by_core(transcript: Transcript) -> dict[str, Rows]:
     from rejse.transforms.advance import advance
+    from rejse.transforms.experience.attach import attach
 
-    tables = advance(
-        builders.table(transcript.events),
-        operational_of(transcript),
-        transcript.rules,
+    events, rules = builders.table(transcript.events), transcript.rules
+    tables = advance(events, operational_of(transcript), rules, transcript.frontiers)
+    felt = attach(
+        builders.x_table(transcript.experience),
+        {**tables, "events": events},
+        rules.windows,
         transcript.frontiers,
+        transcript.x_frontiers,
     )
-    return {name: table.to_pylist() for name, table in tables.items()}
+    return {name: table.to_pylist() for name, table in {**tables, **felt}.items()}
 
 
 DRIVERS: dict[str, Callable[[Transcript], dict[str, Rows]]] = {

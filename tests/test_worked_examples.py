@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rejse.transforms.experience.felt import Scores
 from rejse.transforms.friction.score import rank_hazards, severity, total
-from rejse.transforms.metrics.experience import experience_of
+from rejse.transforms.metrics import experience
 from rejse.transforms.metrics.health import delivery_of, friction_of, health_of, losses
 from rejse.transforms.rules import WEIGHTS
 
@@ -22,6 +23,12 @@ def hazard_of(steps: tuple[tuple[float, ...], ...]) -> float:
     severities = np.array([s for _, s in pairs])
     hazards = rank_hazards(severities, incident, np.arange(len(pairs)))
     return float(total(hazards.hazard, np.zeros(len(pairs), np.int64), 1)[0])
+
+
+def experience_of(scores: list[float]) -> float:
+    """X of one journey's scores, in their order."""
+    rows = np.zeros(len(scores), np.int64)
+    return float(experience.experience_of(Scores(rows, np.array(scores), rows, 1))[0])
 
 
 def friction(steps: tuple[tuple[float, ...], ...]) -> float:
@@ -83,6 +90,20 @@ def test_the_claim() -> None:
     x = experience_of([0.8, 0.7, 0.7])
     assert f"{x:.2f}" == "0.71"
     assert f"{health(outcome=1.0, delivery=delivery((step,)), experience=x):.1f}" == "70.7"
+
+
+@pytest.mark.parametrize(
+    ("n", "b"),
+    # Harter 1961, table 1 (Biometrika 48:151), to the digits that Blom's formula keeps.
+    [(2, 0.56), (3, 0.85), (5, 1.16), (10, 1.54)],
+)
+def test_blom_comes_close_to_the_expected_extreme(n: int, b: float) -> None:
+    assert experience.blom(n) == pytest.approx(b, abs=0.04)
+
+
+def test_more_answers_around_one_mean_are_not_worse_by_noise_alone() -> None:
+    few, many = experience_of([0.5, 0.9]), experience_of([0.5, 0.9] * 8)
+    assert many > few, "the lowest of sixteen lies further out than the lowest of two"
 
 
 def test_repetition_inside_a_step_is_bounded_and_over_steps_it_is_not() -> None:

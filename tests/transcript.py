@@ -32,6 +32,8 @@ ORDER: Mapping[str, tuple[str, ...]] = {
     "handoffs": ("occurred_at", "due_at", "from_step"),
     "info_requests": ("occurred_at", "field"),
     "promises": ("made_at", "promise_id"),
+    "experience": ("occurred_at", "x_id"),
+    "journey_experience": ("started_at", "ended_at", "journey_type"),
 }
 
 
@@ -47,6 +49,7 @@ class Transcript:
     drivers: tuple[str, ...] = ("oracle", "core", "bounded")
     counts: Mapping[str, int] = field(default_factory=dict)
     wrong: bool = False
+    experience: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def rules(self) -> Rules:
@@ -60,6 +63,15 @@ class Transcript:
         sources.discard("all")
         said = {s: self.frontier.get(s, self.frontier.get("all")) for s in sources}
         return {s: builders.micros(builders.moment(w)) for s, w in said.items() if w is not None}
+
+    @property
+    def x_frontiers(self) -> dict[str, int]:
+        """Latest time of each source of X-records: they are complete as far as they go."""
+        found: dict[str, int] = {}
+        for number, record in enumerate(self.experience, start=1):
+            row = builders.full_record(record, number)
+            found[row["source"]] = max(found.get(row["source"], 0), builders.micros(row["time"]))
+        return found
 
     def operational(self, table: str) -> tuple[dict[str, Any], ...]:
         """Rows of an operational table, validity read as a time."""
@@ -110,6 +122,7 @@ def read(path: Path, base: Mapping[str, Any]) -> list[Transcript]:
                 drivers=tuple(said.get("drivers", ("oracle", "core", "bounded"))),
                 counts=said.get("counts", {}),
                 wrong=said.get("wrong", False),
+                experience=tuple(said.get("experience", ())),
             )
         )
     return found
@@ -195,6 +208,8 @@ def mark(number: int) -> str:
 
 def without_mark(row: dict[str, Any], number: int) -> dict[str, Any]:
     """A row whose references to events are the transcript's own again."""
+    if row.get("x_id"):
+        return {**row, "x_id": row["x_id"].replace(f"/{mark(number)}", "/")}
     if not row.get("event_ids"):
         return row
     refs = [ref.replace(f"/{mark(number)}", "/") for ref in row["event_ids"]]
@@ -212,11 +227,32 @@ def together(transcripts: Sequence[Transcript]) -> Transcript:
         for number, one in enumerate(transcripts)
         for at, event in enumerate(one.events, start=1)
     ]
-    return replace(transcripts[0], name="together", events=tuple(events), expect={})
+    records = [
+        marked(record, one, number, at)
+        for number, one in enumerate(transcripts)
+        for at, record in enumerate(one.experience, start=1)
+    ]
+    whole = replace(transcripts[0], name="together", events=tuple(events), expect={})
+    return replace(whole, experience=tuple(records))
+
+
+def marked(
+    record: Mapping[str, Any], transcript: Transcript, number: int, at: int
+) -> dict[str, Any]:
+    """An X-record whose id, customer and target event are told apart in a shared run."""
+    out = {
+        **record,
+        "id": mark(number) + str(record.get("id", f"x{at:03d}")),
+        "customer": alias(number, record.get("customer", "ann")),
+    }
+    head, slash, name = str(record.get("target", "")).rpartition("/")
+    ids = {str(e.get("id", f"e{n:03d}")) for n, e in enumerate(transcript.events, start=1)}
+    return out | ({"target": head + slash + mark(number) + name} if name in ids else {})
 
 
 def of_customers(rows: Rows, transcript: Transcript, number: int) -> Rows:
     """A transcript's own rows of a table of a shared run, by the keys of its customers."""
-    names = {event.get("customer", "ann") for event in transcript.events}
+    said = (*transcript.events, *transcript.experience)
+    names = {one.get("customer", "ann") for one in said}
     keys = {builders.key_of(alias(number, name)) for name in names}
     return [without_mark(row, number) for row in rows if row["customer_key"] in keys]

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from rejse.transforms import schema
 from rejse.transforms.arrays import Ints, arrow, flat, valid, values
 from rejse.transforms.events import Coded
+from rejse.transforms.schema import INTERACTIONS, Contract
 from rejse.transforms.texts import text
 
 BUCKETS = 4096
@@ -144,20 +145,20 @@ def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBa
         yield int(group[start]), part.set_column(place, batch.schema.field(place), mine.arrow())
 
 
-def read(paths: Iterable[str]) -> pa.Table:
-    """Events of several bucket files; columns that a file lacks are null in its rows."""
+def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
+    """Rows of several bucket files; columns that a file lacks are null in its rows."""
     tables = []
     for path in paths:
         with pa.memory_map(path) as source:
-            tables.append(_coded(pa.ipc.open_stream(source).read_all()))
+            tables.append(_coded(pa.ipc.open_stream(source).read_all(), contract))
     whole = pa.concat_tables(tables, promote_options="default")
     return whole.unify_dictionaries().combine_chunks()
 
 
-def _coded(table: pa.Table) -> pa.Table:
+def _coded(table: pa.Table, contract: Contract) -> pa.Table:
     """The table with wide columns, which travelled as plain text, coded again."""
     for place, name in enumerate(table.column_names):
-        wanted = schema.BY_NAME.get(name)
+        wanted = contract.by_name.get(name)
         if wanted and wanted.coded and not pa.types.is_dictionary(table.column(place).type):
             table = table.set_column(place, name, table.column(place).dictionary_encode())
     return table

@@ -20,10 +20,11 @@ from rejse.transforms.rules import SECOND
 from rejse.transforms.schema import (
     BY_NAME,
     INFO_OPS,
-    INTERACTION,
+    INTERACTIONS,
     PROMISE_KINDS,
     PROMISE_OPS,
     REQUIRED,
+    Contract,
     Field,
 )
 from rejse.transforms.texts import coded, text
@@ -50,8 +51,9 @@ class Rule:
     refuses: Callable[[pa.RecordBatch], Bools]
 
 
-def _missing(name: str) -> Rule:
-    is_text = pa.types.is_string(BY_NAME[name].type)
+def missing(field: Field) -> Rule:
+    """Refuses rows without the field; the empty text is none."""
+    name, is_text = field.name, pa.types.is_string(field.type)
 
     def refuses(batch: pa.RecordBatch) -> Bools:
         column = batch.column(name)
@@ -74,8 +76,9 @@ def _blank(column: pa.Array) -> Bools:
     return found
 
 
-def _listed(name: str) -> Rule:
-    allowed = BY_NAME[name].values
+def listed(field: Field) -> Rule:
+    """Refuses values that the field's closed list does not have."""
+    name, allowed = field.name, field.values
 
     def refuses(batch: pa.RecordBatch) -> Bools:
         column = coded(batch.column(name))
@@ -85,8 +88,8 @@ def _listed(name: str) -> Rule:
         known = valid(column)
         return strange[np.where(known, values(column.indices), 0)] & known
 
-    listed = ", ".join(f"'{value}'" for value in allowed)
-    sql = f"coalesce({name} in ({listed}), true)"
+    every = ", ".join(f"'{value}'" for value in allowed)
+    sql = f"coalesce({name} in ({every}), true)"
     says = f"{name} is one of {', '.join(allowed)}"
     return Rule(f"{name}_known", f"unknown_{name}", (name,), says, sql, refuses)
 
@@ -95,7 +98,9 @@ def _strange(dictionary: pa.Array, allowed: tuple[str, ...]) -> Bools:
     return ~values(pc.is_in(dictionary, value_set=text(allowed)))
 
 
-def _in_range(name: str) -> Rule:
+def in_range(name: str) -> Rule:
+    """Refuses times outside [1970, 2200)."""
+
     def refuses(batch: pa.RecordBatch) -> Bools:
         moments = values(batch.column(name))
         return ((moments < FIRST_TIME) | (moments >= END_TIME)) & valid(batch.column(name))
@@ -133,45 +138,49 @@ def _untyped_previous(batch: pa.RecordBatch) -> Bools:
     return valid(batch.column("previousidentity")) & ~valid(batch.column("previousidentitytype"))
 
 
+PREVIOUS_TYPED = Rule(
+    "previous_typed", "missing_previousidentitytype",
+    ("previousidentity", "previousidentitytype"),
+    "previousidentity comes with previousidentitytype",
+    "previousidentity is null or previousidentitytype is not null", _untyped_previous,
+)  # fmt: skip
+
 #: All row rules, in the order in which they give a row its reason.
 RULES: tuple[Rule, ...] = (
-    *(_missing(name) for name in REQUIRED),
-    *(_listed(name) for name in ("identitytype", "direction", "actor_type")),
-    *(_in_range(name) for name in TIMES),
+    *(missing(BY_NAME[name]) for name in REQUIRED),
+    *(listed(BY_NAME[name]) for name in ("identitytype", "direction", "actor_type")),
+    *(in_range(name) for name in TIMES),
     Rule(
         "ends_after_start", "end_before_start", ("start_time", "end_time"),
         "end_time is not before start_time",
         "coalesce(end_time >= start_time, true)", _end_before_start,
     ),
-    Rule(
-        "previous_typed", "missing_previousidentitytype",
-        ("previousidentity", "previousidentitytype"),
-        "previousidentity comes with previousidentitytype",
-        "previousidentity is null or previousidentitytype is not null", _untyped_previous,
-    ),
+    PREVIOUS_TYPED,
     Rule(
         "promise_in_range", "time_out_of_range", ("promise",),
         "promise.due_time lies in 1970 to 2199; null where nothing is due",
-        _in_range("promise.due_time").sql, _due_out_of_range,
+        in_range("promise.due_time").sql, _due_out_of_range,
     ),
     *(_not_negative(name) for name in AMOUNTS),
 )  # fmt: skip
 
 
-def accept(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:
+def accept(
+    batch: pa.RecordBatch, rules: tuple[Rule, ...] = RULES, contract: Contract = INTERACTIONS
+) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:
     """Rows that keep every rule, the rejects, and notes.
 
-    `batch` is canonical (`interaction_schema`, with the row numbers that `normalise` adds). An
+    `batch` is canonical (of `contract`, with the row numbers that `normalise` adds). An
     unknown value of an enum becomes `other` where the list has it, else null; `notes` counts
     these as `unknown_<field>`. A row that breaks several rules has the reason of the first.
     Raises KeyError where an R column is missing.
     """
-    for name in REQUIRED:
+    for name in contract.required:
         batch.column(name)
     names = set(batch.schema.names)
     bad = np.zeros(batch.num_rows, dtype=bool)
     refused = []
-    for rule in RULES:
+    for rule in rules:
         if not names.issuperset(rule.columns):
             continue
         broken = rule.refuses(batch) & ~bad
@@ -179,14 +188,16 @@ def accept(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Table, dict[str, i
             bad |= broken
             refused.append(refusals.of_rows(batch.filter(arrow(broken)), rule.reason, rule.says))
     accepted = batch.filter(arrow(~bad)) if bad.any() else batch
-    accepted, notes = _with_known_values(accepted)
+    accepted, notes = _with_known_values(accepted, contract)
     return accepted, refusals.join(refused), notes
 
 
-def _with_known_values(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, dict[str, int]]:
+def _with_known_values(
+    batch: pa.RecordBatch, contract: Contract
+) -> tuple[pa.RecordBatch, dict[str, int]]:
     notes: dict[str, int] = {}
     arrays = dict(zip(batch.schema.names, batch.columns, strict=True))
-    for field in INTERACTION:
+    for field in contract.fields:
         if field.name in arrays and field.values:
             arrays[field.name], unknown = _known_enum(arrays[field.name], field)
             if unknown:

@@ -20,7 +20,13 @@ import pyarrow.compute as pc
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, take, valid, values
 from rejse.transforms.lists import elements, with_elements, with_part
-from rejse.transforms.schema import BUCKET, CUSTOMER_KEY, IDENTITY_TYPES, event_schema
+from rejse.transforms.schema import (
+    BUCKET,
+    CUSTOMER_KEY,
+    IDENTITY_TYPES,
+    INTERACTIONS,
+    Contract,
+)
 from rejse.transforms.texts import coded, hexadecimal, text
 
 DIGEST = 32
@@ -79,14 +85,17 @@ def signer(key: bytes) -> Signer:
 
 
 def pseudonymise(
-    batch: pa.RecordBatch, key: bytes, non_persons: Iterable[str] = ()
+    batch: pa.RecordBatch,
+    key: bytes,
+    non_persons: Iterable[str] = (),
+    contract: Contract = INTERACTIONS,
 ) -> tuple[pa.RecordBatch, pa.Table]:
-    """Accepted interactions as events without identities, and the rejects.
+    """Accepted rows of a contract (events) without identities, and the rejects.
 
-    The batch has the columns of `interaction_schema` (all R columns); the result those of
-    `event_schema` over the same columns. Rows whose identity, without regard to case and outer
-    blanks, is one of `non_persons` (`undefined`, or `cookie:undefined` for one type) are rejected
-    as `non_person`. Raises KeyError where an R column is missing.
+    The batch has the columns of `contract.canonical` (all R columns); the result those of
+    `contract.pseudonymous` over the same columns. Rows whose identity, without regard to case and
+    outer blanks, is one of `non_persons` (`undefined`, or `cookie:undefined` for one type) are
+    rejected as `non_person`. Raises KeyError where an R column is missing.
     """
     people = coded(batch.column("identity"))
     batch, people, refused = _persons(batch, people, tuple(non_persons))
@@ -103,7 +112,7 @@ def pseudonymise(
     for name, part in (("info", "field"), ("claims", "topic")):
         if name in names:
             columns[name] = _lists(batch.column(name), part, sign)
-    schema = event_schema(names)
+    schema = contract.pseudonymous(names)
     arrays = [columns[f.name] if f.name in columns else batch.column(f.name) for f in schema]
     arrays = [_as(array, field.type) for array, field in zip(arrays, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema), refused

@@ -17,11 +17,10 @@ import pyarrow as pa
 
 from rejse.transforms import select
 from rejse.transforms.arrays import Bools, arrow, flat, take, valid, values
-from rejse.transforms.schema import BY_NAME, TEXT, TIME
+from rejse.transforms.schema import INTERACTIONS, TEXT, TIME, Contract
 from rejse.transforms.select import Item, MappingError, Select
 from rejse.transforms.texts import constant
 
-NEEDED = ("time", "identity", "activity", "channel")
 #: Column by which a mapping refuses rows: their reason in words, null for the others.
 REJECT = "reject"
 #: Marks rows whose sequence is no integer.
@@ -52,15 +51,19 @@ class Mapping:
     `columns` are the canonical columns it gives (a literal null is none), `reads` the schema of
     the raw columns it needs: all of them where no `id` is mapped, for the row's hash is the id.
     Raises MappingError where the SELECT is not row-wise, gives an unknown column or a type that
-    does not fit, or leaves out `time`, `identity`, `activity` or `channel`.
+    does not fit, or leaves out what the contract needs of every mapping (of interactions `time`,
+    `identity`, `activity`, `channel`).
     """
 
-    def __init__(self, sql: str, raw_schema: pa.Schema, source: str) -> None:
+    def __init__(
+        self, sql: str, raw_schema: pa.Schema, source: str, contract: Contract = INTERACTIONS
+    ) -> None:
         self.sql, self.raw_schema, self.source = sql, raw_schema, source
+        self.contract = contract
         self._connection: duckdb.DuckDBPyConnection | None = None
         try:
             self._select = select.parse(self.connection, sql, raw_schema)
-            self._plan, self.columns = _planned(self._select)
+            self._plan, self.columns = _planned(self._select, contract)
         except MappingError as fault:
             raise MappingError(f"mapping of source {source}: {fault}") from None
         names = set(self._select.reads) if "id" in self.columns else set(raw_schema.names)
@@ -71,7 +74,9 @@ class Mapping:
         return {**self.__dict__, "_connection": None, "_select": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["sql"], state["raw_schema"], state["source"])  # type: ignore[misc]
+        self.__init__(  # type: ignore[misc]
+            state["sql"], state["raw_schema"], state["source"], state["contract"]
+        )
 
     def rest(self) -> Mapping:
         """Close the connection, some 30 MB, until it is asked for again."""
@@ -187,7 +192,8 @@ class Mapping:
         for item in items:
             if item.name.casefold() in self._plan.casts and item.form in ("computed", "column"):
                 own = f"({item.expression})" if item.expression else f'"{_quoted(item.raw)}"'
-                cast = _cast(item.name, self._select.types[item.name], own)
+                kind = self._select.types[item.name]
+                cast = _cast(self.contract, item.name, kind, own)
                 tries.append(f"try(({cast}) is null)")
         if not tries:
             return None
@@ -238,18 +244,18 @@ def _quoted(name: str) -> str:
     return name.replace('"', '""')
 
 
-def _planned(chosen: Select) -> tuple[_Plan, tuple[str, ...]]:
+def _planned(chosen: Select, contract: Contract) -> tuple[_Plan, tuple[str, ...]]:
     """How to make each column, and the canonical columns in the contract's order."""
     plan = _Plan()
     items = {item.name.casefold(): item for item in chosen.items or ()}
     for given, kind in chosen.types.items():
         name = given.casefold()
-        _check_name(name)
+        _check_name(contract, name)
         item = items.get(name)
         if (item and item.form == "null") or kind.id == "null":
             continue
-        cast = _cast(name, kind, f'"{_quoted(given)}"')
-        if item and _as_it_is(item, name, kind):
+        cast = _cast(contract, name, kind, f'"{_quoted(given)}"')
+        if item and _as_it_is(contract, item, name, kind):
             (plan.taken if item.form == "column" else plan.constants)[name] = (
                 item.raw if item.form == "column" else item.value
             )
@@ -258,12 +264,14 @@ def _planned(chosen: Select) -> tuple[_Plan, tuple[str, ...]]:
         if name == "sequence":
             _place(plan, BAD_SEQUENCE, item, f"({given} is not null and ({cast}) is null)")
     made = {*plan.taken, *plan.constants, *plan.general}.union(*plan.by_column.values())
-    missing = [name for name in NEEDED if name not in made]
+    missing = [name for name in contract.needed if name not in made]
     if missing:
+        what = "" if contract.kind == "interaction" else f"{contract.kind} "
         raise MappingError(
-            f"{' and '.join(missing)} not mapped; every source needs {', '.join(NEEDED)}"
+            f"{' and '.join(missing)} not mapped;"
+            f" every {what}source needs {', '.join(contract.needed)}"
         )
-    return plan, tuple(name for name in BY_NAME if name in made)
+    return plan, tuple(name for name in contract.by_name if name in made)
 
 
 def _place(plan: _Plan, name: str, item: Item | None, cast: str) -> None:
@@ -274,20 +282,20 @@ def _place(plan: _Plan, name: str, item: Item | None, cast: str) -> None:
         plan.general.append(name)
 
 
-def _check_name(name: str) -> None:
-    if name in BY_NAME or name == REJECT:
+def _check_name(contract: Contract, name: str) -> None:
+    if name in contract.by_name or name == REJECT:
         return
-    near = difflib.get_close_matches(name, [*BY_NAME, REJECT], 1)
+    near = difflib.get_close_matches(name, [*contract.by_name, REJECT], 1)
     hint = f"did you mean {near[0]}?" if near else "put what the contract does not know in attrs"
     raise MappingError(f"{name} is no column of the contract; {hint}")
 
 
-def _as_it_is(item: Item, name: str, kind: Any) -> bool:
+def _as_it_is(contract: Contract, item: Item, name: str, kind: Any) -> bool:
     """Whether a column or constant has the canonical type already."""
-    if name == REJECT or (BY_NAME[name].type == TEXT and kind.id != "varchar"):
+    if name == REJECT or (contract.by_name[name].type == TEXT and kind.id != "varchar"):
         return False
     if item.form == "constant":
-        return BY_NAME[name].coded
+        return contract.by_name[name].coded
     if item.form != "column":
         return False
     exact: dict[Any, str] = {
@@ -295,13 +303,13 @@ def _as_it_is(item: Item, name: str, kind: Any) -> bool:
         TEXT: "varchar",
         pa.int32(): "integer",
     }
-    return bool(exact.get(BY_NAME[name].type) == kind.id)
+    return bool(exact.get(contract.by_name[name].type) == kind.id)
 
 
-def _cast(name: str, kind: Any, column: str) -> str:
+def _cast(contract: Contract, name: str, kind: Any, column: str) -> str:
     """SQL that gives `column` the contract's type. Raises MappingError where none can."""
     name = name.casefold()
-    wanted = TEXT if name == REJECT else BY_NAME[name].type
+    wanted = TEXT if name == REJECT else contract.by_name[name].type
     if wanted == TEXT:
         return column if kind.id == "varchar" else f"cast({column} as varchar)"
     if wanted == TIME:
@@ -355,5 +363,8 @@ def _sql_type(kind: pa.DataType) -> str:
         return "struct(" + ", ".join(f'"{f.name}" {_sql_type(f.type)}' for f in kind) + ")"
     if pa.types.is_decimal(kind):
         return f"decimal({kind.precision}, {kind.scale})"
-    names = {TEXT: "varchar", TIME: "timestamptz", pa.int32(): "integer", pa.bool_(): "boolean"}
+    names = {
+        TEXT: "varchar", TIME: "timestamptz", pa.int32(): "integer", pa.bool_(): "boolean",
+        pa.float64(): "double",
+    }  # fmt: skip
     return names[kind]

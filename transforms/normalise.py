@@ -12,7 +12,7 @@ from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import Bools, arrow, valid, values
 from rejse.transforms.mapping import BAD_SEQUENCE, REJECT, Mapping
 from rejse.transforms.rejects import ROW
-from rejse.transforms.schema import BY_NAME, interaction_schema
+from rejse.transforms.schema import Contract
 from rejse.transforms.select import MappingError
 from rejse.transforms.texts import coded, constant, text
 
@@ -51,12 +51,13 @@ class Raw(Protocol):
 def normalise(mapping: Mapping, raw: Raw) -> tuple[pa.RecordBatch, pa.Table]:
     """Canonical batch of a raw batch, and the rows that the mapping refuses.
 
-    The batch has the columns of `interaction_schema(mapping.columns)` and, until the edge's end,
-    the row number (`_row`). `info.value_hmac` and `claims.value_hmac` hold the raw value still.
-    Derived where missing: id (hash of the row), source, identitytype customer, direction from the
-    channel, actor_type customer of inbound, system of others. Rows for which an expression fails
-    are rejected as `mapping_failed`, those with a text in `reject` as `refused_by_mapping`, those
-    whose sequence is no integer as `bad_sequence`. The reader's own rejects are not repeated.
+    The batch has the columns of its contract's `canonical(mapping.columns)` and, until the edge's
+    end, the row number (`_row`). `info.value_hmac` and `claims.value_hmac` hold the raw value
+    still. Derived where missing: id (hash of the row), source, identitytype customer, direction
+    from the channel, actor_type customer of inbound, system of others; respondent_type customer.
+    Rows for which an expression fails are rejected as `mapping_failed`, those with a text in
+    `reject` as `refused_by_mapping`, those whose sequence is no integer as `bad_sequence`. The
+    reader's own rejects are not repeated.
     """
     batch = _located(raw)
     columns, batch, refused = _mapped(mapping, batch)
@@ -109,16 +110,25 @@ def _canonical(
     mapping: Mapping, columns: dict[str, pa.Array], batch: pa.RecordBatch
 ) -> pa.RecordBatch:
     rows = batch.num_rows
-    made = {name: one for name, one in columns.items() if name in BY_NAME}
+    contract = mapping.contract
+    made = {name: one for name, one in columns.items() if name in contract.by_name}
     made["source"] = _filled(made.get("source"), mapping.source, rows)
     made["identitytype"] = _filled(made.get("identitytype"), "customer", rows)
-    made["channel"] = coded(made["channel"])
-    made["direction"] = _else(made.get("direction"), _direction(made["channel"]))
-    made["actor_type"] = _else(made.get("actor_type"), _actor_type(made["direction"]))
-    schema = interaction_schema({*mapping.columns, *made})
+    _derive(contract, made, rows)
+    schema = contract.canonical({*mapping.columns, *made})
     arrays = [_typed(made[field.name], field.type) for field in schema]
     schema = schema.append(pa.field(ROW, pa.int64())).with_metadata(batch.schema.metadata)
     return pa.RecordBatch.from_arrays([*arrays, batch.column(ROW)], schema=schema)
+
+
+def _derive(contract: Contract, made: dict[str, pa.Array], rows: int) -> None:
+    """Fill in what the contract lets us derive."""
+    if "respondent_type" in contract.by_name:
+        made["respondent_type"] = _filled(made.get("respondent_type"), "customer", rows)
+        return
+    made["channel"] = coded(made["channel"])
+    made["direction"] = _else(made.get("direction"), _direction(made["channel"]))
+    made["actor_type"] = _else(made.get("actor_type"), _actor_type(made["direction"]))
 
 
 def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:

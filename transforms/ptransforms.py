@@ -28,6 +28,7 @@ from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.normalise import normalise
 from rejse.transforms.operational import Operational
 from rejse.transforms.rules import Rules
+from rejse.transforms.schema import INTERACTIONS, Contract
 from rejse.transforms.shared_ids import IdFiles
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
@@ -35,16 +36,18 @@ REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
 NOTHING_SEEN = -62_135_596_800_000_000
 
 
-def _counted(name: str, n: int) -> Iterator[Any]:
+def counted(name: str, n: int) -> Iterator[Any]:
+    """A count for the output `counts`, if there is any."""
     if n:
         yield beam.pvalue.TaggedOutput(COUNTS, (name, n))
 
 
-def _refused(found: pa.Table) -> Iterator[Any]:
+def refused_rows(found: pa.Table) -> Iterator[Any]:
+    """Rejects for the output `rejects`, and their number by reason."""
     if found.num_rows:
         yield beam.pvalue.TaggedOutput(REJECTS, found)
         for pair in pc.value_counts(found.column("reason")).to_pylist():
-            yield from _counted(f"rejected:{pair['values']}", pair["counts"])
+            yield from counted(f"rejected:{pair['values']}", pair["counts"])
 
 
 class _Parts(beam.PTransform):  # type: ignore[misc]
@@ -74,11 +77,11 @@ class _Normalise(beam.DoFn):  # type: ignore[misc]
         self._mappings = mappings
 
     def process(self, raw: Any) -> Iterator[Any]:
-        yield from _counted("read", raw.batch.num_rows + raw.rejects.num_rows)
-        yield from _refused(raw.rejects)
+        yield from counted("read", raw.batch.num_rows + raw.rejects.num_rows)
+        yield from refused_rows(raw.rejects)
         if raw.batch.num_rows:
             batch, refused = normalise(self._mappings[raw.source], raw)
-            yield from _refused(refused)
+            yield from refused_rows(refused)
             if batch.num_rows:
                 yield batch
 
@@ -90,16 +93,19 @@ class _Normalise(beam.DoFn):  # type: ignore[misc]
 class Accept(_Parts):
     """Canonical batches -> accepted ones: the row rules of the contract."""
 
-    def __init__(self) -> None:
-        super().__init__(_Accept())
+    def __init__(self, accept: Callable[[pa.RecordBatch], Any] = contracts.accept) -> None:
+        super().__init__(_Accept(accept))
 
 
 class _Accept(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, accept: Callable[[pa.RecordBatch], Any]) -> None:
+        self._accept = accept
+
     def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
-        accepted, refused, notes = contracts.accept(batch)
-        yield from _refused(refused)
+        accepted, refused, notes = self._accept(batch)
+        yield from refused_rows(refused)
         for name, n in notes.items():
-            yield from _counted(f"note:{name}", n)
+            yield from counted(f"note:{name}", n)
         if accepted.num_rows:
             yield accepted
 
@@ -110,20 +116,27 @@ class Pseudonymise(_Parts):
     `key` is asked for where the work is done, so that no pipeline description holds it.
     """
 
-    def __init__(self, key: Callable[[], bytes], non_persons: Iterable[str]) -> None:
-        super().__init__(_Pseudonymise(key, tuple(non_persons)), LATEST)
+    def __init__(
+        self,
+        key: Callable[[], bytes],
+        non_persons: Iterable[str],
+        contract: Contract = INTERACTIONS,
+    ) -> None:
+        super().__init__(_Pseudonymise(key, tuple(non_persons), contract), LATEST)
 
 
 class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, key: Callable[[], bytes], non_persons: tuple[str, ...]) -> None:
-        self._ask, self._non_persons = key, non_persons
+    def __init__(
+        self, key: Callable[[], bytes], non_persons: tuple[str, ...], contract: Contract
+    ) -> None:
+        self._ask, self._non_persons, self._contract = key, non_persons, contract
 
     def setup(self) -> None:
         self._key = self._ask()
 
     def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
-        events, refused = identity.pseudonymise(batch, self._key, self._non_persons)
-        yield from _refused(refused)
+        events, refused = identity.pseudonymise(batch, self._key, self._non_persons, self._contract)
+        yield from refused_rows(refused)
         if events.num_rows:
             configured = batch.schema.metadata[rejects.SOURCE].decode()
             for name, time in latest(events).items():
@@ -221,12 +234,12 @@ class _Gather(beam.DoFn):  # type: ignore[misc]
         if elsewhere.any():
             events = events.filter(arrow(~elsewhere))
         events, duplicates = without_duplicates(events)
-        yield from _counted("duplicate", duplicates + int(elsewhere.sum()))
+        yield from counted("duplicate", duplicates + int(elsewhere.sum()))
         many = over_cap(events, self._cap)
         if many.any():
-            yield from _refused(capped(events.filter(arrow(many)), self._cap))
+            yield from refused_rows(capped(events.filter(arrow(many)), self._cap))
             events = events.filter(arrow(~many))
-        yield from _counted("kept", events.num_rows)
+        yield from counted("kept", events.num_rows)
         if events.num_rows:
             yield events
 

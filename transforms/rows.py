@@ -36,10 +36,10 @@ def rows(a: Assessment) -> dict[str, pa.Table]:
         "friction_evidence": _evidence, "handoffs": _handoffs,
         "info_requests": _info_requests, "promises": _promises,
     }  # fmt: skip
-    return {name: _table(table, builders[name](a)) for name, table in tables().items()}
+    return {name: table_of(table, builders[name](a)) for name, table in tables().items()}
 
 
-def _table(table: Table, columns: Columns) -> pa.Table:
+def table_of(table: Table, columns: Columns) -> pa.Table:
     """Arrow table of the declared columns, in their order and type."""
     arrays = [_column(columns[c.name], c.type) for c in table.columns]
     return pa.Table.from_arrays(arrays, names=[c.name for c in table.columns])

@@ -56,6 +56,11 @@ class Windows:
     coverage_floor: float = 0.2
     volatile_fields: tuple[str, ...] = ()
     question_activities: tuple[str, ...] = ("question",)
+    x_limit: int = 30 * DAY
+    x_touchpoint: int = 3 * DAY
+    survey: int = 14 * DAY
+    ignored: int = 7 * DAY
+    relief_friction: float = 50.0
 
 
 #: Weight of each kind of friction: priors, in (0, 0.95].
@@ -72,6 +77,8 @@ LATE_PROMISE_WEIGHT = 0.25
 REASK_CONFIDENCE: Mapping[str, float] = {"observed": 1.0, "declared": 0.6, "inferred": 0.3}
 HEALTH_WEIGHTS: Mapping[str, float] = {"outcome": 0.35, "delivery": 0.40, "experience": 0.25}
 COMPONENT_FLOOR = 0.10
+#: Bands of health: their least points, best first.
+BANDS: tuple[tuple[str, float], ...] = (("good", 80.0), ("fair", 60.0), ("poor", 0.0))
 
 
 @dataclass(frozen=True)

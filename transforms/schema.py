@@ -8,6 +8,7 @@ OCEL 2.0 (`objects`) and XES (`activity`, `lifecycle`). All times are UTC, in mi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import pyarrow as pa
@@ -74,11 +75,13 @@ PROMISE = pa.struct(
 CLAIM = pa.struct([("topic", TEXT), ("value_hmac", TEXT), ("valid_to", TIME)])
 
 
-def _enum(name: str, need: Need, values: tuple[str, ...], about: str) -> Field:
+def enum(name: str, need: Need, values: tuple[str, ...], about: str) -> Field:
+    """A field with a closed list of values."""
     return Field(name, TEXT, need, about, values=values, coded=True)
 
 
-def _code(name: str, about: str, need: Need = "O") -> Field:
+def code(name: str, about: str, need: Need = "O") -> Field:
+    """A text field with few distinct values."""
     return Field(name, TEXT, need, about, coded=True)
 
 
@@ -88,27 +91,27 @@ def _seconds(name: str, about: str) -> Field:
 
 ENVELOPE: tuple[Field, ...] = (
     Field("id", TEXT, "R", "Id of the event, unique within its source."),
-    _code("source", "System that logged the event; with `id` the duplicate key.", "R"),
+    code("source", "System that logged the event; with `id` the duplicate key.", "R"),
     Field("time", TIME, "R", "When it happened; never defaulted to now.", unit="UTC"),
     Field("recordedtime", TIME, "O", "When the source recorded it.", unit="UTC"),
     Field("identity", TEXT, "R", "Who the customer is; only its keyed pseudonym is kept."),
-    _enum("identitytype", "R", IDENTITY_TYPES, "What kind of identity `identity` is."),
+    enum("identitytype", "R", IDENTITY_TYPES, "What kind of identity `identity` is."),
     Field("previousidentity", TEXT, "O", "Another identity of the same person."),
-    _enum("previousidentitytype", "O", IDENTITY_TYPES, "Kind of `previousidentity`."),
+    enum("previousidentitytype", "O", IDENTITY_TYPES, "Kind of `previousidentity`."),
     Field("correlationid", TEXT, "O", "Conversation or thread the event belongs to."),
     Field("causationid", TEXT, "O", "Event that caused this one; of a correction, the corrected."),
     Field("sequence", pa.int64(), "O", "Order within a source at equal times."),
-    _code("dataclassification", "Confidentiality class of the event."),
+    code("dataclassification", "Confidentiality class of the event."),
     Field("expirytime", TIME, "O", "When the event must be forgotten.", unit="UTC"),
 )
 
 BODY: tuple[Field, ...] = (
-    _code("activity", "What was done (XES concept:name).", "R"),
-    _enum("channel", "R", CHANNELS, "Medium of the contact."),
-    _enum("direction", "R", DIRECTIONS, "Who turned to whom; internal = inside the company."),
-    _enum("actor_type", "R", ACTOR_TYPES, "Who acted."),
-    _code("touchpoint", "Place of contact; a row of the touchpoints table.", "C"),
-    _enum("lifecycle", "O", LIFECYCLES, "Point of the activity's life; null means complete."),
+    code("activity", "What was done (XES concept:name).", "R"),
+    enum("channel", "R", CHANNELS, "Medium of the contact."),
+    enum("direction", "R", DIRECTIONS, "Who turned to whom; internal = inside the company."),
+    enum("actor_type", "R", ACTOR_TYPES, "Who acted."),
+    code("touchpoint", "Place of contact; a row of the touchpoints table.", "C"),
+    enum("lifecycle", "O", LIFECYCLES, "Point of the activity's life; null means complete."),
     Field("start_time", TIME, "O", "Start of the activity.", unit="UTC"),
     Field("end_time", TIME, "O", "End of the activity.", unit="UTC"),
     Field("activity_id", TEXT, "O", "Instance of an activity: its start and complete share it."),
@@ -116,48 +119,44 @@ BODY: tuple[Field, ...] = (
     _seconds("talk_s", "Talk time."),
     _seconds("hold_s", "Time on hold."),
     _seconds("wrap_s", "After-contact work."),
-    _enum("waiting_for", "O", WAITS, "Whom the wait after this event is for."),
-    _code("owner", "Department answerable; else the touchpoint's, as of `time`."),
-    _code("team", "Team within the owner."),
-    _code("actor_id", "Who acted, as a keyed pseudonym."),
-    _code("system", "System that asks or holds the information."),
-    _code("intent", "What the customer wanted."),
-    _code("product_id", "Product concerned."),
-    _code("journey_type", "Kind of journey; a row of the journey_types table."),
-    _enum("stage", "O", STAGES, "Before, during or after the service."),
-    _code("lifecycle_stage", "Stage of the customer's life cycle."),
+    enum("waiting_for", "O", WAITS, "Whom the wait after this event is for."),
+    code("owner", "Department answerable; else the touchpoint's, as of `time`."),
+    code("team", "Team within the owner."),
+    code("actor_id", "Who acted, as a keyed pseudonym."),
+    code("system", "System that asks or holds the information."),
+    code("intent", "What the customer wanted."),
+    code("product_id", "Product concerned."),
+    code("journey_type", "Kind of journey; a row of the journey_types table."),
+    enum("stage", "O", STAGES, "Before, during or after the service."),
+    code("lifecycle_stage", "Stage of the customer's life cycle."),
     Field("case_id", TEXT, "O", "Case the event belongs to: its thread."),
     Field("objects", pa.list_(OBJECT), "O", "Other objects touched (OCEL 2.0)."),
-    _enum("outcome", "O", OUTCOMES, "How the event ended."),
-    _code("to_owner", "Hand-off: receiving owner.", "C"),
-    _code("to_team", "Hand-off: receiving team.", "C"),
-    _enum("to_channel", "C", CHANNELS, "Hand-off: receiving channel."),
-    _enum("handoff_kind", "C", HANDOFF_KINDS, "Hand-off: how it was made."),
+    enum("outcome", "O", OUTCOMES, "How the event ended."),
+    code("to_owner", "Hand-off: receiving owner.", "C"),
+    code("to_team", "Hand-off: receiving team.", "C"),
+    enum("to_channel", "C", CHANNELS, "Hand-off: receiving channel."),
+    enum("handoff_kind", "C", HANDOFF_KINDS, "Hand-off: how it was made."),
     Field("info", pa.list_(INFO), "O", "Fields given, asked, passed; values only as keyed hashes.",
           hashed=("value_hmac",)),
     Field("promise", PROMISE, "O", "Promise made, moved, delivered or cancelled."),
-    _enum("message_kind", "C", MESSAGE_KINDS, "Outbound: what kind of message."),
-    _code("campaign_id", "Outbound: campaign.", "C"),
+    enum("message_kind", "C", MESSAGE_KINDS, "Outbound: what kind of message."),
+    code("campaign_id", "Outbound: campaign.", "C"),
     Field("message_id", TEXT, "C", "Outbound: message."),
     Field("claims", pa.list_(CLAIM), "O", "What was said to be so; values only as keyed hashes.",
           hashed=("value_hmac",)),
-    _code("error_code", "Technical error met."),
+    code("error_code", "Technical error met."),
     Field("results_n", pa.int32(), "O", "Number of results a search gave.", unit="1"),
     Field("cost_amount", pa.decimal128(18, 4), "O", "Cost of the event.", unit="currency"),
-    _code("currency", "Currency of `cost_amount` (ISO 4217)."),
+    code("currency", "Currency of `cost_amount` (ISO 4217)."),
     _seconds("agent_s", "Working time of employees."),
     Field("fcr_flag", pa.bool_(), "O", "Agent says: resolved at first contact."),
-    _enum("relevance_basis", "O", BASES, "Why an outbound message was sent."),
-    _code("site_id", "Site (for weather and opening hours)."),
-    _code("tz", "Time zone of the site (IANA)."),
-    _code("language", "Language (BCP 47)."),
+    enum("relevance_basis", "O", BASES, "Why an outbound message was sent."),
+    code("site_id", "Site (for weather and opening hours)."),
+    code("tz", "Time zone of the site (IANA)."),
+    code("language", "Language (BCP 47)."),
     Field("consent_purpose", pa.list_(TEXT), "O", "Purposes the customer consented to."),
     Field("attrs", pa.map_(TEXT, TEXT), "O", "Whatever else the source says."),
 )  # fmt: skip
-
-INTERACTION: tuple[Field, ...] = ENVELOPE + BODY
-BY_NAME: dict[str, Field] = {field.name: field for field in INTERACTION}
-REQUIRED: tuple[str, ...] = tuple(field.name for field in INTERACTION if field.need == "R")
 
 #: Raw identities, which do not pass the edge, and the pseudonyms that take their place.
 IDENTITY_FIELDS = ("identity", "previousidentity")
@@ -165,32 +164,65 @@ CUSTOMER_KEY = "customer_key"
 BUCKET = "bucket"
 
 
+@dataclass(frozen=True)
+class Contract:
+    """A kind of input: its fields, and those of them that every mapping must give.
+
+    Fields in `dropped` may be mapped, but no batch carries them: they are never written.
+    """
+
+    kind: str
+    fields: tuple[Field, ...]
+    needed: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        """Fields by their names."""
+        return {field.name: field for field in self.fields}
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        """Names of the fields that no accepted row lacks."""
+        return tuple(field.name for field in self.fields if field.need == "R")
+
+    def canonical(self, present: set[str] | None = None) -> pa.Schema:
+        """Schema of a batch before pseudonymisation; `present` limits the columns."""
+        carried = [f for f in self.fields if f.name not in self.dropped]
+        return pa.schema(
+            [f.arrow for f in carried if present is None or f.name in present or f.need == "R"]
+        )
+
+    def pseudonymous(self, present: set[str] | None = None) -> pa.Schema:
+        """Schema of an accepted, pseudonymous row.
+
+        `identity` gives way to `customer_key` (32 hex digits), `previousidentity` to
+        `previous_key`, and `bucket` (0..4095, the key's first 12 bits) is added.
+        """
+        fields = [
+            pa.field(CUSTOMER_KEY, CODED, nullable=False,
+                     metadata={"description": "Keyed pseudonym of the customer.", "unit": ""}),
+            pa.field(BUCKET, pa.int16(), nullable=False,
+                     metadata={"description": "Virtual bucket of the customer key.", "unit": ""}),
+        ]  # fmt: skip
+        names = {"previousidentity": "previous_key"}
+        given = [arrow for arrow in self.canonical(present) if arrow.name != "identity"]
+        return pa.schema([*fields, *(a.with_name(names.get(a.name, a.name)) for a in given)])
+
+
+INTERACTIONS = Contract(
+    "interaction", ENVELOPE + BODY, needed=("time", "identity", "activity", "channel")
+)
+INTERACTION: tuple[Field, ...] = INTERACTIONS.fields
+BY_NAME: dict[str, Field] = INTERACTIONS.by_name
+REQUIRED: tuple[str, ...] = INTERACTIONS.required
+
+
 def interaction_schema(present: set[str] | None = None) -> pa.Schema:
     """Canonical schema of a batch before pseudonymisation; `present` limits the columns."""
-    return pa.schema(
-        [f.arrow for f in INTERACTION if present is None or f.name in present or f.need == "R"]
-    )
+    return INTERACTIONS.canonical(present)
 
 
 def event_schema(present: set[str] | None = None) -> pa.Schema:
-    """Canonical schema of an accepted, pseudonymous event.
-
-    `identity` gives way to `customer_key` (32 hex digits), `previousidentity` to
-    `previous_key`, and `bucket` (0..4095, the key's first 12 bits) is added.
-    """
-    fields = [
-        pa.field(CUSTOMER_KEY, CODED, nullable=False,
-                 metadata={"description": "Keyed pseudonym of the customer.", "unit": ""}),
-        pa.field(BUCKET, pa.int16(), nullable=False,
-                 metadata={"description": "Virtual bucket of the customer key.", "unit": ""}),
-    ]  # fmt: skip
-    for field in INTERACTION:
-        if field.name == "identity":
-            continue
-        if present is not None and field.name not in present and field.need != "R":
-            continue
-        arrow = field.arrow
-        fields.append(
-            arrow.with_name("previous_key") if field.name == "previousidentity" else arrow
-        )
-    return pa.schema(fields)
+    """Canonical schema of an accepted, pseudonymous event (`Contract.pseudonymous`)."""
+    return INTERACTIONS.pseudonymous(present)

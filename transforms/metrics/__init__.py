@@ -1,5 +1,5 @@
 """Metrics, one family a file; importing the package declares them all."""
 
-from rejse.transforms.metrics import process, contacts, links, friction, health, steps  # noqa: I001
+from rejse.transforms.metrics import process, contacts, links, friction, health, steps, experience  # noqa: I001
 
-__all__ = ["contacts", "friction", "health", "links", "process", "steps"]
+__all__ = ["contacts", "experience", "friction", "health", "links", "process", "steps"]

@@ -1,0 +1,82 @@
+"""X through the whole run: apart from what happened, and nothing without it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rejse.pipelines.experience import nothing
+from rejse.pipelines.settings import SettingsError, load
+from rejse.transforms.tables import STAMP, tables
+from tests import strategies
+from tests.bounded import Run
+from tests.oracle import rows
+from tests.transcript import Transcript
+
+CHANGING = {column.name for column in STAMP}
+
+
+def story() -> Transcript:
+    """Some customers of whom some said something, and some only said something."""
+    told = strategies.many_felt(5, 20)
+    alone = tuple(
+        {"time": 0, "customer": f"silent{n}", "level": "relationship", "raw": n}
+        for n in range(10)
+    )  # fmt: skip
+    return dataclasses.replace(told, experience=(*told.experience, *alone))
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    """The same events without and with X-records."""
+    found = []
+    for name, one in (("bare", dataclasses.replace(story(), experience=())), ("felt", story())):
+        found.append(Run([one], tmp_path_factory.mktemp(name)))
+    return found[0], found[1]
+
+
+def content(run: Run, name: str) -> list[str]:
+    told = rows(run.con, f"select * from v_{name}")
+    return sorted(str({k: v for k, v in row.items() if k not in CHANGING}) for row in told)
+
+
+@pytest.mark.parametrize("name", sorted(tables()))
+def test_what_happened_does_not_depend_on_what_was_felt(runs: tuple[Run, Run], name: str) -> None:
+    bare, with_x = runs
+    assert content(bare, name) == content(with_x, name)
+
+
+def test_frontiers_are_those_of_what_happened(runs: tuple[Run, Run]) -> None:
+    assert runs[0].result.frontiers == runs[1].result.frontiers
+
+
+def test_every_record_is_published_once(runs: tuple[Run, Run]) -> None:
+    said, published = story().experience, rows(runs[1].con, "select * from v_experience")
+    assert len(published) == len(said)
+    assert len({row["x_id"] for row in published}) == len(said)
+    counts = runs[1].result.counts
+    assert counts["kept"] - runs[0].result.counts["kept"] == len(said)
+    assert sum(row["join_method"] is None for row in published) >= 10
+
+
+def test_final_rows_stand_apart_from_those_that_may_change(runs: tuple[Run, Run]) -> None:
+    for name in ("experience", "journey_experience"):
+        final = rows(runs[1].con, f"select is_final from {name}")
+        live = rows(runs[1].con, f"select is_final from {name}_live")
+        assert {row["is_final"] for row in final} <= {True}
+        assert {row["is_final"] for row in live} <= {False}
+
+
+def test_a_run_without_x_has_empty_tables_of_it(runs: tuple[Run, Run]) -> None:
+    assert rows(runs[0].con, "select * from v_experience") == []
+    assert {table.num_rows for table in nothing().values()} == {0}
+
+
+def test_an_unknown_kind_of_source_is_refused(tmp_path: Path) -> None:
+    text: Any = '[sources.a]\nkind = "guess"\nfiles = ["a.csv"]\nmapping = "m"\nschema = "s"\n'
+    (tmp_path / "rejse.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"sources\.a\.kind"):
+        load(tmp_path)

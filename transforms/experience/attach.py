@@ -1,0 +1,131 @@
+"""X-records to scored journeys: pure, whenever they come; nothing but two tables depends on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms import frontier, schema
+from rejse.transforms.arrays import NULL, Bools, flat, take, valid, values
+from rejse.transforms.events import Coded, total_order
+from rejse.transforms.experience.felt import Answers, Felt
+from rejse.transforms.experience.join import METHODS, Scored, join
+from rejse.transforms.experience.tables import tables
+from rejse.transforms.registry import metrics
+from rejse.transforms.rows import table_of
+from rejse.transforms.rules import Windows
+from rejse.transforms.segments import pick
+
+#: Columns of a journey's row that stand beside its experience as they are.
+CARRIED = ("journey_id", "customer_key", "journey_type", "owner", "started_at", "ended_at",
+           "state", "outcome01", "delivery01", "friction_score")  # fmt: skip
+
+
+def attach(
+    records: pa.Table,
+    scored: Mapping[str, pa.Table],
+    windows: Windows,
+    frontiers: Mapping[str, int],
+    x_frontiers: Mapping[str, int],
+) -> dict[str, pa.Table]:
+    """Tables `experience` and `journey_experience` of whole customers.
+
+    `records` has the columns of `EXPERIENCE.pseudonymous` (absent optional ones are null), each
+    record once, in any order; `scored` has `events`, `steps` and `journeys` of these customers, as
+    `advance` or a publication gives them, and may have others'. `frontiers` are those of the
+    events' sources, `x_frontiers` those of the records'. Without events no record has a journey.
+    """
+    answers = total_order(records)
+    steps, journeys = scored["steps"], scored["journeys"]
+    who = answers.coded(schema.CUSTOMER_KEY)
+    joined = join(answers, Scored.of(who, scored["events"], steps, journeys), windows)
+    felt = Felt(Answers(answers, joined, windows, x_frontiers), journeys, steps)
+    final = _final(felt, frontier.least(frontiers))
+    columns = {"experience": _records(felt), "journey_experience": _journeys(felt)}
+    columns["experience"]["is_final"] = final
+    columns["journey_experience"]["is_final"] = felt.count(~final) == 0
+    return {name: table_of(table, columns[name]) for name, table in tables().items()}
+
+
+def _final(felt: Felt, until: int) -> Bools:
+    """Records whose join no event can change any more within the allowed lateness.
+
+    Their journey is final, all events up to them are known, and no target is still looked for.
+    """
+    answers = felt.answers
+    known = frontier.passed(
+        answers.events.time + answers.windows.identity_wait, until, answers.windows.lateness
+    )
+    journey = answers.joined.journey
+    final = pick(values(flat(felt.journeys.column("is_final"))), journey, True)
+    by_event = answers.joined.method == METHODS.index("event")
+    return np.asarray(known & final & (by_event | ~answers.events.coded("target").known))
+
+
+def _records(felt: Felt) -> dict[str, Any]:
+    answers, events = felt.answers, felt.answers.events
+    joined, scaled = answers.joined, answers.scaled
+    scored_as = np.where(answers.of_whole, 1, NULL)
+    scored_as[answers.of_step & answers.solicited] = 0
+
+    def of_step(name: str) -> Coded:
+        return Coded.of(felt.steps.column(name)).rows(joined.step)
+
+    def of_journey(name: str) -> Coded:
+        return Coded.of(felt.journeys.column(name)).rows(joined.journey)
+
+    return {
+        "x_id": events.refs(),
+        "customer_key": events.coded(schema.CUSTOMER_KEY),
+        "journey_id": take(flat(felt.journeys.column("journey_id")), joined.journey),
+        "step_id": take(flat(felt.steps.column("step_id")), joined.step),
+        "respondent_type": events.coded("respondent_type"),
+        "respondent": events.coded("actor_id"),
+        "instrument": events.coded("instrument"),
+        "level": events.coded("level"),
+        "occurred_at": events.time,
+        "journey_type": events.coded("journey_type").fallback(of_journey("journey_type")),
+        "touchpoint": events.coded("touchpoint").fallback(of_step("touchpoint")),
+        "owner": of_step("owner"),
+        "survey_id": events.coded("survey_id"),
+        "question_id": events.coded("question_id"),
+        "topics": _topics(felt),
+        "raw_score": scaled.raw,
+        "scale_min": scaled.least,
+        "scale_max": scaled.most,
+        "confidence": _real(felt, "confidence"),
+        "model_id": events.coded("model_id"),
+        "is_solicited": answers.solicited,
+        "is_answered": answers.is_answered,
+        "scored_as": Coded.named(scored_as, ["step", "whole"]),
+        "invited_at": events.number("invited_time"),
+        "responded_at": events.number("responded_time"),
+        "acted_at": events.number("action_time"),
+        "join_method": Coded.named(joined.method, METHODS),
+        "join_gap_s": (joined.gap_s, joined.found),
+        **{m.name: m.compute(felt) for m in metrics("experience")},
+    }
+
+
+def _journeys(felt: Felt) -> dict[str, Any]:
+    carried: dict[str, Any] = {}
+    for name in CARRIED:
+        column = felt.of_journey(name)
+        text = pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)
+        carried[name] = Coded.of(column) if text else (values(column), valid(column))
+    return carried | {m.name: m.compute(felt) for m in metrics("journey_experience")}
+
+
+def _topics(felt: Felt) -> pa.Array:
+    events = felt.answers.events
+    if events.has("topics"):
+        return events.column("topics")
+    return pa.nulls(events.n, pa.list_(pa.string()))
+
+
+def _real(felt: Felt, name: str) -> Any:
+    value, known = felt.answers.events.number(name)
+    return value.astype(np.float64), known

@@ -1,0 +1,248 @@
+"""X-records and the journeys they are about, sorted and counted: what the metrics of X look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms import frontier
+from rejse.transforms.arrays import NULL, Bools, Ints, Reals, flat, take, valid, values
+from rejse.transforms.events import Coded, Events
+from rejse.transforms.experience import scale
+from rejse.transforms.experience.join import Joined
+from rejse.transforms.experience.scale import Scaled
+from rejse.transforms.rules import Windows
+from rejse.transforms.segments import Array, Segments, distinct, pick
+
+#: From this score down an answer asks for an action, as every complaint does (9-rules).
+LOW = 0.4
+
+
+@dataclass(frozen=True)
+class Answers:
+    """X-records in total order: what each says, and what it is about."""
+
+    events: Events
+    joined: Joined
+    windows: Windows
+    frontiers: Mapping[str, int]  # of the sources of X-records
+
+    @cached_property
+    def scaled(self) -> Scaled:
+        """Scores on one scale."""
+        return scale.scaled(self.events)
+
+    @cached_property
+    def solicited(self) -> Bools:
+        """Records that the company asked for."""
+        return scale.solicited(self.events)
+
+    @cached_property
+    def is_customer(self) -> Bools:
+        """The customer answered, or was invited to; the others' answers make no scores."""
+        return self.events.is_one("respondent_type", "customer")
+
+    @cached_property
+    def is_measured(self) -> Bools:
+        """Records with a score."""
+        return ~np.isnan(self.scaled.u)
+
+    @cached_property
+    def is_answered(self) -> Bools:
+        """Somebody said something."""
+        given = self.events.number("raw_score")[1] | self.events.number("responded_time")[1]
+        return np.asarray(given | self.events.is_one("instrument", "complaint"))
+
+    @cached_property
+    def is_invited(self) -> Bools:
+        """Customers who were asked, whether they answered or not."""
+        return np.asarray(
+            self.is_customer & (self.solicited | self.events.number("invited_time")[1])
+        )
+
+    @cached_property
+    def of_step(self) -> Bools:
+        """Measured answers of customers about a step."""
+        at_step: Bools = self.events.is_one("level", "touchpoint") & (self.joined.step != NULL)
+        return self.is_customer & self.is_measured & at_step
+
+    @cached_property
+    def of_whole(self) -> Bools:
+        """Solicited, measured answers of customers about a whole journey."""
+        at_whole: Bools = self.events.is_one("level", "journey") & (self.joined.journey != NULL)
+        return np.asarray(self.is_customer & self.is_measured & self.solicited & at_whole)
+
+    @cached_property
+    def ignored(self) -> tuple[Bools, Bools]:
+        """Customers' complaints and low answers that nobody acted on in time; and where known.
+
+        That nothing was done is known only once the record's own source is complete beyond it.
+        """
+        due = self.events.time + self.windows.ignored
+        acted, logged = self.events.number("action_time")
+        low = self.is_measured & (np.where(self.is_measured, self.scaled.u, 1.0) <= LOW)
+        asks = self.is_customer & (low | self.events.is_one("instrument", "complaint"))
+        source = self.events.coded("source")
+        until = source.lookup(
+            [self.frontiers.get(name, frontier.NOTHING) for name in source.names.to_pylist()],
+            frontier.NOTHING,
+        )
+        passed = due < until - self.windows.lateness
+        return asks & ~(logged & (acted <= due)), asks & (logged | passed)
+
+
+@dataclass(frozen=True)
+class Felt:
+    """The journeys that X-records are about, one row each, in the order of `journeys`."""
+
+    answers: Answers
+    journeys: pa.Table  # the whole published table
+    steps: pa.Table
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Rows of `journeys` with X-records."""
+        joined = self.answers.joined.journey
+        return distinct(joined[joined != NULL])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def place(self) -> Ints:
+        """Place of each record's journey among `rows`, -1 if it has none."""
+        journey = self.answers.joined.journey
+        return np.where(journey == NULL, NULL, np.searchsorted(self.rows, journey))
+
+    def count(self, mask: Bools) -> Ints:
+        """Records of each journey in `mask`."""
+        return np.bincount(self.place[mask & (self.place != NULL)], minlength=len(self))
+
+    def of_journey(self, name: str) -> pa.Array:
+        """Column of `journeys` for each row."""
+        return take(flat(self.journeys.column(name)), self.rows)
+
+    def real(self, name: str) -> Reals:
+        """Number of each journey, NaN where it is null."""
+        column = self.of_journey(name)
+        return np.where(valid(column), values(column), np.nan)
+
+    @cached_property
+    def is_closed(self) -> Bools:
+        """Journeys whose deadline has passed."""
+        return Coded.of(self.of_journey("state")).of_names(["closed"])
+
+    @cached_property
+    def step_scores(self) -> Scores:
+        """Mean of the solicited answers about each step, in step order."""
+        return self._by_step(self.answers.of_step & self.answers.solicited)
+
+    @cached_property
+    def emotions(self) -> Scores:
+        """Emotion of each step: its solicited score, else what was said unasked."""
+        asked = self.answers.of_step & self.answers.solicited
+        has_score = np.zeros(self.steps.num_rows, bool)
+        has_score[self.answers.joined.step[asked]] = True
+        spoken = self.answers.of_step & ~self.answers.solicited
+        spoken &= ~pick(has_score, self.answers.joined.step, False)
+        return self._by_step(asked | spoken)
+
+    @cached_property
+    def whole(self) -> Ints:
+        """Last answer about each whole journey, -1 if nobody was asked about it."""
+        found = np.full(len(self), NULL, np.int64)
+        rows = np.flatnonzero(self.answers.of_whole)
+        found[self.place[rows]] = rows  # of equal places the last one stays
+        return found
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Step scores in step order, the last journey-level score appended."""
+        steps, asked = self.step_scores, np.flatnonzero(self.whole != NULL)
+        journey = np.concatenate([steps.journey, asked])
+        order = np.argsort(journey, kind="stable")
+        value = np.concatenate([steps.value, self.answers.scaled.u[self.whole[asked]]])
+        record = np.concatenate([steps.record, self.whole[asked]])
+        return Scores(journey[order], value[order], record[order], len(self))
+
+    def _by_step(self, mask: Bools) -> Scores:
+        rows = np.flatnonzero(mask)
+        step = self.answers.joined.step[rows]
+        seq = values(flat(self.steps.column("seq")))[step]
+        rows = rows[np.lexsort((rows, seq, self.place[rows]))]
+        groups = Segments.of(self.answers.joined.step[rows])
+        mean = groups.sum(self.answers.scaled.u[rows]) / groups.lengths
+        last = groups.last(rows)
+        return Scores(self.place[last], np.clip(mean, 0.0, 1.0), last, len(self))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores in [0, 1], sorted by journey; `record` is the latest answer behind each."""
+
+    journey: Ints
+    value: Reals
+    record: Ints
+    size: int
+
+    @cached_property
+    def groups(self) -> Segments:
+        """Journeys over scores."""
+        return Segments.of(self.journey)
+
+    @cached_property
+    def n(self) -> Ints:
+        """Scores of each journey."""
+        return np.bincount(self.journey, minlength=self.size)
+
+    def spread(self, found: Array, empty: float = np.nan) -> Array:
+        """One value a journey from one a journey that has scores."""
+        out = np.full(self.size, empty)
+        out[self.groups.first(self.journey)] = found
+        return out
+
+    @property
+    def mean(self) -> Reals:
+        """Mean, NaN where there is none."""
+        means = self.groups.sum(self.value) / self.groups.lengths
+        # Rounding must not carry a mean out of the span of what it is the mean of.
+        bounded = np.clip(means, self.groups.min(self.value), self.groups.max(self.value))
+        return self.spread(bounded)
+
+    @property
+    def first(self) -> Reals:
+        """First score."""
+        return self.spread(self.groups.first(self.value))
+
+    @property
+    def last(self) -> Reals:
+        """Last score."""
+        return self.spread(self.groups.last(self.value))
+
+    @property
+    def least(self) -> Reals:
+        """Lowest score."""
+        return self.spread(self.groups.min(self.value))
+
+    @property
+    def most(self) -> Reals:
+        """Highest score."""
+        return self.spread(self.groups.max(self.value))
+
+    @property
+    def slope(self) -> Reals:
+        """Least squares over 0, 1, …; NaN where there are fewer than two."""
+        x = self.groups.places.astype(np.float64)
+        away = x - self.groups.spread((self.groups.lengths - 1) / 2)
+        mean = self.groups.spread(self.groups.sum(self.value) / self.groups.lengths)
+        across, along = self.groups.sum(away * (self.value - mean)), self.groups.sum(away**2)
+        return self.spread(np.where(along > 0, across / np.where(along > 0, along, 1), np.nan))
+
+    @property
+    def deciding(self) -> Ints:
+        """Answer behind the last score, -1 where there is none."""
+        return self.spread(self.groups.last(self.record), NULL).astype(np.int64)

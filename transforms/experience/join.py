@@ -1,0 +1,191 @@
+"""Which event, step and journey an X-record is about: five ways, tried in order (9-rules)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import facts, schema
+from rejse.transforms.arrays import NULL, Bools, Ints, flat, take, valid, values
+from rejse.transforms.events import Coded, Events, total_order
+from rejse.transforms.rules import SECOND, Windows
+from rejse.transforms.segments import Array, pick
+
+METHODS = ("event", "correlation", "case", "touchpoint", "journey")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scored events of the customers who said something, in total order, and where each is.
+
+    `step` and `journey` are rows of the published tables `steps` and `journeys`, -1 if none.
+    """
+
+    events: Events
+    step: Ints
+    journey: Ints
+    journey_type: Coded
+
+    @classmethod
+    def of(cls, customers: Coded, events: pa.Table, steps: pa.Table, journeys: pa.Table) -> Scored:
+        """Look up the step and the journey of each event of some customers."""
+        people = pc.drop_null(pc.unique(customers.arrow().cast(pa.string())))
+        ordered = total_order(_of_people(events, people))
+        owner = pc.is_in(flat(steps.column(schema.CUSTOMER_KEY)).cast(pa.string()), people)
+        mine = np.flatnonzero(values(owner))
+        lists = take(flat(steps.column("event_ids")), mine)
+        lengths = values(pc.list_value_length(lists)).astype(np.int64)
+        step_of_ref = np.repeat(mine, lengths)
+        of_steps = _key(
+            take(flat(steps.column(schema.CUSTOMER_KEY)).cast(pa.string()), step_of_ref),
+            pc.list_flatten(lists),
+        )
+        wanted = _key(ordered.coded(schema.CUSTOMER_KEY).arrow(), ordered.refs())
+        step = pick(step_of_ref, _places(of_steps, wanted))
+        names = flat(journeys.column("journey_id")).cast(pa.string())
+        of_step = _places(names, flat(steps.column("journey_id")).cast(pa.string()))
+        journey = pick(of_step, step)
+        kind = Coded.of(journeys.column("journey_type")).rows(journey)
+        return cls(ordered, step, journey, kind)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What each X-record is about: rows of events, steps and journeys, -1 if nothing was found.
+
+    `method` is the place in METHODS; `gap_s` counts from the event to the record, and is negative
+    where the target lies after it. A record that was joined by `journey` has no step.
+    """
+
+    method: Ints
+    event: Ints
+    step: Ints
+    journey: Ints
+    gap_s: Ints
+
+    @property
+    def found(self) -> Bools:
+        """Records that are about something known."""
+        return np.asarray(self.event != NULL)
+
+
+def _of_people(events: pa.Table, people: pa.Array) -> pa.Table:
+    return events.filter(pc.is_in(events.column(schema.CUSTOMER_KEY).cast(pa.string()), people))
+
+
+def _key(customer: pa.Array, text: pa.Array) -> pa.Array:
+    return pc.binary_join_element_wise(customer.cast(pa.string()), text, "\x1f")
+
+
+def _places(names: pa.Array, wanted: pa.Array) -> Ints:
+    """Row of each wanted text among distinct names, -1 if it is none of them."""
+    found = pc.index_in(wanted, value_set=names)
+    return np.where(valid(found), values(found).astype(np.int64), NULL)
+
+
+def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
+    """Join X-records to events: by target event, correlation, case, touchpoint, journey.
+
+    Each takes the latest matching event at or before the record, at most `x_limit` before it (by
+    touchpoint `x_touchpoint`, by journey `survey`); a target event is the one it names and may lie
+    after. A target may also name a correlation or a touchpoint. By journey means: the customer's
+    latest event that is no pushed message, of the journey type that the record names, if it names
+    one; its journey was open then, or had ended last.
+    """
+    n, time, when = answers.n, scored.events.time, answers.time
+    event, method = np.full(n, NULL, np.int64), np.full(n, NULL, np.int64)
+    reach = {"touchpoint": windows.x_touchpoint, "journey": windows.survey}
+    for name, found in _candidates(answers, scored):
+        gap = when - pick(time, found, 0)
+        new = (event == NULL) & (found != NULL) & (gap <= reach.get(name, windows.x_limit))
+        event[new], method[new] = found[new], METHODS.index(name)
+    whole = method == METHODS.index("journey")
+    return Joined(
+        method=method,
+        event=event,
+        step=np.where(whole, NULL, pick(scored.step, event)),
+        journey=pick(scored.journey, event),
+        gap_s=(when - pick(time, event, 0)) // SECOND,
+    )
+
+
+def _candidates(answers: Events, scored: Scored) -> Iterator[tuple[str, Ints]]:
+    """Method by method the event found for each record, -1 if none."""
+    events, match = scored.events, Match.of(answers, scored.events)
+    target = answers.coded("target")
+    placed = scored.step != NULL
+    yield "event", match.first(Coded.of(events.refs()), target, placed)
+    yield "event", match.first(Coded.of(events.column("id")), target, placed)
+    for method, name in (
+        ("correlation", "correlationid"), ("case", "case_id"), ("touchpoint", "touchpoint"),
+    ):  # fmt: skip
+        of_event = events.coded(name)
+        yield method, match.latest(of_event, answers.coded(name), placed)
+        if method != "case":
+            yield method, match.latest(of_event, target, placed)
+    kept = placed & ~facts.is_pushed(events)
+    kind = answers.coded("journey_type")
+    everyone = Coded.named(np.zeros(events.n), ["anybody's"])
+    any_type = Coded.named(np.where(kind.known, NULL, 0), ["anybody's"])
+    yield "journey", match.latest(scored.journey_type, kind, kept)
+    yield "journey", match.latest(everyone, any_type, kept)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Looks up events of the same customer and text, by one search in sorted keys."""
+
+    customer: Ints  # of each event
+    asking: Ints  # of each record, in the same codes
+    moment: Ints  # place of each event's time among all times
+    until: Ints  # how many of those times lie at or before each record's
+
+    @classmethod
+    def of(cls, answers: Events, events: Events) -> Match:
+        """Put customers and times of both sides on common codes."""
+        mine, theirs = events.coded(schema.CUSTOMER_KEY).aligned(answers.coded(schema.CUSTOMER_KEY))
+        moments = np.unique(events.time)
+        return cls(
+            mine.astype(np.int64),
+            theirs.astype(np.int64),
+            np.searchsorted(moments, events.time).astype(np.int64),
+            np.searchsorted(moments, answers.time, side="right").astype(np.int64),
+        )
+
+    def latest(self, texts: Coded, wanted: Coded, among: Bools) -> Ints:
+        """Last event in total order at or before each record with its text, -1 if none."""
+        mine, theirs, rows = self._keys(texts, wanted, among)
+        width = int(self.moment.max(initial=0)) + 2
+        # Events come in total order, and a stable sort keeps it among equal times.
+        keys = mine * width + self.moment[rows] + 1
+        order = np.argsort(keys, kind="stable")
+        at = np.searchsorted(keys[order], theirs * width + self.until, side="right") - 1
+        return self._same(mine[order], theirs, rows[order], at)
+
+    def first(self, texts: Coded, wanted: Coded, among: Bools) -> Ints:
+        """First event in total order with each record's text, whenever, -1 if none."""
+        mine, theirs, rows = self._keys(texts, wanted, among)
+        order = np.argsort(mine, kind="stable")
+        at = np.searchsorted(mine[order], theirs, side="left")
+        return self._same(mine[order], theirs, rows[order], at)
+
+    def _keys(self, texts: Coded, wanted: Coded, among: Bools) -> tuple[Ints, Ints, Ints]:
+        """Codes of (customer, text): of the events that may be found, of the records; and rows."""
+        mine, theirs = texts.aligned(wanted)
+        width = int(max(mine.max(initial=0), theirs.max(initial=0))) + 1
+        rows = np.flatnonzero(among & (mine != NULL))
+        own = self.customer[rows] * width + mine[rows]
+        asked = (theirs != NULL) & (self.asking != NULL)
+        return own, np.where(asked, self.asking * width + theirs, NULL), rows
+
+    @staticmethod
+    def _same(mine: Array, theirs: Array, rows: Ints, at: Ints) -> Ints:
+        inside = (at >= 0) & (at < len(mine)) & (theirs != NULL)
+        if not len(mine):
+            return np.full(len(theirs), NULL, np.int64)
+        here = np.where(inside, at, 0)
+        return np.where(inside & (mine[here] == theirs), rows[here], NULL)
