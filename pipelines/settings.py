@@ -11,19 +11,15 @@ import difflib
 import hashlib
 import json
 import os
-import re
 import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -31,62 +27,21 @@ from pydantic import (
 )
 
 from rejse.pipelines import journey_types
-from rejse.transforms import durations
+from rejse.pipelines.setting_values import (
+    Duration,
+    Frozen,
+    Place,
+    SettingsError,
+    Share,
+    placed,
+)
 from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows
 
 KEY_VARIABLE = "REJSE_KEY"
 NON_PERSONS = ("", "?", "undefined", "null", "none", "nan", "n/a", "unknown", "anonymous")
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
-class SettingsError(ValueError):
-    """The configuration cannot be used; the message says what to change."""
-
-
-def _duration(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError(f"expected a duration such as 30d, 30min or 10s, came {value!r}")
-    if isinstance(value, int):
-        if value == 0:
-            return 0
-        raise ValueError(f"expected a duration with its unit such as 30d, came {value}")
-    return durations.parse(value)
-
-
-def expand(text: str) -> str:
-    """Text with each `${NAME}` replaced by its environment variable.
-
-    Raises SettingsError where one is not set.
-    """
-
-    def found(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
-            raise SettingsError(
-                f"{text!r} names the environment variable {match[1]}, which is not set;"
-                f" set it, for example: export {match[1]}=/your/folder"
-            )
-        return os.environ[match[1]]
-
-    return _VARIABLE.sub(found, text)
-
-
-def _place(value: object, info: ValidationInfo) -> Path:
-    if not isinstance(value, str | Path):
-        raise ValueError(f"expected a path in quotes, came {value!r}")
-    root: Path = info.context["root"] if info.context else Path()
-    return root / expand(str(value))
-
-
-Duration = Annotated[int, BeforeValidator(_duration)]
-Place = Annotated[Path, BeforeValidator(_place)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-
-class Source(_Frozen):
+class Source(Frozen):
     """One source: its files (absolute globs), its mapping, its frozen raw schema.
 
     `kind` says which contract its rows keep: what happened (interaction), or what somebody felt or
@@ -109,7 +64,7 @@ class Source(_Frozen):
         globs = [value] if isinstance(value, str) else value
         if not isinstance(globs, list | tuple) or not globs:
             raise ValueError(f"expected a list of paths or globs, came {value!r}")
-        return tuple(str(_place(glob, info)) for glob in globs)
+        return tuple(str(placed(glob, info)) for glob in globs)
 
     def mapping_text(self) -> str:
         """The mapping's SQL. Raises SettingsError where the file is missing."""
@@ -137,7 +92,7 @@ class Source(_Frozen):
         return Select(self.mapping_text(), read(self.schema_file), self.name, contract)
 
 
-class Operational(_Frozen):
+class Operational(Frozen):
     """Where the operational tables lie (CSV or Parquet); None where there is none."""
 
     touchpoints: Place | None = None
@@ -145,7 +100,7 @@ class Operational(_Frozen):
     journey_types: Place | None = None
 
 
-class WindowSettings(_Frozen):
+class WindowSettings(Frozen):
     """Windows and thresholds; durations in microseconds, the defaults of the rules."""
 
     gap: Duration = JourneyType.gap
@@ -188,7 +143,7 @@ class WindowSettings(_Frozen):
         )
 
 
-class TypeSettings(_Frozen):
+class TypeSettings(Frozen):
     """What `[types.NAME]` says of a journey type; it goes before the journey_types table."""
 
     owner: str | None = None
@@ -204,7 +159,7 @@ class TypeSettings(_Frozen):
     is_problem: bool | None = None
 
 
-class Settings(_Frozen):
+class Settings(Frozen):
     """The whole configuration. `root` is the folder of `rejse.toml`.
 
     `keep_quarantine` says how long raw rows that were refused are kept, in microseconds.
@@ -346,11 +301,11 @@ def _text(path: Path, what: str) -> str:
 
 def _nearest(place: list[str]) -> str:
     """Which known setting may be meant by an unknown one."""
-    parts: dict[str, type[_Frozen]] = {
+    parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
         "types": TypeSettings,
     }  # fmt: skip
-    part: type[_Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
+    part: type[Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
     known = [field.alias or name for name, field in part.model_fields.items()]
     close = difflib.get_close_matches(place[-1], known, n=1)
     if close:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.experience import nothing
-from rejse.pipelines.settings import SettingsError, load
+from rejse.pipelines.setting_values import SettingsError
+from rejse.pipelines.settings import load
 from rejse.transforms.tables import STAMP, tables
 from tests import strategies
 from tests.bounded import Run
