@@ -32,6 +32,8 @@ from rejse.transforms.texts import coded, hexadecimal, text
 DIGEST = 32
 #: Messages that a generation of the signer's memory holds at least.
 LATEST = 16_384
+#: Possible pairs a row from which on pairs are sorted: a table of all would not fit into memory.
+SPARSE = 16
 Codes = np.ndarray[Any, np.dtype[np.int64]]
 
 
@@ -145,6 +147,10 @@ def customer_keys(kinds: pa.Array, identities: pa.Array, sign: Signer) -> tuple[
 
 def _compact(pairs: Codes, known: np.ndarray[Any, Any], size: int) -> tuple[Codes, Codes]:
     """Place of each row's pair among the pairs in use, and those pairs in ascending order."""
+    if size > SPARSE * len(pairs):
+        rows = np.zeros(len(pairs), dtype=np.int64)
+        used, rows[known] = np.unique(pairs[known], return_inverse=True)
+        return rows, used
     seen = np.zeros(size, dtype=bool)
     seen[pairs[known]] = True
     used = np.flatnonzero(seen)
