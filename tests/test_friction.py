@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from rejse.transforms.advance import advance
-from rejse.transforms.friction import KINDS
+from rejse.transforms.friction import KINDS, pushing
 from rejse.transforms.friction.assess import assess
 from rejse.transforms.friction.coverage import evidence_coverage
 from rejse.transforms.friction.score import MAX_SEVERITY
 from rejse.transforms.operational import Operational
-from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS, Rules
+from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, Rules
 from rejse.transforms.scene import Scene
 from rejse.transforms.schema import BY_NAME
 from rejse.transforms.sessionise import sessionise
@@ -204,3 +204,13 @@ def test_a_fallback_inside_a_session_stays_in_its_journey_and_session() -> None:
     assert (piece["step_id"], piece["event_ids"]) == (
         f"{piece['journey_id']}-0003", ["crm/b", "crm/h"],
     )  # fmt: skip
+
+
+def test_messages_of_many_customers_over_centuries_are_counted_in_their_own_week() -> None:
+    """Customers x microseconds would leave 64 bits, and one misdated event stretches the times."""
+    customer = np.repeat(np.arange(4_000), 3)
+    time = np.tile(np.array([0, 6, 8]) * DAY, 4_000) + 229 * 365 * DAY
+    time[0] = 0
+    seen = pushing.in_window(customer, time, 7 * DAY)
+    assert seen[:3].tolist() == [1, 1, 2]
+    assert seen[3:].reshape(-1, 3).tolist() == [[1, 2, 2]] * 3_999

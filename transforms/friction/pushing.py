@@ -54,7 +54,7 @@ def over_pressure(scene: Scene) -> Found:
     rows = rows[sorted_by(customer[rows], spine.rank[rows])]
     if events.has("message_id"):
         rows = rows[_first_of_ids(scene, rows, customer[rows])]
-    n = _in_window(customer[rows], events.time[rows], windows.pressure_window)
+    n = in_window(customer[rows], events.time[rows], windows.pressure_window)
     over = np.flatnonzero(n > windows.pressure_cap)
     row, excess = rows[over], n[over] / windows.pressure_cap - 1.0
     return found(
@@ -73,9 +73,12 @@ def _first_of_ids(scene: Scene, rows: Ints, customer: Ints) -> Bools:
     return first
 
 
-def _in_window(customer: Ints, time: Ints, window: int) -> Ints:
+def in_window(customer: Ints, time: Ints, window: int) -> Ints:
     """Rows of the same customer in (t - window, t] for each row, sorted by customer and time."""
-    since = time - time.min()
-    stamp = Segments.of(customer).ids * (since.max() + window + 1) + since
-    before = np.searchsorted(stamp, stamp - window, side="right")
+    # Places among all times, not times: customers x microseconds would leave 64 bits.
+    moments = np.unique(time)
+    customers = Segments.of(customer).ids * (len(moments) + 1)
+    stamp = customers + np.searchsorted(moments, time, side="right")
+    gone = customers + np.searchsorted(moments, time - window, side="right")
+    before = np.searchsorted(stamp, gone, side="right")
     return np.asarray(np.searchsorted(stamp, stamp, side="right") - before)
