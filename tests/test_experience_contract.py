@@ -166,6 +166,10 @@ def test_one_scale(given: dict[str, Any], expected: float | None) -> None:
     [
         ({"raw_score": 9.0}, True),
         ({"raw_score": 8.0}, False),
+        ({"raw_score": 9.0, "scale_min": 1.0}, True),  # u = 8/9
+        ({"raw_score": 8.0, "scale_min": 1.0}, False),
+        ({"raw_score": 9.0, "scale_min": 1.0, "higher_is_better": False}, False),
+        ({"raw_score": 9.0, "scale_max": 11.0}, False),
         ({"instrument": "star", "raw_score": 5.0}, True),
         ({"instrument": "star", "raw_score": 4.75}, False),
         ({"instrument": "ces", "raw_score": 6.4}, True),

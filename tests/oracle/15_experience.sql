@@ -168,6 +168,8 @@ select
     case
         when x.u is null then null
         when x.hi - x.lo = 4 then x.u > 1 - 1e-12
+        when x.instrument in ('nps', 'enps') and x.hi = 10 and x.is_up
+            then x.raw_score > 9 - 1e-12
         else x.u > 0.9 - 1e-12
     end as is_top_box,
     case

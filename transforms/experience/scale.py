@@ -22,6 +22,8 @@ SCALES: Mapping[str, tuple[float, float]] = {
 LOWER_IS_BETTER = ("effort",)
 #: Instruments that are given unasked, where a record does not say.
 UNSOLICITED = ("sentiment", "review", "complaint", "other")
+#: Instruments whose top box is 9 of 10, wherever their scale begins.
+PROMOTED = ("nps", "enps")
 #: Top box: nps from 9 of 10, a scale of five points its best one, else u from .9.
 TOP, FIVE_POINTS, ROUNDING = 0.9, 4.0, 1e-12
 
@@ -36,12 +38,7 @@ class Scaled:
     most: Reals
     is_outside: Bools
     has_no_scale: Bools
-
-    @property
-    def is_top_box(self) -> Bools:
-        """The best that could be said, by instrument; false where nothing was."""
-        five = self.most - self.least == FIVE_POINTS
-        return np.asarray(self.u >= np.where(five, 1.0, TOP) - ROUNDING)
+    is_top_box: Bools  # the best that could be said, by instrument; false where nothing was
 
 
 def scaled(answers: Events) -> Scaled:
@@ -63,7 +60,10 @@ def scaled(answers: Events) -> Scaled:
     width = np.where(known, most - least, 1.0)
     u = (raw - least) / width
     u = np.where(inside, np.where(flipped, 1.0 - u, u), np.nan)
-    return Scaled(u, raw, least, most, answered & known & ~inside, answered & ~known)
+    of_ten = instrument.of_names(PROMOTED) & (most == 10) & ~flipped
+    top = np.where(width == FIVE_POINTS, 1.0, np.where(of_ten, (9 - least) / width, TOP))
+    is_top = np.asarray(u >= top - ROUNDING)
+    return Scaled(u, raw, least, most, answered & known & ~inside, answered & ~known, is_top)
 
 
 def solicited(answers: Events) -> Bools:
