@@ -232,7 +232,9 @@ class _StageRejects(beam.DoFn):  # type: ignore[misc]
 
 
 def published_rejects(refused: pa.Table, key: bytes) -> pa.Table:
-    """Rejects as published: payload and id only as keyed hashes (first 32 hex digits)."""
+    """Rejects as published: payload and id only as keyed hashes (first 32 hex digits), details
+    without what they quote.
+    """
 
     def keyed(name: str, payloads: Iterable[str | None]) -> pa.Array:
         signed = [
@@ -245,7 +247,9 @@ def published_rejects(refused: pa.Table, key: bytes) -> pa.Table:
 
     columns = {name: refused.column(name) for name in ("source", "position")}
     columns["id"] = keyed("id", refused.column("id").to_pylist())
-    columns |= {name: refused.column(name) for name in ("reason", "detail")}
+    columns["reason"] = refused.column("reason")
+    told = zip(*(refused.column(name).to_pylist() for name in ("reason", "detail")), strict=True)
+    columns["detail"] = text([refusals.unquoted(reason, detail) for reason, detail in told])
     columns["payload_hmac"] = keyed("payload", refused.column("payload").to_pylist())
     return pa.table(columns)
 

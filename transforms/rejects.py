@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -20,6 +21,9 @@ REJECT_SCHEMA = pa.schema(
         ("payload", pa.string()),
     ]
 )
+
+#: Where the details of a reason begin to quote the row: DuckDB's words, and those of the readers.
+QUOTES = {"mapping_failed": re.compile(":"), "type_mismatch": re.compile(", c(?:ame|ouldn't) ")}
 
 #: Column of a batch on its way through the edge: row of the file, from 1. It ends at the edge.
 ROW = "_row"
@@ -60,6 +64,12 @@ def refuse(
 def printable(value: str) -> str:
     """Text in which lone surrogates, which UTF-8 cannot hold, are written as escapes."""
     return value.encode("utf-8", "backslashreplace").decode()
+
+
+def unquoted(reason: str, detail: str) -> str:
+    """A detail up to where it quotes the row, whose values are for its owner's eyes only."""
+    begins = QUOTES.get(reason)
+    return begins.split(detail, maxsplit=1)[0] if begins else detail
 
 
 def join(tables: Sequence[pa.Table]) -> pa.Table:
