@@ -120,11 +120,12 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | Gather(plan.rules.windows.max_events, events[KEPT] | SharedIds(plan.scratch, plan.parts))
     )
     tables = whole[KEPT] | Advance(plan.data, plan.rules, plan.frontiers, latest)
-    parts = [canonical, accepted, events, whole]
+    parts, delivered = [canonical, accepted, events, whole], [latest]
     if plan.x_mappings:
         edge = experience.edge(_read(pipeline, plan, plan.x_mappings, "X"), plan)
         tables = experience.meet(tables, whole[KEPT], edge, plan, latest)
         parts += edge.parts
+        delivered.append(edge.latest)
     refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
     counted = [part[COUNTS] for part in parts] | "Counts" >> beam.Flatten()
     staged = (
@@ -134,7 +135,9 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     told = (
         staged | "Staged" >> beam.Flatten() | "File" >> beam.Map(lambda f: ("files", asdict(f))),
         counted | beam.CombinePerKey(sum) | "Count" >> beam.Map(lambda pair: ("counts", pair)),
-        latest | "Latest" >> beam.Map(lambda pair: ("latest", pair)),
+        delivered
+        | "Delivered" >> beam.Flatten()
+        | "Latest" >> beam.Map(lambda pair: ("latest", pair)),
     )
     _ = (
         told

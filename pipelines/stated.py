@@ -71,8 +71,4 @@ def refuse_unknown(
 
 def _names_sources(source: Source) -> bool:
     """Does its mapping name the source of each row itself?"""
-    from rejse.pipelines import raw_schema
-    from rejse.transforms.mapping import Mapping as Select
-
-    mapping = Select(source.mapping_text(), raw_schema.read(source.schema_file), source.name)
-    return "source" in mapping.columns
+    return "source" in source.select().rest().columns

@@ -294,6 +294,23 @@ def test_a_frontier_of_nobody_publishes_nothing(tmp_path: Path) -> None:
         run(plain, audit=False, frontier={"cmr": 1})
 
 
+def test_a_frontier_may_be_of_a_name_that_answers_bear(tmp_path: Path) -> None:
+    answers = [{**row(n), "activity": "nps", "channel": "journey"} for n in range(2)]
+    found = installation(tmp_path, {"a.jsonl": lines([row(0)]), "x.jsonl": lines(answers)},
+                         {"crm": "a.jsonl", "svy": "x.jsonl"})  # fmt: skip
+    (tmp_path / "x.sql").write_text(
+        "select 'panel' as source, id, cast(time as timestamptz) as time, identity,"
+        " activity as instrument, channel as level from source"
+    )
+    said = (tmp_path / "rejse.toml").read_text()
+    head, name, tail = said.partition("[sources.svy]\n")
+    kind = 'kind = "experience"\n' + tail.replace("map.sql", "x.sql")
+    (tmp_path / "rejse.toml").write_text(head + name + kind)
+    result = run(settings.load(found.root), audit=False, frontier={"panel": 1_900_000_000_000_000})
+    assert (result.status, result.counts["kept"]) == ("published", 3)
+    assert set(result.frontiers) == {"crm"}  # answers hold no journey open
+
+
 def test_options_that_beam_refuses_are_misuse(tmp_path: Path) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
     with pytest.raises(bounded.BeamOptionsError, match="after --: Unexpected pipeline runner"):
