@@ -82,12 +82,16 @@ def test_a_deadline_is_inclusive_and_waits_for_the_lateness() -> None:
 
 
 def test_quarantined_events_are_named_by_source_and_id() -> None:
-    found = capped(builders.table([{"time": 0}, {"time": 1, "source": "web"}]), 1_000)
+    events = [{"time": 0}, {"time": 1, "source": "web"}, {"time": 2}]
+    found = capped(builders.table(events), 1_000)
     said = found.select(["source", "position", "id", "reason", "payload"]).to_pylist()
     assert said == [
         {"source": "crm", "position": "event e001", "id": "e001", "reason": "event_cap",
          "payload": None},
+        {"source": "crm", "position": "event e003", "id": "e003", "reason": "event_cap",
+         "payload": None},
         {"source": "web", "position": "event e002", "id": "e002", "reason": "event_cap",
          "payload": None},
     ]  # fmt: skip
+    assert found.column("id").num_chunks == 2  # a source, not an event: a robot has a million
     assert "1,000 events" in found.column("detail")[0].as_py()

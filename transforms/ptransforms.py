@@ -245,14 +245,18 @@ class _Gather(beam.DoFn):  # type: ignore[misc]
 
 
 def capped(events: pa.Table, cap: int) -> pa.Table:
-    """Rejects of customers above the event cap, positioned by source/id."""
+    """Rejects of customers above the event cap, source by source, positioned by id."""
     sources = flat(events.column("source")).cast(pa.string()).to_pylist()
     ids = flat(events.column("id")).to_pylist()
     says = f"expected at most {cap:,} events of one customer, came more; is this a person?"
+    by_source: dict[str, list[str]] = {}
+    for source, ident in zip(sources, ids, strict=True):
+        by_source.setdefault(source, []).append(ident)
     parts = [
-        rejects.refuse(source, [f"event {ident}"], "event_cap", says, [None], [ident])
-        for source, ident in zip(sources, ids, strict=True)
-    ]
+        rejects.refuse(source, [f"event {one}" for one in mine], "event_cap", says,
+                       [None] * len(mine), mine)
+        for source, mine in by_source.items()
+    ]  # fmt: skip
     return rejects.join(parts)
 
 
