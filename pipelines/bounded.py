@@ -21,7 +21,15 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines import coders, experience, memory, quarantine, sources, stage
+from rejse.pipelines import (
+    coders,
+    experience,
+    memory,
+    open_files,
+    quarantine,
+    sources,
+    stage,
+)
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, values
@@ -95,6 +103,7 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
     options = PipelineOptions(["--runner", RUNNER, *beam_args])
     manifest = plan.scratch / "manifest.json"
     coders.register()
+    open_files.allow()
     try:
         pipeline = beam.Pipeline(options=options)
     except ValueError as fault:
