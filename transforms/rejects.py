@@ -23,7 +23,10 @@ REJECT_SCHEMA = pa.schema(
 )
 
 #: Where the details of a reason begin to quote the row: DuckDB's words, and those of the readers.
-QUOTES = {"mapping_failed": re.compile(":"), "type_mismatch": re.compile(", c(?:ame|ouldn't) ")}
+QUOTES = {
+    "mapping_failed": re.compile(":"),
+    "type_mismatch": re.compile(", c(?:ame|ouldn't) | '|: (?!expected)"),
+}
 
 #: Column of a batch on its way through the edge: row of the file, from 1. It ends at the edge.
 ROW = "_row"
