@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rejse.transforms import rejects
 from rejse.transforms.identity import LATEST, Signer, pseudonymise
 from rejse.transforms.schema import event_schema
 from tests.edge import KEY
@@ -99,6 +100,16 @@ def test_as_many_topics_as_values_need_no_table_of_all_pairs() -> None:
     assert peak < 10_000_000  # a table of all pairs takes 81 million bytes
     found = [one[0]["value_hmac"] for one in events.column("claims").to_pylist()]
     assert found == [sign(f"order {n}\x1f{n}", 16) for n in range(3000)]
+
+
+def test_ids_made_of_raw_rows_are_hashed_under_the_key() -> None:
+    """A plain hash of a row tells its identity to whoever can guess the rest of it."""
+    one = batch(event(id="0123456789abcdef"))
+    marked = one.replace_schema_metadata({rejects.ROW_IDS: b""})
+    found, _ = pseudonymise(marked, KEY)
+    assert found.column("id").to_pylist() == [sign("id\x1f0123456789abcdef", 16)]
+    plain, _ = pseudonymise(one, KEY)
+    assert plain.column("id").to_pylist() == ["0123456789abcdef"]
 
 
 def test_no_rows() -> None:

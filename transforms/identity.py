@@ -97,7 +97,8 @@ def pseudonymise(
     The batch has the columns of `contract.canonical` (all R columns); the result those of
     `contract.pseudonymous` over the same columns. Rows whose identity, without regard to case and
     outer blanks, is one of `non_persons` (`undefined`, or `cookie:undefined` for one type) are
-    rejected as `non_person`. Raises KeyError where an R column is missing.
+    rejected as `non_person`. Ids that are hashes of raw rows are hashed again. Raises KeyError
+    where an R column is missing.
     """
     people = coded(batch.column("identity"))
     batch, people, refused = _persons(batch, people, tuple(non_persons))
@@ -107,6 +108,8 @@ def pseudonymise(
         batch.column("identitytype"), people, sign
     )
     names = set(batch.schema.names)
+    if refusals.ROW_IDS in (batch.schema.metadata or {}):
+        columns["id"] = _hashed(batch.column("id"), sign, b"id\x1f")
     if "previousidentity" in names:
         columns["previous_key"] = previous_keys(batch, sign)
     if "actor_id" in names:

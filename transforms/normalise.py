@@ -117,7 +117,12 @@ def _canonical(
     _derive(contract, made, rows)
     schema = contract.canonical({*mapping.columns, *made})
     arrays = [_typed(made[field.name], field.type) for field in schema]
-    schema = schema.append(pa.field(ROW, pa.int64())).with_metadata(batch.schema.metadata)
+    marks = (
+        batch.schema.metadata
+        if "id" in mapping.columns
+        else {**batch.schema.metadata, refusals.ROW_IDS: b""}
+    )
+    schema = schema.append(pa.field(ROW, pa.int64())).with_metadata(marks)
     return pa.RecordBatch.from_arrays([*arrays, batch.column(ROW)], schema=schema)
 
 

@@ -32,6 +32,9 @@ QUOTES = {
 ROW = "_row"
 #: Schema metadata of such a batch: names of its file and of its source.
 FILE, SOURCE = b"rejse.file", b"rejse.source"
+#: Marks a batch whose ids are hashes of the raw rows: whoever knows the rest of a row could try
+#: identities against them, so they are hashed again under the key where identities are.
+ROW_IDS = b"rejse.row_ids"
 
 
 def empty() -> pa.Table:
