@@ -16,7 +16,19 @@ from rejse.pipelines.sources import RawBatch
 from rejse.transforms.ptransforms import Scored
 
 
-class ArrowCoder(beam.coders.Coder):  # type: ignore[misc]
+class _Weighed(beam.coders.Coder):  # type: ignore[misc]
+    """Elements that know their size."""
+
+    def estimate_size(self, value: Any) -> int:
+        """Bytes in memory."""
+        return int(value.nbytes)
+
+    def is_deterministic(self) -> bool:
+        """Equal rows may differ in their chunks: no keys."""
+        return False
+
+
+class ArrowCoder(_Weighed):
     """Record batches and tables as one Arrow IPC stream each."""
 
     def encode(self, value: pa.RecordBatch | pa.Table) -> bytes:
@@ -30,14 +42,6 @@ class ArrowCoder(beam.coders.Coder):  # type: ignore[misc]
         """A table, or the record batch that was encoded."""
         return pa.ipc.open_stream(encoded).read_all()
 
-    def estimate_size(self, value: pa.RecordBatch | pa.Table) -> int:
-        """Bytes in memory."""
-        return int(value.nbytes)
-
-    def is_deterministic(self) -> bool:
-        """Equal rows may differ in their chunks: no keys."""
-        return False
-
 
 class BatchCoder(ArrowCoder):
     """Record batches."""
@@ -47,7 +51,7 @@ class BatchCoder(ArrowCoder):
         return pa.ipc.open_stream(encoded).read_next_batch()
 
 
-class PartsCoder(beam.coders.Coder):  # type: ignore[misc]
+class PartsCoder(_Weighed):
     """Raw batches and scored tables, which hold Arrow data, by pickle."""
 
     def encode(self, value: RawBatch | Scored) -> bytes:
@@ -57,14 +61,6 @@ class PartsCoder(beam.coders.Coder):  # type: ignore[misc]
     def decode(self, encoded: bytes) -> Any:
         """The value again."""
         return pickle.loads(encoded)
-
-    def estimate_size(self, value: RawBatch | Scored) -> int:
-        """Bytes in memory."""
-        return value.nbytes
-
-    def is_deterministic(self) -> bool:
-        """Equal rows may differ in their chunks: no keys."""
-        return False
 
 
 def register() -> None:

@@ -18,31 +18,26 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 import pyarrow as pa
 
-from rejse.transforms import bucket_files, shared_ids
+from rejse.transforms import bucket_files
 from rejse.transforms.advance import advance
-from rejse.transforms.arrays import arrow, values
+from rejse.transforms.arrays import values
 from rejse.transforms.bucket_files import BUCKETS
-from rejse.transforms.duplicates import over_cap, without_duplicates
 from rejse.transforms.experience import contract
 from rejse.transforms.experience.attach import attach
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import (
-    COUNTS,
     KEPT,
     LATEST,
-    REJECTS,
     Accept,
     Delivery,
     Frontiers,
+    Gather,
     Normalise,
     Pseudonymise,
     Scored,
     SharedIds,
     ToBuckets,
-    capped,
-    counted,
-    refused_rows,
 )
 from rejse.transforms.rules import Rules, Windows
 from rejse.transforms.schema import BUCKET, event_schema
@@ -68,43 +63,24 @@ def edge(raw: beam.PCollection, plan: Plan) -> Edge:
         plan.key, plan.non_persons, EXPERIENCE
     )
     latest = answers[LATEST] | "LatestX" >> beam.CombinePerKey(max)
-    stays = beam.pvalue.AsDict(answers[KEPT] | "SharedIdsX" >> SharedIds(plan.scratch, plan.parts))
-    gather = _Gather(plan.rules.windows.max_events, plan.scratch)
+    stays = answers[KEPT] | "SharedIdsX" >> SharedIds(plan.scratch, plan.parts)
     whole = (
         answers[KEPT]
         | "ToBucketsX" >> ToBuckets(plan.scratch, plan.groups)
         | "ByGroupX" >> beam.GroupByKey()
-        | "GatherX" >> beam.ParDo(gather, stays).with_outputs(REJECTS, COUNTS, main=KEPT)
+        | "GatherX" >> Gather(plan.rules.windows.max_events, stays, EXPERIENCE)
     )
-    return Edge(whole[KEPT], latest, [canonical, accepted, answers, whole])
+    records = whole[KEPT] | "KeepX" >> beam.Map(_kept, plan.groups, plan.scratch)
+    return Edge(records, latest, [canonical, accepted, answers, whole])
 
 
-class _Gather(beam.DoFn):  # type: ignore[misc]
-    """(group, paths) -> (group, path): each record once; only the path goes on."""
-
-    def __init__(self, cap: int, folder: Path) -> None:
-        self._cap, self._folder = cap, folder
-
-    def process(
-        self, grouped: tuple[int, Iterable[str]], stays: Mapping[tuple[int, int], int]
-    ) -> Iterator[Any]:
-        group, paths = grouped
-        records = bucket_files.read(sorted(paths), EXPERIENCE)
-        elsewhere = shared_ids.lost(records, stays)
-        if elsewhere.any():
-            records = records.filter(arrow(~elsewhere))
-        records, duplicates = without_duplicates(records)
-        yield from counted("duplicate", duplicates + int(elsewhere.sum()))
-        many = over_cap(records, self._cap)
-        if many.any():
-            yield from refused_rows(capped(records.filter(arrow(many)), self._cap))
-            records = records.filter(arrow(~many))
-        yield from counted("kept", records.num_rows)
-        if records.num_rows:
-            path = self._folder / f"x-{group}-{uuid.uuid4().hex}.arrows"
-            with pa.ipc.new_stream(path, records.schema) as out:
-                out.write_table(records)
-            yield group, str(path)
+def _kept(records: pa.Table, groups: int, folder: Path) -> tuple[int, str]:
+    """(group, path of a file with its records): only the path goes on."""
+    group = group_of(records, groups)
+    path = folder / f"x-{group}-{uuid.uuid4().hex}.arrows"
+    with pa.ipc.new_stream(path, records.schema) as out:
+        out.write_table(records)
+    return group, str(path)
 
 
 def meet(
@@ -128,9 +104,9 @@ def meet(
     return (met, alone) | "Met" >> beam.Flatten()
 
 
-def group_of(events: pa.Table, groups: int) -> int:
-    """Group of buckets that the events, at least one, lie in."""
-    return int(values(events.column(BUCKET).chunk(0))[0]) * groups // BUCKETS
+def group_of(rows: pa.Table, groups: int) -> int:
+    """Group of buckets that the rows, at least one, lie in."""
+    return int(values(rows.column(BUCKET).chunk(0))[0]) * groups // BUCKETS
 
 
 def _met(

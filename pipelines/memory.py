@@ -7,6 +7,7 @@ import ctypes.util
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 from importlib.abc import MetaPathFinder
 from types import ModuleType
 
@@ -52,6 +53,7 @@ def give_back() -> None:
         libc.malloc_trim(0)
 
 
+@cache  # looking for the library starts a process
 def _libc() -> ctypes.CDLL | None:
     name = ctypes.util.find_library("c")
     return ctypes.CDLL(name) if name else None

@@ -211,25 +211,27 @@ def _winners(grouped: tuple[int, Iterable[str]]) -> Iterable[tuple[tuple[int, in
 
 
 class Gather(_Parts):
-    """(group, paths) -> events of whole customers, each once; quarantined ones leave as rejects.
+    """(group, paths) -> rows of whole customers, each once; quarantined ones leave as rejects.
 
     `stays` are the customers with whom shared ids stay.
     """
 
     element = pa.Table
 
-    def __init__(self, cap: int, stays: beam.PCollection) -> None:
-        super().__init__(_Gather(cap), side=beam.pvalue.AsDict(stays))
+    def __init__(
+        self, cap: int, stays: beam.PCollection, contract: Contract = INTERACTIONS
+    ) -> None:
+        super().__init__(_Gather(cap, contract), side=beam.pvalue.AsDict(stays))
 
 
 class _Gather(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, cap: int) -> None:
-        self._cap = cap
+    def __init__(self, cap: int, contract: Contract) -> None:
+        self._cap, self._contract = cap, contract
 
     def process(
         self, grouped: tuple[int, Iterable[str]], stays: Mapping[tuple[int, int], int]
     ) -> Iterator[Any]:
-        events = bucket_files.read(sorted(grouped[1]))
+        events = bucket_files.read(sorted(grouped[1]), self._contract)
         elsewhere = shared_ids.lost(events, stays)
         if elsewhere.any():
             events = events.filter(arrow(~elsewhere))
