@@ -80,6 +80,14 @@ def by_type(kind: Coded, rules: Rules, value: Callable[[JourneyType], int]) -> A
     return kind.lookup([value(rules.type_of(n)) for n in names], value(rules.type_of(None)))
 
 
+def is_done_inside(events: Events) -> Bools:
+    """Internal tasks that were completed; without a lifecycle an event is complete."""
+    inside = events.is_one("direction", "internal")
+    if not inside.any():
+        return inside
+    return inside & (events.is_one("lifecycle", "complete") | ~events.coded("lifecycle").known)
+
+
 def is_end(events: Events, kind: Coded, rules: Rules) -> Bools:
     """End activity or end outcome of the row's journey type."""
     by_outcome = _by_type_and(

@@ -29,7 +29,8 @@ def info_conflict(scene: Scene) -> Found:
         return nothing(scene, "info_conflict")
     said = entries.rows(np.flatnonzero(gave))
     key = entry_keys(scene.spine, said)
-    said, key = said.rows(order := np.argsort(key, kind="stable")), key[order]
+    order = np.argsort(key, kind="stable")
+    said, key = said.rows(order), key[order]
     value, step = said.value.codes, step_of[said.row]
     other = (key[1:] == key[:-1]) & (value[1:] != value[:-1]) & (step[1:] != step[:-1])
     last = np.flatnonzero(other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Ints, Reals
 from rejse.transforms.friction.evidence import Found, found, kind, nothing
 from rejse.transforms.nearest import Candidates
@@ -74,11 +75,9 @@ def rework(scene: Scene) -> Found:
     first that was done again; g = 1 - exp(-x/3) (9-rules; pm4py's rework).
     """
     spine, events = scene.spine, scene.spine.events
-    inside = events.is_one("direction", "internal")
-    if not inside.any():
+    rows = np.flatnonzero(facts.is_done_inside(events))
+    if not len(rows):
         return nothing(scene, "rework")
-    done = inside & (events.is_one("lifecycle", "complete") | ~events.coded("lifecycle").known)
-    rows = np.flatnonzero(done)
     activity = events.coded("activity")
     key = spine.journeys.ids[rows] * len(activity.names) + activity.codes[rows]
     order = sorted_by(key, spine.rank[rows])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Bools, Ints
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.registry import metric
@@ -78,8 +79,7 @@ def silos_crossed(a: Assessment) -> tuple[Ints, Bools]:
 def rework(a: Assessment) -> tuple[Ints, Bools]:
     """Internal completes - distinct activities among them (pm4py's rework); null without any."""
     events, journeys = a.scene.spine.events, a.scene.journeys
-    completes = events.is_one("lifecycle", "complete") | ~events.coded("lifecycle").known
-    done = events.is_one("direction", "internal") & completes
+    done = facts.is_done_inside(events)
     if not done.any():
         return np.zeros(len(journeys), np.int64), np.zeros(len(journeys), bool)
     count = journeys.count(done)
