@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from rejse.pipelines import stage, store
 from rejse.sql import Script, statements
 from rejse.transforms.experience import tables as x_tables
-from rejse.transforms.tables import REJECTS, tables
+from rejse.transforms.tables import REJECTS
 
 CURRENT = "current"
 BI_COPY = "rejse.duckdb"
@@ -44,7 +44,7 @@ class ReadOnlyError(PermissionError):
 
 def published_tables() -> list[str]:
     """All tables of a publication, `_live` twins included, in the order they are committed."""
-    plain = [*tables(), *x_tables.tables()]
+    plain = x_tables.every()
     derived = [name for one in plain for name in (one, one + stage.LIVE)]
     return ["events", *derived, REJECTS.name, "late", store.RUNS.name]
 

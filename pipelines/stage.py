@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from rejse.transforms import schema, texts
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.registry import Table
-from rejse.transforms.tables import REJECTS, STAMP, tables
+from rejse.transforms.tables import REJECTS, STAMP
 
 LIVE = "_live"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -152,7 +152,7 @@ def declared(name: str) -> pa.Schema | None:
         return schema.event_schema().with_metadata({"grain": EVENT_GRAIN})
     if plain == REJECTS.name:
         return REJECTS.schema
-    found: Table | None = {**tables(), **x_tables.tables()}.get(plain)
+    found: Table | None = x_tables.every().get(plain)
     if found is None:
         return None
     fields = [*found.schema, *(column.arrow for column in STAMP)]

@@ -23,7 +23,6 @@ from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.rules import Rules
 from rejse.transforms.schema import TIME, event_schema
-from rejse.transforms.tables import tables
 
 FOLDER = Path(__file__).parent / "oracle"
 STATEMENTS = tuple(sorted(FOLDER.glob("*.sql")))
@@ -241,7 +240,7 @@ MATCH: Mapping[str, tuple[str, ...]] = {
 
 def compare(name: str, mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[str]:
     """Differences of two lists of rows in the columns that both have; numbers to 1e-9."""
-    keys = MATCH.get(name) or {**tables(), **x_tables.tables()}[name].key
+    keys = MATCH.get(name) or x_tables.every()[name].key
     a, b = _keyed(mine, keys), _keyed(theirs, keys)
     out = [f"{name}: only the oracle has {k}" for k in a.keys() - b.keys()]
     out += [f"{name}: only the core has {k}" for k in b.keys() - a.keys()]

@@ -16,7 +16,7 @@ from rejse.transforms import tables
 from rejse.transforms.experience import tables as x_tables
 
 START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
-TABLES = {**tables.tables(), **x_tables.tables()}
+TABLES = x_tables.every()
 
 
 def _schema(name: str) -> pa.Schema:

@@ -15,7 +15,6 @@ from rejse.pipelines import publish, stage
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.store import Publication
 from rejse.transforms.experience import tables as x_tables
-from rejse.transforms.tables import tables
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 Rows = dict[str, list[dict[str, Any]]]
@@ -30,7 +29,7 @@ def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Table `name` with its declared columns; what a row does not say is null or neutral."""
     shape = stage.declared(name)
     assert shape is not None
-    found = {**tables(), **x_tables.tables()}.get(name.removesuffix(stage.LIVE))
+    found = x_tables.every().get(name.removesuffix(stage.LIVE))
     least = {column.name: column.low for column in (found.columns if found else ()) if column.low}
     rest = {field.name: _neutral(field) for field in shape} | least
     whole = [{field.name: row.get(field.name, rest[field.name]) for field in shape} for row in rows]

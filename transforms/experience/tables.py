@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from rejse.transforms import tables as core
 from rejse.transforms.experience.join import METHODS
 from rejse.transforms.experience.schema import INSTRUMENTS, LEVELS, RESPONDENTS
 from rejse.transforms.registry import Column, Table, metrics
@@ -86,3 +87,8 @@ def tables() -> dict[str, Table]:
               ("journey_id",), (*JOURNEY_BASE, *measured("journey_experience"), FINAL)),
     )  # fmt: skip
     return {table.name: table for table in found}
+
+
+def every() -> dict[str, Table]:
+    """All derived tables of a publication by name: the core's, then those of X."""
+    return {**core.tables(), **tables()}
