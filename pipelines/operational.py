@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from rejse.transforms.operational import Operational
+    from rejse.transforms.operational import Declared, Operational
 
 
-def read(files: Any) -> Operational:
+def read(files: Mapping[str, Path | None]) -> Operational:
     """The tables that are configured. Raises ValueError, naming the file and what was expected."""
     from rejse.transforms import operational as core
 
-    return core.Operational(
-        _table(files.touchpoints, core.TOUCHPOINTS),
-        _table(files.touchpoint_fields, core.TOUCHPOINT_FIELDS),
-        _table(files.journey_types, core.JOURNEY_TYPES),
-    )
+    found = {
+        name: _table(path, core.TABLES[name]) for name, path in files.items() if path is not None
+    }
+    return core.Operational(found)
 
 
-def _table(path: Path | None, wanted: pa.Schema) -> pa.Table | None:
+def _table(path: Path, wanted: Declared) -> pa.Table:
     import pyarrow as pa
 
     from rejse.transforms.operational import conform
 
-    if path is None:
-        return None
     try:
-        return conform(_load(path, wanted), wanted)
+        table = conform(_load(path, wanted.schema), wanted.schema)
     except (pa.ArrowException, OSError) as fault:
         raise ValueError(
-            f"{path.name}: expected columns {', '.join(wanted.names)} (others are ignored);"
+            f"{path.name}: expected columns {', '.join(wanted.schema.names)} (others are ignored);"
             f" came: {fault}"
         ) from None
+    for name in wanted.needed:
+        if table.column(name).null_count:
+            row = table.column(name).to_pylist().index(None) + 1
+            raise ValueError(
+                f"{path.name}: expected a {name} in every row, came none in row {row};"
+                f" give it or strike out the row"
+            )
+    return table
 
 
 def _load(path: Path, wanted: pa.Schema) -> pa.Table:

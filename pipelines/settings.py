@@ -98,6 +98,14 @@ class Operational(Frozen):
     touchpoints: Place | None = None
     touchpoint_fields: Place | None = None
     journey_types: Place | None = None
+    agents: Place | None = None
+    teams: Place | None = None
+    calendar: Place | None = None
+    weather: Place | None = None
+    slas: Place | None = None
+    cost_rates: Place | None = None
+    products: Place | None = None
+    campaigns: Place | None = None
 
 
 class WindowSettings(Frozen):

@@ -28,7 +28,6 @@ from tests.oracle import rows
 from tests.transcript import ORDER, Rows, Transcript, alias, mark, marked, without_mark
 
 KEY = bytes(range(32))
-O_TABLES = ("touchpoints", "touchpoint_fields", "journey_types")
 
 
 class Run:
@@ -91,11 +90,11 @@ def _write_settings(transcript: Transcript, opinions: Sequence[str], folder: Pat
     lines += ["[windows]", *_toml(transcript.config.get("windows", {}))]
     for name, kind in transcript.config.get("types", {}).items():
         lines += [f"[types.{name}]", *_toml(kind)]
-    given = [name for name in O_TABLES if transcript.operational(name)]
+    given = {name: table for name, table in transcript.operational.items() if table}
     lines += ["[operational]", *(f'{name} = "{name}.csv"' for name in given)]
     (folder / "rejse.toml").write_text("\n".join(lines) + "\n")
-    for name in given:
-        _write_csv(transcript.operational(name), folder / f"{name}.csv")
+    for name, table in given.items():
+        _write_csv(table, folder / f"{name}.csv")
 
 
 def _toml(values: Mapping[str, Any]) -> list[str]:

@@ -21,27 +21,12 @@ import pyarrow as pa
 
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.experience.schema import EXPERIENCE
+from rejse.transforms.operational import TABLES
 from rejse.transforms.rules import Rules
-from rejse.transforms.schema import TIME, event_schema
+from rejse.transforms.schema import event_schema
 
 FOLDER = Path(__file__).parent / "oracle"
 STATEMENTS = tuple(sorted(FOLDER.glob("*.sql")))
-
-TOUCHPOINTS = pa.schema([
-    ("touchpoint", pa.string()), ("owner", pa.string()), ("team", pa.string()),
-    ("silo", pa.string()), ("channel", pa.string()), ("stage", pa.string()),
-    ("expected_wait_s", pa.float64()), ("expected_latency_s", pa.float64()),
-    ("is_moment_of_truth", pa.bool_()), ("journey_type", pa.string()), ("system", pa.string()),
-    ("valid_from", TIME), ("valid_to", TIME),
-])  # fmt: skip
-TOUCHPOINT_FIELDS = pa.schema([
-    ("touchpoint", pa.string()), ("field", pa.string()), ("op", pa.string()),
-    ("valid_from", TIME), ("valid_to", TIME),
-])  # fmt: skip
-JOURNEY_TYPES = pa.schema([
-    ("journey_type", pa.string()), ("owner", pa.string()),
-    ("valid_from", TIME), ("valid_to", TIME),
-])  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,9 +34,7 @@ class Case:
     """One input of the core: events and what they are joined with, as plain values."""
 
     events: pa.Table
-    touchpoints: tuple[Mapping[str, Any], ...] = ()
-    touchpoint_fields: tuple[Mapping[str, Any], ...] = ()
-    journey_types: tuple[Mapping[str, Any], ...] = ()
+    operational: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
     rules: Rules = field(default_factory=Rules)
     frontiers: Mapping[str, int] | None = None
     records: pa.Table | None = None
@@ -87,7 +70,8 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 def _types(case: Case, events: pa.Table) -> pa.Table:
     """Settings of every journey type that can occur, `other` among them."""
     names = {"other"} | {n for n in events["journey_type"].to_pylist() if n}
-    names |= {row["journey_type"] for row in case.touchpoints if row.get("journey_type")}
+    places = case.operational.get("touchpoints", ())
+    names |= {row["journey_type"] for row in places if row.get("journey_type")}
     found = [(name, case.rules.type_of(name)) for name in sorted(names)]
     rows = [
         {
@@ -147,7 +131,7 @@ def _needs(case: Case) -> pa.Table:
 
     rows = [
         {"kind": kind, "fields": sorted(f for f in fields if not f.startswith("@")),
-         "is_possible": all(getattr(case, f[1:]) for f in fields if f.startswith("@"))}
+         "is_possible": all(case.operational.get(f[1:]) for f in fields if f.startswith("@"))}
         for kind in LAUNCH
         for fields in NEEDS[kind]
     ]  # fmt: skip
@@ -187,9 +171,7 @@ def connect(case: Case) -> duckdb.DuckDBPyConnection:
     ]
     inputs = {
         "events": events,
-        "touchpoints": _rows(case.touchpoints, TOUCHPOINTS),
-        "touchpoint_fields": _rows(case.touchpoint_fields, TOUCHPOINT_FIELDS),
-        "journey_types": _rows(case.journey_types, JOURNEY_TYPES),
+        **{n: _rows(case.operational.get(n, ()), t.schema) for n, t in TABLES.items()},
         "types": _types(case, events),
         "settings": _settings(case.rules),
         "frontiers": pa.Table.from_pylist(

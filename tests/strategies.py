@@ -262,9 +262,7 @@ def case(transcript: Transcript) -> Case:
     """The transcript as the oracle's input."""
     return Case(
         events=builders.table(transcript.events),
-        touchpoints=transcript.operational("touchpoints"),
-        touchpoint_fields=transcript.operational("touchpoint_fields"),
-        journey_types=transcript.operational("journey_types"),
+        operational=transcript.operational,
         rules=transcript.rules,
         frontiers=transcript.frontiers,
         records=builders.x_table(transcript.experience),

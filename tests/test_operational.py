@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.pipelines import operational as files
+from rejse.pipelines.settings import Operational as Configured
+from rejse.transforms.as_of import AsOf
 from rejse.transforms.events import Coded
-from rejse.transforms.operational import TOUCHPOINTS, AsOf, Operational, conform
+from rejse.transforms.operational import TABLES, TOUCHPOINTS, Operational, conform
 from tests.law import FACTOR
 
 LAWS = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
@@ -112,8 +113,8 @@ def test_no_table_at_all_says_nothing_of_anything() -> None:
     assert data.fields.num_rows == 0
 
 
-def configured(path: Path | None) -> Any:
-    return SimpleNamespace(touchpoints=path, touchpoint_fields=None, journey_types=None)
+def configured(path: Path | None) -> dict[str, Path | None]:
+    return {"touchpoints": path, "touchpoint_fields": None}
 
 
 def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
@@ -123,8 +124,7 @@ def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
         "desk,null,,,2026-02-01T00:00:00Z,,\n"
     )
     (tmp_path / "t.csv").write_text(text)
-    found = files.read(configured(tmp_path / "t.csv")).touchpoints
-    assert found is not None
+    found = files.read(configured(tmp_path / "t.csv")).table("touchpoints")
     assert found.schema.equals(TOUCHPOINTS)
     first, second = found.to_pylist()
     assert (first["owner"], first["expected_wait_s"], first["silo"]) == ("sales", 60.0, None)
@@ -132,8 +132,8 @@ def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
     assert first["valid_from"] == datetime(2026, 1, 1, tzinfo=UTC)  # no zone named: UTC
     assert (second["owner"], second["is_moment_of_truth"], second["valid_to"]) == (None,) * 3
     pq.write_table(found, tmp_path / "t.parquet")
-    assert files.read(configured(tmp_path / "t.parquet")).touchpoints == found
-    assert files.read(configured(None)).touchpoints is None
+    assert files.read(configured(tmp_path / "t.parquet")).table("touchpoints") == found
+    assert not files.read(configured(None)).has("touchpoints")
 
 
 @pytest.mark.parametrize(
@@ -149,3 +149,13 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, text: str, said: s
     with pytest.raises(ValueError, match=r"t\.csv: expected columns touchpoint, owner") as caught:
         files.read(configured(tmp_path / "t.csv"))
     assert said in str(caught.value)
+
+
+def test_a_row_without_its_key_is_named(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("touchpoint,owner\ndesk,sales\n,claims\n")
+    with pytest.raises(ValueError, match=r"expected a touchpoint in every row, .* row 2"):
+        files.read(configured(tmp_path / "t.csv"))
+
+
+def test_every_table_can_be_configured() -> None:
+    assert set(TABLES) == set(Configured.model_fields)

@@ -128,8 +128,9 @@ def test_a_reorganisation_at_midnight_begins_no_step() -> None:
           "valid_to": None}]
     )  # fmt: skip
     rows: list[dict[str, Any]] = [{"time": n * 60, "touchpoint": "desk"} for n in range(3)]
-    found = sessionise(builders.table(rows), Operational(touchpoints=table), Rules())
+    data = Operational({"touchpoints": table})
+    found = sessionise(builders.table(rows), data, Rules())
     assert found.owner.arrow().to_pylist() == ["old", "new", "new"]
     assert len(found.steps) == 1
     rows[1]["owner"] = "new"  # said by the event itself, it is another owner
-    assert len(sessionise(builders.table(rows), Operational(touchpoints=table), Rules()).steps) == 2
+    assert len(sessionise(builders.table(rows), data, Rules()).steps) == 2

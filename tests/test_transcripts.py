@@ -25,16 +25,13 @@ from tests.transcript import (
 )
 
 TRANSCRIPTS = all_transcripts()
-O_TABLES = ("touchpoints", "touchpoint_fields", "journey_types")
 
 
 def case_of(transcript: Transcript) -> oracle.Case:
     """The transcript as the oracle's input."""
     return oracle.Case(
         events=builders.table(transcript.events),
-        touchpoints=transcript.operational("touchpoints"),
-        touchpoint_fields=transcript.operational("touchpoint_fields"),
-        journey_types=transcript.operational("journey_types"),
+        operational=transcript.operational,
         rules=transcript.rules,
         frontiers=transcript.frontiers,
         records=builders.x_table(transcript.experience),
@@ -44,13 +41,13 @@ def case_of(transcript: Transcript) -> oracle.Case:
 
 def operational_of(transcript: Transcript) -> Operational:
     """The transcript's operational tables as the core reads them."""
-    return Operational(**{name: _table(transcript.operational(name)) for name in O_TABLES})
+    return Operational({n: _table(rows) for n, rows in transcript.operational.items() if rows})
 
 
-def _table(rows: tuple[dict[str, Any], ...]) -> pa.Table | None:
-    """Rows as a table of all columns that some row has; None where there are none."""
+def _table(rows: tuple[dict[str, Any], ...]) -> pa.Table:
+    """Rows as a table of all columns that some row has."""
     names = {name: None for row in rows for name in row}
-    return pa.Table.from_pylist([{**names, **row} for row in rows]) if rows else None
+    return pa.Table.from_pylist([{**names, **row} for row in rows])
 
 
 @functools.cache

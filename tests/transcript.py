@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from rejse.pipelines.settings import TypeSettings, WindowSettings
+from rejse.transforms.operational import TABLES
 from rejse.transforms.rules import JourneyType, Rules, Windows
 from tests import builders
 
@@ -73,11 +74,14 @@ class Transcript:
             found[row["source"]] = max(found.get(row["source"], 0), builders.micros(row["time"]))
         return found
 
-    def operational(self, table: str) -> tuple[dict[str, Any], ...]:
-        """Rows of an operational table, validity read as a time."""
-        return tuple(
-            {k: _validity(k, v) for k, v in row.items()} for row in self.config.get(table, ())
-        )
+    @property
+    def operational(self) -> dict[str, tuple[dict[str, Any], ...]]:
+        """Rows of the operational tables that the story has, validity read as a time."""
+        return {
+            table: tuple({k: _validity(k, v) for k, v in row.items()} for row in rows)
+            for table, rows in self.config.items()
+            if table in TABLES
+        }
 
 
 def _validity(name: str, value: Any) -> Any:

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms import schema
 from rejse.transforms.arrays import Bools, Ints, arrow, flat
+from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded, Events
-from rejse.transforms.operational import FAR
 from rejse.transforms.segments import Segments
 
 

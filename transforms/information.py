@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.arrays import NULL, Bools, Ints, values
+from rejse.transforms.as_of import FAR, bound
 from rejse.transforms.events import Coded
-from rejse.transforms.operational import FAR, Operational, bound
+from rejse.transforms.operational import Operational
 from rejse.transforms.segments import Array, Segments, pick, sorted_by
 from rejse.transforms.sessionise import Spine
 from rejse.transforms.steps import Steps

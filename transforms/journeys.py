@@ -14,8 +14,8 @@ import numpy as np
 
 from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Bools, Ints
+from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded, Events
-from rejse.transforms.operational import FAR
 from rejse.transforms.rules import Rules
 from rejse.transforms.segments import Segments, pick
 from rejse.transforms.threads import Threads

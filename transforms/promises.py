@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from rejse.transforms import schema
 from rejse.transforms.arrays import NULL, Bools, Ints, valid, values
+from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded
 from rejse.transforms.frontier import passed
-from rejse.transforms.operational import FAR
 from rejse.transforms.segments import Array, Segments, pick, sorted_by
 from rejse.transforms.sessionise import Spine
 

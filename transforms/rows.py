@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.arrays import NULL, arrow, take, text_list
+from rejse.transforms.as_of import FAR
 from rejse.transforms.clock import intervals
 from rejse.transforms.events import Coded
 from rejse.transforms.friction.assess import Assessment
@@ -17,7 +18,6 @@ from rejse.transforms.friction.evidence import KINDS
 from rejse.transforms.handoffs import CONTEXTS
 from rejse.transforms.information import BASES
 from rejse.transforms.journeys import REASONS
-from rejse.transforms.operational import FAR
 from rejse.transforms.promises import STATUS
 from rejse.transforms.registry import Table, metrics
 from rejse.transforms.rules import SECOND

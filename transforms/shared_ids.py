@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from rejse.transforms import schema
 from rejse.transforms.arrays import Bools, Ints, flat, valid, values
+from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded
-from rejse.transforms.operational import FAR
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Records = np.ndarray[Any, np.dtype[np.void]]

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 
 from rejse.transforms import schema
 from rejse.transforms.arrays import NULL, Bools, Ints, valid, values
+from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded
 from rejse.transforms.friction.evidence import Found, found, kind, nothing
 from rejse.transforms.information import GIVEN, OBSERVED, entry_keys
-from rejse.transforms.operational import FAR
 from rejse.transforms.scene import Scene
 from rejse.transforms.segments import sorted_by
 from rejse.transforms.sessionise import Spine

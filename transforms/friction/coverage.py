@@ -46,7 +46,7 @@ def _measurable(scene: Scene, needs: Needs, carried: dict[str, Bools]) -> Bools:
 
 
 def _has_table(scene: Scene, name: str) -> bool:
-    return getattr(scene.data, name.removeprefix("@")) is not None
+    return scene.data.has(name.removeprefix("@"))
 
 
 def _carries(scene: Scene, name: str) -> Bools:

@@ -6,9 +6,9 @@ import numpy as np
 
 from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded
 from rejse.transforms.friction.evidence import Found, found, kind
-from rejse.transforms.operational import FAR
 from rejse.transforms.promises import BROKEN, LATE, STATUS
 from rejse.transforms.rules import SECOND
 from rejse.transforms.scene import Scene

@@ -1,0 +1,101 @@
+"""Tables with validity, looked up as of a moment."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, valid, values
+from rejse.transforms.events import Coded
+
+FAR = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """A validity table sorted by (key, valid_from, canonical JSON falling)."""
+
+    table: pa.Table
+    keys: dict[str, int]
+    key_codes: Ints
+    valid_from: Ints
+    valid_to: Ints
+
+    @classmethod
+    def of(cls, table: pa.Table, key: str) -> AsOf:
+        """Index a table with `key`, `valid_from` and `valid_to` (null = always)."""
+        coded = Coded.of(table.column(key))
+        codes, starts = coded.codes.astype(np.int64), bound(table, "valid_from", -FAR)
+        order = _settled(table, codes, starts, np.lexsort((starts, codes)))
+        return cls(
+            table.take(arrow(order, pa.int64())),
+            {name: code for code, name in enumerate(coded.names.to_pylist())},
+            codes[order],
+            starts[order],
+            bound(table, "valid_to", FAR)[order],
+        )
+
+    def rows(self, texts: Coded, time: Ints) -> Ints:
+        """Row valid for each text at its time, -1 where there is none."""
+        code = texts.lookup([self.keys.get(n, NULL) for n in texts.names.to_pylist()], NULL)
+        if not len(self.key_codes):
+            return np.full(len(time), NULL, np.int64)
+        first = np.searchsorted(self.key_codes, np.arange(len(self.keys)))
+        at = self._latest(code, time)
+        while True:
+            expired = (at >= 0) & (self.valid_to[at] <= time)
+            if not expired.any():
+                return at
+            back = at - 1
+            at = np.where(expired, np.where(back >= first[code], back, NULL), at)
+
+    def _latest(self, code: Ints, time: Ints) -> Ints:
+        """Last row of the code whose valid_from is at or before the time."""
+        if len(self.keys) == len(self.key_codes):  # one row a key: no search needed
+            row = np.argsort(self.key_codes)[code]
+            return np.where((code >= 0) & (self.valid_from[row] <= time), row, NULL)
+        moments = np.unique(self.valid_from)
+        width = len(moments) + 1
+        mine = self.key_codes * width + np.searchsorted(moments, self.valid_from) + 1
+        wanted = code * width + np.searchsorted(moments, time, side="right")
+        at = np.searchsorted(mine, wanted, side="right") - 1
+        same = (at >= 0) & (code >= 0) & (self.key_codes[at] == code)
+        return np.where(same, at, NULL)
+
+    def text(self, name: str, rows: Ints) -> Coded:
+        """A text column at the rows found."""
+        return Coded.of(self.table.column(name)).rows(rows)
+
+    def number(self, name: str, rows: Ints) -> tuple[np.ndarray[Any, Any], Bools]:
+        """A numeric or boolean column at the rows found, with the mask of its values."""
+        column = flat(self.table.column(name))
+        if not len(column):
+            kind = bool if pa.types.is_boolean(column.type) else np.float64
+            return np.zeros(len(rows), kind), np.zeros(len(rows), bool)
+        return values(column)[rows], (rows >= 0) & valid(column)[rows]
+
+
+def _settled(table: pa.Table, codes: Ints, starts: Ints, order: Ints) -> Ints:
+    """Of several rows that begin at once the one of the least canonical JSON sorts last."""
+    same = np.zeros(len(order) + 1, dtype=bool)
+    same[1:-1] = (np.diff(codes[order]) == 0) & (np.diff(starts[order]) == 0)
+    tied = np.flatnonzero(same[:-1] | same[1:])
+    if not len(tied):
+        return order
+    rows = order[tied]
+    said = table.take(arrow(rows, pa.int64())).to_pylist()
+    text = np.array([json.dumps(row, sort_keys=True, default=str) for row in said], dtype=object)
+    rank = np.argsort(np.argsort(text, kind="stable"), kind="stable")
+    out = order.copy()
+    out[tied] = rows[np.lexsort((-rank, np.cumsum(~same[:-1])[tied]))]
+    return out
+
+
+def bound(table: pa.Table, name: str, null: int) -> Ints:
+    """Bounds of validity in microseconds, `null` where a row has none."""
+    column = flat(table.column(name))
+    return np.where(valid(column), values(column), null).astype(np.int64)
