@@ -14,6 +14,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,9 @@ from rejse.pipelines import (
     sources,
     stage,
 )
+from rejse.pipelines.edge import Edge, edge
 from rejse.pipelines.stage import StagedFile
+from rejse.transforms import records
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, values
 from rejse.transforms.mapping import Mapping as Select
@@ -79,6 +82,8 @@ class Plan:
     known_at: datetime
     x_mappings: Mapping[str, Select] = field(default_factory=dict)
     x_frontiers: Frontiers = field(default_factory=lambda: Frontiers({}, {}, False))
+    #: Mappings of the sources of records, by kind of record and source.
+    record_mappings: Mapping[str, Mapping[str, Select]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -117,8 +122,8 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
 
 
 def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
-    raw = _read(pipeline, plan, plan.mappings, "")
-    canonical = raw | Normalise(plan.mappings)
+    read = partial(_read, pipeline, plan)
+    canonical = read(plan.mappings, "") | Normalise(plan.mappings)
     accepted = canonical[KEPT] | Accept()
     events = accepted[KEPT] | Pseudonymise(plan.key, plan.non_persons)
     latest = events[LATEST] | "LatestBySource" >> beam.CombinePerKey(max)
@@ -128,17 +133,25 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | "ByGroup" >> beam.GroupByKey()
         | Gather(plan.rules.windows.max_events, events[KEPT] | SharedIds(plan.scratch, plan.parts))
     )
-    tables = whole[KEPT] | Advance(plan.data, plan.rules, plan.frontiers, latest)
     parts, delivered = [canonical, accepted, events, whole], [latest]
+    known = {kind: edge(kind, said, read, plan) for kind, said in plan.record_mappings.items()}
+    core = (plan.data, plan.rules, plan.frontiers, plan.groups)
+    tables = whole[KEPT] | Advance(*core, latest, _files(known))
     if plan.x_mappings:
-        edge = experience.edge(_read(pipeline, plan, plan.x_mappings, "X"), plan)
-        tables = experience.meet(tables, whole[KEPT], edge, plan, latest)
-        parts += edge.parts
-        delivered.append(edge.latest)
+        opinions = edge("experience", plan.x_mappings, read, plan)
+        tables = experience.meet(tables, whole[KEPT], opinions, plan, latest)
+        parts += opinions.parts
+        delivered.append(opinions.latest)
+    for one in known.values():
+        parts += one.parts
     refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
     counted = [part[COUNTS] for part in parts] | "Counts" >> beam.Flatten()
     staged = (
         tables | "Stage" >> beam.ParDo(_Stage(plan)),
+        *(
+            one.rows | f"Stage {kind}" >> beam.ParDo(_StageRecords(plan, kind))
+            for kind, one in known.items()
+        ),
         refused | "StageRejects" >> beam.ParDo(_StageRejects(plan)),
     )
     told = (
@@ -154,6 +167,15 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | beam.CombineGlobally(beam.combiners.ToListCombineFn())
         | "Manifest" >> beam.Map(_write_manifest, manifest)
     )
+
+
+def _files(known: Mapping[str, Edge]) -> Any:
+    """Files of all records as ((kind, group of buckets), path); None where there are none."""
+    named = [
+        one.files | f"Of{kind}" >> beam.MapTuple(lambda group, path, k=kind: ((k, group), path))
+        for kind, one in known.items()
+    ]
+    return named | "Records" >> beam.Flatten() if named else None
 
 
 def _read(
@@ -220,6 +242,23 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         else:
             yield name, stage.stamped(table.filter(arrow(final)), *self._stamp)
             yield name + stage.LIVE, stage.stamped(table.filter(arrow(~final)), *self._stamp)
+
+
+class _StageRecords(beam.DoFn):  # type: ignore[misc]
+    """Accepted records of one kind -> staged files of its table."""
+
+    def __init__(self, plan: Plan, kind: str) -> None:
+        self._store, self._kind = plan.store, kind
+
+    def start_bundle(self) -> None:
+        self._stage = stage.Stage(self._store)
+
+    def process(self, rows: pa.Table) -> Iterator[StagedFile]:
+        yield from self._stage.add(self._kind, records.published(self._kind, rows))
+
+    def finish_bundle(self) -> Iterator[Any]:
+        for file in self._stage.close():
+            yield beam.transforms.window.GlobalWindows.windowed_value(file)
 
 
 class _StageRejects(beam.DoFn):  # type: ignore[misc]

@@ -150,8 +150,8 @@ def _look(source: Source, non_persons: tuple[str, ...], rows: int) -> SourceChec
     found.unused = [name for name in schema.names if not re.search(_written(name), text)]
     events = _through_the_edge(found, source, mapping, schema, rows)
     _look_at_events(found, events, non_persons)
-    if source.is_experience:
-        found.silences = []  # of what was said no journey is made
+    if source.kind != "interaction":
+        found.silences = []  # of what was said, or holds, no journey is made
     return found
 
 
@@ -178,18 +178,15 @@ def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:
 def _through_the_edge(
     found: SourceCheck, source: Source, mapping: Any, schema: pa.Schema, rows: int
 ) -> list[pa.RecordBatch]:
-    from rejse.transforms import contracts
-    from rejse.transforms.experience import contract
+    from rejse.transforms.inputs import INPUTS
     from rejse.transforms.normalise import normalise
-
-    accept = contract.accept if source.is_experience else contracts.accept
 
     kept, reasons, notes = [], Counter[str](), Counter[str]()
     files, empty = set(), dict.fromkeys(schema.names, True)
     for raw in _sampled(source, schema, rows):
         files.add(raw.file)
         canonical, unmapped = normalise(mapping, raw)
-        accepted, refused, noted = accept(canonical)
+        accepted, refused, noted = INPUTS[source.kind].accept(canonical)
         for name in raw.batch.schema.names:
             column = raw.batch.column(name)
             empty[name] = empty[name] and column.null_count == len(column)

@@ -1,6 +1,4 @@
-"""X-records in the bounded graph: through the same edge, into files of their own, to journeys.
-
-    read -> normalise -> accept -> pseudonymise -> buckets | gather -> meet the scored tables
+"""X-records in the bounded graph: they meet the scored tables of their customers.
 
 No event waits for an opinion: the scored tables of a group of buckets look for the group's file
 of X-records, and those of groups without any event stand alone.
@@ -8,11 +6,8 @@ of X-records, and those of groups without any event stand alone.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
@@ -20,67 +15,17 @@ import pyarrow as pa
 
 from rejse.transforms import bucket_files
 from rejse.transforms.advance import advance
-from rejse.transforms.arrays import values
-from rejse.transforms.bucket_files import BUCKETS
-from rejse.transforms.experience import contract
+from rejse.transforms.bucket_files import group_of
 from rejse.transforms.experience.attach import attach
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.operational import Operational
-from rejse.transforms.ptransforms import (
-    KEPT,
-    LATEST,
-    Accept,
-    Delivery,
-    Frontiers,
-    Gather,
-    Normalise,
-    Pseudonymise,
-    Scored,
-    SharedIds,
-    ToBuckets,
-)
+from rejse.transforms.ptransforms import Delivery, Frontiers, Scored
 from rejse.transforms.rules import Rules, Windows
-from rejse.transforms.schema import BUCKET, event_schema
+from rejse.transforms.schema import event_schema
 
 if TYPE_CHECKING:
     from rejse.pipelines.bounded import Plan
-
-
-@dataclass(frozen=True)
-class Edge:
-    """Accepted X-records as (group, path of a file), each once; latest time by source; the rest."""
-
-    records: Any
-    latest: Any
-    parts: list[Any]
-
-
-def edge(raw: beam.PCollection, plan: Plan) -> Edge:
-    """Raw batches of X-records -> files of accepted, pseudonymous ones by group of buckets."""
-    canonical = raw | "NormaliseX" >> Normalise(plan.x_mappings)
-    accepted = canonical[KEPT] | "AcceptX" >> Accept(contract.accept)
-    answers = accepted[KEPT] | "PseudonymiseX" >> Pseudonymise(
-        plan.key, plan.non_persons, EXPERIENCE
-    )
-    latest = answers[LATEST] | "LatestX" >> beam.CombinePerKey(max)
-    stays = answers[KEPT] | "SharedIdsX" >> SharedIds(plan.scratch, plan.parts)
-    whole = (
-        answers[KEPT]
-        | "ToBucketsX" >> ToBuckets(plan.scratch, plan.groups)
-        | "ByGroupX" >> beam.GroupByKey()
-        | "GatherX" >> Gather(plan.rules.windows.max_events, stays, EXPERIENCE)
-    )
-    records = whole[KEPT] | "KeepX" >> beam.Map(_kept, plan.groups, plan.scratch)
-    return Edge(records, latest, [canonical, accepted, answers, whole])
-
-
-def _kept(records: pa.Table, groups: int, folder: Path) -> tuple[int, str]:
-    """(group, path of a file with its records): only the path goes on."""
-    group = group_of(records, groups)
-    path = folder / f"x-{group}-{uuid.uuid4().hex}.arrows"
-    with pa.ipc.new_stream(path, records.schema) as out:
-        out.write_table(records)
-    return group, str(path)
+    from rejse.pipelines.edge import Edge
 
 
 def meet(
@@ -89,24 +34,19 @@ def meet(
     """Scored tables, those of groups with X-records joined by the two tables of X."""
     core = (plan.rules.windows, plan.frontiers, plan.x_frontiers)
     times = beam.pvalue.AsDict(latest), beam.pvalue.AsDict(edge.latest)
-    paths = beam.pvalue.AsDict(edge.records)
+    paths = beam.pvalue.AsDict(edge.files)
     met = scored | "Meet" >> beam.Map(
         _met, plan.groups, *core, paths, *times
     ).with_output_types(Scored)  # fmt: skip
     seen = events | "GroupsSeen" >> beam.Map(group_of, plan.groups)
     # Reshuffled, or Beam would fuse this into the stage that `Meet` waits for: a deadlock.
     alone = (
-        edge.records
+        edge.files
         | "RecordsAgain" >> beam.Reshuffle()
         | "Alone"
         >> beam.FlatMap(_alone, *core, beam.pvalue.AsIter(seen), *times).with_output_types(Scored)
     )
     return (met, alone) | "Met" >> beam.Flatten()
-
-
-def group_of(rows: pa.Table, groups: int) -> int:
-    """Group of buckets that the rows, at least one, lie in."""
-    return int(values(rows.column(BUCKET).chunk(0))[0]) * groups // BUCKETS
 
 
 def _met(

@@ -132,8 +132,20 @@ def _plan(
         store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=clock,
         x_mappings={name: source.select().rest() for name, source in opinions.items()},
-        x_frontiers=frontiers(opinions),
+        x_frontiers=frontiers(opinions), record_mappings=_records(settings),
     )  # fmt: skip
+
+
+def _records(settings: Settings) -> dict[str, Any]:
+    """Mappings of the sources of records, by kind."""
+    from rejse.transforms.records import CONTRACTS
+
+    found = {kind: settings.of_kind(kind) for kind in CONTRACTS}
+    return {
+        kind: {name: source.select().rest() for name, source in said.items()}
+        for kind, said in found.items()
+        if said
+    }
 
 
 def _groups(shards: list[Any]) -> int:

@@ -44,13 +44,16 @@ NON_PERSONS = ("", "?", "undefined", "null", "none", "nan", "n/a", "unknown", "a
 class Source(Frozen):
     """One source: its files (absolute globs), its mapping, its frozen raw schema.
 
-    `kind` says which contract its rows keep: what happened (interaction), or what somebody felt or
-    said (experience). `disorder` is in microseconds. `declares` names the columns that the source
-    is known to carry; without it they are those that the mapping maps.
+    `kind` says which contract its rows keep: what happened (interaction), what somebody felt or
+    said (experience), or what holds of a customer (customers, cases, owned_products). `disorder` is
+    in microseconds. `declares` names the columns that the source is known to carry; without it they
+    are those that the mapping maps.
     """
 
     name: str
-    kind: Literal["interaction", "experience"] = "interaction"
+    kind: Literal["interaction", "experience", "customers", "cases", "owned_products"] = (
+        "interaction"
+    )
     files: tuple[str, ...]
     mapping: Place
     schema_file: Place = Field(alias="schema")
@@ -76,19 +79,13 @@ class Source(Frozen):
             return self.declares
         return frozenset(self.select().columns)
 
-    @property
-    def is_experience(self) -> bool:
-        """Whether its rows say what somebody felt; they hold no journey open."""
-        return self.kind == "experience"
-
     def select(self) -> Any:
         """The mapping, checked under the contract of its kind. Raises MappingError."""
         from rejse.pipelines.raw_schema import read
-        from rejse.transforms.experience.schema import EXPERIENCE
+        from rejse.transforms.inputs import INPUTS
         from rejse.transforms.mapping import Mapping as Select
-        from rejse.transforms.schema import INTERACTIONS
 
-        contract = EXPERIENCE if self.is_experience else INTERACTIONS
+        contract = INPUTS[self.kind].contract
         return Select(self.mapping_text(), read(self.schema_file), self.name, contract)
 
 
@@ -205,7 +202,7 @@ class Settings(Frozen):
         return value
 
     def of_kind(self, kind: str) -> dict[str, Source]:
-        """Sources of what happened (interaction), or of what was felt (experience), by name."""
+        """Sources of one kind, by name."""
         return {name: one for name, one in self.sources.items() if one.kind == kind}
 
     def journey_types(self) -> dict[str, JourneyType]:

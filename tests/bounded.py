@@ -21,11 +21,12 @@ from rejse.pipelines import raw_schema
 from rejse.pipelines.catalogue import connect
 from rejse.pipelines.run import RunResult, run
 from rejse.pipelines.settings import load
+from rejse.transforms import records
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.schema import INTERACTIONS, Contract
 from tests import builders
 from tests.oracle import rows
-from tests.transcript import ORDER, Rows, Transcript, alias, mark, marked, without_mark
+from tests.transcript import ORDER, Rows, Transcript, alias, mark, marked, records_of, without_mark
 
 KEY = bytes(range(32))
 
@@ -36,7 +37,11 @@ class Run:
     def __init__(self, transcripts: Sequence[Transcript], folder: Path) -> None:
         self.numbers = {one.name: number for number, one in enumerate(transcripts)}
         first = transcripts[0]
-        _write_settings(first, x_sources(transcripts), folder)
+        told = records_of(transcripts)
+        named = {**dict.fromkeys(x_sources(transcripts), "experience"), **{k: k for k in told}}
+        _write_settings(first, named, folder)
+        for kind, rows_of_kind in told.items():
+            _write_of_kind(kind, rows_of_kind, folder)
         for source in first.frontiers:
             _write_source(source, list(transcripts), folder)
         for source in x_sources(transcripts):
@@ -66,7 +71,7 @@ def x_sources(transcripts: Sequence[Transcript]) -> list[str]:
     return sorted({name for one in transcripts for name in one.x_frontiers})
 
 
-def _write_settings(transcript: Transcript, opinions: Sequence[str], folder: Path) -> None:
+def _write_settings(transcript: Transcript, joined: Mapping[str, str], folder: Path) -> None:
     """`rejse.toml`, the key and the operational tables of a transcript."""
     (folder / "rejse.key").write_text(KEY.hex())
     declared = transcript.config.get("sources", {})
@@ -79,17 +84,17 @@ def _write_settings(transcript: Transcript, opinions: Sequence[str], folder: Pat
             f'schema = "{source}.json"',
             f"declares = {json.dumps(sorted(declared.get(source, [])))}",
         ]
-    for source in opinions:
+    for source, kind in joined.items():
         lines += [
             f"[sources.{source}]",
-            'kind = "experience"',
+            f'kind = "{kind}"',
             f'files = ["{source}.jsonl"]',
             f'mapping = "{source}.sql"',
             f'schema = "{source}.json"',
         ]
     lines += ["[windows]", *_toml(transcript.config.get("windows", {}))]
-    for name, kind in transcript.config.get("types", {}).items():
-        lines += [f"[types.{name}]", *_toml(kind)]
+    for name, said in transcript.config.get("types", {}).items():
+        lines += [f"[types.{name}]", *_toml(said)]
     given = {name: table for name, table in transcript.operational.items() if table}
     lines += ["[operational]", *(f'{name} = "{name}.csv"' for name in given)]
     (folder / "rejse.toml").write_text("\n".join(lines) + "\n")
@@ -136,6 +141,17 @@ def _write_records(source: str, transcripts: Sequence[Transcript], folder: Path)
     for row in found:
         del row["customer_key"], row["bucket"], row["source"]
     _write_rows(source, found, EXPERIENCE, folder)
+
+
+def _write_of_kind(kind: str, found: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """The same of the records of a kind, which bear their source themselves."""
+    rows = [
+        builders.full_of_kind(row) | {"identity": row["customer"], "identitytype": "customer"}
+        for row in found
+    ]
+    for row in rows:
+        del row["customer_key"], row["bucket"], row["source"]
+    _write_rows(kind, rows, records.CONTRACTS[kind], folder)
 
 
 def _write_rows(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from rejse.transforms import records
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.schema import event_schema
 
@@ -150,3 +151,26 @@ def x_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
     rows = [full_record(record, number) for number, record in enumerate(records, start=1)]
     present = {name for row in rows for name, value in row.items() if value is not None}
     return pa.Table.from_pylist(rows, schema=EXPERIENCE.pseudonymous(present))
+
+
+def full_of_kind(record: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
+    """A record of a customer with what it leaves out filled in."""
+    row: dict[str, Any] = {"source": "register", "id": f"r{number:03d}", **record}
+    customer = row.pop("customer", "ann")
+    row.setdefault("customer_key", key_of(customer))
+    row["bucket"] = int(row["customer_key"][:3], 16)
+    for name in ("time", "valid_to"):
+        row[name] = moment(row[name]) if row.get(name) is not None else None
+    return row
+
+
+def record_table(kind: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Records of one kind as they are published."""
+    whole = [full_of_kind(row, number) for number, row in enumerate(rows, start=1)]
+    schema = records.CONTRACTS[kind].pseudonymous()
+    return records.published(kind, pa.Table.from_pylist(whole, schema=schema))
+
+
+def known(said: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, pa.Table]:
+    """Records of every kind as they are published."""
+    return {kind: record_table(kind, rows) for kind, rows in said.items()}

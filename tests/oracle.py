@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from rejse.transforms import records
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.operational import TABLES
@@ -39,6 +40,8 @@ class Case:
     frontiers: Mapping[str, int] | None = None
     records: pa.Table | None = None
     x_frontiers: Mapping[str, int] = field(default_factory=dict)
+    #: Records of customers as they are published, by kind.
+    known: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
 def _rows(rows: tuple[Mapping[str, Any], ...], schema: pa.Schema) -> pa.Table:
@@ -67,10 +70,15 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
+def _column(table: pa.Table | None, name: str) -> list[Any]:
+    return table.column(name).to_pylist() if table is not None else []
+
+
 def _types(case: Case, events: pa.Table) -> pa.Table:
     """Settings of every journey type that can occur, `other` among them."""
     names = {"other"} | {n for n in events["journey_type"].to_pylist() if n}
     places = case.operational.get("touchpoints", ())
+    names |= {n for n in _column(case.known.get("cases"), "journey_type") if n}
     names |= {row["journey_type"] for row in places if row.get("journey_type")}
     found = [(name, case.rules.type_of(name)) for name in sorted(names)]
     rows = [
@@ -172,6 +180,10 @@ def connect(case: Case) -> duckdb.DuckDBPyConnection:
     inputs = {
         "events": events,
         **{n: _rows(case.operational.get(n, ()), t.schema) for n, t in TABLES.items()},
+        **{
+            kind: _rows(tuple(case.known[kind].to_pylist() if kind in case.known else ()), t.schema)
+            for kind, t in records.tables().items()
+        },
         "types": _types(case, events),
         "settings": _settings(case.rules),
         "frontiers": pa.Table.from_pylist(

@@ -163,6 +163,34 @@ def log(pick: Pick, length: int, customers: Sequence[str], rich: bool) -> list[d
     return rows
 
 
+def known(pick: Pick, events: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """Records of the log's customers, valid around the events' times; mostly none."""
+    found: dict[str, list[dict[str, Any]]] = {"cases": [], "customers": []}
+    for number in range(pick((0, 0, 1, 3, 6))):
+        about = pick(events)
+        start = max(0, about["time"] + pick((0, -1, 1, -86_400)))
+        row = {
+            "id": f"{number}{about['id']}",
+            "customer": about["customer"],
+            "time": start,
+            "valid_to": _often(pick, None, start, start + 1, start + 5 * 86_400),
+        }
+        said = {
+            "cases": {
+                "case_id": pick(("c1", "c2")),
+                "journey_type": _often(pick, "claim", "purchase", "short"),
+                "product_id": _often(pick, "p", "q"),
+            },
+            "customers": {
+                "segment": _often(pick, "home", "firm"),
+                "lifecycle_stage": _often(pick, "new", "leaver"),
+            },
+        }
+        kind = pick(("cases", "customers"))
+        found[kind].append({**row, **said[kind]})
+    return {kind: tuple(rows) for kind, rows in found.items() if rows}
+
+
 INSTRUMENTS = (
     "nps",
     "csat",
@@ -234,17 +262,26 @@ def felt(draw: st.DrawFn, max_events: int = 8, max_records: int = 8) -> Transcri
 def transcripts(draw: st.DrawFn, max_events: int = 12, rich: bool = True) -> Transcript:
     """A random log of up to three customers, with a frontier after its last event."""
     length = draw(st.integers(1, max_events))
-    rows = log(lambda v: draw(st.sampled_from(v)), length, ("ann", "ann", "ben", "eve"), rich)
-    return _told(rows, draw(st.sampled_from(FRONTIERS)))
+
+    def pick(values: Sequence[Any]) -> Any:
+        return draw(st.sampled_from(values))
+
+    rows = log(pick, length, ("ann", "ann", "ben", "eve"), rich)
+    told = _told(rows, pick(FRONTIERS))
+    return dataclasses.replace(told, records=known(pick, rows))
 
 
 def many(seed: int, customers: int, rich: bool = True) -> Transcript:
     """A seeded log of many customers, for what is too slow to repeat for each small one."""
     chance = random.Random(seed)
     rows: list[dict[str, Any]] = []
+    records: dict[str, tuple[Any, ...]] = {}
     for number in range(customers):
-        rows += log(chance.choice, chance.randint(1, 12), (f"c{number:03d}",), rich)
-    return _told(rows, chance.choice(FRONTIERS))
+        mine = log(chance.choice, chance.randint(1, 12), (f"c{number:03d}",), rich)
+        rows += mine
+        for kind, some in known(chance.choice, mine).items():
+            records[kind] = records.get(kind, ()) + some
+    return dataclasses.replace(_told(rows, chance.choice(FRONTIERS)), records=records)
 
 
 def many_felt(seed: int, customers: int) -> Transcript:
@@ -267,4 +304,5 @@ def case(transcript: Transcript) -> Case:
         frontiers=transcript.frontiers,
         records=builders.x_table(transcript.experience),
         x_frontiers=transcript.x_frontiers,
+        known=builders.known(transcript.records),
     )

@@ -39,7 +39,7 @@ def days(*of: float) -> list[dict[str, Any]]:
 
 def pieces(rows: Sequence[dict[str, Any]], rules: Rules = RULES) -> Pieces:
     events = total_order(builders.table(rows))
-    found = threads(events, customers(events), Coded.nulls(events.n), rules)
+    found = threads(events, customers(events), Coded.nulls(events.n), Coded.nulls(events.n), rules)
     events = events.rows(found.order)
     return events, found, cut(events, found, rules)
 

@@ -21,7 +21,9 @@ LAWS = settings(max_examples=80 * FACTOR, deadline=None, derandomize=True)
 
 def of(rows: list[dict[str, Any]], rules: Rules | None = None) -> tuple[Any, Threads]:
     events = total_order(builders.table(rows))
-    found = threads(events, customers(events), Coded.nulls(events.n), rules or Rules())
+    found = threads(
+        events, customers(events), Coded.nulls(events.n), Coded.nulls(events.n), rules or Rules()
+    )
     return events.rows(found.order), found
 
 

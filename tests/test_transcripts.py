@@ -36,12 +36,14 @@ def case_of(transcript: Transcript) -> oracle.Case:
         frontiers=transcript.frontiers,
         records=builders.x_table(transcript.experience),
         x_frontiers=transcript.x_frontiers,
+        known=builders.known(transcript.records),
     )
 
 
 def operational_of(transcript: Transcript) -> Operational:
     """The transcript's operational tables as the core reads them."""
-    return Operational({n: _table(rows) for n, rows in transcript.operational.items() if rows})
+    tables = {n: _table(rows) for n, rows in transcript.operational.items() if rows}
+    return Operational(tables, builders.known(transcript.records))
 
 
 def _table(rows: tuple[dict[str, Any], ...]) -> pa.Table:

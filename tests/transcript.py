@@ -51,6 +51,8 @@ class Transcript:
     counts: Mapping[str, int] = field(default_factory=dict)
     wrong: bool = False
     experience: tuple[Mapping[str, Any], ...] = ()
+    #: Records of customers, by kind.
+    records: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
 
     @property
     def rules(self) -> Rules:
@@ -127,6 +129,7 @@ def read(path: Path, base: Mapping[str, Any]) -> list[Transcript]:
                 counts=said.get("counts", {}),
                 wrong=said.get("wrong", False),
                 experience=tuple(said.get("experience", ())),
+                records={k: tuple(rows) for k, rows in said.get("records", {}).items()},
             )
         )
     return found
@@ -231,13 +234,31 @@ def together(transcripts: Sequence[Transcript]) -> Transcript:
         for number, one in enumerate(transcripts)
         for at, event in enumerate(one.events, start=1)
     ]
-    records = [
+    answers = [
         marked(record, one, number, at)
         for number, one in enumerate(transcripts)
         for at, record in enumerate(one.experience, start=1)
     ]
     whole = replace(transcripts[0], name="together", events=tuple(events), expect={})
-    return replace(whole, experience=tuple(records))
+    return replace(whole, experience=tuple(answers), records=records_of(transcripts))
+
+
+def records_of(
+    transcripts: Sequence[Transcript],
+) -> dict[str, tuple[dict[str, Any], ...]]:
+    """Records of all transcripts by kind, their ids and customers told apart."""
+    found: dict[str, tuple[dict[str, Any], ...]] = {}
+    for number, one in enumerate(transcripts):
+        for kind, rows in one.records.items():
+            found[kind] = found.get(kind, ()) + tuple(
+                {
+                    **row,
+                    "id": mark(number) + str(row.get("id", f"r{at:03d}")),
+                    "customer": alias(number, row.get("customer", "ann")),
+                }
+                for at, row in enumerate(rows, start=1)
+            )
+    return found
 
 
 def marked(

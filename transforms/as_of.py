@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, valid, values
+from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.events import Coded
 
 FAR = np.iinfo(np.int64).max
+#: Between the parts of a key of several columns.
+KEY_MARK = "\x1f"
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ class AsOf:
 
     def rows(self, texts: Coded, time: Ints) -> Ints:
         """Row valid for each text at its time, -1 where there is none."""
-        code = texts.lookup([self.keys.get(n, NULL) for n in texts.names.to_pylist()], NULL)
         if not len(self.key_codes):
             return np.full(len(time), NULL, np.int64)
+        code = texts.lookup([self.keys.get(n, NULL) for n in texts.names.to_pylist()], NULL)
         first = np.searchsorted(self.key_codes, np.arange(len(self.keys)))
         at = self._latest(code, time)
         while True:
@@ -77,6 +80,21 @@ class AsOf:
             kind = bool if pa.types.is_boolean(column.type) else np.float64
             return np.zeros(len(rows), kind), np.zeros(len(rows), bool)
         return values(column)[rows], (rows >= 0) & valid(column)[rows]
+
+
+def joined(first: Coded, second: Coded) -> Coded:
+    """A key of two columns, null where either is; each pair that occurs is named once."""
+    width = max(1, len(second.names))
+    known = first.known & second.known
+    pair = np.where(known, first.codes.astype(np.int64) * width + second.codes, NULL)
+    used, places = np.unique(pair[known], return_inverse=True)
+    names = [
+        take(column.names, part)
+        for column, part in ((first, used // width), (second, used % width))
+    ]
+    out = np.full(len(pair), NULL)
+    out[known] = places
+    return Coded(out.astype(np.int32), pc.binary_join_element_wise(*names, KEY_MARK))
 
 
 def _settled(table: pa.Table, codes: Ints, starts: Ints, order: Ints) -> Ints:

@@ -121,6 +121,11 @@ class BucketFiles:
         self._files[key][1].write_batch(part)
 
 
+def group_of(rows: pa.Table, groups: int) -> int:
+    """Group of buckets that the rows, at least one, lie in."""
+    return int(values(rows.column(schema.BUCKET).chunk(0))[0]) * groups // BUCKETS
+
+
 def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Parts of a batch by group of buckets, sorted by customer.
 

@@ -130,6 +130,7 @@ def _derive(contract: Contract, made: dict[str, pa.Array], rows: int) -> None:
     """Fill in what the contract lets us derive."""
     if "respondent_type" in contract.by_name:
         made["respondent_type"] = _filled(made.get("respondent_type"), "customer", rows)
+    if "channel" not in contract.by_name:
         return
     made["channel"] = coded(made["channel"])
     made["direction"] = _else(made.get("direction"), _direction(made["channel"]))

@@ -7,14 +7,18 @@ Tables keyed by customer are no files of this kind but sources (`records`): they
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from rejse.transforms.arrays import flat
-from rejse.transforms.as_of import AsOf
-from rejse.transforms.schema import TIME
+from rejse.transforms import records
+from rejse.transforms.arrays import NULL, Ints, flat
+from rejse.transforms.as_of import KEY_MARK, AsOf, joined
+from rejse.transforms.events import Events
+from rejse.transforms.schema import CUSTOMER_KEY, TIME
 
 VALIDITY = {"valid_from": TIME, "valid_to": TIME}
 TEXT, REAL, INT, FLAG = pa.string(), pa.float64(), pa.int32(), pa.bool_()
@@ -108,6 +112,8 @@ class Operational:
     """The O-data of an installation: those of `TABLES` that it has, by name."""
 
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    #: Records of the customers at hand, by kind, in the columns of `records.tables()`.
+    records: Mapping[str, pa.Table] = field(default_factory=dict)
 
     def has(self, name: str) -> bool:
         """Does the installation have the table?"""
@@ -116,6 +122,37 @@ class Operational:
     def table(self, name: str) -> pa.Table:
         """A table in its declared columns, without rows where the installation has none."""
         return conform(self.tables.get(name), TABLES[name].schema)
+
+    def with_records(self, known: Mapping[str, pa.Table]) -> Operational:
+        """The same with records of some customers."""
+        return replace(self, records=known) if known else self
+
+    @cached_property
+    def cases(self) -> AsOf:
+        """Cases by customer and case, as of a time."""
+        return self._of_customers("cases", "case_id")
+
+    @cached_property
+    def customers(self) -> AsOf:
+        """Customers by their keys, as of a time."""
+        return self._of_customers("customers")
+
+    def case_rows(self, events: Events) -> Ints:
+        """Row of `cases` that holds of each event's own case at its time, -1 if none."""
+        if not len(self.cases.keys):  # else every pair of customer and case would be named
+            return np.full(events.n, NULL, np.int64)
+        who = events.coded(CUSTOMER_KEY)
+        return self.cases.rows(joined(who, events.coded("case_id")), events.time)
+
+    def customer_rows(self, events: Events) -> Ints:
+        """Row of `customers` that holds of each event's customer at its time, -1 if none."""
+        return self.customers.rows(events.coded(CUSTOMER_KEY), events.time)
+
+    def _of_customers(self, kind: str, *more: str) -> AsOf:
+        table = conform(self.records.get(kind), records.tables()[kind].schema)
+        keys = [table.column(name) for name in ("customer_key", *more)]
+        joined = pc.binary_join_element_wise(*keys, KEY_MARK)
+        return AsOf.of(table.append_column("key", joined), "key")
 
     @cached_property
     def places(self) -> AsOf:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms import bucket_files, contracts, identity, rejects, shared_ids
+from rejse.transforms import bucket_files, contracts, identity, records, rejects, shared_ids
 from rejse.transforms.advance import advance
 from rejse.transforms.arrays import arrow, flat, values
 from rejse.transforms.bucket_files import BucketFiles
@@ -315,25 +315,51 @@ class Scored:
 
 
 class Advance(beam.PTransform):  # type: ignore[misc]
-    """Events of whole customers -> tables of scored journeys."""
+    """Events of whole customers -> tables of scored journeys.
 
-    def __init__(self, data: Operational, rules: Rules, frontiers: Frontiers, latest: Any) -> None:
+    `records` are the customers' records as ((kind, group of buckets), path of a file), None where
+    the installation has no such source.
+    """
+
+    def __init__(
+        self,
+        data: Operational,
+        rules: Rules,
+        frontiers: Frontiers,
+        groups: int,
+        latest: Any,
+        records: Any = None,
+    ) -> None:
         super().__init__()
-        self._core = (data, rules, frontiers)
-        self._latest = latest
+        self._step = _Advance(data, rules, frontiers, groups)
+        sides = [latest] if records is None else [latest, records]
+        self._sides = [beam.pvalue.AsDict(one) for one in sides]
 
     def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Score with the frontiers that the latest events give."""
-        seen = beam.pvalue.AsDict(self._latest)
-        return events | beam.Map(_advanced, *self._core, seen).with_output_types(Scored)
+        return events | beam.ParDo(self._step, *self._sides).with_output_types(Scored)
 
 
-def _advanced(
-    events: pa.Table,
-    data: Operational,
-    rules: Rules,
-    frontiers: Frontiers,
-    seen: dict[Delivery, int],
-) -> Scored:
-    found = advance(events, data, rules, frontiers.of(seen))
-    return Scored({"events": events, **found})
+class _Advance(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, data: Operational, rules: Rules, frontiers: Frontiers, groups: int) -> None:
+        self._data, self._rules, self._frontiers = data, rules, frontiers
+        self._groups = groups
+
+    def process(
+        self,
+        events: pa.Table,
+        seen: dict[Delivery, int],
+        files: Mapping[tuple[str, int], str] | None = None,
+    ) -> Iterator[Scored]:
+        data = self._data.with_records(self._known(events, files) if files else {})
+        found = advance(events, data, self._rules, self._frontiers.of(seen))
+        yield Scored({"events": events, **found})
+
+    def _known(self, events: pa.Table, files: Mapping[tuple[str, int], str]) -> dict[str, pa.Table]:
+        """Records of the group's customers by kind, as they are published."""
+        group = bucket_files.group_of(events, self._groups)
+        return {
+            kind: records.published(kind, bucket_files.read([files[kind, group]], contract))
+            for kind, contract in records.CONTRACTS.items()
+            if (kind, group) in files
+        }

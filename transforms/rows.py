@@ -87,9 +87,8 @@ def _journeys(a: Assessment) -> Columns:
     spine, journeys = a.scene.spine, a.scene.journeys
     events = spine.events
 
-    def first(name: str) -> Coded:
-        column = events.coded(name)
-        return column.recode(journeys.first_valid(column.codes))
+    def first(column: Coded) -> Coded:
+        return column.recode(journeys.first_valid(column.codes[spine.by_time]))
 
     step_owner = a.scene.steps.owner
     owner = step_owner.recode(spine.journey_steps.first_valid(step_owner.codes))
@@ -102,8 +101,9 @@ def _journeys(a: Assessment) -> Columns:
         "journey_type": kind,
         "case_id": spine.journey_case,
         "owner": a.scene.data.types.text("owner", at_type).fallback(_configured(a, kind), owner),
-        "product_id": first("product_id"),
-        "lifecycle_stage": first("lifecycle_stage"),
+        "product_id": first(a.scene.product),
+        "lifecycle_stage": first(a.scene.lifecycle_stage),
+        "segment": first(a.scene.segment),
         "started_at": a.clock.started,
         "ended_at": journeys.max(events.time),
         "state": state,
@@ -129,9 +129,9 @@ def _steps(a: Assessment) -> Columns:
     def first(name: str) -> Coded:
         return events.coded(name).rows(steps.first)
 
-    def first_known(name: str) -> Coded:
-        column = events.coded(name)
-        return column.recode(seg.first_valid(column.codes)) if column.known.any() else first(name)
+    def first_known(column: Coded) -> Coded:
+        known = column.known.any()
+        return column.recode(seg.first_valid(column.codes)) if known else column.rows(steps.first)
 
     return {
         **_owned(a, steps.journey),
@@ -144,15 +144,15 @@ def _steps(a: Assessment) -> Columns:
         "channel": steps.channel,
         "direction": first("direction"),
         "actor_type": first("actor_type"),
-        "actor_id": first_known("actor_id"),
+        "actor_id": first_known(events.coded("actor_id")),
         "stage": steps.stage,
         "owner": steps.owner,
         "team": steps.team,
         "silo": steps.silo,
         "system": steps.system,
-        "intent": first_known("intent"),
-        "product_id": first_known("product_id"),
-        "site_id": first_known("site_id"),
+        "intent": first_known(events.coded("intent")),
+        "product_id": first_known(a.scene.product),
+        "site_id": first_known(events.coded("site_id")),
         "started_at": seg.min(begin),
         "ended_at": seg.max(end),
         "n_events": seg.lengths,

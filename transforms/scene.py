@@ -11,6 +11,7 @@ import numpy as np
 from rejse.transforms import facts, frontier
 from rejse.transforms.arrays import Bools, Ints, Reals
 from rejse.transforms.contacts import Contacts, contacts, earlier_same_intent
+from rejse.transforms.events import Coded
 from rejse.transforms.handoffs import Asked, Handoffs, asked_for, handoffs
 from rejse.transforms.information import Information, information
 from rejse.transforms.operational import Operational
@@ -44,6 +45,29 @@ class Scene:
     def steps(self) -> Steps:
         """Steps, one row each."""
         return steps(self.spine, self.data)
+
+    @cached_property
+    def product(self) -> Coded:
+        """Product of each event: its own, else that of its case at its time."""
+        events, cases = self.spine.events, self.data.cases
+        return events.coded("product_id").fallback(
+            cases.text("product_id", self.data.case_rows(events))
+        )
+
+    @cached_property
+    def lifecycle_stage(self) -> Coded:
+        """Life-cycle stage of each event's customer: logged, else as of its time."""
+        return self.spine.events.coded("lifecycle_stage").fallback(
+            self._customer("lifecycle_stage")
+        )
+
+    @cached_property
+    def segment(self) -> Coded:
+        """Segment of each event's customer as of its time."""
+        return self._customer("segment")
+
+    def _customer(self, name: str) -> Coded:
+        return self.data.customers.text(name, self.data.customer_rows(self.spine.events))
 
     @cached_property
     def contacts(self) -> Contacts:

@@ -143,7 +143,9 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
     events = total_order(table)
     place = data.places.rows(events.coded("touchpoint"), events.time)
     kinds = data.places.text("journey_type", place)
-    found = threads(events, customers(events), kinds, rules)
+    record = data.case_rows(events)
+    said = data.cases.text("journey_type", record)
+    found = threads(events, customers(events), kinds, said, rules)
     events, place, rank = events.rows(found.order), place[found.order], found.order
     pieces = cut(events, found, rules)
     anchor = _instances(events, pieces.journeys)

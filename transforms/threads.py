@@ -36,12 +36,15 @@ class Threads:
     known_before: Coded
 
 
-def threads(events: Events, customers: Segments, places: Coded, rules: Rules) -> Threads:
+def threads(
+    events: Events, customers: Segments, places: Coded, records: Coded, rules: Rules
+) -> Threads:
     """Put each event of customers in total order into its thread (rules 1 to 4).
 
-    `places` is the journey type of each event's touchpoint.
+    `places` is the journey type of each event's touchpoint, `records` that which the table of
+    cases gives its case at its time.
     """
-    kind = resolved_types(events, customers, places)
+    kind = records.fallback(resolved_types(events, customers, places))
     case = events.coded("case_id")
     cases = case.codes.astype(np.int64)
     if case.known.any() and not case.known.all():

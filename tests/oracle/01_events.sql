@@ -2,7 +2,7 @@
 --          as of its time, its channel family, its type and whether it is need-driven
 -- grain:   one row per event
 -- key:     place (over all customers), or source, id
--- sources: events, touchpoints, types (settings of every type name that occurs)
+-- sources: events, touchpoints, cases, customers, types (settings of every type name that occurs)
 create or replace table ev as
 with
 asof_rows as (
@@ -22,9 +22,48 @@ asof_rows as (
             and coalesce(e.time < t.valid_to, true)
 ),
 
+case_rows as (
+    select
+        e.source,
+        e.id,
+        c.journey_type,
+        c.product_id,
+        row_number() over (
+            partition by e.source, e.id order by c.valid_from desc, c.json asc
+        ) as rank
+    from events as e
+    inner join cases as c
+        on
+            e.customer_key = c.customer_key
+            and e.case_id = c.case_id
+            and e.time >= c.valid_from
+            and coalesce(e.time < c.valid_to, true)
+),
+
+customer_rows as (
+    select
+        e.source,
+        e.id,
+        c.segment,
+        c.lifecycle_stage,
+        row_number() over (
+            partition by e.source, e.id order by c.valid_from desc, c.json asc
+        ) as rank
+    from events as e
+    inner join customers as c
+        on
+            e.customer_key = c.customer_key
+            and e.time >= c.valid_from
+            and coalesce(e.time < c.valid_to, true)
+),
+
 placed as (
     select
-        e.*,
+        e.* exclude (product_id, lifecycle_stage),
+        coalesce(e.product_id, k.product_id) as product_id,
+        coalesce(e.lifecycle_stage, u.lifecycle_stage) as lifecycle_stage,
+        u.segment,
+        k.journey_type as case_type,
         epoch_us(e.time) as t,
         epoch_us(coalesce(e.start_time, least(e.time, e.end_time))) as t_start,
         epoch_us(
@@ -67,12 +106,15 @@ placed as (
         ) as is_need_driven
     from events as e
     left join asof_rows as a on e.source = a.source and e.id = a.id and a.rank = 1
+    left join case_rows as k on e.source = k.source and e.id = k.id and k.rank = 1
+    left join customer_rows as u on e.source = u.source and e.id = u.id and u.rank = 1
 ),
 
 typed as (
     select
         p.*,
         coalesce(
+            p.case_type,
             p.journey_type,
             case when p.case_id is not null then first_value(p.type_hint ignore nulls) over (
                 partition by p.customer_key, p.case_id order by p.place

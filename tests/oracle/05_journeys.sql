@@ -14,6 +14,7 @@ with grouped as (
         coalesce(arg_max(jtype, place), 'other') as journey_type,
         arg_min(product_id, place) as product_id,
         arg_min(lifecycle_stage, place) as lifecycle_stage,
+        arg_min(segment, place) as segment,
         coalesce(
             arg_min(t_start, pos) filter (where is_need_driven or direction = 'internal'),
             arg_min(t_start, pos)

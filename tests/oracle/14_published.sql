@@ -415,6 +415,7 @@ select
     coalesce(j.type_owner, t.owner, s.first_owner) as owner,
     j.product_id,
     j.lifecycle_stage,
+    j.segment,
     make_timestamptz(j.started_t) as started_at,
     make_timestamptz(j.last_t) as ended_at,
     if(j.is_closed, 'closed', 'open') as state,

@@ -1,0 +1,27 @@
+"""The kinds of input, each with its contract and row rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rejse.transforms import contracts, records
+from rejse.transforms.experience import contract as x_contract
+from rejse.transforms.experience.schema import EXPERIENCE
+from rejse.transforms.schema import INTERACTIONS, Contract
+
+
+@dataclass(frozen=True)
+class Input:
+    """What rows of one kind must keep; `accept` parts them into accepted and rejected ones."""
+
+    contract: Contract
+    accept: Callable[..., Any]
+
+
+INPUTS: Mapping[str, Input] = {
+    "interaction": Input(INTERACTIONS, contracts.accept),
+    "experience": Input(EXPERIENCE, x_contract.accept),
+    **{kind: Input(one, records.ACCEPT[kind]) for kind, one in records.CONTRACTS.items()},
+}

@@ -1,0 +1,126 @@
+"""Records: operational tables keyed by customer, which may be large and come from sources.
+
+A row says what holds of a customer from `time` until `valid_to`: who he is, which case he has,
+what he owns. It passes the same edge as an interaction (mapping, row rules, pseudonyms, duplicates
+by source and id) and lies in the bucket of its customer. Several rows of one case or customer are
+its history; a mapping that gives no `id` keeps them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache, partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import contracts
+from rejse.transforms.arrays import Bools, flat, valid, values
+from rejse.transforms.contracts import Rule, in_range, listed, missing
+from rejse.transforms.registry import Column, Table
+from rejse.transforms.schema import ENVELOPE, TEXT, TIME, Contract, Field, code
+
+_CARRIED = ("id", "source", "time", "recordedtime", "identity", "identitytype")
+ABOUT: tuple[Field, ...] = tuple(field for field in ENVELOPE if field.name in _CARRIED)
+UNTIL = Field("valid_to", TIME, "O", "From then on it no longer holds; null: it still does.",
+              unit="UTC")  # fmt: skip
+
+
+def _contract(kind: str, needed: tuple[str, ...], *body: Field) -> Contract:
+    return Contract(kind, (*ABOUT, UNTIL, *body), needed=("time", "identity", *needed))
+
+
+CONTRACTS: Mapping[str, Contract] = {
+    "customers": _contract(
+        "customers", (),
+        code("segment", "Segment of the customer."),
+        code("lifecycle_stage", "Stage of the customer's life cycle."),
+    ),
+    "cases": _contract(
+        "cases", ("case_id",),
+        Field("case_id", TEXT, "R", "Case, unique over all sources."),
+        code("journey_type", "Kind of journey that the case is."),
+        code("product_id", "Product that it is about."),
+        code("status", "State of the case, in words of the source."),
+    ),
+    "owned_products": _contract(
+        "owned_products", ("product_id",),
+        Field("product_id", TEXT, "R", "Product that the customer owns."),
+    ),
+}  # fmt: skip
+GRAINS: Mapping[str, str] = {
+    "customers": "customer and validity: what he was from then on",
+    "cases": "case and validity: what it was from then on",
+    "owned_products": "product that a customer owned, and when",
+}
+
+
+def _ends_first(batch: pa.RecordBatch) -> Bools:
+    begin, end = batch.column("time"), batch.column("valid_to")
+    return (values(end) < values(begin)) & valid(end)
+
+
+ENDS_LATER = Rule(
+    "valid_to_after_time", "valid_to_before_time", ("time", "valid_to"),
+    "valid_to is not before time, from which the row holds",
+    "coalesce(valid_to >= time, true)", _ends_first,
+)  # fmt: skip
+
+
+@cache
+def rules(kind: str) -> tuple[Rule, ...]:
+    """All row rules of one kind, in the order in which they give a row its reason."""
+    contract = CONTRACTS[kind]
+    return (
+        *(missing(contract.by_name[name]) for name in contract.required),
+        listed(contract.by_name["identitytype"]),
+        *(in_range(name) for name in ("time", "recordedtime", "valid_to")),
+        ENDS_LATER,
+    )
+
+
+def accept(kind: str, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:
+    """Rows that keep every rule of their kind, the rejects, and notes (`contracts.accept`)."""
+    return contracts.accept(batch, rules(kind), CONTRACTS[kind])
+
+
+#: How each kind is accepted.
+ACCEPT = {kind: partial(accept, kind) for kind in CONTRACTS}
+
+
+@cache
+def tables() -> dict[str, Table]:
+    """The published tables, by kind: inputs as they came, but pseudonymous."""
+    return {kind: _table(kind, contract) for kind, contract in CONTRACTS.items()}
+
+
+def _table(kind: str, contract: Contract) -> Table:
+    body = [one for one in contract.fields if one not in (*ABOUT, UNTIL)]
+    return Table(kind, GRAINS[kind], ("record_id",), (
+        Column("record_id", TEXT, "The row, as source/id.", nullable=False),
+        Column("customer_key", TEXT, "Keyed pseudonym of the customer.", nullable=False),
+        *(Column(one.name, TEXT, one.description, nullable=one.need != "R") for one in body),
+        Column("valid_from", TIME, "From then on it holds.", "UTC", nullable=False),
+        Column("valid_to", TIME, UNTIL.description, "UTC"),
+    ))  # fmt: skip
+
+
+def published(kind: str, rows: pa.Table) -> pa.Table:
+    """Accepted, pseudonymous rows of one kind in the columns of its table, in a settled order."""
+    source, ident = (flat(rows.column(name)).cast(TEXT) for name in ("source", "id"))
+    known = {
+        "record_id": pc.binary_join_element_wise(source, ident, "/"),
+        "valid_from": flat(rows.column("time")),
+    }
+    columns = [
+        known[c.name] if c.name in known else _column(rows, c) for c in tables()[kind].columns
+    ]
+    table = pa.Table.from_arrays(columns, names=[c.name for c in tables()[kind].columns])
+    return table.take(pc.sort_indices(table, [("customer_key", "ascending"),
+                                              ("record_id", "ascending")]))  # fmt: skip
+
+
+def _column(rows: pa.Table, column: Column) -> pa.Array:
+    if column.name not in rows.column_names:
+        return pa.nulls(rows.num_rows, column.type)
+    return flat(rows.column(column.name)).cast(column.type)
