@@ -20,7 +20,13 @@ def read(files: Mapping[str, Path | None]) -> Operational:
     found = {
         name: _table(path, core.TABLES[name]) for name, path in files.items() if path is not None
     }
-    return core.Operational(found)
+    data = core.Operational(found)
+    try:
+        assert data.calendar
+    except ValueError as fault:
+        place = files["calendar"]
+        raise ValueError(f"{place.name if place else 'calendar'}: {fault}") from None
+    return data
 
 
 def _table(path: Path, wanted: Declared) -> pa.Table:

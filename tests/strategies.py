@@ -15,6 +15,8 @@ from tests.oracle import Case
 from tests.transcript import FOLDER, Transcript
 
 BASE: Mapping[str, Any] = yaml.safe_load((FOLDER / "base.yaml").read_text(encoding="utf-8"))
+#: The same company with its other operational tables too.
+COMPANY = BASE | yaml.safe_load((FOLDER.parent / "company.yaml").read_text(encoding="utf-8"))
 
 #: Silences between events, in seconds: those at which rules turn, and a second beside them.
 SILENCES = (0, 0, 1, 60, 1799, 1800, 1801, 3600, 86_400, 2 * 86_400, 2 * 86_400 + 1,
@@ -244,10 +246,11 @@ def records(
     return tuple(found)
 
 
-def _told(rows: Sequence[dict[str, Any]], days: int) -> Transcript:
-    """The events in the company of the transcripts, the frontier some days after the last."""
+def _told(pick: Pick, rows: Sequence[dict[str, Any]]) -> Transcript:
+    """The events in a company with few or all tables, the frontier some days after the last."""
+    days, company = pick(FRONTIERS), pick((BASE, COMPANY))
     frontier = f"{days * 86_400 + max(row['time'] for row in rows) + 1}s"
-    return Transcript("random", tuple(rows), {}, {"crm": frontier, "web": frontier}, BASE)
+    return Transcript("random", tuple(rows), {}, {"crm": frontier, "web": frontier}, company)
 
 
 @st.composite
@@ -267,7 +270,7 @@ def transcripts(draw: st.DrawFn, max_events: int = 12, rich: bool = True) -> Tra
         return draw(st.sampled_from(values))
 
     rows = log(pick, length, ("ann", "ann", "ben", "eve"), rich)
-    told = _told(rows, pick(FRONTIERS))
+    told = _told(pick, rows)
     return dataclasses.replace(told, records=known(pick, rows))
 
 
@@ -281,7 +284,7 @@ def many(seed: int, customers: int, rich: bool = True) -> Transcript:
         rows += mine
         for kind, some in known(chance.choice, mine).items():
             records[kind] = records.get(kind, ()) + some
-    return dataclasses.replace(_told(rows, chance.choice(FRONTIERS)), records=records)
+    return dataclasses.replace(_told(chance.choice, rows), records=records)
 
 
 def many_felt(seed: int, customers: int) -> Transcript:

@@ -157,5 +157,11 @@ def test_a_row_without_its_key_is_named(tmp_path: Path) -> None:
         files.read(configured(tmp_path / "t.csv"))
 
 
+def test_hours_that_make_no_sense_are_named(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("weekday,opens,closes,tz\n1,08:00,16:00,UTC\n2,8,16,UTC\n")
+    with pytest.raises(ValueError, match=r"c\.csv: row 2: expected opens as a time such as 08:30"):
+        files.read({"calendar": tmp_path / "c.csv"})
+
+
 def test_every_table_can_be_configured() -> None:
     assert set(TABLES) == set(Configured.model_fields)

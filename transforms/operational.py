@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from rejse.transforms import records
 from rejse.transforms.arrays import NULL, Ints, flat
 from rejse.transforms.as_of import KEY_MARK, AsOf, joined
+from rejse.transforms.calendar import Calendar
 from rejse.transforms.events import Events
 from rejse.transforms.schema import CUSTOMER_KEY, TIME
 
@@ -64,7 +65,7 @@ TABLES: Mapping[str, Declared] = {
     ),
     "calendar": _table(
         "working hours of an owner (none: of everybody without rows), by weekday or by date",
-        (), owner=TEXT, weekday=INT, date=TEXT, opens=TEXT, closes=TEXT, tz=TEXT,
+        ("tz",), owner=TEXT, weekday=INT, date=TEXT, opens=TEXT, closes=TEXT, tz=TEXT,
     ),
     "weather": _table(
         "weather of a site in the hour that begins at valid_from", ("site_id", "valid_from"),
@@ -163,6 +164,11 @@ class Operational:
     def types(self) -> AsOf:
         """Journey types by name, as of a time."""
         return AsOf.of(self.table("journey_types"), "journey_type")
+
+    @cached_property
+    def calendar(self) -> Calendar:
+        """Working hours by owner. Raises ValueError, naming the row, where they make no sense."""
+        return Calendar.of(self.table("calendar"))
 
     @cached_property
     def fields(self) -> pa.Table:

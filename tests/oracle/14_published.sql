@@ -90,6 +90,14 @@ reasks as (
         count(*) filter (where is_reask) as n_reasked
     from info_request
     group by step_id
+),
+
+waits as (
+    select
+        s.step_id,
+        worked_us(s.owner, b.last_t, greatest(s.first_t, b.last_t)) as worked
+    from step as s
+    inner join step as b on s.journey_id = b.journey_id and s.seq = b.seq + 1
 )
 
 select
@@ -99,6 +107,7 @@ select
     case
         when s.seq > 1 then greatest(s.first_t - lag(s.last_t) over journey, 0) // 1000000
     end as wait_before_s,
+    b.worked // 1000000 as wait_before_work_s,
     (
         select e.waiting_for from stepped as e
         where e.journey_id = s.journey_id and e.pos = s.first_pos - 1
@@ -113,6 +122,7 @@ from step as s
 inner join final as f on s.journey_id = f.journey_id
 left join hazards as h on s.step_id = h.step_id
 left join reasks as r on s.step_id = r.step_id
+left join waits as b on s.step_id = b.step_id
 window journey as (partition by s.journey_id order by s.seq);
 
 create or replace table o_friction_evidence as
@@ -271,9 +281,18 @@ gaps as (
         journey_id,
         waiting_for,
         coalesce(lifecycle in ('schedule', 'assign', 'suspend'), false) as is_queued,
-        coalesce(greatest(lead(t) over journey - t, 0), 0) as gap
+        coalesce(greatest(lead(t) over journey - t, 0), 0) as gap,
+        owner_eff,
+        t
     from stepped
     window journey as (partition by journey_id order by pos)
+),
+
+worked_gaps as (
+    select
+        *,
+        worked_us(owner_eff, t, t + gap) as worked
+    from gaps
 ),
 
 by_gap as (
@@ -283,11 +302,17 @@ by_gap as (
         coalesce(sum(gap) filter (
             where waiting_for = 'company' or (is_queued and waiting_for is null)
         ), 0) // 1000000 as internal_wait_s,
+        coalesce(sum(worked) filter (
+            where waiting_for = 'company' or (is_queued and waiting_for is null)
+        ), 0) // 1000000 as internal_wait_work_s,
+        coalesce(bool_or(worked is null) filter (
+            where waiting_for = 'company' or (is_queued and waiting_for is null)
+        ), false) or (select count(*) from calendar) = 0 as is_without_hours,
         coalesce(sum(gap) filter (where waiting_for = 'third_party'), 0) // 1000000
             as third_party_wait_s,
         coalesce(sum(gap) filter (where waiting_for = 'customer'), 0) // 1000000
             as waited_for_customer_s
-    from gaps
+    from worked_gaps
     group by journey_id
 ),
 
@@ -455,6 +480,8 @@ select
     end as time_to_resolution_s,
     e.customer_wait_s,
     if(w.is_logged, w.internal_wait_s, null) as internal_wait_s,
+    if(w.is_logged and not w.is_without_hours, w.internal_wait_work_s, null)
+        as internal_wait_work_s,
     if(w.is_logged, w.third_party_wait_s, null) as third_party_wait_s,
     if(w.is_logged, w.waited_for_customer_s, null) as waited_for_customer_s,
     if(e.n_completes > 0, e.n_completes - e.n_activities, null) as rework,

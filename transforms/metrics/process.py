@@ -129,10 +129,25 @@ def internal_wait_s(a: Assessment) -> tuple[Ints, Bools]:
     """Time to the next event after one that waits for the company: `waiting_for` company, or
     schedule, assign, suspend without `waiting_for`; null where neither is logged.
     """
-    events = a.scene.spine.events
-    queued = events.is_one("lifecycle", "schedule", "assign", "suspend")
-    queued = queued & ~events.coded("waiting_for").known
-    return _waited(a, events.is_one("waiting_for", "company") | queued)
+    return _waited(a, _waits_inside(a))
+
+
+@metric("journey", LONG, unit="s", low=0, direction="lower_is_better")
+def internal_wait_work_s(a: Assessment) -> tuple[Ints, Bools]:
+    """The part of internal_wait_s in which the owner of the waiting event worked (`calendar`);
+    null where that is, and where the calendar has no hours for one of these owners.
+    """
+    spine = a.scene.spine
+    rows = np.flatnonzero(_waits_inside(a))
+    until = np.minimum(rows + 1, spine.journeys.lasts[spine.journeys.ids[rows]])
+    begin, end = spine.events.time[rows], spine.events.time[until]
+    worked, known = a.scene.data.calendar.between(spine.owner.rows(rows), begin, end)
+    whole, sure = np.zeros(spine.events.n, np.int64), np.ones(spine.events.n, bool)
+    whole[rows], sure[rows] = worked, known
+    journeys, logged = a.scene.journeys, internal_wait_s(a)[1]
+    if not a.scene.data.calendar.rows:
+        return np.zeros(len(journeys), np.int64), np.zeros(len(journeys), bool)
+    return journeys.sum(whole) // SECOND, logged & ~journeys.any(~sure)
 
 
 @metric("journey", LONG, unit="s", low=0)
@@ -145,6 +160,14 @@ def third_party_wait_s(a: Assessment) -> tuple[Ints, Bools]:
 def waited_for_customer_s(a: Assessment) -> tuple[Ints, Bools]:
     """Time to the next event after one that waits for the customer; null if not logged."""
     return _waited(a, a.scene.spine.events.is_one("waiting_for", "customer"))
+
+
+def _waits_inside(a: Assessment) -> Bools:
+    """Events after which somebody waits for the company."""
+    events = a.scene.spine.events
+    queued = events.is_one("lifecycle", "schedule", "assign", "suspend")
+    queued = queued & ~events.coded("waiting_for").known
+    return events.is_one("waiting_for", "company") | queued
 
 
 def _waited(a: Assessment, waiting: Bools) -> tuple[Ints, Bools]:

@@ -23,6 +23,18 @@ def wait_before_s(a: Assessment) -> tuple[Ints, Bools]:
     return gap // SECOND, ~a.scene.spine.journey_steps.begins
 
 
+@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better")
+def wait_before_work_s(a: Assessment) -> tuple[Ints, Bools]:
+    """The part of wait_before_s in which this step's owner worked (`calendar`): the time in which
+    he could have begun; null in the first step, and where the calendar has no hours for him.
+    """
+    time, steps = a.scene.spine.events.time, a.scene.steps
+    before = np.maximum(steps.first - 1, 0)
+    before[1:] = steps.last[:-1]
+    worked, known = a.scene.data.calendar.between(steps.owner, time[before], time[steps.first])
+    return worked // SECOND, known & ~a.scene.spine.journey_steps.begins
+
+
 @metric("step", pa.string(), unit="")
 def wait_cause(a: Assessment) -> Coded:
     """Whom the wait before this step was for, as the event before it logged."""
