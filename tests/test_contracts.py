@@ -84,6 +84,23 @@ def test_the_first_rule_gives_the_reason_and_each_row_one() -> None:
     assert refused.column("reason").to_pylist() == ["missing_identity"]
 
 
+def test_an_empty_text_is_no_value_where_none_is_needed() -> None:
+    rows = [
+        event(id="e1", outcome="", lifecycle="start", previousidentity="",
+              previousidentitytype=""),
+        event(id="e2", outcome="resolved", previousidentity="c0", previousidentitytype="cookie"),
+    ]  # fmt: skip
+    accepted, refused, notes = accept(batch(*rows))
+    assert refused.num_rows == 0
+    assert accepted.column("outcome").to_pylist() == [None, "resolved"]
+    assert accepted.column("lifecycle").to_pylist() == ["start", None]
+    assert accepted.column("previousidentity").to_pylist() == [None, "c0"]
+    assert accepted.column("previousidentitytype").to_pylist() == [None, "cookie"]
+    assert accepted.schema == batch(*rows).schema
+    assert notes == {"empty_outcome": 1, "empty_previousidentity": 1,
+                     "empty_previousidentitytype": 1}  # fmt: skip
+
+
 def test_unknown_values_of_enums() -> None:
     accepted, refused, notes = accept(
         batch(

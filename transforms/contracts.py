@@ -24,6 +24,7 @@ from rejse.transforms.schema import (
     PROMISE_KINDS,
     PROMISE_OPS,
     REQUIRED,
+    TEXT,
     Contract,
     Field,
 )
@@ -170,13 +171,15 @@ def accept(
 ) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:
     """Rows that keep every rule, the rejects, and notes.
 
-    `batch` is canonical (of `contract`, with the row numbers that `normalise` adds). An
-    unknown value of an enum becomes `other` where the list has it, else null; `notes` counts
+    `batch` is canonical (of `contract`, with the row numbers that `normalise` adds). An empty
+    text in a field that may be null is none; `notes` counts these as `empty_<field>`. An unknown
+    value of an enum becomes `other` where the list has it, else null; `notes` counts
     these as `unknown_<field>`. A row that breaks several rules has the reason of the first.
     Raises KeyError where an R column is missing.
     """
     for name in contract.required:
         batch.column(name)
+    batch, empty = _without_blanks(batch, contract)
     names = set(batch.schema.names)
     bad = np.zeros(batch.num_rows, dtype=bool)
     refused = []
@@ -189,7 +192,29 @@ def accept(
             refused.append(refusals.of_rows(batch.filter(arrow(broken)), rule.reason, rule.says))
     accepted = batch.filter(arrow(~bad)) if bad.any() else batch
     accepted, notes = _with_known_values(accepted, contract)
-    return accepted, refusals.join(refused), notes
+    return accepted, refusals.join(refused), empty | notes
+
+
+def _without_blanks(
+    batch: pa.RecordBatch, contract: Contract
+) -> tuple[pa.RecordBatch, dict[str, int]]:
+    """The batch with null for the empty text where null is allowed, and how many by field.
+
+    JSON and CSV write the same thing either way, and `""` names no owner, case or error.
+    """
+    notes: dict[str, int] = {}
+    for field in contract.fields:
+        place = batch.schema.get_field_index(field.name)
+        if place < 0 or field.need == "R" or not pa.types.is_string(field.type):
+            continue
+        blank = _blank(batch.column(place))
+        if blank.any():
+            notes[f"empty_{field.name}"] = int(blank.sum())
+            column = pc.if_else(arrow(blank), pa.scalar(None, TEXT), batch.column(place).cast(TEXT))
+            kind = batch.schema.field(place)
+            filled = coded(column) if pa.types.is_dictionary(kind.type) else column
+            batch = batch.set_column(place, kind, filled)
+    return batch, notes
 
 
 def _with_known_values(
