@@ -283,8 +283,8 @@ class _StageRejects(beam.DoFn):  # type: ignore[misc]
 
 
 def published_rejects(refused: pa.Table, key: bytes) -> pa.Table:
-    """Rejects as published: payload and id only as keyed hashes (first 32 hex digits), details
-    without what they quote.
+    """Rejects as published: payload and id only as keyed hashes (first 32 hex digits), also where
+    the id is the position; details without what they quote.
     """
 
     def keyed(name: str, payloads: Iterable[str | None]) -> pa.Array:
@@ -296,11 +296,14 @@ def published_rejects(refused: pa.Table, key: bytes) -> pa.Table:
         ]
         return text(signed)
 
-    columns = {name: refused.column(name) for name in ("source", "position")}
-    columns["id"] = keyed("id", refused.column("id").to_pylist())
+    told = {name: refused.column(name).to_pylist() for name in ("reason", "position", "detail")}
+    ids = keyed("id", refused.column("id").to_pylist())
+    each = tuple(zip(*told.values(), ids.to_pylist(), strict=True))
+    columns: dict[str, Any] = {"source": refused.column("source")}
+    columns["position"] = text([refusals.keyed_position(r, p, key) for r, p, _, key in each])
+    columns["id"] = ids
     columns["reason"] = refused.column("reason")
-    told = zip(*(refused.column(name).to_pylist() for name in ("reason", "detail")), strict=True)
-    columns["detail"] = text([refusals.unquoted(reason, detail) for reason, detail in told])
+    columns["detail"] = text([refusals.unquoted(r, detail) for r, _, detail, _ in each])
     columns["payload_hmac"] = keyed("payload", refused.column("payload").to_pylist())
     return pa.table(columns)
 

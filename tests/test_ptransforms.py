@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from rejse.transforms import frontier
 from rejse.transforms.ptransforms import (
+    NOTHING_MORE,
     NOTHING_SEEN,
     Frontiers,
     capped,
@@ -62,6 +63,7 @@ def frontiers(**given_: object) -> Frontiers:
         ({"stated": {"crm": 55, "sap": 25}}, {"crm/siebel": 40, "crm/sap": 30, "web": 70},
          {"siebel": 55, "sap": 25, "web": 70}),
         ({"disorder": {"web": 0}}, {"crm/siebel": 40, "web": 70}, {"web": 70}),
+        ({"disorder": {}}, {"crm": 100, "web": 1}, {"crm": NOTHING_MORE, "web": NOTHING_MORE}),
         # A name that two sources deliver is complete where both are.
         ({}, {"crm/sap": 40, "web/sap": 35}, {"sap": 30}),
         ({}, {"crm/sap": 50, "web/sap": 35}, {"sap": 35}),

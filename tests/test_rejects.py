@@ -8,7 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from rejse.transforms.rejects import unquoted
+from rejse.pipelines.bounded import published_rejects
+from rejse.transforms.rejects import refuse, unquoted
 from tests import edge
 
 #: A value that no type but text holds, and a number that is too large for most.
@@ -43,3 +44,14 @@ def test_other_details_are_published_whole() -> None:
     assert unquoted("missing_time", "time is needed: map it, came null") == (
         "time is needed: map it, came null"
     )
+
+
+def test_an_id_that_is_the_position_is_published_as_its_hash() -> None:
+    capped = refuse("crm", ["event e1"], "event_cap", "too many", [None], ["e1"])
+    other = refuse("crm", ["event e1:7"], "missing_time", "no time", [None], ["e1"])
+    (one,), (two,) = (
+        published_rejects(part, b"k" * 16).to_pylist() for part in (capped, other)
+    )  # fmt: skip
+    assert one["position"] == f"event {one['id']}"
+    assert one["id"] == two["id"] != "e1"
+    assert two["position"] == "event e1:7", "a file may be named so"

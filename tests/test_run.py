@@ -276,6 +276,16 @@ def test_a_retired_source_is_retired_under_all_its_names(tmp_path: Path) -> None
     assert result.counts["kept"] == 3
 
 
+def test_where_every_source_is_retired_all_is_final(tmp_path: Path) -> None:
+    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])}, {"crm": "a.jsonl"})
+    text = (found.root / "rejse.toml").read_text()
+    (found.root / "rejse.toml").write_text(
+        text.replace("[sources.crm]", "[sources.crm]\nretired = true")
+    )
+    result = run(settings.load(found.root), audit=False)
+    assert (result.tables["journeys"], result.tables["journeys_live"]) == (2, 0)
+
+
 def test_a_frontier_of_a_source_or_of_a_name_it_delivers(tmp_path: Path) -> None:
     stated = {"crm": moment(12, 0), "sap": moment(11, 0)}
     result = run(named(tmp_path), audit=False, frontier=stated)

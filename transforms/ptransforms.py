@@ -255,12 +255,15 @@ def capped(events: pa.Table, cap: int) -> pa.Table:
     for source, ident in zip(sources, ids, strict=True):
         by_source.setdefault(source, []).append(ident)
     parts = [
-        rejects.refuse(source, [f"event {one}" for one in mine], "event_cap", says,
+        rejects.refuse(source, [rejects.BY_ID + one for one in mine], rejects.CAPPED, says,
                        [None] * len(mine), mine)
         for source, mine in by_source.items()
     ]  # fmt: skip
     return rejects.join(parts)
 
+
+#: Frontier where every source is retired: nothing comes any more (the last time of Python).
+NOTHING_MORE = 253_402_300_799_999_999
 
 #: Configured source, and the name that its rows bear: another one where the mapping maps `source`.
 Delivery = tuple[str, str]
@@ -282,8 +285,11 @@ class Frontiers:
         """Frontier of each name that live sources deliver, microseconds.
 
         Of a name that several deliver, the least. A source without events holds all back under
-        its own name, unless its frontier is stated or what there is is complete.
+        its own name, unless its frontier is stated or what there is is complete. Where every
+        source is retired, nothing holds anything back.
         """
+        if not self.disorder:
+            return dict.fromkeys(sorted(name for _, name in seen), NOTHING_MORE)
         live = {delivery: time for delivery, time in seen.items() if delivery[0] in self.disorder}
         silent = sorted(set(self.disorder) - {source for source, _ in live})
         found = [(name, self._of(source, name, time)) for (source, name), time in live.items()]

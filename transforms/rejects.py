@@ -28,6 +28,9 @@ QUOTES = {
     "type_mismatch": re.compile(", c(?:ame|ouldn't) | '|: (?!expected)"),
 }
 
+#: The reason under which only the id says which row it was, and what stands before it there.
+CAPPED, BY_ID = "event_cap", "event "
+
 #: Column of a batch on its way through the edge: row of the file, from 1. It ends at the edge.
 ROW = "_row"
 #: Schema metadata of such a batch: names of its file and of its source.
@@ -76,6 +79,11 @@ def unquoted(reason: str, detail: str) -> str:
     """A detail up to where it quotes the row, whose values are for its owner's eyes only."""
     begins = QUOTES.get(reason)
     return begins.split(detail, maxsplit=1)[0] if begins else detail
+
+
+def keyed_position(reason: str, position: str, keyed_id: str | None) -> str:
+    """A position as it may be published: where it is the id, its keyed hash."""
+    return f"{BY_ID}{keyed_id}" if reason == CAPPED else position
 
 
 def join(tables: Sequence[pa.Table]) -> pa.Table:
