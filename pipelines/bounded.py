@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -84,6 +85,8 @@ class Plan:
     x_frontiers: Frontiers = field(default_factory=lambda: Frontiers({}, {}, False))
     #: Mappings of the sources of records, by kind of record and source.
     record_mappings: Mapping[str, Mapping[str, Select]] = field(default_factory=dict)
+    #: Under which ids are compared; no result depends on it.
+    salt: bytes = field(default_factory=partial(secrets.token_bytes, 16))
 
 
 @dataclass(frozen=True)
@@ -127,11 +130,12 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     accepted = canonical[KEPT] | Accept()
     events = accepted[KEPT] | Pseudonymise(plan.key, plan.non_persons)
     latest = events[LATEST] | "LatestBySource" >> beam.CombinePerKey(max)
+    stays = events[KEPT] | SharedIds(plan.scratch, plan.parts, plan.salt)
     whole = (
         events[KEPT]
         | ToBuckets(plan.scratch, plan.groups)
         | "ByGroup" >> beam.GroupByKey()
-        | Gather(plan.rules.windows.max_events, events[KEPT] | SharedIds(plan.scratch, plan.parts))
+        | Gather(plan.rules.windows.max_events, stays, plan.salt)
     )
     parts, delivered = [canonical, accepted, events, whole], [latest]
     known = {kind: edge(kind, said, read, plan) for kind, said in plan.record_mappings.items()}

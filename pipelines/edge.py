@@ -62,12 +62,12 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         plan.key, plan.non_persons, contract
     )
     latest = known[LATEST] | f"Latest{mark}" >> beam.CombinePerKey(max)
-    stays = known[KEPT] | f"SharedIds{mark}" >> SharedIds(plan.scratch, plan.parts)
+    stays = known[KEPT] | f"SharedIds{mark}" >> SharedIds(plan.scratch, plan.parts, plan.salt)
     whole = (
         known[KEPT]
         | f"ToBuckets{mark}" >> ToBuckets(plan.scratch, plan.groups)
         | f"ByGroup{mark}" >> beam.GroupByKey()
-        | f"Gather{mark}" >> Gather(plan.rules.windows.max_events, stays, contract)
+        | f"Gather{mark}" >> Gather(plan.rules.windows.max_events, stays, plan.salt, contract)
     )
     files = whole[KEPT] | f"Keep{mark}" >> beam.Map(_kept, plan.groups, plan.scratch)
     return Edge(whole[KEPT], files, latest, [canonical, accepted, known, whole])

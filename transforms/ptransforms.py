@@ -192,15 +192,15 @@ class _Written(beam.DoFn):  # type: ignore[misc]
 class SharedIds(beam.PTransform):  # type: ignore[misc]
     """Events -> (id, customer whose rows stay) of every id that a source gave to several."""
 
-    def __init__(self, folder: Path, parts: int) -> None:
+    def __init__(self, folder: Path, parts: int, salt: bytes) -> None:
         super().__init__()
-        self._folder, self._parts = folder, parts
+        self._files = partial(IdFiles, folder, parts, salt)
 
     def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Gather narrow records by id and compare their customers."""
         return (
             events
-            | "ToIds" >> beam.ParDo(_Written(partial(IdFiles, self._folder, self._parts)))
+            | "ToIds" >> beam.ParDo(_Written(self._files))
             | "ById" >> beam.GroupByKey()
             | "Compare" >> beam.FlatMap(_winners)
         )
@@ -213,26 +213,26 @@ def _winners(grouped: tuple[int, Iterable[str]]) -> Iterable[tuple[tuple[int, in
 class Gather(_Parts):
     """(group, paths) -> rows of whole customers, each once; quarantined ones leave as rejects.
 
-    `stays` are the customers with whom shared ids stay.
+    `stays` are the customers with whom shared ids stay, found under the same `salt`.
     """
 
     element = pa.Table
 
     def __init__(
-        self, cap: int, stays: beam.PCollection, contract: Contract = INTERACTIONS
+        self, cap: int, stays: beam.PCollection, salt: bytes, contract: Contract = INTERACTIONS
     ) -> None:
-        super().__init__(_Gather(cap, contract), side=beam.pvalue.AsDict(stays))
+        super().__init__(_Gather(cap, salt, contract), side=beam.pvalue.AsDict(stays))
 
 
 class _Gather(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, cap: int, contract: Contract) -> None:
-        self._cap, self._contract = cap, contract
+    def __init__(self, cap: int, salt: bytes, contract: Contract) -> None:
+        self._cap, self._salt, self._contract = cap, salt, contract
 
     def process(
         self, grouped: tuple[int, Iterable[str]], stays: Mapping[tuple[int, int], int]
     ) -> Iterator[Any]:
         events = bucket_files.read(sorted(grouped[1]), self._contract)
-        elsewhere = shared_ids.lost(events, stays)
+        elsewhere = shared_ids.lost(events, stays, self._salt)
         if elsewhere.any():
             events = events.filter(arrow(~elsewhere))
         events, duplicates = without_duplicates(events)

@@ -3,7 +3,8 @@
 Rows with one (source, id) are duplicates whoever they name, but customers lie in different groups
 of buckets. So every event leaves a narrow record, gathered by its id; of an id with several
 customers the record with the least `recordedtime` (none sorts last), then the least customer key,
-names the customer whose rows stay.
+names the customer whose rows stay. Ids are compared as 128 bits mixed from a salt, so that nobody
+who writes ids can make two of them alike.
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ _HEX = np.zeros(256, np.uint64)
 _HEX[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 
-def records(events: pa.RecordBatch | pa.Table) -> Records:
+def records(events: pa.RecordBatch | pa.Table, salt: bytes) -> Records:
     """One record an event (columns `source`, `id`, `customer_key`, `recordedtime` if there)."""
     out = np.empty(events.num_rows, RECORD)
-    out["high"], out["low"] = _identified(events)
+    out["high"], out["low"] = _identified(events, salt)
     out["customer"] = _customers(events)
     out["recorded"] = FAR
     if "recordedtime" in events.schema.names:
@@ -62,11 +63,11 @@ def winners(found: Records) -> dict[tuple[int, int], int]:
     return {(int(one["high"]), int(one["low"])): int(one["customer"]) for one in first[shared]}
 
 
-def lost(events: pa.Table, stays: Mapping[tuple[int, int], int]) -> Bools:
+def lost(events: pa.Table, stays: Mapping[tuple[int, int], int], salt: bytes) -> Bools:
     """Rows whose id stays with another customer."""
     if not stays:
         return np.zeros(events.num_rows, dtype=bool)
-    mine = records(events)
+    mine = records(events, salt)
     highs = np.fromiter((high for high, _ in stays), np.uint64, len(stays))
     out = np.zeros(len(mine), dtype=bool)
     for row in np.flatnonzero(np.isin(mine["high"], highs)):
@@ -78,13 +79,13 @@ def lost(events: pa.Table, stays: Mapping[tuple[int, int], int]) -> Bools:
 class IdFiles:
     """Writer of the records of one bundle, in files by a part of the id."""
 
-    def __init__(self, folder: Path, parts: int) -> None:
-        self._folder, self._parts = folder, parts
+    def __init__(self, folder: Path, parts: int, salt: bytes) -> None:
+        self._folder, self._parts, self._salt = folder, parts, salt
         self._files: dict[int, tuple[Path, Any]] = {}
 
     def add(self, events: pa.RecordBatch) -> None:
         """Write the records of a batch's events."""
-        found = records(events)
+        found = records(events, self._salt)
         part = (found["high"] % np.uint64(self._parts)).astype(np.int64)
         order = np.argsort(part, kind="stable")
         edges = np.searchsorted(part[order], np.arange(self._parts + 1))
@@ -107,10 +108,10 @@ def read(paths: Iterable[str]) -> Records:
     return np.concatenate([np.fromfile(path, RECORD) for path in paths])
 
 
-def _identified(events: pa.RecordBatch | pa.Table) -> tuple[Words, Words]:
-    """128 bits of each row's (source, id), alike in every process and batch."""
+def _identified(events: pa.RecordBatch | pa.Table, salt: bytes) -> tuple[Words, Words]:
+    """128 bits of each row's (source, id), alike in every process and batch of one salt."""
     source = Coded.of(events.column("source"))
-    seeds = [_digest(name.encode()) for name in source.names.to_pylist()]
+    seeds = [_digest(salt + name.encode()) for name in source.names.to_pylist()]
     start = np.array([*seeds, (0, 0)], np.uint64)[source.codes]
     ids = flat(events.column("id")).cast(pa.binary())
     offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset : ids.offset + len(ids) + 1]
