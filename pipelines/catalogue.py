@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines import stage, store
 from rejse.sql import Script, statements
-from rejse.transforms import records
+from rejse.transforms import operational_tables, records
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.tables import REJECTS
 
@@ -47,7 +47,8 @@ def published_tables() -> list[str]:
     """All tables of a publication, `_live` twins included, in the order they are committed."""
     plain = x_tables.every()
     derived = [name for one in plain for name in (one, one + stage.LIVE)]
-    return ["events", *records.tables(), *derived, REJECTS.name, "late", store.RUNS.name]
+    given = [*records.tables(), *operational_tables.tables()]
+    return ["events", *given, *derived, REJECTS.name, "late", store.RUNS.name]
 
 
 def columns(table: str) -> pa.Schema:

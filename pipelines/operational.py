@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from rejse.pipelines.stage import StagedFile
     from rejse.transforms.operational import Declared, Operational
 
 
@@ -27,6 +28,15 @@ def read(files: Mapping[str, Path | None]) -> Operational:
         place = files["calendar"]
         raise ValueError(f"{place.name if place else 'calendar'}: {fault}") from None
     return data
+
+
+def staged(store: Path, data: Operational) -> list[StagedFile]:
+    """The tables that the installation has, staged as they were joined."""
+    from rejse.pipelines import stage
+    from rejse.transforms.operational_tables import tables
+
+    found = [stage.write(store, name, data.table(name)) for name in tables() if data.has(name)]
+    return [file for file in found if file is not None]
 
 
 def _table(path: Path, wanted: Declared) -> pa.Table:

@@ -20,6 +20,7 @@ from rejse.pipelines import store as storage
 from rejse.pipelines.audit import AuditError, Report
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.store import COUNTS, PUBLICATIONS, RUNS, Publication, Writer
+from rejse.transforms import operational_tables
 from rejse.transforms.registry import Table
 
 __all__ = ["AuditError", "BalanceError", "Run", "publish", "writing"]
@@ -143,7 +144,12 @@ def _by_table(store: Path, staged: Sequence[StagedFile]) -> dict[str, list[Stage
                 "cleaned the store: nothing was published, run again"
             )
         every[file.table].append(file)
-    return every
+    return {name: files for name, files in every.items() if files or _was(store, name)}
+
+
+def _was(store: Path, name: str) -> bool:
+    """Whether a table without rows is to be committed: not one that no installation of it has."""
+    return name not in operational_tables.tables() or storage.head(store, name) >= 0
 
 
 def _audited(store: Path, every: Mapping[str, Sequence[StagedFile]], run_id: str) -> Report:

@@ -58,7 +58,7 @@ def run(
     name is complete. Raises UnknownSourceError where a stated one is neither, AnotherWriter while
     another run holds the store, BalanceError where rows are unaccounted for.
     """
-    from rejse.pipelines import publish, quarantine, sources
+    from rejse.pipelines import operational, publish, quarantine, sources
     from rejse.pipelines import stated as stated_frontiers
 
     began, clock = time.monotonic(), datetime.now(UTC)
@@ -89,8 +89,9 @@ def run(
         told = _told(settings, plan, found, fingerprint, positions)
         if progress:
             progress("auditing what is staged" if audit else "publishing")
+        files = (*found.files, *operational.staged(settings.store, plan.data))
         try:
-            done = publish.publish(writer, found.files, told, audit=audit)
+            done = publish.publish(writer, files, told, audit=audit)
         except publish.AuditError as fault:
             findings = tuple(str(finding) for finding in fault.report.findings)
             return _result(told, "audit_failed", None, {}, findings, began)

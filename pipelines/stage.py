@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rejse.transforms import records, schema, texts
+from rejse.transforms import operational_tables, records, schema, texts
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.registry import Table
 from rejse.transforms.tables import REJECTS, STAMP
@@ -145,15 +145,16 @@ def _constant(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
 def declared(name: str) -> pa.Schema | None:
     """Schema that table `name` (or the table whose `_live` twin it is) declares; None: free.
 
-    Derived rows carry their stamp; events, records and rejects are inputs and carry none.
+    Derived rows carry their stamp; events, records, operational tables and rejects carry none.
     """
     plain = name.removesuffix(LIVE)
     if plain in ("events", "open_events", "late"):
         return schema.event_schema().with_metadata({"grain": EVENT_GRAIN})
     if plain == REJECTS.name:
         return REJECTS.schema
-    if plain in records.tables():
-        return records.tables()[plain].schema
+    given = {**records.tables(), **operational_tables.tables()}.get(plain)
+    if given is not None:
+        return given.schema
     found: Table | None = x_tables.every().get(plain)
     if found is None:
         return None

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.transforms import records
+from rejse.transforms import operational_tables, records
 from rejse.transforms.normalise import Mapping, normalise
 from rejse.transforms.records import CONTRACTS, published, tables
 from tests import builders, strategies
@@ -105,3 +105,14 @@ def test_no_raw_identity_is_published(run: tuple[Transcript, Run], tmp_path: Pat
         said = rows(done.con, f"select * from {kind}")
         assert said
         assert "quiet" not in str(said)
+
+
+def test_operational_tables_are_published_as_they_were_joined(
+    run: tuple[Transcript, Run],
+) -> None:
+    told, done = run
+    for name in operational_tables.tables():
+        given = told.operational.get(name, ())
+        assert len(rows(done.con, f"select * from {name}")) == len(given), name
+    assert "touchpoints" in done.result.tables
+    assert "campaigns" not in done.result.tables, "no table, no commit"
