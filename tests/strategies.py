@@ -119,6 +119,7 @@ def event(pick: Pick, now: int, rich: bool = True, mood: str = "mixed") -> dict[
         "touchpoint": _often(pick, "claims desk", "service line", "moved desk", "form", "counter"),
         "owner": _often(pick, *OWNERS),
         "team": _often(pick, "first", "second"),
+        "actor_id": _often(pick, "kim", "ole"),
     }
     if row["direction"] == "outbound":
         row["message_kind"] = _often(pick, "marketing", "service", "reminder", "upsell")

@@ -166,6 +166,16 @@ class Operational:
         return AsOf.of(self.table("journey_types"), "journey_type")
 
     @cached_property
+    def agents(self) -> AsOf:
+        """Agents by their pseudonym, as of a time."""
+        return AsOf.of(self.table("agents"), "actor_id")
+
+    @cached_property
+    def teams(self) -> AsOf:
+        """Teams by name, as of a time."""
+        return AsOf.of(self.table("teams"), "team")
+
+    @cached_property
     def calendar(self) -> Calendar:
         """Working hours by owner. Raises ValueError, naming the row, where they make no sense."""
         return Calendar.of(self.table("calendar"))

@@ -12,7 +12,7 @@ from rejse.transforms import facts, frontier
 from rejse.transforms.arrays import Bools, Ints, Reals
 from rejse.transforms.contacts import Contacts, contacts, earlier_same_intent
 from rejse.transforms.events import Coded
-from rejse.transforms.handoffs import Asked, Handoffs, asked_for, handoffs
+from rejse.transforms.handoffs import Asked, Handoffs, asked_for, handoffs, rises
 from rejse.transforms.information import Information, information
 from rejse.transforms.operational import Operational
 from rejse.transforms.promises import Promises, promises
@@ -91,6 +91,11 @@ class Scene:
     def handoffs(self) -> Handoffs:
         """Hand-offs seen."""
         return handoffs(self.spine, self.steps, self.told)
+
+    @cached_property
+    def rises(self) -> tuple[Ints, Ints]:
+        """Links (giver, receiver) up to a team of a higher tier."""
+        return rises(self.spine, self.steps)
 
     @cached_property
     def asked(self) -> Asked:

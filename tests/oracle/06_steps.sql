@@ -22,7 +22,9 @@ select
     arg_min_null(owner_eff, pos) as owner,
     arg_min_null(is_owner_from_table, pos) as is_owner_from_table,
     arg_min_null(team_eff, pos) as team,
-    coalesce(arg_min_null(tp_silo, pos), arg_min_null(owner_eff, pos)) as silo,
+    arg_min_null(is_team_from_place, pos) as is_team_from_place,
+    arg_min_null(tier, pos) as tier,
+    coalesce(arg_min_null(table_silo, pos), arg_min_null(owner_eff, pos)) as silo,
     coalesce(
         arg_min_null(system_logged, pos), arg_min_null(owner_eff, pos), arg_min_null(channel, pos)
     ) as system,
