@@ -20,6 +20,7 @@ from rejse.transforms.rules import Rules
 from rejse.transforms.segments import Segments, pick
 from rejse.transforms.sessionise import Spine
 from rejse.transforms.steps import Steps, steps
+from rejse.transforms.surroundings import Surroundings, surroundings
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ class Scene:
 
     def _customer(self, name: str) -> Coded:
         return self.data.customers.text(name, self.data.customer_rows(self.spine.events))
+
+    @cached_property
+    def around(self) -> Surroundings:
+        """Local time and weather of the steps."""
+        return surroundings(self.spine, self.steps, self.data)
 
     @cached_property
     def contacts(self) -> Contacts:

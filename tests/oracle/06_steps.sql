@@ -31,6 +31,7 @@ select
     arg_min(intent, pos) as intent,
     arg_min(product_id, pos) as product_id,
     arg_min(site_id, pos) as site_id,
+    arg_min(tz, pos) as tz,
     min(t_start) as started_t,
     max(t_end) as ended_t,
     count(*)::int as n_events,

@@ -164,6 +164,7 @@ select
     a.*,
     r.step_id as received_step,
     r.t as received_t,
+    r.place as received_place,
     case
         when r.place is not null then false
         when coalesce(j.w > a.due_t + j.lateness, false) then true

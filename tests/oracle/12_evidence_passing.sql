@@ -4,17 +4,17 @@
 -- sources: stepped, step, handoff_step, handoff
 create or replace table rise as
 select
-    journey_id,
-    step_id,
-    giver.step_id as giver_id,
-    first_t,
-    places[1] as place
-from handoff_step
+    s.journey_id,
+    s.step_id,
+    s.giver.step_id as giver_id,
+    s.first_t,
+    s.places[1] as place
+from handoff_step as s
 where
-    giver is not null and tier > giver.tier and team <> giver.team
+    s.giver is not null and s.tier > s.giver.tier and s.team <> s.giver.team
     and not (
-        coalesce(giver.touchpoint = touchpoint, false)
-        and is_team_from_place and giver.is_team_from_place
+        coalesce(s.giver.touchpoint = s.touchpoint, false)
+        and s.is_team_from_place and s.giver.is_team_from_place
     );
 
 insert into piece by name
@@ -69,7 +69,11 @@ select
     'observed' as basis,
     format('{:09d}', r.place) as detail
 from rise as r
-where r.giver_id not in (select onward.step_id from onward where onward.kind = 'escalation');
+where
+    r.giver_id not in (
+        select onward.step_id from onward
+        where onward.kind = 'escalation'
+    );
 
 insert into piece by name
 select
