@@ -67,7 +67,7 @@ select
     1.0 as g,
     1.0 as confidence,
     'observed' as basis,
-    format('{:09d}', r.place) as detail
+    format('{:09d} rise', r.place) as detail  -- after an event of the same place
 from rise as r
 where
     r.giver_id not in (
