@@ -104,12 +104,10 @@ def check(settings: Settings, rows: int = ROWS) -> Check:
 
 def _tables(settings: Settings) -> set[str]:
     """Operational tables at hand; a touchpoints table with nothing filled in is none yet."""
-    found = set()
-    if settings.operational.touchpoint_fields is not None:
-        found.add("@touchpoint_fields")
+    found = {f"@{name}" for name, table in settings.operational if table is not None}
     table = settings.operational.touchpoints
-    if table is not None and _is_filled(table):
-        found.add("@touchpoints")
+    if table is not None and not _is_filled(table):
+        found.discard("@touchpoints")
     return found
 
 

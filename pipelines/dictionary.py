@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-#: Operational tables as a kind's needs write them, in the words of the configuration.
-TABLES = {"@touchpoints": "table touchpoints", "@touchpoint_fields": "table touchpoint_fields"}
-
 
 def field_name(need: str) -> str:
-    """A needed field or table as people know it."""
-    return TABLES.get(need, need.removeprefix("@"))
+    """A needed field or, as `@name`, an operational table, in the words of the configuration."""
+    return f"table {need[1:]}" if need.startswith("@") else need
 
 
 def _metric(one: Any) -> dict[str, Any]:

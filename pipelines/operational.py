@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from rejse.transforms.operational import Declared, Operational
 
 
-def read(files: Mapping[str, Path | None]) -> Operational:
-    """The tables that are configured. Raises ValueError, naming the file and what was expected."""
+def read(files: Mapping[str, Path | None], key: Callable[[], bytes]) -> Operational:
+    """The tables that are configured; ids of agents become pseudonyms under the key here, as
+    those of events do. Raises ValueError, naming the file and what was expected.
+    """
     from rejse.transforms import operational as core
 
     found = {
         name: _table(path, core.TABLES[name]) for name, path in files.items() if path is not None
     }
+    if "agents" in found:
+        found["agents"] = _pseudonymous(found["agents"], key())
     data = core.Operational(found)
     try:
         assert data.calendar
@@ -37,6 +41,15 @@ def staged(store: Path, data: Operational) -> list[StagedFile]:
 
     found = [stage.write(store, name, data.table(name)) for name in tables() if data.has(name)]
     return [file for file in found if file is not None]
+
+
+def _pseudonymous(agents: pa.Table, key: bytes) -> pa.Table:
+    from rejse.transforms.arrays import flat
+    from rejse.transforms.identity import actors, signer
+
+    place = agents.column_names.index("actor_id")
+    hashed = actors(flat(agents.column(place)), signer(key)).cast("string")
+    return agents.set_column(place, agents.schema.field(place), hashed)
 
 
 def _table(path: Path, wanted: Declared) -> pa.Table:

@@ -127,7 +127,8 @@ def _plan(
     groups, opinions = _groups(shards), settings.of_kind("experience")
     return Plan(
         shards=tuple(shards), mappings=mappings, key=settings.key,
-        non_persons=settings.non_persons, data=operational.read(dict(settings.operational)),
+        non_persons=settings.non_persons,
+        data=operational.read(dict(settings.operational), settings.key),
         rules=settings.rules(declared), frontiers=frontiers(settings.of_kind("interaction")),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,

@@ -119,6 +119,9 @@ def event(pick: Pick, now: int, rich: bool = True, mood: str = "mixed") -> dict[
         "touchpoint": _often(pick, "claims desk", "service line", "moved desk", "form", "counter"),
         "owner": _often(pick, *OWNERS),
         "team": _often(pick, "first", "second"),
+        "actor_id": _often(pick, "kim", "ole"),
+        "site_id": _often(pick, "s1", "s2"),
+        "tz": _often(pick, "Asia/Kolkata", "America/New_York"),
     }
     if row["direction"] == "outbound":
         row["message_kind"] = _often(pick, "marketing", "service", "reminder", "upsell")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,6 +114,10 @@ def test_no_table_at_all_says_nothing_of_anything() -> None:
     assert data.fields.num_rows == 0
 
 
+def no_key() -> bytes:
+    raise AssertionError("no table read here needs the key")
+
+
 def configured(path: Path | None) -> dict[str, Path | None]:
     return {"touchpoints": path, "touchpoint_fields": None}
 
@@ -124,7 +129,7 @@ def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
         "desk,null,,,2026-02-01T00:00:00Z,,\n"
     )
     (tmp_path / "t.csv").write_text(text)
-    found = files.read(configured(tmp_path / "t.csv")).table("touchpoints")
+    found = files.read(configured(tmp_path / "t.csv"), no_key).table("touchpoints")
     assert found.schema.equals(TOUCHPOINTS)
     first, second = found.to_pylist()
     assert (first["owner"], first["expected_wait_s"], first["silo"]) == ("sales", 60.0, None)
@@ -132,8 +137,8 @@ def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
     assert first["valid_from"] == datetime(2026, 1, 1, tzinfo=UTC)  # no zone named: UTC
     assert (second["owner"], second["is_moment_of_truth"], second["valid_to"]) == (None,) * 3
     pq.write_table(found, tmp_path / "t.parquet")
-    assert files.read(configured(tmp_path / "t.parquet")).table("touchpoints") == found
-    assert not files.read(configured(None)).has("touchpoints")
+    assert files.read(configured(tmp_path / "t.parquet"), no_key).table("touchpoints") == found
+    assert not files.read(configured(None), no_key).has("touchpoints")
 
 
 @pytest.mark.parametrize(
@@ -147,20 +152,32 @@ def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
 def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "t.csv").write_text(text)
     with pytest.raises(ValueError, match=r"t\.csv: expected columns touchpoint, owner") as caught:
-        files.read(configured(tmp_path / "t.csv"))
+        files.read(configured(tmp_path / "t.csv"), no_key)
     assert said in str(caught.value)
 
 
 def test_a_row_without_its_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("touchpoint,owner\ndesk,sales\n,claims\n")
     with pytest.raises(ValueError, match=r"expected a touchpoint in every row, .* row 2"):
-        files.read(configured(tmp_path / "t.csv"))
+        files.read(configured(tmp_path / "t.csv"), no_key)
 
 
 def test_hours_that_make_no_sense_are_named(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("weekday,opens,closes,tz\n1,08:00,16:00,UTC\n2,8,16,UTC\n")
     with pytest.raises(ValueError, match=r"c\.csv: row 2: expected opens as a time such as 08:30"):
-        files.read({"calendar": tmp_path / "c.csv"})
+        files.read({"calendar": tmp_path / "c.csv"}, no_key)
+
+
+def test_agents_bear_the_pseudonyms_of_events(tmp_path: Path) -> None:
+    key = bytes(range(32))
+    (tmp_path / "a.csv").write_text("actor_id,team\n0042,first\nkim@desk,second\n")
+    read = files.read({"agents": tmp_path / "a.csv"}, lambda: key).table("agents")
+    assert read.schema.equals(TABLES["agents"].schema)
+    said = read.column("actor_id").to_pylist()
+    assert not {"0042", "kim@desk"} & set(said)
+    messages = (b"actor_id\x1f0042", b"actor_id\x1fkim@desk")
+    assert said == [hmac.digest(key, message, "sha256").hex()[:16] for message in messages]
+    assert read.column("team").to_pylist() == ["first", "second"]
 
 
 def test_every_table_can_be_configured() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ class AsOf:
     key_codes: Ints
     valid_from: Ints
     valid_to: Ints
+    _texts: dict[str, Coded] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, table: pa.Table, key: str) -> AsOf:
@@ -47,31 +49,55 @@ class AsOf:
         if not len(self.key_codes):
             return np.full(len(time), NULL, np.int64)
         code = texts.lookup([self.keys.get(n, NULL) for n in texts.names.to_pylist()], NULL)
-        first = np.searchsorted(self.key_codes, np.arange(len(self.keys)))
+        if not (code >= 0).any():
+            return np.full(len(time), NULL, np.int64)
         at = self._latest(code, time)
         while True:
             expired = (at >= 0) & (self.valid_to[at] <= time)
             if not expired.any():
                 return at
-            back = at - 1
-            at = np.where(expired, np.where(back >= first[code], back, NULL), at)
+            at = np.where(expired, self._longer[at], at)
+
+    @cached_property
+    def _longer(self) -> Ints:
+        """Next row before, of the same key, that holds for longer; -1 where there is none.
+
+        Where a row has expired, so have those between: many short rows cost no walk over them.
+        """
+        at = np.arange(len(self.key_codes)) - 1
+        at[np.flatnonzero(np.append(True, np.diff(self.key_codes) != 0))] = NULL
+        while True:
+            shorter = np.flatnonzero((at >= 0) & (self.valid_to[at] <= self.valid_to))
+            if not len(shorter):
+                return at
+            at[shorter] = at[at[shorter]]
+
+    @cached_property
+    def _moments(self) -> Ints:
+        return np.unique(self.valid_from)
+
+    @cached_property
+    def _begins(self) -> Ints:
+        """Rising number of each row's key and begin."""
+        place = np.searchsorted(self._moments, self.valid_from) + 1
+        return self.key_codes * (len(self._moments) + 1) + place
 
     def _latest(self, code: Ints, time: Ints) -> Ints:
         """Last row of the code whose valid_from is at or before the time."""
         if len(self.keys) == len(self.key_codes):  # one row a key: no search needed
             row = np.argsort(self.key_codes)[code]
             return np.where((code >= 0) & (self.valid_from[row] <= time), row, NULL)
-        moments = np.unique(self.valid_from)
-        width = len(moments) + 1
-        mine = self.key_codes * width + np.searchsorted(moments, self.valid_from) + 1
-        wanted = code * width + np.searchsorted(moments, time, side="right")
-        at = np.searchsorted(mine, wanted, side="right") - 1
+        wanted = code * (len(self._moments) + 1)
+        wanted = wanted + np.searchsorted(self._moments, time, side="right")
+        at = np.searchsorted(self._begins, wanted, side="right") - 1
         same = (at >= 0) & (code >= 0) & (self.key_codes[at] == code)
         return np.where(same, at, NULL)
 
     def text(self, name: str, rows: Ints) -> Coded:
         """A text column at the rows found."""
-        return Coded.of(self.table.column(name)).rows(rows)
+        if name not in self._texts:
+            self._texts[name] = Coded.of(self.table.column(name))
+        return self._texts[name].rows(rows)
 
     def number(self, name: str, rows: Ints) -> tuple[np.ndarray[Any, Any], Bools]:
         """A numeric or boolean column at the rows found, with the mask of its values."""

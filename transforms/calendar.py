@@ -96,6 +96,13 @@ class Calendar:
             found.setdefault(said["owner"], []).append(row)
         return cls({owner: tuple(rows) for owner, rows in found.items()})
 
+    def owners(self, owner: Coded, others: str) -> Coded:
+        """Whose rows are each owner's: his own, else `others`, which stands for everybody."""
+        names = owner.names.to_pylist()
+        own = sorted(name for name in set(names) if name in self.rows)
+        codes = [own.index(n) if n in self.rows else len(own) for n in names]
+        return Coded.named(owner.lookup(codes, len(own)), [*own, others])
+
     def between(self, owner: Coded, begin: Ints, end: Ints) -> tuple[Ints, Bools]:
         """Microseconds that each row's owner works from `begin` to `end` (0 where it is not
         later), and where that is known: not for owners without hours where everybody has none.
@@ -155,7 +162,8 @@ def _row(said: Mapping[str, object], since: int, until: int) -> _Row:
     except ValueError:
         raise ValueError(f"expected a date such as 2026-12-24, came {day!r}") from None
     zone = str(said["tz"] or "UTC")
-    known_zone(zone)
+    if not is_zone(zone):
+        raise ValueError(f"expected a time zone such as Europe/Copenhagen, came {zone!r}")
     if opens is not None and closes is not None and closes < opens:
         closes += DAY
     return _Row(
@@ -175,12 +183,13 @@ def _clock(text: object, name: str) -> int | None:
     raise ValueError(f"expected {name} as a time such as 08:30, came {text!r}")
 
 
-def known_zone(zone: str) -> None:
-    """Raises ValueError where `zone` is no time zone of the IANA data base."""
+def is_zone(name: str) -> bool:
+    """Is `name` a time zone of the IANA data base?"""
     try:
-        _instants(np.zeros(1, np.int64), zone, "earliest")
-    except pa.ArrowInvalid:
-        raise ValueError(f"expected a time zone such as Europe/Copenhagen, came {zone!r}") from None
+        _instants(np.zeros(1, np.int64), name, "earliest")
+    except (pa.ArrowInvalid, UnicodeError):
+        return False
+    return bool(name)
 
 
 def _lay(rows: tuple[_Row, ...], first: int, last: int) -> Hours:

@@ -70,8 +70,7 @@ def handoffs(spine: Spine, steps: Steps, told: Information) -> Handoffs:
     Pushed messages and consultations are no links of the chain; two steps of one touchpoint whose
     owners both came from the table are never a hand-off.
     """
-    kept = steps.owner.known & ~steps.is_pushed
-    kept &= ~_consultations(spine, steps, kept)
+    kept = links(spine, steps)
     giver, receiver = known_owner_pairs(steps, kept)
     owner, team = steps.owner.codes, steps.team.codes
     both_teams = (team[giver] != NULL) & (team[receiver] != NULL)
@@ -82,6 +81,28 @@ def handoffs(spine: Spine, steps: Steps, told: Information) -> Handoffs:
     chosen = moved & ~table_only
     giver, receiver = giver[chosen], receiver[chosen]
     return _with_context(spine, steps, told, giver, receiver, _ping_pong(steps, kept)[receiver])
+
+
+def links(spine: Spine, steps: Steps) -> Bools:
+    """Steps that are links of the chain: of a known owner, neither pushed nor consultations."""
+    kept = steps.owner.known & ~steps.is_pushed
+    return kept & ~_consultations(spine, steps, kept)
+
+
+def rises(spine: Spine, steps: Steps) -> tuple[Ints, Ints]:
+    """Neighbouring links (giver, receiver) of which the later has a team of a higher tier.
+
+    Tiers are those of the steps' times. The owner may stay the same. A touchpoint whose own row
+    names another team from now on is no rise: that is a re-organisation.
+    """
+    giver, receiver = known_owner_pairs(steps, links(spine, steps))
+    higher = steps.tier[receiver] > steps.tier[giver]  # false where either has none
+    higher &= steps.team.codes[giver] != steps.team.codes[receiver]
+    place = steps.touchpoint.codes
+    same_place = (place[giver] == place[receiver]) & (place[giver] != NULL)
+    by_table = steps.team_from_place[giver] & steps.team_from_place[receiver]
+    rising = higher & ~(same_place & by_table)
+    return giver[rising], receiver[rising]
 
 
 def _consultations(spine: Spine, steps: Steps, kept: Bools) -> Bools:

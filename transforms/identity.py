@@ -113,7 +113,7 @@ def pseudonymise(
     if "previousidentity" in names:
         columns["previous_key"] = previous_keys(batch, sign)
     if "actor_id" in names:
-        columns["actor_id"] = _actors(batch.column("actor_id"), sign)
+        columns["actor_id"] = actors(batch.column("actor_id"), sign)
     for name, part in (("info", "field"), ("claims", "topic")):
         if name in names:
             columns[name] = _lists(batch.column(name), part, sign)
@@ -183,7 +183,8 @@ def previous_keys(batch: pa.RecordBatch, sign: Signer) -> pa.Array:
     return keys.cast(pa.string())
 
 
-def _actors(column: pa.Array, sign: Signer) -> pa.Array:
+def actors(column: pa.Array, sign: Signer) -> pa.Array:
+    """Pseudonyms of actors: the same in events, answers and the table of agents; null stays."""
     codes = coded(column)
     words = _hashed(codes.dictionary, sign, b"actor_id\x1f")
     return pa.DictionaryArray.from_arrays(codes.indices, words)

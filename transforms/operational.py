@@ -16,12 +16,15 @@ import pyarrow.compute as pc
 
 from rejse.transforms import records
 from rejse.transforms.arrays import NULL, Ints, flat
-from rejse.transforms.as_of import KEY_MARK, AsOf, joined
+from rejse.transforms.as_of import FAR, KEY_MARK, AsOf, joined
 from rejse.transforms.calendar import Calendar
-from rejse.transforms.events import Events
+from rejse.transforms.events import Coded, Events
+from rejse.transforms.rules import HOUR
 from rejse.transforms.schema import CUSTOMER_KEY, TIME
 
 VALIDITY = {"valid_from": TIME, "valid_to": TIME}
+#: What stands for the owner in rows of the calendar that are everybody's: no owner's name.
+EVERYBODY = "\0"
 TEXT, REAL, INT, FLAG = pa.string(), pa.float64(), pa.int32(), pa.bool_()
 
 
@@ -166,9 +169,37 @@ class Operational:
         return AsOf.of(self.table("journey_types"), "journey_type")
 
     @cached_property
+    def agents(self) -> AsOf:
+        """Agents by their pseudonym, as of a time."""
+        return AsOf.of(self.table("agents"), "actor_id")
+
+    @cached_property
+    def teams(self) -> AsOf:
+        """Teams by name, as of a time."""
+        return AsOf.of(self.table("teams"), "team")
+
+    @cached_property
     def calendar(self) -> Calendar:
         """Working hours by owner. Raises ValueError, naming the row, where they make no sense."""
         return Calendar.of(self.table("calendar"))
+
+    @cached_property
+    def weather(self) -> AsOf:
+        """Weather by site; a row without valid_to holds for an hour."""
+        found = AsOf.of(self.table("weather"), "site_id")
+        until = np.where(found.valid_to == FAR, found.valid_from + HOUR, found.valid_to)
+        return replace(found, valid_to=until)
+
+    def zone_of(self, owner: Coded, time: Ints) -> Coded:
+        """Time zone of each owner's row of the calendar as of a time."""
+        rows = self._zones.rows(self.calendar.owners(owner, EVERYBODY), time)
+        return self._zones.text("tz", rows)
+
+    @cached_property
+    def _zones(self) -> AsOf:
+        table = self.table("calendar")
+        owner = pc.fill_null(flat(table.column("owner")), EVERYBODY)
+        return AsOf.of(table.set_column(0, "owner", owner), "owner")
 
     @cached_property
     def fields(self) -> pa.Table:

@@ -12,7 +12,7 @@ from rejse.transforms import facts, frontier
 from rejse.transforms.arrays import Bools, Ints, Reals
 from rejse.transforms.contacts import Contacts, contacts, earlier_same_intent
 from rejse.transforms.events import Coded
-from rejse.transforms.handoffs import Asked, Handoffs, asked_for, handoffs
+from rejse.transforms.handoffs import Asked, Handoffs, asked_for, handoffs, rises
 from rejse.transforms.information import Information, information
 from rejse.transforms.operational import Operational
 from rejse.transforms.promises import Promises, promises
@@ -20,6 +20,7 @@ from rejse.transforms.rules import Rules
 from rejse.transforms.segments import Segments, pick
 from rejse.transforms.sessionise import Spine
 from rejse.transforms.steps import Steps, steps
+from rejse.transforms.surroundings import Surroundings, surroundings
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ class Scene:
         return self.data.customers.text(name, self.data.customer_rows(self.spine.events))
 
     @cached_property
+    def around(self) -> Surroundings:
+        """Local time and weather of the steps."""
+        return surroundings(self.spine, self.steps, self.data)
+
+    @cached_property
     def contacts(self) -> Contacts:
         """Sessions, one row each."""
         return contacts(self.spine)
@@ -91,6 +97,11 @@ class Scene:
     def handoffs(self) -> Handoffs:
         """Hand-offs seen."""
         return handoffs(self.spine, self.steps, self.told)
+
+    @cached_property
+    def rises(self) -> tuple[Ints, Ints]:
+        """Links (giver, receiver) up to a team of a higher tier."""
+        return rises(self.spine, self.steps)
 
     @cached_property
     def asked(self) -> Asked:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms import facts, schema
 from rejse.transforms.arrays import Bools, Ints, arrow, take
+from rejse.transforms.belonging import Belonging, belonging
 from rejse.transforms.events import Coded, Events, customers, total_order
 from rejse.transforms.journeys import Cut, cut
 from rejse.transforms.operational import Operational
@@ -29,7 +30,7 @@ class Spine:
 
     Every event row carries the journey it is in (`journeys.ids`), its step (`steps.ids`) and its
     session (`session`); sessions of several channel families may interleave, steps do not.
-    `place` is the row of its touchpoint as of its time, `owner` and `team` are the effective ones.
+    `place` is the row of its touchpoint as of its time; `belongs` says whose each event is.
     """
 
     events: Events
@@ -38,11 +39,19 @@ class Spine:
     case: Coded
     kind: Coded
     place: Ints
-    owner: Coded
-    owner_from_table: Bools
-    team: Coded
+    belongs: Belonging
     session: Ints
     steps: Segments
+
+    @property
+    def owner(self) -> Coded:
+        """Effective owner of each event."""
+        return self.belongs.owner
+
+    @property
+    def team(self) -> Coded:
+        """Effective team of each event."""
+        return self.belongs.team
 
     @property
     def journeys(self) -> Segments:
@@ -153,15 +162,12 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
     events, place, anchor = events.rows(order), place[order], anchor[order]
     rank = rank[order]
     session = _sessions(events, pieces.journeys, anchor, rules.windows.session_gap)
-    own = events.coded("owner")
-    owner = own.fallback(data.places.text("owner", place))
-    team = events.coded("team").fallback(data.places.text("team", place))
-    from_table = ~own.known & owner.known
+    belongs = belonging(events, place, data)
     return Spine(
         events=events, rank=rank, cut=pieces,
         case=found.case.rows(order), kind=found.kind.rows(order), place=place,
-        owner=owner, owner_from_table=from_table, team=team, session=session,
-        steps=_steps(events, pieces.journeys, anchor, session, owner, from_table, team),
+        belongs=belongs, session=session,
+        steps=_steps(events, pieces.journeys, anchor, session, belongs),
     )  # fmt: skip
 
 
@@ -207,14 +213,14 @@ def _sessions(events: Events, journeys: Segments, anchor: Ints, gap: int) -> Int
 
 
 def _steps(
-    events: Events, journeys: Segments, anchor: Ints, session: Ints,
-    owner: Coded, from_table: Bools, team: Coded,
-) -> Segments:  # fmt: skip
+    events: Events, journeys: Segments, anchor: Ints, session: Ints, belongs: Belonging
+) -> Segments:
     """Consecutive events of one touchpoint, owner, team and session."""
     where = _stand_in(events)
+    from_table = belongs.owner_from_table
     both_from_table = from_table & journeys.before(from_table, False)
-    other_owner = journeys.changed(owner.codes) & ~both_from_table
-    other = journeys.changed(where, team.codes, session) | other_owner
+    other_owner = journeys.changed(belongs.owner.codes) & ~both_from_table
+    other = journeys.changed(where, belongs.team.codes, session) | other_owner
     return Segments.where(journeys.begins | (other & ~_same_as_before(anchor)))
 
 

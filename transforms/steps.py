@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms import facts
-from rejse.transforms.arrays import Bools, Ints
+from rejse.transforms.arrays import Bools, Ints, Reals
+from rejse.transforms.belonging import Belonging
 from rejse.transforms.events import Coded
 from rejse.transforms.operational import Operational
 from rejse.transforms.sessionise import Spine
@@ -15,7 +16,10 @@ from rejse.transforms.sessionise import Spine
 
 @dataclass(frozen=True)
 class Steps:
-    """One row a step, in journey order; `first` and `last` point into the spine's events."""
+    """One row a step, in journey order; `first` and `last` point into the spine's events.
+
+    `tier` is the team's as of the first event, NaN where it has none.
+    """
 
     first: Ints
     last: Ints
@@ -25,6 +29,8 @@ class Steps:
     owner: Coded
     owner_from_table: Bools
     team: Coded
+    team_from_place: Bools
+    tier: Reals
     silo: Coded
     system: Coded
     stage: Coded
@@ -40,7 +46,7 @@ def steps(spine: Spine, data: Operational) -> Steps:
     """Steps of all journeys; owner, team and silo are those valid at the first event."""
     events, first = spine.events, spine.steps.starts
     place = spine.place[first]
-    owner = spine.owner.rows(first)
+    belongs = spine.belongs.rows(first)
     outcome = events.coded("outcome")
     return Steps(
         first=first,
@@ -48,16 +54,32 @@ def steps(spine: Spine, data: Operational) -> Steps:
         journey=spine.step_journey,
         touchpoint=events.coded("touchpoint").rows(first),
         channel=events.coded("channel").rows(first),
-        owner=owner,
-        owner_from_table=spine.owner_from_table[first],
-        team=spine.team.rows(first),
-        silo=data.places.text("silo", place).fallback(owner),
+        owner=belongs.owner,
+        owner_from_table=belongs.owner_from_table,
+        team=belongs.team,
+        team_from_place=belongs.team_from_place,
+        tier=_tier(data, belongs.squad),
+        silo=_silo(data, place, belongs),
         system=systems(spine, data).rows(first),
         stage=events.coded("stage").rows(first).fallback(data.places.text("stage", place)),
         outcome=outcome.recode(spine.steps.last_valid(outcome.codes)),
         is_pushed=facts.is_pushed(events)[first],
         is_internal=events.is_one("direction", "internal")[first],
     )
+
+
+def _silo(data: Operational, place: Ints, belongs: Belonging) -> Coded:
+    """Silo of the touchpoint, else of the team, else the owner."""
+    said = data.places.text("silo", place)
+    if data.has("teams"):
+        said = said.fallback(data.teams.text("silo", belongs.squad))
+    return said.fallback(belongs.owner)
+
+
+def _tier(data: Operational, squad: Ints) -> Reals:
+    """Tier of the team, NaN where it has none."""
+    tier, known = data.teams.number("tier", squad)
+    return np.where(known, tier, np.nan)
 
 
 def systems(spine: Spine, data: Operational) -> Coded:

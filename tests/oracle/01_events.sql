@@ -1,8 +1,10 @@
--- purpose: every accepted event with its place in the customer's total order, its touchpoint row
---          as of its time, its channel family, its type and whether it is need-driven
+-- purpose: every accepted event with its place in the customer's total order, its touchpoint,
+--          agent and team row as of its time, its channel family, its type and whether it is
+--          need-driven
 -- grain:   one row per event
 -- key:     place (over all customers), or source, id
--- sources: events, touchpoints, cases, customers, types (settings of every type name that occurs)
+-- sources: events, touchpoints, agents, teams, cases, customers, types (settings of every type
+--          name that occurs)
 create or replace table ev as
 with
 asof_rows as (
@@ -57,6 +59,56 @@ customer_rows as (
             and coalesce(e.time < c.valid_to, true)
 ),
 
+agent_rows as (
+    select
+        e.source,
+        e.id,
+        t.team,
+        row_number() over (
+            partition by e.source, e.id
+            order by t.valid_from desc nulls last, t.json asc
+        ) as rank
+    from events as e
+    inner join agents as t
+        on
+            e.actor_id = t.actor_id
+            and coalesce(e.time >= t.valid_from, true)
+            and coalesce(e.time < t.valid_to, true)
+),
+
+teamed as (
+    select
+        e.source,
+        e.id,
+        e.time,
+        coalesce(e.team, g.team) is null as is_team_from_place,
+        coalesce(e.team, g.team, a.team) as team_eff
+    from events as e
+    left join asof_rows as a on e.source = a.source and e.id = a.id and a.rank = 1
+    left join agent_rows as g on e.source = g.source and e.id = g.id and g.rank = 1
+),
+
+team_rows as (
+    select
+        e.source,
+        e.id,
+        e.team_eff,
+        e.is_team_from_place,
+        t.owner,
+        t.silo,
+        t.tier,
+        row_number() over (
+            partition by e.source, e.id
+            order by t.valid_from desc nulls last, t.json asc
+        ) as rank
+    from teamed as e
+    left join teams as t
+        on
+            e.team_eff = t.team
+            and coalesce(e.time >= t.valid_from, true)
+            and coalesce(e.time < t.valid_to, true)
+),
+
 placed as (
     select
         e.* exclude (product_id, lifecycle_stage),
@@ -72,10 +124,12 @@ placed as (
         row_number() over (
             order by e.customer_key, e.time, e.source, e.sequence nulls first, e.id
         ) as place,
-        coalesce(e.owner, a.owner) as owner_eff,
-        e.owner is null and a.owner is not null as is_owner_from_table,
-        coalesce(e.team, a.team) as team_eff,
-        a.silo as tp_silo,
+        coalesce(e.owner, a.owner, m.owner) as owner_eff,
+        e.owner is null and coalesce(a.owner, m.owner) is not null as is_owner_from_table,
+        m.team_eff,
+        m.is_team_from_place,
+        m.tier,
+        coalesce(a.silo, m.silo) as table_silo,
         a.stage as tp_stage,
         a.expected_wait_s,
         a.expected_latency_s,
@@ -108,6 +162,7 @@ placed as (
     left join asof_rows as a on e.source = a.source and e.id = a.id and a.rank = 1
     left join case_rows as k on e.source = k.source and e.id = k.id and k.rank = 1
     left join customer_rows as u on e.source = u.source and e.id = u.id and u.rank = 1
+    inner join team_rows as m on e.source = m.source and e.id = m.id and m.rank = 1
 ),
 
 typed as (

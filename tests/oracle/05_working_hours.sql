@@ -73,5 +73,6 @@ create or replace macro worked_us(who, a, b) as (
                 then coalesce(sum(greatest(least(closes_t, b) - greatest(opens_t, a), 0)), 0)
         end
     from work_hours
-    where owner is not distinct from hours_of(who)
+    where
+        owner is not distinct from hours_of(who)
 );

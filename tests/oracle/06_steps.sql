@@ -22,13 +22,16 @@ select
     arg_min_null(owner_eff, pos) as owner,
     arg_min_null(is_owner_from_table, pos) as is_owner_from_table,
     arg_min_null(team_eff, pos) as team,
-    coalesce(arg_min_null(tp_silo, pos), arg_min_null(owner_eff, pos)) as silo,
+    arg_min_null(is_team_from_place, pos) as is_team_from_place,
+    arg_min_null(tier, pos) as tier,
+    coalesce(arg_min_null(table_silo, pos), arg_min_null(owner_eff, pos)) as silo,
     coalesce(
         arg_min_null(system_logged, pos), arg_min_null(owner_eff, pos), arg_min_null(channel, pos)
     ) as system,
     arg_min(intent, pos) as intent,
     arg_min(product_id, pos) as product_id,
     arg_min(site_id, pos) as site_id,
+    arg_min(tz, pos) as tz,
     min(t_start) as started_t,
     max(t_end) as ended_t,
     count(*)::int as n_events,

@@ -31,6 +31,7 @@ neighbours as (
         lag(struct_pack(
             step_id := step_id, owner := owner, team := team, channel := channel,
             touchpoint := touchpoint, is_owner_from_table := is_owner_from_table,
+            is_team_from_place := is_team_from_place, tier := tier,
             ended_t := ended_t, last_t := last_t
         )) over (partition by journey_id order by seq) as giver,
         coalesce(
@@ -163,6 +164,7 @@ select
     a.*,
     r.step_id as received_step,
     r.t as received_t,
+    r.place as received_place,
     case
         when r.place is not null then false
         when coalesce(j.w > a.due_t + j.lateness, false) then true

@@ -1,13 +1,33 @@
 -- purpose: pieces of friction of work passed on: transfer, escalation, ping_pong
 -- grain:   one row per piece
 -- key:     step_id, kind, detail
--- sources: stepped, step, handoff
+-- sources: stepped, step, handoff_step, handoff
+create or replace table rise as
+select
+    s.journey_id,
+    s.step_id,
+    s.giver.step_id as giver_id,
+    s.first_t,
+    s.places[1] as place
+from handoff_step as s
+where
+    s.giver is not null and s.tier > s.giver.tier and s.team <> s.giver.team
+    and not (
+        coalesce(s.giver.touchpoint = s.touchpoint, false)
+        and s.is_team_from_place and s.giver.is_team_from_place
+    );
+
 insert into piece by name
 with
 passed as (
     select
         *,
-        if(outcome = 'escalated', 'escalation', 'transfer') as kind
+        if(
+            coalesce(outcome = 'escalated', false)
+            or step_id in (select rise.giver_id from rise),
+            'escalation',
+            'transfer'
+        ) as kind
     from stepped
     where
         outcome in ('transferred', 'escalated')
@@ -35,7 +55,25 @@ select
     1.0 as confidence,
     'observed' as basis,
     format('{:09d}', place) as detail
-from onward;
+from onward
+union all by name
+select
+    r.journey_id,
+    r.step_id,
+    r.giver_id as prev_step_id,
+    'escalation' as kind,
+    r.first_t as occurred_t,
+    1.0 as x,
+    1.0 as g,
+    1.0 as confidence,
+    'observed' as basis,
+    format('{:09d} rise', r.place) as detail  -- after an event of the same place
+from rise as r
+where
+    r.giver_id not in (
+        select onward.step_id from onward
+        where onward.kind = 'escalation'
+    );
 
 insert into piece by name
 select

@@ -9,6 +9,7 @@ queued as (
         q.journey_id,
         q.place,
         q.t,
+        q.waiting_for,
         q.expected_latency_s as expected_s,
         (
             select min(n.place) from stepped as n
@@ -26,6 +27,8 @@ queued as (
 waits as (
     select
         q.place,
+        q.waiting_for,
+        e.place as ended_place,
         e.journey_id,
         e.step_id,
         e.t as ended_t,
@@ -36,6 +39,8 @@ waits as (
     union all
     select
         place,
+        waiting_for,
+        received_place as ended_place,
         journey_id,
         received_step as step_id,
         received_t as ended_t,
@@ -62,7 +67,7 @@ select
     1 - exp(-x) as g,
     1.0 as confidence,
     'observed' as basis,
-    format('{:09d}', place) as detail
+    format('{:09d}', ended_place) || coalesce(waiting_for, '') || format('{:09d}', place) as detail
 from measured
 where x > 0;
 

@@ -101,7 +101,11 @@ waits as (
 )
 
 select
-    s.* exclude (started_t, ended_t, first_t, last_t, wait_s),
+    s.* exclude (started_t, ended_t, first_t, last_t, wait_s, tier, tz),
+    m.local_hour,
+    m.local_dow,
+    m.weather,
+    m.temperature_c,
     make_timestamptz(s.started_t) as started_at,
     make_timestamptz(s.ended_t) as ended_at,
     case
@@ -123,6 +127,7 @@ inner join final as f on s.journey_id = f.journey_id
 left join hazards as h on s.step_id = h.step_id
 left join reasks as r on s.step_id = r.step_id
 left join waits as b on s.step_id = b.step_id
+inner join around as m on s.step_id = m.step_id
 window journey as (partition by s.journey_id order by s.seq);
 
 create or replace table o_friction_evidence as

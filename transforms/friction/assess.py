@@ -17,7 +17,7 @@ from rejse.transforms.friction.coverage import evidence_coverage
 from rejse.transforms.friction.evidence import Found
 from rejse.transforms.friction.score import Hazards, rank_hazards, severity, total
 from rejse.transforms.scene import Scene
-from rejse.transforms.segments import Array
+from rejse.transforms.segments import Array, pick
 
 LOW, HIGH = 0.5, 1.5
 
@@ -94,6 +94,7 @@ def assess(scene: Scene) -> Assessment:
         scene.spine.rank[found.row],
         _text_rank(found.detail),
         found.basis,
+        pick(scene.spine.rank, found.earlier),
     )
     plain = _ranked(found, 1.0, ties)
     order = np.lexsort((plain.rank, found.step))

@@ -4,32 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from rejse.transforms.arrays import NULL, Ints
+from rejse.transforms.arrays import NULL, Bools, Ints
 from rejse.transforms.friction.evidence import Found, found, kind, nothing
 from rejse.transforms.scene import Scene
+
+_NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
 @kind("edge", "transfers", {"outcome"}, {"to_owner"}, {"to_team"}, launch=False)
 def transfer(scene: Scene) -> Found:
     """Outcome `transferred`, or `to_owner` or `to_team` on an event that is not internal; an
-    escalated event is no transfer. One piece an event, anchored at the next step that is not
-    pushed, else at its own (9-rules).
+    escalation is no transfer. One piece an event, anchored at the next step that is not pushed,
+    else at its own (9-rules).
     """
-    events = scene.spine.events
-    outward = ~events.is_one("direction", "internal")
-    named = events.coded("to_owner").known | events.coded("to_team").known
-    moved = events.is_one("outcome", "transferred") | (named & outward)
-    escalated = events.is_one("outcome", "escalated")
-    return _onward(scene, "transfer", np.flatnonzero(moved & ~escalated))
+    moved, escalated = _passed(scene)
+    rows = np.flatnonzero(moved & ~escalated)
+    return _onward(scene, "transfer", rows, _NO_LINKS)
 
 
-@kind("edge", "escalations", {"outcome"}, launch=False)
+@kind("edge", "escalations", {"outcome"}, {"team", "@teams"}, {"actor_id", "@agents", "@teams"},
+      launch=False)  # fmt: skip
 def escalation(scene: Scene) -> Found:
-    """Outcome `escalated`: one piece an event, anchored at the next step that is not pushed, else
-    at its own (9-rules; tiers of teams are not read).
+    """Outcome `escalated`, or work passed on to a team of a higher tier (`teams`, as of the steps'
+    times): one piece an event that says so, by its outcome or as a transfer out of a step whose
+    next link is of a higher tier, anchored at the next step that is not pushed, else at its own;
+    where no event of the giver's step says so, the rise itself is one piece at the receiver's
+    step (9-rules).
     """
-    escalated = scene.spine.events.is_one("outcome", "escalated")
-    return _onward(scene, "escalation", np.flatnonzero(escalated))
+    _, escalated = _passed(scene)
+    giver, receiver = scene.rises
+    said = scene.spine.steps.any(escalated)[giver]
+    return _onward(scene, "escalation", np.flatnonzero(escalated), (giver[~said], receiver[~said]))
 
 
 @kind(
@@ -49,16 +54,40 @@ def ping_pong(scene: Scene) -> Found:
     )  # fmt: skip
 
 
-def _onward(scene: Scene, name: str, rows: Ints) -> Found:
-    """Evidence of events on the way from their step to the next one that is not pushed."""
-    if not len(rows):
+def _passed(scene: Scene) -> tuple[Bools, Bools]:
+    """Events that pass work on outside, and those that escalate it."""
+    spine, events = scene.spine, scene.spine.events
+    outward = ~events.is_one("direction", "internal")
+    named = events.coded("to_owner").known | events.coded("to_team").known
+    moved = events.is_one("outcome", "transferred") | (named & outward)
+    escalated = events.is_one("outcome", "escalated")
+    giver, _ = scene.rises
+    if len(giver):
+        rising = np.zeros(len(scene.steps), dtype=bool)
+        rising[giver] = True
+        escalated = escalated | (moved & rising[spine.steps.ids])
+    return moved, escalated
+
+
+def _onward(scene: Scene, name: str, rows: Ints, rising: tuple[Ints, Ints]) -> Found:
+    """Evidence of events on the way from their step to the next one that is not pushed, and of
+    links (giver, receiver) that no event speaks of."""
+    giver, receiver = rising
+    if not len(rows) + len(giver):
         return nothing(scene, name)
     steps, own = scene.steps, scene.spine.steps.ids[rows]
     following = scene.spine.journey_steps.next_row_after(~steps.is_pushed)[own]
     onward = following >= 0
     # Where nothing follows, the edge begins and ends at the giver's step, as a dropped one's does.
-    wanted = scene.spine.events.coded("to_owner").rows(np.where(onward, NULL, rows))
+    none = np.full(len(giver), NULL)
+    wanted = scene.spine.events.coded("to_owner").rows(
+        np.concatenate([np.where(onward, NULL, rows), none])
+    )
     return found(
-        scene, name, np.where(onward, following, own), rows,
-        previous=own, owner_to=steps.owner.rows(following).fallback(wanted),
+        scene, name,
+        np.concatenate([np.where(onward, following, own), receiver]),
+        np.concatenate([rows, steps.first[receiver]]),
+        previous=np.concatenate([own, giver]),
+        earlier=np.concatenate([np.full(len(rows), NULL), steps.last[giver]]),
+        owner_to=steps.owner.rows(np.concatenate([following, receiver])).fallback(wanted),
     )  # fmt: skip

@@ -75,7 +75,9 @@ def n_transfers(a: Assessment) -> Ints:
 
 @metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
 def n_escalations(a: Assessment) -> Ints:
-    """Events with the outcome `escalated` (3-scores)."""
+    """Events with the outcome `escalated`, and work passed on to a team of a higher tier
+    (3-scores).
+    """
     return a.of_kind("escalation")
 
 

@@ -35,6 +35,34 @@ def wait_before_work_s(a: Assessment) -> tuple[Ints, Bools]:
     return worked // SECOND, known & ~a.scene.spine.journey_steps.begins
 
 
+@metric("step", pa.int32(), unit="h", low=0, high=23)
+def local_hour(a: Assessment) -> tuple[Ints, Bools]:
+    """Hour on the wall at the step's first event, by its logged `tz`, else the zone of its owner's
+    `calendar` as of then; null without one (0-mission M23).
+    """
+    return a.scene.around.local_hour, a.scene.around.has_clock
+
+
+@metric("step", pa.int32(), unit="day", low=1, high=7)
+def local_dow(a: Assessment) -> tuple[Ints, Bools]:
+    """Day of the week on the wall at the step's first event, 1 = Monday; null as local_hour."""
+    return a.scene.around.local_dow, a.scene.around.has_clock
+
+
+@metric("step", pa.string(), unit="")
+def weather(a: Assessment) -> Coded:
+    """Weather of the step's site in the hour of its first event, as `weather` says; a row holds
+    for an hour unless its valid_to says otherwise; null without one (0-mission M23).
+    """
+    return a.scene.around.weather
+
+
+@metric("step", pa.float64(), unit="degrees Celsius")
+def temperature_c(a: Assessment) -> tuple[Reals, Bools]:
+    """Temperature at the step's site in the hour of its first event; null as weather."""
+    return a.scene.around.temperature
+
+
 @metric("step", pa.string(), unit="")
 def wait_cause(a: Assessment) -> Coded:
     """Whom the wait before this step was for, as the event before it logged."""
