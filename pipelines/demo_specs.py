@@ -56,6 +56,12 @@ class Spec:
         return (int(wait) if wait else None, int(talk) if talk else None)
 
     @property
+    def lasts(self) -> int | None:
+        """Microseconds that the activity takes; None where it is logged as a moment."""
+        text = self["lasts"]
+        return durations.parse(text) if text else None
+
+    @property
     def info(self) -> list[dict[str, str]]:
         """Fields given, asked, shown, passed, in order; a third word is another answer."""
         found = []
@@ -123,7 +129,7 @@ def journey_specs() -> dict[str, tuple[Spec, ...]]:
 def story_specs() -> tuple[Spec, ...]:
     """Specifications of the stories' events, each with its time."""
     first = 1 + max(s.spec for specs in journey_specs().values() for s in specs)
-    written = [*rows("stories.csv"), *_add_on(), *_kinds()]
+    written = [*rows("stories.csv"), *_add_on(), *_kinds(), *_measured()]
     return tuple(
         Spec(spec=first + n, nr=0, columns=row, at=_microseconds(row["at"]))
         for n, row in enumerate(written)
@@ -152,6 +158,19 @@ def _kinds() -> list[dict[str, str]]:
             for event in events:
                 at += timedelta(microseconds=durations.parse(event["after"]))
                 found.append({**event, **who, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
+    return found
+
+
+def _measured() -> list[dict[str, str]]:
+    """The journeys of measured.csv, whose metrics metrics.csv foretells."""
+    found: list[dict[str, str]] = []
+    at, told = datetime.min, ""
+    for row in rows("measured.csv"):
+        if row["journey"] != told:
+            at, told = datetime(2025, 4, 7, 9, tzinfo=UTC), row["journey"]
+        at += timedelta(microseconds=durations.parse(row["after"]))
+        who = {"story": "measured", "customer": f"measured-{told}"}
+        found.append({**row, **who, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
     return found
 
 

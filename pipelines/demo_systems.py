@@ -38,7 +38,7 @@ SYSTEMS: Mapping[str, System] = {
 }
 _TEXTS = (
     "customer", "case_no", "journey_type", "product_id", "touchpoint", "activity", "direction",
-    "actor_type", "intent", "outcome", "to_owner", "lifecycle",
+    "actor_type", "intent", "outcome", "to_owner", "lifecycle", "waiting_for",
 )  # fmt: skip
 
 
@@ -57,6 +57,7 @@ def _row(spec: Spec, cases: bool) -> dict[str, object]:
     return {column: spec[column] for column in _TEXTS} | {
         "spec": spec.spec,
         "case_prefix": prefix,
+        "lasts": spec.lasts,
         "info": spec.info or None,
         "promise_no": name,
         "promise_kind": kind,
@@ -82,6 +83,7 @@ def _spec_table(specs: tuple[Spec, ...], cases: bool) -> pa.Table:
     schema = pa.schema(
         [(name, pa.string()) for name in _TEXTS + more]
         + [("spec", pa.int64()), ("info", info), ("promise_due", pa.int64()),
+           ("lasts", pa.int64()),
            ("results_n", pa.int32())]
     )  # fmt: skip
     return pa.Table.from_pylist([_row(spec, cases) for spec in specs], schema=schema)

@@ -2,93 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
-from rejse.pipelines import demo
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.demo_truths import Truths
-from rejse.pipelines.explain import explain
-from rejse.pipelines.run import RunResult, run
-from rejse.pipelines.settings import load
-from rejse.transforms.friction import KINDS
-
-KEY = "5a" * 32
-#: Kinds that the stories and the truths below show.
-PLANTED_OTHERWISE = {
-    "repeat_contact", "channel_fallback", "reasked_info", "handoff_without_context",
-    "handoff_dropped", "customer_wait", "promise_broken", "reopened", "channel_switch",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Told:
-    """A finished run over sample data, with what is true of it."""
-
-    con: duckdb.DuckDBPyConnection
-    truths: Truths
-    result: RunResult
-
-    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self.con.execute(query, list(values)).fetchall()
-
-    def one(self, query: str, *values: Any) -> Any:
-        ((value,),) = self.rows(query, *values)
-        return value
-
-    def journeys(self, who: str) -> list[dict[str, Any]]:
-        found = self.con.execute(
-            "select * from v_journeys where customer_key = ? order by started_at", [key_of(who)]
-        )
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-    def felt(self, journey: dict[str, Any]) -> dict[str, Any]:
-        """The journey's row of `journey_experience`."""
-        found = self.con.execute(
-            "select * from v_journey_experience where journey_id = ?", [journey["journey_id"]]
-        )
-        names = [column[0] for column in found.description]
-        ((row,),) = ([dict(zip(names, one, strict=True))] for one in found.fetchall())
-        return row
-
-    def explained(self, journey: dict[str, Any]) -> str:
-        """The journey told in words."""
-        return explain(self.con, journey["journey_id"]).text()
-
-    def evidence(self, journey: dict[str, Any]) -> dict[str, float]:
-        rows = self.rows(
-            "select kind, sum(severity) from v_friction_evidence where journey_id = ? group by all",
-            journey["journey_id"],
-        )
-        return dict(rows)
-
-
-def key_of(who: str) -> str:
-    text = f"customer:{who}".encode()
-    return hmac.new(bytes.fromhex(KEY), text, hashlib.sha256).hexdigest()[:32]
-
-
-@pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    folder: Path = tmp_path_factory.mktemp("stories") / "company"
-    truths = demo.write(folder, customers=2_500, key=KEY)
-    settings = load(folder / "rejse.toml")
-    end = int(datetime.fromisoformat(truths.end).timestamp()) * 1_000_000
-    frontier = dict.fromkeys(settings.sources, end)
-    result = run(settings, complete=True, frontier=frontier)
-    con = connect(settings.store)
-    yield Told(con, truths, result)
-    con.close()
+from tests.company import Told, key_of
 
 
 def test_every_row_is_accounted_for(told: Told) -> None:
@@ -105,8 +24,10 @@ def test_every_row_is_accounted_for(told: Told) -> None:
 
 
 def test_most_journeys_are_final_and_of_their_number(told: Told) -> None:
-    n = told.one("select count(*) from v_journeys")
-    assert 0.97 * told.truths.journeys < n <= told.truths.journeys + 250
+    planted = [key_of(who) for people in told.truths.stories.values() for who in people]
+    drawn = "select count(*) from v_journeys where not list_contains(?, customer_key)"
+    n = told.one(drawn, planted)
+    assert 0.97 * told.truths.journeys < n <= told.truths.journeys
     assert told.one("select avg(cast(is_final as integer)) from v_journeys") > 0.8
 
 
@@ -256,18 +177,6 @@ def test_the_add_on(told: Told) -> None:
         if js and key_of(who) in owners and owners[key_of(who)] > js[0]["started_at"]
     ]  # fmt: skip
     assert len(after) == 3
-
-
-def test_every_kind_finds_whom_it_was_planted_in_and_nobody_beside(told: Told) -> None:
-    people: dict[tuple[str, str], list[str]] = {}
-    for who in told.truths.stories["kinds"]:
-        _, kind, case, _ = who.split("-")
-        people.setdefault((kind, case), []).append(who)
-    assert {kind for kind, _ in people} == set(KINDS) - PLANTED_OTHERWISE
-    for (kind, case), some in people.items():
-        query = "select count(*) from v_friction_evidence where kind = ? and customer_key = ?"
-        n = [told.one(query, kind, key_of(who)) for who in some]
-        assert n == [1 if case == "hit" else 0] * len(some), (kind, case)
 
 
 def rates(told: Told, name: str, query: str) -> tuple[float, float]:
