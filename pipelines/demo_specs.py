@@ -29,6 +29,24 @@ TURNS: Mapping[str, float] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class Company:
+    """A company that can be made: files of `made` with its journeys and the questions it asks.
+
+    `is_null`: all goes well, its customers come in turn, a journey at a time, and its logs have no
+    faulty rows; whatever a run finds there is a false alarm.
+    """
+
+    journeys: str
+    questions: str
+    turns: Mapping[str, float]
+    is_null: bool
+
+
+MADE = Company("journeys.csv", "questions.csv", TURNS, is_null=False)
+NULL = Company("null_journeys.csv", "null_questions.csv", {}, is_null=True)
+
+
 @dataclass(frozen=True)
 class Spec:
     """One kind of event: a row of journeys.csv or stories.csv, parsed.
@@ -54,6 +72,11 @@ class Spec:
         """Mean seconds of waiting and of talk; None where the event has none."""
         wait, talk = self["wait"], self["talk"]
         return (int(wait) if wait else None, int(talk) if talk else None)
+
+    @property
+    def longest_s(self) -> int:
+        """Seconds that nobody waits longer than."""
+        return int(self["longest"] or 3600)
 
     @property
     def lasts(self) -> int | None:
@@ -98,26 +121,26 @@ def rows(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def _turns(text: str) -> tuple[tuple[str, bool], ...]:
+def _turns(text: str, known: Mapping[str, float]) -> tuple[tuple[str, bool], ...]:
     found = []
     for word in filter(None, text.split("&")):
         name = word.removeprefix("!")
-        if name not in TURNS:
-            raise ValueError(f"journeys.csv: expected one of {sorted(TURNS)}, came {name!r}")
+        if name not in known:
+            raise ValueError(f"journeys: expected one of {sorted(known)}, came {name!r}")
         found.append((name, name == word))
     return tuple(found)
 
 
 @cache
-def journey_specs() -> dict[str, tuple[Spec, ...]]:
+def journey_specs(company: Company = MADE) -> dict[str, tuple[Spec, ...]]:
     """Specifications of each journey type's events, in order."""
     found: dict[str, list[Spec]] = {name: [] for name in SHARES}
-    for number, row in enumerate(rows("journeys.csv")):
+    for number, row in enumerate(rows(company.journeys)):
         spec = Spec(
             spec=number,
             nr=int(row["nr"]),
             columns=row,
-            when=_turns(row["when"]),
+            when=_turns(row["when"], company.turns),
             p=float(row["p"]),
             after=durations.parse(row["after"]),
         )

@@ -137,7 +137,7 @@ def write(con: duckdb.DuckDBPyConnection, drawn: Drawn, data: Path, part: str) -
     rows = {}
     for name, system in SYSTEMS.items():
         (data / name).mkdir(parents=True, exist_ok=True)
-        rows[name] = _copy(con, name, data / name / f"{part}.{system.suffix}", system.options)
+        rows[name] = copy(con, name, data / name / f"{part}.{system.suffix}", system.options)
     return rows
 
 
@@ -145,10 +145,11 @@ def write_one(con: duckdb.DuckDBPyConnection, drawn: Drawn, file: Path, options:
     """Write all events as one log; its rows."""
     con.register("drawn", _drawn_table(drawn))
     con.execute(f"create or replace temp view events as {_statement('events')}")
-    return _copy(con, "one_source", file, options)
+    return copy(con, "one_source", file, options)
 
 
-def _copy(con: duckdb.DuckDBPyConnection, name: str, file: Path, options: str) -> int:
+def copy(con: duckdb.DuckDBPyConnection, name: str, file: Path, options: str) -> int:
+    """Write what the statement of that name in `made` selects; its rows."""
     path = str(file).replace("'", "''")
     done = con.execute(f"copy ({_statement(name)}) to '{path}' ({options})").fetchone()
     return int(done[0]) if done else 0
