@@ -152,8 +152,9 @@ def write(
             truths.stories = _people()
     tally.tell(truths)
     truths.planted = {} if company.is_null else {**tally.planted(), **felt.planted()}
-    configuration = {"rejse.toml": "rejse.toml"} | _tables()
-    for name in (*demo_systems.SYSTEMS, SURVEYS):
+    calendar = "tables/calendar.csv"
+    configuration = {"rejse.toml": "rejse.toml", calendar: calendar} | _tables()
+    for name in (*demo_systems.SYSTEMS, demo_systems.OWNED, SURVEYS):
         for file in (f"mappings/{name}.sql", f"schemas/{name}.json"):
             configuration[file] = file
     _copy(configuration, out)

@@ -36,6 +36,7 @@ SYSTEMS: Mapping[str, System] = {
     "back_office": System("parquet", PARQUET, _TYPED),
     "campaigns": System("parquet", PARQUET, _TYPED),
 }
+OWNED = "owned"  # the source of what customers own
 _TEXTS = (
     "customer", "case_no", "journey_type", "product_id", "touchpoint", "activity", "direction",
     "actor_type", "intent", "outcome", "to_owner", "lifecycle", "waiting_for",
@@ -131,13 +132,15 @@ def _drawn_table(drawn: Drawn) -> pa.Table:
 
 
 def write(con: duckdb.DuckDBPyConnection, drawn: Drawn, data: Path, part: str) -> dict[str, int]:
-    """Write one file a system, `data/<system>/<part>.<suffix>`; rows by system."""
+    """Write one file a system, `data/<system>/<part>.<suffix>`, and who owns what; their rows."""
     con.register("drawn", _drawn_table(drawn))
     con.execute(f"create or replace temp table events as {_statement('events')}")
     rows = {}
     for name, system in SYSTEMS.items():
         (data / name).mkdir(parents=True, exist_ok=True)
         rows[name] = copy(con, name, data / name / f"{part}.{system.suffix}", system.options)
+    (data / OWNED).mkdir(parents=True, exist_ok=True)
+    rows[OWNED] = copy(con, OWNED, data / OWNED / f"{part}.csv", "format csv, header true")
     return rows
 
 

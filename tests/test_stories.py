@@ -59,6 +59,12 @@ def test_the_claim(told: Told) -> None:
     assert (felt["band"], felt["limiting_component"]) == ("fair", "delivery")
     assert felt["n_inside"] == 1, "the assessor's own voice makes no score"
     said = told.explained(journey)
+    assert (
+        "asked again for bank_account, damage_date, phone, plate and police_report:"
+        " web had these 5 since step 1" in said
+    )
+    assert "Hand-off without context between web and claims" in said
+    assert "O = 1 (resolved)" in said and "limited by delivery" in said, "what, apart from how"
     assert "the customer gave 8 of 10 (nps)" in said
     assert "an employee gave 3 of 10 (enps)" in said
     assert "the customer gave 7 of 10 for the whole (nps)" in said
@@ -86,6 +92,12 @@ def test_the_technician(told: Told) -> None:
     said = told.explained(journey)
     assert "the customer was asked and stayed silent" in said
     assert "relief after a long failure" in said
+    # What it wasted of the customer's time and of the company's, as far as it was logged.
+    assert journey["customer_wait_s"] == 660
+    assert "waited 4 min to be served" in said and "waited 7 min to be served" in said
+    assert "the company talked 20 min in contacts that solved nothing" in said, "5 + 15 min"
+    assert "Self-rescue between service_centre and web" in said
+    assert "worst moment: step 3, phone_support (0.20)" in said
 
 
 def test_the_perfume(told: Told) -> None:
@@ -105,6 +117,11 @@ def test_the_perfume(told: Told) -> None:
     felt = told.felt(shop)
     assert felt["experience01"] == pytest.approx(0.40)
     assert felt["limiting_component"] == "experience"
+    said = told.explained(shop)
+    assert "Selling at the wrong time: severity 0.250" in said
+    assert "the customer gave 4 of 10 (nps)" in said
+    assert "next journey: purchase, 45 d 8 h after its end, at web_checkout (web)" in said
+    assert "next journey" not in told.explained(web)
 
 
 def test_the_bananas(told: Told) -> None:
@@ -119,6 +136,10 @@ def test_the_bananas(told: Told) -> None:
     felt = told.felt(journey)
     assert (felt["n_invited"], felt["n_answered"]) == (1, 0)
     assert felt["experience01"] is felt["health"] is None, "who stays silent has said nothing"
+    said = told.explained(journey)
+    assert "2 of 6 contacts driven by the customer's need, 4 by the company's" in said
+    assert said.count("a message of the company") == 4, "the reminder is the customer's need"
+    assert "Too many messages" in said
 
 
 def test_the_advertiser(told: Told) -> None:
@@ -135,7 +156,11 @@ def test_the_advertiser(told: Told) -> None:
     curve = tuple(felt[f"emotion_{name}"] for name in ("first", "peak", "lowest", "end"))
     assert curve == (0.8, 1.0, 0.4, 0.7), "a magic moment, a pain point, a fair end"
     assert felt["emotion_slope"] == pytest.approx(-0.09)
-    assert "emotion over 4 steps: first 0.80, peak 1.00" in told.explained(journey)
+    said = told.explained(journey)
+    assert "emotion over 4 steps: first 0.80, peak 1.00, lowest 0.40, end 0.70" in said
+    assert "best moment: step 2, media_sales (1.00)" in said
+    assert "worst moment: step 3, media_desk (0.40)" in said
+    assert "asked again for audience and goal" in said, "which is why"
 
 
 def test_two_stools(told: Told) -> None:
@@ -177,6 +202,17 @@ def test_the_add_on(told: Told) -> None:
         if js and key_of(who) in owners and owners[key_of(who)] > js[0]["started_at"]
     ]  # fmt: skip
     assert len(after) == 3
+    # The same told by who owned it when: the table of owned products says from when.
+    assert told.rows(
+        "select n_owning_before, n_bought_after, n_others_owning from v_addons"
+        " where journey_type = 'support' and product_id = 'add_on'"
+    ) == [(6, 3, 5)]
+    owned: Counter[tuple[bool, bool, bool]] = Counter()
+    for who, js in faults.items():
+        said = told.explained(js[0]) if js else ""
+        bought = "bought add_on" in said
+        owned[who in after, bought, "owned then: router and add_on" in said] += bool(js)
+    assert +owned == {(True, True, False): 3, (False, False, True): 6, (False, False, False): 3}
 
 
 def rates(told: Told, name: str, query: str) -> tuple[float, float]:
