@@ -311,16 +311,23 @@ def demo_data(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("demo"),
     customers: Annotated[int, typer.Option(min=1, help="Number of made customers.")] = 20_000,
     seed: Annotated[int, typer.Option(help="Same seed, same data.")] = 7,
+    null: Annotated[
+        bool, typer.Option("--null", help="All goes well: a run must find no friction at all.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write made logs of a made company, with a configuration, to try the program on.
 
+    With [bold]--null[/bold] the company has no friction and no stories, but logs all that the
+    detectors need: whatever a run finds in it is a false alarm.
+
     Example: [bold]rejse demo-data demo && rejse run --config demo --complete[/bold]
     """
     from rejse.pipelines.demo import write
+    from rejse.pipelines.demo_specs import MADE, NULL
     from rejse.pipelines.terminal import show_json
 
-    write(folder, customers, seed)
+    write(folder, customers, seed, stories=not null, company=NULL if null else MADE)
     config = folder / "rejse.toml"
     if json:
         show_json({"config": str(config), "customers": customers, "seed": seed})

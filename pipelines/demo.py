@@ -27,8 +27,9 @@ from rejse.pipelines.demo_company import (
     journeys,
     told,
 )
-from rejse.pipelines.demo_specs import Spec, folder, journey_specs, story_specs
-from rejse.pipelines.demo_truths import Tally, Truths
+from rejse.pipelines.demo_felt import Felt
+from rejse.pipelines.demo_specs import MADE, Company, Spec, folder, journey_specs, story_specs
+from rejse.pipelines.demo_truths import SURVEYS, Tally, Truths
 
 CHUNK = 25_000  # journeys drawn at once: some 300,000 events, half a gigabyte at most
 FORMATS = {"parquet": demo_systems.PARQUET, "jsonl": "format json"}
@@ -82,13 +83,23 @@ def _tables() -> dict[str, str]:
     return {f"tables/{name}": f"tables/{name}" for name in names}
 
 
-def _all_specs() -> tuple[Spec, ...]:
-    return tuple(s for some in journey_specs().values() for s in some)
+def _all_specs(company: Company = MADE) -> tuple[Spec, ...]:
+    return tuple(s for some in journey_specs(company).values() for s in some)
 
 
-def _chunks(seed: int, total: int, customers: int, chunk: int) -> Iterator[Drawn]:
+def _chunks(
+    seed: int, total: int, customers: int, chunk: int, company: Company = MADE
+) -> Iterator[Drawn]:
     for first in range(0, total, chunk):
-        yield journeys(seed, first, min(first + chunk, total), total, customers)
+        yield journeys(seed, first, min(first + chunk, total), total, customers, company)
+
+
+def _faults(specs: tuple[Spec, ...], company: Company) -> dict[int, frozenset[str]]:
+    """Faults that the system of each specification makes; a null company's makes none."""
+    if company.is_null:
+        return {}
+    systems = demo_systems.places()
+    return {s.spec: demo_systems.SYSTEMS[systems[s["touchpoint"] or ""]].faults for s in specs}
 
 
 def _people() -> dict[str, list[str]]:
@@ -111,33 +122,39 @@ def write(
     seed: int = 7,
     stories: bool = True,
     *,
+    company: Company = MADE,
     key: str | None = None,
     chunk: int = CHUNK,
 ) -> Truths:
     """Write the made company of so many customers, with its configuration, and what is true of it.
 
-    `key` (hex) is the pseudonym key; without it a random one is made. Raises DemoError where the
-    folder holds files that are not sample data, or results of a run.
+    `company` NULL, without stories, is the one in which nothing is to be found. `key` (hex) is the
+    pseudonym key; without it a random one is made. Raises DemoError where the folder holds files
+    that are not sample data, or results of a run.
     """
     _prepare(out)
-    specs = _all_specs() + (story_specs() if stories else ())
-    systems = demo_systems.places()
-    faults = {s.spec: demo_systems.SYSTEMS[systems[s["touchpoint"] or ""]].faults for s in specs}
-    total, tally = round(customers * JOURNEYS_A_CUSTOMER), Tally()
+    specs = _all_specs(company) + (story_specs() if stories else ())
+    faults = _faults(specs, company)
+    total, tally, felt = round(customers * JOURNEYS_A_CUSTOMER), Tally(), Felt()
     truths = Truths(seed, customers, total, _time(START), _time(END))
     truths.keep(out)  # marks the folder as ours, should we be stopped
     with closing(demo_systems.connect(specs)) as con:
-        for number, drawn in enumerate(_chunks(seed, total, customers, chunk)):
-            whole = concat([drawn, faulty(seed, drawn, faults)])
-            tally.add(whole, demo_systems.write(con, whole, out / "data", f"part-{number:04d}"))
+        for number, drawn in enumerate(_chunks(seed, total, customers, chunk, company)):
+            whole, part = concat([drawn, faulty(seed, drawn, faults)]), f"part-{number:04d}"
+            tally.add(whole, demo_systems.write(con, whole, out / "data", part))
+            answers = demo_surveys.asked(seed, drawn, company)
+            felt.add(answers)
+            tally.heard(demo_surveys.write(con, answers, out / "data", part, company))
         if stories:
             drawn = told(story_specs())
             tally.add(drawn, demo_systems.write(con, drawn, out / "data", "stories"))
+            tally.heard(demo_surveys.write_stories(out / "data"))
             truths.stories = _people()
-    tally.sources.update({demo_surveys.NAME: demo_surveys.write(out / "data", stories)})
     tally.tell(truths)
-    configuration = {"rejse.toml": "rejse.toml"} | _tables()
-    for name in (*demo_systems.SYSTEMS, demo_surveys.NAME):
+    truths.planted = {} if company.is_null else {**tally.planted(), **felt.planted()}
+    calendar = "tables/calendar.csv"
+    configuration = {"rejse.toml": "rejse.toml", calendar: calendar} | _tables()
+    for name in (*demo_systems.SYSTEMS, demo_systems.OWNED, SURVEYS):
         for file in (f"mappings/{name}.sql", f"schemas/{name}.json"):
             configuration[file] = file
     _copy(configuration, out)
@@ -181,6 +198,7 @@ def write_events(
             if left <= 0:
                 break
     tally.tell(truths)
+    truths.planted = tally.planted()
     names = {name: f"../events/{name}" for name in ("rejse.toml", "mapping.sql", "schema.json")}
     _copy(names | _tables(), out)
     _key(out / "rejse.key", key)

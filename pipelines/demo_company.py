@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import numpy as np
 import numpy.typing as npt
 
-from rejse.pipelines.demo_specs import SHARES, TURNS, Spec, journey_specs
+from rejse.pipelines.demo_specs import MADE, SHARES, Company, Spec, journey_specs
 from rejse.transforms.rules import DAY, HOUR
 
 Longs = npt.NDArray[np.int64]
@@ -80,10 +80,12 @@ def _exponential(mean: int | None, u: Reals, most: int) -> Longs:
     return drawn
 
 
-def _of_type(seed: int, kind: str, journey: Longs, start: Longs, customer: Longs) -> list[Drawn]:
-    turns = {name: draw(seed, name, journey) < chance for name, chance in TURNS.items()}
+def _of_type(
+    seed: int, company: Company, kind: str, journey: Longs, start: Longs, customer: Longs
+) -> list[Drawn]:
+    turns = {name: draw(seed, name, journey) < chance for name, chance in company.turns.items()}
     at, found = start.copy(), []
-    for spec in journey_specs()[kind]:
+    for spec in journey_specs(company)[kind]:
         own = f"{kind}{spec.nr}"
         on = draw(seed, "p" + own, journey) < spec.p
         for name, wanted in spec.when:
@@ -100,7 +102,7 @@ def _of_type(seed: int, kind: str, journey: Longs, start: Longs, customer: Longs
                 spec=np.full(len(some), spec.spec, dtype=np.int64),
                 number=some * NUMBERS + spec.nr,
                 at=at[rows],
-                wait_s=_exponential(wait, draw(seed, "wait" + own, some), 3600),
+                wait_s=_exponential(wait, draw(seed, "wait" + own, some), spec.longest_s),
                 talk_s=_exponential(talk, draw(seed, "talk" + own, some), 7200),
                 fault=np.zeros(len(some), dtype=np.int64),
             )
@@ -108,7 +110,9 @@ def _of_type(seed: int, kind: str, journey: Longs, start: Longs, customer: Longs
     return found
 
 
-def journeys(seed: int, first: int, last: int, total: int, customers: int) -> Drawn:
+def journeys(
+    seed: int, first: int, last: int, total: int, customers: int, company: Company = MADE
+) -> Drawn:
     """Events of the journeys first..last (exclusive) of `total`, of so many customers.
 
     Journeys start in the order of their numbers, spread over the year, by day between 7 and 22.
@@ -118,12 +122,14 @@ def journeys(seed: int, first: int, last: int, total: int, customers: int) -> Dr
     start = START + day * DAY + 7 * HOUR
     start = start + (draw(seed, "hour", journey) * 15 * HOUR).astype(np.int64)
     customer = (draw(seed, "customer", journey) * customers).astype(np.int64)
+    if company.is_null:  # in turn, so that no two journeys of a customer meet
+        customer = journey % customers
     ends = np.cumsum(list(SHARES.values()))
     kind = np.searchsorted(ends, draw(seed, "type", journey) * ends[-1], side="right")
     found = []
     for number, name in enumerate(SHARES):
         rows = kind == number
-        found += _of_type(seed, name, journey[rows], start[rows], customer[rows])
+        found += _of_type(seed, company, name, journey[rows], start[rows], customer[rows])
     return concat(found)
 
 

@@ -29,6 +29,24 @@ TURNS: Mapping[str, float] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class Company:
+    """A company that can be made: files of `made` with its journeys and the questions it asks.
+
+    `is_null`: all goes well, its customers come in turn, a journey at a time, and its logs have no
+    faulty rows; whatever a run finds there is a false alarm.
+    """
+
+    journeys: str
+    questions: str
+    turns: Mapping[str, float]
+    is_null: bool
+
+
+MADE = Company("journeys.csv", "questions.csv", TURNS, is_null=False)
+NULL = Company("null_journeys.csv", "null_questions.csv", {}, is_null=True)
+
+
 @dataclass(frozen=True)
 class Spec:
     """One kind of event: a row of journeys.csv or stories.csv, parsed.
@@ -54,6 +72,17 @@ class Spec:
         """Mean seconds of waiting and of talk; None where the event has none."""
         wait, talk = self["wait"], self["talk"]
         return (int(wait) if wait else None, int(talk) if talk else None)
+
+    @property
+    def longest_s(self) -> int:
+        """Seconds that nobody waits longer than."""
+        return int(self["longest"] or 3600)
+
+    @property
+    def lasts(self) -> int | None:
+        """Microseconds that the activity takes; None where it is logged as a moment."""
+        text = self["lasts"]
+        return durations.parse(text) if text else None
 
     @property
     def info(self) -> list[dict[str, str]]:
@@ -92,26 +121,26 @@ def rows(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def _turns(text: str) -> tuple[tuple[str, bool], ...]:
+def _turns(text: str, known: Mapping[str, float]) -> tuple[tuple[str, bool], ...]:
     found = []
     for word in filter(None, text.split("&")):
         name = word.removeprefix("!")
-        if name not in TURNS:
-            raise ValueError(f"journeys.csv: expected one of {sorted(TURNS)}, came {name!r}")
+        if name not in known:
+            raise ValueError(f"journeys: expected one of {sorted(known)}, came {name!r}")
         found.append((name, name == word))
     return tuple(found)
 
 
 @cache
-def journey_specs() -> dict[str, tuple[Spec, ...]]:
+def journey_specs(company: Company = MADE) -> dict[str, tuple[Spec, ...]]:
     """Specifications of each journey type's events, in order."""
     found: dict[str, list[Spec]] = {name: [] for name in SHARES}
-    for number, row in enumerate(rows("journeys.csv")):
+    for number, row in enumerate(rows(company.journeys)):
         spec = Spec(
             spec=number,
             nr=int(row["nr"]),
             columns=row,
-            when=_turns(row["when"]),
+            when=_turns(row["when"], company.turns),
             p=float(row["p"]),
             after=durations.parse(row["after"]),
         )
@@ -123,7 +152,7 @@ def journey_specs() -> dict[str, tuple[Spec, ...]]:
 def story_specs() -> tuple[Spec, ...]:
     """Specifications of the stories' events, each with its time."""
     first = 1 + max(s.spec for specs in journey_specs().values() for s in specs)
-    written = [*rows("stories.csv"), *_add_on(), *_kinds()]
+    written = [*rows("stories.csv"), *_add_on(), *_kinds(), *_measured()]
     return tuple(
         Spec(spec=first + n, nr=0, columns=row, at=_microseconds(row["at"]))
         for n, row in enumerate(written)
@@ -152,6 +181,19 @@ def _kinds() -> list[dict[str, str]]:
             for event in events:
                 at += timedelta(microseconds=durations.parse(event["after"]))
                 found.append({**event, **who, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
+    return found
+
+
+def _measured() -> list[dict[str, str]]:
+    """The journeys of measured.csv, whose metrics metrics.csv foretells."""
+    found: list[dict[str, str]] = []
+    at, told = datetime.min, ""
+    for row in rows("measured.csv"):
+        if row["journey"] != told:
+            at, told = datetime(2025, 4, 7, 9, tzinfo=UTC), row["journey"]
+        at += timedelta(microseconds=durations.parse(row["after"]))
+        who = {"story": "measured", "customer": f"measured-{told}"}
+        found.append({**row, **who, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
     return found
 
 

@@ -36,9 +36,10 @@ SYSTEMS: Mapping[str, System] = {
     "back_office": System("parquet", PARQUET, _TYPED),
     "campaigns": System("parquet", PARQUET, _TYPED),
 }
+OWNED = "owned"  # the source of what customers own
 _TEXTS = (
     "customer", "case_no", "journey_type", "product_id", "touchpoint", "activity", "direction",
-    "actor_type", "intent", "outcome", "to_owner", "lifecycle",
+    "actor_type", "intent", "outcome", "to_owner", "lifecycle", "waiting_for",
 )  # fmt: skip
 
 
@@ -57,6 +58,7 @@ def _row(spec: Spec, cases: bool) -> dict[str, object]:
     return {column: spec[column] for column in _TEXTS} | {
         "spec": spec.spec,
         "case_prefix": prefix,
+        "lasts": spec.lasts,
         "info": spec.info or None,
         "promise_no": name,
         "promise_kind": kind,
@@ -82,6 +84,7 @@ def _spec_table(specs: tuple[Spec, ...], cases: bool) -> pa.Table:
     schema = pa.schema(
         [(name, pa.string()) for name in _TEXTS + more]
         + [("spec", pa.int64()), ("info", info), ("promise_due", pa.int64()),
+           ("lasts", pa.int64()),
            ("results_n", pa.int32())]
     )  # fmt: skip
     return pa.Table.from_pylist([_row(spec, cases) for spec in specs], schema=schema)
@@ -129,13 +132,15 @@ def _drawn_table(drawn: Drawn) -> pa.Table:
 
 
 def write(con: duckdb.DuckDBPyConnection, drawn: Drawn, data: Path, part: str) -> dict[str, int]:
-    """Write one file a system, `data/<system>/<part>.<suffix>`; rows by system."""
+    """Write one file a system, `data/<system>/<part>.<suffix>`, and who owns what; their rows."""
     con.register("drawn", _drawn_table(drawn))
     con.execute(f"create or replace temp table events as {_statement('events')}")
     rows = {}
     for name, system in SYSTEMS.items():
         (data / name).mkdir(parents=True, exist_ok=True)
-        rows[name] = _copy(con, name, data / name / f"{part}.{system.suffix}", system.options)
+        rows[name] = copy(con, name, data / name / f"{part}.{system.suffix}", system.options)
+    (data / OWNED).mkdir(parents=True, exist_ok=True)
+    rows[OWNED] = copy(con, OWNED, data / OWNED / f"{part}.csv", "format csv, header true")
     return rows
 
 
@@ -143,10 +148,11 @@ def write_one(con: duckdb.DuckDBPyConnection, drawn: Drawn, file: Path, options:
     """Write all events as one log; its rows."""
     con.register("drawn", _drawn_table(drawn))
     con.execute(f"create or replace temp view events as {_statement('events')}")
-    return _copy(con, "one_source", file, options)
+    return copy(con, "one_source", file, options)
 
 
-def _copy(con: duckdb.DuckDBPyConnection, name: str, file: Path, options: str) -> int:
+def copy(con: duckdb.DuckDBPyConnection, name: str, file: Path, options: str) -> int:
+    """Write what the statement of that name in `made` selects; its rows."""
     path = str(file).replace("'", "''")
     done = con.execute(f"copy ({_statement(name)}) to '{path}' ({options})").fetchone()
     return int(done[0]) if done else 0

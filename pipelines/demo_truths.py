@@ -13,6 +13,7 @@ from rejse.pipelines.demo_company import FAULTS, NOTHING, Drawn
 from rejse.pipelines.demo_specs import journey_specs
 
 Rows = tuple[tuple[str, int], ...]
+SURVEYS = "surveys"  # the source of what people felt
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,10 @@ class Tally:
             sums[0] += int(waits.sum())
             sums[1] += len(waits)
 
+    def heard(self, rows: int) -> None:
+        """Count rows of surveys."""
+        self.sources[SURVEYS] += rows
+
     def _n(self, rows: Rows) -> int:
         return sum(self.events[journey_specs()[kind][nr - 1].spec] for kind, nr in rows)
 
@@ -130,7 +135,7 @@ class Tally:
     def tell(self, truths: Truths) -> None:
         """Put what was counted into the truths."""
         truths.counts, truths.sources = self.counts(), dict(self.sources)
-        truths.faults, truths.planted = dict(self.faults), self.planted()
+        truths.faults = dict(self.faults)
 
     def counts(self) -> dict[str, int]:
         """Rows read, kept, doubled and rejected."""

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from rejse.pipelines import journey_lookup, what_if, wording
+from rejse.pipelines import explain_around, journey_lookup, what_if, wording
+from rejse.pipelines.explain_around import Around
 from rejse.pipelines.explain_felt import Answer, Felt
 from rejse.pipelines.what_if import Evidence, Score, WhatIf
 
@@ -147,6 +148,7 @@ class Explanation:
     what_ifs: tuple[WhatIf, ...]
     not_measured: tuple[str, ...]
     felt: Felt | None = None
+    around: Around | None = None
 
     @property
     def adds_up(self) -> bool:
@@ -170,8 +172,9 @@ def explain(con: Any, wanted: str) -> Explanation:
     """Explain the journey that `wanted` names (id, its beginning, case id, or `worst`).
 
     `con` is a catalogue session with the views v_journeys, v_steps, v_friction_evidence,
-    v_handoffs, v_info_requests, v_promises, v_experience and v_journey_experience. Raises
-    UnknownJourneyError, with near matches, where none or several journeys answer to it.
+    v_handoffs, v_info_requests, v_promises, v_sessions, v_experience, v_journey_experience and the
+    table owned_products. Raises UnknownJourneyError, with near matches, where none or several
+    journeys answer to it.
     """
     return explain_all(con, [journey_lookup.find(con, wanted)])[0]
 
@@ -181,11 +184,16 @@ def explain_all(con: Any, journey_ids: list[str]) -> list[Explanation]:
     journeys = {journey_id: journey for journey_id, _, journey in
                 _records(con, Journey, "v_journeys", journey_ids)}  # fmt: skip
     steps = _steps(con, journey_ids)
-    felt = _felt(con, journey_ids)
-    return [_told(journeys[one], steps.get(one, ()), felt.get(one)) for one in journey_ids]
+    felt, around = _felt(con, journey_ids), explain_around.around(con, journey_ids)
+    return [
+        _told(journeys[one], steps.get(one, ()), felt.get(one), around.get(one))
+        for one in journey_ids
+    ]
 
 
-def _told(journey: Journey, steps: tuple[Step, ...], felt: Felt | None) -> Explanation:
+def _told(
+    journey: Journey, steps: tuple[Step, ...], felt: Felt | None, around: Around | None
+) -> Explanation:
     evidence = tuple(piece for step in steps for piece in step.evidence)
     return Explanation(
         journey=journey,
@@ -194,6 +202,7 @@ def _told(journey: Journey, steps: tuple[Step, ...], felt: Felt | None) -> Expla
         what_ifs=_what_ifs(journey, evidence),
         not_measured=tuple(_not_measured(journey, evidence, felt)),
         felt=felt,
+        around=around,
     )
 
 

@@ -74,6 +74,17 @@ def answered(answer: Answer) -> str:
     return f"{who} gave {_points(answer)}{about} ({kind}{unasked}){ignored}"
 
 
+def emotion(answers: tuple[Answer, ...]) -> float | None:
+    """Emotion of a step: the mean of the customer's solicited scores, else of the unasked."""
+    said = [
+        (answer.is_solicited, answer.score01)
+        for answer in answers
+        if answer.respondent_type == "customer" and answer.score01 is not None
+    ]
+    scores = [u for asked, u in said if asked] or [u for _, u in said]
+    return sum(scores) / len(scores) if scores else None
+
+
 def _level(level: str | None) -> str:
     return {"journey": "whole", "relationship": "company"}.get(
         level or "", wording.clean(level, 20)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from rejse.pipelines import explain_felt, wording
+from rejse.pipelines import explain_around, explain_felt, wording
 from rejse.pipelines.explain import Asked, Explanation, Handoff, Journey, Promise, Step
 from rejse.pipelines.what_if import Evidence, WhatIf
 from rejse.transforms.rules import COMPONENT_FLOOR, HEALTH_WEIGHTS
@@ -67,6 +67,12 @@ def lines(explanation: Explanation) -> Iterator[Line]:
         yield Line("")
         yield Line("What was felt", "bold")
         yield from (Line(said, indent=1) for said in explain_felt.lines(explanation.felt))
+        yield from (Line(said, indent=1) for said in moments(explanation.steps))
+    told_around = () if explanation.around is None else (*explain_around.lines(explanation.around),)
+    if told_around:
+        yield Line("")
+        yield Line("Around it (what followed, not what was caused)", "bold")
+        yield from (Line(said, indent=1) for said in told_around)
     if explanation.what_ifs:
         yield Line("")
         yield Line("What if (arithmetic of the score, not a causal claim)", "bold")
@@ -185,6 +191,18 @@ def facts(step: Step) -> list[str]:
     if step.outcome:
         said.append(f"ended {step.outcome}")
     return said
+
+
+def moments(steps: tuple[Step, ...]) -> Iterator[str]:
+    """The best and the worst step of the emotion curve, where it has both."""
+    curve = [
+        (step, felt) for step in steps if (felt := explain_felt.emotion(step.answers)) is not None
+    ]
+    for name, best in (("best moment", max), ("worst moment", min)):
+        if len({felt for _, felt in curve}) > 1:
+            step, felt = best(curve, key=lambda one: one[1])
+            place = wording.clean(step.touchpoint or step.activity, 40)
+            yield f"{name}: step {step.seq}, {place} ({felt:.2f})"
 
 
 def _asked(asked: tuple[Asked, ...]) -> Iterator[str]:

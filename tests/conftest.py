@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests import company
+from tests.company import Told
 
 
 def absent(reason: str) -> None:
@@ -25,3 +29,11 @@ def real_data() -> Path:
     if not folder.is_dir():
         absent(f"REJSE_DATA: expected a folder, {folder} is none")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """The made company with its stories, run once for all tests that look at it."""
+    folder = tmp_path_factory.mktemp("stories") / "company"
+    with company.running(folder, company.company(folder)) as found:
+        yield found

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from rejse.pipelines.what_if import Evidence
-from rejse.transforms import tables
+from rejse.transforms import records, tables
 from rejse.transforms.experience import tables as x_tables
 
 START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
@@ -45,6 +45,10 @@ def session(found: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
         con.register(f"arrow_{name}", table)
         con.execute(f"create table v_{name} as from arrow_{name}")
         con.unregister(f"arrow_{name}")
+    owned = records.tables()["owned_products"].schema.empty_table()  # nobody is known to own any
+    con.register("arrow_owned", owned)
+    con.execute("create table owned_products as from arrow_owned")
+    con.unregister("arrow_owned")
     con.execute(PUBLISHED)
     return con
 

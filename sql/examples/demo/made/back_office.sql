@@ -19,6 +19,8 @@ select
     to_owner as forward_to,
     message_kind as offered,
     lifecycle as state,
+    waiting_for as waits_for,
+    finished_at,
     claim_topic as said_of,
     claim_value as said,
     info as fields,

@@ -35,6 +35,8 @@ select
     specs.results_n,
     specs.to_owner,
     specs.lifecycle,
+    specs.waiting_for,
+    drawn.at + to_microseconds(specs.lasts) as finished_at,
     specs.claim_topic,
     specs.claim_value,
     drawn.wait_s,

@@ -21,6 +21,9 @@ select
     forward_to as to_owner,
     offered as message_kind,
     state as lifecycle,
+    case when finished_at is not null then done_at end as start_time,
+    finished_at as end_time,
+    waits_for as waiting_for,
     case
         when said_of is not null
             then [struct_pack(topic := said_of, value_hmac := said, valid_to := null)]

@@ -1,0 +1,141 @@
+"""What lies around a journey, told: who drove its contacts, what was owned, what came next.
+
+What came next follows upon the journey; that it follows from it, nobody here has shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from rejse.pipelines import journey_lookup, wording
+from rejse.transforms.rules import OUTCOME_MAP
+
+#: Outcomes of a contact that did what it was for; after all others its time was spent in vain.
+SOLVED = [name for name, value in OUTCOME_MAP.items() if value == 1.0]
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A product that the customer owns, and since when."""
+
+    product_id: str
+    valid_from: datetime
+
+
+@dataclass(frozen=True)
+class Around:
+    """Contacts by who drove them, talk in vain, what is owned, and the customer's next journey."""
+
+    started_at: datetime
+    ended_at: datetime
+    n_need_driven: int | None
+    n_company_driven: int | None
+    vain_talk_s: float | None
+    next_type: str | None
+    next_touchpoint: str | None
+    next_channel: str | None
+    next_at: datetime | None
+    owned: tuple[Owned, ...] = ()
+
+
+_AROUND = """
+    with firsts as (
+        select journey_id, touchpoint, channel from v_steps where seq = 1
+    ),
+
+    in_vain as (
+        select journey_id, sum(talk_s) as talk_s
+        from v_sessions
+        where is_contact and not list_contains($2, outcome)
+        group by journey_id
+    ),
+
+    customers as (
+        select distinct customer_key from v_journeys where list_contains($1, journey_id)
+    ),
+
+    followed as (
+        select
+            *,
+            lead(journey_id) over customer as next_id,
+            lead(journey_type) over customer as next_type,
+            lead(started_at) over customer as next_at
+        from v_journeys
+        where customer_key in (select customer_key from customers)
+        window customer as (partition by customer_key order by started_at, journey_id)
+    )
+
+    select
+        followed.journey_id, followed.started_at, followed.ended_at,
+        followed.n_need_driven, followed.n_company_driven, in_vain.talk_s as vain_talk_s,
+        followed.next_type, firsts.touchpoint as next_touchpoint,
+        firsts.channel as next_channel, followed.next_at
+    from followed
+    left join in_vain on followed.journey_id = in_vain.journey_id
+    left join firsts on followed.next_id = firsts.journey_id
+    where list_contains($1, followed.journey_id)
+"""
+_OWNED = """
+    select j.journey_id, o.product_id, min(o.valid_from) as valid_from
+    from v_journeys as j
+    inner join owned_products as o on j.customer_key = o.customer_key
+    where list_contains($1, j.journey_id)
+        and (o.valid_to is null or o.valid_to > j.started_at)
+    group by j.journey_id, o.product_id
+    order by valid_from, o.product_id
+"""
+
+
+def around(con: Any, journey_ids: list[str]) -> dict[str, Around]:
+    """What lies around each of these journeys, by journey id."""
+    owned: dict[str, list[Owned]] = {}
+    for row in journey_lookup.rows(con, _OWNED, [journey_ids]):
+        owned.setdefault(row.pop("journey_id"), []).append(Owned(**row))
+    found = {}
+    for row in journey_lookup.rows(con, _AROUND, [journey_ids, SOLVED]):
+        journey_id = row.pop("journey_id")
+        found[journey_id] = replace(Around(**row), owned=tuple(owned.get(journey_id, ())))
+    return found
+
+
+def lines(found: Around) -> Iterator[str]:
+    """What lies around the journey, in words; nothing where nothing is known."""
+    if found.n_need_driven is not None and found.n_company_driven:
+        contacts = wording.plural(found.n_need_driven + found.n_company_driven, "contact")
+        yield (
+            f"{found.n_need_driven} of {contacts} driven by the customer's need,"
+            f" {found.n_company_driven} by the company's"
+        )
+    if found.vain_talk_s:
+        yield (
+            f"the company talked {wording.duration(found.vain_talk_s)} in contacts that solved"
+            " nothing, as far as talk was logged"
+        )
+    yield from _owned(found)
+    if found.next_at is not None:
+        kind = wording.clean(found.next_type or "other", 40)
+        where = wording.clean(found.next_touchpoint or found.next_channel, 40)
+        channel = wording.clean(found.next_channel, 20)
+        yield f"next journey: {kind}, {_later(found, found.next_at)}, at {where} ({channel})"
+
+
+def _owned(found: Around) -> Iterator[str]:
+    before = [_product(one) for one in found.owned if one.valid_from <= found.started_at]
+    if before:
+        yield f"owned then: {wording.listing(before)}"
+    for one in found.owned:
+        if one.valid_from > found.ended_at:
+            yield f"bought {_product(one)} {_later(found, one.valid_from)}"
+
+
+def _product(one: Owned) -> str:
+    return wording.clean(one.product_id, 40)
+
+
+def _later(found: Around, at: datetime) -> str:
+    seconds = (at - found.ended_at).total_seconds()
+    # A campaign's message may end a journey after the next has begun.
+    return f"{wording.duration(seconds)} after its end" if seconds >= 0 else "begun before its end"

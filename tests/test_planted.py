@@ -1,0 +1,115 @@
+"""Every kind of friction and every metric has a planted truth, and each is found again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from rejse.pipelines import demo_specs
+from rejse.transforms.friction import KINDS
+from rejse.transforms.registry import Metric, metrics
+from tests.company import Told, key_of
+
+METRICS = {(m.grain, m.name): m for m in metrics()}
+TRUTHS = demo_specs.rows("metrics.csv")
+#: How a row of metrics.csv names its row in the views: customer, and the place within them.
+JOURNEY = (
+    "select {} from {} where journey_id = (select journey_id from v_journeys"
+    " where customer_key = ? order by started_at limit 1 offset ?)"
+)
+#: Sides of the planted cases: was it planted, and was it found?
+Sides = Counter[tuple[bool, bool]]
+
+
+def sides_of(told: Told, kind: str) -> Sides:
+    """Planted customers of a kind, hits and near misses, by whether evidence was found."""
+    found: Sides = Counter()
+    with_evidence = dict(
+        told.rows(
+            "select customer_key, count(*) from v_friction_evidence where kind = ? group by all",
+            kind,
+        )
+    )
+    for who in told.truths.stories["kinds"]:
+        _, name, case, _ = who.split("-")
+        if name == kind:
+            n = with_evidence.get(key_of(who), 0)
+            assert n <= 1, f"{who}: planted once, found {n} times"
+            found[case == "hit", n > 0] += 1
+    return found
+
+
+def precision(sides: Sides) -> float:
+    return sides[True, True] / max(sides[True, True] + sides[False, True], 1)
+
+
+def recall(sides: Sides) -> float:
+    return sides[True, True] / max(sides[True, True] + sides[True, False], 1)
+
+
+def test_every_kind_finds_whom_it_was_planted_in_and_nobody_beside(
+    told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {kind: sides_of(told, kind) for kind in KINDS}
+    with capsys.disabled():
+        print("\nkind                      hits  near misses  precision  recall")
+        for kind, sides in found.items():
+            hits, misses = sides[True, True] + sides[True, False], sides[False, False]
+            misses += sides[False, True]
+            print(f"{kind:24}{hits:6}{misses:13}{precision(sides):11.2f}{recall(sides):8.2f}")
+    for kind, sides in found.items():
+        assert sides[True, True] > 0 and sides[False, False] > 0, f"{kind}: nothing planted"
+        assert (precision(sides), recall(sides)) == (1, 1), (kind, dict(sides))
+
+
+def test_every_metric_has_a_planted_truth() -> None:
+    planted = {(row["grain"], row["metric"]) for row in TRUTHS}
+    assert sorted(set(METRICS) - planted) == [], "add rows to made/metrics.csv"
+    assert sorted(planted - set(METRICS)) == [], "no such metrics: made/metrics.csv"
+    told_apart = {
+        (row["grain"], row["metric"]) for row in TRUTHS if row["expected"] not in ("0", "null")
+    }
+    assert sorted(set(METRICS) - told_apart) == [], "zero proves little: plant where it is more"
+
+
+def value_of(told: Told, row: dict[str, str]) -> Any:
+    """The published value that a row of metrics.csv foretells."""
+    grain, metric = row["grain"], row["metric"]
+    if grain == "experience":
+        query = f"select {metric} from v_experience where customer_key = ? and x_id = ?"
+        return told.one(query, key_of(row["customer"]), f"surveys/{row['place']}")
+    view = {"journey": "v_journeys", "step": "v_steps"}.get(grain, f"v_{grain}")
+    number, _, step = row["place"].partition(".")
+    query = JOURNEY.format(metric, view) + (f" and seq = {int(step)}" if step else "")
+    return told.one(query, key_of(row["customer"]), int(number) - 1)
+
+
+def expected_of(row: dict[str, str], metric: Metric) -> Any:
+    """What a row foretells, in the type of the metric."""
+    text, type_ = row["expected"], metric.column.type
+    if text == "null":
+        return None
+    if pa.types.is_boolean(type_):
+        return {"true": True, "false": False}[text]
+    return text if pa.types.is_string(type_) else pytest.approx(float(text), abs=5e-7)
+
+
+def test_every_metric_says_what_was_planted(told: Told, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong, exact = [], Counter[tuple[str, str]]()
+    for row in TRUTHS:
+        key = row["grain"], row["metric"]
+        found, expected = value_of(told, row), expected_of(row, METRICS[key])
+        if found == expected and (found is None) == (row["expected"] == "null"):
+            exact[key] += 1
+        else:
+            wrong.append((*key, row["customer"], row["place"], row["expected"], found))
+    of = Counter((row["grain"], row["metric"]) for row in TRUTHS)
+    with capsys.disabled():
+        print(f"\n{len(exact)} of {len(METRICS)} metrics, {exact.total()} of {of.total()} truths")
+        for key, n in of.items():
+            if exact[key] < n:
+                print(f"{'.'.join(key)}: {exact[key]} of {n} exact")
+    assert wrong == []
