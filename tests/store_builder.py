@@ -90,7 +90,8 @@ def journey(
         {
             "journey_id": name, "customer_key": customer, "started_at": start, "ended_at": end,
             "journey_type": "claim", "state": "closed", "close_reason": "silence",
-            "is_final": True, "n_steps": len(steps), "n_events": len(steps), "n_need_driven": len(steps),
+            "is_final": True, "n_steps": len(steps), "n_events": len(steps),
+            "n_need_driven": len(steps),
             "throughput_s": span, "busy_s": 0, "idle_s": span, "friction_hazard": hazard,
             "friction_score": score, "friction_score_lo": score, "friction_score_hi": score,
             "delivery01": math.exp(-hazard), "evidence_coverage": 1.0, **own,

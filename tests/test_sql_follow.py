@@ -143,8 +143,12 @@ def test_what_closed_unsolved_is_listed_with_who_had_it_last(tmp_path: Path) -> 
     assert row["is_silent"] is True
 
 
-LEVELS = {"v_by_product": "product_id", "v_by_touchpoint": "touchpoint",
-          "v_by_journey_type": "journey_type", "v_by_lifecycle_stage": "lifecycle_stage"}  # fmt: skip
+LEVELS = {
+    "v_by_product": "product_id",
+    "v_by_touchpoint": "touchpoint",
+    "v_by_journey_type": "journey_type",
+    "v_by_lifecycle_stage": "lifecycle_stage",
+}
 
 
 def levelled() -> Rows:

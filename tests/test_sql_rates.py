@@ -29,7 +29,9 @@ def opened(place: Path, rows: Rows, until: timedelta = 60 * DAY, **windows: int)
     return session
 
 
-def rates(session: Session, scope: str = "all", value: str | None = None) -> dict[str, tuple[int, int]]:
+def rates(
+    session: Session, scope: str = "all", value: str | None = None
+) -> dict[str, tuple[int, int]]:
     """(numerator, denominator) of each rate of one scope."""
     rows = table(session, "from v_rates")
     return {
