@@ -45,7 +45,8 @@ def _source(one: SourceCheck) -> list[str]:
     lines += [f"  suspicious identity  {clean(line, WIDTH)}" for line in one.identities]
     if one.future:
         lines.append(f"  {one.future:,} times lie in the future, from {one.future_first} on")
-    lines.append("  silences between two events of one identity:")
+    if one.silences:
+        lines.append("  silences between two events of one identity:")
     return [*lines, *(f"    {line}" for line in one.silences)]
 
 

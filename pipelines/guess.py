@@ -124,8 +124,8 @@ def guess(found: Sequence[Profile], quote: dict[str, str], hint: str = "") -> Gu
     out = Guesses(quote=quote)
     _same_names(out, found)
     _source(out, found)
-    _identity(out, found)
-    _time(out, found)
+    find_identity(out, found)
+    find_time(out, found)
     _channel(out, found, hint)
     for column, names in NAMES.items():
         if out.of(column) is None:
@@ -135,12 +135,12 @@ def guess(found: Sequence[Profile], quote: dict[str, str], hint: str = "") -> Gu
     out.missing = [c for c in ("time", "identity", "activity") if out.of(c) is None]
     out.rest = [p for p in found if p.name not in out.used]
     out.candidates = {column: _candidates(out, column) for column in out.missing}
-    out.unique = [p.name for p in found if _is_unique(p)]
+    out.unique = [p.name for p in found if is_unique(p)]
     out.lines.sort(key=lambda g: list(BY_NAME).index(g.column))
     return out
 
 
-def _by_name(found: Sequence[Profile]) -> dict[str, Profile]:
+def named_profiles(found: Sequence[Profile]) -> dict[str, Profile]:
     """Profiles by name; also by the usual name of which theirs is a variant: `customer_no`."""
     named = {p.snake: p for p in found}
     for profile in found:
@@ -163,7 +163,8 @@ def _usual(name: str) -> str:
     return f"{numbered[1]}_id" if numbered else name
 
 
-def _is_unique(profile: Profile) -> bool:
+def is_unique(profile: Profile) -> bool:
+    """Whether it has another value in every row."""
     return not profile.is_nested and profile.n_distinct == profile.n_rows > profile.n_null == 0
 
 
@@ -180,7 +181,7 @@ def _usable(column: str, profile: Profile) -> bool:
     if kind == "int32":
         return all(_is_whole(text) for text in profile.texts) and bool(profile.texts)
     if column == "id":
-        return _is_unique(profile)
+        return is_unique(profile)
     if column == "activity" and profile.snake != column:
         return given == "string" and profile.n_distinct <= max(50, profile.n_rows // 2)
     return bool(profile.texts)
@@ -241,13 +242,14 @@ def _source(out: Guesses, found: Sequence[Profile]) -> None:
             return
 
 
-def _identity(out: Guesses, found: Sequence[Profile]) -> None:
+def find_identity(out: Guesses, found: Sequence[Profile]) -> None:
+    """Who it is, and what kind of identity that is, by the names of columns."""
     given = out.of("identity")
     if given is not None:
         if out.of("identitytype") is None:
             out.lines.append(Guess("identitytype", "'customer'", "nothing: no column tells"))
         return
-    by_name = _by_name([p for p in found if not p.is_nested and p.texts])
+    by_name = named_profiles([p for p in found if not p.is_nested and p.texts])
     for kind, names in IDENTITIES.items():
         for name in names:
             if name in by_name:
@@ -259,7 +261,8 @@ def _identity(out: Guesses, found: Sequence[Profile]) -> None:
                 return
 
 
-def _time(out: Guesses, found: Sequence[Profile]) -> None:
+def find_time(out: Guesses, found: Sequence[Profile]) -> None:
+    """When it was, by names, then by values."""
     if out.of("time") is not None:
         return
 
@@ -304,7 +307,7 @@ def _activities(found: Sequence[Profile]) -> str:
 
 
 def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[str]) -> None:
-    by_name = _by_name(found)
+    by_name = named_profiles(found)
     for name in names:
         profile = by_name.get(name)
         # A case may be the identity too; any other raw column is used once.

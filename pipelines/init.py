@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines import guess, profile, silence
+from rejse.pipelines import guess, guess_survey, profile, silence
 from rejse.pipelines.sample import Sample, SampleError, samples
 from rejse.transforms.durations import render
 
@@ -42,6 +42,7 @@ class Look:
     mapping: str
     touchpoints: list[tuple[str, str]]
     silences: silence.Silences
+    is_experience: bool = False
 
 
 def _session() -> duckdb.DuckDBPyConnection:
@@ -92,8 +93,10 @@ def _missing(guesses: guess.Guesses, column: str) -> list[str]:
     return [f"-- MISSING {column}: no column looks like it; add a line `... as {column}`"]
 
 
-def select(source: str, files: Sequence[Path], guesses: guess.Guesses) -> str:
-    """The commented SELECT of one source."""
+def select(
+    source: str, files: Sequence[Path], guesses: guess.Guesses, more: Sequence[str] = ()
+) -> str:
+    """The commented SELECT of one source; `more` are comments of its kind."""
     # A comment ends at its line: no name with a line break may leave it.
     first = " ".join(files[0].name.split())
     head = [
@@ -102,6 +105,7 @@ def select(source: str, files: Sequence[Path], guesses: guess.Guesses) -> str:
         "-- run `rejse check`. The contract's other columns may be added in the same way.",
     ]
     head += [line for column in guesses.missing for line in _missing(guesses, column)]
+    head += more
     if guesses.of("source") is not None:
         head += [
             "-- `source` is mapped, so each of its values is a source of its own: --frontier takes",
@@ -149,7 +153,10 @@ def look(con: duckdb.DuckDBPyConnection, found: Sample, name: str) -> Look:
     import duckdb
 
     quotes = _quotes(con, found.schema.names)
-    guesses = guess.guess(profile.profiles(found.table), quotes, found.files[0].name)
+    profiles, file = profile.profiles(found.table), found.files[0].name
+    if guess_survey.is_survey(profiles, file):
+        return _look_at_answers(found, name, guess_survey.guess_survey(profiles, quotes))
+    guesses = guess.guess(profiles, quotes, file)
     text = select(name, found.files, guesses)
     if guesses.missing:
         return Look(name, found, guesses, text, [], silence.of([]))
@@ -160,6 +167,13 @@ def look(con: duckdb.DuckDBPyConnection, found: Sample, name: str) -> Look:
     places = Counter((str(row[2]), str(row[3])) for row in rows if row[2] is not None)
     touchpoints = sorted(pair for pair, _ in places.most_common(MOST_TOUCHPOINTS))
     return Look(name, found, guesses, text, touchpoints, silence.of([(r[0], r[1]) for r in rows]))
+
+
+def _look_at_answers(found: Sample, name: str, guesses: guess.Guesses) -> Look:
+    """Answers make no journeys: they have no silences, and add no places of contact."""
+    more = ['-- It looks like answers, so rejse.toml says kind = "experience".']
+    text = select(name, found.files, guesses, [*more, *guess_survey.remarks(guesses)])
+    return Look(name, found, guesses, text, [], silence.of([]), is_experience=True)
 
 
 def _toml(folder: Path, looks: Sequence[Look]) -> str:
@@ -188,6 +202,10 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
         lines += [
             "",
             f"[sources.{one.name}]",
+            *(
+                ['kind = "experience"  # what people felt; strike it out if these are events']
+                * one.is_experience
+            ),
             f"files = [{files}]  # globs are welcome",
             f'mapping = "{one.name}.sql"',
             f'schema = "{one.name}.json"',
@@ -313,6 +331,7 @@ def as_dict(folder: Path, looks: Sequence[Look]) -> dict[str, Any]:
     sources = [
         {
             "name": one.name,
+            "kind": "experience" if one.is_experience else "interaction",
             "files": [str(path) for path in one.sample.files],
             "columns": one.sample.schema.names,
             "rows_sampled": one.sample.table.num_rows,
@@ -331,7 +350,8 @@ def told(folder: Path, looks: Sequence[Look]) -> list[str]:
     said = []
     for one in looks:
         rows, columns = one.sample.table.num_rows, len(one.sample.schema)
-        said.append(f"source {one.name}: {columns} columns, {rows:,} rows sampled")
+        kind = ", answers of people (experience)" if one.is_experience else ""
+        said.append(f"source {one.name}: {columns} columns, {rows:,} rows sampled{kind}")
         said += [f"  {g.column:<16} {g.sql}  (from {g.why})" for g in one.guesses.lines]
         said += [
             f"  {column:<16} MISSING: add it to {one.name}.sql" for column in one.guesses.missing

@@ -23,6 +23,8 @@ LEAST_GROUPS = 4
 #: Records of ids are narrow: those of so many groups are compared at once.
 GROUPS_A_PART = 8
 BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
+#: Windows that the views of a publication read.
+SERVED_WINDOWS = ("repeat", "short_abandon", "survey", "follow_up")
 Progress = Callable[[str], None]
 
 
@@ -213,7 +215,8 @@ def _told(
         "started_at": int(plan.known_at.timestamp() * 1_000_000),
         "counts": {**counts, "rejected": sum(reasons.values()), "late": 0, "erased": 0},
         "reasons": reasons, "notes": _named(found.counts, "note:"), "positions": positions,
-        "frontiers": frontiers, "windows": {"repeat": plan.rules.windows.repeat},
+        "frontiers": frontiers,
+        "windows": {name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
     }  # fmt: skip
 
 

@@ -132,6 +132,8 @@ class WindowSettings(Frozen):
     x_touchpoint: Duration = Windows.x_touchpoint
     survey: Duration = Windows.survey
     ignored: Duration = Windows.ignored
+    #: How long what a customer does next is looked for after a journey.
+    follow_up: Duration = Windows.follow_up
     relief_friction: float = Field(default=Windows.relief_friction, ge=0, le=100)
 
     def of_core(self) -> Windows:

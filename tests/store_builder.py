@@ -75,7 +75,8 @@ def journey(
                 "is_final": True, "seq": place + 1, "n_events": 1, "channel": "web",
                 "session_id": f"{name}-s{place + 1}", "direction": "inbound"}  # fmt: skip
         rows["steps"].append({**both, "step_id": f"{name}-{place + 1}", **step})
-        rows["sessions"].append({**both, "is_contact": True, "channel_family": "digital", **step})
+        rows["sessions"].append({**both, "is_contact": True, "is_need_driven": True,
+                                 "channel_family": "digital", **step})  # fmt: skip
         rows["events"].append(_event(customer, f"{name}-{place + 1}", at, step))
     rows["friction_evidence"] = _evidence(name, customer, start, evidence)
     for place, step in enumerate(rows["steps"]):
@@ -90,6 +91,7 @@ def journey(
             "journey_id": name, "customer_key": customer, "started_at": start, "ended_at": end,
             "journey_type": "claim", "state": "closed", "close_reason": "silence",
             "is_final": True, "n_steps": len(steps), "n_events": len(steps),
+            "n_need_driven": len(steps),
             "throughput_s": span, "busy_s": 0, "idle_s": span, "friction_hazard": hazard,
             "friction_score": score, "friction_score_lo": score, "friction_score_hi": score,
             "delivery01": math.exp(-hazard), "evidence_coverage": 1.0, **own,

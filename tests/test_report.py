@@ -12,7 +12,7 @@ import pytest
 
 from rejse.pipelines.report import cards, drawings, page, queries
 from rejse.pipelines.report.headline import headline
-from tests import chromium, report_fixture
+from tests import chromium, felt_fixture, report_fixture
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -54,6 +54,8 @@ def _hostile() -> report_fixture.Store:
                 store, f"{number:02}{twin}", [dict(step) for step in steps],
                 journey_type=HOSTILE[0] if number < 6 else name, case_id=name, owner=name,
             )  # fmt: skip
+    for number in range(len(HOSTILE)):
+        felt_fixture.asked(store, f"{number:02}a", {1: 0.4, 2: 0.9}, 0.5)
     return store
 
 
@@ -73,6 +75,7 @@ def _extreme() -> report_fixture.Store:
                      for i in range(9)]  # fmt: skip
             steps.append({**step, "after": timedelta(hours=1), "asked": asked if seq < 20 else []})
         report_fixture.journey(store, f"{number:016x}", steps, journey_type="<&" * 900)
+        felt_fixture.asked(store, f"{number:016x}", dict.fromkeys(range(1, 121), 0.5), 0.5)
     return store
 
 
@@ -92,7 +95,7 @@ def test_page_says_what_it_must(company: str) -> None:
         "of all friction lies between", "Step map: claim", "Places of the map",
         "Journeys by type and owner", "Friction by kind", "Friction between owners",
         "The worst journeys, told", "What was measured, and what was not",
-        "The emotion curve is left out", "arithmetic of the score, not a causal claim",
+        "There is no emotion curve", "arithmetic of the score, not a causal claim",
         "Publication 3", "Run run-1", "Configuration c0ffee00c0ffee00",
         "1,010 = 1,000 kept + 6 duplicate + 1 late + 3 rejected + 0 erased",
     ):  # fmt: skip
@@ -111,7 +114,8 @@ def test_figures_on_the_page_are_those_of_the_rows() -> None:
     with report_fixture.stories().connect() as con:
         figures = queries.read(con)
     assert figures.totals["n_journeys"] == 4 and figures.totals["n_closed"] == 3
-    said = {card.label: card.value for card in cards.head_figures(figures.totals)}
+    shown = cards.head_figures(figures.totals, figures.felt_totals)
+    said = {card.label: card.value for card in shown}
     assert said["resolved, 2 of 2 with a known end"] == "100 %"
     assert said["of the journeys met friction, 3 of 3"] == "100 %"
     assert said["median health_ops; middle half 39 to 60"] == "Poor, 50"
@@ -224,6 +228,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[chromium.Brows
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     made = {"company": report_fixture.company(), "hostile": _hostile(),
+            "felt": felt_fixture.answered(report_fixture.company()),
             "empty": report_fixture.Store()}  # fmt: skip
     for name, store in made.items():
         with store.connect() as con:
@@ -231,7 +236,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: folder / f"{name}.html" for name in made}
 
 
-NAMES = ("company", "hostile", "empty")
+NAMES = ("company", "felt", "hostile", "empty")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -290,7 +295,7 @@ def test_worst_journey_unfolds_by_click(browser: chromium.Browser, pages: dict[s
 def test_page_can_be_read_by_ear_and_keyboard(
     browser: chromium.Browser, pages: dict[str, Path]
 ) -> None:
-    browser.open(pages["company"])
+    browser.open(pages["felt"])
     assert browser.ask("document.documentElement.lang") == "en"
     nameless = """[...document.querySelectorAll('svg')].filter(s =>
         s.getAttribute('aria-hidden') !== 'true' && !s.getAttribute('aria-label')
@@ -304,7 +309,7 @@ def test_page_can_be_read_by_ear_and_keyboard(
 def test_phone_stacks_cells_and_breaks_none_apart(
     browser: chromium.Browser, pages: dict[str, Path]
 ) -> None:
-    browser.open(pages["company"], 390)
+    browser.open(pages["felt"], 390)
     cells = "[...document.querySelectorAll('.stack td')]"
     tall = f"{cells}.filter(c => c.offsetHeight > 50).map(c => c.outerHTML.slice(0, 120))"
     assert browser.ask(tall) == []
@@ -339,5 +344,5 @@ CONTRAST = """(() => {
 def test_text_has_contrast_in_both_schemes(
     browser: chromium.Browser, pages: dict[str, Path], scheme: str
 ) -> None:
-    browser.open(pages["company"], scheme=scheme)
+    browser.open(pages["felt"], scheme=scheme)
     assert browser.ask(CONTRAST) == []

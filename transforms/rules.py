@@ -60,6 +60,7 @@ class Windows:
     x_touchpoint: int = 3 * DAY
     survey: int = 14 * DAY
     ignored: int = 7 * DAY
+    follow_up: int = 90 * DAY
     relief_friction: float = 50.0
 
 

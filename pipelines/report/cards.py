@@ -37,10 +37,10 @@ def subtitle(totals: Row) -> str:
     )
 
 
-def head_figures(totals: Row) -> list[Card]:
+def head_figures(totals: Row, felt: Row) -> list[Card]:
     """The cards on top: components before the number, and what is absent said so."""
     return [_resolved(totals), _friction(totals), _between(totals), *_health(totals),
-            _continuity(totals), _duration(totals)]  # fmt: skip
+            _continuity(totals), _duration(totals), _answered(felt), _relief(felt)]  # fmt: skip
 
 
 def _resolved(totals: Row) -> Card:
@@ -84,6 +84,37 @@ def _duration(totals: Row) -> Card:
     return _card(words, "median time from the first need to the last event", "duration")
 
 
+def _answered(found: Row) -> Card:
+    n, whole = found["n_answered"], found["n_invited"]
+    value = wording.share(n / whole) if whole else None
+    label = f"of the questions put to customers were answered, {wording.count(n)} of {whole:,}"
+    return _card(value, label, "answers: no journey has a question put to its customer")
+
+
+def _relief(found: Row) -> Card:
+    n, whole = found["n_relief"], found["n_relief_known"]
+    label = f"of {wording.plural(whole, 'journey')}: top rating after a long failure, so no health"
+    return _card(f"{n:,}" if whole else None, label, "relief: needs answers and friction")
+
+
+def felt(totals: Row, found: Row) -> list[str]:
+    """What the answers on the page stand for, and what they do not."""
+    said = [
+        f"{wording.count(found['n_felt'])} of {wording.plural(totals['n_journeys'], 'journey')}"
+        f" ({wording.share(found['n_felt'] / totals['n_journeys'])}) have answers that score; the"
+        " silent are no neutral part."
+    ] if totals["n_journeys"] else []  # fmt: skip
+    if found["n_relief"]:
+        said.append(
+            f"Relief: {wording.plural(found['n_relief'], 'journey')} whose last answer is in the"
+            " top box although friction is 50 or more. That is gratitude, not health."
+        )
+    if found["n_ignored"]:
+        pieces = wording.plural(found["n_ignored"], "complaint or low answer")
+        said.append(f"{pieces} that nobody acted on within its window.")
+    return said
+
+
 def stability(found: Row) -> str:
     """How far the list of the worst depends on the weights, which are priors."""
     if not found["n_worst"]:
@@ -94,7 +125,7 @@ def stability(found: Row) -> str:
     )
 
 
-def not_measured(totals: Row) -> list[str]:
+def not_measured(totals: Row, felt: Row) -> list[str]:
     """What the page cannot say, and why."""
     whole = totals["n_journeys"]
     gaps = (
@@ -110,11 +141,22 @@ def not_measured(totals: Row) -> list[str]:
     ]
     return [
         *said,
-        "Experience: no surveys, ratings or texts are joined yet. So there is no emotion curve, no"
-        " silo gap, no relief flag, no health with experience, and no magic moments.",
+        *_not_felt(totals, felt),
         *_not_looked_for(),
         "Minutes and money: what friction costs is not computed yet.",
         "Causes: shares say where friction lies, not why; drivers are not analysed yet.",
+    ]
+
+
+def _not_felt(totals: Row, felt: Row) -> list[str]:
+    whole, n = totals["n_journeys"], felt["n_felt"]
+    if whole and n:
+        return [f"{wording.share(1 - n / whole)} of the journeys have no answers that score."] * (
+            n < whole
+        )
+    return [
+        "Experience: no surveys, ratings or complaints are joined. So there is no emotion curve, no"
+        " silo gap, no relief flag, and no health with experience."
     ]
 
 

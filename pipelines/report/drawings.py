@@ -76,6 +76,7 @@ class Map:
     places: list[Place]
     ways: list[Way]
     marks: dict[str, int]
+    xs: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def journey_map(rows: list[Row], moves: list[Row]) -> Map | None:
         places=places,
         ways=ways,
         marks=marks,
+        xs=at,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from rejse.pipelines import explain_text, wording
 from rejse.pipelines.report import cards, drawings, queries, telling
+from rejse.pipelines.report.emotion_curve import emotion_curve
 from rejse.pipelines.report.headline import headline
 from rejse.pipelines.report.queries import Figures, Row
 
@@ -89,24 +90,27 @@ def contents(figures: Figures) -> dict[str, Any]:
     return {
         "headline": headline(totals, figures.kinds, figures.edges),
         "subtitle": cards.subtitle(totals),
-        "cards": cards.head_figures(totals),
+        "cards": cards.head_figures(totals, figures.felt_totals),
         "map": plan,
         "map_type": wording.clean(figures.map_type, 40),
+        "curve": emotion_curve(figures.emotions, plan),
+        "felt": [{**row, "band": _band_of(row["health"])} for row in figures.felt_types],
+        "felt_said": cards.felt(totals, figures.felt_totals),
         "places": _places(figures.places, plan),
-        "types": [{**row, "band": _band(row)} for row in figures.types],
+        "types": [{**row, "band": _band_of(row["health_ops"])} for row in figures.types],
         "types_left": _left(figures),
         "kinds": _kinds(figures.kinds),
         "matrix": drawings.matrix(figures.edges, totals["hazard"] or 0.0),
         "worst": [telling.tell(one) for one in figures.worst],
         "stability": cards.stability(figures.stability),
         "coverage": figures.coverage,
-        "not_measured": cards.not_measured(totals),
+        "not_measured": cards.not_measured(totals, figures.felt_totals),
         "stamp": cards.stamp(figures.stamp),
     }
 
 
-def _band(row: Row) -> str:
-    return explain_text.band(row["health_ops"][1] if row["health_ops"] else None)
+def _band_of(quartiles: list[float] | None) -> str:
+    return explain_text.band(quartiles[1] if quartiles else None)
 
 
 def _places(rows: list[Row], plan: drawings.Map | None) -> list[Row]:

@@ -29,6 +29,9 @@ class Figures:
     moves: list[Row]
     coverage: list[Row]
     stability: Row
+    felt_totals: Row
+    felt_types: list[Row]
+    emotions: list[Row]
     worst: list[Explanation]
 
 
@@ -47,6 +50,9 @@ def read(con: Any) -> Figures:
         moves=ask(con, "moves", map_type) if biggest else [],
         coverage=ask(con, "coverage"),
         stability=ask(con, "rank_stability")[0],
+        felt_totals=ask(con, "felt_totals")[0],
+        felt_types=ask(con, "felt_types"),
+        emotions=ask(con, "emotions", map_type) if biggest else [],
         worst=explain_all(con, [one.journey_id for one in journey_lookup.worst(con, WORST)]),
     )
 

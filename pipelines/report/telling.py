@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rejse.pipelines import explain_text, wording
+from rejse.pipelines import explain_felt, explain_text, wording
 from rejse.pipelines.explain import Explanation, Journey, Step
 
 #: Bounds of what is told of one journey, so that ten of them fit a page at any size of data.
@@ -35,6 +35,7 @@ class Told:
     span: str
     steps: list[ToldStep]
     sums: list[str]
+    felt: list[str]
     what_ifs: list[str]
     not_measured: list[str]
 
@@ -50,6 +51,7 @@ def tell(explanation: Explanation) -> Told:
         span=explain_text.span(journey),
         steps=_bounded(explanation.steps),
         sums=_short(explain_text.sums(explanation), 8),
+        felt=_short(list(explain_felt.lines(explanation.felt)), 8) if explanation.felt else [],
         what_ifs=explain_text.what_if_lines(explanation, MOST_WHAT_IFS),
         not_measured=[*explanation.not_measured, explain_text.coverage(journey)],
     )

@@ -1,16 +1,21 @@
--- purpose: inbound digital contacts that a human one followed, by the touchpoint they ended at
--- question: Where does the digital way end and a human has to help?
+-- purpose: contacts that failed, and digital ones that a human one followed, by where they ended
+-- question: Where does the way end, and where must a human help after a digital one?
 -- grain: touchpoint, channel, owner
 -- key: touchpoint, channel, owner
 -- sources: v_friction_evidence, v_steps
-with fallbacks as (
-    select * from v_friction_evidence
-    where kind = 'channel_fallback'
+with ends as (
+    select
+        kind,
+        journey_id,
+        hazard,
+        -- a fallback hangs on the contact that came after, a dead end on the one that failed
+        case when kind = 'dead_end' then step_id else prev_step_id end as step_id
+    from v_friction_evidence
+    where kind in ('channel_fallback', 'dead_end')
 ),
 
-earlier as (
+steps as (
     select
-        journey_id,
         step_id,
         touchpoint,
         channel,
@@ -24,24 +29,22 @@ visits as (
         channel,
         owner,
         count(*) as n_steps
-    from earlier
+    from steps
     group by touchpoint, channel, owner
 ),
 
 counted as (
     select
-        earlier.touchpoint,
-        earlier.channel,
-        earlier.owner,
-        count(*) as n_fallbacks,
-        count(distinct fallbacks.journey_id) as n_journeys,
-        sum(fallbacks.hazard) as hazard
-    from fallbacks
-    inner join earlier
-        on
-            fallbacks.journey_id = earlier.journey_id
-            and fallbacks.prev_step_id = earlier.step_id
-    group by earlier.touchpoint, earlier.channel, earlier.owner
+        steps.touchpoint,
+        steps.channel,
+        steps.owner,
+        count(*) filter (ends.kind = 'channel_fallback') as n_fallbacks,
+        count(*) filter (ends.kind = 'dead_end') as n_dead_ends,
+        count(distinct ends.journey_id) as n_journeys,
+        sum(ends.hazard) as hazard
+    from ends
+    inner join steps on ends.step_id = steps.step_id
+    group by steps.touchpoint, steps.channel, steps.owner
 ),
 
 rated as (
@@ -50,7 +53,10 @@ rated as (
         visits.n_steps,
         share_of(counted.n_fallbacks, visits.n_steps) as fallback_share,
         wilson_lo(counted.n_fallbacks, visits.n_steps) as fallback_share_lo,
-        wilson_hi(counted.n_fallbacks, visits.n_steps) as fallback_share_hi
+        wilson_hi(counted.n_fallbacks, visits.n_steps) as fallback_share_hi,
+        share_of(counted.n_dead_ends, visits.n_steps) as dead_end_share,
+        wilson_lo(counted.n_dead_ends, visits.n_steps) as dead_end_share_lo,
+        wilson_hi(counted.n_dead_ends, visits.n_steps) as dead_end_share_hi
     from counted
     inner join visits
         on
@@ -60,4 +66,4 @@ rated as (
 )
 
 select * from rated
-order by n_fallbacks desc, touchpoint asc, channel asc, owner asc
+order by hazard desc, touchpoint asc, channel asc, owner asc

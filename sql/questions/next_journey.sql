@@ -1,54 +1,33 @@
--- purpose: the same customer's next journey by the health of this one: association, not cause
--- question: Does a bad journey go with a bad next one?
--- grain: tenth
--- key: tenth
--- sources: v_journeys
-with journeys as (
-    select
-        customer_key,
-        journey_id,
-        started_at,
-        health_ops,
-        outcome01
-    from v_journeys
-    where state = 'closed'
+-- purpose: what the customer does next by tenth of this journey's health: association, not cause
+-- question: Does a bad journey go with a bad next one, with silence, with fewer purchases?
+-- grain: measure, tenth
+-- key: measure, tenth
+-- sources: v_what_comes_next
+with followed as (
+    select * from v_what_comes_next
 ),
 
-followed as (
+chosen as (
     select
-        health_ops,
-        lead(journey_id) over next_of as next_journey_id,
-        lead(health_ops) over next_of as next_health_ops,
-        lead(outcome01) over next_of as next_outcome01
-    from journeys
-    window next_of as (
-        partition by customer_key
-        order by started_at, journey_id
-    )
-),
-
-tenths as (
-    select
-        *,
-        ntile(10) over (order by health_ops) as tenth
-    from followed
-    where health_ops is not null
-),
-
-counted as (
-    select
+        measure,
         tenth,
-        count(*) as n_journeys,
-        min(health_ops) as health_ops_from,
-        max(health_ops) as health_ops_to,
-        count(next_journey_id) as n_next,
-        share_of(count(next_journey_id), count(*)) as next_share,
-        median(next_health_ops) as next_health_ops_median,
-        count(next_outcome01) as n_next_outcome,
-        share_of(count(*) filter (next_outcome01 = 1), count(next_outcome01)) as next_resolved_share
-    from tenths
-    group by tenth
+        points_from,
+        points_to,
+        n_journeys,
+        n_next,
+        n_next_health,
+        next_health_ops_median,
+        next_resolved_share,
+        n_purchase_known,
+        repurchase_share,
+        repurchase_share_lo,
+        repurchase_share_hi,
+        n_silence_known,
+        silent_share,
+        silent_share_lo,
+        silent_share_hi
+    from followed
 )
 
-select * from counted
-order by tenth asc
+select * from chosen
+order by measure desc, tenth asc

@@ -1,8 +1,8 @@
--- purpose: share of friction between steps, per type and owner; a gap in opinions needs surveys
+-- purpose: share of friction between steps, and the gap in opinions where both were asked
 -- question: How much lies between the departments, per journey type and owner?
 -- grain: journey_type, owner
 -- key: journey_type, owner
--- sources: v_journeys
+-- sources: v_journeys, v_silo_gaps
 with journeys as (
     select
         journey_type,
@@ -13,6 +13,10 @@ with journeys as (
         evidence_coverage
     from v_journeys
     where friction_score is not null
+),
+
+gaps as (
+    select * from v_silo_gaps
 ),
 
 summed as (
@@ -30,9 +34,18 @@ summed as (
 
 shared as (
     select
-        *,
-        share_of(edge_hazard, hazard) as edge_share
+        summed.*,
+        share_of(summed.edge_hazard, summed.hazard) as edge_share,
+        gaps.n_gaps,
+        gaps.silo_gap,
+        gaps.silo_gap_lo,
+        gaps.silo_gap_hi,
+        gaps.response_share
     from summed
+    left join gaps
+        on
+            summed.journey_type is not distinct from gaps.journey_type
+            and summed.owner is not distinct from gaps.owner
 )
 
 select * from shared

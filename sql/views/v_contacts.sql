@@ -1,7 +1,7 @@
 -- purpose: contacts with the contact before and after of the same customer and intent
 -- grain: contact: session with an event that is not internal
 -- key: session_id
--- sources: v_sessions, v_publication
+-- sources: v_sessions, v_journeys, v_steps, v_friction_evidence, v_experience, v_publication
 create or replace view v_contacts as
 with sessions as (
     select * from v_sessions
@@ -12,8 +12,49 @@ clock as (
     select
         complete_until_at,
         repeat_window,
-        first_at
+        first_at,
+        short_abandon_s
     from v_publication
+),
+
+journeys as (
+    select
+        journey_id,
+        journey_type
+    from v_journeys
+),
+
+owners as (
+    select
+        session_id,
+        arg_min(owner, seq) as owner
+    from v_steps
+    group by session_id
+),
+
+-- Work is passed on by an event, and its evidence begins at that event's step.
+passed as (
+    select
+        steps.session_id,
+        bool_or(evidence.kind = 'transfer') as is_transferred,
+        bool_or(evidence.kind = 'escalation') as is_escalated
+    from v_friction_evidence as evidence
+    inner join v_steps as steps on evidence.prev_step_id = steps.step_id
+    where evidence.kind in ('transfer', 'escalation')
+    group by steps.session_id
+),
+
+confirmed as (
+    select
+        steps.session_id,
+        last(answers.score01 > 0.5 order by answers.occurred_at, answers.x_id) as is_confirmed
+    from v_experience as answers
+    inner join v_steps as steps on answers.step_id = steps.step_id
+    where
+        answers.respondent_type = 'customer'
+        and answers.score01 is not null
+        and (answers.question_id = 'resolved' or list_contains(answers.topics, 'resolved'))
+    group by steps.session_id
 ),
 
 neighboured as (
@@ -21,10 +62,10 @@ neighboured as (
         *,
         lag(started_at) over same_intent as last_at,
         lead(started_at) over same_intent as next_at,
-        intent is not null and not is_message as is_comparable
+        intent is not null and direction = 'inbound' as is_comparable
     from sessions
     window same_intent as (
-        partition by customer_key, intent, is_message
+        partition by customer_key, intent, coalesce(direction = 'inbound', false)
         order by started_at, session_id
     )
 ),
@@ -34,6 +75,8 @@ contacts as (
         neighboured.session_id,
         neighboured.journey_id,
         neighboured.customer_key,
+        journeys.journey_type,
+        owners.owner,
         neighboured.channel_family,
         neighboured.channel,
         neighboured.direction,
@@ -44,6 +87,7 @@ contacts as (
         neighboured.has_human,
         neighboured.has_machine,
         neighboured.fcr_flag,
+        confirmed.is_confirmed,
         neighboured.started_at,
         neighboured.ended_at,
         neighboured.wait_s,
@@ -61,18 +105,38 @@ contacts as (
         coalesce(
             neighboured.is_comparable
             and neighboured.next_at - neighboured.started_at <= clock.repeat_window, false
-        ) as is_repeated
+        ) as is_repeated,
+        coalesce(neighboured.direction = 'inbound' and neighboured.outcome is not null, false)
+            as is_offered,
+        coalesce(
+            neighboured.direction = 'inbound'
+            and neighboured.outcome = 'abandoned'
+            and coalesce(neighboured.wait_s >= clock.short_abandon_s, true), false
+        ) as is_abandoned,
+        coalesce(neighboured.direction = 'inbound' and neighboured.outcome != 'abandoned', false)
+            as is_handled,
+        coalesce(passed.is_transferred, neighboured.outcome = 'transferred', false)
+            as is_transferred,
+        coalesce(passed.is_escalated, neighboured.outcome = 'escalated', false) as is_escalated,
+        coalesce(neighboured.direction = 'inbound' and neighboured.has_machine, false)
+            as is_automated
     from neighboured
     cross join clock
+    left join journeys on neighboured.journey_id = journeys.journey_id
+    left join owners on neighboured.session_id = owners.session_id
+    left join passed on neighboured.session_id = passed.session_id
+    left join confirmed on neighboured.session_id = confirmed.session_id
 )
 
 select * from contacts;
 
 comment on view v_contacts is
-'One row per contact, with the nearest contact of the same customer and intent before and after.';
+'One row per contact, with the nearest inbound one of its customer and intent before and after.';
 comment on column v_contacts.session_id is 'Session that is the contact.';
 comment on column v_contacts.journey_id is 'Journey of the contact.';
 comment on column v_contacts.customer_key is 'Keyed pseudonym of the customer.';
+comment on column v_contacts.journey_type is 'Type of the journey.';
+comment on column v_contacts.owner is 'Owner of its first step that has one.';
 comment on column v_contacts.channel_family is
 'digital, chat, voice, written, place, or the channel itself.';
 comment on column v_contacts.channel is 'First channel.';
@@ -80,11 +144,14 @@ comment on column v_contacts.direction is 'inbound where the customer turned to 
 comment on column v_contacts.intent is 'First intent; repeats are counted where it is known.';
 comment on column v_contacts.outcome is 'Last outcome.';
 comment on column v_contacts.is_message is 'One outbound message of a bot or system.';
-comment on column v_contacts.is_need_driven is 'Inbound, or outbound with a relevance basis.';
+comment on column v_contacts.is_need_driven is
+'Inbound, or outbound with a relevance basis and consent.';
 comment on column v_contacts.has_human is 'A human of the company took part.';
 comment on column v_contacts.has_machine is
 'A bot or system took part, or a digital channel carried it.';
 comment on column v_contacts.fcr_flag is 'Agent says: resolved at first contact.';
+comment on column v_contacts.is_confirmed is
+'Customer says: resolved (last answer to question or topic resolved, above .5); null: not asked.';
 comment on column v_contacts.started_at is 'First event [UTC].';
 comment on column v_contacts.ended_at is 'Last event [UTC].';
 comment on column v_contacts.wait_s is 'Waiting logged [s].';
@@ -92,12 +159,21 @@ comment on column v_contacts.talk_s is 'Talk time logged [s].';
 comment on column v_contacts.hold_s is 'Hold time logged [s].';
 comment on column v_contacts.wrap_s is 'After-contact work logged [s].';
 comment on column v_contacts.earlier_at is
-'Start of the last contact of this customer with this intent [UTC].';
+'Start of the last inbound contact of this customer with this intent [UTC].';
 comment on column v_contacts.later_at is
-'Start of the next contact of this customer with this intent [UTC].';
+'Start of the next inbound contact of this customer with this intent [UTC].';
 comment on column v_contacts.is_past_known is 'The window before it lies within the data.';
 comment on column v_contacts.is_matured is 'The window after it has passed in all sources.';
 comment on column v_contacts.is_repeat is
-'An earlier contact of the same intent lies within the window.';
+'Inbound, and an earlier one of the same intent lies within the window.';
 comment on column v_contacts.is_repeated is
-'A later contact of the same intent lies within the window.';
+'Inbound, and a later one of the same intent lies within the window.';
+comment on column v_contacts.is_offered is 'Inbound with a logged outcome.';
+comment on column v_contacts.is_abandoned is
+'Inbound, abandoned after at least the short-abandon threshold, or after an unknown wait.';
+comment on column v_contacts.is_handled is 'Inbound with a logged outcome that is not abandoned.';
+comment on column v_contacts.is_transferred is
+'The customer was passed on in it, or its outcome says so.';
+comment on column v_contacts.is_escalated is
+'It was escalated to a higher tier or a supervisor.';
+comment on column v_contacts.is_automated is 'Inbound with a machine in it.';

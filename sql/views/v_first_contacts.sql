@@ -12,6 +12,7 @@ firsts as (
     select
         intent,
         fcr_flag,
+        is_confirmed,
         is_repeated,
         outcome in ('resolved', 'sold', 'informed') as is_resolved
     from contacts
@@ -26,7 +27,9 @@ counted as (
         count(is_resolved) as n_outcome_known,
         count(*) filter (is_resolved and not is_repeated) as n_resolved,
         count(fcr_flag) as n_flagged,
-        count(*) filter (fcr_flag) as n_flagged_resolved
+        count(*) filter (fcr_flag) as n_flagged_resolved,
+        count(is_confirmed) as n_answered,
+        count(*) filter (is_confirmed) as n_confirmed
     from firsts
     group by intent
 ),
@@ -42,7 +45,10 @@ rated as (
         wilson_hi(n_not_repeated, n_first) as fcr_proxy_hi,
         share_of(n_flagged_resolved, n_flagged) as fcr_flagged,
         wilson_lo(n_flagged_resolved, n_flagged) as fcr_flagged_lo,
-        wilson_hi(n_flagged_resolved, n_flagged) as fcr_flagged_hi
+        wilson_hi(n_flagged_resolved, n_flagged) as fcr_flagged_hi,
+        share_of(n_confirmed, n_answered) as fcr_confirmed,
+        wilson_lo(n_confirmed, n_answered) as fcr_confirmed_lo,
+        wilson_hi(n_confirmed, n_answered) as fcr_confirmed_hi
     from counted
 )
 
@@ -59,6 +65,8 @@ comment on column v_first_contacts.n_outcome_known is 'Of these, with a logged o
 comment on column v_first_contacts.n_resolved is 'Resolved and not repeated.';
 comment on column v_first_contacts.n_flagged is 'With a flag set by the agent.';
 comment on column v_first_contacts.n_flagged_resolved is 'Flagged as resolved by the agent.';
+comment on column v_first_contacts.n_answered is 'Whose customer answered whether it is resolved.';
+comment on column v_first_contacts.n_confirmed is 'Of these, confirmed as resolved.';
 comment on column v_first_contacts.fcr is
 'Share resolved and not repeated among first contacts; null: none counted.';
 comment on column v_first_contacts.fcr_lo is 'Lower end of its 95 % Wilson interval.';
@@ -71,3 +79,7 @@ comment on column v_first_contacts.fcr_flagged is
 'Share that agents flagged as resolved, among those flagged; null: none counted.';
 comment on column v_first_contacts.fcr_flagged_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_first_contacts.fcr_flagged_hi is 'Upper end of its 95 % Wilson interval.';
+comment on column v_first_contacts.fcr_confirmed is
+'Share that customers confirmed as resolved, among those who answered; null: none counted.';
+comment on column v_first_contacts.fcr_confirmed_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_first_contacts.fcr_confirmed_hi is 'Upper end of its 95 % Wilson interval.';

@@ -1,4 +1,4 @@
--- purpose: the newest publication's clock: what is complete, and the window of rates
+-- purpose: the newest publication's clock: what is complete, and the windows of rates
 -- grain: publication (one row)
 -- key: publication
 -- sources: publications, v_sessions
@@ -10,7 +10,10 @@ with newest as (
         config_version,
         published_at,
         list_min(map_values(frontiers)) as complete_until_at,
-        to_microseconds(coalesce(windows['repeat'], 604800000000)) as repeat_window
+        to_microseconds(coalesce(windows['repeat'], 604800000000)) as repeat_window,
+        coalesce(windows['short_abandon'], 10000000) / 1e6 as short_abandon_s,
+        to_microseconds(coalesce(windows['survey'], 1209600000000)) as survey_window,
+        to_microseconds(coalesce(windows['follow_up'], 7776000000000)) as follow_up_window
     from publications
     order by publication desc
     limit 1
@@ -32,7 +35,7 @@ clocked as (
 select * from clocked;
 
 comment on view v_publication is
-'One row: the newest publication, how far its data is complete, and the window of its rates.';
+'One row: the newest publication, how far its data is complete, and the windows of its rates.';
 comment on column v_publication.publication is 'Number of the publication.';
 comment on column v_publication.run_id is 'Run that published.';
 comment on column v_publication.config_version is 'Hash of the configuration.';
@@ -40,4 +43,10 @@ comment on column v_publication.published_at is 'When it was published [UTC].';
 comment on column v_publication.complete_until_at is 'All sources are complete up to here [UTC].';
 comment on column v_publication.repeat_window is
 'Window W of repeat contacts and first contact resolution (interval).';
+comment on column v_publication.short_abandon_s is
+'Who hangs up sooner has abandoned nothing [s].';
+comment on column v_publication.survey_window is
+'An invitation may be answered so long (interval).';
+comment on column v_publication.follow_up_window is
+'How long what comes next is looked for after a journey (interval).';
 comment on column v_publication.first_at is 'First session: what was before is unknown [UTC].';

@@ -1,17 +1,10 @@
 -- purpose: gratitude after a long failure, and what such customers did next (association only)
 -- grain: journey with the relief flag
 -- key: journey_id
--- sources: v_journeys, v_journey_experience
+-- sources: v_next_journeys, v_journey_experience
 create or replace view v_relief as
-with journeys as (
-    select
-        journey_id,
-        lead(journey_id) over customer as next_journey_id,
-        lead(journey_type) over customer as next_journey_type,
-        lead(started_at) over customer as next_started_at,
-        lead(health_ops) over customer as next_health_ops
-    from v_journeys
-    window customer as (partition by customer_key order by started_at, journey_id)
+with followed as (
+    select * from v_next_journeys
 ),
 
 felt as (
@@ -32,12 +25,14 @@ felt as (
 relieved as (
     select
         felt.*,
-        journeys.next_journey_id,
-        journeys.next_journey_type,
-        date_diff('second', felt.ended_at, journeys.next_started_at) as next_after_s,
-        journeys.next_health_ops
+        followed.next_journey_id,
+        followed.next_journey_type,
+        followed.next_after_s,
+        followed.next_health_ops,
+        followed.is_repurchase,
+        followed.is_silent
     from felt
-    inner join journeys on felt.journey_id = journeys.journey_id
+    inner join followed on felt.journey_id = followed.journey_id
 )
 
 select * from relieved;
@@ -53,7 +48,12 @@ comment on column v_relief.friction_score is 'F of the journey [points of 100].'
 comment on column v_relief.experience01 is 'X of the journey, 0 to 1.';
 comment on column v_relief.emotion_end is 'Emotion of its last step with one, 0 to 1.';
 comment on column v_relief.health is 'Health, which the gratitude does not repair [points of 100].';
-comment on column v_relief.next_journey_id is 'Next journey of this customer so far; null: none.';
+comment on column v_relief.next_journey_id is
+'Journey of this customer that came next; null: none.';
 comment on column v_relief.next_journey_type is 'Its type.';
 comment on column v_relief.next_after_s is 'From the end of this one to its start [s].';
 comment on column v_relief.next_health_ops is 'Its health_ops [points of 100].';
+comment on column v_relief.is_repurchase is
+'A journey with the outcome sold began within the follow-up window; null: not known yet.';
+comment on column v_relief.is_silent is
+'No inbound contact within the follow-up window; null: it has not passed.';

@@ -9,7 +9,7 @@ with contacts as (
         channel_family,
         is_repeat
     from v_contacts
-    where intent is not null and not is_message and is_past_known
+    where intent is not null and direction = 'inbound' and is_past_known
 ),
 
 counted as (
@@ -34,11 +34,11 @@ rated as (
 select * from rated;
 
 comment on view v_repeat_contacts is
-'One row per intent and channel family: contacts that repeat an earlier one within the window.';
+'One row per intent and channel family: inbound contacts that repeat an earlier one in the window.';
 comment on column v_repeat_contacts.intent is 'What the customer wanted.';
 comment on column v_repeat_contacts.channel_family is 'Family of the later contact.';
 comment on column v_repeat_contacts.n_contacts is
-'Contacts with that intent whose window before is known.';
+'Inbound contacts with that intent whose window before is known.';
 comment on column v_repeat_contacts.n_repeats is
 'Of these, with an earlier one of the same customer and intent in the window.';
 comment on column v_repeat_contacts.repeat_share is

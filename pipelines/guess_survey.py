@@ -1,0 +1,235 @@
+"""Guesses for a file of answers: whether it is one, and which raw column carries what was felt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rejse.pipelines.guess import (
+    NAMES,
+    Guess,
+    Guesses,
+    find_identity,
+    find_time,
+    is_unique,
+    named_profiles,
+)
+from rejse.pipelines.profile import Profile
+from rejse.transforms.experience.scale import SCALES
+from rejse.transforms.experience.schema import EXPERIENCE, INSTRUMENTS, LEVELS, RESPONDENTS
+
+#: Name of a score -> the instrument that it names, the best first; None: the values must tell.
+SCORES: dict[str, str | None] = {
+    "nps": "nps", "nps_score": "nps", "likelihood_to_recommend": "nps", "csat": "csat",
+    "csat_score": "csat", "satisfaction": "csat", "satisfaction_score": "csat", "ces": "ces",
+    "ces_score": "ces", "customer_effort_score": "ces", "effort": "effort", "enps": "enps",
+    "stars": "star", "star_rating": "star", "rating": "star", "raw_score": None, "score": None,
+    "points": None, "answer_value": None, "grade": None,
+}  # fmt: skip
+#: Canonical column -> names it goes by elsewhere, the best first.
+X_NAMES: dict[str, tuple[str, ...]] = {
+    "id": ("response_id", "answer_id", "review_id", "feedback_id", "id", "uuid", "record_id"),
+    "correlationid": NAMES["correlationid"],
+    "case_id": NAMES["case_id"],
+    "touchpoint": (*NAMES["touchpoint"], "place", "location", "contact_point"),
+    "journey_type": NAMES["journey_type"],
+    "target": ("target", "event_id", "interaction_id", "contact_event"),
+    "survey_id": ("survey_id", "survey", "survey_name", "questionnaire"),
+    "question_id": ("question_id", "question", "question_code"),
+    "invited_time": ("invited_at", "invited_time", "invited", "invitation_date", "sent_at",
+                     "asked_at", "survey_sent"),
+    "responded_time": ("responded_at", "responded_time", "answered_at", "submitted_at",
+                       "completed_at", "response_date", "answer_date"),
+    "action_time": ("acted_at", "action_time", "followed_up_at", "closed_loop_at"),
+    "actor_id": ("respondent", "respondent_id"),
+    "scale_min": ("scale_min", "lowest", "min_score"),
+    "scale_max": ("scale_max", "highest", "max_score"),
+    "text": ("text", "comment", "comments", "verbatim", "feedback", "review_text", "free_text"),
+}  # fmt: skip
+#: Names that no log of events has: with a score they make a file of answers.
+TELLING = frozenset(
+    {n for names in ("survey_id", "question_id", "invited_time", "responded_time", "actor_id")
+     for n in X_NAMES[names]} | {n for n, of in SCORES.items() if of not in (None, "effort")}
+)  # fmt: skip
+TELLING_FILES = ("survey", "nps", "csat", "review", "rating", "feedback")
+#: Names that only a log of events has.
+EVENTS = ("activity", "concept_name", "event", "event_name", "event_type", "action",
+          "activity_name")  # fmt: skip
+#: Usual scales, the narrowest first.
+USUAL = ((1.0, 5.0), (1.0, 7.0), (0.0, 10.0), (0.0, 100.0))
+#: What a scale is mostly used for, where no name tells.
+BY_SCALE = {(1.0, 5.0): "csat", (1.0, 7.0): "ces", (0.0, 10.0): "nps"}
+#: Columns worth having, with what is lost without them.
+WANTED = {
+    "invited_time": "when the company asked; keep the silent too, or there is no response rate",
+    "touchpoint": "the place asked about; else only case, conversation or time find the step",
+    "action_time": "when somebody acted on it; else nothing is known to be ignored",
+}
+
+
+def is_survey(found: Sequence[Profile], file: str) -> bool:
+    """Whether it looks like answers: a score, something that only surveys have, no activity."""
+    names = {p.snake for p in found}
+    if names & set(EVENTS) or _score(found) is None:
+        return False
+    return bool(names & TELLING) or any(word in file.lower() for word in TELLING_FILES)
+
+
+def guess_survey(found: Sequence[Profile], quote: dict[str, str]) -> Guesses:
+    """Guess a mapping under the experience contract for the profiled columns of one source."""
+    out = Guesses(quote=quote)
+    for column, words in (("respondent_type", RESPONDENTS), ("level", LEVELS),
+                          ("instrument", INSTRUMENTS)):  # fmt: skip
+        _listed(out, found, column, words)
+    _who(out, found)
+    for column, names in X_NAMES.items():
+        _named(out, found, column, names)
+    _when(out, found)
+    _level(out)
+    _scored(out, found)
+    wanted = ("time", "identity", "instrument", "level", "raw_score")
+    out.missing = [column for column in wanted if out.of(column) is None]
+    out.rest = [p for p in found if p.name not in out.used]
+    out.candidates = {column: [] for column in out.missing}
+    out.unique = [p.name for p in found if is_unique(p)]
+    out.lines.sort(key=lambda g: list(EXPERIENCE.by_name).index(g.column))
+    return out
+
+
+def remarks(guesses: Guesses) -> list[str]:
+    """Comments that go above the SELECT: columns worth having, and answers left aside."""
+    lines = [
+        f"-- Not found: {column}, {why}."
+        for column, why in WANTED.items()
+        if guesses.of(column) is None
+    ]
+    more = [p.name for p in guesses.rest if p.snake in SCORES and _values(p)]
+    if more:
+        named = ", ".join(" ".join(name.split()) for name in more)
+        lines.append(f"-- A row is one answer: {named} needs a source of its own on these files.")
+    return lines
+
+
+def _score(found: Sequence[Profile]) -> Profile | None:
+    """The column of the answer, by its name and by holding numbers."""
+    by_name = {p.snake: p for p in found}
+    return next((by_name[n] for n in SCORES if n in by_name and _values(by_name[n])), None)
+
+
+def _values(profile: Profile) -> list[float]:
+    """Its values as numbers; none where one of them is no number."""
+    if profile.is_nested or str(profile.kind) == "bool":
+        return []
+    try:
+        return [float(text) for text in profile.texts if text.strip()]
+    except ValueError:
+        return []
+
+
+def _line(out: Guesses, column: str, profile: Profile, why: str) -> bool:
+    """Add a line for a raw column where its values suit; whether they did."""
+    quoted, kind = out.quote[profile.name], str(EXPERIENCE.by_name[column].type)
+    if profile.is_nested or profile.name in out.used:
+        return False
+    if kind.startswith("timestamp"):
+        # Nobody may have acted yet: an empty column is known by its name alone.
+        time = (
+            profile.time_sql(quoted) if profile.texts else (f"try_cast({quoted} as timestamptz)",)
+        )
+        if time is None:
+            return False
+        sql = time[0]
+    elif not profile.texts:
+        return False
+    elif kind == "double":
+        if not _values(profile):
+            return False
+        sql = f"try_cast({quoted} as double)"
+    else:
+        sql = quoted if str(profile.kind) == "string" else f"cast({quoted} as varchar)"
+    out.lines.append(Guess(column, sql, why, (profile.name,)))
+    return True
+
+
+def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[str]) -> None:
+    by_name = named_profiles(found)
+    for name in names:
+        profile = by_name.get(name)
+        if profile is None or (column == "id" and not is_unique(profile)):
+            continue
+        if _line(out, column, profile, f"the name {profile.name}"):
+            return
+
+
+def _who(out: Guesses, found: Sequence[Profile]) -> None:
+    """The customer whom it is about; where only a respondent is named, the customer answers."""
+    find_identity(out, found)
+    if out.of("identity") is None:
+        _named(out, found, "identity", X_NAMES["actor_id"])
+        given = out.of("identity")
+        if given is not None:
+            why = f"{given.raw[0]}: customers answer for themselves"
+            out.lines.append(Guess("identitytype", "'customer'", why))
+
+
+def _when(out: Guesses, found: Sequence[Profile]) -> None:
+    """Time of the answer, else of the invitation: those who stayed silent have only that."""
+    answered, invited = out.of("responded_time"), out.of("invited_time")
+    if answered is None and invited is None:
+        find_time(out, [p for p in found if p.name not in out.used])
+        return
+    if answered is None:
+        named = [p for p in found if p.snake in ("time", "timestamp", "date", "created_at")]
+        for profile in named:
+            if _line(out, "responded_time", profile, f"the name {profile.name}"):
+                answered = out.of("responded_time")
+                break
+    given = [one for one in (answered, invited) if one is not None]
+    sql = given[0].sql if len(given) == 1 else f"coalesce({', '.join(g.sql for g in given)})"
+    why = " else ".join(g.raw[0] for g in given)
+    out.lines.append(Guess("time", sql, why))
+
+
+def _listed(out: Guesses, found: Sequence[Profile], column: str, words: Sequence[str]) -> None:
+    """A column whose values are the contract's own words, whatever it is called."""
+    for profile in found:
+        if profile.name not in out.used and profile.texts and profile.fits(words):
+            sql = f"lower({out.quote[profile.name]})"
+            out.lines.append(Guess(column, sql, f"the values of {profile.name}", (profile.name,)))
+            return
+
+
+def _level(out: Guesses) -> None:
+    """What was judged: the place where one is named, else the journey of the case."""
+    if out.of("level") is not None:
+        return
+    for level, columns in (("touchpoint", ("touchpoint", "target")), ("journey", ("case_id",))):
+        for column in columns:
+            given = out.of(column)
+            if given is not None:
+                why = f"{given.raw[0]}: each answer names one; no column says what was judged"
+                out.lines.append(Guess("level", f"'{level}'", why))
+                return
+
+
+def _scored(out: Guesses, found: Sequence[Profile]) -> None:
+    """The answer, its scale and what it is: by name, else by the scale that holds the values."""
+    profile = _score(found)
+    if profile is None or not _line(out, "raw_score", profile, f"the name {profile.name}"):
+        return
+    least, most = min(_values(profile)), max(_values(profile))
+    seen = f"values from {least:g} to {most:g} in {profile.name}"
+    by_column = out.of("instrument") is not None
+    named = SCORES[profile.snake]
+    scale = None if by_column else _scale(named, least, most)
+    if not by_column and (named or scale in BY_SCALE):
+        sure = f"the name {profile.name}" if named else f"{seen}; say what was asked"
+        out.lines.append(Guess("instrument", f"'{named or BY_SCALE[scale or USUAL[0]]}'", sure))
+    for column, bound in zip(("scale_min", "scale_max"), scale or (), strict=False):
+        if out.of(column) is None:
+            out.lines.append(Guess(column, f"{bound:g}", f"{seen}; the scale may be wider"))
+
+
+def _scale(instrument: str | None, least: float, most: float) -> tuple[float, float] | None:
+    """The instrument's usual scale where it holds the values, else the narrowest that does."""
+    own = [SCALES[instrument]] if instrument is not None and instrument in SCALES else []
+    return next((s for s in (*own, *USUAL) if s[0] <= least and most <= s[1]), None)

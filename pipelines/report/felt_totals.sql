@@ -1,0 +1,22 @@
+-- purpose: how many journeys somebody spoke of, who answered, and how often gratitude hid a failure
+-- grain:   one row
+-- sources: v_journey_experience
+with
+
+felt as (
+    from v_journey_experience
+),
+
+totals as (
+    select
+        count(*) as n_records,
+        count(experience01) as n_felt,
+        coalesce(sum(n_invited), 0)::bigint as n_invited,
+        coalesce(sum(n_answered), 0)::bigint as n_answered,
+        coalesce(sum(n_ignored), 0)::bigint as n_ignored,
+        count(is_relief) as n_relief_known,
+        count(*) filter (is_relief) as n_relief
+    from felt
+)
+
+select * from totals

@@ -1,0 +1,59 @@
+-- purpose: complaints and low answers that nobody acted on within seven days: call these customers
+-- grain: X-record that was ignored
+-- key: customer_key, x_id
+-- sources: v_experience, v_journeys
+create or replace view v_ignored_feedback as
+with ignored as (
+    select * from v_experience
+    where is_ignored
+),
+
+journeys as (
+    select
+        journey_id,
+        owner
+    from v_journeys
+),
+
+listed as (
+    select
+        ignored.x_id,
+        ignored.customer_key,
+        ignored.journey_id,
+        ignored.step_id,
+        ignored.instrument,
+        ignored.level,
+        ignored.touchpoint,
+        ignored.journey_type,
+        coalesce(ignored.owner, journeys.owner) as owner,
+        ignored.occurred_at,
+        ignored.raw_score,
+        ignored.score01,
+        ignored.acted_at,
+        ignored.acted_at is null as is_still_open,
+        (epoch_us(ignored.acted_at) - epoch_us(ignored.occurred_at)) / 1e6 as close_s
+    from ignored
+    left join journeys on ignored.journey_id = journeys.journey_id
+)
+
+select * from listed;
+
+comment on view v_ignored_feedback is
+'One row per complaint or low answer of a customer that nobody acted on within the window.';
+comment on column v_ignored_feedback.x_id is 'X-record, as source/id.';
+comment on column v_ignored_feedback.customer_key is 'Keyed pseudonym of the customer.';
+comment on column v_ignored_feedback.journey_id is 'Journey that it is about; null: none found.';
+comment on column v_ignored_feedback.step_id is 'Step that it is about; null: none found.';
+comment on column v_ignored_feedback.instrument is 'How it was asked or said.';
+comment on column v_ignored_feedback.level is 'What was judged.';
+comment on column v_ignored_feedback.touchpoint is 'Place of contact; null: unknown.';
+comment on column v_ignored_feedback.journey_type is 'Type of the journey; null: unknown.';
+comment on column v_ignored_feedback.owner is 'Owner of the step, else of the journey.';
+comment on column v_ignored_feedback.occurred_at is 'When it was said [UTC].';
+comment on column v_ignored_feedback.raw_score is
+'Answer as given; null: none [points of its scale].';
+comment on column v_ignored_feedback.score01 is 'Answer on one scale, 0 to 1.';
+comment on column v_ignored_feedback.acted_at is
+'When somebody acted after all; null: never [UTC].';
+comment on column v_ignored_feedback.is_still_open is 'Nobody has acted on it yet.';
+comment on column v_ignored_feedback.close_s is 'From the record to the late action [s].';

@@ -1,0 +1,157 @@
+-- purpose: what the customer does after each journey; association, not cause
+-- grain: journey
+-- key: journey_id
+-- sources: v_journeys, v_sessions, v_publication
+create or replace view v_next_journeys as
+with journeys as (
+    select * from v_journeys
+),
+
+clock as (
+    select
+        complete_until_at,
+        follow_up_window
+    from v_publication
+),
+
+-- What the company sends unasked is no journey that the customer began.
+begun as (
+    select
+        customer_key,
+        started_at,
+        min_by(journey_id, journey_id) as journey_id,
+        min_by(journey_type, journey_id) as journey_type,
+        min_by(health_ops, journey_id) as health_ops,
+        min_by(friction_score, journey_id) as friction_score,
+        min_by(outcome01, journey_id) as outcome01
+    from journeys
+    where n_need_driven > 0
+    group by customer_key, started_at
+),
+
+bought as (
+    select distinct
+        customer_key,
+        started_at
+    from journeys
+    where outcome = 'sold'
+),
+
+undecided as (
+    select distinct
+        customer_key,
+        started_at
+    from journeys
+    where state = 'open' and n_need_driven > 0
+),
+
+heard as (
+    select distinct
+        customer_key,
+        started_at
+    from v_sessions
+    where is_contact and direction = 'inbound'
+),
+
+followed as (
+    select
+        journeys.journey_id,
+        journeys.customer_key,
+        journeys.journey_type,
+        journeys.owner,
+        journeys.state,
+        journeys.ended_at,
+        journeys.friction_score,
+        journeys.health_ops,
+        journeys.outcome01,
+        begun.journey_id as next_journey_id,
+        begun.journey_type as next_journey_type,
+        begun.started_at as next_started_at,
+        begun.friction_score as next_friction_score,
+        begun.health_ops as next_health_ops,
+        begun.outcome01 as next_outcome01,
+        bought.started_at as bought_at,
+        undecided.started_at as undecided_at,
+        heard.started_at as heard_at,
+        journeys.ended_at + clock.follow_up_window < clock.complete_until_at as is_matured,
+        clock.follow_up_window
+    from journeys
+    cross join clock
+    asof left join begun
+        on
+            journeys.customer_key = begun.customer_key
+            and journeys.ended_at < begun.started_at
+    asof left join bought
+        on
+            journeys.customer_key = bought.customer_key
+            and journeys.ended_at < bought.started_at
+    asof left join undecided
+        on
+            journeys.customer_key = undecided.customer_key
+            and journeys.ended_at < undecided.started_at
+    asof left join heard
+        on
+            journeys.customer_key = heard.customer_key
+            and journeys.ended_at < heard.started_at
+),
+
+judged as (
+    select
+        journey_id,
+        customer_key,
+        journey_type,
+        owner,
+        state,
+        ended_at,
+        friction_score,
+        health_ops,
+        outcome01,
+        is_matured,
+        next_journey_id,
+        next_journey_type,
+        (epoch_us(next_started_at) - epoch_us(ended_at)) / 1e6 as next_after_s,
+        next_friction_score,
+        next_health_ops,
+        next_outcome01,
+        (epoch_us(heard_at) - epoch_us(ended_at)) / 1e6 as next_contact_after_s,
+        case
+            when not is_matured then null
+            when coalesce(bought_at <= ended_at + follow_up_window, false) then true
+            when coalesce(undecided_at <= ended_at + follow_up_window, false) then null
+            else false
+        end as is_repurchase,
+        case
+            when is_matured then not coalesce(heard_at <= ended_at + follow_up_window, false)
+        end as is_silent
+    from followed
+)
+
+select * from judged;
+
+comment on view v_next_journeys is
+'One row per journey, with what its customer did next: association, not cause.';
+comment on column v_next_journeys.journey_id is 'Journey.';
+comment on column v_next_journeys.customer_key is 'Keyed pseudonym of the customer.';
+comment on column v_next_journeys.journey_type is 'Type of the journey.';
+comment on column v_next_journeys.owner is 'Owner of the journey.';
+comment on column v_next_journeys.state is 'closed, or open.';
+comment on column v_next_journeys.ended_at is 'Last event of the journey [UTC].';
+comment on column v_next_journeys.friction_score is 'F of the journey [points of 100].';
+comment on column v_next_journeys.health_ops is 'Its health_ops [points of 100].';
+comment on column v_next_journeys.outcome01 is 'Its outcome, 0 to 1.';
+comment on column v_next_journeys.is_matured is
+'The follow-up window after its end has passed in all sources.';
+comment on column v_next_journeys.next_journey_id is
+'First journey of the customer that began after its end, with a need-driven contact; null: none.';
+comment on column v_next_journeys.next_journey_type is 'Its type.';
+comment on column v_next_journeys.next_after_s is 'From the end of this one to its start [s].';
+comment on column v_next_journeys.next_friction_score is 'Its F [points of 100].';
+comment on column v_next_journeys.next_health_ops is
+'Its health_ops; null while open [points of 100].';
+comment on column v_next_journeys.next_outcome01 is 'Its outcome, 0 to 1; null while open.';
+comment on column v_next_journeys.next_contact_after_s is
+'From the end of this one to the next inbound contact; null: none so far [s].';
+comment on column v_next_journeys.is_repurchase is
+'A journey with the outcome sold began within the window; null: not matured, or one is still open.';
+comment on column v_next_journeys.is_silent is
+'No inbound contact within the window: silence, which need not be churn; null: not matured.';

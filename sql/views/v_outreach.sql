@@ -1,0 +1,93 @@
+-- purpose: what the company sends or calls about: with a basis and consent for it, or without
+-- grain: message kind, channel and owner
+-- key: message_kind, channel, owner
+-- sources: events
+create or replace view v_outreach as
+with outbound as (
+    select
+        customer_key,
+        message_kind,
+        channel,
+        owner,
+        relevance_basis,
+        consent_purpose,
+        coalesce(message_id, source || '/' || id) as contact_id
+    from events
+    where direction = 'outbound'
+),
+
+contacts as (
+    select
+        customer_key,
+        contact_id,
+        any_value(message_kind order by message_kind) as message_kind,
+        any_value(channel order by channel) as channel,
+        any_value(owner order by owner) as owner,
+        bool_or(relevance_basis in ('due', 'need', 'preference')) as is_relevant,
+        bool_and(
+            case
+                when consent_purpose is not null and message_kind is not null
+                    then list_contains(consent_purpose, message_kind)
+            end
+        ) as is_consented
+    from outbound
+    group by customer_key, contact_id
+),
+
+counted as (
+    select
+        message_kind,
+        channel,
+        owner,
+        count(*) as n_contacts,
+        count(distinct customer_key) as n_customers,
+        count(is_relevant) as n_basis_known,
+        count(*) filter (is_relevant) as n_relevant,
+        count(is_consented) as n_consent_known,
+        count(*) filter (is_consented) as n_consented,
+        count(*) filter (is_relevant and coalesce(is_consented, true)) as n_need_driven,
+        count(*) filter (is_relevant and not is_consented) as n_relevant_no_consent
+    from contacts
+    group by message_kind, channel, owner
+),
+
+rated as (
+    select
+        *,
+        share_of(n_relevant, n_basis_known) as relevant_share,
+        wilson_lo(n_relevant, n_basis_known) as relevant_share_lo,
+        wilson_hi(n_relevant, n_basis_known) as relevant_share_hi,
+        share_of(n_consented, n_consent_known) as consented_share,
+        wilson_lo(n_consented, n_consent_known) as consented_share_lo,
+        wilson_hi(n_consented, n_consent_known) as consented_share_hi
+    from counted
+)
+
+select * from rated;
+
+comment on view v_outreach is
+'One row per message kind, channel and owner of outbound contacts (a message once per customer).';
+comment on column v_outreach.message_kind is
+'service, reminder, marketing, upsell, survey; null: not logged, such as a call.';
+comment on column v_outreach.channel is 'Channel.';
+comment on column v_outreach.owner is 'Owner as logged; null: not logged.';
+comment on column v_outreach.n_contacts is 'Outbound contacts.';
+comment on column v_outreach.n_customers is 'Customers reached.';
+comment on column v_outreach.n_basis_known is 'Whose relevance basis was logged.';
+comment on column v_outreach.n_relevant is
+'Of these, with a due date, an open need or a preference.';
+comment on column v_outreach.n_consent_known is
+'Whose consent was logged, for contacts of a known kind.';
+comment on column v_outreach.n_consented is 'Of these, with consent for that kind.';
+comment on column v_outreach.n_need_driven is
+'With a basis, and consent where it is logged: these count as need-driven.';
+comment on column v_outreach.n_relevant_no_consent is
+'With a basis, but without consent: relevant and creepy.';
+comment on column v_outreach.relevant_share is
+'Share with a basis among those known; null: none counted.';
+comment on column v_outreach.relevant_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_outreach.relevant_share_hi is 'Upper end of its 95 % Wilson interval.';
+comment on column v_outreach.consented_share is
+'Share with consent among those known; null: none counted.';
+comment on column v_outreach.consented_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_outreach.consented_share_hi is 'Upper end of its 95 % Wilson interval.';

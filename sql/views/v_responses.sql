@@ -1,0 +1,84 @@
+-- purpose: who answers when asked: response rates, the silent among the invited counted
+-- grain: respondent, instrument, level, touchpoint, journey type and month of invitation
+-- key: respondent_type, instrument, level, touchpoint, journey_type, invited_month
+-- sources: v_experience, v_publication
+create or replace view v_responses as
+with records as (
+    select
+        *,
+        split_part(x_id, '/', 1) as source,
+        max(occurred_at) over (partition by split_part(x_id, '/', 1)) as source_until_at,
+        coalesce(invited_at, occurred_at) as asked_at
+    from v_experience
+),
+
+clock as (
+    select survey_window
+    from v_publication
+),
+
+asked as (
+    select
+        records.*,
+        -- an answer without a logged invitation says nothing of those who stayed silent
+        records.is_solicited and (records.invited_at is not null or not records.is_answered)
+            as is_invited,
+        records.asked_at + clock.survey_window <= records.source_until_at as is_matured
+    from records
+    cross join clock
+    where records.is_solicited
+),
+
+counted as (
+    select
+        respondent_type,
+        instrument,
+        level,
+        touchpoint,
+        journey_type,
+        date_trunc('month', asked_at)::date as invited_month,
+        count(*) filter (is_invited and is_matured) as n_invited,
+        count(*) filter (is_invited and is_matured and is_answered) as n_answered,
+        count(*) filter (is_invited and not is_matured) as n_pending,
+        count(*) filter (not is_invited) as n_uninvited,
+        median(epoch_us(responded_at) - epoch_us(invited_at)) filter (
+            is_invited and is_answered
+        ) / 1e6 as answer_s_median,
+        count(score01) as n_scores,
+        avg(score01) as score_mean
+    from asked
+    group by respondent_type, instrument, level, touchpoint, journey_type, invited_month
+),
+
+rated as (
+    select
+        *,
+        share_of(n_answered, n_invited) as response_share,
+        wilson_lo(n_answered, n_invited) as response_share_lo,
+        wilson_hi(n_answered, n_invited) as response_share_hi
+    from counted
+)
+
+select * from rated;
+
+comment on view v_responses is
+'One row per respondent, instrument, level, touchpoint, journey type and month of invitation.';
+comment on column v_responses.respondent_type is 'customer, employee or partner.';
+comment on column v_responses.instrument is 'How it was asked.';
+comment on column v_responses.level is 'What was judged.';
+comment on column v_responses.touchpoint is 'Place of contact asked about; null: none.';
+comment on column v_responses.journey_type is 'Type of the journey asked about; null: unknown.';
+comment on column v_responses.invited_month is 'Month of the invitation (UTC).';
+comment on column v_responses.n_invited is
+'Logged invitations whose survey window has passed, as far as their source is complete.';
+comment on column v_responses.n_answered is 'Of these answered.';
+comment on column v_responses.n_pending is 'Invitations whose window has not passed yet.';
+comment on column v_responses.n_uninvited is
+'Answers whose invitation was not logged: no rate can count them.';
+comment on column v_responses.answer_s_median is 'Median from invitation to answer [s].';
+comment on column v_responses.n_scores is 'Answers with a score on their scale.';
+comment on column v_responses.score_mean is
+'Mean score on one scale, 0 to 1: of those who answered, not of those who were asked.';
+comment on column v_responses.response_share is 'Answered among invited; null: none counted.';
+comment on column v_responses.response_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_responses.response_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -1,0 +1,159 @@
+-- purpose: NPS, CSAT and the three conventions of CES, each under its own name with its interval
+-- grain: scope, value of the scope, level, measure
+-- key: scope, scope_value, level, measure
+-- sources: v_experience
+create or replace view v_survey_scores as
+with answers as (
+    select
+        instrument,
+        level,
+        journey_type,
+        touchpoint,
+        owner,
+        date_trunc('month', occurred_at)::date::varchar as answered_month,
+        scale_min,
+        scale_max,
+        -- the answer on its own scale, turned where less is better
+        round(scale_min + score01 * (scale_max - scale_min), 9) as points
+    from v_experience
+    where
+        score01 is not null
+        and instrument in ('nps', 'enps', 'csat', 'ces', 'effort')
+        and (respondent_type = 'customer') = (instrument != 'enps')
+),
+
+judged as (
+    select
+        *,
+        case instrument
+            when 'csat' then scale_min = 1 and scale_max = 5
+            when 'effort' then scale_min = 1 and scale_max = 5
+            when 'ces' then scale_min = 1 and scale_max = 7
+            else scale_max = 10 and scale_min in (0, 1)
+        end as is_on_scale,
+        case instrument
+            when 'csat' then points >= 4
+            when 'ces' then points >= 5
+            when 'effort' then points >= 4
+            else points >= 9
+        end as is_high,
+        case instrument
+            when 'ces' then points <= 3
+            else points <= 6
+        end as is_low
+    from answers
+),
+
+counted as (
+    select
+        case
+            when grouping(journey_type) = 0 then 'journey_type'
+            when grouping(touchpoint) = 0 then 'touchpoint'
+            when grouping(owner) = 0 then 'owner'
+            when grouping(answered_month) = 0 then 'month'
+            else 'all'
+        end as scope,
+        coalesce(journey_type, touchpoint, owner, answered_month) as scope_value,
+        instrument,
+        level,
+        count(*) filter (is_on_scale) as n,
+        count(*) filter (not is_on_scale) as n_off_scale,
+        count(*) filter (is_on_scale and is_high) as n_high,
+        count(*) filter (is_on_scale and is_low) as n_low,
+        avg(points) filter (is_on_scale) as points_mean,
+        stddev_samp(points) filter (is_on_scale) as points_deviation
+    from judged
+    group by grouping sets (
+        (instrument, level),
+        (instrument, level, journey_type),
+        (instrument, level, touchpoint),
+        (instrument, level, owner),
+        (instrument, level, answered_month)
+    )
+),
+
+nets as (
+    select
+        scope,
+        scope_value,
+        level,
+        case when instrument = 'ces' then 'ces_net' else instrument end as measure,
+        n,
+        n_off_scale,
+        n_high,
+        n_low,
+        net_of(n_high, n_low, n) as value,
+        net_variance(n_high, n_low, n) as variance,
+        net_lo(n_high, n_low, n) as value_lo,
+        net_hi(n_high, n_low, n) as value_hi
+    from counted
+    where instrument in ('nps', 'enps', 'ces')
+),
+
+shares as (
+    select
+        scope,
+        scope_value,
+        level,
+        case when instrument = 'ces' then 'ces_share5' else instrument end as measure,
+        n,
+        n_off_scale,
+        n_high,
+        null::bigint as n_low,
+        share_of(n_high, n) as value,
+        value * (1 - value) / n as variance,
+        wilson_lo(n_high, n) as value_lo,
+        wilson_hi(n_high, n) as value_hi
+    from counted
+    where instrument in ('csat', 'ces')
+),
+
+means as (
+    select
+        scope,
+        scope_value,
+        level,
+        case when instrument = 'ces' then 'ces_mean' else 'ces1_mean' end as measure,
+        n,
+        n_off_scale,
+        null::bigint as n_high,
+        null::bigint as n_low,
+        points_mean as value,
+        pow(points_deviation, 2) / n as variance,
+        value - mean_half(points_deviation, n) as value_lo,
+        value + mean_half(points_deviation, n) as value_hi
+    from counted
+    where instrument in ('ces', 'effort')
+),
+
+scores as (
+    select * from nets
+    union all
+    select * from shares
+    union all
+    select * from means
+)
+
+select * from scores;
+
+comment on view v_survey_scores is
+'One row per scope, level and measure: answers of customers (of employees for enps).';
+comment on column v_survey_scores.scope is 'all, journey_type, touchpoint, owner, month (UTC).';
+comment on column v_survey_scores.scope_value is 'Which one; null: all, or unknown.';
+comment on column v_survey_scores.level is
+'What was judged: touchpoint, journey, relationship, product; never mixed.';
+comment on column v_survey_scores.measure is
+'nps, enps: 100 x (share of 9 and 10 - share up to 6). csat: share of 4 and 5 on 1 to 5.
+ces_share5: share from 5 on, ces_mean: mean, ces_net: 100 x (share from 5 on - share up to 3), all
+on 1 to 7. ces1_mean: mean effort of CES 1, turned: 1 hardest, 5 easiest.';
+comment on column v_survey_scores.n is 'Answers on the scale of the measure.';
+comment on column v_survey_scores.n_off_scale is
+'Answers of the instrument on another scale: left out, since rescaling is not equating.';
+comment on column v_survey_scores.n_high is 'Promoters, satisfied, or from 5 on; null of a mean.';
+comment on column v_survey_scores.n_low is
+'Detractors, or up to 3; null where it counts for nothing.';
+comment on column v_survey_scores.value is 'The score; null: no answer on its scale.';
+comment on column v_survey_scores.variance is 'Variance of the score.';
+comment on column v_survey_scores.value_lo is
+'Lower end of its 95 % interval: Wilson of a share, else normal; null where all answered alike.';
+comment on column v_survey_scores.value_hi is 'Upper end of its 95 % interval.';

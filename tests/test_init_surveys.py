@@ -1,0 +1,149 @@
+"""`rejse init` on files of answers: recognised, mapped with reasons, checked, run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rejse.pipelines import settings
+from rejse.pipelines.check import check
+from rejse.pipelines.init import as_dict, begin, init, told
+from rejse.pipelines.sample import sample
+from tests.test_init import LEAST, mapped, write
+
+ANSWERS = """response_id,customer_id,touchpoint,invited_at,responded_at,nps,comment,acted_at
+r1,C1,hotline,2025-03-01 10:00:00,2025-03-01 12:00:00,9,fine,
+r2,C2,hotline,2025-03-02 10:00:00,,,,
+r3,C3,web_form,2025-03-03 10:00:00,2025-03-04 10:00:00,3,slow,
+"""
+
+
+def first(folder: Path, text: str, name: str = "answers") -> tuple[dict[str, Any], str]:
+    """First row of the written mapping, and the mapping."""
+    log = write(folder / f"{name}.csv", text)
+    begin([log], folder / "out")
+    return mapped(folder / "out", name, sample(log).table)[0], (
+        folder / "out" / f"{name}.sql"
+    ).read_text()
+
+
+def test_a_survey_is_proposed_as_experience_and_check_takes_it(tmp_path: Path) -> None:
+    row, text = first(tmp_path, ANSWERS)
+    expected = {"id": "r1", "identity": "C1", "identitytype": "customer", "instrument": "nps",
+                "level": "touchpoint", "touchpoint": "hotline", "raw_score": 9.0, "scale_min": 0,
+                "scale_max": 10, "text": "fine", "action_time": None}  # fmt: skip
+    assert {name: row[name] for name in expected} == expected
+    assert row["time"] == row["responded_time"] != row["invited_time"]
+    assert "'nps' as instrument,  -- guessed from the name nps" in text
+    assert "0 as scale_min,  -- guessed from values from 3 to 9 in nps; the scale may be" in text
+    assert "MISSING" not in text and "Not found" not in text
+    found = settings.load(tmp_path / "out")
+    assert found.sources["answers"].kind == "experience"
+    checked = check(found)
+    (source,) = checked.sources
+    assert (source.problem, source.read, source.accepted, source.notes) == (None, 3, 3, {})
+    assert "silences" not in checked.text()
+
+
+def test_the_silent_have_the_time_of_their_invitation(tmp_path: Path) -> None:
+    first(tmp_path, ANSWERS)
+    silent = mapped(tmp_path / "out", "answers", sample(tmp_path / "answers.csv").table)[1]
+    assert silent["time"] == silent["invited_time"]
+    assert (silent["raw_score"], silent["responded_time"]) == (None, None)
+
+
+def test_events_and_answers_are_told_apart_in_one_go(tmp_path: Path) -> None:
+    logs = [write(tmp_path / "crm.csv", LEAST), write(tmp_path / "answers.csv", ANSWERS)]
+    looks = begin(logs, tmp_path / "out")
+    found = settings.load(tmp_path / "out")
+    assert {name: source.kind for name, source in found.sources.items()} == {
+        "crm": "interaction", "answers": "experience",
+    }  # fmt: skip
+    assert check(found).exit_code == 0
+    kinds = [one["kind"] for one in as_dict(tmp_path / "out", looks)["sources"]]
+    assert kinds == ["interaction", "experience"]
+    assert "3 rows sampled, answers of people (experience)" in "\n".join(told(tmp_path, looks))
+    # a place that only a survey names is no touchpoint to fill in
+    assert "hotline" not in (tmp_path / "out" / "touchpoints.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "customer,event,time,score\nC1,click,2025-01-01,3\n",  # a log that has a score
+        "customer,status,time,score,survey_id\nC1,open,2025-01-01,high,s1\n",  # no number
+        "customer,status,time,score\nC1,open,2025-01-01,3\n",  # nothing that only surveys have
+        "customer,activity,time,nps\nC1,answered,2025-01-01,3\n",  # events say what was done
+    ],
+)
+def test_what_is_no_survey_stays_a_log_of_events(tmp_path: Path, text: str) -> None:
+    begin([write(tmp_path / "log.csv", text)], tmp_path / "out")
+    assert "experience" not in (tmp_path / "out" / "rejse.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("head", "values", "instrument", "scale"),
+    [
+        ("csat", (2, 5), "csat", (1, 5)), ("csat", (0, 7), "csat", (0, 10)),
+        ("csat", (20, 95), "csat", (0, 100)), ("ces", (2, 4), "ces", (1, 7)),
+        ("stars", (1, 5), "star", (1, 5)), ("rating", (1, 9), "star", (0, 10)),
+        ("score", (0, 9), "nps", (0, 10)), ("score", (1, 6), "ces", (1, 7)),
+        ("score", (2, 3), "csat", (1, 5)), ("nps", (-100, 100), "nps", None),
+    ],
+)  # fmt: skip
+def test_instrument_and_scale_come_from_the_name_and_the_values(
+    tmp_path: Path, head: str, values: tuple[int, int], instrument: str, scale: Any
+) -> None:
+    rows = "".join(f"C{n},k{n},2025-01-0{n},{x},s\n" for n, x in enumerate(values, 1))
+    row, text = first(tmp_path, f"customer,case_id,date,{head},survey_id\n{rows}")
+    assert row["instrument"] == instrument
+    assert row["level"] == "journey" and row["case_id"] == "k1"
+    assert (row.get("scale_min"), row.get("scale_max")) == (scale or (None, None))
+    assert ("say what was asked" in text) == (head == "score")
+
+
+def test_the_contracts_own_words_are_known_by_their_values(tmp_path: Path) -> None:
+    row, _ = first(
+        tmp_path,
+        "who,question,about,customer,points,lowest,highest,asked_at\n"
+        "employee,enps,journey,C1,3,0,10,2025-01-01\ncustomer,CSAT,touchpoint,C2,4,1,5,2025-01-02\n",
+    )
+    told_ = ("respondent_type", "instrument", "level", "raw_score", "scale_min", "scale_max")
+    assert tuple(row[name] for name in told_) == ("employee", "enps", "journey", 3.0, 0.0, 10.0)
+
+
+def test_a_respondent_alone_is_the_customer_beside_one_he_is_the_actor(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    alone, text = first(tmp_path / "a", "respondent,time,csat\nR1,2025-01-01,3\n")
+    both, _ = first(tmp_path / "b", "respondent,customer,time,csat\nR1,C1,2025-01-01,3\n")
+    assert (alone["identity"], alone["identitytype"]) == ("R1", "customer")
+    assert "customers answer for themselves" in text
+    assert (both["identity"], both["actor_id"]) == ("C1", "R1")
+
+
+def test_what_is_missing_is_said_and_not_invented(tmp_path: Path) -> None:
+    log = write(tmp_path / "nps.csv", "score,survey_id,colour\n9,s1,red\n3,s1,red\n")
+    said = "\n".join(init([log], tmp_path / "out"))
+    text = (tmp_path / "out" / "nps.sql").read_text()
+    for column in ("time", "identity", "level"):
+        assert f"-- MISSING {column}:" in text and f"{column:<16} MISSING" in said
+    assert "-- Not found: invited_time, when the company asked; keep the silent too" in text
+    checked = check(settings.load(tmp_path / "out"))
+    assert checked.exit_code == 2
+    assert checked.sources[0].problem
+
+
+def test_a_second_answer_in_the_row_is_left_for_a_source_of_its_own(tmp_path: Path) -> None:
+    row, text = first(
+        tmp_path, "customer,case_id,time,nps,csat\nC1,k1,2025-01-01,9,4\nC2,k2,2025-01-02,3,1\n"
+    )
+    assert (row["instrument"], row["raw_score"]) == ("nps", 9.0)
+    assert "-- A row is one answer: csat needs a source of its own on these files." in text
+
+
+def test_hostile_names_of_a_survey_stay_names(tmp_path: Path) -> None:
+    text = 'customer,time,nps,"c\nfrom secrets","a\'b",survey\nC1,2025-01-01,9,x,y,s\n'
+    row, _ = first(tmp_path, text)
+    assert row["attrs"] == [("c\nfrom secrets", "x"), ("a'b", "y")]

@@ -1,0 +1,220 @@
+"""What comes next, what nobody acted on, what stayed unsolved, and the four levels, by hand."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import store_builder
+from tests.store_builder import START, Rows, journey, key_of
+from tests.test_sql import DAY, HOUR, table
+from tests.test_sql_rates import opened, said
+
+FOLLOW = 30 * 24 * 3600 * 1_000_000
+
+
+def told(customer: int, number: int, at: timedelta, **own: Any) -> Rows:
+    """A journey of one inbound contact, so long after START."""
+    return journey(number, [{"owner": "Care"}], customer_key=key_of(customer),
+                   started_at=START + at, **own)  # fmt: skip
+
+
+def followed() -> Rows:
+    """Five customers; the window is 30 days and the data ends at day 90."""
+    sold, still_open = {"outcome": "sold"}, {"state": "open", "close_reason": None}
+    rows = store_builder.joined(
+        told(1, 1, 0 * DAY, health_ops=20.0), told(1, 2, 30 * DAY, health_ops=50.0, **sold),
+        told(2, 3, 0 * DAY, health_ops=40.0), told(2, 4, 31 * DAY, health_ops=60.0, **sold),
+        told(3, 5, 0 * DAY, health_ops=60.0), told(3, 6, 10 * DAY, **still_open),
+        told(4, 7, 80 * DAY, health_ops=80.0),
+        # a newsletter is no journey of the customer's, and no sign of life
+        told(5, 8, 0 * DAY, health_ops=100.0),
+    )  # fmt: skip
+    letter = told(5, 9, 5 * DAY, n_need_driven=0)
+    letter["sessions"][0] |= {"direction": "outbound", "is_message": True, "is_need_driven": False}
+    return store_builder.joined(rows, letter)
+
+
+def test_the_next_journey_purchase_and_silence_count_in_their_window(tmp_path: Path) -> None:
+    with opened(tmp_path, followed(), until=90 * DAY, follow_up=FOLLOW) as session:
+        rows = {row["journey_id"]: row for row in table(session, "from v_next_journeys")}
+    assert rows["j0001"]["next_journey_id"] == "j0002"
+    assert rows["j0001"]["next_after_s"] == 30 * 86_400
+    assert rows["j0001"]["next_health_ops"] == 50
+    asked = ("is_repurchase", "is_silent")
+    assert [tuple(rows[f"j000{n}"][name] for name in asked) for n in (1, 3, 5, 7, 8)] == [
+        (True, False),  # the last instant of the window counts
+        (False, True),  # bought a day too late
+        (None, False),  # what is open may still become a purchase
+        (None, None),  # the window has not passed
+        (False, True),
+    ]
+    assert rows["j0008"]["next_journey_id"] is None
+    assert rows["j0003"]["next_journey_id"] == "j0004", "the next one may come after the window"
+
+
+def test_a_parallel_journey_is_not_the_next_one(tmp_path: Path) -> None:
+    rows = store_builder.joined(
+        journey(1, [{}, {}, {}], customer_key=key_of(1), started_at=START),
+        journey(2, [{}], customer_key=key_of(1), started_at=START + HOUR),
+    )
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        found = {row["journey_id"]: row for row in table(session, "from v_next_journeys")}
+    assert found["j0001"]["next_journey_id"] is None
+    assert found["j0002"]["next_contact_after_s"] == 3600, "but its contacts are heard"
+
+
+def test_tenths_hold_equal_journeys_together(tmp_path: Path) -> None:
+    points = [10.0] * 5 + [50.0] * 3 + [90.0] * 2
+    rows = store_builder.joined(*(
+        told(n, n, 0 * DAY, health_ops=health) for n, health in enumerate(points, 1)
+    ))  # fmt: skip
+    rows = store_builder.joined(rows, told(1, 20, 9 * DAY, state="open", close_reason=None))
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        found = table(session, "from v_what_comes_next where measure = 'health_ops' order by tenth")
+    assert [(r["tenth"], r["points_from"], r["n_journeys"]) for r in found] == [
+        (1, 10, 5), (6, 50, 3), (9, 90, 2),
+    ]  # fmt: skip
+    first = found[0]
+    assert (first["n_next"], first["n_matured"], first["n_silent"]) == (1, 5, 4)
+    assert first["silent_share"] == pytest.approx(0.8)
+    assert (first["n_purchase_known"], first["repurchase_share"]) == (4, 0)
+    assert first["next_health_ops_median"] is None
+
+
+def test_health_with_answers_has_tenths_of_its_own(tmp_path: Path) -> None:
+    rows = followed()
+    rows["journey_experience"] = [
+        {"journey_id": "j0001", "customer_key": key_of(1), "health": 70.0, "state": "closed"}
+    ]
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        found = table(session, "from v_what_comes_next where measure = 'health'")
+    assert [(r["tenth"], r["points_from"], r["n_journeys"]) for r in found] == [(1, 70, 1)]
+
+
+def low(number: int, owner: str | None, **own: Any) -> dict[str, Any]:
+    return said(number, 2, 0, 10, **{"instrument": "nps", "owner": owner, "journey_id": "j0001",
+                                     **own})  # fmt: skip
+
+
+def test_feedback_is_acted_on_ignored_or_not_judged_yet(tmp_path: Path) -> None:
+    rows = told(1, 1, 0 * DAY, owner="Online")
+    late = {"is_ignored": True, "acted_at": START + 9 * DAY}
+    rows["experience"] = [
+        low(1, "Care", is_ignored=True), low(2, "Care", **late),
+        low(3, "Care", is_ignored=False, acted_at=START + DAY),
+        low(4, "Care", is_ignored=None),  # its window has not passed
+        low(5, None, is_ignored=True, instrument="complaint", raw_score=None, score01=None),
+        low(6, "Care", raw_score=9, score01=0.9, is_ignored=None),
+        low(7, "Care", respondent_type="employee", is_ignored=None),
+    ]  # fmt: skip
+    with opened(tmp_path, rows) as session:
+        listed = table(session, "from v_ignored_feedback order by x_id")
+        loops = {row["owner"]: row for row in table(session, "from v_closed_loop")}
+    assert [(r["x_id"], r["owner"], r["is_still_open"], r["close_s"]) for r in listed] == [
+        ("s/1", "Care", True, None), ("s/2", "Care", False, 9 * 86_400),
+        ("s/5", "Online", True, None),
+    ]  # fmt: skip
+    care = loops["Care"]
+    assert (care["n_records"], care["n_judged"], care["n_ignored"], care["n_acted"]) == (4, 3, 2, 2)
+    assert care["ignored_share"] == pytest.approx(2 / 3)
+    assert care["close_s_median"] == 5 * 86_400
+    assert loops["Online"]["instrument"] == "complaint"
+
+
+def test_what_closed_unsolved_is_listed_with_who_had_it_last(tmp_path: Path) -> None:
+    places = [{"touchpoint": "form", "owner": "Online"}, {"touchpoint": "desk", "owner": "Care"},
+              {"touchpoint": "news", "owner": "Marketing", "is_pushed": True}]  # fmt: skip
+    rows = store_builder.joined(
+        journey(1, places, outcome="unresolved", outcome01=0.0),
+        journey(2, places, outcome="partly", outcome01=0.5),
+        journey(3, places, state="open", close_reason=None, outcome01=None),
+        journey(4, places, outcome01=None),
+    )
+    with opened(tmp_path, rows, follow_up=FOLLOW) as session:
+        (row,) = table(session, "from v_closed_unsolved")
+    assert (row["journey_id"], row["last_owner"], row["last_touchpoint"]) == (
+        "j0001", "Care", "desk",
+    )  # fmt: skip
+    assert row["is_silent"] is True
+
+
+LEVELS = {
+    "v_by_product": "product_id",
+    "v_by_touchpoint": "touchpoint",
+    "v_by_journey_type": "journey_type",
+    "v_by_lifecycle_stage": "lifecycle_stage",
+}
+
+
+def levelled() -> Rows:
+    """Four journeys over two products, three places and one unknown of each level."""
+    wait = {"kind": "customer_wait", "severity": 0.2}
+    bare = {"kind": "handoff_without_context", "severity": 0.3, "locus": "edge"}
+    both = [{"touchpoint": "form", "owner": "Online"}, {"touchpoint": "desk", "owner": "Care"}]
+    rows = store_builder.joined(
+        journey(1, both, [{**wait, "at": 1}, {**bare, "at": 1}], product_id="car",
+                journey_type="claim", lifecycle_stage="use", health_ops=50.0, outcome01=1.0),
+        journey(2, [both[0], both[0]], [{**wait, "at": 0}, {**wait, "at": 1}], product_id="car",
+                journey_type="claim", lifecycle_stage="use", health_ops=90.0),
+        journey(3, [both[1]], product_id="house", journey_type="sale", health_ops=70.0),
+        journey(4, [{}], [{**wait, "at": 0}], product_id=None, journey_type=None, state="open",
+                close_reason=None, is_final=False),
+    )  # fmt: skip
+    nps = {"instrument": "nps", "scored_as": "step"}
+    rows["experience"] = [
+        said(1, 9, 0, 10, journey_id="j0001", step_id="j0001-2", **nps),
+        said(2, 2, 0, 10, journey_id="j0003", step_id="j0003-1", **nps),
+        said(3, 4, 0, 10, journey_id="j0001", level="journey", instrument="nps"),
+        said(4, 5, 1, 5, journey_id="j0002", step_id="j0002-1", instrument="csat",
+             scored_as="step"),
+    ]  # fmt: skip
+    rows["journey_experience"] = [
+        {"journey_id": "j0001", "customer_key": key_of(1), "experience01": 0.6, "health": 61.0}
+    ]
+    return rows
+
+
+def test_the_four_levels_show_friction_health_and_answers(tmp_path: Path) -> None:
+    wait, bare = -math.log(0.8), -math.log(0.7)
+    with opened(tmp_path, levelled()) as session:
+        by = {view: {row[key]: row for row in table(session, f"from {view}")}
+              for view, key in LEVELS.items()}  # fmt: skip
+    car, desk = by["v_by_product"]["car"], by["v_by_touchpoint"]["desk"]
+    assert (car["n_journeys"], car["n_good"], car["n_poor"], car["band"]) == (2, 1, 1, "fair")
+    assert car["hazard"] == pytest.approx(bare + wait / 2 + 2 * wait)
+    assert car["health_ops_median"] == 70
+    assert (car["n_health"], car["health_median"], car["n_experience"]) == (1, 61, 1)
+    assert car["experience_share"] == 0.5
+    assert (car["n_nps"], car["nps"]) == (1, -100), "only what was said of the whole journey"
+    assert (desk["n_journeys"], desk["n_nps"], desk["nps"]) == (2, 2, 0)
+    assert desk["experience_mean"] == pytest.approx((0.9 + 0.2) / 2)
+    assert desk["friction_mean"] == pytest.approx(50 * (1 - math.exp(-bare - wait / 2)))
+    form = by["v_by_touchpoint"]["form"]
+    # two waits at one place in one journey are one place that was rough twice
+    assert form["friction_mean"] == pytest.approx(50 * (1 - math.exp(-2 * wait)))
+    assert (form["n_experience"], form["n_nps"], form["nps"]) == (1, 0, None)
+    assert by["v_by_journey_type"][None]["n_open"] == 1
+    assert by["v_by_lifecycle_stage"]["use"]["n_journeys"] == 2
+
+
+def test_hazards_are_the_same_total_on_every_level(tmp_path: Path) -> None:
+    whole = 2 * -math.log(0.8) - math.log(0.8) / 2 - math.log(0.7) - math.log(0.8)
+    with opened(tmp_path, levelled()) as session:
+        for view in LEVELS:
+            rows = table(session, f"from {view}")
+            assert sum(row["hazard"] for row in rows) == pytest.approx(whole, rel=1e-12)
+            assert sum(row["hazard_share"] for row in rows) == pytest.approx(1, rel=1e-12)
+        (published,) = table(session, "select sum(friction_hazard) as hazard from v_journeys")
+    assert published["hazard"] == pytest.approx(whole, rel=1e-12)
+
+
+def test_an_empty_store_has_nothing_to_follow(tmp_path: Path) -> None:
+    views = ("v_next_journeys", "v_what_comes_next", "v_ignored_feedback", "v_closed_loop",
+             "v_closed_unsolved", "v_outreach", "v_relief", *LEVELS)  # fmt: skip
+    with opened(tmp_path, {}) as session:
+        assert [table(session, f"from {view}") for view in views] == [[] for _ in views]
