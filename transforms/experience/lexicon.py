@@ -141,6 +141,7 @@ def lexicon(language: str) -> Lexicon:
         if mark in MARKS:
             marks[mark] = frozenset(listed.split())
         elif not mark.startswith("# "):
-            for word in listed.split():
-                (stems if word.endswith("*") else words)[word.removesuffix("*")] = float(mark)
+            for word in listed.split():  # an emoticon may end in * too
+                is_stem = word.endswith("*") and word[:-1].isalpha()
+                (stems if is_stem else words)[word[:-1] if is_stem else word] = float(mark)
     return Lexicon(language, words, stems, marks, hashlib.sha256(raw).hexdigest())
