@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from rejse.pipelines.explain import explain
 from rejse.pipelines.run import run
 from rejse.pipelines.settings import load
 from tests.bounded import Run
@@ -102,6 +103,11 @@ def test_only_its_owner_reads_a_text_and_no_view_shows_it(kept: tuple[Run, Path]
     assert "v_texts" not in {view["view_name"] for view in views}
     naming = {v["view_name"] for v in views if "text_redacted" in v["sql"]}
     assert naming == {"texts", "texts_live"}
+
+
+def test_explain_tells_the_sentiment(dropped: tuple[Run, Path]) -> None:
+    told = explain(dropped[0].con, "worst").text()
+    assert "the customer complained, in words of sentiment 0.19 (da)" in told
 
 
 def published(folder: Path, **texts: Any) -> int:
