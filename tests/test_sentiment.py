@@ -139,6 +139,16 @@ def test_a_scorer_that_says_nonsense_is_told_so(wrong: list[float]) -> None:
     assert isinstance(Told([0.5]), Scorer)
 
 
+def test_a_scorer_that_fails_is_named_and_its_words_are_not() -> None:
+    class Fails(Told):
+        def score(self, texts: pa.StringArray) -> Sentiment:
+            raise KeyError(texts[0].as_py())
+
+    with pytest.raises(ScorerError, match=r"told-1: .* came KeyError") as failed:
+        checked(Fails([]), pa.array(["a canary"]))
+    assert "canary" not in str(failed.value) and failed.value.__suppress_context__
+
+
 # What is made at the edge -----------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from rejse.transforms.arrays import Reals
 
 
 class ScorerError(ValueError):
-    """A scorer returned what no sentiment can be."""
+    """A scorer failed, or returned what no sentiment can be."""
 
     exit_code = 1
 
@@ -53,9 +53,16 @@ def language_of(tag: str | None) -> str | None:
 def checked(scorer: Scorer, texts: pa.StringArray) -> Sentiment:
     """What the scorer says of the texts.
 
-    Raises ScorerError where it is not one value and one confidence from 0 to 1, or NaN, a text.
+    Raises ScorerError where it is not one value and one confidence from 0 to 1, or NaN, a text,
+    or where the scorer fails.
     """
-    said = scorer.score(texts)
+    try:
+        said = scorer.score(texts)
+    except Exception as fault:  # its words may hold a text: they are not repeated
+        raise ScorerError(
+            f"scorer {scorer.model_id}: expected a sentiment of {len(texts)} texts, came"
+            f" {type(fault).__name__}; call its score(texts) on some of them to see why"
+        ) from None
     for name in ("value", "confidence"):
         found = np.asarray(getattr(said, name, None), np.float64)
         outside = found.shape != (len(texts),) or bool(((found < 0) | (found > 1)).any())
