@@ -34,9 +34,11 @@ from rejse.pipelines import (
 )
 from rejse.pipelines.edge import Edge, edge
 from rejse.pipelines.stage import StagedFile
+from rejse.pipelines.texts import TextSettings
 from rejse.transforms import records
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, values
+from rejse.transforms.experience.tables import PRIVATE
 from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import (
@@ -87,6 +89,8 @@ class Plan:
     record_mappings: Mapping[str, Mapping[str, Select]] = field(default_factory=dict)
     #: Under which ids are compared; no result depends on it.
     salt: bytes = field(default_factory=partial(secrets.token_bytes, 16))
+    texts: TextSettings = field(default_factory=TextSettings)
+    texts_from: int | None = None  # texts of records before this time are not kept
 
 
 @dataclass(frozen=True)
@@ -214,6 +218,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
     def __init__(self, plan: Plan) -> None:
         self._store, self._scratch = plan.store, plan.scratch
         self._stamp = (plan.run_id, plan.config_version, plan.known_at)
+        self._texts_from = plan.texts_from
 
     def start_bundle(self) -> None:
         self._stage, self._scored = stage.Stage(self._store), GIVE_BACK
@@ -240,6 +245,8 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         if name == "events":
             yield name, table
             return
+        if name in PRIVATE and self._texts_from is not None:
+            table = table.filter(arrow(values(table.column("occurred_at")) >= self._texts_from))
         final = values(table.column("is_final"))
         if final.all():
             yield name, stage.stamped(table, *self._stamp)

@@ -115,7 +115,7 @@ def define_tables(
         con.execute(_table_view(con, root, name, files.get(name, ())))
         _comment(con, name, columns(name))
     for name in names:
-        if name + stage.LIVE in names:
+        if name + stage.LIVE in names and name not in x_tables.PRIVATE:
             con.execute(
                 f"create view v_{name} as select * from {name}"
                 f" union all by name select * from {name}{stage.LIVE}"

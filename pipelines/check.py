@@ -176,6 +176,7 @@ def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:
 def _through_the_edge(
     found: SourceCheck, source: Source, mapping: Any, schema: pa.Schema, rows: int
 ) -> list[pa.RecordBatch]:
+    from rejse.transforms.experience.hearing import Hearing, hear
     from rejse.transforms.inputs import INPUTS
     from rejse.transforms.normalise import normalise
 
@@ -184,6 +185,7 @@ def _through_the_edge(
     for raw in _sampled(source, schema, rows):
         files.add(raw.file)
         canonical, unmapped = normalise(mapping, raw)
+        canonical = hear(canonical, Hearing())  # no reject is shown with a text
         accepted, refused, noted = INPUTS[source.kind].accept(canonical)
         for name in raw.batch.schema.names:
             column = raw.batch.column(name)

@@ -15,32 +15,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rejse.pipelines import memory
+from rejse.pipelines.exits import (
+    DATA_FAILED,
+    FAULT,
+    INTERRUPTED,
+    MISUSE,
+    TRACEBACK_VARIABLE,
+    code_of,
+    said,
+    usage,
+)
 
 if TYPE_CHECKING:
     from rejse.pipelines.settings import Settings
-
-DATA_FAILED, MISUSE, FAULT, BUSY, INTERRUPTED = 1, 2, 70, 75, 130
-#: Exit code by class of error; named, not imported, because most commands need few of them.
-EXIT_CODES = {
-    "AnotherWriter": BUSY,
-    "BalanceError": DATA_FAILED,
-    "AuditError": DATA_FAILED,
-    "AuditUnavailableError": MISUSE,
-    "NotPublishedError": MISUSE,
-    "UnknownJourneyError": MISUSE,
-    "InitError": MISUSE,
-    "SettingsError": MISUSE,
-    "MappingError": MISUSE,
-    "SourceError": MISUSE,
-    "MisuseError": MISUSE,
-    "FileNotFoundError": MISUSE,
-    "FileExistsError": MISUSE,
-    "IsADirectoryError": MISUSE,
-    "NotADirectoryError": MISUSE,
-    "PermissionError": MISUSE,
-}
-#: Set to 1 to see where a fault of this program arose.
-TRACEBACK_VARIABLE = "REJSE_TRACEBACK"
 
 app = typer.Typer(
     name="rejse",
@@ -306,6 +293,40 @@ def metrics(json: Json = False) -> None:
         print(text())
 
 
+@app.command()
+def sentiment(
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            help="CSV with columns text and label (negative, positive); else the texts that come"
+            " with rejse.",
+            show_default=False,
+        ),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", "-l", help="Language of the file, such as da.")
+    ] = None,
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Say how often each language's scorer of texts is right, on labelled texts.
+
+    Example: [bold]rejse sentiment our_labels.csv --language da[/bold]
+    """
+    from rejse.pipelines import sentiment as asking
+    from rejse.pipelines.terminal import show_json, show_table
+
+    if (file is None) != (language is None):
+        raise MisuseError("expected a file and its --language together, or neither")
+    scorers = asking.scorers(_settings(config) if asking.is_there(config) else None)
+    rows = asking.of_file(scorers, file, language or "") if file else asking.shipped(scorers)
+    if json:
+        show_json([row.as_dict() for row in rows])
+    else:
+        show_table(asking.HEAD, [row.cells() for row in rows])
+        print("\n".join(asking.notes(rows)))
+
+
 @app.command("demo-data")
 def demo_data(
     folder: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("demo"),
@@ -335,36 +356,6 @@ def demo_data(
         print(f"wrote {folder}; next: rejse run --config {config} --complete")
 
 
-def _code(fault: Exception) -> int:
-    stated = getattr(fault, "exit_code", None)
-    if isinstance(stated, int):
-        return stated
-    for kind in type(fault).__mro__:
-        if kind.__name__ in EXIT_CODES:
-            return EXIT_CODES[kind.__name__]
-    return FAULT
-
-
-def _usage(fault: Exception) -> str:
-    """A usage error of the command line in words; of no arguments at all, the help."""
-    message = fault.format_message()  # type: ignore[attr-defined]
-    context = getattr(fault, "ctx", None)
-    if type(fault).__name__ == "NoArgsIsHelpError" or context is None:
-        return str(message)
-    return f"rejse: {message}\ntry: {context.command_path} --help"
-
-
-def _said(fault: Exception, code: int) -> str:
-    if code != FAULT:
-        if isinstance(fault, OSError) and fault.filename and fault.strerror:
-            return f"rejse: {fault.filename}: {fault.strerror.lower()}; name another place"
-        return f"rejse: {fault}"
-    return (
-        f"rejse: {type(fault).__name__}: {fault}\n"
-        f"this is a fault of rejse; with {TRACEBACK_VARIABLE}=1 it shows where"
-    )
-
-
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     if args is None:  # a process of our own, not a call from a test or a notebook
@@ -377,12 +368,12 @@ def main(args: list[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
     except Exception as fault:
         if hasattr(fault, "format_message"):
-            print(_usage(fault), file=sys.stderr)
+            print(usage(fault), file=sys.stderr)
             sys.exit(MISUSE)
-        code = _code(fault)
+        code = code_of(fault)
         if code == FAULT and os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise
-        print(_said(fault, code), file=sys.stderr)
+        print(said(fault, code), file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,6 +1,6 @@
 """The edge for what is joined to the events (X-records, records by customer): rows to files.
 
-    read -> normalise -> accept -> pseudonymise -> buckets | gather -> a file of each group
+    read -> normalise -> (hear) -> accept -> pseudonymise -> buckets | gather -> files
 
 They lie by the same groups of buckets as the events; only paths go on, to whoever joins them.
 """
@@ -8,7 +8,7 @@ They lie by the same groups of buckets as the events; only paths go on, to whoev
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import apache_beam as beam
 import pyarrow as pa
 
 from rejse.transforms.bucket_files import group_of
+from rejse.transforms.experience.hearing import hear
 from rejse.transforms.inputs import INPUTS
 from rejse.transforms.ptransforms import (
     KEPT,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rejse.pipelines.bounded import Plan
+    from rejse.pipelines.texts import TextSettings
     from rejse.transforms.mapping import Mapping as Select
 
 #: Raw batches of the sources that have these mappings; the mark tells the steps' names apart.
@@ -57,7 +59,11 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
     """Rows of the sources of one kind through the edge, into files by group of buckets."""
     mark, contract = kind.title().replace("_", ""), INPUTS[kind].contract
     canonical = read(mappings, mark) | f"Normalise{mark}" >> Normalise(mappings)
-    accepted = canonical[KEPT] | f"Accept{mark}" >> Accept(INPUTS[kind].accept)
+    rows = canonical[KEPT]
+    if "text" in contract.dropped:
+        hear = beam.ParDo(_Hear(plan.texts)).with_output_types(pa.RecordBatch)
+        rows = rows | f"Hear{mark}" >> hear
+    accepted = rows | f"Accept{mark}" >> Accept(INPUTS[kind].accept)
     known = accepted[KEPT] | f"Pseudonymise{mark}" >> Pseudonymise(
         plan.key, plan.non_persons, contract
     )
@@ -71,6 +77,22 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
     )
     files = whole[KEPT] | f"Keep{mark}" >> beam.Map(_kept, plan.groups, plan.scratch)
     return Edge(whole[KEPT], files, latest, [canonical, accepted, known, whole])
+
+
+class _Hear(beam.DoFn):  # type: ignore[misc]
+    """Batches with texts -> batches without them, with what was made of them.
+
+    It comes before the row rules, so that no reject carries a text.
+    """
+
+    def __init__(self, texts: TextSettings) -> None:
+        self._texts = texts
+
+    def setup(self) -> None:
+        self._hearing = self._texts.hearing()
+
+    def process(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        yield hear(batch, self._hearing)
 
 
 def _kept(rows: pa.Table, groups: int, folder: Path) -> tuple[int, str]:

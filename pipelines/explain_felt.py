@@ -24,6 +24,9 @@ class Answer:
     is_solicited: bool
     is_answered: bool
     scored_as: str | None
+    has_text: bool
+    language: str | None
+    sentiment01: float | None
     join_method: str | None
     is_ignored: bool | None
 
@@ -43,6 +46,7 @@ class Felt:
     silo_gap: float | None
     n_emotions: int
     n_emotions_unasked: int
+    n_emotions_texts: int
     emotion_first: float | None
     emotion_peak: float | None
     emotion_lowest: float | None
@@ -68,10 +72,18 @@ def answered(answer: Answer) -> str:
         return f"{who} was asked{about} and stayed silent"
     if answer.raw_score is None:
         said = "complained" if answer.instrument == "complaint" else "answered without a score"
-        return f"{who} {said}{about}{ignored}"
+        return f"{who} {said}{about}{_written(answer)}{ignored}"
     unasked = "" if answer.is_solicited else ", unasked"
     kind = wording.clean(answer.instrument, 20)
-    return f"{who} gave {_points(answer)}{about} ({kind}{unasked}){ignored}"
+    return f"{who} gave {_points(answer)}{about} ({kind}{unasked}){_written(answer)}{ignored}"
+
+
+def _written(answer: Answer) -> str:
+    """The sentiment of what was written beside it; nothing of a text that nothing scores."""
+    if answer.sentiment01 is None:
+        return ", in words that nothing scores" if answer.has_text else ""
+    language = wording.clean(answer.language, 20)
+    return f", in words of sentiment {answer.sentiment01:.2f} ({language})"
 
 
 def emotion(answers: tuple[Answer, ...]) -> float | None:
@@ -116,9 +128,9 @@ def lines(felt: Felt) -> Iterator[str]:
             f" the whole {felt.journey_score:.2f}"
         )
     if felt.n_emotions > 1:
-        unasked = f" ({felt.n_emotions_unasked} only said unasked)" * (felt.n_emotions_unasked > 0)
         yield (
-            f"emotion over {felt.n_emotions} steps{unasked}: first {felt.emotion_first:.2f},"
+            f"emotion over {felt.n_emotions} steps{_less_sure(felt)}:"
+            f" first {felt.emotion_first:.2f},"
             f" peak {felt.emotion_peak:.2f}, lowest {felt.emotion_lowest:.2f},"
             f" end {felt.emotion_end:.2f}, slope {felt.emotion_slope:+.2f} a step"
         )
@@ -132,3 +144,13 @@ def lines(felt: Felt) -> Iterator[str]:
         yield "relief after a long failure: the last answer is in the top box, the friction high"
     if felt.n_ignored:
         yield f"{wording.plural(felt.n_ignored, 'complaint or low answer')} that nobody acted on"
+
+
+def _less_sure(felt: Felt) -> str:
+    """How many steps of the curve have no answer to a question."""
+    parts = []
+    if felt.n_emotions_unasked:
+        parts.append(f"{felt.n_emotions_unasked} only said unasked")
+    if felt.n_emotions_texts:
+        parts.append(f"{felt.n_emotions_texts} by the sentiment of texts")
+    return f" ({', '.join(parts)})" if parts else ""

@@ -22,6 +22,8 @@ EVENTS_A_GROUP = 64_000
 LEAST_GROUPS = 4
 #: Records of ids are narrow: those of so many groups are compared at once.
 GROUPS_A_PART = 8
+#: What the core is made of: its modules, and the word lists that it scores texts by.
+CODE = (".py", ".txt")
 BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 #: Windows that the views of a publication read.
 SERVED_WINDOWS = ("repeat", "short_abandon", "survey", "follow_up")
@@ -60,7 +62,7 @@ def run(
     name is complete. Raises UnknownSourceError where a stated one is neither, AnotherWriter while
     another run holds the store, BalanceError where rows are unaccounted for.
     """
-    from rejse.pipelines import operational, publish, quarantine, sources
+    from rejse.pipelines import operational, publish, quarantine, sources, texts
     from rejse.pipelines import stated as stated_frontiers
 
     began, clock = time.monotonic(), datetime.now(UTC)
@@ -68,11 +70,12 @@ def run(
     stated_frontiers.refuse_unknown(settings.sources, stated)
     shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     positions = _positions(shards)
-    fingerprint = _fingerprint(settings, positions, stated, complete)
     now = int(clock.timestamp() * 1_000_000)
+    fingerprint = _fingerprint(settings, positions, stated, complete, now)
     with (
         publish.writing(settings.store) as writer,
         quarantine.accounted(settings.store, settings.keep_quarantine, now),
+        texts.accounted(settings.store),
     ):
         base = writer.base
         if base is not None and base.fingerprint == fingerprint:
@@ -137,6 +140,8 @@ def _plan(
         config_version=settings.version, known_at=clock,
         x_mappings={name: source.select().rest() for name, source in opinions.items()},
         x_frontiers=frontiers(opinions), record_mappings=_records(settings),
+        texts=settings.texts,
+        texts_from=settings.texts.kept_from(int(clock.timestamp() * 1_000_000)),
     )  # fmt: skip
 
 
@@ -181,12 +186,13 @@ def _positions(shards: list[Any]) -> dict[str, str]:
 
 
 def _fingerprint(
-    settings: Settings, positions: Mapping[str, str], stated: Mapping[str, int], complete: bool
-) -> str:
+    settings: Settings, positions: Mapping[str, str], stated: Mapping[str, int], complete: bool,
+    now: int,
+) -> str:  # fmt: skip
     """Changes with everything that can change what would be published."""
     said = {
         "config": settings.version, "positions": positions, "stated": stated,
-        "complete": complete, "code": _code(),
+        "complete": complete, "code": _code(), "texts_from": settings.texts.kept_from(now),
         "key": hashlib.sha256(b"rejse fingerprint\x1f" + settings.key()).hexdigest()[:16],
     }  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
@@ -198,7 +204,7 @@ def _code() -> str:
 
     folder = Path(str(rejse.transforms.__file__)).parent
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for path in folder.rglob("*") if path.suffix in CODE):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\x1f" + path.read_bytes())
     return digest.hexdigest()
 

@@ -35,6 +35,7 @@ from rejse.pipelines.setting_values import (
     Share,
     placed,
 )
+from rejse.pipelines.texts import TextSettings
 from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows
 
 KEY_VARIABLE = "REJSE_KEY"
@@ -182,6 +183,7 @@ class Settings(Frozen):
     windows: WindowSettings = WindowSettings()
     weights: dict[str, float] = Field(default_factory=dict)
     types: dict[str, TypeSettings] = Field(default_factory=dict)
+    texts: TextSettings = TextSettings()
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -243,6 +245,7 @@ class Settings(Frozen):
         """
         said = {
             "windows": self.windows.model_dump(),
+            "texts": self.texts.told() if self.of_kind("experience") else None,
             "weights": {**WEIGHTS, **self.weights},
             "types": {name: asdict(kind) for name, kind in self.journey_types().items()},
             "non_persons": sorted(self.non_persons),
@@ -310,7 +313,7 @@ def _nearest(place: list[str]) -> str:
     """Which known setting may be meant by an unknown one."""
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
-        "types": TypeSettings,
+        "types": TypeSettings, "texts": TextSettings,
     }  # fmt: skip
     part: type[Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
     known = [field.alias or name for name, field in part.model_fields.items()]

@@ -95,6 +95,8 @@ class _File:
         self._path = f"{table}/part-{uuid.uuid4().hex}.parquet"
         self._target = store / self._path
         self._target.parent.mkdir(parents=True, exist_ok=True)
+        if table.removesuffix(LIVE) in x_tables.PRIVATE:
+            self._target.touch(mode=0o600)  # the writer opens what is there and leaves its mode
         self._writer = pq.ParquetWriter(
             self._target,
             schema,

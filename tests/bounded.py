@@ -93,6 +93,7 @@ def _write_settings(transcript: Transcript, joined: Mapping[str, str], folder: P
             f'schema = "{source}.json"',
         ]
     lines += ["[windows]", *_toml(transcript.config.get("windows", {}))]
+    lines += ["[texts]", *_toml(transcript.config.get("texts", {}))]
     for name, said in transcript.config.get("types", {}).items():
         lines += [f"[types.{name}]", *_toml(said)]
     given = {name: table for name, table in transcript.operational.items() if table}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
 from rejse.transforms import records
+from rejse.transforms.experience.hearing import Hearing, hear
+from rejse.transforms.experience.lexicon import LANGUAGES, lexicon
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.schema import event_schema
 
@@ -146,11 +148,26 @@ def full_record(record: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     return row
 
 
-def x_table(records: Iterable[Mapping[str, Any]]) -> pa.Table:
+def x_table(records: Iterable[Mapping[str, Any]], validated: Sequence[str] = ()) -> pa.Table:
     """X-records as a table of their contract; only the columns that some record fills."""
-    rows = [full_record(record, number) for number, record in enumerate(records, start=1)]
+    rows = [
+        full_record(record, number) | heard(record, validated)
+        for number, record in enumerate(records, start=1)
+    ]
     present = {name for row in rows for name, value in row.items() if value is not None}
     return pa.Table.from_pylist(rows, schema=EXPERIENCE.pseudonymous(present))
+
+
+def heard(record: Mapping[str, Any], validated: Sequence[str] = ()) -> dict[str, Any]:
+    """What the edge makes of a record's text with the default scorers; nothing of none."""
+    if record.get("text") is None:
+        return {}
+    names = [name for name in ("text", "language") if record.get(name) is not None]
+    arrays = [pa.array([record[name]]) for name in names]
+    batch = pa.RecordBatch.from_arrays(arrays, names=names)
+    scorers = {language: lexicon(language) for language in LANGUAGES}
+    (row,) = hear(batch, Hearing(scorers, frozenset(validated))).to_pylist()
+    return dict(row)
 
 
 def full_of_kind(record: Mapping[str, Any], number: int = 0) -> dict[str, Any]:

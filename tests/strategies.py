@@ -209,6 +209,9 @@ INSTRUMENTS = (
 )
 
 
+SAID = ("good", "not good, nie dobrze", "godt, men dyrt", "dobrze good godt", "fantastisk", " ")
+
+
 def record(pick: Pick, now: int, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One X-record, about one of the events or about none of them."""
     about = pick(events)
@@ -232,6 +235,8 @@ def record(pick: Pick, now: int, events: Sequence[Mapping[str, Any]]) -> dict[st
         "case_id": _often(pick, None, "c1", "c2"),
         "touchpoint": _often(pick, about.get("touchpoint"), "form"),
         "journey_type": _often(pick, None, None, "claim", "other"),
+        "text": pick((None, None, *SAID)),
+        "language": pick(("da", "da-DK", "en-GB", "pl", "fi", None)),
     }
     return {name: value for name, value in row.items() if value is not None}
 
@@ -253,7 +258,8 @@ def _told(pick: Pick, rows: Sequence[dict[str, Any]]) -> Transcript:
     """The events in a company with few or all tables, the frontier some days after the last."""
     days, company = pick(FRONTIERS), pick((BASE, COMPANY))
     frontier = f"{days * 86_400 + max(row['time'] for row in rows) + 1}s"
-    return Transcript("random", tuple(rows), {}, {"crm": frontier, "web": frontier}, company)
+    config = {**company, "texts": {"validated": ["da"]}}
+    return Transcript("random", tuple(rows), {}, {"crm": frontier, "web": frontier}, config)
 
 
 @st.composite
@@ -308,7 +314,7 @@ def case(transcript: Transcript) -> Case:
         operational=transcript.operational,
         rules=transcript.rules,
         frontiers=transcript.frontiers,
-        records=builders.x_table(transcript.experience),
+        records=builders.x_table(transcript.experience, transcript.validated),
         x_frontiers=transcript.x_frontiers,
         known=builders.known(transcript.records),
     )

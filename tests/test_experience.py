@@ -44,6 +44,10 @@ def felt(t: Transcript, records: pa.Table, found: Mapping[str, pa.Table]) -> dic
     return attach(records, found, t.rules.windows, t.frontiers, t.x_frontiers)
 
 
+def said(t: Transcript) -> pa.Table:
+    return builders.x_table(t.experience, t.validated)
+
+
 def content(found: Mapping[str, pa.Table]) -> dict[str, list[dict[str, Any]]]:
     return {
         name: sorted(found[name].to_pylist(), key=lambda row: [str(row[k]) for k in table.key])
@@ -54,7 +58,7 @@ def content(found: Mapping[str, pa.Table]) -> dict[str, list[dict[str, Any]]]:
 @QUICK
 @given(strategies.felt(), st.randoms(use_true_random=False))
 def test_order_of_arrival_changes_nothing(t: Transcript, chance: random.Random) -> None:
-    found, records = scored(t), builders.x_table(t.experience)
+    found, records = scored(t), said(t)
     once = content(felt(t, records, found))
     mixed = {}
     for name in ("events", "steps", "journeys"):
@@ -69,7 +73,7 @@ def test_order_of_arrival_changes_nothing(t: Transcript, chance: random.Random) 
 @QUICK
 @given(strategies.felt(), st.integers(1, 7))
 def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None:
-    found, records = scored(t), builders.x_table(t.experience)
+    found, records = scored(t), said(t)
     once = content(felt(t, records, found))
     group = np.array(records.column("bucket").to_pylist(), np.int64) % groups
     parts = [felt(t, records.filter(pa.array(group == g)), found) for g in range(groups)]
@@ -80,7 +84,7 @@ def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None
 @QUICK
 @given(strategies.felt())
 def test_rows_keep_their_declarations(t: Transcript) -> None:
-    found = felt(t, builders.x_table(t.experience), scored(t))
+    found = felt(t, said(t), scored(t))
     assert found["experience"].num_rows == len(t.experience), "nothing said is lost"
     for name, table in tables().items():
         assert found[name].column_names == [column.name for column in table.columns]
@@ -101,7 +105,7 @@ def test_rows_keep_their_declarations(t: Transcript) -> None:
 @QUICK
 @given(strategies.felt())
 def test_health_lies_between_its_bounds_and_its_losses_add_up(t: Transcript) -> None:
-    for row in content(felt(t, builders.x_table(t.experience), scored(t)))["journey_experience"]:
+    for row in content(felt(t, said(t), scored(t)))["journey_experience"]:
         if row["health"] is None:
             assert row["lost_by_delivery"] is row["band"] is row["limiting_component"] is None
             continue
@@ -121,7 +125,7 @@ def test_nothing_happened_leaves_what_was_said_alone() -> None:
     t = Transcript("said", (), {}, {}, {}, experience=({"time": 0, "raw": 8},))
     empty = builders.table([{"time": 0}]).slice(0, 0)
     found = {**advance(empty, operational_of(t), t.rules, {}), "events": empty}
-    (row,) = felt(t, builders.x_table(t.experience), found)["experience"].to_pylist()
+    (row,) = felt(t, said(t), found)["experience"].to_pylist()
     assert (row["score01"], row["journey_id"], row["join_method"]) == (0.8, None, None)
 
 
@@ -131,7 +135,7 @@ def test_nothing_happened_leaves_what_was_said_alone() -> None:
 def mismatches(t: Transcript) -> list[str]:
     """Where core and oracle differ, over all columns that both have."""
     con = oracle.compute(strategies.case(t))
-    found, out = felt(t, builders.x_table(t.experience), scored(t)), []
+    found, out = felt(t, said(t), scored(t)), []
     for name in tables():
         mine = oracle.rows(con, f"select * from o_{name}")
         out += oracle.compare(name, mine, found[name].to_pylist())
@@ -167,7 +171,7 @@ def test_the_oracle_reads_every_column() -> None:
 
 def x_of(values: list[float]) -> float:
     rows = np.zeros(len(values), np.int64)
-    return float(experience_of(Scores(rows, np.array(values), rows, 1))[0])
+    return float(experience_of(Scores(rows, np.array(values), rows, rows > 0, 1))[0])
 
 
 @SCORES

@@ -19,7 +19,9 @@ from tests.test_sql import table
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
-def answer(number: int, of_journey: int, step: int | None, u: float, **own: Any) -> dict[str, Any]:
+def answer(
+    number: int, of_journey: int, step: int | None, u: float | None, **own: Any
+) -> dict[str, Any]:
     """An answer of the customer; with a step it is the step's score, else the whole's."""
     name = f"j{of_journey:04d}"
     return {
@@ -54,6 +56,11 @@ def world() -> Rows:
         answer(3, 1, 2, 0.9, is_solicited=False, scored_as=None, instrument="review"),
         answer(4, 1, None, 0.5), answer(5, 2, 2, 0.2),
         answer(6, 2, 1, 0.1, respondent_type="employee", scored_as=None),
+        answer(7, 1, 1, None, sentiment01=0.0, scored_as=None, instrument="review"),
+        answer(8, 3, 1, None, sentiment01=0.2, scored_as=None, instrument="review"),
+        answer(9, 3, 1, None, sentiment01=0.4, scored_as=None, instrument="review"),
+        answer(10, 3, 2, None, sentiment01=0.9),
+        answer(11, 3, 2, 0.1, scored_as=None, instrument="review", is_solicited=False),
     ]  # fmt: skip
     rows["journey_experience"] = [
         felt(1, silo_gap=0.2, touchpoint_score_mean=0.7, journey_score=0.5, n_invited=4,
@@ -77,11 +84,14 @@ def test_the_curve_has_the_steps_that_somebody_spoke_of(session: Session) -> Non
     rows = table(session, "from v_emotion_curve order by journey_id, seq")
     assert [(r["journey_id"], r["place"], r["touchpoint"], r["is_asked"]) for r in rows] == [
         ("j0001", 1, "web_form", True), ("j0001", 2, "hotline", False),
-        ("j0002", 1, "hotline", True),
+        ("j0002", 1, "hotline", True), ("j0003", 1, "web_form", False),
+        ("j0003", 2, "hotline", True),
     ]  # fmt: skip
-    assert [r["emotion01"] for r in rows] == pytest.approx([0.7, 0.9, 0.2])
-    assert [r["emotion_change"] for r in rows] == [None, pytest.approx(0.2), None]
-    assert [r["n_answers"] for r in rows] == [2, 1, 1], "an employee draws no customer's curve"
+    assert [r["emotion01"] for r in rows] == pytest.approx([0.7, 0.9, 0.2, 0.3, 0.9])
+    assert [r["is_text"] for r in rows] == [False, False, False, True, True]
+    changes = [None, pytest.approx(0.2), None, None, pytest.approx(0.6)]
+    assert [r["emotion_change"] for r in rows] == changes
+    assert [r["n_answers"] for r in rows] == [3, 1, 1, 2, 2], "an employee draws no curve"
 
 
 def test_the_silo_gap_comes_with_its_number_and_its_interval(session: Session) -> None:

@@ -34,7 +34,7 @@ def case_of(transcript: Transcript) -> oracle.Case:
         operational=transcript.operational,
         rules=transcript.rules,
         frontiers=transcript.frontiers,
-        records=builders.x_table(transcript.experience),
+        records=builders.x_table(transcript.experience, transcript.validated),
         x_frontiers=transcript.x_frontiers,
         known=builders.known(transcript.records),
     )
@@ -74,7 +74,7 @@ def by_core(transcript: Transcript) -> dict[str, Rows]:
     events, rules = builders.table(transcript.events), transcript.rules
     tables = advance(events, operational_of(transcript), rules, transcript.frontiers)
     felt = attach(
-        builders.x_table(transcript.experience),
+        builders.x_table(transcript.experience, transcript.validated),
         {**tables, "events": events},
         rules.windows,
         transcript.frontiers,

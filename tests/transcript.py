@@ -77,6 +77,11 @@ class Transcript:
         return found
 
     @property
+    def validated(self) -> tuple[str, ...]:
+        """Languages whose model of sentiment is validated."""
+        return tuple(self.config.get("texts", {}).get("validated", ()))
+
+    @property
     def operational(self) -> dict[str, tuple[dict[str, Any], ...]]:
         """Rows of the operational tables that the story has, validity read as a time."""
         return {

@@ -163,7 +163,7 @@ def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
 def _coded(table: pa.Table, contract: Contract) -> pa.Table:
     """The table with wide columns, which travelled as plain text, coded again."""
     for place, name in enumerate(table.column_names):
-        wanted = contract.by_name.get(name)
+        wanted = contract.carried.get(name)
         if wanted and wanted.coded and not pa.types.is_dictionary(table.column(place).type):
             table = table.set_column(place, name, table.column(place).dictionary_encode())
     return table

@@ -7,6 +7,7 @@ OCEL 2.0 (`objects`) and XES (`activity`, `lifecycle`). All times are UTC, in mi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -168,18 +169,26 @@ BUCKET = "bucket"
 class Contract:
     """A kind of input: its fields, and those of them that every mapping must give.
 
-    Fields in `dropped` may be mapped, but no batch carries them: they are never written.
+    Fields in `dropped` may be mapped, but go no further than the edge: they are never written.
+    Those in `made` cannot be mapped: the edge makes them.
     """
 
     kind: str
     fields: tuple[Field, ...]
     needed: tuple[str, ...]
     dropped: tuple[str, ...] = ()
+    made: tuple[Field, ...] = ()
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
         """Fields by their names."""
         return {field.name: field for field in self.fields}
+
+    @cached_property
+    def carried(self) -> dict[str, Field]:
+        """Fields that go on from the edge, by their names: all but the dropped, and the made."""
+        every = {field.name: field for field in (*self.fields, *self.made)}
+        return {name: field for name, field in every.items() if name not in self.dropped}
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -188,10 +197,7 @@ class Contract:
 
     def canonical(self, present: set[str] | None = None) -> pa.Schema:
         """Schema of a batch before pseudonymisation; `present` limits the columns."""
-        carried = [f for f in self.fields if f.name not in self.dropped]
-        return pa.schema(
-            [f.arrow for f in carried if present is None or f.name in present or f.need == "R"]
-        )
+        return _schema(self.fields, present)
 
     def pseudonymous(self, present: set[str] | None = None) -> pa.Schema:
         """Schema of an accepted, pseudonymous row.
@@ -206,8 +212,15 @@ class Contract:
                      metadata={"description": "Virtual bucket of the customer key.", "unit": ""}),
         ]  # fmt: skip
         names = {"previousidentity": "previous_key"}
-        given = [arrow for arrow in self.canonical(present) if arrow.name != "identity"]
+        carried = _schema(self.carried.values(), present)
+        given = [arrow for arrow in carried if arrow.name != "identity"]
         return pa.schema([*fields, *(a.with_name(names.get(a.name, a.name)) for a in given)])
+
+
+def _schema(fields: Iterable[Field], present: set[str] | None) -> pa.Schema:
+    return pa.schema(
+        [f.arrow for f in fields if present is None or f.name in present or f.need == "R"]
+    )
 
 
 INTERACTIONS = Contract(

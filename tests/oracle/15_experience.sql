@@ -37,7 +37,8 @@ select
         instrument not in ('sentiment', 'review', 'complaint', 'other')
         or invited_time is not null
     ) as is_solicited,
-    raw_score is not null or responded_time is not null or instrument = 'complaint' as is_answered
+    raw_score is not null or responded_time is not null or instrument = 'complaint'
+    or coalesce(has_text, false) as is_answered
 from bounded;
 
 create or replace table x_joined as
@@ -133,6 +134,13 @@ create or replace table o_experience as
 with
 least_frontier as (
     select min(w) as w from frontiers
+),
+
+asked_steps as (
+    select distinct step_id from x_joined
+    where
+        is_customer and level = 'touchpoint' and is_solicited and u is not null
+        and step_id is not null
 )
 
 select
@@ -149,6 +157,10 @@ select
     x.lo as scale_min,
     x.hi as scale_max,
     x.confidence,
+    x.language,
+    x.sentiment01,
+    x.sentiment_confidence,
+    x.sentiment_model_id,
     x.is_solicited,
     x.is_answered,
     x.invited_time as invited_at,
@@ -159,8 +171,16 @@ select
     x.source || '/' || x.id as x_id,
     coalesce(x.journey_type, j.journey_type) as journey_type,
     coalesce(x.touchpoint, s.touchpoint) as touchpoint,
+    coalesce(x.has_text, false) as has_text,
     case
-        when not x.is_customer or x.u is null or not x.is_solicited then null
+        when not x.is_customer or not x.is_solicited then null
+        when x.u is null
+            then if(
+                x.level = 'touchpoint' and x.step_id is not null and x.sentiment01 is not null
+                and x.sentiment_validated
+                and x.step_id not in (from asked_steps),
+                'step', null
+            )
         when x.level = 'touchpoint' and x.step_id is not null then 'step'
         when x.level = 'journey' and x.journey_id is not null then 'whole'
     end as scored_as,
@@ -190,3 +210,17 @@ cross join least_frontier as w
 left join step as s on x.step_id = s.step_id
 left join o_journeys as j on x.journey_id = j.journey_id
 left join x_frontiers as f on x.source = f.source;
+
+create or replace table o_texts as
+select
+    e.customer_key,
+    e.x_id,
+    e.journey_id,
+    e.step_id,
+    e.occurred_at,
+    e.language,
+    x.text_redacted,
+    e.is_final
+from o_experience as e
+inner join x on e.x_id = x.source || '/' || x.id
+where x.text_redacted is not null;

@@ -9,28 +9,40 @@ told as (
         x.journey_id,
         x.step_id,
         x.place,
-        x.u,
-        e.is_top_box,
         e.scored_as,
         s.seq,
-        x.is_customer and x.level = 'touchpoint' and x.u is not null
-        and x.step_id is not null as is_of_step
+        coalesce(x.u, x.sentiment01) as u,
+        x.u is null as is_text,
+        if(x.u is null, x.sentiment01 > 0.9 - 1e-12, e.is_top_box) as is_top_box,
+        case
+            when not x.is_customer or x.level != 'touchpoint' or x.step_id is null then null
+            when x.u is not null then if(x.is_solicited, 1, 3)
+            when x.sentiment01 is null then null
+            when x.is_solicited and x.sentiment_validated then 2
+            else 4
+        end as rank
     from x_joined as x
     inner join o_experience as e on e.x_id = x.source || '/' || x.id
     left join step as s on x.step_id = s.step_id
     where x.journey_id is not null
 ),
 
+chosen as (
+    select * from told
+    where rank is not null
+    qualify rank = min(rank) over (partition by journey_id, seq)
+),
+
 by_step as (
     select
         journey_id,
         seq,
-        scored_as is not null as is_asked,
+        rank <= 2 as is_asked,
+        is_text,
         avg(u) as u,
         arg_max(is_top_box, place) as is_top_box
-    from told
-    where is_of_step
-    group by journey_id, seq, scored_as is not null
+    from chosen
+    group by all
 ),
 
 whole as (
@@ -49,13 +61,9 @@ select
     b.seq,
     b.u,
     b.is_top_box,
-    b.is_asked
+    b.is_asked,
+    b.is_text
 from by_step as b
-where
-    b.is_asked or not exists (
-        select 1 from by_step as a
-        where a.journey_id = b.journey_id and a.seq = b.seq and a.is_asked
-    )
 union all
 select
     journey_id,
@@ -63,7 +71,8 @@ select
     null as seq,
     u,
     is_top_box,
-    true as is_asked
+    true as is_asked,
+    false as is_text
 from whole;
 
 create or replace table o_journey_experience as
@@ -104,6 +113,7 @@ scores as (
     select
         journey_id,
         count(*) as n,
+        count(*) filter (is_text) as n_texts,
         avg(u) as mean,
         min(u) as least,
         last(u order by part, seq) as u_last,
@@ -119,7 +129,8 @@ curve as (
     select
         journey_id,
         count(*) as n,
-        count(*) filter (not is_asked) as n_unasked,
+        count(*) filter (not is_asked and not is_text) as n_unasked,
+        count(*) filter (is_text) as n_texts,
         first(u order by seq) as u_first,
         max(u) as u_most,
         min(u) as u_least,
@@ -190,12 +201,15 @@ select
     d.n_ignored,
     c.n_answered / nullif(c.n_invited, 0) as response_share,
     coalesce(f.n, 0) as n_scores,
+    coalesce(f.n_texts, 0) as n_scores_texts,
     f.x as experience01,
     f.step_mean as touchpoint_score_mean,
     f.whole as journey_score,
     f.step_mean - f.whole as silo_gap,
     coalesce(e.n, 0) as n_emotions,
     coalesce(e.n_unasked, 0) as n_emotions_unasked,
+    coalesce(e.n_texts, 0) as n_emotions_texts,
+    e.n_texts / nullif(e.n, 0) as emotion_texts_share,
     e.u_first as emotion_first,
     e.u_most as emotion_peak,
     e.u_least as emotion_lowest,

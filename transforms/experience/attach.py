@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms import frontier, schema
-from rejse.transforms.arrays import NULL, Bools, flat, take, valid, values
-from rejse.transforms.events import Coded, total_order
+from rejse.transforms.arrays import NULL, Bools, arrow, flat, take, valid, values
+from rejse.transforms.events import Coded, Events, total_order
 from rejse.transforms.experience.felt import Answers, Felt
 from rejse.transforms.experience.join import METHODS, Scored, join
 from rejse.transforms.experience.tables import tables
@@ -31,7 +31,7 @@ def attach(
     frontiers: Mapping[str, int],
     x_frontiers: Mapping[str, int],
 ) -> dict[str, pa.Table]:
-    """Tables `experience` and `journey_experience` of whole customers.
+    """Tables `experience`, `texts` and `journey_experience` of whole customers.
 
     `records` has the columns of `EXPERIENCE.pseudonymous` (absent optional ones are null), each
     record once, in any order; `scored` has `events`, `steps` and `journeys` of these customers, as
@@ -47,7 +47,18 @@ def attach(
     columns = {"experience": _records(felt), "journey_experience": _journeys(felt)}
     columns["experience"]["is_final"] = final
     columns["journey_experience"]["is_final"] = felt.count(~final) == 0
-    return {name: table_of(table, columns[name]) for name, table in tables().items()}
+    found = {n: table_of(table, columns[n]) for n, table in tables().items() if n in columns}
+    return found | {"texts": _texts(found["experience"], answers)}
+
+
+def _texts(experience: pa.Table, answers: Events) -> pa.Table:
+    """Redacted texts of the records that have one, with what they are about."""
+    said = answers.column("text_redacted") if answers.has("text_redacted") else None
+    table = tables()["texts"]
+    if said is None:
+        return table_of(table, {c.name: pa.nulls(0, c.type) for c in table.columns})
+    rows = experience.append_column("text_redacted", said)
+    return rows.filter(arrow(valid(said))).select([column.name for column in table.columns])
 
 
 def _final(felt: Felt, until: int) -> Bools:
@@ -69,7 +80,7 @@ def _records(felt: Felt) -> dict[str, Any]:
     answers, events = felt.answers, felt.answers.events
     joined, scaled = answers.joined, answers.scaled
     scored_as = np.where(answers.of_whole, 1, NULL)
-    scored_as[answers.of_step & answers.solicited] = 0
+    scored_as[felt.asked] = 0
 
     def of_step(name: str) -> Coded:
         return Coded.of(felt.steps.column(name)).rows(joined.step)
@@ -98,6 +109,10 @@ def _records(felt: Felt) -> dict[str, Any]:
         "scale_max": scaled.most,
         "confidence": _real(felt, "confidence"),
         "model_id": events.coded("model_id"),
+        "has_text": answers.has_text,
+        "language": events.coded("language"),
+        "sentiment_confidence": _real(felt, "sentiment_confidence"),
+        "sentiment_model_id": events.coded("sentiment_model_id"),
         "is_solicited": answers.solicited,
         "is_answered": answers.is_answered,
         "scored_as": Coded.named(scored_as, ["step", "whole"]),

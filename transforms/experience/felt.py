@@ -52,10 +52,45 @@ class Answers:
         return ~np.isnan(self.scaled.u)
 
     @cached_property
+    def has_text(self) -> Bools:
+        """Something was written, in whatever language."""
+        value, known = self.events.number("has_text")
+        return np.asarray(known & value.astype(bool))
+
+    @cached_property
+    def sentiment(self) -> Reals:
+        """Sentiment of each record's text, NaN where there is none."""
+        value, known = self.events.number("sentiment01")
+        return np.where(known, value.astype(np.float64), np.nan)
+
+    @cached_property
+    def is_spoken(self) -> Bools:
+        """Customers' texts about a step, of records that give no score themselves."""
+        at_step: Bools = self.events.is_one("level", "touchpoint") & (self.joined.step != NULL)
+        return self.is_customer & ~self.is_measured & ~np.isnan(self.sentiment) & at_step
+
+    @cached_property
+    def is_trusted(self) -> Bools:
+        """Spoken ones that were asked for, in a language whose model is validated on own data."""
+        validated, said = self.events.number("sentiment_validated")
+        return np.asarray(self.is_spoken & self.solicited & said & validated.astype(bool))
+
+    @cached_property
+    def value(self) -> Reals:
+        """What a step takes of a record: its score, else the sentiment of its text."""
+        return np.where(self.is_measured, self.scaled.u, self.sentiment)
+
+    @cached_property
+    def is_top_box(self) -> Bools:
+        """The best that could be said; of a text a sentiment from .9 on."""
+        return scale.top_box(self.scaled, self.sentiment)
+
+    @cached_property
     def is_answered(self) -> Bools:
         """Somebody said something."""
         given = self.events.number("raw_score")[1] | self.events.number("responded_time")[1]
-        return np.asarray(given | self.events.is_one("instrument", "complaint"))
+        written = self.has_text | self.events.is_one("instrument", "complaint")
+        return np.asarray(given | written)
 
     @cached_property
     def is_invited(self) -> Bools:
@@ -137,19 +172,31 @@ class Felt:
         return Coded.of(self.of_journey("state")).of_names(["closed"])
 
     @cached_property
+    def asked(self) -> Bools:
+        """Answers that make the step scores: solicited ones, else trusted texts."""
+        asked = self.answers.of_step & self.answers.solicited
+        return self._first_of(asked, self.answers.is_trusted)
+
+    @cached_property
     def step_scores(self) -> Scores:
-        """Mean of the solicited answers about each step, in step order."""
-        return self._by_step(self.answers.of_step & self.answers.solicited)
+        """Mean of these answers about each step, in step order."""
+        return self._by_step(self.asked)
 
     @cached_property
     def emotions(self) -> Scores:
-        """Emotion of each step: its solicited score, else what was said unasked."""
-        asked = self.answers.of_step & self.answers.solicited
-        has_score = np.zeros(self.steps.num_rows, bool)
-        has_score[self.answers.joined.step[asked]] = True
-        spoken = self.answers.of_step & ~self.answers.solicited
-        spoken &= ~pick(has_score, self.answers.joined.step, False)
-        return self._by_step(asked | spoken)
+        """Emotion of each step: its score, else scores given unasked, else its texts."""
+        unasked = self.answers.of_step & ~self.answers.solicited
+        return self._by_step(self._first_of(self.asked, unasked, self.answers.is_spoken))
+
+    def _first_of(self, *masks: Bools) -> Bools:
+        """Records of the first mask that has any about their step."""
+        step, has_any = self.answers.joined.step, np.zeros(self.steps.num_rows, bool)
+        out = np.zeros(len(step), bool)
+        for mask in masks:
+            new = mask & ~pick(has_any, step, False)
+            has_any[step[new]] = True
+            out |= new
+        return out
 
     @cached_property
     def whole(self) -> Ints:
@@ -167,7 +214,8 @@ class Felt:
         order = np.argsort(journey, kind="stable")
         value = np.concatenate([steps.value, self.answers.scaled.u[self.whole[asked]]])
         record = np.concatenate([steps.record, self.whole[asked]])
-        return Scores(journey[order], value[order], record[order], len(self))
+        measured = self.answers.is_measured[record]
+        return Scores(journey[order], value[order], record[order], ~measured[order], len(self))
 
     def _by_step(self, mask: Bools) -> Scores:
         rows = np.flatnonzero(mask)
@@ -175,9 +223,10 @@ class Felt:
         seq = values(flat(self.steps.column("seq")))[step]
         rows = rows[np.lexsort((rows, seq, self.place[rows]))]
         groups = Segments.of(self.answers.joined.step[rows])
-        mean = groups.sum(self.answers.scaled.u[rows]) / groups.lengths
+        mean = groups.sum(self.answers.value[rows]) / groups.lengths
         last = groups.last(rows)
-        return Scores(self.place[last], np.clip(mean, 0.0, 1.0), last, len(self))
+        of_text = ~self.answers.is_measured[last]  # a step's answers are all scores, or all texts
+        return Scores(self.place[last], np.clip(mean, 0.0, 1.0), last, of_text, len(self))
 
 
 @dataclass(frozen=True)
@@ -187,6 +236,7 @@ class Scores:
     journey: Ints
     value: Reals
     record: Ints
+    of_text: Bools  # sentiment of texts, no answer's score
     size: int
 
     @cached_property
@@ -198,6 +248,11 @@ class Scores:
     def n(self) -> Ints:
         """Scores of each journey."""
         return np.bincount(self.journey, minlength=self.size)
+
+    @cached_property
+    def n_of_text(self) -> Ints:
+        """Scores of each journey that are sentiment of texts."""
+        return np.bincount(self.journey[self.of_text], minlength=self.size)
 
     def spread(self, found: Array, empty: float = np.nan) -> Array:
         """One value a journey from one a journey that has scores."""

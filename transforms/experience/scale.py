@@ -66,6 +66,12 @@ def scaled(answers: Events) -> Scaled:
     return Scaled(u, raw, least, most, answered & known & ~inside, answered & ~known, is_top)
 
 
+def top_box(scaled: Scaled, sentiment: Reals) -> Bools:
+    """The best that could be said; where no score was given, a sentiment from .9 on."""
+    measured = ~np.isnan(scaled.u)
+    return np.where(measured, scaled.is_top_box, sentiment >= TOP - ROUNDING)
+
+
 def solicited(answers: Events) -> Bools:
     """Records that the company asked for: as logged, else by the instrument or an invitation."""
     value, said = answers.number("solicited")

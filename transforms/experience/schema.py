@@ -33,7 +33,8 @@ BODY: tuple[Field, ...] = (
     Field("scale_max", pa.float64(), "O", "Greatest answer; else the instrument's.",
           unit="points of its scale"),
     Field("higher_is_better", pa.bool_(), "O", "False: the least answer is the best."),
-    Field("text", TEXT, "O", "What was written. It is dropped at the edge: nothing scores it yet."),
+    Field("text", TEXT, "O", "What was written. Scored at the edge, then dropped or redacted."),
+    code("language", "Language of the text (BCP 47); without it the text has no sentiment."),
     Field("confidence", pa.float64(), "O", "Of a score that a model gave.", unit="1"),
     code("model_id", "Model that gave the score."),
     Field("solicited", pa.bool_(), "O", "The company asked; else by the instrument."),
@@ -46,9 +47,20 @@ BODY: tuple[Field, ...] = (
     Field("attrs", pa.map_(TEXT, TEXT), "O", "Whatever else the source says."),
 )  # fmt: skip
 
+#: What the edge makes of `text` (`hearing`); no mapping gives it.
+MADE: tuple[Field, ...] = (
+    Field("has_text", pa.bool_(), "O", "Something was written."),
+    Field("sentiment01", pa.float64(), "O", "Sentiment of the text, from 0 to 1.", unit="1"),
+    Field("sentiment_confidence", pa.float64(), "O", "Confidence of that sentiment.", unit="1"),
+    code("sentiment_model_id", "Model that gave that sentiment."),
+    Field("sentiment_validated", pa.bool_(), "O", "Its language's model is validated."),
+    Field("text_redacted", TEXT, "O", "The text without what names or reaches a person."),
+)  # fmt: skip
+
 EXPERIENCE = Contract(
     "experience",
     ENVELOPE + BODY,
     needed=("time", "identity", "instrument", "level"),
     dropped=("text",),
+    made=MADE,
 )

@@ -1,4 +1,4 @@
-"""The two published tables of X: the records with their joins, and the journeys with X."""
+"""The published tables of X: the records with their joins, the journeys with X, the texts."""
 
 from __future__ import annotations
 
@@ -49,6 +49,10 @@ EXPERIENCE_BASE: tuple[Column, ...] = (
     _real("scale_max", "Greatest answer: given, else the instrument's.", SCALE),
     Column("confidence", REAL, "Of a score that a model gave.", "1", 0, 1),
     _text("model_id", "Model that gave the score."),
+    Column("has_text", FLAG, "Something was written.", nullable=False),
+    _text("language", "Language of its text."),
+    Column("sentiment_confidence", REAL, "Of sentiment01: not calibrated.", "1", 0, 1),
+    _text("sentiment_model_id", "Model that gave sentiment01."),
     Column("is_solicited", FLAG, "The company asked for it.", nullable=False),
     Column("is_answered", FLAG, "Somebody said something; false: invited and silent.",
            nullable=False),
@@ -73,6 +77,19 @@ JOURNEY_BASE: tuple[Column, ...] = (
 )  # fmt: skip
 
 
+TEXT_COLUMNS: tuple[Column, ...] = (
+    _id("x_id", "X-record that said it."), CUSTOMER,
+    _text("journey_id", "Journey that it is about; null: none was found."),
+    _text("step_id", "Step that it is about; null: none, or the whole journey was found."),
+    _time("occurred_at", "Time of the record.", False),
+    _text("language", "Language of the text."),
+    _text("text_redacted", "The text without addresses, numbers and names that the record holds."),
+)  # fmt: skip
+
+#: Tables that no view shows, whose files only their owner may read.
+PRIVATE = ("texts",)
+
+
 @cache
 def tables() -> dict[str, Table]:
     """The tables by name (without stamps and `_live` twins)."""
@@ -85,6 +102,8 @@ def tables() -> dict[str, Table]:
               ("customer_key", "x_id"), (*EXPERIENCE_BASE, *measured("experience"), FINAL)),
         Table("journey_experience", "journey that somebody was asked about or spoke of",
               ("journey_id",), (*JOURNEY_BASE, *measured("journey_experience"), FINAL)),
+        Table("texts", "text of an X-record, redacted: kept apart, and for a time",
+              ("customer_key", "x_id"), (*TEXT_COLUMNS, FINAL)),
     )  # fmt: skip
     return {table.name: table for table in found}
 

@@ -58,6 +58,16 @@ def score01(f: Felt) -> Reals:
     return f.answers.scaled.u
 
 
+@metric("experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better",
+        when_empty="null where there is no text, or nothing scores its language")  # fmt: skip
+def sentiment01(f: Felt) -> Reals:
+    """Sentiment of the record's text, from 0 (bad) to 1 (good), by its language's scorer. It
+    stands beside the scores and is part of none, but for languages that the setting
+    texts.validated names (3-scores, health).
+    """
+    return f.answers.sentiment
+
+
 @metric("experience", pa.bool_(), unit="", direction="higher_is_better")
 def is_top_box(f: Felt) -> tuple[Bools, Bools]:
     """The best that could be said: nps from 9 of 10, five points 5, else u from .9 (9-rules)."""
@@ -129,6 +139,14 @@ def n_scores(f: Felt) -> Ints:
     return f.scores.n
 
 
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_scores_texts(f: Felt) -> Ints:
+    """Of these, steps whose score is the sentiment of texts in a validated language: the setting
+    texts.validated names it, the company asked, and the step has no other score.
+    """
+    return f.scores.n_of_text
+
+
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def experience01(f: Felt) -> Reals:
     """X = .4 min* + .4 last + .2 mean of the solicited step scores in step order, the last
@@ -164,14 +182,29 @@ def silo_gap(f: Felt) -> Reals:
 
 @metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
 def n_emotions(f: Felt) -> Ints:
-    """Steps with an emotion: a solicited score, else what was said unasked; never invented."""
+    """Steps with an emotion: a solicited score, else one given unasked, else sentiment of texts;
+    never invented (3-scores).
+    """
     return f.emotions.n
 
 
 @metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
 def n_emotions_unasked(f: Felt) -> Ints:
-    """Steps of the emotion curve whose emotion was only said unasked (reviews, sentiment)."""
-    return f.emotions.n - f.step_scores.n
+    """Steps of the emotion curve whose score was only given unasked (reviews, stars)."""
+    scored = f.step_scores.n - f.step_scores.n_of_text
+    return f.emotions.n - f.emotions.n_of_text - scored
+
+
+@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
+def n_emotions_texts(f: Felt) -> Ints:
+    """Steps of the emotion curve whose emotion is the sentiment of texts: no score was given."""
+    return f.emotions.n_of_text
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+def emotion_texts_share(f: Felt) -> Reals:
+    """N_emotions_texts / n_emotions: how much of the curve comes from texts."""
+    return _share(f.emotions.n_of_text, f.emotions.n)
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
@@ -313,7 +346,7 @@ def is_relief(f: Felt) -> tuple[Bools, Bools]:
     friction is at least 50; null where either is not measured (3-scores, Stockholm syndrome).
     """
     last, friction = f.scores.deciding, f.real("friction_score")
-    top = pick(f.answers.scaled.is_top_box, last, False)
+    top = pick(f.answers.is_top_box, last, False)
     known = (last != NULL) & ~np.isnan(friction)
     return top & (np.nan_to_num(friction) >= f.answers.windows.relief_friction), known
 

@@ -1,0 +1,58 @@
+"""How a command ends: its exit code, and what it says of an error."""
+
+from __future__ import annotations
+
+DATA_FAILED, MISUSE, FAULT, BUSY, INTERRUPTED = 1, 2, 70, 75, 130
+#: Exit code by class of error; named, not imported, because most commands need few of them.
+EXIT_CODES = {
+    "AnotherWriter": BUSY,
+    "BalanceError": DATA_FAILED,
+    "AuditError": DATA_FAILED,
+    "AuditUnavailableError": MISUSE,
+    "NotPublishedError": MISUSE,
+    "UnknownJourneyError": MISUSE,
+    "InitError": MISUSE,
+    "SettingsError": MISUSE,
+    "MappingError": MISUSE,
+    "SourceError": MISUSE,
+    "MisuseError": MISUSE,
+    "FileNotFoundError": MISUSE,
+    "FileExistsError": MISUSE,
+    "IsADirectoryError": MISUSE,
+    "NotADirectoryError": MISUSE,
+    "PermissionError": MISUSE,
+}
+#: Set to 1 to see where a fault of this program arose.
+TRACEBACK_VARIABLE = "REJSE_TRACEBACK"
+
+
+def code_of(fault: Exception) -> int:
+    """Exit code of an error: what it says itself, else by its class."""
+    stated = getattr(fault, "exit_code", None)
+    if isinstance(stated, int):
+        return stated
+    for kind in type(fault).__mro__:
+        if kind.__name__ in EXIT_CODES:
+            return EXIT_CODES[kind.__name__]
+    return FAULT
+
+
+def usage(fault: Exception) -> str:
+    """A usage error of the command line in words; of no arguments at all, the help."""
+    message = fault.format_message()  # type: ignore[attr-defined]
+    context = getattr(fault, "ctx", None)
+    if type(fault).__name__ == "NoArgsIsHelpError" or context is None:
+        return str(message)
+    return f"rejse: {message}\ntry: {context.command_path} --help"
+
+
+def said(fault: Exception, code: int) -> str:
+    """An error in words, for the standard error."""
+    if code != FAULT:
+        if isinstance(fault, OSError) and fault.filename and fault.strerror:
+            return f"rejse: {fault.filename}: {fault.strerror.lower()}; name another place"
+        return f"rejse: {fault}"
+    return (
+        f"rejse: {type(fault).__name__}: {fault}\n"
+        f"this is a fault of rejse; with {TRACEBACK_VARIABLE}=1 it shows where"
+    )

@@ -1,0 +1,83 @@
+"""Redaction: what names or reaches a person is not left in a text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rejse.transforms.experience.redact import MOST, PATTERNS, redact
+
+LAWS = settings(max_examples=200, deadline=None, derandomize=True)
+FOUND = [
+    ("skriv til jens.hansen+x@firma.dk i dag", "[email]"),
+    ("jens (at) firma.dk", "[email]"),
+    ("se https://firma.dk/sag?id=17&k=abc", "[url]"),
+    ("www.firma.pl/klient/9", "[url]"),
+    ("firma.com/min-side", "[url]"),
+    ("ring 12 34 56 78", "[phone]"),
+    ("ring +45 12345678", "[phone]"),
+    ("zadzwoń +48 600-700-800", "[phone]"),
+    ("call (020) 7946 0018", "[phone]"),
+    ("DK50 0040 0440 1162 43", "[iban]"),
+    ("pl61109010140000071219812874", "[iban]"),
+    ("GB29 NWBK 6016 1331 9268 19", "[iban]"),
+    ("cpr 010190-1234", "[cpr]"),
+    ("cpr 0101901234", "[cpr]"),
+    ("PESEL 44051401359", "[pesel]"),
+    ("sag 48151", "[number]"),
+    ("kort 4571 1234 1234 1234", "[phone]"),
+    ("ring １２３４５６７８", "[phone]"),
+    ("ring 12\u200b34\u200b56\u200b78", "[phone]"),
+]
+
+
+@pytest.mark.parametrize(("text", "marker"), FOUND)
+def test_what_has_a_form_is_found(text: str, marker: str) -> None:
+    out = redact(text)
+    assert marker in out
+    assert not any(c.isdigit() for c in out), out
+    assert "@" not in out and "firma" not in out
+
+
+def test_names_that_the_record_holds_are_found() -> None:
+    out = redact("Mette Hansen og METTE sagde 'jens' til kunde c-4711, metteligt", [
+        "Mette", "Mette Hansen", "jens", "C-4711", None, "", "m",
+    ])  # fmt: skip
+    assert out == "[name] og [name] sagde '[name]' til kunde [name], metteligt"
+    assert redact("a.b*c", ["a.b*c"]) == "[name]"
+    assert redact("axb", ["a.b"]) == "axb"
+
+
+@pytest.mark.parametrize("text", [
+    "Jeg ventede 40 minutter, 3 gange på 2 dage.", "Prisen steg fra 199 til 249 kr.",
+    "Nie działa od 2024 roku!", "Det var godt :) 👍", "kl. 10.30, ikke før",
+])  # fmt: skip
+def test_what_reaches_nobody_stays(text: str) -> None:
+    assert redact(text) == text
+
+
+@LAWS
+@given(st.text(max_size=60), st.sampled_from(FOUND), st.text(max_size=60))
+def test_a_canary_is_found_anywhere(before: str, canary: tuple[str, str], after: str) -> None:
+    out = redact(f"{before} {canary[0]} {after}")
+    digits = [c for c in canary[0] if c.isdigit()]
+    if len(digits) >= 7:
+        assert "".join(digits) not in "".join(c for c in out if c.isdigit())
+    assert "hansen" not in out
+
+
+@LAWS
+@given(st.text(max_size=300))
+def test_redaction_is_done_once(text: str) -> None:
+    once = redact(text)
+    assert redact(once) == once
+    for _, pattern in PATTERNS:
+        assert not pattern.search(once)
+
+
+@pytest.mark.parametrize("piece", [
+    "a", "1 ", "a@", "a.", "www.", "DK12 ", "(", "\u202e", "🙂", "x@x.", "01 ", "a-", "+4 ",
+])  # fmt: skip
+def test_hostile_texts_end_soon_and_short(piece: str) -> None:
+    assert len(redact(piece * 500_000, ["a" * 5_000])) <= 8 * MOST
