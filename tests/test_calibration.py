@@ -48,7 +48,7 @@ def test_planted_weights_are_found_within_their_intervals(seed: int) -> None:
     sure = doubt.doubt(found, ends, PRESENT, seed=seed, draws=60)
     assert found.is_settled
     assert found.rate == pytest.approx(RATES, abs=0.03)
-    inside = (sure.low <= PLANTED) & (PLANTED <= sure.high)
+    inside = (sure.low <= PLANTED) & (sure.high >= PLANTED)
     assert inside[:4].sum() >= 3  # 95 % each
     assert found.weights[:4] == pytest.approx(PLANTED[:4], abs=0.06)
     assert sure.is_clear.tolist() == [True, True, True, False, False]
@@ -84,7 +84,7 @@ def test_a_rare_kind_stays_near_its_weight_and_is_unsure() -> None:
     few = Pieces(*(getattr(pieces, f)[some] for f in ("journey", "incident", "kind", "factor")))
     found = fit.propose(ends, few, PRESENT, 2)
     sure = doubt.doubt(found, ends, PRESENT, seed=2, draws=40)
-    assert 0.15 < found.weights[0] < 0.5
+    assert 0.1 < found.weights[0] < 0.55
     assert sure.low[0] < PRESENT[0] < sure.high[0]
     assert not sure.is_clear[0]
 
@@ -114,13 +114,13 @@ def test_the_chance_of_no_tie_is_as_frequent_as_it_says() -> None:
 def test_the_gradient_is_that_of_finite_differences() -> None:
     ends, pieces = drawn(3, n=300)
     design = fit.propose(ends, pieces, PRESENT, 2).design
-    count, centre = design.counts(), np.ones(KINDS)
+    count, centre, prior = design.counts(), np.ones(KINDS), fit.spread(PRESENT)
     rng = np.random.default_rng(0)
     for _ in range(5):
         at = rng.uniform(0.05, 2, 2 + KINDS)
-        _, gradient = fit.penalised(at, design, count, centre)
+        _, gradient = fit.penalised(at, design, count, centre, prior)
         told = optimize.approx_fprime(
-            at, lambda p: fit.penalised(p, design, count, centre)[0], 1e-7
+            at, lambda p: fit.penalised(p, design, count, centre, prior)[0], 1e-7
         )
         assert gradient == pytest.approx(told, rel=1e-4, abs=1e-3)
 
@@ -129,8 +129,8 @@ def test_no_other_point_is_better() -> None:
     """An independent search without gradient, from elsewhere, finds the same maximum."""
     ends, pieces = drawn(4, n=500)
     design = fit.propose(ends, pieces, PRESENT, 2).design
-    count, centre = design.counts(), np.ones(KINDS)
-    found = fit.fit(design, count, centre)
+    count, centre, prior = design.counts(), np.ones(KINDS), fit.spread(PRESENT)
+    found = fit.fit(design, count, centre, prior)
     rows = [(bool(b), s, h) for b, s, h in zip(design.bad, design.stratum, design.hazard,
                                                strict=True)]  # fmt: skip
 
@@ -138,16 +138,16 @@ def test_no_other_point_is_better() -> None:
         if (point < 0).any() or (point[:2] <= 0).any():
             return math.inf
         total = sum(0.5 * math.log(h0) for h0 in point[:2])
-        total -= sum(((g - 1) / 0.5) ** 2 / 2 for g in point[2:])
+        total -= sum(((g - 1) / s) ** 2 / 2 for g, s in zip(point[2:], prior, strict=True))
         for n, (bad, stratum, hazard) in zip(count, rows, strict=True):
             chance = 1 - math.exp(-(point[stratum] + float(hazard @ point[2:])))
             total += n * math.log(chance if bad else 1 - chance)
         return -total
 
-    other = optimize.minimize(by_hand, np.full(2 + KINDS, 0.4), method="Powell",
-                              bounds=[(1e-6, 3)] * (2 + KINDS))  # fmt: skip
-    assert found == pytest.approx(other.x, abs=0.02)
-    assert by_hand(found) <= other.fun
+    other = optimize.minimize(by_hand, np.full(2 + KINDS, 0.4), method="SLSQP", tol=1e-12,
+                              bounds=[(1e-6, 12)] * (2 + KINDS))  # fmt: skip
+    assert found == pytest.approx(other.x, abs=5e-3)
+    assert by_hand(found) <= other.fun + 1e-9
 
 
 def test_without_prior_and_bounds_it_is_the_published_estimator() -> None:
@@ -156,7 +156,7 @@ def test_without_prior_and_bounds_it_is_the_published_estimator() -> None:
     bad[:40] = bad[400:600] = True
     ends = Ends(bad, np.arange(800), np.zeros(800, dtype=int), np.arange(800))
     design = fit.Design.of(ends, has[:, None] * 0.5, 1)
-    rate, g = fit.fit(design, design.counts(), np.ones(1), prior=1e6)
+    rate, g = fit.fit(design, design.counts(), np.ones(1), np.full(1, 1e6))
     assert rate == pytest.approx(-math.log(0.9), rel=0.02)  # half an event is added
     assert rate + g * 0.5 == pytest.approx(-math.log(0.5), rel=1e-3)
 
@@ -201,12 +201,18 @@ def test_later_journeys_are_foretold_better_by_planted_weights() -> None:
     assert {t.n_bad for t in (rate, now, scaled, proposed)} == {rate.n_bad}
     assert proposed.log_likelihood > scaled.log_likelihood >= now.log_likelihood - 1e-3
     assert now.log_likelihood > rate.log_likelihood
-    assert (proposed.auc or 0) > (now.auc or 1) > (rate.auc or 1)
+    assert rate.auc == 0.5
+    assert (proposed.auc or 0) > (now.auc or 1) > 0.55
 
 
-def test_the_area_is_that_of_mann_and_whitney() -> None:
+def test_the_area_is_that_of_mann_and_whitney_type_by_type() -> None:
     rng = np.random.default_rng(0)
     score, bad = rng.integers(0, 9, 200).astype(float), rng.random(200) < 0.3
-    pairs = stats.mannwhitneyu(score[bad], score[~bad]).statistic / (bad.sum() * (~bad).sum())
-    assert held_out.auc(score, bad) == pytest.approx(pairs)
-    assert held_out.auc(score, np.ones(200, dtype=bool)) is None
+    one = np.zeros(200, dtype=int)
+    both = stats.mannwhitneyu(score[bad], score[~bad]).statistic / (bad.sum() * (~bad).sum())
+    assert held_out.auc(score, bad, one) == pytest.approx(both)
+    assert held_out.auc(score, np.ones(200, dtype=bool), one) is None
+    # Another type, all good and far above: it offers no pair.
+    more = np.concatenate([score, np.full(50, 99.0)])
+    told = held_out.auc(more, np.r_[bad, np.zeros(50, bool)], np.r_[one, np.ones(50, int)])
+    assert told == pytest.approx(both)

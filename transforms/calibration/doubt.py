@@ -10,10 +10,10 @@ from statistics import NormalDist
 
 import numpy as np
 
-from rejse.transforms.arrays import Bools, Reals
-from rejse.transforms.calibration.fit import PRIOR, Proposal, fit
+from rejse.transforms.arrays import Bools, Ints, Reals
+from rejse.transforms.calibration.fit import Proposal, fit, spread
 from rejse.transforms.calibration.hazards import Ends
-from rejse.transforms.segments import sorted_by
+from rejse.transforms.segments import Segments, sorted_by
 
 DRAWS, SHUFFLES = 200, 999
 LEVEL = 0.95
@@ -47,12 +47,13 @@ def doubt(proposal: Proposal, ends: Ends, present: Reals, seed: int, draws: int 
     design, n_strata = proposal.design, len(proposal.rate)
     start = np.concatenate([proposal.rate, proposal.multiple])
     found = np.empty((draws, len(present)))
+    prior = spread(present)
     n_customers = int(ends.customer.max(initial=-1)) + 1
     for draw in range(draws):
         weight = rng.exponential(size=n_customers)
-        centre = 1.0 + PRIOR * rng.standard_normal(len(present))
+        centre = 1.0 + prior * rng.standard_normal(len(present))
         count = design.counts(weight[ends.customer])
-        found[draw] = fit(design, count, centre, start)[n_strata:]
+        found[draw] = fit(design, count, centre, prior, start)[n_strata:]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(found, [tail, 1 - tail], axis=0)
     off = np.abs(proposal.multiple - 1.0)
@@ -84,7 +85,7 @@ def association(ends: Ends, hazard: Reals, seed: int, shuffles: int = SHUFFLES) 
     seen = (bad @ centred) * scale
     rng, largest = np.random.default_rng(seed), np.empty(0)
     step = max(1, CHUNK // max(len(bad), 1))
-    starts = np.flatnonzero(np.r_[True, stratum[1:] != stratum[:-1]]) if len(stratum) else []
+    starts = Segments.of(stratum).starts.tolist()
     for first in range(0, shuffles, step):
         drawn = np.tile(bad, (min(step, shuffles - first), 1))
         for begin, end in zip(starts, [*starts[1:], len(bad)], strict=True):
@@ -94,5 +95,6 @@ def association(ends: Ends, hazard: Reals, seed: int, shuffles: int = SHUFFLES) 
     return np.where(error > 1e-9, chance, 1.0)
 
 
-def _by(stratum: object, x: Reals) -> Reals:
-    return np.stack([np.bincount(stratum, weights=column) for column in x.T], axis=1)  # type: ignore[call-overload]
+def _by(stratum: Ints, x: Reals) -> Reals:
+    sums = [np.bincount(stratum, weights=column) for column in x.T]
+    return np.asarray(np.stack(sums, axis=1), dtype=np.float64)

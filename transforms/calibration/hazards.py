@@ -115,5 +115,5 @@ def shapes(pieces: Pieces, rank: Ints, n_kinds: int) -> list[Shape]:
         rows = pieces.kind == kind
         factor, place = np.unique(pieces.factor[rows], return_inverse=True)
         mass = np.bincount(place, weights=np.ldexp(1.0, -rank[rows]), minlength=len(factor))
-        found.append(Shape(factor, mass))
+        found.append(Shape(factor, np.asarray(mass, dtype=np.float64)))
     return found

@@ -11,32 +11,40 @@ from rejse.transforms.calibration.fit import Design, fit, log_likelihood, propos
 from rejse.transforms.calibration.hazards import Ends, Pieces, by_kind, ranks
 
 TRAINED = 0.7  # share of journeys, the earlier ones, on which is fitted
-TIGHT = 1e-3  # prior that holds the multiples where they are put
-LOOSE = 10.0
+TIGHT, LOOSE = 1e-3, 10.0  # priors that hold the factor where it is put, and that leave it free
 
 
 @dataclass(frozen=True)
 class Trial:
     """One way to foretell bad ends, on the later journeys.
 
-    `log_likelihood` is the mean a journey (0 is perfect), `auc` null (None) where all ended alike.
+    `multiple` is the factor on all hazards, `log_likelihood` the mean a journey (0 is perfect),
+    `auc` as in `auc`.
     """
 
     name: str
+    multiple: float
     n_journeys: int
     n_bad: int
     log_likelihood: float
     auc: float | None
 
 
-def auc(score: Reals, bad: Bools) -> float | None:
-    """Chance that a bad end scores higher than another, equals half; None without both."""
-    n_bad, n_good = int(bad.sum()), int((~bad).sum())
-    if not n_bad or not n_good:
-        return None
-    _, place, n = np.unique(np.round(score, 12), return_inverse=True, return_counts=True)
-    middle = (np.cumsum(n) - (n - 1) / 2)[place]
-    return float((middle[bad].sum() - n_bad * (n_bad + 1) / 2) / (n_bad * n_good))
+def auc(score: Reals, bad: Bools, stratum: Ints) -> float | None:
+    """Chance that a bad end scores higher than another of its stratum, equals half.
+
+    Pairs of two strata are not compared: to know the journey type is no merit of the weights.
+    None where no stratum has both.
+    """
+    won = pairs = 0.0
+    for one in np.unique(stratum):
+        rows = stratum == one
+        hits, n_bad = bad[rows], int(bad[rows].sum())
+        _, place, n = np.unique(np.round(score[rows], 12), return_inverse=True, return_counts=True)
+        middle = (np.cumsum(n) - (n - 1) / 2)[place]
+        won += float(middle[hits].sum()) - n_bad * (n_bad + 1) / 2
+        pairs += n_bad * (len(hits) - n_bad)
+    return won / pairs if pairs else None
 
 
 def split(ends: Ends) -> tuple[Ints, Ints]:
@@ -61,11 +69,13 @@ def trials(ends: Ends, pieces: Pieces, present: Reals, n_strata: int) -> list[Tr
 
     def tried(name: str, x: Reals, multiple: float, prior: float) -> Trial:
         fitted = Design.of(seen, x[early], n_strata)
-        point = fit(fitted, fitted.counts(), np.array([multiple]), prior=prior)
+        point = fit(fitted, fitted.counts(), np.array([multiple]), np.array([prior]))
         later = Design.of(coming, x[late], n_strata)
         value = log_likelihood(point, later, later.counts())[0] / max(len(coming), 1)
         score = point[coming.stratum] + x[late, 0] * point[n_strata]
-        return Trial(name, len(coming), int(coming.bad.sum()), value, auc(score, coming.bad))
+        area = auc(score, coming.bad, coming.stratum)
+        factor = float(point[n_strata])
+        return Trial(name, factor, len(coming), int(coming.bad.sum()), value, area)
 
     now = hazards(present)
     return [
