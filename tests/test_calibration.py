@@ -111,6 +111,30 @@ def test_the_chance_of_no_tie_is_as_frequent_as_it_says() -> None:
     assert stats.kstest(least, "uniform").pvalue > 0.001
 
 
+def test_a_type_with_more_friction_and_more_bad_ends_is_no_tie() -> None:
+    rng = np.random.default_rng(11)
+    stratum = np.repeat([0, 1], 2_000)
+    x = (rng.random((4_000, 1)) < np.where(stratum, 0.6, 0.1)[:, None]) * 0.3
+    bad = rng.random(4_000) < np.where(stratum, 0.4, 0.05)
+    ends = Ends(bad, np.arange(4_000), stratum, np.arange(4_000))
+    assert doubt.association(ends, x, 1, 199).min() > 0.05
+    assert doubt.association(replace(ends, stratum=stratum * 0), x, 1, 199).min() <= doubt.GATE
+
+
+def test_the_shape_of_a_kind_has_the_hazard_of_its_pieces() -> None:
+    """Two kinds in one incident, the lesser counted half; alone it counts whole."""
+    pieces = Pieces(*(np.array(column) for column in ([0, 0, 1], [0, 0, 1], [0, 1, 1])),
+                    factor=np.array([1.0, 0.5, 1.0]))  # fmt: skip
+    weights = np.array([0.3, 0.2])
+    rank, hazard = hazards.ranks(pieces, weights)
+    assert rank.tolist() == [0, 1, 0]
+    cells = hazards.by_kind(pieces, hazard, 2, 2)
+    expected = [[-math.log(0.7), -math.log(0.9) / 2], [0, -math.log(0.8)]]
+    assert cells == pytest.approx(np.array(expected))
+    for kind, shape in enumerate(hazards.shapes(pieces, rank, 2)):
+        assert shape.hazard(weights[kind]) == pytest.approx(cells[:, kind].sum())
+
+
 def test_the_gradient_is_that_of_finite_differences() -> None:
     ends, pieces = drawn(3, n=300)
     design = fit.propose(ends, pieces, PRESENT, 2).design
