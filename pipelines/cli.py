@@ -42,6 +42,7 @@ Config = Annotated[
     Path, typer.Option("--config", "-c", help="Configuration file, or the folder it lies in.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Toml = Annotated[bool, typer.Option("--toml", help="Print a [weights] block to paste.")]
 CONFIG = Path("rejse.toml")
 
 
@@ -276,6 +277,17 @@ def report(
         show_json({"report": str(written)})
     else:
         print(written)
+
+
+@app.command()
+def calibrate(config: Config = CONFIG, json: Json = False, toml: Toml = False) -> None:
+    """Propose weights of friction from how journeys ended; it changes nothing.
+
+    Example: [bold]rejse calibrate --toml[/bold]
+    """
+    from rejse.pipelines.calibrate import show
+
+    show(_settings(config), json=json, toml=toml)
 
 
 @app.command()

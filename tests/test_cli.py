@@ -13,7 +13,7 @@ import pytest
 from rejse.pipelines import cli
 
 KEY = "5ec4e7" * 8
-COMMANDS = ("init", "check", "run", "sql", "explain", "report", "metrics", "demo-data")
+COMMANDS = ("init", "check", "run", "sql", "explain", "report", "calibrate", "metrics", "demo-data")
 Command = Callable[..., tuple[int, str, str]]
 
 

@@ -326,6 +326,8 @@ ANSWERS: dict[str, dict[str, Any]] = {
                  "edge_percent": 100, "resolved_percent": 50},
     "next_journey": {"measure": "health_ops", "tenth": 1, "points_from": 50, "n_next": 1,
                      "next_health_ops_median": 70, "next_resolved_share": 1},
+    "score_validity": {"journey_type": "claim", "n_outcome_known": 3, "n_bad_ends": 0,
+                       "bad_end_auc": None},
 }  # fmt: skip
 
 

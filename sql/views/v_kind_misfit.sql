@@ -1,0 +1,122 @@
+-- purpose: kinds of friction whose journeys end badly more or less often than their weight says
+-- grain: journey type, month and kind; null month: all months
+-- key: journey_type, ended_month, kind
+-- sources: v_scored_ends, v_friction_evidence, v_calibration_line
+create or replace view v_kind_misfit as
+with ends as (
+    select
+        journey_id,
+        journey_type,
+        ended_month,
+        customer_key,
+        predicted,
+        is_bad_end::int as bad_end
+    from v_scored_ends
+    where is_bad_end is not null
+),
+
+cohorts as (
+    select * from ends
+    union all
+    select * replace (null::date as ended_month) from ends
+),
+
+found as (
+    select distinct
+        journey_id,
+        kind
+    from v_friction_evidence
+    where not is_of_outcome(kind)
+),
+
+lines as (
+    select
+        journey_type,
+        ended_month,
+        calibration_intercept,
+        calibration_slope
+    from v_calibration_line
+),
+
+met as (
+    select
+        cohorts.journey_type,
+        cohorts.ended_month,
+        found.kind,
+        cohorts.customer_key,
+        cohorts.bad_end,
+        lines.calibration_intercept + lines.calibration_slope * cohorts.predicted as expected
+    from cohorts
+    inner join found on cohorts.journey_id = found.journey_id
+    inner join lines
+        on
+            cohorts.journey_type = lines.journey_type
+            and cohorts.ended_month is not distinct from lines.ended_month
+),
+
+customers as (
+    select
+        journey_type,
+        ended_month,
+        kind,
+        customer_key,
+        count(*) as n_journeys,
+        sum(bad_end) as n_bad_ends,
+        sum(expected) as expected,
+        sum(bad_end - expected) as misfit,
+        sum(greatest(expected * (1 - expected), 0)) as chance
+    from met
+    group by journey_type, ended_month, kind, customer_key
+),
+
+counted as (
+    select
+        journey_type,
+        ended_month,
+        kind,
+        sum(n_journeys)::bigint as n_journeys,
+        sum(n_bad_ends)::bigint as n_bad_ends,
+        sum(expected) as expected_bad_ends,
+        sum(misfit) as misfit,
+        -- What chance alone would give, or what customers show, whichever is larger.
+        greatest(sum(misfit * misfit), sum(chance)) as variance
+    from customers
+    group by journey_type, ended_month, kind
+),
+
+rated as (
+    select
+        journey_type,
+        ended_month,
+        kind,
+        n_journeys,
+        n_bad_ends,
+        expected_bad_ends,
+        case when n_journeys >= 10 and variance > 1e-9 then misfit / sqrt(variance) end as misfit_z,
+        share_of(n_bad_ends, n_journeys) as bad_end_share,
+        wilson_lo(n_bad_ends, n_journeys) as bad_end_share_lo,
+        wilson_hi(n_bad_ends, n_journeys) as bad_end_share_hi,
+        share_of(expected_bad_ends, n_journeys) as expected_share
+    from counted
+)
+
+select * from rated;
+
+comment on view v_kind_misfit is
+'One row per journey type, month and kind that no outcome defines: bad ends seen and expected.';
+comment on column v_kind_misfit.journey_type is 'Type of the journeys.';
+comment on column v_kind_misfit.ended_month is
+'First day of the month in which they ended; null: all months together.';
+comment on column v_kind_misfit.kind is 'Kind of friction.';
+comment on column v_kind_misfit.n_journeys is
+'Closed journeys with a score, an outcome and such evidence.';
+comment on column v_kind_misfit.n_bad_ends is 'Of these, with an outcome below one half.';
+comment on column v_kind_misfit.expected_bad_ends is
+'Bad ends by the line of their type (v_calibration_line); null where there is no line.';
+comment on column v_kind_misfit.misfit_z is
+'(seen - expected) / standard error: above 0 its weight is small, below large; null: too few.';
+comment on column v_kind_misfit.bad_end_share is
+'Share of bad ends among these journeys; null: none counted.';
+comment on column v_kind_misfit.bad_end_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_kind_misfit.bad_end_share_hi is 'Upper end of its 95 % Wilson interval.';
+comment on column v_kind_misfit.expected_share is 'Share of bad ends expected.';

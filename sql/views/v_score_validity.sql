@@ -1,0 +1,169 @@
+-- purpose: whether the friction score means what it says, by what it does not know
+-- grain: journey type and month in which journeys ended; null month: all months together
+-- key: journey_type, ended_month
+-- sources: v_scored_ends, v_validity_rank, v_validity_auc, v_calibration_line, v_kind_misfit
+create or replace view v_score_validity as
+with ends as (
+    select
+        journey_type,
+        ended_month,
+        customer_key
+    from v_scored_ends
+),
+
+cohorts as (
+    select
+        journey_type,
+        ended_month,
+        count(*) as n_journeys,
+        count(distinct customer_key) as n_customers
+    from ends
+    group by grouping sets ((journey_type, ended_month), (journey_type))
+),
+
+efforts as (
+    select * from v_validity_rank
+    where answer = 'ces'
+),
+
+felt as (
+    select * from v_validity_rank
+    where answer = 'experience'
+),
+
+bad_ends as (
+    select * from v_validity_auc
+    where target = 'bad_end'
+),
+
+repeats as (
+    select * from v_validity_auc
+    where target = 'repeat_contact'
+),
+
+lines as (
+    select * from v_calibration_line
+),
+
+misfits as (
+    select
+        journey_type,
+        ended_month,
+        max_by(kind, (abs(misfit_z), kind)) as kind,
+        max_by(n_journeys, (abs(misfit_z), kind)) as n_journeys,
+        max_by(misfit_z, (abs(misfit_z), kind)) as misfit_z
+    from v_kind_misfit
+    where abs(misfit_z) >= 3
+    group by journey_type, ended_month
+),
+
+validity as (
+    select
+        cohorts.journey_type,
+        cohorts.ended_month,
+        cohorts.n_journeys,
+        cohorts.n_customers,
+        coalesce(efforts.n_journeys, 0) as n_ces,
+        efforts.spearman as ces_spearman,
+        efforts.spearman_lo as ces_spearman_lo,
+        efforts.spearman_hi as ces_spearman_hi,
+        coalesce(felt.n_journeys, 0) as n_experience,
+        felt.spearman as experience_spearman,
+        felt.spearman_lo as experience_spearman_lo,
+        felt.spearman_hi as experience_spearman_hi,
+        coalesce(lines.n_journeys, 0) as n_outcome_known,
+        coalesce(lines.n_bad_ends, 0) as n_bad_ends,
+        bad_ends.auc as bad_end_auc,
+        bad_ends.auc_lo as bad_end_auc_lo,
+        bad_ends.auc_hi as bad_end_auc_hi,
+        coalesce(repeats.n_hits + repeats.n_others, 0) as n_first_contacts,
+        coalesce(repeats.n_hits, 0) as n_repeated,
+        repeats.auc as repeat_contact_auc,
+        repeats.auc_lo as repeat_contact_auc_lo,
+        repeats.auc_hi as repeat_contact_auc_hi,
+        lines.predicted_mean,
+        lines.bad_end_share,
+        lines.calibration_intercept,
+        lines.calibration_intercept_lo,
+        lines.calibration_intercept_hi,
+        lines.calibration_slope,
+        lines.calibration_slope_lo,
+        lines.calibration_slope_hi,
+        misfits.kind as misfit_kind,
+        misfits.n_journeys as n_misfit,
+        misfits.misfit_z
+    from cohorts
+    left join efforts
+        on
+            cohorts.journey_type = efforts.journey_type
+            and cohorts.ended_month is not distinct from efforts.ended_month
+    left join felt
+        on
+            cohorts.journey_type = felt.journey_type
+            and cohorts.ended_month is not distinct from felt.ended_month
+    left join bad_ends
+        on
+            cohorts.journey_type = bad_ends.journey_type
+            and cohorts.ended_month is not distinct from bad_ends.ended_month
+    left join repeats
+        on
+            cohorts.journey_type = repeats.journey_type
+            and cohorts.ended_month is not distinct from repeats.ended_month
+    left join lines
+        on
+            cohorts.journey_type = lines.journey_type
+            and cohorts.ended_month is not distinct from lines.ended_month
+    left join misfits
+        on
+            cohorts.journey_type = misfits.journey_type
+            and cohorts.ended_month is not distinct from misfits.ended_month
+)
+
+select * from validity;
+
+comment on view v_score_validity is
+'One row per journey type and month: the friction score tested by answers, ends and repeats.';
+comment on column v_score_validity.journey_type is 'Type of the journeys.';
+comment on column v_score_validity.ended_month is
+'First day of the month in which they ended; null: all months together.';
+comment on column v_score_validity.n_journeys is 'Closed, final journeys with a friction score.';
+comment on column v_score_validity.n_customers is 'Their customers.';
+comment on column v_score_validity.n_ces is 'Journeys with an answered question on effort.';
+comment on column v_score_validity.ces_spearman is
+'Rank correlation of friction with ease, -1 to 1; valid is below 0; null: too few, or all alike.';
+comment on column v_score_validity.ces_spearman_lo is 'Lower end of its 95 % interval.';
+comment on column v_score_validity.ces_spearman_hi is 'Upper end of its 95 % interval.';
+comment on column v_score_validity.n_experience is 'Journeys with X.';
+comment on column v_score_validity.experience_spearman is
+'Rank correlation of friction with X, -1 to 1; valid is below 0; null: too few, or all alike.';
+comment on column v_score_validity.experience_spearman_lo is 'Lower end of its 95 % interval.';
+comment on column v_score_validity.experience_spearman_hi is 'Upper end of its 95 % interval.';
+comment on column v_score_validity.n_outcome_known is 'Journeys with an outcome.';
+comment on column v_score_validity.n_bad_ends is 'Of these, with an outcome below one half.';
+comment on column v_score_validity.bad_end_auc is
+'Chance that a bad end has more hazard_apart than another, 0 to 1; null: below ten on one side.';
+comment on column v_score_validity.bad_end_auc_lo is 'Lower end of its 95 % interval.';
+comment on column v_score_validity.bad_end_auc_hi is 'Upper end of its 95 % interval.';
+comment on column v_score_validity.n_first_contacts is 'Journeys with a matured first contact.';
+comment on column v_score_validity.n_repeated is 'Of these, repeated within the window.';
+comment on column v_score_validity.repeat_contact_auc is
+'Chance that a repeated one had more hazard than another, 0 to 1; null: below ten on one side.';
+comment on column v_score_validity.repeat_contact_auc_lo is 'Lower end of its 95 % interval.';
+comment on column v_score_validity.repeat_contact_auc_hi is 'Upper end of its 95 % interval.';
+comment on column v_score_validity.predicted_mean is
+'Mean chance of a bad end if F / 100 were one; without the kinds that an outcome defines.';
+comment on column v_score_validity.bad_end_share is
+'Share of bad ends seen among journeys with an outcome; null: none counted.';
+comment on column v_score_validity.calibration_intercept is
+'Share of bad ends that the line gives journeys without friction; null: too few, or all alike.';
+comment on column v_score_validity.calibration_intercept_lo is 'Lower end of its 95 % interval.';
+comment on column v_score_validity.calibration_intercept_hi is 'Upper end of its 95 % interval.';
+comment on column v_score_validity.calibration_slope is
+'Bad ends per unit of predicted chance: 1 if F / 100 were the chance; null: too few, or all alike.';
+comment on column v_score_validity.calibration_slope_lo is 'Lower end of its 95 % interval.';
+comment on column v_score_validity.calibration_slope_hi is 'Upper end of its 95 % interval.';
+comment on column v_score_validity.misfit_kind is
+'Kind whose bad ends differ most from the line (v_kind_misfit); null: none by 3 standard errors.';
+comment on column v_score_validity.n_misfit is 'Journeys with an outcome that have this kind.';
+comment on column v_score_validity.misfit_z is
+'Seen less expected bad ends, in standard errors: above 0 its weight is small, below large.';

@@ -1,0 +1,1 @@
+"""What the ends of journeys say about the weights of friction; it proposes and applies nothing."""
