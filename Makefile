@@ -43,7 +43,7 @@ types: .venv/ready build/typing/rejse
 test: lint types  ## everything that must hold: style, types, tests
 	$(BIN)/python -m pytest
 
-bench: .venv/ready  ## the same work by rejse, DuckDB and per-event Beam
+bench: .venv/ready  ## the same work by rejse, DuckDB, Polars and per-event Beam
 	$(BIN)/python -m tests.bench.bench --events 1000000 10000000
 
 soak: .venv/ready  ## the laws and the oracle on many times as many examples

@@ -27,7 +27,7 @@ class Company:
     @property
     def largest_gap(self) -> int:
         """The longest silence that any type allows, microseconds."""
-        return max(GAP * DAY, *self.types["gap"])
+        return max(GAP * DAY, *self.types["gap"].to_list())
 
 
 def read(tables: Path, kinds: pl.Series, frontier: int) -> Company:

@@ -49,20 +49,25 @@ def contacts(told: pl.DataFrame) -> pl.DataFrame:
         talk_s=pl.col("talk_s").cast(pl.Int64),
         wait_s=pl.col("wait_s").cast(pl.Int64),
     )  # fmt: skip
-    first, last = (lambda n: pl.col(n).first(ignore_nulls=True)), (lambda n: pl.col(n).last())
     gathered = marked.filter(~pl.col("is_session")).group_by("session_pos").agg(
         *(pl.col(name).first() for name in same), pl.col("us").first(),
-        first("said").fill_null(pl.lit("internal", DIRECTION)).alias("direction"), pl.col("channel").first(),
+        first("said").fill_null(pl.lit("internal", DIRECTION)).alias("direction"),
+        pl.col("channel").first(),
         first("intent"), pl.col("outcome").last(ignore_nulls=True),
         pl.col("has_human").any(), pl.col("has_machine").any(), pl.col("n_sales").sum(),
         pl.col("is_contact").any(), first("said_push").fill_null(False).alias("is_pushed"),
         first("said_need").fill_null(False).alias("is_need_driven"),
-        pl.col("step").first().alias("first_step"), last("step").alias("last_step"),
-        last("pos").alias("last_pos"), last("us").alias("last_us"),
+        pl.col("step").first().alias("first_step"), pl.col("step").last().alias("last_step"),
+        pl.col("pos").last().alias("last_pos"), pl.col("us").last().alias("last_us"),
         pl.len().cast(pl.Int64).alias("n_events"), total("talk_s"), total("wait_s"),
     )  # fmt: skip
     columns = alone.collect_schema().names()
     return pl.concat([alone, gathered.select(columns)]).sort("session_pos").collect()
+
+
+def first(name: str) -> pl.Expr:
+    """First value of a group that is known."""
+    return pl.col(name).first(ignore_nulls=True)
 
 
 def total(seconds: str) -> pl.Expr:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 import polars_hash as plh
@@ -50,8 +49,10 @@ def read(data: str, key: Key) -> tuple[pl.DataFrame, pl.DataFrame]:
     people = pl.Categorical(pl.Categories.random("rival"))
     events = pl.scan_parquet(data).pipe(_coded, key, people).collect(engine="streaming")
     events = without_duplicates(events)
-    customers = people.categories.to_series().to_frame("identity").select(
-        key.keyed(pl.lit("customer:") + pl.col("identity"), 32).alias("customer_key")
+    customers = (
+        people.categories.to_series()
+        .to_frame("identity")
+        .select(key.keyed(pl.lit("customer:") + pl.col("identity"), 32).alias("customer_key"))
     )
     events = events.with_columns(pl.col("identity").to_physical().alias("customer"))
     return events.drop("identity"), customers

@@ -20,9 +20,7 @@ class Handoffs:
     ping_pongs: pl.DataFrame
 
 
-def handoffs(
-    told: pl.DataFrame, steps: pl.DataFrame, fields: Fields, company: Company
-) -> Handoffs:
+def handoffs(told: pl.DataFrame, steps: pl.DataFrame, fields: Fields, company: Company) -> Handoffs:
     """All hand-offs of a log."""
     links = _links(steps).collect()
     seen = (
@@ -92,7 +90,9 @@ def _ping_pongs(links: pl.DataFrame) -> pl.DataFrame:
 
 def _context(seen: pl.DataFrame, fields: Fields) -> pl.DataFrame:
     """What was known, what passed and what the receiver asked or took again."""
-    known = fields.known.lazy().select("step", "field", "op", "basis", "first_observed", "first_any")
+    known = fields.known.lazy().select(
+        "step", "field", "op", "basis", "first_observed", "first_any"
+    )
     steps = seen.lazy().select("step", "giver", start="pos")
     of_giver = known.join(steps, left_on="step", right_on="giver").select(
         "field", "op", "basis", "first_observed", "first_any", "start",
@@ -187,9 +187,7 @@ def _asked(told: pl.DataFrame, company: Company) -> pl.DataFrame:
             due=pl.col("us") + pl.col("handoff_due"),
         )
     )  # fmt: skip
-    asks = asking.lazy().select(
-        "j", owner="to_owner", asked_pos="pos", asked_session="session_pos"
-    )
+    asks = asking.lazy().select("j", owner="to_owner", asked_pos="pos", asked_session="session_pos")
     taken = (
         told.lazy()
         .filter(pl.col("actor_type") != "customer", pl.col("owner").is_not_null())

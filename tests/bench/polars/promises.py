@@ -52,9 +52,7 @@ def _said(events: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
     promise = at(events, rows["event"], "promise").unnest("promise")
     return (
         rows.hstack(
-            promise.select(
-                "kind", "op", promise_id="id", due=pl.col("due_time").dt.timestamp("us")
-            )
+            promise.select("kind", "op", promise_id="id", due=pl.col("due_time").dt.timestamp("us"))
         )
         .sort("customer", "us", "id")
         .with_row_index("order")

@@ -298,7 +298,7 @@ def _scored(whole: pl.LazyFrame) -> pl.LazyFrame:
     return whole.with_columns(
         journey_id=hashed(named).str.slice(0, 16),
         owner=pl.coalesce("type_owner", "first_owner"),
-        silos_crossed=pl.col("n_silos") - 1,
+        silos_crossed=pl.when(pl.col("n_silos") > 0).then(pl.col("n_silos") - 1),
         rework=pl.when(pl.col("n_internal") > 0).then(
             pl.col("n_internal") - pl.col("n_internal_kinds")
         ),

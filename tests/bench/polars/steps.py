@@ -15,7 +15,9 @@ def in_sessions(cut: pl.DataFrame) -> pl.DataFrame:
     """For each event the first event of its session, and whether the session has no other."""
     family = pl.when("is_message").then(pl.lit("message", FAMILY)).otherwise("family")
     strand = pl.col("j").cast(pl.Int64) * STRANDS + family.to_physical()
-    strands = cut.select("pos", "us", "is_message", strand=strand).sort("strand", maintain_order=True)
+    strands = cut.select("pos", "us", "is_message", strand=strand).sort(
+        "strand", maintain_order=True
+    )
     silent = (pl.col("us") - pl.col("us").shift()) > SILENCE
     return (
         strands.lazy()
@@ -36,13 +38,18 @@ def told(cut: pl.DataFrame) -> pl.DataFrame:
     channel, activity, touchpoint = (
         pl.col(name).to_physical().cast(pl.Int32) for name in ("channel", "activity", "touchpoint")
     )
-    place = pl.when(pl.col("touchpoint").is_not_null()).then(touchpoint)
-    place = place.when(pl.col("direction") == "internal").then(activity + (1 << 16))
+    place = (
+        pl.when(pl.col("touchpoint").is_not_null())
+        .then(touchpoint)
+        .when(pl.col("direction") == "internal")
+        .then(activity + (1 << 16))
+        .otherwise(channel + (1 << 17))
+    )
     from_table = pl.col("owner_from_table")
     return (
         cut.lazy()
         .with_columns(in_sessions(cut))
-        .with_columns(place=place.otherwise(channel + (1 << 17)))
+        .with_columns(place=place)
         .with_columns(
             begins_step=(pl.col("pos") == pl.col("journey_pos"))
             | changed("place")
