@@ -38,7 +38,7 @@ lint: .venv/ready
 	$(BIN)/sqlfluff lint --disable-progress-bar sql tests
 
 types: .venv/ready build/typing/rejse
-	MYPYPATH=build/typing $(BIN)/mypy -p rejse
+	MYPYPATH=build/typing:. $(BIN)/mypy --explicit-package-bases -p rejse -p tests.bench
 
 test: lint types  ## everything that must hold: style, types, tests
 	$(BIN)/python -m pytest

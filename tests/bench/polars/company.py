@@ -27,7 +27,8 @@ class Company:
     @property
     def largest_gap(self) -> int:
         """The longest silence that any type allows, microseconds."""
-        return max(GAP * DAY, *self.types["gap"].to_list())
+        gaps: list[int] = self.types["gap"].to_list()
+        return max(GAP * DAY, *gaps)
 
 
 def read(tables: Path, kinds: pl.Series, frontier: int) -> Company:
