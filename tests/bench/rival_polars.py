@@ -75,7 +75,7 @@ def work(folder: Path, out: Path) -> dict[str, float]:
     found = Found(told, of_steps, met, pairs, said, handed, kept, known)
     pieces = spent.of("evidence", lambda: evidence.evidence(found))
     hazards = spent.of("hazards", lambda: scores.hazards(found, pieces))
-    scored = spent.of("scores", lambda: scores.journeys(found, customers, pieces, hazards))
+    scored = spent.of("scores", lambda: scores.journeys(found, customers, pieces))
     named = spent.of("names", lambda: write.named_steps(found, scored))
     whole = Whole(log, customers, found, pieces, hazards, scored, named)
     for table, frame in write.TABLES.items():

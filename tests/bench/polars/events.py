@@ -48,7 +48,7 @@ def read(data: str, key: Key) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Accepted events, and customers, to whose rows `customer` of an event points."""
     people = pl.Categorical(pl.Categories.random("rival"))
     events = pl.scan_parquet(data).pipe(_coded, key, people).collect(engine="streaming")
-    events = without_duplicates(events)
+    events = without_duplicates(events).with_columns(pl.col("id").cast(pl.String))
     customers = (
         people.categories.to_series()
         .to_frame("identity")
@@ -72,7 +72,7 @@ def _coded(raw: pl.LazyFrame, key: Key, people: pl.Categorical) -> pl.LazyFrame:
         (pl.col("talk_s") >= 0).fill_null(True),
     ).select(
         pl.col("identity").cast(people),
-        pl.col("id").cast(pl.String),
+        "id",
         "time",
         pl.col("channel").cast(codes.CHANNEL, strict=False).fill_null("other"),
         pl.col("activity").cast(codes.ACTIVITY),

@@ -17,7 +17,7 @@ def evidence(found: Found) -> pl.DataFrame:
     """All pieces, heaviest first in each step."""
     launch = (_pairs(found), _reasked(found), _handoffs(found), _seen(found), _reopened(found))
     pieces = [some for kind in launch for some in kind] + list(later_kinds(found))
-    return _ranked(pl.concat(pieces)).collect()
+    return _ranked(pl.concat(pieces).collect())
 
 
 def _pairs(found: Found) -> Iterator[pl.LazyFrame]:
@@ -161,28 +161,41 @@ def _reopened(found: Found) -> Iterator[pl.LazyFrame]:
     )  # fmt: skip
 
 
-def _ranked(pieces: pl.LazyFrame) -> pl.LazyFrame:
-    """Each piece of a step counts half of the heavier one before it."""
+def _ranked(pieces: pl.DataFrame) -> pl.DataFrame:
+    """Each piece of a step counts half of the heavier one before it.
+
+    Most steps have one piece, which nothing needs to sort.
+    """
+    heavy = _severe(pieces.lazy()).collect()
+    is_shared = heavy["step"].is_duplicated()
+    row = pl.int_range(pl.len(), dtype=pl.Int64)
+    alone = heavy.filter(~is_shared).with_columns(
+        kind_rank=pl.lit(0, pl.Int64), number=pl.lit(1, pl.Int64)
+    )
+    shared = (
+        heavy.filter(is_shared)
+        .sort(
+            "step", "severity", pl.col("kind").to_physical(), "us", "pos", "detail",
+            descending=[False, True, False, False, False, False], nulls_last=True,
+        )
+        .with_columns(
+            kind_rank=row - latest(changed("step"), row),
+            number=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("step", "kind"),
+        )
+    )  # fmt: skip
+    halves = pl.lit(2.0).pow(pl.col("kind_rank"))
+    return pl.concat([alone, shared]).with_columns(
+        (-(1 - pl.col(f"severity{side}")).log() / halves).alias(f"hazard{side}")
+        for side in ("", "_lo", "_hi")
+    )
+
+
+def _severe(pieces: pl.LazyFrame) -> pl.LazyFrame:
     weight, sure = pl.col("weight"), pl.col("intensity") * pl.col("confidence")
     severities = {
         "severity": weight * pl.col("intensity") * pl.col("confidence"),
         "severity_lo": 0.5 * weight * sure,
         "severity_hi": pl.min_horizontal(1.5 * weight, pl.lit(0.95)) * sure,
     }
-    step_first = latest(changed("step"), pl.int_range(pl.len()))
-    halves = pl.lit(2.0).pow(pl.col("kind_rank"))
-    return (
-        pieces.with_columns(**{name: value.round(12) for name, value in severities.items()})
-        .filter(pl.col("severity") > 0)
-        .sort(
-            "step", "severity", pl.col("kind").to_physical(), "us", "pos", "detail",
-            descending=[False, True, False, False, False, False], nulls_last=True,
-        )
-        .with_columns(kind_rank=pl.int_range(pl.len()) - step_first)
-        .with_columns(
-            pl.int_range(1, pl.len() + 1).over("step", "kind").alias("number"),
-            hazard=-(1 - pl.col("severity")).log() / halves,
-            hazard_lo=-(1 - pl.col("severity_lo")).log() / halves,
-            hazard_hi=-(1 - pl.col("severity_hi")).log() / halves,
-        )
-    )  # fmt: skip
+    rounded = {name: value.round(12) for name, value in severities.items()}
+    return pieces.with_columns(**rounded).filter(pl.col("severity") > 0)

@@ -57,18 +57,28 @@ def within(owner: str) -> pl.Expr:
 
 
 def _observed(events: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
-    said = told.lazy().select("pos", "j", "step", info=events["info"].gather(told["event"]))
+    """In order of the log: numbers are looked up, lists of texts are never moved."""
+    pos = pl.lit(told["event"].arg_sort()).gather("event").cast(pl.Int32)
     return (
-        said.filter(pl.col("info").list.len() > 0)
+        events.lazy()
+        .select("info")
+        .with_row_index("event")
+        .filter(pl.col("info").list.len() > 0)
         .explode("info")
         .unnest("info")
         .select(
-            "pos", "j", "step", pl.col("field").cast(FIELD),
+            "event", pl.col("field").cast(FIELD),
             pl.col("op").replace_strict(USES, default=None, return_dtype=OPERATION),
             value="value_hmac", basis=pl.lit(0, pl.Int8),
         )
         .filter(pl.col("op").is_not_null(), pl.col("field").is_not_null())
+        .with_columns(pos=pos)
+        .with_columns(
+            pl.lit(told[name]).gather(pl.col("pos").cast(pl.UInt32)).alias(name)
+            for name in ("j", "step")
+        )
         .with_columns(of=within("j"))
+        .select(ENTRY)
         .collect()
     )  # fmt: skip
 

@@ -36,7 +36,7 @@ def handoffs(told: pl.DataFrame, steps: pl.DataFrame, fields: Fields, company: C
         )
         .select("step", "j", "pos", giver="step_before")
     )  # fmt: skip
-    return Handoffs(_context(seen, fields), _asked(told, company), _ping_pongs(links))
+    return Handoffs(_context(seen, told, fields), _asked(told, company), _ping_pongs(links))
 
 
 def _links(steps: pl.DataFrame) -> pl.LazyFrame:
@@ -88,7 +88,7 @@ def _ping_pongs(links: pl.DataFrame) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def _context(seen: pl.DataFrame, fields: Fields) -> pl.DataFrame:
+def _context(seen: pl.DataFrame, told: pl.DataFrame, fields: Fields) -> pl.DataFrame:
     """What was known, what passed and what the receiver asked or took again."""
     known = fields.known.lazy().select(
         "step", "field", "op", "basis", "first_observed", "first_any"
@@ -118,24 +118,19 @@ def _context(seen: pl.DataFrame, fields: Fields) -> pl.DataFrame:
             n_passed_any=is_passed & was_any,
             n_again_any=is_again & was_any,
         )
+        .filter(pl.col("passes_any") | pl.col("n_again_any"))
         .group_by("of_step")
         .agg(pl.col("step").first(), pl.all().exclude("step").any())
         .group_by("step")
         .agg(pl.col("^passes.*$").any(), pl.col("^n_.*$").sum().cast(pl.Int64))
     )
-    known_of = (
-        fields.gives.lazy()
-        .join(steps_of(seen), on="j")
-        .group_by("step")
-        .agg(
-            n_known=(pl.col("first_observed") < pl.col("start")).sum().cast(pl.Int64),
-            n_known_any=(pl.col("first_any") < pl.col("start")).sum().cast(pl.Int64),
-        )
-    )
     counts = pl.col("^n_.*$").fill_null(0)
     return (
         seen.lazy()
-        .join(known_of, on="step", how="left")
+        .with_columns(
+            n_known=_given_before(seen, told, fields.gives["first_observed"]),
+            n_known_any=_given_before(seen, told, fields.gives["first_any"]),
+        )
         .join(told_of, on="step", how="left")
         .with_columns(counts, pl.col("^passes.*$").fill_null(False))
         .with_columns(
@@ -150,9 +145,12 @@ def _context(seen: pl.DataFrame, fields: Fields) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def steps_of(seen: pl.DataFrame) -> pl.LazyFrame:
-    """Receiving steps by journey."""
-    return seen.lazy().select("j", "step", start="pos")
+def _given_before(seen: pl.DataFrame, told: pl.DataFrame, firsts: pl.Series) -> pl.Series:
+    """Fields given in the journey so far: events of a journey lie together, so two searches do."""
+    given = firsts.drop_nulls().sort()
+    begins = told["journey_pos"].gather(seen["pos"].cast(pl.UInt32))
+    before = [given.search_sorted(pos, side="left").cast(pl.Int64) for pos in (seen["pos"], begins)]
+    return before[0] - before[1]
 
 
 def _chosen() -> list[pl.Expr]:

@@ -23,31 +23,15 @@ OUTCOME_PART, DELIVERY_PART, LEAST = 0.35, 0.40, 0.1
 
 
 def hazards(found: Found, evidence: pl.DataFrame) -> pl.DataFrame:
-    """Hazard of each step that has evidence, and its pieces by kind."""
-    kind = pl.col("kind")
-    counts = {name: (kind == one).cast(pl.Int64) for name, one in COUNTED.items()}
-    edge = pl.when(kind.is_in(NODES)).then(0.0).otherwise("hazard")
-    return (
-        evidence.lazy()
-        .select(
-            "step", "hazard", "hazard_lo", "hazard_hi", edge_hazard=edge,
-            n_evidence=pl.lit(1, pl.Int64), **counts,
-        )
-        .with_columns(pl.col("step").set_sorted())
-        .group_by("step", maintain_order=True)
-        .agg(pl.all().sum())
-        .with_columns(j=pl.lit(found.steps["j"]).gather(pl.col("step").cast(pl.UInt32)))
-        .collect()
-    )  # fmt: skip
+    """Hazard of each step that has evidence."""
+    return evidence.group_by("step").agg(pl.col("hazard").sum())
 
 
-def journeys(
-    found: Found, customers: pl.DataFrame, evidence: pl.DataFrame, hazards: pl.DataFrame
-) -> pl.DataFrame:
+def journeys(found: Found, customers: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
     """All columns of journeys, and `j` and `first_step`."""
     parts = [
         _of_steps(found), _of_contacts(found), *_of_handoffs(found), _of_requests(found),
-        _of_fields(found), _of_promises(found), _of_hazards(hazards),
+        _of_fields(found), _of_promises(found), _of_evidence(found, evidence),
         found.pairs.repeats.lazy().group_by("j").agg(n_repeat_contacts=_count()),
     ]  # fmt: skip
     whole = _of_events(found).lazy()
@@ -219,9 +203,21 @@ def _of_promises(found: Found) -> pl.LazyFrame:
     )  # fmt: skip
 
 
-def _of_hazards(hazards: pl.DataFrame) -> pl.LazyFrame:
-    by_journey = hazards.lazy().drop("step").with_columns(pl.col("j").set_sorted())
-    return by_journey.group_by("j", maintain_order=True).agg(pl.all().sum())
+def _of_evidence(found: Found, evidence: pl.DataFrame) -> pl.LazyFrame:
+    """Hazards of journeys, and their pieces by kind."""
+    kind = pl.col("kind")
+    edge = pl.when(kind.is_in(NODES)).then(0.0).otherwise("hazard")
+    return (
+        evidence.lazy()
+        .with_columns(j=found.steps["j"].gather(evidence["step"].cast(pl.UInt32)))
+        .group_by("j")
+        .agg(
+            pl.col("hazard", "hazard_lo", "hazard_hi").sum(),
+            edge_hazard=edge.sum(),
+            n_evidence=_count(),
+            **{name: _count(kind == one) for name, one in COUNTED.items()},
+        )
+    )
 
 
 def _closed(whole: pl.LazyFrame, passed: int, largest_gap: int) -> pl.LazyFrame:
