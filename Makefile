@@ -38,12 +38,12 @@ lint: .venv/ready
 	$(BIN)/sqlfluff lint --disable-progress-bar sql tests
 
 types: .venv/ready build/typing/rejse
-	MYPYPATH=build/typing $(BIN)/mypy -p rejse
+	MYPYPATH=build/typing:. $(BIN)/mypy --explicit-package-bases -p rejse -p tests.bench
 
 test: lint types  ## everything that must hold: style, types, tests
 	$(BIN)/python -m pytest
 
-bench: .venv/ready  ## the same work by rejse, DuckDB and per-event Beam
+bench: .venv/ready  ## the same work by rejse, DuckDB, Polars and per-event Beam
 	$(BIN)/python -m tests.bench.bench --events 1000000 10000000
 
 soak: .venv/ready  ## the laws and the oracle on many times as many examples

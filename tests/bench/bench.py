@@ -1,4 +1,4 @@
-"""The benchmark: the same work by rejse, by tuned DuckDB SQL and by per-event Beam.
+"""The benchmark: the same work by rejse, by tuned DuckDB SQL and Polars, by per-event Beam.
 
 `python -m tests.bench.bench --events 1000000 10000000`. Every program is a process of its own over
 the same Parquet files; `WORK.md` says what is compared. CPU is user + system seconds of the
@@ -27,9 +27,12 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("rejse", "duckdb", "beam")
+PROGRAMS = ("rejse", "duckdb", "polars", "beam")
+#: Those that are measured at every size; per-event Beam has sizes of its own.
+AT_EVERY_SIZE = ("rejse", "duckdb", "polars")
+RIVALS = ("duckdb", "polars")
 BEAM_EVENTS = (50_000, 100_000)
-MEASURED = ("apache-beam", "duckdb", "numpy", "pyarrow")
+MEASURED = ("apache-beam", "duckdb", "numpy", "polars", "pyarrow")
 MEGABYTE = 1024.0  # ru_maxrss counts kilobytes
 
 
@@ -100,22 +103,36 @@ class Bench:
         folder, out = self.log(events), self.folder / f"duckdb-{events}"
         self.cost("duckdb", events, "tests.bench.rival_duckdb", str(folder), str(out), fresh=out)
 
+    def polars(self, events: int) -> None:
+        """The same work as Polars expressions."""
+        folder, out = self.log(events), self.folder / f"polars-{events}"
+        self.cost("polars", events, "tests.bench.rival_polars", str(folder), str(out), fresh=out)
+
     def beam(self) -> None:
         """The same work, one event at a time, at two sizes: the margin is the price."""
         for events in BEAM_EVENTS:
             folder, out = self.log(events), self.folder / f"beam-{events}"
             self.cost("beam", events, "tests.bench.rival_beam", str(folder), str(out), fresh=out)
 
-    def check(self, events: int) -> None:
-        """Compare what rejse and DuckDB found."""
+    def check(self, events: int, found: list[str]) -> None:
+        """Compare what these programs found: each rival with rejse, and the rivals' columns."""
         from tests.bench import check
 
         with self.doing(f"comparing answers at {events:,} events"):
-            mine = check.of_rejse(self.folder / f"events-{events}" / "store")
-            theirs = check.of_rival("duckdb", self.folder / f"duckdb-{events}")
-            said = f"rejse and duckdb at {events:,} events"
-            self.answers[said] = check.differences(mine, theirs)
-            self.headlines[events] = check.headlines(theirs)
+            rivals = [
+                check.of_rival(name, self.folder / f"{name}-{events}")
+                for name in found
+                if name in RIVALS
+            ]
+            if "rejse" in found:
+                mine = check.of_rejse(self.folder / f"events-{events}" / "store")
+                for theirs in rivals:
+                    said = f"rejse and {theirs.name} at {events:,} events"
+                    self.answers[said] = check.differences(mine, theirs)
+            if len(rivals) == len(RIVALS):
+                self.answers[f"the rivals' columns at {events:,} events"] = check.lacking(*rivals)
+            if rivals:
+                self.headlines[events] = check.headlines(rivals[0])
 
     def check_beam(self) -> None:
         """Compare what per-event Beam found with DuckDB, column by column, at both sizes."""
@@ -171,15 +188,16 @@ def machine() -> dict[str, Any]:
 
 
 def ratios(bench: Bench) -> dict[str, float]:
-    """What the goals are stated in: parts of DuckDB's CPU, multiples at the margin."""
+    """What the goals are stated in: parts of a rival's CPU, multiples at the margin."""
     found = {}
     for events in sorted({c.events for c in bench.costs}):
-        mine, theirs = bench.of("rejse", events), bench.of("duckdb", events)
-        if mine and theirs:
-            found[f"rejse / duckdb, CPU at {events:,} events"] = mine.cpu / theirs.cpu
-            found[f"rejse / duckdb, peak memory at {events:,} events"] = (
-                mine.peak_mb / theirs.peak_mb
-            )
+        for rival in RIVALS:
+            mine, theirs = bench.of("rejse", events), bench.of(rival, events)
+            if mine and theirs:
+                found[f"rejse / {rival}, CPU at {events:,} events"] = mine.cpu / theirs.cpu
+                found[f"rejse / {rival}, peak memory at {events:,} events"] = (
+                    mine.peak_mb / theirs.peak_mb
+                )
     mine_margin, beam_margin = bench.marginal("rejse"), bench.marginal("beam")
     if mine_margin and beam_margin:
         found["per-event beam / rejse, CPU of one more event"] = beam_margin / mine_margin
@@ -199,7 +217,7 @@ def show(bench: Bench) -> None:
             f"{cost.peak_mb:,.0f}", f"{cost.events_a_cpu_second:,.0f}",
         )  # fmt: skip
     console.print(table)
-    for program in ("rejse", "duckdb", "beam"):
+    for program in PROGRAMS:
         margin = bench.marginal(program)
         if margin:
             console.print(f"{program}: {margin * 1e6:,.2f} CPU seconds for a million more events")
@@ -223,7 +241,7 @@ def as_json(bench: Bench) -> dict[str, Any]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.bench", description=__doc__)
     parser.add_argument("--events", type=int, nargs="+", default=[1_000_000], metavar="N")
-    parser.add_argument("--only", default=",".join(PROGRAMS), help="of rejse,duckdb,beam")
+    parser.add_argument("--only", default=",".join(PROGRAMS), help="of " + ",".join(PROGRAMS))
     parser.add_argument("--keep", type=Path, help="folder for logs and results; kept")
     parser.add_argument("--repeat", type=int, default=1, help="take the cheapest of so many")
     parser.add_argument("--seed", type=int, default=7)
@@ -239,11 +257,10 @@ def _arguments() -> argparse.Namespace:
 def run(bench: Bench, sizes: list[int], only: list[str]) -> None:
     """Measure the chosen programs at every size, then compare their answers."""
     for events in sorted(set(sizes)):
-        for name in ("rejse", "duckdb"):
-            if name in only:
-                getattr(bench, name)(events)
-        if {"rejse", "duckdb"} <= set(only):
-            bench.check(events)
+        found = [name for name in AT_EVERY_SIZE if name in only]
+        for name in found:
+            getattr(bench, name)(events)
+        bench.check(events, found)
     if "beam" in only:
         bench.beam()
         bench.check_beam()

@@ -49,12 +49,12 @@ select
     count(*) filter (where p.stage = 'before') as n_steps_before,
     count(*) filter (where p.stage = 'during') as n_steps_during,
     count(*) filter (where p.stage = 'after') as n_steps_after,
-    bit_count(bit_or(
+    coalesce(bit_count(bit_or(
         cast(1 as bigint)
         << cast(
             enum_code(coalesce(p.place_silo, cast(cast(s.owner as varchar) as silo))) as integer
         )
-    )) as n_silos
+    )), 0) as n_silos
 from steps as s
 left join places as p on s.touchpoint = p.touchpoint
 group by s.j;
@@ -319,7 +319,7 @@ select
     n_steps_after,
     n_channels,
     n_silos,
-    n_silos - 1 as silos_crossed,
+    nullif(n_silos, 0) - 1 as silos_crossed,
     case when n_internal > 0 then n_internal - n_internal_kinds end as rework,
     case when start_us is not null then (ended_us - started_us) // 1000000 end as throughput_s,
     case when start_us is not null then 0 end as busy_s,

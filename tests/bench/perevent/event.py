@@ -56,7 +56,7 @@ class Event:
         kind = company.kind(row["journey_type"] or place.journey_type or "other")
         channel, outcome, owner = row["channel"], row["outcome"], row["owner"]
         return cls(
-            row["id"], row["time"], channel, FAMILIES.get(channel, channel), row["activity"],
+            row["id"], row["time"], channel, FAMILIES.get(channel) or channel, row["activity"],
             row["direction"], row["actor_type"], row["touchpoint"], place, kind,
             owner or place.owner, owner is None and place.owner is not None, row["intent"],
             outcome, kind.outcome_map.get(outcome), row["to_owner"], row["wait_s"], row["talk_s"],

@@ -94,7 +94,7 @@ def step_of(event: Event) -> Step:
 
 
 def _hazard(severity: float, rank: int) -> float:
-    return -math.log1p(-severity) / 2**rank
+    return -math.log1p(-severity) / float(2**rank)
 
 
 def rank(pieces: list[Piece]) -> list[Piece]:

@@ -191,9 +191,10 @@ def _mean(outcome: float | None, delivery: float) -> float | None:
     if outcome is None:
         return None
     mine, theirs = HEALTH_WEIGHTS["outcome"], HEALTH_WEIGHTS["delivery"]
-    return 100 * (mine + theirs) / (
+    found: float = 100 * (mine + theirs) / (
         mine / max(outcome, COMPONENT_FLOOR) + theirs / max(delivery, COMPONENT_FLOOR)
     )  # fmt: skip
+    return found
 
 
 def _limiting(outcome: float | None, delivery: float) -> str | None:

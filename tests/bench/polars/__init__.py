@@ -1,0 +1,1 @@
+"""The benchmark's Polars rival: each module is a stage, frames in, frames out."""

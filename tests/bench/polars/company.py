@@ -1,0 +1,92 @@
+"""What the company says of its touchpoints, journey types and fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from tests.bench.polars import codes
+from tests.bench.polars.codes import DAY, NAME, OUTCOME, TOUCHPOINT, TYPE
+
+#: Of a type that the company does not know.
+GAP, REOPEN_WINDOW, CAP, HANDOFF_DUE = 30, 14, 365, 3
+END_OUTCOMES = "resolved;sold;declined"
+
+
+@dataclass(frozen=True)
+class Company:
+    """Small tables, and the first instant after which the log may still grow."""
+
+    places: pl.DataFrame
+    types: pl.DataFrame
+    fields: pl.DataFrame
+    passed: int
+
+    @property
+    def largest_gap(self) -> int:
+        """The longest silence that any type allows, microseconds."""
+        gaps: list[int] = self.types["gap"].to_list()
+        return max(GAP * DAY, *gaps)
+
+
+def read(tables: Path, kinds: pl.Series, frontier: int) -> Company:
+    """Company of a log with these journey types, whose latest time is `frontier`."""
+    places = pl.read_csv(tables / "touchpoints.csv", infer_schema_length=None).select(
+        pl.col("touchpoint").cast(TOUCHPOINT),
+        pl.col("owner").cast(NAME).alias("place_owner"),
+        pl.col("team").cast(NAME),
+        pl.coalesce("silo", "owner").cast(NAME).alias("place_silo"),
+        pl.col("system").cast(NAME),
+        pl.col("journey_type").cast(TYPE).alias("place_kind"),
+        pl.col("stage").cast(pl.Enum(["before", "during", "after"])),
+        "expected_wait_s",
+        "is_moment_of_truth",
+    )
+    every = pl.concat([kinds, places["place_kind"], pl.Series(["other"], dtype=TYPE)])
+    types = _types(tables / "journey_types.csv", every.drop_nulls().unique())
+    fields = pl.read_csv(
+        tables / "touchpoint_fields.csv", schema_overrides={"valid_from": pl.String}
+    ).select(
+        pl.col("touchpoint").cast(TOUCHPOINT),
+        pl.col("field").cast(codes.FIELD),
+        "op",
+        _instant("valid_from"),
+        _instant("valid_to"),
+    )
+    return Company(places, types, fields, frontier - codes.LATENESS)
+
+
+def _types(file: Path, kinds: pl.Series) -> pl.DataFrame:
+    known = pl.read_csv(file, infer_schema_length=None)
+    outcomes = OUTCOME.categories.to_list()
+    return (
+        kinds.to_frame("kind")
+        .join(known.with_columns(kind=pl.col("journey_type").cast(TYPE)), on="kind", how="left")
+        .select(
+            "kind",
+            pl.col("owner").cast(NAME).alias("type_owner"),
+            _days("gap", GAP),
+            _days("reopen_window", REOPEN_WINDOW),
+            _days("cap", CAP),
+            _days("handoff_due", HANDOFF_DUE),
+            pl.sum_horizontal(
+                pl.col("end_outcomes").fill_null(END_OUTCOMES).str.split(";").list.contains(o)
+                * pl.lit(1 << n, pl.UInt32)
+                for n, o in enumerate(outcomes)
+            ).cast(pl.UInt32).alias("end_bits"),
+            pl.col("expects_outcome").cast(pl.Boolean),
+            pl.col("is_problem").cast(pl.Boolean).fill_null(False),
+        )
+    )  # fmt: skip
+
+
+def _days(column: str, otherwise: int) -> pl.Expr:
+    days = pl.col(column).str.strip_suffix("d").cast(pl.Int64)
+    return (days.fill_null(otherwise) * DAY).alias(column)
+
+
+def _instant(column: str) -> pl.Expr:
+    day = pl.col(column).cast(pl.String).str.to_datetime("%Y-%m-%d", time_unit="us")
+    return day.dt.timestamp("us").alias(column)

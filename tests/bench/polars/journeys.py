@@ -1,0 +1,111 @@
+"""Threads (customer and type) cut into journeys. Grain: one event, in thread order."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tests.bench.polars import codes
+from tests.bench.polars.codes import changed, family, latest, one_of, outcome_value
+from tests.bench.polars.company import Company
+
+NEEDED = ("due", "need", "preference")
+#: Microseconds up to the year 2200 take 53 bits.
+TIMES = 1 << 53
+KEPT = (
+    "customer", "id", "time", "channel", "activity", "direction", "actor_type", "touchpoint",
+    "owner", "intent", "outcome", "to_owner", "wait_s", "talk_s", "message_kind",
+    "relevance_basis", "event", "kind",
+)  # fmt: skip
+
+
+def in_threads(events: pl.DataFrame, company: Company) -> pl.DataFrame:
+    """Events in order of customer, type, time and id; `event` is their row in `events`."""
+    kinds = company.places.select("touchpoint", "place_kind")
+    found = (
+        events.drop("info", "promise")
+        .with_row_index("event")
+        .join(kinds, on="touchpoint", how="left", maintain_order="left")
+        .with_columns(
+            kind=pl.coalesce("journey_type", "place_kind", pl.lit("other").cast(codes.TYPE))
+        )
+        .select(KEPT)
+    )
+    thread = pl.col("customer").cast(pl.Int128) * (1 << 16) + pl.col("kind").to_physical()
+    # One whole number sorts much faster than a row of keys; ids are looked at for ties only.
+    found = found.sort(thread * TIMES + pl.col("time").dt.timestamp("us"))
+    tied = ~(changed("customer") | changed("kind") | changed("time"))
+    if found.select(tied.any()).item():
+        found = found.sort("customer", pl.col("kind").to_physical(), "time", "id")
+    return found
+
+
+def described(threads: pl.LazyFrame, company: Company) -> pl.LazyFrame:
+    """Events with what touchpoint and type say of them."""
+    types = company.types.lazy().select("kind", "gap", "reopen_window", "end_bits")
+    places = company.places.lazy().select("touchpoint", "place_owner", "team", "expected_wait_s")
+    outbound = pl.col("direction") == "outbound"
+    message, basis = pl.col("message_kind"), pl.col("relevance_basis")
+    kind_of_message, needed = codes.MESSAGE, one_of(basis, codes.BASIS, *NEEDED)
+    end = codes.bit(pl.col("outcome"), codes.OUTCOME)
+    return (
+        threads.join(places, on="touchpoint", how="left", maintain_order="left")
+        .join(types, on="kind", how="left", maintain_order="left")
+        .with_columns(
+            us=pl.col("time").dt.timestamp("us"),
+            owner=pl.coalesce("owner", "place_owner"),
+            owner_from_table=pl.col("owner").is_null() & pl.col("place_owner").is_not_null(),
+            family=family(pl.col("channel")),
+            is_need_driven=(pl.col("direction") == "inbound") | (outbound & needed),
+            is_message=outbound
+            & one_of(pl.col("actor_type"), codes.ACTOR, "bot", "system")
+            & message.is_not_null(),
+            is_pushed=outbound & one_of(message, kind_of_message, "marketing", "upsell", "survey"),
+            is_sales=outbound & one_of(message, kind_of_message, "marketing", "upsell"),
+            is_upsell=one_of(message, kind_of_message, "upsell"),
+            is_unasked=outbound & message.is_not_null() & ~needed,
+            is_end=((pl.col("end_bits") & end) > 0).fill_null(False),
+            value=outcome_value(pl.col("outcome")),
+        )
+        .drop("place_owner", "end_bits", "message_kind", "relevance_basis")
+    )  # fmt: skip
+
+
+def cut(threads: pl.DataFrame, company: Company) -> pl.DataFrame:
+    """Events with their journey `j`, numbered from 0, and where it begins, `journey_pos`."""
+    since = pl.col("us") - pl.col("settled_us")
+    delta = pl.col("us") - pl.col("us").shift()
+    window = pl.col("reopen_window")
+    is_ended = pl.col("settled_end") & (pl.col("settled_pos") >= pl.col("thread_pos"))
+    too_late = (since > window) & (since - delta <= window)
+    silent = delta > pl.col("gap")
+    begins = (
+        pl.when(is_ended)
+        .then(too_late | ((since - delta > window) & silent))
+        .otherwise(silent)
+    )  # fmt: skip
+    return (
+        described(threads.lazy(), company)
+        .with_row_index("pos")
+        .with_columns(
+            pos=pl.col("pos").cast(pl.Int32),
+            begins_thread=changed("customer") | changed("kind"),
+            settles=pl.col("is_end")
+            | (pl.col("value").is_not_null() & (pl.col("direction") != "outbound")),
+        )
+        .with_columns(
+            thread_pos=latest(pl.col("begins_thread"), pl.col("pos")),
+            settled_pos=latest(pl.col("settles"), pl.col("pos")).shift(),
+            settled_us=latest(pl.col("settles"), pl.col("us")).shift(),
+            settled_end=latest(pl.col("settles"), pl.col("is_end")).shift(),
+        )
+        .with_columns(begins=pl.col("begins_thread") | begins)
+        .with_columns(
+            j=pl.col("begins").cum_sum().cast(pl.Int32) - 1,
+            journey_pos=latest(pl.col("begins"), pl.col("pos")),
+        )
+        .drop(
+            "begins_thread", "thread_pos", "settled_pos", "settled_us", "settled_end", "begins",
+            "gap", "reopen_window",
+        )
+        .collect()
+    )  # fmt: skip

@@ -1,0 +1,322 @@
+"""Journeys with their metrics and scores. Grain: one journey, in order of `j`."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tests.bench.polars.codes import CHANNEL, DAY, NODES, SECOND, bit
+from tests.bench.polars.events import hashed
+from tests.bench.polars.later import Found
+from tests.bench.polars.promises import TOO_LATE
+
+COUNTED = {
+    "n_channel_switches": "channel_switch", "n_fallbacks": "channel_fallback",
+    "n_reopens": "reopened", "n_transfers": "transfer", "n_escalations": "escalation",
+    "n_dead_ends": "dead_end", "n_abandoned": "abandonment", "n_info_conflicts": "info_conflict",
+}  # fmt: skip
+STAGES = ("before", "during", "after")
+CONTEXTS = ("full", "part", "none", "unknown")
+STATUSES = ("kept", "late", "broken", "open")
+CERTAIN = 99.99999999999999
+#: Weights of outcome and delivery in health, and the least that either may count.
+OUTCOME_PART, DELIVERY_PART, LEAST = 0.35, 0.40, 0.1
+
+
+def hazards(found: Found, evidence: pl.DataFrame) -> pl.DataFrame:
+    """Hazard of each step that has evidence."""
+    return evidence.group_by("step").agg(pl.col("hazard").sum())
+
+
+def journeys(found: Found, customers: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
+    """All columns of journeys, and `j` and `first_step`."""
+    parts = [
+        _of_steps(found), _of_contacts(found), *_of_handoffs(found), _of_requests(found),
+        _of_fields(found), _of_promises(found), _of_evidence(found, evidence),
+        found.pairs.repeats.lazy().group_by("j").agg(n_repeat_contacts=_count()),
+    ]  # fmt: skip
+    whole = _of_events(found).lazy()
+    for part in parts:
+        whole = whole.join(part, on="j", how="left", maintain_order="left")
+    key = customers.lazy().select("customer_key").with_row_index("customer")
+    types = found.company.types.lazy().drop("end_bits", "handoff_due", "is_problem")
+    return (
+        whole.join(types, on="kind", how="left", maintain_order="left")
+        .join(key, on="customer", how="left", maintain_order="left")
+        .with_columns(pl.col("^n_.*$", "hazard", "hazard_lo", "hazard_hi").fill_null(0))
+        .pipe(_closed, found.company.passed, found.company.largest_gap)
+        .pipe(_scored)
+        .collect()
+    )
+
+
+def _count(which: pl.Expr | None = None) -> pl.Expr:
+    return (pl.len() if which is None else which.sum()).cast(pl.Int64)
+
+
+def _of_events(found: Found) -> pl.DataFrame:
+    """Journeys of what their events say; no journey of this log may reach its cap."""
+    inside = pl.col("direction") == "internal"
+    late = (pl.col("direction") == "outbound") & (
+        pl.col("last_end") >= pl.col("journey_pos")
+    ).fill_null(False)
+    decides = pl.col("is_end") | (pl.col("value").is_not_null() & ~late)
+    told = found.told.lazy().with_columns(pl.col("j").set_sorted())
+    wait = pl.col("wait_s")
+    journeys = (
+        told.group_by("j", maintain_order=True)
+        .agg(
+            pl.col("customer", "kind", "pos").first(),
+            n_events=_count(),
+            first_us=pl.col("us").first(),
+            last_us=pl.col("us").last(),
+            start_us=pl.when(pl.col("is_need_driven") | inside).then("us").min(),
+            first_owner=pl.col("owner").first(ignore_nulls=True),
+            channels=bit(pl.col("channel"), CHANNEL).bitwise_or(),
+            n_internal=_count(inside),
+            customer_wait_s=pl.when(wait.count() > 0).then(wait.cast(pl.Int64).sum()),
+            settled_pos=pl.when("settles").then("pos").max(),
+            decided_pos=pl.when(decides).then("pos").max(),
+        )
+        .with_columns(n_channels=pl.col("channels").bitwise_count_ones().cast(pl.Int64))
+        .drop("channels")
+        .collect()
+    )  # fmt: skip
+    kinds = (
+        told.filter(inside)
+        .select("j", "activity")
+        .unique()
+        .group_by("j")
+        .agg(n_internal_kinds=_count())
+        .collect()
+    )
+    caps = found.company.types.select("kind", "cap")
+    spans = journeys.select("kind", span=pl.col("last_us") - pl.col("first_us"))
+    if spans.join(caps, on="kind").select((pl.col("span") > pl.col("cap")).any()).item():
+        raise ValueError("a journey outlives its cap: this rival cannot cut it")
+    named = {
+        "pos": {"id": "first_id"},
+        "settled_pos": {"us": "settled_us", "is_end": "is_ended"},
+        "decided_pos": {
+            "us": "decided_us", "is_end": "is_held", "value": "decided_value",
+            "outcome": "decided_outcome",
+        },
+    }  # fmt: skip
+    taken = [
+        found.told.select(pl.col(n).gather(journeys[at].cast(pl.UInt32)).alias(to))
+        for at, names in named.items()
+        for n, to in names.items()
+    ]
+    whole = pl.concat([journeys, *taken], how="horizontal")
+    return whole.join(kinds, on="j", how="left", maintain_order="left")
+
+
+def _of_steps(found: Found) -> pl.LazyFrame:
+    places = found.company.places.lazy().select("touchpoint", "stage", "place_silo")
+    placed = (
+        found.steps.lazy()
+        .select("j", "step", "touchpoint", "owner")
+        .join(places, on="touchpoint", how="left", maintain_order="left")
+        .with_columns(silo=pl.coalesce("place_silo", "owner"))
+    )
+    silo = pl.col("j").cast(pl.Int64) * (1 << 16) + pl.col("silo").to_physical()
+    n_silos = (
+        placed.filter(pl.col("silo").is_not_null())
+        .select("j", silo=silo)
+        .unique("silo")
+        .group_by("j")
+        .agg(n_silos=_count())
+    )
+    return (
+        placed.with_columns(pl.col("j").set_sorted())
+        .group_by("j", maintain_order=True)
+        .agg(
+            pl.col("step").first().alias("first_step"),
+            n_steps=_count(),
+            **{f"n_steps_{stage}": _count(pl.col("stage") == stage) for stage in STAGES},
+        )
+        .join(n_silos, on="j", how="left", maintain_order="left")
+    )
+
+
+def _of_contacts(found: Found) -> pl.LazyFrame:
+    contact, need = pl.col("is_contact"), pl.col("is_need_driven")
+    sold = pl.when(contact & (pl.col("direction") == "inbound")).then("n_sales").otherwise(0)
+    contacts = found.contacts.lazy().with_columns(pl.col("j").set_sorted())
+    return contacts.group_by("j", maintain_order=True).agg(
+        n_sessions=_count(),
+        n_contacts=_count(contact),
+        n_need_driven=_count(need),
+        n_company_driven=_count(contact & ~need) + sold.sum(),
+    )
+
+
+def _of_handoffs(found: Found) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    back = found.handoffs.ping_pongs.lazy().with_columns(is_ping_pong=pl.lit(True))
+    context = pl.col("context")
+    seen = (
+        found.handoffs.seen.lazy()
+        .join(back, on="step", how="left")
+        .group_by("j")
+        .agg(
+            n_handoffs=_count(),
+            **{f"n_handoffs_{one}": _count(context == one) for one in CONTEXTS},
+            n_ping_pong=_count(pl.col("is_ping_pong")),
+        )
+    )
+    asked = found.handoffs.asked.lazy().group_by("j").agg(
+        n_handoffs_dropped=_count(pl.col("is_dropped")), asked_due=pl.col("due").max()
+    )  # fmt: skip
+    return seen, asked
+
+
+def _of_requests(found: Found) -> pl.LazyFrame:
+    again = found.fields.requests.lazy().filter(pl.col("known_pos").is_not_null())
+    is_seen = pl.col("basis") == 0
+    return again.group_by("j").agg(
+        n_reasked_observed=_count(is_seen),
+        n_reasked_declared=_count(pl.col("basis") == 1),
+        n_fields_reasked=pl.col("of").filter(is_seen).n_unique().cast(pl.Int64),
+    )
+
+
+def _of_fields(found: Found) -> pl.LazyFrame:
+    return (
+        found.fields.known.lazy()
+        .filter(pl.col("basis") == 0)
+        .group_by("of")
+        .agg(
+            pl.col("j").first(),
+            is_known=pl.col("first_observed").is_not_null().any(),
+            is_needed=(pl.col("first_observed") < pl.col("pos")).any(),
+        )
+        .group_by("j")
+        .agg(n_fields_known=_count(pl.col("is_known")), n_needed=_count(pl.col("is_needed")))
+    )
+
+
+def _of_promises(found: Found) -> pl.LazyFrame:
+    status = pl.col("status")
+    return found.promises.lazy().group_by("j").agg(
+        n_promises=_count(),
+        **{f"n_promises_{one}": _count(status == one) for one in STATUSES},
+        promised_until=pl.col("due").max() + TOO_LATE,
+    )  # fmt: skip
+
+
+def _of_evidence(found: Found, evidence: pl.DataFrame) -> pl.LazyFrame:
+    """Hazards of journeys, and their pieces by kind."""
+    kind = pl.col("kind")
+    edge = pl.when(kind.is_in(NODES)).then(0.0).otherwise("hazard")
+    return (
+        evidence.lazy()
+        .with_columns(j=found.steps["j"].gather(evidence["step"].cast(pl.UInt32)))
+        .group_by("j")
+        .agg(
+            pl.col("hazard", "hazard_lo", "hazard_hi").sum(),
+            edge_hazard=edge.sum(),
+            n_evidence=_count(),
+            **{name: _count(kind == one) for name, one in COUNTED.items()},
+        )
+    )
+
+
+def _closed(whole: pl.LazyFrame, passed: int, largest_gap: int) -> pl.LazyFrame:
+    """When a journey ends, and why; outcome and value where it is closed."""
+    ended = pl.col("is_ended").fill_null(False)
+    by_cap = pl.col("first_us") + pl.col("cap")
+    by_end = pl.when(ended).then(pl.col("settled_us") + pl.col("reopen_window"))
+    by_silence = pl.when(~ended).then(pl.col("last_us") + pl.col("gap"))
+    either = pl.coalesce(by_end, by_silence)
+    settled = pl.max_horizontal(
+        pl.min_horizontal(by_cap, either), pl.col("last_us") + largest_gap, "promised_until",
+        "asked_due",
+    )  # fmt: skip
+    closed, expects = pl.col("is_closed"), pl.col("expects_outcome").fill_null(False)
+    return (
+        whole.with_columns(
+            is_closed=pl.min_horizontal(by_cap, either) < passed,
+            is_final=settled + DAY < passed,
+            close_reason=pl.when(by_cap <= either).then(pl.lit("cap"))
+            .when(ended).then(pl.lit("end rule"))
+            .otherwise(pl.lit("silence")),
+            started_us=pl.coalesce("start_us", "first_us"),
+        )
+        .with_columns(
+            close_reason=pl.when(closed).then("close_reason"),
+            outcome=pl.when(closed).then(
+                pl.coalesce(
+                    pl.col("decided_outcome").cast(pl.String),
+                    pl.when(expects).then(pl.lit("unresolved")),
+                )
+            ),
+            outcome01=pl.when(closed).then(
+                pl.coalesce("decided_value", pl.when(expects).then(0.0))
+            ),
+            ended_us=pl.max_horizontal("last_us", "started_us"),
+        )
+    )  # fmt: skip
+
+
+def friction(hazard: str) -> pl.Expr:
+    """F, 0 to 100, never quite 100."""
+    return (100 * (1 - (-pl.col(hazard)).exp())).clip(upper_bound=CERTAIN)
+
+
+def _health(hazard: str) -> pl.Expr:
+    """Weighted harmonic mean of outcome and delivery; null without an outcome."""
+    outcome, delivery = pl.col("outcome01"), (-pl.col(hazard)).exp()
+    parts = OUTCOME_PART / outcome.clip(lower_bound=LEAST)
+    parts += DELIVERY_PART / delivery.clip(lower_bound=LEAST)
+    return 100 * (OUTCOME_PART + DELIVERY_PART) / parts
+
+
+def _limiting() -> pl.Expr:
+    outcome, delivery = pl.col("outcome01"), (-pl.col("hazard")).exp()
+    lost = OUTCOME_PART * (1 / outcome.clip(lower_bound=LEAST) - 1)
+    spent = DELIVERY_PART * (1 / delivery.clip(lower_bound=LEAST) - 1)
+    return (
+        pl.when(outcome.is_null()).then(None)
+        .when(lost < spent).then(pl.lit("delivery"))
+        .when(outcome < 1).then(pl.lit("outcome"))
+    )  # fmt: skip
+
+
+def _scored(whole: pl.LazyFrame) -> pl.LazyFrame:
+    has_start = pl.col("start_us").is_not_null()
+    throughput = pl.when(has_start).then(_seconds(pl.col("ended_us") - pl.col("started_us")))
+    resolved = pl.max_horizontal(pl.col("decided_us") - pl.col("started_us"), pl.lit(0, pl.Int64))
+    driven = pl.col("n_need_driven") + pl.col("n_company_driven")
+    needed = pl.col("n_needed")
+    named = pl.concat_str(
+        ["customer_key", pl.lit("none"), pl.col("kind").cast(pl.String), pl.lit("events"),
+         "first_id"], separator="\x1f",
+    )  # fmt: skip
+    return whole.with_columns(
+        journey_id=hashed(named).str.slice(0, 16),
+        owner=pl.coalesce("type_owner", "first_owner"),
+        silos_crossed=pl.when(pl.col("n_silos") > 0).then(pl.col("n_silos") - 1),
+        rework=pl.when(pl.col("n_internal") > 0).then(
+            pl.col("n_internal") - pl.col("n_internal_kinds")
+        ),
+        throughput_s=throughput,
+        busy_s=pl.when(has_start).then(pl.lit(0, pl.Int64)),
+        idle_s=throughput,
+        time_to_resolution_s=pl.when("is_held", "is_closed", has_start).then(_seconds(resolved)),
+        need_driven_share=pl.when(driven > 0).then(pl.col("n_need_driven") / driven),
+        data_continuity=pl.when(needed > 0).then(1 - pl.col("n_fields_reasked") / needed),
+        friction_score=friction("hazard"),
+        friction_score_lo=friction("hazard_lo"),
+        friction_score_hi=friction("hazard_hi"),
+        friction_edge_share=pl.when(pl.col("hazard") > 0).then(
+            pl.col("edge_hazard") / pl.col("hazard")
+        ),
+        delivery01=(-pl.col("hazard")).exp(),
+        health_ops=_health("hazard"),
+        health_ops_lo=_health("hazard_hi"),
+        health_ops_hi=_health("hazard_lo"),
+        limiting_component=_limiting(),
+    ).rename({"hazard": "friction_hazard"})
+
+
+def _seconds(microseconds: pl.Expr) -> pl.Expr:
+    return microseconds // SECOND
