@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines import settings
-from rejse.pipelines.check import Check, check
+from rejse.pipelines.check import Check, _tables, check
 from rejse.pipelines.init import init
 
 HEADER = "id,time,identity,activity,channel,direction,started,ended\n"
@@ -134,3 +134,11 @@ def test_a_source_of_opinions_is_checked_under_its_own_contract(good: settings.S
     assert found.runnable == before.runnable, "what was felt feeds no detector of friction"
     assert found.additions == before.additions
     assert "source asked: 2 rows read" in found.text()
+
+
+def test_every_table_at_hand_counts(good: settings.Settings) -> None:
+    assert "@teams" not in _tables(good)
+    (good.root / "teams.csv").write_text("team,owner,tier\nfirst,Sales,1\n")
+    said = good.root / "rejse.toml"
+    said.write_text(said.read_text().replace("[operational]", '[operational]\nteams = "teams.csv"'))
+    assert "@teams" in _tables(settings.load(good.root))
