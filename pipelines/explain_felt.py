@@ -87,14 +87,21 @@ def _written(answer: Answer) -> str:
 
 
 def emotion(answers: tuple[Answer, ...]) -> float | None:
-    """Emotion of a step: the mean of the customer's solicited scores, else of the unasked."""
-    said = [
-        (answer.is_solicited, answer.score01)
-        for answer in answers
-        if answer.respondent_type == "customer" and answer.score01 is not None
+    """Emotion of a step: the mean of the customer's solicited scores, else of trusted texts, else
+    of scores given unasked, else of what other texts say.
+    """
+    mine = [answer for answer in answers if answer.respondent_type == "customer"]
+    scored = [(answer.is_solicited, answer.score01) for answer in mine]
+    written = [
+        (answer.scored_as == "step", answer.sentiment01)
+        for answer in mine
+        if answer.score01 is None
     ]
-    scores = [u for asked, u in said if asked] or [u for _, u in said]
-    return sum(scores) / len(scores) if scores else None
+    for group, first in ((scored, True), (written, True), (scored, False), (written, False)):
+        found = [u for is_first, u in group if u is not None and is_first == first]
+        if found:
+            return sum(found) / len(found)
+    return None
 
 
 def _level(level: str | None) -> str:
