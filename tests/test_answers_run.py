@@ -23,7 +23,7 @@ CALLS = """id,time,customer_id,activity,channel,direction,intent,outcome,to_owne
 6,2025-01-10 09:05:00,c4,answer,phone,inbound,bill,resolved,,,100
 7,2025-03-01 09:00:00,c0,call,phone,inbound,,informed,,,60
 """
-ANSWERS = """answer_id,customer_id,place,asked_at,answered_at,instrument,question,points,lowest,highest
+ANSWERS = """id,customer_id,place,asked_at,answered_at,instrument,question,points,lowest,highest
 a1,c1,call,2025-01-10 10:00:00,2025-01-10 11:00:00,other,resolved,1,0,1
 a2,c2,call,2025-01-10 10:00:00,2025-01-10 11:00:00,other,resolved,0,0,1
 a3,c3,call,2025-01-10 10:00:00,,other,resolved,,0,1
