@@ -76,8 +76,10 @@ def work(folder: Path, out: Path) -> dict[str, float]:
     pieces = spent.of("evidence", lambda: evidence.evidence(found))
     hazards = spent.of("hazards", lambda: scores.hazards(found, pieces))
     scored = spent.of("scores", lambda: scores.journeys(found, customers, pieces))
-    named = spent.of("names", lambda: write.named_steps(found, scored))
-    whole = Whole(log, customers, found, pieces, hazards, scored, named)
+    scored = write.keyed_by_code(scored)
+    named = spent.of("steps' names", lambda: write.named_steps(found, scored))
+    sessions = spent.of("sessions' names", lambda: write.named_sessions(found, scored))
+    whole = Whole(log, customers, found, pieces, hazards, scored, named, sessions)
     for table, frame in write.TABLES.items():
         spent.of(
             f"write {table}",

@@ -74,6 +74,11 @@ def family(channel: pl.Expr) -> pl.Expr:
     return looked_up(channel, [_FAMILIES.get(c, c) for c in CHANNEL.categories], FAMILY)
 
 
+def as_name(channel: pl.Expr) -> pl.Expr:
+    """A channel among the names of owners and systems."""
+    return looked_up(channel, CHANNEL.categories.to_list(), NAME)
+
+
 def outcome_value(outcome: pl.Expr) -> pl.Expr:
     """What an outcome is worth, 0 to 1; null for those that say nothing."""
     return looked_up(outcome, [_VALUES.get(o) for o in OUTCOME.categories], pl.Float64)

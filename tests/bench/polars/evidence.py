@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from tests.bench.polars.codes import DAY, SECOND, changed, latest
+from tests.bench.polars.codes import DAY, SECOND, as_name, changed, latest
 from tests.bench.polars.later import Found, at_events, later_kinds, piece
 
 DECLARED = 0.6
@@ -42,7 +42,7 @@ def _reasked(found: Found) -> Iterator[pl.LazyFrame]:
             pl.col("touchpoint", "owner", "channel").gather(again["known_pos"].cast(pl.UInt32))
         )
         .join(places, on="touchpoint", how="left", maintain_order="left")
-        .select(detail=pl.coalesce("system", "owner", pl.col("channel").cast(pl.String)))
+        .select(detail=pl.coalesce("system", "owner", as_name(pl.col("channel"))))
     )
     of_system = (
         again.hstack(known)

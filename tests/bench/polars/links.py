@@ -94,7 +94,8 @@ def _context(seen: pl.DataFrame, told: pl.DataFrame, fields: Fields) -> pl.DataF
         "step", "field", "op", "basis", "first_observed", "first_any"
     )
     steps = seen.lazy().select("step", "giver", start="pos")
-    of_giver = known.join(steps, left_on="step", right_on="giver").select(
+    passed = known.filter(pl.col("op") == "passed")
+    of_giver = passed.join(steps, left_on="step", right_on="giver").select(
         "field", "op", "basis", "first_observed", "first_any", "start",
         step="step_right", is_receiver=pl.lit(False),
     )  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from tests.bench.polars.codes import NODES, SECOND, at
+from tests.bench.polars.codes import NODES, SECOND, as_name, at
 from tests.bench.polars.fields import within
 from tests.bench.polars.later import Found
 from tests.bench.polars.scores import CONTEXTS, STAGES, STATUSES, friction
@@ -40,6 +40,15 @@ class Whole:
     hazards: pl.DataFrame
     journeys: pl.DataFrame
     steps: pl.DataFrame
+    sessions: pl.DataFrame
+
+
+def keyed_by_code(journeys: pl.DataFrame) -> pl.DataFrame:
+    """Journeys whose long keys are codes, since every table repeats them."""
+    return journeys.with_columns(
+        pl.col(name).cast(pl.Categorical(pl.Categories.random(f"rival_{name}")))
+        for name in ("journey_id", "customer_key")
+    )
 
 
 def time(us: pl.Expr) -> pl.Expr:
@@ -51,10 +60,14 @@ def named_steps(found: Found, journeys: pl.DataFrame) -> pl.DataFrame:
     """Steps with their name and that of their journey."""
     of = at(journeys, found.steps["j"], *OF_JOURNEY, "first_step")
     seq = pl.col("step") - pl.col("first_step") + 1
+    journey = _texts(journeys, found.steps["j"])
     return found.steps.hstack(of).with_columns(
-        seq=seq,
-        step_id=pl.concat_str("journey_id", pl.lit("-"), seq.cast(pl.String).str.zfill(4)),
+        seq=seq, step_id=pl.concat_str(journey, pl.lit("-"), seq.cast(pl.String).str.zfill(4))
     )
+
+
+def _texts(journeys: pl.DataFrame, rows: pl.Series) -> pl.Expr:
+    return pl.lit(journeys["journey_id"].cast(pl.String).gather(rows.cast(pl.UInt32)))
 
 
 def named_sessions(found: Found, journeys: pl.DataFrame) -> pl.DataFrame:
@@ -63,7 +76,7 @@ def named_sessions(found: Found, journeys: pl.DataFrame) -> pl.DataFrame:
     first = pl.when(pl.col("j").ne_missing(pl.col("j").shift())).then(row).forward_fill()
     of = at(journeys, found.contacts["j"], *OF_JOURNEY)
     return found.contacts.hstack(of).with_columns(seq=row - first + 1).with_columns(
-        session_id=pl.concat_str("journey_id", pl.lit("-s"), pl.col("seq"))
+        session_id=pl.concat_str(_texts(journeys, found.contacts["j"]), pl.lit("-s"), pl.col("seq"))
     )  # fmt: skip
 
 
@@ -85,7 +98,7 @@ def out_journeys(whole: Whole) -> pl.LazyFrame:
 
 def out_sessions(whole: Whole) -> pl.LazyFrame:
     """Sessions."""
-    return named_sessions(whole.found, whole.journeys).lazy().select(
+    return whole.sessions.lazy().select(
         "session_id", "seq", *OF_JOURNEY, pl.col("family").alias("channel_family"),
         "is_contact", "is_message", "direction", "is_need_driven", "channel", "intent", "outcome",
         "has_human", "has_machine", "n_events", "talk_s", "wait_s",
@@ -96,7 +109,8 @@ def out_sessions(whole: Whole) -> pl.LazyFrame:
 def out_steps(whole: Whole) -> pl.LazyFrame:
     """Steps."""
     found, us, last_us = whole.found, pl.col("us"), pl.col("last_us")
-    sessions = named_sessions(found, whole.journeys).lazy().select("session_pos", "session_id")
+    opens = found.told["pos"] == found.told["session_pos"]
+    session = (opens.cum_sum() - 1).gather(found.steps["session_pos"].cast(pl.UInt32))
     places = found.company.places.lazy().select(
         "touchpoint", "stage", "place_silo", "system", "is_moment_of_truth"
     )
@@ -105,8 +119,10 @@ def out_steps(whole: Whole) -> pl.LazyFrame:
     waited = pl.max_horizontal(us - last_us.shift(), pl.lit(0, pl.Int64)) // SECOND
     return (
         whole.steps.lazy()
-        .with_columns(wait_before_s=pl.when(pl.col("seq") > 1).then(waited))
-        .join(sessions, on="session_pos", how="left", maintain_order="left")
+        .with_columns(
+            wait_before_s=pl.when(pl.col("seq") > 1).then(waited),
+            session_id=pl.lit(whole.sessions["session_id"].gather(session)),
+        )
         .join(places, on="touchpoint", how="left", maintain_order="left")
         .join(reasked, on="step", how="left", maintain_order="left")
         .join(
@@ -118,9 +134,7 @@ def out_steps(whole: Whole) -> pl.LazyFrame:
             "step_id", "journey_id", "customer_key", "seq", "session_id", "event_ids",
             "touchpoint", "activity", "channel", "direction", "actor_type", "stage", "owner",
             "team", pl.coalesce("place_silo", "owner").alias("silo"),
-            pl.coalesce(
-                pl.col("system", "owner").cast(pl.String), pl.col("channel").cast(pl.String)
-            ).alias("system"),
+            pl.coalesce("system", "owner", as_name(pl.col("channel"))).alias("system"),
             "intent", time(us).alias("started_at"), time(last_us).alias("ended_at"), "n_events",
             "outcome", "is_moment_of_truth", "is_pushed", "is_final", "wait_before_s", "queue_s",
             ((last_us - us) // SECOND).alias("processing_s"), "n_reasked", "hazard",
@@ -137,6 +151,8 @@ def out_friction_evidence(whole: Whole) -> pl.LazyFrame:
     own &= pl.col("previous") == pl.col("step")
     has_before = pl.col("previous").is_not_null()
     event, earlier = (pl.concat_str(pl.lit("events/"), one) for one in ("id", "id_earlier"))
+    # The earlier comes first: where there is none, the tail leaves it out.
+    proof = pl.concat_list(earlier, event).list.tail(1 + pl.col("id_earlier").is_not_null())
     return pl.concat(
         [
             found,
@@ -161,7 +177,7 @@ def out_friction_evidence(whole: Whole) -> pl.LazyFrame:
         pl.col("weight").alias("base_weight"), "intensity", "confidence", "severity",
         "kind_rank", "hazard", (pl.col("hazard") / pl.col("friction_hazard")).alias("share"),
         pl.col("minutes").alias("minutes_customer"),
-        pl.concat_list(earlier, event).list.drop_nulls().alias("event_ids"), "detail",
+        proof.alias("event_ids"), "detail",
     )  # fmt: skip
 
 
