@@ -152,8 +152,8 @@ def write(
             truths.stories = _people()
     tally.tell(truths)
     truths.planted = {} if company.is_null else {**tally.planted(), **felt.planted()}
-    calendar = "tables/calendar.csv"
-    configuration = {"rejse.toml": "rejse.toml", calendar: calendar} | _tables()
+    more = ("rejse.toml", "tables/calendar.csv", "tables/weather.csv")
+    configuration = {name: name for name in more} | _tables()
     for name in (*demo_systems.SYSTEMS, demo_systems.OWNED, SURVEYS):
         for file in (f"mappings/{name}.sql", f"schemas/{name}.json"):
             configuration[file] = file

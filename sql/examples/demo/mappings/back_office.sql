@@ -9,6 +9,7 @@ select
     direction,
     who as actor_type,
     desk as touchpoint,
+    case desk when 'shop_counter' then 'shop' end as site_id,
     employee as actor_id,
     'back_office' as system,
     flow as journey_type,
