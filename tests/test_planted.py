@@ -15,13 +15,6 @@ from tests.company import Told, key_of
 
 METRICS = {(m.grain, m.name): m for m in metrics()}
 TRUTHS = demo_specs.rows("metrics.csv")
-#: Metrics of texts: what a scorer says of a text is measured on labelled sets, not planted yet.
-OF_TEXTS = {
-    ("experience", "sentiment01"),
-    ("journey_experience", "n_scores_texts"),
-    ("journey_experience", "n_emotions_texts"),
-    ("journey_experience", "emotion_texts_share"),
-}
 #: How a row of metrics.csv names its row in the views: customer, and the place within them.
 JOURNEY = (
     "select {} from {} where journey_id = (select journey_id from v_journeys"
@@ -74,14 +67,12 @@ def test_every_kind_finds_whom_it_was_planted_in_and_nobody_beside(
 
 def test_every_metric_has_a_planted_truth() -> None:
     planted = {(row["grain"], row["metric"]) for row in TRUTHS}
-    assert sorted(set(METRICS) - planted) == sorted(OF_TEXTS), "add rows to made/metrics.csv"
+    assert sorted(set(METRICS) - planted) == [], "add rows to made/metrics.csv"
     assert sorted(planted - set(METRICS)) == [], "no such metrics: made/metrics.csv"
     told_apart = {
         (row["grain"], row["metric"]) for row in TRUTHS if row["expected"] not in ("0", "null")
     }
-    assert sorted(set(METRICS) - told_apart) == sorted(OF_TEXTS), (
-        "zero proves little: plant where it is more"
-    )
+    assert sorted(set(METRICS) - told_apart) == [], "zero proves little: plant where it is more"
 
 
 def value_of(told: Told, row: dict[str, str]) -> Any:

@@ -27,7 +27,9 @@ select
             then 'V' || asked.journey || '-' || epoch_ms(asked.event_at) // 86400000
     end as visit,
     case when questions.level != 'touchpoint' then specs.journey_type end as flow,
-    questions.question as survey
+    questions.question as survey,
+    null::varchar as words,
+    null::varchar as language
 from asked
 inner join questions on asked.question = questions.number
 inner join specs on asked.spec = specs.spec

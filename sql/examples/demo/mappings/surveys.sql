@@ -19,5 +19,7 @@ select
     cast(highest as double) as scale_max,
     case when question != 'complaint' then cast(asked_at as timestamptz) end as invited_time,
     cast(answered_at as timestamptz) as responded_time,
-    cast(acted_at as timestamptz) as action_time
+    cast(acted_at as timestamptz) as action_time,
+    words as text,
+    language as language
 from source
