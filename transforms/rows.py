@@ -23,7 +23,7 @@ from rejse.transforms.registry import Table, metrics
 from rejse.transforms.rules import SECOND
 from rejse.transforms.segments import Array, pick
 from rejse.transforms.steps import systems
-from rejse.transforms.tables import tables
+from rejse.transforms.tables import MINUTE_BASES, tables
 
 RULE_VERSION = "1"
 Columns = Mapping[str, Any]
@@ -205,7 +205,7 @@ def _evidence(a: Assessment) -> Columns:
         Coded.named(a.kind, [getattr(KINDS[name], what) for name in names])
         for what in ("locus", "unit")
     )
-    whole = a.hazard[a.journey]
+    whole, price = a.hazard[a.journey], a.costs
     owner = np.where(found.previous >= 0, found.previous, found.step)
     return {
         **_owned(a, a.journey),
@@ -229,7 +229,12 @@ def _evidence(a: Assessment) -> Columns:
         "kind_rank": a.hazards.rank,
         "hazard": a.hazards.hazard,
         "share": a.hazards.hazard / whole,
-        "minutes_customer": found.minutes,
+        "minutes_customer": price.minutes_customer,
+        "minutes_customer_basis": Coded.named(price.basis_customer, MINUTE_BASES),
+        "minutes_company": price.minutes_company,
+        "minutes_company_basis": Coded.named(price.basis_company, MINUTE_BASES),
+        "cost": price.cost,
+        "currency": price.currency,
         "event_ids": _proof(a),
         "detail": found.detail,
         "rule": a.kinds,

@@ -13,6 +13,8 @@ TEXT, TIME, INT, LONG, REAL, FLAG = (
     pa.string(), schema.TIME, pa.int32(), pa.int64(), pa.float64(), pa.bool_(),
 )  # fmt: skip
 TEXTS = pa.list_(pa.string())
+#: Where minutes come from.
+MINUTE_BASES = ("measured", "assumed")
 
 
 def _id(name: str, about: str) -> Column:
@@ -147,7 +149,12 @@ EVIDENCE = Table("friction_evidence", "detected piece of friction", ("evidence_i
     _count("kind_rank", "Rank in its incident by falling severity, from 0."),
     Column("hazard", REAL, "h = 0.5^rank * -ln(1 - s).", "1", 0, None, False),
     _share("share", "h / H of the journey.", False),
-    Column("minutes_customer", REAL, "Measured minutes of the customer.", "min", 0),
+    Column("minutes_customer", REAL, "Minutes of the customer: measured, else assumed.", "min", 0),
+    _text("minutes_customer_basis", "measured, or assumed from cost_rates.", MINUTE_BASES),
+    Column("minutes_company", REAL, "Minutes of the company: measured, else assumed.", "min", 0),
+    _text("minutes_company_basis", "measured, or assumed from cost_rates.", MINUTE_BASES),
+    Column("cost", REAL, "Minutes times rates; null without rates.", "currency", 0),
+    _text("currency", "Currency of the cost (ISO 4217)."),
     Column("event_ids", TEXTS, "Events that prove it, as source/id.", nullable=False),
     _text("detail", "What exactly, in words."),
     _text("rule", "Rule that found it."), _text("rule_version", "Version of the rule."),

@@ -157,8 +157,14 @@ select
     p.hazard,
     p.hazard / sum(p.hazard) over (partition by p.journey_id) as share,
     make_timestamptz(p.occurred_t) as occurred_at,
+    p.minutes_customer,
+    p.minutes_customer_basis,
+    p.minutes_company,
+    p.minutes_company_basis,
+    p.cost,
+    p.currency,
     f.is_final
-from scored as p
+from costed as p
 inner join journey as j on p.journey_id = j.journey_id
 inner join final as f on p.journey_id = f.journey_id
 inner join step as e on p.step_id = e.step_id
@@ -167,8 +173,7 @@ left join handoff_asked as a
     on
         p.kind in ('handoff_dropped', 'transfer', 'escalation')
         and p.prev_step_id = p.step_id and p.journey_id = a.journey_id
-        and (a.source || '/' || a.id = p.detail or format('{:09d}', a.place) = p.detail)
-where p.factor = 1;
+        and (a.source || '/' || a.id = p.detail or format('{:09d}', a.place) = p.detail);
 
 create or replace table o_handoffs as
 with
@@ -506,7 +511,9 @@ select
     s.n_steps_before,
     s.n_steps_during,
     s.n_steps_after,
-    c.* exclude (journey_id, outcome01)
+    c.* exclude (journey_id, outcome01),
+    q.* exclude (journey_id),
+    l.* exclude (journey_id)
 from journey as j
 inner join final as f on j.journey_id = f.journey_id
 inner join outcome as o on j.journey_id = o.journey_id
@@ -515,6 +522,8 @@ inner join by_event as e on j.journey_id = e.journey_id
 inner join by_step as s on j.journey_id = s.journey_id
 inner join by_session as v on j.journey_id = v.journey_id
 inner join score as c on j.journey_id = c.journey_id
+inner join journey_cost as q on j.journey_id = q.journey_id
+inner join journey_logged as l on j.journey_id = l.journey_id
 left join by_handoff as h on j.journey_id = h.journey_id
 left join by_promise as p on j.journey_id = p.journey_id
 left join by_kind as k on j.journey_id = k.journey_id

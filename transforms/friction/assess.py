@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from rejse.transforms.arrays import Ints, Reals
 from rejse.transforms.clock import Clock, clock
+from rejse.transforms.costs import Costs, costs
 from rejse.transforms.events import Coded
 from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.coverage import evidence_coverage
@@ -67,6 +68,11 @@ class Assessment:
     def coverage(self) -> Reals:
         """Evidence coverage of each journey."""
         return evidence_coverage(self.scene)
+
+    @cached_property
+    def costs(self) -> Costs:
+        """Minutes and money of each piece of evidence."""
+        return costs(self.scene, self.kinds, self.found)
 
     @cached_property
     def is_scored(self) -> Array:
