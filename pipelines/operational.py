@@ -20,6 +20,7 @@ def read(files: Mapping[str, Path | None], key: Callable[[], bytes]) -> Operatio
     """
     from rejse.transforms import operational as core
     from rejse.transforms.costs import valid_rates
+    from rejse.transforms.slas import valid_slas
 
     found = {
         name: _table(path, core.TABLES[name]) for name, path in files.items() if path is not None
@@ -29,6 +30,7 @@ def read(files: Mapping[str, Path | None], key: Callable[[], bytes]) -> Operatio
     data = core.Operational(found)
     _checked("calendar", files, lambda: data.calendar)
     _checked("cost_rates", files, lambda: valid_rates(data.table("cost_rates")))
+    _checked("slas", files, lambda: valid_slas(data.table("slas"), data.has("calendar")))
     return data
 
 

@@ -68,7 +68,7 @@ def promise(pick: Pick, now: int) -> dict[str, Any] | None:
     return {
         "id": pick(("p1", "p2")),
         "op": op,
-        "kind": "date",
+        "kind": pick(("date", "date", "date", "sla")),
         "due_time": None if due is None else now + due,
         "value": pick((None, "v", "w")),
     }

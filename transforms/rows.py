@@ -22,6 +22,7 @@ from rejse.transforms.promises import STATUS
 from rejse.transforms.registry import Table, metrics
 from rejse.transforms.rules import SECOND
 from rejse.transforms.segments import Array, pick
+from rejse.transforms.slas import STATUS as SLA_STATUS
 from rejse.transforms.steps import systems
 from rejse.transforms.tables import MINUTE_BASES, tables
 
@@ -35,6 +36,7 @@ def rows(a: Assessment) -> dict[str, pa.Table]:
         "journeys": _journeys, "steps": _steps, "sessions": _sessions,
         "friction_evidence": _evidence, "handoffs": _handoffs,
         "info_requests": _info_requests, "promises": _promises,
+        "sla_results": _sla_results,
     }  # fmt: skip
     return {name: table_of(table, builders[name](a)) for name, table in tables().items()}
 
@@ -363,4 +365,20 @@ def _promises(a: Assessment) -> Columns:
         "status": Coded.named(made.status, STATUS),
         "lateness_s": (lateness, late),
         "n_moves": made.n_moves,
+    }
+
+
+def _sla_results(a: Assessment) -> Columns:
+    levels, spine = a.scene.slas, a.scene.spine
+    met, known = _at(a, levels.met)
+    return {
+        **_owned(a, levels.journey),
+        "sla": levels.sla,
+        "kind": levels.kind,
+        "owner": a.scene.steps.owner.rows(spine.steps.ids[levels.row]),
+        "started_at": spine.events.time[levels.row],
+        "due_at": _time(levels.due),
+        "met_at": (met, known),
+        "elapsed_s": (levels.elapsed // SECOND, known),
+        "status": Coded.named(levels.status, SLA_STATUS),
     }

@@ -213,6 +213,20 @@ PROMISES = Table("promises", "promise to a customer", ("customer_key", "promise_
     FINAL,
 ))  # fmt: skip
 
+SLA_RESULTS = Table("sla_results", "service level of a journey", ("journey_id", "sla"), (
+    JOURNEY, CUSTOMER, _id("sla", "Service level, as in slas."),
+    _text("kind", "response: first answer; resolution: the end that holds.",
+          ("response", "resolution")),
+    _text("owner", "Owner of the step in which the clock started."),
+    _time("started_at", "First need-driven event.", False),
+    _time("due_at", "When it is due; null while the clock stands, or without known hours."),
+    _time("met_at", "First answer, or the end that holds; null if none came."),
+    Column("elapsed_s", LONG, "On the clock until met, without waiting for the customer.", "s", 0),
+    _text("status", "open until the frontier has passed what decides.",
+          ("achieved", "breached", "open")),
+    FINAL,
+))  # fmt: skip
+
 REJECTS = Table("rejects", "rejected row of input", ("source", "position"), (
     _id("source", "Configured source."), _id("position", "file:row or file:byte."),
     _text("id", "Id of the event where it could be read (keyed hash)."),
@@ -228,5 +242,5 @@ def tables() -> dict[str, Table]:
     journeys = Table("journeys", "journey", ("journey_id",), JOURNEY_BASE + by_grain["journey"])
     steps = Table("steps", "touchpoint visit or internal task of a journey", ("step_id",),
                   STEP_BASE + by_grain["step"])  # fmt: skip
-    found = (journeys, steps, SESSIONS, EVIDENCE, HANDOFFS, INFO_REQUESTS, PROMISES)
+    found = (journeys, steps, SESSIONS, EVIDENCE, HANDOFFS, INFO_REQUESTS, PROMISES, SLA_RESULTS)
     return {table.name: table for table in found}

@@ -18,6 +18,14 @@ handoff_ends as (
         max(due_t) as due_t
     from handoff_asked
     group by journey_id
+),
+
+sla_ends as (
+    select
+        journey_id,
+        max(due_t) as due_t
+    from sla_result
+    group by journey_id
 )
 
 select
@@ -27,14 +35,16 @@ select
             j.deadline,
             j.last_t + s.largest_gap,
             coalesce(p.due_t + s.give_up, 0),
-            coalesce(h.due_t, 0)
+            coalesce(h.due_t, 0),
+            coalesce(a.due_t + s.give_up, 0)
         ) + s.identity_wait + s.lateness,
         false
     ) as is_final
 from journey as j
 cross join settings as s
 left join promise_ends as p on j.journey_id = p.journey_id
-left join handoff_ends as h on j.journey_id = h.journey_id;
+left join handoff_ends as h on j.journey_id = h.journey_id
+left join sla_ends as a on j.journey_id = a.journey_id;
 
 create or replace table busy as
 with
@@ -263,6 +273,24 @@ select
     f.is_final
 from promised as p
 inner join final as f on p.journey_id = f.journey_id;
+
+create or replace table o_sla_results as
+select
+    r.journey_id,
+    j.customer_key,
+    r.sla,
+    r.kind,
+    s.owner,
+    make_timestamptz(r.start_t) as started_at,
+    make_timestamptz(r.due_t) as due_at,
+    make_timestamptz(r.met_t) as met_at,
+    r.elapsed // 1000000 as elapsed_s,
+    r.status,
+    f.is_final
+from sla_result as r
+inner join journey as j on r.journey_id = j.journey_id
+inner join step as s on r.step_id = s.step_id
+inner join final as f on r.journey_id = f.journey_id;
 
 create or replace table o_journeys as
 with
