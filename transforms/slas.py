@@ -117,15 +117,17 @@ def sla_results(scene: Scene) -> SlaResults:
     if not parts:
         none = np.zeros(0, np.int64)
         return SlaResults(none, Coded.nulls(0), Coded.nulls(0), none, none, none, none, none)
-    ints = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("journey", "row", "due", "met", "elapsed", "status")
-    }
-    texts = {
-        name: Coded.of(pa.chunked_array([getattr(part, name).arrow() for part in parts]))
-        for name in ("sla", "kind")
-    }
-    return SlaResults(**ints, **texts)
+
+    def ints(name: str) -> Ints:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    def texts(name: str) -> Coded:
+        return Coded.of(pa.chunked_array([getattr(part, name).arrow() for part in parts]))
+
+    return SlaResults(
+        ints("journey"), texts("sla"), texts("kind"), ints("row"), ints("due"), ints("met"),
+        ints("elapsed"), ints("status"),
+    )  # fmt: skip
 
 
 def _of_one(scene: Scene, table: pa.Table, sla: str) -> SlaResults:

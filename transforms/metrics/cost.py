@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from rejse.transforms.arrays import NULL, Bools, Ints, Reals, values
 from rejse.transforms.events import Coded
 from rejse.transforms.friction.assess import Assessment
+from rejse.transforms.friction.score import total
 from rejse.transforms.registry import metric
 
 REAL, TEXT = pa.float64(), pa.string()
@@ -98,7 +99,7 @@ def _one_name(names: Coded, journey: Ints, size: int) -> tuple[Ints, Bools]:
 
 
 def _total(a: Assessment, amount: Reals) -> Reals:
-    return np.bincount(a.journey, weights=np.nan_to_num(amount), minlength=len(a.hazard))
+    return total(np.nan_to_num(amount), a.journey, len(a.hazard))
 
 
 def _summed(a: Assessment, amount: Reals) -> Reals:
