@@ -190,7 +190,7 @@ def test_agents_bear_the_pseudonyms_of_events(tmp_path: Path) -> None:
 def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
     (tmp_path / "r.csv").write_text(f"kind,minutes_company,rate_company,currency\n{row}\n")
     with pytest.raises(ValueError, match=rf"r\.csv: {said}"):
-        files.read({"cost_rates": tmp_path / "r.csv"})
+        files.read({"cost_rates": tmp_path / "r.csv"}, no_key)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str)
 def test_service_levels_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
     (tmp_path / "s.csv").write_text(f"sla,journey_type,kind,due,is_working_time\n{row}\n")
     with pytest.raises(ValueError, match=rf"s\.csv: {said}"):
-        files.read({"slas": tmp_path / "s.csv"})
+        files.read({"slas": tmp_path / "s.csv"}, no_key)
 
 
 def test_every_table_can_be_configured() -> None:
