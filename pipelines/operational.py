@@ -19,6 +19,8 @@ def read(files: Mapping[str, Path | None], key: Callable[[], bytes]) -> Operatio
     those of events do. Raises ValueError, naming the file and what was expected.
     """
     from rejse.transforms import operational as core
+    from rejse.transforms.costs import valid_rates
+    from rejse.transforms.slas import valid_slas
 
     found = {
         name: _table(path, core.TABLES[name]) for name, path in files.items() if path is not None
@@ -26,11 +28,9 @@ def read(files: Mapping[str, Path | None], key: Callable[[], bytes]) -> Operatio
     if "agents" in found:
         found["agents"] = _pseudonymous(found["agents"], key())
     data = core.Operational(found)
-    try:
-        assert data.calendar
-    except ValueError as fault:
-        place = files["calendar"]
-        raise ValueError(f"{place.name if place else 'calendar'}: {fault}") from None
+    _checked("calendar", files, lambda: data.calendar)
+    _checked("cost_rates", files, lambda: valid_rates(data.table("cost_rates")))
+    _checked("slas", files, lambda: valid_slas(data.table("slas"), data.has("calendar")))
     return data
 
 
@@ -50,6 +50,15 @@ def _pseudonymous(agents: pa.Table, key: bytes) -> pa.Table:
     place = agents.column_names.index("actor_id")
     hashed = actors(flat(agents.column(place)), signer(key)).cast("string")
     return agents.set_column(place, agents.schema.field(place), hashed)
+
+
+def _checked(name: str, files: Mapping[str, Path | None], check: Callable[[], object]) -> None:
+    """Name the file where a table's rows make no sense."""
+    try:
+        check()
+    except ValueError as fault:
+        place = files.get(name)
+        raise ValueError(f"{place.name if place else name}: {fault}") from None
 
 
 def _table(path: Path, wanted: Declared) -> pa.Table:

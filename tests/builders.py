@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -88,6 +89,8 @@ def full(event: Mapping[str, Any], number: int = 0) -> dict[str, Any]:
     row["info"] = infos(row.get("info"))
     row["promise"] = promise(row.get("promise"))
     row["claims"] = claims(row.get("claims"))
+    if row.get("cost_amount") is not None:
+        row["cost_amount"] = Decimal(row["cost_amount"])
     return row
 
 

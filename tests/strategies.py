@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 import yaml
@@ -67,7 +68,7 @@ def promise(pick: Pick, now: int) -> dict[str, Any] | None:
     return {
         "id": pick(("p1", "p2")),
         "op": op,
-        "kind": "date",
+        "kind": pick(("date", "date", "date", "sla")),
         "due_time": None if due is None else now + due,
         "value": pick((None, "v", "w")),
     }
@@ -143,6 +144,11 @@ def _riches(pick: Pick, now: int) -> dict[str, Any]:
         "to_owner": _often(pick, *(None,) * 12, *OWNERS),
         "to_team": _often(pick, *(None,) * 8, "second"),
         "wait_s": _often(pick, 0, 9, 10, 60, 90, 500),
+        "talk_s": _often(pick, 30, 200),
+        "hold_s": _often(pick, None, 20),
+        "agent_s": _often(pick, None, 45, 100),
+        "cost_amount": _often(pick, None, Decimal("1.5"), Decimal("0.25")),
+        "currency": _often(pick, "DKK", "DKK", "DKK", "EUR"),
         "waiting_for": _often(pick, None, "customer", "company", "third_party"),
         "lifecycle": _often(
             pick, None, None, "start", "complete", "resume", "suspend", "schedule", "assign"

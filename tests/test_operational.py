@@ -180,5 +180,33 @@ def test_agents_bear_the_pseudonyms_of_events(tmp_path: Path) -> None:
     assert read.column("team").to_pylist() == ["first", "second"]
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("rework,-1,5,DKK", "row 1: expected minutes_company of 0 or more, came -1"),
+        ("rework,1,5,", "row 1: expected a currency beside a rate, came none"),
+    ],
+)
+def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
+    (tmp_path / "r.csv").write_text(f"kind,minutes_company,rate_company,currency\n{row}\n")
+    with pytest.raises(ValueError, match=rf"r\.csv: {said}"):
+        files.read({"cost_rates": tmp_path / "r.csv"}, no_key)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("answer,claim,reply,4h,", "row 1: expected a kind response, resolution, handoff"),
+        ("answer,claim,response,soon,", "row 1: due: expected a duration such as 30d"),
+        ("answer,claim,response,0s,", "row 1: expected a due above 0, came '0s'"),
+        ("answer,claim,response,4h,true", "row 1: expected a calendar for is_working_time"),
+    ],
+)
+def test_service_levels_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
+    (tmp_path / "s.csv").write_text(f"sla,journey_type,kind,due,is_working_time\n{row}\n")
+    with pytest.raises(ValueError, match=rf"s\.csv: {said}"):
+        files.read({"slas": tmp_path / "s.csv"}, no_key)
+
+
 def test_every_table_can_be_configured() -> None:
     assert set(TABLES) == set(Configured.model_fields)

@@ -29,7 +29,8 @@ def told_world() -> Rows:
     lost = [{"touchpoint": "web_form", "owner": "Online", "channel": "web"},
             {"touchpoint": "hotline", "owner": "Care", "channel": "phone"}]  # fmt: skip
     fallback = {"kind": "channel_fallback", "severity": 0.2, "at": 1, "locus": "edge",
-                "owner": "Online", "owner_to": "Care", "minutes_customer": 12.0}  # fmt: skip
+                "owner": "Online", "owner_to": "Care", "minutes_customer": 12.0,
+                "minutes_customer_basis": "measured"}  # fmt: skip
     bare = {**fallback, "kind": "handoff_without_context", "severity": 0.3}
     parts = [
         journey(1, lost, [fallback, bare], owner="Online", health_ops=50.0, outcome01=0.5,

@@ -18,9 +18,11 @@ from rejse.transforms.information import (
     given_since,
 )
 from rejse.transforms.nearest import Candidates
+from rejse.transforms.operational import Operational
 from rejse.transforms.rules import Rules
 from rejse.transforms.segments import distinct, pick
 from rejse.transforms.sessionise import Spine
+from rejse.transforms.slas import handoff_due
 from rejse.transforms.steps import Steps, known_owner_pairs
 
 CONTEXTS = ("none", "part", "full", "unknown")
@@ -223,18 +225,20 @@ class _Pairs:
         return np.bincount(pairs // width, minlength=self.n)
 
 
-def asked_for(spine: Spine, steps: Steps, rules: Rules, frontier: int) -> Asked:
+def asked_for(spine: Spine, data: Operational, rules: Rules, frontier: int) -> Asked:
     """Hand-offs asked for, and the event that took each up; dropped if there is none when the
     frontier has passed the due time.
 
-    Taken up by a later event of the receiver in this journey that is not the customer's own, and
-    not inbound unless in the giver's session or by a human of the receiver.
+    Due by the receiver's SLA, else by the journey's type. Taken up by a later event of the
+    receiver in this journey that is not the customer's own, and not inbound unless in the giver's
+    session or by a human of the receiver.
     """
     events = spine.events
     to_owner, to_team = events.coded("to_owner"), events.coded("to_team")
     rows = np.flatnonzero(to_owner.known | to_team.known)
     due_in = facts.by_type(spine.journey_kind, rules, lambda of: of.handoff_due)
-    due = events.time[rows] + due_in[spine.journeys.ids[rows]]
+    usual = events.time[rows] + due_in[spine.journeys.ids[rows]]
+    due = handoff_due(spine, data, rows, usual)
     owner, want_owner = spine.owner.aligned(to_owner)
     team, want_team = spine.team.aligned(to_team)
     human = events.is_one("actor_type", "human")

@@ -22,8 +22,9 @@ from rejse.transforms.promises import STATUS
 from rejse.transforms.registry import Table, metrics
 from rejse.transforms.rules import SECOND
 from rejse.transforms.segments import Array, pick
+from rejse.transforms.slas import STATUS as SLA_STATUS
 from rejse.transforms.steps import systems
-from rejse.transforms.tables import tables
+from rejse.transforms.tables import MINUTE_BASES, tables
 
 RULE_VERSION = "1"
 Columns = Mapping[str, Any]
@@ -35,6 +36,7 @@ def rows(a: Assessment) -> dict[str, pa.Table]:
         "journeys": _journeys, "steps": _steps, "sessions": _sessions,
         "friction_evidence": _evidence, "handoffs": _handoffs,
         "info_requests": _info_requests, "promises": _promises,
+        "sla_results": _sla_results,
     }  # fmt: skip
     return {name: table_of(table, builders[name](a)) for name, table in tables().items()}
 
@@ -205,7 +207,7 @@ def _evidence(a: Assessment) -> Columns:
         Coded.named(a.kind, [getattr(KINDS[name], what) for name in names])
         for what in ("locus", "unit")
     )
-    whole = a.hazard[a.journey]
+    whole, price = a.hazard[a.journey], a.costs
     owner = np.where(found.previous >= 0, found.previous, found.step)
     return {
         **_owned(a, a.journey),
@@ -229,7 +231,12 @@ def _evidence(a: Assessment) -> Columns:
         "kind_rank": a.hazards.rank,
         "hazard": a.hazards.hazard,
         "share": a.hazards.hazard / whole,
-        "minutes_customer": found.minutes,
+        "minutes_customer": price.minutes_customer,
+        "minutes_customer_basis": Coded.named(price.basis_customer, MINUTE_BASES),
+        "minutes_company": price.minutes_company,
+        "minutes_company_basis": Coded.named(price.basis_company, MINUTE_BASES),
+        "cost": price.cost,
+        "currency": price.currency,
         "event_ids": _proof(a),
         "detail": found.detail,
         "rule": a.kinds,
@@ -358,4 +365,20 @@ def _promises(a: Assessment) -> Columns:
         "status": Coded.named(made.status, STATUS),
         "lateness_s": (lateness, late),
         "n_moves": made.n_moves,
+    }
+
+
+def _sla_results(a: Assessment) -> Columns:
+    levels, spine = a.scene.slas, a.scene.spine
+    met, known = _at(a, levels.met)
+    return {
+        **_owned(a, levels.journey),
+        "sla": levels.sla,
+        "kind": levels.kind,
+        "owner": a.scene.steps.owner.rows(spine.steps.ids[levels.row]),
+        "started_at": spine.events.time[levels.row],
+        "due_at": _time(levels.due),
+        "met_at": (met, known),
+        "elapsed_s": (levels.elapsed // SECOND, known),
+        "status": Coded.named(levels.status, SLA_STATUS),
     }

@@ -19,6 +19,7 @@ from rejse.transforms.promises import Promises, promises
 from rejse.transforms.rules import Rules
 from rejse.transforms.segments import Segments, pick
 from rejse.transforms.sessionise import Spine
+from rejse.transforms.slas import SlaResults, latest, sla_results
 from rejse.transforms.steps import Steps, steps
 from rejse.transforms.surroundings import Surroundings, surroundings
 
@@ -106,13 +107,18 @@ class Scene:
     @cached_property
     def asked(self) -> Asked:
         """Hand-offs asked for and not taken up."""
-        return asked_for(self.spine, self.steps, self.rules, self.frontier)
+        return asked_for(self.spine, self.data, self.rules, self.frontier)
 
     @cached_property
     def promises(self) -> Promises:
         """Promises of the customers."""
         windows = self.rules.windows
         return promises(self.spine, self.frontier, windows.lateness, windows.promise_give_up)
+
+    @cached_property
+    def slas(self) -> SlaResults:
+        """Service levels of the journeys."""
+        return sla_results(self)
 
     @cached_property
     def is_end(self) -> Bools:
@@ -150,6 +156,7 @@ class Scene:
         )
         np.maximum.at(until, self._journey_of(self.promises.made), self.promises.latest)
         np.maximum.at(until, self._journey_of(self.asked.row), self.asked.due)
+        np.maximum.at(until, self.slas.journey, latest(self.slas, windows.promise_give_up))
         return frontier.passed(until + windows.identity_wait, self.frontier, windows.lateness)
 
     def _journey_of(self, rows: Ints) -> Ints:

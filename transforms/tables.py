@@ -13,6 +13,8 @@ TEXT, TIME, INT, LONG, REAL, FLAG = (
     pa.string(), schema.TIME, pa.int32(), pa.int64(), pa.float64(), pa.bool_(),
 )  # fmt: skip
 TEXTS = pa.list_(pa.string())
+#: Where minutes come from.
+MINUTE_BASES = ("measured", "assumed")
 
 
 def _id(name: str, about: str) -> Column:
@@ -147,7 +149,12 @@ EVIDENCE = Table("friction_evidence", "detected piece of friction", ("evidence_i
     _count("kind_rank", "Rank in its incident by falling severity, from 0."),
     Column("hazard", REAL, "h = 0.5^rank * -ln(1 - s).", "1", 0, None, False),
     _share("share", "h / H of the journey.", False),
-    Column("minutes_customer", REAL, "Measured minutes of the customer.", "min", 0),
+    Column("minutes_customer", REAL, "Minutes of the customer: measured, else assumed.", "min", 0),
+    _text("minutes_customer_basis", "measured, or assumed from cost_rates.", MINUTE_BASES),
+    Column("minutes_company", REAL, "Minutes of the company: measured, else assumed.", "min", 0),
+    _text("minutes_company_basis", "measured, or assumed from cost_rates.", MINUTE_BASES),
+    Column("cost", REAL, "Minutes times rates; null without rates.", "currency", 0),
+    _text("currency", "Currency of the cost (ISO 4217)."),
     Column("event_ids", TEXTS, "Events that prove it, as source/id.", nullable=False),
     _text("detail", "What exactly, in words."),
     _text("rule", "Rule that found it."), _text("rule_version", "Version of the rule."),
@@ -206,6 +213,20 @@ PROMISES = Table("promises", "promise to a customer", ("customer_key", "promise_
     FINAL,
 ))  # fmt: skip
 
+SLA_RESULTS = Table("sla_results", "service level of a journey", ("journey_id", "sla"), (
+    JOURNEY, CUSTOMER, _id("sla", "Service level, as in slas."),
+    _text("kind", "response: first answer; resolution: the end that holds.",
+          ("response", "resolution")),
+    _text("owner", "Owner of the step in which the clock started."),
+    _time("started_at", "First need-driven event.", False),
+    _time("due_at", "When it is due; null while the clock stands, or without known hours."),
+    _time("met_at", "First answer, or the end that holds; null if none came."),
+    Column("elapsed_s", LONG, "On the clock until met, without waiting for the customer.", "s", 0),
+    _text("status", "open until the frontier has passed what decides.",
+          ("achieved", "breached", "open")),
+    FINAL,
+))  # fmt: skip
+
 REJECTS = Table("rejects", "rejected row of input", ("source", "position"), (
     _id("source", "Configured source."), _id("position", "file:row or file:byte."),
     _text("id", "Id of the event where it could be read (keyed hash)."),
@@ -221,5 +242,5 @@ def tables() -> dict[str, Table]:
     journeys = Table("journeys", "journey", ("journey_id",), JOURNEY_BASE + by_grain["journey"])
     steps = Table("steps", "touchpoint visit or internal task of a journey", ("step_id",),
                   STEP_BASE + by_grain["step"])  # fmt: skip
-    found = (journeys, steps, SESSIONS, EVIDENCE, HANDOFFS, INFO_REQUESTS, PROMISES)
+    found = (journeys, steps, SESSIONS, EVIDENCE, HANDOFFS, INFO_REQUESTS, PROMISES, SLA_RESULTS)
     return {table.name: table for table in found}

@@ -1,7 +1,7 @@
--- purpose: hazard and measured minutes of customers, by kind and owner; money needs cost rates
--- question: What does friction cost the customer, by cause and owner?
--- grain: kind, owner
--- key: kind, owner
+-- purpose: hazard, minutes and money of friction by kind and owner; money needs cost_rates
+-- question: What does friction cost, by cause and owner?
+-- grain: kind, owner, currency
+-- key: kind, owner, currency
 -- sources: v_friction_evidence
 with evidence as (
     select * from v_friction_evidence
@@ -11,12 +11,15 @@ summed as (
     select
         kind,
         owner,
+        currency,
         count(*) as n_evidence,
         sum(hazard) as hazard,
-        count(minutes_customer) as n_measured,
-        sum(minutes_customer) as minutes_customer
+        count(*) filter (minutes_customer_basis = 'measured') as n_measured,
+        sum(minutes_customer) as minutes_customer,
+        sum(minutes_company) as minutes_company,
+        sum(cost) as cost
     from evidence
-    group by kind, owner
+    group by kind, owner, currency
 ),
 
 shared as (
@@ -28,4 +31,4 @@ shared as (
 )
 
 select * from shared
-order by minutes_customer desc nulls last, hazard desc, kind asc, owner asc
+order by cost desc nulls last, minutes_customer desc nulls last, hazard desc, kind asc, owner asc

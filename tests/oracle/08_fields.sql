@@ -100,6 +100,7 @@ known as (
         a.basis,
         a.system as system_asking,
         a.t as asked_t,
+        g.pos as known_pos,
         g.pos is not null as is_reask,
         g.system as system_known,
         g.step_id as known_step_id,
@@ -127,7 +128,9 @@ folded as (
         arg_min(known_step_id, pos) as known_step_id,
         arg_min(known_since, pos) as known_since,
         arg_min(ask_basis, (not is_reask, pos)) as basis_code,
-        arg_min(pos, (not is_reask, pos)) as proof_pos
+        arg_min(pos, (not is_reask, pos)) as proof_pos,
+        arg_min(known_pos, (not is_reask, pos)) as known_pos,
+        min(pos) as ask_pos
     from known
     group by step_id, field
 )

@@ -1,7 +1,7 @@
 -- purpose: hand-offs seen between steps, with the context that went over; hand-offs asked for
 -- grain:   one row per hand-off
 -- key:     to_step (`handoff`); place of the request (`handoff_asked`)
--- sources: step, stepped, field_use, info_request, types, journey, settings
+-- sources: step, stepped, field_use, info_request, types, journey, slas, settings
 create or replace table handoff_step as
 with
 owned as (
@@ -153,7 +153,20 @@ with
 asked as (
     select
         e.*,
-        e.t + c.handoff_due as due_t
+        e.t + coalesce(
+            (
+                select (extract(epoch from s.due::interval) * 1000000)::bigint
+                from slas as s
+                where
+                    s.kind = 'handoff' and s.journey_type = j.journey_type
+                    and (s.to_owner is null or s.to_owner = e.to_owner)
+                    and coalesce(epoch_us(s.valid_from) <= e.t, true)
+                    and coalesce(e.t < epoch_us(s.valid_to), true)
+                order by s.to_owner is null asc, s.valid_from desc nulls last, s.json asc
+                limit 1
+            ),
+            c.handoff_due
+        ) as due_t
     from stepped as e
     inner join journey as j on e.journey_id = j.journey_id
     inner join types as c on j.journey_type = c.name

@@ -53,7 +53,8 @@ select
         when e.place is not null then coalesce(e.value, 1)
         when coalesce(c.expects_outcome, j.case_id is not null) then 0
     end as outcome01,
-    case when later.value is null then e.t end as held_t
+    case when later.value is null then e.t end as held_t,
+    case when later.value is null then e.place end as held_place
 from journey as j
 inner join types as c on j.journey_type = c.name
 inner join last_end on j.journey_id = last_end.journey_id

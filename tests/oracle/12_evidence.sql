@@ -2,6 +2,7 @@
 -- grain:   one row per piece
 -- key:     step_id, kind, detail
 -- sources: session, step, stepped, handoff, handoff_asked, info_request, promised, reopening
+--          `proof_place`: the event whose work the friction made necessary; `waited_s`: measured
 create or replace table node_kind as
 select unnest([
     'customer_wait', 'promise_broken', 'reopened', 'dead_end', 'abandonment', 'internal_wait',
@@ -34,7 +35,8 @@ repeat_contact as (
         1.0 as g,
         1.0 as confidence,
         'observed' as basis,
-        a.session_id as detail
+        a.session_id as detail,
+        b.first_place as proof_place
     from contacts as b
     cross join settings as s
     inner join contacts as a
@@ -65,7 +67,8 @@ fallback_between as (
         1.0 as g,
         if(a.outcome is null, 0.5, 1.0) as confidence,
         'observed' as basis,
-        a.session_id as detail
+        a.session_id as detail,
+        b.first_place as proof_place
     from contacts as a
     inner join contacts as b on a.next_same_direction = b.session_id
     where
@@ -97,7 +100,8 @@ fallback_within as (
         1.0 as g,
         if(arg_max(b.outcome, b.pos) is null, 0.5, 1.0) as confidence,
         'observed' as basis,
-        h.session_id as detail
+        h.session_id as detail,
+        h.place as proof_place
     from chat as h
     inner join chat as b on h.session_id = b.session_id and h.pos > b.pos
     where
@@ -105,7 +109,7 @@ fallback_within as (
             select min(y.pos) from chat as y
             where y.session_id = h.session_id and y.is_human
         )
-    group by h.journey_id, h.step_id, h.t, h.session_id
+    group by h.journey_id, h.step_id, h.t, h.session_id, h.place
     having
         bool_or(b.is_bot)
         and coalesce(arg_max(b.outcome, b.pos) not in ('resolved', 'sold', 'informed'), true)
@@ -122,8 +126,10 @@ reasked as (
         1 - exp(-count(*) / 4) as g,
         case r.basis when 'observed' then 1.0 when 'declared' then 0.6 else 0.3 end as confidence,
         r.basis,
-        r.system_known as detail
+        r.system_known as detail,
+        arg_min(e.place, (r.ask_pos, r.known_pos)) as proof_place
     from info_request as r
+    inner join stepped as e on r.journey_id = e.journey_id and r.proof_pos = e.pos
     left join step as b on r.journey_id = b.journey_id and b.seq = r.seq - 1
     where r.is_reask
     group by r.journey_id, r.step_id, b.step_id, r.system_known, r.basis
@@ -172,7 +178,8 @@ waited as (
         1 - exp(-(wait_s - expected_wait_s) / greatest(expected_wait_s, 1)) as g,
         1.0 as confidence,
         'observed' as basis,
-        source || '/' || id as detail
+        source || '/' || id as detail,
+        wait_s as waited_s
     from stepped
     where wait_s > expected_wait_s
 ),
@@ -204,7 +211,8 @@ reopened as (
         1.0 as g,
         confidence,
         'observed' as basis,
-        '' as detail
+        '' as detail,
+        place as proof_place
     from reopening
 ),
 
@@ -237,7 +245,7 @@ channel_switch as (
     where b.channel_family <> b.family_before
 )
 
-select * from repeat_contact
+select * from repeat_contact  -- noqa: AM07
 union all by name
 select * from fallback_between
 union all by name

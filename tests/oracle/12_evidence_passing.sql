@@ -54,7 +54,8 @@ select
     1.0 as g,
     1.0 as confidence,
     'observed' as basis,
-    format('{:09d}', place) as detail
+    format('{:09d}', place) as detail,
+    place as proof_place
 from onward
 union all by name
 select

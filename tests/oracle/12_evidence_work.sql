@@ -91,7 +91,8 @@ select
     1 - exp(-count(*) / 3) as g,
     1.0 as confidence,
     'observed' as basis,
-    '' as detail
+    '' as detail,
+    arg_min(place, place) as proof_place
 from done
 where is_again
 group by journey_id;

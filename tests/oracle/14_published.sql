@@ -18,6 +18,14 @@ handoff_ends as (
         max(due_t) as due_t
     from handoff_asked
     group by journey_id
+),
+
+sla_ends as (
+    select
+        journey_id,
+        max(due_t) as due_t
+    from sla_result
+    group by journey_id
 )
 
 select
@@ -27,14 +35,16 @@ select
             j.deadline,
             j.last_t + s.largest_gap,
             coalesce(p.due_t + s.give_up, 0),
-            coalesce(h.due_t, 0)
+            coalesce(h.due_t, 0),
+            coalesce(a.due_t + s.give_up, 0)
         ) + s.identity_wait + s.lateness,
         false
     ) as is_final
 from journey as j
 cross join settings as s
 left join promise_ends as p on j.journey_id = p.journey_id
-left join handoff_ends as h on j.journey_id = h.journey_id;
+left join handoff_ends as h on j.journey_id = h.journey_id
+left join sla_ends as a on j.journey_id = a.journey_id;
 
 create or replace table busy as
 with
@@ -157,8 +167,14 @@ select
     p.hazard,
     p.hazard / sum(p.hazard) over (partition by p.journey_id) as share,
     make_timestamptz(p.occurred_t) as occurred_at,
+    p.minutes_customer,
+    p.minutes_customer_basis,
+    p.minutes_company,
+    p.minutes_company_basis,
+    p.cost,
+    p.currency,
     f.is_final
-from scored as p
+from costed as p
 inner join journey as j on p.journey_id = j.journey_id
 inner join final as f on p.journey_id = f.journey_id
 inner join step as e on p.step_id = e.step_id
@@ -167,8 +183,7 @@ left join handoff_asked as a
     on
         p.kind in ('handoff_dropped', 'transfer', 'escalation')
         and p.prev_step_id = p.step_id and p.journey_id = a.journey_id
-        and (a.source || '/' || a.id = p.detail or format('{:09d}', a.place) = p.detail)
-where p.factor = 1;
+        and (a.source || '/' || a.id = p.detail or format('{:09d}', a.place) = p.detail);
 
 create or replace table o_handoffs as
 with
@@ -258,6 +273,24 @@ select
     f.is_final
 from promised as p
 inner join final as f on p.journey_id = f.journey_id;
+
+create or replace table o_sla_results as
+select
+    r.journey_id,
+    j.customer_key,
+    r.sla,
+    r.kind,
+    s.owner,
+    make_timestamptz(r.start_t) as started_at,
+    make_timestamptz(r.due_t) as due_at,
+    make_timestamptz(r.met_t) as met_at,
+    r.elapsed // 1000000 as elapsed_s,
+    r.status,
+    f.is_final
+from sla_result as r
+inner join journey as j on r.journey_id = j.journey_id
+inner join step as s on r.step_id = s.step_id
+inner join final as f on r.journey_id = f.journey_id;
 
 create or replace table o_journeys as
 with
@@ -506,7 +539,9 @@ select
     s.n_steps_before,
     s.n_steps_during,
     s.n_steps_after,
-    c.* exclude (journey_id, outcome01)
+    c.* exclude (journey_id, outcome01),
+    q.* exclude (journey_id),
+    l.* exclude (journey_id)
 from journey as j
 inner join final as f on j.journey_id = f.journey_id
 inner join outcome as o on j.journey_id = o.journey_id
@@ -515,6 +550,8 @@ inner join by_event as e on j.journey_id = e.journey_id
 inner join by_step as s on j.journey_id = s.journey_id
 inner join by_session as v on j.journey_id = v.journey_id
 inner join score as c on j.journey_id = c.journey_id
+inner join journey_cost as q on j.journey_id = q.journey_id
+inner join journey_logged as l on j.journey_id = l.journey_id
 left join by_handoff as h on j.journey_id = h.journey_id
 left join by_promise as p on j.journey_id = p.journey_id
 left join by_kind as k on j.journey_id = k.journey_id

@@ -7,14 +7,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from rejse.transforms.arrays import Ints, Reals
 from rejse.transforms.clock import Clock, clock
+from rejse.transforms.costs import Costs, costs
 from rejse.transforms.events import Coded
 from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.coverage import evidence_coverage
-from rejse.transforms.friction.evidence import Found
+from rejse.transforms.friction.evidence import Found, together
 from rejse.transforms.friction.score import Hazards, rank_hazards, severity, total
 from rejse.transforms.scene import Scene
 from rejse.transforms.segments import Array, pick
@@ -69,6 +69,11 @@ class Assessment:
         return evidence_coverage(self.scene)
 
     @cached_property
+    def costs(self) -> Costs:
+        """Minutes and money of each piece of evidence."""
+        return costs(self.scene, self.kinds, self.found)
+
+    @cached_property
     def is_scored(self) -> Array:
         """Journeys with evidence, or with enough coverage for its absence to mean something."""
         floor = self.scene.rules.windows.coverage_floor
@@ -119,17 +124,7 @@ def _together(scene: Scene) -> tuple[Ints, Found]:
         real = severity(part.weight, part.intensity, part.confidence) > 0
         parts.append(part if real.all() else _rows(part, np.flatnonzero(real)))
         kinds.append(np.full(len(parts[-1]), code))
-    columns = {
-        name: _stacked([getattr(part, name) for part in parts])
-        for name in Found.__dataclass_fields__
-    }
-    return np.concatenate(kinds), Found(**columns)
-
-
-def _stacked(columns: list[Any]) -> Any:
-    if isinstance(columns[0], Coded):
-        return Coded.of(pa.chunked_array([c.arrow() for c in columns]))
-    return np.concatenate(columns)
+    return np.concatenate(kinds), together(*parts)
 
 
 def _rows(found: Found, rows: Ints) -> Found:

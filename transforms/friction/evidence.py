@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from rejse.transforms.arrays import NULL, Ints, Reals
 from rejse.transforms.events import Coded
@@ -130,3 +131,18 @@ def found(
         if owner_to is None
         else owner_to,
     )
+
+
+def together(*parts: Found) -> Found:
+    """Evidence of several finds, one below the other."""
+    columns = {
+        name: _stacked([getattr(part, name) for part in parts])
+        for name in Found.__dataclass_fields__
+    }
+    return Found(**columns)
+
+
+def _stacked(columns: list[Any]) -> Any:
+    if isinstance(columns[0], Coded):
+        return Coded.of(pa.chunked_array([c.arrow() for c in columns]))
+    return np.concatenate(columns)

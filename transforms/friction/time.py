@@ -8,11 +8,12 @@ from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded
-from rejse.transforms.friction.evidence import Found, found, kind
+from rejse.transforms.friction.evidence import Found, found, kind, together
 from rejse.transforms.promises import BROKEN, LATE, STATUS
 from rejse.transforms.rules import SECOND
 from rejse.transforms.scene import Scene
 from rejse.transforms.segments import pick
+from rejse.transforms.slas import BREACHED, is_late
 
 SECONDS_A_MINUTE = 60
 
@@ -37,8 +38,14 @@ def customer_wait(scene: Scene) -> Found:
 @kind("node", "promises", {"promise"})
 def promise_broken(scene: Scene) -> Found:
     """Promise broken, or (weight .25) late: not delivered by its due time once the frontier has
-    passed it; anchored at the step in which it was made (9-rules).
+    passed it; anchored at the step in which it was made (9-rules). A breached SLA is one too,
+    made at the first need-driven step, unless an event of the journey made a promise of kind sla.
     """
+    return together(_said(scene), _agreed(scene))
+
+
+def _said(scene: Scene) -> Found:
+    """Promises that events made."""
     made = scene.promises
     bad = np.flatnonzero((made.status == BROKEN) | (made.status == LATE))
     late = made.status[bad] == LATE
@@ -54,6 +61,23 @@ def promise_broken(scene: Scene) -> Found:
         time=np.where(dated, due, scene.spine.events.time[row]),
         expected=np.where(known, late_days, np.nan),
         detail=Coded.named(made.status[bad], STATUS),
+    )  # fmt: skip
+
+
+def _agreed(scene: Scene) -> Found:
+    """Breached service levels of journeys without a promise of kind sla."""
+    levels, made = scene.slas, scene.promises
+    said = np.zeros(len(scene.journeys), dtype=bool)
+    said[scene.journeys.ids[made.made[made.kind.of_names(("sla",))]]] = True
+    bad = np.flatnonzero((levels.status == BREACHED) & ~said[levels.journey])
+    late = is_late(scene, levels)[bad]
+    weight = np.where(late, scene.rules.late_promise_weight, scene.rules.weights["promise_broken"])
+    row, due = levels.row[bad], levels.due[bad]
+    met = pick(scene.spine.events.time, levels.met[bad], FAR)
+    late_days = np.where(met < FAR, (met - due) / (86_400 * SECOND), np.nan)
+    return found(
+        scene, "promise_broken", scene.spine.steps.ids[row], row, weight=weight, time=due,
+        expected=late_days, detail=levels.sla.rows(bad),
     )  # fmt: skip
 
 

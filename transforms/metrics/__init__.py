@@ -1,5 +1,6 @@
 """Metrics, one family a file; importing the package declares them all."""
 
-from rejse.transforms.metrics import process, contacts, links, friction, health, steps, experience  # noqa: I001
+from rejse.transforms.metrics import process, contacts, links, friction, cost, health, steps  # noqa: I001
+from rejse.transforms.metrics import experience
 
-__all__ = ["contacts", "experience", "friction", "health", "links", "process", "steps"]
+__all__ = ["contacts", "cost", "experience", "friction", "health", "links", "process", "steps"]

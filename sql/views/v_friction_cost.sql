@@ -1,0 +1,72 @@
+-- purpose: what friction costs in minutes and money, by cause and place; measured against assumed
+-- grain: kind of friction, locus, owner, receiving owner and currency
+-- key: kind, locus, owner, owner_to, currency
+-- sources: v_friction_evidence
+create or replace view v_friction_cost as
+with evidence as (
+    select * from v_friction_evidence
+),
+
+summed as (
+    select
+        kind,
+        locus,
+        owner,
+        owner_to,
+        currency,
+        count(*) as n_evidence,
+        count(cost) as n_priced,
+        count(distinct journey_id) as n_journeys,
+        sum(minutes_customer) as minutes_customer,
+        sum(minutes_customer) filter (minutes_customer_basis = 'measured')
+            as minutes_customer_measured,
+        sum(minutes_customer) filter (minutes_customer_basis = 'assumed')
+            as minutes_customer_assumed,
+        sum(minutes_company) as minutes_company,
+        sum(minutes_company) filter (minutes_company_basis = 'measured')
+            as minutes_company_measured,
+        sum(minutes_company) filter (minutes_company_basis = 'assumed')
+            as minutes_company_assumed,
+        sum(cost) as cost
+    from evidence
+    group by kind, locus, owner, owner_to, currency
+),
+
+shared as (
+    select
+        *,
+        share_of(
+            coalesce(minutes_customer_measured, 0) + coalesce(minutes_company_measured, 0),
+            coalesce(minutes_customer, 0) + coalesce(minutes_company, 0)
+        ) as measured_share,
+        share_of(cost, sum(cost) over (partition by currency)) as cost_share
+    from summed
+)
+
+select * from shared;
+
+comment on view v_friction_cost is
+'One row per kind of friction, locus, owner, receiving owner and currency.';
+comment on column v_friction_cost.kind is 'Kind of friction.';
+comment on column v_friction_cost.locus is 'node: within a step; edge: between two steps.';
+comment on column v_friction_cost.owner is
+'Owner of the step; of an edge the earlier one; null: unknown.';
+comment on column v_friction_cost.owner_to is 'Owner of the later step of an edge.';
+comment on column v_friction_cost.currency is 'Currency of the cost; null: not priced.';
+comment on column v_friction_cost.n_evidence is 'Pieces of evidence.';
+comment on column v_friction_cost.n_priced is 'Pieces with a cost.';
+comment on column v_friction_cost.n_journeys is 'Journeys with such evidence.';
+comment on column v_friction_cost.minutes_customer is
+'Minutes of customers, measured and assumed [min].';
+comment on column v_friction_cost.minutes_customer_measured is 'Those measured [min].';
+comment on column v_friction_cost.minutes_customer_assumed is
+'Those assumed from cost_rates [min].';
+comment on column v_friction_cost.minutes_company is
+'Minutes of the company, measured and assumed [min].';
+comment on column v_friction_cost.minutes_company_measured is 'Those measured [min].';
+comment on column v_friction_cost.minutes_company_assumed is
+'Those assumed from cost_rates [min].';
+comment on column v_friction_cost.cost is 'Minutes times rates, in the currency.';
+comment on column v_friction_cost.measured_share is
+'Measured share of all minutes; the rest is assumed.';
+comment on column v_friction_cost.cost_share is 'Share of all cost in this currency.';

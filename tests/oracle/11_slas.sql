@@ -1,0 +1,128 @@
+-- purpose: service levels of a journey, with a clock that stands while it waits for the customer
+-- grain:   one row per journey and service level (response, resolution) that holds when it starts
+-- key:     journey_id, sla
+-- sources: stepped, step, journey, outcome, slas, settings
+create or replace table sla_result as
+with
+opening as (
+    select
+        journey_id,
+        min(place) as start_place,
+        arg_min(t, place) as start_t,
+        arg_min(step_id, place) as step_id
+    from stepped
+    where is_need_driven
+    group by journey_id
+),
+
+gaps as (
+    select
+        e.journey_id,
+        e.place,
+        e.t,
+        coalesce(e.waiting_for = 'customer', false) as stands,
+        if(
+            coalesce(e.waiting_for = 'customer', false), 0,
+            coalesce(lead(e.t) over journey - e.t, 0)
+        ) as gap
+    from stepped as e
+    inner join opening as o on e.journey_id = o.journey_id and e.place >= o.start_place
+    window journey as (partition by e.journey_id order by e.place)
+),
+
+clocked as (
+    select
+        *,
+        coalesce(sum(gap) over (
+            partition by journey_id order by place
+            rows between unbounded preceding and 1 preceding
+        ), 0)::bigint as run
+    from gaps
+),
+
+levels as (
+    select
+        o.*,
+        s.sla,
+        s.kind,
+        (extract(epoch from s.due::interval) * 1000000)::bigint as span
+    from opening as o
+    inner join journey as j on o.journey_id = j.journey_id
+    inner join slas as s
+        on
+            j.journey_type = s.journey_type
+            and coalesce(epoch_us(s.valid_from) <= o.start_t, true)
+            and coalesce(o.start_t < epoch_us(s.valid_to), true)
+    where s.kind in ('response', 'resolution')
+    qualify row_number() over (
+        partition by o.journey_id, s.sla order by s.valid_from desc nulls last, s.json asc
+    ) = 1
+),
+
+dues as (
+    select
+        v.journey_id,
+        v.sla,
+        arg_max(if(c.stands, null, c.t + v.span - c.run), c.place) as some_due,
+        arg_max(c.stands, c.place) as is_standing
+    from levels as v
+    inner join clocked as c on v.journey_id = c.journey_id and v.span > c.run
+    group by v.journey_id, v.sla
+),
+
+answers as (
+    select
+        e.journey_id,
+        min(e.place) as place
+    from stepped as e
+    inner join opening as o on e.journey_id = o.journey_id and e.place >= o.start_place
+    where
+        not e.is_message and not e.is_pushed
+        and (
+            (e.direction = 'outbound' and e.actor_type <> 'customer')
+            or (e.direction = 'inbound' and e.actor_type in ('human', 'bot'))
+        )
+    group by e.journey_id
+),
+
+judged as (
+    select
+        v.*,
+        if(d.is_standing, null, d.some_due) as due_t,
+        m.t as met_t,
+        m.run as elapsed,
+        j.w,
+        j.lateness,
+        v.kind = 'response' or j.is_closed as is_settled
+    from levels as v
+    inner join journey as j on v.journey_id = j.journey_id
+    inner join outcome as u on v.journey_id = u.journey_id
+    inner join dues as d on v.journey_id = d.journey_id and v.sla = d.sla
+    left join answers as a on v.journey_id = a.journey_id
+    left join clocked as m
+        on
+            v.journey_id = m.journey_id
+            and m.place = if(v.kind = 'response', a.place, u.held_place)
+),
+
+stated as (
+    select
+        *,
+        case
+            when met_t is not null and due_t < met_t then 'breached'
+            when met_t is not null and is_settled then 'achieved'
+            when met_t is null and coalesce(w > due_t + lateness, false) then 'breached'
+            else 'open'
+        end as status
+    from judged
+)
+
+select
+    stated.*,
+    case
+        when stated.status <> 'breached' then null
+        when stated.met_t is not null then stated.met_t <= stated.due_t + s.give_up
+        else not coalesce(stated.w > stated.due_t + s.give_up + stated.lateness, false)
+    end as is_late
+from stated
+cross join settings as s;

@@ -1,0 +1,150 @@
+-- purpose: minutes and money of each piece of friction: measured where logged, else from the rates
+--          that hold when it happens
+-- grain:   one row per piece
+-- key:     step_id, kind, detail
+-- sources: scored, stepped, cost_rates
+create or replace table costed as
+with
+kinds as (
+    -- a piece of these kinds is work done again, which the event that proves it measures
+    select unnest([
+        'reasked_info', 'repeat_contact', 'channel_fallback', 'reopened', 'rework', 'transfer'
+    ]) as kind
+),
+
+pieces as (
+    select
+        scored.*,
+        scored.kind in (select kinds.kind from kinds) as is_work,
+        row_number() over () as piece_no
+    from scored
+    where scored.factor = 1
+),
+
+rates as (
+    select
+        p.piece_no,
+        r.* exclude (kind)
+    from pieces as p
+    inner join cost_rates as r
+        on
+            r.kind in (p.kind, 'default')
+            and coalesce(epoch_us(r.valid_from) <= p.occurred_t, true)
+            and coalesce(p.occurred_t < epoch_us(r.valid_to), true)
+    qualify row_number() over (
+        partition by p.piece_no
+        order by r.kind = 'default', r.valid_from desc nulls last, r.json asc
+    ) = 1
+),
+
+rated as (
+    select
+        p.*,
+        (select count(*) from cost_rates) > 0 as has_rates,
+        p.waited_s / 60 as waited_minutes,
+        case
+            when p.is_work
+                then
+                    coalesce(
+                        e.agent_s,
+                        case
+                            when e.talk_s is not null
+                                then e.talk_s + coalesce(e.hold_s, 0) + coalesce(e.wrap_s, 0)
+                        end
+                    ) / count(*) over (partition by p.is_work, p.proof_place) / 60
+        end as worked_minutes,
+        r.minutes_customer as usual_customer,
+        r.minutes_company as usual_company,
+        r.rate_customer,
+        r.rate_company,
+        r.currency as rate_currency
+    from pieces as p
+    left join rates as r on p.piece_no = r.piece_no
+    left join stepped as e on p.proof_place = e.place
+),
+
+timed as (
+    select
+        *,
+        coalesce(waited_minutes, usual_customer) as minutes_customer,
+        if(has_rates, coalesce(worked_minutes, usual_company), null) as minutes_company
+    from rated
+),
+
+priced as (
+    select
+        *,
+        coalesce(
+            minutes_customer * rate_customer + minutes_company * rate_company,
+            minutes_customer * rate_customer,
+            minutes_company * rate_company
+        ) as cost
+    from timed
+)
+
+select
+    * exclude (usual_customer, usual_company, rate_customer, rate_company, rate_currency),
+    case
+        when waited_minutes is not null then 'measured'
+        when minutes_customer is not null then 'assumed'
+    end as minutes_customer_basis,
+    case
+        when minutes_company is null then null
+        when worked_minutes is not null then 'measured'
+        else 'assumed'
+    end as minutes_company_basis,
+    case when cost is not null then rate_currency end as currency
+from priced;
+
+create or replace table journey_cost as
+select
+    j.journey_id,
+    case
+        when count(c.minutes_customer) > 0 then sum(c.minutes_customer)
+        when has_zero then 0
+    end as friction_minutes_customer,
+    case
+        when count(c.minutes_company) > 0 then sum(c.minutes_company)
+        when has_zero then 0
+    end as friction_minutes_company,
+    sum(
+        if(c.minutes_customer_basis = 'measured', c.minutes_customer, 0)
+        + if(c.minutes_company_basis = 'measured', c.minutes_company, 0)
+    ) / nullif(
+        sum(coalesce(c.minutes_customer, 0) + coalesce(c.minutes_company, 0)), 0
+    ) as friction_minutes_measured_share,
+    case
+        when count(distinct c.currency) > 1 then null
+        when count(c.cost) > 0 then sum(c.cost)
+        when has_zero then 0
+    end as friction_cost,
+    case
+        when count(distinct c.currency) = 1 then max(c.currency)
+    end as friction_currency
+from (
+    select
+        s.journey_id,
+        s.n_evidence = 0 and s.friction_hazard is not null
+        and (select count(*) from cost_rates) > 0 as has_zero
+    from score as s
+) as j
+left join costed as c on j.journey_id = c.journey_id
+group by j.journey_id, has_zero;
+
+create or replace table journey_logged as
+select
+    journey_id,
+    case
+        when
+            count(distinct currency) filter (where cost_amount is not null) = 1
+            and count(*) filter (where cost_amount is not null and currency is null) = 0
+            then sum(cost_amount)::double
+    end as logged_cost,
+    case
+        when
+            count(distinct currency) filter (where cost_amount is not null) = 1
+            and count(*) filter (where cost_amount is not null and currency is null) = 0
+            then max(currency) filter (where cost_amount is not null)
+    end as logged_currency
+from stepped
+group by journey_id;

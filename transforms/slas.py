@@ -1,0 +1,219 @@
+"""Service levels: what was agreed for a kind of journey, and whether it was achieved.
+
+`slas` declares them by journey type: `response` runs until the first answer of the company that
+is not internal, no automatic message and nothing pushed; `resolution` until the end that holds;
+`handoff` says when the receiver (`to_owner`, null: any) of a hand-off is due. The first two start
+at the journey's first need-driven event, with the row that holds then; their clock stands still
+from an event that waits for the customer to the next event (3-scores, SLA attainment). With
+`is_working_time` it runs in the working hours of the owner of the step in which it started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import durations, facts
+from rejse.transforms.arrays import NULL, Bools, Ints
+from rejse.transforms.as_of import FAR, KEY_MARK, AsOf, joined
+from rejse.transforms.events import Coded, Events
+from rejse.transforms.frontier import passed
+from rejse.transforms.operational import Operational
+from rejse.transforms.segments import pick
+from rejse.transforms.sessionise import Spine
+
+if TYPE_CHECKING:
+    from rejse.transforms.scene import Scene
+
+KINDS = ("response", "resolution", "handoff")
+STATUS = ("achieved", "breached", "open")
+ACHIEVED, BREACHED, OPEN = range(3)
+
+
+@dataclass(frozen=True)
+class SlaResults:
+    """One row a journey and service level; rows are events of the spine, -1 for none."""
+
+    journey: Ints
+    sla: Coded
+    kind: Coded
+    row: Ints  # event at which the clock started
+    due: Ints  # FAR: not due while it waits for the customer, or nobody's hours are known
+    met: Ints
+    elapsed: Ints  # microseconds on the clock until met
+    status: Ints
+
+    def __len__(self) -> int:
+        return len(self.journey)
+
+
+def valid_slas(table: pa.Table, has_calendar: bool) -> None:
+    """Raises ValueError, naming the row, where a row of `slas` makes no sense."""
+    for number, row in enumerate(table.to_pylist(), start=1):
+        if row["kind"] not in KINDS:
+            expected = ", ".join(KINDS)
+            raise ValueError(f"row {number}: expected a kind {expected}, came {row['kind']!r}")
+        try:
+            due = durations.parse(row["due"])
+        except ValueError as fault:
+            raise ValueError(f"row {number}: due: {fault}") from None
+        if due <= 0:
+            raise ValueError(f"row {number}: expected a due above 0, came {row['due']!r}")
+        if row["is_working_time"] and not has_calendar:
+            raise ValueError(
+                f"row {number}: expected a calendar for is_working_time, found none; configure"
+                " operational.calendar or leave is_working_time out"
+            )
+
+
+def _of_kind(data: Operational, *kinds: str) -> pa.Table:
+    table = data.table("slas")
+    return table.filter(pc.is_in(table.column("kind"), pa.array(kinds, pa.string())))
+
+
+def handoff_due(spine: Spine, data: Operational, rows: Ints, usual: Ints) -> Ints:
+    """When the hand-offs asked for by the events `rows` are due: by the SLA for the receiver, else
+    for any, else `usual` (also where the receiver's working hours are not known).
+    """
+    table = _of_kind(data, "handoff")
+    if not table.num_rows or not len(rows):
+        return usual
+    kind = _types(spine).rows(spine.journeys.ids[rows])
+    to_owner = spine.events.coded("to_owner").rows(rows)
+    anybody = Coded.named(np.zeros(len(rows)), [""])
+    receiver = pc.fill_null(table.column("to_owner"), "")
+    key = pc.binary_join_element_wise(table.column("journey_type"), receiver, KEY_MARK)
+    index = AsOf.of(table.append_column("key", key), "key")
+    time = spine.events.time[rows]
+    row = index.rows(joined(kind, to_owner), time)
+    row = np.where(row == NULL, index.rows(joined(kind, anybody), time), row)
+    span, working = _spans(index, row)
+    due = np.where(row == NULL, usual, time + span)
+    worked, known = data.calendar.after(to_owner, time, span)
+    return np.where(working, np.where(known, worked, usual), due)
+
+
+def _types(spine: Spine) -> Coded:
+    n = len(spine.journeys)
+    return spine.journey_kind.fallback(Coded.named(np.zeros(n), ["other"]))
+
+
+def _spans(index: AsOf, row: Ints) -> tuple[Ints, Bools]:
+    """Time given by the rows, in microseconds, and whether it is working time."""
+    spans = [durations.parse(text) for text in index.table.column("due").to_pylist()]
+    flag, known = index.number("is_working_time", row)
+    given = np.array([*spans, 0], np.int64)[row]
+    return given, known & flag.astype(bool)
+
+
+def sla_results(scene: Scene) -> SlaResults:
+    """Results of the response and resolution levels of all journeys, judged at the frontier."""
+    table = _of_kind(scene.data, "response", "resolution")
+    parts = [_of_one(scene, table, sla) for sla in sorted(set(table.column("sla").to_pylist()))]
+    if not parts:
+        none = np.zeros(0, np.int64)
+        return SlaResults(none, Coded.nulls(0), Coded.nulls(0), none, none, none, none, none)
+
+    def ints(name: str) -> Ints:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    def texts(name: str) -> Coded:
+        return Coded.of(pa.chunked_array([getattr(part, name).arrow() for part in parts]))
+
+    return SlaResults(
+        ints("journey"), texts("sla"), texts("kind"), ints("row"), ints("due"), ints("met"),
+        ints("elapsed"), ints("status"),
+    )  # fmt: skip
+
+
+def _of_one(scene: Scene, table: pa.Table, sla: str) -> SlaResults:
+    """Results of one service level, in whatever kind and time each journey's row gives it."""
+    spine, journeys, events = scene.spine, scene.journeys, scene.spine.events
+    index = AsOf.of(table.filter(pc.equal(table.column("sla"), sla)), "journey_type")
+    in_time = spine.by_time
+    opening = journeys.first_row(facts.is_need_driven(events)[in_time])
+    began = pick(events.time[in_time], opening, 0)
+    said = np.where(opening >= 0, index.rows(_types(spine), began), NULL)
+    span, working = _spans(index, said)
+    owner = scene.steps.owner.rows(np.where(opening >= 0, spine.steps.ids[in_time[opening]], NULL))
+    run, due = _due(scene, opening, span, working, owner)
+    is_response = index.text("kind", said).of_names(("response",))
+    answered = _answers(events)[in_time] & (np.arange(events.n) >= journeys.spread(opening))
+    ended = np.where(pick(scene.is_end, scene.deciding, False), scene.deciding, NULL)
+    ended = pick(spine.moment, ended, NULL)
+    ended = np.where(ended >= opening, ended, NULL)
+    met = np.where(is_response, journeys.first_row(answered), ended)
+    settled = is_response | scene.closed
+    status = _status(scene, met, due, pick(events.time[in_time], met, FAR), settled)
+    at = np.flatnonzero(said >= 0)
+    met_row = pick(in_time, met, NULL)
+    return SlaResults(
+        at, Coded.named(np.zeros(len(at)), [sla]), index.text("kind", said[at]),
+        in_time[opening[at]], due[at], met_row[at], pick(run, met, 0)[at], status[at],
+    )  # fmt: skip
+
+
+def _due(
+    scene: Scene, opening: Ints, span: Ints, working: Bools, owner: Coded
+) -> tuple[Ints, Ints]:
+    """Time on the clock at each event (in total order), and when each journey's level is due."""
+    spine, journeys, calendar = scene.spine, scene.journeys, scene.data.calendar
+    time = spine.events.time[spine.by_time]
+    stands = spine.events.is_one("waiting_for", "customer")[spine.by_time]
+    begin = time[:-1]
+    gap = np.zeros(len(time), np.int64)
+    gap[:-1] = np.diff(time)
+    if working.any():
+        each = np.flatnonzero(journeys.spread(working)[:-1])
+        worked, _ = calendar.between(owner.rows(journeys.ids[each]), begin[each], time[1:][each])
+        gap[each] = worked
+    gap[journeys.lasts] = 0
+    gap[stands] = 0
+    whole = np.cumsum(gap) - gap
+    run = whole - journeys.spread(pick(whole, opening, 0))
+    runs = (np.arange(len(time)) >= journeys.spread(opening)) & (run < journeys.spread(span))
+    last = journeys.last_row(runs)
+    rest, at = span - pick(run, last, 0), pick(time, last, 0)
+    due = at + rest
+    if working.any():
+        until, known = calendar.after(owner, at, rest)
+        due = np.where(working, np.where(known, until, FAR), due)
+    return run, np.where((last == NULL) | pick(stands, last, False), FAR, due)
+
+
+def _answers(events: Events) -> Bools:
+    """Answers of the company: outbound not by the customer, or a human or bot on an inbound event;
+    no automatic and no pushed message.
+    """
+    customer = events.is_one("actor_type", "customer")
+    outbound = events.is_one("direction", "outbound") & ~customer
+    within = events.is_one("direction", "inbound") & events.is_one("actor_type", "human", "bot")
+    return (outbound | within) & ~facts.is_message(events) & ~facts.is_pushed(events)
+
+
+def _status(scene: Scene, met: Ints, due: Ints, met_at: Ints, settled: Bools) -> Ints:
+    """Achieved, breached, or open: nothing is judged before the frontier has passed it."""
+    over = passed(due, scene.frontier, scene.rules.windows.lateness)
+    is_met = met != NULL
+    status = np.full(len(met), OPEN)
+    status[is_met & settled & (met_at <= due)] = ACHIEVED
+    status[(is_met & (met_at > due)) | (~is_met & over)] = BREACHED
+    return status
+
+
+def is_late(scene: Scene, found: SlaResults) -> Bools:
+    """Breached ones that were met, or may still be, within the give-up time of promises."""
+    windows, time = scene.rules.windows, scene.spine.events.time
+    limit = np.minimum(found.due, FAR - windows.promise_give_up) + windows.promise_give_up
+    met = found.met != NULL
+    in_time = pick(time, found.met, FAR) <= limit
+    return np.where(met, in_time, ~passed(limit, scene.frontier, windows.lateness))
+
+
+def latest(found: SlaResults, give_up: int) -> Ints:
+    """Last moment at which an event could still change each result; 0 where none is due."""
+    return np.where(found.due == FAR, 0, np.minimum(found.due, FAR - give_up) + give_up)
