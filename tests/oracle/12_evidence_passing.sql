@@ -68,7 +68,8 @@ select
     1.0 as g,
     1.0 as confidence,
     'observed' as basis,
-    format('{:09d} rise', r.place) as detail  -- after an event of the same place
+    format('{:09d} rise', r.place) as detail,  -- after an event of the same place
+    null as proof_place
 from rise as r
 where
     r.giver_id not in (
