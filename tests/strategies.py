@@ -128,7 +128,8 @@ def event(pick: Pick, now: int, rich: bool = True, mood: str = "mixed") -> dict[
         row["message_kind"] = _often(pick, "marketing", "service", "reminder", "upsell")
         row["message_id"] = _often(pick, None, "m1", "m2")
         row["relevance_basis"] = _often(pick, "due", "none")
-        row["consent_purpose"] = _often(pick, ["service"], [])
+        row["consent_purpose"] = _often(pick, ["service"], ["care"], [])
+        row["campaign_id"] = _often(pick, "spring", "winter")
     if rich:
         row |= _riches(pick, now)
     return {name: value for name, value in row.items() if value is not None}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from rejse.transforms.campaigns import with_purpose
 from rejse.transforms.friction.assess import assess
 from rejse.transforms.operational import Operational
 from rejse.transforms.rows import rows
@@ -24,5 +25,5 @@ def advance(
     is complete. Returns the tables of `tables.tables()`, with `is_final` on every row: no result
     depends on the order, the chunks or the neighbours of a customer's events.
     """
-    spine = sessionise(events, data, rules)
+    spine = sessionise(with_purpose(events, data), data, rules)
     return rows(assess(Scene(spine, data, rules, frontiers)))

@@ -55,7 +55,9 @@ def is_pushed(events: Events) -> Bools:
 
 
 def is_need_driven(events: Events) -> Bools:
-    """Inbound, or outbound with a relevance basis and (where logged) consent for its kind."""
+    """Inbound, or outbound with a relevance basis and (where logged) consent for its purpose: its
+    campaign's (`campaigns.with_purpose`), else its kind.
+    """
     based = events.is_one("relevance_basis", *RELEVANT)
     outbound = events.is_one("direction", "outbound") & based
     if outbound.any() and events.has("consent_purpose"):
@@ -64,13 +66,13 @@ def is_need_driven(events: Events) -> Bools:
 
 
 def _consented(events: Events) -> Bools:
-    """The message's kind is among the purposes consented to, or no consent is logged."""
+    """The message's purpose is among those consented to, or no consent is logged."""
     column = events.column("consent_purpose")
-    kinds = events.coded("message_kind").arrow().to_pylist()
+    purposes = events.coded("purpose").fallback(events.coded("message_kind")).arrow().to_pylist()
     logged = valid(column)
     given = np.ones(events.n, dtype=bool)
     for row in np.flatnonzero(logged):
-        given[row] = kinds[row] in (column[row].as_py() or [])
+        given[row] = purposes[row] in (column[row].as_py() or [])
     return given
 
 

@@ -24,6 +24,23 @@ asof_rows as (
             and coalesce(e.time < t.valid_to, true)
 ),
 
+campaign_rows as (
+    select
+        e.source,
+        e.id,
+        t.purpose,
+        row_number() over (
+            partition by e.source, e.id
+            order by t.valid_from desc nulls last, t.json asc
+        ) as rank
+    from events as e
+    inner join campaigns as t
+        on
+            e.campaign_id = t.campaign_id
+            and coalesce(e.time >= t.valid_from, true)
+            and coalesce(e.time < t.valid_to, true)
+),
+
 case_rows as (
     select
         e.source,
@@ -155,11 +172,14 @@ placed as (
             and coalesce(e.relevance_basis in ('due', 'need', 'preference'), false)
             and (
                 e.consent_purpose is null
-                or coalesce(list_contains(e.consent_purpose, e.message_kind), false)
+                or coalesce(
+                    list_contains(e.consent_purpose, coalesce(cp.purpose, e.message_kind)), false
+                )
             )
         ) as is_need_driven
     from events as e
     left join asof_rows as a on e.source = a.source and e.id = a.id and a.rank = 1
+    left join campaign_rows as cp on e.source = cp.source and e.id = cp.id and cp.rank = 1
     left join case_rows as k on e.source = k.source and e.id = k.id and k.rank = 1
     left join customer_rows as u on e.source = u.source and e.id = u.id and u.rank = 1
     inner join team_rows as m on e.source = m.source and e.id = m.id and m.rank = 1
