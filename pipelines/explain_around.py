@@ -1,4 +1,5 @@
-"""What lies around a journey, told: who drove its contacts, what was owned, what came next.
+"""What lies around a journey, told: who drove its contacts, what its friction cost, which service
+level was broken, what was owned, what came next.
 
 What came next follows upon the journey; that it follows from it, nobody here has shown.
 """
@@ -26,6 +27,27 @@ class Owned:
 
 
 @dataclass(frozen=True)
+class Breach:
+    """A service level that was not kept; `met_at` is null where it never was."""
+
+    sla: str
+    kind: str
+    due_at: datetime | None
+    met_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What friction cost: minutes, the share of them that was measured, and money."""
+
+    customer: float | None
+    company: float | None
+    measured_share: float | None
+    amount: float | None
+    currency: str | None
+
+
+@dataclass(frozen=True)
 class Around:
     """Contacts by who drove them, talk in vain, what is owned, and the customer's next journey."""
 
@@ -38,6 +60,8 @@ class Around:
     next_touchpoint: str | None
     next_channel: str | None
     next_at: datetime | None
+    cost: Cost | None = None
+    breaches: tuple[Breach, ...] = ()
     owned: tuple[Owned, ...] = ()
 
 
@@ -87,17 +111,44 @@ _OWNED = """
     group by j.journey_id, o.product_id
     order by valid_from, o.product_id
 """
+_COST = """
+    select
+        journey_id, friction_minutes_customer as customer, friction_minutes_company as company,
+        friction_minutes_measured_share as measured_share, friction_cost as amount,
+        friction_currency as currency
+    from v_journeys
+    where list_contains($1, journey_id)
+"""
+_BREACHES = """
+    select journey_id, sla, kind, due_at, met_at
+    from v_sla_results
+    where status = 'breached' and list_contains($1, journey_id)
+    order by due_at, sla
+"""
 
 
 def around(con: Any, journey_ids: list[str]) -> dict[str, Around]:
     """What lies around each of these journeys, by journey id."""
-    owned: dict[str, list[Owned]] = {}
-    for row in journey_lookup.rows(con, _OWNED, [journey_ids]):
-        owned.setdefault(row.pop("journey_id"), []).append(Owned(**row))
+    owned = _each(con, _OWNED, journey_ids, Owned)
+    costs = _each(con, _COST, journey_ids, Cost)
+    breaches = _each(con, _BREACHES, journey_ids, Breach)
     found = {}
     for row in journey_lookup.rows(con, _AROUND, [journey_ids, SOLVED]):
         journey_id = row.pop("journey_id")
-        found[journey_id] = replace(Around(**row), owned=tuple(owned.get(journey_id, ())))
+        found[journey_id] = replace(
+            Around(**row),
+            cost=costs[journey_id][0],
+            breaches=tuple(breaches.get(journey_id, ())),
+            owned=tuple(owned.get(journey_id, ())),
+        )
+    return found
+
+
+def _each(con: Any, query: str, journey_ids: list[str], kind: type[Any]) -> dict[str, list[Any]]:
+    """Rows of a query by journey."""
+    found: dict[str, list[Any]] = {}
+    for row in journey_lookup.rows(con, query, [journey_ids]):
+        found.setdefault(row.pop("journey_id"), []).append(kind(**row))
     return found
 
 
@@ -114,12 +165,36 @@ def lines(found: Around) -> Iterator[str]:
             f"the company talked {wording.duration(found.vain_talk_s)} in contacts that solved"
             " nothing, as far as talk was logged"
         )
+    yield from _cost(found.cost)
+    yield from _breaches(found.breaches)
     yield from _owned(found)
     if found.next_at is not None:
         kind = wording.clean(found.next_type or "other", 40)
         where = wording.clean(found.next_touchpoint or found.next_channel, 40)
         channel = wording.clean(found.next_channel, 20)
         yield f"next journey: {kind}, {_later(found, found.next_at)}, at {where} ({channel})"
+
+
+def _cost(cost: Cost | None) -> Iterator[str]:
+    if cost is None or not (cost.customer or cost.company):
+        return
+    minutes = (("the customer", cost.customer), ("the company", cost.company))
+    said = wording.listing([f"{who} {wording.amount(n, 0)} min" for who, n in minutes if n])
+    money = f"{wording.amount(cost.amount, 0)} {wording.clean(cost.currency, 8)}"
+    told = "" if cost.amount is None else f", {money} in all"
+    yield f"its friction cost {said} ({wording.share(cost.measured_share)} of it measured){told}"
+
+
+def _breaches(breaches: tuple[Breach, ...]) -> Iterator[str]:
+    for one in breaches:
+        late = "never met" if one.met_at is None else f"met {_late(one.met_at, one.due_at)}"
+        due = wording.minute(one.due_at)
+        yield f"service level broken: {wording.clean(one.sla, 40)} ({one.kind}), due {due}, {late}"
+
+
+def _late(met: datetime, due: datetime | None) -> str:
+    # The clock may stand still in between: late by more than the clock says.
+    return f"{wording.duration((met - due).total_seconds())} later" if due else "later"
 
 
 def _owned(found: Around) -> Iterator[str]:

@@ -162,7 +162,7 @@ dropped as (
         1.0 as g,
         1.0 as confidence,
         'observed' as basis,
-        source || '/' || id as detail
+        format('{:09d}', place) as detail
     from handoff_asked
     where is_dropped
 ),
@@ -178,7 +178,7 @@ waited as (
         1 - exp(-(wait_s - expected_wait_s) / greatest(expected_wait_s, 1)) as g,
         1.0 as confidence,
         'observed' as basis,
-        source || '/' || id as detail,
+        format('{:09d}', place) as detail,
         wait_s as waited_s
     from stepped
     where wait_s > expected_wait_s

@@ -20,6 +20,11 @@ select
     disposition as outcome,
     cast(queue_s as integer) as wait_s,
     cast(talk_s as integer) as talk_s,
+    -- half a crown for each minute begun: what the line costs
+    case
+        when talk_s is not null then cast(ceil(cast(talk_s as double) / 60) * 0.5 as decimal(18, 4))
+    end as cost_amount,
+    case when talk_s is not null then 'DKK' end as currency,
     forward_to as to_owner,
     case when forward_to is not null then 'cold' end as handoff_kind,
     list_concat(
