@@ -152,7 +152,8 @@ def write(
             truths.stories = _people()
     tally.tell(truths)
     truths.planted = {} if company.is_null else {**tally.planted(), **felt.planted()}
-    more = ("rejse.toml", *(f"tables/{n}.csv" for n in ("calendar", "weather", "cost_rates")))
+    tables = ("calendar", "weather", "cost_rates", "slas")
+    more = ("rejse.toml", *(f"tables/{name}.csv" for name in tables))
     configuration = {name: name for name in more} | _tables()
     for name in (*demo_systems.SYSTEMS, demo_systems.OWNED, SURVEYS):
         for file in (f"mappings/{name}.sql", f"schemas/{name}.json"):
