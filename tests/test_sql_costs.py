@@ -1,0 +1,77 @@
+"""The views of service levels and of cost over a small published world, counted by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rejse.pipelines import catalogue
+from rejse.pipelines.catalogue import Session
+from tests import store_builder
+from tests.store_builder import START, journey, key_of
+from tests.test_sql import table
+
+#: Results of one level: 3 achieved, 1 breached, 2 open; minutes on the clock where it was met.
+STATUS = ("achieved", "achieved", "achieved", "breached", "open", "open")
+ELAPSED = (600, 1200, 1800, None, None, None)
+
+
+def result(number: int) -> dict[str, Any]:
+    return {
+        "journey_id": f"j{number:04d}", "customer_key": key_of(number), "sla": "first answer",
+        "kind": "response", "owner": "Care", "started_at": START,
+        "due_at": START + timedelta(hours=4), "status": STATUS[number - 1],
+        "elapsed_s": ELAPSED[number - 1], "is_final": True,
+    }  # fmt: skip
+
+
+def priced(kind: str, customer: float | None, company: float, cost: float | None,
+           basis: str, currency: str | None = "DKK") -> dict[str, Any]:  # fmt: skip
+    return {"kind": kind, "severity": 0.2, "at": 0, "owner": "Care", "minutes_customer": customer,
+            "minutes_customer_basis": None if customer is None else basis,
+            "minutes_company": company, "minutes_company_basis": "assumed", "cost": cost,
+            "currency": currency}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    root = tmp_path_factory.mktemp("costs") / "store"
+    place = [{"touchpoint": "hotline"}]
+    waits = priced("customer_wait", 6.0, 2.0, 20.0, "measured")
+    again = [priced("repeat_contact", 8.0, 7.0, 60.0, "assumed"),
+             priced("transfer", None, 5.0, None, "assumed", None)]  # fmt: skip
+    rows = store_builder.joined(
+        journey(1, place, [waits]), journey(2, place, [waits, *again]),
+        *(journey(n, place) for n in range(3, 7)),
+    )  # fmt: skip
+    rows["sla_results"] = [result(n) for n in range(1, 7)]
+    store_builder.published(root, rows)
+    with catalogue.connect(root) as opened:
+        yield opened
+
+
+def test_attainment_counts_what_is_judged(session: Session) -> None:
+    (row,) = table(session, "from v_sla_attainment")
+    counted = [row[f"n_{name}"] for name in ("results", "achieved", "breached", "open", "judged")]
+    assert counted == [6, 3, 1, 2, 4]
+    assert row["attainment_share"] == pytest.approx(0.75)
+    # Wilson by hand: z = 1.959964, n = 4, p = .75.
+    assert row["attainment_share_lo"] == pytest.approx(0.3006, abs=5e-5)
+    assert row["attainment_share_hi"] == pytest.approx(0.9544, abs=5e-5)
+    assert row["elapsed_s_median"] == 1200
+
+
+def test_minutes_and_money_by_kind(session: Session) -> None:
+    rows = {row["kind"]: row for row in table(session, "from v_friction_cost")}
+    wait = rows["customer_wait"]
+    assert (wait["n_evidence"], wait["n_journeys"], wait["cost"]) == (2, 2, 40.0)
+    assert (wait["minutes_customer"], wait["minutes_company"]) == (12.0, 4.0)
+    assert wait["measured_share"] == pytest.approx(12 / 16)
+    assert wait["cost_share"] == pytest.approx(0.4)
+    assert rows["repeat_contact"]["measured_share"] == 0.0
+    assert rows["repeat_contact"]["cost_share"] == pytest.approx(0.6)
+    unpriced = rows["transfer"]
+    assert (unpriced["n_priced"], unpriced["cost"], unpriced["cost_share"]) == (0, None, None)
