@@ -21,5 +21,5 @@ select
     cast(answered_at as timestamptz) as responded_time,
     cast(acted_at as timestamptz) as action_time,
     words as text,
-    language as language
+    language
 from source
