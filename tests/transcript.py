@@ -33,7 +33,7 @@ ORDER: Mapping[str, tuple[str, ...]] = {
     "handoffs": ("occurred_at", "due_at", "from_step"),
     "info_requests": ("occurred_at", "field"),
     "promises": ("made_at", "promise_id"),
-    "sla_results": ("started_at", "sla"),
+    "sla_results": ("started_at", "sla", "kind"),
     "experience": ("occurred_at", "x_id"),
     "journey_experience": ("started_at", "ended_at", "journey_type"),
 }

@@ -379,6 +379,6 @@ def _sla_results(a: Assessment) -> Columns:
         "started_at": spine.events.time[levels.row],
         "due_at": _time(levels.due),
         "met_at": (met, known),
-        "elapsed_s": (levels.elapsed // SECOND, known),
+        "elapsed_s": (levels.elapsed // SECOND, known & (levels.status != NULL)),
         "status": Coded.named(levels.status, SLA_STATUS),
     }

@@ -1,11 +1,12 @@
 """Service levels: what was agreed for a kind of journey, and whether it was achieved.
 
 `slas` declares them by journey type: `response` runs until the first answer of the company that
-is not internal, no automatic message and nothing pushed; `resolution` until the end that holds;
+is not internal, made by no machine and not pushed; `resolution` until the end that holds;
 `handoff` says when the receiver (`to_owner`, null: any) of a hand-off is due. The first two start
 at the journey's first need-driven event, with the row that holds then; their clock stands still
-from an event that waits for the customer to the next event (3-scores, SLA attainment). With
-`is_working_time` it runs in the working hours of the owner of the step in which it started.
+from an event that waits for the customer until he acts or an event waits for somebody else
+(3-scores, SLA attainment). With `is_working_time` it runs in the working hours of the owner of the
+step in which it started; where these are not known the level is not measurable.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rejse.transforms.as_of import FAR, KEY_MARK, AsOf, joined
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.frontier import passed
 from rejse.transforms.operational import Operational
+from rejse.transforms.rules import DAY
 from rejse.transforms.segments import pick
 from rejse.transforms.sessionise import Spine
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 KINDS = ("response", "resolution", "handoff")
 STATUS = ("achieved", "breached", "open")
 ACHIEVED, BREACHED, OPEN = range(3)
+LONGEST = 36_500 * DAY
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class SlaResults:
     due: Ints  # FAR: not due while it waits for the customer, or nobody's hours are known
     met: Ints
     elapsed: Ints  # microseconds on the clock until met
-    status: Ints
+    status: Ints  # -1: not measurable, the owner's hours are not known
 
     def __len__(self) -> int:
         return len(self.journey)
@@ -61,8 +64,10 @@ def valid_slas(table: pa.Table, has_calendar: bool) -> None:
             due = durations.parse(row["due"])
         except ValueError as fault:
             raise ValueError(f"row {number}: due: {fault}") from None
-        if due <= 0:
-            raise ValueError(f"row {number}: expected a due above 0, came {row['due']!r}")
+        if not 0 < due <= LONGEST:
+            raise ValueError(
+                f"row {number}: expected a due above 0 and up to 100 years, came {row['due']!r}"
+            )
         if row["is_working_time"] and not has_calendar:
             raise ValueError(
                 f"row {number}: expected a calendar for is_working_time, found none; configure"
@@ -113,7 +118,8 @@ def _spans(index: AsOf, row: Ints) -> tuple[Ints, Bools]:
 def sla_results(scene: Scene) -> SlaResults:
     """Results of the response and resolution levels of all journeys, judged at the frontier."""
     table = _of_kind(scene.data, "response", "resolution")
-    parts = [_of_one(scene, table, sla) for sla in sorted(set(table.column("sla").to_pylist()))]
+    named = zip(table.column("sla").to_pylist(), table.column("kind").to_pylist(), strict=True)
+    parts = [_of_one(scene, table, sla, kind) for sla, kind in sorted(set(named))]
     if not parts:
         none = np.zeros(0, np.int64)
         return SlaResults(none, Coded.nulls(0), Coded.nulls(0), none, none, none, none, none)
@@ -130,40 +136,62 @@ def sla_results(scene: Scene) -> SlaResults:
     )  # fmt: skip
 
 
-def _of_one(scene: Scene, table: pa.Table, sla: str) -> SlaResults:
-    """Results of one service level, in whatever kind and time each journey's row gives it."""
+def _of_one(scene: Scene, table: pa.Table, sla: str, kind: str) -> SlaResults:
+    """Results of one service level of one kind, in the time that each journey's row gives it."""
     spine, journeys, events = scene.spine, scene.journeys, scene.spine.events
-    index = AsOf.of(table.filter(pc.equal(table.column("sla"), sla)), "journey_type")
+    is_it = pc.and_(pc.equal(table.column("sla"), sla), pc.equal(table.column("kind"), kind))
+    index = AsOf.of(table.filter(is_it), "journey_type")
     in_time = spine.by_time
     opening = journeys.first_row(facts.is_need_driven(events)[in_time])
     began = pick(events.time[in_time], opening, 0)
     said = np.where(opening >= 0, index.rows(_types(spine), began), NULL)
     span, working = _spans(index, said)
     owner = scene.steps.owner.rows(np.where(opening >= 0, spine.steps.ids[in_time[opening]], NULL))
-    run, due = _due(scene, opening, span, working, owner)
-    is_response = index.text("kind", said).of_names(("response",))
-    answered = _answers(events)[in_time] & (np.arange(events.n) >= journeys.spread(opening))
-    ended = np.where(pick(scene.is_end, scene.deciding, False), scene.deciding, NULL)
-    ended = pick(spine.moment, ended, NULL)
-    ended = np.where(ended >= opening, ended, NULL)
-    met = np.where(is_response, journeys.first_row(answered), ended)
-    settled = is_response | scene.closed
+    run, due, measured = _due(scene, opening, span, working, owner)
+    met = _answered(scene, opening) if kind == "response" else _ended(scene, opening)
+    settled = scene.closed | (kind == "response")
     status = _status(scene, met, due, pick(events.time[in_time], met, FAR), settled)
     at = np.flatnonzero(said >= 0)
-    met_row = pick(in_time, met, NULL)
+    one = np.zeros(len(at))
     return SlaResults(
-        at, Coded.named(np.zeros(len(at)), [sla]), index.text("kind", said[at]),
-        in_time[opening[at]], due[at], met_row[at], pick(run, met, 0)[at], status[at],
+        at, Coded.named(one, [sla]), Coded.named(one, [kind]), in_time[opening[at]], due[at],
+        pick(in_time, met, NULL)[at], pick(run, met, 0)[at],
+        np.where(measured, status, NULL)[at],
     )  # fmt: skip
+
+
+def _answered(scene: Scene, opening: Ints) -> Ints:
+    """Place in total order of the first answer after each opening."""
+    spine, journeys = scene.spine, scene.journeys
+    later = np.arange(spine.events.n) >= journeys.spread(opening)
+    return journeys.first_row(_answers(spine.events)[spine.by_time] & later)
+
+
+def _ended(scene: Scene, opening: Ints) -> Ints:
+    """Place in total order of the end that holds, if it is not before the opening."""
+    ended = np.where(pick(scene.is_end, scene.deciding, False), scene.deciding, NULL)
+    ended = pick(scene.spine.moment, ended, NULL)
+    return np.where(ended >= opening, ended, NULL)
+
+
+def _stands(scene: Scene) -> Bools:
+    """Events (in total order) after which the customer is awaited, by the last that says so."""
+    events, in_time = scene.spine.events, scene.spine.by_time
+    awaited = events.is_one("waiting_for", "customer")[in_time]
+    acts = events.is_one("actor_type", "customer") | events.coded("waiting_for").known
+    said = scene.journeys.last_row_before(awaited | acts[in_time], inclusive=True)
+    return np.asarray(pick(awaited, said, False))
 
 
 def _due(
     scene: Scene, opening: Ints, span: Ints, working: Bools, owner: Coded
-) -> tuple[Ints, Ints]:
-    """Time on the clock at each event (in total order), and when each journey's level is due."""
+) -> tuple[Ints, Ints, Bools]:
+    """Time on the clock at each event (in total order), when each journey's level is due, and
+    whether its clock is known.
+    """
     spine, journeys, calendar = scene.spine, scene.journeys, scene.data.calendar
     time = spine.events.time[spine.by_time]
-    stands = spine.events.is_one("waiting_for", "customer")[spine.by_time]
+    stands = _stands(scene)
     begin = time[:-1]
     gap = np.zeros(len(time), np.int64)
     gap[:-1] = np.diff(time)
@@ -178,21 +206,23 @@ def _due(
     runs = (np.arange(len(time)) >= journeys.spread(opening)) & (run < journeys.spread(span))
     last = journeys.last_row(runs)
     rest, at = span - pick(run, last, 0), pick(time, last, 0)
-    due = at + rest
+    due, measured = at + rest, np.ones(len(journeys), dtype=bool)
     if working.any():
         until, known = calendar.after(owner, at, rest)
-        due = np.where(working, np.where(known, until, FAR), due)
-    return run, np.where((last == NULL) | pick(stands, last, False), FAR, due)
+        due, measured = np.where(working, until, due), known | ~working
+    due = np.where((last == NULL) | pick(stands, last, False) | ~measured, FAR, due)
+    return run, due, measured
 
 
 def _answers(events: Events) -> Bools:
-    """Answers of the company: outbound not by the customer, or a human or bot on an inbound event;
-    no automatic and no pushed message.
+    """Answers of the company: outbound, not by the customer or a machine and not pushed; or a human
+    on an inbound event of a channel where both talk (an e-mail that he registers is no answer).
     """
     customer = events.is_one("actor_type", "customer")
-    outbound = events.is_one("direction", "outbound") & ~customer
-    within = events.is_one("direction", "inbound") & events.is_one("actor_type", "human", "bot")
-    return (outbound | within) & ~facts.is_message(events) & ~facts.is_pushed(events)
+    outbound = events.is_one("direction", "outbound") & ~customer & ~facts.is_by_machine(events)
+    talks = events.is_one("actor_type", "human") & events.is_one("channel", *facts.HUMAN_CHANNELS)
+    within = events.is_one("direction", "inbound") & talks
+    return (outbound | within) & ~facts.is_pushed(events)
 
 
 def _status(scene: Scene, met: Ints, due: Ints, met_at: Ints, settled: Bools) -> Ints:

@@ -213,7 +213,7 @@ PROMISES = Table("promises", "promise to a customer", ("customer_key", "promise_
     FINAL,
 ))  # fmt: skip
 
-SLA_RESULTS = Table("sla_results", "service level of a journey", ("journey_id", "sla"), (
+SLA_RESULTS = Table("sla_results", "service level of a journey", ("journey_id", "sla", "kind"), (
     JOURNEY, CUSTOMER, _id("sla", "Service level, as in slas."),
     _text("kind", "response: first answer; resolution: the end that holds.",
           ("response", "resolution")),
@@ -222,7 +222,7 @@ SLA_RESULTS = Table("sla_results", "service level of a journey", ("journey_id", 
     _time("due_at", "When it is due; null while the clock stands, or without known hours."),
     _time("met_at", "First answer, or the end that holds; null if none came."),
     Column("elapsed_s", LONG, "On the clock until met, without waiting for the customer.", "s", 0),
-    _text("status", "open until the frontier has passed what decides.",
+    _text("status", "open until the frontier has passed what decides; null: hours not known.",
           ("achieved", "breached", "open")),
     FINAL,
 ))  # fmt: skip

@@ -1,6 +1,6 @@
 -- purpose: service levels of a journey, with a clock that stands while it waits for the customer
 -- grain:   one row per journey and service level (response, resolution) that holds when it starts
--- key:     journey_id, sla
+-- key:     journey_id, sla, kind
 -- sources: stepped, step, journey, outcome, slas, settings
 create or replace table sla_result as
 with
@@ -15,19 +15,32 @@ opening as (
     group by journey_id
 ),
 
+awaited as (
+    -- the customer is awaited until he acts or somebody else is waited for
+    select
+        journey_id,
+        place,
+        t,
+        lead(t) over journey as next_t,
+        coalesce(last_value(
+            case
+                when waiting_for = 'customer' then true
+                when waiting_for is not null or actor_type = 'customer' then false
+            end ignore nulls
+        ) over (
+            partition by journey_id order by place
+            rows between unbounded preceding and current row
+        ), false) as stands
+    from stepped
+    window journey as (partition by journey_id order by place)
+),
+
 gaps as (
     select
-        e.journey_id,
-        e.place,
-        e.t,
-        coalesce(e.waiting_for = 'customer', false) as stands,
-        if(
-            coalesce(e.waiting_for = 'customer', false), 0,
-            coalesce(lead(e.t) over journey - e.t, 0)
-        ) as gap
-    from stepped as e
+        e.*,
+        if(e.stands, 0, coalesce(e.next_t - e.t, 0)) as gap
+    from awaited as e
     inner join opening as o on e.journey_id = o.journey_id and e.place >= o.start_place
-    window journey as (partition by e.journey_id order by e.place)
 ),
 
 clocked as (
@@ -55,7 +68,7 @@ levels as (
             and coalesce(o.start_t < epoch_us(s.valid_to), true)
     where s.kind in ('response', 'resolution')
     qualify row_number() over (
-        partition by o.journey_id, s.sla order by s.valid_from desc nulls last, s.json asc
+        partition by o.journey_id, s.sla, s.kind order by s.valid_from desc nulls last, s.json asc
     ) = 1
 ),
 
@@ -63,11 +76,12 @@ dues as (
     select
         v.journey_id,
         v.sla,
+        v.kind,
         arg_max(if(c.stands, null, c.t + v.span - c.run), c.place) as some_due,
         arg_max(c.stands, c.place) as is_standing
     from levels as v
     inner join clocked as c on v.journey_id = c.journey_id and v.span > c.run
-    group by v.journey_id, v.sla
+    group by v.journey_id, v.sla, v.kind
 ),
 
 answers as (
@@ -77,10 +91,13 @@ answers as (
     from stepped as e
     inner join opening as o on e.journey_id = o.journey_id and e.place >= o.start_place
     where
-        not e.is_message and not e.is_pushed
+        not e.is_pushed
         and (
-            (e.direction = 'outbound' and e.actor_type <> 'customer')
-            or (e.direction = 'inbound' and e.actor_type in ('human', 'bot'))
+            (e.direction = 'outbound' and e.actor_type not in ('customer', 'bot', 'system'))
+            or (
+                e.direction = 'inbound' and e.actor_type = 'human'
+                and e.channel in ('phone', 'branch', 'visit', 'chat')
+            )
         )
     group by e.journey_id
 ),
@@ -97,7 +114,8 @@ judged as (
     from levels as v
     inner join journey as j on v.journey_id = j.journey_id
     inner join outcome as u on v.journey_id = u.journey_id
-    inner join dues as d on v.journey_id = d.journey_id and v.sla = d.sla
+    inner join dues as d
+        on v.journey_id = d.journey_id and v.sla = d.sla and v.kind = d.kind
     left join answers as a on v.journey_id = a.journey_id
     left join clocked as m
         on

@@ -13,7 +13,7 @@ select
     1.0 as g,
     1.0 as confidence,
     'observed' as basis,
-    sla || if(is_late, ' late', '') as detail
+    sla || ' ' || kind || if(is_late, ' late', '') as detail
 from sla_result
 where
     status = 'breached'
