@@ -66,13 +66,24 @@ def _table(path: Path, wanted: Declared) -> pa.Table:
 
     from rejse.transforms.operational import conform
 
+    columns = f"expected columns {', '.join(wanted.schema.names)} (others are ignored)"
     try:
-        table = conform(_load(path, wanted.schema), wanted.schema)
-    except (pa.ArrowException, OSError) as fault:
-        raise ValueError(
-            f"{path.name}: expected columns {', '.join(wanted.schema.names)} (others are ignored);"
-            f" came: {fault}"
-        ) from None
+        came = _load(path, wanted.schema)
+        table = conform(came, wanted.schema)
+    except (pa.ArrowException, OSError, KeyError) as fault:
+        raise ValueError(f"{path.name}: {columns}; came: {fault}") from None
+    lacking = [name for name in wanted.needed if name not in came.column_names]
+    if lacking:
+        listed = ", ".join(came.column_names)
+        raise ValueError(f"{path.name}: {columns}; {', '.join(lacking)} is missing, came: {listed}")
+    _refuse_rows(path, table, wanted)
+    return table
+
+
+def _refuse_rows(path: Path, table: pa.Table, wanted: Declared) -> None:
+    """Raises ValueError for the first row that lacks what it needs, or ends before it begins."""
+    import pyarrow.compute as pc
+
     for name in wanted.needed:
         if table.column(name).null_count:
             row = table.column(name).to_pylist().index(None) + 1
@@ -80,7 +91,12 @@ def _table(path: Path, wanted: Declared) -> pa.Table:
                 f"{path.name}: expected a {name} in every row, came none in row {row};"
                 f" give it or strike out the row"
             )
-    return table
+    backwards = pc.less(table.column("valid_to"), table.column("valid_from")).to_pylist()
+    if True in backwards:
+        raise ValueError(
+            f"{path.name}: expected a valid_to that is not before valid_from, came one before it"
+            f" in row {backwards.index(True) + 1}"
+        )
 
 
 def _load(path: Path, wanted: pa.Schema) -> pa.Table:

@@ -198,7 +198,11 @@ def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str)
     [
         ("answer,claim,reply,4h,", "row 1: expected a kind response, resolution, handoff"),
         ("answer,claim,response,soon,", "row 1: due: expected a duration such as 30d"),
-        ("answer,claim,response,0s,", "row 1: expected a due above 0, came '0s'"),
+        (
+            "answer,claim,response,0s,",
+            "row 1: expected a due above 0 and up to 100 years, came '0s'",
+        ),
+        ("answer,claim,response,999999999d,", "row 1: expected a due above 0 and up to 100 years"),
         ("answer,claim,response,4h,true", "row 1: expected a calendar for is_working_time"),
     ],
 )
@@ -210,3 +214,26 @@ def test_service_levels_that_make_no_sense_are_named(tmp_path: Path, row: str, s
 
 def test_every_table_can_be_configured() -> None:
     assert set(TABLES) == set(Configured.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("touchpoint;owner\ndesk;sales\n", "touchpoint is missing, came: touchpoint;owner"),
+        ("touchpoint,owner,owner\ndesk,a,b\n", "expected columns touchpoint, owner"),
+        ('touchpoint,owner\ndesk,sales\n"",claims\n', "expected a touchpoint in every row"),
+        (
+            "touchpoint,valid_from,valid_to\ndesk,2026-02-01,2026-01-01\n",
+            "valid_to that is not before valid_from, came one before it in row 1",
+        ),
+    ],
+)
+def test_a_table_that_means_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        files.read(configured(tmp_path / "t.csv"), no_key)
+
+
+def test_an_empty_text_is_none() -> None:
+    told = pa.table({"touchpoint": ["desk", "form"], "owner": ["", "web"]})
+    assert conform(told, TOUCHPOINTS).column("owner").to_pylist() == [None, "web"]

@@ -10,6 +10,7 @@ second counts twice.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +29,7 @@ MEASURED, ASSUMED = range(2)
 WORKED_AGAIN = (
     "reasked_info", "repeat_contact", "channel_fallback", "reopened", "rework", "transfer",
 )  # fmt: skip
+CURRENCY = re.compile("[A-Z]{3}")
 AMOUNTS = ("minutes_customer", "minutes_company", "rate_customer", "rate_company")
 
 
@@ -65,6 +67,11 @@ def valid_rates(table: pa.Table) -> None:
             raise ValueError(
                 f"row {number}: expected a currency beside a rate, came none; add the column"
                 " currency, such as DKK"
+            )
+        if row["currency"] is not None and not CURRENCY.fullmatch(row["currency"]):
+            raise ValueError(
+                f"row {number}: expected a currency of ISO 4217 such as DKK, came"
+                f" {row['currency']!r}"
             )
 
 

@@ -97,17 +97,20 @@ TOUCHPOINT_FIELDS = TABLES["touchpoint_fields"].schema
 
 
 def conform(table: pa.Table | None, wanted: pa.Schema) -> pa.Table:
-    """The table with exactly the wanted columns; absent ones are null, others are dropped."""
+    """The table with exactly the wanted columns; absent ones and empty texts are null, others are
+    dropped.
+    """
     if table is None:
         return pa.Table.from_arrays([pa.nulls(0, f.type) for f in wanted], schema=wanted)
     columns = []
     for want in wanted:
-        has = want.name in table.column_names
-        columns.append(
-            flat(table.column(want.name)).cast(want.type)
-            if has
-            else pa.nulls(table.num_rows, want.type)
-        )
+        if want.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, want.type))
+            continue
+        column = flat(table.column(want.name)).cast(want.type)
+        if want.type == TEXT and pc.any(pc.equal(column, "")).as_py():
+            column = pc.if_else(pc.equal(column, ""), pa.scalar(None, TEXT), column)
+        columns.append(column)
     return pa.Table.from_arrays(columns, schema=wanted)
 
 
