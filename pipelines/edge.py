@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 import pyarrow as pa
 
+from rejse.transforms import records
 from rejse.transforms.bucket_files import group_of
 from rejse.transforms.experience.hearing import hear
 from rejse.transforms.inputs import INPUTS
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from rejse.pipelines.bounded import Plan
     from rejse.pipelines.texts import TextSettings
     from rejse.transforms.mapping import Mapping as Select
+
+#: More rows than there can be.
+NO_CAP = 2**62
 
 #: Raw batches of the sources that have these mappings; the mark tells the steps' names apart.
 Read = Callable[["Mapping[str, Select]", str], beam.PCollection]
@@ -73,7 +77,7 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         known[KEPT]
         | f"ToBuckets{mark}" >> ToBuckets(plan.scratch, plan.groups)
         | f"ByGroup{mark}" >> beam.GroupByKey()
-        | f"Gather{mark}" >> Gather(plan.rules.windows.max_events, stays, plan.salt, contract)
+        | f"Gather{mark}" >> Gather(_cap(kind, plan), stays, plan.salt, contract)
     )
     files = whole[KEPT] | f"Keep{mark}" >> beam.Map(_kept, plan.groups, plan.scratch)
     return Edge(whole[KEPT], files, latest, [canonical, accepted, known, whole])
@@ -93,6 +97,11 @@ class _Hear(beam.DoFn):  # type: ignore[misc]
 
     def process(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield hear(batch, self._hearing)
+
+
+def _cap(kind: str, plan: Plan) -> int:
+    """Rows of one customer from which on he is taken for no person: a long history is none."""
+    return NO_CAP if kind in records.CONTRACTS else plan.rules.windows.max_events
 
 
 def _kept(rows: pa.Table, groups: int, folder: Path) -> tuple[int, str]:

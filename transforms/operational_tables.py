@@ -34,7 +34,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "expects_outcome": ("Whether one without an outcome counts as unresolved.", ""),
     "actor_id": ("Employee, as a keyed pseudonym.", ""),
     "tier": ("Tier of support; a greater one is escalated to.", "1"),
-    "weekday": ("Day of the week, 1 = Monday; none: a date, or every day.", "1"),
+    "weekday": ("Day of the week, 1 = Monday; none: the row is of a date.", "1"),
     "date": ("Date that goes before the weekday.", ""),
     "opens": ("When work begins, local time; none: no work.", ""),
     "closes": ("When work ends, local time.", ""),
