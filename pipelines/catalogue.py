@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rejse.pipelines import stage, store
+from rejse.pipelines import promise_checks, stage, store
 from rejse.sql import Script, statements
 from rejse.transforms import operational_tables, records
 from rejse.transforms.experience import tables as x_tables
@@ -67,21 +67,58 @@ def path(root: Path, publication: int) -> Path:
     return root / f"catalog-{publication}.duckdb"
 
 
-def draft(root: Path, publication: int, files: Mapping[str, Sequence[str]]) -> Path:
+def draft(
+    root: Path,
+    publication: int,
+    files: Mapping[str, Sequence[str]],
+    checks: Mapping[str, str] | None = None,
+) -> Path:
     """Write the catalogue of a publication over `files` (table -> paths relative to `root`).
 
     It has a name of its own until `settle`: a writer that loses the race for this number must
-    not touch the catalogue of the one that wins.
+    not touch the catalogue of the one that wins. `checks` (name -> SQL) judge claims; raises
+    SettingsError where one is not lawful.
     """
+    checks = checks or {}
+    try_out(checks)  # sealed: below, they are bound where files can be reached
     making = root / f"catalog-{publication}-{uuid.uuid4().hex}.making"
     with duckdb.connect(str(making), config={"storage_compatibility_version": STORAGE}) as con:
         con.execute("set timezone = 'UTC'")
         con.begin()  # one transaction: each of its many small statements would sync the disk
-        define_tables(con, root, files)
-        for script in served():
-            con.execute(script.text)
+        _define(con, root, files, checks)
         con.commit()
+    if checks:
+        with _sealed(making, root.resolve()) as con:
+            promise_checks.refuse_rows(con)
     return making
+
+
+def try_out(checks: Mapping[str, str]) -> None:
+    """Bind checks over tables without rows or files, where nothing else can be reached.
+
+    Raises SettingsError. In a sealed session they could still name a file of the store.
+    """
+    if not checks:
+        return
+    with duckdb.connect(config={"python_enable_replacements": "false"}) as con:
+        _define(con, Path(), {}, {})
+        _seal(con)
+        promise_checks.define(con, checks)
+
+
+def _define(
+    con: duckdb.DuckDBPyConnection,
+    root: Path,
+    files: Mapping[str, Sequence[str]],
+    checks: Mapping[str, str],
+) -> None:
+    """All views: tables, no checks, served views, and then the checks, which read any of them."""
+    define_tables(con, root, files)
+    promise_checks.define(con, {})
+    for script in served():
+        con.execute(script.text)
+    if checks:
+        promise_checks.define(con, checks)
 
 
 def settle(root: Path, publication: int, drafted: Path) -> None:
@@ -186,19 +223,25 @@ def connect(root: Path, publication: int | None = None) -> Any:
     """
     number = _existing(root, publication)
     place = root.resolve()
-    con = duckdb.connect(
-        str(path(place, number)),
-        read_only=True,
-        config={"python_enable_replacements": "false"},
-    )
+    return Session(_sealed(path(place, number), place))
+
+
+def _sealed(file: Path, place: Path) -> duckdb.DuckDBPyConnection:
+    """A catalogue opened to be read, sealed but for the folders of its tables below `place`."""
+    con = duckdb.connect(str(file), read_only=True, config={"python_enable_replacements": "false"})
     folders = [str(place / name) + "/" for name in [*published_tables(), store.PUBLICATIONS.name]]
-    con.execute("set timezone = 'UTC'")
-    con.execute(f"set disabled_optimizers = '{HANGS}'")
     con.execute(f"set variable {VARIABLE} = {_quoted(str(place))}")
     con.execute(f"set allowed_directories = [{', '.join(map(_quoted, folders))}]")
+    _seal(con)
+    return con
+
+
+def _seal(con: duckdb.DuckDBPyConnection) -> None:
+    """From here on no other file, network, extension or setting."""
+    con.execute("set timezone = 'UTC'")
+    con.execute(f"set disabled_optimizers = '{HANGS}'")
     con.execute("set enable_external_access = false")
     con.execute("set lock_configuration = true")
-    return Session(con)
 
 
 def _existing(root: Path, publication: int | None) -> int:

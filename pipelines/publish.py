@@ -31,7 +31,8 @@ class Run(TypedDict, total=False):
 
     `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
     rejected by reason; `notes` what was changed in kept rows, counted; `windows` the windows that
-    served views need, in microseconds (`repeat`: W of the contact rates).
+    served views need, in microseconds (`repeat`: W of the contact rates); `promise_checks` the
+    SQL that judges claims, by name.
     """
 
     run_id: str
@@ -44,6 +45,7 @@ class Run(TypedDict, total=False):
     positions: Mapping[str, str]
     frontiers: Mapping[str, int]
     windows: Mapping[str, int]
+    promise_checks: Mapping[str, str]
 
 
 class BalanceError(RuntimeError):
@@ -71,9 +73,9 @@ def publish(
 ) -> Publication:
     """Publish the staged files as the whole content of their tables.
 
-    Tables without a staged file become empty. Raises BalanceError, AuditError or
-    AnotherWriter, and then no reader sees anything of it. `audit=False` leaves Great
-    Expectations out, and the publication says so.
+    Tables without a staged file become empty. Raises BalanceError, AuditError, AnotherWriter or
+    SettingsError (a promise check), and then no reader sees anything of it. `audit=False` leaves
+    Great Expectations out, and the publication says so.
     """
     check_balance(run)
     store, base = writer.store, writer.base
@@ -88,7 +90,8 @@ def publish(
     last = _appended(store, base, PUBLICATIONS, done.row(), writer.read_version)
     named = {table: [file.path for file in files] for table, files in every.items()}
     named[PUBLICATIONS.name] = [file.path for file in last]
-    drafted = catalogue.draft(store, number, named)  # a broken view must publish nothing
+    # A broken view or check must publish nothing.
+    drafted = catalogue.draft(store, number, named, done.promise_checks)
     storage.commit(
         store, PUBLICATIONS.name, last, PUBLICATIONS.schema, done.run_id, number,
         writer.read_version,
@@ -121,7 +124,7 @@ def difference(run: Run) -> int:
 def roll_forward(store: Path, base: Publication) -> None:
     """Finish a publication that was committed, but whose pointer a crash left behind."""
     if catalogue.current(store) != base.number:
-        drafted = catalogue.draft(store, base.number, _files_of(store, base))
+        drafted = catalogue.draft(store, base.number, _files_of(store, base), base.promise_checks)
         catalogue.settle(store, base.number, drafted)
 
 
@@ -170,6 +173,7 @@ def _draft(number: int, run: Run, report: Report | None) -> Publication:
         positions=run.get("positions", {}),
         frontiers=run.get("frontiers", {}),
         windows=run.get("windows", {}),
+        promise_checks=run.get("promise_checks", {}),
         counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
         audit=state,
     )
@@ -206,13 +210,25 @@ def _appended(
     """Stage the table's published rows with one more; small tables stay one file."""
     at = version if version is not None else (base.versions.get(table.name, -1) if base else -1)
     old = [
-        storage.read(store / path).cast(table.schema.remove_metadata())
+        _widened(storage.read(store / path), table.schema.remove_metadata())
         for path in storage.files(store, table.name, at)
     ]  # fmt: skip
     new = pa.Table.from_pylist([dict(row)], schema=table.schema)
     whole = pa.concat_tables([*(t.replace_schema_metadata(None) for t in old), new])
     file = stage.write(store, table.name, whole)
     return [file] if file else []
+
+
+def _widened(rows: pa.Table, shape: pa.Schema) -> pa.Table:
+    """Rows in the columns of `shape`; null where an earlier version did not write one yet."""
+    given = set(rows.column_names)
+    columns = [
+        rows[field.name].cast(field.type)
+        if field.name in given
+        else pa.nulls(rows.num_rows, field.type)
+        for field in shape
+    ]
+    return pa.Table.from_arrays(columns, schema=shape)
 
 
 def _run_row(run: Run, draft: Publication) -> dict[str, Any]:

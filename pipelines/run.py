@@ -60,14 +60,16 @@ def run(
     `complete` says that the files hold all there is up to their ends; `frontier` states up to
     which time (microseconds) a configured source, with all names that it delivers, or one such
     name is complete. Raises UnknownSourceError where a stated one is neither, AnotherWriter while
-    another run holds the store, BalanceError where rows are unaccounted for.
+    another run holds the store, BalanceError where rows are unaccounted for, SettingsError where
+    a promise check is not lawful.
     """
-    from rejse.pipelines import operational, publish, quarantine, sources, texts
+    from rejse.pipelines import catalogue, operational, publish, quarantine, sources, texts
     from rejse.pipelines import stated as stated_frontiers
 
     began, clock = time.monotonic(), datetime.now(UTC)
     stated = dict(frontier or {})
     stated_frontiers.refuse_unknown(settings.sources, stated)
+    catalogue.try_out(settings.promise_check_texts())  # before hours of work, not after
     shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     positions = _positions(shards)
     now = int(clock.timestamp() * 1_000_000)
@@ -223,6 +225,7 @@ def _told(
         "reasons": reasons, "notes": _named(found.counts, "note:"), "positions": positions,
         "frontiers": frontiers,
         "windows": {name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
+        "promise_checks": settings.promise_check_texts(),
     }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ from pydantic import (
     field_validator,
 )
 
-from rejse.pipelines import journey_types
+from rejse.pipelines import journey_types, promise_checks
 from rejse.pipelines.setting_values import (
     Duration,
     Frozen,
@@ -184,6 +184,7 @@ class Settings(Frozen):
     weights: dict[str, float] = Field(default_factory=dict)
     types: dict[str, TypeSettings] = Field(default_factory=dict)
     texts: TextSettings = TextSettings()
+    promise_checks: dict[str, Place] = Field(default_factory=dict)
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -208,6 +209,10 @@ class Settings(Frozen):
     def of_kind(self, kind: str) -> dict[str, Source]:
         """Sources of one kind, by name."""
         return {name: one for name, one in self.sources.items() if one.kind == kind}
+
+    def promise_check_texts(self) -> dict[str, str]:
+        """SQL that judges claims, by name. Raises SettingsError."""
+        return promise_checks.read(self.promise_checks)
 
     def journey_types(self) -> dict[str, JourneyType]:
         """Journey types by name: the table's rows, then what `[types.NAME]` says instead."""
@@ -249,6 +254,7 @@ class Settings(Frozen):
             "weights": {**WEIGHTS, **self.weights},
             "types": {name: asdict(kind) for name, kind in self.journey_types().items()},
             "non_persons": sorted(self.non_persons),
+            "promise_checks": self.promise_check_texts(),
             "sources": {
                 name: {
                     "kind": source.kind,
@@ -365,6 +371,7 @@ def _check_tables(settings: Settings) -> None:
     for name, table in settings.operational:
         if table is not None and not table.is_file():
             raise SettingsError(f"operational.{name}: expected the file {table.name}, found none")
+    settings.promise_check_texts()
     try:
         settings.journey_types()
     except ValueError as fault:

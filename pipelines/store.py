@@ -53,6 +53,7 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("windows", _COUNTED, "Windows of the configuration, such as `repeat`.", "us"),
     _of("counts", _COUNTED, "Input rows: read, kept, duplicate, late, rejected, erased.", "1"),
     _of("audit", pa.string(), "passed, warned or skipped."),
+    _of("promise_checks", _NAMED, "SQL of the configuration that judges claims, by its name."),
 ))  # fmt: skip
 
 RUNS = Table("runs", "run that published, with its reconciliation", ("run_id",), (
@@ -88,6 +89,7 @@ class Publication:
     positions: Mapping[str, str] = field(default_factory=dict)
     frontiers: Mapping[str, int] = field(default_factory=dict)
     windows: Mapping[str, int] = field(default_factory=dict)
+    promise_checks: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     audit: str = "skipped"
 
@@ -100,7 +102,7 @@ class Publication:
             "rows": list(self.rows.items()), "positions": list(self.positions.items()),
             "frontiers": [(name, min(at, LAST)) for name, at in self.frontiers.items()],
             "windows": list(self.windows.items()), "counts": list(self.counts.items()),
-            "audit": self.audit,
+            "promise_checks": list(self.promise_checks.items()), "audit": self.audit,
         }  # fmt: skip
 
 
@@ -286,6 +288,7 @@ def _publication(row: Mapping[str, Any]) -> Publication:
         positions=dict(row["positions"]),
         frontiers={name: micros(at) for name, at in row["frontiers"]},
         windows=dict(row["windows"]),
+        promise_checks=dict(row.get("promise_checks") or ()),
         counts=dict(row["counts"]),
         audit=row["audit"],
     )
