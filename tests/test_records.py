@@ -114,5 +114,4 @@ def test_operational_tables_are_published_as_they_were_joined(
     for name in operational_tables.tables():
         given = told.operational.get(name, ())
         assert len(rows(done.con, f"select * from {name}")) == len(given), name
-    assert "touchpoints" in done.result.tables
-    assert "campaigns" not in done.result.tables, "no table, no commit"
+        assert (name in done.result.tables) == bool(given), "no table, no commit"
