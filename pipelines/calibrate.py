@@ -90,7 +90,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The whole answer: a line a kind, and how well each set of weights foretells later ends."""
+    """The whole answer: a line a kind, and how well each set of weights foretells later ends.
+
+    `n_left_out` counts later journeys on which nothing is tried, for their type is first seen
+    then; `trials` is empty where no later journey is left.
+    """
 
     publication: int
     n_journeys: int
@@ -100,6 +104,7 @@ class Calibration:
     is_tied: bool
     lines: list[Line]
     trials: list[Trial]
+    n_left_out: int
 
     def weights(self) -> dict[str, Line]:
         """Kinds whose weight the ends would change beyond chance."""
@@ -121,7 +126,7 @@ def calibrate(session: Any, present: Mapping[str, float], most: int = MOST) -> C
     from rejse.transforms.calibration.doubt import association, doubt
     from rejse.transforms.calibration.fit import propose
     from rejse.transforms.calibration.hazards import by_kind, ranks
-    from rejse.transforms.calibration.held_out import trials
+    from rejse.transforms.calibration.held_out import n_left_out, trials
 
     ends, ids, n_types, is_sample = _ends(session, most)
     _expect_both(ends)
@@ -139,6 +144,7 @@ def calibrate(session: Any, present: Mapping[str, float], most: int = MOST) -> C
         is_tied=_is_tied(tie),
         lines=_lines(kinds, present, found, doubt(found, ends, now, SEED), tie, hazard, ends),
         trials=trials(ends, pieces, now, n_types),
+        n_left_out=n_left_out(ends),
     )
 
 
@@ -289,7 +295,23 @@ def _show(found: Calibration) -> None:
             for line in found.lines
         ],
     )  # fmt: skip
-    print("\nWhat would change: fitted on the earlier seven tenths, tried on the later journeys")
+    print()
+    _show_trials(found)
+    print()
+    for note in _notes(found):
+        print(note)
+
+
+def _show_trials(found: Calibration) -> None:
+    from rejse.pipelines.terminal import show_table
+
+    if not found.trials:
+        print(
+            "No later journeys to try on: none ended after the earlier seven tenths and is of a"
+            " journey type that they have."
+        )
+        return
+    print("What would change: fitted on the earlier seven tenths, tried on the later journeys")
     show_table(
         ("tried", "factor", "journeys", "bad ends", "log-likelihood", "AUC"),
         [
@@ -298,9 +320,8 @@ def _show(found: Calibration) -> None:
             for t in found.trials
         ],
     )  # fmt: skip
-    print()
-    for note in _notes(found):
-        print(note)
+    if found.n_left_out:
+        print(f"Left out: {found.n_left_out:,} later journeys of types first seen then.")
 
 
 def _notes(found: Calibration) -> list[str]:

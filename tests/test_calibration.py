@@ -161,7 +161,7 @@ def test_no_other_point_is_better() -> None:
     def by_hand(point: Reals) -> float:
         if (point < 0).any() or (point[:2] <= 0).any():
             return math.inf
-        total = sum(0.5 * math.log(h0) for h0 in point[:2])
+        total = sum(0.5 * math.log(1 - math.exp(-h0)) - 0.5 * h0 for h0 in point[:2])
         total -= sum(((g - 1) / s) ** 2 / 2 for g, s in zip(point[2:], prior, strict=True))
         for n, (bad, stratum, hazard) in zip(count, rows, strict=True):
             chance = 1 - math.exp(-(point[stratum] + float(hazard @ point[2:])))
@@ -240,3 +240,55 @@ def test_the_area_is_that_of_mann_and_whitney_type_by_type() -> None:
     more = np.concatenate([score, np.full(50, 99.0)])
     told = held_out.auc(more, np.r_[bad, np.zeros(50, bool)], np.r_[one, np.ones(50, int)])
     assert told == pytest.approx(both)
+
+
+def test_a_type_first_seen_later_is_left_out_and_counted() -> None:
+    """Its rate was unbounded: a mean log-likelihood of -5e7, and overflow on the way."""
+    ends, pieces = drawn(6)
+    early = held_out.split(ends)[0]
+    late = np.setdiff1d(np.arange(len(ends)), early)
+    stratum = ends.stratum.copy()
+    stratum[late[:300]] = 2
+    other = replace(ends, stratum=stratum)
+    assert held_out.n_left_out(ends) == 0
+    assert held_out.n_left_out(other) == 300
+    assert held_out.split(other)[1].tolist() == late[300:].tolist()
+    whole = held_out.trials(ends, pieces, PRESENT, 2)
+    for told, without in zip(held_out.trials(other, pieces, PRESENT, 3), whole, strict=True):
+        assert told.n_journeys == without.n_journeys - 300
+        assert told.log_likelihood == pytest.approx(without.log_likelihood, abs=0.05)
+
+
+@pytest.mark.parametrize("bad", [True, False])
+def test_a_type_of_one_end_only_has_half_an_end_of_the_other(bad: bool) -> None:
+    """20 ends alike and half of each: a chance of 20.5 in 21, or of 0.5 in 21."""
+    ends = Ends(np.full(20, bad), np.arange(20), np.zeros(20, dtype=int), np.arange(20))
+    design = fit.Design.of(ends, np.zeros((20, 1)), 2)  # the second type has no journey at all
+    found = fit.fit(design, design.counts(), np.ones(1), np.ones(1))
+    expected = 20.5 / 21 if bad else 0.5 / 21
+    assert -np.expm1(-found[:2]) == pytest.approx([expected, 0.5], rel=1e-4)
+
+
+def test_ends_at_one_instant_leave_nothing_to_try_on() -> None:
+    ends, pieces = drawn(6, n=400)
+    ends = replace(ends, moment=np.full(len(ends), 5))
+    assert held_out.trials(ends, pieces, PRESENT, 2) == []
+    assert held_out.n_left_out(ends) == 400
+
+
+def test_a_kind_without_bad_ends_has_an_honest_upper_end() -> None:
+    """0 of 93: Clopper and Pearson's upper limit is 1 - .025^(1/93) = .0389, not the bound."""
+    n, has = 2_000, 93
+    ends = Ends(np.arange(n) >= n - 300, np.arange(n), np.zeros(n, dtype=int), np.arange(n))
+    pieces = Pieces(np.arange(has), np.arange(has), np.zeros(has, dtype=int), np.ones(has))
+    present = np.array([0.45])
+    found = fit.propose(ends, pieces, present, 1)
+    sure = doubt.doubt(found, ends, present, seed=1, draws=30)
+    assert found.weights[0] == sure.low[0] == hazards.LEAST_WEIGHT
+    x, prior = -math.log(0.55), 0.25 / -math.log(0.55)
+    # n x g + ((g - 1)^2 - 1) / (2 prior^2) = -ln(.025), solved for g
+    a, b = 1 / (2 * prior**2), has * x - 1 / prior**2
+    g = (-b + math.sqrt(b * b - 4 * a * math.log(0.025))) / (2 * a)
+    assert sure.high[0] == pytest.approx(1 - 0.55**g, rel=1e-3)
+    assert 1 - 0.025 ** (1 / has) <= sure.high[0] < 0.05
+    assert sure.is_clear[0]

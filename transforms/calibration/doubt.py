@@ -5,13 +5,14 @@ Both draw with a seed, and draw in the order of codes, so that no order of rows 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 
 from rejse.transforms.arrays import Bools, Ints, Reals
-from rejse.transforms.calibration.fit import Proposal, fit, spread
+from rejse.transforms.calibration.fit import Proposal, fit, penalised, spread
 from rejse.transforms.calibration.hazards import Ends
 from rejse.transforms.segments import Segments, sorted_by
 
@@ -19,6 +20,7 @@ DRAWS, SHUFFLES = 200, 999
 LEVEL = 0.95
 #: Chance at which ends without any tie to friction would be taken for tied.
 GATE = 0.01
+HALVINGS = 40  # of the interval in which an upper end is sought
 CHUNK = 4_000_000  # labels shuffled at once: 32 MB
 
 
@@ -26,7 +28,8 @@ CHUNK = 4_000_000  # labels shuffled at once: 32 MB
 class Doubt:
     """Interval of each kind's weight and multiple; `is_clear`: it differs from 1 beyond chance.
 
-    Clear is meant over all kinds together (Bonferroni at 5 %).
+    Clear is meant over all kinds together (Bonferroni at 5 %). Where an interval reaches down to no
+    hazard at all, its upper end is at least that of `_highest`.
     """
 
     low: Reals
@@ -41,7 +44,8 @@ def doubt(proposal: Proposal, ends: Ends, present: Reals, seed: int, draws: int 
 
     Each draw gives every customer an exponential weight and the prior another centre, so that a
     kind of few journeys is as uncertain as the prior, not as certain as its few (randomised
-    maximum a posteriori; exact for a Gaussian model).
+    maximum a posteriori; exact for a Gaussian model). Draws that end at the bound, no hazard, tell
+    nothing of how far above it the weight may lie (Andrews 2000): there the likelihood is asked.
     """
     rng = np.random.default_rng(seed)
     design, n_strata = proposal.design, len(proposal.rate)
@@ -56,14 +60,42 @@ def doubt(proposal: Proposal, ends: Ends, present: Reals, seed: int, draws: int 
         found[draw] = fit(design, count, centre, prior, start)[n_strata:]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(found, [tail, 1 - tail], axis=0)
-    off = np.abs(proposal.multiple - 1.0)
-    beyond = NormalDist().inv_cdf(1 - (1 - LEVEL) / 2 / max(len(present), 1))
-    clear = (off > beyond * found.std(axis=0, ddof=1)) & ((low > 1) | (high < 1))
+    off, share = np.abs(proposal.multiple - 1.0), tail / max(len(present), 1)
+    clear = off > NormalDist().inv_cdf(1 - share) * found.std(axis=0, ddof=1)
+    for kind in np.flatnonzero(low <= 0).tolist():
+        high[kind] = max(high[kind], _highest(proposal, prior, kind, tail))
+        clear[kind] &= _highest(proposal, prior, kind, share) < 1
+    clear &= (low > 1) | (high < 1)
     weights = [
         np.array([s.weight(g, w) for s, g, w in zip(proposal.shapes, side, present, strict=True)])
         for side in (low, high)
     ]
     return Doubt(weights[0], weights[1], low, high, clear)
+
+
+def _highest(proposal: Proposal, prior: Reals, kind: int, chance: float) -> float:
+    """Multiple of a kind above the proposed at which the posterior density falls to `chance` of it.
+
+    All else stays as proposed. For n journeys without a bad end, and apart from the prior, that is
+    the exact upper limit of Clopper and Pearson (1934), a chance of 1 - chance^(1 / n) each.
+    """
+    design, one, count = proposal.design, np.ones(len(prior)), proposal.design.counts()
+    point = np.concatenate([proposal.rate, proposal.multiple])
+    place = len(proposal.rate) + kind
+
+    def risen(by: float) -> float:
+        other = point.copy()
+        other[place] += by
+        return penalised(other, design, count, one, prior)[0]
+
+    wanted = risen(0.0) - math.log(chance)
+    low, high = 0.0, 1.0
+    while risen(high) < wanted:
+        low, high = high, 2 * high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if risen(middle) < wanted else (low, middle)
+    return float(point[place] + high)
 
 
 def association(ends: Ends, hazard: Reals, seed: int, shuffles: int = SHUFFLES) -> Reals:

@@ -22,7 +22,8 @@ from rejse.transforms.friction.score import MAX_SEVERITY
 #: Standard deviation of the prior, in hazard of a whole piece of evidence around that under the
 #: present weight: worth some six journeys where three in ten end badly, for every kind alike.
 PRIOR = 0.25
-#: Half an event in each h0 (Jeffreys' for a rate): without a bad end it stays above zero.
+#: Half a bad end and half a good one in each h0 (Jeffreys' for a chance): a type without the one
+#: stays above zero, a type without the other stays finite.
 HALF_EVENT = 0.5
 LEAST_RATE = 1e-9
 ROUNDS, SETTLED = 30, 1e-4
@@ -61,11 +62,17 @@ def log_likelihood(point: Reals, design: Design, count: Reals) -> tuple[float, R
     """Log-likelihood and its gradient at (h0 of each type, g of each kind)."""
     rate, g = point[: design.n_strata], point[design.n_strata :]
     eta = np.maximum(rate[design.stratum] + design.hazard @ g, LEAST_RATE)
-    good = -np.expm1(-eta)
-    value = np.where(design.bad, np.log(good), -eta)
-    slope = count * np.where(design.bad, 1.0 / np.expm1(eta), -1.0)
+    of_bad, slope_of_bad = _log_bad(eta)
+    value = np.where(design.bad, of_bad, -eta)
+    slope = count * np.where(design.bad, slope_of_bad, -1.0)
     of_rate = np.bincount(design.stratum, weights=slope, minlength=design.n_strata)
     return float(count @ value), np.concatenate([of_rate, slope @ design.hazard])
+
+
+def _log_bad(eta: Reals) -> tuple[Reals, Reals]:
+    """Log of the chance of a bad end at hazard `eta`, and its slope; no hazard overflows."""
+    chance = -np.expm1(-eta)
+    return np.log(chance), np.exp(-eta) / chance
 
 
 def spread(present: Reals) -> Reals:
@@ -80,8 +87,9 @@ def penalised(
     value, gradient = log_likelihood(point, design, count)
     rate, g = point[: design.n_strata], point[design.n_strata :]
     off = (g - centre) / prior
-    value += HALF_EVENT * float(np.log(rate).sum()) - 0.5 * float(off @ off)
-    gradient = gradient + np.concatenate([HALF_EVENT / rate, -off / prior])
+    of_bad, slope_of_bad = _log_bad(rate)
+    value += HALF_EVENT * float((of_bad - rate).sum()) - 0.5 * float(off @ off)
+    gradient = gradient + np.concatenate([HALF_EVENT * (slope_of_bad - 1), -off / prior])
     return -value, -gradient
 
 
@@ -124,11 +132,16 @@ def _units(point: Reals, design: Design, count: Reals, prior: Reals) -> Reals:
     """Units in which all directions are bent alike at `point`, so that the search is short."""
     rate, g = point[: design.n_strata], point[design.n_strata :]
     eta = np.maximum(rate[design.stratum] + design.hazard @ g, LEAST_RATE)
-    bend = count * design.bad * np.exp(-eta) / np.expm1(-eta) ** 2
+    bend = count * design.bad * _bend(eta)
     of_rate = np.bincount(design.stratum, weights=bend, minlength=design.n_strata)
     of_kind = bend @ design.hazard**2 + prior**-2.0
-    bent = np.concatenate([of_rate + HALF_EVENT / rate**2, of_kind])
+    bent = np.concatenate([of_rate + HALF_EVENT * _bend(rate), of_kind])
     return np.asarray(bent**-0.5)
+
+
+def _bend(eta: Reals) -> Reals:
+    """How strongly the log of the chance of a bad end is bent at hazard `eta`."""
+    return np.asarray(np.exp(-eta) / np.expm1(-eta) ** 2)
 
 
 @dataclass(frozen=True)

@@ -48,18 +48,32 @@ def auc(score: Reals, bad: Bools, stratum: Ints) -> float | None:
 
 
 def split(ends: Ends) -> tuple[Ints, Ints]:
-    """Rows of the earlier and the later journeys; those that end together stay together."""
+    """Rows of the earlier journeys, and of the later ones of a type that the earlier ones have.
+
+    Those that end together stay together. Of a type first seen later nothing could be learnt.
+    """
     cut = np.quantile(ends.moment, TRAINED, method="lower") if len(ends) else 0
-    return np.flatnonzero(ends.moment < cut), np.flatnonzero(ends.moment >= cut)
+    early = np.flatnonzero(ends.moment < cut)
+    is_known = np.isin(ends.stratum, ends.stratum[early])
+    return early, np.flatnonzero((ends.moment >= cut) & is_known)
+
+
+def n_left_out(ends: Ends) -> int:
+    """Later journeys on which nothing is tried, for no earlier journey is of their type."""
+    early, late = split(ends)
+    return len(ends) - len(early) - len(late)
 
 
 def trials(ends: Ends, pieces: Pieces, present: Reals, n_strata: int) -> list[Trial]:
     """The rate of each type alone, the present weights, those times one factor, and the proposed.
 
     All is fitted on the earlier journeys; evidence is ranked under the weights that are tried.
+    Empty where no later journey is left to try on (all ended at once, or all types are new).
     """
     pieces = pieces.in_order()
     early, late = split(ends)
+    if not len(late):
+        return []
     seen, coming = ends.rows(early), ends.rows(late)
     proposed = propose(seen, pieces.of(early, len(ends)), present, n_strata).weights
 
@@ -71,7 +85,7 @@ def trials(ends: Ends, pieces: Pieces, present: Reals, n_strata: int) -> list[Tr
         fitted = Design.of(seen, x[early], n_strata)
         point = fit(fitted, fitted.counts(), np.array([multiple]), np.array([prior]))
         later = Design.of(coming, x[late], n_strata)
-        value = log_likelihood(point, later, later.counts())[0] / max(len(coming), 1)
+        value = log_likelihood(point, later, later.counts())[0] / len(coming)
         score = point[coming.stratum] + x[late, 0] * point[n_strata]
         area = auc(score, coming.bad, coming.stratum)
         factor = float(point[n_strata])
