@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rejse.sql import scripts
 from tests import store_builder
 from tests.store_builder import START, Rows, journey, key_of
 from tests.test_sql import DAY, HOUR, table
@@ -80,10 +81,38 @@ def test_tenths_hold_equal_journeys_together(tmp_path: Path) -> None:
         (1, 10, 5), (6, 50, 3), (9, 90, 2),
     ]  # fmt: skip
     first = found[0]
-    assert (first["n_next"], first["n_matured"], first["n_silent"]) == (1, 5, 4)
+    assert (first["n_next"], first["n_next_open"], first["n_silent"]) == (1, 1, 4)
     assert first["silent_share"] == pytest.approx(0.8)
     assert (first["n_purchase_known"], first["repurchase_share"]) == (4, 0)
     assert first["next_health_ops_median"] is None
+
+
+def test_only_journeys_whose_window_has_passed_are_counted(tmp_path: Path) -> None:
+    rows = store_builder.joined(
+        told(1, 1, 0 * DAY, health_ops=20.0), told(1, 2, 3 * DAY, health_ops=50.0, outcome01=1.0),
+        # 80 days after START: ten of the thirty days of its window have passed
+        *(told(n, n, 80 * DAY, health_ops=20.0) for n in range(3, 13)),
+    )  # fmt: skip
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        found = table(session, "from v_what_comes_next where measure = 'health_ops' order by tenth")
+        asked = table(session, scripts("questions")["next_journey"].text)
+    assert [(r["tenth"], r["n_journeys"], r["n_next"], r["n_next_open"]) for r in found] == [
+        (1, 1, 1, 0), (6, 1, 0, 0),
+    ]  # fmt: skip
+    assert found[0]["next_resolved_share"] == 1
+    assert [r["n_journeys"] for r in asked if r["measure"] == "health_ops"] == [1, 1]
+
+
+def test_of_two_next_journeys_at_one_instant_one_is_told_whole(tmp_path: Path) -> None:
+    rows = store_builder.joined(
+        told(1, 1, 0 * DAY),
+        told(1, 2, 3 * DAY, health_ops=None, journey_type=None, state="open", close_reason=None),
+        told(1, 3, 3 * DAY, health_ops=50.0, journey_type="claim", outcome01=1.0),
+    )
+    names = ("journey_id", "journey_type", "state", "health_ops", "outcome01")
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        (row,) = table(session, "from v_next_journeys where journey_id = 'j0001'")
+    assert [row[f"next_{name}"] for name in names] == ["j0002", None, "open", None, None]
 
 
 def test_health_with_answers_has_tenths_of_its_own(tmp_path: Path) -> None:

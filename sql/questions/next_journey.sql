@@ -15,6 +15,7 @@ chosen as (
         points_to,
         n_journeys,
         n_next,
+        n_next_open,
         n_next_health,
         next_health_ops_median,
         next_resolved_share,

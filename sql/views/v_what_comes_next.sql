@@ -5,7 +5,8 @@
 create or replace view v_what_comes_next as
 with followed as (
     select * from v_next_journeys
-    where state = 'closed'
+    -- who has had less time to come back says nothing of who does not
+    where state = 'closed' and is_matured
 ),
 
 felt as (
@@ -53,8 +54,8 @@ counted as (
         min(points) as points_from,
         max(points) as points_to,
         count(*) as n_journeys,
-        count(*) filter (is_matured) as n_matured,
         count(next_journey_id) as n_next,
+        count(*) filter (next_state = 'open') as n_next_open,
         count(next_health_ops) as n_next_health,
         median(next_health_ops) as next_health_ops_median,
         avg(next_health_ops) as next_health_ops_mean,
@@ -99,10 +100,12 @@ comment on column v_what_comes_next.tenth is
 'From 1, the lowest values, to 10; equal journeys are in one tenth.';
 comment on column v_what_comes_next.points_from is 'Least value in it [points of 100].';
 comment on column v_what_comes_next.points_to is 'Greatest value in it [points of 100].';
-comment on column v_what_comes_next.n_journeys is 'Closed journeys with that measure.';
-comment on column v_what_comes_next.n_matured is 'Of these, with the follow-up window passed.';
+comment on column v_what_comes_next.n_journeys is
+'Closed journeys with that measure whose follow-up window has passed; others count nowhere.';
 comment on column v_what_comes_next.n_next is
-'Of all, followed by another journey of the customer so far.';
+'Of these, followed by another journey of the customer so far, within the window or after it.';
+comment on column v_what_comes_next.n_next_open is
+'Of these next journeys, still open: undecided, in no figure of their health or outcome.';
 comment on column v_what_comes_next.n_next_health is 'Next journeys with health_ops.';
 comment on column v_what_comes_next.next_health_ops_median is
 'Median of their health_ops [points of 100].';
@@ -115,7 +118,7 @@ comment on column v_what_comes_next.n_purchase_known is
 comment on column v_what_comes_next.n_repurchase is
 'Of these, followed by a journey with the outcome sold.';
 comment on column v_what_comes_next.n_silence_known is
-'Journeys whose follow-up window has passed.';
+'Journeys of which it is known whether a contact followed in the window.';
 comment on column v_what_comes_next.n_silent is 'Of these, without any inbound contact in it.';
 comment on column v_what_comes_next.next_health_ops_lo is
 'Lower end of the 95 % interval of the mean (normal); null below two.';
