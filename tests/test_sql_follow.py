@@ -103,6 +103,25 @@ def test_only_journeys_whose_window_has_passed_are_counted(tmp_path: Path) -> No
     assert [r["n_journeys"] for r in asked if r["measure"] == "health_ops"] == [1, 1]
 
 
+def test_the_undecided_widen_the_bounds_of_repurchase(tmp_path: Path) -> None:
+    """Ten alike: one bought, one may still, eight did not."""
+    rows = store_builder.joined(
+        *(told(n, n, 0 * DAY, health_ops=20.0) for n in range(1, 11)),
+        told(1, 11, 3 * DAY, outcome="sold"),
+        told(2, 12, 3 * DAY, state="open", close_reason=None),
+    )
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        (row,) = table(
+            session, "from v_what_comes_next where measure = 'health_ops' and points_from = 20"
+        )
+    counts = ("n_purchase_known", "n_repurchase", "n_purchase_undecided")
+    assert [row[name] for name in counts] == [9, 1, 1]
+    assert row["repurchase_share"] == pytest.approx(1 / 9)
+    # Wilson by hand, z = 1.959964, n = 10: the lower end at 1 of 10, the upper at 2 of 10.
+    assert row["repurchase_share_lo"] == pytest.approx(0.01788, abs=5e-5)
+    assert row["repurchase_share_hi"] == pytest.approx(0.50984, abs=5e-5)
+
+
 def test_of_two_next_journeys_at_one_instant_one_is_told_whole(tmp_path: Path) -> None:
     rows = store_builder.joined(
         told(1, 1, 0 * DAY),
