@@ -150,6 +150,6 @@ comment on column v_addons.n_others is 'Customers with journeys, but none of thi
 comment on column v_addons.n_others_owning is 'Of these, who ever owned it.';
 comment on column v_addons.others_owning_share is 'n_others_owning over n_others.';
 comment on column v_addons.odds_ratio is
-'Odds of ever owning it among those who came over those among the others (+ 1/2 where a cell is 0).';
+'Odds of ever owning it among those who came over those of the others (+ 1/2 where a cell is 0).';
 comment on column v_addons.odds_ratio_lo is 'Lower bound of its interval at 95 % (Woolf).';
 comment on column v_addons.odds_ratio_hi is 'Upper bound of its interval at 95 % (Woolf).';
