@@ -26,7 +26,7 @@ GROUPS_A_PART = 8
 CODE = (".py", ".txt")
 BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 #: Windows that the views of a publication read.
-SERVED_WINDOWS = ("repeat", "short_abandon", "survey", "follow_up")
+SERVED_WINDOWS = ("repeat", "short_abandon", "survey", "follow_up", "ignored", "lateness")
 Progress = Callable[[str], None]
 
 

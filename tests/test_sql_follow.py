@@ -103,6 +103,20 @@ def test_only_journeys_whose_window_has_passed_are_counted(tmp_path: Path) -> No
     assert [r["n_journeys"] for r in asked if r["measure"] == "health_ops"] == [1, 1]
 
 
+def test_a_window_has_passed_only_when_nothing_late_can_come(tmp_path: Path) -> None:
+    """The window is 30 days and the lateness 2: at day 90 those ended before day 58 are known."""
+    rows = store_builder.joined(
+        told(1, 1, 58 * DAY - HOUR), told(2, 2, 58 * DAY), told(3, 3, 59 * DAY)
+    )
+    late = 2 * 24 * 3600 * 1_000_000
+    with opened(
+        tmp_path, rows, until=90 * DAY, follow_up=FOLLOW, repeat=FOLLOW, lateness=late
+    ) as session:
+        for view in ("v_next_journeys", "v_contacts"):
+            found = table(session, f"select is_matured from {view} order by journey_id")
+            assert [row["is_matured"] for row in found] == [True, False, False], view
+
+
 def test_the_undecided_widen_the_bounds_of_repurchase(tmp_path: Path) -> None:
     """Ten alike: one bought, one may still, eight did not."""
     rows = store_builder.joined(

@@ -9,7 +9,7 @@ with journeys as (
 
 clock as (
     select
-        complete_until_at,
+        complete_until_at - lateness as settled_until_at,
         follow_up_window
     from v_publication
 ),
@@ -76,7 +76,7 @@ followed as (
         bought.started_at as bought_at,
         undecided.started_at as undecided_at,
         heard.started_at as heard_at,
-        journeys.ended_at + clock.follow_up_window < clock.complete_until_at as is_matured,
+        journeys.ended_at + clock.follow_up_window < clock.settled_until_at as is_matured,
         clock.follow_up_window
     from journeys
     cross join clock
@@ -144,7 +144,7 @@ comment on column v_next_journeys.friction_score is 'F of the journey [points of
 comment on column v_next_journeys.health_ops is 'Its health_ops [points of 100].';
 comment on column v_next_journeys.outcome01 is 'Its outcome, 0 to 1.';
 comment on column v_next_journeys.is_matured is
-'The follow-up window after its end has passed in all sources.';
+'The follow-up window after its end, and the allowed lateness, have passed in all sources.';
 comment on column v_next_journeys.next_journey_id is
 'First journey of the customer that began after its end, with a need-driven contact (of several at
 one instant the one with the least journey_id); null: none.';
