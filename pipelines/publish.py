@@ -31,7 +31,8 @@ class Run(TypedDict, total=False):
 
     `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
     rejected by reason; `notes` what was changed in kept rows, counted; `windows` the windows that
-    served views need, in microseconds (`repeat`: W of the contact rates).
+    served views need, in microseconds (`repeat`: W of the contact rates); `frontiers` and
+    `x_frontiers` how far the sources of interactions and of answers are complete.
     """
 
     run_id: str
@@ -43,6 +44,7 @@ class Run(TypedDict, total=False):
     notes: Mapping[str, int]
     positions: Mapping[str, str]
     frontiers: Mapping[str, int]
+    x_frontiers: Mapping[str, int]
     windows: Mapping[str, int]
 
 
@@ -169,6 +171,7 @@ def _draft(number: int, run: Run, report: Report | None) -> Publication:
         published_at=storage.now(),
         positions=run.get("positions", {}),
         frontiers=run.get("frontiers", {}),
+        x_frontiers=run.get("x_frontiers", {}),
         windows=run.get("windows", {}),
         counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
         audit=state,
@@ -206,13 +209,21 @@ def _appended(
     """Stage the table's published rows with one more; small tables stay one file."""
     at = version if version is not None else (base.versions.get(table.name, -1) if base else -1)
     old = [
-        storage.read(store / path).cast(table.schema.remove_metadata())
+        _completed(storage.read(store / path), table.schema).cast(table.schema.remove_metadata())
         for path in storage.files(store, table.name, at)
     ]  # fmt: skip
     new = pa.Table.from_pylist([dict(row)], schema=table.schema)
     whole = pa.concat_tables([*(t.replace_schema_metadata(None) for t in old), new])
     file = stage.write(store, table.name, whole)
     return [file] if file else []
+
+
+def _completed(old: pa.Table, shape: pa.Schema) -> pa.Table:
+    """Rows of an earlier version in the declared columns; what it did not say is null."""
+    for column in shape:
+        if column.name not in old.column_names:
+            old = old.append_column(column.name, pa.nulls(old.num_rows, column.type))
+    return old.select(shape.names)
 
 
 def _run_row(run: Run, draft: Publication) -> dict[str, Any]:

@@ -188,6 +188,21 @@ def test_feedback_is_acted_on_ignored_or_not_judged_yet(tmp_path: Path) -> None:
     assert loops["Online"]["instrument"] == "complaint"
 
 
+def test_the_loop_is_judged_only_once_its_window_has_passed(tmp_path: Path) -> None:
+    """At 60 days less one of lateness, those of the last seven may still be acted on."""
+    rows = told(1, 1, 0 * DAY)
+    new = {"occurred_at": START + 59 * DAY}
+    quick = {**new, "is_ignored": False, "acted_at": START + 59 * DAY + HOUR}
+    rows["experience"] = [low(n, "Care", **(quick if n < 11 else new)) for n in range(1, 101)]
+    rows["experience"] += [low(101, "Online", is_ignored=True), low(102, "Online", **quick)]
+    with opened(tmp_path, rows) as session:
+        loops = {row["owner"]: row for row in table(session, "from v_closed_loop")}
+    care, online = loops["Care"], loops["Online"]
+    assert (care["n_records"], care["n_acted"], care["n_judged"]) == (100, 10, 0)
+    assert care["ignored_share"] is None
+    assert (online["n_judged"], online["n_ignored"], online["ignored_share"]) == (1, 1, 1)
+
+
 def test_what_closed_unsolved_is_listed_with_who_had_it_last(tmp_path: Path) -> None:
     places = [{"touchpoint": "form", "owner": "Online"}, {"touchpoint": "desk", "owner": "Care"},
               {"touchpoint": "news", "owner": "Marketing", "is_pushed": True}]  # fmt: skip

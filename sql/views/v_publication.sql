@@ -10,6 +10,7 @@ with newest as (
         config_version,
         published_at,
         list_min(map_values(frontiers)) as complete_until_at,
+        x_frontiers,
         to_microseconds(coalesce(windows['repeat'], 604800000000)) as repeat_window,
         coalesce(windows['short_abandon'], 10000000) / 1e6 as short_abandon_s,
         to_microseconds(coalesce(windows['survey'], 1209600000000)) as survey_window,
@@ -43,6 +44,8 @@ comment on column v_publication.run_id is 'Run that published.';
 comment on column v_publication.config_version is 'Hash of the configuration.';
 comment on column v_publication.published_at is 'When it was published [UTC].';
 comment on column v_publication.complete_until_at is 'All sources are complete up to here [UTC].';
+comment on column v_publication.x_frontiers is
+'How far each source of answers is complete (map of source to UTC).';
 comment on column v_publication.repeat_window is
 'Window W of repeat contacts and first contact resolution (interval).';
 comment on column v_publication.short_abandon_s is
