@@ -31,8 +31,9 @@ class Run(TypedDict, total=False):
 
     `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
     rejected by reason; `notes` what was changed in kept rows, counted; `windows` the windows that
-    served views need, in microseconds (`repeat`: W of the contact rates); `promise_checks` the
-    SQL that judges claims, by name.
+    served views need, in microseconds (`repeat`: W of the contact rates); `frontiers` and
+    `x_frontiers` how far the sources of interactions and of answers are complete; `promise_checks`
+    the SQL that judges claims, by name.
     """
 
     run_id: str
@@ -44,6 +45,7 @@ class Run(TypedDict, total=False):
     notes: Mapping[str, int]
     positions: Mapping[str, str]
     frontiers: Mapping[str, int]
+    x_frontiers: Mapping[str, int]
     windows: Mapping[str, int]
     promise_checks: Mapping[str, str]
 
@@ -172,6 +174,7 @@ def _draft(number: int, run: Run, report: Report | None) -> Publication:
         published_at=storage.now(),
         positions=run.get("positions", {}),
         frontiers=run.get("frontiers", {}),
+        x_frontiers=run.get("x_frontiers", {}),
         windows=run.get("windows", {}),
         promise_checks=run.get("promise_checks", {}),
         counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},

@@ -26,7 +26,7 @@ GROUPS_A_PART = 8
 CODE = (".py", ".txt")
 BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 #: Windows that the views of a publication read.
-SERVED_WINDOWS = ("repeat", "short_abandon", "survey", "follow_up")
+SERVED_WINDOWS = ("repeat", "short_abandon", "survey", "follow_up", "ignored", "lateness")
 Progress = Callable[[str], None]
 
 
@@ -223,10 +223,16 @@ def _told(
         "started_at": int(plan.known_at.timestamp() * 1_000_000),
         "counts": {**counts, "rejected": sum(reasons.values()), "late": 0, "erased": 0},
         "reasons": reasons, "notes": _named(found.counts, "note:"), "positions": positions,
-        "frontiers": frontiers,
+        "frontiers": frontiers, "x_frontiers": _x_frontiers(plan, found.latest),
         "windows": {name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
         "promise_checks": settings.promise_check_texts(),
     }  # fmt: skip
+
+
+def _x_frontiers(plan: Any, latest: Mapping[Any, int]) -> dict[str, int]:
+    """How far the sources of answers are complete: none where there is no such source."""
+    said = {delivery: time for delivery, time in latest.items() if delivery[0] in plan.x_mappings}
+    return dict(plan.x_frontiers.of(said)) if plan.x_mappings else {}
 
 
 def _named(counts: Mapping[str, int], prefix: str) -> dict[str, int]:

@@ -50,6 +50,8 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("rows", _COUNTED, "Rows of every table.", "1"),
     _of("positions", _NAMED, "How far each source was read."),
     _of("frontiers", pa.map_(pa.string(), TIME), "How far each source is complete.", "UTC"),
+    _of("x_frontiers", pa.map_(pa.string(), TIME), "How far each source of answers is complete.",
+        "UTC"),
     _of("windows", _COUNTED, "Windows of the configuration, such as `repeat`.", "us"),
     _of("counts", _COUNTED, "Input rows: read, kept, duplicate, late, rejected, erased.", "1"),
     _of("audit", pa.string(), "passed, warned or skipped."),
@@ -88,6 +90,7 @@ class Publication:
     rows: Mapping[str, int] = field(default_factory=dict)
     positions: Mapping[str, str] = field(default_factory=dict)
     frontiers: Mapping[str, int] = field(default_factory=dict)
+    x_frontiers: Mapping[str, int] = field(default_factory=dict)
     windows: Mapping[str, int] = field(default_factory=dict)
     promise_checks: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -101,6 +104,7 @@ class Publication:
             "published_at": self.published_at, "versions": list(self.versions.items()),
             "rows": list(self.rows.items()), "positions": list(self.positions.items()),
             "frontiers": [(name, min(at, LAST)) for name, at in self.frontiers.items()],
+            "x_frontiers": [(name, min(at, LAST)) for name, at in self.x_frontiers.items()],
             "windows": list(self.windows.items()), "counts": list(self.counts.items()),
             "promise_checks": list(self.promise_checks.items()), "audit": self.audit,
         }  # fmt: skip
@@ -287,6 +291,8 @@ def _publication(row: Mapping[str, Any]) -> Publication:
         rows=dict(row["rows"]),
         positions=dict(row["positions"]),
         frontiers={name: micros(at) for name, at in row["frontiers"]},
+        # publications of an earlier version do not say
+        x_frontiers={name: micros(at) for name, at in row.get("x_frontiers") or ()},
         windows=dict(row["windows"]),
         promise_checks=dict(row.get("promise_checks") or ()),
         counts=dict(row["counts"]),

@@ -42,6 +42,19 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         owned(1, "add_on", START + 3 * DAY, 2),  # once more: he owned it before all the same
         owned(99, "add_on", START),  # nobody of whom anything else is known
         owned(2, "router", START),
+        # The fault comes a day after START. Held then:
+        owned(1, "sim", START) | {"valid_to": START + 2 * DAY},
+        owned(2, "sim", START - 9 * DAY) | {"valid_to": START - 8 * DAY},
+        owned(2, "sim", START, 2),
+        # given up earlier, the end itself excluded
+        owned(3, "sim", START) | {"valid_to": START + DAY},
+        # given up and bought again; held then and bought once more
+        owned(4, "sim", START - 9 * DAY) | {"valid_to": START},
+        owned(4, "sim", START + 2 * DAY, 2),
+        owned(5, "sim", START) | {"valid_to": START + 2 * DAY},
+        owned(5, "sim", START + 3 * DAY, 2),
+        owned(20, "sim", START - 9 * DAY) | {"valid_to": START},
+        owned(20, "sim", START + DAY, 2),
     ]
     store_builder.published(root, rows)
     with catalogue.connect(root) as opened:
@@ -64,6 +77,14 @@ def test_the_story_of_the_add_on(session: Session) -> None:
     assert row["odds_ratio_lo"] == pytest.approx(13.2 * math.exp(-half))
     assert row["odds_ratio_hi"] == pytest.approx(13.2 * math.exp(half))
     assert row["owning_share"] == pytest.approx(0.75)
+
+
+def test_who_gave_it_up_before_did_not_own_it_then(session: Session) -> None:
+    row = of(session, "fault", "sim")
+    found = [row[f"n_{name}"] for name in ("owning_before", "bought_after", "given_up_before")]
+    assert found == [3, 1, 1]
+    assert (row["n_others_owning"], row["owning_share"]) == (1, pytest.approx(5 / 12))
+    assert row["odds_ratio"] == pytest.approx((5 * 26) / (7 * 1))
 
 
 def test_an_empty_cell_keeps_the_ratio_finite(session: Session) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rejse.sql import scripts
 from tests import store_builder
 from tests.store_builder import START, Rows, journey, key_of
 from tests.test_sql import DAY, HOUR, table
@@ -80,10 +81,71 @@ def test_tenths_hold_equal_journeys_together(tmp_path: Path) -> None:
         (1, 10, 5), (6, 50, 3), (9, 90, 2),
     ]  # fmt: skip
     first = found[0]
-    assert (first["n_next"], first["n_matured"], first["n_silent"]) == (1, 5, 4)
+    assert (first["n_next"], first["n_next_open"], first["n_silent"]) == (1, 1, 4)
     assert first["silent_share"] == pytest.approx(0.8)
     assert (first["n_purchase_known"], first["repurchase_share"]) == (4, 0)
     assert first["next_health_ops_median"] is None
+
+
+def test_only_journeys_whose_window_has_passed_are_counted(tmp_path: Path) -> None:
+    rows = store_builder.joined(
+        told(1, 1, 0 * DAY, health_ops=20.0), told(1, 2, 3 * DAY, health_ops=50.0, outcome01=1.0),
+        # 80 days after START: ten of the thirty days of its window have passed
+        *(told(n, n, 80 * DAY, health_ops=20.0) for n in range(3, 13)),
+    )  # fmt: skip
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        found = table(session, "from v_what_comes_next where measure = 'health_ops' order by tenth")
+        asked = table(session, scripts("questions")["next_journey"].text)
+    assert [(r["tenth"], r["n_journeys"], r["n_next"], r["n_next_open"]) for r in found] == [
+        (1, 1, 1, 0), (6, 1, 0, 0),
+    ]  # fmt: skip
+    assert found[0]["next_resolved_share"] == 1
+    assert [r["n_journeys"] for r in asked if r["measure"] == "health_ops"] == [1, 1]
+
+
+def test_a_window_has_passed_only_when_nothing_late_can_come(tmp_path: Path) -> None:
+    """The window is 30 days and the lateness 2: at day 90 those ended before day 58 are known."""
+    rows = store_builder.joined(
+        told(1, 1, 58 * DAY - HOUR), told(2, 2, 58 * DAY), told(3, 3, 59 * DAY)
+    )
+    late = 2 * 24 * 3600 * 1_000_000
+    with opened(
+        tmp_path, rows, until=90 * DAY, follow_up=FOLLOW, repeat=FOLLOW, lateness=late
+    ) as session:
+        for view in ("v_next_journeys", "v_contacts"):
+            found = table(session, f"select is_matured from {view} order by journey_id")
+            assert [row["is_matured"] for row in found] == [True, False, False], view
+
+
+def test_the_undecided_widen_the_bounds_of_repurchase(tmp_path: Path) -> None:
+    """Ten alike: one bought, one may still, eight did not."""
+    rows = store_builder.joined(
+        *(told(n, n, 0 * DAY, health_ops=20.0) for n in range(1, 11)),
+        told(1, 11, 3 * DAY, outcome="sold"),
+        told(2, 12, 3 * DAY, state="open", close_reason=None),
+    )
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        (row,) = table(
+            session, "from v_what_comes_next where measure = 'health_ops' and points_from = 20"
+        )
+    counts = ("n_purchase_known", "n_repurchase", "n_purchase_undecided")
+    assert [row[name] for name in counts] == [9, 1, 1]
+    assert row["repurchase_share"] == pytest.approx(1 / 9)
+    # Wilson by hand, z = 1.959964, n = 10: the lower end at 1 of 10, the upper at 2 of 10.
+    assert row["repurchase_share_lo"] == pytest.approx(0.01788, abs=5e-5)
+    assert row["repurchase_share_hi"] == pytest.approx(0.50984, abs=5e-5)
+
+
+def test_of_two_next_journeys_at_one_instant_one_is_told_whole(tmp_path: Path) -> None:
+    rows = store_builder.joined(
+        told(1, 1, 0 * DAY),
+        told(1, 2, 3 * DAY, health_ops=None, journey_type=None, state="open", close_reason=None),
+        told(1, 3, 3 * DAY, health_ops=50.0, journey_type="claim", outcome01=1.0),
+    )
+    names = ("journey_id", "journey_type", "state", "health_ops", "outcome01")
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        (row,) = table(session, "from v_next_journeys where journey_id = 'j0001'")
+    assert [row[f"next_{name}"] for name in names] == ["j0002", None, "open", None, None]
 
 
 def test_health_with_answers_has_tenths_of_its_own(tmp_path: Path) -> None:
@@ -124,6 +186,21 @@ def test_feedback_is_acted_on_ignored_or_not_judged_yet(tmp_path: Path) -> None:
     assert care["ignored_share"] == pytest.approx(2 / 3)
     assert care["close_s_median"] == 5 * 86_400
     assert loops["Online"]["instrument"] == "complaint"
+
+
+def test_the_loop_is_judged_only_once_its_window_has_passed(tmp_path: Path) -> None:
+    """At 60 days less one of lateness, those of the last seven may still be acted on."""
+    rows = told(1, 1, 0 * DAY)
+    new = {"occurred_at": START + 59 * DAY}
+    quick = {**new, "is_ignored": False, "acted_at": START + 59 * DAY + HOUR}
+    rows["experience"] = [low(n, "Care", **(quick if n < 11 else new)) for n in range(1, 101)]
+    rows["experience"] += [low(101, "Online", is_ignored=True), low(102, "Online", **quick)]
+    with opened(tmp_path, rows) as session:
+        loops = {row["owner"]: row for row in table(session, "from v_closed_loop")}
+    care, online = loops["Care"], loops["Online"]
+    assert (care["n_records"], care["n_acted"], care["n_judged"]) == (100, 10, 0)
+    assert care["ignored_share"] is None
+    assert (online["n_judged"], online["n_ignored"], online["ignored_share"]) == (1, 1, 1)
 
 
 def test_what_closed_unsolved_is_listed_with_who_had_it_last(tmp_path: Path) -> None:

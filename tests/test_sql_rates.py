@@ -23,7 +23,11 @@ def opened(place: Path, rows: Rows, until: timedelta = 60 * DAY, **windows: int)
     """A store with these rows, complete until so long after START."""
     end = int((START + until).timestamp()) * 1_000_000
     store_builder.published(
-        place, rows, frontiers={"crm": end}, windows={"repeat": 604_800_000_000, **windows}
+        place,
+        rows,
+        frontiers={"crm": end},
+        x_frontiers={"s": end},
+        windows={"repeat": 604_800_000_000, **windows},
     )
     session: Session = catalogue.connect(place)
     return session
@@ -272,15 +276,19 @@ def test_response_rates_count_the_silent_and_only_matured_invitations(tmp_path: 
         said(3, None, 0, 10, **asked),
         said(4, None, 0, 10, **nps),  # silent, the invitation's time not logged
         said(5, 3, 0, 10, **nps),  # an answer whose invitation was not logged
-        said(6, None, 0, 10, **nps, invited_at=START + 7 * DAY, occurred_at=START + 7 * DAY),
+        said(6, None, 0, 10, **nps, invited_at=START + 6 * DAY, occurred_at=START + 6 * DAY),
         said(7, 5, 0, 10, **nps, occurred_at=START + 20 * DAY, is_solicited=False),
+        said(8, 5, 0, 10, **asked, responded_at=START + 14 * DAY + HOUR),  # an hour too late
+        said(9, 5, 0, 10, **asked, x_id="s/own/9", responded_at=START + 14 * DAY),
+        said(10, None, 0, 10, **asked, x_id="unheard/10"),
     ]
-    with opened(tmp_path, {"experience": answers}) as session:
+    # Fourteen days of window and one of lateness: what was asked on START + 6 d is open at 21 d.
+    with opened(tmp_path, {"experience": answers}, until=21 * DAY) as session:
         (row,) = table(session, "from v_responses")
-    counts = ("n_invited", "n_answered", "n_pending", "n_uninvited", "n_scores")
-    assert [row[name] for name in counts] == [4, 2, 1, 1, 3]
+    counts = ("n_invited", "n_answered", "n_late", "n_pending", "n_uninvited", "n_scores")
+    assert [row[name] for name in counts] == [6, 3, 1, 2, 1, 5]
     assert row["response_share"] == 0.5
-    assert row["answer_s_median"] == 2 * 3600
+    assert row["answer_s_median"] == (3 + 14 * 24) / 2 * 3600
     assert str(row["invited_month"]) == "2026-03-01"
 
 

@@ -16,9 +16,9 @@ owned_products as (
     select
         customer_key,
         product_id,
-        min(valid_from) as owned_from
+        valid_from,
+        valid_to
     from owned_products
-    group by customer_key, product_id
 ),
 
 people as (
@@ -37,25 +37,38 @@ coming as (
 owning as (
     select
         owned_products.product_id,
-        count(*) as n_owning
+        count(distinct owned_products.customer_key) as n_owning
     from owned_products
     where owned_products.customer_key in (select journeys.customer_key from journeys)
     group by owned_products.product_id
 ),
 
-met as (
+-- Somebody may have owned it more than once: any spell that holds then counts, the end excluded.
+spells as (
     select
         journeys.journey_type,
+        journeys.customer_key,
         owned_products.product_id,
-        count(*) filter (
-            where owned_products.owned_from <= journeys.first_at
-        ) as n_owning_before,
-        count(*) filter (
-            where owned_products.owned_from > journeys.first_at
-        ) as n_bought_after
+        bool_or(
+            owned_products.valid_from <= journeys.first_at
+            and coalesce(journeys.first_at < owned_products.valid_to, true)
+        ) as is_owned_then,
+        bool_or(owned_products.valid_from > journeys.first_at) as is_begun_after
     from journeys
     inner join owned_products on journeys.customer_key = owned_products.customer_key
-    group by journeys.journey_type, owned_products.product_id
+    group by journeys.journey_type, journeys.customer_key, owned_products.product_id
+),
+
+met as (
+    select
+        journey_type,
+        product_id,
+        count(*) filter (is_owned_then) as n_owning_before,
+        count(*) filter (not is_owned_then and is_begun_after) as n_bought_after,
+        count(*) filter (not is_owned_then and not is_begun_after) as n_given_up_before,
+        count(*) as n_coming_owning
+    from spells
+    group by journey_type, product_id
 ),
 
 cells as (
@@ -65,9 +78,10 @@ cells as (
         coming.n_coming,
         met.n_owning_before,
         met.n_bought_after,
+        met.n_given_up_before,
+        met.n_coming_owning,
         people.n_people - coming.n_coming as n_others,
-        owning.n_owning - met.n_owning_before - met.n_bought_after as n_others_owning,
-        met.n_owning_before + met.n_bought_after as n_coming_owning
+        owning.n_owning - met.n_coming_owning as n_others_owning
     from met
     inner join coming on met.journey_type = coming.journey_type
     inner join owning on met.product_id = owning.product_id
@@ -107,6 +121,7 @@ addons as (
         n_coming,
         n_owning_before,
         n_bought_after,
+        n_given_up_before,
         share_of(n_coming_owning, n_coming) as owning_share,
         n_others,
         n_others_owning,
@@ -125,12 +140,16 @@ comment on column v_addons.journey_type is 'Type of journey, such as a kind of p
 comment on column v_addons.product_id is 'Product owned.';
 comment on column v_addons.n_coming is 'Customers with a journey of this type.';
 comment on column v_addons.n_owning_before is 'Of these, who owned it as their first one began.';
-comment on column v_addons.n_bought_after is 'Of these, who came to own it afterwards.';
-comment on column v_addons.owning_share is 'Both over n_coming.';
+comment on column v_addons.n_bought_after is
+'Of these, who did not, and came to own it afterwards, for the first time or again.';
+comment on column v_addons.n_given_up_before is
+'Of these, who had owned it only earlier: no longer as their first one began, nor again.';
+comment on column v_addons.owning_share is
+'Who ever owned it (the three together) over n_coming, as the others are counted.';
 comment on column v_addons.n_others is 'Customers with journeys, but none of this type.';
 comment on column v_addons.n_others_owning is 'Of these, who ever owned it.';
 comment on column v_addons.others_owning_share is 'n_others_owning over n_others.';
 comment on column v_addons.odds_ratio is
-'Odds of owning it among those who came over the odds among the others (+ 1/2 where a cell is 0).';
+'Odds of ever owning it among those who came over those of the others (+ 1/2 where a cell is 0).';
 comment on column v_addons.odds_ratio_lo is 'Lower bound of its interval at 95 % (Woolf).';
 comment on column v_addons.odds_ratio_hi is 'Upper bound of its interval at 95 % (Woolf).';

@@ -1,14 +1,16 @@
 -- purpose: how fast, and whether, somebody acts on complaints and low answers
 -- grain: instrument and owner
 -- key: instrument, owner
--- sources: v_experience, v_journeys
+-- sources: v_experience, v_journeys, v_x_complete, v_publication
 create or replace view v_closed_loop as
 with records as (
     select
+        x_id,
         instrument,
         owner,
         journey_id,
         is_ignored,
+        occurred_at,
         acted_at,
         (epoch_us(acted_at) - epoch_us(occurred_at)) / 1e6 as close_s
     from v_experience
@@ -22,12 +24,26 @@ journeys as (
     from v_journeys
 ),
 
+clock as (
+    select ignored_window
+    from v_publication
+),
+
+complete as (
+    select * from v_x_complete
+),
+
 owned as (
     select
         records.* exclude (owner),
-        coalesce(records.owner, journeys.owner) as owner
+        coalesce(records.owner, journeys.owner) as owner,
+        coalesce(
+            records.occurred_at + clock.ignored_window < complete.settled_until_at, false
+        ) as is_matured
     from records
+    cross join clock
     left join journeys on records.journey_id = journeys.journey_id
+    left join complete on records.x_id = complete.x_id
 ),
 
 counted as (
@@ -36,8 +52,9 @@ counted as (
         owner,
         count(*) as n_records,
         count(acted_at) as n_acted,
-        count(is_ignored) as n_judged,
-        count(*) filter (is_ignored) as n_ignored,
+        -- who was quick is known at once, who was slow only later: both wait for the window
+        count(is_ignored) filter (is_matured) as n_judged,
+        count(*) filter (is_matured and is_ignored) as n_ignored,
         median(close_s) as close_s_median,
         quantile_cont(close_s, 0.9) as close_s_p90
     from owned
@@ -62,7 +79,7 @@ comment on column v_closed_loop.owner is 'Owner of the step, else of the journey
 comment on column v_closed_loop.n_records is 'Complaints and low answers.';
 comment on column v_closed_loop.n_acted is 'Of these, somebody acted on, however late.';
 comment on column v_closed_loop.n_judged is
-'Acted on, or their window has passed: known to be ignored or not.';
+'Of n_records, their window has passed: known to be ignored or not.';
 comment on column v_closed_loop.n_ignored is 'Of these, not acted on within the window.';
 comment on column v_closed_loop.close_s_median is
 'Median from the record to the action, of those acted on [s].';

@@ -10,7 +10,7 @@ with sessions as (
 
 clock as (
     select
-        complete_until_at,
+        complete_until_at - lateness as settled_until_at,
         repeat_window,
         first_at,
         short_abandon_s
@@ -97,7 +97,7 @@ contacts as (
         case when neighboured.is_comparable then neighboured.last_at end as earlier_at,
         case when neighboured.is_comparable then neighboured.next_at end as later_at,
         neighboured.started_at - clock.repeat_window >= clock.first_at as is_past_known,
-        neighboured.started_at + clock.repeat_window < clock.complete_until_at as is_matured,
+        neighboured.started_at + clock.repeat_window < clock.settled_until_at as is_matured,
         coalesce(
             neighboured.is_comparable
             and neighboured.started_at - neighboured.last_at <= clock.repeat_window, false
@@ -163,7 +163,8 @@ comment on column v_contacts.earlier_at is
 comment on column v_contacts.later_at is
 'Start of the next inbound contact of this customer with this intent [UTC].';
 comment on column v_contacts.is_past_known is 'The window before it lies within the data.';
-comment on column v_contacts.is_matured is 'The window after it has passed in all sources.';
+comment on column v_contacts.is_matured is
+'The window after it, and the allowed lateness, have passed in all sources.';
 comment on column v_contacts.is_repeat is
 'Inbound, and an earlier one of the same intent lies within the window.';
 comment on column v_contacts.is_repeated is

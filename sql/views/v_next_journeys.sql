@@ -9,7 +9,7 @@ with journeys as (
 
 clock as (
     select
-        complete_until_at,
+        complete_until_at - lateness as settled_until_at,
         follow_up_window
     from v_publication
 ),
@@ -19,14 +19,16 @@ begun as (
     select
         customer_key,
         started_at,
-        min_by(journey_id, journey_id) as journey_id,
-        min_by(journey_type, journey_id) as journey_type,
-        min_by(health_ops, journey_id) as health_ops,
-        min_by(friction_score, journey_id) as friction_score,
-        min_by(outcome01, journey_id) as outcome01
+        journey_id,
+        journey_type,
+        state,
+        health_ops,
+        friction_score,
+        outcome01
     from journeys
     where n_need_driven > 0
-    group by customer_key, started_at
+    -- of several that began at one instant one whole row: a figure that it lacks stays null
+    qualify row_number() over (partition by customer_key, started_at order by journey_id) = 1
 ),
 
 bought as (
@@ -66,6 +68,7 @@ followed as (
         journeys.outcome01,
         begun.journey_id as next_journey_id,
         begun.journey_type as next_journey_type,
+        begun.state as next_state,
         begun.started_at as next_started_at,
         begun.friction_score as next_friction_score,
         begun.health_ops as next_health_ops,
@@ -73,7 +76,7 @@ followed as (
         bought.started_at as bought_at,
         undecided.started_at as undecided_at,
         heard.started_at as heard_at,
-        journeys.ended_at + clock.follow_up_window < clock.complete_until_at as is_matured,
+        journeys.ended_at + clock.follow_up_window < clock.settled_until_at as is_matured,
         clock.follow_up_window
     from journeys
     cross join clock
@@ -109,6 +112,7 @@ judged as (
         is_matured,
         next_journey_id,
         next_journey_type,
+        next_state,
         (epoch_us(next_started_at) - epoch_us(ended_at)) / 1e6 as next_after_s,
         next_friction_score,
         next_health_ops,
@@ -140,10 +144,12 @@ comment on column v_next_journeys.friction_score is 'F of the journey [points of
 comment on column v_next_journeys.health_ops is 'Its health_ops [points of 100].';
 comment on column v_next_journeys.outcome01 is 'Its outcome, 0 to 1.';
 comment on column v_next_journeys.is_matured is
-'The follow-up window after its end has passed in all sources.';
+'The follow-up window after its end, and the allowed lateness, have passed in all sources.';
 comment on column v_next_journeys.next_journey_id is
-'First journey of the customer that began after its end, with a need-driven contact; null: none.';
+'First journey of the customer that began after its end, with a need-driven contact (of several at
+one instant the one with the least journey_id); null: none.';
 comment on column v_next_journeys.next_journey_type is 'Its type.';
+comment on column v_next_journeys.next_state is 'closed, or open: its outcome is undecided.';
 comment on column v_next_journeys.next_after_s is 'From the end of this one to its start [s].';
 comment on column v_next_journeys.next_friction_score is 'Its F [points of 100].';
 comment on column v_next_journeys.next_health_ops is

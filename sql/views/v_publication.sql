@@ -10,10 +10,13 @@ with newest as (
         config_version,
         published_at,
         list_min(map_values(frontiers)) as complete_until_at,
+        x_frontiers,
         to_microseconds(coalesce(windows['repeat'], 604800000000)) as repeat_window,
         coalesce(windows['short_abandon'], 10000000) / 1e6 as short_abandon_s,
         to_microseconds(coalesce(windows['survey'], 1209600000000)) as survey_window,
-        to_microseconds(coalesce(windows['follow_up'], 7776000000000)) as follow_up_window
+        to_microseconds(coalesce(windows['follow_up'], 7776000000000)) as follow_up_window,
+        to_microseconds(coalesce(windows['ignored'], 604800000000)) as ignored_window,
+        to_microseconds(coalesce(windows['lateness'], 86400000000)) as lateness
     from publications
     order by publication desc
     limit 1
@@ -41,6 +44,8 @@ comment on column v_publication.run_id is 'Run that published.';
 comment on column v_publication.config_version is 'Hash of the configuration.';
 comment on column v_publication.published_at is 'When it was published [UTC].';
 comment on column v_publication.complete_until_at is 'All sources are complete up to here [UTC].';
+comment on column v_publication.x_frontiers is
+'How far each source of answers is complete (map of source to UTC).';
 comment on column v_publication.repeat_window is
 'Window W of repeat contacts and first contact resolution (interval).';
 comment on column v_publication.short_abandon_s is
@@ -49,4 +54,8 @@ comment on column v_publication.survey_window is
 'An invitation may be answered so long (interval).';
 comment on column v_publication.follow_up_window is
 'How long what comes next is looked for after a journey (interval).';
+comment on column v_publication.ignored_window is
+'A complaint or low answer that is acted on later is ignored (interval).';
+comment on column v_publication.lateness is
+'How late an event may arrive: a window has passed only so long after its end (interval).';
 comment on column v_publication.first_at is 'First session: what was before is unknown [UTC].';

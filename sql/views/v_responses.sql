@@ -1,13 +1,11 @@
 -- purpose: who answers when asked: response rates, the silent among the invited counted
 -- grain: respondent, instrument, level, touchpoint, journey type and month of invitation
 -- key: respondent_type, instrument, level, touchpoint, journey_type, invited_month
--- sources: v_experience, v_publication
+-- sources: v_experience, v_x_complete, v_publication
 create or replace view v_responses as
 with records as (
     select
         *,
-        split_part(x_id, '/', 1) as source,
-        max(occurred_at) over (partition by split_part(x_id, '/', 1)) as source_until_at,
         coalesce(invited_at, occurred_at) as asked_at
     from v_experience
 ),
@@ -17,15 +15,26 @@ clock as (
     from v_publication
 ),
 
+complete as (
+    select * from v_x_complete
+),
+
 asked as (
     select
         records.*,
         -- an answer without a logged invitation says nothing of those who stayed silent
         records.is_solicited and (records.invited_at is not null or not records.is_answered)
             as is_invited,
-        records.asked_at + clock.survey_window <= records.source_until_at as is_matured
+        coalesce(
+            records.asked_at + clock.survey_window < complete.settled_until_at, false
+        ) as is_matured,
+        -- an answer whose time was not logged is taken as in time
+        records.is_answered
+        and coalesce(records.responded_at > records.asked_at + clock.survey_window, false)
+            as is_late
     from records
     cross join clock
+    left join complete on records.x_id = complete.x_id
     where records.is_solicited
 ),
 
@@ -38,7 +47,9 @@ counted as (
         journey_type,
         date_trunc('month', asked_at)::date as invited_month,
         count(*) filter (is_invited and is_matured) as n_invited,
-        count(*) filter (is_invited and is_matured and is_answered) as n_answered,
+        count(*) filter (is_invited and is_matured and is_answered and not is_late)
+            as n_answered,
+        count(*) filter (is_invited and is_matured and is_late) as n_late,
         count(*) filter (is_invited and not is_matured) as n_pending,
         count(*) filter (not is_invited) as n_uninvited,
         median(epoch_us(responded_at) - epoch_us(invited_at)) filter (
@@ -70,8 +81,9 @@ comment on column v_responses.touchpoint is 'Place of contact asked about; null:
 comment on column v_responses.journey_type is 'Type of the journey asked about; null: unknown.';
 comment on column v_responses.invited_month is 'Month of the invitation (UTC).';
 comment on column v_responses.n_invited is
-'Logged invitations whose survey window has passed, as far as their source is complete.';
-comment on column v_responses.n_answered is 'Of these answered.';
+'Logged invitations whose survey window has passed, as far as their own source is complete.';
+comment on column v_responses.n_answered is 'Of these answered within the window.';
+comment on column v_responses.n_late is 'Of these answered later: not answered in time.';
 comment on column v_responses.n_pending is 'Invitations whose window has not passed yet.';
 comment on column v_responses.n_uninvited is
 'Answers whose invitation was not logged: no rate can count them.';

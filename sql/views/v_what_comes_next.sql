@@ -5,7 +5,8 @@
 create or replace view v_what_comes_next as
 with followed as (
     select * from v_next_journeys
-    where state = 'closed'
+    -- who has had less time to come back says nothing of who does not
+    where state = 'closed' and is_matured
 ),
 
 felt as (
@@ -53,8 +54,8 @@ counted as (
         min(points) as points_from,
         max(points) as points_to,
         count(*) as n_journeys,
-        count(*) filter (is_matured) as n_matured,
         count(next_journey_id) as n_next,
+        count(*) filter (next_state = 'open') as n_next_open,
         count(next_health_ops) as n_next_health,
         median(next_health_ops) as next_health_ops_median,
         avg(next_health_ops) as next_health_ops_mean,
@@ -63,6 +64,7 @@ counted as (
         count(*) filter (next_outcome01 = 1) as n_next_resolved,
         count(is_repurchase) as n_purchase_known,
         count(*) filter (is_repurchase) as n_repurchase,
+        count(*) filter (is_repurchase is null) as n_purchase_undecided,
         count(is_silent) as n_silence_known,
         count(*) filter (is_silent) as n_silent
     from tenths
@@ -80,8 +82,13 @@ rated as (
         wilson_lo(n_next_resolved, n_next_outcome) as next_resolved_share_lo,
         wilson_hi(n_next_resolved, n_next_outcome) as next_resolved_share_hi,
         share_of(n_repurchase, n_purchase_known) as repurchase_share,
-        wilson_lo(n_repurchase, n_purchase_known) as repurchase_share_lo,
-        wilson_hi(n_repurchase, n_purchase_known) as repurchase_share_hi,
+        -- only those who bought nothing yet are undecided: without them the share is too high
+        case when n_purchase_known > 0 then wilson_lo(n_repurchase, n_journeys) end
+            as repurchase_share_lo,
+        case
+            when n_purchase_known > 0
+                then wilson_hi(n_repurchase + n_purchase_undecided, n_journeys)
+        end as repurchase_share_hi,
         share_of(n_silent, n_silence_known) as silent_share,
         wilson_lo(n_silent, n_silence_known) as silent_share_lo,
         wilson_hi(n_silent, n_silence_known) as silent_share_hi
@@ -99,10 +106,12 @@ comment on column v_what_comes_next.tenth is
 'From 1, the lowest values, to 10; equal journeys are in one tenth.';
 comment on column v_what_comes_next.points_from is 'Least value in it [points of 100].';
 comment on column v_what_comes_next.points_to is 'Greatest value in it [points of 100].';
-comment on column v_what_comes_next.n_journeys is 'Closed journeys with that measure.';
-comment on column v_what_comes_next.n_matured is 'Of these, with the follow-up window passed.';
+comment on column v_what_comes_next.n_journeys is
+'Closed journeys with that measure whose follow-up window has passed; others count nowhere.';
 comment on column v_what_comes_next.n_next is
-'Of all, followed by another journey of the customer so far.';
+'Of these, followed by another journey of the customer so far, within the window or after it.';
+comment on column v_what_comes_next.n_next_open is
+'Of these next journeys, still open: undecided, in no figure of their health or outcome.';
 comment on column v_what_comes_next.n_next_health is 'Next journeys with health_ops.';
 comment on column v_what_comes_next.next_health_ops_median is
 'Median of their health_ops [points of 100].';
@@ -114,8 +123,10 @@ comment on column v_what_comes_next.n_purchase_known is
 'Journeys of which it is known whether a purchase followed in the window.';
 comment on column v_what_comes_next.n_repurchase is
 'Of these, followed by a journey with the outcome sold.';
+comment on column v_what_comes_next.n_purchase_undecided is
+'Journeys without a purchase in the window so far, but with an open journey begun in it.';
 comment on column v_what_comes_next.n_silence_known is
-'Journeys whose follow-up window has passed.';
+'Journeys of which it is known whether a contact followed in the window.';
 comment on column v_what_comes_next.n_silent is 'Of these, without any inbound contact in it.';
 comment on column v_what_comes_next.next_health_ops_lo is
 'Lower end of the 95 % interval of the mean (normal); null below two.';
@@ -128,9 +139,12 @@ comment on column v_what_comes_next.next_resolved_share_lo is
 comment on column v_what_comes_next.next_resolved_share_hi is
 'Upper end of its 95 % Wilson interval.';
 comment on column v_what_comes_next.repurchase_share is
-'Share with a purchase within the window; null: none counted.';
-comment on column v_what_comes_next.repurchase_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_what_comes_next.repurchase_share_hi is 'Upper end of its 95 % Wilson interval.';
+'Share with a purchase within the window among n_purchase_known, hence rather too high while some
+are undecided; null: none known.';
+comment on column v_what_comes_next.repurchase_share_lo is
+'Lower end of the 95 % Wilson interval, had none of the undecided bought.';
+comment on column v_what_comes_next.repurchase_share_hi is
+'Upper end of the 95 % Wilson interval, had all of the undecided bought.';
 comment on column v_what_comes_next.silent_share is
 'Share silent through the window: silence need not be churn; null: none counted.';
 comment on column v_what_comes_next.silent_share_lo is 'Lower end of its 95 % Wilson interval.';
