@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -330,12 +331,37 @@ def test_a_file_of_labels_is_read_or_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text('label,text\npositive,"godt, tak"\nnegative,skidt\n', encoding="utf-8-sig")
     assert accuracy.read(path).texts == ("godt, tak", "skidt")
-    for wrong, why in (("a,b\n1,2\n", "columns text and label, came a, b"), ("", "came none"),
+    for wrong, why in (("a,b\n1,2\n", "came 2 columns without"), ("", "came 0 columns"),
                        ("label,text\n", "came no row"),
-                       ("label,text\ngood,x\n", "the label 'good'")):  # fmt: skip
+                       ("label,text\ngood,x\n", "another label in 1 of 1 rows")):  # fmt: skip
         path.write_text(wrong)
         with pytest.raises(LabelledError, match=why):
             accuracy.read(path)
+
+
+@pytest.mark.parametrize(("wrong", "why"), [
+    (b"label,text\npositive,a canary\nnegative\n", "fewer or more values in line 3"),
+    (b"text,label\na canary\n", "fewer or more values in line 2"),
+    (b"text,label\nso, a canary,positive\n", "fewer or more values in line 2"),
+    (b"label,text\npositive,a canary k\xf8d\n", "another encoding; save it as UTF-8"),
+    (b"label,text\na canary,positive\nmore,negative\n", "in 2 of 2 rows.*swap the names"),
+    (b"label,text\npositive,x\na canary,y\n", "in 1 of 2 rows, first in row 2.*its label"),
+    (b"positive,a canary\nnegative,x\n", "2 columns without one of each name"),
+    (b"label;text\npositive;a canary\n", "1 columns without one of each name"),
+    (b"label,text,text\npositive,a canary,x\n", "3 columns without one of each name"),
+    (b'label,text\npositive,"a "canary\n', "a quote that is not closed"),
+])  # fmt: skip
+def test_a_wrong_file_of_labels_is_told_and_not_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    wrong: bytes, why: str,
+) -> None:  # fmt: skip
+    (tmp_path / "labels.csv").write_bytes(wrong)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["sentiment", "labels.csv", "--language", "en"])
+    err = capsys.readouterr().err
+    assert left.value.code == 2 and "canary" not in err
+    assert re.search(why, " ".join(err.split())), err
 
 
 def test_the_command_prints_what_was_measured(
