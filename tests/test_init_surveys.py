@@ -89,6 +89,7 @@ def test_what_is_no_survey_stays_a_log_of_events(tmp_path: Path, text: str) -> N
         ("csat", (2, 5), "csat", (1, 5)), ("csat", (0, 7), "csat", (0, 10)),
         ("csat", (20, 95), "csat", (0, 100)), ("ces", (2, 4), "ces", (1, 7)),
         ("stars", (1, 5), "star", (1, 5)), ("rating", (1, 9), "star", (0, 10)),
+        ("rating", (0, 5), "star", (0, 5)), ("csat", (0, 5), "csat", (0, 5)),
         ("score", (0, 9), "nps", (0, 10)), ("score", (1, 6), "ces", (1, 7)),
         ("score", (2, 3), "csat", (1, 5)), ("nps", (-100, 100), "nps", None),
     ],
@@ -102,6 +103,31 @@ def test_instrument_and_scale_come_from_the_name_and_the_values(
     assert row["level"] == "journey" and row["case_id"] == "k1"
     assert (row.get("scale_min"), row.get("scale_max")) == (scale or (None, None))
     assert ("say what was asked" in text) == (head == "score")
+
+
+def test_a_language_is_mapped_so_that_its_texts_have_a_sentiment(tmp_path: Path) -> None:
+    row, text = first(
+        tmp_path,
+        "customer,time,nps,comment,language\nC1,2025-01-01,9,godt,da\nC2,2025-01-02,3,x,\n",
+    )
+    assert (row["language"], row["text"]) == ("da", "godt")
+    assert "'language'" not in text, "and it is no attribute"
+
+
+def test_a_file_of_the_silent_alone_is_a_survey(tmp_path: Path) -> None:
+    row, text = first(
+        tmp_path,
+        "customer,touchpoint,invited_at,answered_at,nps\nC1,hotline,2025-03-01 10:00:00,,\n"
+        "C2,hotline,2025-03-02 10:00:00,,\n",
+    )
+    assert (row["instrument"], row["raw_score"], row["responded_time"]) == ("nps", None, None)
+    assert (row["scale_min"], row["scale_max"]) == (0, 10)
+    assert row["time"] == row["invited_time"] is not None
+    assert "the name nps, no row has an answer" in text and "MISSING" not in text
+    found = settings.load(tmp_path / "out")
+    assert found.sources["answers"].kind == "experience"
+    (source,) = check(found).sources
+    assert (source.problem, source.accepted) == (None, 2)
 
 
 def test_the_contracts_own_words_are_known_by_their_values(tmp_path: Path) -> None:
