@@ -103,10 +103,31 @@ def remarks(guesses: Guesses) -> list[str]:
         for column, why in WANTED.items()
         if guesses.of(column) is None
     ]
+    lines += _again(guesses)
     more = [p.name for p in guesses.rest if p.snake in SCORES and _values(p)]
     if more:
         named = ", ".join(" ".join(name.split()) for name in more)
         lines.append(f"-- A row is one answer: {named} needs a source of its own on these files.")
+    return lines
+
+
+def _again(guesses: Guesses) -> list[str]:
+    """What makes one of an invitation that is exported silent, and later again with its answer."""
+    answered = guesses.of("responded_time")
+    if guesses.of("invited_time") is None or answered is None:
+        return []
+    lines = []
+    if guesses.of("id") is None:
+        lines += [
+            "-- An invitation that a later export repeats with its answer is two rows: an id",
+            "-- column would make them one. Map the invitation's number to `id`.",
+        ]
+    if guesses.of("recordedtime") is None:
+        lines += [
+            "-- Of rows with one id the first recorded stays, those without such a time give way:",
+            "-- for the answer to take the place of the silent row add the line",
+            f"-- `{' '.join(answered.sql.split())} as recordedtime`.",
+        ]
     return lines
 
 
