@@ -44,6 +44,7 @@ X_NAMES: dict[str, tuple[str, ...]] = {
     "scale_min": ("scale_min", "lowest", "min_score"),
     "scale_max": ("scale_max", "highest", "max_score"),
     "text": ("text", "comment", "comments", "verbatim", "feedback", "review_text", "free_text"),
+    "language": ("language",),
 }  # fmt: skip
 #: Names that no log of events has: with a score they make a file of answers.
 TELLING = frozenset(
@@ -102,6 +103,7 @@ def remarks(guesses: Guesses) -> list[str]:
         for column, why in WANTED.items()
         if guesses.of(column) is None
     ]
+    lines += _again(guesses)
     more = [p.name for p in guesses.rest if p.snake in SCORES and _values(p)]
     if more:
         named = ", ".join(" ".join(name.split()) for name in more)
@@ -109,10 +111,40 @@ def remarks(guesses: Guesses) -> list[str]:
     return lines
 
 
+def _again(guesses: Guesses) -> list[str]:
+    """What makes one of an invitation that is exported silent, and later again with its answer."""
+    answered = guesses.of("responded_time")
+    if guesses.of("invited_time") is None or answered is None:
+        return []
+    lines = []
+    if guesses.of("id") is None:
+        lines += [
+            "-- An invitation that a later export repeats with its answer is two rows: an id",
+            "-- column would make them one. Map the invitation's number to `id`.",
+        ]
+    if guesses.of("recordedtime") is None:
+        lines += [
+            "-- Of rows with one id the first recorded stays, those without such a time give way:",
+            "-- for the answer to take the place of the silent row add the line",
+            f"-- `{' '.join(answered.sql.split())} as recordedtime`.",
+        ]
+    return lines
+
+
 def _score(found: Sequence[Profile]) -> Profile | None:
-    """The column of the answer, by its name and by holding numbers."""
+    """The column of the answer, by its name and by holding numbers.
+
+    Where all stayed silent it is empty: then a name that names an instrument tells.
+    """
     by_name = {p.snake: p for p in found}
-    return next((by_name[n] for n in SCORES if n in by_name and _values(by_name[n])), None)
+    named = [(by_name[name], of) for name, of in SCORES.items() if name in by_name]
+    held = [profile for profile, _ in named if _values(profile)]
+    empty = [profile for profile, of in named if of is not None and _is_empty(profile)]
+    return next(iter((*held, *empty)), None)
+
+
+def _is_empty(profile: Profile) -> bool:
+    return not profile.is_nested and not any(text.strip() for text in profile.texts)
 
 
 def _values(profile: Profile) -> list[float]:
@@ -138,12 +170,12 @@ def _line(out: Guesses, column: str, profile: Profile, why: str) -> bool:
         if time is None:
             return False
         sql = time[0]
-    elif not profile.texts:
-        return False
     elif kind == "double":
-        if not _values(profile):
+        if not _values(profile) and not (column == "raw_score" and _is_empty(profile)):
             return False
         sql = f"try_cast({quoted} as double)"
+    elif not profile.texts:
+        return False
     else:
         sql = quoted if str(profile.kind) == "string" else f"cast({quoted} as varchar)"
     out.lines.append(Guess(column, sql, why, (profile.name,)))
@@ -216,10 +248,14 @@ def _scored(out: Guesses, found: Sequence[Profile]) -> None:
     profile = _score(found)
     if profile is None or not _line(out, "raw_score", profile, f"the name {profile.name}"):
         return
-    least, most = min(_values(profile)), max(_values(profile))
-    seen = f"values from {least:g} to {most:g} in {profile.name}"
     by_column = out.of("instrument") is not None
     named = SCORES[profile.snake]
+    # Without an answer the usual scale of the instrument stands.
+    values = _values(profile) or list(SCALES.get(named or "", USUAL[0]))
+    least, most = min(values), max(values)
+    seen = f"values from {least:g} to {most:g} in {profile.name}"
+    if not _values(profile):
+        seen = f"the name {profile.name}, no row has an answer"
     scale = None if by_column else _scale(named, least, most)
     if not by_column and (named or scale in BY_SCALE):
         sure = f"the name {profile.name}" if named else f"{seen}; say what was asked"
@@ -230,6 +266,11 @@ def _scored(out: Guesses, found: Sequence[Profile]) -> None:
 
 
 def _scale(instrument: str | None, least: float, most: float) -> tuple[float, float] | None:
-    """The instrument's usual scale where it holds the values, else the narrowest that does."""
-    own = [SCALES[instrument]] if instrument is not None and instrument in SCALES else []
+    """The instrument's usual scale where it holds the values, else the narrowest that does.
+
+    Its own may begin at zero, as stars do where none is an answer.
+    """
+    own = []
+    if instrument is not None and instrument in SCALES:
+        own = [SCALES[instrument], (0.0, SCALES[instrument][1])]
     return next((s for s in (*own, *USUAL) if s[0] <= least and most <= s[1]), None)

@@ -98,21 +98,30 @@ def load(scorers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _loaded(language: str, place: str) -> Any:
-    from rejse.transforms.experience.sentiment import Scorer
+    from rejse.transforms.experience.sentiment import Scorer, ScorerError, model_of
 
     module, _, name = place.partition(":")
     try:
         scorer = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as fault:
+    except (Exception, SystemExit) as fault:
         raise SettingsError(
-            f"texts.scorers.{language}: expected {place} to be importable, came: {fault};"
+            f"texts.scorers.{language}: expected {place} to be importable, came"
+            f" {type(fault).__name__}: {fault};"
             " name an object as module:name and put its module on PYTHONPATH"
         ) from None
-    if isinstance(scorer, type) or not isinstance(scorer, Scorer):
+    try:
+        is_scorer = not isinstance(scorer, type) and isinstance(scorer, Scorer)
+    except (Exception, SystemExit):  # before Python 3.12 the look at its model_id runs it
+        is_scorer = False
+    if not is_scorer:
         raise SettingsError(
             f"texts.scorers.{language}: expected {place} to have model_id and score(texts),"
             f" came {type(scorer).__name__}; see rejse.transforms.experience.sentiment.Scorer"
         )
+    try:
+        model_of(scorer)
+    except ScorerError as fault:
+        raise SettingsError(f"texts.scorers.{language}: {place}: {fault}") from None
     return scorer
 
 

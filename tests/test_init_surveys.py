@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from rejse.pipelines import settings
 from rejse.pipelines.check import check
 from rejse.pipelines.init import as_dict, begin, init, told
 from rejse.pipelines.sample import sample
+from rejse.transforms.duplicates import without_duplicates
 from tests.test_init import LEAST, mapped, write
 
 ANSWERS = """response_id,customer_id,touchpoint,invited_at,responded_at,nps,comment,acted_at
@@ -18,6 +21,11 @@ r1,C1,hotline,2025-03-01 10:00:00,2025-03-01 12:00:00,9,fine,
 r2,C2,hotline,2025-03-02 10:00:00,,,,
 r3,C3,web_form,2025-03-03 10:00:00,2025-03-04 10:00:00,3,slow,
 """
+TWICE = pa.schema([
+    ("source", pa.string()), ("id", pa.string()), ("customer_key", pa.string()),
+    ("has_text", pa.bool_()), ("raw_score", pa.float64()),
+    ("recordedtime", pa.timestamp("us", "UTC")),
+])  # fmt: skip
 
 
 def first(folder: Path, text: str, name: str = "answers") -> tuple[dict[str, Any], str]:
@@ -89,6 +97,7 @@ def test_what_is_no_survey_stays_a_log_of_events(tmp_path: Path, text: str) -> N
         ("csat", (2, 5), "csat", (1, 5)), ("csat", (0, 7), "csat", (0, 10)),
         ("csat", (20, 95), "csat", (0, 100)), ("ces", (2, 4), "ces", (1, 7)),
         ("stars", (1, 5), "star", (1, 5)), ("rating", (1, 9), "star", (0, 10)),
+        ("rating", (0, 5), "star", (0, 5)), ("csat", (0, 5), "csat", (0, 5)),
         ("score", (0, 9), "nps", (0, 10)), ("score", (1, 6), "ces", (1, 7)),
         ("score", (2, 3), "csat", (1, 5)), ("nps", (-100, 100), "nps", None),
     ],
@@ -102,6 +111,53 @@ def test_instrument_and_scale_come_from_the_name_and_the_values(
     assert row["level"] == "journey" and row["case_id"] == "k1"
     assert (row.get("scale_min"), row.get("scale_max")) == (scale or (None, None))
     assert ("say what was asked" in text) == (head == "score")
+
+
+def test_a_language_is_mapped_so_that_its_texts_have_a_sentiment(tmp_path: Path) -> None:
+    row, text = first(
+        tmp_path,
+        "customer,time,nps,comment,language\nC1,2025-01-01,9,godt,da\nC2,2025-01-02,3,x,\n",
+    )
+    assert (row["language"], row["text"]) == ("da", "godt")
+    assert "'language'" not in text, "and it is no attribute"
+
+
+def test_a_file_of_the_silent_alone_is_a_survey(tmp_path: Path) -> None:
+    row, text = first(
+        tmp_path,
+        "customer,touchpoint,invited_at,answered_at,nps\nC1,hotline,2025-03-01 10:00:00,,\n"
+        "C2,hotline,2025-03-02 10:00:00,,\n",
+    )
+    assert (row["instrument"], row["raw_score"], row["responded_time"]) == ("nps", None, None)
+    assert (row["scale_min"], row["scale_max"]) == (0, 10)
+    assert row["time"] == row["invited_time"] is not None
+    assert "the name nps, no row has an answer" in text and "MISSING" not in text
+    found = settings.load(tmp_path / "out")
+    assert found.sources["answers"].kind == "experience"
+    (source,) = check(found).sources
+    assert (source.problem, source.accepted) == (None, 2)
+
+
+def test_an_invitation_that_comes_again_answered_is_remarked(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    log = "customer,touchpoint,invited_at,answered_at,nps\nC1,hotline,2025-03-01,2025-03-02,9\n"
+    _, bare = first(tmp_path / "a", log + "C1,hotline,2025-03-01,,\n")
+    assert "an id\n-- column would make them one" in bare
+    _, with_id = first(tmp_path / "b", ANSWERS)
+    assert "make them one" not in with_id
+    for text in (bare, with_id):
+        assert "the first recorded stays" in text and " as recordedtime`" in text
+
+
+def test_of_a_silent_row_and_its_answer_the_recorded_one_stays() -> None:
+    silent = {"source": "s", "id": "i", "customer_key": "c", "has_text": False, "raw_score": None}
+    answered = {**silent, "has_text": True, "raw_score": 9.0}
+    for recorded, stays in ((None, None), (datetime(2025, 3, 2, tzinfo=UTC), 9.0)):
+        given = [{**silent, "recordedtime": None}, {**answered, "recordedtime": recorded}]
+        for some in (given, given[::-1]):
+            table = pa.Table.from_pylist(some, TWICE)
+            kept, n = without_duplicates(table)
+            assert (n, kept.column("raw_score").to_pylist()) == (1, [stays])
 
 
 def test_the_contracts_own_words_are_known_by_their_values(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.experience.redact import MOST, PATTERNS, redact
+from rejse.transforms.experience.redact import MOST, PATTERNS, TAIL, redact
 
 LAWS = settings(max_examples=200, deadline=None, derandomize=True)
 FOUND = [
@@ -29,7 +29,21 @@ FOUND = [
     ("kort 4571 1234 1234 1234", "[phone]"),
     ("ring １２３４５６７８", "[phone]"),
     ("ring 12\u200b34\u200b56\u200b78", "[phone]"),
+    ("jens.hansen @ firma.dk", "[email]"),
+    ("jens.hansen(a)firma.dk", "[email]"),
+    ("jens.hansen (snabela) firma.dk", "[email]"),
+    ("jens.hansen at firma dot dk", "[email]"),
+    ("jens.hansen [at] firma [dot] dk", "[email]"),
+    ("jens.hansen snabel-a firma punktum dk", "[email]"),
+    ("tlf12 34 56 78", "[phone]"),
+    ("_12_34_56_78_", "[phone]"),
+    ("ring " + "".join(f"{digit}\ufe0f\u20e3" for digit in "1234567"), "[phone]"),
+    ("ring ⓵❷③❹⓹❻➐⑧", "[phone]"),
+    ("cpr 010190—1234", "[cpr]"),
+    ("cpr 010190 · 1234", "[cpr]"),
 ]
+#: What people, and those who hide something, put between digits.
+GAPS = " _,:;.-/()‐‑‒–—−·•|*~+'\u034f\u00a0\u200b\u00ad\u2060\ufe0f\u0336\u20e3\t\r\x00"
 
 
 @pytest.mark.parametrize(("text", "marker"), FOUND)
@@ -47,6 +61,46 @@ def test_names_that_the_record_holds_are_found() -> None:
     assert out == "[name] og [name] sagde '[name]' til kunde [name], metteligt"
     assert redact("a.b*c", ["a.b*c"]) == "[name]"
     assert redact("axb", ["a.b"]) == "axb"
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("Hansen ringede", "[name] ringede"), ("Jens Peter Hansen ringede", "[name] ringede"),
+    ("jens ringede", "[name] ringede"), ("_Hansen_ sagde", "_[name]_ sagde"),
+    ("Hansen, Jens", "[name], [name]"), ("hej\rJens Hansen", "hej [name]"),
+    ("hej\x07Jens\x85Hansen", "hej [name]"), ("Jensen og Hansenborg", "Jensen og Hansenborg"),
+    ("jens.hansen@firma.dk", "[email]"),
+])  # fmt: skip
+def test_a_part_of_a_name_is_a_name(text: str, expected: str) -> None:
+    assert redact(text, ["Jens Hansen"]) == expected
+
+
+def test_short_parts_and_codes_are_no_names_of_their_own() -> None:
+    said = "af en kunde på vej, nr 4711"
+    assert (
+        redact(said, ["Bo af Vej", "kunde-4711", "nr 4711 x"]) == "af en kunde på [name], nr 4711"
+    )
+
+
+@LAWS
+@given(
+    st.lists(st.text(GAPS, max_size=3), min_size=7, max_size=7), st.sampled_from(["tlf", "_", ""])
+)
+def test_no_separator_hides_a_number(gaps: list[str], before: str) -> None:
+    number = "".join(f"{digit}{gap}" for digit, gap in zip("1234567", gaps, strict=True)) + "8"
+    out = redact(f"ring {before}{number} nu")
+    assert "[phone]" in out and not any(c.isdigit() for c in out), out
+    assert "[cpr]" in redact(f"cpr 010190{gaps[0]}1234")
+
+
+@LAWS
+@given(st.integers(0, 60), st.sampled_from([text for text, _ in FOUND]))
+def test_nothing_is_cut_in_two(shift: int, canary: str) -> None:
+    for most in (MOST, MOST + TAIL):
+        said = ("ord " * MOST)[: most - shift] + " " + canary + " ord" * 500
+        out = redact(said, ["Jens Hansen"])
+        assert MOST - 2 * TAIL <= len(out) <= MOST
+        assert not any(c.isdigit() for c in out)
+        assert "hansen" not in out and "firma" not in out and "jens" not in out
 
 
 @pytest.mark.parametrize("text", [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines import texts
+from rejse.pipelines import sentiment, texts
 from rejse.pipelines.cli import main
 from rejse.pipelines.setting_values import SettingsError
 from rejse.pipelines.texts import TextSettings
@@ -149,6 +151,86 @@ def test_a_scorer_that_fails_is_named_and_its_words_are_not() -> None:
     assert "canary" not in str(failed.value) and failed.value.__suppress_context__
 
 
+class Refuses:
+    """Neither its numbers nor its name can be had."""
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise SystemExit("a canary")
+
+    @property
+    def value(self) -> Any:
+        raise RuntimeError("a canary")
+
+
+@pytest.mark.parametrize("answer", [
+    Sentiment(["a canary"], np.array([0.5])), Sentiment(np.array([0.5]), ["a canary"]),  # type: ignore[arg-type]
+    Sentiment(Refuses(), np.array([0.5])), Refuses(), "a canary", None, SystemExit("a canary"),
+    {"value": "a canary"}, Sentiment([["a canary"], []], np.array([0.5])),  # type: ignore[arg-type]
+])  # fmt: skip
+def test_whatever_a_scorer_answers_no_text_is_repeated(answer: Any) -> None:
+    class Answers(Told):
+        def score(self, texts: pa.StringArray) -> Any:
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+    with pytest.raises(ScorerError, match="told-1: expected a ") as failed:
+        checked(Answers([]), pa.array(["a canary"]))
+    assert "canary" not in str(failed.value)
+    assert failed.value.__cause__ is None and failed.value.__context__ is None
+
+
+class Named(Told):
+    """A scorer whose name is what it was told, or a fault."""
+
+    def __init__(self, name: Any) -> None:
+        super().__init__([0.5])
+        self.name = name
+
+    @property
+    def model_id(self) -> Any:  # type: ignore[override]
+        if isinstance(self.name, BaseException):
+            raise self.name
+        return self.name
+
+
+@pytest.mark.parametrize(
+    "name", [None, 7, " ", ["a canary"], KeyError("a canary"), SystemExit("a canary")]
+)
+def test_a_scorer_needs_a_name(name: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ScorerError, match="scorer Named: expected a model_id") as failed:
+        checked(Named(name), pa.array(["a canary"]))
+    assert "canary" not in str(failed.value)
+    monkeypatch.setitem(sys.modules, "own", SimpleNamespace(scorer=Named(name)))
+    with pytest.raises(SettingsError, match=r"own:scorer.* model_id"):
+        texts.load({"de": "own:scorer"})
+
+
+def test_a_scorer_that_cannot_be_imported_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "leaving_scorer.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SettingsError, match="importable, came SystemExit: 3"):
+        texts.load({"de": "leaving_scorer:scorer"})
+
+
+def test_no_text_reaches_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Echoes(Told):
+        def score(self, texts: pa.StringArray) -> Any:
+            return Sentiment(texts.to_pylist(), texts.to_pylist())
+
+    (tmp_path / "labels.csv").write_text("label,text\npositive,a canary\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sentiment, "scorers", lambda _: {"en": Echoes([])})
+    with pytest.raises(SystemExit) as left:
+        main(["sentiment", "labels.csv", "--language", "en"])
+    err = capsys.readouterr().err
+    assert left.value.code == 1 and "told-1" in err and "canary" not in err
+
+
 # What is made at the edge -----------------------------------------------------------------
 
 
@@ -249,12 +331,37 @@ def test_a_file_of_labels_is_read_or_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text('label,text\npositive,"godt, tak"\nnegative,skidt\n', encoding="utf-8-sig")
     assert accuracy.read(path).texts == ("godt, tak", "skidt")
-    for wrong, why in (("a,b\n1,2\n", "columns text and label, came a, b"), ("", "came none"),
+    for wrong, why in (("a,b\n1,2\n", "came 2 columns without"), ("", "came 0 columns"),
                        ("label,text\n", "came no row"),
-                       ("label,text\ngood,x\n", "the label 'good'")):  # fmt: skip
+                       ("label,text\ngood,x\n", "another label in 1 of 1 rows")):  # fmt: skip
         path.write_text(wrong)
         with pytest.raises(LabelledError, match=why):
             accuracy.read(path)
+
+
+@pytest.mark.parametrize(("wrong", "why"), [
+    (b"label,text\npositive,a canary\nnegative\n", "fewer or more values in line 3"),
+    (b"text,label\na canary\n", "fewer or more values in line 2"),
+    (b"text,label\nso, a canary,positive\n", "fewer or more values in line 2"),
+    (b"label,text\npositive,a canary k\xf8d\n", "another encoding; save it as UTF-8"),
+    (b"label,text\na canary,positive\nmore,negative\n", "in 2 of 2 rows.*swap the names"),
+    (b"label,text\npositive,x\na canary,y\n", "in 1 of 2 rows, first in row 2.*its label"),
+    (b"positive,a canary\nnegative,x\n", "2 columns without one of each name"),
+    (b"label;text\npositive;a canary\n", "1 columns without one of each name"),
+    (b"label,text,text\npositive,a canary,x\n", "3 columns without one of each name"),
+    (b'label,text\npositive,"a "canary\n', "a quote that is not closed"),
+])  # fmt: skip
+def test_a_wrong_file_of_labels_is_told_and_not_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    wrong: bytes, why: str,
+) -> None:  # fmt: skip
+    (tmp_path / "labels.csv").write_bytes(wrong)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["sentiment", "labels.csv", "--language", "en"])
+    err = capsys.readouterr().err
+    assert left.value.code == 2 and "canary" not in err
+    assert re.search(why, " ".join(err.split())), err
 
 
 def test_the_command_prints_what_was_measured(

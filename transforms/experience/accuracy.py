@@ -39,12 +39,21 @@ class Labelled:
 
     @classmethod
     def of(cls, rows: list[tuple[str, str]], name: str) -> Labelled:
-        """Of (label, text) pairs. Raises LabelledError for no rows or another label."""
-        strange = sorted({label for label, _ in rows} - set(LABELS))
-        if strange or not rows:
-            came = f"the label {strange[0][:40]!r}" if strange else "no row"
-            says = f"expected rows with a label, {' or '.join(LABELS)}, and a text"
-            raise LabelledError(f"{name}: {says}; came {came}")
+        """Of (label, text) pairs. Raises LabelledError for no rows or another label.
+
+        It says in which row, and not what stands there: in swapped columns that is a text.
+        """
+        says = f"expected rows with a label, {' or '.join(LABELS)}, and a text"
+        if not rows:
+            raise LabelledError(f"{name}: {says}; came no row")
+        strange = [row for row, (label, _) in enumerate(rows, 1) if label not in LABELS]
+        if strange:
+            swapped = all(said in LABELS for _, said in rows)
+            do = "swap the names of the two columns" if swapped else "correct its label"
+            raise LabelledError(
+                f"{name}: {says}; came another label in {len(strange)} of {len(rows)} rows, first"
+                f" in row {strange[0]} below the names; {do}"
+            )
         return cls(tuple(said for _, said in rows), tuple(label == "positive" for label, _ in rows))
 
 
@@ -108,13 +117,32 @@ def shipped(language: str) -> Labelled:
 def read(path: Path) -> Labelled:
     """Labelled texts of a CSV file with the columns `text` and `label`.
 
-    Raises LabelledError where it has other ones.
+    Raises LabelledError where it has other ones, a row is short or long, or it is not UTF-8; what
+    stands in the file is not repeated, its first row may be a text.
     """
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.DictReader(lines)
-        if not {"text", "label"} <= set(rows.fieldnames or ()):
+    wanted = f"{path.name}: expected a CSV file in UTF-8 with the columns text and label"
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            rows = csv.DictReader(lines, strict=True)
+            names = list(rows.fieldnames or ())
+            pairs = [(row.get("label"), row.get("text"), len(row), rows.line_num) for row in rows]
+    except UnicodeDecodeError:
+        raise LabelledError(f"{wanted}, came another encoding; save it as UTF-8") from None
+    except csv.Error:
+        raise LabelledError(
+            f"{wanted}, came a quote that is not closed or doubled; save it as CSV anew"
+        ) from None
+    if names.count("text") != 1 or names.count("label") != 1:
+        raise LabelledError(
+            f"{wanted}, came {len(names)} columns without one of each name; name them in its"
+            " first line, with commas between"
+        )
+    out: list[tuple[str, str]] = []
+    for label, said, n, line in pairs:
+        if label is None or said is None or n != len(names):
             raise LabelledError(
-                f"{path.name}: expected the columns text and label, came"
-                f" {', '.join(rows.fieldnames or ()) or 'none'}"
+                f"{wanted}, came a row of fewer or more values in line {line}; put a text with"
+                " commas in quotes"
             )
-        return Labelled.of([(row["label"], row["text"]) for row in rows], path.name)
+        out.append((label, said))
+    return Labelled.of(out, path.name)

@@ -13,35 +13,99 @@ from collections.abc import Iterable
 
 #: Characters that are kept; a text may be a whole book.
 MOST = 20_000
-#: A name of one character would take every such letter away.
-LEAST_NAME = 2
-_AT = r"(?:@|\s?[\[(]\s?(?:at|snabel-a|małpa)\s?[\])]\s?)"
-_WORD, _END = r"\w[\w-]{0,62}", "(?:dk|pl|com|net|org|eu|io|info|de|se|no|uk)"
+#: Read beyond them, and left out again: no address is longer, so none is cut in two.
+TAIL = 1_000
+#: A name of one character would take every such letter away; of a part of one, two would.
+LEAST_NAME, LEAST_PART = 2, 3
+#: Marks that show nothing: joiners, fillers and choices of how a character looks.
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]"
+)
+#: Letters, and what joins two names to one; a part with a digit is a number or a code.
+PART = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_AT_WORD, _DOT_WORD = "(?:at|snabel-?a|małpa|malpa)", "(?:dot|punktum|prik|punkt|kropka)"
+_AT = rf"(?:\s{{0,3}}@\s{{0,3}}|\s{{0,2}}[\[({{]\s?{_AT_WORD}\s?[\])}}]\s{{0,2}})"
+#: So written an address is only known by its end: letters in brackets and `at` are words too.
+_WEAK_AT = rf"(?:\s{{0,2}}[\[({{]\s?a\s?[\])}}]\s{{0,2}}|\s{{1,2}}{_AT_WORD}\s{{1,2}})"
+_DOT = rf"(?:\.|\s{{0,2}}[\[({{]\s?{_DOT_WORD}\s?[\])}}]\s{{0,2}}|\s{{1,2}}{_DOT_WORD}\s{{1,2}})"
+_LOCAL, _WORD = r"[\w.+%'-]{1,64}", r"\w[\w-]{0,62}"
+_END = "(?:dk|pl|com|net|org|eu|io|info|de|se|no|uk)"
+#: What may stand between two digits of one number.
+_GAP = r"[\W_]{0,3}"
 #: What is found, in this order, and its marker; each is bounded, so that no text takes long.
-PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
+ADDRESSES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("[url]", re.compile(r"(?:\b[a-z][a-z0-9+.-]{1,15}://|\bwww\.)\S+", re.I)),
-    ("[email]", re.compile(rf"[\w.+%'-]{{1,64}}{_AT}{_WORD}(?:\.[\w-]{{1,63}}){{0,8}}", re.I)),
+    ("[email]", re.compile(rf"{_LOCAL}{_AT}{_WORD}(?:{_DOT}{_WORD}){{0,8}}", re.I)),
+    ("[email]", re.compile(rf"{_LOCAL}{_WEAK_AT}{_WORD}(?:{_DOT}{_WORD}){{1,8}}", re.I)),
     ("[url]", re.compile(rf"\b(?:[a-z0-9][a-z0-9-]{{0,62}}\.){{1,6}}{_END}\b(?:/\S*)?", re.I)),
+)
+NUMBERS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("[iban]", re.compile(r"\b[a-z]{2}\d{2}(?:[\s-]?[a-z]{4})?(?:[\s-]?\d{2,4}){3,8}(?!\d)", re.I)),
-    ("[cpr]", re.compile(r"(?<!\d)[0-3]\d[01]\d{3}\s?[-–]?\s?\d{4}(?!\d)")),
+    ("[cpr]", re.compile(rf"(?<!\d)[0-3]\d[01]\d{{3}}{_GAP}\d{{4}}(?!\d)")),
     ("[pesel]", re.compile(r"(?<!\d)\d{11}(?!\d)")),
-    ("[phone]", re.compile(r"(?<!\w)\+?\(?\d(?:[\s().\-–/]{0,3}\d){6,}")),
+    ("[phone]", re.compile(rf"\+?\(?\d(?:{_GAP}\d){{6,}}")),
     ("[number]", re.compile(r"\d{5,}")),
-)  # fmt: skip
+)
+PATTERNS = (*ADDRESSES, *NUMBERS)
 
 
 def redact(text: str, names: Iterable[str | None] = ()) -> str:
-    """The text with addresses, numbers and these names replaced by markers.
+    """The text with addresses, numbers and these names, whole or a part, replaced by markers.
 
     Characters that look alike (full-width digits) become plain ones first and invisible ones go:
-    they would hide what is looked for. Cut after 20,000 characters.
+    they would hide what is looked for; controls become blanks. At most 20,000 characters, cut at
+    a blank after that.
     """
-    plain = unicodedata.normalize("NFKC", text[:MOST])
-    plain = "".join(c for c in plain if c in "\n\t" or unicodedata.category(c)[0] != "C")[:MOST]
-    known = {unicodedata.normalize("NFKC", name).strip() for name in names if name}
-    for name in sorted(known, key=lambda one: (-len(one), one)):
-        if len(name) >= LEAST_NAME:
-            plain = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "[name]", plain, flags=re.I)
-    for marker, pattern in PATTERNS:
+    plain = _plain(text[: MOST + TAIL])
+    is_cut = len(text) > MOST + TAIL or len(plain) > MOST + TAIL
+    plain = _marked(plain[: MOST + TAIL], ADDRESSES)
+    named = _named(names)
+    plain = _marked(named.sub("[name]", plain) if named else plain, NUMBERS)
+    most = min(MOST, len(plain) - TAIL) if is_cut else MOST
+    if len(plain) <= most:
+        return plain
+    # A blank far away would take a whole text: what has none is redacted, so any cut will do.
+    blank = max(plain.rfind(one, most - TAIL, most + 1) for one in " \n\t")
+    return plain[: blank if blank > 0 else most]
+
+
+def _marked(plain: str, patterns: Iterable[tuple[str, re.Pattern[str]]]) -> str:
+    for marker, pattern in patterns:
         plain = pattern.sub(marker, plain)
     return plain
+
+
+def _plain(text: str) -> str:
+    """With one form for what looks alike, and without what is not seen."""
+    shown: list[str] = []
+    for char in INVISIBLE.sub("", unicodedata.normalize("NFKC", text)):
+        kind = unicodedata.category(char)
+        if char in "\n\t" or kind[0] not in "CMN":
+            shown.append(char)
+        elif kind == "Cc":
+            shown.append(" ")
+        elif kind[0] == "N":
+            shown.append(str(unicodedata.digit(char, char)))
+        elif kind[0] == "M" and not (shown and shown[-1].isdigit()):
+            shown.append(char)  # an accent; on a digit it only hides it
+    return unicodedata.normalize("NFKC", "".join(shown))
+
+
+def _named(names: Iterable[str | None]) -> re.Pattern[str] | None:
+    """What finds these names, and their parts of letters, as whole words; None without names.
+
+    Words that stand between the first and the last part of a name are taken to be names too.
+    """
+    whole = {_plain(name).strip() for name in names if name}
+    found = {re.escape(name) for name in whole if len(name) >= LEAST_NAME}
+    for name in whole:
+        parts = [part.strip(".,;") for part in name.split()]
+        parts = [part for part in parts if len(part) >= LEAST_PART and PART.fullmatch(part)]
+        found.update(map(re.escape, parts))
+        if len(parts) > 1:
+            first, last = re.escape(parts[0]), re.escape(parts[-1])
+            found.add(rf"{first}(?:[^\S\n]{{1,3}}[^\W\d_]{{1,20}}\.?){{1,2}}[^\S\n]{{1,3}}{last}")
+    if not found:
+        return None
+    longest = "|".join(sorted(found, key=lambda one: (-len(one), one)))
+    return re.compile(rf"(?<![^\W_])(?:{longest})(?![^\W_])", re.I)

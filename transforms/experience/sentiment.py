@@ -5,9 +5,10 @@ A language without a scorer has no sentiment, and no language is guessed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -50,28 +51,60 @@ def language_of(tag: str | None) -> str | None:
     return (tag or "").replace("_", "-").split("-")[0].strip().lower() or None
 
 
+def _tried(call: Callable[[], Any]) -> tuple[Any, str | None]:
+    """Its answer, or none and the class of its fault: the words of a fault may hold a text.
+
+    Whatever others' code raises, SystemExit too, is theirs; only the user may interrupt.
+    """
+    try:
+        return call(), None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as fault:
+        return None, type(fault).__name__
+
+
+def model_of(scorer: Scorer) -> str:
+    """Name and version of a scorer. Raises ScorerError where it has none."""
+    found, fault = _tried(lambda: scorer.model_id)
+    if isinstance(found, str) and found.strip():
+        return found
+    raise ScorerError(
+        f"scorer {type(scorer).__name__}: expected a model_id, name and version as text, came"
+        f" {fault or type(found).__name__}; correct the scorer"
+    ) from None
+
+
+def _reals(found: object, n: int) -> Reals | None:
+    """As n numbers from 0 to 1, or NaN; None where they are something else."""
+    reals = np.array(found, np.float64)
+    outside = reals.shape != (n,) or bool(((reals < 0) | (reals > 1)).any())
+    return None if outside else reals
+
+
 def checked(scorer: Scorer, texts: pa.StringArray) -> Sentiment:
     """What the scorer says of the texts.
 
     Raises ScorerError where it is not one value and one confidence from 0 to 1, or NaN, a text,
-    or where the scorer fails.
+    or where the scorer fails; it repeats no text.
     """
-    try:
-        said = scorer.score(texts)
-    except Exception as fault:  # its words may hold a text: they are not repeated
+    model, n = model_of(scorer), len(texts)
+    said, fault = _tried(lambda: scorer.score(texts))
+    if fault:
         raise ScorerError(
-            f"scorer {scorer.model_id}: expected a sentiment of {len(texts)} texts, came"
-            f" {type(fault).__name__}; call its score(texts) on some of them to see why"
+            f"scorer {model}: expected a sentiment of {n} texts, came"
+            f" {fault}; call its score(texts) on some of them to see why"
         ) from None
+    found: list[Reals] = []
     for name in ("value", "confidence"):
-        found = np.asarray(getattr(said, name, None), np.float64)
-        outside = found.shape != (len(texts),) or bool(((found < 0) | (found > 1)).any())
-        if outside:
+        reals, fault = _tried(partial(lambda one: _reals(getattr(said, one, None), n), name))
+        if reals is None:
             raise ScorerError(
-                f"scorer {scorer.model_id}: expected a {name} from 0 to 1, or NaN, for each of"
-                f" {len(texts)} texts, came something else; correct the scorer"
-            )
-    return Sentiment(np.asarray(said.value, np.float64), np.asarray(said.confidence, np.float64))
+                f"scorer {model}: expected a {name} from 0 to 1, or NaN, for each of"
+                f" {n} texts, came {fault or 'something else'}; correct the scorer"
+            ) from None
+        found.append(reals)
+    return Sentiment(*found)
 
 
 def sentiments(
@@ -92,9 +125,10 @@ def sentiments(
             spoken.setdefault(language, []).append(row)
     for language, rows in spoken.items():
         scorer = scorers[language]
+        model = model_of(scorer)
         found = checked(scorer, text([texts[row] for row in rows]))
         value[rows] = found.value
         confidence[rows] = np.where(np.isnan(found.value), np.nan, found.confidence)
         for row, known in zip(rows, ~np.isnan(found.value), strict=True):
-            models[row] = scorer.model_id if known else None
+            models[row] = model if known else None
     return Sentiment(value, confidence), models
