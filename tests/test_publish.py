@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from rejse.pipelines import catalogue, publish, stage, store
@@ -24,6 +25,16 @@ def counts(root: Path) -> dict[str, int]:
         return {
             name: session.execute(f"select count(*) from {name}").fetchall()[0][0] for name in names
         }
+
+
+def test_publications_of_an_earlier_version_stay_readable(tmp_path: Path) -> None:
+    """The file as it was written before publications said how far answers are complete."""
+    store_builder.published(tmp_path)
+    (path,) = store.files(tmp_path, "publications", store.head(tmp_path, "publications"))
+    old = store.read(tmp_path / path).drop_columns(["x_frontiers"])
+    pq.write_table(old, tmp_path / path)
+    store_builder.published(tmp_path, number=2, x_frontiers={"s": 1})
+    assert [one.x_frontiers for one in store.publications(tmp_path)] == [{}, {"s": 1}]
 
 
 def test_a_publication_holds_what_was_staged(tmp_path: Path) -> None:

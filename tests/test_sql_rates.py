@@ -213,7 +213,8 @@ def test_nps_counts_promoters_against_detractors(tmp_path: Path) -> None:
     answers += [said(20, None, 0, 10, instrument="nps"),  # silent
                 said(21, 4, 1, 5, instrument="nps")]  # another scale is not equated  # fmt: skip
     answers += [said(30, 9, 0, 10, instrument="enps", respondent_type="employee"),
-                said(31, 9, 0, 10, instrument="enps")]  # no customer has one  # fmt: skip
+                said(31, 9, 0, 10, instrument="enps"),  # no customer has one
+                said(32, 0, 0, 10, instrument="enps", respondent_type="partner")]  # fmt: skip
     found = scores(tmp_path, answers)
     nps = found["nps"]
     assert (nps["n"], nps["n_high"], nps["n_low"], nps["n_off_scale"]) == (10, 5, 3, 1)

@@ -172,9 +172,10 @@ comment on column v_rollups.n_health is
 comment on column v_rollups.health_median is
 'Median health; not on one scale with health_ops [points of 100].';
 comment on column v_rollups.n_experience is
-'Journeys with answers; of a touchpoint answers about it.';
+'Journeys with X; of a touchpoint those through it with measured answers about that step.';
 comment on column v_rollups.experience_mean is
-'Mean X; of a touchpoint mean of its answers, 0 to 1.';
+'Mean X over n_experience journeys, 0 to 1; of a touchpoint each journey counts once, with the mean
+of its answers about it.';
 comment on column v_rollups.n_nps is
 'Answers to nps about the whole journey; of a touchpoint about it.';
 comment on column v_rollups.n_promoters is 'Of these 9 and 10.';

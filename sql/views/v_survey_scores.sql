@@ -19,7 +19,7 @@ with answers as (
     where
         score01 is not null
         and instrument in ('nps', 'enps', 'csat', 'ces', 'effort')
-        and (respondent_type = 'customer') = (instrument != 'enps')
+        and respondent_type = case when instrument = 'enps' then 'employee' else 'customer' end
 ),
 
 judged as (
