@@ -135,3 +135,8 @@ def test_redaction_is_done_once(text: str) -> None:
 ])  # fmt: skip
 def test_hostile_texts_end_soon_and_short(piece: str) -> None:
     assert len(redact(piece * 500_000, ["a" * 5_000])) <= 8 * MOST
+
+
+def test_what_is_left_of_a_long_text_is_cut_at_a_blank_too() -> None:
+    out = redact("kort " * 300 + "1" * 2 * MOST)
+    assert out.split() == ["kort"] * len(out.split()) and len(out) > 400

@@ -61,11 +61,11 @@ def redact(text: str, names: Iterable[str | None] = ()) -> str:
     plain = _marked(plain[: MOST + TAIL], ADDRESSES)
     named = _named(names)
     plain = _marked(named.sub("[name]", plain) if named else plain, NUMBERS)
-    most = min(MOST, len(plain) - TAIL) if is_cut else MOST
+    most = max(0, min(MOST, len(plain) - TAIL)) if is_cut else MOST
     if len(plain) <= most:
         return plain
     # A blank far away would take a whole text: what has none is redacted, so any cut will do.
-    blank = max(plain.rfind(one, most - TAIL, most + 1) for one in " \n\t")
+    blank = max(plain.rfind(one, max(0, most - TAIL), most + 1) for one in " \n\t")
     return plain[: blank if blank > 0 else most]
 
 
