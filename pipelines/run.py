@@ -23,7 +23,9 @@ LEAST_GROUPS = 4
 #: Records of ids are narrow: those of so many groups are compared at once.
 GROUPS_A_PART = 8
 #: What the core is made of: its modules, and the word lists that it scores texts by.
-CODE = (".py", ".txt")
+CODE = (".py", ".txt", ".sql")
+#: Folders of the SQL that a publication is served with.
+SERVED = ("macros", "views", "checks")
 BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 #: Windows that the views of a publication read.
 SERVED_WINDOWS = ("repeat", "short_abandon", "survey", "follow_up", "ignored", "lateness")
@@ -201,13 +203,18 @@ def _fingerprint(
 
 
 def _code() -> str:
-    """Hash of the core's own source: another core may come to another answer."""
+    """Hash of the core's own source and of the served SQL: others may come to another answer."""
+    import rejse.sql
     import rejse.transforms
 
-    folder = Path(str(rejse.transforms.__file__)).parent
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.suffix in CODE):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\x1f" + path.read_bytes())
+    for folder in (
+        Path(str(rejse.transforms.__file__)).parent,
+        *map(rejse.sql.FOLDER.joinpath, SERVED),
+    ):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in CODE):
+            place = f"{folder.name}/{path.relative_to(folder).as_posix()}"
+            digest.update(place.encode() + b"\x1f" + path.read_bytes())
     return digest.hexdigest()
 
 
