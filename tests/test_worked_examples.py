@@ -28,7 +28,11 @@ def hazard_of(steps: tuple[tuple[float, ...], ...]) -> float:
 def experience_of(scores: list[float]) -> float:
     """X of one journey's scores, in their order."""
     rows = np.zeros(len(scores), np.int64)
-    return float(experience.experience_of(Scores(rows, np.array(scores), rows, 1))[0])
+    return float(
+        experience.experience_of(
+            Scores(rows, np.array(scores), rows, np.zeros(len(rows), bool), 1)
+        )[0]
+    )
 
 
 def friction(steps: tuple[tuple[float, ...], ...]) -> float:
