@@ -20,6 +20,7 @@ from rejse.pipelines.settings import Operational as Configured
 from rejse.transforms.as_of import AsOf
 from rejse.transforms.events import Coded
 from rejse.transforms.operational import TABLES, TOUCHPOINTS, Operational, conform
+from tests import builders
 from tests.law import FACTOR
 
 LAWS = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
@@ -237,3 +238,14 @@ def test_a_table_that_means_nothing_is_refused(tmp_path: Path, text: str, said: 
 def test_an_empty_text_is_none() -> None:
     told = pa.table({"touchpoint": ["desk", "form"], "owner": ["", "web"]})
     assert conform(told, TOUCHPOINTS).column("owner").to_pylist() == [None, "web"]
+
+
+def test_other_records_share_the_indexes_of_the_tables() -> None:
+    rows = [{"touchpoint": "x", "valid_from": at(0), "valid_to": None}]
+    data = Operational({"touchpoints": table(rows)})
+    one, two = (
+        data.with_records(builders.known({"cases": [{"time": n, "case_id": "c"}]})) for n in (0, 1)
+    )
+    for name in ("places", "types", "agents", "teams", "campaigns", "calendar", "weather"):
+        assert getattr(one, name) is getattr(two, name), name
+    assert one.cases is not two.cases

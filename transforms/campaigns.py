@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from rejse.transforms.as_of import AsOf
-from rejse.transforms.events import Coded, Events
+from rejse.transforms.events import Events
 from rejse.transforms.operational import Operational
 
 #: Column that `with_purpose` adds for the core; it is no field of the contract and never published.
@@ -20,7 +19,6 @@ def with_purpose(events: pa.Table, data: Operational) -> pa.Table:
     """
     if not data.has("campaigns") or "campaign_id" not in events.column_names:
         return events
-    index = AsOf.of(data.table("campaigns"), "campaign_id")
     known = Events.of(events)
-    found: Coded = index.text(PURPOSE, index.rows(known.coded("campaign_id"), known.time))
-    return events.append_column(PURPOSE, found.arrow())
+    rows = data.campaigns.rows(known.coded("campaign_id"), known.time)
+    return events.append_column(PURPOSE, data.campaigns.text(PURPOSE, rows).arrow())

@@ -6,9 +6,10 @@ Tables keyed by customer are no files of this kind but sources (`records`): they
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -121,6 +122,8 @@ class Operational:
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     #: Records of the customers at hand, by kind, in the columns of `records.tables()`.
     records: Mapping[str, pa.Table] = field(default_factory=dict)
+    #: Indexes of the tables, each made once; whoever has other records shares them.
+    _indexes: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def has(self, name: str) -> bool:
         """Does the installation have the table?"""
@@ -161,50 +164,69 @@ class Operational:
         joined = pc.binary_join_element_wise(*keys, KEY_MARK)
         return AsOf.of(table.append_column("key", joined), "key")
 
-    @cached_property
+    def _once(self, name: str, index: Callable[[], Any]) -> Any:
+        if name not in self._indexes:
+            self._indexes[name] = index()
+        return self._indexes[name]
+
+    def _by(self, name: str, key: str) -> AsOf:
+        found: AsOf = self._once(name, lambda: AsOf.of(self.table(name), key))
+        return found
+
+    @property
     def places(self) -> AsOf:
         """Touchpoints by name, as of a time."""
-        return AsOf.of(self.table("touchpoints"), "touchpoint")
+        return self._by("touchpoints", "touchpoint")
 
-    @cached_property
+    @property
     def types(self) -> AsOf:
         """Journey types by name, as of a time."""
-        return AsOf.of(self.table("journey_types"), "journey_type")
+        return self._by("journey_types", "journey_type")
 
-    @cached_property
+    @property
     def agents(self) -> AsOf:
         """Agents by their pseudonym, as of a time."""
-        return AsOf.of(self.table("agents"), "actor_id")
+        return self._by("agents", "actor_id")
 
-    @cached_property
+    @property
     def teams(self) -> AsOf:
         """Teams by name, as of a time."""
-        return AsOf.of(self.table("teams"), "team")
+        return self._by("teams", "team")
 
-    @cached_property
+    @property
+    def campaigns(self) -> AsOf:
+        """Campaigns by name, as of a time."""
+        return self._by("campaigns", "campaign_id")
+
+    @property
     def calendar(self) -> Calendar:
         """Working hours by owner. Raises ValueError, naming the row, where they make no sense."""
-        return Calendar.of(self.table("calendar"))
+        found: Calendar = self._once("calendar", lambda: Calendar.of(self.table("calendar")))
+        return found
 
-    @cached_property
+    @property
     def weather(self) -> AsOf:
         """Weather by site; a row without valid_to holds for an hour."""
+        found: AsOf = self._once("weather", self._hourly)
+        return found
+
+    def _hourly(self) -> AsOf:
         found = AsOf.of(self.table("weather"), "site_id")
         until = np.where(found.valid_to == FAR, found.valid_from + HOUR, found.valid_to)
         return replace(found, valid_to=until)
 
     def zone_of(self, owner: Coded, time: Ints) -> Coded:
         """Time zone of each owner's row of the calendar as of a time."""
-        rows = self._zones.rows(self.calendar.owners(owner, EVERYBODY), time)
-        return self._zones.text("tz", rows)
+        zones: AsOf = self._once("zones", self._zones)
+        return zones.text("tz", zones.rows(self.calendar.owners(owner, EVERYBODY), time))
 
-    @cached_property
     def _zones(self) -> AsOf:
         table = self.table("calendar")
         owner = pc.fill_null(flat(table.column("owner")), EVERYBODY)
         return AsOf.of(table.set_column(0, "owner", owner), "owner")
 
-    @cached_property
+    @property
     def fields(self) -> pa.Table:
         """Which touchpoint asks, knows and passes which field."""
-        return self.table("touchpoint_fields")
+        found: pa.Table = self._once("fields", lambda: self.table("touchpoint_fields"))
+        return found
