@@ -58,6 +58,7 @@ from rejse.transforms.ptransforms import (
     ToBuckets,
 )
 from rejse.transforms.rules import Rules
+from rejse.transforms.tables import FINAL
 from rejse.transforms.texts import text
 
 RUNNER = "FnApiRunner"  # named explicitly: the default runner first looks for a download
@@ -157,7 +158,9 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     staged = (
         tables | "Stage" >> beam.ParDo(_Stage(plan)),
         *(
-            one.rows | f"Stage {kind}" >> beam.ParDo(_StageRecords(plan, kind))
+            one.rows
+            | f"Publish {kind}" >> beam.Map(_published, kind).with_output_types(Scored)
+            | f"Stage {kind}" >> beam.ParDo(_Stage(plan))
             for kind, one in known.items()
         ),
         refused | "StageRejects" >> beam.ParDo(_StageRejects(plan)),
@@ -175,6 +178,11 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | beam.CombineGlobally(beam.combiners.ToListCombineFn())
         | "Manifest" >> beam.Map(_write_manifest, manifest)
     )
+
+
+def _published(rows: pa.Table, kind: str) -> Scored:
+    """Records of one kind in the columns of their table."""
+    return Scored({kind: records.published(kind, rows)})
 
 
 def _files(known: Mapping[str, Edge]) -> Any:
@@ -242,34 +250,17 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
             yield beam.transforms.window.GlobalWindows.windowed_value(file)
 
     def _parts(self, name: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-        if name == "events":
+        if FINAL.name not in table.column_names:  # inputs: events, records
             yield name, table
             return
         if name in PRIVATE and self._texts_from is not None:
             table = table.filter(arrow(values(table.column("occurred_at")) >= self._texts_from))
-        final = values(table.column("is_final"))
+        final = values(table.column(FINAL.name))
         if final.all():
             yield name, stage.stamped(table, *self._stamp)
         else:
             yield name, stage.stamped(table.filter(arrow(final)), *self._stamp)
             yield name + stage.LIVE, stage.stamped(table.filter(arrow(~final)), *self._stamp)
-
-
-class _StageRecords(beam.DoFn):  # type: ignore[misc]
-    """Accepted records of one kind -> staged files of its table."""
-
-    def __init__(self, plan: Plan, kind: str) -> None:
-        self._store, self._kind = plan.store, kind
-
-    def start_bundle(self) -> None:
-        self._stage = stage.Stage(self._store)
-
-    def process(self, rows: pa.Table) -> Iterator[StagedFile]:
-        yield from self._stage.add(self._kind, records.published(self._kind, rows))
-
-    def finish_bundle(self) -> Iterator[Any]:
-        for file in self._stage.close():
-            yield beam.transforms.window.GlobalWindows.windowed_value(file)
 
 
 class _StageRejects(beam.DoFn):  # type: ignore[misc]
