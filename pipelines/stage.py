@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rejse.transforms import operational_tables, records, schema, texts
+from rejse.transforms import inputs, schema, texts
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.registry import Table
 from rejse.transforms.tables import REJECTS, STAMP
@@ -154,7 +154,7 @@ def declared(name: str) -> pa.Schema | None:
         return schema.event_schema().with_metadata({"grain": EVENT_GRAIN})
     if plain == REJECTS.name:
         return REJECTS.schema
-    given = {**records.tables(), **operational_tables.tables()}.get(plain)
+    given = inputs.joined().get(plain)
     if given is not None:
         return given.schema
     found: Table | None = x_tables.every().get(plain)

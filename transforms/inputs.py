@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rejse.transforms import contracts, records
+from rejse.transforms import contracts, operational_tables, records
 from rejse.transforms.experience import contract as x_contract
 from rejse.transforms.experience.schema import EXPERIENCE
+from rejse.transforms.registry import Table
 from rejse.transforms.schema import INTERACTIONS, Contract
 
 
@@ -25,3 +26,8 @@ INPUTS: Mapping[str, Input] = {
     "experience": Input(EXPERIENCE, x_contract.accept),
     **{kind: Input(one, records.ACCEPT[kind]) for kind, one in records.CONTRACTS.items()},
 }
+
+
+def joined() -> dict[str, Table]:
+    """Published tables of what is joined to the events, as it came: records, then O-data."""
+    return {**records.tables(), **operational_tables.tables()}
