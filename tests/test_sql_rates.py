@@ -270,21 +270,21 @@ def test_levels_and_scopes_are_never_mixed(tmp_path: Path) -> None:
 
 def test_response_rates_count_the_silent_and_only_matured_invitations(tmp_path: Path) -> None:
     nps = {"instrument": "nps", "touchpoint": "hotline"}
-    asked = {**nps, "invited_at": START}
+    asked = {**nps, "invited_at": START, "is_invited": True}
+    in_time, late, pending = ({"is_in_time": value} for value in (True, False, None))
     answers = [
-        said(1, 9, 0, 10, **asked, responded_at=START + HOUR),
-        said(2, 7, 0, 10, **asked, responded_at=START + 3 * HOUR),
-        said(3, None, 0, 10, **asked),
-        said(4, None, 0, 10, **nps),  # silent, the invitation's time not logged
-        said(5, 3, 0, 10, **nps),  # an answer whose invitation was not logged
-        said(6, None, 0, 10, **nps, invited_at=START + 6 * DAY, occurred_at=START + 6 * DAY),
-        said(7, 5, 0, 10, **nps, occurred_at=START + 20 * DAY, is_solicited=False),
-        said(8, 5, 0, 10, **asked, responded_at=START + 14 * DAY + HOUR),  # an hour too late
-        said(9, 5, 0, 10, **asked, x_id="s/own/9", responded_at=START + 14 * DAY),
-        said(10, None, 0, 10, **asked, x_id="unheard/10"),
+        said(1, 9, 0, 10, **asked, **in_time, responded_at=START + HOUR),
+        said(2, 7, 0, 10, **asked, **in_time, responded_at=START + 3 * HOUR),
+        said(3, None, 0, 10, **asked, **late),
+        said(4, None, 0, 10, **nps, **late, is_invited=True),  # silent, asked at no known time
+        said(5, 3, 0, 10, **nps, is_invited=False),  # an answer whose invitation was not logged
+        said(6, None, 0, 10, **asked | {"invited_at": START + 6 * DAY}, **pending),
+        said(7, 5, 0, 10, **nps, is_solicited=False, is_invited=False),
+        said(8, 5, 0, 10, **asked, **late, responded_at=START + 14 * DAY + HOUR),
+        said(9, 5, 0, 10, **asked, **in_time, responded_at=START + 14 * DAY, is_solicited=False),
+        said(10, None, 0, 10, **asked, **pending),
     ]
-    # Fourteen days of window and one of lateness: what was asked on START + 6 d is open at 21 d.
-    with opened(tmp_path, {"experience": answers}, until=21 * DAY) as session:
+    with opened(tmp_path, {"experience": answers}) as session:
         (row,) = table(session, "from v_responses")
     counts = ("n_invited", "n_answered", "n_late", "n_pending", "n_uninvited", "n_scores")
     assert [row[name] for name in counts] == [6, 3, 1, 2, 1, 5]
