@@ -91,8 +91,14 @@ def _written(answer: Answer) -> str:
 def emotion(answers: tuple[Answer, ...]) -> float | None:
     """Emotion of a step: the mean of the customer's solicited scores, else of trusted texts, else
     of scores given unasked, else of what other texts say.
+
+    What was said of the whole is told where it was said, and is no emotion of that step.
     """
-    mine = [answer for answer in answers if answer.respondent_type == "customer"]
+    mine = [
+        answer
+        for answer in answers
+        if answer.respondent_type == "customer" and answer.level == "touchpoint"
+    ]
     scored = [(answer.is_solicited, answer.score01) for answer in mine]
     written = [
         (answer.scored_as == "step", answer.sentiment01)
