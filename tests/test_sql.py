@@ -290,6 +290,18 @@ def test_types_and_months_show_health_in_bands(session: Session) -> None:
     assert (str(month["ended_month"]), month["n_journeys"]) == ("2026-03-01", 3)
 
 
+#: Shares of all there is, not of a sample that says something of others.
+WHOLE = {"row_share", "measured_share"}
+
+
+@pytest.mark.parametrize("script", EVERY)
+def test_a_share_of_counts_comes_with_its_interval(script: Script) -> None:
+    text = " ".join(script.text.split())
+    shares = re.findall(r"share_of\( ?[\w.]*\bn_\w+, [\w.]*\bn_\w+ ?\) as (\w+)", text)
+    wanted = [f"{name}_{end}" for name in shares if name not in WHOLE for end in ("lo", "hi")]
+    assert [name for name in wanted if f" as {name}" not in text] == []
+
+
 def test_the_flow_starts_nowhere_and_splits_by_share(session: Session) -> None:
     flow = table(session, "from v_flow")
     first = [f for f in flow if f["from_touchpoint"] is None]
