@@ -308,7 +308,10 @@ def test_what_the_company_sends_has_a_basis_and_consent_or_not(tmp_path: Path) -
     ]
     events = [{**mail, "customer_key": key_of(1), "id": f"e{n}", **one}
               for n, one in enumerate(sent)]  # fmt: skip
-    with opened(tmp_path, {"events": events}) as session:
+    call = contact(1, timedelta(), direction="outbound", channel="phone")
+    rows_of: Rows = {"events": events, "sessions": [call],
+                     "steps": [step(1, "s1", event_ids=["crm/e6"])]}  # fmt: skip
+    with opened(tmp_path, rows_of) as session:
         rows = {row["message_kind"]: row for row in table(session, "from v_outreach")}
     told = rows["marketing"]
     assert (told["n_contacts"], told["n_basis_known"], told["n_relevant"]) == (5, 4, 3)
@@ -316,6 +319,39 @@ def test_what_the_company_sends_has_a_basis_and_consent_or_not(tmp_path: Path) -
     assert (told["n_need_driven"], told["n_relevant_no_consent"]) == (2, 1)
     assert told["relevant_share"] == 0.75
     assert (rows[None]["n_contacts"], rows[None]["n_consent_known"]) == (1, 0)
+
+
+def test_a_call_of_several_events_is_one_contact_and_an_answer_is_none(tmp_path: Path) -> None:
+    phone = {"channel": "phone", "source": "crm", "time": START, "identitytype": "customer",
+             "direction": "outbound", "customer_key": key_of(1)}  # fmt: skip
+    told: list[dict[str, Any]] = [
+        {"owner": "Care"},  # a call of three events
+        {"relevance_basis": "need", "time": START + HOUR, "channel": "ivr"},
+        {"owner": "Sales", "time": START + HOUR},
+        {"message_kind": "upsell"},  # a call with a message of two events
+        {"message_kind": "upsell", "message_id": "m1"},
+        {"message_kind": "upsell", "message_id": "m1"},  # told again in an inbound call
+        {},  # the agent's part of that call
+        {"message_kind": "upsell"},  # what was pushed in it, without an id
+        {"message_kind": "upsell", "message_id": "m1", "customer_key": key_of(2)},
+        {},  # of no contact at all
+    ]
+    events = [{**phone, "id": f"e{n}", **one} for n, one in enumerate(told)]
+    sessions = [contact(n, timedelta(), channel="phone", direction=direction)
+                for n, direction in enumerate(("outbound", "outbound", "inbound"))]  # fmt: skip
+    parts = {"s0": (0, 1, 2), "s1": (3, 4), "s2": (5, 6, 7)}
+    steps = [
+        step(n, name, event_ids=[f"crm/e{number}"])
+        for name, numbers in parts.items() for n, number in enumerate(numbers, 10 * int(name[1]))
+    ]  # fmt: skip
+    with opened(tmp_path, {"events": events, "sessions": sessions, "steps": steps}) as session:
+        rows = table(session, "from v_outreach")
+    found = {row["message_kind"]: row for row in rows}
+    assert len(rows) == 2
+    call, upsell = found[None], found["upsell"]
+    assert (call["n_contacts"], call["n_relevant"]) == (1, 1)
+    assert (call["channel"], call["owner"]) == ("phone", "Care"), "as it began"
+    assert (upsell["n_contacts"], upsell["n_customers"]) == (3, 2)
 
 
 @pytest.mark.parametrize("name", ["v_rates", "v_what_comes_next", "v_rollups", "v_survey_scores"])
