@@ -100,9 +100,9 @@ def contact(number: int, at: timedelta, **own: Any) -> dict[str, Any]:
     """A session that is an inbound contact, `at` after START."""
     return {
         "session_id": f"s{number}", "journey_id": "j", "customer_key": key_of(1), "seq": number,
-        "source": "crm", "channel": "web", "channel_family": "digital", "is_contact": True, "intent": "bill",
-        "direction": "inbound", "started_at": START + at, "ended_at": START + at + HOUR,
-        "is_final": True, "n_events": 1, **own,
+        "source": "crm", "channel": "web", "channel_family": "digital", "is_contact": True,
+        "intent": "bill", "direction": "inbound", "started_at": START + at,
+        "ended_at": START + at + HOUR, "is_final": True, "n_events": 1, **own,
     }  # fmt: skip
 
 
