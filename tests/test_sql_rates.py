@@ -135,6 +135,7 @@ def test_contacts_are_counted_where_they_could_count(tmp_path: Path) -> None:
         found, care = rates(session), rates(session, "owner", "Care")
         calls = rates(session, "channel", "phone")
         spread = table(session, "from v_rates where scope = 'all' and rate = 'handle_s'")[0]
+        (phone_line,) = table(session, "from v_channels where channel = 'phone'")
     assert found["abandoned"] == (2, 5)
     assert found["transferred"] == (1, 2) and found["escalated"] == (1, 2)
     assert found["contained"] == (4, 5)
@@ -146,6 +147,17 @@ def test_contacts_are_counted_where_they_could_count(tmp_path: Path) -> None:
     assert (spread["value"], spread["unit"]) == (180, "s")
     assert spread["value_lo"] == pytest.approx(180 - Z * 60)
     assert spread["value_hi"] == pytest.approx(180 + Z * 60)
+    # v_channels lays the same counts side by side.
+    beside = {
+        "n_need_driven": ("need_driven", 0), "n_contacts": ("need_driven", 1),
+        "n_abandoned": ("abandoned", 0), "n_offered": ("abandoned", 1),
+        "n_transferred": ("transferred", 0), "n_answered": ("transferred", 1),
+        "n_escalated": ("escalated", 0), "n_handled": ("handle_s", 1),
+        "n_contained": ("contained", 0), "n_automated": ("contained", 1),
+    }  # fmt: skip
+    assert {n: phone_line[n] for n in beside} == {n: calls[r][k] for n, (r, k) in beside.items()}
+    assert phone_line["abandoned_share"] == 2 / 5 and phone_line["wait_s_median"] == 5
+    assert phone_line["handle_s_lo"] == pytest.approx(180 - Z * 60)
 
 
 def test_scopes_add_up_and_unknown_stays_apart(tmp_path: Path) -> None:
