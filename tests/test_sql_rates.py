@@ -179,17 +179,22 @@ def test_reopened_journeys_are_counted_among_those_solved_and_matured(tmp_path: 
         ("j4", "closed", "silence", 0),  # never solved
         ("j5", "open", None, 1),  # its window has not passed
         ("j6", "closed", "cap", 0),
+        ("j7", "closed", "cap", 0),  # solved, and its cap came before its window's end
+        ("j8", "closed", "start rule", 0),  # solved, and a new journey was begun
+        ("j9", "open", None, 0),  # its window has not passed
     ]  # fmt: skip
+    solved = {"j1", "j2", "j7", "j8"}
     rows: Rows = {
         "journeys": [
             {"journey_id": name, "customer_key": key_of(1), "journey_type": "claim",
-             "owner": "Online", "state": state, "close_reason": reason, "n_reopens": n}
+             "owner": "Online", "state": state, "close_reason": reason, "n_reopens": n,
+             "time_to_resolution_s": 60 if name in solved else None}
             for name, state, reason, n in ends
         ]
     }  # fmt: skip
     with opened(tmp_path, rows) as session:
-        assert rates(session)["reopened"] == (2, 3)
-        assert rates(session, "journey_type", "claim")["reopened"] == (2, 3)
+        assert rates(session)["reopened"] == (2, 5)
+        assert rates(session, "journey_type", "claim")["reopened"] == (2, 5)
 
 
 def test_an_empty_store_has_rates_of_nothing(tmp_path: Path) -> None:
