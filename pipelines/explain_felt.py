@@ -38,6 +38,8 @@ class Felt:
     n_records: int
     n_invited: int
     n_answered: int
+    n_pending: int
+    n_uninvited: int
     n_ignored: int
     n_scores: int
     experience01: float | None
@@ -89,8 +91,14 @@ def _written(answer: Answer) -> str:
 def emotion(answers: tuple[Answer, ...]) -> float | None:
     """Emotion of a step: the mean of the customer's solicited scores, else of trusted texts, else
     of scores given unasked, else of what other texts say.
+
+    What was said of the whole is told where it was said, and is no emotion of that step.
     """
-    mine = [answer for answer in answers if answer.respondent_type == "customer"]
+    mine = [
+        answer
+        for answer in answers
+        if answer.respondent_type == "customer" and answer.level == "touchpoint"
+    ]
     scored = [(answer.is_solicited, answer.score01) for answer in mine]
     written = [
         (answer.scored_as == "step", answer.sentiment01)
@@ -123,7 +131,15 @@ def lines(felt: Felt) -> Iterator[str]:
     """What was felt on the whole: who answered, X, the gap, the curve, health, relief."""
     yield from map(answered, felt.answers)
     if felt.n_invited:
-        yield f"{felt.n_answered} of {wording.plural(felt.n_invited, 'question')} answered"
+        asked = wording.plural(felt.n_invited, "invitation")
+        yield f"{felt.n_answered} of {asked} answered in time"
+    if felt.n_pending:
+        yield f"{wording.plural(felt.n_pending, 'invitation')} whose window has not passed yet"
+    if felt.n_uninvited:
+        yield (
+            f"{wording.plural(felt.n_uninvited, 'answer')} whose invitation nobody logged:"
+            " in no response rate"
+        )
     if felt.experience01 is not None:
         yield (
             f"X = {felt.experience01:.3f} from {wording.plural(felt.n_scores, 'score')}:"

@@ -21,6 +21,8 @@ def asked(
     said = {seq: u for seq, u in places.items() if u is not None}
     for seq, u in places.items():
         _answer(store, journey, seq, u)
+    if whole is not None:
+        _answer(store, journey, None, whole)
     scores = [*(said[seq] for seq in sorted(said)), *([] if whole is None else [whole])]
     mean = sum(said.values()) / len(said) if said else None
     felt, health = _scored(journey, scores)
@@ -33,7 +35,8 @@ def asked(
             "n_records": len(places) + (whole is not None),
             "n_invited": len(places) + (whole is not None),
             "n_answered": len(scores), "n_scores": len(scores), "n_ignored": 0, "n_emotions": 0,
-            "n_emotions_unasked": 0, "experience01": felt, "touchpoint_score_mean": mean,
+            "n_emotions_unasked": 0, "n_pending": 0, "n_uninvited": 0,
+            "experience01": felt, "touchpoint_score_mean": mean,
             "journey_score": whole, "health": health, "health_lo": health, "health_hi": health,
             "silo_gap": None if whole is None or mean is None else mean - whole,
             "is_relief": _relief(journey, scores), "is_final": True,
@@ -59,14 +62,18 @@ def _relief(journey: dict[str, Any], scores: list[float]) -> bool | None:
     return None if friction is None or not scores else scores[-1] >= 0.9 and friction >= 50
 
 
-def _answer(store: Store, journey: dict[str, Any], seq: int, u: float | None) -> None:
-    name = journey["journey_id"]
+def _answer(store: Store, journey: dict[str, Any], seq: int | None, u: float | None) -> None:
+    """The answer about a place, or (no seq) about the whole."""
+    name, is_whole = journey["journey_id"], seq is None
     store.add(
         "experience", x_id=f"surveys/{name}-{seq}", customer_key=journey["customer_key"],
-        journey_id=name, step_id=f"{name}-{seq}", respondent_type="customer", instrument="nps",
-        level="touchpoint", occurred_at=journey["ended_at"] + timedelta(hours=seq), raw_score=u,
+        journey_id=name, step_id=None if is_whole else f"{name}-{seq}",
+        respondent_type="customer", instrument="nps",
+        level="journey" if is_whole else "touchpoint", raw_score=u,
+        occurred_at=journey["ended_at"] + timedelta(hours=99 if seq is None else seq),
         score01=u, is_solicited=True, is_answered=u is not None, is_final=True,
-        scored_as=None if u is None else "step",
+        is_invited=True, is_in_time=u is not None,
+        scored_as=None if u is None else "whole" if is_whole else "step",
     )  # fmt: skip
 
 

@@ -75,8 +75,9 @@ def journey(
                 "is_final": True, "seq": place + 1, "n_events": 1, "channel": "web",
                 "session_id": f"{name}-s{place + 1}", "direction": "inbound"}  # fmt: skip
         rows["steps"].append({**both, "step_id": f"{name}-{place + 1}", **step})
-        rows["sessions"].append({**both, "is_contact": True, "is_need_driven": True,
-                                 "channel_family": "digital", **step})  # fmt: skip
+        rows["sessions"].append({**both, "source": "crm", "is_contact": True,
+                                 "is_need_driven": True, "channel_family": "digital",
+                                 **step})  # fmt: skip
         rows["events"].append(_event(customer, f"{name}-{place + 1}", at, step))
     rows["friction_evidence"] = _evidence(name, customer, start, evidence)
     for place, step in enumerate(rows["steps"]):

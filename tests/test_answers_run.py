@@ -49,7 +49,8 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
     with connect(found.store) as con:
         page.write(con, folder / "report.html")
         told = {"page": [{"text": (folder / "report.html").read_text()}]}
-        for name in ("v_rates", "v_responses", "v_survey_scores", "v_closed_loop"):
+        for name in ("v_rates", "v_responses", "v_survey_scores", "v_closed_loop",
+                     "v_journey_experience", "v_silo_gaps"):  # fmt: skip
             told[name] = table(con, f"from {name}")
     return told
 
@@ -80,6 +81,21 @@ def test_answers_of_a_run_keep_the_silent(views: dict[str, list[dict[str, Any]]]
     assert (nps["measure"], nps["n"], nps["value"]) == ("nps", 3, 0)
     low = {row["instrument"]: row["n_ignored"] for row in views["v_closed_loop"]}
     assert low == {"nps": 1, "other": 1}, "a no is a low answer too"
+
+
+def test_responses_are_the_same_by_survey_and_by_journey(
+    views: dict[str, list[dict[str, Any]]],
+) -> None:
+    found = {
+        view: [sum(row[name] for row in views[view]) for name in ("n_answered", "n_invited")]
+        for view in ("v_responses", "v_journey_experience", "v_silo_gaps")
+    }
+    assert all(counts == [4, 5] for counts in found.values()), found
+    pending = [sum(row["n_pending"] for row in views[view])
+               for view in ("v_responses", "v_journey_experience")]  # fmt: skip
+    assert pending == [1, 1]
+    (html,) = (row["text"] for row in views["page"])
+    assert "4 of 5" in html
 
 
 def test_the_page_of_a_run_draws_what_was_felt(views: dict[str, list[dict[str, Any]]]) -> None:

@@ -102,6 +102,9 @@ def test_the_silo_gap_comes_with_its_number_and_its_interval(session: Session) -
     assert row["silo_gap_hi"] == pytest.approx(0.1 + 1.96 * 0.1, abs=1e-5)
     assert row["silo_gap_lo"] == pytest.approx(0.1 - 1.96 * 0.1, abs=1e-5)
     assert row["response_share"] == pytest.approx(0.5)
+    # Wilson at 4 of 8: centre .5, half .285
+    assert row["response_share_lo"] == pytest.approx(0.215, abs=1e-3)
+    assert row["response_share_hi"] == pytest.approx(0.785, abs=1e-3)
 
 
 def test_relief_says_what_the_customer_did_next(session: Session) -> None:

@@ -12,7 +12,8 @@ from rejse.pipelines.explain_felt import Answer, emotion
 
 def spoken(**own: Any) -> Answer:
     blank = dict.fromkeys(field.name for field in fields(Answer))
-    return Answer(**{**blank, "respondent_type": "customer", "is_solicited": False, **own})
+    return Answer(**{**blank, "respondent_type": "customer", "is_solicited": False,
+                     "level": "touchpoint", **own})  # fmt: skip
 
 
 ORDER = [
@@ -27,3 +28,11 @@ ORDER = [
 def test_a_score_goes_before_texts_and_what_was_asked_before_what_was_not(first: int) -> None:
     expected = [0.8, 0.7, 0.6, 0.5, None][first]
     assert emotion((*ORDER[first:], spoken(respondent_type="employee", score01=0.0))) == expected
+
+
+@pytest.mark.parametrize("level", ["journey", "relationship", "product", None])
+def test_what_was_said_of_more_than_the_step_is_no_emotion_of_it(level: str | None) -> None:
+    whole = spoken(score01=0.2, is_solicited=True, scored_as="whole", level=level)
+    words = spoken(sentiment01=0.1, level=level)
+    assert emotion((whole, words)) is None
+    assert emotion((whole, words, ORDER[0])) == 0.8

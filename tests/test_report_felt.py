@@ -54,6 +54,36 @@ def test_answers_are_shown_with_the_silent_and_with_the_journeys_nobody_spoke_of
         assert said in text
 
 
+def test_the_page_counts_answers_as_the_view_of_responses_does() -> None:
+    store = _claims()
+    answer = {**store.rows["experience"][0], "is_invited": False, "is_in_time": None}
+    store.add("experience", **{**answer, "x_id": "s/unlogged"})
+    store.add("experience", **{**answer, "x_id": "s/inside", "respondent_type": "employee",
+                               "is_invited": True, "is_in_time": True})  # fmt: skip
+    store.add("experience", **{**answer, "x_id": "s/company", "level": "relationship",
+                               "journey_id": None, "step_id": None, "is_answered": False,
+                               "is_invited": True, "is_in_time": False})  # fmt: skip
+    with store.connect() as con:
+        found = con.execute(
+            "select sum(n_answered), sum(n_invited), sum(n_uninvited) from v_responses"
+            " where respondent_type = 'customer'"
+        ).fetchone()
+    totals = _figures(store).felt_totals
+    assert found == (4, 6, 1)
+    assert (totals["n_answered"], totals["n_invited"]) == (4, 6)
+
+
+def test_an_answer_to_no_logged_invitation_has_no_rate_on_the_page() -> None:
+    store = report_fixture.Store()
+    report_fixture.claim(store, "a")
+    felt_fixture.asked(store, "a", {1: 0.8}, n_invited=0, n_answered=0, n_uninvited=1)
+    store.rows["experience"][0] |= {"is_invited": False, "is_in_time": None}
+    text = _text(_render(store))
+    assert "not measured answers: no invitation is logged whose window has passed" in text
+    assert "no invitation" in text
+    assert "1 answer whose invitation nobody logged: in no response rate" in text
+
+
 def test_relief_is_counted_and_called_gratitude() -> None:
     store = report_fixture.Store()
     report_fixture.worked_example(store)
@@ -72,7 +102,7 @@ def test_nobody_asked_is_said_and_not_drawn() -> None:
     text = _text(_render(store))
     assert "There is no emotion curve" in text and "What people felt" not in text
     assert "no surveys, ratings or complaints are joined" in text
-    assert "not measured answers: no journey has a question" in text
+    assert "not measured answers: no invitation is logged" in text
 
 
 def test_the_curve_stands_under_the_map_and_invents_no_place() -> None:

@@ -100,9 +100,9 @@ def contact(number: int, at: timedelta, **own: Any) -> dict[str, Any]:
     """A session that is an inbound contact, `at` after START."""
     return {
         "session_id": f"s{number}", "journey_id": "j", "customer_key": key_of(1), "seq": number,
-        "channel": "web", "channel_family": "digital", "is_contact": True, "intent": "bill",
-        "direction": "inbound", "started_at": START + at, "ended_at": START + at + HOUR,
-        "is_final": True, "n_events": 1, **own,
+        "source": "crm", "channel": "web", "channel_family": "digital", "is_contact": True,
+        "intent": "bill", "direction": "inbound", "started_at": START + at,
+        "ended_at": START + at + HOUR, "is_final": True, "n_events": 1, **own,
     }  # fmt: skip
 
 
@@ -192,6 +192,30 @@ def test_a_repeat_lies_within_the_window_start_to_start_inclusive(
     assert [(row["is_repeat"], row["is_repeated"]) for row in rows] == [
         (False, repeats), (repeats, False)
     ]  # fmt: skip
+
+
+def test_the_past_is_known_of_each_source_from_a_window_after_its_beginning(
+    tmp_path: Path,
+) -> None:
+    def of(number: int, source: str, at: timedelta, **own: Any) -> dict[str, Any]:
+        who = {"customer_key": key_of(number), "outcome": "resolved", "source": source}
+        return contact(number, at, **who, **own)
+
+    contacts = [
+        of(1, "crm", 0 * DAY), of(2, "crm", 7 * DAY - HOUR), of(3, "crm", 7 * DAY),
+        of(4, "bot", 20 * DAY, is_contact=False, direction="internal"),  # it begins with work
+        of(5, "bot", 22 * DAY), of(6, "crm", 22 * DAY), of(7, "bot", 27 * DAY),
+        of(8, "new", 60 * DAY),  # its beginning takes nothing from the others
+    ]  # fmt: skip
+    with of_contacts(tmp_path, *contacts) as opened:
+        rows = table(opened, "from v_contacts order by length(session_id), session_id")
+        [first] = table(opened, "from v_first_contacts")
+        [repeats] = table(opened, "from v_repeat_contacts")
+    known = {row["session_id"]: row["is_past_known"] for row in rows}
+    assert known == {"s1": False, "s2": False, "s3": True, "s5": False, "s6": True, "s7": True,
+                     "s8": False}  # fmt: skip
+    assert {row["source"] for row in rows} == {"crm", "bot", "new"}
+    assert (first["n_first"], repeats["n_contacts"]) == (3, 3)
 
 
 def test_first_contacts_are_matured_with_a_known_past(tmp_path: Path) -> None:
@@ -288,6 +312,18 @@ def test_types_and_months_show_health_in_bands(session: Session) -> None:
     assert types[None]["n_open"] == 1
     [month] = table(session, "from v_months")
     assert (str(month["ended_month"]), month["n_journeys"]) == ("2026-03-01", 3)
+
+
+#: Shares of all there is, not of a sample that says something of others.
+WHOLE = {"row_share", "measured_share"}
+
+
+@pytest.mark.parametrize("script", EVERY)
+def test_a_share_of_counts_comes_with_its_interval(script: Script) -> None:
+    text = " ".join(script.text.split())
+    shares = re.findall(r"share_of\( ?[\w.]*\bn_\w+, [\w.]*\bn_\w+ ?\) as (\w+)", text)
+    wanted = [f"{name}_{end}" for name in shares if name not in WHOLE for end in ("lo", "hi")]
+    assert [name for name in wanted if f" as {name}" not in text] == []
 
 
 def test_the_flow_starts_nowhere_and_splits_by_share(session: Session) -> None:

@@ -267,6 +267,7 @@ def test_the_four_levels_show_friction_health_and_answers(tmp_path: Path) -> Non
     assert car["health_ops_median"] == 70
     assert (car["n_health"], car["health_median"], car["n_experience"]) == (1, 61, 1)
     assert car["experience_share"] == 0.5
+    assert car["experience_share_lo"] < 0.5 < car["experience_share_hi"]
     assert (car["n_nps"], car["nps"]) == (1, -100), "only what was said of the whole journey"
     assert (desk["n_journeys"], desk["n_nps"], desk["nps"]) == (2, 2, 0)
     assert desk["experience_mean"] == pytest.approx((0.9 + 0.2) / 2)

@@ -135,6 +135,7 @@ def test_contacts_are_counted_where_they_could_count(tmp_path: Path) -> None:
         found, care = rates(session), rates(session, "owner", "Care")
         calls = rates(session, "channel", "phone")
         spread = table(session, "from v_rates where scope = 'all' and rate = 'handle_s'")[0]
+        (phone_line,) = table(session, "from v_channels where channel = 'phone'")
     assert found["abandoned"] == (2, 5)
     assert found["transferred"] == (1, 2) and found["escalated"] == (1, 2)
     assert found["contained"] == (4, 5)
@@ -146,6 +147,17 @@ def test_contacts_are_counted_where_they_could_count(tmp_path: Path) -> None:
     assert (spread["value"], spread["unit"]) == (180, "s")
     assert spread["value_lo"] == pytest.approx(180 - Z * 60)
     assert spread["value_hi"] == pytest.approx(180 + Z * 60)
+    # v_channels lays the same counts side by side.
+    beside = {
+        "n_need_driven": ("need_driven", 0), "n_contacts": ("need_driven", 1),
+        "n_abandoned": ("abandoned", 0), "n_offered": ("abandoned", 1),
+        "n_transferred": ("transferred", 0), "n_answered": ("transferred", 1),
+        "n_escalated": ("escalated", 0), "n_handled": ("handle_s", 1),
+        "n_contained": ("contained", 0), "n_automated": ("contained", 1),
+    }  # fmt: skip
+    assert {n: phone_line[n] for n in beside} == {n: calls[r][k] for n, (r, k) in beside.items()}
+    assert phone_line["abandoned_share"] == 2 / 5 and phone_line["wait_s_median"] == 5
+    assert phone_line["handle_s_lo"] == pytest.approx(180 - Z * 60)
 
 
 def test_scopes_add_up_and_unknown_stays_apart(tmp_path: Path) -> None:
@@ -167,17 +179,22 @@ def test_reopened_journeys_are_counted_among_those_solved_and_matured(tmp_path: 
         ("j4", "closed", "silence", 0),  # never solved
         ("j5", "open", None, 1),  # its window has not passed
         ("j6", "closed", "cap", 0),
+        ("j7", "closed", "cap", 0),  # solved, and its cap came before its window's end
+        ("j8", "closed", "start rule", 0),  # solved, and a new journey was begun
+        ("j9", "open", None, 0),  # its window has not passed
     ]  # fmt: skip
+    solved = {"j1", "j2", "j7", "j8"}
     rows: Rows = {
         "journeys": [
             {"journey_id": name, "customer_key": key_of(1), "journey_type": "claim",
-             "owner": "Online", "state": state, "close_reason": reason, "n_reopens": n}
+             "owner": "Online", "state": state, "close_reason": reason, "n_reopens": n,
+             "time_to_resolution_s": 60 if name in solved else None}
             for name, state, reason, n in ends
         ]
     }  # fmt: skip
     with opened(tmp_path, rows) as session:
-        assert rates(session)["reopened"] == (2, 3)
-        assert rates(session, "journey_type", "claim")["reopened"] == (2, 3)
+        assert rates(session)["reopened"] == (2, 5)
+        assert rates(session, "journey_type", "claim")["reopened"] == (2, 5)
 
 
 def test_an_empty_store_has_rates_of_nothing(tmp_path: Path) -> None:
@@ -270,21 +287,21 @@ def test_levels_and_scopes_are_never_mixed(tmp_path: Path) -> None:
 
 def test_response_rates_count_the_silent_and_only_matured_invitations(tmp_path: Path) -> None:
     nps = {"instrument": "nps", "touchpoint": "hotline"}
-    asked = {**nps, "invited_at": START}
+    asked = {**nps, "invited_at": START, "is_invited": True}
+    in_time, late, pending = ({"is_in_time": value} for value in (True, False, None))
     answers = [
-        said(1, 9, 0, 10, **asked, responded_at=START + HOUR),
-        said(2, 7, 0, 10, **asked, responded_at=START + 3 * HOUR),
-        said(3, None, 0, 10, **asked),
-        said(4, None, 0, 10, **nps),  # silent, the invitation's time not logged
-        said(5, 3, 0, 10, **nps),  # an answer whose invitation was not logged
-        said(6, None, 0, 10, **nps, invited_at=START + 6 * DAY, occurred_at=START + 6 * DAY),
-        said(7, 5, 0, 10, **nps, occurred_at=START + 20 * DAY, is_solicited=False),
-        said(8, 5, 0, 10, **asked, responded_at=START + 14 * DAY + HOUR),  # an hour too late
-        said(9, 5, 0, 10, **asked, x_id="s/own/9", responded_at=START + 14 * DAY),
-        said(10, None, 0, 10, **asked, x_id="unheard/10"),
+        said(1, 9, 0, 10, **asked, **in_time, responded_at=START + HOUR),
+        said(2, 7, 0, 10, **asked, **in_time, responded_at=START + 3 * HOUR),
+        said(3, None, 0, 10, **asked, **late),
+        said(4, None, 0, 10, **nps, **late, is_invited=True),  # silent, asked at no known time
+        said(5, 3, 0, 10, **nps, is_invited=False),  # an answer whose invitation was not logged
+        said(6, None, 0, 10, **asked | {"invited_at": START + 6 * DAY}, **pending),
+        said(7, 5, 0, 10, **nps, is_solicited=False, is_invited=False),
+        said(8, 5, 0, 10, **asked, **late, responded_at=START + 14 * DAY + HOUR),
+        said(9, 5, 0, 10, **asked, **in_time, responded_at=START + 14 * DAY, is_solicited=False),
+        said(10, None, 0, 10, **asked, **pending),
     ]
-    # Fourteen days of window and one of lateness: what was asked on START + 6 d is open at 21 d.
-    with opened(tmp_path, {"experience": answers}, until=21 * DAY) as session:
+    with opened(tmp_path, {"experience": answers}) as session:
         (row,) = table(session, "from v_responses")
     counts = ("n_invited", "n_answered", "n_late", "n_pending", "n_uninvited", "n_scores")
     assert [row[name] for name in counts] == [6, 3, 1, 2, 1, 5]
@@ -308,7 +325,10 @@ def test_what_the_company_sends_has_a_basis_and_consent_or_not(tmp_path: Path) -
     ]
     events = [{**mail, "customer_key": key_of(1), "id": f"e{n}", **one}
               for n, one in enumerate(sent)]  # fmt: skip
-    with opened(tmp_path, {"events": events}) as session:
+    call = contact(1, timedelta(), direction="outbound", channel="phone")
+    rows_of: Rows = {"events": events, "sessions": [call],
+                     "steps": [step(1, "s1", event_ids=["crm/e6"])]}  # fmt: skip
+    with opened(tmp_path, rows_of) as session:
         rows = {row["message_kind"]: row for row in table(session, "from v_outreach")}
     told = rows["marketing"]
     assert (told["n_contacts"], told["n_basis_known"], told["n_relevant"]) == (5, 4, 3)
@@ -316,6 +336,39 @@ def test_what_the_company_sends_has_a_basis_and_consent_or_not(tmp_path: Path) -
     assert (told["n_need_driven"], told["n_relevant_no_consent"]) == (2, 1)
     assert told["relevant_share"] == 0.75
     assert (rows[None]["n_contacts"], rows[None]["n_consent_known"]) == (1, 0)
+
+
+def test_a_call_of_several_events_is_one_contact_and_an_answer_is_none(tmp_path: Path) -> None:
+    phone = {"channel": "phone", "source": "crm", "time": START, "identitytype": "customer",
+             "direction": "outbound", "customer_key": key_of(1)}  # fmt: skip
+    told: list[dict[str, Any]] = [
+        {"owner": "Care"},  # a call of three events
+        {"relevance_basis": "need", "time": START + HOUR, "channel": "ivr"},
+        {"owner": "Sales", "time": START + HOUR},
+        {"message_kind": "upsell"},  # a call with a message of two events
+        {"message_kind": "upsell", "message_id": "m1"},
+        {"message_kind": "upsell", "message_id": "m1"},  # told again in an inbound call
+        {},  # the agent's part of that call
+        {"message_kind": "upsell"},  # what was pushed in it, without an id
+        {"message_kind": "upsell", "message_id": "m1", "customer_key": key_of(2)},
+        {},  # of no contact at all
+    ]
+    events = [{**phone, "id": f"e{n}", **one} for n, one in enumerate(told)]
+    sessions = [contact(n, timedelta(), channel="phone", direction=direction)
+                for n, direction in enumerate(("outbound", "outbound", "inbound"))]  # fmt: skip
+    parts = {"s0": (0, 1, 2), "s1": (3, 4), "s2": (5, 6, 7)}
+    steps = [
+        step(n, name, event_ids=[f"crm/e{number}"])
+        for name, numbers in parts.items() for n, number in enumerate(numbers, 10 * int(name[1]))
+    ]  # fmt: skip
+    with opened(tmp_path, {"events": events, "sessions": sessions, "steps": steps}) as session:
+        rows = table(session, "from v_outreach")
+    found = {row["message_kind"]: row for row in rows}
+    assert len(rows) == 2
+    call, upsell = found[None], found["upsell"]
+    assert (call["n_contacts"], call["n_relevant"]) == (1, 1)
+    assert (call["channel"], call["owner"]) == ("phone", "Care"), "as it began"
+    assert (upsell["n_contacts"], upsell["n_customers"]) == (3, 2)
 
 
 @pytest.mark.parametrize("name", ["v_rates", "v_what_comes_next", "v_rollups", "v_survey_scores"])

@@ -70,6 +70,7 @@ def test_the_claim(told: Told) -> None:
     assert "the customer gave 7 of 10 for the whole (nps)" in said
     assert "silo gap +0.10: the places 0.80, the whole 0.70" in said
     assert "fair: health 70.7" in said
+    assert "moment" not in said, "the 7 of 10 is for the whole: one place alone has no worst"
 
 
 def test_the_technician(told: Told) -> None:

@@ -85,6 +85,11 @@ def text_list(flat_texts: pa.Array, starts: Ints, n: int) -> pa.Array:
     return pa.ListArray.from_arrays(arrow(offsets, pa.int32()), flat_texts)
 
 
+def share(part: Ints, whole: Ints) -> Reals:
+    """Part of each whole; NaN where the whole is nothing."""
+    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
+
+
 def _dtype(kind: pa.DataType) -> np.dtype[Any]:
     if pa.types.is_dictionary(kind):
         kind = kind.index_type

@@ -16,6 +16,6 @@ def least(frontiers: Mapping[str, int]) -> int:
     return min(frontiers.values(), default=NOTHING)
 
 
-def passed(deadline: Ints, frontier: int, lateness: int) -> Bools:
+def passed(deadline: Ints, frontier: int | Ints, lateness: int) -> Bools:
     """A deadline (inclusive, microseconds) has passed when the frontier is past it + lateness."""
     return deadline < frontier - lateness

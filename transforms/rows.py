@@ -181,6 +181,7 @@ def _sessions(a: Assessment) -> Columns:
         **_owned(a, met.journey),
         "session_id": spine.session_id,
         "seq": spine.journey_sessions.places + 1,
+        "source": events.coded("source").rows(seg.first(order)),
         "channel_family": met.family,
         "channel": met.channel,
         "is_contact": met.is_contact,

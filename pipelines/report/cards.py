@@ -87,8 +87,8 @@ def _duration(totals: Row) -> Card:
 def _answered(found: Row) -> Card:
     n, whole = found["n_answered"], found["n_invited"]
     value = wording.share(n / whole) if whole else None
-    label = f"of the questions put to customers were answered, {wording.count(n)} of {whole:,}"
-    return _card(value, label, "answers: no journey has a question put to its customer")
+    label = f"of the customers' invitations were answered in time, {wording.count(n)} of {whole:,}"
+    return _card(value, label, "answers: no invitation is logged whose window has passed")
 
 
 def _relief(found: Row) -> Card:

@@ -40,7 +40,9 @@ shared as (
         gaps.silo_gap,
         gaps.silo_gap_lo,
         gaps.silo_gap_hi,
-        gaps.response_share
+        gaps.response_share,
+        gaps.response_share_lo,
+        gaps.response_share_hi
     from summed
     left join gaps
         on

@@ -123,9 +123,13 @@ addons as (
         n_bought_after,
         n_given_up_before,
         share_of(n_coming_owning, n_coming) as owning_share,
+        wilson_lo(n_coming_owning, n_coming) as owning_share_lo,
+        wilson_hi(n_coming_owning, n_coming) as owning_share_hi,
         n_others,
         n_others_owning,
         share_of(n_others_owning, n_others) as others_owning_share,
+        wilson_lo(n_others_owning, n_others) as others_owning_share_lo,
+        wilson_hi(n_others_owning, n_others) as others_owning_share_hi,
         case when n_others > 0 then odds_ratio end as odds_ratio,
         case when n_others > 0 then odds_ratio * exp(-half_width) end as odds_ratio_lo,
         case when n_others > 0 then odds_ratio * exp(half_width) end as odds_ratio_hi
@@ -146,9 +150,13 @@ comment on column v_addons.n_given_up_before is
 'Of these, who had owned it only earlier: no longer as their first one began, nor again.';
 comment on column v_addons.owning_share is
 'Who ever owned it (the three together) over n_coming, as the others are counted.';
+comment on column v_addons.owning_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_addons.owning_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_addons.n_others is 'Customers with journeys, but none of this type.';
 comment on column v_addons.n_others_owning is 'Of these, who ever owned it.';
 comment on column v_addons.others_owning_share is 'n_others_owning over n_others.';
+comment on column v_addons.others_owning_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_addons.others_owning_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_addons.odds_ratio is
 'Odds of ever owning it among those who came over those of the others (+ 1/2 where a cell is 0).';
 comment on column v_addons.odds_ratio_lo is 'Lower bound of its interval at 95 % (Woolf).';

@@ -52,6 +52,10 @@ comment on column v_by_lifecycle_stage.band is 'Band of the median health_ops.';
 comment on column v_by_lifecycle_stage.hazard_share is 'Share of all hazard.';
 comment on column v_by_lifecycle_stage.experience_share is
 'Journeys with answers among all; null: none counted.';
+comment on column v_by_lifecycle_stage.experience_share_lo is
+'Lower end of its 95 % Wilson interval.';
+comment on column v_by_lifecycle_stage.experience_share_hi is
+'Upper end of its 95 % Wilson interval.';
 comment on column v_by_lifecycle_stage.nps is 'NPS, -100 to 100; null: nobody answered.';
 comment on column v_by_lifecycle_stage.nps_lo is
 'Lower end of its 95 % interval (normal); null where all answered alike.';

@@ -84,6 +84,8 @@ bounded as (
         is_two_sided(lines.n_bad_ends, lines.n_journeys - lines.n_bad_ends) as is_enough,
         lines.predicted_mean,
         share_of(lines.n_bad_ends, lines.n_journeys) as bad_end_share,
+        wilson_lo(lines.n_bad_ends, lines.n_journeys) as bad_end_share_lo,
+        wilson_hi(lines.n_bad_ends, lines.n_journeys) as bad_end_share_hi,
         case when is_enough then lines.intercept end as calibration_intercept,
         case when is_enough then lines.intercept - 1.959963984540054 * errors.intercept_error end
             as calibration_intercept_lo,
@@ -115,6 +117,8 @@ comment on column v_calibration_line.is_enough is 'At least ten bad ends and ten
 comment on column v_calibration_line.predicted_mean is 'Mean predicted chance of a bad end.';
 comment on column v_calibration_line.bad_end_share is
 'Share of bad ends seen; null: none counted.';
+comment on column v_calibration_line.bad_end_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_calibration_line.bad_end_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_calibration_line.calibration_intercept is
 'Share of bad ends that the line gives journeys without friction; null: too few, or all alike.';
 comment on column v_calibration_line.calibration_intercept_lo is

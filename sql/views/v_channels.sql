@@ -1,59 +1,71 @@
 -- purpose: what happens in each channel: volume, handling, abandonment, containment
 -- grain: channel
 -- key: channel
--- sources: v_contacts
+-- sources: v_rates, v_contacts
 create or replace view v_channels as
-with contacts as (
-    select * from v_contacts
+with rates as (
+    select
+        *,
+        scope_value as channel
+    from v_rates
+    where scope = 'channel'
 ),
 
-counted as (
+waits as (
     select
         channel,
-        count(*) as n_contacts,
-        count(*) filter (is_need_driven) as n_need_driven,
-        count(*) filter (talk_s is not null) as n_handled,
-        avg(talk_s + coalesce(hold_s, 0) + coalesce(wrap_s, 0)) as handle_s,
-        median(wait_s) as wait_s_median,
-        count(*) filter (is_offered) as n_offered,
-        count(*) filter (is_abandoned) as n_abandoned,
-        count(*) filter (is_handled) as n_answered,
-        count(*) filter (is_handled and is_transferred) as n_transferred,
-        count(*) filter (is_handled and is_escalated) as n_escalated,
-        count(*) filter (is_automated) as n_automated,
-        count(*) filter (is_automated and not has_human) as n_contained,
-        count(*) filter (is_automated and is_matured and intent is not null)
-            as n_automated_matured,
-        count(*) filter (
-            is_automated and is_matured and intent is not null
-            and not has_human and not is_repeated
-        ) as n_contained_no_repeat
-    from contacts
+        median(wait_s) as wait_s_median
+    from v_contacts
     group by channel
 ),
 
-rated as (
+-- One row of each rate a channel: the counts are those of v_rates, laid side by side.
+spread as (
     select
-        *,
-        share_of(n_abandoned, n_offered) as abandoned_share,
-        wilson_lo(n_abandoned, n_offered) as abandoned_share_lo,
-        wilson_hi(n_abandoned, n_offered) as abandoned_share_hi,
-        share_of(n_transferred, n_answered) as transferred_share,
-        wilson_lo(n_transferred, n_answered) as transferred_share_lo,
-        wilson_hi(n_transferred, n_answered) as transferred_share_hi,
-        share_of(n_escalated, n_answered) as escalated_share,
-        wilson_lo(n_escalated, n_answered) as escalated_share_lo,
-        wilson_hi(n_escalated, n_answered) as escalated_share_hi,
-        share_of(n_contained, n_automated) as contained_share,
-        wilson_lo(n_contained, n_automated) as contained_share_lo,
-        wilson_hi(n_contained, n_automated) as contained_share_hi,
-        share_of(n_contained_no_repeat, n_automated_matured) as contained_no_repeat_share,
-        wilson_lo(n_contained_no_repeat, n_automated_matured) as contained_no_repeat_share_lo,
-        wilson_hi(n_contained_no_repeat, n_automated_matured) as contained_no_repeat_share_hi
-    from counted
+        channel,
+        max(denominator) filter (rate = 'need_driven') as n_contacts,
+        max(numerator) filter (rate = 'need_driven') as n_need_driven,
+        max(denominator) filter (rate = 'handle_s') as n_handled,
+        max(value) filter (rate = 'handle_s') as handle_s,
+        max(value_lo) filter (rate = 'handle_s') as handle_s_lo,
+        max(value_hi) filter (rate = 'handle_s') as handle_s_hi,
+        max(denominator) filter (rate = 'abandoned') as n_offered,
+        max(numerator) filter (rate = 'abandoned') as n_abandoned,
+        max(denominator) filter (rate = 'transferred') as n_answered,
+        max(numerator) filter (rate = 'transferred') as n_transferred,
+        max(numerator) filter (rate = 'escalated') as n_escalated,
+        max(denominator) filter (rate = 'contained') as n_automated,
+        max(numerator) filter (rate = 'contained') as n_contained,
+        max(denominator) filter (rate = 'contained_no_repeat') as n_automated_matured,
+        max(numerator) filter (rate = 'contained_no_repeat') as n_contained_no_repeat,
+        max(value) filter (rate = 'abandoned') as abandoned_share,
+        max(value_lo) filter (rate = 'abandoned') as abandoned_share_lo,
+        max(value_hi) filter (rate = 'abandoned') as abandoned_share_hi,
+        max(value) filter (rate = 'transferred') as transferred_share,
+        max(value_lo) filter (rate = 'transferred') as transferred_share_lo,
+        max(value_hi) filter (rate = 'transferred') as transferred_share_hi,
+        max(value) filter (rate = 'escalated') as escalated_share,
+        max(value_lo) filter (rate = 'escalated') as escalated_share_lo,
+        max(value_hi) filter (rate = 'escalated') as escalated_share_hi,
+        max(value) filter (rate = 'contained') as contained_share,
+        max(value_lo) filter (rate = 'contained') as contained_share_lo,
+        max(value_hi) filter (rate = 'contained') as contained_share_hi,
+        max(value) filter (rate = 'contained_no_repeat') as contained_no_repeat_share,
+        max(value_lo) filter (rate = 'contained_no_repeat') as contained_no_repeat_share_lo,
+        max(value_hi) filter (rate = 'contained_no_repeat') as contained_no_repeat_share_hi
+    from rates
+    group by channel
+),
+
+channels as (
+    select
+        spread.*,
+        waits.wait_s_median
+    from spread
+    left join waits on spread.channel is not distinct from waits.channel
 )
 
-select * from rated;
+select * from channels;
 
 comment on view v_channels is
 'One row per channel: contacts, handling time, abandonment, transfer, escalation, containment.';
@@ -63,6 +75,9 @@ comment on column v_channels.n_need_driven is 'Need-driven contacts.';
 comment on column v_channels.n_handled is 'Contacts with logged talk time.';
 comment on column v_channels.handle_s is
 'Average handling time: talk, hold and wrap; queues are not in it [s].';
+comment on column v_channels.handle_s_lo is
+'Lower end of its 95 % interval (normal); null below two contacts.';
+comment on column v_channels.handle_s_hi is 'Upper end of its 95 % interval.';
 comment on column v_channels.wait_s_median is 'Median of the logged waiting [s].';
 comment on column v_channels.n_offered is 'Inbound contacts with a logged outcome.';
 comment on column v_channels.n_abandoned is

@@ -12,9 +12,18 @@ clock as (
     select
         complete_until_at - lateness as settled_until_at,
         repeat_window,
-        first_at,
         short_abandon_s
     from v_publication
+),
+
+-- What a source's contacts followed is known from W after its own beginning. One that begins later
+-- takes nothing from the others: they lack what it logs as little as on all the days before.
+begun as (
+    select
+        source,
+        min(started_at) as first_at
+    from v_sessions
+    group by source
 ),
 
 journeys as (
@@ -79,6 +88,7 @@ contacts as (
         owners.owner,
         neighboured.channel_family,
         neighboured.channel,
+        neighboured.source,
         neighboured.direction,
         neighboured.intent,
         neighboured.outcome,
@@ -96,7 +106,7 @@ contacts as (
         neighboured.wrap_s,
         case when neighboured.is_comparable then neighboured.last_at end as earlier_at,
         case when neighboured.is_comparable then neighboured.next_at end as later_at,
-        neighboured.started_at - clock.repeat_window >= clock.first_at as is_past_known,
+        neighboured.started_at - clock.repeat_window >= begun.first_at as is_past_known,
         neighboured.started_at + clock.repeat_window < clock.settled_until_at as is_matured,
         coalesce(
             neighboured.is_comparable
@@ -122,6 +132,7 @@ contacts as (
             as is_automated
     from neighboured
     cross join clock
+    left join begun on neighboured.source = begun.source
     left join journeys on neighboured.journey_id = journeys.journey_id
     left join owners on neighboured.session_id = owners.session_id
     left join passed on neighboured.session_id = passed.session_id
@@ -140,6 +151,7 @@ comment on column v_contacts.owner is 'Owner of its first step that has one.';
 comment on column v_contacts.channel_family is
 'digital, chat, voice, written, place, or the channel itself.';
 comment on column v_contacts.channel is 'First channel.';
+comment on column v_contacts.source is 'Source of its first event.';
 comment on column v_contacts.direction is 'inbound where the customer turned to the company.';
 comment on column v_contacts.intent is 'First intent; repeats are counted where it is known.';
 comment on column v_contacts.outcome is 'Last outcome.';
@@ -162,7 +174,8 @@ comment on column v_contacts.earlier_at is
 'Start of the last inbound contact of this customer with this intent [UTC].';
 comment on column v_contacts.later_at is
 'Start of the next inbound contact of this customer with this intent [UTC].';
-comment on column v_contacts.is_past_known is 'The window before it lies within the data.';
+comment on column v_contacts.is_past_known is
+'The window before it lies within the data of its source: not in the first W of that.';
 comment on column v_contacts.is_matured is
 'The window after it, and the allowed lateness, have passed in all sources.';
 comment on column v_contacts.is_repeat is

@@ -1,28 +1,53 @@
 -- purpose: what the company sends or calls about: with a basis and consent for it, or without
 -- grain: message kind, channel and owner
 -- key: message_kind, channel, owner
--- sources: events
+-- sources: events, v_sessions, v_steps
 create or replace view v_outreach as
-with outbound as (
+with events as (
     select
-        customer_key,
-        message_kind,
-        channel,
-        owner,
-        relevance_basis,
-        consent_purpose,
-        coalesce(message_id, source || '/' || id) as contact_id
+        *,
+        source || '/' || id as event_id
     from events
     where direction = 'outbound'
+),
+
+-- What a human called about, or wrote, is one contact however many events were logged of it.
+calls as (
+    select
+        sessions.session_id,
+        unnest(steps.event_ids) as event_id
+    from v_sessions as sessions
+    inner join v_steps as steps on sessions.session_id = steps.session_id
+    where sessions.is_contact and sessions.direction = 'outbound'
+),
+
+-- Elsewhere only messages count: the agent's part of an inbound call is no outreach.
+outbound as (
+    select
+        events.*,
+        coalesce(
+            events.message_id,
+            max(events.message_id) over (partition by events.customer_key, calls.session_id),
+            calls.session_id
+        ) as contact_id
+    from events
+    inner join calls on events.event_id = calls.event_id
+    union all
+    select
+        events.*,
+        coalesce(events.message_id, events.event_id) as contact_id
+    from events
+    anti join calls on events.event_id = calls.event_id
+    where events.message_kind is not null
 ),
 
 contacts as (
     select
         customer_key,
         contact_id,
-        any_value(message_kind order by message_kind) as message_kind,
-        any_value(channel order by channel) as channel,
-        any_value(owner order by owner) as owner,
+        any_value(message_kind order by time, source, sequence nulls first, id) as message_kind,
+        any_value(channel order by time, source, sequence nulls first, id) as channel,
+        any_value(owner order by time, source, sequence nulls first, id) as owner,
         bool_or(relevance_basis in ('due', 'need', 'preference')) as is_relevant,
         bool_and(
             case
@@ -66,11 +91,12 @@ rated as (
 select * from rated;
 
 comment on view v_outreach is
-'One row per message kind, channel and owner of outbound contacts (a message once per customer).';
+'One row per message kind, channel and owner of outbound contacts: a message counts once per
+customer, a call once, however many events were logged of it.';
 comment on column v_outreach.message_kind is
 'service, reminder, marketing, upsell, survey; null: not logged, such as a call.';
-comment on column v_outreach.channel is 'Channel.';
-comment on column v_outreach.owner is 'Owner as logged; null: not logged.';
+comment on column v_outreach.channel is 'First channel.';
+comment on column v_outreach.owner is 'First owner logged; null: none.';
 comment on column v_outreach.n_contacts is 'Outbound contacts.';
 comment on column v_outreach.n_customers is 'Customers reached.';
 comment on column v_outreach.n_basis_known is 'Whose relevance basis was logged.';

@@ -1,7 +1,7 @@
 -- purpose: the newest publication's clock: what is complete, and the windows of rates
 -- grain: publication (one row)
 -- key: publication
--- sources: publications, v_sessions
+-- sources: publications
 create or replace view v_publication as
 with newest as (
     select
@@ -20,22 +20,9 @@ with newest as (
     from publications
     order by publication desc
     limit 1
-),
-
-sessions as (
-    select min(started_at) as first_at
-    from v_sessions
-),
-
-clocked as (
-    select
-        newest.*,
-        sessions.first_at
-    from newest
-    cross join sessions
 )
 
-select * from clocked;
+select * from newest;
 
 comment on view v_publication is
 'One row: the newest publication, how far its data is complete, and the windows of its rates.';
@@ -58,4 +45,3 @@ comment on column v_publication.ignored_window is
 'A complaint or low answer that is acted on later is ignored (interval).';
 comment on column v_publication.lateness is
 'How late an event may arrive: a window has passed only so long after its end (interval).';
-comment on column v_publication.first_at is 'First session: what was before is unknown [UTC].';

@@ -12,12 +12,16 @@ with contacts as (
     from v_contacts
 ),
 
+-- Closed ones only: whatever closed it, nothing can open it again. Solved is what had an end, be it
+-- that it held to its window, to the next journey's start or to the cap, or was taken away again.
 journeys as (
     select
         owner,
         journey_type,
         coalesce(n_reopens > 0, false) as is_reopened,
-        coalesce(n_reopens > 0 or close_reason = 'end rule', false) as is_solved
+        coalesce(n_reopens > 0, false)
+        or coalesce(close_reason = 'end rule', false)
+        or time_to_resolution_s is not null as is_solved
     from v_journeys
     where state = 'closed'
 ),
@@ -140,7 +144,8 @@ comment on column v_rates.rate is
 'fcr: resolved, not repeated, among matured first contacts. fcr_proxy: not repeated, whatever the
 outcome. fcr_flagged: the agent says so. fcr_confirmed: the customer says so. repeat_contact,
 abandoned (of those offered), transferred and escalated (of those handled), contained and
-contained_no_repeat (of automated ones), need_driven, reopened (of solved and matured journeys),
+contained_no_repeat (of automated ones), need_driven, reopened (of closed journeys that
+had an end),
 handle_s (talk, hold, wrap; queues are not in it).';
 comment on column v_rates.numerator is
 'Contacts or journeys that count; of handle_s their seconds.';

@@ -1,41 +1,14 @@
 -- purpose: who answers when asked: response rates, the silent among the invited counted
 -- grain: respondent, instrument, level, touchpoint, journey type and month of invitation
 -- key: respondent_type, instrument, level, touchpoint, journey_type, invited_month
--- sources: v_experience, v_x_complete, v_publication
+-- sources: v_experience
 create or replace view v_responses as
 with records as (
     select
         *,
         coalesce(invited_at, occurred_at) as asked_at
     from v_experience
-),
-
-clock as (
-    select survey_window
-    from v_publication
-),
-
-complete as (
-    select * from v_x_complete
-),
-
-asked as (
-    select
-        records.*,
-        -- an answer without a logged invitation says nothing of those who stayed silent
-        records.is_solicited and (records.invited_at is not null or not records.is_answered)
-            as is_invited,
-        coalesce(
-            records.asked_at + clock.survey_window < complete.settled_until_at, false
-        ) as is_matured,
-        -- an answer whose time was not logged is taken as in time
-        records.is_answered
-        and coalesce(records.responded_at > records.asked_at + clock.survey_window, false)
-            as is_late
-    from records
-    cross join clock
-    left join complete on records.x_id = complete.x_id
-    where records.is_solicited
+    where is_solicited or is_invited
 ),
 
 counted as (
@@ -46,18 +19,17 @@ counted as (
         touchpoint,
         journey_type,
         date_trunc('month', asked_at)::date as invited_month,
-        count(*) filter (is_invited and is_matured) as n_invited,
-        count(*) filter (is_invited and is_matured and is_answered and not is_late)
-            as n_answered,
-        count(*) filter (is_invited and is_matured and is_late) as n_late,
-        count(*) filter (is_invited and not is_matured) as n_pending,
+        count(is_in_time) as n_invited,
+        count(*) filter (is_in_time) as n_answered,
+        count(*) filter (is_answered and not is_in_time) as n_late,
+        count(*) filter (is_invited and is_in_time is null) as n_pending,
         count(*) filter (not is_invited) as n_uninvited,
         median(epoch_us(responded_at) - epoch_us(invited_at)) filter (
             is_invited and is_answered
         ) / 1e6 as answer_s_median,
         count(score01) as n_scores,
         avg(score01) as score_mean
-    from asked
+    from records
     group by respondent_type, instrument, level, touchpoint, journey_type, invited_month
 ),
 

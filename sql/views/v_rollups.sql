@@ -142,6 +142,8 @@ rated as (
         health_band(health_ops_median) as band,
         share_of(hazard, sum(hazard) over (partition by level)) as hazard_share,
         share_of(n_experience, n_journeys) as experience_share,
+        wilson_lo(n_experience, n_journeys) as experience_share_lo,
+        wilson_hi(n_experience, n_journeys) as experience_share_hi,
         net_of(n_promoters, n_detractors, n_nps) as nps,
         net_lo(n_promoters, n_detractors, n_nps) as nps_lo,
         net_hi(n_promoters, n_detractors, n_nps) as nps_hi
@@ -186,6 +188,8 @@ comment on column v_rollups.band is 'Band of the median health_ops.';
 comment on column v_rollups.hazard_share is 'Share of all hazard.';
 comment on column v_rollups.experience_share is
 'Journeys with answers among all; null: none counted.';
+comment on column v_rollups.experience_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_rollups.experience_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_rollups.nps is 'NPS, -100 to 100; null: nobody answered.';
 comment on column v_rollups.nps_lo is
 'Lower end of its 95 % interval (normal); null where all answered alike.';

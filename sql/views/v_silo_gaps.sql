@@ -12,23 +12,25 @@ counted as (
         journey_type,
         owner,
         count(*) as n_journeys,
-        sum(n_invited) as n_invited,
-        sum(n_answered) as n_answered,
+        sum(n_invited)::bigint as n_invited,
+        sum(n_answered)::bigint as n_answered,
         count(silo_gap) as n_gaps,
         avg(touchpoint_score_mean) filter (silo_gap is not null) as touchpoint_score,
         avg(journey_score) filter (silo_gap is not null) as journey_score,
         avg(silo_gap) as silo_gap,
-        stddev_samp(silo_gap) / sqrt(count(silo_gap)) as gap_error
+        mean_half(stddev_samp(silo_gap), count(silo_gap)) as gap_half
     from journeys
     group by journey_type, owner
 ),
 
 spanned as (
     select
-        * exclude (gap_error),
-        silo_gap - 1.959963984540054 * gap_error as silo_gap_lo,
-        silo_gap + 1.959963984540054 * gap_error as silo_gap_hi,
-        share_of(n_answered, n_invited) as response_share
+        * exclude (gap_half),
+        silo_gap - gap_half as silo_gap_lo,
+        silo_gap + gap_half as silo_gap_hi,
+        share_of(n_answered, n_invited) as response_share,
+        wilson_lo(n_answered, n_invited) as response_share_lo,
+        wilson_hi(n_answered, n_invited) as response_share_hi
     from counted
 )
 
@@ -38,8 +40,9 @@ comment on view v_silo_gaps is 'One row per journey type and owner of journeys w
 comment on column v_silo_gaps.journey_type is 'Type of the journeys.';
 comment on column v_silo_gaps.owner is 'Owner of the journeys; null where unknown.';
 comment on column v_silo_gaps.n_journeys is 'Journeys that somebody was asked about or spoke of.';
-comment on column v_silo_gaps.n_invited is 'Questions put to their customers.';
-comment on column v_silo_gaps.n_answered is 'Of these answered.';
+comment on column v_silo_gaps.n_invited is
+'Invitations of their customers whose survey window has passed (see v_responses).';
+comment on column v_silo_gaps.n_answered is 'Of these answered within the window.';
 comment on column v_silo_gaps.n_gaps is 'Journeys asked about both, as places and as a whole.';
 comment on column v_silo_gaps.touchpoint_score is 'Mean of their touchpoint scores, 0 to 1.';
 comment on column v_silo_gaps.journey_score is 'Mean of their journey scores, 0 to 1.';
@@ -48,4 +51,6 @@ comment on column v_silo_gaps.silo_gap_lo is
 'Lower end of its 95 % interval (normal); null below two journeys.';
 comment on column v_silo_gaps.silo_gap_hi is 'Upper end of its 95 % interval.';
 comment on column v_silo_gaps.response_share is
-'Answered among asked: the silent are no neutral part; null: nobody was asked.';
+'Answered among invited: the silent are no neutral part; null: no invitation counted.';
+comment on column v_silo_gaps.response_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_silo_gaps.response_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -10,6 +10,7 @@ select
     session_seq::int as seq,
     arg_min(family, pos) as channel_family,
     arg_min(channel, pos) as channel,
+    arg_min(source, pos) as source,
     bool_or(direction <> 'internal') as is_contact,
     bool_or(is_message) as is_message,
     coalesce(

@@ -28,6 +28,7 @@ bounded as (
 
 select
     *,
+    coalesce(epoch_us(invited_time), t) as asked_t,
     case
         when lo < hi and raw_score between lo and hi
             then if(is_up, (raw_score - lo) / (hi - lo), 1 - (raw_score - lo) / (hi - lo))
@@ -38,7 +39,8 @@ select
         or invited_time is not null
     ) as is_solicited,
     raw_score is not null or responded_time is not null or instrument = 'complaint'
-    or coalesce(has_text, false) as is_answered
+    or coalesce(has_text, false) as is_answered,
+    invited_time is not null or (is_solicited and not is_answered) as is_invited
 from bounded;
 
 create or replace table x_joined as
@@ -198,6 +200,13 @@ select
         when x.action_time is not null then epoch_us(x.action_time) > x.t + c.ignored
         when f.w - c.lateness > x.t + c.ignored then true
     end as is_ignored,
+    x.is_invited,
+    case
+        when x.is_invited and f.w - c.lateness > x.asked_t + c.survey
+            then
+                x.is_answered
+                and coalesce(epoch_us(x.responded_time) <= x.asked_t + c.survey, true)
+    end as is_in_time,
     coalesce(
         w.w > x.t + c.identity_wait + c.lateness
         and coalesce(j.is_final, true)

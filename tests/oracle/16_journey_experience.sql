@@ -81,11 +81,9 @@ counted as (
     select
         x.journey_id,
         count(*) as n_records,
-        count(*) filter (x.is_customer and (x.is_solicited or x.invited_time is not null))
-            as n_invited,
         count(*) filter (
-            x.is_customer and (x.is_solicited or x.invited_time is not null) and x.is_answered
-        ) as n_answered,
+            x.is_customer and x.is_solicited and x.invited_time is null and x.is_answered
+        ) as n_uninvited,
         count(*) filter (
             x.is_customer and not x.is_solicited and x.invited_time is null and x.is_answered
         ) as n_unasked,
@@ -103,6 +101,10 @@ judged as (
     select
         journey_id,
         count(*) filter (is_ignored) as n_ignored,
+        count(is_in_time) filter (respondent_type = 'customer') as n_invited,
+        count(*) filter (respondent_type = 'customer' and is_in_time) as n_answered,
+        count(*) filter (respondent_type = 'customer' and is_invited and is_in_time is null)
+            as n_pending,
         bool_and(is_final) as is_final
     from o_experience
     where journey_id is not null
@@ -199,7 +201,10 @@ select
     j.friction_score,
     c.* exclude (journey_id, n_understood),
     d.n_ignored,
-    c.n_answered / nullif(c.n_invited, 0) as response_share,
+    d.n_invited,
+    d.n_answered,
+    d.n_pending,
+    d.n_answered / nullif(d.n_invited, 0) as response_share,
     coalesce(f.n, 0) as n_scores,
     coalesce(f.n_texts, 0) as n_scores_texts,
     f.x as experience01,

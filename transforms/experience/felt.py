@@ -94,9 +94,34 @@ class Answers:
 
     @cached_property
     def is_invited(self) -> Bools:
-        """Customers who were asked, whether they answered or not."""
-        return np.asarray(
-            self.is_customer & (self.solicited | self.events.number("invited_time")[1])
+        """The company is known to have asked: it was logged, or who was asked stayed silent.
+
+        An answer without a logged invitation says nothing of those who stayed silent, so that no
+        rate can count it.
+        """
+        silent = self.solicited & ~self.is_answered
+        return np.asarray(silent | self.events.number("invited_time")[1])
+
+    @cached_property
+    def in_time(self) -> tuple[Bools, Bools]:
+        """Invited ones who answered within the survey window; and those whose window has passed.
+
+        An answer whose time was not logged is taken as in time.
+        """
+        invited, logged = self.events.number("invited_time")
+        due = np.where(logged, invited, self.events.time) + self.windows.survey
+        responded, said = self.events.number("responded_time")
+        late = said & (responded > due)
+        matured = frontier.passed(due, self.complete_until, self.windows.lateness)
+        return self.is_answered & ~late, self.is_invited & matured
+
+    @cached_property
+    def complete_until(self) -> Ints:
+        """Frontier of each record's own source."""
+        source = self.events.coded("source")
+        return source.lookup(
+            [self.frontiers.get(name, frontier.NOTHING) for name in source.names.to_pylist()],
+            frontier.NOTHING,
         )
 
     @cached_property
@@ -121,12 +146,7 @@ class Answers:
         acted, logged = self.events.number("action_time")
         low = self.is_measured & (np.where(self.is_measured, self.scaled.u, 1.0) <= LOW)
         asks = self.is_customer & (low | self.events.is_one("instrument", "complaint"))
-        source = self.events.coded("source")
-        until = source.lookup(
-            [self.frontiers.get(name, frontier.NOTHING) for name in source.names.to_pylist()],
-            frontier.NOTHING,
-        )
-        passed = due < until - self.windows.lateness
+        passed = frontier.passed(due, self.complete_until, self.windows.lateness)
         return asks & ~(logged & (acted <= due)), asks & (logged | passed)
 
 

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import pyarrow as pa
 
-from rejse.transforms.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.arrays import NULL, Bools, Ints, Reals, share
 from rejse.transforms.events import Coded
 from rejse.transforms.experience.felt import Felt, Scores
 from rejse.transforms.metrics.health import COMPONENTS, health_of, losses
@@ -81,53 +81,6 @@ def is_ignored(f: Felt) -> tuple[Bools, Bools]:
     somebody did. A fact of weight 0: friction stays free of it (9-rules).
     """
     return f.answers.ignored
-
-
-# Who was asked, and who answered.
-
-
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_records(f: Felt) -> Ints:
-    """X-records about the journey, of anybody, on any level, silent ones too."""
-    return f.count(f.place != NULL)
-
-
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_invited(f: Felt) -> Ints:
-    """Questions put to the customer."""
-    return f.count(f.answers.is_invited)
-
-
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_answered(f: Felt) -> Ints:
-    """Questions put to the customer and answered."""
-    return f.count(f.answers.is_invited & f.answers.is_answered)
-
-
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
-def response_share(f: Felt) -> Reals:
-    """Answered / put questions; null where none was put (the silent ones are part of it)."""
-    return _share(n_answered(f), n_invited(f))
-
-
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_unasked(f: Felt) -> Ints:
-    """What the customer said unasked: reviews, complaints, sentiment of texts."""
-    return f.count(f.answers.is_customer & ~f.answers.is_invited & f.answers.is_answered)
-
-
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_inside(f: Felt) -> Ints:
-    """Answers of employees and partners; they make no score of the customer's."""
-    return f.count(~f.answers.is_customer & f.answers.is_answered)
-
-
-@metric("journey_experience", pa.int32(), unit="1", low=0, direction="lower_is_better",
-        nullable=False)  # fmt: skip
-def n_ignored(f: Felt) -> Ints:
-    """Complaints and low answers of the customer that are known to have been ignored (9-rules)."""
-    ignored, known = f.answers.ignored
-    return f.count(ignored & known)
 
 
 # Scores.
@@ -204,7 +157,7 @@ def n_emotions_texts(f: Felt) -> Ints:
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
 def emotion_texts_share(f: Felt) -> Reals:
     """N_emotions_texts / n_emotions: how much of the curve comes from texts."""
-    return _share(f.emotions.n_of_text, f.emotions.n)
+    return share(f.emotions.n_of_text, f.emotions.n)
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
@@ -361,13 +314,9 @@ def n_asked_understood(f: Felt) -> Ints:
 def empathy_share(f: Felt) -> Reals:
     """Share of these answers above the middle of their scale: the customer felt understood."""
     yes = np.nan_to_num(f.answers.scaled.u) > UNDERSTOOD
-    return _share(f.count(_asked_understood(f) & yes), n_asked_understood(f))
+    return share(f.count(_asked_understood(f) & yes), n_asked_understood(f))
 
 
 def _asked_understood(f: Felt) -> Bools:
     asked = f.answers.events.is_one("instrument", "empathy")
     return f.answers.is_customer & f.answers.is_measured & asked
-
-
-def _share(part: Ints, whole: Ints) -> Reals:
-    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
