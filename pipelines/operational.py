@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from rejse.transforms.operational import Declared, Operational
 
 
-def read(files: Mapping[str, Path | None], key: Callable[[], bytes]) -> Operational:
+def read(
+    files: Mapping[str, Path | None], key: Callable[[], bytes], types: Collection[str] = ()
+) -> Operational:
     """The tables that are configured; ids of agents become pseudonyms under the key here, as
-    those of events do. Raises ValueError, naming the file and what was expected.
+    those of events do. `types` are the journey types that are declared. Raises ValueError, naming
+    the file and what was expected.
     """
     from rejse.transforms import operational as core
     from rejse.transforms.costs import valid_rates
+    from rejse.transforms.information import valid_fields
     from rejse.transforms.slas import valid_slas
 
     found = {
@@ -30,8 +34,19 @@ def read(files: Mapping[str, Path | None], key: Callable[[], bytes]) -> Operatio
     data = core.Operational(found)
     _checked("calendar", files, lambda: data.calendar)
     _checked("cost_rates", files, lambda: valid_rates(data.table("cost_rates")))
-    _checked("slas", files, lambda: valid_slas(data.table("slas"), data.has("calendar")))
+    _checked("touchpoints", files, lambda: core.valid_places(data.table("touchpoints")))
+    _checked("touchpoint_fields", files, lambda: valid_fields(data.fields))
+    known = _types(data, types)
+    _checked("slas", files, lambda: valid_slas(data.table("slas"), data.has("calendar"), known))
     return data
+
+
+def _types(data: Operational, declared: Collection[str]) -> set[str]:
+    """Names of the journey types; none where none are declared: any name in the logs is one."""
+    if not declared:
+        return set()
+    named = data.table("touchpoints").column("journey_type").to_pylist()
+    return {*declared, *(name for name in named if name), "other"}
 
 
 def staged(store: Path, data: Operational) -> list[StagedFile]:

@@ -137,7 +137,9 @@ def _plan(
     return Plan(
         shards=tuple(shards), mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
-        data=operational.read(dict(settings.operational), settings.key),
+        data=operational.read(
+            dict(settings.operational), settings.key, settings.journey_types()
+        ),
         rules=settings.rules(declared), frontiers=frontiers(settings.of_kind("interaction")),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,

@@ -186,6 +186,10 @@ def test_agents_bear_the_pseudonyms_of_events(tmp_path: Path) -> None:
     [
         ("rework,-1,5,DKK", "row 1: expected minutes_company of 0 or more, came -1"),
         ("rework,1,5,", "row 1: expected a currency beside a rate, came none"),
+        (
+            "reworks,1,5,DKK",
+            r"row 1: expected a kind of friction or default, came 'reworks'; did you mean rework\?",
+        ),
     ],
 )
 def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
@@ -211,6 +215,43 @@ def test_service_levels_that_make_no_sense_are_named(tmp_path: Path, row: str, s
     (tmp_path / "s.csv").write_text(f"sla,journey_type,kind,due,is_working_time\n{row}\n")
     with pytest.raises(ValueError, match=rf"s\.csv: {said}"):
         files.read({"slas": tmp_path / "s.csv"}, no_key)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "touchpoint_fields", "touchpoint,field,op\ndesk,plate,asks\ndesk,plate,ask\n",
+            r"t\.csv: row 2: expected an op asks, knows, passes, came 'ask'",
+        ),
+        (
+            "touchpoints", "touchpoint,expected_wait_s\ndesk,60\nform,-1\n",
+            r"t\.csv: row 2: expected expected_wait_s of 0 or more, came -1",
+        ),
+        (
+            "touchpoints", "touchpoint,expected_latency_s\ndesk,-0.5\n",
+            r"t\.csv: row 1: expected expected_latency_s of 0 or more, came -0.5",
+        ),
+        (
+            "slas", "sla,journey_type,kind,due\nanswer,claims,response,4h\n",
+            r"t\.csv: row 1: expected a journey_type claim, other, came 'claims'; correct it or",
+        ),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_none_of_those_known_is_named(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        files.read({name: tmp_path / "t.csv"}, no_key, types=("claim",))
+
+
+def test_a_service_level_may_be_about_a_type_of_a_touchpoint_or_of_the_logs(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("sla,journey_type,kind,due\nanswer,sale,response,4h\n")
+    (tmp_path / "t.csv").write_text("touchpoint,journey_type\nshop,sale\n")
+    tables = {"slas": tmp_path / "s.csv", "touchpoints": tmp_path / "t.csv"}
+    assert files.read(tables, no_key, types=("claim",)).has("slas")
+    assert files.read({"slas": tmp_path / "s.csv"}, no_key).has("slas")
 
 
 def test_every_table_can_be_configured() -> None:

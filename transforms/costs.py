@@ -10,6 +10,7 @@ second counts twice.
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from rejse.transforms.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.as_of import AsOf
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.friction.evidence import Found
+from rejse.transforms.rules import WEIGHTS
 from rejse.transforms.scene import Scene
 
 SECONDS_A_MINUTE = 60
@@ -60,6 +62,12 @@ class Costs:
 def valid_rates(table: pa.Table) -> None:
     """Raises ValueError, naming the row, where the rates of `cost_rates` make no sense."""
     for number, row in enumerate(table.to_pylist(), start=1):
+        if row["kind"] != DEFAULT and row["kind"] not in WEIGHTS:
+            close = difflib.get_close_matches(row["kind"], WEIGHTS, n=1)
+            raise ValueError(
+                f"row {number}: expected a kind of friction or {DEFAULT}, came {row['kind']!r};"
+                + (f" did you mean {close[0]}?" if close else f" known are {', '.join(WEIGHTS)}")
+            )
         for name in AMOUNTS:
             if row[name] is not None and not 0 <= row[name] < float("inf"):
                 raise ValueError(f"row {number}: expected {name} of 0 or more, came {row[name]}")

@@ -11,6 +11,7 @@ step in which it started; where these are not known the level is not measurable.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,17 @@ class SlaResults:
         return len(self.journey)
 
 
-def valid_slas(table: pa.Table, has_calendar: bool) -> None:
-    """Raises ValueError, naming the row, where a row of `slas` makes no sense."""
+def valid_slas(table: pa.Table, has_calendar: bool, types: Collection[str] = ()) -> None:
+    """Raises ValueError, naming the row, where a row of `slas` makes no sense.
+
+    `types` are the names of all journey types; where there are none every name is one.
+    """
     for number, row in enumerate(table.to_pylist(), start=1):
+        if types and row["journey_type"] not in types:
+            raise ValueError(
+                f"row {number}: expected a journey_type {', '.join(sorted(types))}, came"
+                f" {row['journey_type']!r}; correct it or declare it in journey_types"
+            )
         if row["kind"] not in KINDS:
             expected = ", ".join(KINDS)
             raise ValueError(f"row {number}: expected a kind {expected}, came {row['kind']!r}")
