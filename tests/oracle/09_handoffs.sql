@@ -31,7 +31,7 @@ neighbours as (
         lag(struct_pack(
             step_id := step_id, owner := owner, team := team, channel := channel,
             touchpoint := touchpoint, is_owner_from_table := is_owner_from_table,
-            is_team_from_place := is_team_from_place, tier := tier,
+            is_team_from_place := is_team_from_place, tier := tier, employee := employee,
             ended_t := ended_t, last_t := last_t
         )) over (partition by journey_id order by seq) as giver,
         coalesce(
