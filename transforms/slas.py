@@ -244,6 +244,40 @@ def _status(scene: Scene, met: Ints, due: Ints, met_at: Ints, settled: Bools) ->
     return status
 
 
+def promised(scene: Scene, found: SlaResults) -> Bools:
+    """Levels that an event of the journey promises itself (a promise of kind sla): those whose
+    name or kind its id or value is; where it names none, the one due nearest to its own due time
+    (of equal ones the least name, then kind).
+    """
+    made, out = scene.promises, np.zeros(len(found), dtype=bool)
+    own = np.flatnonzero(made.kind.of_names(("sla",)))
+    if not len(own) or not len(found):
+        return out
+    promise, level = _pairs(scene.journeys.ids[made.made[own]], found.journey)
+    names = np.zeros(len(promise), dtype=bool)
+    for said in (Coded.of(made.name), made.value):
+        for meant in (found.sla, found.kind):
+            one, other = said.rows(own[promise]).aligned(meant.rows(level))
+            names |= (one == other) & (one != NULL)
+    out[level[names]] = True
+    is_named = np.bincount(promise[names], minlength=len(own)) > 0
+    due, until = made.due[own[promise]], found.due[level]
+    open_ = np.flatnonzero(~is_named[promise] & (due < FAR) & (until < FAR))
+    nearest = open_[np.lexsort((level[open_], np.abs(due - until)[open_], promise[open_]))]
+    firsts = np.flatnonzero(np.diff(promise[nearest], prepend=-1))
+    out[level[nearest[firsts]]] = True
+    return out
+
+
+def _pairs(one: Ints, other: Ints) -> tuple[Ints, Ints]:
+    """Places of all pairs of equal values."""
+    order = np.argsort(other, kind="stable")
+    low, high = (np.searchsorted(other[order], one, side=side) for side in ("left", "right"))
+    count = high - low
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(np.arange(len(one)), count), order[np.repeat(low, count) + within]
+
+
 def is_late(scene: Scene, found: SlaResults) -> Bools:
     """Breached ones that were met, or may still be, within the give-up time of promises."""
     windows, time = scene.rules.windows, scene.spine.events.time
