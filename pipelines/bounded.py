@@ -145,7 +145,8 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     parts, delivered = [canonical, accepted, events, whole], [latest]
     known = {kind: edge(kind, said, read, plan) for kind, said in plan.record_mappings.items()}
     core = (plan.data, plan.rules, plan.frontiers, plan.groups)
-    tables = whole[KEPT] | Advance(*core, latest, _files(known))
+    advanced = whole[KEPT] | Advance(*core, latest, _files(known))
+    tables = advanced[KEPT]
     if plan.x_mappings:
         opinions = edge("experience", plan.x_mappings, read, plan)
         tables = experience.meet(tables, whole[KEPT], opinions, plan, latest)
@@ -154,7 +155,10 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     for one in known.values():
         parts += one.parts
     refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
-    counted = [part[COUNTS] for part in parts] | "Counts" >> beam.Flatten()
+    counted = (
+        *(part[COUNTS] for part in (*parts, advanced)),
+        *(one.rows | f"Came {kind}" >> beam.FlatMap(_came, kind) for kind, one in known.items()),
+    ) | "Counts" >> beam.Flatten()
     staged = (
         tables | "Stage" >> beam.ParDo(_Stage(plan)),
         *(
@@ -183,6 +187,11 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
 def _published(rows: pa.Table, kind: str) -> Scored:
     """Records of one kind in the columns of their table."""
     return Scored({kind: records.published(kind, rows)})
+
+
+def _came(rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
+    for source, n in records.by_source(rows).items():
+        yield f"{records.CAME}{kind}:{source}", n
 
 
 def _files(known: Mapping[str, Edge]) -> Any:

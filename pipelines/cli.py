@@ -158,6 +158,7 @@ def run(
 
 
 def _show_run(result: Any) -> None:
+    from rejse.pipelines import wording
     from rejse.pipelines.terminal import show_table
 
     counts = result.counts
@@ -171,7 +172,7 @@ def _show_run(result: Any) -> None:
     for reason, n in sorted(result.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
         print(f"  {reason}: {n:,}")
     for note, n in sorted(result.notes.items()):
-        print(f"  {note}: {n:,} values became other or null")
+        print(f"  {wording.note(note, n)}")
     if result.status == "audit_failed":
         for finding in result.findings:
             print(f"  {finding}", file=sys.stderr)

@@ -45,6 +45,7 @@ class Cost:
     measured_share: float | None
     amount: float | None
     currency: str | None
+    known_share: float | None = None  # of the halves, customer and company, in the amount
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ _COST = """
     select
         journey_id, friction_minutes_customer as customer, friction_minutes_company as company,
         friction_minutes_measured_share as measured_share, friction_cost as amount,
-        friction_currency as currency
+        friction_currency as currency, friction_cost_known_share as known_share
     from v_journeys
     where list_contains($1, journey_id)
 """
@@ -181,7 +182,8 @@ def _cost(cost: Cost | None) -> Iterator[str]:
     minutes = (("the customer", cost.customer), ("the company", cost.company))
     said = wording.listing([f"{who} {wording.amount(n, 0)} min" for who, n in minutes if n])
     money = f"{wording.amount(cost.amount, 0)} {wording.clean(cost.currency, 8)}"
-    told = "" if cost.amount is None else f", {money} in all"
+    least = "at least " if cost.known_share is not None and cost.known_share < 1 else ""
+    told = "" if cost.amount is None else f", {least}{money} in all"
     yield f"its friction cost {said} ({wording.share(cost.measured_share)} of it measured){told}"
 
 

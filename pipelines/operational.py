@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from rejse.transforms.operational import Declared, Operational
 
 
-def read(files: Mapping[str, Path | None], key: Callable[[], bytes]) -> Operational:
+def read(
+    files: Mapping[str, Path | None], key: Callable[[], bytes], types: Collection[str] = ()
+) -> Operational:
     """The tables that are configured; ids of agents become pseudonyms under the key here, as
-    those of events do. Raises ValueError, naming the file and what was expected.
+    those of events do. `types` are the journey types that are declared. Raises ValueError, naming
+    the file and what was expected.
     """
     from rejse.transforms import operational as core
     from rejse.transforms.costs import valid_rates
+    from rejse.transforms.information import valid_fields
     from rejse.transforms.slas import valid_slas
 
     found = {
@@ -30,8 +34,19 @@ def read(files: Mapping[str, Path | None], key: Callable[[], bytes]) -> Operatio
     data = core.Operational(found)
     _checked("calendar", files, lambda: data.calendar)
     _checked("cost_rates", files, lambda: valid_rates(data.table("cost_rates")))
-    _checked("slas", files, lambda: valid_slas(data.table("slas"), data.has("calendar")))
+    _checked("touchpoints", files, lambda: core.valid_places(data.table("touchpoints")))
+    _checked("touchpoint_fields", files, lambda: valid_fields(data.fields))
+    known = _types(data, types)
+    _checked("slas", files, lambda: valid_slas(data.table("slas"), data.has("calendar"), known))
     return data
+
+
+def _types(data: Operational, declared: Collection[str]) -> set[str]:
+    """Names of the journey types; none where none are declared: any name in the logs is one."""
+    if not declared:
+        return set()
+    named = data.table("touchpoints").column("journey_type").to_pylist()
+    return {*declared, *(name for name in named if name), "other"}
 
 
 def staged(store: Path, data: Operational) -> list[StagedFile]:
@@ -104,28 +119,53 @@ def _load(path: Path, wanted: pa.Schema) -> pa.Table:
     import pyarrow.parquet as pq
     from pyarrow import csv
 
-    if path.suffix == ".parquet":
-        return pq.ParquetFile(path).read()
     times = [field.name for field in wanted if pa.types.is_timestamp(field.type)]
+    if path.suffix == ".parquet":
+        table = pq.ParquetFile(path).read()
+        dates = [n for n in times if n in table.column_names and _is_local(table.field(n).type)]
+        return _with_moments(table, dates, wanted)
     kinds = {f.name: pa.string() if f.name in times else f.type for f in wanted}
     convert = csv.ConvertOptions(
         column_types=kinds, strings_can_be_null=True, null_values=["", "null"]
     )
     table = csv.read_csv(path, convert_options=convert)
+    return _with_moments(table, [name for name in times if name in table.column_names], wanted)
+
+
+def _is_local(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None)
+
+
+def _with_moments(table: pa.Table, times: Sequence[str], wanted: pa.Schema) -> pa.Table:
+    """Times as moments; those that name no zone are in that of their row, if it has one."""
+    import pyarrow as pa
+
+    rows = table.num_rows
+    has_zone = "tz" in wanted.names and "tz" in table.column_names
+    zones = table.column("tz").to_pylist() if has_zone else [None] * rows
     for name in times:
-        if name in table.column_names:
-            moments = [_moment(text) for text in table.column(name).to_pylist()]
-            column = pa.array(moments, wanted.field(name).type)
-            table = table.set_column(table.column_names.index(name), name, column)
+        column = table.column(name)
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("us"))  # Python knows no nanoseconds
+        said = zip(column.to_pylist(), zones, strict=True)
+        column = pa.array([_moment(*one) for one in said], wanted.field(name).type)
+        table = table.set_column(table.column_names.index(name), name, column)
     return table
 
 
-def _moment(text: str | None) -> datetime | None:
-    """Time of an ISO 8601 text; UTC where it names no zone."""
-    if text is None:
+def _moment(said: str | date | None, zone: str | None) -> datetime | None:
+    """Time of an ISO 8601 text, or of a date: its first instant. Without a zone of its own it is in
+    the row's, else UTC.
+    """
+    from rejse.transforms.calendar import on_the_spot
+
+    if said is None:
         return None
+    text = said if isinstance(said, str) else said.isoformat()
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise OSError(f"{text!r} where a time such as 2025-06-30T00:00:00Z belongs") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return found if found.tzinfo else on_the_spot(found, zone)

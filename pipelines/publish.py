@@ -30,10 +30,10 @@ class Run(TypedDict, total=False):
     """What a run says about itself; times are microseconds since 1970.
 
     `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
-    rejected by reason; `notes` what was changed in kept rows, counted; `windows` the windows that
-    served views need, in microseconds (`repeat`: W of the contact rates); `frontiers` and
-    `x_frontiers` how far the sources of interactions and of answers are complete; `promise_checks`
-    the SQL that judges claims, by name.
+    rejected by reason; `notes` what was changed in kept rows or joined nothing, counted; `windows`
+    the windows that served views need, in microseconds (`repeat`: W of the contact rates);
+    `frontiers` and `x_frontiers` how far the sources of interactions and of answers are complete;
+    `promise_checks` the SQL that judges claims, by name.
     """
 
     run_id: str

@@ -137,7 +137,9 @@ def _plan(
     return Plan(
         shards=tuple(shards), mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
-        data=operational.read(dict(settings.operational), settings.key),
+        data=operational.read(
+            dict(settings.operational), settings.key, settings.journey_types()
+        ),
         rules=settings.rules(declared), frontiers=frontiers(settings.of_kind("interaction")),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,
@@ -222,6 +224,8 @@ def _told(
     settings: Settings, plan: Any, found: Any, fingerprint: str, positions: Mapping[str, str]
 ) -> Any:
     """What the publication says about the run."""
+    from rejse.transforms.records import unjoined
+
     reasons = _named(found.counts, "rejected:")
     counts = {name: found.counts.get(name, 0) for name in ("read", "kept", "duplicate")}
     frontiers = plan.frontiers.of(found.latest)
@@ -229,7 +233,8 @@ def _told(
         "run_id": plan.run_id, "fingerprint": fingerprint, "config_version": settings.version,
         "started_at": int(plan.known_at.timestamp() * 1_000_000),
         "counts": {**counts, "rejected": sum(reasons.values()), "late": 0, "erased": 0},
-        "reasons": reasons, "notes": _named(found.counts, "note:"), "positions": positions,
+        "reasons": reasons, "notes": {**_named(found.counts, "note:"), **unjoined(found.counts)},
+        "positions": positions,
         "frontiers": frontiers, "x_frontiers": _x_frontiers(plan, found.latest),
         "windows": {name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
         "promise_checks": settings.promise_check_texts(),

@@ -67,7 +67,7 @@ RUNS = Table("runs", "run that published, with its reconciliation", ("run_id",),
     *(_of(f"n_{name}", pa.int64(), f"Input rows {name}.", "1") for name in COUNTS),
     _of("difference", pa.int64(), "read - kept - duplicate - late - rejected - erased.", "1"),
     _of("reasons", _COUNTED, "Rejected rows by reason.", "1"),
-    _of("notes", _COUNTED, "What was changed or guessed in kept rows, counted.", "1"),
+    _of("notes", _COUNTED, "Changes, guesses, records that join nothing: counted kept rows.", "1"),
 ))  # fmt: skip
 
 

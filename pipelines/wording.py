@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "ping_pong": ("Ping-pong", "was sent back to where they had been, unsolved"),
 }
 DASH = "–"
+UNJOINED = "unjoined_"
 
 
 def kind_name(kind: str | None) -> str:
@@ -120,3 +121,10 @@ def listing(words: Iterable[object], most: int = 8) -> str:
 def plural(number: int, noun: str) -> str:
     """Number and noun: `1 step`, `3 steps`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def note(name: str, n: int) -> str:
+    """What a run notes of rows that it kept: `empty_owner: 3 values became other or null`."""
+    if name.startswith(UNJOINED):
+        return f"{name}: {plural(n, 'record')} that no event is about"
+    return f"{name}: {n:,} values became other or null"

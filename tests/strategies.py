@@ -70,7 +70,7 @@ def promise(pick: Pick, now: int) -> dict[str, Any] | None:
         "op": op,
         "kind": pick(("date", "date", "date", "sla")),
         "due_time": None if due is None else now + due,
-        "value": pick((None, "v", "w")),
+        "value": pick((None, None, "v", "w", "answer", "resolution")),
     }
 
 

@@ -31,7 +31,9 @@ class Result:
     )  # fmt: skip
     reasons: dict[str, int] = field(default_factory=lambda: {"missing_time": 2})
     tables: dict[str, int] = field(default_factory=lambda: {"journeys": 2})
-    notes: dict[str, int] = field(default_factory=lambda: {"unknown_channel": 5})
+    notes: dict[str, int] = field(
+        default_factory=lambda: {"unknown_channel": 5, "unjoined_cases:erp": 1}
+    )
     findings: tuple[str, ...] = ()
     seconds: float = 1.25
 
@@ -122,6 +124,7 @@ def test_run_passes_on_what_it_was_told(
     assert "read 7 = kept 4 + duplicate 1 + late 0 + rejected 2 + erased 0" in out
     assert "missing_time: 2" in out
     assert "unknown_channel: 5 values became other" in out
+    assert "unjoined_cases:erp: 1 record that no event is about" in out
     assert told["progress"] is None  # standard error is no terminal here
     assert "published publication 3 in 1.2 s" in out
 

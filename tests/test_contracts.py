@@ -101,6 +101,29 @@ def test_an_empty_text_is_no_value_where_none_is_needed() -> None:
                      "empty_previousidentitytype": 1}  # fmt: skip
 
 
+def test_an_empty_text_inside_a_structure_is_no_value_either() -> None:
+    rows = [
+        event(id="e1", promise={"id": "", "op": "made", "kind": "date", "value": ""}),
+        event(id="e2", info=[{"field": "", "op": "given"}, {"field": "plate", "op": ""}]),
+        event(id="e3", promise={"id": "p", "op": "made", "kind": ""},
+              info=[{"field": "name", "op": "asked"}]),
+    ]  # fmt: skip
+    accepted, refused, notes = accept(batch(*rows))
+    assert refused.num_rows == 0
+    first, none, third = accepted.column("promise").to_pylist()
+    assert (first["id"], first["op"], first["value"], none) == (None, "made", None, None)
+    assert (third["id"], third["kind"]) == ("p", None)
+    nothing, infos, known = accepted.column("info").to_pylist()
+    assert nothing is None
+    assert [(one["field"], one["op"]) for one in infos] == [(None, "given"), ("plate", None)]
+    assert [one["field"] for one in known] == ["name"]
+    assert accepted.schema == batch(*rows).schema
+    assert notes == {
+        "empty_promise.id": 1, "empty_promise.value": 1, "empty_promise.kind": 1,
+        "empty_info.field": 1, "empty_info.op": 1,
+    }  # fmt: skip
+
+
 def test_unknown_values_of_enums() -> None:
     accepted, refused, notes = accept(
         batch(

@@ -17,6 +17,8 @@ def test_minutes_and_money() -> None:
         "its friction cost the customer 46 min and the company 58 min (25 % of it measured),"
         " 1,498 DKK in all"
     ]
+    part = replace(cost, known_share=0.9)
+    assert next(lines(replace(BARE, cost=part))).endswith(", at least 1,498 DKK in all")
 
 
 def test_what_is_not_priced_has_no_money() -> None:

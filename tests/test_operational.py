@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +142,46 @@ def test_csv_and_parquet_say_the_same(tmp_path: Path) -> None:
     assert not files.read(configured(None), no_key).has("touchpoints")
 
 
+def test_a_date_is_a_day_of_the_row_s_own_zone(tmp_path: Path) -> None:
+    rows = [
+        ("Europe/Copenhagen", "2026-02-01", START.replace(month=1, day=31, hour=23)),
+        ("Asia/Kolkata", "2026-02-01", START.replace(month=1, day=31, hour=18, minute=30)),
+        ("America/Sao_Paulo", "2018-11-04", datetime(2018, 11, 4, 3, tzinfo=UTC)),  # no midnight
+        ("Europe/Copenhagen", "2026-07-01T08:00:00", START.replace(month=7, hour=6)),
+        ("Europe/Copenhagen", "2026-07-01T08:00:00Z", START.replace(month=7, hour=8)),
+        ("UTC", "2026-02-01", START.replace(month=2)),
+    ]
+    lines = [f"1,08:00,16:00,{zone},{since}" for zone, since, _ in rows]
+    (tmp_path / "c.csv").write_text("\n".join(["weekday,opens,closes,tz,valid_from", *lines]))
+    found = files.read({"calendar": tmp_path / "c.csv"}, no_key).table("calendar")
+    assert found.column("valid_from").to_pylist() == [moment for _, _, moment in rows]
+
+    days = pa.table({"weekday": [1, 1], "opens": ["08:00"] * 2, "closes": ["16:00"] * 2,
+                     "tz": ["Asia/Kolkata", "UTC"],
+                     "valid_from": pa.array([date(2026, 2, 1)] * 2, pa.date32()),
+                     "valid_to": pa.array([datetime(2026, 3, 1)] * 2, pa.timestamp("ns")),
+                     })  # fmt: skip
+    pq.write_table(days, tmp_path / "c.parquet")
+    found = files.read({"calendar": tmp_path / "c.parquet"}, no_key).table("calendar")
+    assert found.column("valid_from").to_pylist() == [rows[1][2], rows[5][2]]
+    ends = START.replace(month=2, day=28, hour=18, minute=30), START.replace(month=3)
+    assert tuple(found.column("valid_to").to_pylist()) == ends
+
+
+def test_the_first_day_that_there_is_stands_for_always(tmp_path: Path) -> None:
+    said = "weekday,opens,closes,tz,valid_from\n1,08:00,16:00,Asia/Kolkata,0001-01-01\n"
+    (tmp_path / "c.csv").write_text(said)
+    found = files.read({"calendar": tmp_path / "c.csv"}, no_key).table("calendar")
+    assert found.column("valid_from").to_pylist() == [datetime(1, 1, 1, tzinfo=UTC)]
+
+
+def test_a_row_without_a_time_zone_of_its_own_is_told_so(tmp_path: Path) -> None:
+    said = "weekday,opens,closes,tz,valid_from\n1,08:00,16:00,Mars/Base,2026-02-01\n"
+    (tmp_path / "c.csv").write_text(said)
+    with pytest.raises(ValueError, match=r"c\.csv: row 1: expected a time zone such as"):
+        files.read({"calendar": tmp_path / "c.csv"}, no_key)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -186,6 +226,10 @@ def test_agents_bear_the_pseudonyms_of_events(tmp_path: Path) -> None:
     [
         ("rework,-1,5,DKK", "row 1: expected minutes_company of 0 or more, came -1"),
         ("rework,1,5,", "row 1: expected a currency beside a rate, came none"),
+        (
+            "reworks,1,5,DKK",
+            r"row 1: expected a kind of friction or default, came 'reworks'; did you mean rework\?",
+        ),
     ],
 )
 def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
@@ -211,6 +255,43 @@ def test_service_levels_that_make_no_sense_are_named(tmp_path: Path, row: str, s
     (tmp_path / "s.csv").write_text(f"sla,journey_type,kind,due,is_working_time\n{row}\n")
     with pytest.raises(ValueError, match=rf"s\.csv: {said}"):
         files.read({"slas": tmp_path / "s.csv"}, no_key)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        (
+            "touchpoint_fields", "touchpoint,field,op\ndesk,plate,asks\ndesk,plate,ask\n",
+            r"t\.csv: row 2: expected an op asks, knows, passes, came 'ask'",
+        ),
+        (
+            "touchpoints", "touchpoint,expected_wait_s\ndesk,60\nform,-1\n",
+            r"t\.csv: row 2: expected expected_wait_s of 0 or more, came -1",
+        ),
+        (
+            "touchpoints", "touchpoint,expected_latency_s\ndesk,-0.5\n",
+            r"t\.csv: row 1: expected expected_latency_s of 0 or more, came -0.5",
+        ),
+        (
+            "slas", "sla,journey_type,kind,due\nanswer,claims,response,4h\n",
+            r"t\.csv: row 1: expected a journey_type claim, other, came 'claims'; correct it or",
+        ),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_none_of_those_known_is_named(
+    tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        files.read({name: tmp_path / "t.csv"}, no_key, types=("claim",))
+
+
+def test_a_service_level_may_be_about_a_type_of_a_touchpoint_or_of_the_logs(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("sla,journey_type,kind,due\nanswer,sale,response,4h\n")
+    (tmp_path / "t.csv").write_text("touchpoint,journey_type\nshop,sale\n")
+    tables = {"slas": tmp_path / "s.csv", "touchpoints": tmp_path / "t.csv"}
+    assert files.read(tables, no_key, types=("claim",)).has("slas")
+    assert files.read({"slas": tmp_path / "s.csv"}, no_key).has("slas")
 
 
 def test_every_table_can_be_configured() -> None:

@@ -99,6 +99,35 @@ def test_records_count_in_the_balance_and_move_no_frontier(run: tuple[Transcript
     assert set(done.result.frontiers) == set(told.frontiers)
 
 
+def test_records_that_join_nothing_are_noted_by_source(run: tuple[Transcript, Run]) -> None:
+    told, done = run
+    notes = {k: n for k, n in done.result.notes.items() if k.startswith("unjoined_")}
+    known = {(e["customer"], e.get("case_id")) for e in told.events}
+    cases = sum((row["customer"], row["case_id"]) not in known for row in told.records["cases"])
+    assert 0 < cases < len(told.records["cases"])
+    assert notes == {
+        "unjoined_cases:cases": cases, "unjoined_owned_products:owned_products": 10,
+    }  # fmt: skip
+    (said,) = rows(done.con, "select notes from runs")
+    assert notes.items() <= said["notes"].items()
+
+
+def test_what_joins_is_counted_by_customer_and_case() -> None:
+    events = builders.table([{"time": 0, "case_id": "c1"}, {"time": 1, "customer": "ben"}])
+    said = [
+        {"time": n, "customer": who, "case_id": "c1", "source": source}
+        for n, (who, source) in enumerate((("ann", "crm"), ("ben", "crm"), ("eve", "erp")))
+    ]
+    shape = CONTRACTS["cases"].pseudonymous()
+    came = pa.Table.from_pylist([builders.full_of_kind(row) for row in said], schema=shape)
+    assert records.by_source(came) == {"crm": 2, "erp": 1}
+    assert records.joined("cases", came, events) == {"crm": 1}
+    assert records.joined("customers", came, events) == {"crm": 2}
+    assert records.joined("cases", came, events.drop_columns(["case_id"])) == {}
+    counts = {"came:cases:crm": 2, "came:cases:erp": 1, "joined:cases:crm": 2, "read": 9}
+    assert records.unjoined(counts) == {"unjoined_cases:erp": 1}
+
+
 def test_no_raw_identity_is_published(run: tuple[Transcript, Run], tmp_path: Path) -> None:
     _, done = run
     for kind in CONTRACTS:

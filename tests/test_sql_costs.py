@@ -33,6 +33,7 @@ def priced(kind: str, customer: float | None, company: float, cost: float | None
     return {"kind": kind, "severity": 0.2, "at": 0, "owner": "Care", "minutes_customer": customer,
             "minutes_customer_basis": None if customer is None else basis,
             "minutes_company": company, "minutes_company_basis": "assumed", "cost": cost,
+            "is_cost_whole": None if cost is None else customer is not None,
             "currency": currency}  # fmt: skip
 
 
@@ -42,7 +43,9 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     place = [{"touchpoint": "hotline"}]
     waits = priced("customer_wait", 6.0, 2.0, 20.0, "measured")
     again = [priced("repeat_contact", 8.0, 7.0, 60.0, "assumed"),
-             priced("transfer", None, 5.0, None, "assumed", None)]  # fmt: skip
+             priced("transfer", None, 5.0, None, "assumed", None),
+             priced("rework", None, 5.0, 35.0, "assumed"),
+             priced("rework", 1.0, 5.0, 37.0, "assumed")]  # fmt: skip
     rows = store_builder.joined(
         journey(1, place, [waits]), journey(2, place, [waits, *again]),
         *(journey(n, place) for n in range(3, 7)),
@@ -70,8 +73,18 @@ def test_minutes_and_money_by_kind(session: Session) -> None:
     assert (wait["n_evidence"], wait["n_journeys"], wait["cost"]) == (2, 2, 40.0)
     assert (wait["minutes_customer"], wait["minutes_company"]) == (12.0, 4.0)
     assert wait["measured_share"] == pytest.approx(12 / 16)
-    assert wait["cost_share"] == pytest.approx(0.4)
+    assert wait["cost_share"] == pytest.approx(40 / 172)
     assert rows["repeat_contact"]["measured_share"] == 0.0
-    assert rows["repeat_contact"]["cost_share"] == pytest.approx(0.6)
+    assert rows["repeat_contact"]["cost_share"] == pytest.approx(60 / 172)
     unpriced = rows["transfer"]
     assert (unpriced["n_priced"], unpriced["cost"], unpriced["cost_share"]) == (0, None, None)
+
+
+def test_what_is_unknown_is_counted_beside_the_sums(session: Session) -> None:
+    rows = {row["kind"]: row for row in table(session, "from v_friction_cost")}
+    names = ("n_customer_unknown", "n_company_unknown", "n_priced", "n_partly_priced")
+    counted = {kind: tuple(row[name] for name in names) for kind, row in rows.items()}
+    assert counted == {"customer_wait": (0, 0, 2, 0), "repeat_contact": (0, 0, 1, 0),
+                       "transfer": (1, 0, 0, 0), "rework": (1, 0, 2, 1)}  # fmt: skip
+    shares = {kind: row["known_share"] for kind, row in rows.items()}
+    assert shares == {"customer_wait": 1, "repeat_contact": 1, "transfer": 0.5, "rework": 0.75}

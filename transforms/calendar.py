@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -190,6 +190,18 @@ def is_zone(name: str) -> bool:
     except (pa.ArrowInvalid, UnicodeError):
         return False
     return bool(name)
+
+
+def on_the_spot(local: datetime, zone: str | None) -> datetime:
+    """Moment of a wall-clock time in a zone: UTC where it is none, or no time zone."""
+    if zone is None or not is_zone(zone):
+        return local.replace(tzinfo=UTC)
+    since = (local - datetime(1970, 1, 1)) // timedelta(microseconds=1)
+    (found,) = _instants(np.array([since]), zone, "earliest").tolist()
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found)
+    except OverflowError:  # the first and the last day that there are stand for always
+        return local.replace(tzinfo=UTC)
 
 
 def _lay(rows: tuple[_Row, ...], first: int, last: int) -> Hours:

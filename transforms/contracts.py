@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import Bools, arrow, valid, values
+from rejse.transforms.blanks import blank, without_blanks
 from rejse.transforms.lists import elements, with_elements, with_part
 from rejse.transforms.rules import SECOND
 from rejse.transforms.schema import (
@@ -24,7 +25,6 @@ from rejse.transforms.schema import (
     PROMISE_KINDS,
     PROMISE_OPS,
     REQUIRED,
-    TEXT,
     Contract,
     Field,
 )
@@ -58,23 +58,11 @@ def missing(field: Field) -> Rule:
 
     def refuses(batch: pa.RecordBatch) -> Bools:
         column = batch.column(name)
-        return ~valid(column) | _blank(column) if is_text else ~valid(column)
+        return ~valid(column) | blank(column) if is_text else ~valid(column)
 
     sql = f"coalesce({name}, '') != ''" if is_text else f"{name} is not null"
     says = f"{name} is needed; map it in the SELECT"
     return Rule(f"{name}_given", f"missing_{name}", (name,), says, sql, refuses)
-
-
-def _blank(column: pa.Array) -> Bools:
-    known = valid(column)
-    if not pa.types.is_dictionary(column.type):
-        blank: Bools = (values(pc.binary_length(column)) == 0) & known
-        return blank
-    empty = values(pc.binary_length(column.dictionary)) == 0
-    if not empty.any():
-        return np.zeros(len(column), dtype=bool)
-    found: Bools = empty[np.where(known, values(column.indices), 0)] & known
-    return found
 
 
 def listed(field: Field) -> Rule:
@@ -172,14 +160,15 @@ def accept(
     """Rows that keep every rule, the rejects, and notes.
 
     `batch` is canonical (of `contract`, with the row numbers that `normalise` adds). An empty
-    text in a field that may be null is none; `notes` counts these as `empty_<field>`. An unknown
-    value of an enum becomes `other` where the list has it, else null; `notes` counts
-    these as `unknown_<field>`. A row that breaks several rules has the reason of the first.
+    text in a field that may be null is none; `notes` counts these as `empty_<field>`, inside
+    structures as `empty_<field>.<part>`. An unknown value of an enum becomes `other` where the
+    list has it, else null; `notes` counts these as `unknown_<field>`. A row that breaks several
+    rules has the reason of the first.
     Raises KeyError where an R column is missing.
     """
     for name in contract.required:
         batch.column(name)
-    batch, empty = _without_blanks(batch, contract)
+    batch, empty = without_blanks(batch, contract)
     names = set(batch.schema.names)
     bad = np.zeros(batch.num_rows, dtype=bool)
     refused = []
@@ -193,28 +182,6 @@ def accept(
     accepted = batch.filter(arrow(~bad)) if bad.any() else batch
     accepted, notes = _with_known_values(accepted, contract)
     return accepted, refusals.join(refused), empty | notes
-
-
-def _without_blanks(
-    batch: pa.RecordBatch, contract: Contract
-) -> tuple[pa.RecordBatch, dict[str, int]]:
-    """The batch with null for the empty text where null is allowed, and how many by field.
-
-    JSON and CSV write the same thing either way, and `""` names no owner, case or error.
-    """
-    notes: dict[str, int] = {}
-    for field in contract.fields:
-        place = batch.schema.get_field_index(field.name)
-        if place < 0 or field.need == "R" or not pa.types.is_string(field.type):
-            continue
-        blank = _blank(batch.column(place))
-        if blank.any():
-            notes[f"empty_{field.name}"] = int(blank.sum())
-            column = pc.if_else(arrow(blank), pa.scalar(None, TEXT), batch.column(place).cast(TEXT))
-            kind = batch.schema.field(place)
-            filled = coded(column) if pa.types.is_dictionary(kind.type) else column
-            batch = batch.set_column(place, kind, filled)
-    return batch, notes
 
 
 def _with_known_values(

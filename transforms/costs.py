@@ -10,6 +10,7 @@ second counts twice.
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ from rejse.transforms.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.as_of import AsOf
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.friction.evidence import Found
+from rejse.transforms.rules import WEIGHTS
 from rejse.transforms.scene import Scene
 
 SECONDS_A_MINUTE = 60
@@ -35,7 +37,11 @@ AMOUNTS = ("minutes_customer", "minutes_company", "rate_customer", "rate_company
 
 @dataclass(frozen=True)
 class Costs:
-    """Cost of each piece of evidence; NaN and -1 where it is not known."""
+    """Cost of each piece of evidence; NaN and -1 where it is not known.
+
+    A piece has two halves, the customer's and the company's: what is known of one is its cost as
+    far as known, and `n_priced` says how many halves are in it.
+    """
 
     minutes_customer: Reals
     minutes_company: Reals
@@ -43,6 +49,13 @@ class Costs:
     basis_company: Ints
     cost: Reals
     currency: Coded
+    n_priced: Ints
+
+    @property
+    def n_timed(self) -> Ints:
+        """Halves of each piece whose minutes are known: 0, 1 or 2."""
+        timed = [~np.isnan(half) for half in (self.minutes_customer, self.minutes_company)]
+        return np.asarray(np.sum(timed, axis=0))
 
     @property
     def minutes(self) -> Reals:
@@ -60,6 +73,12 @@ class Costs:
 def valid_rates(table: pa.Table) -> None:
     """Raises ValueError, naming the row, where the rates of `cost_rates` make no sense."""
     for number, row in enumerate(table.to_pylist(), start=1):
+        if row["kind"] != DEFAULT and row["kind"] not in WEIGHTS:
+            close = difflib.get_close_matches(row["kind"], WEIGHTS, n=1)
+            raise ValueError(
+                f"row {number}: expected a kind of friction or {DEFAULT}, came {row['kind']!r};"
+                + (f" did you mean {close[0]}?" if close else f" known are {', '.join(WEIGHTS)}")
+            )
         for name in AMOUNTS:
             if row[name] is not None and not 0 <= row[name] < float("inf"):
                 raise ValueError(f"row {number}: expected {name} of 0 or more, came {row[name]}")
@@ -82,7 +101,10 @@ def costs(scene: Scene, kinds: Coded, found: Found) -> Costs:
     if not table.num_rows:
         none, unknown = np.full(len(found), np.nan), np.full(len(found), NULL)
         basis = np.where(waited, MEASURED, NULL)
-        return Costs(found.minutes, none, basis, unknown, none, Coded.nulls(len(found)))
+        nothing = Coded.nulls(len(found))
+        return Costs(
+            found.minutes, none, basis, unknown, none, nothing, np.zeros(len(found), np.int64)
+        )
     rates = AsOf.of(table, "kind")
     row = rates.rows(kinds, found.time)
     usual = rates.rows(Coded.named(np.zeros(len(found)), [DEFAULT]), found.time)
@@ -97,7 +119,7 @@ def costs(scene: Scene, kinds: Coded, found: Found) -> Costs:
     currency = rates.text("currency", row)
     return Costs(
         customer, company, _basis(customer, waited), _basis(company, ~np.isnan(worked)), cost,
-        currency.recode(np.where(priced, currency.codes, NULL)),
+        currency.recode(np.where(priced, currency.codes, NULL)), (~np.isnan(money)).sum(axis=0),
     )  # fmt: skip
 
 

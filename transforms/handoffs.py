@@ -95,7 +95,8 @@ def rises(spine: Spine, steps: Steps) -> tuple[Ints, Ints]:
     """Neighbouring links (giver, receiver) of which the later has a team of a higher tier.
 
     Tiers are those of the steps' times. The owner may stay the same. A touchpoint whose own row
-    names another team from now on is no rise: that is a re-organisation.
+    names another team from now on is no rise: that is a re-organisation. Nor is an employee's
+    promotion between two of his own steps: nobody else has the work.
     """
     giver, receiver = known_owner_pairs(steps, links(spine, steps))
     higher = steps.tier[receiver] > steps.tier[giver]  # false where either has none
@@ -103,8 +104,15 @@ def rises(spine: Spine, steps: Steps) -> tuple[Ints, Ints]:
     place = steps.touchpoint.codes
     same_place = (place[giver] == place[receiver]) & (place[giver] != NULL)
     by_table = steps.team_from_place[giver] & steps.team_from_place[receiver]
-    rising = higher & ~(same_place & by_table)
+    rising = higher & ~(same_place & by_table) & ~_is_of_one(spine, giver, receiver)
     return giver[rising], receiver[rising]
+
+
+def _is_of_one(spine: Spine, giver: Ints, receiver: Ints) -> Bools:
+    """Pairs of steps of one employee: the first whom each names, customers apart."""
+    actor, customer = spine.events.coded("actor_id"), spine.events.is_one("actor_type", "customer")
+    first = spine.steps.first_valid(np.where(customer, NULL, actor.codes))
+    return np.asarray((first[giver] == first[receiver]) & (first[giver] != NULL))
 
 
 def _consultations(spine: Spine, steps: Steps, kept: Bools) -> Bools:

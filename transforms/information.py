@@ -29,6 +29,14 @@ _OPS = {"given": GIVEN, "asked": ASKED, "passed": PASSED, "shown": PASSED, "veri
 _DECLARED_OPS = {"asks": GIVEN, "knows": PASSED, "passes": PASSED}
 
 
+def valid_fields(table: pa.Table) -> None:
+    """Raises ValueError, naming the row, where `touchpoint_fields` has an unknown op."""
+    for number, op in enumerate(table.column("op").to_pylist(), start=1):
+        if op not in _DECLARED_OPS:
+            expected = ", ".join(_DECLARED_OPS)
+            raise ValueError(f"row {number}: expected an op {expected}, came {op!r}")
+
+
 @dataclass(frozen=True)
 class Entries:
     """One row for each field that an event names, in order of events."""

@@ -115,6 +115,14 @@ def conform(table: pa.Table | None, wanted: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=wanted)
 
 
+def valid_places(table: pa.Table) -> None:
+    """Raises ValueError, naming the row, where an expectation of `touchpoints` makes no sense."""
+    for name in ("expected_wait_s", "expected_latency_s"):
+        for number, seconds in enumerate(table.column(name).to_pylist(), start=1):
+            if seconds is not None and not 0 <= seconds < float("inf"):
+                raise ValueError(f"row {number}: expected {name} of 0 or more, came {seconds}")
+
+
 @dataclass(frozen=True)
 class Operational:
     """The O-data of an installation: those of `TABLES` that it has, by name."""

@@ -36,6 +36,7 @@ class Promises:
     status: Ints
     n_moves: Ints
     latest: Ints  # last moment at which an event could still change the status
+    value: Coded  # what it promised when it was made
     n_orphans: int
 
 
@@ -80,7 +81,7 @@ def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promis
     return Promises(
         names.rows(groups.starts[real]).arrow().cast(pa.string()), rows[made[real]],
         kinds.rows(made[real]), due[real], pick(rows, delivered[real]), status[real],
-        n_moves[real], settled[real], int((made < 0).sum()),
+        n_moves[real], settled[real], log.value.rows(made[real]), int((made < 0).sum()),
     )  # fmt: skip
 
 
@@ -141,5 +142,14 @@ def _status(
 def _nothing() -> Promises:
     none: Array = np.zeros(0, np.int64)
     return Promises(
-        pa.array([], pa.string()), none, Coded.nulls(0), none, none, none, none, none, 0
+        pa.array([], pa.string()),
+        none,
+        Coded.nulls(0),
+        none,
+        none,
+        none,
+        none,
+        none,
+        Coded.nulls(0),
+        0,
     )

@@ -324,7 +324,7 @@ class Advance(beam.PTransform):  # type: ignore[misc]
     """Events of whole customers -> tables of scored journeys.
 
     `records` are the customers' records as ((kind, group of buckets), path of a file), None where
-    the installation has no such source.
+    the installation has no such source; `counts` says how many of each kind and source joined.
     """
 
     def __init__(
@@ -341,9 +341,10 @@ class Advance(beam.PTransform):  # type: ignore[misc]
         sides = [latest] if records is None else [latest, records]
         self._sides = [beam.pvalue.AsDict(one) for one in sides]
 
-    def expand(self, events: beam.PCollection) -> beam.PCollection:
-        """Score with the frontiers that the latest events give."""
-        return events | beam.ParDo(self._step, *self._sides).with_output_types(Scored)
+    def expand(self, events: beam.PCollection) -> Any:
+        """Score with the frontiers that the latest events give; tables, and counts."""
+        work = beam.ParDo(self._step, *self._sides).with_output_types(Scored)
+        return events | work.with_outputs(COUNTS, main=KEPT)
 
 
 class _Advance(beam.DoFn):  # type: ignore[misc]
@@ -356,16 +357,23 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
         events: pa.Table,
         seen: dict[Delivery, int],
         files: Mapping[tuple[str, int], str] | None = None,
-    ) -> Iterator[Scored]:
-        data = self._data.with_records(self._known(events, files) if files else {})
+    ) -> Iterator[Any]:
+        came = self._records(events, files) if files else {}
+        for kind, rows in came.items():
+            for source, n in records.joined(kind, rows, events).items():
+                yield from counted(f"{records.JOINED}{kind}:{source}", n)
+        known = {kind: records.published(kind, rows) for kind, rows in came.items()}
+        data = self._data.with_records(known)
         found = advance(events, data, self._rules, self._frontiers.of(seen))
         yield Scored({"events": events, **found})
 
-    def _known(self, events: pa.Table, files: Mapping[tuple[str, int], str]) -> dict[str, pa.Table]:
-        """Records of the group's customers by kind, as they are published."""
+    def _records(
+        self, events: pa.Table, files: Mapping[tuple[str, int], str]
+    ) -> dict[str, pa.Table]:
+        """Records of the group's customers by kind."""
         group = bucket_files.group_of(events, self._groups)
         return {
-            kind: records.published(kind, bucket_files.read([files[kind, group]], contract))
+            kind: bucket_files.read([files[kind, group]], contract)
             for kind, contract in records.CONTRACTS.items()
             if (kind, group) in files
         }

@@ -105,6 +105,51 @@ def _table(kind: str, contract: Contract) -> Table:
     ))  # fmt: skip
 
 
+#: How counts of records begin: all that came, those joined; and notes of the others.
+CAME, JOINED, UNJOINED = "came:", "joined:", "unjoined_"
+#: What of an event a record must name to be joined to it: its customer, a case's own one too.
+ABOUT_EVENTS: Mapping[str, tuple[str, ...]] = {
+    "customers": ("customer_key",),
+    "cases": ("customer_key", "case_id"),
+    "owned_products": ("customer_key",),
+}
+
+
+def by_source(rows: pa.Table) -> dict[str, int]:
+    """How many rows there are of each source."""
+    counted = pc.value_counts(flat(rows.column("source")).cast(TEXT)).to_pylist()
+    return {pair["values"]: pair["counts"] for pair in counted}
+
+
+def joined(kind: str, rows: pa.Table, events: pa.Table) -> dict[str, int]:
+    """How many rows of each source are about a customer, or a case of his, whom an event names.
+
+    The time is not looked at: a record of another year than all events is of a known customer.
+    """
+    names = ABOUT_EVENTS[kind]
+    if not set(names) <= set(events.column_names):
+        return {}
+    heard = pc.unique(_named(events, names))
+    return by_source(rows.filter(pc.is_in(_named(rows, names), value_set=heard, skip_nulls=True)))
+
+
+def unjoined(counts: Mapping[str, int]) -> dict[str, int]:
+    """Notes `unjoined_<kind>:<source>` of the records that no event is about, of a run's counts
+    of all that came and of those joined.
+    """
+    came = {name.removeprefix(CAME): n for name, n in counts.items() if name.startswith(CAME)}
+    apart = {name: n - counts.get(JOINED + name, 0) for name, n in came.items()}
+    return {f"{UNJOINED}{name}": n for name, n in sorted(apart.items()) if n}
+
+
+def _named(table: pa.Table, names: tuple[str, ...]) -> pa.Array:
+    """The columns as one text, null where one is; one column coded as it came."""
+    columns = [flat(table.column(name)) for name in names]
+    if len(columns) == 1:
+        return columns[0].cast(TEXT)
+    return pc.binary_join_element_wise(*(column.cast(TEXT) for column in columns), "\x1f")
+
+
 def published(kind: str, rows: pa.Table) -> pa.Table:
     """Accepted, pseudonymous rows of one kind in the columns of its table, in a settled order."""
     source, ident = (flat(rows.column(name)).cast(TEXT) for name in ("source", "id"))

@@ -237,6 +237,7 @@ def _evidence(a: Assessment) -> Columns:
         "minutes_company": price.minutes_company,
         "minutes_company_basis": Coded.named(price.basis_company, MINUTE_BASES),
         "cost": price.cost,
+        "is_cost_whole": (price.n_priced == 2, price.n_priced > 0),
         "currency": price.currency,
         "event_ids": _proof(a),
         "detail": found.detail,

@@ -11,6 +11,7 @@ step in which it started; where these are not known the level is not measurable.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,9 +55,17 @@ class SlaResults:
         return len(self.journey)
 
 
-def valid_slas(table: pa.Table, has_calendar: bool) -> None:
-    """Raises ValueError, naming the row, where a row of `slas` makes no sense."""
+def valid_slas(table: pa.Table, has_calendar: bool, types: Collection[str] = ()) -> None:
+    """Raises ValueError, naming the row, where a row of `slas` makes no sense.
+
+    `types` are the names of all journey types; where there are none every name is one.
+    """
     for number, row in enumerate(table.to_pylist(), start=1):
+        if types and row["journey_type"] not in types:
+            raise ValueError(
+                f"row {number}: expected a journey_type {', '.join(sorted(types))}, came"
+                f" {row['journey_type']!r}; correct it or declare it in journey_types"
+            )
         if row["kind"] not in KINDS:
             expected = ", ".join(KINDS)
             raise ValueError(f"row {number}: expected a kind {expected}, came {row['kind']!r}")
@@ -233,6 +242,40 @@ def _status(scene: Scene, met: Ints, due: Ints, met_at: Ints, settled: Bools) ->
     status[is_met & settled & (met_at <= due)] = ACHIEVED
     status[(is_met & (met_at > due)) | (~is_met & over)] = BREACHED
     return status
+
+
+def promised(scene: Scene, found: SlaResults) -> Bools:
+    """Levels that an event of the journey promises itself (a promise of kind sla): those whose
+    name or kind its id or value is; where it names none, the one due nearest to its own due time
+    (of equal ones the least name, then kind).
+    """
+    made, out = scene.promises, np.zeros(len(found), dtype=bool)
+    own = np.flatnonzero(made.kind.of_names(("sla",)))
+    if not len(own) or not len(found):
+        return out
+    promise, level = _pairs(scene.journeys.ids[made.made[own]], found.journey)
+    names = np.zeros(len(promise), dtype=bool)
+    for said in (Coded.of(made.name), made.value):
+        for meant in (found.sla, found.kind):
+            one, other = said.rows(own[promise]).aligned(meant.rows(level))
+            names |= (one == other) & (one != NULL)
+    out[level[names]] = True
+    is_named = np.bincount(promise[names], minlength=len(own)) > 0
+    due, until = made.due[own[promise]], found.due[level]
+    open_ = np.flatnonzero(~is_named[promise] & (due < FAR) & (until < FAR))
+    nearest = open_[np.lexsort((level[open_], np.abs(due - until)[open_], promise[open_]))]
+    firsts = np.flatnonzero(np.diff(promise[nearest], prepend=-1))
+    out[level[nearest[firsts]]] = True
+    return out
+
+
+def _pairs(one: Ints, other: Ints) -> tuple[Ints, Ints]:
+    """Places of all pairs of equal values."""
+    order = np.argsort(other, kind="stable")
+    low, high = (np.searchsorted(other[order], one, side=side) for side in ("left", "right"))
+    count = high - low
+    within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+    return np.repeat(np.arange(len(one)), count), order[np.repeat(low, count) + within]
 
 
 def is_late(scene: Scene, found: SlaResults) -> Bools:

@@ -155,6 +155,7 @@ EVIDENCE = Table("friction_evidence", "detected piece of friction", ("evidence_i
     Column("minutes_company", REAL, "Minutes of the company: measured, else assumed.", "min", 0),
     _text("minutes_company_basis", "measured, or assumed from cost_rates.", MINUTE_BASES),
     Column("cost", REAL, "Minutes times rates; null without rates.", "currency", 0),
+    _flag("is_cost_whole", "Whether customer and company are both in the cost; null: none.", True),
     _text("currency", "Currency of the cost (ISO 4217)."),
     Column("event_ids", TEXTS, "Events that prove it, as source/id.", nullable=False),
     _text("detail", "What exactly, in words."),

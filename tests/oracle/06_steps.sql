@@ -18,6 +18,7 @@ select
     arg_min_null(direction, pos) as direction,
     arg_min_null(actor_type, pos) as actor_type,
     arg_min(actor_id, pos) as actor_id,
+    arg_min(actor_id, pos) filter (actor_type <> 'customer') as employee,
     coalesce(arg_min_null(stage, pos), arg_min_null(tp_stage, pos)) as stage,
     arg_min_null(owner_eff, pos) as owner,
     arg_min_null(is_owner_from_table, pos) as is_owner_from_table,

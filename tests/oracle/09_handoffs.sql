@@ -31,7 +31,7 @@ neighbours as (
         lag(struct_pack(
             step_id := step_id, owner := owner, team := team, channel := channel,
             touchpoint := touchpoint, is_owner_from_table := is_owner_from_table,
-            is_team_from_place := is_team_from_place, tier := tier,
+            is_team_from_place := is_team_from_place, tier := tier, employee := employee,
             ended_t := ended_t, last_t := last_t
         )) over (partition by journey_id order by seq) as giver,
         coalesce(
@@ -150,26 +150,37 @@ inner join chosen as c on s.step_id = c.step_id;
 
 create or replace table handoff_asked as
 with
+agreed as (
+    select
+        e.place,
+        coalesce(s.is_working_time, false) as is_working,
+        (extract(epoch from s.due::interval) * 1000000)::bigint as span
+    from stepped as e
+    inner join journey as j on e.journey_id = j.journey_id
+    inner join slas as s
+        on
+            s.kind = 'handoff' and j.journey_type = s.journey_type
+            and (s.to_owner is null or e.to_owner = s.to_owner)
+            and coalesce(epoch_us(s.valid_from) <= e.t, true)
+            and coalesce(e.t < epoch_us(s.valid_to), true)
+    where e.to_owner is not null or e.to_team is not null
+    qualify row_number() over (
+        partition by e.place
+        order by s.to_owner is null asc, s.valid_from desc nulls last, s.json asc
+    ) = 1
+),
+
 asked as (
     select
         e.*,
-        e.t + coalesce(
-            (
-                select (extract(epoch from s.due::interval) * 1000000)::bigint
-                from slas as s
-                where
-                    s.kind = 'handoff' and s.journey_type = j.journey_type
-                    and (s.to_owner is null or s.to_owner = e.to_owner)
-                    and coalesce(epoch_us(s.valid_from) <= e.t, true)
-                    and coalesce(e.t < epoch_us(s.valid_to), true)
-                order by s.to_owner is null asc, s.valid_from desc nulls last, s.json asc
-                limit 1
-            ),
-            c.handoff_due
+        coalesce(
+            if(a.is_working, reached_t(e.to_owner, e.t, a.span), e.t + a.span),
+            e.t + c.handoff_due
         ) as due_t
     from stepped as e
     inner join journey as j on e.journey_id = j.journey_id
     inner join types as c on j.journey_type = c.name
+    left join agreed as a on e.place = a.place
     where e.to_owner is not null or e.to_team is not null
 )
 

@@ -83,6 +83,7 @@ select
     m.journey_id,
     m.step_id,
     m.promise.kind,
+    m.promise.value,
     m.actor_type as made_by,
     p.owner,
     m.t as made_t,

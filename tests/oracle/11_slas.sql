@@ -1,7 +1,8 @@
--- purpose: service levels of a journey, with a clock that stands while it waits for the customer
+-- purpose: service levels of a journey, with a clock that stands while it waits for the customer,
+--          and out of the hours of the opening step's owner where the level is in working time
 -- grain:   one row per journey and service level (response, resolution) that holds when it starts
 -- key:     journey_id, sla, kind
--- sources: stepped, step, journey, outcome, slas, settings
+-- sources: stepped, step, journey, outcome, slas, settings, work_clock
 create or replace table sla_result as
 with
 opening as (
@@ -13,6 +14,14 @@ opening as (
     from stepped
     where is_need_driven
     group by journey_id
+),
+
+begun as (
+    select
+        o.*,
+        s.owner
+    from opening as o
+    inner join step as s on o.step_id = s.step_id
 ),
 
 awaited as (
@@ -38,16 +47,18 @@ awaited as (
 gaps as (
     select
         e.*,
-        if(e.stands, 0, coalesce(e.next_t - e.t, 0)) as gap
+        unnest([false, true]) as is_working,
+        if(e.stands, 0, coalesce(e.next_t - e.t, 0)) as gap,
+        if(e.stands, 0, coalesce(worked_us(o.owner, e.t, e.next_t), 0)) as worked
     from awaited as e
-    inner join opening as o on e.journey_id = o.journey_id and e.place >= o.start_place
+    inner join begun as o on e.journey_id = o.journey_id and e.place >= o.start_place
 ),
 
 clocked as (
     select
         *,
-        coalesce(sum(gap) over (
-            partition by journey_id order by place
+        coalesce(sum(if(is_working, worked, gap)) over (
+            partition by journey_id, is_working order by place
             rows between unbounded preceding and 1 preceding
         ), 0)::bigint as run
     from gaps
@@ -58,8 +69,9 @@ levels as (
         o.*,
         s.sla,
         s.kind,
+        coalesce(s.is_working_time, false) as is_working,
         (extract(epoch from s.due::interval) * 1000000)::bigint as span
-    from opening as o
+    from begun as o
     inner join journey as j on o.journey_id = j.journey_id
     inner join slas as s
         on
@@ -72,16 +84,28 @@ levels as (
     ) = 1
 ),
 
-dues as (
+running as (
+    -- the last event at which the time of the level is not used up
     select
         v.journey_id,
         v.sla,
         v.kind,
-        arg_max(if(c.stands, null, c.t + v.span - c.run), c.place) as some_due,
-        arg_max(c.stands, c.place) as is_standing
+        v.owner,
+        v.is_working,
+        c.stands,
+        c.t,
+        v.span - c.run as rest
     from levels as v
-    inner join clocked as c on v.journey_id = c.journey_id and v.span > c.run
-    group by v.journey_id, v.sla, v.kind
+    inner join clocked as c
+        on v.journey_id = c.journey_id and v.is_working = c.is_working and v.span > c.run
+    qualify row_number() over (partition by v.journey_id, v.sla, v.kind order by c.place desc) = 1
+),
+
+dues as (
+    select
+        *,
+        if(is_working, reached_t(owner, t, rest), t + rest) as some_due
+    from running
 ),
 
 answers as (
@@ -105,9 +129,10 @@ answers as (
 judged as (
     select
         v.*,
-        if(d.is_standing, null, d.some_due) as due_t,
+        if(d.stands, null, d.some_due) as due_t,
+        d.some_due is not null as is_measured,
         m.t as met_t,
-        m.run as elapsed,
+        if(d.some_due is not null, m.run, null) as elapsed,
         j.w,
         j.lateness,
         v.kind = 'response' or j.is_closed as is_settled
@@ -119,7 +144,7 @@ judged as (
     left join answers as a on v.journey_id = a.journey_id
     left join clocked as m
         on
-            v.journey_id = m.journey_id
+            v.journey_id = m.journey_id and v.is_working = m.is_working
             and m.place = if(v.kind = 'response', a.place, u.held_place)
 ),
 
@@ -127,6 +152,7 @@ stated as (
     select
         *,
         case
+            when not is_measured then null
             when met_t is not null and due_t < met_t then 'breached'
             when met_t is not null and is_settled then 'achieved'
             when met_t is null and coalesce(w > due_t + lateness, false) then 'breached'

@@ -15,7 +15,8 @@ where
     and not (
         coalesce(s.giver.touchpoint = s.touchpoint, false)
         and s.is_team_from_place and s.giver.is_team_from_place
-    );
+    )
+    and not coalesce(s.giver.employee = s.employee, false);
 
 insert into piece by name
 with

@@ -1,8 +1,41 @@
--- purpose: breached service levels as broken promises, where no event promised one itself
+-- purpose: breached service levels as broken promises, where no event promises that level itself:
+--          by its name or kind, else by the due time nearest to its own
 -- grain:   one row per piece
 -- key:     step_id, kind, detail
 -- sources: sla_result, promised
 insert into piece by name
+with
+pairs as (
+    select
+        r.journey_id,
+        r.sla,
+        r.kind,
+        p.promise_id,
+        coalesce(
+            p.promise_id in (r.sla, r.kind) or p.value in (r.sla, r.kind),
+            p.promise_id in (r.sla, r.kind),
+            false
+        ) as is_named,
+        abs(p.due_t - r.due_t) as apart
+    from sla_result as r
+    inner join promised as p on r.journey_id = p.journey_id
+    where p.kind = 'sla'
+),
+
+meant as (
+    select *
+    from pairs
+    qualify
+        is_named
+        or (
+            not bool_or(is_named) over (partition by journey_id, promise_id)
+            and apart is not null
+            and row_number() over (
+                partition by journey_id, promise_id order by apart asc nulls last, sla asc, kind asc
+            ) = 1
+        )
+)
+
 select
     journey_id,
     step_id,
@@ -18,6 +51,8 @@ from sla_result
 where
     status = 'breached'
     and not exists (
-        select 1 from promised as p
-        where sla_result.journey_id = p.journey_id and p.kind = 'sla'
+        select 1 from meant as m
+        where
+            sla_result.journey_id = m.journey_id
+            and sla_result.sla = m.sla and sla_result.kind = m.kind
     );

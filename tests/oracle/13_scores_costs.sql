@@ -93,6 +93,12 @@ select
         when worked_minutes is not null then 'measured'
         else 'assumed'
     end as minutes_company_basis,
+    case
+        when cost is not null
+            then
+                minutes_customer * rate_customer is not null
+                and minutes_company * rate_company is not null
+    end as is_cost_whole,
     case when cost is not null then rate_currency end as currency
 from priced;
 
@@ -113,6 +119,14 @@ select
     ) / nullif(
         sum(coalesce(c.minutes_customer, 0) + coalesce(c.minutes_company, 0)), 0
     ) as friction_minutes_measured_share,
+    (count(c.minutes_customer) + count(c.minutes_company))
+    / nullif(2 * count(c.journey_id), 0) as friction_minutes_known_share,
+    case
+        when (select count(*) from cost_rates) > 0
+            then
+                (count(c.cost) + count(*) filter (c.is_cost_whole))
+                / nullif(2 * count(c.journey_id), 0)
+    end as friction_cost_known_share,
     case
         when count(distinct c.currency) > 1 then null
         when count(c.cost) > 0 then sum(c.cost)

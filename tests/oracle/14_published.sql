@@ -172,6 +172,7 @@ select
     p.minutes_company,
     p.minutes_company_basis,
     p.cost,
+    p.is_cost_whole,
     p.currency,
     f.is_final
 from costed as p

@@ -13,7 +13,7 @@ from rejse.transforms.promises import BROKEN, LATE, STATUS
 from rejse.transforms.rules import SECOND
 from rejse.transforms.scene import Scene
 from rejse.transforms.segments import pick
-from rejse.transforms.slas import BREACHED, is_late
+from rejse.transforms.slas import BREACHED, is_late, promised
 
 SECONDS_A_MINUTE = 60
 
@@ -39,7 +39,7 @@ def customer_wait(scene: Scene) -> Found:
 def promise_broken(scene: Scene) -> Found:
     """Promise broken, or (weight .25) late: not delivered by its due time once the frontier has
     passed it; anchored at the step in which it was made (9-rules). A breached SLA is one too,
-    made at the first need-driven step, unless an event of the journey made a promise of kind sla.
+    made at the first need-driven step, unless an event promises that level itself (`slas`).
     """
     return together(_said(scene), _agreed(scene))
 
@@ -65,11 +65,9 @@ def _said(scene: Scene) -> Found:
 
 
 def _agreed(scene: Scene) -> Found:
-    """Breached service levels of journeys without a promise of kind sla."""
-    levels, made = scene.slas, scene.promises
-    said = np.zeros(len(scene.journeys), dtype=bool)
-    said[scene.journeys.ids[made.made[made.kind.of_names(("sla",))]]] = True
-    bad = np.flatnonzero((levels.status == BREACHED) & ~said[levels.journey])
+    """Breached service levels that no event promises itself."""
+    levels = scene.slas
+    bad = np.flatnonzero((levels.status == BREACHED) & ~promised(scene, levels))
     late = is_late(scene, levels)[bad]
     weight = np.where(late, scene.rules.late_promise_weight, scene.rules.weights["promise_broken"])
     row, due = levels.row[bad], levels.due[bad]

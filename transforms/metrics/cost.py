@@ -41,6 +41,25 @@ def friction_minutes_measured_share(a: Assessment) -> Reals:
     return np.asarray(np.minimum(share, 1.0))
 
 
+@metric("journey", REAL, unit="1", low=0, high=1)
+def friction_minutes_known_share(a: Assessment) -> Reals:
+    """Halves of the evidence (each piece has the customer's and the company's) whose minutes are
+    measured or assumed / all halves; the others are unknown, and in no sum; null without evidence
+    (9-rules).
+    """
+    return _share_of_halves(a, a.costs.n_timed)
+
+
+@metric("journey", REAL, unit="1", low=0, high=1)
+def friction_cost_known_share(a: Assessment) -> Reals:
+    """Halves of the evidence (each piece has the customer's and the company's) whose minutes and
+    rate are both known / all halves; friction_cost is without the others; null without evidence
+    or without `cost_rates` (9-rules).
+    """
+    share = _share_of_halves(a, a.costs.n_priced)
+    return share if a.scene.data.has("cost_rates") else np.full(len(share), np.nan)
+
+
 @metric("journey", REAL, unit="currency", low=0, direction="lower_is_better")
 def friction_cost(a: Assessment) -> Reals:
     """Sum of minutes times rates over the evidence, in friction_currency; null where currencies
@@ -100,6 +119,12 @@ def _one_name(names: Coded, journey: Ints, size: int) -> tuple[Ints, Bools]:
 
 def _total(a: Assessment, amount: Reals) -> Reals:
     return total(np.nan_to_num(amount), a.journey, len(a.hazard))
+
+
+def _share_of_halves(a: Assessment, halves: Ints) -> Reals:
+    known, whole = _total(a, halves.astype(float)), 2.0 * a.n_evidence
+    share = np.divide(known, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return np.asarray(share)
 
 
 def _summed(a: Assessment, amount: Reals) -> Reals:
