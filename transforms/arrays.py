@@ -85,9 +85,10 @@ def text_list(flat_texts: pa.Array, starts: Ints, n: int) -> pa.Array:
     return pa.ListArray.from_arrays(arrow(offsets, pa.int32()), flat_texts)
 
 
-def share(part: Ints, whole: Ints) -> Reals:
+def share(part: Ints | Reals, whole: Ints | Reals) -> Reals:
     """Part of each whole; NaN where the whole is nothing."""
-    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
+    out = np.full(len(whole), np.nan)
+    return np.asarray(np.divide(part, whole, out=out, where=whole > 0))
 
 
 def _dtype(kind: pa.DataType) -> np.dtype[Any]:

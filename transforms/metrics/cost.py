@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms.arrays import NULL, Bools, Ints, Reals, values
+from rejse.transforms.arrays import NULL, Bools, Ints, Reals, share, values
 from rejse.transforms.events import Coded
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.friction.score import total
@@ -37,8 +37,7 @@ def friction_minutes_measured_share(a: Assessment) -> Reals:
     minutes (9-rules).
     """
     whole, measured = _total(a, a.costs.minutes), _total(a, a.costs.minutes_measured)
-    share = np.divide(measured, whole, out=np.full(len(whole), np.nan), where=whole > 0)
-    return np.asarray(np.minimum(share, 1.0))
+    return np.asarray(np.minimum(share(measured, whole), 1.0))
 
 
 @metric("journey", REAL, unit="1", low=0, high=1)
@@ -56,8 +55,8 @@ def friction_cost_known_share(a: Assessment) -> Reals:
     rate are both known / all halves; friction_cost is without the others; null without evidence
     or without `cost_rates` (9-rules).
     """
-    share = _share_of_halves(a, a.costs.n_priced)
-    return share if a.scene.data.has("cost_rates") else np.full(len(share), np.nan)
+    known = _share_of_halves(a, a.costs.n_priced)
+    return known if a.scene.data.has("cost_rates") else np.full(len(known), np.nan)
 
 
 @metric("journey", REAL, unit="currency", low=0, direction="lower_is_better")
@@ -122,9 +121,7 @@ def _total(a: Assessment, amount: Reals) -> Reals:
 
 
 def _share_of_halves(a: Assessment, halves: Ints) -> Reals:
-    known, whole = _total(a, halves.astype(float)), 2.0 * a.n_evidence
-    share = np.divide(known, whole, out=np.full(len(whole), np.nan), where=whole > 0)
-    return np.asarray(share)
+    return share(_total(a, halves.astype(float)), 2 * a.n_evidence)
 
 
 def _summed(a: Assessment, amount: Reals) -> Reals:
