@@ -134,13 +134,12 @@ def _plan(
         return Frontiers(disorder, stated, complete)
 
     groups, opinions = _groups(shards), settings.of_kind("experience")
+    rules = settings.rules(declared)
     return Plan(
         shards=tuple(shards), mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
-        data=operational.read(
-            dict(settings.operational), settings.key, settings.journey_types()
-        ),
-        rules=settings.rules(declared), frontiers=frontiers(settings.of_kind("interaction")),
+        data=operational.read(dict(settings.operational), settings.key, rules.types),
+        rules=rules, frontiers=frontiers(settings.of_kind("interaction")),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=clock,
