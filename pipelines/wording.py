@@ -31,7 +31,6 @@ KINDS: dict[str, tuple[str, str]] = {
     "ping_pong": ("Ping-pong", "was sent back to where they had been, unsolved"),
 }
 DASH = "–"
-UNJOINED = "unjoined_"
 
 
 def kind_name(kind: str | None) -> str:
@@ -125,6 +124,8 @@ def plural(number: int, noun: str) -> str:
 
 def note(name: str, n: int) -> str:
     """What a run notes of rows that it kept: `empty_owner: 3 values became other or null`."""
+    from rejse.transforms.records import UNJOINED
+
     if name.startswith(UNJOINED):
         return f"{name}: {plural(n, 'record')} that no event is about"
     return f"{name}: {n:,} values became other or null"
