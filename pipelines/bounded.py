@@ -146,10 +146,12 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     known = {kind: edge(kind, said, read, plan) for kind, said in plan.record_mappings.items()}
     core = (plan.data, plan.rules, plan.frontiers, plan.groups)
     advanced = whole[KEPT] | Advance(*core, latest, _files(known))
-    tables = advanced[KEPT]
+    tables = {"": advanced[KEPT]}
     if plan.x_mappings:
         opinions = edge("experience", plan.x_mappings, read, plan)
-        tables = experience.meet(tables, whole[KEPT], opinions, plan, latest)
+        tables[""], tables["Alone"] = experience.meet(
+            advanced[KEPT], whole[KEPT], opinions, plan, latest
+        )
         parts += opinions.parts
         delivered.append(opinions.latest)
     for one in known.values():
@@ -160,7 +162,7 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         *(one.rows | f"Came {kind}" >> beam.FlatMap(_came, kind) for kind, one in known.items()),
     ) | "Counts" >> beam.Flatten()
     staged = (
-        tables | "Stage" >> beam.ParDo(_Stage(plan)),
+        *(some | f"Stage{mark}" >> beam.ParDo(_Stage(plan)) for mark, some in tables.items()),
         *(
             one.rows
             | f"Publish {kind}" >> beam.Map(_published, kind).with_output_types(Scored)

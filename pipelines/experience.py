@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 def meet(
     scored: beam.PCollection, events: beam.PCollection, edge: Edge, plan: Plan, latest: Any
-) -> beam.PCollection:
-    """Scored tables, those of groups with X-records joined by the two tables of X."""
+) -> tuple[beam.PCollection, beam.PCollection]:
+    """Scored tables, those of groups with X-records joined by the two tables of X; and these two
+    alone of groups without events. Flattened, Beam would hold all of them in memory at once.
+    """
     core = (plan.rules.windows, plan.frontiers, plan.x_frontiers)
     times = beam.pvalue.AsDict(latest), beam.pvalue.AsDict(edge.latest)
     paths = beam.pvalue.AsDict(edge.files)
@@ -46,7 +48,7 @@ def meet(
         | "Alone"
         >> beam.FlatMap(_alone, *core, beam.pvalue.AsIter(seen), *times).with_output_types(Scored)
     )
-    return (met, alone) | "Met" >> beam.Flatten()
+    return met, alone
 
 
 def _met(

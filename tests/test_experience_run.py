@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from rejse.pipelines.experience import nothing
 from rejse.pipelines.setting_values import SettingsError
@@ -61,6 +62,22 @@ def test_every_record_is_published_once(runs: tuple[Run, Run]) -> None:
     counts = runs[1].result.counts
     assert counts["kept"] - runs[0].result.counts["kept"] == len(said)
     assert sum(row["join_method"] is None for row in published) >= 10
+
+
+def test_scored_tables_are_staged_where_they_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one stage: what goes from one to another lies in memory, whatever the size of the data."""
+    stages: list[set[str]] = []
+    run_stages = FnApiRunner.run_stages
+
+    def spy(runner: Any, context: Any, found: Any) -> Any:
+        stages.extend({str(t.unique_name) for t in one.transforms} for one in found)
+        return run_stages(runner, context, found)
+
+    monkeypatch.setattr(FnApiRunner, "run_stages", spy)
+    Run([story()], tmp_path)
+    assert any(names >= {"Meet", "Stage"} and "Advance" in str(names) for names in stages), stages
 
 
 def test_final_rows_stand_apart_from_those_that_may_change(runs: tuple[Run, Run]) -> None:
