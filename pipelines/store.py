@@ -1,9 +1,8 @@
 """The store: one Delta table a folder, and `publications`, which is the truth.
 
 A publication names the version of every table. It is committed last, so a crash before it
-leaves versions that no reader sees and that the next publication writes over. Every table is
-replaced as a whole; a commit is made on the version that its writer read, so that of two
-writers one is told so.
+leaves versions that no reader sees and that the next publication writes over. A commit is made
+on the version that its writer read, so that of two writers one is told so.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -49,6 +48,9 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("versions", _COUNTED, "Delta version of every table."),
     _of("rows", _COUNTED, "Rows of every table.", "1"),
     _of("positions", _NAMED, "How far each source was read."),
+    _of("core_version", pa.string(), "Hash of rules, mappings, code and key."),
+    _of("latest", pa.map_(pa.string(), TIME), "Latest time read, by kind, source and name (JSON).",
+        "UTC"),
     _of("frontiers", pa.map_(pa.string(), TIME), "How far each source is complete.", "UTC"),
     _of("x_frontiers", pa.map_(pa.string(), TIME), "How far each source of answers is complete.",
         "UTC"),
@@ -95,6 +97,9 @@ class Publication:
     promise_checks: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     audit: str = "skipped"
+    core_version: str = ""
+    #: Latest time read by kind of input, configured source and delivered name.
+    latest: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         """The publication as a row of its table."""
@@ -107,6 +112,8 @@ class Publication:
             "x_frontiers": [(name, min(at, LAST)) for name, at in self.x_frontiers.items()],
             "windows": list(self.windows.items()), "counts": list(self.counts.items()),
             "promise_checks": list(self.promise_checks.items()), "audit": self.audit,
+            "core_version": self.core_version,
+            "latest": [(json.dumps(key), at) for key, at in self.latest.items()],
         }  # fmt: skip
 
 
@@ -178,6 +185,52 @@ def files(store: Path, table: str, version: int) -> list[str]:
     return sorted(f"{table}/{path}" for path in paths)
 
 
+def named(store: Path, table: str, version: int) -> list[StagedFile]:
+    """Files of `table` at `version` with their rows and bytes; none at version -1."""
+    from deltalake import DeltaTable
+
+    if version < 0:
+        return []
+    said = DeltaTable(str(store / table), version=version).get_add_actions(flatten=True)
+    columns = (said.column(name).to_pylist() for name in ("path", "num_records", "size_bytes"))
+    found = [
+        StagedFile(table, f"{table}/{p}", n, size) for p, n, size in zip(*columns, strict=True)
+    ]
+    return sorted(found, key=lambda file: file.path)
+
+
+def settle(
+    store: Path,
+    table: str,
+    files_: Sequence[StagedFile],
+    columns: pa.Schema,
+    run_id: str,
+    number: int,
+) -> int:
+    """Make `files_`, new ones and those that are there, the content of `table`; its version.
+
+    Where nothing goes, new files are added and the others are not touched. A file cannot go and
+    come again in one commit: else all go in one and those that stay come again in the next, which
+    no reader sees before it is published.
+    """
+    at = head(store, table)
+    here, wanted = set(files(store, table, at)), {file.path for file in files_}
+    new = [file for file in files_ if file.path not in here]
+    if at >= 0 and here <= wanted and _has_columns(store / table, columns):
+        return commit(store, table, new, columns, run_id, number, mode="append") if new else at
+    if not here & wanted:
+        return commit(store, table, files_, columns, run_id, number)
+    commit(store, table, [], columns, run_id, number)
+    return commit(store, table, files_, columns, run_id, number, mode="append")
+
+
+def _has_columns(folder: Path, columns: pa.Schema) -> bool:
+    from deltalake import DeltaTable
+
+    there = {field.name for field in DeltaTable(str(folder)).schema().fields}
+    return set(columns.names) <= there
+
+
 def commit(
     store: Path,
     table: str,
@@ -186,8 +239,9 @@ def commit(
     run_id: str,
     number: int,
     expected: int | None = None,
+    mode: Literal["overwrite", "append"] = "overwrite",
 ) -> int:
-    """Replace the content of `table` by the staged files; returns the new Delta version.
+    """Replace the content of `table` by the staged files, or add them; the new Delta version.
 
     `expected` is the version that the writer read; where the table has moved on, or moves
     while this commit is made, AnotherWriter is raised and nothing changes.
@@ -207,7 +261,7 @@ def commit(
     try:
         at.create_write_transaction(
             [_action(store, file) for file in staged],
-            "overwrite",
+            mode,
             shape,
             commit_properties=properties,
         )
@@ -297,6 +351,8 @@ def _publication(row: Mapping[str, Any]) -> Publication:
         promise_checks=dict(row.get("promise_checks") or ()),
         counts=dict(row["counts"]),
         audit=row["audit"],
+        core_version=row.get("core_version") or "",
+        latest={tuple(json.loads(key)): micros(at) for key, at in row.get("latest") or ()},
     )
 
 
