@@ -1,0 +1,89 @@
+"""Commands that publish."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, settings_in
+from rejse.pipelines.exits import DATA_FAILED
+
+
+def run(
+    context: typer.Context,
+    config: Config = CONFIG,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The files are all there is: nothing earlier comes.")
+    ] = False,
+    frontiers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--frontier",
+            metavar="SOURCE=TIME",
+            help="A configured source, or a name that its rows bear, is complete up to here.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read all sources, make journeys, audit them and publish. What follows -- goes to Beam.
+
+    Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
+    """
+    from rejse.pipelines import stated
+
+    if context.args and not context.args[0].startswith("-"):
+        raise MisuseError(
+            f"expected no argument, or Beam's options after --, came {context.args[0]!r};"
+            " sources and files are named in rejse.toml"
+        )
+    settings = settings_in(config)
+    given = stated.parse(frontiers or ())
+    # Beam takes its time to import: what can be refused before it is.
+    from rejse.pipelines import terminal
+    from rejse.pipelines.run import run as publish
+
+    with terminal.progress("reading the configuration") as progress:
+        result = publish(
+            settings,
+            complete=complete,
+            frontier=given,
+            beam_args=list(context.args),
+            progress=progress,
+        )
+    if json:
+        terminal.show_json(vars(result))
+    else:
+        _show_run(result)
+    if result.status == "audit_failed":
+        raise typer.Exit(DATA_FAILED)
+
+
+def _show_run(result: Any) -> None:
+    from rejse.pipelines import wording
+    from rejse.pipelines.terminal import show_table
+
+    counts = result.counts
+    if result.status == "nothing_new":
+        print(f"nothing new: publication {result.publication} already holds these inputs")
+        return
+    parts = " + ".join(
+        f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
+    )
+    print(f"read {counts.get('read', 0):,} = {parts}")
+    for reason, n in sorted(result.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
+        print(f"  {reason}: {n:,}")
+    for note, n in sorted(result.notes.items()):
+        print(f"  {wording.note(note, n)}")
+    if result.status == "audit_failed":
+        for finding in result.findings:
+            print(f"  {finding}", file=sys.stderr)
+        print("audit failed: nothing was published", file=sys.stderr)
+        return
+    show_table(("table", "rows"), sorted(result.tables.items()))
+    final, still = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
+    print(f"{final:,} final journeys, {still:,} that later events may still change (journeys_live)")
+    if still and not final:
+        print("if nothing is missing before some time, say so: --frontier SOURCE=TIME")
+    print(f"published publication {result.publication} in {result.seconds:.1f} s")
