@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,6 +95,28 @@ class Arrivals:
         """A run over what is there; the last one knows how far the sources are complete."""
         frontier = self._told.frontiers if is_last else None
         return run(self.settings, frontier=frontier, audit=False, **given)
+
+
+def with_copies(told: Transcript, seed: int) -> Transcript:
+    """The transcript with copies of some rows, recorded at other times and saying other things."""
+    chance = random.Random(seed)
+
+    def copies(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[Mapping[str, Any], ...]:
+        every = [{**row, "recordedtime": chance.choice((None, 1, 2))} for row in rows]
+        again = [
+            {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc")}
+            for row in every
+            if chance.random() < 0.1
+        ]
+        return (*every, *again)
+
+    return replace(
+        told,
+        events=copies(told.events, "intent"),
+        experience=copies(told.experience, "survey_id"),
+        records={kind: copies(rows, "segment" if kind == "customers" else "status")
+                 for kind, rows in told.records.items()},
+    )  # fmt: skip
 
 
 def _lines(folder: Path, source: str) -> list[str]:

@@ -25,9 +25,13 @@ def run(
             help="A configured source, or a name that its rows bear, is complete up to here.",
         ),
     ] = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Read all files again, and forget what others held."),
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Read all sources, make journeys, audit them and publish. What follows -- goes to Beam.
+    """Read what is new, make journeys, audit them and publish. What follows -- goes to Beam.
 
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
@@ -51,7 +55,40 @@ def run(
             frontier=given,
             beam_args=list(context.args),
             progress=progress,
+            rebuild=rebuild,
         )
+    _show(result, json)
+
+
+def repair(
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="Late events from then on.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="And before then.")],
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Bring in events that came too late; what was final is published again, with the reason.
+
+    Example: [bold]rejse repair --from 2025-05-01 --until 2025-06-01[/bold]
+    """
+    from rejse.pipelines import stated
+
+    span = stated.moment("--from", since), stated.moment("--until", until)
+    if span[0] >= span[1]:
+        raise MisuseError(
+            f"expected --from before --until, came {since} and {until}; the end is not included"
+        )
+    settings = settings_in(config)
+    from rejse.pipelines import terminal
+    from rejse.pipelines.run import repair as bring_in
+
+    with terminal.progress("reading the configuration") as progress:
+        result = bring_in(settings, *span, progress=progress)
+    _show(result, json)
+
+
+def _show(result: Any, json: bool) -> None:
+    from rejse.pipelines import terminal
+
     if json:
         terminal.show_json(vars(result))
     else:
@@ -66,7 +103,7 @@ def _show_run(result: Any) -> None:
 
     counts = result.counts
     if result.status == "nothing_new":
-        print(f"nothing new: publication {result.publication} already holds these inputs")
+        print(f"nothing new: publication {result.publication} holds all there is")
         return
     parts = " + ".join(
         f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
@@ -84,6 +121,10 @@ def _show_run(result: Any) -> None:
     show_table(("table", "rows"), sorted(result.tables.items()))
     final, still = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
     print(f"{final:,} final journeys, {still:,} that later events may still change (journeys_live)")
+    if counts.get("late", 0) > 0:
+        print(
+            "late events wait in `late`; bring them in with: rejse repair --from TIME --until TIME"
+        )
     if still and not final:
         print("if nothing is missing before some time, say so: --frontier SOURCE=TIME")
     print(f"published publication {result.publication} in {result.seconds:.1f} s")
