@@ -89,11 +89,21 @@ def publish(
     versions = _commit_tables(store, every, draft)
     rows = {table: sum(file.rows for file in every.get(table, ())) for table in versions}
     done = replace(draft, versions=versions, rows=rows)
-    last = _appended(store, base, PUBLICATIONS, done.row(), writer.read_version)
-    named = {table: [file.path for file in files] for table, files in every.items()}
-    named[PUBLICATIONS.name] = [file.path for file in last]
+    return announce(
+        writer, done, {table: [file.path for file in files] for table, files in every.items()}
+    )
+
+
+def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str]]) -> Publication:
+    """The last step: make `done`, whose tables hold the files `named`, the current publication.
+
+    Raises AnotherWriter or SettingsError (a promise check), and then no reader sees it.
+    """
+    store, number = writer.store, done.number
+    last = _appended(store, writer.base, PUBLICATIONS, done.row(), writer.read_version)
+    every = {**named, PUBLICATIONS.name: [file.path for file in last]}
     # A broken view or check must publish nothing.
-    drafted = catalogue.draft(store, number, named, done.promise_checks)
+    drafted = catalogue.draft(store, number, every, done.promise_checks)
     storage.commit(
         store, PUBLICATIONS.name, last, PUBLICATIONS.schema, done.run_id, number,
         writer.read_version,

@@ -206,7 +206,7 @@ def commit(
         raise _overtaken(table, expected, at.version())
     try:
         at.create_write_transaction(
-            [_action(store, file) for file in staged],
+            [action(store, file) for file in staged],
             "overwrite",
             shape,
             commit_properties=properties,
@@ -232,8 +232,14 @@ def remove_orphans(store: Path) -> list[Path]:
 
 
 def _ever_committed(folder: Path) -> set[str]:
-    """Names of all files that any commit of the table has added (its log is never cleaned)."""
+    """Names of all files that a commit in the table's log has added, or that were there before.
+
+    Only `vacuum` shortens a log; what lived then stands in the checkpoint that it leaves.
+    """
     named = set()
+    for checkpoint in folder.glob("_delta_log/*.checkpoint*.parquet"):
+        added = pq.ParquetFile(checkpoint).read(["add.path"]).column("add").combine_chunks()
+        named |= {path for path in added.field("path").to_pylist() if path is not None}
     for log in folder.glob("_delta_log/*.json"):
         for line in log.read_text(encoding="utf-8").splitlines():
             action = json.loads(line).get("add")
@@ -253,7 +259,8 @@ def _opened(folder: Path, shape: Any) -> Any:
     return DeltaTable(str(folder))
 
 
-def _action(store: Path, file: StagedFile) -> Any:
+def action(store: Path, file: StagedFile) -> Any:
+    """How Delta names a staged file."""
     from deltalake.transaction import AddAction
 
     path = store / file.path
