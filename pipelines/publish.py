@@ -136,11 +136,12 @@ def difference(run: Run) -> int:
 def roll_forward(store: Path, base: Publication) -> None:
     """Finish a publication that was committed, but whose pointer a crash left behind."""
     if catalogue.current(store) != base.number:
-        drafted = catalogue.draft(store, base.number, _files_of(store, base), base.promise_checks)
+        drafted = catalogue.draft(store, base.number, files_of(store, base), base.promise_checks)
         catalogue.settle(store, base.number, drafted)
 
 
-def _files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
+def files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
+    """Files of every table of a publication; of `publications` the newest."""
     versions = dict(publication.versions)
     versions[PUBLICATIONS.name] = storage.head(store, PUBLICATIONS.name)
     return {table: storage.files(store, table, at) for table, at in versions.items()}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, settings_in
+from rejse.pipelines.commands.outcome import told
 from rejse.pipelines.exits import DATA_FAILED
 
 
@@ -31,33 +34,42 @@ def run(
 
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
+    from rejse.pipelines import terminal
+
+    with told(json):
+        result = _published(context.args, config, complete, frontiers or (), terminal)
+    code = DATA_FAILED if result.status == "audit_failed" else 0
+    if json:
+        terminal.show_line({**vars(result), "exit_code": code})
+    else:
+        _show_run(result)
+    if code:
+        raise typer.Exit(code)
+
+
+def _published(
+    args: Sequence[str], config: Path, complete: bool, frontiers: Sequence[str], terminal: Any
+) -> Any:
     from rejse.pipelines import stated
 
-    if context.args and not context.args[0].startswith("-"):
+    if args and not args[0].startswith("-"):
         raise MisuseError(
-            f"expected no argument, or Beam's options after --, came {context.args[0]!r};"
+            f"expected no argument, or Beam's options after --, came {args[0]!r};"
             " sources and files are named in rejse.toml"
         )
     settings = settings_in(config)
-    given = stated.parse(frontiers or ())
+    given = stated.parse(frontiers)
     # Beam takes its time to import: what can be refused before it is.
-    from rejse.pipelines import terminal
     from rejse.pipelines.run import run as publish
 
     with terminal.progress("reading the configuration") as progress:
-        result = publish(
+        return publish(
             settings,
             complete=complete,
             frontier=given,
-            beam_args=list(context.args),
+            beam_args=list(args),
             progress=progress,
         )
-    if json:
-        terminal.show_json(vars(result))
-    else:
-        _show_run(result)
-    if result.status == "audit_failed":
-        raise typer.Exit(DATA_FAILED)
 
 
 def _show_run(result: Any) -> None:
