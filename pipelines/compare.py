@@ -98,12 +98,12 @@ def configurations(
     `run` makes a publication as `rejse run` does; it is given a store that is gone afterwards.
     Frontiers are those of the publication. Raises CompareError where the keys differ.
     """
-    from rejse.pipelines import as_of
+    from rejse.pipelines import catalogue
     from rejse.pipelines import store as storage
 
     base = storage.latest(settings.store)
     if base is None:
-        raise as_of.NotPublishedError(
+        raise catalogue.NotPublishedError(
             f"expected a publication in {settings.store}, found none; `rejse run` makes one"
         )
     if settings.key() != other.key():
