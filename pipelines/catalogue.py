@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines import promise_checks, stage, store
 from rejse.sql import Script, statements
-from rejse.transforms import inputs
+from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.tables import REJECTS
 
@@ -47,7 +47,9 @@ def published_tables() -> list[str]:
     """All tables of a publication, `_live` twins included, in the order they are committed."""
     plain = x_tables.every()
     derived = [name for one in plain for name in (one, one + stage.LIVE)]
-    return ["events", *inputs.joined(), *derived, REJECTS.name, "late", store.RUNS.name]
+    given = [meeting.EVENTS, meeting.ANSWERS, *inputs.joined()]
+    apart = [REJECTS.name, meeting.LATE, *stage.KEEPING]
+    return [*given, *derived, *apart, store.RUNS.name]
 
 
 def columns(table: str) -> pa.Schema:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,10 +18,12 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines import catalogue, publish, retention, stage, texts
 from rejse.pipelines import store as storage
+from rejse.pipelines.history import plain
 from rejse.pipelines.stage import StagedFile
-from rejse.pipelines.store import APP, Publication
-from rejse.transforms import inputs
+from rejse.pipelines.store import Publication
+from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables
+from rejse.transforms.tables import REJECTS
 
 #: A file with fewer rows is small: two of them fit into one.
 SMALL = stage.FILE // 2
@@ -58,11 +60,9 @@ class _File:
 
 @dataclass(frozen=True)
 class _Change:
-    """Files of one table that give way to others."""
+    """Files of one table after others were rewritten, and rows that were not."""
 
-    removed: tuple[str, ...]
-    added: tuple[StagedFile, ...]
-    files: tuple[str, ...]
+    files: tuple[StagedFile, ...]
     rows_dropped: int
 
 
@@ -77,30 +77,32 @@ def compact(store: Path, since: Mapping[str, int] | None = None) -> Compacted:
             raise catalogue.NotPublishedError(
                 f"expected a publication in {store}, found none; `rejse run` makes the first one"
             )
-        named = {name: storage.files(store, name, at) for name, at in base.versions.items()}
+        named = {name: storage.named(store, name, at) for name, at in base.versions.items()}
         changes = dict(_changes(store, named, since or {}))
         if not changes:
             return Compacted("nothing_new", base.number)
         draft = replace(base, number=base.number + 1, published_at=storage.now())
-        versions = {name: _commit(store, name, base, changes[name], draft) for name in changes}
+        versions = {name: _settled(store, name, change, draft) for name, change in changes.items()}
         dropped = {name: base.rows.get(name, 0) - c.rows_dropped for name, c in changes.items()}
         done = replace(draft, versions={**base.versions, **versions}, rows={**base.rows, **dropped})
         told = {
             name: Rewritten(len(named[name]), len(c.files), c.rows_dropped)
             for name, c in changes.items()
         }
-        named |= {name: list(change.files) for name, change in changes.items()}
-        publish.announce(writer, done, named)
+        after = named | {name: list(change.files) for name, change in changes.items()}
+        paths = {name: [file.path for file in files] for name, files in after.items()}
+        publish.announce(writer, done, paths)
         return Compacted("published", done.number, told)
 
 
 def _changes(
-    store: Path, named: Mapping[str, Sequence[str]], since: Mapping[str, int]
+    store: Path, named: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
 ) -> Iterator[tuple[str, _Change]]:
     """What is to be rewritten, table by table; the new files are staged."""
     ended = _ended(store, named, since)
-    for name, paths in named.items():
-        files = sorted((_looked(store, path) for path in paths), key=lambda f: (f.first, f.path))
+    for name, given in named.items():
+        looked = (_looked(store, file.path) for file in given)
+        files = sorted(looked, key=lambda f: (f.first, f.path))
         stale = {f.path for f in files if _drops(store, name, f, since, ended)}
         groups = [g for g in _bins(files, stale) if len(g) > 1 or g[0].path in stale]
         if not groups:
@@ -112,10 +114,9 @@ def _changes(
                 rows = rows.filter(retention.keeps(name, rows, since, ended))
             dropped += sum(file.rows for file in group) - rows.num_rows
             added += [*writer.add(name, rows), *writer.close()]
-        removed = [file.path for group in groups for file in group]
-        stay = [file.path for file in files if file.path not in set(removed)]
-        after = sorted([*stay, *(file.path for file in added)])
-        yield name, _Change(tuple(removed), tuple(added), tuple(after), dropped)
+        removed = {file.path for group in groups for file in group}
+        after = [*(file for file in given if file.path not in removed), *added]
+        yield name, _Change(tuple(sorted(after, key=lambda f: f.path)), dropped)
 
 
 def _looked(store: Path, path: str) -> _File:
@@ -151,8 +152,8 @@ def _ended(store: Path, named: Mapping[str, Sequence[str]], since: Mapping[str, 
         return shape.empty_table()
     start = pa.scalar(latest, pa.int64()).cast(shape.field("ended_at").type)
     parts = [shape.empty_table()]
-    for path in named.get(retention.JOURNEYS, ()):
-        rows = pq.ParquetFile(store / path).read(["journey_id", "ended_at", "is_final"])
+    for file in named.get(retention.JOURNEYS, ()):
+        rows = pq.ParquetFile(store / file.path).read(["journey_id", "ended_at", "is_final"])
         ends = retention.ends(rows).cast(shape)
         parts.append(ends.filter(pc.less(ends.column("ended_at"), start)))
     return pa.concat_tables(parts)
@@ -170,57 +171,31 @@ def joined(store: Path, name: str, paths: Sequence[str]) -> pa.Table:
     """Rows of several files of one table, ordered by customer, then by event order or key."""
     parts = [storage.read(store / path) for path in paths]
     if len({part.schema.remove_metadata() for part in parts}) > 1:
-        parts = [_plain(part) for part in parts]
+        parts = [plain(part) for part in parts]
     rows = pa.concat_tables(
         [part.replace_schema_metadata(None) for part in parts], promote_options="default"
     ).unify_dictionaries()
     by = [column for column in order(name) if column in rows.column_names]
     if not by or rows.num_rows < 2:
         return rows
-    keys = _plain(rows.select(by))
+    keys = plain(rows.select(by))
     return rows.take(pc.sort_indices(keys, sort_keys=[(column, "ascending") for column in by]))
 
 
 def order(name: str) -> tuple[str, ...]:
     """Columns by which the rows of a table lie."""
-    plain = name.removesuffix(stage.LIVE)
-    if plain in ("events", "late", "open_events"):
+    base = name.removesuffix(stage.LIVE)
+    if base in (meeting.EVENTS, meeting.LATE, meeting.ANSWERS):
         return EVENT_ORDER
-    declared = {**x_tables.every(), **inputs.joined()}.get(plain)
-    key = declared.key if declared else ("source", "position")
+    declared = {**x_tables.every(), **inputs.joined(), **stage.KEEPING}.get(base)
+    key = declared.key if declared else REJECTS.key
     return tuple(dict.fromkeys(("customer_key", "journey_id", *key)))
 
 
-def _plain(rows: pa.Table) -> pa.Table:
-    """Dictionary columns as their values: files of one table may code different columns."""
-    shape = [
-        f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f for f in rows.schema
-    ]
-    return rows.cast(pa.schema(shape))
-
-
-def _commit(store: Path, name: str, base: Publication, change: _Change, draft: Publication) -> int:
-    """Commit the change on the published version; returns the new one."""
-    from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-    from deltalake.transaction import RemoveAction
-
-    at = DeltaTable(str(store / name))
-    if at.version() != base.versions[name]:  # what a crashed run left: no reader sees it
-        at.restore(base.versions[name])
-        at = DeltaTable(str(store / name))
-    now = storage.now() // 1000
-    actions: list[Any] = [
-        RemoveAction(path.partition("/")[2], False, now) for path in change.removed
-    ]
-    actions += [storage.action(store, file) for file in change.added]
-    shapes = [pq.read_schema(store / file.path).remove_metadata() for file in change.added]
+def _settled(store: Path, name: str, change: _Change, draft: Publication) -> int:
+    """Version of the table that holds the files after the change."""
+    shapes = [pq.read_schema(store / file.path).remove_metadata() for file in change.files]
     bare = [pa.schema([storage.bare(c) for c in s]) for s in (*shapes, catalogue.columns(name))]
-    properties = CommitProperties(
-        custom_metadata={"run_id": draft.run_id, "publication": str(draft.number)},
-        max_commit_retries=0,
-        app_transactions=[Transaction(APP, draft.number)],
+    return storage.settle(
+        store, name, change.files, pa.unify_schemas(bare), draft.run_id, draft.number
     )
-    at.create_write_transaction(
-        actions, "append", Schema.from_arrow(pa.unify_schemas(bare)), commit_properties=properties
-    )
-    return int(DeltaTable(str(store / name)).version())

@@ -33,7 +33,8 @@ class Run(TypedDict, total=False):
     rejected by reason; `notes` what was changed in kept rows or joined nothing, counted; `windows`
     the windows that served views need, in microseconds (`repeat`: W of the contact rates);
     `frontiers` and `x_frontiers` how far the sources of interactions and of answers are complete;
-    `promise_checks` the SQL that judges claims, by name.
+    `promise_checks` the SQL that judges claims, by name; `core_version` that of rules, mappings,
+    code and key; `latest` the latest time read, by kind of input, source and delivered name.
     """
 
     run_id: str
@@ -48,6 +49,8 @@ class Run(TypedDict, total=False):
     x_frontiers: Mapping[str, int]
     windows: Mapping[str, int]
     promise_checks: Mapping[str, str]
+    core_version: str
+    latest: Mapping[tuple[str, str, str], int]
 
 
 class BalanceError(RuntimeError):
@@ -71,19 +74,27 @@ def writing(store: Path) -> Iterator[Writer]:
 
 
 def publish(
-    writer: Writer, staged: Sequence[StagedFile], run: Run, *, audit: bool = True
+    writer: Writer,
+    staged: Sequence[StagedFile],
+    run: Run,
+    *,
+    audit: bool = True,
+    carried: Mapping[str, Sequence[StagedFile]] | None = None,
+    beside: Sequence[StagedFile] = (),
 ) -> Publication:
-    """Publish the staged files as the whole content of their tables.
+    """Publish the staged files, and those `carried` over, as the whole content of their tables.
 
-    Tables without a staged file become empty. Raises BalanceError, AuditError, AnotherWriter or
-    SettingsError (a promise check), and then no reader sees anything of it. `audit=False` leaves
-    Great Expectations out, and the publication says so.
+    Tables without a file become empty. The audit looks at what is staged and `beside` it. Raises
+    BalanceError, AuditError, AnotherWriter or SettingsError (a promise check), and then no reader
+    sees anything of it. `audit=False` leaves Great Expectations out, and the publication says so.
     """
     check_balance(run)
     store, base = writer.store, writer.base
     number = base.number + 1 if base else 1
-    every = _by_table(store, staged)
-    report = _audited(store, every, run["run_id"]) if audit else None
+    looked_at = _by_table(store, [*staged, *beside])
+    report = _audited(store, looked_at, run["run_id"]) if audit else None
+    kept = [file for files in (carried or {}).values() for file in files]
+    every = _by_table(store, [*staged, *kept])
     draft = _draft(number, run, report)
     every[RUNS.name] = _appended(store, base, RUNS, _run_row(run, draft))
     versions = _commit_tables(store, every, draft)
@@ -190,6 +201,8 @@ def _draft(number: int, run: Run, report: Report | None) -> Publication:
         promise_checks=run.get("promise_checks", {}),
         counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
         audit=state,
+        core_version=run.get("core_version", ""),
+        latest=run.get("latest", {}),
     )
 
 
@@ -198,7 +211,7 @@ def _commit_tables(
 ) -> dict[str, int]:
     """One commit a table; the versions, which nobody reads before they are published."""
     return {
-        table: storage.commit(
+        table: storage.settle(
             store, table, files, _columns_of(store, table, files), draft.run_id, draft.number
         )
         for table, files in every.items()

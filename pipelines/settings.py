@@ -250,7 +250,21 @@ class Settings(Frozen):
 
         Where the data, the store and the key lie is left out, and so is the key itself.
         """
-        said = {
+        operational = {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for name, path in self.operational
+            if path is not None
+        }
+        return _digest({**self._told, "operational": operational})
+
+    @cached_property
+    def core_version(self) -> str:
+        """The same without what the operational tables hold: they have validity, and grow."""
+        return _digest(self._told)
+
+    @cached_property
+    def _told(self) -> dict[str, Any]:
+        return {
             "windows": self.windows.model_dump(),
             "texts": self.texts.told() if self.of_kind("experience") else None,
             "weights": {**WEIGHTS, **self.weights},
@@ -268,13 +282,7 @@ class Settings(Frozen):
                 }
                 for name, source in self.sources.items()
             },
-            "operational": {
-                name: hashlib.sha256(path.read_bytes()).hexdigest()
-                for name, path in self.operational
-                if path is not None
-            },
         }
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     def _key_place(self) -> str:
         """Path of the key file as a command in the current folder would write it."""
@@ -306,6 +314,10 @@ class Settings(Frozen):
         if len(key) < 16:
             raise SettingsError(f"{place}: expected at least 32 hex digits, came fewer")
         return key
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _text(path: Path, what: str) -> str:

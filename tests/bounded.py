@@ -40,13 +40,13 @@ class Run:
         first = transcripts[0]
         told = records_of(transcripts)
         named = {**dict.fromkeys(x_sources(transcripts), "experience"), **{k: k for k in told}}
-        _write_settings(first, named, folder)
+        write_settings(first, named, folder)
         for kind, rows_of_kind in told.items():
-            _write_of_kind(kind, rows_of_kind, folder)
+            write_of_kind(kind, rows_of_kind, folder)
         for source in first.frontiers:
-            _write_source(source, list(transcripts), folder)
+            write_source(source, list(transcripts), folder)
         for source in x_sources(transcripts):
-            _write_records(source, transcripts, folder)
+            write_records(source, transcripts, folder)
         settings = load(folder / "rejse.toml")
         self.result: RunResult = run(settings, frontier=first.frontiers, audit=False)
         self.con = connect(settings.store)
@@ -72,7 +72,7 @@ def x_sources(transcripts: Sequence[Transcript]) -> list[str]:
     return sorted({name for one in transcripts for name in one.x_frontiers})
 
 
-def _write_settings(transcript: Transcript, joined: Mapping[str, str], folder: Path) -> None:
+def write_settings(transcript: Transcript, joined: Mapping[str, str], folder: Path) -> None:
     """`rejse.toml`, the key and the operational tables of a transcript."""
     (folder / "rejse.key").write_text(KEY.hex())
     declared = transcript.config.get("sources", {})
@@ -122,7 +122,7 @@ def _text(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
 
-def _write_source(source: str, transcripts: list[Transcript], folder: Path) -> None:
+def write_source(source: str, transcripts: list[Transcript], folder: Path) -> None:
     """JSON lines of a source's events, its raw schema, and a mapping of them as they are."""
     found = [
         _raw(event, at, number)
@@ -133,7 +133,7 @@ def _write_source(source: str, transcripts: list[Transcript], folder: Path) -> N
     _write_rows(source, found, INTERACTIONS, folder)
 
 
-def _write_records(source: str, transcripts: Sequence[Transcript], folder: Path) -> None:
+def write_records(source: str, transcripts: Sequence[Transcript], folder: Path) -> None:
     """The same of a source of X-records."""
     found = [
         builders.full_record(marked(record, one, number, at))
@@ -147,7 +147,7 @@ def _write_records(source: str, transcripts: Sequence[Transcript], folder: Path)
     _write_rows(source, found, EXPERIENCE, folder)
 
 
-def _write_of_kind(kind: str, found: Sequence[Mapping[str, Any]], folder: Path) -> None:
+def write_of_kind(kind: str, found: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """The same of the records of a kind, which bear their source themselves."""
     rows = [
         builders.full_of_kind(row) | {"identity": row["customer"], "identitytype": "customer"}

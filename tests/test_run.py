@@ -204,7 +204,7 @@ def test_changed_files_make_a_new_publication(tmp_path: Path) -> None:
     assert once(found).publication == 1
     (tmp_path / "b.jsonl").write_text(lines([row(4)]))
     second = once(found)
-    assert (second.status, second.publication, second.counts["kept"]) == ("published", 2, 2)
+    assert (second.status, second.publication, second.counts["kept"]) == ("published", 2, 1)
     with connect(found.store) as con:
         assert con.sql("select n_events from v_journeys").fetchall() == [(2,)]
     with connect(found.store, 1) as con:
@@ -362,7 +362,7 @@ def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
     def loses(plan: Any, beam_args: list[str]) -> Any:
         done = execute(plan, beam_args)
-        return bounded.Found(done.files, {**done.counts, "kept": 1}, done.latest)
+        return bounded.Found(done.files, {**done.counts, "kept": 1}, done.latest, done.gone)
 
     monkeypatch.setattr(bounded, "execute", loses)
     with pytest.raises(publish.BalanceError, match="difference 1"):

@@ -16,26 +16,32 @@ from rejse.transforms.segments import Segments
 
 
 def without_duplicates(table: pa.Table) -> tuple[pa.Table, int]:
-    """Events with each (source, id) once, and how many duplicates went.
+    """Events with each (source, id) once, and how many duplicates went (`kept_rows`)."""
+    keep = kept_rows(table)
+    if len(keep) == table.num_rows:
+        return table, 0
+    return table.take(arrow(keep, pa.int64())), table.num_rows - len(keep)
+
+
+def kept_rows(table: pa.Table) -> Ints:
+    """The rows that stay, rising: one of each (source, id).
 
     The row with the least `recordedtime` stays (none sorts last); at equal ones that of the least
     customer key, then that whose canonical JSON is least: the order of arrival decides nothing.
     """
     ids = flat(pc.dictionary_encode(flat(table.column("id"))))
     if len(ids.dictionary) == table.num_rows:
-        return table, 0
+        return np.arange(table.num_rows)
     events = Events.of(table)
     key = _keys(events, Coded.of(ids))
     order = np.argsort(key, kind="stable")
     groups = Segments.of(key[order])
-    if len(groups) == table.num_rows:
-        return table, 0
-    keep = order[groups.starts]
+    keep: Ints = order[groups.starts]
     for group in np.flatnonzero(groups.lengths > 1):
         start = groups.starts[group]
         keep[group] = _first_recorded(events, order[start : start + groups.lengths[group]])
     keep.sort()
-    return table.take(arrow(keep, pa.int64())), table.num_rows - len(keep)
+    return keep
 
 
 def _keys(events: Events, ids: Coded) -> Ints:

@@ -51,7 +51,7 @@ STAMP: tuple[Column, ...] = (
     _time("known_at", "When this row was computed (run clock; no result depends on it).", False),
     Column("revision", INT, "Number of the row's revision, from 1.", "1", 1, nullable=False),
     _text("revision_reason", "Why this revision exists.",
-          ("first", "late event", "identity", "erasure", "configuration")),
+          ("first", "late event", "record", "answer", "identity", "erasure", "configuration")),
     _id("config_version", "Hash of the configuration that computed the row."),
     _id("run_id", "Run that computed the row."),
 )  # fmt: skip
