@@ -18,6 +18,7 @@ from rejse.pipelines.setting_values import Duration, Frozen
 from rejse.transforms.rules import DAY
 
 JOURNEYS = "journeys"
+LONGEST = 1 << 62
 #: Tables whose rows go by a time of their own.
 OWN_TIME: Mapping[str, str] = {
     "events": "time", "late": "time", "runs": "finished_at", "experience": "occurred_at",
@@ -50,6 +51,11 @@ class RetentionSettings(Frozen):
                 raise ValueError(f"expected a table that ages, came {name!r}; {hint}")
             if kept_for < DAY:
                 raise ValueError(f"{name}: expected at least 1d, came a shorter time")
+        if "events" in value and value["events"] < value.get(JOURNEYS, LONGEST):
+            raise ValueError(
+                "events: expected to be kept at least as long as journeys: a repair reads the"
+                " customer's whole history, and would cut older journeys anew; keep events longer"
+            )
         return value
 
     def since(self, now: int) -> dict[str, int]:
