@@ -230,11 +230,17 @@ def connect(root: Path, publication: int | None = None) -> Any:
 def _sealed(file: Path, place: Path) -> duckdb.DuckDBPyConnection:
     """A catalogue opened to be read, sealed but for the folders of its tables below `place`."""
     con = duckdb.connect(str(file), read_only=True, config={"python_enable_replacements": "false"})
-    folders = [str(place / name) + "/" for name in [*published_tables(), store.PUBLICATIONS.name]]
     con.execute(f"set variable {VARIABLE} = {_quoted(str(place))}")
+    seal(con, [place])
+    return con
+
+
+def seal(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
+    """From here on the connection reaches the folders of tables below `places`, nothing else."""
+    names = [*published_tables(), store.PUBLICATIONS.name]
+    folders = [f"{place / name}/" for place in places for name in names]
     con.execute(f"set allowed_directories = [{', '.join(map(_quoted, folders))}]")
     _seal(con)
-    return con
 
 
 def _seal(con: duckdb.DuckDBPyConnection) -> None:

@@ -13,7 +13,7 @@ import sys
 import typer
 
 from rejse.pipelines import memory
-from rejse.pipelines.commands import reading, running, starting, telling
+from rejse.pipelines.commands import care, reading, running, starting, telling
 from rejse.pipelines.exits import (
     FAULT,
     INTERRUPTED,
@@ -40,6 +40,9 @@ app.command()(reading.sql)
 app.command()(reading.explain)
 app.command()(reading.report)
 app.command()(reading.calibrate)
+app.command()(care.compact)
+app.command()(care.vacuum)
+app.command()(care.diff)
 app.command()(telling.metrics)
 app.command()(telling.sentiment)
 app.command("demo-data")(starting.demo_data)

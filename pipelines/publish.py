@@ -100,11 +100,21 @@ def publish(
     versions = _commit_tables(store, every, draft)
     rows = {table: sum(file.rows for file in every.get(table, ())) for table in versions}
     done = replace(draft, versions=versions, rows=rows)
-    last = _appended(store, base, PUBLICATIONS, done.row(), writer.read_version)
-    named = {table: [file.path for file in files] for table, files in every.items()}
-    named[PUBLICATIONS.name] = [file.path for file in last]
+    return announce(
+        writer, done, {table: [file.path for file in files] for table, files in every.items()}
+    )
+
+
+def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str]]) -> Publication:
+    """The last step: make `done`, whose tables hold the files `named`, the current publication.
+
+    Raises AnotherWriter or SettingsError (a promise check), and then no reader sees it.
+    """
+    store, number = writer.store, done.number
+    last = _appended(store, writer.base, PUBLICATIONS, done.row(), writer.read_version)
+    every = {**named, PUBLICATIONS.name: [file.path for file in last]}
     # A broken view or check must publish nothing.
-    drafted = catalogue.draft(store, number, named, done.promise_checks)
+    drafted = catalogue.draft(store, number, every, done.promise_checks)
     storage.commit(
         store, PUBLICATIONS.name, last, PUBLICATIONS.schema, done.run_id, number,
         writer.read_version,
@@ -137,11 +147,12 @@ def difference(run: Run) -> int:
 def roll_forward(store: Path, base: Publication) -> None:
     """Finish a publication that was committed, but whose pointer a crash left behind."""
     if catalogue.current(store) != base.number:
-        drafted = catalogue.draft(store, base.number, _files_of(store, base), base.promise_checks)
+        drafted = catalogue.draft(store, base.number, files_of(store, base), base.promise_checks)
         catalogue.settle(store, base.number, drafted)
 
 
-def _files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
+def files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
+    """Files of every table of a publication; of `publications` the newest."""
     versions = dict(publication.versions)
     versions[PUBLICATIONS.name] = storage.head(store, PUBLICATIONS.name)
     return {table: storage.files(store, table, at) for table, at in versions.items()}

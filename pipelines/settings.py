@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from rejse.pipelines import journey_types, promise_checks
+from rejse.pipelines.retention import RetentionSettings
 from rejse.pipelines.setting_values import (
     Duration,
     Frozen,
@@ -184,6 +185,7 @@ class Settings(Frozen):
     weights: dict[str, float] = Field(default_factory=dict)
     types: dict[str, TypeSettings] = Field(default_factory=dict)
     texts: TextSettings = TextSettings()
+    retention: RetentionSettings = RetentionSettings()
     promise_checks: dict[str, Place] = Field(default_factory=dict)
 
     @field_validator("sources", mode="before")
@@ -331,7 +333,7 @@ def _nearest(place: list[str]) -> str:
     """Which known setting may be meant by an unknown one."""
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
-        "types": TypeSettings, "texts": TextSettings,
+        "types": TypeSettings, "texts": TextSettings, "retention": RetentionSettings,
     }  # fmt: skip
     part: type[Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
     known = [field.alias or name for name, field in part.model_fields.items()]

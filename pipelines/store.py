@@ -209,19 +209,16 @@ def settle(
 ) -> int:
     """Make `files_`, new ones and those that are there, the content of `table`; its version.
 
-    Where nothing goes, new files are added and the others are not touched. A file cannot go and
-    come again in one commit: else all go in one and those that stay come again in the next, which
-    no reader sees before it is published.
+    One commit removes what is there beside them and adds what is not: files that stay are not
+    touched, and where nothing comes or goes there is none.
     """
     at = head(store, table)
     here, wanted = set(files(store, table, at)), {file.path for file in files_}
     new = [file for file in files_ if file.path not in here]
-    if at >= 0 and here <= wanted and _has_columns(store / table, columns):
-        return commit(store, table, new, columns, run_id, number, mode="append") if new else at
-    if not here & wanted:
-        return commit(store, table, files_, columns, run_id, number)
-    commit(store, table, [], columns, run_id, number)
-    return commit(store, table, files_, columns, run_id, number, mode="append")
+    gone = sorted(here - wanted)
+    if at >= 0 and not new and not gone and _has_columns(store / table, columns):
+        return at
+    return commit(store, table, new, columns, run_id, number, mode="append", gone=gone)
 
 
 def _has_columns(folder: Path, columns: pa.Schema) -> bool:
@@ -240,8 +237,11 @@ def commit(
     number: int,
     expected: int | None = None,
     mode: Literal["overwrite", "append"] = "overwrite",
+    gone: Sequence[str] = (),
 ) -> int:
     """Replace the content of `table` by the staged files, or add them; the new Delta version.
+
+    Where they are added, the files `gone` (relative to the store) go in the same commit.
 
     `expected` is the version that the writer read; where the table has moved on, or moves
     while this commit is made, AnotherWriter is raised and nothing changes.
@@ -260,7 +260,7 @@ def commit(
         raise _overtaken(table, expected, at.version())
     try:
         at.create_write_transaction(
-            [_action(store, file) for file in staged],
+            [*map(_removal, gone), *(_action(store, file) for file in staged)],
             mode,
             shape,
             commit_properties=properties,
@@ -286,8 +286,14 @@ def remove_orphans(store: Path) -> list[Path]:
 
 
 def _ever_committed(folder: Path) -> set[str]:
-    """Names of all files that any commit of the table has added (its log is never cleaned)."""
+    """Names of all files that a commit in the table's log has added, or that were there before.
+
+    Only `vacuum` shortens a log; what lived then stands in the checkpoint that it leaves.
+    """
     named = set()
+    for checkpoint in folder.glob("_delta_log/*.checkpoint*.parquet"):
+        added = pq.ParquetFile(checkpoint).read(["add.path"]).column("add").combine_chunks()
+        named |= {path for path in added.field("path").to_pylist() if path is not None}
     for log in folder.glob("_delta_log/*.json"):
         for line in log.read_text(encoding="utf-8").splitlines():
             action = json.loads(line).get("add")
@@ -305,6 +311,12 @@ def _opened(folder: Path, shape: Any) -> Any:
         keep = {"delta.enableExpiredLogCleanup": "false"}  # see _ever_committed
         return DeltaTable.create(str(folder), shape, mode="ignore", configuration=keep)
     return DeltaTable(str(folder))
+
+
+def _removal(path: str) -> Any:
+    from deltalake.transaction import RemoveAction
+
+    return RemoveAction(path.partition("/")[2], True, now() // 1000)
 
 
 def _action(store: Path, file: StagedFile) -> Any:

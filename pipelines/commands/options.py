@@ -14,6 +14,14 @@ Config = Annotated[
     Path, typer.Option("--config", "-c", help="Configuration file, or the folder it lies in.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="PUB|TIME",
+        help="As it was: a publication's number, or a time such as 2026-03-01.",
+    ),
+]
 CONFIG = Path("rejse.toml")
 
 
@@ -28,8 +36,16 @@ def settings_in(config: Path) -> Settings:
     return load(config)
 
 
-def connect(config: Path, publication: int | None = None) -> Any:
-    """A sealed session on a publication of the configuration's store; the newest by default."""
+def connect(config: Path, as_of: str | None = None, publication: int | None = None) -> Any:
+    """A sealed session on a publication of the configuration's store; the newest by default.
+
+    `as_of` is its number or a time at which it was current. Raises NotPublishedError, AsOfError.
+    """
     from rejse.pipelines.catalogue import connect as session
 
-    return session(settings_in(config).store, publication)
+    store = settings_in(config).store
+    if as_of is not None:
+        from rejse.pipelines.as_of import number
+
+        publication = number(store, as_of)
+    return session(store, publication)

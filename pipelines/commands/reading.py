@@ -9,6 +9,7 @@ import typer
 
 from rejse.pipelines.commands.options import (
     CONFIG,
+    AsOf,
     Config,
     Json,
     MisuseError,
@@ -31,6 +32,7 @@ def sql(
     publication: Annotated[
         int | None, typer.Option("--publication", help="An earlier publication; else the latest.")
     ] = None,
+    as_of: AsOf = None,
     json: Json = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
     guard: Annotated[
@@ -49,10 +51,12 @@ def sql(
         raise MisuseError("expected --json or --csv, came both")
     if guard and not csv:
         raise MisuseError("--guard: expected --csv with it; nothing else opens in a spreadsheet")
+    if as_of and publication:
+        raise MisuseError("expected --as-of or --publication, came both")
     if (query is None) == (file is None):
         raise MisuseError('expected one query: rejse sql "select ...", or --file query.sql')
     text = asking.text_in(file) if file else str(query)
-    columns, rows = asking.answer(connect(config, publication), text)
+    columns, rows = asking.answer(connect(config, as_of, publication), text)
     if json:
         terminal.show_json(asking.with_names(columns, rows))
     elif csv:
@@ -72,6 +76,7 @@ def explain(
         ),
     ] = None,
     config: Config = CONFIG,
+    as_of: AsOf = None,
     json: Json = False,
 ) -> None:
     """Tell one journey step by step, with each piece of friction and what it costs the score.
@@ -81,7 +86,7 @@ def explain(
     from rejse.pipelines.explain import explain as tell
     from rejse.pipelines.journey_lookup import guide
 
-    con = connect(config)
+    con = connect(config, as_of)
     if journey is None:
         if json:
             raise MisuseError("--json: expected a journey, came none; take `worst` or an id")
@@ -94,6 +99,7 @@ def explain(
 def report(
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("report.html"),
     config: Config = CONFIG,
+    as_of: AsOf = None,
     json: Json = False,
 ) -> None:
     """Write the report: one HTML page that needs no network.
@@ -103,7 +109,7 @@ def report(
     from rejse.pipelines.report.page import write
     from rejse.pipelines.terminal import show_json
 
-    written = write(connect(config), out)
+    written = write(connect(config, as_of), out)
     if json:
         show_json({"report": str(written)})
     else:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, settings_in
+from rejse.pipelines.commands.outcome import told
 from rejse.pipelines.exits import DATA_FAILED
 
 
@@ -35,29 +38,36 @@ def run(
 
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
+    with told(json):
+        result = _published(context.args, config, complete, frontiers or (), rebuild)
+    _show(result, json)
+
+
+def _published(
+    args: Sequence[str], config: Path, complete: bool, frontiers: Sequence[str], rebuild: bool
+) -> Any:
     from rejse.pipelines import stated
 
-    if context.args and not context.args[0].startswith("-"):
+    if args and not args[0].startswith("-"):
         raise MisuseError(
-            f"expected no argument, or Beam's options after --, came {context.args[0]!r};"
+            f"expected no argument, or Beam's options after --, came {args[0]!r};"
             " sources and files are named in rejse.toml"
         )
     settings = settings_in(config)
-    given = stated.parse(frontiers or ())
+    given = stated.parse(frontiers)
     # Beam takes its time to import: what can be refused before it is.
     from rejse.pipelines import terminal
     from rejse.pipelines.run import run as publish
 
     with terminal.progress("reading the configuration") as progress:
-        result = publish(
+        return publish(
             settings,
             complete=complete,
             frontier=given,
-            beam_args=list(context.args),
+            beam_args=list(args),
             progress=progress,
             rebuild=rebuild,
         )
-    _show(result, json)
 
 
 def repair(
@@ -70,6 +80,12 @@ def repair(
 
     Example: [bold]rejse repair --from 2025-05-01 --until 2025-06-01[/bold]
     """
+    with told(json):
+        result = _repaired(since, until, config)
+    _show(result, json)
+
+
+def _repaired(since: str, until: str, config: Path) -> Any:
     from rejse.pipelines import stated
 
     span = stated.moment("--from", since), stated.moment("--until", until)
@@ -82,19 +98,20 @@ def repair(
     from rejse.pipelines.run import repair as bring_in
 
     with terminal.progress("reading the configuration") as progress:
-        result = bring_in(settings, *span, progress=progress)
-    _show(result, json)
+        return bring_in(settings, *span, progress=progress)
 
 
 def _show(result: Any, json: bool) -> None:
+    """What a run did, and the exit code that says it."""
     from rejse.pipelines import terminal
 
+    code = DATA_FAILED if result.status == "audit_failed" else 0
     if json:
-        terminal.show_json(vars(result))
+        terminal.show_line({**vars(result), "exit_code": code})
     else:
         _show_run(result)
-    if result.status == "audit_failed":
-        raise typer.Exit(DATA_FAILED)
+    if code:
+        raise typer.Exit(code)
 
 
 def _show_run(result: Any) -> None:
