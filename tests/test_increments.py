@@ -21,10 +21,10 @@ def test_increments_are_one_batch(tmp_path: Path, order: Order, seed: int, parts
     told = with_copies(strategies.many_felt(seed, CUSTOMERS), seed)
     (tmp_path / "batch").mkdir()
     (tmp_path / "parts").mkdir()
-    batch = Arrivals(told, tmp_path / "batch", 1, order, seed)
+    batch = Arrivals([told], tmp_path / "batch", 1, order, seed)
     batch.arrive(0)
     batch.run(is_last=True)
-    split = Arrivals(told, tmp_path / "parts", parts, order, seed)
+    split = Arrivals([told], tmp_path / "parts", parts, order, seed)
     for part in range(parts):
         split.arrive(part)
         split.run(is_last=part == parts - 1)
