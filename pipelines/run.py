@@ -236,6 +236,7 @@ def _told(
         "positions": positions,
         "frontiers": frontiers, "x_frontiers": _x_frontiers(plan, found.latest),
         "windows": {name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
+        "thresholds": settings.surveys.thresholds(),
         "promise_checks": settings.promise_check_texts(),
     }  # fmt: skip
 
