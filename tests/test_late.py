@@ -129,6 +129,20 @@ def test_a_customer_who_crosses_the_cap_goes_with_all_he_had(
     assert (again.counts["rejected"], again.counts["kept"]) == (1, 0)
 
 
+def test_a_file_that_grows_is_read_again_and_nothing_stands_twice(
+    found: settings.Settings,
+) -> None:
+    bad = row(0, id="bad", time=None)
+    add(found, "log.jsonl", on("07-01", "g1"), bad)
+    add(found, "log.jsonl.jsonl", bad)  # another file, whose name begins alike
+    grown = add(found, "log.jsonl", on("07-01", "g1"), bad, on("07-02", "g2"), bad)
+    assert {name: grown.counts[name] for name in ("read", "kept", "duplicate", "rejected")} == {
+        "read": 4, "kept": 1, "duplicate": 1, "rejected": 2,
+    }  # fmt: skip
+    said = rows(found, "select position from rejects order by all")
+    assert said == [("log.jsonl.jsonl:1",), ("log.jsonl:2",), ("log.jsonl:4",)]
+
+
 def test_files_that_are_gone_do_not_take_their_rows_along(found: settings.Settings) -> None:
     add(found, "b.jsonl", on("07-02", "e2"))
     (found.root / "a.jsonl").unlink()
