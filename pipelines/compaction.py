@@ -144,7 +144,9 @@ def _bins(files: Sequence[_File], stale: set[str]) -> Iterator[list[_File]]:
         yield held
 
 
-def _ended(store: Path, named: Mapping[str, Sequence[str]], since: Mapping[str, int]) -> pa.Table:
+def _ended(
+    store: Path, named: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
+) -> pa.Table:
     """Ends of the journeys before the latest time from which anything is kept with them."""
     latest = max((since[name] for name in retention.OF_JOURNEY if name in since), default=None)
     shape = pa.schema({"journey_id": pa.string(), "ended_at": pa.timestamp("us", "UTC")})
