@@ -20,6 +20,8 @@ LEFT_OUT: Mapping[str, frozenset[str]] = {
     "events": frozenset({"info", "promise"}),
 }
 TOLERANCE = 1e-6
+#: By so many weights a row's numbers are told from those of other rows.
+WEIGHTS = 1009
 HEADLINES = {
     "journeys": "select count(*) from journeys",
     "steps": "select count(*) from steps",
@@ -78,7 +80,8 @@ def differences(one: Side, other: Side) -> list[str]:
         query = _fingerprint(table, exact, [c for c in shared if mine[c] == "DOUBLE"])
         here, there = (side.ask(query)[0] for side in (one, other))
         names = ["rows", "whole rows", *exact]
-        names += [f"{what} of {c}" for c in shared if mine[c] == "DOUBLE" for what in ("n", "sum")]
+        reals = ("n", "sum", "sum by row")
+        names += [f"{what} of {c}" for c in shared if mine[c] == "DOUBLE" for what in reals]
         for name, a, b in zip(names, here, there, strict=True):
             if not _equal(a, b):
                 found.append(f"{table}: {name}: {one.name} {a}, {other.name} {b}")
@@ -95,11 +98,18 @@ def lacking(one: Side, other: Side) -> list[str]:
 
 
 def _fingerprint(table: str, exact: list[str], real: list[str]) -> str:
-    """Rows, a hash over whole rows, one a column, and count and sum of each real column."""
+    """Rows, a hash over whole rows, one a column, and count and sums of each real column.
+
+    The second sum weighs each number by the hash of its row, so that each must be in its place.
+    """
     plain = [_plain(column) for column in exact]
-    hashes = [f"sum(cast(hash({', '.join(plain)}) as hugeint))"]
+    row = f"hash({', '.join(plain)})"
+    hashes = [f"sum(cast({row} as hugeint))"]
     hashes += [f"sum(cast(hash({one}) as hugeint))" for one in plain]
-    sums = [f"count({c}), coalesce(sum({c}), 0)" for c in real]
+    sums = [
+        f"count({c}), coalesce(sum({c}), 0), coalesce(sum({c} * ({row} % {WEIGHTS})), 0)"
+        for c in real
+    ]
     return f"select count(*), {', '.join(hashes + sums)} from {table}"
 
 
@@ -109,7 +119,7 @@ def _plain(column: str) -> str:
 
 
 def _equal(a: Any, b: Any) -> bool:
-    if isinstance(a, float) or isinstance(b, float):
+    if isinstance(a, float) and isinstance(b, float):
         return bool(abs(a - b) <= TOLERANCE * max(1.0, abs(a)))
     return bool(a == b)
 
