@@ -35,6 +35,12 @@ NODES = (
     "rework", "upsell_in_problem", "over_pressure",
 )  # fmt: skip
 OPERATION = pl.Enum(["given", "asked", "passed"])
+RESPONDENT = pl.Enum(["customer", "employee", "partner"])
+LEVEL = pl.Enum(["touchpoint", "journey", "relationship", "product"])
+INSTRUMENT = pl.Enum([
+    "nps", "csat", "ces", "star", "sentiment", "emotion", "effort", "empathy", "enps", "review",
+    "complaint", "other",
+])  # fmt: skip
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
