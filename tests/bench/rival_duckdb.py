@@ -67,9 +67,8 @@ def _give(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
     events = con.read_parquet(str(folder / "data" / "*.parquet"))
     absent = [f"null::varchar as {name}" for name in MORE if name not in events.columns]
     query = ", ".join(["*", *absent])
-    con.execute(
-        f"create temp view raw as select {query} from read_parquet('{_quoted(folder)}/data/*.parquet')"
-    )
+    files = f"read_parquet('{_quoted(folder)}/data/*.parquet')"
+    con.execute(f"create temp view raw as select {query} from {files}")
     for table, (files, columns) in GIVEN.items():
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         if not list(folder.glob(files)):

@@ -113,9 +113,7 @@ def _heard(answers: pl.DataFrame, log: pl.DataFrame, found: Found) -> pl.DataFra
     """Answers with the events they are about."""
     of_events = about.about(answers, about.Scored(log, found.told))
     heard = felt.joined(answers, of_events, found.told)
-    return heard.with_columns(
-        is_known=write_felt.is_known(pl.col("method"), found.company.passed)
-    )
+    return heard.with_columns(is_known=write_felt.is_known(pl.col("method"), found.company.passed))
 
 
 def _write(whole: Whole, table: Callable[[Whole], pl.LazyFrame], file: Path) -> None:

@@ -1,4 +1,5 @@
--- Purpose: threads (customer and type, or case) cut into journeys. Grain: one event, in thread order.
+-- Purpose: threads (customer and type, or case) cut into journeys.
+-- Grain: one event, in thread order.
 -- All joins come before the one sort; what looks at neighbours then streams in that order.
 create type family as enum ( -- noqa: LT01
     'digital', 'chat', 'voice', 'written', 'place', 'social', 'campaign', 'partner', 'internal',

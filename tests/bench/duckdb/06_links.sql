@@ -184,20 +184,19 @@ from chosen;
 -- holds in each piece; of several valid ones the one that began last.
 create temp table agreed as
 with moments as (
-    select unnest([
-        cast('-9223372036854775807' as bigint), epoch_us(valid_from), epoch_us(valid_to)
-    ]) as us
-    from slas
+    select -9223372036854775807 as us
+    union
+    select epoch_us(valid_from) as us from slas
+    union
+    select epoch_us(valid_to) as us from slas
 ),
 
 pieces as (
     select
         us as since,
         lead(us, 1, 9223372036854775807) over (order by us) as until
-    from (
-        select distinct us from moments
-        where us is not null
-    ) as moments
+    from moments
+    where us is not null
 )
 
 select

@@ -27,8 +27,8 @@ select
     arg_max(is_end, pos) filter (where is_end or (value is not null and direction != 'outbound'))
         as is_ended,
     arg_max(struct_pack(
-    outcome := outcome, value := value, is_end := is_end, us := us, pos := pos
-), pos)
+        outcome := outcome, value := value, is_end := is_end, us := us, pos := pos
+    ), pos)
     filter (
         where is_end
         or (

@@ -307,20 +307,23 @@ select count(*) > 0 as yes from cost_rates;
 -- What holds when, of rates: as of levels; a kind without a row of its own has the default one.
 create temp table priced as
 with moments as (
-    select unnest([
-        cast('-9223372036854775807' as bigint), epoch_us(valid_from), epoch_us(valid_to)
-    ]) as us
-    from cost_rates
+    select -9223372036854775807 as us
+    union
+    select epoch_us(valid_from) as us from cost_rates
+    union
+    select epoch_us(valid_to) as us from cost_rates
 ),
 
 pieces as (
     select
         us as since,
         lead(us, 1, 9223372036854775807) over (order by us) as until
-    from (
-        select distinct us from moments
-        where us is not null
-    ) as moments
+    from moments
+    where us is not null
+),
+
+found_kinds as (
+    select distinct kind from weighed
 )
 
 select
@@ -329,7 +332,7 @@ select
     p.until,
     r.* exclude (kind, valid_from, valid_to)
 from pieces as p
-cross join (select distinct kind from weighed) as k
+cross join found_kinds as k
 inner join cost_rates as r
     on
         r.kind in (k.kind, 'default')
@@ -386,7 +389,7 @@ select
     * exclude (currency, rate_customer, rate_company, of_customer, of_company),
     coalesce(of_customer + of_company, of_customer, of_company) as cost,
     case when coalesce(of_customer, of_company) is not null then currency end as currency,
-    cast(of_customer is not null as integer) + cast(of_company is not null as integer) as n_priced
+    (of_customer is not null)::integer + (of_company is not null)::integer as n_priced
 from halves;
 
 drop table weighed;

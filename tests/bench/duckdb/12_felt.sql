@@ -1,4 +1,5 @@
--- Purpose: what somebody felt on a journey: who answered, scores, curve, health. Grain: one journey.
+-- Purpose: what somebody felt on a journey: who answered, scores, curve, health.
+-- Grain: one journey.
 create temp table felt_steps as
 with every as (
     select
@@ -213,8 +214,10 @@ select
         when f.health >= 60 then 'fair'
         when f.health is not null then 'poor'
     end as band,
-    case when f.has_health and f.lost_o is not null then coalesce(f.lost_o / nullif(f.loss, 0), 0) end
-        as lost_by_outcome,
+    case
+        when f.has_health and f.lost_o is not null
+            then coalesce(f.lost_o / nullif(f.loss, 0), 0)
+    end as lost_by_outcome,
     case when f.has_health then coalesce(f.lost_d / nullif(f.loss, 0), 0) end as lost_by_delivery,
     case when f.has_health then coalesce(f.lost_x / nullif(f.loss, 0), 0) end as lost_by_experience,
     case

@@ -41,7 +41,7 @@ def write(out: Path, events: int, seed: int = 7, *, key: str | None = None) -> d
     for name in PARTS:
         (data / name).mkdir()
     with closing(_connect(seed)) as con:
-        rows = {name: 0 for name in ("events", *PARTS)}
+        rows = dict.fromkeys(("events", *PARTS), 0)
         for part in sorted(data.glob("*.parquet")):
             for name, count in _dress(con, part).items():
                 rows[name] += count

@@ -6,7 +6,7 @@ ones that which began last.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -15,15 +15,17 @@ from typing import Any
 
 import polars as pl
 
-from tests.bench.polars.codes import DAY, KIND, NAME, SECOND, TYPE
+from tests.bench.polars.codes import DAY, KIND, NAME, SECOND, TYPE, Dtype
 
 LEAST, MOST = -(1 << 62), 1 << 62
 SPANS = {"min": 60 * SECOND, "h": 3_600 * SECOND, "d": DAY}
 DEFAULT = "default"
 AMOUNTS = ("minutes_customer", "minutes_company", "rate_customer", "rate_company")
-LEVELS = {"kind": TYPE, "piece": pl.Int64, "sla": pl.String, "level": pl.String,
-          "to_owner": NAME, "span": pl.Int64}  # fmt: skip
-RATES = {**dict.fromkeys(AMOUNTS, pl.Float64), "currency": pl.String}
+LEVELS: Mapping[str, Dtype] = {
+    "kind": TYPE, "piece": pl.Int64, "sla": pl.String, "level": pl.String, "to_owner": NAME,
+    "span": pl.Int64,
+}  # fmt: skip
+RATES: Mapping[str, Dtype] = {**dict.fromkeys(AMOUNTS, pl.Float64), "currency": pl.String}
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,11 @@ def _rows(file: Path) -> list[dict[str, Any]]:
         return []
     rows = pl.read_csv(file, infer_schema=False).to_dicts()
     return [
-        {**row, "since": _instant(row["valid_from"], LEAST), "until": _instant(row["valid_to"], MOST)}
+        {
+            **row,
+            "since": _instant(row["valid_from"], LEAST),
+            "until": _instant(row["valid_to"], MOST),
+        }
         for row in rows
     ]
 

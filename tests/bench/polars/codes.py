@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -42,6 +42,7 @@ INSTRUMENT = pl.Enum([
     "complaint", "other",
 ])  # fmt: skip
 
+Dtype: TypeAlias = pl.DataType | type[pl.DataType]
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 #: What the log may still send: times before the latest minus a day are settled.

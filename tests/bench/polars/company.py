@@ -22,7 +22,7 @@ FIRST_CASE = 1 << 16
 
 @dataclass(frozen=True)
 class Cases:
-    """Names of all cases by their code, and what the desk says of each: its kind, and since when."""
+    """Names of all cases by their code; what the desk says of each: its kind, and since when."""
 
     names: pl.Series
     kinds: pl.Series
@@ -44,7 +44,7 @@ class Company:
     @property
     def is_priced(self) -> bool:
         """Whether there are rates of costs."""
-        return self.rates.rows.select(pl.any_horizontal(pl.all().is_not_null().any())).item()
+        return any(column.is_not_null().any() for column in self.rates.rows)
 
     @staticmethod
     def is_case(strand: pl.Expr) -> pl.Expr:
@@ -79,9 +79,7 @@ def read_cases(folder: Path, names: pl.Categorical) -> Cases:
     return Cases(known.cast(pl.String), found["kind"], found["since"])
 
 
-def read(
-    tables: Path, kinds: pl.Series, frontier: int, cases: Cases | None = None
-) -> Company:
+def read(tables: Path, kinds: pl.Series, frontier: int, cases: Cases | None = None) -> Company:
     """Company of a log with these journey types, whose latest time is `frontier`."""
     cases = cases or no_cases()
     places = pl.read_csv(tables / "touchpoints.csv", infer_schema_length=None).select(

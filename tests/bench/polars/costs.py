@@ -13,7 +13,8 @@ AGAIN = ("reasked_info", "repeat_contact", "channel_fallback", "reopened", "rewo
 def priced(pieces: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.DataFrame:
     """Pieces with minutes of both sides, whether they are measured, and what they cost."""
     rates = company.rates
-    row = pieces["kind"].to_physical().cast(pl.Int64) * len(rates.begins) + rates.piece(pieces["us"])
+    kind = pieces["kind"].to_physical().cast(pl.Int64)
+    row = kind * len(rates.begins) + rates.piece(pieces["us"])
     found = rates.rows.select(pl.all().gather(row.cast(pl.UInt32)).name.prefix("said_"))
     worked = _worked(pieces, told) if company.is_priced else pl.Series([None], dtype=pl.Float64)
     customer = pl.coalesce("minutes", "said_minutes_customer")

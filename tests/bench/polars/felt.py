@@ -129,9 +129,7 @@ def _experienced(whole: pl.LazyFrame) -> pl.LazyFrame:
     """X: the steps' scores in their order, the last one about the whole journey appended."""
     n, mean, least = pl.col("n_scores"), pl.col("mean"), pl.col("least")
     most = whole.select(pl.col("n_asked").max()).collect().item() or 0
-    shrunk = pl.lit(pl.Series([_shrinkage(of) for of in range(most + 2)])).gather(
-        n.cast(pl.UInt32)
-    )
+    shrunk = pl.lit(pl.Series([_shrinkage(of) for of in range(most + 2)])).gather(n.cast(pl.UInt32))
     felt = LOW_PART * (mean - (mean - least) * shrunk) + LAST_PART * pl.col("u_last")
     has_whole = pl.col("whole").is_not_null()
     return (

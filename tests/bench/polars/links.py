@@ -180,7 +180,7 @@ def _asked(told: pl.DataFrame, company: Company) -> pl.DataFrame:
     """Hand-offs asked for, and who of the owner asked for took them up first."""
     found = told.filter(pl.col("to_owner").is_not_null())
     agreed = company.levels.rows.filter(pl.col("level") == "handoff")
-    for_all = agreed.filter(pl.col("to_owner").is_null()).select("kind", "piece", span_of_all="span")
+    for_all = agreed.filter(pl.col("to_owner").is_null())
     asking = (
         found.with_columns(piece=company.levels.piece(found["us"]))
         .join(company.types.select("kind", "handoff_due"), on="kind", how="left")
@@ -188,7 +188,9 @@ def _asked(told: pl.DataFrame, company: Company) -> pl.DataFrame:
             agreed.select("kind", "piece", "to_owner", "span"),
             on=["kind", "piece", "to_owner"], how="left",
         )
-        .join(for_all, on=["kind", "piece"], how="left")
+        .join(
+            for_all.select("kind", "piece", span_of_all="span"), on=["kind", "piece"], how="left"
+        )
         .select(
             "pos", "step", "j", "us", "id", "to_owner", "session_pos",
             due=pl.col("us") + pl.coalesce("span", "span_of_all", "handoff_due"),

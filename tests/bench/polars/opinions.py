@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
 
 from tests.bench.polars import codes
-from tests.bench.polars.codes import DAY, INSTRUMENT, looked_up, one_of
+from tests.bench.polars.codes import DAY, INSTRUMENT, Dtype, looked_up, one_of
 from tests.bench.polars.events import Names
 
 SURVEY, IGNORED = 14 * DAY, 7 * DAY
@@ -20,7 +21,7 @@ UNASKED = ("sentiment", "review", "complaint", "other")
 LITTLE = 1e-12
 TIME = pl.Datetime("us", "UTC")
 #: As the log has them; there may be none.
-RAW = {
+RAW: Mapping[str, Dtype] = {
     "answer_no": pl.String, "time": TIME, "customer_no": pl.String, "who": pl.String,
     "instrument": pl.String, "level": pl.String, "place": pl.String, "case_no": pl.String,
     "target": pl.String, "visit": pl.String, "flow": pl.String, "points": pl.Float64,

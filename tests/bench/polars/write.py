@@ -18,8 +18,8 @@ COSTS = (
     "friction_currency",
 )  # fmt: skip
 JOURNEY = (
-    "journey_id", "customer_key", "journey_type", "case_id", "owner", "started_at", "ended_at", "state",
-    "close_reason", "is_final", "n_events", "n_steps", "n_sessions",
+    "journey_id", "customer_key", "journey_type", "case_id", "owner", "started_at", "ended_at",
+    "state", "close_reason", "is_final", "n_events", "n_steps", "n_sessions",
     *(f"n_steps_{stage}" for stage in STAGES), "n_channels", "n_silos", "silos_crossed", "rework",
     "throughput_s", "busy_s", "idle_s", "time_to_resolution_s", "customer_wait_s",
     "need_driven_share", "n_contacts", "n_need_driven", "n_company_driven", "n_channel_switches",
