@@ -140,7 +140,9 @@ def wild_log(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def written(found: list[Row], log: Path, folder: Path) -> Path:
     """A log like the other, but of these raw rows."""
-    shutil.copytree(log, folder, ignore=shutil.ignore_patterns("data", "beam", "duckdb"))
+    shutil.copytree(
+        log, folder, ignore=shutil.ignore_patterns("data", "beam", "duckdb", "polars", "store")
+    )
     schema = pq.read_schema(next((log / "data").glob("*.parquet")))
     loose = pa.schema([field.with_nullable(True) for field in schema])
     (folder / "data").mkdir()
