@@ -401,3 +401,29 @@ from (
         n_need_driven / nullif(n_need_driven + n_company_driven, 0) as need_driven_share
     from ended
 ) as ended;
+
+-- Nothing below looks at these: their memory is for what is written.
+drop table of_events;
+drop table of_steps;
+drop table of_contacts;
+drop table of_handoffs;
+drop table of_asked;
+drop table of_requests;
+drop table of_fields;
+drop table of_promises;
+drop table of_evidence;
+drop table of_repeats;
+drop table of_levels;
+drop table of_costs;
+drop table closing;
+drop table answered;
+drop table entries;
+drop table known;
+drop table gives;
+drop table seen;
+drop table switches;
+drop table fallbacks;
+drop table repeats;
+drop table rescues;
+drop table stood;
+drop table later_kinds;
