@@ -54,7 +54,7 @@ def answers(rng: random.Random, rows: list[Row], n: int) -> Iterator[Row]:
             return value if rng.random() < chance else None
 
         yield {
-            "answer_no": f"a{number}", "time": time, "who": rng.choice(RESPONDENTS + ("customer",)),
+            "answer_no": f"a{number}", "time": time, "who": rng.choice((*RESPONDENTS, "customer")),
             "customer_no": rng.choice((row["identity"],) * 9 + ("a stranger",)),
             "instrument": rng.choice(INSTRUMENTS), "level": rng.choice(LEVELS + LEVELS[:2]),
             "place": perhaps(rng.choice((row["touchpoint"], "web_help"))),
