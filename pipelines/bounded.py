@@ -1,6 +1,7 @@
 """The bounded Beam graph: files in, staged Parquet out (batch, increments, the live loop).
 
-    read -> normalise -> accept -> pseudonymise -> buckets | gather -> advance -> stage
+    each kind of input: read -> normalise -> accept -> pseudonymise -> buckets
+    all kinds of a group of buckets: meet what is stored -> score -> revise -> stage
 
 Bucket files carry the shuffle: memory follows the largest group of buckets, not the data. What
 the graph found out (staged files, counts, latest times) comes back in one manifest.
@@ -23,40 +24,19 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines import (
-    coders,
-    experience,
-    memory,
-    open_files,
-    quarantine,
-    sources,
-    stage,
-)
-from rejse.pipelines.edge import Edge, edge
+from rejse.pipelines import coders, memory, open_files, quarantine, sources, stage
+from rejse.pipelines.edge import edge
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.texts import TextSettings
-from rejse.transforms import records
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, values
+from rejse.transforms.core import Core
 from rejse.transforms.experience.tables import PRIVATE
+from rejse.transforms.frontier import Delivery
 from rejse.transforms.mapping import Mapping as Select
+from rejse.transforms.meeting import Meeting, Recall
 from rejse.transforms.operational import Operational
-from rejse.transforms.ptransforms import (
-    COUNTS,
-    KEPT,
-    LATEST,
-    REJECTS,
-    Accept,
-    Advance,
-    Delivery,
-    Frontiers,
-    Gather,
-    Normalise,
-    Pseudonymise,
-    Scored,
-    SharedIds,
-    ToBuckets,
-)
+from rejse.transforms.ptransforms import COUNTS, GONE, KEPT, REJECTS, Advance, Clocks, Scored
 from rejse.transforms.rules import Rules
 from rejse.transforms.tables import FINAL
 from rejse.transforms.texts import text
@@ -71,12 +51,13 @@ class Plan:
     """Everything one bounded run needs; it holds no secret, `key` is asked for where it is used."""
 
     shards: tuple[Any, ...]
-    mappings: Mapping[str, Select]
+    #: Mappings by kind of input and source.
+    mappings: Mapping[str, Mapping[str, Select]]
     key: Callable[[], bytes]
     non_persons: tuple[str, ...]
     data: Operational
     rules: Rules
-    frontiers: Frontiers
+    clocks: Clocks
     groups: int
     parts: int
     scratch: Path
@@ -84,23 +65,35 @@ class Plan:
     run_id: str
     config_version: str
     known_at: datetime
-    x_mappings: Mapping[str, Select] = field(default_factory=dict)
-    x_frontiers: Frontiers = field(default_factory=lambda: Frontiers({}, {}, False))
-    #: Mappings of the sources of records, by kind of record and source.
-    record_mappings: Mapping[str, Mapping[str, Select]] = field(default_factory=dict)
+    #: What the last publication holds; None where everything is read anew.
+    history: Recall | None = None
+    is_changed: bool = False  # operational tables are others than the last publication's
+    repair: tuple[int, int] | None = None  # late events of these times are brought in
     #: Under which ids are compared; no result depends on it.
     salt: bytes = field(default_factory=partial(secrets.token_bytes, 16))
     texts: TextSettings = field(default_factory=TextSettings)
     texts_from: int | None = None  # texts of records before this time are not kept
 
+    @property
+    def meeting(self) -> Meeting:
+        """How new rows meet stored ones."""
+        windows = self.rules.windows
+        until = partial(self.clocks.events.too_late, lateness=windows.lateness)
+        return Meeting(
+            self.history, windows.max_events, windows.lateness, until, self.repair, self.is_changed
+        )
+
 
 @dataclass(frozen=True)
 class Found:
-    """What a run found: staged files, counts by name, latest event time by delivery."""
+    """What a run found: staged files, counts by name, latest time by kind and delivery; the files
+    that say whose published rows go.
+    """
 
     files: tuple[StagedFile, ...]
     counts: Mapping[str, int]
-    latest: Mapping[Delivery, int]
+    latest: Mapping[tuple[str, Delivery], int]
+    gone: tuple[Path, ...]
 
 
 class BeamOptionsError(ValueError):
@@ -125,58 +118,36 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
     pipeline.run().wait_until_finish()
     said = json.loads(manifest.read_text(encoding="utf-8"))
     files = tuple(StagedFile(**file) for file in said["files"])
-    latest = {(source, name): time for (source, name), time in said["latest"]}
-    return Found(files, dict(said["counts"]), latest)
+    latest = {(kind, (source, name)): time for (kind, (source, name)), time in said["latest"]}
+    gone = tuple(plan.scratch / file.path for file in files if file.table == GONE)
+    kept = tuple(file for file in files if file.table != GONE)
+    return Found(kept, dict(said["counts"]), latest, gone)
 
 
 def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     read = partial(_read, pipeline, plan)
-    canonical = read(plan.mappings, "") | Normalise(plan.mappings)
-    accepted = canonical[KEPT] | Accept()
-    events = accepted[KEPT] | Pseudonymise(plan.key, plan.non_persons)
-    latest = events[LATEST] | "LatestBySource" >> beam.CombinePerKey(max)
-    stays = events[KEPT] | SharedIds(plan.scratch, plan.parts, plan.salt)
-    whole = (
-        events[KEPT]
-        | ToBuckets(plan.scratch, plan.groups)
-        | "ByGroup" >> beam.GroupByKey()
-        | Gather(plan.rules.windows.max_events, stays, plan.salt)
+    edges = {kind: edge(kind, said, read, plan) for kind, said in plan.mappings.items()}
+    latest = [one.latest for one in edges.values()] | "Latest" >> beam.Flatten()
+    every = pipeline | "Groups" >> beam.Create(range(plan.groups) if plan.history else ())
+    looked_at = every | "Each" >> beam.Map(lambda group: (group, ""))
+    files = {kind: one.files for kind, one in edges.items()}
+    grouped = {**files, "": looked_at} | "ByGroup" >> beam.CoGroupByKey()
+    stays = {kind: one.stays for kind, one in edges.items()}
+    core = Core(plan.data, plan.rules)
+    advanced = grouped | Advance(
+        plan.meeting, core, plan.clocks, plan.groups, plan.salt, latest, stays
     )
-    parts, delivered = [canonical, accepted, events, whole], [latest]
-    known = {kind: edge(kind, said, read, plan) for kind, said in plan.record_mappings.items()}
-    core = (plan.data, plan.rules, plan.frontiers, plan.groups)
-    advanced = whole[KEPT] | Advance(*core, latest, _files(known))
-    tables = {"": advanced[KEPT]}
-    if plan.x_mappings:
-        opinions = edge("experience", plan.x_mappings, read, plan)
-        tables[""], tables["Alone"] = experience.meet(
-            advanced[KEPT], whole[KEPT], opinions, plan, latest
-        )
-        parts += opinions.parts
-        delivered.append(opinions.latest)
-    for one in known.values():
-        parts += one.parts
+    parts = [*(part for one in edges.values() for part in one.parts), advanced]
     refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
-    counted = (
-        *(part[COUNTS] for part in (*parts, advanced)),
-        *(one.rows | f"Came {kind}" >> beam.FlatMap(_came, kind) for kind, one in known.items()),
-    ) | "Counts" >> beam.Flatten()
+    counted = [part[COUNTS] for part in parts] | "Counts" >> beam.Flatten()
     staged = (
-        *(some | f"Stage{mark}" >> beam.ParDo(_Stage(plan)) for mark, some in tables.items()),
-        *(
-            one.rows
-            | f"Publish {kind}" >> beam.Map(_published, kind).with_output_types(Scored)
-            | f"Stage {kind}" >> beam.ParDo(_Stage(plan))
-            for kind, one in known.items()
-        ),
+        advanced[KEPT] | "Stage" >> beam.ParDo(_Stage(plan)),
         refused | "StageRejects" >> beam.ParDo(_StageRejects(plan)),
     )
     told = (
         staged | "Staged" >> beam.Flatten() | "File" >> beam.Map(lambda f: ("files", asdict(f))),
         counted | beam.CombinePerKey(sum) | "Count" >> beam.Map(lambda pair: ("counts", pair)),
-        delivered
-        | "Delivered" >> beam.Flatten()
-        | "Latest" >> beam.Map(lambda pair: ("latest", pair)),
+        latest | "Delivered" >> beam.Map(lambda pair: ("latest", pair)),
     )
     _ = (
         told
@@ -184,25 +155,6 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | beam.CombineGlobally(beam.combiners.ToListCombineFn())
         | "Manifest" >> beam.Map(_write_manifest, manifest)
     )
-
-
-def _published(rows: pa.Table, kind: str) -> Scored:
-    """Records of one kind in the columns of their table."""
-    return Scored({kind: records.published(kind, rows)})
-
-
-def _came(rows: pa.Table, kind: str) -> Iterator[tuple[str, int]]:
-    for source, n in records.by_source(rows).items():
-        yield f"{records.CAME}{kind}:{source}", n
-
-
-def _files(known: Mapping[str, Edge]) -> Any:
-    """Files of all records as ((kind, group of buckets), path); None where there are none."""
-    named = [
-        one.files | f"Of{kind}" >> beam.MapTuple(lambda group, path, k=kind: ((k, group), path))
-        for kind, one in known.items()
-    ]
-    return named | "Records" >> beam.Flatten() if named else None
 
 
 def _read(
@@ -241,11 +193,15 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
 
     def start_bundle(self) -> None:
         self._stage, self._scored = stage.Stage(self._store), GIVE_BACK
+        self._gone = stage.Stage(self._scratch)
 
     def process(self, scored: Scored) -> Iterator[StagedFile]:
         rows = scored.tables["events"].num_rows if "events" in scored.tables else 0
         self._give_back(rows)
         for name, table in scored.tables.items():
+            if name == GONE:
+                yield from self._gone.add(name, table)
+                continue
             for target, part in self._parts(name, table):
                 yield from self._stage.add(target, part)
         report(self._scratch, "scored", rows)
@@ -257,7 +213,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
             self._scored = 0
 
     def finish_bundle(self) -> Iterator[Any]:
-        for file in self._stage.close():
+        for file in (*self._stage.close(), *self._gone.close()):
             yield beam.transforms.window.GlobalWindows.windowed_value(file)
 
     def _parts(self, name: str, table: pa.Table) -> Iterator[tuple[str, pa.Table]]:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines import promise_checks, stage, store
 from rejse.sql import Script, statements
-from rejse.transforms import inputs
+from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.tables import REJECTS
 
@@ -47,7 +47,9 @@ def published_tables() -> list[str]:
     """All tables of a publication, `_live` twins included, in the order they are committed."""
     plain = x_tables.every()
     derived = [name for one in plain for name in (one, one + stage.LIVE)]
-    return ["events", *inputs.joined(), *derived, REJECTS.name, "late", store.RUNS.name]
+    given = [meeting.EVENTS, meeting.ANSWERS, *inputs.joined()]
+    apart = [REJECTS.name, meeting.LATE, *stage.KEEPING]
+    return [*given, *derived, *apart, store.RUNS.name]
 
 
 def columns(table: str) -> pa.Schema:
@@ -228,11 +230,17 @@ def connect(root: Path, publication: int | None = None) -> Any:
 def _sealed(file: Path, place: Path) -> duckdb.DuckDBPyConnection:
     """A catalogue opened to be read, sealed but for the folders of its tables below `place`."""
     con = duckdb.connect(str(file), read_only=True, config={"python_enable_replacements": "false"})
-    folders = [str(place / name) + "/" for name in [*published_tables(), store.PUBLICATIONS.name]]
     con.execute(f"set variable {VARIABLE} = {_quoted(str(place))}")
+    seal(con, [place])
+    return con
+
+
+def seal(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
+    """From here on the connection reaches the folders of tables below `places`, nothing else."""
+    names = [*published_tables(), store.PUBLICATIONS.name]
+    folders = [f"{place / name}/" for place in places for name in names]
     con.execute(f"set allowed_directories = [{', '.join(map(_quoted, folders))}]")
     _seal(con)
-    return con
 
 
 def _seal(con: duckdb.DuckDBPyConnection) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import os
 import sys
 from collections.abc import Sequence
-from functools import cache
 from importlib.abc import MetaPathFinder
 from types import ModuleType
 
@@ -40,7 +38,7 @@ def economise() -> None:
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _NoPandas())
     libc = _libc()
-    if libc is not None and hasattr(libc, "mallopt"):
+    if hasattr(libc, "mallopt"):
         libc.mallopt(M_ARENA_MAX, 1)
         libc.mallopt(M_MMAP_THRESHOLD, MAPPED)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT)
@@ -49,11 +47,9 @@ def economise() -> None:
 def give_back() -> None:
     """Return freed memory to the system, as far as the C library can: once a stage, not a batch."""
     libc = _libc()
-    if libc is not None and hasattr(libc, "malloc_trim"):
+    if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
 
 
-@cache  # looking for the library starts a process
-def _libc() -> ctypes.CDLL | None:
-    name = ctypes.util.find_library("c")
-    return ctypes.CDLL(name) if name else None
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)  # what is loaded already; to look for a library starts a compiler

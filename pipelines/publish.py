@@ -32,8 +32,10 @@ class Run(TypedDict, total=False):
     `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
     rejected by reason; `notes` what was changed in kept rows or joined nothing, counted; `windows`
     the windows that served views need, in microseconds (`repeat`: W of the contact rates);
+    `thresholds` those of the answers (`csat.satisfied_from`), in points of their own scale;
     `frontiers` and `x_frontiers` how far the sources of interactions and of answers are complete;
-    `promise_checks` the SQL that judges claims, by name.
+    `promise_checks` the SQL that judges claims, by name; `core_version` that of rules, mappings,
+    code and key; `latest` the latest time read, by kind of input, source and delivered name.
     """
 
     run_id: str
@@ -47,7 +49,10 @@ class Run(TypedDict, total=False):
     frontiers: Mapping[str, int]
     x_frontiers: Mapping[str, int]
     windows: Mapping[str, int]
+    thresholds: Mapping[str, float]
     promise_checks: Mapping[str, str]
+    core_version: str
+    latest: Mapping[tuple[str, str, str], int]
 
 
 class BalanceError(RuntimeError):
@@ -71,29 +76,47 @@ def writing(store: Path) -> Iterator[Writer]:
 
 
 def publish(
-    writer: Writer, staged: Sequence[StagedFile], run: Run, *, audit: bool = True
+    writer: Writer,
+    staged: Sequence[StagedFile],
+    run: Run,
+    *,
+    audit: bool = True,
+    carried: Mapping[str, Sequence[StagedFile]] | None = None,
+    beside: Sequence[StagedFile] = (),
 ) -> Publication:
-    """Publish the staged files as the whole content of their tables.
+    """Publish the staged files, and those `carried` over, as the whole content of their tables.
 
-    Tables without a staged file become empty. Raises BalanceError, AuditError, AnotherWriter or
-    SettingsError (a promise check), and then no reader sees anything of it. `audit=False` leaves
-    Great Expectations out, and the publication says so.
+    Tables without a file become empty. The audit looks at what is staged and `beside` it. Raises
+    BalanceError, AuditError, AnotherWriter or SettingsError (a promise check), and then no reader
+    sees anything of it. `audit=False` leaves Great Expectations out, and the publication says so.
     """
     check_balance(run)
     store, base = writer.store, writer.base
     number = base.number + 1 if base else 1
-    every = _by_table(store, staged)
-    report = _audited(store, every, run["run_id"]) if audit else None
+    looked_at = _by_table(store, [*staged, *beside])
+    report = _audited(store, looked_at, run["run_id"]) if audit else None
+    kept = [file for files in (carried or {}).values() for file in files]
+    every = _by_table(store, [*staged, *kept])
     draft = _draft(number, run, report)
     every[RUNS.name] = _appended(store, base, RUNS, _run_row(run, draft))
     versions = _commit_tables(store, every, draft)
     rows = {table: sum(file.rows for file in every.get(table, ())) for table in versions}
     done = replace(draft, versions=versions, rows=rows)
-    last = _appended(store, base, PUBLICATIONS, done.row(), writer.read_version)
-    named = {table: [file.path for file in files] for table, files in every.items()}
-    named[PUBLICATIONS.name] = [file.path for file in last]
+    return announce(
+        writer, done, {table: [file.path for file in files] for table, files in every.items()}
+    )
+
+
+def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str]]) -> Publication:
+    """The last step: make `done`, whose tables hold the files `named`, the current publication.
+
+    Raises AnotherWriter or SettingsError (a promise check), and then no reader sees it.
+    """
+    store, number = writer.store, done.number
+    last = _appended(store, writer.base, PUBLICATIONS, done.row(), writer.read_version)
+    every = {**named, PUBLICATIONS.name: [file.path for file in last]}
     # A broken view or check must publish nothing.
-    drafted = catalogue.draft(store, number, named, done.promise_checks)
+    drafted = catalogue.draft(store, number, every, done.promise_checks)
     storage.commit(
         store, PUBLICATIONS.name, last, PUBLICATIONS.schema, done.run_id, number,
         writer.read_version,
@@ -126,11 +149,12 @@ def difference(run: Run) -> int:
 def roll_forward(store: Path, base: Publication) -> None:
     """Finish a publication that was committed, but whose pointer a crash left behind."""
     if catalogue.current(store) != base.number:
-        drafted = catalogue.draft(store, base.number, _files_of(store, base), base.promise_checks)
+        drafted = catalogue.draft(store, base.number, files_of(store, base), base.promise_checks)
         catalogue.settle(store, base.number, drafted)
 
 
-def _files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
+def files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
+    """Files of every table of a publication; of `publications` the newest."""
     versions = dict(publication.versions)
     versions[PUBLICATIONS.name] = storage.head(store, PUBLICATIONS.name)
     return {table: storage.files(store, table, at) for table, at in versions.items()}
@@ -176,9 +200,12 @@ def _draft(number: int, run: Run, report: Report | None) -> Publication:
         frontiers=run.get("frontiers", {}),
         x_frontiers=run.get("x_frontiers", {}),
         windows=run.get("windows", {}),
+        thresholds=run.get("thresholds", {}),
         promise_checks=run.get("promise_checks", {}),
         counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
         audit=state,
+        core_version=run.get("core_version", ""),
+        latest=run.get("latest", {}),
     )
 
 
@@ -187,7 +214,7 @@ def _commit_tables(
 ) -> dict[str, int]:
     """One commit a table; the versions, which nobody reads before they are published."""
     return {
-        table: storage.commit(
+        table: storage.settle(
             store, table, files, _columns_of(store, table, files), draft.run_id, draft.number
         )
         for table, files in every.items()

@@ -57,7 +57,10 @@ def sweep(store: Path, published: Sequence[Publication], keep: int, now: int) ->
 
     Files that no run has written are left alone.
     """
-    fresh = {one.run_id for one in published if now - one.published_at <= keep}
+    first: dict[str, int] = {}  # a compaction publishes a run's rows anew
+    for one in published:
+        first.setdefault(one.run_id, one.published_at)
+    fresh = {run_id for run_id, at in first.items() if now - at <= keep}
     removed = []
     for path in sorted((store / FOLDER).glob("*.jsonl")):
         name = _OURS.fullmatch(path.name)

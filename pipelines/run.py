@@ -1,9 +1,7 @@
-"""One run: plan, Beam graph, publication. What `rejse run` and schedulers call."""
+"""One run: ground, plan, Beam graph, publication. What `rejse run` and schedulers call."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import threading
 import time
@@ -15,18 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from rejse.pipelines.settings import Settings, Source
+from rejse.pipelines.ground import Ground, fingerprint, ground
+from rejse.pipelines.settings import Settings
+from rejse.pipelines.store import Publication
 
 Status = Literal["published", "nothing_new", "audit_failed"]
-EVENTS_A_GROUP = 64_000
-LEAST_GROUPS = 4
-#: Records of ids are narrow: those of so many groups are compared at once.
-GROUPS_A_PART = 8
-#: What the core is made of: its modules, and the word lists that it scores texts by.
-CODE = (".py", ".txt", ".sql")
-#: Folders of the SQL that a publication is served with.
-SERVED = ("macros", "views", "checks")
-BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 #: Windows that the views of a publication read.
 SERVED_WINDOWS = ("repeat", "short_abandon", "survey", "follow_up", "ignored", "lateness")
 Progress = Callable[[str], None]
@@ -56,194 +47,177 @@ def run(
     beam_args: list[str] | None = None,
     progress: Progress | None = None,
     audit: bool = True,
+    rebuild: bool = False,
 ) -> RunResult:
-    """Read all sources, score, audit and publish; the same inputs again change nothing.
+    """Read what is new, score, audit and publish; the same inputs again change nothing.
 
     `complete` says that the files hold all there is up to their ends; `frontier` states up to
     which time (microseconds) a configured source, with all names that it delivers, or one such
-    name is complete. Raises UnknownSourceError where a stated one is neither, AnotherWriter while
-    another run holds the store, BalanceError where rows are unaccounted for, SettingsError where
-    a promise check is not lawful.
+    name is complete; `rebuild` reads all files again and forgets what others held. Raises
+    UnknownSourceError where a stated one is neither, AnotherWriter while another run holds the
+    store, BalanceError where rows are unaccounted for, SettingsError where a promise check is not
+    lawful, SourcesGoneError where all must be read again and files are gone.
     """
-    from rejse.pipelines import catalogue, operational, publish, quarantine, sources, texts
+    asked = _Asked(complete, dict(frontier or {}), beam_args or [], audit, rebuild)
+    return _run(settings, asked, progress)
+
+
+def repair(
+    settings: Settings,
+    since: int,
+    until: int,
+    *,
+    beam_args: list[str] | None = None,
+    progress: Progress | None = None,
+    audit: bool = True,
+) -> RunResult:
+    """Bring in the late events of [since, until) microseconds, as revisions of what is final.
+
+    Reads no source. Raises NothingToRepairError where there is no publication or its rules are no
+    longer those of the settings (`rejse run` first), and what `run` raises.
+    """
+    return _run(
+        settings, _Asked(False, {}, beam_args or [], audit, False, (since, until)), progress
+    )
+
+
+class NothingToRepairError(LookupError):
+    """There is no publication whose late events could be brought in."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a run was asked for."""
+
+    complete: bool
+    stated: Mapping[str, int]
+    beam_args: list[str]
+    audit: bool
+    rebuild: bool
+    repair: tuple[int, int] | None = None
+
+
+def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
+    from rejse.pipelines import catalogue, publish, quarantine, sources, texts
     from rejse.pipelines import stated as stated_frontiers
 
-    began, clock = time.monotonic(), datetime.now(UTC)
-    stated = dict(frontier or {})
-    stated_frontiers.refuse_unknown(settings.sources, stated)
+    clock = datetime.now(UTC)
+    stated_frontiers.refuse_unknown(settings.sources, asked.stated)
     catalogue.try_out(settings.promise_check_texts())  # before hours of work, not after
     shards = [s for source in settings.sources.values() for s in sources.shards(source)]
-    positions = _positions(shards)
     now = int(clock.timestamp() * 1_000_000)
-    fingerprint = _fingerprint(settings, positions, stated, complete, now)
     with (
         publish.writing(settings.store) as writer,
         quarantine.accounted(settings.store, settings.keep_quarantine, now),
         texts.accounted(settings.store),
     ):
+        found = _ground(settings, writer.base, shards, asked)
+        told = fingerprint(settings, found, asked.stated, asked.complete, now)
         base = writer.base
-        if base is not None and base.fingerprint == fingerprint:
+        if base is not None and _nothing_new(settings, base, told, asked):
             return RunResult(
                 base.run_id, "nothing_new", base.number, base.counts, tables=base.rows,
                 frontiers=base.frontiers,
             )  # fmt: skip
-        run_id = f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-        with _scratch(settings.store, run_id) as scratch:
-            plan = _plan(settings, shards, scratch, run_id, clock, stated, complete)
-            with _watched(scratch, progress):
-                found = _execute(plan, beam_args or [])
-        stated_frontiers.refuse_unknown(
-            settings.sources, stated, {name for _, name in found.latest}
+        return _work(settings, asked, found, told, writer, clock, progress)
+
+
+def _ground(
+    settings: Settings, base: Publication | None, shards: list[Any], asked: _Asked
+) -> Ground:
+    found = ground(settings, base, () if asked.repair else shards, asked.rebuild)
+    if asked.repair and found.base is None:
+        raise NothingToRepairError(
+            "expected a publication under the rules of the configuration, found "
+            + ("none" if base is None else "one under others")
+            + "; `rejse run` makes it"
         )
-        told = _told(settings, plan, found, fingerprint, positions)
+    return found
+
+
+def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked) -> bool:
+    from rejse.pipelines.carry import history
+    from rejse.transforms.meeting import LATE
+
+    if asked.repair:
+        return not history(settings.store, base).is_among(LATE, "time", *asked.repair)
+    return base.fingerprint == told and not asked.rebuild
+
+
+def _work(
+    settings: Settings, asked: _Asked, found: Ground, told_by: str, writer: Any, clock: datetime,
+    progress: Progress | None,
+) -> RunResult:  # fmt: skip
+    from rejse.pipelines import bounded, carry, operational, publish
+    from rejse.pipelines import stated as stated_frontiers
+    from rejse.pipelines.plan import plan
+
+    began = time.monotonic()
+    run_id = f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    with _scratch(settings.store, run_id) as scratch:
+        planned = plan(
+            settings, found, scratch, run_id, clock, asked.stated, asked.complete, asked.repair
+        )
+        with _watched(scratch, progress):
+            made = bounded.execute(planned, asked.beam_args)
+        stated_frontiers.refuse_unknown(
+            settings.sources, asked.stated, {name for _, (_, name) in _latest(found, made)}
+        )
+        before = writer.base.fingerprint if asked.repair else told_by
+        told = _told(settings, planned, found, made, before)
         if progress:
-            progress("auditing what is staged" if audit else "publishing")
-        files = (*found.files, *operational.staged(settings.store, plan.data))
+            progress("auditing what is staged" if asked.audit else "publishing")
+        files = (*made.files, *operational.staged(settings.store, planned.data))
+        kept = (
+            carry.carry(settings.store, found.base, made.gone, planned.texts_from, found.again)
+            if found.base
+            else None
+        )
+        beside = tuple(kept.slices(scratch)) if kept and asked.audit else ()
         try:
-            done = publish.publish(writer, files, told, audit=audit)
+            done = publish.publish(
+                writer, files, told, audit=asked.audit,
+                carried=kept.files if kept else None, beside=beside,
+            )  # fmt: skip
         except publish.AuditError as fault:
             findings = tuple(str(finding) for finding in fault.report.findings)
             return _result(told, "audit_failed", None, {}, findings, began)
         return _result(told, "published", done.number, done.rows, (), began)
 
 
-def _execute(plan: Any, beam_args: list[str]) -> Any:
-    from rejse.pipelines import bounded
-
-    return bounded.execute(plan, beam_args)
-
-
-def _plan(
-    settings: Settings, shards: list[Any], scratch: Path, run_id: str, clock: datetime,
-    stated: Mapping[str, int], complete: bool,
-) -> Any:  # fmt: skip
-    from rejse.pipelines import operational
-    from rejse.pipelines.bounded import Plan
-    from rejse.transforms.ptransforms import Frontiers
-
-    mappings = {
-        name: source.select().rest() for name, source in settings.of_kind("interaction").items()
-    }
-    declared = {
-        name: frozenset(mappings[name].columns if source.declares is None else source.declares)
-        for name, source in settings.of_kind("interaction").items()
-    }
-
-    def frontiers(sources: Mapping[str, Source]) -> Frontiers:
-        disorder = {name: source.disorder for name, source in sources.items() if not source.retired}
-        return Frontiers(disorder, stated, complete)
-
-    groups, opinions = _groups(shards), settings.of_kind("experience")
-    rules = settings.rules(declared)
-    return Plan(
-        shards=tuple(shards), mappings=mappings, key=settings.key,
-        non_persons=settings.non_persons,
-        data=operational.read(dict(settings.operational), settings.key, rules.types),
-        rules=rules, frontiers=frontiers(settings.of_kind("interaction")),
-        groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
-        store=settings.store, run_id=run_id,
-        config_version=settings.version, known_at=clock,
-        x_mappings={name: source.select().rest() for name, source in opinions.items()},
-        x_frontiers=frontiers(opinions), record_mappings=_records(settings),
-        texts=settings.texts,
-        texts_from=settings.texts.kept_from(int(clock.timestamp() * 1_000_000)),
-    )  # fmt: skip
-
-
-def _records(settings: Settings) -> dict[str, Any]:
-    """Mappings of the sources of records, by kind."""
-    from rejse.transforms.records import CONTRACTS
-
-    found = {kind: settings.of_kind(kind) for kind in CONTRACTS}
-    return {
-        kind: {name: source.select().rest() for name, source in said.items()}
-        for kind, said in found.items()
-        if said
-    }
-
-
-def _groups(shards: list[Any]) -> int:
-    """Groups of buckets, so that one holds about 64,000 events: memory follows the largest."""
-    rows = sum(_rows(path) for path in {Path(shard.path) for shard in shards})
-    return min(4096, max(LEAST_GROUPS, -(-rows // EVENTS_A_GROUP)))
-
-
-def _rows(path: Path) -> int:
-    """About how many rows a file has; only memory depends on it."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if path.suffix == ".parquet":
-        try:
-            return int(pq.read_metadata(path).num_rows)
-        except (pa.ArrowException, OSError):
-            return 0  # the reader will say what is wrong with it
-    return path.stat().st_size // BYTES_A_ROW
-
-
-def _positions(shards: list[Any]) -> dict[str, str]:
-    """What was read of each file: its size and time of change."""
-    out = {}
-    for shard in shards:
-        stat = Path(shard.path).stat()
-        out[f"{shard.source}:{shard.path}"] = f"{stat.st_size}@{stat.st_mtime_ns}"
-    return out
-
-
-def _fingerprint(
-    settings: Settings, positions: Mapping[str, str], stated: Mapping[str, int], complete: bool,
-    now: int,
-) -> str:  # fmt: skip
-    """Changes with everything that can change what would be published."""
-    said = {
-        "config": settings.version, "positions": positions, "stated": stated,
-        "complete": complete, "code": _code(), "texts_from": settings.texts.kept_from(now),
-        "key": hashlib.sha256(b"rejse fingerprint\x1f" + settings.key()).hexdigest()[:16],
+def _latest(found: Ground, made: Any) -> dict[tuple[str, tuple[str, str]], int]:
+    """Latest times by kind and delivery, of this run and those before it."""
+    latest = {} if found.base is None else {
+        (kind, (source, name)): at for (kind, source, name), at in found.base.latest.items()
     }  # fmt: skip
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+    for key, at in made.latest.items():
+        latest[key] = max(at, latest.get(key, at))
+    return latest
 
 
-def _code() -> str:
-    """Hash of the core's own source and of the served SQL: others may come to another answer."""
-    import rejse.sql
-    import rejse.transforms
-
-    digest = hashlib.sha256()
-    for folder in (
-        Path(str(rejse.transforms.__file__)).parent,
-        *map(rejse.sql.FOLDER.joinpath, SERVED),
-    ):
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in CODE):
-            place = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-            digest.update(place.encode() + b"\x1f" + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _told(
-    settings: Settings, plan: Any, found: Any, fingerprint: str, positions: Mapping[str, str]
-) -> Any:
+def _told(settings: Settings, plan: Any, found: Ground, made: Any, fingerprint: str) -> Any:
     """What the publication says about the run."""
     from rejse.transforms.records import unjoined
 
-    reasons = _named(found.counts, "rejected:")
-    counts = {name: found.counts.get(name, 0) for name in ("read", "kept", "duplicate")}
-    frontiers = plan.frontiers.of(found.latest)
+    reasons = _named(made.counts, "rejected:")
+    counts = {name: made.counts.get(name, 0) for name in ("read", "kept", "duplicate", "late")}
+    latest = _latest(found, made)
+    frontiers, x_frontiers = plan.clocks.of(latest)
     return {
         "run_id": plan.run_id, "fingerprint": fingerprint, "config_version": settings.version,
+        "core_version": found.core_version,
         "started_at": int(plan.known_at.timestamp() * 1_000_000),
-        "counts": {**counts, "rejected": sum(reasons.values()), "late": 0, "erased": 0},
-        "reasons": reasons, "notes": {**_named(found.counts, "note:"), **unjoined(found.counts)},
-        "positions": positions,
-        "frontiers": frontiers, "x_frontiers": _x_frontiers(plan, found.latest),
+        "counts": {**counts, "rejected": sum(reasons.values()), "erased": 0},
+        "reasons": reasons, "notes": {**_named(made.counts, "note:"), **unjoined(made.counts)},
+        "positions": found.positions,
+        "latest": {(kind, *delivery): at for (kind, delivery), at in latest.items()},
+        "frontiers": frontiers, "x_frontiers": x_frontiers,
         "windows": {name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
+        "thresholds": settings.surveys.thresholds(),
         "promise_checks": settings.promise_check_texts(),
     }  # fmt: skip
-
-
-def _x_frontiers(plan: Any, latest: Mapping[Any, int]) -> dict[str, int]:
-    """How far the sources of answers are complete: none where there is no such source."""
-    said = {delivery: time for delivery, time in latest.items() if delivery[0] in plan.x_mappings}
-    return dict(plan.x_frontiers.of(said)) if plan.x_mappings else {}
 
 
 def _named(counts: Mapping[str, int], prefix: str) -> dict[str, int]:

@@ -27,6 +27,7 @@ from pydantic import (
 )
 
 from rejse.pipelines import journey_types, promise_checks
+from rejse.pipelines.retention import RetentionSettings
 from rejse.pipelines.setting_values import (
     Duration,
     Frozen,
@@ -35,6 +36,7 @@ from rejse.pipelines.setting_values import (
     Share,
     placed,
 )
+from rejse.pipelines.surveys import SurveySettings
 from rejse.pipelines.texts import TextSettings
 from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows
 
@@ -184,6 +186,8 @@ class Settings(Frozen):
     weights: dict[str, float] = Field(default_factory=dict)
     types: dict[str, TypeSettings] = Field(default_factory=dict)
     texts: TextSettings = TextSettings()
+    retention: RetentionSettings = RetentionSettings()
+    surveys: SurveySettings = SurveySettings()
     promise_checks: dict[str, Place] = Field(default_factory=dict)
 
     @field_validator("sources", mode="before")
@@ -248,8 +252,23 @@ class Settings(Frozen):
 
         Where the data, the store and the key lie is left out, and so is the key itself.
         """
-        said = {
+        operational = {
+            name: hashlib.sha256(path.read_bytes()).hexdigest()
+            for name, path in self.operational
+            if path is not None
+        }
+        return _digest({**self._told, "operational": operational})
+
+    @cached_property
+    def core_version(self) -> str:
+        """The same without what the operational tables hold: they have validity, and grow."""
+        return _digest(self._told)
+
+    @cached_property
+    def _told(self) -> dict[str, Any]:
+        return {
             "windows": self.windows.model_dump(),
+            "surveys": self.surveys.thresholds(),
             "texts": self.texts.told() if self.of_kind("experience") else None,
             "weights": {**WEIGHTS, **self.weights},
             "types": {name: asdict(kind) for name, kind in self.journey_types().items()},
@@ -266,13 +285,7 @@ class Settings(Frozen):
                 }
                 for name, source in self.sources.items()
             },
-            "operational": {
-                name: hashlib.sha256(path.read_bytes()).hexdigest()
-                for name, path in self.operational
-                if path is not None
-            },
         }
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
     def _key_place(self) -> str:
         """Path of the key file as a command in the current folder would write it."""
@@ -306,6 +319,10 @@ class Settings(Frozen):
         return key
 
 
+def _digest(said: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def _text(path: Path, what: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
@@ -319,7 +336,7 @@ def _nearest(place: list[str]) -> str:
     """Which known setting may be meant by an unknown one."""
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
-        "types": TypeSettings, "texts": TextSettings,
+        "types": TypeSettings, "texts": TextSettings, "retention": RetentionSettings,
     }  # fmt: skip
     part: type[Frozen] = Settings if len(place) == 1 else parts.get(place[0], Settings)
     known = [field.alias or name for name, field in part.model_fields.items()]

@@ -16,11 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rejse.transforms import inputs, schema, texts
+from rejse.transforms import arrivals, inputs, meeting, schema, texts
 from rejse.transforms.experience import tables as x_tables
+from rejse.transforms.experience.schema import EXPERIENCE
+from rejse.transforms.meeting import EXCLUDED
+from rejse.transforms.pending import PENDING
 from rejse.transforms.registry import Table
+from rejse.transforms.revision import SUPERSEDED
 from rejse.transforms.tables import REJECTS, STAMP
 
 LIVE = "_live"
@@ -33,6 +38,9 @@ ZSTD_LEVEL = 1
 #: Columns by which readers skip row groups; statistics of the others cost time for nothing.
 PRUNING = ("customer_key", "journey_id", "time", "started_at", "occurred_at")
 EVENT_GRAIN = "accepted interaction, canonical and pseudonymous"
+ANSWER_GRAIN = "accepted X-record, canonical and pseudonymous, without its text"
+#: Tables that increments are built on.
+KEEPING = {table.name: table for table in (PENDING, SUPERSEDED, EXCLUDED)}
 
 
 class StageError(TypeError):
@@ -127,11 +135,18 @@ class _File:
 
 
 def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetime) -> pa.Table:
-    """Add the columns that every published row carries, constant over a run (all `first`)."""
+    """Add the columns that every published row carries, constant over a run (all `first`); those
+    that rows bring along (of an earlier run, or of a revision) stay.
+    """
     moment = (known_at - EPOCH) // timedelta(microseconds=1)
     values: tuple[int | str, ...] = (moment, 1, "first", config_version, run_id)
     for column, value in zip(STAMP, values, strict=True):
-        table = table.append_column(column.name, _constant(value, column.type, table.num_rows))
+        made = _constant(value, column.type, table.num_rows)
+        if column.name in table.column_names:
+            given = table.column(column.name)
+            made = pc.coalesce(given, made.cast(given.type))
+            table = table.drop_columns([column.name])
+        table = table.append_column(column.name, made)
     return table
 
 
@@ -150,8 +165,14 @@ def declared(name: str) -> pa.Schema | None:
     Derived rows carry their stamp; events, records, operational tables and rejects carry none.
     """
     plain = name.removesuffix(LIVE)
-    if plain in ("events", "open_events", "late"):
-        return schema.event_schema().with_metadata({"grain": EVENT_GRAIN})
+    if plain in (meeting.EVENTS, meeting.LATE):
+        more = [arrivals.LATENESS] if plain == meeting.LATE else []
+        return pa.schema([*schema.event_schema(), *more], {"grain": EVENT_GRAIN})
+    if plain == meeting.ANSWERS:
+        fields = [f for f in EXPERIENCE.pseudonymous() if f.name != meeting.APART]
+        return pa.schema(fields, {"grain": ANSWER_GRAIN})
+    if plain in KEEPING:
+        return KEEPING[plain].schema
     if plain == REJECTS.name:
         return REJECTS.schema
     given = inputs.joined().get(plain)

@@ -1,9 +1,8 @@
 """The store: one Delta table a folder, and `publications`, which is the truth.
 
 A publication names the version of every table. It is committed last, so a crash before it
-leaves versions that no reader sees and that the next publication writes over. Every table is
-replaced as a whole; a commit is made on the version that its writer read, so that of two
-writers one is told so.
+leaves versions that no reader sees and that the next publication writes over. A commit is made
+on the version that its writer read, so that of two writers one is told so.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +32,7 @@ LAST = 253_402_300_799_999_999
 COUNTS = ("read", "kept", "duplicate", "late", "rejected", "erased")
 _COUNTED = pa.map_(pa.string(), pa.int64())
 _NAMED = pa.map_(pa.string(), pa.string())
+_MEASURED = pa.map_(pa.string(), pa.float64())
 
 
 def _of(name: str, kind: pa.DataType, about: str, unit: str = "") -> Column:
@@ -49,10 +49,15 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("versions", _COUNTED, "Delta version of every table."),
     _of("rows", _COUNTED, "Rows of every table.", "1"),
     _of("positions", _NAMED, "How far each source was read."),
+    _of("core_version", pa.string(), "Hash of rules, mappings, code and key."),
+    _of("latest", pa.map_(pa.string(), TIME), "Latest time read, by kind, source and name (JSON).",
+        "UTC"),
     _of("frontiers", pa.map_(pa.string(), TIME), "How far each source is complete.", "UTC"),
     _of("x_frontiers", pa.map_(pa.string(), TIME), "How far each source of answers is complete.",
         "UTC"),
     _of("windows", _COUNTED, "Windows of the configuration, such as `repeat`.", "us"),
+    _of("thresholds", _MEASURED, "Thresholds of the configuration, such as `csat.satisfied_from`.",
+        "points of the answers' scale"),
     _of("counts", _COUNTED, "Input rows: read, kept, duplicate, late, rejected, erased.", "1"),
     _of("audit", pa.string(), "passed, warned or skipped."),
     _of("promise_checks", _NAMED, "SQL of the configuration that judges claims, by its name."),
@@ -92,9 +97,13 @@ class Publication:
     frontiers: Mapping[str, int] = field(default_factory=dict)
     x_frontiers: Mapping[str, int] = field(default_factory=dict)
     windows: Mapping[str, int] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     promise_checks: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     audit: str = "skipped"
+    core_version: str = ""
+    #: Latest time read by kind of input, configured source and delivered name.
+    latest: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
         """The publication as a row of its table."""
@@ -106,7 +115,10 @@ class Publication:
             "frontiers": [(name, min(at, LAST)) for name, at in self.frontiers.items()],
             "x_frontiers": [(name, min(at, LAST)) for name, at in self.x_frontiers.items()],
             "windows": list(self.windows.items()), "counts": list(self.counts.items()),
+            "thresholds": list(self.thresholds.items()),
             "promise_checks": list(self.promise_checks.items()), "audit": self.audit,
+            "core_version": self.core_version,
+            "latest": [(json.dumps(key), at) for key, at in self.latest.items()],
         }  # fmt: skip
 
 
@@ -178,6 +190,49 @@ def files(store: Path, table: str, version: int) -> list[str]:
     return sorted(f"{table}/{path}" for path in paths)
 
 
+def named(store: Path, table: str, version: int) -> list[StagedFile]:
+    """Files of `table` at `version` with their rows and bytes; none at version -1."""
+    from deltalake import DeltaTable
+
+    if version < 0:
+        return []
+    said = DeltaTable(str(store / table), version=version).get_add_actions(flatten=True)
+    columns = (said.column(name).to_pylist() for name in ("path", "num_records", "size_bytes"))
+    found = [
+        StagedFile(table, f"{table}/{p}", n, size) for p, n, size in zip(*columns, strict=True)
+    ]
+    return sorted(found, key=lambda file: file.path)
+
+
+def settle(
+    store: Path,
+    table: str,
+    files_: Sequence[StagedFile],
+    columns: pa.Schema,
+    run_id: str,
+    number: int,
+) -> int:
+    """Make `files_`, new ones and those that are there, the content of `table`; its version.
+
+    One commit removes what is there beside them and adds what is not: files that stay are not
+    touched, and where nothing comes or goes there is none.
+    """
+    at = head(store, table)
+    here, wanted = set(files(store, table, at)), {file.path for file in files_}
+    new = [file for file in files_ if file.path not in here]
+    gone = sorted(here - wanted)
+    if at >= 0 and not new and not gone and _has_columns(store / table, columns):
+        return at
+    return commit(store, table, new, columns, run_id, number, mode="append", gone=gone)
+
+
+def _has_columns(folder: Path, columns: pa.Schema) -> bool:
+    from deltalake import DeltaTable
+
+    there = {field.name for field in DeltaTable(str(folder)).schema().fields}
+    return set(columns.names) <= there
+
+
 def commit(
     store: Path,
     table: str,
@@ -186,8 +241,12 @@ def commit(
     run_id: str,
     number: int,
     expected: int | None = None,
+    mode: Literal["overwrite", "append"] = "overwrite",
+    gone: Sequence[str] = (),
 ) -> int:
-    """Replace the content of `table` by the staged files; returns the new Delta version.
+    """Replace the content of `table` by the staged files, or add them; the new Delta version.
+
+    Where they are added, the files `gone` (relative to the store) go in the same commit.
 
     `expected` is the version that the writer read; where the table has moved on, or moves
     while this commit is made, AnotherWriter is raised and nothing changes.
@@ -206,8 +265,8 @@ def commit(
         raise _overtaken(table, expected, at.version())
     try:
         at.create_write_transaction(
-            [_action(store, file) for file in staged],
-            "overwrite",
+            [*map(_removal, gone), *(_action(store, file) for file in staged)],
+            mode,
             shape,
             commit_properties=properties,
         )
@@ -232,8 +291,14 @@ def remove_orphans(store: Path) -> list[Path]:
 
 
 def _ever_committed(folder: Path) -> set[str]:
-    """Names of all files that any commit of the table has added (its log is never cleaned)."""
+    """Names of all files that a commit in the table's log has added, or that were there before.
+
+    Only `vacuum` shortens a log; what lived then stands in the checkpoint that it leaves.
+    """
     named = set()
+    for checkpoint in folder.glob("_delta_log/*.checkpoint*.parquet"):
+        added = pq.ParquetFile(checkpoint).read(["add.path"]).column("add").combine_chunks()
+        named |= {path for path in added.field("path").to_pylist() if path is not None}
     for log in folder.glob("_delta_log/*.json"):
         for line in log.read_text(encoding="utf-8").splitlines():
             action = json.loads(line).get("add")
@@ -251,6 +316,12 @@ def _opened(folder: Path, shape: Any) -> Any:
         keep = {"delta.enableExpiredLogCleanup": "false"}  # see _ever_committed
         return DeltaTable.create(str(folder), shape, mode="ignore", configuration=keep)
     return DeltaTable(str(folder))
+
+
+def _removal(path: str) -> Any:
+    from deltalake.transaction import RemoveAction
+
+    return RemoveAction(path.partition("/")[2], True, now() // 1000)
 
 
 def _action(store: Path, file: StagedFile) -> Any:
@@ -294,9 +365,12 @@ def _publication(row: Mapping[str, Any]) -> Publication:
         # publications of an earlier version do not say
         x_frontiers={name: micros(at) for name, at in row.get("x_frontiers") or ()},
         windows=dict(row["windows"]),
+        thresholds=dict(row.get("thresholds") or ()),
         promise_checks=dict(row.get("promise_checks") or ()),
         counts=dict(row["counts"]),
         audit=row["audit"],
+        core_version=row.get("core_version") or "",
+        latest={tuple(json.loads(key)): micros(at) for key, at in row.get("latest") or ()},
     )
 
 

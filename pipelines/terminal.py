@@ -41,6 +41,11 @@ def show_json(value: Any) -> None:
     print(json.dumps(plain(value), ensure_ascii=False, indent=2))
 
 
+def show_line(value: Any) -> None:
+    """Print a result as one line of JSON, which a scheduler can take from the end of a log."""
+    print(json.dumps(plain(value), ensure_ascii=False))
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""

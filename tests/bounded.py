@@ -37,18 +37,9 @@ class Run:
 
     def __init__(self, transcripts: Sequence[Transcript], folder: Path) -> None:
         self.numbers = {one.name: number for number, one in enumerate(transcripts)}
-        first = transcripts[0]
-        told = records_of(transcripts)
-        named = {**dict.fromkeys(x_sources(transcripts), "experience"), **{k: k for k in told}}
-        _write_settings(first, named, folder)
-        for kind, rows_of_kind in told.items():
-            _write_of_kind(kind, rows_of_kind, folder)
-        for source in first.frontiers:
-            _write_source(source, list(transcripts), folder)
-        for source in x_sources(transcripts):
-            _write_records(source, transcripts, folder)
+        write(transcripts, folder)
         settings = load(folder / "rejse.toml")
-        self.result: RunResult = run(settings, frontier=first.frontiers, audit=False)
+        self.result: RunResult = run(settings, frontier=transcripts[0].frontiers, audit=False)
         self.con = connect(settings.store)
 
     def tables(self, transcript: Transcript) -> dict[str, Rows]:
@@ -65,6 +56,21 @@ class Run:
             mine = rows(self.con, f"select * from v_{name}")
             found[name] = [without_mark(row, number) for row in mine if row["customer_key"] in keys]
         return found
+
+
+def write(transcripts: Sequence[Transcript], folder: Path) -> list[str]:
+    """Configuration and sources of transcripts that share settings; the names of the sources."""
+    told = records_of(transcripts)
+    asked = x_sources(transcripts)
+    named = {**dict.fromkeys(asked, "experience"), **{kind: kind for kind in told}}
+    _write_settings(transcripts[0], named, folder)
+    for kind, rows_of_kind in told.items():
+        _write_of_kind(kind, rows_of_kind, folder)
+    for source in transcripts[0].frontiers:
+        _write_source(source, list(transcripts), folder)
+    for source in asked:
+        _write_records(source, transcripts, folder)
+    return [*transcripts[0].frontiers, *named]
 
 
 def x_sources(transcripts: Sequence[Transcript]) -> list[str]:

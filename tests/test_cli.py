@@ -13,7 +13,10 @@ import pytest
 from rejse.pipelines import cli
 
 KEY = "5ec4e7" * 8
-COMMANDS = ("init", "check", "run", "sql", "explain", "report", "calibrate", "metrics", "demo-data")
+COMMANDS = (
+    "init", "check", "run", "sql", "explain", "report", "calibrate", "compact", "vacuum", "diff",
+    "metrics", "demo-data",
+)  # fmt: skip
 Command = Callable[..., tuple[int, str, str]]
 
 
@@ -93,6 +96,7 @@ def test_each_command_helps_with_an_example(rejse: Command, command: str) -> Non
         (["sql", "select 1", "--json", "--csv"], "came both"),
         (["sql", "select 1", "--guard"], "expected --csv"),
         (["sql", "--file", "nothere.sql"], "a ready question (broken_promises,"),
+        (["sql", "select 1", "--as-of", "1", "--publication", "1"], "came both"),
         (["run", "logs.csv"], "came 'logs.csv'; sources and files are named in rejse.toml"),
     ],
 )
@@ -171,7 +175,8 @@ def test_exit_code_of_a_run(
     assert said in out + err
     assert ("journeys: h in [0, 1]" in err) == bool(findings)
     left, out, _ = rejse("run", "-c", str(config), "--json")
-    assert (left, json.loads(out)["status"]) == (code, status)
+    assert (left, out.count("\n")) == (code, 1)
+    assert (json.loads(out)["status"], json.loads(out)["exit_code"]) == (status, code)
 
 
 @pytest.mark.parametrize(
@@ -191,6 +196,12 @@ def test_exit_code_of_an_error(
     assert "what happened" in err
     assert "Traceback" not in err
     assert (cli.TRACEBACK_VARIABLE in err) == (code == 70)
+    left, out, _ = rejse("run", "-c", str(config), "--json")
+    assert out.count("\n") == 1, "one line"
+    said = json.loads(out)
+    assert (left, said["exit_code"], "what happened" in said["message"]) == (code, code, True)
+    status = {75: "another_writer", 1: "data_failed", 2: "misuse", 70: "fault"}[code]
+    assert said["status"] == status
 
 
 @pytest.fixture

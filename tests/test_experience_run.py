@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from rejse.pipelines.experience import nothing
 from rejse.pipelines.setting_values import SettingsError
 from rejse.pipelines.settings import load
 from rejse.transforms.tables import STAMP, tables
@@ -77,7 +76,7 @@ def test_scored_tables_are_staged_where_they_are_made(
 
     monkeypatch.setattr(FnApiRunner, "run_stages", spy)
     Run([story()], tmp_path)
-    assert any(names >= {"Meet", "Stage"} and "Advance" in str(names) for names in stages), stages
+    assert any("Stage" in names and "Advance" in str(names) for names in stages), stages
 
 
 def test_final_rows_stand_apart_from_those_that_may_change(runs: tuple[Run, Run]) -> None:
@@ -90,7 +89,6 @@ def test_final_rows_stand_apart_from_those_that_may_change(runs: tuple[Run, Run]
 
 def test_a_run_without_x_has_empty_tables_of_it(runs: tuple[Run, Run]) -> None:
     assert rows(runs[0].con, "select * from v_experience") == []
-    assert {table.num_rows for table in nothing().values()} == {0}
 
 
 def test_an_unknown_kind_of_source_is_refused(tmp_path: Path) -> None:

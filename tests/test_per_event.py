@@ -324,6 +324,23 @@ def test_a_move_counts_for_the_due_only_until_the_due() -> None:
         assert [(row["status"], row["n_moves"]) for row in found] == [(fate, 1)]
 
 
+def test_nothing_after_the_give_up_is_part_of_a_promise() -> None:
+    def said(at: int, op: str, due: int | None) -> Row:
+        when = None if due is None else START + due
+        return event(at, promise={"id": "p", "kind": "date", "op": op, "due_time": when})
+
+    made, undated = said(0, "made", DAY), said(0, "made", None)
+    moved, delivered = said(31 * DAY + 1, "moved", 90 * DAY), said(31 * DAY + 1, "delivered", 0)
+    for told_of, fate, n_moves in (
+        ([made, said(31 * DAY, "moved", 9 * DAY), said(31 * DAY, "delivered", 0)], "late", 1),
+        ([made, moved, delivered], "broken", 0),
+        ([undated, said(30 * DAY, "delivered", 0)], "kept", 0),
+        ([undated, moved, delivered], "open", 0),
+    ):
+        found = told(told_of)["promises"]
+        assert [(row["status"], row["n_moves"]) for row in found] == [(fate, n_moves)]
+
+
 @pytest.mark.parametrize(
     ("table", "column"), [("journey_types", "start_activities"), ("touchpoints", "valid_from")]
 )

@@ -8,13 +8,9 @@ import pytest
 from hypothesis import settings
 
 from rejse.transforms import frontier
-from rejse.transforms.ptransforms import (
-    NOTHING_MORE,
-    NOTHING_SEEN,
-    Frontiers,
-    capped,
-    latest,
-)
+from rejse.transforms.arrivals import capped
+from rejse.transforms.frontier import NOTHING_MORE, NOTHING_SEEN, Frontiers
+from rejse.transforms.ptransforms import latest
 from tests import builders
 from tests.law import FACTOR
 
@@ -75,6 +71,20 @@ def test_frontiers(given_: dict[str, object], seen: dict[str, int], found: dict[
     assert frontiers(**given_).of(delivered) == found
     backwards = dict(reversed(delivered.items()))
     assert list(frontiers(**given_).of(backwards)) == sorted(found)
+
+
+def test_a_frontier_never_goes_back() -> None:
+    before, published = {("crm", "crm"): 100, ("web", "web"): 50}, {"crm": 95, "web": 50}
+    found = frontiers(before=before, published=published)
+    assert found.of({}) == {"crm": 95, "web": 50}
+    assert found.of({("crm", "crm"): 90, ("web", "web"): 60}) == {"crm": 95, "web": 60}
+    assert found.of({("crm", "crm"): 200})["crm"] == 190
+
+
+def test_an_event_is_late_where_its_source_was_complete() -> None:
+    found = frontiers(published={"crm": 95, "web": 50})
+    assert (found.too_late("crm", 5), found.too_late("web", 5)) == (90, 45)
+    assert found.too_late("never delivered before", 5) == 45
 
 
 def test_a_deadline_is_inclusive_and_waits_for_the_lateness() -> None:

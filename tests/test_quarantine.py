@@ -116,7 +116,7 @@ def test_a_run_that_publishes_nothing_leaves_no_refused_rows(
     def loses(plan: Any, beam_args: list[str]) -> Any:
         done = execute(plan, beam_args)
         seen.extend(quarantined(found.store))
-        return bounded.Found(done.files, {**done.counts, "kept": 7}, done.latest)
+        return bounded.Found(done.files, {**done.counts, "kept": 7}, done.latest, done.gone)
 
     with monkeypatch.context() as patch:
         patch.setattr(bounded, "execute", loses)

@@ -95,7 +95,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, RunRe
     sources = {"crm": "*.jsonl", "web": "other.log"}
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
-        found = installation(folder, files, sources, "[windows]\nmax_events = 8")
+        more = "[windows]\nmax_events = 8\n[surveys.csat]\nsatisfied_from = 3.5"
+        found = installation(folder, files, sources, more)
         yield found, once(found)
 
 
@@ -117,9 +118,11 @@ def test_the_publication_says_what_the_run_says(mixed: tuple[Any, RunResult]) ->
         events = con.sql("select source, id from events order by all").fetchall()
         refused = con.sql("select reason, count(*) from rejects group by 1 order by 1").fetchall()
         told = con.sql("select run_id, n_read, n_kept, difference from runs").fetchall()
+        csat = con.sql("select columns('csat_.*') from v_publication").fetchall()
     assert events == [*(("crm", f"e{n}") for n in range(5)), ("web", "e0")]
     assert dict(refused) == dict(result.reasons)
     assert told == [(result.run_id, 21, 6, 0)]
+    assert csat == [(1, 5, 3.5)]
     assert result.tables["events"] == 6
 
 
@@ -204,7 +207,7 @@ def test_changed_files_make_a_new_publication(tmp_path: Path) -> None:
     assert once(found).publication == 1
     (tmp_path / "b.jsonl").write_text(lines([row(4)]))
     second = once(found)
-    assert (second.status, second.publication, second.counts["kept"]) == ("published", 2, 2)
+    assert (second.status, second.publication, second.counts["kept"]) == ("published", 2, 1)
     with connect(found.store) as con:
         assert con.sql("select n_events from v_journeys").fetchall() == [(2,)]
     with connect(found.store, 1) as con:
@@ -362,7 +365,7 @@ def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
     def loses(plan: Any, beam_args: list[str]) -> Any:
         done = execute(plan, beam_args)
-        return bounded.Found(done.files, {**done.counts, "kept": 1}, done.latest)
+        return bounded.Found(done.files, {**done.counts, "kept": 1}, done.latest, done.gone)
 
     monkeypatch.setattr(bounded, "execute", loses)
     with pytest.raises(publish.BalanceError, match="difference 1"):

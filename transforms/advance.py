@@ -9,6 +9,7 @@ import pyarrow as pa
 from rejse.transforms.campaigns import with_purpose
 from rejse.transforms.friction.assess import assess
 from rejse.transforms.operational import Operational
+from rejse.transforms.pending import PENDING, of_journeys
 from rejse.transforms.rows import rows
 from rejse.transforms.rules import Rules
 from rejse.transforms.scene import Scene
@@ -22,8 +23,9 @@ def advance(
 
     `events` has the columns of `schema.event_schema` (absent optional ones are null), each event
     once, in any order; `frontiers` says for each live source up to which time (microseconds) it
-    is complete. Returns the tables of `tables.tables()`, with `is_final` on every row: no result
-    depends on the order, the chunks or the neighbours of a customer's events.
+    is complete. Returns the tables of `tables.tables()`, with `is_final` on every row, and
+    `pending`: no result depends on the order, the chunks or the neighbours of a customer's events.
     """
     spine = sessionise(with_purpose(events, data), data, rules)
-    return rows(assess(Scene(spine, data, rules, frontiers)))
+    scene = Scene(spine, data, rules, frontiers)
+    return rows(assess(scene)) | {PENDING.name: of_journeys(scene)}

@@ -126,6 +126,19 @@ def group_of(rows: pa.Table, groups: int) -> int:
     return int(values(rows.column(schema.BUCKET).chunk(0))[0]) * groups // BUCKETS
 
 
+def buckets(keys: pa.Array) -> pa.Array:
+    """Buckets of customer keys: their first three hex digits."""
+    key = Coded.of(keys)
+    numbers = np.array([int(name[:3], 16) for name in key.names.to_pylist()], np.int16)
+    return arrow(numbers[key.codes] if len(key.codes) else numbers, pa.int16())
+
+
+def key_range(group: int, groups: int) -> tuple[str, str]:
+    """Customer keys of a group of buckets: the least that may be, and what all are below."""
+    low, high = (-(-edge * BUCKETS // groups) for edge in (group, group + 1))
+    return f"{low:03x}", f"{high:03x}" if high < BUCKETS else "g"
+
+
 def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Parts of a batch by group of buckets, sorted by customer.
 
@@ -155,15 +168,21 @@ def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
     tables = []
     for path in paths:
         with pa.memory_map(path) as source:
-            tables.append(_coded(pa.ipc.open_stream(source).read_all(), contract))
+            tables.append(coded(pa.ipc.open_stream(source).read_all(), contract))
+    return together(tables)
+
+
+def together(tables: Iterable[pa.Table]) -> pa.Table:
+    """Rows of several tables, each coded column with one dictionary."""
     whole = pa.concat_tables(tables, promote_options="default")
     return whole.unify_dictionaries().combine_chunks()
 
 
-def _coded(table: pa.Table, contract: Contract) -> pa.Table:
-    """The table with wide columns, which travelled as plain text, coded again."""
+def coded(table: pa.Table, contract: Contract) -> pa.Table:
+    """The table with columns that travelled, or were stored, as plain text coded again."""
     for place, name in enumerate(table.column_names):
         wanted = contract.carried.get(name)
-        if wanted and wanted.coded and not pa.types.is_dictionary(table.column(place).type):
+        is_coded = name == schema.CUSTOMER_KEY or (wanted is not None and wanted.coded)
+        if is_coded and not pa.types.is_dictionary(table.column(place).type):
             table = table.set_column(place, name, table.column(place).dictionary_encode())
     return table

@@ -167,7 +167,7 @@ class Operational:
         return self.customers.rows(events.coded(CUSTOMER_KEY), events.time)
 
     def _of_customers(self, kind: str, *more: str) -> AsOf:
-        table = conform(self.records.get(kind), records.tables()[kind].schema)
+        table = conform(self.records.get(kind), records.of_events(kind))
         keys = [table.column(name) for name in ("customer_key", *more)]
         joined = pc.binary_join_element_wise(*keys, KEY_MARK)
         return AsOf.of(table.append_column("key", joined), "key")

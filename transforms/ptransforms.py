@@ -18,22 +18,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms import bucket_files, contracts, identity, records, rejects, shared_ids
-from rejse.transforms.advance import advance
-from rejse.transforms.arrays import arrow, flat, values
+from rejse.transforms import bucket_files, contracts, identity, rejects, shared_ids
+from rejse.transforms.arrays import arrow, values
+from rejse.transforms.arrivals import EXCLUDED_LATER
 from rejse.transforms.bucket_files import BucketFiles
-from rejse.transforms.duplicates import over_cap, without_duplicates
+from rejse.transforms.core import Core, noted
 from rejse.transforms.events import Coded
+from rejse.transforms.frontier import Delivery, Frontiers
+from rejse.transforms.inputs import INPUTS
 from rejse.transforms.mapping import Mapping as Select
+from rejse.transforms.meeting import Meeting, Met
 from rejse.transforms.normalise import normalise
-from rejse.transforms.operational import Operational
-from rejse.transforms.rules import Rules
+from rejse.transforms.revision import revise
 from rejse.transforms.schema import INTERACTIONS, Contract
 from rejse.transforms.shared_ids import IdFiles
+from rejse.transforms.texts import text
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
-#: Frontier of a source that nothing is known of: the first time that Python and SQL can hold.
-NOTHING_SEEN = -62_135_596_800_000_000
 
 
 def counted(name: str, n: int) -> Iterator[Any]:
@@ -210,104 +211,6 @@ def _winners(grouped: tuple[int, Iterable[str]]) -> Iterable[tuple[tuple[int, in
     return shared_ids.winners(shared_ids.read(grouped[1])).items()
 
 
-class Gather(_Parts):
-    """(group, paths) -> rows of whole customers, each once; quarantined ones leave as rejects.
-
-    `stays` are the customers with whom shared ids stay, found under the same `salt`.
-    """
-
-    element = pa.Table
-
-    def __init__(
-        self, cap: int, stays: beam.PCollection, salt: bytes, contract: Contract = INTERACTIONS
-    ) -> None:
-        super().__init__(_Gather(cap, salt, contract), side=beam.pvalue.AsDict(stays))
-
-
-class _Gather(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, cap: int, salt: bytes, contract: Contract) -> None:
-        self._cap, self._salt, self._contract = cap, salt, contract
-
-    def process(
-        self, grouped: tuple[int, Iterable[str]], stays: Mapping[tuple[int, int], int]
-    ) -> Iterator[Any]:
-        events = bucket_files.read(sorted(grouped[1]), self._contract)
-        elsewhere = shared_ids.lost(events, stays, self._salt)
-        if elsewhere.any():
-            events = events.filter(arrow(~elsewhere))
-        events, duplicates = without_duplicates(events)
-        yield from counted("duplicate", duplicates + int(elsewhere.sum()))
-        many = over_cap(events, self._cap)
-        if many.any():
-            yield from refused_rows(capped(events.filter(arrow(many)), self._cap))
-            events = events.filter(arrow(~many))
-        yield from counted("kept", events.num_rows)
-        if events.num_rows:
-            yield events
-
-
-def capped(events: pa.Table, cap: int) -> pa.Table:
-    """Rejects of customers above the event cap, source by source, positioned by id."""
-    sources = flat(events.column("source")).cast(pa.string()).to_pylist()
-    ids = flat(events.column("id")).to_pylist()
-    says = f"expected at most {cap:,} events of one customer, came more; is this a person?"
-    by_source: dict[str, list[str]] = {}
-    for source, ident in zip(sources, ids, strict=True):
-        by_source.setdefault(source, []).append(ident)
-    parts = [
-        rejects.refuse(source, [rejects.BY_ID + one for one in mine], rejects.CAPPED, says,
-                       [None] * len(mine), mine)
-        for source, mine in by_source.items()
-    ]  # fmt: skip
-    return rejects.join(parts)
-
-
-#: Frontier where every source is retired: nothing comes any more (the last time of Python).
-NOTHING_MORE = 253_402_300_799_999_999
-
-#: Configured source, and the name that its rows bear: another one where the mapping maps `source`.
-Delivery = tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Frontiers:
-    """From the latest event of each source to its frontier: less its disorder, or as stated.
-
-    `disorder` has every configured source that is not retired; it holds for every name that the
-    source delivers. `stated` names configured sources or delivered names; the name goes first.
-    """
-
-    disorder: Mapping[str, int]
-    stated: Mapping[str, int]
-    complete: bool
-
-    def of(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
-        """Frontier of each name that live sources deliver, microseconds.
-
-        Of a name that several deliver, the least. A source without events holds all back under
-        its own name, unless its frontier is stated or what there is is complete. Where every
-        source is retired, nothing holds anything back.
-        """
-        if not self.disorder:
-            return dict.fromkeys(sorted(name for _, name in seen), NOTHING_MORE)
-        live = {delivery: time for delivery, time in seen.items() if delivery[0] in self.disorder}
-        silent = sorted(set(self.disorder) - {source for source, _ in live})
-        found = [(name, self._of(source, name, time)) for (source, name), time in live.items()]
-        found += [
-            (source, self.stated.get(source, NOTHING_SEEN))
-            for source in silent
-            if source in self.stated or not self.complete
-        ]
-        out: dict[str, int] = {}
-        for name, time in sorted(found):
-            out.setdefault(name, time)
-        return out
-
-    def _of(self, source: str, name: str, time: int) -> int:
-        late = 0 if self.complete else self.disorder[source]
-        return self.stated.get(name, self.stated.get(source, time - late))
-
-
 @dataclass(frozen=True)
 class Scored:
     """The tables of some customers, by name: their events and what the core made of them."""
@@ -320,60 +223,124 @@ class Scored:
         return sum(table.nbytes for table in self.tables.values())
 
 
-class Advance(beam.PTransform):  # type: ignore[misc]
-    """Events of whole customers -> tables of scored journeys.
+#: Kind of input, configured source and delivered name: what the latest time is known of.
+Seen = Mapping[tuple[str, Delivery], int]
 
-    `records` are the customers' records as ((kind, group of buckets), path of a file), None where
-    the installation has no such source; `counts` says how many of each kind and source joined.
+
+@dataclass(frozen=True)
+class Clocks:
+    """Frontiers of the sources of interactions, and of those of answers."""
+
+    events: Frontiers
+    answers: Frontiers
+
+    def of(self, seen: Seen) -> tuple[dict[str, int], dict[str, int]]:
+        """Both, from the latest times of all kinds."""
+        mine = {
+            kind: {delivery: time for (one, delivery), time in seen.items() if one == kind}
+            for kind in ("interaction", "experience")
+        }
+        return self.events.of(mine["interaction"]), self.answers.of(mine["experience"])
+
+
+class Advance(beam.PTransform):  # type: ignore[misc]
+    """(group of buckets, paths of bucket files by kind) -> tables of its customers.
+
+    `latest` has the latest times of all sources as (kind, delivery); `stays` by kind the customers
+    with whom shared ids stay, found under the same `salt`. Besides the tables to publish, a
+    `Scored` names in `GONE` the customers whose published rows these replace.
     """
 
     def __init__(
         self,
-        data: Operational,
-        rules: Rules,
-        frontiers: Frontiers,
+        meeting: Meeting,
+        core: Core,
+        clocks: Clocks,
         groups: int,
-        latest: Any,
-        records: Any = None,
+        salt: bytes,
+        latest: beam.PCollection,
+        stays: Mapping[str, beam.PCollection],
     ) -> None:
         super().__init__()
-        self._step = _Advance(data, rules, frontiers, groups)
-        sides = [latest] if records is None else [latest, records]
-        self._sides = [beam.pvalue.AsDict(one) for one in sides]
+        self._step = _Advance(meeting, core, clocks, groups, salt, tuple(stays))
+        self._sides = [beam.pvalue.AsDict(one) for one in (latest, *stays.values())]
 
-    def expand(self, events: beam.PCollection) -> Any:
-        """Score with the frontiers that the latest events give; tables, and counts."""
+    def expand(self, grouped: beam.PCollection) -> Any:
+        """Meet, score, revise; tables, rejects and counts."""
         work = beam.ParDo(self._step, *self._sides).with_output_types(Scored)
-        return events | work.with_outputs(COUNTS, main=KEPT)
+        return grouped | work.with_outputs(REJECTS, COUNTS, main=KEPT)
 
 
 class _Advance(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, data: Operational, rules: Rules, frontiers: Frontiers, groups: int) -> None:
-        self._data, self._rules, self._frontiers = data, rules, frontiers
-        self._groups = groups
+    def __init__(
+        self,
+        meeting: Meeting,
+        core: Core,
+        clocks: Clocks,
+        groups: int,
+        salt: bytes,
+        kinds: tuple[str, ...],
+    ) -> None:
+        self._meeting, self._core, self._clocks = meeting, core, clocks
+        self._groups, self._salt, self._kinds = groups, salt, kinds
 
     def process(
         self,
-        events: pa.Table,
-        seen: dict[Delivery, int],
-        files: Mapping[tuple[str, int], str] | None = None,
+        grouped: tuple[int, Mapping[str, Iterable[str]]],
+        seen: Seen,
+        *stays: Mapping[tuple[int, int], int],
     ) -> Iterator[Any]:
-        came = self._records(events, files) if files else {}
-        for kind, rows in came.items():
-            for source, n in records.joined(kind, rows, events).items():
-                yield from counted(f"{records.JOINED}{kind}:{source}", n)
-        known = {kind: records.published(kind, rows) for kind, rows in came.items()}
-        data = self._data.with_records(known)
-        found = advance(events, data, self._rules, self._frontiers.of(seen))
-        yield Scored({"events": events, **found})
+        group, paths = grouped
+        new = {}
+        for kind, shared in zip(self._kinds, stays, strict=True):
+            rows, elsewhere = self._came(kind, sorted(paths[kind]), shared)
+            yield from counted("duplicate", elsewhere)
+            if rows is not None:
+                new[kind] = rows
+        frontiers = self._clocks.of(seen)
+        keys = bucket_files.key_range(group, self._groups)
+        for customers in self._meeting.customers(keys, new, *frontiers):
+            met = self._meeting.meet(new, customers)
+            yield from self._told(met)
+            yield self._scored(met, *frontiers)
 
-    def _records(
-        self, events: pa.Table, files: Mapping[tuple[str, int], str]
-    ) -> dict[str, pa.Table]:
-        """Records of the group's customers by kind."""
-        group = bucket_files.group_of(events, self._groups)
-        return {
-            kind: bucket_files.read([files[kind, group]], contract)
-            for kind, contract in records.CONTRACTS.items()
-            if (kind, group) in files
-        }
+    def _came(
+        self, kind: str, paths: list[str], shared: Mapping[tuple[int, int], int]
+    ) -> tuple[pa.Table | None, int]:
+        """New rows of a kind, and how many went since their id stays with another customer."""
+        if not paths:
+            return None, 0
+        rows = bucket_files.read(paths, INPUTS[kind].contract)
+        elsewhere = shared_ids.lost(rows, shared, self._salt)
+        if elsewhere.any():
+            rows = rows.filter(arrow(~elsewhere))
+        return (rows if rows.num_rows else None), int(elsewhere.sum())
+
+    def _told(self, met: Met) -> Iterator[Any]:
+        for refused in met.refused:
+            yield from refused_rows(refused)
+        for refused in met.taken_back:  # counted as kept by an earlier run
+            yield beam.pvalue.TaggedOutput(REJECTS, refused)
+            yield from counted(f"note:{EXCLUDED_LATER}", refused.num_rows)
+        for name, n in (*met.counts.items(), *noted(met)):
+            yield from counted(name, n)
+
+    def _scored(self, met: Met, events: Mapping[str, int], answers: Mapping[str, int]) -> Scored:
+        found = self._core.score(met, events, answers)
+        revised = revise(found, met, self._meeting.recall)
+        gone = {**met.gone, **revised.gone}
+        if self._meeting.recall is not None and met.customers is not None:
+            gone[EVERYWHERE] = frozenset(met.customers.to_pylist())
+        tables = {**met.inputs, **revised.tables, **({GONE: _listed(gone)} if gone else {})}
+        return Scored({name: rows for name, rows in tables.items() if rows.num_rows})
+
+
+#: Table of (table, customer_key) whose published rows go; EVERYWHERE: of tables that say how
+#: things stand, as those of journeys that are not final.
+GONE, EVERYWHERE = "gone", "*"
+
+
+def _listed(gone: Mapping[str, frozenset[str]]) -> pa.Table:
+    pairs = [(table, who) for table, some in sorted(gone.items()) for who in sorted(some)]
+    tables, customers = (text([pair[place] for pair in pairs]) for place in range(2))
+    return pa.table({"table": tables, "customer_key": customers})

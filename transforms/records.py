@@ -16,12 +16,24 @@ import pyarrow.compute as pc
 
 from rejse.transforms import contracts
 from rejse.transforms.arrays import Bools, flat, valid, values
+from rejse.transforms.bucket_files import buckets, coded
 from rejse.transforms.contracts import Rule, in_range, listed, missing
 from rejse.transforms.registry import Column, Table
-from rejse.transforms.schema import ENVELOPE, TEXT, TIME, Contract, Field, code
+from rejse.transforms.schema import (
+    BUCKET,
+    CUSTOMER_KEY,
+    ENVELOPE,
+    TEXT,
+    TIME,
+    Contract,
+    Field,
+    code,
+)
 
 _CARRIED = ("id", "source", "time", "recordedtime", "identity", "identitytype")
 ABOUT: tuple[Field, ...] = tuple(field for field in ENVELOPE if field.name in _CARRIED)
+#: What of the envelope stays as it came: which of several copies counts is asked again.
+KEPT = ("source", "id", "recordedtime", "identitytype")
 UNTIL = Field("valid_to", TIME, "O", "From then on it no longer holds; null: it still does.",
               unit="UTC")  # fmt: skip
 
@@ -102,7 +114,13 @@ def _table(kind: str, contract: Contract) -> Table:
         *(Column(one.name, TEXT, one.description, nullable=one.need != "R") for one in body),
         Column("valid_from", TIME, "From then on it holds.", "UTC", nullable=False),
         Column("valid_to", TIME, UNTIL.description, "UTC"),
+        *(Column(f.name, f.type, f.description, f.unit) for f in ABOUT if f.name in KEPT),
     ))  # fmt: skip
+
+
+def of_events(kind: str) -> pa.Schema:
+    """Columns of a kind's table that are joined to events."""
+    return pa.schema([column for column in tables()[kind].schema if column.name not in KEPT])
 
 
 #: How counts of records begin: all that came, those joined; and notes of the others.
@@ -163,6 +181,15 @@ def published(kind: str, rows: pa.Table) -> pa.Table:
     table = pa.Table.from_arrays(columns, names=[c.name for c in tables()[kind].columns])
     return table.take(pc.sort_indices(table, [("customer_key", "ascending"),
                                               ("record_id", "ascending")]))  # fmt: skip
+
+
+def accepted(kind: str, table: pa.Table) -> pa.Table:
+    """Rows of a kind's published table as they were accepted: the inverse of `published`."""
+    names = {"valid_from": "time"}
+    rows = table.drop_columns(["record_id"])
+    rows = rows.rename_columns([names.get(name, name) for name in rows.column_names])
+    rows = rows.append_column(BUCKET, buckets(flat(rows.column(CUSTOMER_KEY))))
+    return coded(rows, CONTRACTS[kind])
 
 
 def _column(rows: pa.Table, column: Column) -> pa.Array:

@@ -147,17 +147,23 @@ class Scene:
         return frontier.passed(self.spine.cut.deadline, self.frontier, self.rules.windows.lateness)
 
     @cached_property
-    def final(self) -> Bools:
-        """Journeys that no event within the allowed lateness can change any more (9-rules)."""
+    def until(self) -> Ints:
+        """When nothing of each journey waits for anything any more (9-rules, Closing)."""
         windows, journeys = self.rules.windows, self.journeys
-        until = np.maximum(
+        until: Ints = np.maximum(
             self.spine.cut.deadline,
             journeys.max(self.spine.events.time) + self.rules.largest_gap,
         )
-        np.maximum.at(until, self._journey_of(self.promises.made), self.promises.latest)
-        np.maximum.at(until, self._journey_of(self.asked.row), self.asked.due)
+        np.maximum.at(until, self.journey_of(self.promises.made), self.promises.latest)
+        np.maximum.at(until, self.journey_of(self.asked.row), self.asked.due)
         np.maximum.at(until, self.slas.journey, latest(self.slas, windows.promise_give_up))
-        return frontier.passed(until + windows.identity_wait, self.frontier, windows.lateness)
+        return until + windows.identity_wait
 
-    def _journey_of(self, rows: Ints) -> Ints:
+    @cached_property
+    def final(self) -> Bools:
+        """Journeys that no event within the allowed lateness can change any more (9-rules)."""
+        return frontier.passed(self.until, self.frontier, self.rules.windows.lateness)
+
+    def journey_of(self, rows: Ints) -> Ints:
+        """Journey of each of some events."""
         return self.journeys.ids[rows] if len(rows) else rows

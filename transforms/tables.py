@@ -51,7 +51,7 @@ STAMP: tuple[Column, ...] = (
     _time("known_at", "When this row was computed (run clock; no result depends on it).", False),
     Column("revision", INT, "Number of the row's revision, from 1.", "1", 1, nullable=False),
     _text("revision_reason", "Why this revision exists.",
-          ("first", "late event", "identity", "erasure", "configuration")),
+          ("first", "late event", "record", "answer", "identity", "erasure", "configuration")),
     _id("config_version", "Hash of the configuration that computed the row."),
     _id("run_id", "Run that computed the row."),
 )  # fmt: skip
@@ -208,10 +208,11 @@ PROMISES = Table("promises", "promise to a customer", ("customer_key", "promise_
     _text("kind", "Kind of promise.", schema.PROMISE_KINDS),
     _text("made_by", "Actor that made it."), _text("owner", "Owner that made it."),
     _time("made_at", "When it was made.", False),
-    _time("due_at", "Due, after valid moves."), _time("delivered_at", "When it was delivered."),
+    _time("due_at", "Due, after valid moves."),
+    _time("delivered_at", "When it was delivered, before it ended."),
     _text("status", "State of the promise.", ("kept", "late", "broken", "open", "cancelled")),
     Column("lateness_s", LONG, "Delivered after due by.", "s"),
-    _count("n_moves", "How often it was moved."),
+    _count("n_moves", "How often it was moved before it ended (due_at + give-up)."),
     FINAL,
 ))  # fmt: skip
 

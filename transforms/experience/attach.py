@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from rejse.transforms import frontier, schema
+from rejse.transforms import frontier, pending, schema
 from rejse.transforms.arrays import NULL, Bools, arrow, flat, take, valid, values
 from rejse.transforms.events import Coded, Events, total_order
 from rejse.transforms.experience.felt import Answers, Felt
@@ -31,7 +31,7 @@ def attach(
     frontiers: Mapping[str, int],
     x_frontiers: Mapping[str, int],
 ) -> dict[str, pa.Table]:
-    """Tables `experience`, `texts` and `journey_experience` of whole customers.
+    """Tables `experience`, `texts`, `journey_experience`, `pending` of whole customers.
 
     `records` has the columns of `EXPERIENCE.pseudonymous` (absent optional ones are null), each
     record once, in any order; `scored` has `events`, `steps` and `journeys` of these customers, as
@@ -43,12 +43,14 @@ def attach(
     who = answers.coded(schema.CUSTOMER_KEY)
     joined = join(answers, Scored.of(who, scored["events"], steps, journeys), windows)
     felt = Felt(Answers(answers, joined, windows, x_frontiers), journeys, steps)
-    final = _final(felt, frontier.least(frontiers))
+    until = frontier.least(frontiers)
+    final = _final(felt, until)
     columns = {"experience": _records(felt), "journey_experience": _journeys(felt)}
     columns["experience"]["is_final"] = final
     columns["journey_experience"]["is_final"] = felt.count(~final) == 0
     found = {n: table_of(table, columns[n]) for n, table in tables().items() if n in columns}
-    return found | {"texts": _texts(found["experience"], answers)}
+    waits = pending.of_answers(felt.answers, until)
+    return found | {"texts": _texts(found["experience"], answers), pending.PENDING.name: waits}
 
 
 def _texts(experience: pa.Table, answers: Events) -> pa.Table:

@@ -108,12 +108,21 @@ class Answers:
 
         An answer whose time was not logged is taken as in time.
         """
-        invited, logged = self.events.number("invited_time")
-        due = np.where(logged, invited, self.events.time) + self.windows.survey
         responded, said = self.events.number("responded_time")
-        late = said & (responded > due)
-        matured = frontier.passed(due, self.complete_until, self.windows.lateness)
+        late = said & (responded > self.answer_due)
+        matured = frontier.passed(self.answer_due, self.complete_until, self.windows.lateness)
         return self.is_answered & ~late, self.is_invited & matured
+
+    @cached_property
+    def answer_due(self) -> Ints:
+        """Until when each record's answer counts: the survey window after the invitation."""
+        invited, logged = self.events.number("invited_time")
+        return np.where(logged, invited, self.events.time) + self.windows.survey
+
+    @cached_property
+    def ignored_due(self) -> Ints:
+        """Until when the company must have acted on each record."""
+        return self.events.time + self.windows.ignored
 
     @cached_property
     def complete_until(self) -> Ints:
@@ -142,12 +151,11 @@ class Answers:
 
         That nothing was done is known only once the record's own source is complete beyond it.
         """
-        due = self.events.time + self.windows.ignored
         acted, logged = self.events.number("action_time")
         low = self.is_measured & (np.where(self.is_measured, self.scaled.u, 1.0) <= LOW)
         asks = self.is_customer & (low | self.events.is_one("instrument", "complaint"))
-        passed = frontier.passed(due, self.complete_until, self.windows.lateness)
-        return asks & ~(logged & (acted <= due)), asks & (logged | passed)
+        passed = frontier.passed(self.ignored_due, self.complete_until, self.windows.lateness)
+        return asks & ~(logged & (acted <= self.ignored_due)), asks & (logged | passed)
 
 
 @dataclass(frozen=True)

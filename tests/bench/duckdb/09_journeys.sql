@@ -87,7 +87,7 @@ select
     count(*) filter (where status = 'late') as n_promises_late,
     count(*) filter (where status = 'broken') as n_promises_broken,
     count(*) filter (where status = 'open') as n_promises_open,
-    max(due + 30 * 86400000000) as until
+    max(coalesce(due, us) + 30 * 86400000000) as until
 from promises
 group by j;
 

@@ -9,7 +9,7 @@ from tests.bench.polars.company import FIRST_CASE, Company
 from tests.bench.polars.costs import of_journeys
 from tests.bench.polars.events import hashed
 from tests.bench.polars.later import Found
-from tests.bench.polars.promises import TOO_LATE
+from tests.bench.polars.promises import END
 
 COUNTED = {
     "n_channel_switches": "channel_switch", "n_fallbacks": "channel_fallback",
@@ -145,7 +145,7 @@ def _of_promises(found: Found) -> pl.LazyFrame:
     return found.promises.lazy().group_by("j").agg(
         n_promises=_count(),
         **{f"n_promises_{one}": _count(status == one) for one in STATUSES},
-        promised_until=pl.col("due").max() + TOO_LATE,
+        promised_until=END.max(),
     )  # fmt: skip
 
 

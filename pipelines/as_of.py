@@ -1,0 +1,52 @@
+"""Time travel: which publication was current at some time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rejse.pipelines import catalogue
+from rejse.pipelines import store as storage
+from rejse.pipelines.catalogue import NotPublishedError
+
+
+class AsOfError(ValueError):
+    """What was named is neither a publication nor a time."""
+
+    exit_code = 2
+
+
+def number(store: Path, text: str) -> int:
+    """Publication that `text` names: its number, or a time at which it was current.
+
+    A time without a zone is UTC, a day without a time its midnight. Raises AsOfError where it is
+    neither, NotPublishedError where nothing was published by then or it can be read no more.
+    """
+    found = int(text) if text.strip().isdigit() else _at(store, text)
+    if not catalogue.path(store, found).exists():
+        readable = [one.number for one in storage.publications(store)
+                    if catalogue.path(store, one.number).exists()]  # fmt: skip
+        said = f"{readable[0]} to {readable[-1]}" if readable else "none"
+        raise NotPublishedError(
+            f"expected a publication that can still be read ({said}), came {text!r}: publication"
+            f' {found}; `rejse sql "select publication, published_at from publications"` lists'
+            " them, [retention] says how long they are kept"
+        )
+    return found
+
+
+def _at(store: Path, text: str) -> int:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise AsOfError(
+            f"expected a publication's number, or a time such as 2026-03-01T12:00, came {text!r}"
+        ) from None
+    moment = storage.micros(when if when.tzinfo else when.replace(tzinfo=UTC))
+    before = [one.number for one in storage.publications(store) if one.published_at <= moment]
+    if not before:
+        raise NotPublishedError(
+            f"expected a publication at {text}, found none in {store}: nothing was published by"
+            " then; name a later time"
+        )
+    return before[-1]

@@ -1,0 +1,141 @@
+"""What an increment carries over from the last publication: files named again, or written again
+without the customers whose rows were made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rejse.pipelines import stage
+from rejse.pipelines import store as storage
+from rejse.pipelines.history import KEY, History
+from rejse.pipelines.stage import LIVE, StagedFile
+from rejse.pipelines.store import PUBLICATIONS, RUNS, Publication
+from rejse.transforms import operational_tables
+from rejse.transforms.arrays import arrow, flat, values
+from rejse.transforms.experience.tables import PRIVATE
+from rejse.transforms.pending import PENDING
+from rejse.transforms.ptransforms import EVERYWHERE
+from rejse.transforms.tables import REJECTS
+from rejse.transforms.texts import text
+
+#: Customers whose rows are looked at by the audit at once.
+AT_ONCE = 50_000
+
+
+@dataclass(frozen=True)
+class Carried:
+    """Files of the last publication that the next one names too, and the customers made anew."""
+
+    store: Path
+    files: Mapping[str, Sequence[StagedFile]]
+    customers: pa.Array
+
+    def slices(self, scratch: Path) -> Iterator[StagedFile]:
+        """Rows of these customers in the carried files, written below `scratch` for the audit:
+        beside the new rows they are whole customers.
+        """
+        names = {table: [file.path for file in files] for table, files in self.files.items()}
+        history, folder = History(self.store, names), scratch / "slices"
+        for table in names:
+            if KEY not in _columns(table):
+                continue
+            for start in range(0, len(self.customers), AT_ONCE):
+                rows = history.rows(table, self.customers.slice(start, AT_ONCE))
+                file = None if rows is None else stage.write(folder, table, rows)
+                if file is not None:
+                    place = (folder / file.path).relative_to(self.store).as_posix()
+                    yield replace(file, path=place)
+
+
+def history(store: Path, base: Publication) -> History:
+    """The tables of a publication."""
+    return History(
+        store, {name: storage.files(store, name, at) for name, at in base.versions.items()}
+    )
+
+
+def carry(
+    store: Path,
+    base: Publication,
+    gone: Sequence[Path],
+    texts_from: int | None,
+    again: frozenset[tuple[str, str]] = frozenset(),
+) -> Carried:
+    """Files to name again; those with rows of customers in `gone` are written again without.
+
+    Rejects of the sources' files in `again` (source, name) go: the files were read again.
+    """
+    listed = _gone(gone)
+    everywhere = listed.pop(EVERYWHERE, frozenset())
+    files = {}
+    for table, version in base.versions.items():
+        if table in (RUNS.name, PUBLICATIONS.name) or table in operational_tables.tables():
+            continue
+        stands = table.endswith(LIVE) or table == PENDING.name
+        who = listed.get(table, frozenset()) | (everywhere if stands else frozenset())
+        named = storage.named(store, table, version)
+        since = texts_from if table.removesuffix(LIVE) in PRIVATE else None
+        files[table] = [kept for file in named for kept in _without(store, file, who, since)]
+        if table == REJECTS.name and again:
+            files[table] = [kept for file in named for kept in _told_once(store, file, again)]
+    return Carried(store, files, text(sorted(everywhere)))
+
+
+def _without(
+    store: Path, file: StagedFile, customers: frozenset[str], since: int | None
+) -> Iterator[StagedFile]:
+    """The file without some customers and what is older: as it is where it has none of either."""
+    place = store / file.path
+    keys = sorted(customers)
+    touched = bool(keys) and History(store, {file.table: [file.path]}).holds(file.table, keys)
+    if not touched and since is None:
+        yield file
+        return
+    rows = pq.ParquetFile(place).read()
+    stays = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=text(keys)))
+    if since is not None:
+        stays = pc.and_(stays, arrow(values(rows.column("occurred_at")) >= since))
+    kept = rows.filter(stays)
+    if kept.num_rows == rows.num_rows:
+        yield file
+        return
+    again = stage.write(store, file.table, kept)
+    if again is not None:
+        yield again
+
+
+def _told_once(
+    store: Path, file: StagedFile, again: frozenset[tuple[str, str]]
+) -> Iterator[StagedFile]:
+    """The file of rejects without those of files that were read again."""
+    rows = pq.ParquetFile(store / file.path).read()
+    places = zip(*(rows.column(name).to_pylist() for name in ("source", "position")), strict=True)
+    stays = [(source, place.rpartition(":")[0] or place) not in again for source, place in places]
+    if all(stays):
+        yield file
+        return
+    kept = stage.write(store, file.table, rows.filter(arrow(np.array(stays, bool))))
+    if kept is not None:
+        yield kept
+
+
+def _gone(paths: Sequence[Path]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for path in paths:
+        rows = pq.ParquetFile(path).read().to_pydict()
+        for table, who in zip(rows["table"], rows[KEY], strict=True):
+            found.setdefault(table, set()).add(who)
+    return {table: frozenset(who) for table, who in found.items()}
+
+
+def _columns(table: str) -> Sequence[str]:
+    declared = stage.declared(table)
+    return [] if declared is None else list(declared.names)

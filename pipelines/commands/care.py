@@ -1,0 +1,145 @@
+"""Commands that care for the store: join small files, remove old ones, compare what it held."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, settings_in
+from rejse.pipelines.commands.outcome import told
+
+MEGABYTE = 1_000_000
+
+
+def compact(config: Config = CONFIG, json: Json = False) -> None:
+    """Join small files and leave out rows past their retention: a new publication, fewer files.
+
+    Earlier publications stay readable until [bold]rejse vacuum[/bold] removes what only they need.
+
+    Example: [bold]rejse compact[/bold]
+    """
+    from rejse.pipelines.terminal import show_line, show_table
+
+    with told(json):
+        from rejse.pipelines import compaction, store
+
+        settings = settings_in(config)
+        done = compaction.compact(settings.store, settings.retention.since(store.now()))
+    if json:
+        tables = {name: vars(one) for name, one in done.tables.items()}
+        show_line({
+            "status": done.status, "exit_code": 0, "publication": done.publication,
+            "tables": tables,
+        })  # fmt: skip
+        return
+    if done.status == "nothing_new":
+        print(f"nothing to join or leave out: publication {done.publication} stays")
+        return
+    rows = [
+        (name, one.files_before, one.files_after, one.rows_dropped)
+        for name, one in sorted(done.tables.items())
+    ]
+    show_table(("table", "files before", "files after", "rows left out"), rows)
+    print(f"published publication {done.publication}")
+
+
+def vacuum(
+    config: Config = CONFIG,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be removed.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Remove what only expired publications need; the current one never expires.
+
+    How long one can be read after the next says retention.publications (30 days).
+
+    Example: [bold]rejse vacuum --dry-run[/bold]
+    """
+    from rejse.pipelines.terminal import show_line, show_table
+
+    with told(json):
+        from rejse.pipelines import store
+        from rejse.pipelines import vacuum as cleaning
+
+        settings = settings_in(config)
+        keep_for = settings.retention.publications
+        done = cleaning.vacuum(settings.store, keep_for, store.now(), dry_run=dry_run)
+    if json:
+        status = "dry_run" if dry_run else ("removed" if done.files else "nothing_new")
+        show_line({"status": status, "exit_code": 0, **vars(done)})
+        return
+    kept = f"publication {done.kept[0]}" + (f" to {done.kept[-1]}" if len(done.kept) > 1 else "")
+    if not done.files:
+        print(f"nothing to remove: {kept} can be read")
+        return
+    show_table(("what", "files"), list(done.by_table.items()))
+    does = "would be removed" if dry_run else "removed"
+    print(f"{len(done.files):,} files, {done.bytes / MEGABYTE:,.1f} MB {does}; {kept} can be read")
+
+
+def diff(
+    older: Annotated[
+        str | None,
+        typer.Argument(help="A publication's number, or a time.", show_default=False),
+    ] = None,
+    newer: Annotated[
+        str | None,
+        typer.Argument(help="The other one; else the newest.", show_default=False),
+    ] = None,
+    config: Config = CONFIG,
+    base: Annotated[
+        Path, typer.Option("--base", help="Without publications: what --config is compared with.")
+    ] = CONFIG,
+    journeys: Annotated[
+        bool, typer.Option("--journeys", help="List every journey, not their number.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Which journeys changed band between two publications, by cause.
+
+    Without publications the newest one is compared with what another configuration makes of the
+    same events, in a store that is gone afterwards.
+
+    Example: [bold]rejse diff 3 5[/bold], [bold]rejse diff --config other.toml[/bold]
+    """
+    from rejse.pipelines import terminal
+
+    found = _between(config, older, newer) if older else _configurations(config, base)
+    if json:
+        terminal.show_json(found.as_dict())
+        return
+    if journeys:
+        terminal.show_table(found.COLUMNS, found.rows)
+    elif found.rows:
+        terminal.show_table(("cause", "before", "after", "journeys"), found.counted())
+    for note in found.notes:
+        terminal.say(note)
+    n = len(found.rows)
+    print(f"{n:,} of {found.n_journeys:,} journeys changed band: {found.older} to {found.newer}")
+
+
+def _between(config: Path, older: str, newer: str | None) -> Any:
+    from rejse.pipelines import as_of, catalogue, compare
+
+    store = settings_in(config).store
+    newest = catalogue.current(store)
+    last = as_of.number(store, newer or str(newest or 1))
+    return compare.publications(store, as_of.number(store, older), last)
+
+
+def _configurations(config: Path, base: Path) -> Any:
+    from rejse.pipelines import compare, terminal
+
+    settings, other = settings_in(base), settings_in(config)
+    if settings == other:
+        raise MisuseError(
+            f"expected two publications, or --config with another configuration than {base};"
+            " came neither"
+        )
+    from rejse.pipelines.run import run
+
+    with terminal.progress("reading the configuration") as progress:
+        return compare.configurations(settings, other, run, progress)

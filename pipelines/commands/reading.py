@@ -1,0 +1,126 @@
+"""Commands that read what is published, and change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rejse.pipelines.commands.options import (
+    CONFIG,
+    AsOf,
+    Config,
+    Json,
+    MisuseError,
+    connect,
+    settings_in,
+)
+
+Toml = Annotated[bool, typer.Option("--toml", help="Print a [weights] block to paste.")]
+
+
+def sql(
+    query: Annotated[
+        str | None, typer.Argument(help="One SELECT in DuckDB's dialect.", show_default=False)
+    ] = None,
+    config: Config = CONFIG,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", help="Take the SELECT from this file or ready question."),
+    ] = None,
+    publication: Annotated[
+        int | None, typer.Option("--publication", help="An earlier publication; else the latest.")
+    ] = None,
+    as_of: AsOf = None,
+    json: Json = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
+    guard: Annotated[
+        bool,
+        typer.Option("--guard", help="With --csv: put ' before cells a spreadsheet would execute."),
+    ] = False,
+) -> None:
+    """Ask the published tables; the session is read-only and cannot leave the store.
+
+    Example: [bold]rejse sql "select kind, count(*) from v_friction_evidence group by all"[/bold]
+    """
+    from rejse.pipelines import query as asking
+    from rejse.pipelines import terminal
+
+    if json and csv:
+        raise MisuseError("expected --json or --csv, came both")
+    if guard and not csv:
+        raise MisuseError("--guard: expected --csv with it; nothing else opens in a spreadsheet")
+    if as_of and publication:
+        raise MisuseError("expected --as-of or --publication, came both")
+    if (query is None) == (file is None):
+        raise MisuseError('expected one query: rejse sql "select ...", or --file query.sql')
+    text = asking.text_in(file) if file else str(query)
+    columns, rows = asking.answer(connect(config, as_of, publication), text)
+    if json:
+        terminal.show_json(asking.with_names(columns, rows))
+    elif csv:
+        guarded = terminal.show_csv(columns, rows, guard)
+        if guard:
+            terminal.say(f"{guarded} cells begin with an added apostrophe (--guard)")
+    else:
+        terminal.show_table(columns, rows)
+
+
+def explain(
+    journey: Annotated[
+        str | None,
+        typer.Argument(
+            help="A journey_id or its first digits, a case_id, or worst; without it a list.",
+            show_default=False,
+        ),
+    ] = None,
+    config: Config = CONFIG,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Tell one journey step by step, with each piece of friction and what it costs the score.
+
+    Example: [bold]rejse explain worst[/bold]
+    """
+    from rejse.pipelines.explain import explain as tell
+    from rejse.pipelines.journey_lookup import guide
+
+    con = connect(config, as_of)
+    if journey is None:
+        if json:
+            raise MisuseError("--json: expected a journey, came none; take `worst` or an id")
+        print(guide(con))
+        return
+    told = tell(con, journey)
+    print(told.json() if json else told.text())
+
+
+def report(
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("report.html"),
+    config: Config = CONFIG,
+    as_of: AsOf = None,
+    json: Json = False,
+) -> None:
+    """Write the report: one HTML page that needs no network.
+
+    Example: [bold]rejse report --out report.html[/bold]
+    """
+    from rejse.pipelines.report.page import write
+    from rejse.pipelines.terminal import show_json
+
+    written = write(connect(config, as_of), out)
+    if json:
+        show_json({"report": str(written)})
+    else:
+        print(written)
+
+
+def calibrate(config: Config = CONFIG, json: Json = False, toml: Toml = False) -> None:
+    """Propose weights of friction from how journeys ended; it changes nothing.
+
+    Example: [bold]rejse calibrate --toml[/bold]
+    """
+    from rejse.pipelines.calibrate import show
+
+    show(settings_in(config), json=json, toml=toml)

@@ -1,0 +1,203 @@
+"""Compaction: small files of a table joined, and rows past their retention left out.
+
+The result is a new publication with the old one's sources, frontiers and configuration; whoever
+reads an earlier one goes on reading its files, which `vacuum` removes when nobody may any more.
+Memory follows one file's rows, not the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rejse.pipelines import catalogue, publish, retention, stage, texts
+from rejse.pipelines import store as storage
+from rejse.pipelines.history import plain
+from rejse.pipelines.stage import StagedFile
+from rejse.pipelines.store import Publication
+from rejse.transforms import inputs, meeting
+from rejse.transforms.experience import tables as x_tables
+from rejse.transforms.tables import REJECTS
+
+#: A file with fewer rows is small: two of them fit into one.
+SMALL = stage.FILE // 2
+#: Total order of events; other tables are ordered by customer and key.
+EVENT_ORDER = ("customer_key", "time", "source", "sequence", "id")
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """Files of a table before and after, and rows that were past their retention."""
+
+    files_before: int
+    files_after: int
+    rows_dropped: int
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What a compaction did; without tables there was nothing to do."""
+
+    status: Literal["published", "nothing_new"]
+    publication: int
+    tables: Mapping[str, Rewritten] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A committed file: path relative to the store, rows, least customer key."""
+
+    path: str
+    rows: int
+    first: str
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Files of one table after others were rewritten, and rows that were not."""
+
+    files: tuple[StagedFile, ...]
+    rows_dropped: int
+
+
+def compact(store: Path, since: Mapping[str, int] | None = None) -> Compacted:
+    """Join small files and leave out final rows from before `since` (table -> microseconds).
+
+    Raises NotPublishedError where there is no publication, AnotherWriter while a run is at work.
+    """
+    with publish.writing(store) as writer, texts.accounted(store):
+        base = writer.base
+        if base is None:
+            raise catalogue.NotPublishedError(
+                f"expected a publication in {store}, found none; `rejse run` makes the first one"
+            )
+        named = {name: storage.named(store, name, at) for name, at in base.versions.items()}
+        changes = dict(_changes(store, named, since or {}))
+        if not changes:
+            return Compacted("nothing_new", base.number)
+        draft = replace(base, number=base.number + 1, published_at=storage.now())
+        versions = {name: _settled(store, name, change, draft) for name, change in changes.items()}
+        dropped = {name: base.rows.get(name, 0) - c.rows_dropped for name, c in changes.items()}
+        done = replace(draft, versions={**base.versions, **versions}, rows={**base.rows, **dropped})
+        told = {
+            name: Rewritten(len(named[name]), len(c.files), c.rows_dropped)
+            for name, c in changes.items()
+        }
+        after = named | {name: list(change.files) for name, change in changes.items()}
+        paths = {name: [file.path for file in files] for name, files in after.items()}
+        publish.announce(writer, done, paths)
+        return Compacted("published", done.number, told)
+
+
+def _changes(
+    store: Path, named: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
+) -> Iterator[tuple[str, _Change]]:
+    """What is to be rewritten, table by table; the new files are staged."""
+    ended = _ended(store, named, since)
+    for name, given in named.items():
+        looked = (_looked(store, file.path) for file in given)
+        files = sorted(looked, key=lambda f: (f.first, f.path))
+        stale = {f.path for f in files if _drops(store, name, f, since, ended)}
+        groups = [g for g in _bins(files, stale) if len(g) > 1 or g[0].path in stale]
+        if not groups:
+            continue
+        writer, added, dropped = stage.Stage(store), [], 0
+        for group in groups:
+            rows = joined(store, name, [file.path for file in group])
+            if name in since:
+                rows = rows.filter(retention.keeps(name, rows, since, ended))
+            dropped += sum(file.rows for file in group) - rows.num_rows
+            added += [*writer.add(name, rows), *writer.close()]
+        removed = {file.path for group in groups for file in group}
+        after = [*(file for file in given if file.path not in removed), *added]
+        yield name, _Change(tuple(sorted(after, key=lambda f: f.path)), dropped)
+
+
+def _looked(store: Path, path: str) -> _File:
+    """A file with its rows and, where its statistics say it, its least customer key."""
+    about = pq.read_metadata(store / path)
+    names = [about.schema.column(i).path for i in range(about.num_columns)]
+    if "customer_key" not in names or not about.num_row_groups:
+        return _File(path, about.num_rows, "")
+    found = about.row_group(0).column(names.index("customer_key")).statistics
+    first = str(found.min) if found is not None and found.has_min_max else ""
+    return _File(path, about.num_rows, first)
+
+
+def _bins(files: Sequence[_File], stale: set[str]) -> Iterator[list[_File]]:
+    """Files that become one: neighbours that are small or lose rows, up to a full file."""
+    held: list[_File] = []
+    for file in files:
+        if file.rows >= SMALL and file.path not in stale:
+            continue
+        if held and sum(one.rows for one in held) + file.rows > stage.FILE:
+            yield held
+            held = []
+        held.append(file)
+    if held:
+        yield held
+
+
+def _ended(
+    store: Path, named: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
+) -> pa.Table:
+    """Ends of the journeys before the latest time from which anything is kept with them."""
+    latest = max((since[name] for name in retention.OF_JOURNEY if name in since), default=None)
+    shape = pa.schema({"journey_id": pa.string(), "ended_at": pa.timestamp("us", "UTC")})
+    if latest is None:
+        return shape.empty_table()
+    start = pa.scalar(latest, pa.int64()).cast(shape.field("ended_at").type)
+    parts = [shape.empty_table()]
+    for file in named.get(retention.JOURNEYS, ()):
+        rows = pq.ParquetFile(store / file.path).read(["journey_id", "ended_at", "is_final"])
+        ends = retention.ends(rows).cast(shape)
+        parts.append(ends.filter(pc.less(ends.column("ended_at"), start)))
+    return pa.concat_tables(parts)
+
+
+def _drops(store: Path, name: str, file: _File, since: Mapping[str, int], ended: pa.Table) -> bool:
+    """Whether a file holds a row that is past its retention."""
+    if name not in since:
+        return False
+    rows = pq.ParquetFile(store / file.path).read(list(retention.needed(name)))
+    return not pc.all(retention.keeps(name, rows, since, ended), min_count=0).as_py()
+
+
+def joined(store: Path, name: str, paths: Sequence[str]) -> pa.Table:
+    """Rows of several files of one table, ordered by customer, then by event order or key."""
+    parts = [storage.read(store / path) for path in paths]
+    if len({part.schema.remove_metadata() for part in parts}) > 1:
+        parts = [plain(part) for part in parts]
+    rows = pa.concat_tables(
+        [part.replace_schema_metadata(None) for part in parts], promote_options="default"
+    ).unify_dictionaries()
+    by = [column for column in order(name) if column in rows.column_names]
+    if not by or rows.num_rows < 2:
+        return rows
+    keys = plain(rows.select(by))
+    return rows.take(pc.sort_indices(keys, sort_keys=[(column, "ascending") for column in by]))
+
+
+def order(name: str) -> tuple[str, ...]:
+    """Columns by which the rows of a table lie."""
+    base = name.removesuffix(stage.LIVE)
+    if base in (meeting.EVENTS, meeting.LATE, meeting.ANSWERS):
+        return EVENT_ORDER
+    declared = {**x_tables.every(), **inputs.joined(), **stage.KEEPING}.get(base)
+    key = declared.key if declared else REJECTS.key
+    return tuple(dict.fromkeys(("customer_key", "journey_id", *key)))
+
+
+def _settled(store: Path, name: str, change: _Change, draft: Publication) -> int:
+    """Version of the table that holds the files after the change."""
+    shapes = [pq.read_schema(store / file.path).remove_metadata() for file in change.files]
+    bare = [pa.schema([storage.bare(c) for c in s]) for s in (*shapes, catalogue.columns(name))]
+    return storage.settle(
+        store, name, change.files, pa.unify_schemas(bare), draft.run_id, draft.number
+    )

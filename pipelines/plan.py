@@ -1,0 +1,91 @@
+"""From settings and ground to the plan of one Beam graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rejse.pipelines import operational
+from rejse.pipelines.bounded import Plan
+from rejse.pipelines.carry import history
+from rejse.pipelines.ground import Ground
+from rejse.pipelines.settings import Settings
+from rejse.pipelines.store import Publication
+from rejse.transforms.frontier import Frontiers
+from rejse.transforms.inputs import INPUTS
+from rejse.transforms.ptransforms import Clocks
+
+EVENTS_A_GROUP = 64_000
+LEAST_GROUPS = 4
+#: Records of ids are narrow: those of so many groups are compared at once.
+GROUPS_A_PART = 8
+BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
+
+
+def plan(
+    settings: Settings, found: Ground, scratch: Path, run_id: str, clock: datetime,
+    stated: Mapping[str, int], complete: bool, repair: tuple[int, int] | None,
+) -> Plan:  # fmt: skip
+    """All that the graph needs, checked. Raises what mappings and operational tables raise."""
+    of_kind = {kind: settings.of_kind(kind) for kind in INPUTS}
+    mappings = {
+        kind: {name: source.select().rest() for name, source in said.items()}
+        for kind, said in of_kind.items()
+        if said
+    }
+    declared = {
+        name: frozenset(
+            mappings["interaction"][name].columns if source.declares is None else source.declares
+        )
+        for name, source in of_kind["interaction"].items()
+    }
+    rules = settings.rules(declared)
+    groups = _groups(found.shards)
+
+    def frontiers(kind: str) -> Frontiers:
+        disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
+        return Frontiers(disorder, stated, complete, *_before(found.base, kind))
+
+    return Plan(
+        shards=found.shards, mappings=mappings, key=settings.key,
+        non_persons=settings.non_persons,
+        data=operational.read(dict(settings.operational), settings.key, rules.types),
+        rules=rules, clocks=Clocks(frontiers("interaction"), frontiers("experience")),
+        groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
+        store=settings.store, run_id=run_id,
+        config_version=settings.version, known_at=clock,
+        history=None if found.base is None else history(settings.store, found.base),
+        is_changed=found.is_changed, repair=repair, texts=settings.texts,
+        texts_from=settings.texts.kept_from(int(clock.timestamp() * 1_000_000)),
+    )  # fmt: skip
+
+
+def _before(
+    base: Publication | None, kind: str
+) -> tuple[dict[tuple[str, str], int], Mapping[str, int]]:
+    """Latest times and frontiers of a kind's sources in the publication to build on."""
+    if base is None:
+        return {}, {}
+    latest = {(source, name): at for (one, source, name), at in base.latest.items() if one == kind}
+    return latest, base.frontiers if kind == "interaction" else base.x_frontiers
+
+
+def _groups(shards: Sequence[Any]) -> int:
+    """Groups of buckets, so that one holds about 64,000 events: memory follows the largest."""
+    rows = sum(_rows(path) for path in {Path(shard.path) for shard in shards})
+    return min(4096, max(LEAST_GROUPS, -(-rows // EVENTS_A_GROUP)))
+
+
+def _rows(path: Path) -> int:
+    """About how many rows a file has; only memory depends on it."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if path.suffix == ".parquet":
+        try:
+            return int(pq.read_metadata(path).num_rows)
+        except (pa.ArrowException, OSError):
+            return 0  # the reader will say what is wrong with it
+    return path.stat().st_size // BYTES_A_ROW

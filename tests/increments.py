@@ -1,0 +1,142 @@
+"""Transcripts in parts: rows arrive in several files, and a run follows each."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from rejse.pipelines import stage
+from rejse.pipelines.catalogue import connect
+from rejse.pipelines.run import RunResult, run
+from rejse.pipelines.settings import Settings, load
+from rejse.transforms.experience import tables as x_tables
+from rejse.transforms.tables import STAMP
+from tests import bounded, builders
+from tests.transcript import Transcript
+
+Order = Literal["in order", "locally shuffled", "wholly shuffled"]
+#: Days by which rows may come too late in each order of arrival, and as the sources are told to.
+DISORDER: Mapping[Order, int] = {"in order": 0, "locally shuffled": 3, "wholly shuffled": 3000}
+STAMPS = ", ".join(column.name for column in STAMP)
+
+
+class Arrivals:
+    """Transcripts that share settings, on disk: their rows arrive part by part."""
+
+    def __init__(
+        self, told: Sequence[Transcript], folder: Path, parts: int, order: Order, seed: int = 1
+    ) -> None:
+        self._told, self._folder = told, folder
+        self._frontiers = told[0].frontiers
+        self._chance, self._order = random.Random(seed), order
+        self._lines = self._written(parts)
+        (folder / "arrived").mkdir()
+        for source in self._lines:
+            (folder / "arrived" / f"none.{source}.jsonl").touch()
+        self.settings: Settings = load(folder / "rejse.toml")
+
+    def _written(self, parts: int) -> dict[str, list[list[str]]]:
+        """Lines of each source by part; the configuration beside them."""
+        every, folder = bounded.write(self._told, self._folder), self._folder
+        self._adapt(self._frontiers)
+        times = sorted(self._time(line) for source in every for line in _lines(folder, source))
+        return {source: self._parted(source, times, parts) for source in every}
+
+    def _adapt(self, sources: Mapping[str, int]) -> None:
+        """Files are looked for where they arrive, and sources may be as late as they are here."""
+        path = self._folder / "rejse.toml"
+        text = path.read_text(encoding="utf-8").replace('files = ["', 'files = ["arrived/*.')
+        for source in sources:
+            said = f'[sources.{source}]\ndisorder = "{DISORDER[self._order]}d"'
+            text = text.replace(f"[sources.{source}]", said)
+        path.write_text(text, encoding="utf-8")
+
+    @staticmethod
+    def _time(line: str) -> int:
+        """When a row happened, microseconds."""
+        return builders.micros(builders.moment(json.loads(line)["time"]))
+
+    def _parted(self, source: str, times: Sequence[int], parts: int) -> list[list[str]]:
+        out: list[list[str]] = [[] for _ in range(parts)]
+        for line in _lines(self._folder, source):
+            out[self._part(self._time(line), times, parts)].append(line)
+        return out
+
+    def _part(self, time: int, times: Sequence[int], parts: int) -> int:
+        if self._order == "wholly shuffled":
+            return self._chance.randrange(parts)
+        slack = DISORDER[self._order] * 86_400_000_000
+        came = time + (self._chance.randrange(slack) if slack else 0)
+        span = max(1, times[-1] + slack - times[0] + 1)
+        return (came - times[0]) * parts // span
+
+    def arrive(self, *parts: int) -> None:
+        """Files of these parts lie where they are looked for."""
+        for source, lines in self._lines.items():
+            for part in parts:
+                name = f"{part:03d}.{source}.jsonl"
+                (self._folder / "arrived" / name).write_text("".join(lines[part]), encoding="utf-8")
+
+    def run(self, is_last: bool, **given: Any) -> RunResult:
+        """A run over what is there; the last one knows how far the sources are complete."""
+        frontier = self._frontiers if is_last else None
+        return run(self.settings, frontier=frontier, audit=False, **given)
+
+
+class Increments(bounded.Run):
+    """A run after each of some parts of transcripts that share settings."""
+
+    def __init__(self, transcripts: Sequence[Transcript], folder: Path, parts: int) -> None:
+        self.numbers = {one.name: number for number, one in enumerate(transcripts)}
+        self.counts: Counter[str] = Counter()
+        arrivals = Arrivals(transcripts, folder, parts, "in order")
+        for part in range(parts):
+            arrivals.arrive(part)
+            self.result = arrivals.run(is_last=part == parts - 1)
+            self.counts.update(self.result.counts)
+        self.con = connect(arrivals.settings.store)
+
+
+def with_copies(told: Transcript, seed: int) -> Transcript:
+    """The transcript with copies of some rows, recorded at other times and saying other things."""
+    chance = random.Random(seed)
+
+    def copies(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[Mapping[str, Any], ...]:
+        every = [{**row, "recordedtime": chance.choice((None, 1, 2))} for row in rows]
+        again = [
+            {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc")}
+            for row in every
+            if chance.random() < 0.1
+        ]
+        return (*every, *again)
+
+    return replace(
+        told,
+        events=copies(told.events, "intent"),
+        experience=copies(told.experience, "survey_id"),
+        records={kind: copies(rows, "segment" if kind == "customers" else "status")
+                 for kind, rows in told.records.items()},
+    )  # fmt: skip
+
+
+def _lines(folder: Path, source: str) -> list[str]:
+    text = (folder / f"{source}.jsonl").read_text(encoding="utf-8")
+    return [line + "\n" for line in text.splitlines() if line]
+
+
+def contents(settings: Settings) -> dict[str, list[str]]:
+    """Rows of all derived tables, final and live ones apart, and of the inputs, in one order."""
+    out = {}
+    with connect(settings.store) as con:
+        for name in x_tables.every():
+            for table in (name, name + stage.LIVE):
+                rows = con.sql(f"select * exclude ({STAMPS}) from {table}").fetchall()
+                out[table] = sorted(map(str, rows))
+        for table in ("events", "answers", "cases", "customers", "pending"):
+            out[table] = sorted(map(str, con.sql(f"select * from {table}").fetchall()))
+    return out

@@ -1,0 +1,136 @@
+"""The commands that care for a store, over real runs: what they print, and how they end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rejse.pipelines import settings, stage, store
+from tests.test_cli import Command, rejse
+from tests.test_run import installation, lines, row
+
+assert rejse  # a fixture
+DONE = datetime(2027, 1, 1, tzinfo=UTC)
+JOURNEYS = "select count(*) as n from v_journeys"
+#: Two calls of each customer on one day, two on the next.
+CALLS = [
+    row(n, channel="phone", activity="call", time=f"2026-01-{5 + n // 8:02d}T09:{n % 60:02d}:00Z")
+    for n in range(16)
+]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two publications: half of the calls, and all of them."""
+    from rejse.pipelines.run import run
+
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(settings.KEY_VARIABLE, raising=False)
+        patch.setattr(stage, "FILE", 1)
+        found = installation(folder, {}, {"crm": f"{folder}/*.jsonl"})
+        for part in (CALLS[:8], CALLS):
+            (folder / "a.jsonl").write_text(lines(part))
+            run(found, frontier={"crm": store.micros(DONE)}, audit=False)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation of a test's own, in the current folder."""
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    place = Path(shutil.copytree(made, tmp_path / "place"))
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_store_is_read_as_it_was(rejse: Command) -> None:
+    queries = ("select count(*) as n from v_steps", JOURNEYS)
+    for query, counts in zip(queries, ((4, 8), (4, 4)), strict=True):
+        for as_of, n in (("1", counts[0]), ("2", counts[1]), ("2999-01-01", counts[1])):
+            code, out, _ = rejse("sql", query, "--as-of", as_of, "--json")
+            assert (code, json.loads(out)) == (0, [{"n": n}])
+    code, out, _ = rejse("explain", "worst", "--as-of", "1", "--json")
+    assert (code, len(json.loads(out)["steps"])) == (0, 1)
+    code, _, err = rejse("report", "--as-of", "2001-01-01")
+    assert (code, "name a later time" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("folder")
+def test_compact_and_vacuum_say_what_they_did(
+    rejse: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = rejse("compact", "--json")
+    told = json.loads(out)
+    assert (code, out.count("\n"), told["status"], told["publication"]) == (0, 1, "published", 3)
+    assert told["tables"]["events"]["files_after"] == 1
+    code, out, _ = rejse("compact")
+    assert (code, out) == (0, "nothing to join or leave out: publication 3 stays\n")
+    code, out, _ = rejse("run", "--frontier", "crm=2027-01-01", "--json")
+    assert (code, json.loads(out)["status"]) == (0, "nothing_new"), "its inputs are the same"
+    code, out, _ = rejse("vacuum", "--dry-run")
+    assert (code, out) == (0, "nothing to remove: publication 1 to 3 can be read\n")
+    soon = 365 * 86_400_000_000
+    now = store.now()
+    monkeypatch.setattr(store, "now", lambda: now + soon)
+    code, out, _ = rejse("vacuum", "--dry-run", "--json")
+    said = json.loads(out)
+    assert (code, said["status"], said["kept"], said["expired"]) == (0, "dry_run", [3], [1, 2])
+    code, out, _ = rejse("vacuum")
+    assert code == 0
+    assert f"{len(said['files'])} files" in out and "removed; publication 3 can be read" in out
+    _, out, _ = rejse("vacuum", "--json")
+    assert json.loads(out)["status"] == "nothing_new"
+    _, out, _ = rejse("sql", JOURNEYS, "--json")
+    assert json.loads(out) == [{"n": 4}]
+
+
+def test_retention_leaves_old_rows_out(
+    folder: Path, rejse: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "now", lambda: store.micros(DONE))
+    text = (folder / "rejse.toml").read_text()
+    (folder / "rejse.toml").write_text('[retention.tables]\njourneys = "30d"\n' + text)
+    _, out, _ = rejse("compact", "--json")
+    told = json.loads(out)["tables"]
+    assert (told["journeys"]["rows_dropped"], told["steps"]["rows_dropped"]) == (4, 8)
+    (folder / "rejse.toml").write_text('[retention.tables]\njourney = "30d"\n' + text)
+    code, out, err = rejse("compact", "--json")
+    assert (code, json.loads(out)["status"]) == (2, "misuse")
+    assert "did you mean journeys?" in err
+
+
+@pytest.mark.usefixtures("folder")
+def test_publications_are_compared(rejse: Command) -> None:
+    code, out, _ = rejse("diff", "1", "2", "--json")
+    told = json.loads(out)
+    assert (code, told["n_journeys"]) == (0, 4)
+    code, out, _ = rejse("diff", "1")
+    assert code == 0
+    said = f"{told['n_changed']} of 4 journeys changed band: publication 1 to publication 2"
+    assert out.splitlines()[-1] == said
+    code, _, err = rejse("diff", "2", "2")
+    assert (code, "expected two different publications, came 2 twice" in err) == (2, True)
+
+
+def test_configurations_are_compared_over_the_same_events(folder: Path, rejse: Command) -> None:
+    text = (folder / "rejse.toml").read_text()
+    (folder / "other.toml").write_text('[windows]\ngap = "12h"\n' + text)
+    before = sorted(path.name for path in folder.rglob("*"))
+    code, out, err = rejse("diff", "--config", "other.toml", "--json")
+    told = json.loads(out)
+    assert (code, err, told["notes"]) == (0, "", [])
+    assert {one["cause"] for one in told["changes"]} == {"rules"}
+    assert told["n_changed"] == 4, "the second days' calls are journeys of their own"
+    assert sorted(path.name for path in folder.rglob("*")) == before, "its store is gone"
+    code, _, err = rejse("diff")
+    assert (code, "another configuration than rejse.toml" in err) == (2, True)
+    (folder / "other.toml").write_text('key_file = "other.key"\n' + text)
+    (folder / "other.key").write_text("ab" * 32)
+    code, _, err = rejse("diff", "--config", "other.toml")
+    assert (code, "the same key" in err) == (2, True)

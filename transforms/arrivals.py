@@ -1,0 +1,103 @@
+"""Rows that arrive, beside those that are stored: which stay, which come too late.
+
+An event is late where it is older than what its source said was complete (less the allowed
+lateness): final rows rest on its absence, so that it waits in `late` for a repair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms import rejects, schema
+from rejse.transforms.arrays import Bools, Ints, arrow, flat, values
+from rejse.transforms.bucket_files import together
+from rejse.transforms.duplicates import kept_rows
+from rejse.transforms.events import Coded
+from rejse.transforms.rules import SECOND
+
+#: Note of events that an earlier run kept, of customers who crossed the event cap since.
+EXCLUDED_LATER = "excluded_later"
+LATENESS = pa.field(
+    "lateness_s", pa.int64(), metadata={"description": "How much too late it came.", "unit": "s"}
+)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Rows of whole customers, each once: `rows`; which of them are new; who lost a stored one."""
+
+    rows: pa.Table
+    is_new: Bools
+    replaced: frozenset[str]
+    n_duplicate: int
+    n_lost: int  # stored rows that gave way to new ones
+
+    def without(self, gone: Bools) -> Arrived:
+        """The same without some rows."""
+        if not gone.any():
+            return self
+        kept = self.rows.filter(arrow(~gone))
+        return replace(self, rows=kept, is_new=self.is_new[~gone])
+
+
+def arrive(stored: pa.Table | None, new: pa.Table) -> Arrived:
+    """Stored and new rows of one kind with each (source, id) once, by the rule of duplicates:
+    the same row stays in whatever order they came.
+    """
+    if stored is None or not stored.num_rows:
+        keep = kept_rows(new)
+        whole = new if len(keep) == new.num_rows else new.take(arrow(keep, pa.int64()))
+        return Arrived(whole, np.ones(len(keep), bool), frozenset(), new.num_rows - len(keep), 0)
+    both, n = together([stored, new]), stored.num_rows
+    keep = kept_rows(both)
+    lost = np.setdiff1d(np.arange(n), keep, assume_unique=True)
+    return Arrived(
+        both.take(arrow(keep, pa.int64())), keep >= n, names(stored, lost),
+        both.num_rows - len(keep), len(lost),
+    )  # fmt: skip
+
+
+def names(rows: pa.Table, which: Ints | None = None) -> frozenset[str]:
+    """Customer keys of (some of) the rows."""
+    column = flat(rows.column(schema.CUSTOMER_KEY))
+    if which is not None:
+        column = column.take(arrow(which, pa.int64()))
+    return frozenset(pc.unique(column).cast(pa.string()).to_pylist())
+
+
+def too_late(events: pa.Table, until: Callable[[str], int]) -> Bools:
+    """Events before the time until which their source was complete."""
+    return values(events.column("time")) < _limits(events, until)
+
+
+def with_lateness(events: pa.Table, until: Callable[[str], int]) -> pa.Table:
+    """Late events with `lateness_s`: by how much, seconds, rounded up."""
+    over = _limits(events, until) - values(events.column("time"))
+    return events.append_column(LATENESS, arrow(-(-over // SECOND), pa.int64()))
+
+
+def _limits(events: pa.Table, until: Callable[[str], int]) -> Ints:
+    source = Coded.of(events.column("source"))
+    limits = np.array([until(name) for name in source.names.to_pylist()], np.int64)
+    return limits[source.codes]
+
+
+def capped(events: pa.Table, cap: int) -> pa.Table:
+    """Rejects of customers above the event cap, source by source, positioned by id."""
+    sources = flat(events.column("source")).cast(pa.string()).to_pylist()
+    ids = flat(events.column("id")).to_pylist()
+    says = f"expected at most {cap:,} events of one customer, came more; is this a person?"
+    by_source: dict[str, list[str]] = {}
+    for source, ident in zip(sources, ids, strict=True):
+        by_source.setdefault(source, []).append(ident)
+    parts = [
+        rejects.refuse(source, [rejects.BY_ID + one for one in mine], rejects.CAPPED, says,
+                       [None] * len(mine), mine)
+        for source, mine in by_source.items()
+    ]  # fmt: skip
+    return rejects.join(parts)
