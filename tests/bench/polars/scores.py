@@ -9,7 +9,7 @@ from tests.bench.polars.company import FIRST_CASE, Company
 from tests.bench.polars.costs import of_journeys
 from tests.bench.polars.events import hashed
 from tests.bench.polars.later import Found
-from tests.bench.polars.promises import END
+from tests.bench.polars.promises import END, TOO_LATE
 
 COUNTED = {
     "n_channel_switches": "channel_switch", "n_fallbacks": "channel_fallback",
