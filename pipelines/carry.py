@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -22,6 +23,7 @@ from rejse.transforms.arrays import arrow, flat, values
 from rejse.transforms.experience.tables import PRIVATE
 from rejse.transforms.pending import PENDING
 from rejse.transforms.ptransforms import EVERYWHERE
+from rejse.transforms.tables import REJECTS
 from rejse.transforms.texts import text
 
 #: Customers whose rows are looked at by the audit at once.
@@ -60,8 +62,17 @@ def history(store: Path, base: Publication) -> History:
     )
 
 
-def carry(store: Path, base: Publication, gone: Sequence[Path], texts_from: int | None) -> Carried:
-    """Files to name again; those with rows of customers in `gone` are written again without."""
+def carry(
+    store: Path,
+    base: Publication,
+    gone: Sequence[Path],
+    texts_from: int | None,
+    again: frozenset[tuple[str, str]] = frozenset(),
+) -> Carried:
+    """Files to name again; those with rows of customers in `gone` are written again without.
+
+    Rejects of the sources' files in `again` (source, name) go: the files were read again.
+    """
     listed = _gone(gone)
     everywhere = listed.pop(EVERYWHERE, frozenset())
     files = {}
@@ -73,6 +84,8 @@ def carry(store: Path, base: Publication, gone: Sequence[Path], texts_from: int 
         named = storage.named(store, table, version)
         since = texts_from if table.removesuffix(LIVE) in PRIVATE else None
         files[table] = [kept for file in named for kept in _without(store, file, who, since)]
+        if table == REJECTS.name and again:
+            files[table] = [kept for file in named for kept in _told_once(store, file, again)]
     return Carried(store, files, text(sorted(everywhere)))
 
 
@@ -97,6 +110,21 @@ def _without(
     again = stage.write(store, file.table, kept)
     if again is not None:
         yield again
+
+
+def _told_once(
+    store: Path, file: StagedFile, again: frozenset[tuple[str, str]]
+) -> Iterator[StagedFile]:
+    """The file of rejects without those of files that were read again."""
+    rows = pq.ParquetFile(store / file.path).read()
+    places = zip(*(rows.column(name).to_pylist() for name in ("source", "position")), strict=True)
+    stays = [(source, place.rpartition(":")[0] or place) not in again for source, place in places]
+    if all(stays):
+        yield file
+        return
+    kept = stage.write(store, file.table, rows.filter(arrow(np.array(stays, bool))))
+    if kept is not None:
+        yield kept
 
 
 def _gone(paths: Sequence[Path]) -> dict[str, frozenset[str]]:

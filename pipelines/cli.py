@@ -36,6 +36,7 @@ app = typer.Typer(
 app.command()(starting.init)
 app.command()(starting.check)
 app.command(context_settings={"allow_extra_args": True})(running.run)
+app.command()(running.repair)
 app.command()(reading.sql)
 app.command()(reading.explain)
 app.command()(reading.report)

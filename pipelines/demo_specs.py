@@ -33,8 +33,8 @@ TURNS: Mapping[str, float] = {
 class Company:
     """A company that can be made: files of `made` with its journeys and the questions it asks.
 
-    `is_null`: all goes well, its customers come in turn, a journey at a time, and its logs have no
-    faulty rows; whatever a run finds there is a false alarm.
+    `is_null`: all goes well, its customers come in turn, a journey at a time, none asks the same
+    again within a week, and its logs have no faulty rows; whatever a run finds is a false alarm.
     """
 
     journeys: str

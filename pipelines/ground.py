@@ -31,13 +31,17 @@ class SourcesGoneError(LookupError):
 
 @dataclass(frozen=True)
 class Ground:
-    """The publication to build on (None: everything anew), and the pieces of files to read."""
+    """The publication to build on (None: everything anew), and the pieces of files to read.
+
+    `again` are files, by source and name, that have changed since they were read.
+    """
 
     base: Publication | None
     shards: tuple[Any, ...]
     positions: Mapping[str, str]
     core_version: str
     is_changed: bool
+    again: frozenset[tuple[str, str]] = frozenset()
 
 
 def ground(
@@ -55,7 +59,8 @@ def ground(
         return Ground(None, tuple(shards), here, core, False)
     new = [one for one in shards if base.positions.get(_named(one)) != here[_named(one)]]
     changed = base.config_version != settings.version
-    return Ground(base, tuple(new), {**base.positions, **here}, core, changed)
+    again = frozenset((one.source, one.file) for one in new if _named(one) in base.positions)
+    return Ground(base, tuple(new), {**base.positions, **here}, core, changed, again)
 
 
 def positions(shards: Sequence[Any]) -> dict[str, str]:

@@ -113,22 +113,13 @@ def remarks(guesses: Guesses) -> list[str]:
 
 def _again(guesses: Guesses) -> list[str]:
     """What makes one of an invitation that is exported silent, and later again with its answer."""
-    answered = guesses.of("responded_time")
-    if guesses.of("invited_time") is None or answered is None:
+    asked_and_answered = ("invited_time", "responded_time")
+    if guesses.of("id") is not None or any(guesses.of(name) is None for name in asked_and_answered):
         return []
-    lines = []
-    if guesses.of("id") is None:
-        lines += [
-            "-- An invitation that a later export repeats with its answer is two rows: an id",
-            "-- column would make them one. Map the invitation's number to `id`.",
-        ]
-    if guesses.of("recordedtime") is None:
-        lines += [
-            "-- Of rows with one id the first recorded stays, those without such a time give way:",
-            "-- for the answer to take the place of the silent row add the line",
-            f"-- `{' '.join(answered.sql.split())} as recordedtime`.",
-        ]
-    return lines
+    return [
+        "-- An invitation that a later export repeats with its answer is two rows: an id",
+        "-- column would make them one, the answer. Map the invitation's number to `id`.",
+    ]
 
 
 def _score(found: Sequence[Profile]) -> Profile | None:

@@ -32,6 +32,7 @@ class Run(TypedDict, total=False):
     `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
     rejected by reason; `notes` what was changed in kept rows or joined nothing, counted; `windows`
     the windows that served views need, in microseconds (`repeat`: W of the contact rates);
+    `thresholds` those of the answers (`csat.satisfied_from`), in points of their own scale;
     `frontiers` and `x_frontiers` how far the sources of interactions and of answers are complete;
     `promise_checks` the SQL that judges claims, by name; `core_version` that of rules, mappings,
     code and key; `latest` the latest time read, by kind of input, source and delivered name.
@@ -48,6 +49,7 @@ class Run(TypedDict, total=False):
     frontiers: Mapping[str, int]
     x_frontiers: Mapping[str, int]
     windows: Mapping[str, int]
+    thresholds: Mapping[str, float]
     promise_checks: Mapping[str, str]
     core_version: str
     latest: Mapping[tuple[str, str, str], int]
@@ -198,6 +200,7 @@ def _draft(number: int, run: Run, report: Report | None) -> Publication:
         frontiers=run.get("frontiers", {}),
         x_frontiers=run.get("x_frontiers", {}),
         windows=run.get("windows", {}),
+        thresholds=run.get("thresholds", {}),
         promise_checks=run.get("promise_checks", {}),
         counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
         audit=state,

@@ -171,7 +171,7 @@ def _work(
             progress("auditing what is staged" if asked.audit else "publishing")
         files = (*made.files, *operational.staged(settings.store, planned.data))
         kept = (
-            carry.carry(settings.store, found.base, made.gone, planned.texts_from)
+            carry.carry(settings.store, found.base, made.gone, planned.texts_from, found.again)
             if found.base
             else None
         )
@@ -215,6 +215,7 @@ def _told(settings: Settings, plan: Any, found: Ground, made: Any, fingerprint: 
         "latest": {(kind, *delivery): at for (kind, delivery), at in latest.items()},
         "frontiers": frontiers, "x_frontiers": x_frontiers,
         "windows": {name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
+        "thresholds": settings.surveys.thresholds(),
         "promise_checks": settings.promise_check_texts(),
     }  # fmt: skip
 

@@ -36,6 +36,7 @@ from rejse.pipelines.setting_values import (
     Share,
     placed,
 )
+from rejse.pipelines.surveys import SurveySettings
 from rejse.pipelines.texts import TextSettings
 from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows
 
@@ -186,6 +187,7 @@ class Settings(Frozen):
     types: dict[str, TypeSettings] = Field(default_factory=dict)
     texts: TextSettings = TextSettings()
     retention: RetentionSettings = RetentionSettings()
+    surveys: SurveySettings = SurveySettings()
     promise_checks: dict[str, Place] = Field(default_factory=dict)
 
     @field_validator("sources", mode="before")
@@ -266,6 +268,7 @@ class Settings(Frozen):
     def _told(self) -> dict[str, Any]:
         return {
             "windows": self.windows.model_dump(),
+            "surveys": self.surveys.thresholds(),
             "texts": self.texts.told() if self.of_kind("experience") else None,
             "weights": {**WEIGHTS, **self.weights},
             "types": {name: asdict(kind) for name, kind in self.journey_types().items()},

@@ -1,4 +1,4 @@
-"""Frontiers that a user states: `SOURCE=TIME`, of a configured source or a name it delivers."""
+"""Times that a user states; of a frontier as `SOURCE=TIME`, a configured source or its name."""
 
 from __future__ import annotations
 
@@ -33,17 +33,22 @@ def parse(texts: Iterable[str]) -> dict[str, int]:
             raise StatedError(
                 f"--frontier {text}: expected SOURCE=TIME such as crm=2025-06-30, no source came"
             )
-        if out.setdefault(source, _micros(text, time)) != _micros(text, time):
+        when = moment(f"--frontier {text}", time)
+        if out.setdefault(source, when) != when:
             raise StatedError(f"--frontier {source}=...: expected one time of a source, came two")
     return out
 
 
-def _micros(text: str, time: str) -> int:
+def moment(option: str, time: str) -> int:
+    """Microseconds of a time that an option names; without a zone it is UTC.
+
+    Raises StatedError where it is no ISO 8601 time.
+    """
     try:
         when = datetime.fromisoformat(time)
     except ValueError:
         raise StatedError(
-            f"--frontier {text}: expected a time such as 2025-06-30T00:00:00Z, came {time!r}"
+            f"{option}: expected a time such as 2025-06-30T00:00:00Z, came {time!r}"
         ) from None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

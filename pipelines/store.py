@@ -33,6 +33,7 @@ LAST = 253_402_300_799_999_999
 COUNTS = ("read", "kept", "duplicate", "late", "rejected", "erased")
 _COUNTED = pa.map_(pa.string(), pa.int64())
 _NAMED = pa.map_(pa.string(), pa.string())
+_MEASURED = pa.map_(pa.string(), pa.float64())
 
 
 def _of(name: str, kind: pa.DataType, about: str, unit: str = "") -> Column:
@@ -56,6 +57,8 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("x_frontiers", pa.map_(pa.string(), TIME), "How far each source of answers is complete.",
         "UTC"),
     _of("windows", _COUNTED, "Windows of the configuration, such as `repeat`.", "us"),
+    _of("thresholds", _MEASURED, "Thresholds of the configuration, such as `csat.satisfied_from`.",
+        "points of the answers' scale"),
     _of("counts", _COUNTED, "Input rows: read, kept, duplicate, late, rejected, erased.", "1"),
     _of("audit", pa.string(), "passed, warned or skipped."),
     _of("promise_checks", _NAMED, "SQL of the configuration that judges claims, by its name."),
@@ -95,6 +98,7 @@ class Publication:
     frontiers: Mapping[str, int] = field(default_factory=dict)
     x_frontiers: Mapping[str, int] = field(default_factory=dict)
     windows: Mapping[str, int] = field(default_factory=dict)
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     promise_checks: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     audit: str = "skipped"
@@ -112,6 +116,7 @@ class Publication:
             "frontiers": [(name, min(at, LAST)) for name, at in self.frontiers.items()],
             "x_frontiers": [(name, min(at, LAST)) for name, at in self.x_frontiers.items()],
             "windows": list(self.windows.items()), "counts": list(self.counts.items()),
+            "thresholds": list(self.thresholds.items()),
             "promise_checks": list(self.promise_checks.items()), "audit": self.audit,
             "core_version": self.core_version,
             "latest": [(json.dumps(key), at) for key, at in self.latest.items()],
@@ -356,6 +361,7 @@ def _publication(row: Mapping[str, Any]) -> Publication:
         # publications of an earlier version do not say
         x_frontiers={name: micros(at) for name, at in row.get("x_frontiers") or ()},
         windows=dict(row["windows"]),
+        thresholds=dict(row.get("thresholds") or ()),
         promise_checks=dict(row.get("promise_checks") or ()),
         counts=dict(row["counts"]),
         audit=row["audit"],

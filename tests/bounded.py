@@ -37,18 +37,9 @@ class Run:
 
     def __init__(self, transcripts: Sequence[Transcript], folder: Path) -> None:
         self.numbers = {one.name: number for number, one in enumerate(transcripts)}
-        first = transcripts[0]
-        told = records_of(transcripts)
-        named = {**dict.fromkeys(x_sources(transcripts), "experience"), **{k: k for k in told}}
-        write_settings(first, named, folder)
-        for kind, rows_of_kind in told.items():
-            write_of_kind(kind, rows_of_kind, folder)
-        for source in first.frontiers:
-            write_source(source, list(transcripts), folder)
-        for source in x_sources(transcripts):
-            write_records(source, transcripts, folder)
+        write(transcripts, folder)
         settings = load(folder / "rejse.toml")
-        self.result: RunResult = run(settings, frontier=first.frontiers, audit=False)
+        self.result: RunResult = run(settings, frontier=transcripts[0].frontiers, audit=False)
         self.con = connect(settings.store)
 
     def tables(self, transcript: Transcript) -> dict[str, Rows]:
@@ -67,12 +58,27 @@ class Run:
         return found
 
 
+def write(transcripts: Sequence[Transcript], folder: Path) -> list[str]:
+    """Configuration and sources of transcripts that share settings; the names of the sources."""
+    told = records_of(transcripts)
+    asked = x_sources(transcripts)
+    named = {**dict.fromkeys(asked, "experience"), **{kind: kind for kind in told}}
+    _write_settings(transcripts[0], named, folder)
+    for kind, rows_of_kind in told.items():
+        _write_of_kind(kind, rows_of_kind, folder)
+    for source in transcripts[0].frontiers:
+        _write_source(source, list(transcripts), folder)
+    for source in asked:
+        _write_records(source, transcripts, folder)
+    return [*transcripts[0].frontiers, *named]
+
+
 def x_sources(transcripts: Sequence[Transcript]) -> list[str]:
     """Names of the sources of X-records."""
     return sorted({name for one in transcripts for name in one.x_frontiers})
 
 
-def write_settings(transcript: Transcript, joined: Mapping[str, str], folder: Path) -> None:
+def _write_settings(transcript: Transcript, joined: Mapping[str, str], folder: Path) -> None:
     """`rejse.toml`, the key and the operational tables of a transcript."""
     (folder / "rejse.key").write_text(KEY.hex())
     declared = transcript.config.get("sources", {})
@@ -122,7 +128,7 @@ def _text(value: Any) -> Any:
     return float(value) if isinstance(value, Decimal) else value
 
 
-def write_source(source: str, transcripts: list[Transcript], folder: Path) -> None:
+def _write_source(source: str, transcripts: list[Transcript], folder: Path) -> None:
     """JSON lines of a source's events, its raw schema, and a mapping of them as they are."""
     found = [
         _raw(event, at, number)
@@ -133,7 +139,7 @@ def write_source(source: str, transcripts: list[Transcript], folder: Path) -> No
     _write_rows(source, found, INTERACTIONS, folder)
 
 
-def write_records(source: str, transcripts: Sequence[Transcript], folder: Path) -> None:
+def _write_records(source: str, transcripts: Sequence[Transcript], folder: Path) -> None:
     """The same of a source of X-records."""
     found = [
         builders.full_record(marked(record, one, number, at))
@@ -147,7 +153,7 @@ def write_records(source: str, transcripts: Sequence[Transcript], folder: Path) 
     _write_rows(source, found, EXPERIENCE, folder)
 
 
-def write_of_kind(kind: str, found: Sequence[Mapping[str, Any]], folder: Path) -> None:
+def _write_of_kind(kind: str, found: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """The same of the records of a kind, which bear their source themselves."""
     rows = [
         builders.full_of_kind(row) | {"identity": row["customer"], "identitytype": "customer"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +17,7 @@ from rejse.pipelines.settings import Settings, load
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.tables import STAMP
 from tests import bounded, builders
-from tests.transcript import Transcript, records_of
+from tests.transcript import Transcript
 
 Order = Literal["in order", "locally shuffled", "wholly shuffled"]
 #: Days by which rows may come too late in each order of arrival, and as the sources are told to.
@@ -24,12 +26,13 @@ STAMPS = ", ".join(column.name for column in STAMP)
 
 
 class Arrivals:
-    """A transcript on disk whose rows arrive part by part."""
+    """Transcripts that share settings, on disk: their rows arrive part by part."""
 
     def __init__(
-        self, told: Transcript, folder: Path, parts: int, order: Order, seed: int = 1
+        self, told: Sequence[Transcript], folder: Path, parts: int, order: Order, seed: int = 1
     ) -> None:
         self._told, self._folder = told, folder
+        self._frontiers = told[0].frontiers
         self._chance, self._order = random.Random(seed), order
         self._lines = self._written(parts)
         (folder / "arrived").mkdir()
@@ -39,19 +42,8 @@ class Arrivals:
 
     def _written(self, parts: int) -> dict[str, list[list[str]]]:
         """Lines of each source by part; the configuration beside them."""
-        told, folder = self._told, self._folder
-        known = records_of([told])
-        x_sources = bounded.x_sources([told])
-        kinds = {**dict.fromkeys(x_sources, "experience"), **{kind: kind for kind in known}}
-        bounded.write_settings(told, kinds, folder)
-        for kind, rows in known.items():
-            bounded.write_of_kind(kind, rows, folder)
-        for source in told.frontiers:
-            bounded.write_source(source, [told], folder)
-        for source in x_sources:
-            bounded.write_records(source, [told], folder)
-        self._adapt(told.frontiers)
-        every = [*told.frontiers, *x_sources, *known]
+        every, folder = bounded.write(self._told, self._folder), self._folder
+        self._adapt(self._frontiers)
         times = sorted(self._time(line) for source in every for line in _lines(folder, source))
         return {source: self._parted(source, times, parts) for source in every}
 
@@ -92,8 +84,44 @@ class Arrivals:
 
     def run(self, is_last: bool, **given: Any) -> RunResult:
         """A run over what is there; the last one knows how far the sources are complete."""
-        frontier = self._told.frontiers if is_last else None
+        frontier = self._frontiers if is_last else None
         return run(self.settings, frontier=frontier, audit=False, **given)
+
+
+class Increments(bounded.Run):
+    """A run after each of some parts of transcripts that share settings."""
+
+    def __init__(self, transcripts: Sequence[Transcript], folder: Path, parts: int) -> None:
+        self.numbers = {one.name: number for number, one in enumerate(transcripts)}
+        self.counts: Counter[str] = Counter()
+        arrivals = Arrivals(transcripts, folder, parts, "in order")
+        for part in range(parts):
+            arrivals.arrive(part)
+            self.result = arrivals.run(is_last=part == parts - 1)
+            self.counts.update(self.result.counts)
+        self.con = connect(arrivals.settings.store)
+
+
+def with_copies(told: Transcript, seed: int) -> Transcript:
+    """The transcript with copies of some rows, recorded at other times and saying other things."""
+    chance = random.Random(seed)
+
+    def copies(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[Mapping[str, Any], ...]:
+        every = [{**row, "recordedtime": chance.choice((None, 1, 2))} for row in rows]
+        again = [
+            {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc")}
+            for row in every
+            if chance.random() < 0.1
+        ]
+        return (*every, *again)
+
+    return replace(
+        told,
+        events=copies(told.events, "intent"),
+        experience=copies(told.experience, "survey_id"),
+        records={kind: copies(rows, "segment" if kind == "customers" else "status")
+                 for kind, rows in told.records.items()},
+    )  # fmt: skip
 
 
 def _lines(folder: Path, source: str) -> list[str]:

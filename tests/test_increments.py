@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests import strategies
-from tests.increments import Arrivals, Order, contents
+from tests.increments import Arrivals, Order, contents, with_copies
 from tests.law import FACTOR
 
 CUSTOMERS = 30
@@ -18,13 +18,13 @@ SPLITS = [(1, 2), (2, 7), *((seed, 30) for seed in range(3, 2 + FACTOR))]
 @pytest.mark.parametrize("order", ["in order", "locally shuffled", "wholly shuffled"])
 @pytest.mark.parametrize(("seed", "parts"), SPLITS)
 def test_increments_are_one_batch(tmp_path: Path, order: Order, seed: int, parts: int) -> None:
-    told = strategies.many_felt(seed, CUSTOMERS)
+    told = with_copies(strategies.many_felt(seed, CUSTOMERS), seed)
     (tmp_path / "batch").mkdir()
     (tmp_path / "parts").mkdir()
-    batch = Arrivals(told, tmp_path / "batch", 1, order, seed)
+    batch = Arrivals([told], tmp_path / "batch", 1, order, seed)
     batch.arrive(0)
     batch.run(is_last=True)
-    split = Arrivals(told, tmp_path / "parts", parts, order, seed)
+    split = Arrivals([told], tmp_path / "parts", parts, order, seed)
     for part in range(parts):
         split.arrive(part)
         split.run(is_last=part == parts - 1)

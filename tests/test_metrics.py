@@ -16,6 +16,7 @@ from rejse.transforms.events import Coded
 from rejse.transforms.experience.tables import tables as x_tables
 from rejse.transforms.friction.assess import Assessment, assess
 from rejse.transforms.operational import Operational
+from rejse.transforms.pending import PENDING
 from rejse.transforms.registry import Metric, metric, metrics
 from rejse.transforms.rules import Rules
 from rejse.transforms.schema import event_schema
@@ -75,8 +76,9 @@ def test_tables_have_the_types_they_declare(t: Transcript) -> None:
 
 
 def typed_as_declared(found: Mapping[str, pa.Table]) -> None:
-    assert set(found) == set(tables())
-    for name, table in tables().items():
+    every = {**tables(), PENDING.name: PENDING}
+    assert set(found) == set(every)
+    for name, table in every.items():
         assert found[name].column_names == [column.name for column in table.columns], name
         for column in table.columns:
             came = found[name].schema.field(column.name).type

@@ -19,7 +19,12 @@ OCCASIONS = {
         "select count(*) from events where len(claims) > 0 and touchpoint = 'technician_visit'"
     ),
     "channel_switch": "select count(*) from v_journeys where n_channels > 1 and n_contacts > 1",
-    "repeat_contact": "select sum(n_repeat_contacts) from v_journeys",
+    # Back within a week, with another wish.
+    "repeat_contact": (
+        "select count(*) from v_contacts as one inner join v_contacts as other"
+        " on one.customer_key = other.customer_key and one.intent != other.intent"
+        " and other.started_at between one.started_at and one.started_at + interval 7 days"
+    ),
     "channel_fallback": "select count(*) from v_steps where channel = 'web'",
     "dead_end": "select count(*) from v_contacts where outcome is not null",
     "abandonment": "select count(*) from v_contacts where outcome is not null",
@@ -73,6 +78,22 @@ def test_no_kind_finds_anything_though_it_had_occasion(null: Told, kind: str) ->
     assert any(fields <= have for fields in NEEDS[kind]), f"{kind}: its fields are not logged"
     found = null.rows("select * from v_friction_evidence where kind = ? limit 3", kind)
     assert found == []
+
+
+#: What each rate is where all goes well; the other rates say nothing of good and bad.
+RATES = {
+    "fcr": 1, "fcr_proxy": 1, "repeat_contact": 0, "abandoned": 0, "transferred": 0,
+    "escalated": 0, "reopened": 0,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_every_first_contact_solves_and_nobody_has_to_come_again(null: Told, rate: str) -> None:
+    shares = "select value, denominator from v_rates where rate = ? and denominator > 0"
+    found = null.rows(shares, rate)
+    assert {value for value, _ in found} == {RATES[rate]}
+    assert max(n for _, n in found) > 100
+    assert null.one("select sum(n_repeat_contacts) from v_journeys") == 0
 
 
 def test_friction_is_measured_zero_and_health_full(null: Told) -> None:

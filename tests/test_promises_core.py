@@ -52,14 +52,21 @@ def story(words: list[dict[str, Any]], frontier: int) -> dict[str, Any] | None:
         if promise is None:
             if said["op"] == "made":
                 promise = {"made": row["id"], "due": due, "value": said["value"], "n_moves": 0,
-                           "done": None}  # fmt: skip
+                           "done": None, "end": end(now, due)}  # fmt: skip
+        elif now > promise["end"]:
+            continue
         elif said["op"] in ("made", "moved"):
             promise["n_moves"] += 1
             if promise["done"] is None and now <= promise["due"] and due != FAR:
-                promise["due"] = due
+                promise |= {"due": due, "end": end(now, due)}
         elif promise["done"] is None:
             promise["done"] = (now, said["op"], said["value"], row["actor_type"])
     return promise and {**promise, "status": status(promise, frontier)}
+
+
+def end(now: int, due: int) -> int:
+    """Nothing later is part of the promise that was made or moved now."""
+    return (now if due == FAR else due) + GIVE_UP
 
 
 def status(promise: dict[str, Any], frontier: int) -> str:
@@ -77,7 +84,7 @@ def status(promise: dict[str, Any], frontier: int) -> str:
             if None not in (value, promise["value"]) and value != promise["value"]
             else "kept"
         )
-    return "kept" if now <= due else "late" if now <= due + GIVE_UP else "broken"
+    return "kept" if now <= due else "late"
 
 
 def spine(rows: list[dict[str, Any]]) -> Spine:
@@ -108,6 +115,32 @@ def test_every_promise_is_as_its_story_says(
     )  # fmt: skip
     assert sorted(said) == sorted(wanted)
     assert made.n_orphans == orphans
+
+
+@LAWS
+@given(logs(), st.sampled_from((3, 6, 10, 11, 15, 25)))
+def test_what_comes_later_changes_no_promise_that_has_ended(
+    rows: list[dict[str, Any]], day: int
+) -> None:
+    frontier = builders.micros(builders.moment(day * 86_400))
+    known = [r for r in rows if builders.micros(builders.moment(r["time"])) <= frontier - LATENESS]
+    before, after = (of(spine(some), frontier) for some in (known, rows))
+    for key, (latest, told) in before.items():
+        if latest < frontier - LATENESS:
+            assert after[key] == (latest, told)
+
+
+def of(found: Spine, frontier: int) -> dict[tuple[str, str], tuple[int, Any]]:
+    """By the event that made it and its id: when a promise ends, and what became of it."""
+    ids = found.events.column("id").to_pylist()
+    made = promises(found, frontier, LATENESS, GIVE_UP)
+    return {
+        (ids[row], name): (latest, (due, STATUS[status], moves, done >= 0 and ids[done]))
+        for row, name, latest, due, status, moves, done in zip(
+            made.made, made.name.to_pylist(), made.latest.tolist(), made.due.tolist(),
+            made.status, made.n_moves.tolist(), made.delivered, strict=True,
+        )
+    }  # fmt: skip
 
 
 def test_nothing_promised() -> None:

@@ -28,13 +28,15 @@ def counts(root: Path) -> dict[str, int]:
 
 
 def test_publications_of_an_earlier_version_stay_readable(tmp_path: Path) -> None:
-    """The file as it was written before publications said how far answers are complete."""
+    """As it was written before one said how far answers are complete and who is satisfied."""
     store_builder.published(tmp_path)
     (path,) = store.files(tmp_path, "publications", store.head(tmp_path, "publications"))
-    old = store.read(tmp_path / path).drop_columns(["x_frontiers"])
+    old = store.read(tmp_path / path).drop_columns(["x_frontiers", "thresholds"])
     pq.write_table(old, tmp_path / path)
-    store_builder.published(tmp_path, number=2, x_frontiers={"s": 1})
-    assert [one.x_frontiers for one in store.publications(tmp_path)] == [{}, {"s": 1}]
+    store_builder.published(tmp_path, number=2, x_frontiers={"s": 1}, thresholds={"t": 0.5})
+    both = store.publications(tmp_path)
+    assert [one.x_frontiers for one in both] == [{}, {"s": 1}]
+    assert [one.thresholds for one in both] == [{}, {"t": 0.5}]
 
 
 def test_a_publication_holds_what_was_staged(tmp_path: Path) -> None:

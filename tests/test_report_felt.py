@@ -13,6 +13,9 @@ from rejse.pipelines.report.queries import Figures
 from tests import chromium, felt_fixture, report_fixture
 from tests.test_report import _render, _text
 
+#: Standard normal at .975.
+Z = 1.959963984540054
+
 
 def _figures(store: report_fixture.Store) -> Figures:
     with store.connect() as con:
@@ -84,6 +87,17 @@ def test_an_answer_to_no_logged_invitation_has_no_rate_on_the_page() -> None:
     assert "1 answer whose invitation nobody logged: in no response rate" in text
 
 
+def test_the_interval_of_a_gap_is_that_of_all_means() -> None:
+    store = report_fixture.Store()
+    for name, places, whole in (("a", 0.8, 0.7), ("b", 0.9, 0.4)):
+        report_fixture.claim(store, name)
+        felt_fixture.asked(store, name, {1: places}, whole)
+    (row,) = _figures(store).felt_types
+    # gaps of .1 and .5: deviation .283, over the root of two .2
+    assert (row["n_gaps"], row["silo_gap"]) == (2, pytest.approx(0.3))
+    assert row["silo_gap_half"] == pytest.approx(Z * 0.2, abs=1e-12)
+
+
 def test_relief_is_counted_and_called_gratitude() -> None:
     store = report_fixture.Store()
     report_fixture.worked_example(store)
@@ -122,7 +136,9 @@ def test_the_curve_stands_under_the_map_and_invents_no_place() -> None:
     assert [point.value for point in curve.points] == ["0.75", "0.20"]
     assert [point.n for point in curve.points] == ["2", "1"]
     assert curve.points[0].y == pytest.approx(BOTTOM - 0.75 * (BOTTOM - TOP))
-    # 1 and .5: deviation .354, over the root of two .25, times 1.96
+    # 1 and .5: deviation .354, over the root of two .25, times 1.96 as everywhere (mean_half)
+    halves = [row["emotion_half"] for row in figures.emotions if row["place"] == "one"]
+    assert halves == [pytest.approx(Z * 0.25, abs=1e-12)]
     assert curve.points[0].low == pytest.approx(BOTTOM - (0.75 - 0.49) * (BOTTOM - TOP), abs=0.1)
     assert curve.points[0].high == TOP, "no interval leaves the scale"
     assert [stretch.leaps for stretch in curve.stretches] == [True]

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rejse.pipelines import demo
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
+from tests.bench.log.write import write
 from tests.bench.perevent.intake import Row
 from tests.bench.polars import codes, company, events, journeys
 from tests.test_per_event import RAW, wild, written
@@ -23,7 +23,7 @@ KEY = bytes.fromhex("5e" * 32)
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("log")
-    demo.write_events(folder, 12_000, 11, key=KEY.hex())
+    write(folder, 12_000, 11, key=KEY.hex())
     return folder
 
 
@@ -79,14 +79,15 @@ def test_of_equal_ids_one_row_stays_in_any_order(log: Path, tmp_path: Path) -> N
     rows = [{**RAW, "activity": name} for name in ("b", "a", "c")] + [{**RAW, "id": 8}]
     for n, some in enumerate((rows, rows[::-1])):
         data = written(some, log, tmp_path / str(n)) / "data" / "*.parquet"
-        found, _ = events.read(str(data), events.Key.of(KEY))
+        found = events.read(str(data), events.Key.of(KEY), events.Names())
         assert sorted(found.select("id", "activity").rows()) == [("7", "a"), ("8", "called")]
 
 
 def test_events_at_one_instant_follow_their_ids_as_text(log: Path, tmp_path: Path) -> None:
     rows = [{**RAW, "id": n} for n in (9, 100, 10)]
     folder = written(rows, log, tmp_path / "log")
-    found, _ = events.read(str(folder / "data" / "*.parquet"), events.Key.of(KEY))
+    data = str(folder / "data" / "*.parquet")
+    found = events.read(data, events.Key.of(KEY), events.Names())
     known = company.read(folder / "tables", found["journey_type"].unique(), 0)
     assert journeys.in_threads(found, known)["id"].to_list() == ["10", "100", "9"]
 

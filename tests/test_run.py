@@ -95,7 +95,8 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, RunRe
     sources = {"crm": "*.jsonl", "web": "other.log"}
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
-        found = installation(folder, files, sources, "[windows]\nmax_events = 8")
+        more = "[windows]\nmax_events = 8\n[surveys.csat]\nsatisfied_from = 3.5"
+        found = installation(folder, files, sources, more)
         yield found, once(found)
 
 
@@ -117,9 +118,11 @@ def test_the_publication_says_what_the_run_says(mixed: tuple[Any, RunResult]) ->
         events = con.sql("select source, id from events order by all").fetchall()
         refused = con.sql("select reason, count(*) from rejects group by 1 order by 1").fetchall()
         told = con.sql("select run_id, n_read, n_kept, difference from runs").fetchall()
+        csat = con.sql("select columns('csat_.*') from v_publication").fetchall()
     assert events == [*(("crm", f"e{n}") for n in range(5)), ("web", "e0")]
     assert dict(refused) == dict(result.reasons)
     assert told == [(result.run_id, 21, 6, 0)]
+    assert csat == [(1, 5, 3.5)]
     assert result.tables["events"] == 6
 
 

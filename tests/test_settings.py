@@ -132,6 +132,36 @@ def test_wrong_settings_are_named(folder: Path, old: str, new: str, message: str
         changed(folder, old, new)
 
 
+def test_who_is_satisfied_is_said_once(folder: Path) -> None:
+    before = settings.load(folder)
+    assert before.surveys.thresholds() == {
+        "csat.scale_min": 1, "csat.scale_max": 5, "csat.satisfied_from": 4,
+    }  # fmt: skip
+    text = "[surveys.csat]\nscale = [0, 10]\nsatisfied_from = 7.5\n[windows]"
+    after = changed(folder, "[windows]", text)
+    assert after.surveys.thresholds() == {
+        "csat.scale_min": 0, "csat.scale_max": 10, "csat.satisfied_from": 7.5,
+    }  # fmt: skip
+    assert after.version != before.version
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("scale = [5, 1]", r"from a least to a greatest answer such as \[1, 5\], came \[5, 1\]"),
+        ("scale = [1, inf]", "such as"),
+        ("scale = [1, 7]\nsatisfied_from = 8", r"above 1 and at most 7, came 8"),
+        ("satisfied_from = 1", "above 1 and at most 5, came 1"),
+        ("satisfied_from = nan", "came nan"),
+        ("scale = [1]", "surveys.csat.scale"),
+        ("from = 4", "surveys.csat.from: is no setting"),
+    ],
+)
+def test_a_threshold_outside_its_scale_is_refused(folder: Path, said: str, message: str) -> None:
+    with pytest.raises(settings.SettingsError, match=message):
+        changed(folder, "[windows]", f"[surveys.csat]\n{said}\n[windows]")
+
+
 def test_wrong_journey_type_is_named(folder: Path) -> None:
     with pytest.raises(settings.SettingsError, match="journey type claim, column gap"):
         changed(folder, "50d", "50", "journey_types.csv")

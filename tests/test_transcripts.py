@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 from rejse.transforms.operational import Operational
 from tests import builders, oracle
 from tests.bounded import Run
+from tests.increments import Increments
+from tests.law import FACTOR
 from tests.transcript import (
     ORDER,
     Rows,
@@ -107,8 +110,8 @@ def test_transcript(driver: str, transcript: Transcript) -> None:
 class Pipeline:
     """Runs of the bounded pipeline, each made when its first transcript asks for it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, made: Callable[[list[Transcript], Path], Run] = Run) -> None:
+        self.folder, self._made = folder, made
         self.runs: dict[str, Run] = {}
 
     def of(self, transcript: Transcript) -> Run:
@@ -117,7 +120,7 @@ class Pipeline:
             place = self.folder / str(len(self.runs))
             place.mkdir()
             mine = [one for one in BOUNDED if group_of(one) == group]
-            self.runs[group] = Run(mine, place)
+            self.runs[group] = self._made(mine, place)
         return self.runs[group]
 
 
@@ -134,6 +137,30 @@ def test_transcript_by_the_bounded_pipeline(transcript: Transcript, pipeline: Pi
     done = pipeline.of(transcript)
     found = differences(transcript, done.tables(transcript))
     counts = {name: done.result.counts.get(name) for name in transcript.counts}
+    found += [f"{k}: {counts[k]}" for k, v in transcript.counts.items() if counts[k] != v]
+    if transcript.wrong:
+        assert found
+    else:
+        assert not found, "\n".join(found)
+
+
+#: Every transcript by increments in the soak; else those of the settings that most share.
+SHARED = [group for group, _ in Counter(group_of(one) for one in BOUNDED).most_common()]
+SPLIT = [one for one in BOUNDED if group_of(one) in SHARED[: 6 if FACTOR == 1 else None]]
+
+
+@pytest.fixture(scope="module")
+def increments(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    folder = tmp_path_factory.mktemp("increments")
+    return Pipeline(folder, lambda mine, place: Increments(mine, place, parts=3))
+
+
+@pytest.mark.parametrize("transcript", SPLIT, ids=lambda one: one.name)
+def test_transcript_by_increments(transcript: Transcript, increments: Pipeline) -> None:
+    done = increments.of(transcript)
+    assert isinstance(done, Increments)
+    found = differences(transcript, done.tables(transcript))
+    counts = {name: done.counts[name] for name in transcript.counts}
     found += [f"{k}: {counts[k]}" for k, v in transcript.counts.items() if counts[k] != v]
     if transcript.wrong:
         assert found

@@ -20,6 +20,8 @@ from rejse.transforms.duplicates import kept_rows
 from rejse.transforms.events import Coded
 from rejse.transforms.rules import SECOND
 
+#: Note of events that an earlier run kept, of customers who crossed the event cap since.
+EXCLUDED_LATER = "excluded_later"
 LATENESS = pa.field(
     "lateness_s", pa.int64(), metadata={"description": "How much too late it came.", "unit": "s"}
 )

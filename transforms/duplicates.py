@@ -1,4 +1,8 @@
-"""Duplicates: of rows with one (source, id) the first recorded stays (9-rules, Keys)."""
+"""Duplicates: of rows with one (source, id) the first recorded stays (9-rules, Keys).
+
+Of X-records recorded at one time, or at none that is known, the one that says most stays: a survey
+that is exported silent and later again with its answer is answered.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,32 @@ import pyarrow.compute as pc
 
 from rejse.transforms import schema
 from rejse.transforms.arrays import Bools, Ints, arrow, flat
-from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.segments import Segments
+
+#: Further ahead than any `recordedtime` that the edge lets in [µs].
+_NEVER = np.iinfo(np.int64).max // 4
+
+
+#: What `standing` looks at, where there is such a column; ids are always there.
+_LOOKED_AT = ("id", "recordedtime", "raw_score", "has_text", "responded_time")
+
+
+def standing(table: pa.Table | pa.RecordBatch) -> Ints:
+    """What comes first of rows with one (source, id) stays, if no other stands as well.
+
+    The least `recordedtime` (none sorts last); at equal ones, of X-records, that with a score, then
+    that with a text or the time of an answer, then the silent one.
+    """
+    there = set(table.schema.names)
+    events = Events.of(table.select([name for name in _LOOKED_AT if name in there]))
+    time, known = events.number("recordedtime")
+    order: Ints = np.where(known, time, _NEVER) * 3
+    if not events.has("raw_score"):
+        return order
+    written, said = events.number("has_text")
+    is_answered = (said & written.astype(bool)) | events.number("responded_time")[1]
+    return np.asarray(order + np.where(events.number("raw_score")[1], 0, 2 - is_answered))
 
 
 def without_duplicates(table: pa.Table) -> tuple[pa.Table, int]:
@@ -26,8 +53,8 @@ def without_duplicates(table: pa.Table) -> tuple[pa.Table, int]:
 def kept_rows(table: pa.Table) -> Ints:
     """The rows that stay, rising: one of each (source, id).
 
-    The row with the least `recordedtime` stays (none sorts last); at equal ones that of the least
-    customer key, then that whose canonical JSON is least: the order of arrival decides nothing.
+    The row that is first in `standing` stays; at equal ones that of the least customer key, then
+    that whose canonical JSON is least: the order of arrival decides nothing.
     """
     ids = flat(pc.dictionary_encode(flat(table.column("id"))))
     if len(ids.dictionary) == table.num_rows:
@@ -37,9 +64,10 @@ def kept_rows(table: pa.Table) -> Ints:
     order = np.argsort(key, kind="stable")
     groups = Segments.of(key[order])
     keep: Ints = order[groups.starts]
+    stands = standing(table)
     for group in np.flatnonzero(groups.lengths > 1):
         start = groups.starts[group]
-        keep[group] = _first_recorded(events, order[start : start + groups.lengths[group]])
+        keep[group] = _first(events, stands, order[start : start + groups.lengths[group]])
     keep.sort()
     return keep
 
@@ -48,10 +76,8 @@ def _keys(events: Events, ids: Coded) -> Ints:
     return events.coded("source").codes.astype(np.int64) * len(ids.names) + ids.codes
 
 
-def _first_recorded(events: Events, rows: Ints) -> int:
-    time, known = events.number("recordedtime")
-    recorded = np.where(known[rows], time[rows], FAR)
-    first = rows[recorded == recorded.min()]
+def _first(events: Events, stands: Ints, rows: Ints) -> int:
+    first = rows[stands[rows] == stands[rows].min()]
     if len(first) == 1:
         return int(first[0])
     customers = events.coded(schema.CUSTOMER_KEY).rows(first).arrow().to_pylist()

@@ -1,7 +1,9 @@
 """Promises: made, moved, kept, late, broken, cancelled or open (9-rules, Evidence).
 
 A promise is one of its customer, whatever journeys its events are in; it stands in the step in
-which it was made. A non-event counts only once the frontier has passed its due time.
+which it was made. A non-event counts only once the frontier has passed its due time. A promise ends
+at its due time, or without one when it was made, plus the give-up; nothing later is part of it, so
+that it cannot change once its journey is final.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ class Promises:
     delivered: Ints
     status: Ints
     n_moves: Ints
-    latest: Ints  # last moment at which an event could still change the status
+    latest: Ints  # last moment at which an event could still change the row
     value: Coded  # what it promised when it was made
     n_orphans: int
 
@@ -53,6 +55,16 @@ class _Log:
 
     def of(self, *ops: str) -> Bools:
         return self.op.of_names(ops)
+
+    @property
+    def moves(self) -> Bools:
+        """Words that give a promise made before a new due time."""
+        return self.of("moved", "made")
+
+    @property
+    def closes(self) -> Bools:
+        """Words that settle it."""
+        return self.of("delivered", "cancelled")
 
 
 def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promises:
@@ -72,16 +84,20 @@ def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promis
     log = _read(spine, column, rows)
     made = groups.first_row(log.of("made"))
     real = np.flatnonzero(made >= 0)
-    due, n_moves = _due(log, groups, made)
-    done = _first_after(groups, log.of("delivered", "cancelled"), made)
-    status = _status(log, made, done, due, frontier, lateness, give_up)
+    end, due, limit = _terms(log, groups, made, give_up)
+    part = _after(log, groups, made) & (log.time <= limit)
+    done = groups.first_row(part & log.closes)
+    n_moves = groups.count(part & log.moves)
+    status = _status(log, made, done, due, passed(due, frontier, lateness),
+                     passed(end, frontier, lateness))  # fmt: skip
     delivered = np.where(pick(log.of("delivered"), done, False), done, NULL)
     kinds = Coded.of(pc.struct_field(column, "kind")).rows(rows)
-    settled = np.where(due == FAR, 0, np.minimum(due, FAR - give_up) + give_up)
+    # A move may set a due time so far back that the promise had ended before the move.
+    latest = np.maximum(end, groups.max(np.where(part, log.time, 0)))
     return Promises(
         names.rows(groups.starts[real]).arrow().cast(pa.string()), rows[made[real]],
         kinds.rows(made[real]), due[real], pick(rows, delivered[real]), status[real],
-        n_moves[real], settled[real], log.value.rows(made[real]), int((made < 0).sum()),
+        n_moves[real], latest[real], log.value.rows(made[real]), int((made < 0).sum()),
     )  # fmt: skip
 
 
@@ -95,32 +111,41 @@ def _read(spine: Spine, column: pa.Array, rows: Ints) -> _Log:
     return _Log(rows, op, times, value, events.time[rows], customer)
 
 
-def _due(log: _Log, groups: Segments, made: Ints) -> tuple[Ints, Ints]:
-    """Due time in force and number of moves; a move counts only if made by the due in force."""
+def _after(log: _Log, groups: Segments, made: Ints) -> Bools:
+    """Words after the promise was made that move or settle it."""
     since = groups.spread(made)
-    after = (np.arange(groups.n) > since) & (since >= 0)
-    moves = after & log.of("moved", "made")
+    return np.asarray((log.moves | log.closes) & (np.arange(groups.n) > since) & (since >= 0))
+
+
+def _end(made: Ints, due: Ints, give_up: int) -> Ints:
+    """Last moment of a promise made and due then."""
+    return np.minimum(np.where(due == FAR, made, due), FAR - give_up) + give_up
+
+
+def _terms(log: _Log, groups: Segments, made: Ints, give_up: int) -> tuple[Ints, Ints, Ints]:
+    """End and due time in force of each promise, and on each word the end in force before it.
+
+    A move counts only by the due time and the end in force, and before the promise is settled.
+    """
     due = pick(log.due, made, FAR)
-    closing = groups.spread(_first_after(groups, log.of("delivered", "cancelled"), made))
-    for at in np.flatnonzero(moves & ((closing < 0) | (np.arange(groups.n) < closing))):
+    end = _end(pick(log.time, made, FAR), due, give_up)
+    limit, after, closes = groups.spread(end), _after(log, groups, made), log.closes
+    for at in np.flatnonzero(after & log.moves & (log.due != FAR)):
         promise = groups.ids[at]
-        if log.time[at] <= due[promise] and log.due[at] != FAR:
+        before = slice(made[promise], at)
+        is_settled = (closes[before] & (log.time[before] <= limit[before])).any()
+        if not is_settled and log.time[at] <= min(due[promise], limit[at]):
             due[promise] = log.due[at]
-    return due, groups.count(moves)
-
-
-def _first_after(groups: Segments, mask: Bools, made: Ints) -> Ints:
-    """First row of `mask` after the promise was made, -1 if none."""
-    since = groups.spread(made)
-    return groups.first_row(mask & (np.arange(groups.n) > since) & (since >= 0))
+            end[promise] = _end(log.time[at], log.due[at], give_up)
+            limit[at + 1 : groups.lasts[promise] + 1] = end[promise]
+    return end, due, limit
 
 
 def _status(
-    log: _Log, made: Ints, done: Ints, due: Ints, frontier: int, lateness: int, give_up: int
+    log: _Log, made: Ints, done: Ints, due: Ints, is_overdue: Bools, is_over: Bools
 ) -> Ints:
     """Kept, late, broken, open or cancelled."""
     dated = due != FAR
-    limit = np.where(dated, due, 0) + give_up
     at = pick(log.time, done, FAR)
     delivered = pick(log.of("delivered"), done, False)
     cancelled = (done >= 0) & ~delivered
@@ -129,11 +154,11 @@ def _status(
     another = ~dated & (said != NULL) & (got != NULL) & (said != got)
     never = ~delivered & ~cancelled & dated
     status = np.full(len(made), OPEN)
-    status[delivered & (at <= due) & ~another] = KEPT
-    status[delivered & dated & (at > due) & (at <= limit)] = LATE
-    status[delivered & ((dated & (at > limit)) | another)] = BROKEN
-    status[never & passed(due, frontier, lateness)] = LATE
-    status[never & passed(limit, frontier, lateness)] = BROKEN
+    status[delivered & (at <= due)] = KEPT
+    status[delivered & (at > due)] = LATE
+    status[delivered & another] = BROKEN
+    status[never & is_overdue] = LATE
+    status[never & is_over] = BROKEN
     status[cancelled] = BROKEN
     status[by_customer] = CANCELLED
     return status

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms import bucket_files, contracts, identity, rejects, shared_ids
 from rejse.transforms.arrays import arrow, values
+from rejse.transforms.arrivals import EXCLUDED_LATER
 from rejse.transforms.bucket_files import BucketFiles
 from rejse.transforms.core import Core, noted
 from rejse.transforms.events import Coded
@@ -320,7 +321,7 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
             yield from refused_rows(refused)
         for refused in met.taken_back:  # counted as kept by an earlier run
             yield beam.pvalue.TaggedOutput(REJECTS, refused)
-            yield from counted("note:excluded_later", refused.num_rows)
+            yield from counted(f"note:{EXCLUDED_LATER}", refused.num_rows)
         for name, n in (*met.counts.items(), *noted(met)):
             yield from counted(name, n)
 

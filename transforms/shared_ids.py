@@ -2,9 +2,9 @@
 
 Rows with one (source, id) are duplicates whoever they name, but customers lie in different groups
 of buckets. So every event leaves a narrow record, gathered by its id; of an id with several
-customers the record with the least `recordedtime` (none sorts last), then the least customer key,
-names the customer whose rows stay. Ids are compared as 128 bits mixed from a salt, so that nobody
-who writes ids can make two of them alike.
+customers the record that is first in `duplicates.standing`, then the least customer key, names the
+customer whose rows stay. Ids are compared as 128 bits mixed from a salt, so that nobody who writes
+ids can make two of them alike.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms import schema
-from rejse.transforms.arrays import Bools, Ints, flat, valid, values
-from rejse.transforms.as_of import FAR
+from rejse.transforms.arrays import Bools, Ints, flat
+from rejse.transforms.duplicates import standing
 from rejse.transforms.events import Coded
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Records = np.ndarray[Any, np.dtype[np.void]]
-#: An event's id as 128 bits, when it was recorded, and the first 64 bits of its customer's key.
-RECORD = np.dtype([("high", "u8"), ("low", "u8"), ("recorded", "i8"), ("customer", "u8")])
+#: An event's id as 128 bits, its standing, and the first 64 bits of its customer's key.
+RECORD = np.dtype([("high", "u8"), ("low", "u8"), ("standing", "i8"), ("customer", "u8")])
 #: Ids up to so many bytes are mixed eight bytes at a time over all rows, longer ones one by one.
 SHORT = 64
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
@@ -36,14 +36,11 @@ _HEX[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 
 def records(events: pa.RecordBatch | pa.Table, salt: bytes) -> Records:
-    """One record an event (columns `source`, `id`, `customer_key`, `recordedtime` if there)."""
+    """One record an event (columns `source`, `id`, `customer_key`, those of `standing`)."""
     out = np.empty(events.num_rows, RECORD)
     out["high"], out["low"] = _identified(events, salt)
     out["customer"] = _customers(events)
-    out["recorded"] = FAR
-    if "recordedtime" in events.schema.names:
-        recorded = flat(events.column("recordedtime"))
-        out["recorded"] = np.where(valid(recorded), values(recorded), FAR)
+    out["standing"] = standing(events)
     return out
 
 
@@ -54,7 +51,7 @@ def winners(found: Records) -> dict[tuple[int, int], int]:
     if not len(again):
         return {}
     some = found[np.isin(found["high"], again)]
-    some = some[np.lexsort([some[name] for name in ("customer", "recorded", "low", "high")])]
+    some = some[np.lexsort([some[name] for name in ("customer", "standing", "low", "high")])]
     same = (some["high"][1:] == some["high"][:-1]) & (some["low"][1:] == some["low"][:-1])
     group = np.append(0, np.cumsum(~same))
     first = some[np.flatnonzero(np.append(True, ~same))]

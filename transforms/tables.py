@@ -208,10 +208,11 @@ PROMISES = Table("promises", "promise to a customer", ("customer_key", "promise_
     _text("kind", "Kind of promise.", schema.PROMISE_KINDS),
     _text("made_by", "Actor that made it."), _text("owner", "Owner that made it."),
     _time("made_at", "When it was made.", False),
-    _time("due_at", "Due, after valid moves."), _time("delivered_at", "When it was delivered."),
+    _time("due_at", "Due, after valid moves."),
+    _time("delivered_at", "When it was delivered, before it ended."),
     _text("status", "State of the promise.", ("kept", "late", "broken", "open", "cancelled")),
     Column("lateness_s", LONG, "Delivered after due by.", "s"),
-    _count("n_moves", "How often it was moved."),
+    _count("n_moves", "How often it was moved before it ended (due_at + give-up)."),
     FINAL,
 ))  # fmt: skip
 

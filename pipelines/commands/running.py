@@ -28,27 +28,23 @@ def run(
             help="A configured source, or a name that its rows bear, is complete up to here.",
         ),
     ] = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Read all files again, and forget what others held."),
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Read all sources, make journeys, audit them and publish. What follows -- goes to Beam.
+    """Read what is new, make journeys, audit them and publish. What follows -- goes to Beam.
 
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
-    from rejse.pipelines import terminal
-
     with told(json):
-        result = _published(context.args, config, complete, frontiers or (), terminal)
-    code = DATA_FAILED if result.status == "audit_failed" else 0
-    if json:
-        terminal.show_line({**vars(result), "exit_code": code})
-    else:
-        _show_run(result)
-    if code:
-        raise typer.Exit(code)
+        result = _published(context.args, config, complete, frontiers or (), rebuild)
+    _show(result, json)
 
 
 def _published(
-    args: Sequence[str], config: Path, complete: bool, frontiers: Sequence[str], terminal: Any
+    args: Sequence[str], config: Path, complete: bool, frontiers: Sequence[str], rebuild: bool
 ) -> Any:
     from rejse.pipelines import stated
 
@@ -60,6 +56,7 @@ def _published(
     settings = settings_in(config)
     given = stated.parse(frontiers)
     # Beam takes its time to import: what can be refused before it is.
+    from rejse.pipelines import terminal
     from rejse.pipelines.run import run as publish
 
     with terminal.progress("reading the configuration") as progress:
@@ -69,7 +66,52 @@ def _published(
             frontier=given,
             beam_args=list(args),
             progress=progress,
+            rebuild=rebuild,
         )
+
+
+def repair(
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="Late events from then on.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="And before then.")],
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Bring in events that came too late; what was final is published again, with the reason.
+
+    Example: [bold]rejse repair --from 2025-05-01 --until 2025-06-01[/bold]
+    """
+    with told(json):
+        result = _repaired(since, until, config)
+    _show(result, json)
+
+
+def _repaired(since: str, until: str, config: Path) -> Any:
+    from rejse.pipelines import stated
+
+    span = stated.moment("--from", since), stated.moment("--until", until)
+    if span[0] >= span[1]:
+        raise MisuseError(
+            f"expected --from before --until, came {since} and {until}; the end is not included"
+        )
+    settings = settings_in(config)
+    from rejse.pipelines import terminal
+    from rejse.pipelines.run import repair as bring_in
+
+    with terminal.progress("reading the configuration") as progress:
+        return bring_in(settings, *span, progress=progress)
+
+
+def _show(result: Any, json: bool) -> None:
+    """What a run did, and the exit code that says it."""
+    from rejse.pipelines import terminal
+
+    code = DATA_FAILED if result.status == "audit_failed" else 0
+    if json:
+        terminal.show_line({**vars(result), "exit_code": code})
+    else:
+        _show_run(result)
+    if code:
+        raise typer.Exit(code)
 
 
 def _show_run(result: Any) -> None:
@@ -78,7 +120,7 @@ def _show_run(result: Any) -> None:
 
     counts = result.counts
     if result.status == "nothing_new":
-        print(f"nothing new: publication {result.publication} already holds these inputs")
+        print(f"nothing new: publication {result.publication} holds all there is")
         return
     parts = " + ".join(
         f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
@@ -96,6 +138,10 @@ def _show_run(result: Any) -> None:
     show_table(("table", "rows"), sorted(result.tables.items()))
     final, still = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
     print(f"{final:,} final journeys, {still:,} that later events may still change (journeys_live)")
+    if counts.get("late", 0) > 0:
+        print(
+            "late events wait in `late`; bring them in with: rejse repair --from TIME --until TIME"
+        )
     if still and not final:
         print("if nothing is missing before some time, say so: --frontier SOURCE=TIME")
     print(f"published publication {result.publication} in {result.seconds:.1f} s")

@@ -33,7 +33,7 @@ emotions as (
         count(*) as n_steps,
         count(*) filter (felt.is_asked) as n_asked,
         avg(felt.emotion01) as emotion01,
-        1.96 * stddev_samp(felt.emotion01) / sqrt(count(*)) as emotion_half
+        mean_half(stddev_samp(felt.emotion01), count(*)) as emotion_half
     from felt
     inner join v_steps on felt.step_id = v_steps.step_id
     inner join journeys on v_steps.journey_id = journeys.journey_id

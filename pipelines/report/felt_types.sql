@@ -27,7 +27,7 @@ types as (
         avg(felt.touchpoint_score_mean) filter (felt.silo_gap is not null) as touchpoint_score,
         avg(felt.journey_score) filter (felt.silo_gap is not null) as journey_score,
         avg(felt.silo_gap) as silo_gap,
-        1.96 * stddev_samp(felt.silo_gap) / sqrt(count(felt.silo_gap)) as silo_gap_half,
+        mean_half(stddev_samp(felt.silo_gap), count(felt.silo_gap)) as silo_gap_half,
         count(felt.is_relief) as n_relief_known,
         count(*) filter (felt.is_relief) as n_relief,
         count(felt.health) as n_health,

@@ -1,4 +1,4 @@
--- purpose: the newest publication's clock: what is complete, and the windows of rates
+-- purpose: the newest publication's clock: what is complete, the windows of rates, thresholds
 -- grain: publication (one row)
 -- key: publication
 -- sources: publications
@@ -16,7 +16,10 @@ with newest as (
         to_microseconds(coalesce(windows['survey'], 1209600000000)) as survey_window,
         to_microseconds(coalesce(windows['follow_up'], 7776000000000)) as follow_up_window,
         to_microseconds(coalesce(windows['ignored'], 604800000000)) as ignored_window,
-        to_microseconds(coalesce(windows['lateness'], 86400000000)) as lateness
+        to_microseconds(coalesce(windows['lateness'], 86400000000)) as lateness,
+        coalesce(thresholds['csat.scale_min'], 1) as csat_scale_min,
+        coalesce(thresholds['csat.scale_max'], 5) as csat_scale_max,
+        coalesce(thresholds['csat.satisfied_from'], 4) as csat_satisfied_from
     from publications
     order by publication desc
     limit 1
@@ -25,7 +28,7 @@ with newest as (
 select * from newest;
 
 comment on view v_publication is
-'One row: the newest publication, how far its data is complete, and the windows of its rates.';
+'One row: the newest publication, how far its data is complete, its windows and thresholds.';
 comment on column v_publication.publication is 'Number of the publication.';
 comment on column v_publication.run_id is 'Run that published.';
 comment on column v_publication.config_version is 'Hash of the configuration.';
@@ -45,3 +48,6 @@ comment on column v_publication.ignored_window is
 'A complaint or low answer that is acted on later is ignored (interval).';
 comment on column v_publication.lateness is
 'How late an event may arrive: a window has passed only so long after its end (interval).';
+comment on column v_publication.csat_scale_min is 'Least answer of the scale of CSAT [points].';
+comment on column v_publication.csat_scale_max is 'Greatest answer of the scale of CSAT [points].';
+comment on column v_publication.csat_satisfied_from is 'Who answers so much is satisfied [points].';

@@ -1,7 +1,7 @@
 -- purpose: NPS, CSAT and the three conventions of CES, each under its own name with its interval
 -- grain: scope, value of the scope, level, measure
 -- key: scope, scope_value, level, measure
--- sources: v_experience
+-- sources: v_experience, v_publication
 create or replace view v_survey_scores as
 with answers as (
     select
@@ -22,17 +22,25 @@ with answers as (
         and respondent_type = case when instrument = 'enps' then 'employee' else 'customer' end
 ),
 
+csat as (
+    select
+        csat_scale_min,
+        csat_scale_max,
+        csat_satisfied_from
+    from v_publication
+),
+
 judged as (
     select
-        *,
+        answers.*,
         case instrument
-            when 'csat' then scale_min = 1 and scale_max = 5
+            when 'csat' then scale_min = csat.csat_scale_min and scale_max = csat.csat_scale_max
             when 'effort' then scale_min = 1 and scale_max = 5
             when 'ces' then scale_min = 1 and scale_max = 7
             else scale_max = 10 and scale_min in (0, 1)
         end as is_on_scale,
         case instrument
-            when 'csat' then points >= 4
+            when 'csat' then points >= csat.csat_satisfied_from
             when 'ces' then points >= 5
             when 'effort' then points >= 4
             else points >= 9
@@ -42,6 +50,7 @@ judged as (
             else points <= 6
         end as is_low
     from answers
+    cross join csat
 ),
 
 counted as (
@@ -143,7 +152,8 @@ comment on column v_survey_scores.scope_value is 'Which one; null: all, or unkno
 comment on column v_survey_scores.level is
 'What was judged: touchpoint, journey, relationship, product; never mixed.';
 comment on column v_survey_scores.measure is
-'nps, enps: 100 x (share of 9 and 10 - share up to 6). csat: share of 4 and 5 on 1 to 5.
+'nps, enps: 100 x (share of 9 and 10 - share up to 6). csat: share of 4 and 5 on 1 to 5,
+or as [surveys] says.
 ces_share5: share from 5 on, ces_mean: mean, ces_net: 100 x (share from 5 on - share up to 3), all
 on 1 to 7. ces1_mean: mean effort of CES 1, turned: 1 hardest, 5 easiest.';
 comment on column v_survey_scores.n is 'Answers on the scale of the measure.';

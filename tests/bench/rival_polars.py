@@ -18,17 +18,23 @@ os.environ.setdefault("POLARS_MAX_THREADS", THREADS)  # polars reads it when it 
 import polars as pl  # noqa: E402
 
 from tests.bench.polars import (  # noqa: E402
+    about,
     company,
     contacts,
+    ends,
     events,
     evidence,
+    felt,
     fields,
     journeys,
+    levels,
     links,
+    opinions,
     promises,
     scores,
     steps,
     write,
+    write_felt,
 )
 from tests.bench.polars.later import Found  # noqa: E402
 from tests.bench.polars.write import Whole  # noqa: E402
@@ -56,13 +62,39 @@ class Spent:
 def work(folder: Path, out: Path) -> dict[str, float]:
     """Compute and write all tables; CPU seconds of each part."""
     spent = Spent()
+    pl.Config.set_engine_affinity("in-memory")  # all of it: a third less CPU than streaming
     toml = tomllib.loads((folder / "rejse.toml").read_text(encoding="utf-8"))
     text = (folder / toml["key_file"]).read_text(encoding="ascii")
-    data, key = str(folder / "data" / "*.parquet"), events.Key.of(bytes.fromhex(text.strip()))
-    pl.Config.set_engine_affinity("in-memory")  # all of it: a third less CPU than streaming
-    log, customers = spent.of("events", lambda: events.read(data, key))
+    key, names = events.Key.of(bytes.fromhex(text.strip())), events.Names()
+    data = str(folder / "data" / "*.parquet")
+    log = spent.of("events", lambda: events.read(data, key, names))
+    cases = company.read_cases(folder, names.cases)
+    answers = spent.of("answers", lambda: opinions.read(folder, names))
+    customers = spent.of("customers", lambda: names.customers(key))
     kinds, frontier = log["journey_type"].unique(), events.frontier(data)
-    known = spent.of("company", lambda: company.read(folder / "tables", kinds, frontier))
+    known = spent.of("company", lambda: company.read(folder / "tables", kinds, frontier, cases))
+    found = _found(spent, log, known)
+    pieces = spent.of("evidence", lambda: evidence.evidence(found))
+    hazards = spent.of("hazards", lambda: scores.hazards(found, pieces))
+    scored = spent.of("scores", lambda: scores.journeys(found, customers, pieces))
+    scored = write.keyed_by_code(scored)
+    named = spent.of("steps' names", lambda: write.named_steps(found, scored))
+    sessions = spent.of("sessions' names", lambda: write.named_sessions(found, scored))
+    heard = spent.of("joins of answers", lambda: _heard(answers, log, found))
+    journeys_felt = spent.of("what was felt", lambda: felt.felt(heard, scored))
+    whole = Whole(
+        log, customers, found, pieces, hazards, scored, named, sessions, heard, journeys_felt
+    )
+    for table, frame in (write.TABLES | write_felt.TABLES).items():
+        spent.of(
+            f"write {table}",
+            partial(_write, whole, frame, out / f"{table}.parquet"),
+        )
+    return spent.seconds
+
+
+def _found(spent: Spent, log: pl.DataFrame, known: company.Company) -> Found:
+    """Journeys with their steps and contacts, and what was given, promised and agreed on them."""
     threads = spent.of("threads", lambda: journeys.in_threads(log, known))
     cut = spent.of("journeys", lambda: journeys.cut(threads, known))
     told = spent.of("sessions", lambda: steps.told(cut))
@@ -72,20 +104,16 @@ def work(folder: Path, out: Path) -> dict[str, float]:
     said = spent.of("fields", lambda: fields.fields(log, told, of_steps, known))
     handed = spent.of("hand-offs", lambda: links.handoffs(told, of_steps, said, known))
     kept = spent.of("promises", lambda: promises.promises(log, told, known))
-    found = Found(told, of_steps, met, pairs, said, handed, kept, known)
-    pieces = spent.of("evidence", lambda: evidence.evidence(found))
-    hazards = spent.of("hazards", lambda: scores.hazards(found, pieces))
-    scored = spent.of("scores", lambda: scores.journeys(found, customers, pieces))
-    scored = write.keyed_by_code(scored)
-    named = spent.of("steps' names", lambda: write.named_steps(found, scored))
-    sessions = spent.of("sessions' names", lambda: write.named_sessions(found, scored))
-    whole = Whole(log, customers, found, pieces, hazards, scored, named, sessions)
-    for table, frame in write.TABLES.items():
-        spent.of(
-            f"write {table}",
-            partial(_write, whole, frame, out / f"{table}.parquet"),
-        )
-    return spent.seconds
+    over = spent.of("ends", lambda: ends.ends(told, known))
+    agreed = spent.of("levels", lambda: levels.levels(told, over, known))
+    return Found(told, of_steps, met, pairs, said, handed, kept, over, agreed, known)
+
+
+def _heard(answers: pl.DataFrame, log: pl.DataFrame, found: Found) -> pl.DataFrame:
+    """Answers with the events they are about."""
+    of_events = about.about(answers, about.Scored(log, found.told))
+    heard = felt.joined(answers, of_events, found.told)
+    return heard.with_columns(is_known=write_felt.is_known(pl.col("method"), found.company.passed))
 
 
 def _write(whole: Whole, table: Callable[[Whole], pl.LazyFrame], file: Path) -> None:

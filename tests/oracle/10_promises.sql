@@ -20,61 +20,61 @@ made as (
     qualify row_number() over (partition by customer_key, promise_id order by place) = 1
 ),
 
-ending as (
-    -- the first delivery or cancellation after it was made settles the promise
-    select s.*
+words as (
+    select
+        s.*,
+        s.op in ('moved', 'made') as is_move,
+        if(s.op in ('moved', 'made'), s.said_due, null) as new_due,
+        row_number() over (partition by s.customer_key, s.promise_id order by s.place) as nth
     from said as s
     inner join made as m
         on s.customer_key = m.customer_key and s.promise_id = m.promise_id and s.place > m.place
-    where s.op in ('delivered', 'cancelled')
-    qualify row_number() over (partition by s.customer_key, s.promise_id order by s.place) = 1
+    where s.op in ('moved', 'made', 'delivered', 'cancelled')
 ),
 
-moves as (
+-- word by word: a word after limit_t is no part of the promise; the first delivery or
+-- cancellation settles it; a move by the due time in force, before that, gives it a new one
+told as (
     select
-        s.customer_key,
-        s.promise_id,
-        s.t,
-        s.said_due,
-        coalesce(s.place < e.place, true) as is_in_time,
-        row_number() over (partition by s.customer_key, s.promise_id order by s.place) as n
-    from said as s
-    inner join made as m
-        on s.customer_key = m.customer_key and s.promise_id = m.promise_id and s.place > m.place
-    left join ending as e on s.customer_key = e.customer_key and s.promise_id = e.promise_id
-    where s.op in ('moved', 'made')
-),
-
-dues as (
-    select
-        customer_key,
-        promise_id,
-        0::bigint as n,
-        said_due as due
-    from made
+        m.customer_key,
+        m.promise_id,
+        0::bigint as nth,
+        m.said_due as due_t,
+        coalesce(m.said_due, m.t) + s.give_up as limit_t,
+        0 as n_moves,
+        null::bigint as settled_by,
+        m.t as last_t
+    from made as m
+    cross join settings as s
     union all
     select
         d.customer_key,
         d.promise_id,
-        m.n,
+        w.nth,
         if(
-            m.is_in_time and m.said_due is not null and coalesce(m.t <= d.due, true),
-            m.said_due,
-            d.due
-        ) as due
-    from dues as d
-    inner join moves as m
-        on d.customer_key = m.customer_key and d.promise_id = m.promise_id and m.n = d.n + 1
+            d.settled_by is null and w.t <= least(d.due_t, d.limit_t),
+            coalesce(w.new_due, d.due_t),
+            d.due_t
+        ) as due_t,
+        if(
+            d.settled_by is null and w.t <= least(d.due_t, d.limit_t),
+            coalesce(w.new_due + s.give_up, d.limit_t),
+            d.limit_t
+        ) as limit_t,
+        d.n_moves + (w.is_move and w.t <= d.limit_t)::int as n_moves,
+        if(
+            not w.is_move and w.t <= d.limit_t, coalesce(d.settled_by, w.nth), d.settled_by
+        ) as settled_by,
+        if(w.t <= d.limit_t, w.t, d.last_t) as last_t
+    from told as d
+    inner join words as w
+        on d.customer_key = w.customer_key and d.promise_id = w.promise_id and w.nth = d.nth + 1
+    cross join settings as s
 ),
 
 due as (
-    select
-        customer_key,
-        promise_id,
-        max(n)::int as n_moves,
-        arg_max_null(due, n) as due_t
-    from dues
-    group by customer_key, promise_id
+    select * from told
+    qualify row_number() over (partition by customer_key, promise_id order by nth desc) = 1
 )
 
 select
@@ -88,6 +88,7 @@ select
     p.owner,
     m.t as made_t,
     d.due_t,
+    greatest(d.limit_t, d.last_t) as last_change_t,
     d.n_moves,
     case when e.op = 'delivered' then e.t end as delivered_t,
     case
@@ -98,9 +99,8 @@ select
             then if(coalesce(e.promise.value = m.promise.value, true), 'kept', 'broken')
         when d.due_t is null then 'open'
         when e.t <= d.due_t then 'kept'
-        when e.t <= d.due_t + s.give_up then 'late'
-        when e.t is not null then 'broken'
-        when coalesce(j.w > d.due_t + s.give_up + j.lateness, false) then 'broken'
+        when e.t is not null then 'late'
+        when coalesce(j.w > d.limit_t + j.lateness, false) then 'broken'
         when coalesce(j.w > d.due_t + j.lateness, false) then 'late'
         else 'open'
     end as status
@@ -108,5 +108,5 @@ from made as m
 inner join due as d on m.customer_key = d.customer_key and m.promise_id = d.promise_id
 inner join journey as j on m.journey_id = j.journey_id
 inner join step as p on m.step_id = p.step_id
-cross join settings as s
-left join ending as e on m.customer_key = e.customer_key and m.promise_id = e.promise_id;
+left join words as e
+    on d.customer_key = e.customer_key and d.promise_id = e.promise_id and d.settled_by = e.nth;

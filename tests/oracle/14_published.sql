@@ -7,7 +7,7 @@ with
 promise_ends as (
     select
         journey_id,
-        max(due_t) as due_t
+        max(last_change_t) as last_change_t
     from promised
     group by journey_id
 ),
@@ -34,7 +34,7 @@ select
         j.w > greatest(
             j.deadline,
             j.last_t + s.largest_gap,
-            coalesce(p.due_t + s.give_up, 0),
+            coalesce(p.last_change_t, 0),
             coalesce(h.due_t, 0),
             coalesce(a.due_t + s.give_up, 0)
         ) + s.identity_wait + s.lateness,

@@ -1,5 +1,6 @@
 -- Purpose: read, row rules, enums, keyed pseudonyms, duplicates. Grain: one event.
--- Variables: data (glob), tables (folder), ipad and opad (the key's two blocks of HMAC-SHA-256).
+-- Variables: tables (folder), ipad and opad (the key's two blocks of HMAC-SHA-256).
+-- Sources: raw, raw_cases, raw_answers, slas, cost_rates, made where this file is run.
 -- Low-cardinality texts become enums: sorts and windows then move one byte a value.
 create type channel as enum(
     'web', 'app', 'chat', 'chatbot', 'ivr', 'phone', 'email', 'sms', 'letter', 'branch', 'visit',
@@ -28,9 +29,6 @@ max(x) over (rows between unbounded preceding and current row);
 create macro changed(x) as
 x is distinct from lag(x) over ();
 -- noqa: enable=PRS
-
-create temp view raw as
-select * from read_parquet(getvariable('data'));
 
 create temp table touchpoints as
 select * from read_csv(concat(getvariable('tables'), '/touchpoints.csv'));
@@ -79,6 +77,9 @@ create type team as enum (
 create type journey_type as enum (
     select unnest(journey_type) as journey_type from found_texts
     union
+    select journey_type from raw_cases
+    where journey_type is not null
+    union
     select 'other' as journey_type
     union
     select journey_type from touchpoints
@@ -126,9 +127,24 @@ select
     cast(row_number() over () as integer) as customer,
     keyed(concat('customer:', identity), 32) as customer_key
 from (
-    select distinct identity from raw
+    select identity from raw
     where identity != ''
+    union
+    select customer_no as identity from raw_answers
 ) as people;
+
+-- Cases as numbers; what the desk says of each comes before what its events say.
+create temp table cases as
+select
+    n.case_no,
+    cast(row_number() over () as integer) as case_code,
+    cast(k.journey_type as journey_type) as kind,
+    k.opened_at
+from (
+    select distinct case_no from raw
+    where case_no is not null
+) as n
+left join raw_cases as k on n.case_no = k.case_no;
 
 create temp table doubled as
 select id from raw
@@ -148,6 +164,8 @@ select
     cast(r.touchpoint as touchpoint) as touchpoint,
     cast(r.owner as owner) as owner,
     cast(r.journey_type as journey_type) as journey_type,
+    r.visit as correlationid,
+    r.case_no as case_id,
     cast(r.intent as intent) as intent,
     case when r.outcome is not null then coalesce(try_cast(r.outcome as outcome), 'other') end
         as outcome,

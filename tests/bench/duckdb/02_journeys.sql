@@ -1,4 +1,5 @@
--- Purpose: threads (customer and type) cut into journeys. Grain: one event, in thread order.
+-- Purpose: threads (customer and type, or case) cut into journeys.
+-- Grain: one event, in thread order.
 -- All joins come before the one sort; what looks at neighbours then streams in that order.
 create type family as enum ( -- noqa: LT01
     'digital', 'chat', 'voice', 'written', 'place', 'social', 'campaign', 'partner', 'internal',
@@ -11,8 +12,11 @@ select
     e.time,
     epoch_us(e.time) as us,
     e.id,
-    coalesce(e.journey_type, p.journey_type, 'other') as kind,
-    t.gap,
+    coalesce(
+        case when e.time >= k.opened_at then k.kind end, e.journey_type, p.journey_type, 'other'
+    ) as kind,
+    k.case_code,
+    case when k.case_code is null then t.gap end as gap,
     t.reopen_window,
     e.channel,
     e.activity,
@@ -59,8 +63,13 @@ select
     end as value
 from events as e
 left join places as p on e.touchpoint = p.touchpoint
-left join types as t on coalesce(e.journey_type, p.journey_type, 'other') = t.kind
-order by e.customer, coalesce(e.journey_type, p.journey_type, 'other'), e.time, e.id;
+left join cases as k on e.case_id = k.case_no
+left join types as t
+    on
+        coalesce(
+            case when e.time >= k.opened_at then k.kind end, e.journey_type, p.journey_type, 'other'
+        ) = t.kind
+order by e.customer, kind, k.case_code nulls first, e.time, e.id; -- noqa: RF02
 
 create temp table cut as
 with neighbours as (
@@ -68,7 +77,8 @@ with neighbours as (
         *,
         row_number() over () as pos,
         coalesce(
-            customer != lag(customer) over () or kind != lag(kind) over (), true
+            customer != lag(customer) over () or kind != lag(kind) over ()
+            or case_code is distinct from lag(case_code) over (), true
         ) as begins_thread,
         lag(us) over () as previous_us,
         is_end or (value is not null and direction != 'outbound') as settles
@@ -106,13 +116,13 @@ judged as (
     select
         *,
         begins_thread
-        or case
+        or coalesce(case
             when settled_before // 2 >= thread_pos and settled_before % 2 = 1
                 then
                     (since > reopen_window and since - (us - previous_us) <= reopen_window)
                     or (since - (us - previous_us) > reopen_window and us - previous_us > gap)
             else us - previous_us > gap
-        end as begins
+        end, false) as begins
     from before
 )
 

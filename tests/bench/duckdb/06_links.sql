@@ -180,6 +180,49 @@ select
     end as context
 from chosen;
 
+-- What holds when, of service levels: times are cut where a row begins or ends, so that one row
+-- holds in each piece; of several valid ones the one that began last.
+create temp table agreed as
+with moments as (
+    select -9223372036854775807 as us
+    union
+    select epoch_us(valid_from) as us from slas
+    union
+    select epoch_us(valid_to) as us from slas
+),
+
+pieces as (
+    select
+        us as since,
+        lead(us, 1, 9223372036854775807) over (order by us) as until
+    from moments
+    where us is not null
+)
+
+select
+    s.sla,
+    cast(s.journey_type as journey_type) as kind,
+    s.kind as level,
+    try_cast(s.to_owner as owner) as to_owner,
+    s.to_owner is null as is_for_all,
+    p.since,
+    p.until,
+    epoch_us(cast('2000-01-01' as timestamp) + cast(
+        replace(replace(replace(s.due, 'min', ' minutes'), 'h', ' hours'), 'd', ' days')
+        as interval
+    )) - epoch_us(cast('2000-01-01' as timestamp)) as span
+from pieces as p
+inner join slas as s
+    on
+        coalesce(epoch_us(s.valid_from) <= p.since, true)
+        and coalesce(p.since < epoch_us(s.valid_to), true)
+where try_cast(s.journey_type as journey_type) is not null
+qualify
+    row_number() over (
+        partition by s.sla, s.journey_type, s.kind, s.to_owner, p.since
+        order by s.valid_from desc nulls last
+    ) = 1;
+
 create temp table asked as
 with asking as (
     select
@@ -191,9 +234,17 @@ with asking as (
         t.time,
         t.to_owner,
         t.session_pos,
-        t.us + y.handoff_due as due
+        t.us + coalesce(o.span, l.span, y.handoff_due) as due
     from told as t
     inner join types as y on t.kind = y.kind
+    left join agreed as o
+        on
+            t.kind = o.kind and t.to_owner = o.to_owner and o.level = 'handoff'
+            and t.us >= o.since and t.us < o.until
+    left join agreed as l
+        on
+            t.kind = l.kind and l.is_for_all and l.level = 'handoff'
+            and t.us >= l.since and t.us < l.until
     where t.to_owner is not null
 ),
 

@@ -1,5 +1,6 @@
 -- Purpose: promises and their fate. Grain: one promise of a customer.
--- The log moves no promise: `n_moves` is counted, the due time in force is that of `made`.
+-- The log moves no promise: `n_moves` is counted, the due time in force is that of `made`. What
+-- comes after the give-up that follows it (without one, the making) is no part of the promise.
 create temp table promises as
 with said as (
     select
@@ -47,7 +48,9 @@ closed as (
         ) filter (where s.op in ('delivered', 'cancelled')) as d
     from said as s
     inner join made as m on s.customer = m.customer and s.promise_id = m.promise_id
-    where (s.us, s.event_id) > (m.m.us, m.m.event_id)
+    where
+        (s.us, s.event_id) > (m.m.us, m.m.event_id)
+        and s.us <= coalesce(m.m.due, m.m.us) + 30 * 86400000000
     group by s.customer, s.promise_id
 ),
 
@@ -79,11 +82,7 @@ select
                 end
         when c.d.op = 'delivered'
             then
-                case
-                    when coalesce(c.d.us <= m.m.due, true) then 'kept'
-                    when c.d.us <= m.m.due + 30 * 86400000000 then 'late'
-                    else 'broken'
-                end
+                case when coalesce(c.d.us <= m.m.due, true) then 'kept' else 'late' end
         when m.m.due + 30 * 86400000000 < f.passed then 'broken'
         when m.m.due < f.passed then 'late'
         else 'open'

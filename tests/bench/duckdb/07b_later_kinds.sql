@@ -108,36 +108,6 @@ nexts as (
     group by s.session_pos
 ),
 
-ends as (
-    select
-        j,
-        any_value(kind) as kind,
-        min(us) as first_us,
-        max(us) as last_us,
-        arg_max(us, pos) filter (where is_end or (value is not null and direction != 'outbound'))
-            as settled_us,
-        coalesce(
-            arg_max(is_end, pos)
-            filter (where is_end or (value is not null and direction != 'outbound')),
-            false
-        ) as is_ended
-    from told
-    where j in (select s.j from stuck as s)
-    group by j
-),
-
-closed as (
-    select
-        e.j,
-        least(
-            e.first_us + y.cap,
-            case when e.is_ended then e.settled_us + y.reopen_window else e.last_us + y.gap end
-        ) < epoch_us(x.frontier) - 86400000000 as is_closed
-    from ends as e
-    inner join types as y on e.kind = y.kind
-    cross join found_texts as x
-),
-
 failures as (
     select
         session_pos,
@@ -160,7 +130,7 @@ select
     1 as intensity,
     null as detail
 from stuck as s
-inner join closed as c on s.j = c.j
+inner join closing as c on s.j = c.j
 inner join failures as f on s.session_pos = f.session_pos
 inner join told as t on f.pos = t.pos
 left join nexts as n on s.session_pos = n.session_pos

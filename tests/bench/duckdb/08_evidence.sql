@@ -65,6 +65,7 @@ union all
             coalesce(p.system, (t.owner)::varchar, (t.channel)::varchar) as detail,
             min(r.pos) as pos,
             arg_min(r.known_pos, (r.pos, r.known_pos)) as known_pos,
+            arg_min(r.proof_pos, (r.pos, r.known_pos)) as proof_pos,
             count(*)::double as n
         from requests as r
         inner join told as t on r.known_pos = t.pos
@@ -77,7 +78,7 @@ union all
         'reasked_info',
         o.step,
         case when t.pos > t.journey_pos then o.step - 1 end,
-        o.pos,
+        o.proof_pos,
         o.known_pos,
         t.us,
         o.n,
@@ -167,6 +168,24 @@ from promises
 where status in ('broken', 'late')
 union all
 select
+    'promise_broken',
+    step,
+    null,
+    pos,
+    null,
+    due,
+    1,
+    (met_us - due) / 86400000000,
+    case when is_late then 0.25 else 0.45 end,
+    1,
+    1,
+    null,
+    0,
+    sla
+from levels
+where status = 'breached'
+union all
+select
     kind,
     step,
     previous,
@@ -249,7 +268,7 @@ union all
 );
 
 -- noqa: enable=AL03,AM07,AL08
-create temp table evidence as
+create temp table weighed as
 with severe as (
     select
         *,
@@ -281,3 +300,96 @@ select
 from ranked;
 
 drop table found;
+
+create temp table is_priced as
+select count(*) > 0 as yes from cost_rates;
+
+-- What holds when, of rates: as of levels; a kind without a row of its own has the default one.
+create temp table priced as
+with moments as (
+    select -9223372036854775807 as us
+    union
+    select epoch_us(valid_from) as us from cost_rates
+    union
+    select epoch_us(valid_to) as us from cost_rates
+),
+
+pieces as (
+    select
+        us as since,
+        lead(us, 1, 9223372036854775807) over (order by us) as until
+    from moments
+    where us is not null
+),
+
+found_kinds as (
+    select distinct kind from weighed
+)
+
+select
+    k.kind,
+    p.since,
+    p.until,
+    r.* exclude (kind, valid_from, valid_to)
+from pieces as p
+cross join found_kinds as k
+inner join cost_rates as r
+    on
+        r.kind in (k.kind, 'default')
+        and coalesce(epoch_us(r.valid_from) <= p.since, true)
+        and coalesce(p.since < epoch_us(r.valid_to), true)
+qualify
+    row_number() over (
+        partition by k.kind, p.since
+        order by r.kind = 'default' asc, r.valid_from desc nulls last
+    ) = 1;
+
+-- Work done again is measured by its event, whose time its pieces share.
+create temp table worked as
+select
+    e.pos,
+    any_value(t.talk_s) / count(*) / 60 as minutes
+from weighed as e
+inner join told as t on e.pos = t.pos
+where
+    t.talk_s is not null and (select y.yes from is_priced as y)
+    and e.kind in (
+        'reasked_info', 'repeat_contact', 'channel_fallback', 'reopened', 'rework', 'transfer'
+    )
+group by e.pos;
+
+create temp table evidence as
+with timed as (
+    select
+        e.* exclude (minutes),
+        r.* exclude (kind, since, until, minutes_customer, minutes_company),
+        e.minutes is not null as is_waited,
+        w.minutes is not null as is_worked,
+        coalesce(e.minutes, r.minutes_customer) as minutes_customer,
+        coalesce(w.minutes, r.minutes_company) as minutes_company
+    from weighed as e
+    left join priced as r on e.kind = r.kind and e.us >= r.since and e.us < r.until
+    left join worked as w
+        on
+            e.pos = w.pos and e.kind in (
+                'reasked_info', 'repeat_contact', 'channel_fallback', 'reopened', 'rework',
+                'transfer'
+            )
+),
+
+halves as (
+    select
+        *,
+        minutes_customer * rate_customer as of_customer,
+        minutes_company * rate_company as of_company
+    from timed
+)
+
+select
+    * exclude (currency, rate_customer, rate_company, of_customer, of_company),
+    coalesce(of_customer + of_company, of_customer, of_company) as cost,
+    case when coalesce(of_customer, of_company) is not null then currency end as currency,
+    (of_customer is not null)::integer + (of_company is not null)::integer as n_priced
+from halves;
+
+drop table weighed;

@@ -1,46 +1,4 @@
 -- Purpose: journeys with their metrics and scores. Grain: one journey.
-create temp table of_events as
-select
-    j,
-    any_value(customer) as customer,
-    any_value(kind) as kind,
-    any_value(gap) as gap,
-    any_value(reopen_window) as reopen_window,
-    min(pos) as pos,
-    count(*) as n_events,
-    min(us) as first_us,
-    max(us) as last_us,
-    min(us) filter (where is_need_driven or direction = 'internal') as start_us,
-    arg_min(id, pos) as first_id,
-    arg_min(owner, pos) as first_owner,
-    bit_count(bit_or(cast(1 as bigint) << cast(enum_code(channel) as integer))) as n_channels,
-    count(*) filter (where direction = 'internal') as n_internal,
-    count(distinct case when direction = 'internal' then activity end) as n_internal_kinds,
-    cast(sum(wait_s) as bigint) as customer_wait_s,
-    arg_max(us, pos) filter (where is_end or (value is not null and direction != 'outbound'))
-        as settled_us,
-    arg_max(is_end, pos) filter (where is_end or (value is not null and direction != 'outbound'))
-        as is_ended,
-    arg_max(struct_pack(outcome := outcome, value := value, is_end := is_end, us := us), pos)
-    filter (
-        where is_end
-        or (
-            value is not null
-            and not (direction = 'outbound' and coalesce(last_end >= journey_pos, false))
-        )
-    ) as decided
-from told
-group by j;
-
--- The cut of 02 leaves the cap out, which needs a fold; no journey of this log reaches it.
-select
-    case
-        when count(*) > 0 then error('a journey outlives its cap: this rival cannot cut it')
-    end as checked
-from of_events as e
-inner join types as t on e.kind = t.kind
-where e.last_us - e.first_us > t.cap;
-
 create temp table of_steps as
 select
     s.j,
@@ -129,7 +87,7 @@ select
     count(*) filter (where status = 'late') as n_promises_late,
     count(*) filter (where status = 'broken') as n_promises_broken,
     count(*) filter (where status = 'open') as n_promises_open,
-    max(due + 30 * 86400000000) as until
+    max(coalesce(due, us) + 30 * 86400000000) as until
 from promises
 group by j;
 
@@ -185,6 +143,33 @@ select
 from repeats
 group by j;
 
+create temp table of_levels as
+select
+    j,
+    max(due + 30 * 86400000000) as until
+from levels
+group by j;
+
+create temp table of_costs as
+select
+    s.j,
+    sum(e.minutes_customer) as friction_minutes_customer,
+    sum(e.minutes_company) as friction_minutes_company,
+    sum(
+        case when e.is_waited then e.minutes_customer else 0 end
+        + case when e.is_worked then e.minutes_company else 0 end
+    ) / nullif(sum(coalesce(e.minutes_customer, 0) + coalesce(e.minutes_company, 0)), 0)
+        as friction_minutes_measured_share,
+    (count(e.minutes_customer) + count(e.minutes_company)) / (2 * count(*))
+        as friction_minutes_known_share,
+    sum(e.n_priced) / (2 * count(*)) as friction_cost_known_share,
+    sum(e.cost) as friction_cost,
+    count(distinct e.currency) as n_currencies,
+    any_value(e.currency) as friction_currency
+from evidence as e
+inner join steps as s on e.step = s.step
+group by s.j;
+
 create macro friction_of(h) as least(100 * (1 - exp(-h)), 99.99999999999999);
 create macro health_of(outcome, hazard) as
 case
@@ -196,10 +181,17 @@ create temp table journeys as
 with joined as (
     select
         substr(sha256(concat_ws(
-            chr(31), u.customer_key, 'none', e.kind, 'events', e.first_id
+            chr(31),
+            u.customer_key,
+            case when e.case_code is null then 'none' else 'case' end,
+            coalesce(k.case_no, cast(e.kind as varchar)),
+            'events',
+            e.first_id
         )), 1, 16) as journey_id,
         u.customer_key,
+        k.case_no as case_id,
         e.*,
+        d.* exclude (j),
         s.* exclude (j),
         c.* exclude (j),
         coalesce(t.owner, cast(e.first_owner as varchar)) as owner,
@@ -234,18 +226,33 @@ with joined as (
         coalesce(v.n_abandoned, 0) as n_abandoned,
         coalesce(v.n_info_conflicts, 0) as n_info_conflicts,
         coalesce(w.n_repeat_contacts, 0) as n_repeat_contacts,
+        case
+            when m.friction_minutes_customer is not null then m.friction_minutes_customer
+            when y.yes and v.n_evidence is null then 0
+        end as friction_minutes_customer,
+        case
+            when m.friction_minutes_company is not null then m.friction_minutes_company
+            when y.yes and v.n_evidence is null then 0
+        end as friction_minutes_company,
+        m.friction_minutes_measured_share,
+        m.friction_minutes_known_share,
+        case when y.yes then m.friction_cost_known_share end as friction_cost_known_share,
+        case
+            when m.n_currencies > 1 then null
+            when m.friction_cost is not null then m.friction_cost
+            when y.yes and v.n_evidence is null then 0
+        end as friction_cost,
+        case when m.n_currencies = 1 then m.friction_currency end as friction_currency,
         coalesce(e.start_us, e.first_us) as started_us,
-        e.first_us + t.cap as by_cap,
-        case when e.is_ended then e.settled_us + e.reopen_window end as by_end,
-        case when not coalesce(e.is_ended, false) then e.last_us + e.gap end as by_silence,
         greatest(
-            least(by_cap, by_end, by_silence),
+            d.deadline,
             e.last_us + g.gap,
             p.until,
-            a.due
-        ) + 86400000000 as final_us,
-        epoch_us(x.frontier) - 86400000000 as passed
+            a.due,
+            l.until
+        ) + 86400000000 as final_us
     from of_events as e
+    inner join closing as d on e.j = d.j
     inner join of_steps as s on e.j = s.j
     inner join of_contacts as c on e.j = c.j
     inner join types as t on e.kind = t.kind
@@ -257,14 +264,16 @@ with joined as (
     left join of_promises as p on e.j = p.j
     left join of_evidence as v on e.j = v.j
     left join of_repeats as w on e.j = w.j
+    left join of_levels as l on e.j = l.j
+    left join of_costs as m on e.j = m.j
+    left join cases as k on e.case_code = k.case_code
     cross join largest_gap as g
-    cross join found_texts as x
+    cross join is_priced as y
 ),
 
 closed as (
     select
         *,
-        least(by_cap, by_end, by_silence) < passed as is_closed,
         final_us < passed as is_final
     from joined
 ),
@@ -274,7 +283,7 @@ ended as (
         c.*,
         case
             when not c.is_closed then null
-            when c.by_cap <= least(c.by_end, c.by_silence) then 'cap'
+            when c.by_cap <= c.by_rule then 'cap'
             when c.by_end is not null then 'end rule'
             else 'silence'
         end as close_reason,
@@ -305,6 +314,7 @@ select
     customer_key,
     first_step,
     kind as journey_type,
+    case_id,
     owner,
     make_timestamp(started_us) as started_at,
     make_timestamp(last_us) as ended_at,
@@ -364,6 +374,13 @@ select
     friction_of(hazard_lo) as friction_score_lo,
     friction_of(hazard_hi) as friction_score_hi,
     friction_edge_share,
+    friction_minutes_customer,
+    friction_minutes_company,
+    friction_minutes_measured_share,
+    friction_minutes_known_share,
+    friction_cost_known_share,
+    friction_cost,
+    friction_currency,
     outcome,
     outcome01,
     exp(-hazard) as delivery01,
@@ -384,3 +401,29 @@ from (
         n_need_driven / nullif(n_need_driven + n_company_driven, 0) as need_driven_share
     from ended
 ) as ended;
+
+-- Nothing below looks at these: their memory is for what is written.
+drop table of_events;
+drop table of_steps;
+drop table of_contacts;
+drop table of_handoffs;
+drop table of_asked;
+drop table of_requests;
+drop table of_fields;
+drop table of_promises;
+drop table of_evidence;
+drop table of_repeats;
+drop table of_levels;
+drop table of_costs;
+drop table closing;
+drop table answered;
+drop table entries;
+drop table known;
+drop table gives;
+drop table seen;
+drop table switches;
+drop table fallbacks;
+drop table repeats;
+drop table rescues;
+drop table stood;
+drop table later_kinds;

@@ -172,7 +172,19 @@ select
     e.kind_rank,
     e.hazard,
     e.hazard / i.friction_hazard as share,
-    e.minutes as minutes_customer,
+    e.minutes_customer,
+    case
+        when e.minutes_customer is not null
+            then case when e.is_waited then 'measured' else 'assumed' end
+    end as minutes_customer_basis,
+    e.minutes_company,
+    case
+        when e.minutes_company is not null
+            then case when e.is_worked then 'measured' else 'assumed' end
+    end as minutes_company_basis,
+    e.cost,
+    case when e.n_priced > 0 then e.n_priced = 2 end as is_cost_whole,
+    e.currency,
     case
         when e.earlier_pos is null then [concat('events/', t.id)]
         else [concat('events/', te.id), concat('events/', t.id)]
@@ -301,3 +313,20 @@ select
 from promises as p
 inner join ids as i on p.j = i.j
 inner join named_steps as n on p.step = n.step;
+
+create temp view out_sla_results as
+select
+    i.journey_id,
+    i.customer_key,
+    l.sla,
+    l.level as kind,
+    n.owner,
+    make_timestamp(l.us) as started_at,
+    make_timestamp(l.due) as due_at,
+    make_timestamp(l.met_us) as met_at,
+    (l.met_us - l.us) // 1000000 as elapsed_s,
+    l.status,
+    i.is_final
+from levels as l
+inner join ids as i on l.j = i.j
+inner join named_steps as n on l.step = n.step;

@@ -24,6 +24,7 @@ class Promise:
     delivered: Event | None
     status: str
     n_moves: int
+    end: int  # last moment at which an event could still change it
 
 
 def promises(journeys: list[Journey], passed: int) -> list[Promise]:
@@ -46,23 +47,23 @@ def _judged(name: str, made: Told, later: list[Event], passed: int) -> Promise:
     """The promise, by what the later events do to it."""
     event, journey = made
     assert event.promise is not None
-    moves = [one for one in later if _op(one) in ("moved", "made")]
-    closing = next((e for e in later if _op(e) in ("delivered", "cancelled")), None)
-    due = _due(event, [one for one in moves if closing is None or one.order < closing.order])
+    due, closing, n_moves = event.promise["due_time"], None, 0
+    last = event.us
+    end = (last if due is None else due) + WINDOWS.promise_give_up
+    for word in later:
+        if word.us > end or not word.promise:
+            continue
+        said = word.promise["due_time"]
+        if _op(word) in ("delivered", "cancelled"):
+            last, closing = word.us, closing or word
+        elif _op(word) in ("moved", "made"):
+            last, n_moves = word.us, n_moves + 1
+            if said is not None and closing is None and (due is None or word.us <= due):
+                due, end = said, said + WINDOWS.promise_give_up
     delivered = closing if closing and _op(closing) == "delivered" else None
     status = _open(due, passed) if closing is None else _closed(due, closing)
     kind = event.promise["kind"]
-    return Promise(name, kind, journey, event, due, delivered, status, len(moves))
-
-
-def _due(made: Event, moves: list[Event]) -> int | None:
-    """Due time in force: a move counts only if made at or before it."""
-    due: int | None = None
-    for event in (made, *moves):
-        said = event.promise["due_time"] if event.promise else None
-        if said is not None and (due is None or event.us <= due):
-            due = said
-    return due
+    return Promise(name, kind, journey, event, due, delivered, status, n_moves, max(end, last))
 
 
 def _op(event: Event) -> str | None:
@@ -73,9 +74,7 @@ def _closed(due: int | None, closing: Event) -> str:
     in_time = due is None or closing.us <= due
     if _op(closing) == "cancelled":
         return "cancelled" if in_time and closing.actor_type == "customer" else "broken"
-    if due is None or in_time:
-        return "kept"
-    return "late" if closing.us <= due + WINDOWS.promise_give_up else "broken"
+    return "kept" if in_time else "late"
 
 
 def _open(due: int | None, passed: int) -> str:

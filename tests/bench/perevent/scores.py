@@ -50,7 +50,7 @@ def journey_row(journey: Journey, company: Company, passed: int) -> Row:
 
 def _state(journey: Journey, company: Company, passed: int) -> State:
     events, reason = journey.events, journey.close_reason
-    waits = [one.due + WINDOWS.promise_give_up for one in journey.promises if one.due is not None]
+    waits = [one.end for one in journey.promises]
     waits += [ask.due for ask in journey.asks]
     last = max(journey.deadline, events[-1].us + company.largest_gap, *waits)
     journey.is_final = last + WINDOWS.identity_wait < passed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -35,7 +35,14 @@ NODES = (
     "rework", "upsell_in_problem", "over_pressure",
 )  # fmt: skip
 OPERATION = pl.Enum(["given", "asked", "passed"])
+RESPONDENT = pl.Enum(["customer", "employee", "partner"])
+LEVEL = pl.Enum(["touchpoint", "journey", "relationship", "product"])
+INSTRUMENT = pl.Enum([
+    "nps", "csat", "ces", "star", "sentiment", "emotion", "effort", "empathy", "enps", "review",
+    "complaint", "other",
+])  # fmt: skip
 
+Dtype: TypeAlias = pl.DataType | type[pl.DataType]
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 #: What the log may still send: times before the latest minus a day are settled.

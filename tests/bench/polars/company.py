@@ -7,12 +7,26 @@ from pathlib import Path
 
 import polars as pl
 
-from tests.bench.polars import codes
+from tests.bench.polars import agreed, codes
+from tests.bench.polars.agreed import Agreed
 from tests.bench.polars.codes import DAY, NAME, OUTCOME, TOUCHPOINT, TYPE
 
 #: Of a type that the company does not know.
 GAP, REOPEN_WINDOW, CAP, HANDOFF_DUE = 30, 14, 365, 3
 END_OUTCOMES = "resolved;sold;declined"
+
+
+#: Strands of a customer are numbered: his case-less ones by type, from here on his cases.
+FIRST_CASE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Names of all cases by their code; what the desk says of each: its kind, and since when."""
+
+    names: pl.Series
+    kinds: pl.Series
+    since: pl.Series
 
 
 @dataclass(frozen=True)
@@ -22,7 +36,20 @@ class Company:
     places: pl.DataFrame
     types: pl.DataFrame
     fields: pl.DataFrame
+    levels: Agreed
+    rates: Agreed
+    cases: Cases
     passed: int
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether there are rates of costs."""
+        return any(column.is_not_null().any() for column in self.rates.rows)
+
+    @staticmethod
+    def is_case(strand: pl.Expr) -> pl.Expr:
+        """Strands that are cases."""
+        return strand >= FIRST_CASE
 
     @property
     def largest_gap(self) -> int:
@@ -31,8 +58,30 @@ class Company:
         return max(GAP * DAY, *gaps)
 
 
-def read(tables: Path, kinds: pl.Series, frontier: int) -> Company:
+def no_cases() -> Cases:
+    """Cases of a log that has none."""
+    return Cases(*(pl.Series([], dtype=kind) for kind in (pl.String, TYPE, pl.Int64)))
+
+
+def read_cases(folder: Path, names: pl.Categorical) -> Cases:
+    """Cases of a log whose events were read with these names; the desk's rows may lack some."""
+    files = sorted((folder / "data" / "cases").glob("*.parquet"))
+    if not files:
+        return no_cases()
+    said = pl.read_parquet(files).select(
+        pl.col("case_no").cast(names).to_physical().alias("code"),
+        pl.col("journey_type").cast(TYPE).alias("kind"),
+        pl.col("opened_at").dt.timestamp("us").alias("since"),
+    )
+    known = names.categories.to_series()
+    every = pl.DataFrame({"code": pl.int_range(len(known), dtype=pl.UInt32, eager=True)})
+    found = every.join(said, on="code", how="left", maintain_order="left")
+    return Cases(known.cast(pl.String), found["kind"], found["since"])
+
+
+def read(tables: Path, kinds: pl.Series, frontier: int, cases: Cases | None = None) -> Company:
     """Company of a log with these journey types, whose latest time is `frontier`."""
+    cases = cases or no_cases()
     places = pl.read_csv(tables / "touchpoints.csv", infer_schema_length=None).select(
         pl.col("touchpoint").cast(TOUCHPOINT),
         pl.col("owner").cast(NAME).alias("place_owner"),
@@ -44,7 +93,7 @@ def read(tables: Path, kinds: pl.Series, frontier: int) -> Company:
         "expected_wait_s",
         "is_moment_of_truth",
     )
-    every = pl.concat([kinds, places["place_kind"], pl.Series(["other"], dtype=TYPE)])
+    every = pl.concat([kinds, cases.kinds, places["place_kind"], pl.Series(["other"], dtype=TYPE)])
     types = _types(tables / "journey_types.csv", every.drop_nulls().unique())
     fields = pl.read_csv(
         tables / "touchpoint_fields.csv", schema_overrides={"valid_from": pl.String}
@@ -55,7 +104,8 @@ def read(tables: Path, kinds: pl.Series, frontier: int) -> Company:
         _instant("valid_from"),
         _instant("valid_to"),
     )
-    return Company(places, types, fields, frontier - codes.LATENESS)
+    levels, rates = agreed.levels(tables / "slas.csv"), agreed.rates(tables / "cost_rates.csv")
+    return Company(places, types, fields, levels, rates, cases, frontier - codes.LATENESS)
 
 
 def _types(file: Path, kinds: pl.Series) -> pl.DataFrame:

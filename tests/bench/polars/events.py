@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 import polars_hash as plh
@@ -44,21 +44,44 @@ def frontier(data: str) -> int:
     return int(latest.collect().item())
 
 
-def read(data: str, key: Key) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Accepted events, and customers, to whose rows `customer` of an event points."""
-    people = pl.Categorical(pl.Categories.random("rival"))
-    events = pl.scan_parquet(data).pipe(_coded, key, people).collect(engine="streaming")
-    events = without_duplicates(events).with_columns(pl.col("id").cast(pl.String))
-    customers = (
-        people.categories.to_series()
-        .to_frame("identity")
-        .select(key.keyed(pl.lit("customer:") + pl.col("identity"), 32).alias("customer_key"))
+@dataclass(frozen=True)
+class Names:
+    """Names that are given codes as they come: of customers and of cases."""
+
+    people: pl.Categorical = field(default_factory=lambda: _random("people"))
+    cases: pl.Categorical = field(default_factory=lambda: _random("cases"))
+    #: Codes are forgotten with the last column that has them.
+    kept: list[pl.Series] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.kept.extend(pl.Series([], dtype=kind) for kind in (self.people, self.cases))
+
+    def customers(self, key: Key) -> pl.DataFrame:
+        """Pseudonym of each customer read so far, in order of the codes."""
+        named = pl.lit("customer:") + pl.col("identity")
+        people = self.people.categories.to_series().to_frame("identity")
+        return people.select(key.keyed(named, 32).alias("customer_key"))
+
+
+def _random(name: str) -> pl.Categorical:
+    return pl.Categorical(pl.Categories.random(f"rival_{name}"))
+
+
+def read(data: str, key: Key, names: Names) -> pl.DataFrame:
+    """Accepted events; `customer` is the code of a customer's name."""
+    raw = pl.scan_parquet(data)
+    known = raw.collect_schema().names()
+    # Some logs have neither visits nor cases.
+    raw = raw.with_columns(
+        pl.lit(None, pl.String).alias(n) for n in ("visit", "case_no") if n not in known
     )
+    events = raw.pipe(_coded, key, names).collect(engine="streaming")
+    events = without_duplicates(events).with_columns(pl.col("id").cast(pl.String))
     events = events.with_columns(pl.col("identity").to_physical().alias("customer"))
-    return events.drop("identity"), customers
+    return events.drop("identity")
 
 
-def _coded(raw: pl.LazyFrame, key: Key, people: pl.Categorical) -> pl.LazyFrame:
+def _coded(raw: pl.LazyFrame, key: Key, names: Names) -> pl.LazyFrame:
     return raw.filter(
         pl.col("id").is_not_null(),
         pl.col("time") >= FIRST,
@@ -71,7 +94,7 @@ def _coded(raw: pl.LazyFrame, key: Key, people: pl.Categorical) -> pl.LazyFrame:
         (pl.col("wait_s") >= 0).fill_null(True),
         (pl.col("talk_s") >= 0).fill_null(True),
     ).select(
-        pl.col("identity").cast(people),
+        pl.col("identity").cast(names.people),
         "id",
         "time",
         pl.col("channel").cast(codes.CHANNEL, strict=False).fill_null("other"),
@@ -81,6 +104,8 @@ def _coded(raw: pl.LazyFrame, key: Key, people: pl.Categorical) -> pl.LazyFrame:
         pl.col("touchpoint").cast(codes.TOUCHPOINT),
         pl.col("owner").cast(NAME),
         pl.col("journey_type").cast(codes.TYPE),
+        pl.col("visit").alias("correlationid"),
+        pl.col("case_no").cast(names.cases).alias("case_id"),
         pl.col("intent").cast(codes.INTENT),
         pl.when(pl.col("outcome").is_not_null()).then(
             pl.col("outcome").cast(codes.OUTCOME, strict=False).fill_null("other")
@@ -111,5 +136,5 @@ def without_duplicates(events: pl.DataFrame) -> pl.DataFrame:
     """Events with each id once; of several rows the least, columns by their names."""
     if events["id"].n_unique() == len(events):
         return events
-    names = sorted(set(events.columns) - {"info", "promise"})
-    return events.sort(names).unique("id", keep="first", maintain_order=True)
+    columns = sorted(set(events.columns) - {"info", "promise"})
+    return events.sort(columns).unique("id", keep="first", maintain_order=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from tests.bench.polars.codes import DAY, SECOND, as_name, changed, latest
+from tests.bench.polars.costs import priced
 from tests.bench.polars.later import Found, at_events, later_kinds, piece
 
 DECLARED = 0.6
@@ -14,10 +15,10 @@ HALF_HOUR = 1_800 * SECOND
 
 
 def evidence(found: Found) -> pl.DataFrame:
-    """All pieces, heaviest first in each step."""
+    """All pieces, heaviest first in each step, with what they cost."""
     launch = (_pairs(found), _reasked(found), _handoffs(found), _seen(found), _reopened(found))
     pieces = [some for kind in launch for some in kind] + list(later_kinds(found))
-    return _ranked(pl.concat(pieces).collect())
+    return priced(_ranked(pl.concat(pieces).collect()), found.told, found.company)
 
 
 def _pairs(found: Found) -> Iterator[pl.LazyFrame]:
@@ -47,15 +48,15 @@ def _reasked(found: Found) -> Iterator[pl.LazyFrame]:
     of_system = (
         again.hstack(known)
         .lazy()
-        .select("step", "basis", "detail", "pos", "known_pos")
+        .select("step", "basis", "detail", "pos", "known_pos", "proof_pos")
         .sort("pos", "known_pos")
         .group_by("step", "basis", "detail")
-        .agg(pl.col("pos", "known_pos").first(), n=pl.len().cast(pl.Float64))
+        .agg(pl.col("pos", "known_pos", "proof_pos").first(), n=pl.len().cast(pl.Float64))
     )
     opens = found.told["pos"] == found.told["journey_pos"]
     told = at_events(found, of_system.rename({"step": "asking"})).collect()
     is_first = pl.lit(opens.gather(told["pos"]))
-    yield told.lazy().select(
+    yield told.lazy().with_columns(pos="proof_pos").select(
         piece(
             "reasked_info", 0.45, previous=pl.when(~is_first).then(pl.col("asking") - 1),
             earlier_pos=pl.col("known_pos"), raw=pl.col("n"),
@@ -109,6 +110,19 @@ def _seen(found: Found) -> Iterator[pl.LazyFrame]:
             piece(
                 "promise_broken", pl.when(status == "late").then(0.25).otherwise(0.45),
                 expected=(pl.col("delivered_us") - pl.col("due")) / DAY, detail=status,
+            )
+        )
+    )  # fmt: skip
+    yield (
+        found.levels.lazy()
+        .filter(status == "breached")
+        .select(
+            "step", "pos", "met_us", "sla", "is_late", us="due",
+        )
+        .select(
+            piece(
+                "promise_broken", pl.when("is_late").then(0.25).otherwise(0.45),
+                expected=(pl.col("met_us") - pl.col("us")) / DAY, detail=pl.col("sla"),
             )
         )
     )  # fmt: skip

@@ -6,7 +6,7 @@ import polars as pl
 
 from tests.bench.polars import codes
 from tests.bench.polars.codes import changed, family, latest, one_of, outcome_value
-from tests.bench.polars.company import Company
+from tests.bench.polars.company import FIRST_CASE, Company
 
 NEEDED = ("due", "need", "preference")
 #: Microseconds up to the year 2200 take 53 bits.
@@ -14,28 +14,43 @@ TIMES = 1 << 53
 KEPT = (
     "customer", "id", "time", "channel", "activity", "direction", "actor_type", "touchpoint",
     "owner", "intent", "outcome", "to_owner", "wait_s", "talk_s", "message_kind",
-    "relevance_basis", "event", "kind",
+    "relevance_basis", "event", "kind", "strand",
 )  # fmt: skip
 
 
 def in_threads(events: pl.DataFrame, company: Company) -> pl.DataFrame:
-    """Events in order of customer, type, time and id; `event` is their row in `events`."""
+    """Events in order of customer, strand, time and id; `event` is their row in `events`.
+
+    A strand is a case, or what of one type belongs to none.
+    """
     kinds = company.places.select("touchpoint", "place_kind")
+    case = pl.col("case_id").to_physical()
+    of_case = pl.when(
+        pl.lit(company.cases.since).gather(case) <= pl.col("time").dt.timestamp("us")
+    ).then(pl.lit(company.cases.kinds).gather(case))
+    told_kinds = [of_case] if len(company.cases.names) else []
     found = (
-        events.drop("info", "promise")
+        events.drop("info", "promise", "correlationid")
         .with_row_index("event")
         .join(kinds, on="touchpoint", how="left", maintain_order="left")
         .with_columns(
-            kind=pl.coalesce("journey_type", "place_kind", pl.lit("other").cast(codes.TYPE))
+            kind=pl.coalesce(
+                *told_kinds, "journey_type", "place_kind", pl.lit("other").cast(codes.TYPE)
+            )
+        )
+        .with_columns(
+            strand=pl.coalesce(
+                case.cast(pl.Int64) + FIRST_CASE, pl.col("kind").to_physical().cast(pl.Int64)
+            )
         )
         .select(KEPT)
     )
-    thread = pl.col("customer").cast(pl.Int128) * (1 << 16) + pl.col("kind").to_physical()
+    thread = pl.col("customer").cast(pl.Int128) * (1 << 33) + pl.col("strand")
     # One whole number sorts much faster than a row of keys; ids are looked at for ties only.
     found = found.sort(thread * TIMES + pl.col("time").dt.timestamp("us"))
-    tied = ~(changed("customer") | changed("kind") | changed("time"))
+    tied = ~(changed("customer") | changed("strand") | changed("time"))
     if found.select(tied.any()).item():
-        found = found.sort("customer", pl.col("kind").to_physical(), "time", "id")
+        found = found.sort("customer", "strand", "time", "id")
     return found
 
 
@@ -51,6 +66,7 @@ def described(threads: pl.LazyFrame, company: Company) -> pl.LazyFrame:
         threads.join(places, on="touchpoint", how="left", maintain_order="left")
         .join(types, on="kind", how="left", maintain_order="left")
         .with_columns(
+            gap=pl.when(~company.is_case(pl.col("strand"))).then("gap"),
             us=pl.col("time").dt.timestamp("us"),
             owner=pl.coalesce("owner", "place_owner"),
             owner_from_table=pl.col("owner").is_null() & pl.col("place_owner").is_not_null(),
@@ -77,7 +93,7 @@ def cut(threads: pl.DataFrame, company: Company) -> pl.DataFrame:
     window = pl.col("reopen_window")
     is_ended = pl.col("settled_end") & (pl.col("settled_pos") >= pl.col("thread_pos"))
     too_late = (since > window) & (since - delta <= window)
-    silent = delta > pl.col("gap")
+    silent = (delta > pl.col("gap")).fill_null(False)  # a case is not cut by silence
     begins = (
         pl.when(is_ended)
         .then(too_late | ((since - delta > window) & silent))
@@ -88,7 +104,7 @@ def cut(threads: pl.DataFrame, company: Company) -> pl.DataFrame:
         .with_row_index("pos")
         .with_columns(
             pos=pl.col("pos").cast(pl.Int32),
-            begins_thread=changed("customer") | changed("kind"),
+            begins_thread=changed("customer") | changed("strand"),
             settles=pl.col("is_end")
             | (pl.col("value").is_not_null() & (pl.col("direction") != "outbound")),
         )

@@ -31,6 +31,8 @@ class Found:
     fields: Fields
     handoffs: Handoffs
     promises: pl.DataFrame
+    ends: pl.DataFrame
+    levels: pl.DataFrame
     company: Company
 
 
@@ -155,31 +157,11 @@ def _dead_ends(found: Found) -> pl.LazyFrame:
     told = (
         stuck.lazy()
         .select("j", "session_pos", "channel")
-        .join(closed(found, stuck.lazy().select("j")), on="j")
+        .join(found.ends.lazy().select("j", "is_closed"), on="j")
         .join(nexts, on="session_pos", how="left")
         .filter((pl.col("next_channel") != pl.col("channel")).fill_null(pl.col("is_closed")))
     )
     return at_events(found, _failures(found, told)).select(piece("dead_end", 0.30))
-
-
-def closed(found: Found, journeys: pl.LazyFrame) -> pl.LazyFrame:
-    """Whether each of these journeys is closed."""
-    told = found.told.lazy().join(journeys, on="j", how="semi")
-    ends = told.group_by("j", maintain_order=True).agg(
-        pl.col("kind").first(),
-        first_us=pl.col("us").first(),
-        last_us=pl.col("us").last(),
-        settled_us=pl.when("settles").then("us").last(ignore_nulls=True),
-        is_ended=pl.when("settles").then("is_end").last(ignore_nulls=True).fill_null(False),
-    )
-    types = found.company.types.lazy().select("kind", "cap", "gap", "reopen_window")
-    silent = (
-        pl.when("is_ended")
-        .then(pl.col("settled_us") + pl.col("reopen_window"))
-        .otherwise(pl.col("last_us") + pl.col("gap"))
-    )
-    by = pl.min_horizontal(pl.col("first_us") + pl.col("cap"), silent)
-    return ends.join(types, on="kind").select("j", is_closed=by < found.company.passed)
 
 
 def _failures(found: Found, sessions: pl.LazyFrame) -> pl.LazyFrame:

@@ -178,12 +178,22 @@ def _how_much() -> pl.Expr:
 
 def _asked(told: pl.DataFrame, company: Company) -> pl.DataFrame:
     """Hand-offs asked for, and who of the owner asked for took them up first."""
+    found = told.filter(pl.col("to_owner").is_not_null())
+    agreed = company.levels.rows.filter(pl.col("level") == "handoff")
+    for_all = agreed.filter(pl.col("to_owner").is_null())
     asking = (
-        told.filter(pl.col("to_owner").is_not_null())
+        found.with_columns(piece=company.levels.piece(found["us"]))
         .join(company.types.select("kind", "handoff_due"), on="kind", how="left")
+        .join(
+            agreed.select("kind", "piece", "to_owner", "span"),
+            on=["kind", "piece", "to_owner"], how="left",
+        )
+        .join(
+            for_all.select("kind", "piece", span_of_all="span"), on=["kind", "piece"], how="left"
+        )
         .select(
             "pos", "step", "j", "us", "id", "to_owner", "session_pos",
-            due=pl.col("us") + pl.col("handoff_due"),
+            due=pl.col("us") + pl.coalesce("span", "span_of_all", "handoff_due"),
         )
     )  # fmt: skip
     asks = asking.lazy().select("j", owner="to_owner", asked_pos="pos", asked_session="session_pos")

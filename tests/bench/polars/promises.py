@@ -1,6 +1,7 @@
 """Promises and their fate. Grain: one promise of a customer.
 
-The log moves no promise: `n_moves` is counted, the due time in force is that of `made`.
+The log moves no promise: `n_moves` is counted, the due time in force is that of `made`. What comes
+after the give-up that follows it (without one, the making) is no part of the promise.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from tests.bench.polars.codes import DAY, at
 from tests.bench.polars.company import Company
 
 TOO_LATE = 30 * DAY
+END = pl.coalesce("due", "us") + TOO_LATE
 
 
 def promises(events: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.DataFrame:
@@ -19,8 +21,8 @@ def promises(events: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.D
     of = ["customer", "promise_id"]
     made = said.filter(pl.col("op") == "made").unique(of, keep="first", maintain_order=True)
     later = (
-        said.join(made.select(*of, made_order="order"), on=of)
-        .filter(pl.col("order") > pl.col("made_order"))
+        said.join(made.select(*of, made_order="order", until=END), on=of)
+        .filter(pl.col("order") > pl.col("made_order"), pl.col("us") <= pl.col("until"))
         .with_columns(closes=pl.col("op").is_in(["delivered", "cancelled"]))
     )
     n_moves = (
@@ -67,8 +69,7 @@ def _status(passed: int) -> pl.Expr:
         pl.when(cancelled & (pl.col("end_by") == "customer") & in_time).then(pl.lit("cancelled"))
         .when(cancelled).then(pl.lit("broken"))
         .when(delivered & in_time).then(pl.lit("kept"))
-        .when(delivered & (end <= due + TOO_LATE)).then(pl.lit("late"))
-        .when(delivered).then(pl.lit("broken"))
+        .when(delivered).then(pl.lit("late"))
         .when(due + TOO_LATE < passed).then(pl.lit("broken"))
         .when(due < passed).then(pl.lit("late"))
         .otherwise(pl.lit("open"))

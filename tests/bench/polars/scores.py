@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import polars as pl
 
-from tests.bench.polars.codes import CHANNEL, DAY, NODES, SECOND, bit
+from tests.bench.polars.codes import DAY, NODES, SECOND
+from tests.bench.polars.company import FIRST_CASE, Company
+from tests.bench.polars.costs import of_journeys
 from tests.bench.polars.events import hashed
 from tests.bench.polars.later import Found
-from tests.bench.polars.promises import TOO_LATE
+from tests.bench.polars.promises import END, TOO_LATE
 
 COUNTED = {
     "n_channel_switches": "channel_switch", "n_fallbacks": "channel_fallback",
@@ -31,83 +33,27 @@ def journeys(found: Found, customers: pl.DataFrame, evidence: pl.DataFrame) -> p
     """All columns of journeys, and `j` and `first_step`."""
     parts = [
         _of_steps(found), _of_contacts(found), *_of_handoffs(found), _of_requests(found),
-        _of_fields(found), _of_promises(found), _of_evidence(found, evidence),
+        _of_fields(found), _of_promises(found), *_of_evidence(found, evidence), _of_levels(found),
         found.pairs.repeats.lazy().group_by("j").agg(n_repeat_contacts=_count()),
     ]  # fmt: skip
-    whole = _of_events(found).lazy()
+    whole = found.ends.lazy()
     for part in parts:
         whole = whole.join(part, on="j", how="left", maintain_order="left")
     key = customers.lazy().select("customer_key").with_row_index("customer")
-    types = found.company.types.lazy().drop("end_bits", "handoff_due", "is_problem")
+    types = found.company.types.lazy().select("kind", "type_owner", "expects_outcome")
     return (
         whole.join(types, on="kind", how="left", maintain_order="left")
         .join(key, on="customer", how="left", maintain_order="left")
         .with_columns(pl.col("^n_.*$", "hazard", "hazard_lo", "hazard_hi").fill_null(0))
-        .pipe(_closed, found.company.passed, found.company.largest_gap)
+        .pipe(_settled, found.company)
         .pipe(_scored)
+        .pipe(_priced, found.company.is_priced)
         .collect()
     )
 
 
 def _count(which: pl.Expr | None = None) -> pl.Expr:
     return (pl.len() if which is None else which.sum()).cast(pl.Int64)
-
-
-def _of_events(found: Found) -> pl.DataFrame:
-    """Journeys of what their events say; no journey of this log may reach its cap."""
-    inside = pl.col("direction") == "internal"
-    late = (pl.col("direction") == "outbound") & (
-        pl.col("last_end") >= pl.col("journey_pos")
-    ).fill_null(False)
-    decides = pl.col("is_end") | (pl.col("value").is_not_null() & ~late)
-    told = found.told.lazy().with_columns(pl.col("j").set_sorted())
-    wait = pl.col("wait_s")
-    journeys = (
-        told.group_by("j", maintain_order=True)
-        .agg(
-            pl.col("customer", "kind", "pos").first(),
-            n_events=_count(),
-            first_us=pl.col("us").first(),
-            last_us=pl.col("us").last(),
-            start_us=pl.when(pl.col("is_need_driven") | inside).then("us").min(),
-            first_owner=pl.col("owner").first(ignore_nulls=True),
-            channels=bit(pl.col("channel"), CHANNEL).bitwise_or(),
-            n_internal=_count(inside),
-            customer_wait_s=pl.when(wait.count() > 0).then(wait.cast(pl.Int64).sum()),
-            settled_pos=pl.when("settles").then("pos").max(),
-            decided_pos=pl.when(decides).then("pos").max(),
-        )
-        .with_columns(n_channels=pl.col("channels").bitwise_count_ones().cast(pl.Int64))
-        .drop("channels")
-        .collect()
-    )  # fmt: skip
-    kinds = (
-        told.filter(inside)
-        .select("j", "activity")
-        .unique()
-        .group_by("j")
-        .agg(n_internal_kinds=_count())
-        .collect()
-    )
-    caps = found.company.types.select("kind", "cap")
-    spans = journeys.select("kind", span=pl.col("last_us") - pl.col("first_us"))
-    if spans.join(caps, on="kind").select((pl.col("span") > pl.col("cap")).any()).item():
-        raise ValueError("a journey outlives its cap: this rival cannot cut it")
-    named = {
-        "pos": {"id": "first_id"},
-        "settled_pos": {"us": "settled_us", "is_end": "is_ended"},
-        "decided_pos": {
-            "us": "decided_us", "is_end": "is_held", "value": "decided_value",
-            "outcome": "decided_outcome",
-        },
-    }  # fmt: skip
-    taken = [
-        found.told.select(pl.col(n).gather(journeys[at].cast(pl.UInt32)).alias(to))
-        for at, names in named.items()
-        for n, to in names.items()
-    ]
-    whole = pl.concat([journeys, *taken], how="horizontal")
-    return whole.join(kinds, on="j", how="left", maintain_order="left")
 
 
 def _of_steps(found: Found) -> pl.LazyFrame:
@@ -199,17 +145,22 @@ def _of_promises(found: Found) -> pl.LazyFrame:
     return found.promises.lazy().group_by("j").agg(
         n_promises=_count(),
         **{f"n_promises_{one}": _count(status == one) for one in STATUSES},
-        promised_until=pl.col("due").max() + TOO_LATE,
+        promised_until=END.max(),
     )  # fmt: skip
 
 
-def _of_evidence(found: Found, evidence: pl.DataFrame) -> pl.LazyFrame:
-    """Hazards of journeys, and their pieces by kind."""
+def _of_levels(found: Found) -> pl.LazyFrame:
+    return found.levels.lazy().group_by("j").agg(levels_until=pl.col("due").max() + TOO_LATE)
+
+
+def _of_evidence(found: Found, evidence: pl.DataFrame) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+    """Hazards of journeys, and their pieces by kind; minutes and money."""
     kind = pl.col("kind")
     edge = pl.when(kind.is_in(NODES)).then(0.0).otherwise("hazard")
-    return (
+    journey = found.steps["j"].gather(evidence["step"].cast(pl.UInt32))
+    counted = (
         evidence.lazy()
-        .with_columns(j=found.steps["j"].gather(evidence["step"].cast(pl.UInt32)))
+        .with_columns(j=journey)
         .group_by("j")
         .agg(
             pl.col("hazard", "hazard_lo", "hazard_hi").sum(),
@@ -218,43 +169,47 @@ def _of_evidence(found: Found, evidence: pl.DataFrame) -> pl.LazyFrame:
             **{name: _count(kind == one) for name, one in COUNTED.items()},
         )
     )
+    return counted, of_journeys(journey, evidence)
 
 
-def _closed(whole: pl.LazyFrame, passed: int, largest_gap: int) -> pl.LazyFrame:
-    """When a journey ends, and why; outcome and value where it is closed."""
-    ended = pl.col("is_ended").fill_null(False)
-    by_cap = pl.col("first_us") + pl.col("cap")
-    by_end = pl.when(ended).then(pl.col("settled_us") + pl.col("reopen_window"))
-    by_silence = pl.when(~ended).then(pl.col("last_us") + pl.col("gap"))
-    either = pl.coalesce(by_end, by_silence)
+def _priced(whole: pl.LazyFrame, is_priced: bool) -> pl.LazyFrame:
+    """Sums are 0 where friction could be priced and is none."""
+    none = pl.when((pl.col("n_evidence") == 0) & is_priced).then(0.0)
+    one_currency = pl.col("friction_currency") == pl.col("least_currency")
+    return whole.with_columns(
+        pl.coalesce(name, none).alias(name)
+        for name in ("friction_minutes_customer", "friction_minutes_company")
+    ).with_columns(
+        friction_cost=pl.when(one_currency.fill_null(True)).then(
+            pl.coalesce("friction_cost", none)
+        ),
+        friction_currency=pl.when(one_currency).then("friction_currency"),
+        friction_cost_known_share=pl.when(is_priced).then("friction_cost_known_share"),
+    )  # fmt: skip
+
+
+def _settled(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
+    """Whether nothing can change a journey any more; outcome and value where it is closed."""
     settled = pl.max_horizontal(
-        pl.min_horizontal(by_cap, either), pl.col("last_us") + largest_gap, "promised_until",
-        "asked_due",
+        "deadline", pl.col("last_us") + company.largest_gap, "promised_until", "asked_due",
+        "levels_until",
     )  # fmt: skip
     closed, expects = pl.col("is_closed"), pl.col("expects_outcome").fill_null(False)
-    return (
-        whole.with_columns(
-            is_closed=pl.min_horizontal(by_cap, either) < passed,
-            is_final=settled + DAY < passed,
-            close_reason=pl.when(by_cap <= either).then(pl.lit("cap"))
-            .when(ended).then(pl.lit("end rule"))
-            .otherwise(pl.lit("silence")),
-            started_us=pl.coalesce("start_us", "first_us"),
-        )
-        .with_columns(
-            close_reason=pl.when(closed).then("close_reason"),
-            outcome=pl.when(closed).then(
-                pl.coalesce(
-                    pl.col("decided_outcome").cast(pl.String),
-                    pl.when(expects).then(pl.lit("unresolved")),
-                )
-            ),
-            outcome01=pl.when(closed).then(
-                pl.coalesce("decided_value", pl.when(expects).then(0.0))
-            ),
-            ended_us=pl.max_horizontal("last_us", "started_us"),
-        )
-    )  # fmt: skip
+    case = pl.col("strand") - FIRST_CASE
+    return whole.with_columns(
+        is_final=settled + DAY < company.passed,
+        case_id=pl.lit(company.cases.names).gather(pl.when(case >= 0).then(case).cast(pl.UInt32))
+        if len(company.cases.names)
+        else pl.lit(None, pl.String),
+        started_us=pl.coalesce("start_us", "first_us"),
+        outcome=pl.when(closed).then(
+            pl.coalesce(
+                pl.col("decided_outcome").cast(pl.String),
+                pl.when(expects).then(pl.lit("unresolved")),
+            )
+        ),
+        outcome01=pl.when(closed).then(pl.coalesce("decided_value", pl.when(expects).then(0.0))),
+    ).with_columns(ended_us=pl.max_horizontal("last_us", "started_us"))  # fmt: skip
 
 
 def friction(hazard: str) -> pl.Expr:
@@ -288,8 +243,10 @@ def _scored(whole: pl.LazyFrame) -> pl.LazyFrame:
     driven = pl.col("n_need_driven") + pl.col("n_company_driven")
     needed = pl.col("n_needed")
     named = pl.concat_str(
-        ["customer_key", pl.lit("none"), pl.col("kind").cast(pl.String), pl.lit("events"),
-         "first_id"], separator="\x1f",
+        ["customer_key",
+         pl.when(pl.col("case_id").is_null()).then(pl.lit("none")).otherwise(pl.lit("case")),
+         pl.coalesce("case_id", pl.col("kind").cast(pl.String)), pl.lit("events"), "first_id"],
+        separator="\x1f",
     )  # fmt: skip
     return whole.with_columns(
         journey_id=hashed(named).str.slice(0, 16),

@@ -12,9 +12,14 @@ from tests.bench.polars.fields import within
 from tests.bench.polars.later import Found
 from tests.bench.polars.scores import CONTEXTS, STAGES, STATUSES, friction
 
+COSTS = (
+    "friction_minutes_customer", "friction_minutes_company", "friction_minutes_measured_share",
+    "friction_minutes_known_share", "friction_cost_known_share", "friction_cost",
+    "friction_currency",
+)  # fmt: skip
 JOURNEY = (
-    "journey_id", "customer_key", "journey_type", "owner", "started_at", "ended_at", "state",
-    "close_reason", "is_final", "n_events", "n_steps", "n_sessions",
+    "journey_id", "customer_key", "journey_type", "case_id", "owner", "started_at", "ended_at",
+    "state", "close_reason", "is_final", "n_events", "n_steps", "n_sessions",
     *(f"n_steps_{stage}" for stage in STAGES), "n_channels", "n_silos", "silos_crossed", "rework",
     "throughput_s", "busy_s", "idle_s", "time_to_resolution_s", "customer_wait_s",
     "need_driven_share", "n_contacts", "n_need_driven", "n_company_driven", "n_channel_switches",
@@ -23,7 +28,7 @@ JOURNEY = (
     *(f"n_handoffs_{one}" for one in CONTEXTS), "n_handoffs_dropped", "n_ping_pong",
     "n_reasked_observed", "n_reasked_declared", "n_fields_known", "data_continuity", "n_promises",
     *(f"n_promises_{one}" for one in STATUSES), "n_evidence", "friction_hazard", "friction_score",
-    "friction_score_lo", "friction_score_hi", "friction_edge_share", "outcome", "outcome01",
+    "friction_score_lo", "friction_score_hi", "friction_edge_share", *COSTS, "outcome", "outcome01",
     "delivery01", "health_ops", "health_ops_lo", "health_ops_hi", "limiting_component",
 )  # fmt: skip
 OF_JOURNEY = ("journey_id", "customer_key", "is_final")
@@ -41,6 +46,8 @@ class Whole:
     journeys: pl.DataFrame
     steps: pl.DataFrame
     sessions: pl.DataFrame
+    opinions: pl.DataFrame
+    felt: pl.DataFrame
 
 
 def keyed_by_code(journeys: pl.DataFrame) -> pl.DataFrame:
@@ -176,9 +183,16 @@ def out_friction_evidence(whole: Whole) -> pl.LazyFrame:
         pl.col("raw").alias("raw_value"), pl.col("expected").alias("expected_value"),
         pl.col("weight").alias("base_weight"), "intensity", "confidence", "severity",
         "kind_rank", "hazard", (pl.col("hazard") / pl.col("friction_hazard")).alias("share"),
-        pl.col("minutes").alias("minutes_customer"),
+        "minutes_customer", _measured("minutes_customer", "is_waited"),
+        "minutes_company", _measured("minutes_company", "is_worked"), "cost", "currency",
+        pl.when(pl.col("n_priced") > 0).then(pl.col("n_priced") == 2).alias("is_cost_whole"),
         proof.alias("event_ids"), "detail",
     )  # fmt: skip
+
+
+def _measured(minutes: str, is_measured: str) -> pl.Expr:
+    said = pl.when(is_measured).then(pl.lit("measured")).otherwise(pl.lit("assumed"))
+    return pl.when(pl.col(minutes).is_not_null()).then(said).alias(f"{minutes}_basis")
 
 
 def _basis() -> pl.Expr:

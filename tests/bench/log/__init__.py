@@ -1,0 +1,1 @@
+"""The log of the benchmark: events of the made company, cases, answers, levels, rates."""

@@ -1,0 +1,83 @@
+"""What friction costs: minutes measured, else as the rates say, and money. Grain: one piece."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from tests.bench.polars.codes import KIND, one_of
+from tests.bench.polars.company import Company
+
+AGAIN = ("reasked_info", "repeat_contact", "channel_fallback", "reopened", "rework", "transfer")
+
+
+def priced(pieces: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.DataFrame:
+    """Pieces with minutes of both sides, whether they are measured, and what they cost."""
+    rates = company.rates
+    kind = pieces["kind"].to_physical().cast(pl.Int64)
+    row = kind * len(rates.begins) + rates.piece(pieces["us"])
+    found = rates.rows.select(pl.all().gather(row.cast(pl.UInt32)).name.prefix("said_"))
+    worked = _worked(pieces, told) if company.is_priced else pl.Series([None], dtype=pl.Float64)
+    customer = pl.coalesce("minutes", "said_minutes_customer")
+    company_ = pl.coalesce("worked", "said_minutes_company")
+    halves = {
+        "of_customer": customer * pl.col("said_rate_customer"),
+        "of_company": company_ * pl.col("said_rate_company"),
+    }
+    known = [pl.col(name).is_not_null() for name in halves]
+    cost = pl.sum_horizontal(*halves)  # passes over nulls
+    return (
+        pieces.hstack(found)
+        .lazy()
+        .with_columns(worked=pl.lit(worked))
+        .with_columns(
+            is_waited=pl.col("minutes").is_not_null(),
+            is_worked=pl.col("worked").is_not_null(),
+            minutes_customer=customer,
+            minutes_company=company_,
+            **halves,
+        )
+        .with_columns(n_priced=pl.sum_horizontal(known).cast(pl.Int64))
+        .with_columns(
+            cost=pl.when(pl.col("n_priced") > 0).then(cost),
+            currency=pl.when(pl.col("n_priced") > 0).then("said_currency"),
+        )
+        .drop("^said_.*$", "worked", "minutes", *halves)
+        .collect()
+    )
+
+
+def _worked(pieces: pl.DataFrame, told: pl.DataFrame) -> pl.Series:
+    """Minutes that each piece's event took, where it is work done again, shared by its pieces."""
+    talk = told["talk_s"].gather(pieces["pos"].cast(pl.UInt32))
+    is_again = pieces.select(one_of(pl.col("kind"), KIND, *AGAIN) & pl.lit(talk).is_not_null())
+    rows = is_again.to_series().arg_true()
+    shared = pl.DataFrame({"pos": pieces["pos"].gather(rows), "talk": talk.gather(rows)})
+    minutes = shared.select(pl.col("talk") / pl.len().over("pos") / 60).to_series()
+    found = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(pieces))
+    return found.scatter(rows, minutes)
+
+
+def of_journeys(journey: pl.Series, pieces: pl.DataFrame) -> pl.LazyFrame:
+    """Sums and known shares of each journey's pieces."""
+    customer, company = pl.col("minutes_customer"), pl.col("minutes_company")
+    measured = pl.when("is_waited").then(customer).sum() + pl.when("is_worked").then(company).sum()
+    both, whole = 2 * pl.len(), customer.sum() + company.sum()
+
+    def known(amount: pl.Expr) -> pl.Expr:
+        return pl.when(amount.count() > 0).then(amount.sum())
+
+    return (
+        pieces.lazy()
+        .with_columns(j=journey)
+        .group_by("j")
+        .agg(
+            friction_minutes_customer=known(customer),
+            friction_minutes_company=known(company),
+            friction_minutes_measured_share=pl.when(whole > 0).then(measured / whole),
+            friction_minutes_known_share=(customer.count() + company.count()) / both,
+            friction_cost_known_share=pl.col("n_priced").sum() / both,
+            friction_cost=known(pl.col("cost")),
+            friction_currency=pl.col("currency").max(),
+            least_currency=pl.col("currency").min(),
+        )
+    )

@@ -1,0 +1,171 @@
+"""Increments case by case: late events, repair, copies, crowds, files that are gone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rejse.pipelines import settings
+from rejse.pipelines.catalogue import connect
+from rejse.pipelines.ground import SourcesGoneError
+from rejse.pipelines.run import NothingToRepairError, RunResult, repair
+from tests.test_run import balanced, files_of, installation, lines, once, row
+
+DAY = 86_400_000_000
+#: 2026-01-01, microseconds.
+NEW_YEAR = 1_767_225_600_000_000
+#: A row of somebody else, so late in the year that everything before it is final.
+SUMMER = row(1, id="summer", time="2026-07-01T12:00:00Z")
+
+
+def on(day: str, ident: str, **given: Any) -> dict[str, Any]:
+    return row(0, id=ident, time=f"2026-{day}T12:00:00Z", **given)
+
+
+def add(found: settings.Settings, name: str, *rows: dict[str, Any]) -> RunResult:
+    """A file arrives, and a run follows."""
+    (found.root / name).write_text(lines(rows), encoding="utf-8")
+    result = once(found)
+    assert balanced(result)
+    return result
+
+
+def rows(found: settings.Settings, sql: str) -> list[tuple[Any, ...]]:
+    with connect(found.store) as con:
+        return list(con.sql(sql).fetchall())
+
+
+@pytest.fixture
+def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
+    """A store in which January is final."""
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    made = installation(tmp_path, {"a.jsonl": lines([on("01-05", "e1"), SUMMER])})
+    once(made)
+    return made
+
+
+def test_only_what_is_new_is_read(found: settings.Settings) -> None:
+    result = add(found, "b.jsonl", on("07-02", "e2"))
+    assert (result.counts["read"], result.counts["kept"]) == (1, 1)
+    assert rows(found, "select count(*) from events") == [(3,)]
+    assert [run[0] for run in rows(found, "select n_read from runs order by publication")] == [2, 1]
+
+
+def test_files_of_final_rows_are_named_again(found: settings.Settings) -> None:
+    before = {name for name in files_of(found.store) if name.startswith("journeys/part")}
+    add(found, "b.jsonl", on("07-02", "e2"))
+    assert before <= {name for name in files_of(found.store) if name.startswith("journeys/part")}
+    assert rows(found, "select distinct revision, revision_reason from journeys") == [(1, "first")]
+
+
+def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
+    before = rows(found, "select * from v_journeys order by journey_id")
+    late = on("01-06", "e2")
+    result = add(found, "b.jsonl", late)
+    assert (result.counts["late"], result.counts["kept"]) == (1, 0)
+    assert rows(found, "select * from v_journeys order by journey_id") == before
+    # The source was complete up to summer's noon, less a day.
+    assert rows(found, "select id, lateness_s from late") == [("e2", 175 * 86_400)]
+    assert add(found, "c.jsonl", late).counts["duplicate"] == 1
+
+    brought = repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    assert balanced(brought)
+    assert (brought.counts["late"], brought.counts["kept"]) == (-1, 1)
+    assert rows(found, "select count(*) from late") == [(0,)]
+    said = (
+        "select n_events, revision, revision_reason from journeys where started_at < '2026-02-01'"
+    )
+    assert rows(found, said) == [(2, 2, "late event")]
+    assert repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False).status == "nothing_new"
+    assert once(found).status == "nothing_new"
+
+
+def test_a_repair_leaves_late_events_of_other_times(found: settings.Settings) -> None:
+    add(found, "b.jsonl", on("01-06", "e2"), on("02-06", "e3"))
+    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    assert rows(found, "select id from late") == [("e3",)]
+
+
+def test_a_journey_that_is_no_more_names_its_successor(found: settings.Settings) -> None:
+    with_two = add(found, "b.jsonl", on("01-25", "e2"), on("02-24", "e3"))
+    assert with_two.counts["late"] == 2
+    repair(found, NEW_YEAR, NEW_YEAR + 10 * DAY, audit=False)  # nothing late in these days
+    repair(found, NEW_YEAR + 40 * DAY, NEW_YEAR + 90 * DAY, audit=False)
+    old = rows(found, "select journey_id from journeys where started_at > '2026-02-01'"
+                      " and started_at < '2026-06-01'")  # fmt: skip
+    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    whole = rows(found, "select journey_id, n_events from journeys where started_at < '2026-06-01'")
+    assert [n for _, n in whole] == [3]
+    said = rows(found, "select journey_id, successor_id from superseded")
+    assert said == [(old[0][0], whole[0][0])]
+
+
+def test_a_repair_needs_a_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    bare = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    with pytest.raises(NothingToRepairError, match="found none"):
+        repair(bare, 0, 1)
+
+
+def test_a_customer_who_crosses_the_cap_goes_with_all_he_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    first = [on("01-05", f"a{n}") for n in range(5)]
+    made = installation(
+        tmp_path, {"a.jsonl": lines([*first, SUMMER])}, more="[windows]\nmax_events = 8"
+    )
+    once(made)
+    crossed = add(made, "b.jsonl", *(on("07-05", f"b{n}") for n in range(5)))
+    assert (crossed.counts["rejected"], crossed.notes["excluded_later"]) == (5, 5)
+    assert rows(made, "select id from events") == [("summer",)]
+    assert rows(made, "select n_events from v_journeys") == [(1,)]
+    assert rows(made, "select count(*) from rejects") == [(10,)]
+    assert len(rows(made, "select * from superseded where successor_id is null")) == 1
+    again = add(made, "c.jsonl", on("07-06", "c1"))
+    assert (again.counts["rejected"], again.counts["kept"]) == (1, 0)
+
+
+def test_a_file_that_grows_is_read_again_and_nothing_stands_twice(
+    found: settings.Settings,
+) -> None:
+    bad = row(0, id="bad", time=None)
+    add(found, "log.jsonl", on("07-01", "g1"), bad)
+    add(found, "log.jsonl.jsonl", bad)  # another file, whose name begins alike
+    grown = add(found, "log.jsonl", on("07-01", "g1"), bad, on("07-02", "g2"), bad)
+    assert {name: grown.counts[name] for name in ("read", "kept", "duplicate", "rejected")} == {
+        "read": 4, "kept": 1, "duplicate": 1, "rejected": 2,
+    }  # fmt: skip
+    said = rows(found, "select position from rejects order by all")
+    assert said == [("log.jsonl.jsonl:1",), ("log.jsonl:2",), ("log.jsonl:4",)]
+
+
+def test_files_that_are_gone_do_not_take_their_rows_along(found: settings.Settings) -> None:
+    add(found, "b.jsonl", on("07-02", "e2"))
+    (found.root / "a.jsonl").unlink()
+    assert once(found).status == "nothing_new"
+    assert rows(found, "select count(*) from events") == [(3,)]
+
+
+def test_other_rules_need_all_files_again(found: settings.Settings) -> None:
+    (found.root / "b.jsonl").write_text(lines([on("07-02", "e2")]))
+    (found.root / "a.jsonl").unlink()
+    text = (found.root / "rejse.toml").read_text()
+    (found.root / "rejse.toml").write_text("[windows]\nrepeat = '3d'\n" + text)
+    changed = settings.load(found.root)
+    with pytest.raises(SourcesGoneError, match=r"1 are gone, such as a\.jsonl.*--rebuild"):
+        once(changed)
+    assert once(changed, rebuild=True).counts["read"] == 1
+    assert rows(changed, "select count(*) from events") == [(1,)]
+
+
+def test_an_increment_is_audited_over_whole_customers(found: settings.Settings) -> None:
+    (found.root / "b.jsonl").write_text(lines([on("07-02", "e2"), row(1, id="e3")]))
+    result = once(found, audit=True)
+    assert result.status == "published"
+    report = json.loads(next((found.store / "audits").glob("*.json")).read_text())
+    assert report["passed"]
+    assert not list(found.store.glob(".scratch-*"))

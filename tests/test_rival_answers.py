@@ -1,0 +1,132 @@
+"""Answers in both rivals: records without sense are joined, scored and counted as rejse does."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rejse.transforms.experience.join import METHODS
+from rejse.transforms.experience.schema import INSTRUMENTS, LEVELS, RESPONDENTS
+from tests.bench import check, rival_duckdb, rival_polars, run_rejse
+from tests.bench.log.write import write
+from tests.bench.perevent.intake import Row
+from tests.test_per_event import WILD, wild, written
+from tests.test_rival_polars import KEY, known_to_both
+
+CASES = "case_no", "customer_no", "opened_at", "journey_type"
+
+
+def with_visits(rng: random.Random, rows: list[Row]) -> Iterator[Row]:
+    """The same events, some of a visit; of every third customer each has a case."""
+    for row in rows:
+        visit = f"V{rng.randrange(40)}" if rng.random() < 0.5 else None
+        has_case = row["identity"].endswith(("0", "3", "7"))
+        case = f"K-{row['identity']}-{rng.randrange(2)}" if has_case else None
+        yield {**row, "visit": visit, "case_no": case}
+
+
+def cases(rows: list[Row]) -> Iterator[Row]:
+    """What the desk says of each case: it was open before anything happened."""
+    people = {row["case_no"]: row["identity"] for row in rows if row["case_no"]}
+    begin = min(row["time"] for row in rows) - timedelta(days=1)
+    for number, (case, who) in enumerate(sorted(people.items())):
+        yield dict(zip(CASES, (case, who, begin, ("claim", "support")[number % 2]), strict=True))
+
+
+def answers(rng: random.Random, rows: list[Row], n: int) -> Iterator[Row]:
+    """Records with any clues together, right or wrong, at, before and long after an event."""
+    for number in range(n):
+        row = rng.choice(rows)
+        days = rng.choice((-1, 0, 0, 0.01, 0.5, 2, 5, 20, 40))
+        time = row["time"] + timedelta(days=days)
+        least, most = rng.choice(((None, None), (0, 10), (1, 5), (2, 9), (0, None)))
+        names = (f"events/{row['id']}", str(row["id"]), row["visit"], row["touchpoint"], "nowhere")
+
+        def perhaps(value: Any, chance: float = 0.3) -> Any:
+            return value if rng.random() < chance else None
+
+        yield {
+            "answer_no": f"a{number}", "time": time, "who": rng.choice((*RESPONDENTS, "customer")),
+            "customer_no": rng.choice((row["identity"],) * 9 + ("a stranger",)),
+            "instrument": rng.choice(INSTRUMENTS), "level": rng.choice(LEVELS + LEVELS[:2]),
+            "place": perhaps(rng.choice((row["touchpoint"], "web_help"))),
+            "case_no": perhaps(row["case_no"] or "K-none"), "target": perhaps(rng.choice(names)),
+            "visit": perhaps(row["visit"]), "flow": perhaps(rng.choice(WILD["journey_type"])),
+            "points": perhaps(float(rng.randrange(-1, 12)), 0.8), "lowest": least, "highest": most,
+            "is_up": perhaps(rng.random() < 0.5), "was_asked": perhaps(rng.random() < 0.5),
+            "invited_at": perhaps(time - timedelta(days=rng.choice((0, 3, 20))), 0.5),
+            "responded_at": perhaps(time + timedelta(days=rng.choice((0, 14, 15))), 0.5),
+            "acted_at": perhaps(time + timedelta(days=rng.choice((0, 7, 8)))),
+        }  # fmt: skip
+
+
+def put(folder: Path, like: Path, name: str, rows: Iterator[Row]) -> None:
+    """Write rows as the only ones of a source, in the columns that the log has."""
+    schema = pq.read_schema(next((like / "data" / name).glob("*.parquet")))
+    shutil.rmtree(folder / "data" / name, ignore_errors=True)
+    (folder / "data" / name).mkdir()
+    file = folder / "data" / name / "part-0000.parquet"
+    pq.write_table(pa.Table.from_pylist(list(rows), schema), file)
+
+
+def by_rivals(log: Path) -> dict[str, check.Side]:
+    outs = {name: log / name for name in ("polars", "duckdb")}
+    for out in outs.values():
+        out.mkdir()
+    rival_polars.work(log, outs["polars"])
+    rival_duckdb.work(rival_duckdb.connect(log, 1), outs["duckdb"])
+    return {name: check.of_rival(name, out) for name, out in outs.items()}
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The events of the made company, with answers without sense."""
+    folder = tmp_path_factory.mktemp("log")
+    write(folder, 6_000, 11, key=KEY.hex())
+    rows = pq.read_table(next((folder / "data").glob("*.parquet"))).to_pylist()
+    put(folder, folder, "surveys", answers(random.Random(3), rows, 6_000))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sides(log: Path) -> dict[str, check.Side]:
+    run_rejse.run(log)
+    return {"rejse": check.of_rejse(log / "store"), **by_rivals(log)}
+
+
+@pytest.mark.parametrize("rival", ["polars", "duckdb"])
+def test_all_rows_are_those_of_rejse(rival: str, sides: dict[str, check.Side]) -> None:
+    assert check.differences(sides["rejse"], sides[rival]) == []
+
+
+def test_every_way_of_joining_and_every_score_occurs(sides: dict[str, check.Side]) -> None:
+    one = sides["polars"]
+    ways = one.ask("select join_method, count(*) from experience group by join_method")
+    assert {way for way, _ in ways} == {*METHODS, None}
+    assert min(n for _, n in ways) >= 20, ways
+    real = [c for c, kind in one.columns("journey_experience").items() if kind == "DOUBLE"]
+    known = one.ask(f"select {', '.join(f'count({c})' for c in real)} from journey_experience")
+    assert min(known[0]) > 0, dict(zip(real, known[0], strict=True))
+    statuses = {status for (status,) in one.ask("select distinct status from sla_results")}
+    assert statuses == {"achieved", "breached", "open"}
+    cases = one.ask("select count(case_id), count(*) from journeys")
+    assert 0 < cases[0][0] < cases[0][1]
+
+
+def test_answers_to_events_without_sense_are_the_same_to_both(log: Path, tmp_path: Path) -> None:
+    rng = random.Random(3)
+    rows = list(with_visits(rng, [known_to_both(row) for row in wild(random.Random(7), 3_000)]))
+    folder = written(rows, log, tmp_path / "log")
+    put(folder, log, "cases", cases(rows))
+    put(folder, log, "surveys", answers(rng, rows, 3_000))
+    sides = by_rivals(folder)
+    assert check.lacking(sides["polars"], sides["duckdb"]) == []
+    assert check.differences(sides["polars"], sides["duckdb"]) == []
