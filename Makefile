@@ -19,6 +19,12 @@ help:  ## show this list
 
 env: .venv/ready  ## make the environment
 
+# Airflow's versions are not ours: the example DAG is tested by one in an environment of its own.
+.airflow/ready: .ci/airflow.lock
+	$(PYTHON) -m venv .airflow
+	.airflow/bin/python -m pip install --quiet --require-hashes --no-deps --requirement .ci/airflow.lock
+	@touch $@
+
 demo: .venv/ready  ## sample data, the main job, headline tables, the report
 	@test -f $(DEMO)/rejse.toml || $(BIN)/rejse demo-data $(DEMO) --customers $(CUSTOMERS)
 	$(BIN)/rejse run --config $(DEMO)/rejse.toml --complete
@@ -40,7 +46,7 @@ lint: .venv/ready
 types: .venv/ready build/typing/rejse
 	MYPYPATH=build/typing:. $(BIN)/mypy --explicit-package-bases -p rejse -p tests.bench
 
-test: lint types  ## everything that must hold: style, types, tests
+test: lint types .airflow/ready  ## everything that must hold: style, types, tests
 	$(BIN)/python -m pytest
 
 bench: .venv/ready  ## the same work by rejse, DuckDB, Polars and per-event Beam
@@ -55,4 +61,4 @@ lock:  ## resolve the lock file anew (needs uv)
 		--output-file requirements.lock --quiet
 
 clean:  ## remove what was built
-	rm -rf build .venv $(DEMO)
+	rm -rf build .venv .airflow $(DEMO)

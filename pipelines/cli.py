@@ -1,7 +1,8 @@
 """The command line: all commands, and how they end.
 
 Exit codes: 0 published or nothing new, 1 the data failed (an audit, the balance), 2 misuse (wrong
-arguments, settings, SQL), 75 another writer holds the store, 70 a fault of this program.
+arguments, settings, SQL), 75 another writer holds the store, 74 the store or its disk failed (no
+room, a file gone, a log in pieces), 70 a fault of this program.
 """
 
 from __future__ import annotations

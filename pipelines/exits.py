@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from rejse.pipelines import damage
+
 DATA_FAILED, MISUSE, FAULT, BUSY, INTERRUPTED = 1, 2, 70, 75, 130
 #: Exit code by class of error; named, not imported, because most commands need few of them.
 EXIT_CODES = {
@@ -31,6 +33,8 @@ def code_of(fault: Exception) -> int:
     stated = getattr(fault, "exit_code", None)
     if isinstance(stated, int):
         return stated
+    if damage.words(fault):
+        return damage.IO_ERROR
     for kind in type(fault).__mro__:
         if kind.__name__ in EXIT_CODES:
             return EXIT_CODES[kind.__name__]
@@ -49,6 +53,8 @@ def usage(fault: Exception) -> str:
 def said(fault: Exception, code: int) -> str:
     """An error in words, for the standard error."""
     if code != FAULT:
+        if told := damage.words(fault):
+            return f"rejse: {told}"
         if isinstance(fault, OSError) and fault.filename and fault.strerror:
             return f"rejse: {fault.filename}: {fault.strerror.lower()}; name another place"
         return f"rejse: {fault}"

@@ -7,6 +7,7 @@ a crash leaves between them is finished by the next run (`roll_forward`).
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.store import COUNTS, PUBLICATIONS, RUNS, Publication, Writer
 from rejse.transforms import operational_tables
 from rejse.transforms.registry import Table
+
+#: Folders of a run for what is not staged yet, gone with it.
+SCRATCH = ".scratch-"
 
 __all__ = ["AuditError", "BalanceError", "Run", "publish", "writing"]
 
@@ -70,6 +74,8 @@ def writing(store: Path) -> Iterator[Writer]:
     with storage.writing(store) as writer:
         for draft in store.glob("catalog-*.making*"):
             draft.unlink()
+        for scratch in store.glob(f"{SCRATCH}*"):  # also where the next run finds nothing new
+            shutil.rmtree(scratch, ignore_errors=True)
         if writer.base is not None:
             roll_forward(store, writer.base)
         yield writer

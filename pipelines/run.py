@@ -241,10 +241,10 @@ def _result(
 
 @contextmanager
 def _scratch(store: Path, run_id: str) -> Iterator[Path]:
-    """A folder for bucket files, gone when the run is; those of crashed runs go first."""
-    for left in store.glob(".scratch-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = store / f".scratch-{run_id}"
+    """A folder for bucket files, gone when the run is; those of crashed runs went before."""
+    from rejse.pipelines.publish import SCRATCH
+
+    folder = store / f"{SCRATCH}{run_id}"
     folder.mkdir(parents=True, mode=0o700)
     try:
         yield folder

@@ -21,6 +21,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rejse.pipelines import damage
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.schema import TIME
@@ -171,32 +172,26 @@ def publications(store: Path) -> list[Publication]:
 
 def head(store: Path, table: str) -> int:
     """Newest Delta version of `table`; -1 where it does not exist."""
-    from deltalake import DeltaTable
-
     folder = store / table
     if not (folder / "_delta_log").is_dir():
         return -1
-    return int(DeltaTable(str(folder)).version())
+    return int(damage.opened(folder).version())
 
 
 def files(store: Path, table: str, version: int) -> list[str]:
     """Files of `table` at `version`, relative to the store, sorted; none at version -1."""
-    from deltalake import DeltaTable
-
     if version < 0:
         return []
-    at = DeltaTable(str(store / table), version=version)
+    at = damage.opened(store / table, version)
     paths = at.get_add_actions(flatten=True).column("path").to_pylist()
     return sorted(f"{table}/{path}" for path in paths)
 
 
 def named(store: Path, table: str, version: int) -> list[StagedFile]:
     """Files of `table` at `version` with their rows and bytes; none at version -1."""
-    from deltalake import DeltaTable
-
     if version < 0:
         return []
-    said = DeltaTable(str(store / table), version=version).get_add_actions(flatten=True)
+    said = damage.opened(store / table, version).get_add_actions(flatten=True)
     columns = (said.column(name).to_pylist() for name in ("path", "num_records", "size_bytes"))
     found = [
         StagedFile(table, f"{table}/{p}", n, size) for p, n, size in zip(*columns, strict=True)
@@ -227,9 +222,7 @@ def settle(
 
 
 def _has_columns(folder: Path, columns: pa.Schema) -> bool:
-    from deltalake import DeltaTable
-
-    there = {field.name for field in DeltaTable(str(folder)).schema().fields}
+    there = {field.name for field in damage.opened(folder).schema().fields}
     return set(columns.names) <= there
 
 
@@ -251,7 +244,7 @@ def commit(
     `expected` is the version that the writer read; where the table has moved on, or moves
     while this commit is made, AnotherWriter is raised and nothing changes.
     """
-    from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+    from deltalake import CommitProperties, Schema, Transaction
     from deltalake.exceptions import CommitFailedError
 
     shape = Schema.from_arrow(pa.schema([bare(column) for column in columns]))
@@ -272,7 +265,7 @@ def commit(
         )
     except CommitFailedError as error:
         raise _overtaken(table, at.version(), at.version() + 1) from error
-    return int(DeltaTable(str(store / table)).version())
+    return int(damage.opened(store / table).version())
 
 
 def remove_orphans(store: Path) -> list[Path]:
@@ -301,7 +294,10 @@ def _ever_committed(folder: Path) -> set[str]:
         named |= {path for path in added.field("path").to_pylist() if path is not None}
     for log in folder.glob("_delta_log/*.json"):
         for line in log.read_text(encoding="utf-8").splitlines():
-            action = json.loads(line).get("add")
+            try:
+                action = json.loads(line).get("add")
+            except ValueError as fault:
+                raise damage.unreadable(folder, f"{log.name}: {fault}") from None
             if action:
                 named.add(action["path"])
     return named
@@ -315,7 +311,7 @@ def _opened(folder: Path, shape: Any) -> Any:
         folder.mkdir(parents=True, exist_ok=True)
         keep = {"delta.enableExpiredLogCleanup": "false"}  # see _ever_committed
         return DeltaTable.create(str(folder), shape, mode="ignore", configuration=keep)
-    return DeltaTable(str(folder))
+    return damage.opened(folder)
 
 
 def _removal(path: str) -> Any:

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 
 import typer
 
+from rejse.pipelines.damage import IO_ERROR
 from rejse.pipelines.exits import BUSY, DATA_FAILED, FAULT, MISUSE, code_of, said
 
 STATUS = {
     DATA_FAILED: "data_failed",
     MISUSE: "misuse",
     BUSY: "another_writer",
+    IO_ERROR: "store_failed",
     FAULT: "fault",
 }
 

@@ -1,0 +1,139 @@
+"""A disk that is full, a folder that is read-only, a file gone, a log in pieces: said clearly.
+
+Whatever happens, the last publication is served on, and where the cause is gone the next run is as
+if nothing had been.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rejse.pipelines import catalogue, damage, exits, settings, store
+from tests.conftest import absent
+from tests.test_run import installation, lines, row
+
+FIRST, THEN = 1_770_000_000_000_000, 1_800_000_000_000_000
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> settings.Settings:
+    """One publication, and new files that a second run would read."""
+    from rejse.pipelines.run import run
+
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(settings.KEY_VARIABLE, raising=False)
+        rows = lines([row(n) for n in range(8)])
+        found = installation(folder, {"a.jsonl": rows}, {"crm": f"{folder}/*.jsonl"})
+        run(found, frontier={"crm": FIRST}, audit=False)
+    later = [row(n, time=f"2026-02-{1 + n % 20:02d}T09:00:00Z") for n in range(8, 40)]
+    (folder / "b.jsonl").write_text(lines(later))
+    return found
+
+
+@pytest.fixture
+def place(made: settings.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    return Path(shutil.copytree(made.root, tmp_path / "place"))
+
+
+def called(
+    place: Path, *before: str, limit: Callable[[], None] | None = None
+) -> tuple[int, str, str]:
+    """`rejse run --json` in a process of its own: exit code, status, message."""
+    command = [
+        *before, sys.executable, "-m", "rejse.pipelines.cli", "run", "-c", str(place), "--json",
+        "--frontier", "crm=2027-01-15",
+    ]  # fmt: skip
+    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    done = subprocess.run(
+        command, env=env, capture_output=True, text=True, preexec_fn=limit, check=False
+    )
+    assert done.stdout.count("\n") == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert told["exit_code"] == done.returncode
+    return done.returncode, told["status"], told.get("message", "")
+
+
+def served(place: Path) -> list[tuple[object, ...]]:
+    """What a reader counts of the current publication."""
+    with catalogue.connect(place / "store") as session:
+        query = "select count(*), (select max(publication) from publications) from v_steps"
+        return list(session.execute(query).fetchall())
+
+
+@pytest.mark.parametrize("most", (1_000, 30_000))
+def test_a_full_disk_is_said_and_leaves_nothing(place: Path, most: int) -> None:
+    """No file may grow beyond so many bytes: the scratch files, then the catalogue do not fit."""
+    seen = served(place)
+    code, status, message = called(
+        place, limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    )
+    assert (code, status) == (74, "store_failed")
+    assert "make room and run again" in message
+    assert served(place) == seen
+    assert not list((place / "store").glob(".scratch-*"))
+    code, status, _ = called(place)
+    assert (code, status) == (0, "published")
+    assert served(place) != seen
+
+
+def test_a_folder_that_is_read_only_is_said(place: Path) -> None:
+    seen = served(place)
+    for path in [place / "store", *(place / "store").rglob("*")]:
+        path.chmod(path.stat().st_mode & ~0o222)
+    bound: tuple[str, ...] = ()
+    if os.geteuid() == 0:  # who may write everywhere sees no such folder
+        if not shutil.which("setpriv"):
+            absent("setpriv, to run without the right to write everywhere")
+        bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+    code, status, message = called(place, *bound)
+    assert (code, status) == (2, "misuse")
+    assert "permission denied; name another place" in message
+    assert served(place) == seen
+
+
+def test_a_data_file_that_is_gone_is_named(place: Path) -> None:
+    latest = store.latest(place / "store")
+    assert latest is not None
+    (path, *_) = store.files(place / "store", "events", latest.versions["events"])
+    (place / "store" / path).unlink()
+    seen = served(place)
+    code, status, message = called(place)
+    assert (code, status) == (74, "store_failed")
+    assert path in message and "rejse run --rebuild" in message
+    assert served(place) == seen, "what does not need the file is served on"
+
+
+@pytest.mark.parametrize("table", ("publications", "journeys", "events"))
+def test_a_log_in_pieces_is_named(place: Path, table: str) -> None:
+    seen = served(place)
+    log = place / "store" / table / "_delta_log"
+    entry = max(log.glob("*.json"))
+    whole = entry.read_bytes()
+    entry.write_bytes(whole[: len(whole) // 2])
+    code, status, message = called(place)
+    assert (code, status) == (74, "store_failed")
+    assert str(log) in message and "from a backup" in message
+    assert served(place) == seen, "catalogues name their files themselves"
+    entry.write_bytes(whole)
+    assert called(place)[:2] == (0, "published")
+
+
+def test_other_faults_are_not_the_disk(tmp_path: Path) -> None:
+    for fault in (
+        ValueError("[Errno 999]"),
+        FileNotFoundError(2, "No such file or directory", str(tmp_path / "logs.csv")),
+        RuntimeError("part-1.parquet"),
+    ):
+        assert damage.words(fault) is None
+        assert exits.code_of(fault) != damage.IO_ERROR
