@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -48,18 +48,20 @@ def run(
     progress: Progress | None = None,
     audit: bool = True,
     rebuild: bool = False,
+    shards: Sequence[Any] | None = None,
 ) -> RunResult:
     """Read what is new, score, audit and publish; the same inputs again change nothing.
 
     `complete` says that the files hold all there is up to their ends; `frontier` states up to
     which time (microseconds) a configured source, with all names that it delivers, or one such
-    name is complete; `rebuild` reads all files again and forgets what others held. Raises
+    name is complete; `rebuild` reads all files again and forgets what others held; `shards` are
+    the pieces of files that are looked at, all of the configuration's by default. Raises
     UnknownSourceError where a stated one is neither, AnotherWriter while another run holds the
     store, BalanceError where rows are unaccounted for, SettingsError where a promise check is not
     lawful, SourcesGoneError where all must be read again and files are gone.
     """
     asked = _Asked(complete, dict(frontier or {}), beam_args or [], audit, rebuild)
-    return _run(settings, asked, progress)
+    return _run(settings, asked, progress, shards)
 
 
 def repair(
@@ -99,14 +101,17 @@ class _Asked:
     repair: tuple[int, int] | None = None
 
 
-def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
+def _run(
+    settings: Settings, asked: _Asked, progress: Progress | None, shards: Sequence[Any] | None = ()
+) -> RunResult:
     from rejse.pipelines import catalogue, publish, quarantine, sources, texts
     from rejse.pipelines import stated as stated_frontiers
 
     clock = datetime.now(UTC)
     stated_frontiers.refuse_unknown(settings.sources, asked.stated)
     catalogue.try_out(settings.promise_check_texts())  # before hours of work, not after
-    shards = [s for source in settings.sources.values() for s in sources.shards(source)]
+    if shards is None:
+        shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     now = int(clock.timestamp() * 1_000_000)
     with (
         publish.writing(settings.store) as writer,
@@ -125,9 +130,9 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
 
 
 def _ground(
-    settings: Settings, base: Publication | None, shards: list[Any], asked: _Asked
+    settings: Settings, base: Publication | None, shards: Sequence[Any], asked: _Asked
 ) -> Ground:
-    found = ground(settings, base, () if asked.repair else shards, asked.rebuild)
+    found = ground(settings, base, shards, asked.rebuild)
     if asked.repair and found.base is None:
         raise NothingToRepairError(
             "expected a publication under the rules of the configuration, found "

@@ -93,20 +93,29 @@ def shards(source: Source) -> list[Shard]:
 
     Raises SourceError where a glob finds no file or a file is an archive.
     """
-    found: dict[Path, str] = {}
     for pattern in source.files:
-        paths = sorted(Path(path) for path in glob.glob(pattern, recursive=True))  # noqa: PTH207
-        paths = [path for path in paths if path.is_file()]
-        if not paths:
+        if not _matching(pattern):
             raise SourceError(
                 f"source {source.name}: expected files at {pattern}, found none;"
                 " correct `files` in rejse.toml"
             )
-        for path in paths:
-            found.setdefault(path.resolve(), _label(path, pattern))
     return [
-        shard for path, file in sorted(found.items()) for shard in pieces(source.name, path, file)
+        shard for path, file in files(source).items() for shard in pieces(source.name, path, file)
     ]
+
+
+def files(source: Source) -> dict[Path, str]:
+    """Files of a source that are there, in a fixed order, with their names in positions."""
+    found: dict[Path, str] = {}
+    for pattern in source.files:
+        for path in _matching(pattern):
+            found.setdefault(path.resolve(), _label(path, pattern))
+    return dict(sorted(found.items()))
+
+
+def _matching(pattern: str) -> list[Path]:
+    paths = sorted(Path(path) for path in glob.glob(pattern, recursive=True))  # noqa: PTH207
+    return [path for path in paths if path.is_file()]
 
 
 def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:

@@ -43,12 +43,17 @@ def cases(rows: list[Row]) -> Iterator[Row]:
 
 def answers(rng: random.Random, rows: list[Row], n: int) -> Iterator[Row]:
     """Records with any clues together, right or wrong, at, before and long after an event."""
+    of: dict[str, list[Row]] = {}
+    for row in rows:
+        of.setdefault(row["identity"], []).append(row)
     for number in range(n):
         row = rng.choice(rows)
+        other = rng.choice(of[row["identity"]])  # two clues may lead to two events
         days = rng.choice((-1, 0, 0, 0.01, 0.5, 2, 5, 20, 40))
         time = row["time"] + timedelta(days=days)
         least, most = rng.choice(((None, None), (0, 10), (1, 5), (2, 9), (0, None)))
-        names = (f"events/{row['id']}", str(row["id"]), row["visit"], row["touchpoint"], "nowhere")
+        names = (f"events/{row['id']}", str(row["id"]), *2 * (other["visit"], other["touchpoint"]),
+                 "nowhere")  # fmt: skip
 
         def perhaps(value: Any, chance: float = 0.3) -> Any:
             return value if rng.random() < chance else None
@@ -60,7 +65,7 @@ def answers(rng: random.Random, rows: list[Row], n: int) -> Iterator[Row]:
             "place": perhaps(rng.choice((row["touchpoint"], "web_help"))),
             "case_no": perhaps(row["case_no"] or "K-none"), "target": perhaps(rng.choice(names)),
             "visit": perhaps(row["visit"]), "flow": perhaps(rng.choice(WILD["journey_type"])),
-            "points": perhaps(float(rng.randrange(-1, 12)), 0.8), "lowest": least, "highest": most,
+            "points": perhaps(rng.randrange(-4, 44) / 4, 0.8), "lowest": least, "highest": most,
             "is_up": perhaps(rng.random() < 0.5), "was_asked": perhaps(rng.random() < 0.5),
             "invited_at": perhaps(time - timedelta(days=rng.choice((0, 3, 20))), 0.5),
             "responded_at": perhaps(time + timedelta(days=rng.choice((0, 14, 15))), 0.5),

@@ -124,3 +124,33 @@ def calibrate(config: Config = CONFIG, json: Json = False, toml: Toml = False) -
     from rejse.pipelines.calibrate import show
 
     show(settings_in(config), json=json, toml=toml)
+
+
+def status(config: Config = CONFIG, json: Json = False) -> None:
+    """How the store stands: publication, frontiers and their lag, open journeys, what waits.
+
+    Example: [bold]rejse status[/bold]
+    """
+    from rejse.pipelines import status as standing
+    from rejse.pipelines import store, wording
+    from rejse.pipelines.terminal import show_line, show_table
+
+    found = standing.status(settings_in(config), store.now())
+    if json:
+        show_line(vars(found))
+        return
+    if found.publication is None:
+        print("no publication yet: rejse run makes the first one")
+    else:
+        print(
+            f"publication {found.publication} of {wording.minute(found.published_at)} UTC,"
+            f" audit {found.audit}"
+        )
+        lags = [
+            (name, wording.minute(at), wording.duration(found.lag_s[name]))
+            for name, at in sorted(found.frontiers.items())
+        ]
+        show_table(("source", "complete until", "lag"), lags)
+        show_table(("table", "rows"), sorted(found.rows.items()))
+    files = f"files: {found.files_read:,} read, {found.files_waiting:,} new or changed"
+    print(files + f", of which {found.files_unfinished:,} seem unfinished")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -99,6 +100,42 @@ def _repaired(since: str, until: str, config: Path) -> Any:
 
     with terminal.progress("reading the configuration") as progress:
         return bring_in(settings, *span, progress=progress)
+
+
+def live(
+    context: typer.Context,
+    config: Config = CONFIG,
+    every: Annotated[
+        str, typer.Option(help="How long to wait between two looks at the sources.")
+    ] = "10s",
+    keep: Annotated[
+        str, typer.Option(help="How long a publication can be read after the next one.")
+    ] = "1h",
+    json: Json = False,
+) -> None:
+    """Run again and again over growing folders until stopped (Ctrl-C, SIGTERM).
+
+    The run at work is finished first. With --json each publication is one line.
+
+    Example: [bold]rejse live --every 10s[/bold]
+    """
+    from rejse.transforms import durations
+
+    with told(json):
+        spans = []
+        for option, text in (("--every", every), ("--keep", keep)):
+            try:
+                spans.append(durations.parse(text))
+            except ValueError as fault:
+                raise MisuseError(f"{option}: {fault}") from None
+        settings = settings_in(config)
+        from rejse.pipelines.live import Loop, Pace
+
+        loop = Loop(settings, Pace(*spans), beam_args=list(context.args))
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: loop.stop.set())
+        for result in loop.results():
+            _show(result, json)
 
 
 def _show(result: Any, json: bool) -> None:

@@ -44,8 +44,7 @@ HEADLINES = {
     "sum of hazards": "select sum(hazard) from friction_evidence",
     "mean F": "select avg(friction_score) from journeys",
     "mean health_ops": "select avg(health_ops) from journeys",
-    "cost of friction, DKK": "select sum(friction_cost) from journeys"
-    " where friction_currency = 'DKK'",
+    "cost of friction, DKK": "select sum(cost) from friction_evidence where currency = 'DKK'",
     "levels breached": "select count(*) from sla_results where status = 'breached'",
     "answers": "select count(*) from experience",
     "answers joined": "select count(join_method) from experience",

@@ -1,0 +1,112 @@
+"""The same run in a loop over growing folders: what arrived is published every few seconds.
+
+Rows, what is pending, frontiers and source positions lie in one publication, so that a kill at
+any moment loses and doubles nothing. A file that somebody is still writing waits until it is
+whole; small files are joined and old publications removed now and then, so that their number
+stays bounded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from rejse.pipelines import bytestream, compaction, sources, vacuum
+from rejse.pipelines import store as storage
+from rejse.pipelines.run import RunResult, run
+from rejse.pipelines.settings import Settings
+from rejse.pipelines.store import AnotherWriter
+from rejse.transforms.rules import MINUTE
+
+#: Publications after which small files are joined and what has expired is removed.
+CARE = 20
+#: A file that looks unfinished and has not changed for so long is taken as it is.
+ABANDONED = 1 * MINUTE
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often the loop looks, and how long publications can be read; both in microseconds."""
+
+    every: int
+    keep_for: int
+
+
+@dataclass
+class Loop:
+    """A loop of runs until `stop` is set; the run at work is finished first."""
+
+    settings: Settings
+    pace: Pace
+    stop: Event = field(default_factory=Event)
+    beam_args: Sequence[str] = ()
+    audit: bool = True
+
+    def results(self) -> Iterator[RunResult]:
+        """Each run that published, or whose audit failed: that one is the last.
+
+        Raises what `run` raises, but for another writer, for whom it waits.
+        """
+        n_published = 0
+        while not self.stop.is_set():
+            result = self._once()
+            if result is not None and result.status != "nothing_new":
+                yield result
+                if result.status == "audit_failed":
+                    return
+                n_published += 1
+                if n_published % CARE == 0:
+                    self._care()
+            self.stop.wait(self.pace.every / 1_000_000)
+
+    def _once(self) -> RunResult | None:
+        try:
+            return run(
+                self.settings, beam_args=list(self.beam_args), audit=self.audit,
+                shards=shards(self.settings, is_whole),
+            )  # fmt: skip
+        except (AnotherWriter, FileNotFoundError):  # a file was renamed after it was listed
+            return None
+
+    def _care(self) -> None:
+        store = self.settings.store
+        compaction.compact(store, self.settings.retention.since(storage.now()))
+        vacuum.vacuum(store, self.pace.keep_for, storage.now(), dry_run=False)
+
+
+def shards(settings: Settings, ready: Callable[[Path], bool]) -> list[sources.Shard]:
+    """Pieces of the files that are there and ready; a source whose files are yet to come has none.
+
+    Raises SourceError for an archive.
+    """
+    return [
+        piece
+        for source in settings.sources.values()
+        for path, file in sources.files(source).items()
+        if ready(path)
+        for piece in sources.pieces(source.name, path, file)
+    ]
+
+
+def is_whole(path: Path) -> bool:
+    """Whether nobody seems to be writing the file: its last line or its footer is there.
+
+    Of compressed ones that cannot be told without reading them: they, and files that stay
+    unfinished, are taken once they have not changed for `ABANDONED`.
+    """
+    try:
+        stat = path.stat()
+        if time.time_ns() // 1000 - stat.st_mtime_ns // 1000 > ABANDONED or not stat.st_size:
+            return stat.st_size > 0
+        if bytestream.compression(path):
+            return False
+        with path.open("rb") as file:
+            head = file.read(4)
+            file.seek(max(0, stat.st_size - 4))
+            tail = file.read()
+    except FileNotFoundError:  # renamed or removed since it was listed
+        return False
+    return tail == b"PAR1" if head == b"PAR1" else tail.endswith(b"\n")

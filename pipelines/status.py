@@ -1,0 +1,65 @@
+"""How a store stands: its publication, how far each source is complete, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from rejse.pipelines import ground, live
+from rejse.pipelines import store as storage
+from rejse.pipelines.settings import Settings
+from rejse.transforms.frontier import NOTHING_SEEN
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Status:
+    """`lag_s` is how far each source's frontier lies behind now, seconds; None: nothing came yet.
+
+    `files_waiting` are new or changed since the publication, `files_unfinished` somebody seems to
+    be writing.
+    """
+
+    publication: int | None
+    published_at: datetime | None
+    run_id: str | None
+    audit: str | None
+    frontiers: Mapping[str, datetime | None]
+    lag_s: Mapping[str, int | None]
+    rows: Mapping[str, int]
+    files_read: int
+    files_waiting: int
+    files_unfinished: int
+
+
+#: Tables whose rows say how things stand: journeys that are final, open ones, what waits.
+TOLD = ("journeys", "journeys_live", "late", "rejects", "pending", "superseded", "excluded")
+
+
+def status(settings: Settings, now: int) -> Status:
+    """How the store stands at `now`, microseconds. Reads no data and waits for nobody."""
+    base = storage.latest(settings.store)
+    here = ground.positions(live.shards(settings, lambda _: True))
+    whole = ground.positions(live.shards(settings, live.is_whole))
+    read = base.positions if base else {}
+    waiting = [name for name, at in here.items() if read.get(name) != at]
+    frontiers = {**base.frontiers, **base.x_frontiers} if base else {}
+    known = {name: at if at > NOTHING_SEEN else None for name, at in frontiers.items()}
+    return Status(
+        publication=base.number if base else None,
+        published_at=_moment(base.published_at) if base else None,
+        run_id=base.run_id if base else None,
+        audit=base.audit if base else None,
+        frontiers={name: None if at is None else _moment(at) for name, at in known.items()},
+        lag_s={n: None if at is None else (now - at) // 1_000_000 for n, at in known.items()},
+        rows={name: base.rows.get(name, 0) for name in TOLD} if base else {},
+        files_read=len(read),
+        files_waiting=len(waiting),
+        files_unfinished=len([name for name in waiting if name not in whole]),
+    )
+
+
+def _moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)

@@ -1,0 +1,114 @@
+"""The loop over growing folders: what is half written waits, a kill loses and doubles nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rejse.pipelines import settings, status, store
+from rejse.pipelines.live import ABANDONED, Loop, Pace, is_whole
+from tests import strategies
+from tests.increments import Arrivals, contents
+from tests.law import FACTOR
+from tests.test_run import installation, lines, row
+
+#: Kills while files arrive; the soak makes many more.
+KILLS = 3 if FACTOR == 1 else 200
+
+
+def test_a_half_written_file_is_not_whole(tmp_path: Path) -> None:
+    text, table = tmp_path / "a.jsonl", tmp_path / "a.parquet"
+    text.write_text('{"id": 1}\n{"id"')
+    assert not is_whole(text)
+    text.write_text('{"id": 1}\n{"id": 2}\n')
+    assert is_whole(text)
+    pq.write_table(pa.table({"id": [1]}), table)
+    assert is_whole(table)
+    table.write_bytes(table.read_bytes()[:-1])
+    assert not is_whole(table)
+    assert not is_whole(tmp_path / "gone")
+
+
+def test_what_stays_unfinished_is_taken_as_it_is(tmp_path: Path) -> None:
+    old = store.now() * 1000 - 2 * ABANDONED * 1000
+    for name, content in (("a.jsonl", b'{"id"'), ("b.jsonl", gzip.compress(b"{}\n"))):
+        (tmp_path / name).write_bytes(content)
+        assert not is_whole(tmp_path / name)
+        os.utime(tmp_path / name, ns=(old, old))
+        assert is_whole(tmp_path / name)
+
+
+def test_files_are_published_as_they_arrive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    found = installation(tmp_path, {})
+    loop = Loop(found, Pace(0, 0), audit=False)
+    results = loop.results()
+    assert status.status(found, store.now()).publication is None
+
+    (tmp_path / "a.jsonl").write_text(lines([row(0)]))
+    assert next(results).counts["kept"] == 1
+    (tmp_path / "b.jsonl").write_text(lines([row(1)])[:-3])
+    (tmp_path / "c.jsonl").write_text(lines([row(2)]))
+    assert next(results).counts["read"] == 1
+    stands = status.status(found, store.now())
+    assert (stands.files_read, stands.files_waiting, stands.files_unfinished) == (2, 1, 1)
+    (tmp_path / "b.jsonl").write_text(lines([row(1)]))
+    (tmp_path / "c.jsonl").rename(tmp_path / "d.jsonl")
+    counts = next(results).counts
+    assert (counts["kept"], counts["duplicate"]) == (1, 1)
+    loop.stop.set()
+    assert list(results) == []
+
+
+def test_a_loop_leaves_a_bounded_number_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    monkeypatch.setattr("rejse.pipelines.live.CARE", 2)
+    found = installation(tmp_path, {})
+    loop = Loop(found, Pace(0, 0), audit=False)
+    results, seen = loop.results(), []
+    for number in range(9):
+        (tmp_path / f"{number}.jsonl").write_text(lines([row(number)]))
+        next(results)
+        if number % 2 == 0:  # after the care that followed the one before
+            seen.append(sum(path.is_file() for path in found.store.rglob("part-*.parquet")))
+    assert seen[-1] == seen[-2]
+
+
+def test_kills_while_files_arrive_lose_and_double_nothing(tmp_path: Path) -> None:
+    told = strategies.many_felt(11, 20)
+    chance = random.Random(7)
+    (tmp_path / "batch").mkdir()
+    (tmp_path / "live").mkdir()
+    batch = Arrivals([told], tmp_path / "batch", 1, "wholly shuffled")
+    batch.arrive(0)
+    batch.run(is_last=True)
+    live = Arrivals([told], tmp_path / "live", KILLS + 1, "wholly shuffled")
+    command = [sys.executable, "-m", "rejse.pipelines.cli", "live", "--every", "0s", "--json",
+               "--config", str(tmp_path / "live")]  # fmt: skip
+    for part in range(KILLS):
+        live.arrive(part)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        if part % 3 == 0:  # a publication at least, or time would be all that is tested
+            assert json.loads(process.stdout.readline())["status"] == "published"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=chance.uniform(0.1, 6))
+        process.kill()
+        process.communicate()
+    live.arrive(KILLS)
+    live.run(is_last=True)
+    expected, came = contents(batch.settings), contents(live.settings)
+    assert {name for name in expected if expected[name] != came[name]} == set()
