@@ -45,7 +45,7 @@ def vacuum(store: Path, keep_for: int, now: int, *, dry_run: bool = True) -> Vac
                 f"expected a publication in {store}, found none; `rejse run` makes the first one"
             )
         every = storage.publications(store)
-        expired = list(_expired(every, now - keep_for))
+        expired = list(_expired(store, every, now - keep_for))
         kept = every[len(expired) :]
         gone = [*_catalogues(store, kept), *_audits(store, expired)]
         gone += _data(store, kept)
@@ -61,10 +61,13 @@ def vacuum(store: Path, keep_for: int, now: int, *, dry_run: bool = True) -> Vac
         )  # fmt: skip
 
 
-def _expired(every: Sequence[Publication], before: int) -> Iterator[Publication]:
-    """The first publications, up to one whose successor was not yet published then."""
+def _expired(store: Path, every: Sequence[Publication], before: int) -> Iterator[Publication]:
+    """The first publications, up to one whose successor was not yet published then.
+
+    One without a catalogue was removed before, maybe when less was kept: it does not come back.
+    """
     for one, after in pairwise(every):
-        if after.published_at >= before:
+        if after.published_at >= before and catalogue.path(store, one.number).exists():
             return
         yield one
 

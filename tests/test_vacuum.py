@@ -75,6 +75,15 @@ def test_a_dry_run_says_the_same_and_removes_nothing(root: Path) -> None:
     assert said.bytes > 0
 
 
+def test_what_is_gone_does_not_come_back_when_more_is_to_be_kept(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delta_log, "SPARE", 0)
+    assert vacuum.vacuum(root, KEEP, 2 * DAY + KEEP + 1, dry_run=False).expired == (1,)
+    again = vacuum.vacuum(root, 900 * DAY, 2 * DAY + KEEP + 1, dry_run=False)
+    assert (again.kept, again.files) == ((2, 3), ())
+
+
 def test_whoever_reads_a_kept_publication_is_not_disturbed(root: Path) -> None:
     with catalogue.connect(root, 2) as reader:
         vacuum.vacuum(root, KEEP, 2 * DAY + KEEP + 1, dry_run=False)
