@@ -6,27 +6,37 @@ from pathlib import Path
 
 import pytest
 
+from rejse.pipelines import plan
 from tests import strategies
 from tests.increments import Arrivals, Order, contents, with_copies
 from tests.law import FACTOR
 
 CUSTOMERS = 30
+#: Groups of buckets by seed (the batch has four), and Beam's workers run by run.
+GROUPS = (64, 1, 7)
+WORKERS = (
+    ["--direct_num_workers=1"],
+    ["--direct_num_workers=2", "--direct_running_mode=multi_threading"],
+)
 #: Seeds, and into how many runs their rows are split; many more in the soak.
 SPLITS = [(1, 2), (2, 7), *((seed, 30) for seed in range(3, 2 + FACTOR))]
 
 
 @pytest.mark.parametrize("order", ["in order", "locally shuffled", "wholly shuffled"])
 @pytest.mark.parametrize(("seed", "parts"), SPLITS)
-def test_increments_are_one_batch(tmp_path: Path, order: Order, seed: int, parts: int) -> None:
+def test_increments_are_one_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, seed: int, parts: int
+) -> None:
     told = with_copies(strategies.many_felt(seed, CUSTOMERS), seed)
     (tmp_path / "batch").mkdir()
     (tmp_path / "parts").mkdir()
     batch = Arrivals([told], tmp_path / "batch", 1, order, seed)
     batch.arrive(0)
     batch.run(is_last=True)
+    monkeypatch.setattr(plan, "LEAST_GROUPS", GROUPS[seed % len(GROUPS)])
     split = Arrivals([told], tmp_path / "parts", parts, order, seed)
     for part in range(parts):
         split.arrive(part)
-        split.run(is_last=part == parts - 1)
+        split.run(is_last=part == parts - 1, beam_args=WORKERS[part % len(WORKERS)])
     expected, came = contents(batch.settings), contents(split.settings)
     assert {name for name in expected if expected[name] != came[name]} == set()
