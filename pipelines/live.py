@@ -8,6 +8,7 @@ stays bounded.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -73,8 +74,9 @@ class Loop:
 
     def _care(self) -> None:
         store = self.settings.store
-        compaction.compact(store, self.settings.retention.since(storage.now()))
-        vacuum.vacuum(store, self.pace.keep_for, storage.now(), dry_run=False)
+        with contextlib.suppress(AnotherWriter):  # such as a repair: the next care does it
+            compaction.compact(store, self.settings.retention.since(storage.now()))
+            vacuum.vacuum(store, self.pace.keep_for, storage.now(), dry_run=False)
 
 
 def shards(settings: Settings, ready: Callable[[Path], bool]) -> list[sources.Shard]:

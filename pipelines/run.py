@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from rejse.pipelines.ground import Ground, fingerprint, ground
+from rejse.pipelines.ground import Ground, core_version, fingerprint, ground
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 
@@ -132,14 +132,13 @@ def _run(
 def _ground(
     settings: Settings, base: Publication | None, shards: Sequence[Any], asked: _Asked
 ) -> Ground:
-    found = ground(settings, base, shards, asked.rebuild)
-    if asked.repair and found.base is None:
+    if asked.repair and (base is None or base.core_version != core_version(settings)):
         raise NothingToRepairError(
             "expected a publication under the rules of the configuration, found "
             + ("none" if base is None else "one under others")
             + "; `rejse run` makes it"
         )
-    return found
+    return ground(settings, base, shards, asked.rebuild)
 
 
 def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked) -> bool:

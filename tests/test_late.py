@@ -110,6 +110,13 @@ def test_a_repair_needs_a_publication(tmp_path: Path, monkeypatch: pytest.Monkey
         repair(bare, 0, 1)
 
 
+def test_a_repair_under_other_rules_says_so(found: settings.Settings) -> None:
+    text = (found.root / "rejse.toml").read_text()
+    (found.root / "rejse.toml").write_text("[windows]\nrepeat = '3d'\n" + text)
+    with pytest.raises(NothingToRepairError, match="found one under others; `rejse run`"):
+        repair(settings.load(found.root), 0, 1)
+
+
 def test_a_customer_who_crosses_the_cap_goes_with_all_he_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,20 @@ def test_a_loop_leaves_a_bounded_number_of_files(
     assert seen[-1] == seen[-2]
 
 
+def test_a_loop_puts_its_care_off_while_another_writer_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    monkeypatch.setattr("rejse.pipelines.live.CARE", 1)
+    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    loop = Loop(found, Pace(0, 0), audit=False)
+    results = loop.results()
+    assert next(results).status == "published"
+    loop.stop.set()
+    with store.writing(found.store):
+        assert list(results) == []
+
+
 def test_kills_while_files_arrive_lose_and_double_nothing(tmp_path: Path) -> None:
     told = strategies.many_felt(11, 20)
     chance = random.Random(7)
