@@ -2,7 +2,8 @@
 
 A check is one SELECT over the published tables and views with the columns `customer_key`,
 `promise_id` and `status` (kept or broken). It becomes a view of the publication and never
-evidence: friction stays a function of the events alone, however a check is written.
+evidence: friction stays a function of the events alone, however a check is written. It may ask
+neither the clock nor chance: what was published once can be published again.
 """
 
 from __future__ import annotations
@@ -112,6 +113,7 @@ def _define_one(con: duckdb.DuckDBPyConnection, name: str, text: str) -> None:
         kinds = [statement.type.name for statement in con.extract_statements(text)]
         if kinds != ["SELECT"]:
             raise _refused(name, f"{len(kinds)} ({', '.join(kinds).lower()})")
+        _refuse_unsteady(name, text)
         con.execute(f"create view {_view(name)} as\n{text}\n")
         columns = [row[0] for row in con.execute(f"describe {_view(name)}").fetchall()]
     except duckdb.Error as fault:
@@ -123,6 +125,28 @@ def _define_one(con: duckdb.DuckDBPyConnection, name: str, text: str) -> None:
         f"'One row per promise that the check {name} judges. Never evidence.'"
     )
     _comment(con, _view(name), COLUMNS)
+
+
+def _refuse_unsteady(name: str, text: str) -> None:
+    """Refuse what asks the clock, chance or the session, or hides in a text what it asks."""
+    import duckdb
+
+    from rejse.transforms import parse_tree
+
+    try:
+        # A connection of its own: a catalogue of an older format gives trees of that format.
+        with duckdb.connect(":memory:") as plain:
+            nodes = parse_tree.read(plain, text)
+    except ValueError as fault:
+        raise _refused(name, f"one that cannot be read: {fault}") from None
+    found = [word for node in nodes for word in parse_tree.unsteady(node)]
+    for part in parse_tree.walk(nodes):
+        if part.get("sample"):
+            found.append("sample")
+        if part.get("type") == "TABLE_FUNCTION":
+            found += ["query('…')"] if part["function"]["function_name"] == "query" else []
+    if found:
+        raise _refused(name, f"{found[0]}, which gives another value at another time")
 
 
 def _refused(name: str, came: str) -> SettingsError:

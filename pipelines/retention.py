@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 from rejse.pipelines.setting_values import Duration, Frozen
 from rejse.transforms.rules import DAY
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 JOURNEYS = "journeys"
 LONGEST = 1 << 62
@@ -88,6 +90,9 @@ def keeps(name: str, rows: pa.Table, since: Mapping[str, int], ended: pa.Table) 
 
     `ended` has journey_id and ended_at of the journeys that the rows belong to.
     """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     start = pa.scalar(since[name], pa.int64()).cast(pa.timestamp("us", "UTC"))
     if name not in OF_JOURNEY:
         return pc.fill_null(pc.greater_equal(rows.column(OWN_TIME[name]), start), True)

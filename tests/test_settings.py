@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -241,3 +243,9 @@ def test_missing_key_elsewhere_is_said_in_full(
     with pytest.raises(settings.SettingsError) as fault:
         settings.load(folder).key()
     assert f"> {folder / 'rejse.key'})" in str(fault.value)
+
+
+def test_settings_need_no_arrow() -> None:
+    """It must not be loaded before the command has told it how to use memory."""
+    said = "import sys, rejse.pipelines.settings; sys.exit('pyarrow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", said], check=False).returncode == 0

@@ -269,25 +269,6 @@ def test_csat_and_the_three_conventions_of_ces_have_their_names(tmp_path: Path) 
     assert found["ces1_mean"]["value"] == pytest.approx((4 + 1) / 2)
 
 
-@pytest.mark.parametrize(
-    ("thresholds", "n", "n_high"),
-    [
-        ({}, 5, 2),
-        ({"csat.satisfied_from": 3}, 5, 3),
-        ({"csat.scale_min": 1, "csat.scale_max": 7, "csat.satisfied_from": 6}, 3, 1),
-    ],
-)
-def test_who_is_satisfied_is_a_setting_of_the_publication(
-    tmp_path: Path, thresholds: dict[str, float], n: int, n_high: int
-) -> None:
-    answers = [said(n, x, 1, 5, instrument="csat") for n, x in enumerate([1, 2, 3, 4, 5])]
-    answers += [said(10 + n, x, 1, 7, instrument="csat") for n, x in enumerate([4, 5, 6])]
-    store_builder.published(tmp_path, {"experience": answers}, thresholds=thresholds)
-    with catalogue.connect(tmp_path) as session:
-        rows = table(session, "from v_survey_scores where scope = 'all'")
-    assert [(r["n"], r["n_off_scale"], r["n_high"]) for r in rows] == [(n, 8 - n, n_high)]
-
-
 def test_levels_and_scopes_are_never_mixed(tmp_path: Path) -> None:
     answers = [
         said(1, 10, 0, 10, instrument="nps", touchpoint="hotline"),

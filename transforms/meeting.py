@@ -154,8 +154,8 @@ class Meeting:
         met.counts["kept"] += int(arrived.is_new.sum()) - arrived.n_lost
         met.rows[kind] = arrived.rows
         met.replace(table, arrived.replaced)
-        changed = _are_of(arrived.rows, arrived.replaced)
-        kept = arrived.rows.filter(arrow(arrived.is_new | changed))
+        told = arrived.is_new | _are_of(arrived.rows, arrived.replaced)
+        kept = arrived.rows if told.all() else arrived.rows.filter(arrow(told))
         met.inputs[table] = _as_stored(kind, kept)
 
     def _note(self, kind: str, came: pa.Table, arrived: Arrived, met: Met) -> None:

@@ -6,23 +6,18 @@ The check reads DuckDB's own parse tree and physical plan; patterns over the tex
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
 
+from rejse.transforms import parse_tree
+from rejse.transforms.parse_tree import Node, walk
+
 MEMORY = "256MB"
 #: Operators of a plan that keeps the rows as they are.
 ROW_WISE = frozenset({"PROJECTION", "PYTHON_ARROW_SCAN", "ARROW_SCAN"})
-#: Words that give another value at another time or in another session, whatever their catalogue
-#: entry says (`age` does so with one argument, `user` and the `current_` family as bare words).
-UNSTEADY = frozenset({"localtime", "localtimestamp", "user", "session_user", "today", "ago"})
-#: `error('…')` is volatile by name only; it is the mapping's way to refuse a row.
-STEADY = frozenset({"error"})
-Node = dict[str, Any]
 
 
 class MappingError(ValueError):
@@ -78,7 +73,7 @@ def parse(connection: duckdb.DuckDBPyConnection, sql: str, raw: pa.Schema) -> Se
     """
     node = _statement(connection, sql)
     _refuse(node)
-    _refuse_unsteady(connection, node, {name.casefold() for name in raw.names})
+    _refuse_unsteady(node, {name.casefold() for name in raw.names})
     # Not raw.empty_table(), which imports pandas.
     nothing = [pa.nulls(0, field.type) for field in raw]
     connection.register("source", pa.RecordBatch.from_arrays(nothing, schema=raw))
@@ -96,29 +91,17 @@ def parse(connection: duckdb.DuckDBPyConnection, sql: str, raw: pa.Schema) -> Se
 
 
 def _statement(connection: duckdb.DuckDBPyConnection, sql: str) -> Node:
-    quoted = sql.replace("'", "''")
-    read = json.loads(connection.execute(f"select json_serialize_sql('{quoted}')").fetchall()[0][0])
-    if read["error"]:
-        said = f"{read.get('error_type', '')}: {read.get('error_message', '')}"
-        raise MappingError(f"expected one SELECT over source, came: {said}")
-    if len(read["statements"]) != 1:
-        raise MappingError(f"expected one SELECT, came {len(read['statements'])} statements")
-    node: Node = read["statements"][0]["node"]
-    return node
-
-
-def _walk(node: Any) -> Iterator[Node]:
-    if isinstance(node, dict):
-        yield node
-        for inner in node.values():
-            yield from _walk(inner)
-    elif isinstance(node, list):
-        for inner in node:
-            yield from _walk(inner)
+    try:
+        nodes = parse_tree.read(connection, sql)
+    except ValueError as fault:
+        raise MappingError(f"expected one SELECT over source, came: {fault}") from None
+    if len(nodes) != 1:
+        raise MappingError(f"expected one SELECT, came {len(nodes)} statements")
+    return nodes[0]
 
 
 def _refuse(node: Node) -> None:
-    for part in _walk(node):
+    for part in walk(node):
         if part.get("where_clause"):
             raise MappingError(
                 "where drops rows unseen, and the balance must hold; instead give the column"
@@ -135,38 +118,17 @@ def _refuse(node: Node) -> None:
             raise MappingError("expected `from source` only, came a table function; refused")
 
 
-@cache
-def _volatile() -> frozenset[str]:
-    rows = sealed().execute(
-        "select function_name from duckdb_functions() where stability != 'CONSISTENT'"
-        " or (function_type = 'macro' and regexp_matches(macro_definition,"
-        " '(?i)current_|now\\(|random|uuid|select '))"
-    )
-    return frozenset(name for (name,) in rows.fetchall()) - STEADY
-
-
-def _refuse_unsteady(connection: duckdb.DuckDBPyConnection, node: Node, columns: set[str]) -> None:
-    for part in _walk(node):
-        kind = part.get("class")
-        if kind == "FUNCTION":
-            name, arguments = part["function_name"].casefold(), len(part["arguments"])
-            unsteady = name in _volatile() or (name == "age" and arguments == 1)
-        elif kind == "COLUMN_REF" and len(part["column_names"]) == 1:
-            name, unsteady = part["column_names"][0].casefold(), False
-            if name in columns:
-                continue
-        else:
-            continue
-        if unsteady or name in UNSTEADY or name.startswith("current_"):
-            raise MappingError(
-                f"{name} gives another value at another time; a mapping must give the same for the"
-                " same row"
-            )
+def _refuse_unsteady(node: Node, columns: set[str]) -> None:
+    for name in parse_tree.unsteady(node, columns):
+        raise MappingError(
+            f"{name} gives another value at another time; a mapping must give the same for the"
+            " same row"
+        )
 
 
 def _refuse_plan(plan: list[Node]) -> None:
     scans = 0
-    for part in _walk(plan):
+    for part in walk(plan):
         if "children" not in part or "name" not in part:
             continue
         name = part["name"].strip()
@@ -183,7 +145,7 @@ def _refuse_plan(plan: list[Node]) -> None:
 def _columns(node: Node, raw: dict[str, str]) -> set[str]:
     """Raw columns named in a part of the parse tree (`source.a`, `a`, `a.field`)."""
     found = set()
-    for part in _walk(node):
+    for part in walk(node):
         if part.get("class") == "COLUMN_REF":
             path = [name.casefold() for name in part["column_names"]]
             if path == ["source"] and "source" not in raw:  # the whole row, as in to_json(source)
@@ -193,7 +155,7 @@ def _columns(node: Node, raw: dict[str, str]) -> set[str]:
 
 
 def _reads(node: Node, raw: pa.Schema) -> tuple[str, ...]:
-    if any(part.get("class") == "STAR" for part in _walk(node)):
+    if any(part.get("class") == "STAR" for part in walk(node)):
         return tuple(raw.names)
     found = _columns(node, {name.casefold(): name for name in raw.names})
     return tuple(name for name in raw.names if name in found)
@@ -208,7 +170,7 @@ def _items(
     listed = node.get("select_list") or []
     if not plain or len(listed) != len(names) or node.get("cte_map", {}).get("map"):
         return None
-    if any(part.get("class") == "STAR" for one in listed for part in _walk(one)):
+    if any(part.get("class") == "STAR" for one in listed for part in walk(one)):
         return None
     columns = {name.casefold(): name for name in raw.names}
     items: list[Item] = []
@@ -226,7 +188,7 @@ def _items(
 def _names(node: Node) -> set[str]:
     return {
         part["column_names"][0].casefold()
-        for part in _walk(node)
+        for part in walk(node)
         if part.get("class") == "COLUMN_REF"
     }
 

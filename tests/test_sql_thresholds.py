@@ -1,0 +1,31 @@
+"""Thresholds of the served views, as the publication says them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rejse.pipelines import catalogue
+from tests import store_builder
+from tests.test_sql import table
+from tests.test_sql_rates import said
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "n", "n_high"),
+    [
+        ({}, 5, 2),
+        ({"csat.satisfied_from": 3}, 5, 3),
+        ({"csat.scale_min": 1, "csat.scale_max": 7, "csat.satisfied_from": 6}, 3, 1),
+    ],
+)
+def test_who_is_satisfied_is_a_setting_of_the_publication(
+    tmp_path: Path, thresholds: dict[str, float], n: int, n_high: int
+) -> None:
+    answers = [said(n, x, 1, 5, instrument="csat") for n, x in enumerate([1, 2, 3, 4, 5])]
+    answers += [said(10 + n, x, 1, 7, instrument="csat") for n, x in enumerate([4, 5, 6])]
+    store_builder.published(tmp_path, {"experience": answers}, thresholds=thresholds)
+    with catalogue.connect(tmp_path) as session:
+        rows = table(session, "from v_survey_scores where scope = 'all'")
+    assert [(r["n"], r["n_off_scale"], r["n_high"]) for r in rows] == [(n, 8 - n, n_high)]
