@@ -72,7 +72,7 @@ def writing(store: Path) -> Iterator[Writer]:
     `writer.base` is the publication to build on. Raises AnotherWriter.
     """
     with storage.writing(store) as writer:
-        for draft in store.glob("catalog-*.making*"):
+        for draft in store.glob("*.making*"):
             draft.unlink()
         for scratch in store.glob(f"{SCRATCH}*"):  # also where the next run finds nothing new
             shutil.rmtree(scratch, ignore_errors=True)

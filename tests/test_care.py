@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines import settings, stage, store
+from tests import faults
 from tests.test_cli import Command, rejse
 from tests.test_run import installation, lines, row
 
 assert rejse  # a fixture
-DONE = datetime(2027, 1, 1, tzinfo=UTC)
+BETWEEN, DONE = datetime(2026, 1, 6, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 JOURNEYS = "select count(*) as n from v_journeys"
 #: Two calls of each customer on one day, two on the next.
 CALLS = [
@@ -33,9 +34,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
         patch.setattr(stage, "FILE", 1)
         found = installation(folder, {}, {"crm": f"{folder}/*.jsonl"})
-        for part in (CALLS[:8], CALLS):
-            (folder / "a.jsonl").write_text(lines(part))
-            run(found, frontier={"crm": store.micros(DONE)}, audit=False)
+        for name, part, until in (("a", CALLS[:8], BETWEEN), ("b", CALLS[8:], DONE)):
+            (folder / f"{name}.jsonl").write_text(lines(part))
+            run(found, frontier={"crm": store.micros(until)}, audit=False)
     return folder
 
 
@@ -134,3 +135,28 @@ def test_configurations_are_compared_over_the_same_events(folder: Path, rejse: C
     (folder / "other.key").write_text("ab" * 32)
     code, _, err = rejse("diff", "--config", "other.toml")
     assert (code, "the same key" in err) == (2, True)
+
+
+def test_an_increment_after_a_compaction_is_the_same_as_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rejse.pipelines.compaction import compact
+    from rejse.pipelines.run import run
+
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    found = installation(tmp_path, {"a.jsonl": lines(CALLS[:12])}, {"crm": f"{tmp_path}/*.jsonl"})
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "FILE", 1)  # a file a group, so that there is something to join
+        run(found, frontier={"crm": store.micros(BETWEEN)}, audit=False)
+    (tmp_path / "b.jsonl").write_text(lines(CALLS[12:]))
+    told = {}
+    for name in ("plain", "compacted"):
+        place = found.model_copy(update={"store": tmp_path / name})
+        shutil.copytree(found.store, place.store)
+        if name == "compacted":
+            assert compact(place.store).status == "published"
+        run(place, frontier={"crm": store.micros(DONE)}, audit=False)
+        told[name] = faults.contents(place.store)
+    for tables in told.values():
+        del tables["publications"], tables["runs"]  # one more publication there
+    assert told["plain"] == told["compacted"]

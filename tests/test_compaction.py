@@ -50,7 +50,17 @@ def test_many_small_files_become_one_with_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_rows_lie_by_customer_and_then_in_their_order(tmp_path: Path) -> None:
-    scattered(tmp_path)
+    """Two files, each with customers between those of the other."""
+    with publish.writing(tmp_path) as writer:
+        files = [
+            file
+            for part in ((6, 1, 3), (5, 2, 4))
+            for file in store_builder.staged(
+                tmp_path,
+                store_builder.joined(*(store_builder.journey(n, [{}, {}]) for n in part)),
+            )
+        ]
+        publish.publish(writer, files, store_builder.run_of(), audit=False)
     compaction.compact(tmp_path)
     latest = store.latest(tmp_path)
     assert latest is not None
