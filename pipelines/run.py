@@ -60,8 +60,8 @@ def run(
     store, BalanceError where rows are unaccounted for, SettingsError where a promise check is not
     lawful, SourcesGoneError where all must be read again and files are gone.
     """
-    asked = _Asked(complete, dict(frontier or {}), beam_args or [], audit, rebuild)
-    return _run(settings, asked, progress, shards)
+    asked = _Asked(complete, dict(frontier or {}), beam_args or [], audit, rebuild, shards)
+    return _run(settings, asked, progress)
 
 
 def repair(
@@ -78,9 +78,8 @@ def repair(
     Reads no source. Raises NothingToRepairError where there is no publication or its rules are no
     longer those of the settings (`rejse run` first), and what `run` raises.
     """
-    return _run(
-        settings, _Asked(False, {}, beam_args or [], audit, False, (since, until)), progress
-    )
+    asked = _Asked(False, {}, beam_args or [], audit, False, (), (since, until))
+    return _run(settings, asked, progress)
 
 
 class NothingToRepairError(LookupError):
@@ -91,25 +90,25 @@ class NothingToRepairError(LookupError):
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a run was asked for."""
+    """What a run was asked for; `shards` None: to look at all files of the configuration."""
 
     complete: bool
     stated: Mapping[str, int]
     beam_args: list[str]
     audit: bool
     rebuild: bool
+    shards: Sequence[Any] | None
     repair: tuple[int, int] | None = None
 
 
-def _run(
-    settings: Settings, asked: _Asked, progress: Progress | None, shards: Sequence[Any] | None = ()
-) -> RunResult:
+def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
     from rejse.pipelines import catalogue, publish, quarantine, sources, texts
     from rejse.pipelines import stated as stated_frontiers
 
     clock = datetime.now(UTC)
     stated_frontiers.refuse_unknown(settings.sources, asked.stated)
     catalogue.try_out(settings.promise_check_texts())  # before hours of work, not after
+    shards = asked.shards
     if shards is None:
         shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     now = int(clock.timestamp() * 1_000_000)
