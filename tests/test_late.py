@@ -103,6 +103,26 @@ def test_a_journey_that_is_no_more_names_its_successor(found: settings.Settings)
     assert said == [(old[0][0], whole[0][0])]
 
 
+def test_a_journey_that_is_back_is_no_longer_superseded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    first = lines([on("01-05", "e1"), on("02-24", "e3"), SUMMER])
+    made = installation(tmp_path, {"a.jsonl": first}, more="[types.other]\ncap = '55d'")
+    once(made)
+    year = (NEW_YEAR - 30 * DAY, NEW_YEAR + 365 * DAY)
+    add(made, "b.jsonl", on("01-30", "e2"))  # bridges the silence between e1 and e3
+    repair(made, *year, audit=False)
+    assert len(rows(made, "select * from superseded")) == 1
+    add(made, "c.jsonl", row(0, id="e0", time="2025-12-31T10:00:00Z"))  # now the cap cuts e3 off
+    repair(made, *year, audit=False)
+    stands = rows(made, "select journey_id, n_events from v_journeys order by started_at")
+    assert [n for _, n in stands] == [3, 1, 1]
+    said = rows(made, "select distinct journey_id from superseded")
+    assert len(said) == 1
+    assert said[0][0] not in {one for one, _ in stands}
+
+
 def test_a_repair_needs_a_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     bare = installation(tmp_path, {"a.jsonl": lines([row(0)])})
@@ -134,6 +154,20 @@ def test_a_customer_who_crosses_the_cap_goes_with_all_he_had(
     assert len(rows(made, "select * from superseded where successor_id is null")) == 1
     again = add(made, "c.jsonl", on("07-06", "c1"))
     assert (again.counts["rejected"], again.counts["kept"]) == (1, 0)
+
+
+def test_late_events_of_who_is_no_person_do_not_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    many = [on("01-05", f"a{n}") for n in range(10)]
+    made = installation(
+        tmp_path, {"a.jsonl": lines([*many, SUMMER])}, more="[windows]\nmax_events = 8"
+    )
+    once(made)
+    again = add(made, "b.jsonl", on("01-06", "b1"))
+    assert (again.counts["late"], again.counts["rejected"]) == (0, 1)
+    assert rows(made, "select count(*) from late") == [(0,)]
 
 
 def test_a_file_that_grows_is_read_again_and_nothing_stands_twice(

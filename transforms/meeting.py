@@ -174,7 +174,8 @@ class Meeting:
         """The new events without those that came too late, and with those of a repair."""
         assert self.recall is not None
         held = None if met.customers is None else self.recall.rows(LATE, met.customers)
-        is_late = arrivals.too_late(came, self.complete_until)
+        crowd = self._excluded("interaction", met.customers)  # refused whenever they happened
+        is_late = arrivals.too_late(came, self.complete_until) & ~_are_of(came, crowd)
         late, came = came.filter(arrow(is_late)), came.filter(arrow(~is_late))
         if held is not None and self.repair:
             came = self._repaired(held, came, met)

@@ -154,18 +154,33 @@ def _with(rows: pa.Table, name: str, column: pa.Array) -> pa.Table:
 def _superseded(
     found: Mapping[str, pa.Table], before: pa.Table | None, recall: Recall, met: Met, out: Revised
 ) -> None:
-    """Published final journeys that are no more, with the journeys that have their events now."""
-    if before is None:
-        return
-    lost = before.filter(
-        arrow(~_in(_texts(before, "journey_id"), _texts(found[JOURNEYS], "journey_id")))
-    )
-    if not lost.num_rows:
-        return
+    """Published final journeys that are no more, with the journeys that have their events now;
+    those that are there again are superseded no longer.
+    """
+    here = _texts(found[JOURNEYS], "journey_id")
+    told = recall.rows(SUPERSEDED.name, met.customers) if met.customers is not None else None
+    rows: list[tuple[str | None, ...]] = []
+    if told is not None and (is_back := _in(_texts(told, "journey_id"), here)).any():
+        who = out.gone[SUPERSEDED.name] = names(told.filter(arrow(is_back)))
+        stays = ~is_back & _in(_texts(told, "customer_key"), text(sorted(who)))
+        kept = told.filter(arrow(stays)).select([c.name for c in SUPERSEDED.columns])
+        rows += [tuple(one.values()) for one in kept.to_pylist()]
+    if before is not None:
+        lost = before.filter(arrow(~_in(_texts(before, "journey_id"), here)))
+        rows += _successors(lost, found[STEPS], recall, met) if lost.num_rows else []
+    if rows:
+        columns = [text([row[place] for row in rows]) for place in range(3)]
+        out.tables[SUPERSEDED.name] = pa.table(columns, names=[c.name for c in SUPERSEDED.columns])
+
+
+def _successors(
+    lost: pa.Table, now: pa.Table, recall: Recall, met: Met
+) -> list[tuple[str | None, ...]]:
+    """Rows of `superseded` for lost journeys, by the events of their steps then and now."""
     steps = recall.rows(STEPS, met.customers) if met.customers is not None else None
     old = _events(steps) if steps is not None else {}
     new: dict[str, list[str]] = {}
-    for journey, events in _events(found[STEPS]).items():
+    for journey, events in _events(now).items():
         for event in events:
             new.setdefault(event, []).append(journey)
     rows = []
@@ -173,8 +188,7 @@ def _superseded(
         ids = {j for event in old.get(one["journey_id"], ()) for j in new.get(event, ())}
         after: list[str | None] = [*sorted(ids)]
         rows += [(*one.values(), successor) for successor in after or [None]]
-    columns = [text([row[place] for row in rows]) for place in range(3)]
-    out.tables[SUPERSEDED.name] = pa.table(columns, names=[c.name for c in SUPERSEDED.columns])
+    return rows
 
 
 def _events(steps: pa.Table) -> dict[str, set[str]]:
