@@ -24,7 +24,7 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines import coders, memory, open_files, quarantine, sources, stage
+from rejse.pipelines import coders, memory, open_files, quarantine, retention, sources, stage
 from rejse.pipelines.edge import edge
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.texts import TextSettings
@@ -73,6 +73,8 @@ class Plan:
     salt: bytes = field(default_factory=partial(secrets.token_bytes, 16))
     texts: TextSettings = field(default_factory=TextSettings)
     texts_from: int | None = None  # texts of records before this time are not kept
+    #: Time from which final rows are kept, by table.
+    since: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def meeting(self) -> Meeting:
@@ -135,8 +137,9 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     stays = {kind: one.stays for kind, one in edges.items()}
     core = Core(plan.data, plan.rules)
     advanced = grouped | Advance(
-        plan.meeting, core, plan.clocks, plan.groups, plan.salt, latest, stays
-    )
+        plan.meeting, core, plan.clocks, partial(retention.kept, plan.since), plan.groups,
+        plan.salt, latest, stays,
+    )  # fmt: skip
     parts = [*(part for one in edges.values() for part in one.parts), advanced]
     refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
     counted = [part[COUNTS] for part in parts] | "Counts" >> beam.Flatten()

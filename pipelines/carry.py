@@ -23,6 +23,7 @@ from rejse.transforms.arrays import arrow, flat, values
 from rejse.transforms.experience.tables import PRIVATE
 from rejse.transforms.pending import PENDING
 from rejse.transforms.ptransforms import EVERYWHERE
+from rejse.transforms.rejects import CAPPED
 from rejse.transforms.tables import REJECTS
 from rejse.transforms.texts import text
 
@@ -68,10 +69,12 @@ def carry(
     gone: Sequence[Path],
     texts_from: int | None,
     again: frozenset[tuple[str, str]] = frozenset(),
+    staged: Sequence[StagedFile] = (),
 ) -> Carried:
     """Files to name again; those with rows of customers in `gone` are written again without.
 
-    Rejects of the sources' files in `again` (source, name) go: the files were read again.
+    Rejects of the sources' files in `again` (source, name) go: the files were read again. So do
+    those of crowds that are among the `staged` ones: their position is their id.
     """
     listed = _gone(gone)
     everywhere = listed.pop(EVERYWHERE, frozenset())
@@ -84,8 +87,10 @@ def carry(
         named = storage.named(store, table, version)
         since = texts_from if table.removesuffix(LIVE) in PRIVATE else None
         files[table] = [kept for file in named for kept in _without(store, file, who, since)]
-        if table == REJECTS.name and again:
-            files[table] = [kept for file in named for kept in _told_once(store, file, again)]
+        refused = _crowds(store, staged) if table == REJECTS.name else frozenset()
+        if table == REJECTS.name and (again or refused):
+            told = again | refused
+            files[table] = [kept for file in named for kept in _told_once(store, file, told)]
     return Carried(store, files, text(sorted(everywhere)))
 
 
@@ -112,13 +117,28 @@ def _without(
         yield again
 
 
+def _crowds(store: Path, staged: Sequence[StagedFile]) -> frozenset[tuple[str, str]]:
+    """Source and position of the rejects of customers above the event cap."""
+    found: set[tuple[str, str]] = set()
+    for file in staged:
+        if file.table == REJECTS.name:
+            rows = pq.ParquetFile(store / file.path).read(["source", "position", "reason"])
+            rows = rows.filter(pc.equal(rows.column("reason"), CAPPED))
+            columns = (rows.column(name).to_pylist() for name in ("source", "position"))
+            found.update(zip(*columns, strict=True))
+    return frozenset(found)
+
+
 def _told_once(
     store: Path, file: StagedFile, again: frozenset[tuple[str, str]]
 ) -> Iterator[StagedFile]:
-    """The file of rejects without those of files that were read again."""
+    """The file of rejects without those of files that were read again, or told again."""
     rows = pq.ParquetFile(store / file.path).read()
     places = zip(*(rows.column(name).to_pylist() for name in ("source", "position")), strict=True)
-    stays = [(source, place.rpartition(":")[0] or place) not in again for source, place in places]
+    stays = [
+        (source, place.rpartition(":")[0]) not in again and (source, place) not in again
+        for source, place in places
+    ]
     if all(stays):
         yield file
         return

@@ -24,6 +24,8 @@ from rejse.transforms.rules import MINUTE
 
 #: Publications after which small files are joined and what has expired is removed.
 CARE = 20
+#: How many runs in a row may miss a file that they have just listed.
+MISSED = 3
 #: A file that looks unfinished and has not changed for so long is taken as it is.
 ABANDONED = 1 * MINUTE
 
@@ -45,6 +47,7 @@ class Loop:
     stop: Event = field(default_factory=Event)
     beam_args: Sequence[str] = ()
     audit: bool = True
+    _n_gone: int = 0  # runs one after the other that missed a file
 
     def results(self) -> Iterator[RunResult]:
         """Each run that published, or whose audit failed: that one is the last.
@@ -65,12 +68,19 @@ class Loop:
 
     def _once(self) -> RunResult | None:
         try:
-            return run(
+            done = run(
                 self.settings, beam_args=list(self.beam_args), audit=self.audit,
                 shards=shards(self.settings, is_whole),
             )  # fmt: skip
-        except (AnotherWriter, FileNotFoundError):  # a file was renamed after it was listed
+        except AnotherWriter:
             return None
+        except FileNotFoundError:  # renamed after it was listed; else it would be missed again
+            self._n_gone += 1
+            if self._n_gone > MISSED:
+                raise
+            return None
+        self._n_gone = 0
+        return done
 
     def _care(self) -> None:
         store = self.settings.store

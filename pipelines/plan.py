@@ -42,7 +42,7 @@ def plan(
         for name, source in of_kind["interaction"].items()
     }
     rules = settings.rules(declared)
-    groups = _groups(found.shards)
+    groups, now = _groups(found.shards), int(clock.timestamp() * 1_000_000)
 
     def frontiers(kind: str) -> Frontiers:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
@@ -58,7 +58,7 @@ def plan(
         config_version=settings.version, known_at=clock,
         history=None if found.base is None else history(settings.store, found.base),
         is_changed=found.is_changed, repair=repair, texts=settings.texts,
-        texts_from=settings.texts.kept_from(int(clock.timestamp() * 1_000_000)),
+        texts_from=settings.texts.kept_from(now), since=settings.retention.since(now),
     )  # fmt: skip
 
 

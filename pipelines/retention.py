@@ -85,6 +85,19 @@ def ends(journeys: pa.Table) -> pa.Table:
     return journeys.select(["journey_id", "ended_at"])
 
 
+def kept(since: Mapping[str, int], name: str, rows: pa.Table, journeys: pa.Table) -> pa.Table:
+    """Rows of a table without final ones that are past their retention (`since`).
+
+    `journeys` are those that the rows belong to, with `ended_at` and `is_final`.
+    """
+    if name not in since or "is_final" not in rows.column_names or not rows.num_rows:
+        return rows
+    import pyarrow.compute as pc
+
+    stays = keeps(name, rows, since, ends(journeys))
+    return rows.filter(pc.or_(stays, pc.invert(rows.column("is_final"))))
+
+
 def keeps(name: str, rows: pa.Table, since: Mapping[str, int], ended: pa.Table) -> pa.ChunkedArray:
     """Which rows of a table of final rows are kept (bool a row).
 

@@ -174,7 +174,9 @@ def _work(
             progress("auditing what is staged" if asked.audit else "publishing")
         files = (*made.files, *operational.staged(settings.store, planned.data))
         kept = (
-            carry.carry(settings.store, found.base, made.gone, planned.texts_from, found.again)
+            carry.carry(
+                settings.store, found.base, made.gone, planned.texts_from, found.again, made.files
+            )
             if found.base
             else None
         )

@@ -123,6 +123,19 @@ def test_a_journey_that_is_back_is_no_longer_superseded(
     assert said[0][0] not in {one for one, _ in stands}
 
 
+def test_a_journey_that_opens_again_goes_on_counting_revisions(found: settings.Settings) -> None:
+    add(found, "b.jsonl", on("05-01", "m1"))
+    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=False)
+    add(found, "c.jsonl", on("05-25", "m2"), on("06-20", "m3"))
+    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=False)
+    told = "select revision, revision_reason from {} where started_at = '2026-05-01T12:00:00Z'"
+    assert rows(found, told.format("journeys_live")) == [(2, "late event")]
+    add(found, "d.jsonl", row(1, id="autumn", time="2026-10-01T12:00:00Z"))
+    add(found, "e.jsonl", row(1, id="winter", time="2026-12-01T12:00:00Z"))
+    for table in ("journeys", "steps"):
+        assert rows(found, told.format(table)) == [(2, "late event")]
+
+
 def test_a_repair_needs_a_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     bare = installation(tmp_path, {"a.jsonl": lines([row(0)])})
@@ -182,6 +195,31 @@ def test_a_file_that_grows_is_read_again_and_nothing_stands_twice(
     }  # fmt: skip
     said = rows(found, "select position from rejects order by all")
     assert said == [("log.jsonl.jsonl:1",), ("log.jsonl:2",), ("log.jsonl:4",)]
+
+
+def test_a_crowd_in_a_file_that_grows_is_refused_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    crowd = [on("06-30", f"a{n}") for n in range(10)]
+    made = installation(tmp_path, {"a.jsonl": lines(crowd)}, more="[windows]\nmax_events = 8")
+    once(made)
+    add(made, "a.jsonl", *crowd, row(1, id="somebody", time="2026-07-01T11:30:00Z"))
+    assert rows(made, "select count(*), count(distinct id) from rejects") == [(10, 10)]
+
+
+def test_what_is_past_its_retention_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    files = {"a.jsonl": lines([on("01-05", "e1"), SUMMER])}
+    made = installation(tmp_path, files, more='[retention.tables]\njourneys = "1d"')
+    once(made)
+    add(made, "b.jsonl", on("07-02", "e2"))
+    told = "select (select count(*) from journeys), (select count(*) from steps)"
+    assert rows(made, told) == [(0, 0)]
+    assert rows(made, "select count(*) from journeys_live") == [(2,)]
+    assert rows(made, "select count(*) from events") == [(3,)]
 
 
 def test_files_that_are_gone_do_not_take_their_rows_along(found: settings.Settings) -> None:

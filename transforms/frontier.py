@@ -73,6 +73,14 @@ class Frontiers:
             out.setdefault(name, time)
         return {name: max(time, self.published.get(name, time)) for name, time in out.items()}
 
+    def each(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
+        """The same, and of names that only retired sources deliver: nothing more comes of them."""
+        found = self.of(seen)
+        return {
+            **{name: NOTHING_MORE for _, name in self.latest(seen) if name not in found},
+            **found,
+        }
+
     def too_late(self, name: str, lateness: int) -> int:
         """Time before which an event of a source comes too late: final rows may rest on its
         absence. A name that was not delivered before is held to what all others are.

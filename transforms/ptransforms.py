@@ -240,15 +240,20 @@ class Clocks:
             kind: {delivery: time for (one, delivery), time in seen.items() if one == kind}
             for kind in ("interaction", "experience")
         }
-        return self.events.of(mine["interaction"]), self.answers.of(mine["experience"])
+        return self.events.of(mine["interaction"]), self.answers.each(mine["experience"])
+
+
+#: A table's name, its rows and the journeys they belong to -> the rows that are kept.
+Kept = Callable[[str, pa.Table, pa.Table], pa.Table]
 
 
 class Advance(beam.PTransform):  # type: ignore[misc]
     """(group of buckets, paths of bucket files by kind) -> tables of its customers.
 
     `latest` has the latest times of all sources as (kind, delivery); `stays` by kind the customers
-    with whom shared ids stay, found under the same `salt`. Besides the tables to publish, a
-    `Scored` names in `GONE` the customers whose published rows these replace.
+    with whom shared ids stay, found under the same `salt`. `kept` leaves out of a table (by name,
+    with the journeys that its rows belong to) what is past its time. Besides the tables to publish,
+    a `Scored` names in `GONE` the customers whose published rows these replace.
     """
 
     def __init__(
@@ -256,13 +261,14 @@ class Advance(beam.PTransform):  # type: ignore[misc]
         meeting: Meeting,
         core: Core,
         clocks: Clocks,
+        kept: Kept,
         groups: int,
         salt: bytes,
         latest: beam.PCollection,
         stays: Mapping[str, beam.PCollection],
     ) -> None:
         super().__init__()
-        self._step = _Advance(meeting, core, clocks, groups, salt, tuple(stays))
+        self._step = _Advance(meeting, core, clocks, kept, groups, salt, tuple(stays))
         self._sides = [beam.pvalue.AsDict(one) for one in (latest, *stays.values())]
 
     def expand(self, grouped: beam.PCollection) -> Any:
@@ -277,11 +283,12 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
         meeting: Meeting,
         core: Core,
         clocks: Clocks,
+        kept: Kept,
         groups: int,
         salt: bytes,
         kinds: tuple[str, ...],
     ) -> None:
-        self._meeting, self._core, self._clocks = meeting, core, clocks
+        self._meeting, self._core, self._clocks, self._kept = meeting, core, clocks, kept
         self._groups, self._salt, self._kinds = groups, salt, kinds
 
     def process(
@@ -327,11 +334,16 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
 
     def _scored(self, met: Met, events: Mapping[str, int], answers: Mapping[str, int]) -> Scored:
         found = self._core.score(met, events, answers)
-        revised = revise(found, met, self._meeting.recall)
+        reason = "configuration" if self._meeting.is_changed else "late event"
+        revised = revise(found, met, self._meeting.recall, reason)
         gone = {**met.gone, **revised.gone}
         if self._meeting.recall is not None and met.customers is not None:
             gone[EVERYWHERE] = frozenset(met.customers.to_pylist())
-        tables = {**met.inputs, **revised.tables, **({GONE: _listed(gone)} if gone else {})}
+        derived = {
+            name: self._kept(name, rows, found["journeys"])
+            for name, rows in revised.tables.items()
+        }  # fmt: skip
+        tables = {**met.inputs, **derived, **({GONE: _listed(gone)} if gone else {})}
         return Scored({name: rows for name, rows in tables.items() if rows.num_rows})
 
 

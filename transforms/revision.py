@@ -32,6 +32,7 @@ SUPERSEDED = Table(
     ),
 )  # fmt: skip
 _MARK = "\x1f"
+_TOLD = ("journey_id", "customer_key", "revision", "revision_reason")
 
 
 @dataclass
@@ -42,11 +43,17 @@ class Revised:
     gone: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
-def revise(found: Mapping[str, pa.Table], met: Met, recall: Recall | None) -> Revised:
+def revise(
+    found: Mapping[str, pa.Table],
+    met: Met,
+    recall: Recall | None,
+    otherwise: str = "late event",
+) -> Revised:
     """Of all rows of some customers those that are not published yet, or otherwise.
 
-    Rows that replace others carry the columns `STAMP`: those of unchanged rows as they were, null
-    where the run's own are meant.
+    `otherwise` is the reason where neither a row nor a repair is one. Rows that replace others
+    carry the columns `STAMP`: those of unchanged rows as they were, null where the run's own are
+    meant.
     """
     if recall is None or met.customers is None:
         return Revised(dict(found))
@@ -56,9 +63,8 @@ def revise(found: Mapping[str, pa.Table], met: Met, recall: Recall | None) -> Re
     if before is not None:
         now = _final(found[JOURNEYS])
         lost = ~_in(_texts(before, "journey_id"), _texts(now, "journey_id"))
-        again |= {
-            who: "late event" for who in names(before.filter(arrow(lost))) if who not in again
-        }
+        for who in names(before.filter(arrow(lost))):
+            again.setdefault(who, otherwise)
     out = Revised()
     for name, rows in found.items():
         declared = x_tables.every().get(name)
@@ -70,7 +76,47 @@ def revise(found: Mapping[str, pa.Table], met: Met, recall: Recall | None) -> Re
             stored = recall.rows(name, met.customers)
             _compared(declared, rows, stored, met.again, "answer", out)
     _superseded(found, before, recall, met, out)
+    _reopened(found, before, again, recall, met, out)
     return out
+
+
+def _reopened(
+    found: Mapping[str, pa.Table], before: pa.Table | None, reasons: Mapping[str, str],
+    recall: Recall, met: Met, out: Revised,
+) -> None:  # fmt: skip
+    """Rows of journeys that were final before, and then were not: they go on counting revisions."""
+    revised: dict[str, tuple[int, str]] = {}
+    live = recall.rows(JOURNEYS + "_live", met.customers) if met.customers is not None else None
+    for one in () if live is None else live.select(list(_TOLD)).to_pylist():
+        if one["revision"] > 1:
+            revised[one["journey_id"]] = one["revision"], one["revision_reason"]
+    now = set(_texts(found[JOURNEYS].filter(arrow(~_is_final(found[JOURNEYS]))), "journey_id")
+              .to_pylist())  # fmt: skip
+    for one in () if before is None else before.select(list(_TOLD)).to_pylist():
+        if one["journey_id"] in now:
+            reason = reasons.get(one["customer_key"], "late event")
+            revised[one["journey_id"]] = one["revision"] + 1, reason
+    if revised:
+        for name in core.tables():
+            out.tables[name] = _counting_on(out.tables[name], revised)
+
+
+def _counting_on(rows: pa.Table, revised: Mapping[str, tuple[int, str]]) -> pa.Table:
+    """The rows, those of some journeys with their number of revision and its reason."""
+    found = [revised.get(one) for one in _texts(rows, "journey_id").to_pylist()]
+    if not any(found):
+        return rows
+    number = np.array([one[0] if one else 0 for one in found], np.int32)
+    made = {
+        "revision": arrow(number, pa.int32(), number > 0),
+        "revision_reason": text([one[1] if one else None for one in found]),
+    }
+    for name, column in made.items():
+        if name in rows.column_names:
+            rows = _with(rows, name, pc.coalesce(flat(rows.column(name)), column))
+        else:
+            rows = rows.append_column(name, column)
+    return rows
 
 
 def _core_rows(
