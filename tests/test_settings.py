@@ -245,6 +245,14 @@ def test_missing_key_elsewhere_is_said_in_full(
     assert f"> {folder / 'rejse.key'})" in str(fault.value)
 
 
+def test_what_views_read_leaves_stored_rows_comparable(folder: Path) -> None:
+    plain = settings.load(folder)
+    served = changed(folder, "[windows]", "[surveys.csat]\nsatisfied_from = 3\n[windows]")
+    ruled = changed(folder, "[windows]", "[windows]\nrepeat = '3d'")
+    assert plain.version != served.version
+    assert plain.core_version == served.core_version != ruled.core_version
+
+
 def test_settings_need_no_arrow() -> None:
     """It must not be loaded before the command has told it how to use memory."""
     said = "import sys, rejse.pipelines.settings; sys.exit('pyarrow' in sys.modules)"
