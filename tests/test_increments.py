@@ -18,12 +18,16 @@ WORKERS = (
     ["--direct_num_workers=1"],
     ["--direct_num_workers=2", "--direct_running_mode=multi_threading"],
 )
-#: Seeds, and into how many runs their rows are split; many more in the soak.
-SPLITS = [(1, 2), (2, 7), *((seed, 30) for seed in range(3, 2 + FACTOR))]
+ORDERS: tuple[Order, ...] = ("in order", "locally shuffled", "wholly shuffled")
+#: Orders of arrival, seeds, and into how many runs the rows are split; many more in the soak.
+SPLITS = [
+    *((order, 1, 2) for order in ORDERS),
+    ("wholly shuffled", 2, 7),
+    *((order, seed, 30) for order in ORDERS for seed in range(3, 2 + FACTOR)),
+]
 
 
-@pytest.mark.parametrize("order", ["in order", "locally shuffled", "wholly shuffled"])
-@pytest.mark.parametrize(("seed", "parts"), SPLITS)
+@pytest.mark.parametrize(("order", "seed", "parts"), SPLITS)
 def test_increments_are_one_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, seed: int, parts: int
 ) -> None:
