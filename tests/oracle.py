@@ -181,8 +181,11 @@ def connect(case: Case) -> duckdb.DuckDBPyConnection:
         "events": events,
         **{n: _rows(case.operational.get(n, ()), t.schema) for n, t in TABLES.items()},
         **{
-            kind: _rows(tuple(case.known[kind].to_pylist() if kind in case.known else ()), t.schema)
-            for kind, t in records.tables().items()
+            kind: _rows(
+                tuple(case.known[kind].to_pylist() if kind in case.known else ()),
+                records.of_events(kind),
+            )
+            for kind in records.CONTRACTS
         },
         "types": _types(case, events),
         "settings": _settings(case.rules),
