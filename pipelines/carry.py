@@ -108,7 +108,11 @@ def _without(
     stays = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=text(keys)))
     if since is not None:
         stays = pc.and_(stays, arrow(values(rows.column("occurred_at")) >= since))
-    kept = rows.filter(stays)
+    yield from _left(store, file, rows, rows.filter(stays))
+
+
+def _left(store: Path, file: StagedFile, rows: pa.Table, kept: pa.Table) -> Iterator[StagedFile]:
+    """The file as it is where all its rows are kept, else a new one of those that are."""
     if kept.num_rows == rows.num_rows:
         yield file
         return
@@ -139,12 +143,7 @@ def _told_once(
         (source, place.rpartition(":")[0]) not in again and (source, place) not in again
         for source, place in places
     ]
-    if all(stays):
-        yield file
-        return
-    kept = stage.write(store, file.table, rows.filter(arrow(np.array(stays, bool))))
-    if kept is not None:
-        yield kept
+    yield from _left(store, file, rows, rows.filter(arrow(np.array(stays, bool))))
 
 
 def _gone(paths: Sequence[Path]) -> dict[str, frozenset[str]]:

@@ -31,7 +31,7 @@ class History:
         """Rows of some customers (sorted keys); None where there are none."""
         keys = customers.to_pylist()
         found = (
-            _chosen(part, pc.is_in(_key(part), value_set=customers))
+            part.filter(pc.is_in(_key(part), value_set=customers))
             for part in self._parts(table, lambda low, high: _holds(keys, low, high))
         )
         return _together(found)
@@ -39,7 +39,7 @@ class History:
     def between(self, table: str, low: str, high: str) -> pa.Table | None:
         """Rows of the customers whose keys lie in [low, high); None where there are none."""
         found = (
-            _chosen(part, pc.and_(pc.greater_equal(_key(part), low), pc.less(_key(part), high)))
+            part.filter(pc.and_(pc.greater_equal(_key(part), low), pc.less(_key(part), high)))
             for part in self._parts(table, lambda least, most: least < high and most >= low)
         )
         return _together(found)
@@ -99,10 +99,6 @@ def spans(path: Path) -> tuple[tuple[int, str, str], ...]:
 
 def _key(part: pa.Table) -> pa.Array:
     return flat(part.column(KEY)).cast(pa.string())
-
-
-def _chosen(part: pa.Table, mask: pa.Array) -> pa.Table:
-    return part.filter(mask)
 
 
 def _together(parts: Iterable[pa.Table]) -> pa.Table | None:
