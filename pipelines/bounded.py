@@ -42,6 +42,8 @@ from rejse.transforms.tables import FINAL
 from rejse.transforms.texts import text
 
 RUNNER = "FnApiRunner"  # named explicitly: the default runner first looks for a download
+#: Kind and delivery, and the latest time; said, since where nothing arrives Beam cannot tell.
+SEEN = tuple[tuple[str, Delivery], int]
 #: Events scored between two times that freed memory goes back: each costs some 50 ms.
 GIVE_BACK = 250_000
 
@@ -75,6 +77,14 @@ class Plan:
     texts_from: int | None = None  # texts of records before this time are not kept
     #: Time from which final rows are kept, by table.
     since: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def arriving(self) -> dict[str, Mapping[str, Select]]:
+        """Mappings of the kinds of input that have pieces of files to read: a graph has a fixed
+        cost for each kind.
+        """
+        sources = {shard.source for shard in self.shards}
+        return {kind: said for kind, said in self.mappings.items() if sources & said.keys()}
 
     @property
     def meeting(self) -> Meeting:
@@ -128,8 +138,9 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
 
 def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     read = partial(_read, pipeline, plan)
-    edges = {kind: edge(kind, said, read, plan) for kind, said in plan.mappings.items()}
-    latest = [one.latest for one in edges.values()] | "Latest" >> beam.Flatten()
+    edges = {kind: edge(kind, said, read, plan) for kind, said in plan.arriving.items()}
+    found = [one.latest for one in edges.values()]
+    latest = found | "Latest" >> beam.Flatten(pipeline=pipeline).with_output_types(SEEN)
     every = pipeline | "Groups" >> beam.Create(range(plan.groups) if plan.history else ())
     looked_at = every | "Each" >> beam.Map(lambda group: (group, ""))
     files = {kind: one.files for kind, one in edges.items()}

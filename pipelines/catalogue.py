@@ -7,10 +7,13 @@ published), so a store can be moved. `current` names the newest catalogue.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,6 +35,9 @@ VARIABLE = "rejse_store"
 HANGS = "cte_inlining"
 #: Oldest DuckDB that must be able to read a catalogue.
 STORAGE = "v1.0.0"
+#: Macro of a catalogue that tells what it was made of.
+DEFINITIONS = "catalogue_definitions"
+_FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
 _EXPLAIN = re.compile(r"^\s*explain\s*(\([^)]*\)|analyze\b)?", re.IGNORECASE)
 
 
@@ -50,6 +56,10 @@ def published_tables() -> list[str]:
     given = [meeting.EVENTS, meeting.ANSWERS, *inputs.joined()]
     apart = [REJECTS.name, meeting.LATE, *stage.KEEPING]
     return [*given, *derived, *apart, store.RUNS.name]
+
+
+def _tables() -> list[str]:
+    return [*published_tables(), store.PUBLICATIONS.name]
 
 
 def columns(table: str) -> pa.Schema:
@@ -83,15 +93,78 @@ def draft(
     checks = checks or {}
     try_out(checks)  # sealed: below, they are bound where files can be reached
     making = root / f"catalog-{publication}-{uuid.uuid4().hex}.making"
-    with duckdb.connect(str(making), config={"storage_compatibility_version": STORAGE}) as con:
-        con.execute("set timezone = 'UTC'")
-        con.begin()  # one transaction: each of its many small statements would sync the disk
-        _define(con, root, files, checks)
-        con.commit()
+    definitions = _definitions(root, files, checks)
+    if not _continued(making, root, files, definitions):
+        with _written(making) as con:
+            _define(con, root, files, checks)
+            con.execute(f"create macro {DEFINITIONS}() as {_quoted(definitions)}")
     if checks:
         with _sealed(making, root.resolve()) as con:
             promise_checks.refuse_rows(con)
     return making
+
+
+@contextmanager
+def _written(making: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A catalogue to be written in one transaction: each of its many small statements would
+    otherwise sync the disk.
+    """
+    with duckdb.connect(str(making), config={"storage_compatibility_version": STORAGE}) as con:
+        con.execute("set timezone = 'UTC'")
+        con.begin()
+        yield con
+        con.commit()
+
+
+def _definitions(root: Path, files: Mapping[str, Sequence[str]], checks: Mapping[str, str]) -> str:
+    """Hash of all that a catalogue is made of but the names of its files."""
+    more = {
+        name: sorted(set(_found_columns(root, found)[0]) - set(columns(name).names))
+        for name, found in files.items()
+    }
+    said = {
+        "scripts": [script.text for script in served()],
+        "columns": {name: columns(name).to_string() for name in _tables()},
+        "more": {name: found for name, found in more.items() if found}, "checks": dict(checks),
+        "root": str(root.resolve()), "code": Path(__file__).read_text(encoding="utf-8"),
+        "duckdb": [duckdb.__version__, STORAGE],
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _continued(
+    making: Path, root: Path, files: Mapping[str, Sequence[str]], definitions: str
+) -> bool:
+    """Copy the current catalogue and name the new files in it, where nothing else differs.
+
+    To bind all views anew takes a second, ten times as long.
+    """
+    newest = current(root)
+    if newest is None or not path(root, newest).exists():
+        return False
+    shutil.copyfile(path(root, newest), making)
+    with _written(making) as con:
+        try:
+            said = con.execute(f"select {DEFINITIONS}()").fetchone()
+        except duckdb.CatalogException:  # an earlier version's
+            said = None
+        if said == (definitions,):
+            for name in _renamed(con, files):
+                con.execute(_table_view(con, root, name, files.get(name, ())))
+                _comment(con, name, columns(name))
+            return True
+    making.unlink()
+    return False
+
+
+def _renamed(con: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]]) -> list[str]:
+    """Tables whose view names other files than these."""
+    views = dict(con.execute("select view_name, sql from duckdb_views()").fetchall())
+    return [
+        name
+        for name in _tables()
+        if {Path(file).name for file in files.get(name, ())} != set(_FILE.findall(views[name]))
+    ]
 
 
 def try_out(checks: Mapping[str, str]) -> None:
@@ -148,7 +221,7 @@ def define_tables(
 
     A table without files is a view with its columns and no rows.
     """
-    names = [*published_tables(), store.PUBLICATIONS.name]
+    names = _tables()
     for name in names:
         con.execute(_table_view(con, root, name, files.get(name, ())))
         _comment(con, name, columns(name))
@@ -237,8 +310,7 @@ def _sealed(file: Path, place: Path) -> duckdb.DuckDBPyConnection:
 
 def seal(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
     """From here on the connection reaches the folders of tables below `places`, nothing else."""
-    names = [*published_tables(), store.PUBLICATIONS.name]
-    folders = [f"{place / name}/" for place in places for name in names]
+    folders = [f"{place / name}/" for place in places for name in _tables()]
     con.execute(f"set allowed_directories = [{', '.join(map(_quoted, folders))}]")
     _seal(con)
 
@@ -272,18 +344,18 @@ def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Se
     wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))
     if not files:
         nulls = ", ".join(f'cast(null as {kind}) as "{c}"' for c, kind in wanted.items())
-        return f"create view {name} as select {nulls} where false"
+        return f"create or replace view {name} as select {nulls} where false"
     found, uniform = _found_columns(root, files)
-    chosen = [
-        f'"{c}"' if c in found else f'cast(null as {kind}) as "{c}"'
-        for c, kind in wanted.items()
-    ]  # fmt: skip
+    # Types that are the declared ones already cost nothing; they must not follow the files.
+    given = {c: f'"{c}"' if c in found else "null" for c in wanted}
+    chosen = [f'cast({given[c]} as {kind}) as "{c}"' for c, kind in wanted.items()]
     chosen += [f'"{c}"' for c in found if c not in wanted]
     base = f"coalesce(getvariable('{VARIABLE}'), {_quoted(str(root.resolve()))})"
     listed = ", ".join(f"{base} || {_quoted('/' + file)}" for file in files)
     by_name = "" if uniform else ", union_by_name = true"
     return (
-        f"create view {name} as select {', '.join(chosen)} from read_parquet([{listed}]{by_name})"
+        f"create or replace view {name} as select {', '.join(chosen)}"
+        f" from read_parquet([{listed}]{by_name})"
     )
 
 

@@ -182,9 +182,7 @@ def files(store: Path, table: str, version: int) -> list[str]:
     """Files of `table` at `version`, relative to the store, sorted; none at version -1."""
     if version < 0:
         return []
-    at = damage.opened(store / table, version)
-    paths = at.get_add_actions(flatten=True).column("path").to_pylist()
-    return sorted(f"{table}/{path}" for path in paths)
+    return _paths(damage.opened(store / table, version), table)
 
 
 def named(store: Path, table: str, version: int) -> list[StagedFile]:
@@ -212,18 +210,26 @@ def settle(
     One commit removes what is there beside them and adds what is not: files that stay are not
     touched, and where nothing comes or goes there is none.
     """
-    at = head(store, table)
-    here, wanted = set(files(store, table, at)), {file.path for file in files_}
+    folder, wanted = store / table, {file.path for file in files_}
+    if not (folder / "_delta_log").is_dir():
+        return commit(store, table, files_, columns, run_id, number)
+    at = damage.opened(folder)
+    here = set(_paths(at, table))
     new = [file for file in files_ if file.path not in here]
     gone = sorted(here - wanted)
-    if at >= 0 and not new and not gone and _has_columns(store / table, columns):
-        return at
-    return commit(store, table, new, columns, run_id, number, mode="append", gone=gone)
+    if not new and not gone and _has_columns(at, columns):
+        return int(at.version())
+    return _transact(store, table, at, new, columns, run_id, number, "append", gone)
 
 
-def _has_columns(folder: Path, columns: pa.Schema) -> bool:
-    there = {field.name for field in damage.opened(folder).schema().fields}
-    return set(columns.names) <= there
+def _paths(at: Any, table: str) -> list[str]:
+    """Files that a handle of the Delta table sees, relative to the store, sorted."""
+    paths = at.get_add_actions(flatten=True).column("path").to_pylist()
+    return sorted(f"{table}/{path}" for path in paths)
+
+
+def _has_columns(at: Any, columns: pa.Schema) -> bool:
+    return set(columns.names) <= {field.name for field in at.schema().fields}
 
 
 def commit(
@@ -234,38 +240,42 @@ def commit(
     run_id: str,
     number: int,
     expected: int | None = None,
-    mode: Literal["overwrite", "append"] = "overwrite",
-    gone: Sequence[str] = (),
 ) -> int:
-    """Replace the content of `table` by the staged files, or add them; the new Delta version.
-
-    Where they are added, the files `gone` (relative to the store) go in the same commit.
+    """Replace the content of `table` by the staged files; the new Delta version.
 
     `expected` is the version that the writer read; where the table has moved on, or moves
     while this commit is made, AnotherWriter is raised and nothing changes.
     """
-    from deltalake import CommitProperties, Schema, Transaction
+    at = _opened(store / table, columns)
+    if expected is not None and at.version() != max(expected, 0):
+        raise _overtaken(table, expected, at.version())
+    return _transact(store, table, at, staged, columns, run_id, number, "overwrite", ())
+
+
+def _transact(
+    store: Path, table: str, at: Any, new: Sequence[StagedFile], columns: pa.Schema, run_id: str,
+    number: int, mode: Literal["overwrite", "append"], gone: Sequence[str],
+) -> int:  # fmt: skip
+    """One commit on the version that `at` stands at, of files that come and files that go."""
+    from deltalake import CommitProperties, Transaction
     from deltalake.exceptions import CommitFailedError
 
-    shape = Schema.from_arrow(pa.schema([bare(column) for column in columns]))
     properties = CommitProperties(
         custom_metadata={"run_id": run_id, "publication": str(number)},
         max_commit_retries=0,
         app_transactions=[Transaction(APP, number)],
     )
-    at = _opened(store / table, shape)
-    if expected is not None and at.version() != max(expected, 0):
-        raise _overtaken(table, expected, at.version())
+    before = int(at.version())
     try:
         at.create_write_transaction(
-            [*map(_removal, gone), *(_action(store, file) for file in staged)],
+            [*map(_removal, gone), *(_action(store, file) for file in new)],
             mode,
-            shape,
+            _shape(columns),
             commit_properties=properties,
         )
     except CommitFailedError as error:
-        raise _overtaken(table, at.version(), at.version() + 1) from error
-    return int(damage.opened(store / table).version())
+        raise _overtaken(table, before, before + 1) from error
+    return before + 1  # no retries: it is made on the version read, or not at all
 
 
 def remove_orphans(store: Path) -> list[Path]:
@@ -303,14 +313,20 @@ def _ever_committed(folder: Path) -> set[str]:
     return named
 
 
-def _opened(folder: Path, shape: Any) -> Any:
+def _shape(columns: pa.Schema) -> Any:
+    from deltalake import Schema
+
+    return Schema.from_arrow(pa.schema([bare(column) for column in columns]))
+
+
+def _opened(folder: Path, columns: pa.Schema) -> Any:
     """A handle of the Delta table, made empty where there is none."""
     from deltalake import DeltaTable
 
     if not (folder / "_delta_log").is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         keep = {"delta.enableExpiredLogCleanup": "false"}  # see _ever_committed
-        return DeltaTable.create(str(folder), shape, mode="ignore", configuration=keep)
+        return DeltaTable.create(str(folder), _shape(columns), mode="ignore", configuration=keep)
     return damage.opened(folder)
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 
-from rejse.pipelines import catalogue, store
+from rejse.pipelines import catalogue, publish, store
 from rejse.pipelines.catalogue import NotPublishedError, ReadOnlyError, Session
 from tests import store_builder
 
@@ -65,8 +66,46 @@ def test_files_that_lack_columns_are_read_with_nulls(tmp_path: Path) -> None:
     assert {row[2] for row in seen} == {None}
 
 
+def test_a_continued_catalogue_is_the_one_that_would_be_made_anew(tmp_path: Path) -> None:
+    rows = store_builder.table("events", store_builder.world()["events"])
+    told = (
+        # the order within an `exclude (...)` is DuckDB's own each time
+        "select view_name, comment, if(sql like '%EXCLUDE%', null, sql)"
+        " from duckdb_views() where not internal order by 1",
+        "select table_name, column_name, data_type, comment from duckdb_columns()"
+        " where not internal order by 1, column_index",
+        "select function_name, macro_definition from duckdb_functions() where not internal"
+        " order by all",
+    )
+    for halves in ([], [rows.slice(0, 2)], [rows.slice(0, 2), rows.slice(2)], []):
+        store_writing(tmp_path, list(halves)).close()
+        base = store.latest(tmp_path)
+        assert base is not None
+        continued = catalogue.path(tmp_path, base.number)
+        files = publish.files_of(tmp_path, base)
+        (tmp_path / catalogue.CURRENT).rename(tmp_path / "away")  # nothing to go on from
+        anew = catalogue.draft(tmp_path, base.number, files)
+        (tmp_path / "away").rename(tmp_path / catalogue.CURRENT)
+        with duckdb.connect(str(continued)) as one, duckdb.connect(str(anew)) as other:
+            for question in told:
+                assert one.execute(question).fetchall() == other.execute(question).fetchall()
+            for name in [row[0] for row in one.execute(told[0]).fetchall()]:
+                one.execute(f'from "{name}"').fetchall()  # no view is bound to what has gone
+        anew.unlink()
+
+
+def test_a_catalogue_is_made_anew_where_a_file_has_columns_of_its_own(tmp_path: Path) -> None:
+    rows = store_builder.table("events", store_builder.world()["events"])
+    store_writing(tmp_path, [rows]).close()
+    more = rows.append_column("shoe_size", pa.array([41] * rows.num_rows))
+    with store_writing(tmp_path, [more]) as opened:
+        found = opened.execute("select distinct shoe_size from events").fetchall()
+        assert found == [(41,)]
+        assert opened.execute("select count(*) from v_rates").fetchone() is not None
+
+
 def store_writing(place: Path, halves: list[object]) -> Session:
-    from rejse.pipelines import publish, stage
+    from rejse.pipelines import stage
 
     with publish.writing(place) as writer:
         files = [stage.write(place, "events", half) for half in halves]

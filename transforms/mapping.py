@@ -62,21 +62,17 @@ class Mapping:
         self.contract = contract
         self._connection: duckdb.DuckDBPyConnection | None = None
         try:
-            self._select = select.parse(self.connection, sql, raw_schema)
-            self._plan, self.columns = _planned(self._select, contract)
+            chosen = select.parse(self.connection, sql, raw_schema)
+            self._plan, self.columns = _planned(chosen, contract)
         except MappingError as fault:
             raise MappingError(f"mapping of source {source}: {fault}") from None
-        names = set(self._select.reads) if "id" in self.columns else set(raw_schema.names)
+        self._tries = _tries(chosen, self._plan, contract)
+        names = set(chosen.reads) if "id" in self.columns else set(raw_schema.names)
         self.reads = pa.schema([one for one in raw_schema if one.name in names])
 
     def __getstate__(self) -> dict[str, Any]:
-        # Workers get the text and open their own connection.
-        return {**self.__dict__, "_connection": None, "_select": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(  # type: ignore[misc]
-            state["sql"], state["raw_schema"], state["source"], state["contract"]
-        )
+        # What was found out goes to the workers, which open a connection where they need one.
+        return {**self.__dict__, "_connection": None}
 
     def rest(self) -> Mapping:
         """Close the connection, some 30 MB, until it is asked for again."""
@@ -185,19 +181,10 @@ class Mapping:
         return mask, said + [said[-1]] * (len(rows) - len(said)) if said else []
 
     def _tried(self, raw: pa.RecordBatch) -> Bools | None:
-        items = self._select.items
-        if items is None or any(i.form == "computed" and not i.expression for i in items):
+        if not self._tries:
             return None
-        tries = []
-        for item in items:
-            if item.name.casefold() in self._plan.casts and item.form in ("computed", "column"):
-                own = f"({item.expression})" if item.expression else f'"{_quoted(item.raw)}"'
-                kind = self._select.types[item.name]
-                cast = _cast(self.contract, item.name, kind, own)
-                tries.append(f"try(({cast}) is null)")
-        if not tries:
-            return None
-        sql = f"select {' or '.join(f'({one}) is null' for one in tries)} as guilty from source"
+        fails = " or ".join(f"({one}) is null" for one in self._tries)
+        sql = f"select {fails} as guilty from source"
         try:
             return values(self._answer(self._padded(raw, raw), sql).column(0)).copy()
         except duckdb.Error:
@@ -272,6 +259,23 @@ def _planned(chosen: Select, contract: Contract) -> tuple[_Plan, tuple[str, ...]
             f" every {what}source needs {', '.join(contract.needed)}"
         )
     return plan, tuple(name for name in contract.by_name if name in made)
+
+
+def _tries(chosen: Select, plan: _Plan, contract: Contract) -> tuple[str, ...]:
+    """SQL for each computed column that is null for the rows where it fails.
+
+    None at all where some column does not stand alone: then only halving finds such rows.
+    """
+    items = chosen.items
+    if items is None or any(i.form == "computed" and not i.expression for i in items):
+        return ()
+    tries = []
+    for item in items:
+        if item.name.casefold() in plan.casts and item.form in ("computed", "column"):
+            own = f"({item.expression})" if item.expression else f'"{_quoted(item.raw)}"'
+            cast = _cast(contract, item.name, chosen.types[item.name], own)
+            tries.append(f"try(({cast}) is null)")
+    return tuple(tries)
 
 
 def _place(plan: _Plan, name: str, item: Item | None, cast: str) -> None:

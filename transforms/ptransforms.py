@@ -294,10 +294,9 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
     def process(
         self,
         grouped: tuple[int, Mapping[str, Iterable[str]]],
-        seen: Seen,
-        *stays: Mapping[tuple[int, int], int],
+        *sides: Any,  # Seen, and by kind Mapping[tuple[int, int], int]: Beam wants one at least
     ) -> Iterator[Any]:
-        group, paths = grouped
+        (group, paths), (seen, *stays) = grouped, sides
         new = {}
         for kind, shared in zip(self._kinds, stays, strict=True):
             rows, elsewhere = self._came(kind, sorted(paths[kind]), shared)
