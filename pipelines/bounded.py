@@ -71,6 +71,7 @@ class Plan:
     history: Recall | None = None
     is_changed: bool = False  # operational tables are others than the last publication's
     repair: tuple[int, int] | None = None  # late events of these times are brought in
+    span: tuple[int, int] | None = None  # only what happened then is taken
     #: Under which ids are compared; no result depends on it.
     salt: bytes = field(default_factory=partial(secrets.token_bytes, 16))
     texts: TextSettings = field(default_factory=TextSettings)

@@ -1,6 +1,6 @@
 """The edge of one kind of input (interactions, X-records, records by customer): rows to files.
 
-    read -> normalise -> (hear) -> accept -> pseudonymise -> buckets
+    read -> normalise -> (hear) -> accept -> (within) -> pseudonymise -> buckets
 
 All kinds lie by the same groups of buckets; only paths go on, to where they meet.
 """
@@ -24,6 +24,7 @@ from rejse.transforms.ptransforms import (
     Pseudonymise,
     SharedIds,
     ToBuckets,
+    Within,
 )
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         hear = beam.ParDo(_Hear(plan.texts)).with_output_types(pa.RecordBatch)
         rows = rows | f"Hear{mark}" >> hear
     accepted = rows | f"Accept{mark}" >> Accept(INPUTS[kind].accept)
-    known = accepted[KEPT] | f"Pseudonymise{mark}" >> Pseudonymise(
-        plan.key, plan.non_persons, contract
-    )
+    parts, rows = [canonical, accepted], accepted[KEPT]
+    if plan.span is not None and "time" in contract.by_name:
+        within = rows | f"Within{mark}" >> Within(*plan.span)
+        parts, rows = [*parts, within], within[KEPT]
+    known = rows | f"Pseudonymise{mark}" >> Pseudonymise(plan.key, plan.non_persons, contract)
     latest = (
         known[LATEST]
         | f"Latest{mark}" >> beam.CombinePerKey(max)
@@ -70,7 +73,7 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
     )
     stays = known[KEPT] | f"SharedIds{mark}" >> SharedIds(plan.scratch, plan.parts, plan.salt)
     files = known[KEPT] | f"ToBuckets{mark}" >> ToBuckets(plan.scratch, plan.groups)
-    return Edge(files, latest, stays, [canonical, accepted, known])
+    return Edge(files, latest, stays, [*parts, known])
 
 
 class _Hear(beam.DoFn):  # type: ignore[misc]

@@ -20,6 +20,8 @@ from rejse.pipelines.store import Publication
 #: What the core is made of: its modules, and the word lists that it scores texts by.
 CODE = (".py", ".txt", ".sql")
 #: Folders of the SQL that a publication is served with.
+#: Ends the position of a file of which only the rows of some time were taken.
+IN_PART = " in part"
 SERVED = ("macros", "views", "checks")
 
 
@@ -44,31 +46,50 @@ class Ground:
     again: frozenset[tuple[str, str]] = frozenset()
 
 
-def ground(
-    settings: Settings, base: Publication | None, shards: Sequence[Any], rebuild: bool
-) -> Ground:
-    """Whether the run is an increment on `base`, and what it reads.
+class AllAnewError(ValueError):
+    """All sources must be read again, and the run was asked for a part of their time only."""
 
-    Raises SourcesGoneError where all must be read anew but files read before are gone, unless
-    `rebuild` says that what they held is to go.
+    exit_code = 2
+
+
+def ground(
+    settings: Settings, base: Publication | None, shards: Sequence[Any], rebuild: bool,
+    in_part: bool = False,
+) -> Ground:  # fmt: skip
+    """Whether the run is an increment on `base`, and what it reads; `in_part`: not all rows of
+    the files, so that they count as not read yet.
+
+    Raises SourcesGoneError where all must be read anew but files read before are gone, AllAnewError
+    where only a part would be, unless `rebuild` says that what was published is to go.
     """
-    here, core = positions(shards), core_version(settings)
+    here, core = positions(shards, IN_PART if in_part else ""), core_version(settings)
     if base is None or rebuild or base.core_version != core:
         if base is not None and not rebuild:
             _refuse_gone(base, here)
+            if in_part:
+                raise AllAnewError(
+                    "rules, mappings, key or version have changed, so that all sources must be"
+                    " read again, and --from or --until would publish a part of them; run once"
+                    " without, or with --rebuild to publish that part alone"
+                )
         return Ground(None, tuple(shards), here, core, False)
-    new = [one for one in shards if base.positions.get(_named(one)) != here[_named(one)]]
+    new = [one for one in shards if base.positions.get(_named(one)) != _whole(here[_named(one)])]
     changed = base.config_version != settings.version
     again = frozenset((one.source, one.file) for one in new if _named(one) in base.positions)
-    return Ground(base, tuple(new), {**base.positions, **here}, core, changed, again)
+    read = {_named(one): here[_named(one)] for one in new}
+    return Ground(base, tuple(new), {**base.positions, **read}, core, changed, again)
 
 
-def positions(shards: Sequence[Any]) -> dict[str, str]:
-    """What was read of each file: its size and time of change."""
+def _whole(position: str) -> str:
+    return position.removesuffix(IN_PART)
+
+
+def positions(shards: Sequence[Any], mark: str = "") -> dict[str, str]:
+    """What was read of each file: its size and time of change, and a mark if not all of it."""
     out = {}
     for shard in shards:
         stat = Path(shard.path).stat()
-        out[_named(shard)] = f"{stat.st_size}@{stat.st_mtime_ns}"
+        out[_named(shard)] = f"{stat.st_size}@{stat.st_mtime_ns}{mark}"
     return out
 
 
@@ -97,12 +118,14 @@ def core_version(settings: Settings) -> str:
 
 
 def fingerprint(
-    settings: Settings, found: Ground, stated: Mapping[str, int], complete: bool, now: int
-) -> str:
+    settings: Settings, found: Ground, stated: Mapping[str, int], complete: bool, now: int,
+    span: tuple[int, int] | None = None,
+) -> str:  # fmt: skip
     """Changes with everything that can change what would be published."""
     said = {
         "core": found.core_version, "config": settings.version, "positions": found.positions,
         "stated": stated, "complete": complete, "texts_from": settings.texts.kept_from(now),
+        "span": span,
     }  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -27,6 +27,7 @@ BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 def plan(
     settings: Settings, found: Ground, scratch: Path, run_id: str, clock: datetime,
     stated: Mapping[str, int], complete: bool, repair: tuple[int, int] | None,
+    span: tuple[int, int] | None,
 ) -> Plan:  # fmt: skip
     """All that the graph needs, checked. Raises what mappings and operational tables raise."""
     of_kind = {kind: settings.of_kind(kind) for kind in INPUTS}
@@ -57,7 +58,7 @@ def plan(
         store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=clock,
         history=None if found.base is None else history(settings.store, found.base),
-        is_changed=found.is_changed, repair=repair, texts=settings.texts,
+        is_changed=found.is_changed, repair=repair, span=span, texts=settings.texts,
         texts_from=settings.texts.kept_from(now), since=settings.retention.since(now),
     )  # fmt: skip
 

@@ -49,18 +49,23 @@ def run(
     audit: bool = True,
     rebuild: bool = False,
     shards: Sequence[Any] | None = None,
+    span: tuple[int, int] | None = None,
 ) -> RunResult:
     """Read what is new, score, audit and publish; the same inputs again change nothing.
 
     `complete` says that the files hold all there is up to their ends; `frontier` states up to
     which time (microseconds) a configured source, with all names that it delivers, or one such
     name is complete; `rebuild` reads all files again and forgets what others held; `shards` are
-    the pieces of files that are looked at, all of the configuration's by default. Raises
+    the pieces of files that are looked at, all of the configuration's by default. Of a `span`
+    (microseconds, its end not included) only what happened in it is taken of files not yet read,
+    which count as not read still; records without a time are taken whole. Raises
     UnknownSourceError where a stated one is neither, AnotherWriter while another run holds the
     store, BalanceError where rows are unaccounted for, SettingsError where a promise check is not
-    lawful, SourcesGoneError where all must be read again and files are gone.
+    lawful, SourcesGoneError where all must be read again and files are gone, AllAnewError where
+    all must and a span is given.
     """
-    asked = _Asked(complete, dict(frontier or {}), beam_args or [], audit, rebuild, shards)
+    told = dict(frontier or {})
+    asked = _Asked(complete, told, beam_args or [], audit, rebuild, shards, span=span)
     return _run(settings, asked, progress)
 
 
@@ -99,6 +104,7 @@ class _Asked:
     rebuild: bool
     shards: Sequence[Any] | None
     repair: tuple[int, int] | None = None
+    span: tuple[int, int] | None = None
 
 
 def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
@@ -118,7 +124,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         texts.accounted(settings.store),
     ):
         found = _ground(settings, writer.base, shards, asked)
-        told = fingerprint(settings, found, asked.stated, asked.complete, now)
+        told = fingerprint(settings, found, asked.stated, asked.complete, now, asked.span)
         base = writer.base
         if base is not None and _nothing_new(settings, base, told, asked):
             return RunResult(
@@ -137,7 +143,7 @@ def _ground(
             + ("none" if base is None else "one under others")
             + "; `rejse run` makes it"
         )
-    return ground(settings, base, shards, asked.rebuild)
+    return ground(settings, base, shards, asked.rebuild, asked.span is not None)
 
 
 def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked) -> bool:
@@ -161,7 +167,15 @@ def _work(
     run_id = f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     with _scratch(settings.store, run_id) as scratch:
         planned = plan(
-            settings, found, scratch, run_id, clock, asked.stated, asked.complete, asked.repair
+            settings,
+            found,
+            scratch,
+            run_id,
+            clock,
+            asked.stated,
+            asked.complete,
+            asked.repair,
+            asked.span,
         )
         with _watched(scratch, progress):
             made = bounded.execute(planned, asked.beam_args)

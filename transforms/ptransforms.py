@@ -111,6 +111,28 @@ class _Accept(beam.DoFn):  # type: ignore[misc]
             yield accepted
 
 
+class Within(_Parts):
+    """Accepted batches -> their rows of the times [since, until) microseconds.
+
+    The others are left for another run: they do not count as read.
+    """
+
+    def __init__(self, since: int, until: int) -> None:
+        super().__init__(_Within(since, until))
+
+
+class _Within(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, since: int, until: int) -> None:
+        self._since, self._until = since, until
+
+    def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
+        time = values(batch.column("time"))
+        mine = (time >= self._since) & (time < self._until)
+        yield from counted("read", int(mine.sum()) - batch.num_rows)
+        if mine.any():
+            yield batch.filter(arrow(mine))
+
+
 class Pseudonymise(_Parts):
     """Accepted batches -> events without identities; the output `latest` has (delivery, time).
 

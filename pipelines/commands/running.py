@@ -14,6 +14,9 @@ from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, 
 from rejse.pipelines.commands.outcome import told
 from rejse.pipelines.exits import DATA_FAILED
 
+#: All times that a row can have, in microseconds.
+EVER = (-(2**63), 2**63 - 1)
+
 
 def run(
     context: typer.Context,
@@ -33,6 +36,14 @@ def run(
         bool,
         typer.Option("--rebuild", help="Read all files again, and forget what others held."),
     ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Take only what happened from then on."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Take only what happened before then."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Read what is new, make journeys, audit them and publish. What follows -- goes to Beam.
@@ -40,13 +51,30 @@ def run(
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
     with told(json):
-        result = _published(context.args, config, complete, frontiers or (), rebuild)
+        span = _span(since, until)
+        result = _published(context.args, config, complete, frontiers or (), rebuild, span)
     _show(result, json)
 
 
+def _span(since: str | None, until: str | None) -> tuple[int, int] | None:
+    """The time from `since` to before `until` in microseconds; None where neither is given."""
+    from rejse.pipelines import stated
+
+    if since is None and until is None:
+        return None
+    first = EVER[0] if since is None else stated.moment("--from", since)
+    end = EVER[1] if until is None else stated.moment("--until", until)
+    if first >= end:
+        raise MisuseError(
+            f"expected --from before --until, came {since} and {until}; the end is not included"
+        )
+    return first, end
+
+
 def _published(
-    args: Sequence[str], config: Path, complete: bool, frontiers: Sequence[str], rebuild: bool
-) -> Any:
+    args: Sequence[str], config: Path, complete: bool, frontiers: Sequence[str], rebuild: bool,
+    span: tuple[int, int] | None,
+) -> Any:  # fmt: skip
     from rejse.pipelines import stated
 
     if args and not args[0].startswith("-"):
@@ -68,6 +96,7 @@ def _published(
             beam_args=list(args),
             progress=progress,
             rebuild=rebuild,
+            span=span,
         )
 
 
@@ -87,13 +116,8 @@ def repair(
 
 
 def _repaired(since: str, until: str, config: Path) -> Any:
-    from rejse.pipelines import stated
-
-    span = stated.moment("--from", since), stated.moment("--until", until)
-    if span[0] >= span[1]:
-        raise MisuseError(
-            f"expected --from before --until, came {since} and {until}; the end is not included"
-        )
+    span = _span(since, until)
+    assert span is not None
     settings = settings_in(config)
     from rejse.pipelines import terminal
     from rejse.pipelines.run import repair as bring_in
