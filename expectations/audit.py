@@ -31,7 +31,7 @@ from rejse.expectations import (
     journeys,
     steps,
 )
-from rejse.pipelines import catalogue, stage
+from rejse.pipelines import catalogue, catalogue_draft, stage
 from rejse.sql import statements
 
 SUITES: tuple[ModuleType, ...] = (interactions, journeys, steps, evidence)
@@ -89,7 +89,7 @@ def define(database: Path, store: Path, files: Mapping[str, Sequence[str]], part
     """Make a database whose views show the staged files as a publication would."""
     with duckdb.connect(str(database)) as con:
         con.execute("set timezone = 'UTC'")
-        catalogue.define_tables(con, store, files)
+        catalogue_draft.define_tables(con, store, files)
         for script in statements("macros"):
             con.execute(script.text)
         if part > 1:

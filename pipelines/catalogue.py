@@ -7,23 +7,17 @@ published), so a store can be moved. `current` names the newest catalogue.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from rejse.pipelines import promise_checks, stage, store
-from rejse.sql import Script, statements
+from rejse.pipelines import stage, store
 from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.tables import REJECTS
@@ -33,11 +27,6 @@ BI_COPY = "rejse.duckdb"
 VARIABLE = "rejse_store"
 #: DuckDB 2.0 waits for ever on a CTE that is read twice below a limit; without this it does not.
 HANGS = "cte_inlining"
-#: Oldest DuckDB that must be able to read a catalogue.
-STORAGE = "v1.0.0"
-#: Macro of a catalogue that tells what it was made of.
-DEFINITIONS = "catalogue_definitions"
-_FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
 _EXPLAIN = re.compile(r"^\s*explain\s*(\([^)]*\)|analyze\b)?", re.IGNORECASE)
 
 
@@ -58,7 +47,8 @@ def published_tables() -> list[str]:
     return [*given, *derived, *apart, store.RUNS.name]
 
 
-def _tables() -> list[str]:
+def tables() -> list[str]:
+    """Those and `publications`: all that a catalogue shows."""
     return [*published_tables(), store.PUBLICATIONS.name]
 
 
@@ -78,123 +68,6 @@ def path(root: Path, publication: int) -> Path:
     return root / f"catalog-{publication}.duckdb"
 
 
-def draft(
-    root: Path,
-    publication: int,
-    files: Mapping[str, Sequence[str]],
-    checks: Mapping[str, str] | None = None,
-) -> Path:
-    """Write the catalogue of a publication over `files` (table -> paths relative to `root`).
-
-    It has a name of its own until `settle`: a writer that loses the race for this number must
-    not touch the catalogue of the one that wins. `checks` (name -> SQL) judge claims; raises
-    SettingsError where one is not lawful.
-    """
-    checks = checks or {}
-    try_out(checks)  # sealed: below, they are bound where files can be reached
-    making = root / f"catalog-{publication}-{uuid.uuid4().hex}.making"
-    definitions = _definitions(root, files, checks)
-    if not _continued(making, root, files, definitions):
-        with _written(making) as con:
-            _define(con, root, files, checks)
-            con.execute(f"create macro {DEFINITIONS}() as {_quoted(definitions)}")
-    if checks:
-        with _sealed(making, root.resolve()) as con:
-            promise_checks.refuse_rows(con)
-    return making
-
-
-@contextmanager
-def _written(making: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A catalogue to be written in one transaction: each of its many small statements would
-    otherwise sync the disk.
-    """
-    with duckdb.connect(str(making), config={"storage_compatibility_version": STORAGE}) as con:
-        con.execute("set timezone = 'UTC'")
-        con.begin()
-        yield con
-        con.commit()
-
-
-def _definitions(root: Path, files: Mapping[str, Sequence[str]], checks: Mapping[str, str]) -> str:
-    """Hash of all that a catalogue is made of but the names of its files."""
-    more = {
-        name: sorted(set(_found_columns(root, found)[0]) - set(columns(name).names))
-        for name, found in files.items()
-    }
-    said = {
-        "scripts": [script.text for script in served()],
-        "columns": {name: columns(name).to_string() for name in _tables()},
-        "more": {name: found for name, found in more.items() if found}, "checks": dict(checks),
-        "root": str(root.resolve()), "code": Path(__file__).read_text(encoding="utf-8"),
-        "duckdb": [duckdb.__version__, STORAGE],
-    }  # fmt: skip
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
-
-
-def _continued(
-    making: Path, root: Path, files: Mapping[str, Sequence[str]], definitions: str
-) -> bool:
-    """Copy the current catalogue and name the new files in it, where nothing else differs.
-
-    To bind all views anew takes a second, ten times as long.
-    """
-    newest = current(root)
-    if newest is None or not path(root, newest).exists():
-        return False
-    shutil.copyfile(path(root, newest), making)
-    with _written(making) as con:
-        try:
-            said = con.execute(f"select {DEFINITIONS}()").fetchone()
-        except duckdb.CatalogException:  # an earlier version's
-            said = None
-        if said == (definitions,):
-            for name in _renamed(con, files):
-                con.execute(_table_view(con, root, name, files.get(name, ())))
-                _comment(con, name, columns(name))
-            return True
-    making.unlink()
-    return False
-
-
-def _renamed(con: duckdb.DuckDBPyConnection, files: Mapping[str, Sequence[str]]) -> list[str]:
-    """Tables whose view names other files than these."""
-    views = dict(con.execute("select view_name, sql from duckdb_views()").fetchall())
-    return [
-        name
-        for name in _tables()
-        if {Path(file).name for file in files.get(name, ())} != set(_FILE.findall(views[name]))
-    ]
-
-
-def try_out(checks: Mapping[str, str]) -> None:
-    """Bind checks over tables without rows or files, where nothing else can be reached.
-
-    Raises SettingsError. In a sealed session they could still name a file of the store.
-    """
-    if not checks:
-        return
-    with duckdb.connect(config={"python_enable_replacements": "false"}) as con:
-        _define(con, Path(), {}, {})
-        _seal(con)
-        promise_checks.define(con, checks)
-
-
-def _define(
-    con: duckdb.DuckDBPyConnection,
-    root: Path,
-    files: Mapping[str, Sequence[str]],
-    checks: Mapping[str, str],
-) -> None:
-    """All views: tables, no checks, served views, and then the checks, which read any of them."""
-    define_tables(con, root, files)
-    promise_checks.define(con, {})
-    for script in served():
-        con.execute(script.text)
-    if checks:
-        promise_checks.define(con, checks)
-
-
 def settle(root: Path, publication: int, drafted: Path) -> None:
     """Make a draft the catalogue of its publication, now committed, and the current one."""
     drafted.replace(path(root, publication))
@@ -205,33 +78,6 @@ def settle(root: Path, publication: int, drafted: Path) -> None:
         copy = root / f"{BI_COPY}.making"
         shutil.copyfile(path(root, publication), copy)
         copy.replace(root / BI_COPY)
-
-
-def served() -> list[Script]:
-    """Macros and views in the order in which they are made."""
-    return statements("macros", "views")
-
-
-def define_tables(
-    con: duckdb.DuckDBPyConnection,
-    root: Path,
-    files: Mapping[str, Sequence[str]],
-) -> None:
-    """Create the commented view of every table, and `v_<table>` = final and live rows.
-
-    A table without files is a view with its columns and no rows.
-    """
-    names = _tables()
-    for name in names:
-        con.execute(_table_view(con, root, name, files.get(name, ())))
-        _comment(con, name, columns(name))
-    for name in names:
-        if name + stage.LIVE in names and name not in x_tables.PRIVATE:
-            con.execute(
-                f"create view v_{name} as select * from {name}"
-                f" union all by name select * from {name}{stage.LIVE}"
-            )
-            _comment(con, f"v_{name}", columns(name), " (final and not yet final)")
 
 
 def current(root: Path) -> int | None:
@@ -297,21 +143,21 @@ def connect(root: Path, publication: int | None = None) -> Any:
     """
     number = _existing(root, publication)
     place = root.resolve()
-    return Session(_sealed(path(place, number), place))
+    return Session(sealed(path(place, number), place))
 
 
-def _sealed(file: Path, place: Path) -> duckdb.DuckDBPyConnection:
+def sealed(file: Path, place: Path) -> duckdb.DuckDBPyConnection:
     """A catalogue opened to be read, sealed but for the folders of its tables below `place`."""
     con = duckdb.connect(str(file), read_only=True, config={"python_enable_replacements": "false"})
-    con.execute(f"set variable {VARIABLE} = {_quoted(str(place))}")
+    con.execute(f"set variable {VARIABLE} = {quoted(str(place))}")
     seal(con, [place])
     return con
 
 
 def seal(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
     """From here on the connection reaches the folders of tables below `places`, nothing else."""
-    folders = [f"{place / name}/" for place in places for name in _tables()]
-    con.execute(f"set allowed_directories = [{', '.join(map(_quoted, folders))}]")
+    folders = [f"{place / name}/" for place in places for name in tables()]
+    con.execute(f"set allowed_directories = [{', '.join(map(quoted, folders))}]")
     _seal(con)
 
 
@@ -338,43 +184,6 @@ def _existing(root: Path, publication: int | None) -> int:
     return number
 
 
-def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
-    """`create view` of one table: declared columns first, absent ones as typed nulls."""
-    typed = con.from_arrow(columns(name).empty_table())
-    wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))
-    if not files:
-        nulls = ", ".join(f'cast(null as {kind}) as "{c}"' for c, kind in wanted.items())
-        return f"create or replace view {name} as select {nulls} where false"
-    found, uniform = _found_columns(root, files)
-    # Types that are the declared ones already cost nothing; they must not follow the files.
-    given = {c: f'"{c}"' if c in found else "null" for c in wanted}
-    chosen = [f'cast({given[c]} as {kind}) as "{c}"' for c, kind in wanted.items()]
-    chosen += [f'"{c}"' for c in found if c not in wanted]
-    base = f"coalesce(getvariable('{VARIABLE}'), {_quoted(str(root.resolve()))})"
-    listed = ", ".join(f"{base} || {_quoted('/' + file)}" for file in files)
-    by_name = "" if uniform else ", union_by_name = true"
-    return (
-        f"create or replace view {name} as select {', '.join(chosen)}"
-        f" from read_parquet([{listed}]{by_name})"
-    )
-
-
-def _found_columns(root: Path, files: Sequence[str]) -> tuple[list[str], bool]:
-    """Columns of the files in order of appearance, and whether all files have the same."""
-    shapes = {tuple(pq.read_schema(root / file).names) for file in files}
-    every = dict.fromkeys(column for shape in sorted(shapes) for column in shape)
-    return list(every), len(shapes) == 1
-
-
-def _comment(con: duckdb.DuckDBPyConnection, view: str, shape: pa.Schema, more: str = "") -> None:
-    grain = (shape.metadata or {}).get(b"grain", b"").decode()
-    con.execute(f"comment on view {view} is {_quoted(f'One row per {grain}{more}.')}")
-    for field in shape:
-        about = field.metadata or {}
-        text, unit = (about.get(key, b"").decode() for key in (b"description", b"unit"))
-        words = f"{text} [{unit}]" if unit not in ("", "1") else text
-        con.execute(f'comment on column {view}."{field.name}" is {_quoted(words)}')
-
-
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """The text as an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -159,7 +159,7 @@ def _side_by_side(
     """A session with the tables of two publications in the schemas `older` and `newer`."""
     import duckdb
 
-    from rejse.pipelines import catalogue, publish
+    from rejse.pipelines import catalogue, catalogue_draft, publish
     from rejse.sql import scripts
 
     with duckdb.connect(config={"python_enable_replacements": "false"}) as con:
@@ -167,7 +167,7 @@ def _side_by_side(
         for schema, (root, publication) in (("older", older), ("newer", newer)):
             con.execute(f"create schema {schema}")
             con.execute(f"use {schema}")
-            catalogue.define_tables(con, root, publish.files_of(root, publication))
+            catalogue_draft.define_tables(con, root, publish.files_of(root, publication))
             con.execute(
                 f"create view told as select * from publications"
                 f" where publication = {publication.number}"

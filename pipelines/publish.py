@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 import pyarrow as pa
 
 from rejse.pipelines import audit as auditing
-from rejse.pipelines import catalogue, stage
+from rejse.pipelines import catalogue, catalogue_draft, stage
 from rejse.pipelines import store as storage
 from rejse.pipelines.audit import AuditError, Report
 from rejse.pipelines.stage import StagedFile
@@ -122,7 +122,7 @@ def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str
     last = _appended(store, writer.base, PUBLICATIONS, done.row(), writer.read_version)
     every = {**named, PUBLICATIONS.name: [file.path for file in last]}
     # A broken view or check must publish nothing.
-    drafted = catalogue.draft(store, number, every, done.promise_checks)
+    drafted = catalogue_draft.draft(store, number, every, done.promise_checks)
     storage.commit(
         store, PUBLICATIONS.name, last, PUBLICATIONS.schema, done.run_id, number,
         writer.read_version,
@@ -155,7 +155,9 @@ def difference(run: Run) -> int:
 def roll_forward(store: Path, base: Publication) -> None:
     """Finish a publication that was committed, but whose pointer a crash left behind."""
     if catalogue.current(store) != base.number:
-        drafted = catalogue.draft(store, base.number, files_of(store, base), base.promise_checks)
+        drafted = catalogue_draft.draft(
+            store, base.number, files_of(store, base), base.promise_checks
+        )
         catalogue.settle(store, base.number, drafted)
 
 

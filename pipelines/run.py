@@ -108,12 +108,12 @@ class _Asked:
 
 
 def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
-    from rejse.pipelines import catalogue, publish, quarantine, sources, texts
+    from rejse.pipelines import catalogue_draft, publish, quarantine, sources, texts
     from rejse.pipelines import stated as stated_frontiers
 
     clock = datetime.now(UTC)
     stated_frontiers.refuse_unknown(settings.sources, asked.stated)
-    catalogue.try_out(settings.promise_check_texts())  # before hours of work, not after
+    catalogue_draft.try_out(settings.promise_check_texts())  # before hours of work, not after
     shards = asked.shards
     if shards is None:
         shards = [s for source in settings.sources.values() for s in sources.shards(source)]

@@ -219,7 +219,7 @@ def settle(
     gone = sorted(here - wanted)
     if not new and not gone and _has_columns(at, columns):
         return int(at.version())
-    return _transact(store, table, at, new, columns, run_id, number, "append", gone)
+    return transact(store, table, at, new, columns, run_id, number, "append", gone)
 
 
 def _paths(at: Any, table: str) -> list[str]:
@@ -249,10 +249,10 @@ def commit(
     at = _opened(store / table, columns)
     if expected is not None and at.version() != max(expected, 0):
         raise _overtaken(table, expected, at.version())
-    return _transact(store, table, at, staged, columns, run_id, number, "overwrite", ())
+    return transact(store, table, at, staged, columns, run_id, number, "overwrite", ())
 
 
-def _transact(
+def transact(
     store: Path, table: str, at: Any, new: Sequence[StagedFile], columns: pa.Schema, run_id: str,
     number: int, mode: Literal["overwrite", "append"], gone: Sequence[str],
 ) -> int:  # fmt: skip

@@ -20,12 +20,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rejse.pipelines import catalogue, run, settings, stage, store
+from rejse.pipelines import catalogue, catalogue_draft, run, settings, stage, store
 
 DEAD = 137
 #: Everything after which the disk is another than before: a file, a commit, a rename.
 BOUNDARIES: tuple[tuple[Any, str], ...] = (
-    (store, "commit"), (catalogue, "draft"), (catalogue, "settle"), (Path, "replace"),
+    (store, "transact"), (catalogue_draft, "draft"), (catalogue, "settle"), (Path, "replace"),
     (stage._File, "close"),
 )  # fmt: skip
 #: What two runs over the same input may differ in: clocks, and names made from them.

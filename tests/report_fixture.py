@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rejse.pipelines import catalogue
+from rejse.pipelines import catalogue_draft
 from rejse.pipelines.what_if import Evidence
 from rejse.transforms import records, tables
 from rejse.transforms.experience import tables as x_tables
@@ -51,7 +51,7 @@ def session(found: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
     con.execute("create table owned_products as from arrow_owned")
     con.unregister("arrow_owned")
     con.execute(PUBLISHED)
-    for script in catalogue.served():
+    for script in catalogue_draft.served():
         if script.name in ("intervals", "v_responses"):  # which the report reads
             con.execute(script.text)
     return con

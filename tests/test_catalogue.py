@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import catalogue, publish, store
+from rejse.pipelines import catalogue, catalogue_draft, publish, store
 from rejse.pipelines.catalogue import NotPublishedError, ReadOnlyError, Session
 from tests import store_builder
 
@@ -75,17 +75,16 @@ def test_a_continued_catalogue_is_the_one_that_would_be_made_anew(tmp_path: Path
         "select table_name, column_name, data_type, comment from duckdb_columns()"
         " where not internal order by 1, column_index",
         "select function_name, macro_definition from duckdb_functions() where not internal"
-        " order by all",
+        " and function_name <> 'catalogue_definitions' order by all",
     )
-    for halves in ([], [rows.slice(0, 2)], [rows.slice(0, 2), rows.slice(2)], []):
+    for halves in ([], [rows.slice(0, 2), rows.slice(2)], []):
         store_writing(tmp_path, list(halves)).close()
         base = store.latest(tmp_path)
         assert base is not None
         continued = catalogue.path(tmp_path, base.number)
         files = publish.files_of(tmp_path, base)
-        (tmp_path / catalogue.CURRENT).rename(tmp_path / "away")  # nothing to go on from
-        anew = catalogue.draft(tmp_path, base.number, files)
-        (tmp_path / "away").rename(tmp_path / catalogue.CURRENT)
+        anew = tmp_path / "anew.duckdb"
+        catalogue_draft.anew(anew, tmp_path, files, {}, "")
         with duckdb.connect(str(continued)) as one, duckdb.connect(str(anew)) as other:
             for question in told:
                 assert one.execute(question).fetchall() == other.execute(question).fetchall()
@@ -230,7 +229,7 @@ def test_a_broken_view_publishes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     from rejse.sql import Script
 
     broken = Script("v_broken", "create view v_broken as select nothing from journeys", {})
-    monkeypatch.setattr(catalogue, "served", lambda: [broken])
+    monkeypatch.setattr(catalogue_draft, "served", lambda: [broken])
     with pytest.raises(duckdb.BinderException, match="nothing"):
         store_builder.published(tmp_path)
     assert store.latest(tmp_path) is None

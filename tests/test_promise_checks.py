@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import catalogue, publish, raw_schema, settings, store
+from rejse.pipelines import catalogue, catalogue_draft, publish, raw_schema, settings, store
 from rejse.pipelines.run import run
 from rejse.pipelines.setting_values import SettingsError
 from tests import store_builder
@@ -161,7 +161,7 @@ def test_an_unlawful_check_publishes_nothing(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_what_gives_the_same_at_any_time_is_lawful(tmp_path: Path, text: str) -> None:
-    catalogue.try_out({"fresh": text})
+    catalogue_draft.try_out({"fresh": text})
     store_builder.published(tmp_path, claims(), promise_checks={"fresh": text})
 
 

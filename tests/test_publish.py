@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import catalogue, publish, stage, store
+from rejse.pipelines import catalogue, catalogue_draft, publish, stage, store
 from rejse.pipelines.store import AnotherWriter
 from tests import store_builder
 
@@ -96,7 +96,9 @@ def test_an_unknown_table_or_a_vanished_file_is_refused(tmp_path: Path) -> None:
 
 
 #: What a publication does, in order: a commit a table, the catalogue, the truth, the pointer.
-STEPS: list[tuple[Any, str]] = [(store, "commit"), (catalogue, "draft"), (catalogue, "settle")]
+STEPS: list[tuple[Any, str]] = [
+    (store, "transact"), (catalogue_draft, "draft"), (catalogue, "settle")
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("crash_after", (0, 1, 9, 17, 18, 19, 20, 21))
