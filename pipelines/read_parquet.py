@@ -96,7 +96,7 @@ class Parquet:
     def _part(self, batch: pa.RecordBatch, row: int) -> Part:
         """Batch under the schema; rows that cannot be read unchanged are rejects."""
         bad: list[tuple[Bools, str, str]] = []
-        unread = _unread(batch)
+        batch, unread = _readable(batch)
         if unread.any():
             bad.append((unread, "invalid_utf8", "a text is no UTF-8"))
         large = _large(batch)
@@ -140,24 +140,34 @@ def _coded(metadata: pq.FileMetaData) -> list[str]:
     """Text columns that the writer stored as a dictionary with few values."""
     if not metadata.num_row_groups:
         return []
+    named = set(metadata.schema.names)  # which a damaged row group may not agree with
     group, found = metadata.row_group(0), []
     for place in range(metadata.num_columns):
         column = group.column(place)
         is_text = column.physical_type == "BYTE_ARRAY" and "." not in column.path_in_schema
         few = column.total_uncompressed_size < CODE * column.num_values
-        if is_text and column.has_dictionary_page and few:
+        if is_text and column.has_dictionary_page and few and column.path_in_schema in named:
             found.append(column.path_in_schema)
     return found
 
 
-def _unread(batch: pa.RecordBatch) -> Bools:
-    """Rows with a text that is no UTF-8, which Parquet does not check."""
+def _readable(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Bools]:
+    """The batch, and its rows with a text that is no UTF-8, which Parquet does not check.
+
+    Where there is one, no text stays a code: a dictionary would keep it though its rows are gone.
+    """
     mask = np.zeros(batch.num_rows, dtype=bool)
     try:
         batch.validate(full=True)
-        return mask
+        return batch, mask
     except pa.ArrowInvalid:
         pass
+    coded = (pa.types.is_dictionary(column.type) for column in batch.columns)
+    columns = [
+        column.dictionary_decode() if is_coded else column
+        for column, is_coded in zip(batch.columns, coded, strict=True)
+    ]
+    batch = pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
     steps = [(0, batch.num_rows)]
     while steps:
         start, end = steps.pop()
@@ -169,7 +179,7 @@ def _unread(batch: pa.RecordBatch) -> Bools:
             else:
                 middle = (start + end) // 2
                 steps += [(start, middle), (middle, end)]
-    return mask
+    return batch, mask
 
 
 def _large(batch: pa.RecordBatch) -> Bools:

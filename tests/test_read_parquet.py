@@ -70,3 +70,16 @@ def test_a_bomb(tmp_path: Path) -> None:
     table = pa.table({"id": ["x" * 100_000] * 200})
     rows, refused = read(tmp_path, table, edge.RAW, compression="zstd", use_dictionary=False)
     assert (rows, refused) == ([], [("l.parquet:1", "compression_bomb")])
+
+
+def test_one_text_of_a_dictionary_that_is_no_utf8_refuses_its_rows_only(tmp_path: Path) -> None:
+    texts = pa.array(["good"] * 900 + ["bad!"] * 2 + ["fine"] * 98)
+    pq.write_table(pa.table({"a": texts}), tmp_path / "l.parquet", compression="none")
+    data = (tmp_path / "l.parquet").read_bytes()
+    assert data.count(b"bad!") >= 1
+    at = data.index(b"bad!")  # in the dictionary page, before any statistics
+    (tmp_path / "l.parquet").write_bytes(data[: at + 2] + b"\xff" + data[at + 3 :])
+    rows, refused = edge.read(tmp_path / "l.parquet", pa.schema([("a", pa.string())]))
+    assert [one["reason"] for one in refused] == ["invalid_utf8"] * 2
+    assert [one["position"] for one in refused] == ["l.parquet:901", "l.parquet:902"]
+    assert [one["a"] for one in rows] == ["good"] * 900 + ["fine"] * 98
