@@ -42,6 +42,7 @@ class Model:
     late: dict[str, Row] = field(default_factory=dict)
     complete: datetime | None = None
     counts: Counter[str] = field(default_factory=Counter)
+    corrected: int = 0
 
     def run(self, rows: list[Row]) -> None:
         """What a run does with a file of these rows."""
@@ -59,6 +60,7 @@ class Model:
         self.counts["duplicate" if known else "kept"] += 1
         if known is None or row.recorded < known.recorded:
             self.events[row.id] = row
+            self.corrected += known is not None
 
     def _wait(self, row: Row, waiting: set[str]) -> None:
         """A late row; what is kept, or waited before, is not weighed against it."""
@@ -93,9 +95,9 @@ class Source:
         recorded = START + timedelta(days=400, seconds=self._number)
         if self._told and what < 0.1:  # a copy
             return self.chance.choice(self._told)
-        if self._told and what < 0.25:  # the same row again, recorded earlier or later
+        if self._told and what < 0.35:  # the same row again, recorded earlier or later
             old = self.chance.choice(self._told)
-            other = recorded - self.chance.choice((0, 10**6)) * timedelta(seconds=1)
+            other = recorded - self.chance.choice((0, 1)) * timedelta(days=30)
             return Row(old.id, old.time, old.identity, self.chance.choice(ACTIVITIES), other)
         self._now += timedelta(hours=self.chance.randrange(12))
         back = timedelta(days=self.chance.choice((0, 0, 0, 0.5, 3, 40)))
