@@ -61,7 +61,7 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         rows = rows | f"Hear{mark}" >> hear
     accepted = rows | f"Accept{mark}" >> Accept(INPUTS[kind].accept)
     known = accepted[KEPT] | f"Pseudonymise{mark}" >> Pseudonymise(
-        plan.key, plan.non_persons, contract
+        plan.key, plan.non_persons, contract, plan.erased
     )
     latest = (
         known[LATEST]
