@@ -11,8 +11,8 @@ without it, all others stay. Where an event of somebody else named it as its pre
 link is blanked.
 
 Not found are: rejects whose payload has left quarantine (they hold hashes of payload and id only),
-reports elsewhere than in the store, the configuration's and the current folder, and the sources
-themselves, which `rejse` only reads.
+reports elsewhere than in the store, the configuration's and the current folder, what somebody wrote
+into `rejse.duckdb`, and the sources themselves, which `rejse` only reads.
 """
 
 from __future__ import annotations
@@ -113,8 +113,10 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
         quarantine.accounted(store, settings.keep_quarantine, storage.now()),
         texts.accounted(store),
     ):
-        finish(settings, writer)
+        begun = finish(settings, writer)
         asked = _asked(settings, writer.base, identitytype, identity)
+        if begun is not None and begun.tombstone == asked.tombstone:
+            return begun
         asked.write(store)
         found = finish(settings, writer)
         assert found is not None
@@ -159,11 +161,12 @@ def _asked(
     _refuse_other_key(base, key_id, key_id)
     sign, naming = signer(key), erasure.naming(identity)
     who = sign.digests([f"{identitytype}:{identity}".encode()]).hex()[:32]
-    refused = quarantine.payloads(store, lambda said: naming.search(said) is not None)
+    refused = quarantine.payloads(store, naming)
     hashed = tuple(rejects.keyed(key, "payload", one) for one in refused)
     ids = (who, *_journeys(store, who))
     places = {place.resolve() for place in (store, settings.root, Path.cwd())}
-    pages = sorted(page for place in places for page in place.glob("*.html") if page.is_file())
+    # "*" after it: a killed report leaves its draft.
+    pages = sorted(page for place in places for page in place.glob("*.html*") if page.is_file())
     shown = (str(page) for page in pages if _shows(page, ids))
     stone = erasure.tombstone(sign, identitytype, identity)
     return _Asked(who, stone, identitytype, key_id, hashed, tuple(shown))

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import random
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rejse.pipelines import catalogue, settings, store
+from rejse.pipelines import catalogue, ground, publish, settings, store
 from rejse.pipelines.erasures import KeyChangedError
 from rejse.pipelines.forget import forget
 from rejse.pipelines.ground import SourcesGoneError
+from rejse.pipelines.run import repair
 from rejse.pipelines.settings import Settings, load
-from tests import erasing
+from tests import erasing, store_builder
 from tests.erasing import KEY, WHO, WORD, pseudonym
 from tests.test_cli import Command, rejse
 
 assert rejse  # a fixture
+SOAK = os.environ.get("REJSE_SOAK") == "1"
 CANARIES = (WHO, pseudonym(), WORD)
 
 
@@ -152,16 +159,17 @@ def test_a_report_that_shows_a_journey_of_it_is_deleted(there: Settings) -> None
 # --- what comes again --------------------------------------------------------------------------
 
 
+def is_about(line: str) -> bool:
+    """Whether a line of a source is of the erased; a link of somebody else is not."""
+    near, mine = json.dumps(erasing.NEAR)[1:-1], json.dumps(WHO)[1:-1]
+    is_broken = not line.endswith("}")
+    return mine in line.replace(near, "") and (is_broken or json.loads(line)["identity"] == WHO)
+
+
 def n_lines(there: Settings) -> int:
-    """Rows of the sources that are about the erased; a link of somebody else is not."""
-    near, mine, n = json.dumps(erasing.NEAR)[1:-1], json.dumps(WHO)[1:-1], 0
-    for path in there.root.glob("*/*.jsonl"):
-        for line in path.read_text().splitlines():
-            is_broken = not line.endswith("}")
-            n += mine in line.replace(near, "") and (
-                is_broken or json.loads(line)["identity"] == WHO
-            )
-    return n
+    """Rows of the sources that are about the erased."""
+    every = (path.read_text().splitlines() for path in there.root.glob("*/*.jsonl"))
+    return sum(is_about(line) for lines in every for line in lines)
 
 
 def test_the_same_files_bring_nothing_back(there: Settings) -> None:
@@ -181,6 +189,23 @@ def test_the_same_files_bring_nothing_back(there: Settings) -> None:
     assert rows(there, "select count(*) from erasures") == [(1,)], "a rebuild keeps tombstones"
 
 
+def test_a_rebuild_is_as_if_the_erased_had_never_been_there(
+    there: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    forget(there, "customer", WHO)
+    erasing.advance(there, 3, rebuild=True)
+    bare = erasing.installation(tmp_path_factory.mktemp("bare"))
+    for path in there.root.glob("*/*.jsonl"):
+        lines = path.read_text().splitlines()
+        kept = [line.replace(f'"previous": {json.dumps(WHO)}', '"previous": null')
+                for line in lines if not is_about(line)]  # fmt: skip
+        (bare.root / path.relative_to(there.root)).write_text("\n".join(kept) + "\n")
+    assert erasing.advance(bare, 3).counts["erased"] == 0
+    here, other = erasing.contents(there), erasing.contents(bare)
+    here.pop("rejects"), other.pop("rejects")  # their lines have other numbers
+    assert here == other
+
+
 def test_new_rows_of_it_are_counted_and_not_kept(there: Settings) -> None:
     forget(there, "customer", WHO)
     erasing.arrive(there.root, 4, [WHO, *erasing.people(3)])
@@ -192,6 +217,8 @@ def test_new_rows_of_it_are_counted_and_not_kept(there: Settings) -> None:
     assert rows(there, "select n_erased from runs order by publication desc limit 1") == [
         (done.counts["erased"],)
     ]
+    repair(there, 0, 1_800_000_000_000_000, audit=False)
+    assert erasing.found(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
 
 
 def test_a_run_over_a_store_in_which_only_tombstones_are(
@@ -204,6 +231,45 @@ def test_a_run_over_a_store_in_which_only_tombstones_are(
     done = erasing.advance(there, 1)
     assert (done.publication, done.counts["erased"] > 5) == (2, True)
     assert erasing.found(there.store, *CANARIES) == {one: set() for one in CANARIES}
+
+
+# --- others, over many made stores ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(50 if SOAK else 3))
+def test_any_one_goes_and_all_others_stay(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Journeys in files of all sizes, with the erased in some, many or none of them."""
+    draw = random.Random(seed)
+    who = {f"c{n}": pseudonym(f"c{n}") for n in range(6)}
+    monkeypatch.setenv(settings.KEY_VARIABLE, KEY)
+    there = erasing.installation(tmp_path)
+    core = f"rules-{ground.key_id(bytes.fromhex(KEY))}"
+    for number in (1, 2):
+        with publish.writing(there.store) as writer:
+            files = [
+                file
+                for part in range(draw.randint(1, 4))
+                for file in store_builder.staged(there.store, store_builder.joined(*(
+                    store_builder.journey(
+                        100 * number + 10 * part + n, [{}, {}],
+                        [{"kind": "transfer", "severity": 0.2, "at": 0}],
+                        customer_key=who[draw.choice(sorted(who))],
+                    )
+                    for n in range(draw.randint(1, 6))
+                )))
+            ]  # fmt: skip
+            publish.publish(
+                writer, files, store_builder.run_of(number, core_version=core), audit=False
+            )
+    gone = draw.choice([*who, "c99"])
+    before, n = erasing.contents(there, pseudonym(gone)), erasing.contents(there, "nobody")
+    done = forget(there, "customer", gone)
+    assert erasing.contents(there, pseudonym(gone)) == before
+    lost = {name: len(rows) - len(before[name]) for name, rows in n.items()}
+    assert dict(done.rows) == {name: count for name, count in lost.items() if count}
+    assert erasing.found(there.store, pseudonym(gone)) == {pseudonym(gone): set()}
 
 
 # --- the key -----------------------------------------------------------------------------------
@@ -266,3 +332,34 @@ def test_an_identity_may_come_by_standard_input(
 def test_no_identity_is_misuse(rejse: Command, folder: Path) -> None:
     code, _, err = rejse("forget", "customer:", "--config", str(folder), "--yes")
     assert (code, "expected an identity" in err) == (2, True)
+
+
+# --- killed ------------------------------------------------------------------------------------
+
+
+def killed(folder: Path, *boundaries: int) -> Iterator[dict[str, Any]]:
+    """What the harness tells: the undisturbed erasure, then each that died."""
+    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    command = [sys.executable, "-m", "tests.erasing_faults", str(folder), *map(str, boundaries)]
+    root = Path(__file__).parent.parent
+    with subprocess.Popen(command, cwd=root, env=env, stdout=subprocess.PIPE, text=True) as process:
+        yield from map(json.loads, process.stdout or ())
+    assert process.returncode == 0
+
+
+def test_a_killed_erasure_is_finished_by_the_next_one_or_by_a_run(tmp_path: Path) -> None:
+    """All boundaries under soak; else those around the commits, and some between."""
+    for name in ("look", "kill"):
+        (tmp_path / name).mkdir()
+    (whole,) = killed(tmp_path / "look")
+    assert (whole["left"], whole["waits"]) == ([], False)
+    passed = whole["boundaries"]
+    asked, draft, n = passed.index("replace"), passed.index("draft"), len(passed)
+    some = {0, asked, asked + 1, passed.index("commit"), draft, draft + 1, draft + 2, n - 30, n - 1}
+    told = killed(tmp_path / "kill", *(range(n) if SOAK else sorted(some)))
+    assert next(told)["others"] == whole["others"]
+    for one in told:
+        assert one["waited"] == (one["kill"] > asked), "nothing was begun, or it is known"
+        assert (one["left"], one["waits"]) == ([], False), one
+        assert one["others"] == whole["others"]
+        assert one["publications"] == whole["publications"], "it is published once"

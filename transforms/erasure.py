@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from rejse.transforms.texts import coded, hexadecimal
 PREFIX = b"erased\x1f"
 #: What parts the cells of a line, and the words of a cell.
 CELLS, WORDS = re.compile(r"[,;\t|\n]"), re.compile(r"[\w@.+\-]+|\w+")
-ESCAPES = re.compile(r"\\u([0-9a-fA-F]{4})")
+ESCAPES = re.compile(r"\\+u([0-9a-fA-F]{4})")
 QUOTES = " \t\r\n\"'"
 
 
@@ -136,8 +136,9 @@ def _leaves(text: str) -> Iterator[str]:
             yield from WORDS.findall(said)
 
 
-def naming(identity: str) -> re.Pattern[str]:
-    """Finds an identity in a text: whole, in any case, plain or as JSON writes it."""
-    forms = {identity, json.dumps(identity)[1:-1], json.dumps(identity, ensure_ascii=False)[1:-1]}
+def naming(identity: str) -> Callable[[str], bool]:
+    """Whether a text holds an identity: whole, in any case, plain or as JSON writes it."""
+    forms = {identity, json.dumps(identity, ensure_ascii=False)[1:-1]}
     listed = "|".join(re.escape(form) for form in sorted(forms))
-    return re.compile(rf"(?<!\w)(?:{listed})(?!\w)", re.IGNORECASE)
+    whole = re.compile(rf"(?<!\w)(?:{listed})(?!\w)", re.IGNORECASE)
+    return lambda text: bool(whole.search(text) or whole.search(_plain(text)))
