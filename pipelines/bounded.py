@@ -9,8 +9,6 @@ the graph found out (staged files, counts, latest times) comes back in one manif
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,12 +29,24 @@ from rejse.pipelines.texts import TextSettings
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, values
 from rejse.transforms.core import Core
+from rejse.transforms.erasure import Erased
 from rejse.transforms.experience.tables import PRIVATE
 from rejse.transforms.frontier import Delivery
+from rejse.transforms.identity import signer
 from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.meeting import Meeting, Recall
 from rejse.transforms.operational import Operational
-from rejse.transforms.ptransforms import COUNTS, GONE, KEPT, REJECTS, Advance, Clocks, Scored
+from rejse.transforms.ptransforms import (
+    COUNTS,
+    ERASED,
+    GONE,
+    KEPT,
+    REJECTS,
+    Advance,
+    Clocks,
+    Scored,
+    counted,
+)
 from rejse.transforms.rules import Rules
 from rejse.transforms.tables import FINAL
 from rejse.transforms.texts import text
@@ -78,6 +88,8 @@ class Plan:
     texts_from: int | None = None  # texts of records before this time are not kept
     #: Time from which final rows are kept, by table.
     since: Mapping[str, int] = field(default_factory=dict)
+    #: Identities whose rows are counted and not kept.
+    erased: Erased = field(default_factory=Erased)
 
     @property
     def arriving(self) -> dict[str, Mapping[str, Select]]:
@@ -154,14 +166,13 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     )  # fmt: skip
     parts = [*(part for one in edges.values() for part in one.parts), advanced]
     refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
-    counted = [part[COUNTS] for part in parts] | "Counts" >> beam.Flatten()
-    staged = (
-        advanced[KEPT] | "Stage" >> beam.ParDo(_Stage(plan)),
-        refused | "StageRejects" >> beam.ParDo(_StageRejects(plan)),
-    )
+    rejecting = beam.ParDo(_StageRejects(plan)).with_outputs(COUNTS, main=KEPT)
+    told_of = refused | "StageRejects" >> rejecting
+    counts = [part[COUNTS] for part in (*parts, told_of)] | "Counts" >> beam.Flatten()
+    staged = (advanced[KEPT] | "Stage" >> beam.ParDo(_Stage(plan)), told_of[KEPT])
     told = (
         staged | "Staged" >> beam.Flatten() | "File" >> beam.Map(lambda f: ("files", asdict(f))),
-        counted | beam.CombinePerKey(sum) | "Count" >> beam.Map(lambda pair: ("counts", pair)),
+        counts | beam.CombinePerKey(sum) | "Count" >> beam.Map(lambda pair: ("counts", pair)),
         latest | "Delivered" >> beam.Map(lambda pair: ("latest", pair)),
     )
     _ = (
@@ -246,18 +257,31 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
 
 
 class _StageRejects(beam.DoFn):  # type: ignore[misc]
-    """Rejects -> staged rows with keyed hashes; payloads go to quarantine, mode 0600."""
+    """Rejects -> staged rows with keyed hashes; payloads go to quarantine, mode 0600.
+
+    Those in which an erased identity stands go nowhere, and are counted as erased instead.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._store, self._run_id, self._ask = plan.store, plan.run_id, plan.key
+        self._erased = plan.erased
 
     def start_bundle(self) -> None:
         self._tables: list[pa.Table] = []
 
-    def process(self, refused: pa.Table) -> None:
-        self._tables.append(refused)
+    def process(self, refused: pa.Table) -> Iterator[Any]:
+        if self._erased.tombstones:
+            gone = self._erased.told(refused, signer(self._ask()))
+            reasons = refused.column("reason").filter(arrow(gone)).to_pylist()
+            yield from counted(ERASED, len(reasons))
+            for reason in reasons:  # as which it was counted where it was refused
+                yield from counted(f"rejected:{reason}", -1)
+            refused = refused.filter(arrow(~gone))
+        if refused.num_rows:
+            self._tables.append(refused)
 
     def finish_bundle(self) -> Iterator[Any]:
+        signer.cache_clear()
         if not self._tables:
             return
         refused = refusals.join(self._tables)
@@ -272,13 +296,7 @@ def published_rejects(refused: pa.Table, key: bytes) -> pa.Table:
     """
 
     def keyed(name: str, payloads: Iterable[str | None]) -> pa.Array:
-        signed = [
-            None
-            if payload is None
-            else hmac.new(key, f"{name}\x1f{payload}".encode(), hashlib.sha256).hexdigest()[:32]
-            for payload in payloads
-        ]
-        return text(signed)
+        return text([None if one is None else refusals.keyed(key, name, one) for one in payloads])
 
     told = {name: refused.column(name).to_pylist() for name in ("reason", "position", "detail")}
     ids = keyed("id", refused.column("id").to_pylist())

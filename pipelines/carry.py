@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines import stage
 from rejse.pipelines import store as storage
+from rejse.pipelines.erasures import ERASURES
 from rejse.pipelines.history import KEY, History
 from rejse.pipelines.stage import LIVE, StagedFile
 from rejse.pipelines.store import PUBLICATIONS, RUNS, Publication
@@ -29,6 +30,8 @@ from rejse.transforms.texts import text
 
 #: Customers whose rows are looked at by the audit at once.
 AT_ONCE = 50_000
+#: Tables that each publication writes itself.
+BY_PUBLICATION = (RUNS.name, PUBLICATIONS.name, ERASURES.name)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def carry(
     everywhere = listed.pop(EVERYWHERE, frozenset())
     files = {}
     for table, version in base.versions.items():
-        if table in (RUNS.name, PUBLICATIONS.name) or table in operational_tables.tables():
+        if table in BY_PUBLICATION or table in operational_tables.tables():
             continue
         stands = table.endswith(LIVE) or table == PENDING.name
         who = listed.get(table, frozenset()) | (everywhere if stands else frozenset())

@@ -18,6 +18,7 @@ import duckdb
 import pyarrow as pa
 
 from rejse.pipelines import stage, store
+from rejse.pipelines.erasures import ERASURES
 from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.tables import REJECTS
@@ -44,7 +45,7 @@ def published_tables() -> list[str]:
     derived = [name for one in plain for name in (one, one + stage.LIVE)]
     given = [meeting.EVENTS, meeting.ANSWERS, *inputs.joined()]
     apart = [REJECTS.name, meeting.LATE, *stage.KEEPING]
-    return [*given, *derived, *apart, store.RUNS.name]
+    return [*given, *derived, *apart, ERASURES.name, store.RUNS.name]
 
 
 def tables() -> list[str]:
@@ -54,7 +55,7 @@ def tables() -> list[str]:
 
 def columns(table: str) -> pa.Schema:
     """Declared schema of any table of a publication; raises KeyError for an unknown name."""
-    own = {store.RUNS.name: store.RUNS, store.PUBLICATIONS.name: store.PUBLICATIONS}
+    own = {one.name: one for one in (store.RUNS, store.PUBLICATIONS, ERASURES)}
     if table in own:
         return own[table].schema
     declared = stage.declared(table)

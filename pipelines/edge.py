@@ -65,7 +65,9 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
     if plan.span is not None and "time" in contract.by_name:
         within = rows | f"Within{mark}" >> Within(*plan.span)
         parts, rows = [*parts, within], within[KEPT]
-    known = rows | f"Pseudonymise{mark}" >> Pseudonymise(plan.key, plan.non_persons, contract)
+    known = rows | f"Pseudonymise{mark}" >> Pseudonymise(
+        plan.key, plan.non_persons, contract, plan.erased
+    )
     latest = (
         known[LATEST]
         | f"Latest{mark}" >> beam.CombinePerKey(max)

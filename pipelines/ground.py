@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rejse.pipelines import erasures
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 
@@ -60,9 +61,11 @@ def ground(
     the files, so that they count as not read yet.
 
     Raises SourcesGoneError where all must be read anew but files read before are gone, AllAnewError
-    where only a part would be, unless `rebuild` says that what was published is to go.
+    where only a part would be, unless `rebuild` says that what was published is to go;
+    KeyChangedError where identities were erased under another key.
     """
     here, core = positions(shards, IN_PART if in_part else ""), core_version(settings)
+    erasures.refuse_other_key(settings.store, base, key_id(settings.key()))
     if base is None or rebuild or base.core_version != core:
         if base is not None and not rebuild:
             _refuse_gone(base, here)
@@ -109,12 +112,17 @@ def _refuse_gone(base: Publication, here: Mapping[str, str]) -> None:
 
 
 def core_version(settings: Settings) -> str:
-    """16 hex digits that change with all under which a stored row cannot stand any more."""
-    said = {
-        "config": settings.core_version, "code": code(),
-        "key": hashlib.sha256(b"rejse fingerprint\x1f" + settings.key()).hexdigest()[:16],
-    }  # fmt: skip
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+    """Changes with all under which a stored row cannot stand any more: 16 hex digits of rules,
+    mappings and code, then those of the key.
+    """
+    said = {"config": settings.core_version, "code": code()}
+    rules = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+    return f"{rules}-{key_id(settings.key())}"
+
+
+def key_id(key: bytes) -> str:
+    """16 hex digits that tell one key from another, and nothing of it."""
+    return hashlib.sha256(b"rejse fingerprint\x1f" + key).hexdigest()[:16]
 
 
 def fingerprint(

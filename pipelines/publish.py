@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 import pyarrow as pa
 
 from rejse.pipelines import audit as auditing
-from rejse.pipelines import catalogue, catalogue_draft, stage
+from rejse.pipelines import catalogue, catalogue_draft, erasures, stage
 from rejse.pipelines import store as storage
 from rejse.pipelines.audit import AuditError, Report
 from rejse.pipelines.stage import StagedFile
@@ -105,6 +105,7 @@ def publish(
     every = _by_table(store, [*staged, *kept])
     draft = _draft(number, run, report)
     every[RUNS.name] = _appended(store, base, RUNS, _run_row(run, draft))
+    every |= erasures.standing(store, base)  # also where all is read anew
     versions = _commit_tables(store, every, draft)
     rows = {table: sum(file.rows for file in every.get(table, ())) for table in versions}
     done = replace(draft, versions=versions, rows=rows)
@@ -186,7 +187,8 @@ def _by_table(store: Path, staged: Sequence[StagedFile]) -> dict[str, list[Stage
 
 def _was(store: Path, name: str) -> bool:
     """Whether a table without rows is to be committed: not one that no installation of it has."""
-    return name not in operational_tables.tables() or storage.head(store, name) >= 0
+    rare = (*operational_tables.tables(), erasures.ERASURES.name)
+    return name not in rare or storage.head(store, name) >= 0
 
 
 def _audited(store: Path, every: Mapping[str, Sequence[StagedFile]], run_id: str) -> Report:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,9 +34,49 @@ def write(store: Path, run_id: str, refused: pa.Table) -> None:
     folder = store / FOLDER
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = f"{run_id}-{os.urandom(8).hex()}.jsonl"
-    with os.fdopen(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        for row in kept.to_pylist():
-            out.write(json.dumps(row) + "\n")
+    _written(folder / name, [json.dumps(row) for row in kept.to_pylist()])
+
+
+def _written(path: Path, rows: Iterable[str]) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.writelines(f"{row}\n" for row in rows)
+
+
+def payloads(store: Path, wanted: Callable[[str], bool]) -> list[str]:
+    """Payloads of the rows in quarantine, each once, of which any part is wanted."""
+    found: dict[str, None] = {}
+    for path in _files(store):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if any(wanted(text) for text in row.values() if text is not None):
+                found[row["payload"]] = None
+    return list(found)
+
+
+def remove(store: Path, is_gone: Callable[[str], bool]) -> int:
+    """Write files again without the rows whose payload is gone; how many those were.
+
+    A kill leaves each file as it was or as it is to be. Call it only as the one writer.
+    """
+    n_gone = 0
+    for path in _files(store):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not is_gone(json.loads(line)["payload"])]
+        if len(kept) == len(lines):
+            continue
+        n_gone += len(lines) - len(kept)
+        if kept:
+            draft = store / f"{path.name}.making"  # the next writer removes what a kill leaves
+            draft.unlink(missing_ok=True)
+            _written(draft, kept)
+            draft.replace(path)
+        else:
+            path.unlink()
+    return n_gone
+
+
+def _files(store: Path) -> list[Path]:
+    return [p for p in sorted((store / FOLDER).glob("*.jsonl")) if _OURS.fullmatch(p.name)]
 
 
 @contextmanager
@@ -62,9 +102,8 @@ def sweep(store: Path, published: Sequence[Publication], keep: int, now: int) ->
         first.setdefault(one.run_id, one.published_at)
     fresh = {run_id for run_id, at in first.items() if now - at <= keep}
     removed = []
-    for path in sorted((store / FOLDER).glob("*.jsonl")):
-        name = _OURS.fullmatch(path.name)
-        if name and name[1] not in fresh:
+    for path in _files(store):
+        if path.name.rpartition("-")[0] not in fresh:
             path.unlink(missing_ok=True)
             removed.append(path.name)
     return removed

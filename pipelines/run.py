@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -62,7 +62,7 @@ def run(
     UnknownSourceError where a stated one is neither, AnotherWriter while another run holds the
     store, BalanceError where rows are unaccounted for, SettingsError where a promise check is not
     lawful, SourcesGoneError where all must be read again and files are gone, AllAnewError where
-    all must and a span is given.
+    all must and a span is given, KeyChangedError where identities were erased under another key.
     """
     told = dict(frontier or {})
     asked = _Asked(complete, told, beam_args or [], audit, rebuild, shards, span=span)
@@ -108,7 +108,7 @@ class _Asked:
 
 
 def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
-    from rejse.pipelines import catalogue_draft, publish, quarantine, sources, texts
+    from rejse.pipelines import catalogue_draft, forget, publish, quarantine, sources, texts
     from rejse.pipelines import stated as stated_frontiers
 
     clock = datetime.now(UTC)
@@ -123,6 +123,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         quarantine.accounted(settings.store, settings.keep_quarantine, now),
         texts.accounted(settings.store),
     ):
+        forget.finish(settings, writer)  # an erasure that was killed
         found = _ground(settings, writer.base, shards, asked)
         told = fingerprint(settings, found, asked.stated, asked.complete, now, asked.span)
         base = writer.base
@@ -159,7 +160,7 @@ def _work(
     settings: Settings, asked: _Asked, found: Ground, told_by: str, writer: Any, clock: datetime,
     progress: Progress | None,
 ) -> RunResult:  # fmt: skip
-    from rejse.pipelines import bounded, carry, operational, publish
+    from rejse.pipelines import bounded, carry, erasures, operational, publish
     from rejse.pipelines import stated as stated_frontiers
     from rejse.pipelines.plan import plan
 
@@ -177,6 +178,7 @@ def _work(
             asked.repair,
             asked.span,
         )
+        planned = replace(planned, erased=erasures.erased(settings.store, writer.base))
         with _watched(scratch, progress):
             made = bounded.execute(planned, asked.beam_args)
         stated_frontiers.refuse_unknown(
@@ -220,15 +222,16 @@ def _told(settings: Settings, plan: Any, found: Ground, made: Any, fingerprint: 
     """What the publication says about the run."""
     from rejse.transforms.records import unjoined
 
-    reasons = _named(made.counts, "rejected:")
-    counts = {name: made.counts.get(name, 0) for name in ("read", "kept", "duplicate", "late")}
+    reasons = {reason: n for reason, n in _named(made.counts, "rejected:").items() if n}
+    counted = ("read", "kept", "duplicate", "late", "erased")
+    counts = {name: made.counts.get(name, 0) for name in counted}
     latest = _latest(found, made)
     frontiers, x_frontiers = plan.clocks.of(latest)
     return {
         "run_id": plan.run_id, "fingerprint": fingerprint, "config_version": settings.version,
         "core_version": found.core_version,
         "started_at": int(plan.known_at.timestamp() * 1_000_000),
-        "counts": {**counts, "rejected": sum(reasons.values()), "erased": 0},
+        "counts": {**counts, "rejected": sum(reasons.values())},
         "reasons": reasons, "notes": {**_named(made.counts, "note:"), **unjoined(made.counts)},
         "positions": found.positions,
         "latest": {(kind, *delivery): at for (kind, delivery), at in latest.items()},

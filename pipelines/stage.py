@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rejse.transforms import arrivals, inputs, meeting, schema, texts
+from rejse.transforms.arrays import arrow, valid, values
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.meeting import EXCLUDED
@@ -123,7 +124,7 @@ class _File:
 
     def _flush(self) -> None:
         if self._held:
-            whole = pa.concat_tables(self._held).unify_dictionaries()
+            whole = without_spares(pa.concat_tables(self._held).unify_dictionaries())
             self._writer.write_table(whole, row_group_size=ROW_GROUP)
             self._held.clear()
 
@@ -132,6 +133,40 @@ class _File:
         self._flush()
         self._writer.close()
         return StagedFile(self.table, self._path, self.rows, self._target.stat().st_size)
+
+
+def without_spares(rows: pa.Table) -> pa.Table:
+    """The rows, whose dictionaries are unified, with those values in them that the rows have.
+
+    Parquet stores a dictionary as it is: values of rows that were filtered out (another customer's
+    key, a text past its time) would stay in the file.
+    """
+    columns = [
+        _spared(column) if pa.types.is_dictionary(column.type) else column
+        for column in rows.columns
+    ]
+    return pa.Table.from_arrays(columns, schema=rows.schema)
+
+
+def _spared(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    dictionary = column.chunk(0).dictionary
+    known = [
+        values(part.indices)[valid(part.indices)] if part.null_count else values(part.indices)
+        for part in column.chunks
+    ]
+    used = np.zeros(len(dictionary), bool)
+    for codes in known:
+        used[codes] = True
+    if used.all():
+        return column
+    places = np.append(np.cumsum(used) - 1, 0).astype(np.int32)  # null rows hold anything
+    kept, parts = dictionary.filter(arrow(used)), []
+    for part in column.chunks:
+        ok = valid(part.indices) if part.null_count else None
+        codes = values(part.indices) if ok is None else np.where(ok, values(part.indices), -1)
+        indices = arrow(np.take(places, codes), pa.int32(), ok)
+        parts.append(pa.DictionaryArray.from_arrays(indices, kept))
+    return pa.chunked_array(parts, column.type)
 
 
 def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetime) -> pa.Table:

@@ -44,21 +44,28 @@ def vacuum(store: Path, keep_for: int, now: int, *, dry_run: bool = True) -> Vac
             raise catalogue.NotPublishedError(
                 f"expected a publication in {store}, found none; `rejse run` makes the first one"
             )
-        every = storage.publications(store)
-        expired = list(_expired(store, every, now - keep_for))
-        kept = every[len(expired) :]
-        gone = [*_catalogues(store, kept), *_audits(store, expired)]
-        gone += _data(store, kept)
-        gone += [path for name, at in _oldest(store, kept).items()
-                 for path in delta_log.before(store, name, at)]  # fmt: skip
-        sizes = [path.stat().st_size for path in gone]
-        if not dry_run:
-            _remove(store, gone, kept)
-        paths = tuple(path.relative_to(store).as_posix() for path in gone)
-        return Vacuumed(
-            dry_run, tuple(one.number for one in kept), tuple(one.number for one in expired),
-            paths, sum(sizes), _counted(paths),
-        )  # fmt: skip
+        return clean(store, now - keep_for, dry_run=dry_run)
+
+
+def clean(store: Path, before: int, *, dry_run: bool = False) -> Vacuumed:
+    """The same for whoever holds the store: what only publications need that were followed by
+    another one before `before` (microseconds).
+    """
+    every = storage.publications(store)
+    expired = list(_expired(store, every, before))
+    kept = every[len(expired) :]
+    gone = [*_catalogues(store, kept), *_audits(store, expired)]
+    gone += _data(store, kept)
+    gone += [path for name, at in _oldest(store, kept).items()
+             for path in delta_log.before(store, name, at)]  # fmt: skip
+    sizes = [path.stat().st_size for path in gone]
+    if not dry_run:
+        _remove(store, gone, kept)
+    paths = tuple(path.relative_to(store).as_posix() for path in gone)
+    return Vacuumed(
+        dry_run, tuple(one.number for one in kept), tuple(one.number for one in expired),
+        paths, sum(sizes), _counted(paths),
+    )  # fmt: skip
 
 
 def _expired(store: Path, every: Sequence[Publication], before: int) -> Iterator[Publication]:

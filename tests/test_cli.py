@@ -15,7 +15,7 @@ from rejse.pipelines import cli
 KEY = "5ec4e7" * 8
 COMMANDS = (
     "init", "check", "run", "sql", "explain", "report", "calibrate", "compact", "vacuum", "diff",
-    "metrics", "demo-data",
+    "forget", "metrics", "demo-data",
 )  # fmt: skip
 Command = Callable[..., tuple[int, str, str]]
 

@@ -23,6 +23,7 @@ from rejse.transforms.arrays import arrow, values
 from rejse.transforms.arrivals import EXCLUDED_LATER
 from rejse.transforms.bucket_files import BucketFiles
 from rejse.transforms.core import Core, noted
+from rejse.transforms.erasure import Erased
 from rejse.transforms.events import Coded
 from rejse.transforms.frontier import Delivery, Frontiers
 from rejse.transforms.inputs import INPUTS
@@ -35,6 +36,9 @@ from rejse.transforms.shared_ids import IdFiles
 from rejse.transforms.texts import text
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
+#: Name of the count of rows of erased identities.
+ERASED = "erased"
+NOBODY = Erased()
 
 
 def counted(name: str, n: int) -> Iterator[Any]:
@@ -136,7 +140,8 @@ class _Within(beam.DoFn):  # type: ignore[misc]
 class Pseudonymise(_Parts):
     """Accepted batches -> events without identities; the output `latest` has (delivery, time).
 
-    `key` is asked for where the work is done, so that no pipeline description holds it.
+    `key` is asked for where the work is done, so that no pipeline description holds it. Rows of
+    `erased` identities are counted and go no further.
     """
 
     def __init__(
@@ -144,27 +149,41 @@ class Pseudonymise(_Parts):
         key: Callable[[], bytes],
         non_persons: Iterable[str],
         contract: Contract = INTERACTIONS,
+        erased: Erased = NOBODY,
     ) -> None:
-        super().__init__(_Pseudonymise(key, tuple(non_persons), contract), LATEST)
+        super().__init__(_Pseudonymise(key, tuple(non_persons), contract, erased), LATEST)
 
 
 class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
     def __init__(
-        self, key: Callable[[], bytes], non_persons: tuple[str, ...], contract: Contract
+        self,
+        key: Callable[[], bytes],
+        non_persons: tuple[str, ...],
+        contract: Contract,
+        erased: Erased,
     ) -> None:
         self._ask, self._non_persons, self._contract = key, non_persons, contract
+        self._erased = erased
 
     def setup(self) -> None:
         self._key = self._ask()
 
     def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
+        if self._erased.tombstones:
+            batch, gone = self._erased.split(batch, identity.signer(self._key))
+            yield from counted(ERASED, gone.num_rows)
+            yield from self._latest(batch, gone)  # the clock of others does not depend on them
         events, refused = identity.pseudonymise(batch, self._key, self._non_persons, self._contract)
         yield from refused_rows(refused)
         if events.num_rows:
-            configured = batch.schema.metadata[rejects.SOURCE].decode()
-            for name, time in latest(events).items():
-                yield beam.pvalue.TaggedOutput(LATEST, ((configured, name), time))
+            yield from self._latest(batch, events)
             yield events
+
+    def _latest(self, batch: pa.RecordBatch, rows: pa.RecordBatch) -> Iterator[Any]:
+        if rows.num_rows:
+            configured = batch.schema.metadata[rejects.SOURCE].decode()
+            for name, time in latest(rows).items():
+                yield beam.pvalue.TaggedOutput(LATEST, ((configured, name), time))
 
     def finish_bundle(self) -> None:
         identity.signer.cache_clear()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import re
 from collections.abc import Sequence
@@ -86,6 +88,11 @@ def unquoted(reason: str, detail: str) -> str:
 def keyed_position(reason: str, position: str, keyed_id: str | None) -> str:
     """A position as it may be published: where it is the id, its keyed hash."""
     return f"{BY_ID}{keyed_id}" if reason == CAPPED else position
+
+
+def keyed(key: bytes, name: str, value: str) -> str:
+    """What is published of a payload or an id: 32 hex digits of HMAC-SHA-256(key, name 0x1F it)."""
+    return hmac.new(key, f"{name}\x1f{value}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def join(tables: Sequence[pa.Table]) -> pa.Table:

@@ -1,7 +1,8 @@
-"""Commands that care for the store: join small files, remove old ones, compare what it held."""
+"""Commands that care for the store: join small files, remove old ones or one person, compare."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,6 +79,71 @@ def vacuum(
     show_table(("what", "files"), list(done.by_table.items()))
     does = "would be removed" if dry_run else "removed"
     print(f"{len(done.files):,} files, {done.bytes / MEGABYTE:,.1f} MB {does}; {kept} can be read")
+
+
+def forget(
+    identity: Annotated[
+        str,
+        typer.Argument(
+            metavar="[TYPE:]IDENTITY",
+            help="As the mapping gives it, of type customer if none is named; - reads a line of"
+            " standard input, so that no shell remembers it.",
+        ),
+    ],
+    config: Config = CONFIG,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Erase one person for good: rows, texts, rejects, reports, and all earlier publications.
+
+    It cannot be undone, and cuts off whoever reads an earlier publication. Others keep every
+    value. Rows of the person that come again are counted as erased and not kept.
+
+    Example: [bold]rejse forget customer:C1[/bold]
+    """
+    from rejse.pipelines import terminal
+
+    with told(json):
+        from rejse.pipelines import forget as erasing
+
+        settings = settings_in(config)
+        kind, name = _person(sys.stdin.readline().rstrip("\n") if identity == "-" else identity)
+        if not yes:
+            _confirm(identity == "-" or json)
+        done = erasing.forget(settings, kind, name)
+    if json:
+        terminal.show_line({"exit_code": 0, **vars(done)})
+        return
+    if done.status == "already_erased":
+        print("it was erased before; nothing of it has come since")
+    else:
+        terminal.show_table(("table", "rows removed"), sorted(done.rows.items()))
+    for report in done.reports:
+        print(f"deleted {report}: it showed a journey of this person; make it again")
+    print(
+        f"receipt {done.tombstone}: {sum(done.rows.values()):,} rows,"
+        f" {done.quarantined:,} refused rows in quarantine, {done.files:,} files of earlier"
+        f" publications; without it from publication {done.publication} on"
+    )
+
+
+def _person(said: str) -> tuple[str, str]:
+    """Type and identity that were named."""
+    from rejse.transforms.schema import IDENTITY_TYPES
+
+    kind, colon, name = said.partition(":")
+    if not colon or kind not in IDENTITY_TYPES:
+        kind, name = "customer", said
+    if not name:
+        raise MisuseError("expected an identity, such as customer:C1, came none")
+    return kind, name
+
+
+def _confirm(is_silent: bool) -> None:
+    """Ask on a terminal; elsewhere --yes must have been given. Raises MisuseError, Abort."""
+    if is_silent or not sys.stdin.isatty():
+        raise MisuseError("expected --yes: an erasure cannot be undone, and nobody can be asked")
+    typer.confirm("Erase this person from the store and all its publications for good?", abort=True)
 
 
 def diff(

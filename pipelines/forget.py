@@ -1,0 +1,323 @@
+"""Erasure: all that the store holds of one identity goes, out of earlier publications too.
+
+What is to be done is first written down without the identity (`.erasing.json`, 0600). Then, each
+step such that it can be done again: its refused rows leave quarantine, reports that show a journey
+of its are deleted, a publication without its rows and with a receipt (`erasures`) is made, and all
+that only earlier publications need goes at once, so that whoever still reads one is cut off. A
+killed erasure is finished by the next one or by the next run.
+
+Rows of others are not computed anew: files that hold a row of the identity are written again
+without it, all others stay. Where an event of somebody else named it as its previous identity, that
+link is blanked.
+
+Not found are: rejects whose payload has left quarantine (they hold hashes of payload and id only),
+reports elsewhere than in the store, the configuration's and the current folder, what somebody wrote
+into `rejse.duckdb`, and the sources themselves, which `rejse` only reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from rejse.pipelines import audit, catalogue, erasures, ground, publish, quarantine, stage, texts
+from rejse.pipelines import store as storage
+from rejse.pipelines import vacuum as cleaning
+from rejse.pipelines.carry import BY_PUBLICATION
+from rejse.pipelines.erasures import ERASURES, KeyChangedError, Stone
+from rejse.pipelines.history import KEY, History
+from rejse.pipelines.retention import JOURNEYS
+from rejse.pipelines.settings import Settings
+from rejse.pipelines.stage import LIVE, StagedFile
+from rejse.pipelines.store import PUBLICATIONS, Publication, Writer
+from rejse.transforms import erasure, rejects
+from rejse.transforms.arrays import arrow, flat, values
+from rejse.transforms.identity import signer
+from rejse.transforms.revision import SUPERSEDED
+from rejse.transforms.tables import REJECTS
+from rejse.transforms.texts import text
+
+ASKED = ".erasing.json"
+#: Link of a row to somebody else: it goes, the row stays.
+PREVIOUS = "previous_key"
+#: Words by which a page is known as a report of ours.
+DRAWN = "Drawn by rejse"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What an erasure did, without the identity; `rows` by table, `reports` as paths.
+
+    Of an identity that was erased before and of which nothing was found again, `rows` are those
+    of its first erasure. `files` and `bytes` are what went with earlier publications.
+    """
+
+    status: Literal["erased", "already_erased"]
+    tombstone: str
+    erased_at: int
+    publication: int
+    rows: Mapping[str, int]
+    quarantined: int
+    reports: tuple[str, ...]
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is to be erased, as it may be written down: pseudonym, hashes, names of files."""
+
+    customer_key: str
+    tombstone: str
+    identitytype: str
+    key_id: str
+    payloads: tuple[str, ...]
+    reports: tuple[str, ...]
+
+    def write(self, store: Path) -> None:
+        draft = store / f"{ASKED}.making"
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            json.dump(asdict(self), out)
+        draft.replace(store / ASKED)
+
+    @staticmethod
+    def read(store: Path) -> _Asked | None:
+        place = store / ASKED
+        if not place.exists():
+            return None
+        said = json.loads(place.read_text(encoding="utf-8"))
+        lists = {name: tuple(said[name]) for name in ("payloads", "reports")}
+        return _Asked(**{**said, **lists})
+
+
+def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
+    """Erase one identity, as the mapping gives it, from the store, for good.
+
+    Of an identity that the store does not know, and in a store without a publication, only the
+    tombstone is left. Raises AnotherWriter while a run is at work, KeyChangedError where the key
+    is not the store's: its pseudonyms could not be told.
+    """
+    store = settings.store
+    with (
+        publish.writing(store) as writer,
+        quarantine.accounted(store, settings.keep_quarantine, storage.now()),
+        texts.accounted(store),
+    ):
+        begun = finish(settings, writer)
+        asked = _asked(settings, writer.base, identitytype, identity)
+        if begun is not None and begun.tombstone == asked.tombstone:
+            return begun
+        asked.write(store)
+        found = finish(settings, writer)
+        assert found is not None
+        return found
+
+
+def finish(settings: Settings, writer: Writer) -> Receipt | None:
+    """Do what is asked for and not done yet; None where there is nothing.
+
+    `writer` stands on the publication without the erased afterwards.
+    """
+    asked, store = _Asked.read(writer.store), writer.store
+    if asked is None:
+        return None
+    key = settings.key()
+    _refuse_other_key(writer.base, ground.key_id(key), asked.key_id)
+    gone = frozenset(asked.payloads)
+    n_refused = quarantine.remove(store, lambda one: rejects.keyed(key, "payload", one) in gone)
+    for report in asked.reports:
+        Path(report).unlink(missing_ok=True)
+    number = writer.base.number if writer.base else 0
+    _publish(writer, asked)
+    assert writer.base is not None
+    removed = _clean(store)
+    (stone,) = (s for s in erasures.stones(store, writer.base) if s.tombstone == asked.tombstone)
+    is_new = writer.base.number > number or n_refused or asked.reports
+    (store / ASKED).unlink()
+    return Receipt(
+        "erased" if is_new else "already_erased", stone.tombstone, stone.erased_at,
+        stone.publication, stone.rows, n_refused, asked.reports, *removed,
+    )  # fmt: skip
+
+
+# --- what is asked for ------------------------------------------------------------------------
+
+
+def _asked(
+    settings: Settings, base: Publication | None, identitytype: str, identity: str
+) -> _Asked:
+    key, store = settings.key(), settings.store
+    key_id = ground.key_id(key)
+    _refuse_other_key(base, key_id, key_id)
+    sign, naming = signer(key), erasure.naming(identity)
+    who = sign.digests([f"{identitytype}:{identity}".encode()]).hex()[:32]
+    refused = quarantine.payloads(store, naming)
+    hashed = tuple(rejects.keyed(key, "payload", one) for one in refused)
+    ids = (who, *_journeys(store, who))
+    places = {place.resolve() for place in (store, settings.root, Path.cwd())}
+    # "*" after it: a killed report leaves its draft.
+    pages = sorted(page for place in places for page in place.glob("*.html*") if page.is_file())
+    shown = (str(page) for page in pages if _shows(page, ids))
+    stone = erasure.tombstone(sign, identitytype, identity)
+    return _Asked(who, stone, identitytype, key_id, hashed, tuple(shown))
+
+
+def _refuse_other_key(base: Publication | None, *key_ids: str) -> None:
+    if base is not None and any(not base.core_version.endswith(f"-{one}") for one in key_ids):
+        raise KeyChangedError(
+            f"expected the key under which publication {base.number} was made, came another, or a"
+            " store of an earlier version: whose rows are whose cannot be told; put that key back,"
+            " or make a publication under this one with `rejse run`"
+        )
+
+
+def _journeys(store: Path, who: str) -> list[str]:
+    """Ids of all journeys of a customer that any file in the store has."""
+    tables = (JOURNEYS, JOURNEYS + LIVE, SUPERSEDED.name)
+    files = {
+        name: [f"{name}/{path.name}" for path in sorted((store / name).glob("part-*.parquet"))]
+        for name in tables
+    }
+    found = (History(store, files).rows(name, text([who])) for name in tables)
+    columns = [one.column("journey_id").to_pylist() for one in found if one is not None]
+    return sorted({ident for column in columns for ident in column})
+
+
+def _shows(page: Path, ids: tuple[str, ...]) -> bool:
+    said = page.read_text(encoding="utf-8", errors="replace")
+    return DRAWN in said and any(ident in said for ident in ids)
+
+
+# --- the publication without it ---------------------------------------------------------------
+
+
+def _publish(writer: Writer, asked: _Asked) -> None:
+    """Publish the tables without what is asked for, with its receipt; nothing where that stands."""
+    store, base = writer.store, writer.base
+    before = {} if base is None else {
+        name: storage.named(store, name, at) for name, at in base.versions.items()
+    }  # fmt: skip
+    after = {
+        name: files
+        if name in BY_PUBLICATION
+        else [kept for file in files for kept in _without(store, file, asked)]
+        for name, files in before.items()
+    }
+    removed = {name: _rows(before[name]) - _rows(files) for name, files in after.items()}
+    draft = _draft(base, asked.key_id)
+    is_known = asked.tombstone in erasures.erased(store, base).tombstones
+    if not is_known:
+        stone = Stone(
+            asked.tombstone, asked.identitytype, draft.published_at, draft.number,
+            {name: n for name, n in removed.items() if n},
+        )  # fmt: skip
+        after[ERASURES.name] = [erasures.with_stone(store, base, stone)]
+    # Also where nothing changes: what a crashed run has committed on top goes.
+    versions = {name: _settled(store, name, files, draft) for name, files in after.items()}
+    if is_known and after == before:
+        return
+    rows = {name: _rows(files) for name, files in after.items()}
+    done = replace(draft, versions=versions, rows=rows)
+    paths = {name: [file.path for file in files] for name, files in after.items()}
+    writer.base = publish.announce(writer, done, paths)
+    writer.read_version = storage.head(store, PUBLICATIONS.name)
+
+
+def _rows(files: list[StagedFile]) -> int:
+    return sum(file.rows for file in files)
+
+
+def _draft(base: Publication | None, key_id: str) -> Publication:
+    """The next publication; in a store without one, the first, which holds nothing else."""
+    now = storage.now()
+    if base is not None:
+        return replace(base, number=base.number + 1, published_at=now)
+    return Publication(1, "forget", "", "", now, core_version=f"-{key_id}")
+
+
+def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFile]:
+    """The file as it is where it holds nothing of the identity, else a new one without that."""
+    place, who = store / file.path, asked.customer_key
+    names = pq.read_schema(place).names
+    if not _may_hold(store, file, names, asked):
+        yield file
+        return
+    rows = pq.ParquetFile(place).read()
+    gone = _gone(rows, file.table, asked)
+    kept = rows.filter(pc.invert(gone))
+    if PREVIOUS in names and _has(kept, who):
+        kept = _unlinked(kept, who)
+    elif kept.num_rows == rows.num_rows:
+        yield file
+        return
+    again = stage.write(store, file.table, kept)
+    if again is not None:
+        yield again
+
+
+def _may_hold(store: Path, file: StagedFile, names: list[str], asked: _Asked) -> bool:
+    """Whether a file may hold a row of the identity, or a link to it."""
+    who = asked.customer_key
+    if KEY in names and History(store, {file.table: [file.path]}).holds(file.table, [who]):
+        return True
+    if file.table == REJECTS.name and asked.payloads:
+        return True
+    return PREVIOUS in names and _has(pq.ParquetFile(store / file.path).read([PREVIOUS]), who)
+
+
+def _gone(rows: pa.Table, table: str, asked: _Asked) -> pa.Array:
+    """Which rows are of the identity."""
+    if table == REJECTS.name:
+        column, wanted = rows.column("payload_hmac"), asked.payloads
+    elif KEY in rows.column_names:
+        column, wanted = rows.column(KEY), (asked.customer_key,)
+    else:
+        return arrow(values(pc.is_null(rows.column(0))) & False)
+    return pc.is_in(flat(column).cast(pa.string()), value_set=text(sorted(wanted)))
+
+
+def _has(rows: pa.Table, who: str) -> bool:
+    column = flat(rows.column(PREVIOUS)).cast(pa.string())
+    return bool(pc.any(pc.equal(column, who), min_count=0).as_py())
+
+
+def _unlinked(rows: pa.Table, who: str) -> pa.Table:
+    """The rows, of others, without their links to the identity."""
+    place = rows.column_names.index(PREVIOUS)
+    column = flat(rows.column(place)).cast(pa.string())
+    kept = pc.if_else(pc.fill_null(pc.equal(column, who), False), None, column)
+    return rows.set_column(place, rows.schema.field(place), kept.cast(rows.schema.types[place]))
+
+
+def _settled(store: Path, name: str, files: list[StagedFile], draft: Publication) -> int:
+    shapes = [pq.read_schema(store / file.path).remove_metadata() for file in files]
+    bare = [pa.schema([storage.bare(c) for c in s]) for s in (*shapes, catalogue.columns(name))]
+    return storage.settle(store, name, files, pa.unify_schemas(bare), draft.run_id, draft.number)
+
+
+# --- what earlier publications leave ----------------------------------------------------------
+
+
+def _clean(store: Path) -> tuple[int, int]:
+    """Remove all that the current publication does not need; how many files and bytes."""
+    every = storage.publications(store)
+    done = cleaning.clean(store, 1 + max(one.published_at for one in every))
+    gone = sorted((store / audit.FOLDER).glob("*.json"))  # they name rows; also of failed runs
+    sizes = [path.stat().st_size for path in gone]
+    for path in gone:
+        path.unlink()
+    needed = {*every[-1].versions, PUBLICATIONS.name}
+    for folder in sorted(store.iterdir()):  # tables that no publication has, or has any more
+        if (folder / "_delta_log").is_dir() and folder.name not in needed:
+            shutil.rmtree(folder)
+    return len(done.files) + len(gone), done.bytes + sum(sizes)
