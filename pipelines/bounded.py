@@ -33,6 +33,7 @@ from rejse.transforms.arrays import arrow, values
 from rejse.transforms.core import Core
 from rejse.transforms.experience.tables import PRIVATE
 from rejse.transforms.frontier import Delivery
+from rejse.transforms.links import Links
 from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.meeting import Meeting, Recall
 from rejse.transforms.operational import Operational
@@ -56,6 +57,7 @@ class Plan:
     key: Callable[[], bytes]
     non_persons: tuple[str, ...]
     data: Operational
+    links: Links | None
     rules: Rules
     clocks: Clocks
     groups: int

@@ -1,6 +1,6 @@
 """The edge of one kind of input (interactions, X-records, records by customer): rows to files.
 
-    read -> normalise -> (hear) -> accept -> pseudonymise -> buckets
+    read -> normalise -> (hear) -> accept -> pseudonymise (and follow links) -> buckets
 
 All kinds lie by the same groups of buckets; only paths go on, to where they meet.
 """
@@ -61,7 +61,7 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         rows = rows | f"Hear{mark}" >> hear
     accepted = rows | f"Accept{mark}" >> Accept(INPUTS[kind].accept)
     known = accepted[KEPT] | f"Pseudonymise{mark}" >> Pseudonymise(
-        plan.key, plan.non_persons, contract
+        plan.key, plan.non_persons, contract, plan.links
     )
     latest = (
         known[LATEST]

@@ -89,8 +89,10 @@ def _refuse_gone(base: Publication, here: Mapping[str, str]) -> None:
 
 def core_version(settings: Settings) -> str:
     """16 hex digits that change with all under which a stored row cannot stand any more."""
+    links = settings.operational.identity_links
     said = {
         "config": settings.core_version, "code": code(),
+        "links": links and hashlib.sha256(links.read_bytes()).hexdigest(),
         "key": hashlib.sha256(b"rejse fingerprint\x1f" + settings.key()).hexdigest()[:16],
     }  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

@@ -15,7 +15,10 @@ from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 from rejse.transforms.frontier import Frontiers
 from rejse.transforms.inputs import INPUTS
+from rejse.transforms.links import Links
+from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import Clocks
+from rejse.transforms.rules import Rules
 
 EVENTS_A_GROUP = 64_000
 LEAST_GROUPS = 4
@@ -42,6 +45,9 @@ def plan(
         for name, source in of_kind["interaction"].items()
     }
     rules = settings.rules(declared)
+    data = operational.read(
+        dict(settings.operational), settings.key, rules.types, settings.non_persons
+    )
     groups, now = _groups(found.shards), int(clock.timestamp() * 1_000_000)
 
     def frontiers(kind: str) -> Frontiers:
@@ -51,7 +57,7 @@ def plan(
     return Plan(
         shards=found.shards, mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
-        data=operational.read(dict(settings.operational), settings.key, rules.types),
+        data=data, links=_links(data, rules),
         rules=rules, clocks=Clocks(frontiers("interaction"), frontiers("experience")),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,
@@ -60,6 +66,13 @@ def plan(
         is_changed=found.is_changed, repair=repair, texts=settings.texts,
         texts_from=settings.texts.kept_from(now), since=settings.retention.since(now),
     )  # fmt: skip
+
+
+def _links(data: Operational, rules: Rules) -> Links | None:
+    """Identity links to be followed; None where the installation keeps none."""
+    if not data.has(operational.LINKS):
+        return None
+    return Links.of(data.table(operational.LINKS), rules.windows.identity_wait)
 
 
 def _before(

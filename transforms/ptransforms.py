@@ -26,6 +26,7 @@ from rejse.transforms.core import Core, noted
 from rejse.transforms.events import Coded
 from rejse.transforms.frontier import Delivery, Frontiers
 from rejse.transforms.inputs import INPUTS
+from rejse.transforms.links import Links, to_persons
 from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.meeting import Meeting, Met
 from rejse.transforms.normalise import normalise
@@ -114,7 +115,8 @@ class _Accept(beam.DoFn):  # type: ignore[misc]
 class Pseudonymise(_Parts):
     """Accepted batches -> events without identities; the output `latest` has (delivery, time).
 
-    `key` is asked for where the work is done, so that no pipeline description holds it.
+    Where there are `links`, identities are followed to the persons whose they are. `key` is asked
+    for where the work is done, so that no pipeline description holds it.
     """
 
     def __init__(
@@ -122,15 +124,21 @@ class Pseudonymise(_Parts):
         key: Callable[[], bytes],
         non_persons: Iterable[str],
         contract: Contract = INTERACTIONS,
+        links: Links | None = None,
     ) -> None:
-        super().__init__(_Pseudonymise(key, tuple(non_persons), contract), LATEST)
+        super().__init__(_Pseudonymise(key, tuple(non_persons), contract, links), LATEST)
 
 
 class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
     def __init__(
-        self, key: Callable[[], bytes], non_persons: tuple[str, ...], contract: Contract
+        self,
+        key: Callable[[], bytes],
+        non_persons: tuple[str, ...],
+        contract: Contract,
+        links: Links | None,
     ) -> None:
         self._ask, self._non_persons, self._contract = key, non_persons, contract
+        self._links = links
 
     def setup(self) -> None:
         self._key = self._ask()
@@ -139,6 +147,8 @@ class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
         events, refused = identity.pseudonymise(batch, self._key, self._non_persons, self._contract)
         yield from refused_rows(refused)
         if events.num_rows:
+            if self._links is not None:
+                events = to_persons(events, self._links)
             configured = batch.schema.metadata[rejects.SOURCE].decode()
             for name, time in latest(events).items():
                 yield beam.pvalue.TaggedOutput(LATEST, ((configured, name), time))
