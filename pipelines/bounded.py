@@ -38,6 +38,7 @@ from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.meeting import Meeting, Recall
 from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import COUNTS, GONE, KEPT, REJECTS, Advance, Clocks, Scored
+from rejse.transforms.reconcile import Relink
 from rejse.transforms.rules import Rules
 from rejse.transforms.tables import FINAL
 from rejse.transforms.texts import text
@@ -71,6 +72,7 @@ class Plan:
     history: Recall | None = None
     is_changed: bool = False  # operational tables are others than the last publication's
     repair: tuple[int, int] | None = None  # late events of these times are brought in
+    relink: Relink | None = None  # customers whose stored rows follow other links
     #: Under which ids are compared; no result depends on it.
     salt: bytes = field(default_factory=partial(secrets.token_bytes, 16))
     texts: TextSettings = field(default_factory=TextSettings)
@@ -84,8 +86,9 @@ class Plan:
         windows = self.rules.windows
         until = partial(self.clocks.events.too_late, lateness=windows.lateness)
         return Meeting(
-            self.history, windows.max_events, windows.lateness, until, self.repair, self.is_changed
-        )
+            self.history, windows.max_events, windows.lateness, until, self.repair,
+            self.is_changed, self.relink,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

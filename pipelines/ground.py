@@ -45,15 +45,19 @@ class Ground:
 
 
 def ground(
-    settings: Settings, base: Publication | None, shards: Sequence[Any], rebuild: bool
+    settings: Settings,
+    base: Publication | None,
+    shards: Sequence[Any],
+    rebuild: bool,
+    anew: bool = False,
 ) -> Ground:
-    """Whether the run is an increment on `base`, and what it reads.
+    """Whether the run is an increment on `base`, and what it reads; `anew`: it can be none.
 
     Raises SourcesGoneError where all must be read anew but files read before are gone, unless
     `rebuild` says that what they held is to go.
     """
     here, core = positions(shards), core_version(settings)
-    if base is None or rebuild or base.core_version != core:
+    if base is None or rebuild or anew or base.core_version != core:
         if base is not None and not rebuild:
             _refuse_gone(base, here)
         return Ground(None, tuple(shards), here, core, False)
@@ -89,10 +93,8 @@ def _refuse_gone(base: Publication, here: Mapping[str, str]) -> None:
 
 def core_version(settings: Settings) -> str:
     """16 hex digits that change with all under which a stored row cannot stand any more."""
-    links = settings.operational.identity_links
     said = {
         "config": settings.core_version, "code": code(),
-        "links": links and hashlib.sha256(links.read_bytes()).hexdigest(),
         "key": hashlib.sha256(b"rejse fingerprint\x1f" + settings.key()).hexdigest()[:16],
     }  # fmt: skip
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]

@@ -8,11 +8,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from rejse.pipelines import identities
 from rejse.pipelines.ground import Ground, core_version, fingerprint, ground
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
@@ -61,7 +62,7 @@ def run(
     lawful, SourcesGoneError where all must be read again and files are gone.
     """
     asked = _Asked(complete, dict(frontier or {}), beam_args or [], audit, rebuild, shards)
-    return _run(settings, asked, progress)
+    return _reconciled(settings, asked, progress)
 
 
 def repair(
@@ -75,15 +76,53 @@ def repair(
 ) -> RunResult:
     """Bring in the late events of [since, until) microseconds, as revisions of what is final.
 
-    Reads no source. Raises NothingToRepairError where there is no publication or its rules are no
+    Reads no source. Raises NothingToBuildOnError where there is no publication or its rules are no
     longer those of the settings (`rejse run` first), and what `run` raises.
     """
     asked = _Asked(False, {}, beam_args or [], audit, False, (), (since, until))
-    return _run(settings, asked, progress)
+    return _reconciled(settings, asked, progress)
 
 
-class NothingToRepairError(LookupError):
-    """There is no publication whose late events could be brought in."""
+def reconcile(
+    settings: Settings,
+    *,
+    beam_args: list[str] | None = None,
+    progress: Progress | None = None,
+    audit: bool = True,
+) -> RunResult:
+    """Let stored rows follow identity links that have changed; the journeys of all customers
+    concerned are made anew together, as revisions with reason `identity`.
+
+    Reads no source; `run` and `repair` do it first where it is needed. Raises
+    NothingToBuildOnError where there is no publication under the rules of the settings,
+    SourcesNeededError where rows of a customer concerned are not stored, and what `run` raises.
+    """
+    return _run(settings, _reconciling(beam_args or [], audit), progress)
+
+
+def _reconciling(beam_args: list[str], audit: bool) -> _Asked:
+    return _Asked(False, {}, beam_args, audit, False, (), None, True)
+
+
+def _reconciled(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
+    """Stored rows follow the links of today before new ones join them."""
+    first = None
+    if identities.are_kept(settings) and not asked.rebuild:
+        try:
+            first = _run(settings, _reconciling(asked.beam_args, asked.audit), progress)
+        except (NothingToBuildOnError, identities.SourcesNeededError):
+            if asked.repair:
+                raise
+            asked = replace(asked, anew=True)
+    if first is not None and first.status == "audit_failed":
+        return first
+    result = _run(settings, asked, progress)
+    is_all = result.status == "nothing_new" and first is not None
+    return first if is_all and first is not None else result
+
+
+class NothingToBuildOnError(LookupError):
+    """There is no publication whose late events, or whose links, could be brought in."""
 
     exit_code = 2
 
@@ -99,6 +138,8 @@ class _Asked:
     rebuild: bool
     shards: Sequence[Any] | None
     repair: tuple[int, int] | None = None
+    reconcile: bool = False
+    anew: bool = False  # stored rows do not suffice; every file that was read must be there
 
 
 def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
@@ -120,38 +161,43 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         found = _ground(settings, writer.base, shards, asked)
         told = fingerprint(settings, found, asked.stated, asked.complete, now)
         base = writer.base
-        if base is not None and _nothing_new(settings, base, told, asked):
+        relink = identities.relinked(settings, base) if asked.reconcile and base else None
+        is_new = relink is not None and len(relink.customers)
+        if base is not None and not is_new and _nothing_new(settings, base, told, asked):
             return RunResult(
                 base.run_id, "nothing_new", base.number, base.counts, tables=base.rows,
                 frontiers=base.frontiers,
             )  # fmt: skip
-        return _work(settings, asked, found, told, writer, clock, progress)
+        return _work(settings, asked, found, told, relink, writer, clock, progress)
 
 
 def _ground(
     settings: Settings, base: Publication | None, shards: Sequence[Any], asked: _Asked
 ) -> Ground:
-    if asked.repair and (base is None or base.core_version != core_version(settings)):
-        raise NothingToRepairError(
+    is_stored = asked.repair or asked.reconcile
+    if is_stored and (base is None or asked.anew or base.core_version != core_version(settings)):
+        raise NothingToBuildOnError(
             "expected a publication under the rules of the configuration, found "
             + ("none" if base is None else "one under others")
             + "; `rejse run` makes it"
         )
-    return ground(settings, base, shards, asked.rebuild)
+    return ground(settings, base, shards, asked.rebuild, asked.anew)
 
 
 def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked) -> bool:
     from rejse.pipelines.carry import history
     from rejse.transforms.meeting import LATE
 
+    if asked.reconcile:
+        return True
     if asked.repair:
         return not history(settings.store, base).is_among(LATE, "time", *asked.repair)
-    return base.fingerprint == told and not asked.rebuild
+    return base.fingerprint == told and not asked.rebuild and not asked.anew
 
 
 def _work(
-    settings: Settings, asked: _Asked, found: Ground, told_by: str, writer: Any, clock: datetime,
-    progress: Progress | None,
+    settings: Settings, asked: _Asked, found: Ground, told_by: str, relink: Any, writer: Any,
+    clock: datetime, progress: Progress | None,
 ) -> RunResult:  # fmt: skip
     from rejse.pipelines import bounded, carry, operational, publish
     from rejse.pipelines import stated as stated_frontiers
@@ -163,13 +209,18 @@ def _work(
         planned = plan(
             settings, found, scratch, run_id, clock, asked.stated, asked.complete, asked.repair
         )
+        if relink is not None:
+            planned = replace(planned, relink=relink, groups=1, parts=1)
         with _watched(scratch, progress):
             made = bounded.execute(planned, asked.beam_args)
         stated_frontiers.refuse_unknown(
             settings.sources, asked.stated, {name for _, (_, name) in _latest(found, made)}
         )
-        before = writer.base.fingerprint if asked.repair else told_by
+        is_behind = asked.repair or asked.reconcile  # sources, other tables may be new too
+        before = writer.base.fingerprint if is_behind else told_by
         told = _told(settings, planned, found, made, before)
+        if asked.reconcile:
+            told["config_version"] = writer.base.config_version
         if progress:
             progress("auditing what is staged" if asked.audit else "publishing")
         files = (*made.files, *operational.staged(settings.store, planned.data))

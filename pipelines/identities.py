@@ -1,0 +1,75 @@
+"""Identity links of a run beside those of the last publication: what stored rows must follow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rejse.pipelines import operational
+from rejse.pipelines import store as storage
+from rejse.pipelines.settings import Settings
+from rejse.pipelines.store import Publication
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rejse.transforms.reconcile import Relink
+
+
+class SourcesNeededError(LookupError):
+    """Links have changed of customers whose rows are not stored."""
+
+    exit_code = 2
+
+
+def are_kept(settings: Settings) -> bool:
+    """Whether the installation keeps links, or did."""
+    known = settings.operational.identity_links is not None
+    return known or storage.head(settings.store, operational.LINKS) >= 0
+
+
+def relinked(settings: Settings, base: Publication) -> Relink:
+    """Customers of a publication whom the links of today tell apart otherwise than its own.
+
+    Raises SourcesNeededError where rows of one of them were refused as those of no person, so that
+    only the sources have them.
+    """
+    from rejse.pipelines.carry import history
+    from rejse.transforms.meeting import EXCLUDED
+    from rejse.transforms.reconcile import relink
+
+    found = relink(
+        published(settings.store, base), _today(settings), settings.windows.identity_wait
+    )
+    if history(settings.store, base).rows(EXCLUDED.name, found.customers) is not None:
+        raise SourcesNeededError(
+            "links have changed of somebody whose events were refused, since they were more than"
+            " windows.max_events; expected to find them in the store; read all sources again:"
+            " rejse run --rebuild"
+        )
+    return found
+
+
+def published(store: Path, base: Publication) -> pa.Table:
+    """The links of a publication."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from rejse.transforms.link_table import LINKS
+    from rejse.transforms.operational import conform
+
+    version = base.versions.get(operational.LINKS)
+    files = [] if version is None else storage.files(store, operational.LINKS, version)
+    parts = [conform(pq.ParquetFile(store / path).read(), LINKS) for path in files]
+    return pa.concat_tables(parts) if parts else conform(None, LINKS)
+
+
+def _today(settings: Settings) -> pa.Table:
+    from rejse.transforms.link_table import LINKS
+    from rejse.transforms.operational import conform
+
+    place = settings.operational.identity_links
+    data = operational.read(
+        {operational.LINKS: place}, settings.key, non_persons=settings.non_persons
+    )
+    return data.table(operational.LINKS) if place else conform(None, LINKS)
