@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rejse.pipelines import operational
 from rejse.pipelines import store as storage
+from rejse.pipelines.ground import positions
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 
@@ -23,13 +26,46 @@ class SourcesNeededError(LookupError):
 
 
 def are_kept(settings: Settings) -> bool:
-    """Whether the installation keeps links, or did."""
+    """Whether the installation has links, or had."""
+    from rejse.pipelines import event_links
+
     known = settings.operational.identity_links is not None
-    return known or storage.head(settings.store, operational.LINKS) >= 0
+    known = known or storage.head(settings.store, operational.LINKS) >= 0
+    return known or bool(event_links.telling(settings))
 
 
-def relinked(settings: Settings, base: Publication) -> Relink:
-    """Customers of a publication whom the links of today tell apart otherwise than its own.
+@dataclass(frozen=True)
+class Gathering:
+    """Links that events tell, by the pieces of files that were looked at; each is read once."""
+
+    beam_args: Sequence[str] = ()
+    _found: dict[frozenset[Any], pa.Table] = field(default_factory=dict)
+
+    def of(self, settings: Settings, shards: Sequence[Any]) -> pa.Table:
+        """Links of some pieces of files."""
+        from rejse.pipelines import event_links
+
+        key = frozenset(positions(shards).items())
+        if key not in self._found:
+            self._found[key] = event_links.gather(settings, shards, self.beam_args)
+        return self._found[key]
+
+
+def of_run(
+    settings: Settings, base: Publication | None, shards: Sequence[Any], gathering: Gathering
+) -> pa.Table:
+    """All links of a run: those of the table, and those that events told before or tell now."""
+    import pyarrow as pa
+
+    from rejse.transforms import event_links
+
+    before = [] if base is None else [event_links.of_events(published(settings.store, base))]
+    told = gathering.of(settings, shards)
+    return event_links.ended(pa.concat_tables([_of_table(settings), *before, told]))
+
+
+def relinked(settings: Settings, base: Publication, now: pa.Table) -> Relink:
+    """Customers of a publication whom other links tell apart otherwise than its own.
 
     Raises SourcesNeededError where rows of one of them were refused as those of no person, so that
     only the sources have them.
@@ -38,9 +74,7 @@ def relinked(settings: Settings, base: Publication) -> Relink:
     from rejse.transforms.meeting import EXCLUDED
     from rejse.transforms.reconcile import relink
 
-    found = relink(
-        published(settings.store, base), _today(settings), settings.windows.identity_wait
-    )
+    found = relink(published(settings.store, base), now, settings.windows.identity_wait)
     if history(settings.store, base).rows(EXCLUDED.name, found.customers) is not None:
         raise SourcesNeededError(
             "links have changed of somebody whose events were refused, since they were more than"
@@ -64,7 +98,7 @@ def published(store: Path, base: Publication) -> pa.Table:
     return pa.concat_tables(parts) if parts else conform(None, LINKS)
 
 
-def _today(settings: Settings) -> pa.Table:
+def _of_table(settings: Settings) -> pa.Table:
     from rejse.transforms.link_table import LINKS
     from rejse.transforms.operational import conform
 

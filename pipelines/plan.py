@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rejse.pipelines import operational
 from rejse.pipelines.bounded import Plan
@@ -20,6 +21,11 @@ from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import Clocks
 from rejse.transforms.rules import Rules
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rejse.transforms.reconcile import Relink
+
 EVENTS_A_GROUP = 64_000
 LEAST_GROUPS = 4
 #: Records of ids are narrow: those of so many groups are compared at once.
@@ -30,8 +36,11 @@ BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 def plan(
     settings: Settings, found: Ground, scratch: Path, run_id: str, clock: datetime,
     stated: Mapping[str, int], complete: bool, repair: tuple[int, int] | None,
+    linked: tuple[pa.Table | None, Relink | None] = (None, None),
 ) -> Plan:  # fmt: skip
-    """All that the graph needs, checked. Raises what mappings and operational tables raise."""
+    """All that the graph needs, checked; `linked`: identity links, and whose stored rows follow
+    them anew. Raises what mappings and operational tables raise.
+    """
     of_kind = {kind: settings.of_kind(kind) for kind in INPUTS}
     mappings = {
         kind: {name: source.select().rest() for name, source in said.items()}
@@ -48,7 +57,11 @@ def plan(
     data = operational.read(
         dict(settings.operational), settings.key, rules.types, settings.non_persons
     )
-    groups, now = _groups(found.shards), int(clock.timestamp() * 1_000_000)
+    links, relink = linked
+    if links is not None:
+        data = replace(data, tables={**data.tables, operational.LINKS: links})
+    groups = _groups(found.shards) if relink is None else 1  # whose rows move, move together
+    now = int(clock.timestamp() * 1_000_000)
 
     def frontiers(kind: str) -> Frontiers:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
@@ -63,7 +76,7 @@ def plan(
         store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=clock,
         history=None if found.base is None else history(settings.store, found.base),
-        is_changed=found.is_changed, repair=repair, texts=settings.texts,
+        is_changed=found.is_changed, repair=repair, relink=relink, texts=settings.texts,
         texts_from=settings.texts.kept_from(now), since=settings.retention.since(now),
     )  # fmt: skip
 

@@ -97,19 +97,16 @@ def reconcile(
     NothingToBuildOnError where there is no publication under the rules of the settings,
     SourcesNeededError where rows of a customer concerned are not stored, and what `run` raises.
     """
-    return _run(settings, _reconciling(beam_args or [], audit), progress)
-
-
-def _reconciling(beam_args: list[str], audit: bool) -> _Asked:
-    return _Asked(False, {}, beam_args, audit, False, (), None, True)
+    asked = _Asked(False, {}, beam_args or [], audit, False, (), reconcile=True)
+    return _run(settings, asked, progress)
 
 
 def _reconciled(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
-    """Stored rows follow the links of today before new ones join them."""
-    first = None
+    """Stored rows follow the links of today, those that new rows tell too, before these come."""
+    first, before = None, replace(asked, stated={}, complete=False, repair=None, reconcile=True)
     if identities.are_kept(settings) and not asked.rebuild:
         try:
-            first = _run(settings, _reconciling(asked.beam_args, asked.audit), progress)
+            first = _run(settings, before, progress)
         except (NothingToBuildOnError, identities.SourcesNeededError):
             if asked.repair:
                 raise
@@ -140,6 +137,7 @@ class _Asked:
     repair: tuple[int, int] | None = None
     reconcile: bool = False
     anew: bool = False  # stored rows do not suffice; every file that was read must be there
+    gathering: identities.Gathering = field(default_factory=identities.Gathering)
 
 
 def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
@@ -161,14 +159,30 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         found = _ground(settings, writer.base, shards, asked)
         told = fingerprint(settings, found, asked.stated, asked.complete, now)
         base = writer.base
-        relink = identities.relinked(settings, base) if asked.reconcile and base else None
-        is_new = relink is not None and len(relink.customers)
-        if base is not None and not is_new and _nothing_new(settings, base, told, asked):
+        if asked.reconcile:
+            found, links, relink = _relinked(settings, found, asked)
+            is_same = not len(relink.customers)
+        else:
+            links, relink = None, None
+            is_same = base is not None and _nothing_new(settings, base, told, asked)
+        if base is not None and is_same:
             return RunResult(
                 base.run_id, "nothing_new", base.number, base.counts, tables=base.rows,
                 frontiers=base.frontiers,
             )  # fmt: skip
-        return _work(settings, asked, found, told, relink, writer, clock, progress)
+        if links is None and identities.are_kept(settings):
+            links = identities.of_run(settings, found.base, found.shards, asked.gathering)
+        return _work(settings, asked, found, told, (links, relink), writer, clock, progress)
+
+
+def _relinked(settings: Settings, found: Ground, asked: _Asked) -> tuple[Ground, Any, Any]:
+    """The ground of a run that reads no source; links of today, and whom they move."""
+    base = found.base
+    if base is None:
+        raise AssertionError("expected a publication: _ground refuses to go on without one")
+    links = identities.of_run(settings, base, found.shards, asked.gathering)
+    found = replace(found, shards=(), positions=base.positions, again=frozenset())
+    return found, links, identities.relinked(settings, base, links)
 
 
 def _ground(
@@ -188,16 +202,14 @@ def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked
     from rejse.pipelines.carry import history
     from rejse.transforms.meeting import LATE
 
-    if asked.reconcile:
-        return True
     if asked.repair:
         return not history(settings.store, base).is_among(LATE, "time", *asked.repair)
     return base.fingerprint == told and not asked.rebuild and not asked.anew
 
 
 def _work(
-    settings: Settings, asked: _Asked, found: Ground, told_by: str, relink: Any, writer: Any,
-    clock: datetime, progress: Progress | None,
+    settings: Settings, asked: _Asked, found: Ground, told_by: str, linked: tuple[Any, Any],
+    writer: Any, clock: datetime, progress: Progress | None,
 ) -> RunResult:  # fmt: skip
     from rejse.pipelines import bounded, carry, operational, publish
     from rejse.pipelines import stated as stated_frontiers
@@ -207,10 +219,9 @@ def _work(
     run_id = f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     with _scratch(settings.store, run_id) as scratch:
         planned = plan(
-            settings, found, scratch, run_id, clock, asked.stated, asked.complete, asked.repair
-        )
-        if relink is not None:
-            planned = replace(planned, relink=relink, groups=1, parts=1)
+            settings, found, scratch, run_id, clock, asked.stated, asked.complete, asked.repair,
+            linked,
+        )  # fmt: skip
         with _watched(scratch, progress):
             made = bounded.execute(planned, asked.beam_args)
         stated_frontiers.refuse_unknown(

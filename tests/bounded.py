@@ -208,5 +208,7 @@ def _raw(event: Mapping[str, Any], at: int, number: int) -> dict[str, Any]:
     """An event as its source would write it: identity in the clear, id told apart."""
     row = builders.full(event, at)
     row["identity"] = alias(number, event.get("customer", "ann"))
+    if row.get("previousidentity") is not None:
+        row["previousidentity"] = alias(number, row["previousidentity"])
     row["id"] = mark(number) + row["id"]
     return {k: v for k, v in row.items() if k not in ("customer_key", "bucket", "source")}

@@ -149,6 +149,22 @@ def asked(settings: Settings, query: str) -> list[tuple[Any, ...]]:
         return con.sql(query).fetchall()
 
 
+def test_final_answers_go_over_to_the_customer_whose_they_are(tmp_path: Path) -> None:
+    """Their key stays: the row of the customer who had them goes all the same."""
+    told = one("an answer by a cookie is the customer's, as of its time")
+    said = [{k: v for k, v in row.items() if k != "target"} for row in told.experience]
+    about = [{**row, "touchpoint": "claims desk"} for row in said]
+    said_of, last = told.links, {"time": "300d", "raw": 5}
+    told = replace(told, links=(), experience=(*about, last))
+    (tmp_path / "store").mkdir()
+    arrivals = started(tmp_path / "store", told, ())
+    ((before,),) = asked(arrivals.settings, "select count(*) from experience")
+    assert before == 3, "expected final answers"
+    settings = link(tmp_path / "store", told, said_of)
+    assert reconcile(settings).status == "published"
+    assert differing(batch(tmp_path / "batch", told, said_of), contents(settings)) == set()
+
+
 ROTATING = "a rotating device is one customer"
 
 

@@ -45,6 +45,8 @@ class Links:
     places: Ints
     rows: AsOf
     following: Ints
+    #: Which row of the table each link is.
+    told: Ints
     wait: int
 
     @classmethod
@@ -54,7 +56,8 @@ class Links:
         Links that never hold, and those that would lead from a customer to another kind of
         identity, are left out.
         """
-        table = table.filter(arrow(_followed(table)))
+        told = np.flatnonzero(_followed(table))
+        table = table.take(arrow(told, pa.int64()))
         keys, kinds = _identities(table)
         by_key = np.argsort(keys)
         numbered = dict(zip(keys.tolist(), range(len(keys)), strict=True))
@@ -74,8 +77,9 @@ class Links:
         rows = AsOf(pa.table({}), {}, place.astype(np.int64), begin[order], end[order])
         is_customer = np.array([kind == CUSTOMER for kind in kinds.tolist()], bool)
         return cls(
-            keys[by_key], by_key.astype(np.int64), is_customer, places, rows, ends[1][order], wait
-        )
+            keys[by_key], by_key.astype(np.int64), is_customer, places, rows, ends[1][order],
+            told[order], wait,
+        )  # fmt: skip
 
     def number(self, keys: pa.Array) -> Ints:
         """Number of each identity (text), -1 of those that no link names."""
@@ -95,15 +99,21 @@ class Links:
 
     def after(self, number: Ints, time: Ints) -> Ints:
         """The identity that each one's link leads to as of its time (microseconds), -1 if none."""
+        row = self.link(number, time)
+        if not len(self.following):
+            return row
+        return np.where(row >= 0, self.following[row], NULL)
+
+    def link(self, number: Ints, time: Ints) -> Ints:
+        """The link that each identity follows as of its time, -1 where it follows none."""
+        if not len(self.following):
+            return np.full(len(number), NULL)
         place = self.places[number]
         row = self.rows.at(place, time)
-        if not len(self._first):
-            return np.full(len(number), NULL)
         first = self._first[place]
         begin = self.rows.valid_from[first]
         soon = self.is_customer[number] | (begin <= time + self.wait)
-        row = np.where((place >= 0) & (time < begin) & soon, first, row)
-        return np.where(row >= 0, self.following[row], NULL)
+        return np.where((place >= 0) & (time < begin) & soon, first, row)
 
     @cached_property
     def _first(self) -> Ints:

@@ -38,10 +38,10 @@ def relink(before: pa.Table, now: pa.Table, wait: int) -> Relink:
     an identity belongs at some time by one of them only.
     """
     old, new = Links.of(before, wait), Links.of(now, wait)
-    keys, label = _connected(pa.concat_tables([before, now]), _changed(before, now))
+    keys, label = connected(pa.concat_tables([before, now]), _changed(before, now))
     found: set[str] = set()
-    moments = _moments(keys, label, (before, now), wait)
-    for identity, time in _looked_at(keys, label, *moments):
+    at = moments(keys, label, (before, now), wait)
+    for identity, time in _looked_at(keys, label, *at):
         mine, theirs = _persons(identity, time, old), _persons(identity, time, new)
         differs = mine != theirs
         both = np.unique(np.append(mine[differs], theirs[differs]))
@@ -63,7 +63,7 @@ def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
     return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
 
 
-def _connected(every: pa.Table, changed: pa.Table) -> tuple[pa.Array, Ints]:
+def connected(every: pa.Table, changed: pa.Table) -> tuple[pa.Array, Ints]:
     """Identities connected with a changed link over any links, and a number of each one's group."""
     keys = pc.unique(pa.concat_arrays([flat(every.column(side)) for side in _SIDES]))
     one, other = (
@@ -85,7 +85,7 @@ def _connected(every: pa.Table, changed: pa.Table) -> tuple[pa.Array, Ints]:
 
 
 def _looked_at(
-    keys: pa.Array, label: Ints, group: Ints, moments: Ints
+    keys: pa.Array, label: Ints, group: Ints, times: Ints
 ) -> Iterator[tuple[pa.Array, Ints]]:
     """Each identity at each of its group's moments, some at once: (keys, times)."""
     first, last = (np.searchsorted(group, label, side=side) for side in ("left", "right"))
@@ -96,10 +96,10 @@ def _looked_at(
         counts = many[mine]
         which = np.repeat(mine, counts)
         within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-        yield keys.take(arrow(which, pa.int64())), moments[first[which] + within]
+        yield keys.take(arrow(which, pa.int64())), times[first[which] + within]
 
 
-def _moments(
+def moments(
     keys: pa.Array, label: Ints, tables: Iterable[pa.Table], wait: int
 ) -> tuple[Ints, Ints]:
     """Moments at which anything can change, by group, and the one before all of them."""

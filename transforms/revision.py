@@ -154,7 +154,6 @@ def _compared(
     changed = (place >= 0) & ~same
     left = ~_in(there, here)
     gone = names(final.filter(arrow(changed))) | names(stored.filter(arrow(left)))
-    gone |= names(stored, place[changed])  # of another customer where links have changed
     replaced = _in(_texts(final, "customer_key"), text(sorted(gone)))
     fresh = final.filter(arrow(~replaced & (place < 0)))
     parts = [live, fresh]
