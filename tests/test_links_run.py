@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.catalogue import connect
-from rejse.pipelines.run import RunResult, reconcile, run
+from rejse.pipelines.run import RunResult, reconcile, repair, run
 from rejse.pipelines.settings import Settings, load
 from tests import builders, strategies, transcript_links
 from tests.increments import Arrivals, contents
@@ -222,6 +222,46 @@ def test_links_are_published_pseudonymous_and_explained(tmp_path: Path) -> None:
     )
     assert told_of == []
     assert group_of(told) == group_of(one(ROTATING))
+
+
+def test_customers_who_are_linked_may_be_a_crowd(tmp_path: Path) -> None:
+    """Above the event cap nobody is a person, also when links make him one of several."""
+    told = one(ROTATING)
+    for name, said in (("store", told.links[:2]), ("batch", told.links)):
+        (tmp_path / name).mkdir()
+        arrivals = Arrivals([told], tmp_path / name, 1, "in order")
+        arrivals.arrive(0)
+        text = (tmp_path / name / "rejse.toml").read_text()
+        text = text.replace("[windows]", "[windows]\nmax_events = 2")
+        (tmp_path / name / "rejse.toml").write_text(text)
+        arrivals.settings = link(tmp_path / name, told, said)
+        arrivals.run(is_last=True)
+    settings = link(tmp_path / "store", told, told.links)
+    assert reconcile(settings).status == "published"
+    assert differing(contents(arrivals.settings), contents(settings)) == set()
+    queries = (
+        "select customer_key, kind from excluded",
+        "select id, reason from rejects order by id",
+    )
+    for query in queries:
+        assert asked(settings, query) == asked(arrivals.settings, query)
+
+
+def test_late_events_wait_with_the_customer_whose_they_are(tmp_path: Path) -> None:
+    told = replace(one(ROTATING), links=())
+    arrivals = Arrivals([told], tmp_path, 3, "in order")
+    arrivals.arrive(1, 2)
+    arrivals.run(is_last=True)
+    arrivals.arrive(0)
+    assert arrivals.run(is_last=True).counts["late"] == 1
+    ((bears, *_),) = asked(arrivals.settings, "select customer_key from late")
+    settings = link(tmp_path, told, one(ROTATING).links)
+    assert reconcile(settings).status == "published"
+    ((who,),) = asked(settings, "select distinct customer_key from events")
+    assert asked(settings, "select customer_key, identity_key from late") == [(who, bears)]
+    everything = (0, 4_000_000_000_000_000)
+    assert repair(settings, *everything).status == "published"
+    assert asked(settings, "select n_events from journeys") == [(3,)]
 
 
 def test_somebody_refused_is_made_anew_from_the_sources(tmp_path: Path) -> None:

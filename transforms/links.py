@@ -23,12 +23,13 @@ from rejse.transforms.as_of import FAR, AsOf, bound
 from rejse.transforms.bucket_files import buckets
 from rejse.transforms.events import Coded
 from rejse.transforms.schema import BUCKET, CODED, CUSTOMER_KEY, IDENTITY_KEY
-from rejse.transforms.texts import text
 
 CUSTOMER = "customer"
 #: Who says that two identities are one person: `identity_links`, or an event.
 TABLE, EVENT = "table", "event"
 Keys = np.ndarray[Any, np.dtype[np.bytes_]]
+#: Letters of a pseudonym.
+SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -58,34 +59,33 @@ class Links:
         """
         told = np.flatnonzero(_followed(table))
         table = table.take(arrow(told, pa.int64()))
-        keys, kinds = _identities(table)
+        every = _identities(table)
+        keys, kinds = words(flat(every.column("key"))), Coded.of(every.column("kind"))
         by_key = np.argsort(keys)
-        numbered = dict(zip(keys.tolist(), range(len(keys)), strict=True))
         ends = [
-            np.array([numbered[k.encode()] for k in table.column(name).to_pylist()], np.int64)
+            values(pc.index_in(flat(table.column(name)), value_set=flat(every.column("key"))))
             for name in ("previous_key", "identity_key")
         ]
         begin, end = bound(table, "valid_from", -FAR), bound(table, "valid_to", FAR)
         said = table.column("precedence")
         rank = np.where(valid(said), values(said), 0)
         # Of those that begin at once the least sorts last: there a search finds it.
-        kind = np.unique(kinds, return_inverse=True)[1][ends[1]] if len(kinds) else ends[1]
+        kind = kinds.codes[ends[1]]  # which rise with the type's name
         order = np.lexsort((-ends[1], -rank, -kind, begin, ends[0]))
         previous, place = np.unique(ends[0][order], return_inverse=True)
         places = np.full(len(keys), NULL)
         places[previous] = np.arange(len(previous))
         rows = AsOf(pa.table({}), {}, place.astype(np.int64), begin[order], end[order])
-        is_customer = np.array([kind == CUSTOMER for kind in kinds.tolist()], bool)
         return cls(
-            keys[by_key], by_key.astype(np.int64), is_customer, places, rows, ends[1][order],
-            told[order], wait,
+            keys[by_key], by_key.astype(np.int64), kinds.of_names([CUSTOMER]), places, rows,
+            ends[1][order].astype(np.int64), told[order], wait,
         )  # fmt: skip
 
     def number(self, keys: pa.Array) -> Ints:
         """Number of each identity (text), -1 of those that no link names."""
         out = np.full(len(keys), NULL)
         if len(self.keys) and len(keys):
-            wanted = np.array(keys.cast(pa.binary()).to_pylist(), "S32")
+            wanted = words(keys)
             at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
             out = np.where(self.keys[at] == wanted, self.numbers[at], NULL)
         return out
@@ -168,13 +168,13 @@ def resolve(keys: Coded, time: Ints, links: Links) -> tuple[pa.Array, Ints]:
     persons = links.persons(number[rows], time[rows])
     moved = persons != number[rows]
     used, place = np.unique(persons[moved], return_inverse=True)
-    words = text([key.decode() for key in links.names[used].tolist()])
-    here = pc.index_in(words, value_set=keys.names)
+    persons_ = texts(links.names[used])
+    here = pc.index_in(persons_, value_set=keys.names)
     is_new = ~valid(here)
     places = np.where(is_new, len(keys.names) + np.cumsum(is_new) - 1, values(here))
     out = keys.codes.astype(np.int64)
     out[rows[moved]] = places[place]
-    return pa.concat_arrays([keys.names, words.filter(arrow(is_new))]), out
+    return pa.concat_arrays([keys.names, persons_.filter(arrow(is_new))]), out
 
 
 def to_persons(rows: pa.RecordBatch | pa.Table, links: Links) -> pa.RecordBatch | pa.Table:
@@ -215,13 +215,28 @@ def _followed(table: pa.Table) -> Bools:
     return np.asarray((begin < end) & (~previous | other))
 
 
-def _identities(table: pa.Table) -> tuple[Keys, np.ndarray[Any, Any]]:
-    """All identities of the links by (type, key), and the type of each."""
-    pairs: set[tuple[str, str]] = set()
-    for kind, key in (("previous_type", "previous_key"), ("identity_type", "identity_key")):
-        pairs.update(
-            zip(table.column(kind).to_pylist(), table.column(key).to_pylist(), strict=True)
-        )
-    ordered = sorted(pairs)
-    keys = np.array([key.encode() for _, key in ordered], "S32")
-    return keys, np.array([kind for kind, _ in ordered], object)
+def _identities(table: pa.Table) -> pa.Table:
+    """All identities of the links, as type and key, in the order of both."""
+    kinds, keys = (
+        pa.chunked_array([flat(table.column(f"{end}_{part}")) for end in ("previous", "identity")])
+        for part in ("type", "key")
+    )
+    pairs = pa.table({"kind": kinds, "key": keys}).group_by(["kind", "key"], use_threads=False)
+    return pairs.aggregate([]).sort_by([("kind", "ascending"), ("key", "ascending")])
+
+
+def words(keys: pa.Array) -> Keys:
+    """Pseudonyms, each of 32 letters, as numpy knows texts. Raises ValueError for others."""
+    offsets = np.frombuffer(keys.buffers()[1], np.int32)[keys.offset : keys.offset + len(keys) + 1]
+    if (np.diff(offsets) != SIZE).any():
+        raise ValueError(f"expected pseudonyms of {SIZE} letters, came others")
+    if not len(keys):
+        return np.zeros(0, "S32")
+    return np.frombuffer(keys.buffers()[2], "S32", len(keys), int(offsets[0]))
+
+
+def texts(keys: Keys) -> pa.Array:
+    """Pseudonyms as an Arrow array of texts."""
+    offsets = np.arange(len(keys) + 1, dtype=np.int32) * np.int32(SIZE)
+    data = [pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(keys).tobytes())]
+    return pa.StringArray.from_buffers(len(keys), *data)

@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.arrays import Ints, arrow, flat, valid, values
-from rejse.transforms.links import Links
-from rejse.transforms.texts import text
+from rejse.transforms.links import Links, texts, words
 
 #: Identities and moments that are looked at together.
 AT_ONCE = 1_000_000
@@ -37,30 +36,31 @@ def relink(before: pa.Table, now: pa.Table, wait: int) -> Relink:
     """Of two versions of links (columns of the published `identity_links`) the customers to whom
     an identity belongs at some time by one of them only.
     """
-    old, new = Links.of(before, wait), Links.of(now, wait)
     keys, label = connected(pa.concat_tables([before, now]), _changed(before, now))
-    found: set[str] = set()
+    # Links of others lead to none of these customers.
+    before, now = (
+        table.filter(pc.is_in(table.column(_SIDES[0]), value_set=keys)) for table in (before, now)
+    )
+    old, new = Links.of(before, wait), Links.of(now, wait)
+    found = np.zeros(0, "S32")
     at = moments(keys, label, (before, now), wait)
     for identity, time in _looked_at(keys, label, *at):
         mine, theirs = _persons(identity, time, old), _persons(identity, time, new)
         differs = mine != theirs
-        both = np.unique(np.append(mine[differs], theirs[differs]))
-        found.update(key.decode() for key in both.tolist())
-    return Relink(text(sorted(found)), new)
+        found = np.unique(np.concatenate([found, mine[differs], theirs[differs]]))
+    return Relink(texts(found), new)
 
 
 def _changed(before: pa.Table, now: pa.Table) -> pa.Table:
     """Links of one version only."""
-    first, second = (set(_rows(table)) for table in (before, now))
-    apart = [row not in second for row in _rows(before)], [row not in first for row in _rows(now)]
-    return pa.concat_tables(
-        table.filter(arrow(np.array(mask, bool)))
-        for table, mask in zip((before, now), apart, strict=True)
+    names, sides = before.column_names, [len(before), len(now)]
+    version = arrow(np.repeat([1, 2], sides))
+    both = pa.concat_tables([before, now]).append_column("version", version)
+    told = both.group_by(names, use_threads=False).aggregate(
+        [("version", "min"), ("version", "max")]
     )
-
-
-def _rows(table: pa.Table) -> list[tuple[Any, ...]]:
-    return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+    apart = pc.equal(told.column("version_min"), told.column("version_max"))
+    return told.filter(apart).select(names)
 
 
 def connected(every: pa.Table, changed: pa.Table) -> tuple[pa.Array, Ints]:
@@ -118,7 +118,7 @@ def moments(
 def _persons(keys: pa.Array, time: Ints, links: Links) -> Any:
     """Pseudonyms of the persons whose the identities (text) are at their times."""
     number = links.number(keys)
-    out = np.array(keys.cast(pa.binary()).to_pylist(), "S32")
+    out = words(keys).copy()
     linked = np.flatnonzero(number >= 0)
     out[linked] = links.names[links.persons(number[linked], time[linked])]
     return out
