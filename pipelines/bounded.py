@@ -33,6 +33,7 @@ from rejse.transforms.erasure import Erased
 from rejse.transforms.experience.tables import PRIVATE
 from rejse.transforms.frontier import Delivery
 from rejse.transforms.identity import signer
+from rejse.transforms.links import Links
 from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.meeting import Meeting, Recall
 from rejse.transforms.operational import Operational
@@ -47,6 +48,7 @@ from rejse.transforms.ptransforms import (
     Scored,
     counted,
 )
+from rejse.transforms.reconcile import Relink
 from rejse.transforms.rules import Rules
 from rejse.transforms.tables import FINAL
 from rejse.transforms.texts import text
@@ -68,6 +70,7 @@ class Plan:
     key: Callable[[], bytes]
     non_persons: tuple[str, ...]
     data: Operational
+    links: Links | None
     rules: Rules
     clocks: Clocks
     groups: int
@@ -82,6 +85,7 @@ class Plan:
     is_changed: bool = False  # operational tables are others than the last publication's
     repair: tuple[int, int] | None = None  # late events of these times are brought in
     span: tuple[int, int] | None = None  # only what happened then is taken
+    relink: Relink | None = None  # customers whose stored rows follow other links
     #: Under which ids are compared; no result depends on it.
     salt: bytes = field(default_factory=partial(secrets.token_bytes, 16))
     texts: TextSettings = field(default_factory=TextSettings)
@@ -105,8 +109,9 @@ class Plan:
         windows = self.rules.windows
         until = partial(self.clocks.events.too_late, lateness=windows.lateness)
         return Meeting(
-            self.history, windows.max_events, windows.lateness, until, self.repair, self.is_changed
-        )
+            self.history, windows.max_events, windows.lateness, until, self.repair,
+            self.is_changed, self.relink,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

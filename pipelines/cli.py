@@ -14,7 +14,7 @@ import sys
 import typer
 
 from rejse.pipelines import memory
-from rejse.pipelines.commands import care, reading, running, starting, telling
+from rejse.pipelines.commands import care, identifying, reading, running, starting, telling
 from rejse.pipelines.exits import (
     FAULT,
     INTERRUPTED,
@@ -37,10 +37,12 @@ app.command()(starting.init)
 app.command()(starting.check)
 app.command(context_settings={"allow_extra_args": True})(running.run)
 app.command()(running.repair)
+app.command()(running.reconcile)
 app.command(context_settings={"allow_extra_args": True})(running.live)
 app.command()(reading.status)
 app.command()(reading.sql)
 app.command()(reading.explain)
+app.command()(identifying.identity)
 app.command()(reading.report)
 app.command()(reading.calibrate)
 app.command()(care.compact)

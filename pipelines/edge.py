@@ -1,6 +1,6 @@
 """The edge of one kind of input (interactions, X-records, records by customer): rows to files.
 
-    read -> normalise -> (hear) -> accept -> (within) -> pseudonymise -> buckets
+    read -> normalise -> (hear) -> accept -> (within) -> pseudonymise and follow links -> buckets
 
 All kinds lie by the same groups of buckets; only paths go on, to where they meet.
 """
@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 import pyarrow as pa
 
+from rejse.transforms.arrays import arrow, values
 from rejse.transforms.experience.hearing import hear
 from rejse.transforms.inputs import INPUTS
 from rejse.transforms.ptransforms import (
+    COUNTS,
     KEPT,
     LATEST,
+    REJECTS,
     Accept,
     Normalise,
     Pseudonymise,
     SharedIds,
     ToBuckets,
-    Within,
+    counted,
 )
 
 if TYPE_CHECKING:
@@ -63,10 +66,11 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
     accepted = rows | f"Accept{mark}" >> Accept(INPUTS[kind].accept)
     parts, rows = [canonical, accepted], accepted[KEPT]
     if plan.span is not None and "time" in contract.by_name:
-        within = rows | f"Within{mark}" >> Within(*plan.span)
+        taken = beam.ParDo(_Within(*plan.span)).with_output_types(pa.RecordBatch)
+        within = rows | f"Within{mark}" >> taken.with_outputs(REJECTS, COUNTS, main=KEPT)
         parts, rows = [*parts, within], within[KEPT]
     known = rows | f"Pseudonymise{mark}" >> Pseudonymise(
-        plan.key, plan.non_persons, contract, plan.erased
+        plan.key, plan.non_persons, contract, plan.erased, plan.links
     )
     latest = (
         known[LATEST]
@@ -92,3 +96,20 @@ class _Hear(beam.DoFn):  # type: ignore[misc]
 
     def process(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield hear(batch, self._hearing)
+
+
+class _Within(beam.DoFn):  # type: ignore[misc]
+    """Accepted batches -> their rows of the times [since, until) microseconds.
+
+    The others are left for another run: they do not count as read.
+    """
+
+    def __init__(self, since: int, until: int) -> None:
+        self._since, self._until = since, until
+
+    def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
+        time = values(batch.column("time"))
+        mine = (time >= self._since) & (time < self._until)
+        yield from counted("read", int(mine.sum()) - batch.num_rows)
+        if mine.any():
+            yield batch.filter(arrow(mine))

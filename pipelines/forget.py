@@ -35,6 +35,7 @@ from rejse.pipelines import vacuum as cleaning
 from rejse.pipelines.carry import BY_PUBLICATION
 from rejse.pipelines.erasures import ERASURES, KeyChangedError, Stone
 from rejse.pipelines.history import KEY, History
+from rejse.pipelines.operational import LINKS
 from rejse.pipelines.retention import JOURNEYS
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.stage import LIVE, StagedFile
@@ -42,7 +43,9 @@ from rejse.pipelines.store import PUBLICATIONS, Publication, Writer
 from rejse.transforms import erasure, rejects
 from rejse.transforms.arrays import arrow, flat, values
 from rejse.transforms.identity import signer
+from rejse.transforms.meeting import STORED
 from rejse.transforms.revision import SUPERSEDED
+from rejse.transforms.schema import IDENTITY_KEY
 from rejse.transforms.tables import REJECTS
 from rejse.transforms.texts import text
 
@@ -51,6 +54,12 @@ ASKED = ".erasing.json"
 PREVIOUS = "previous_key"
 #: Words by which a page is known as a report of ours.
 DRAWN = "Drawn by rejse"
+
+
+class LinkedError(LookupError):
+    """The identity is another person's."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -104,8 +113,10 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
     """Erase one identity, as the mapping gives it, from the store, for good.
 
     Of an identity that the store does not know, and in a store without a publication, only the
-    tombstone is left. Raises AnotherWriter while a run is at work, KeyChangedError where the key
-    is not the store's: its pseudonyms could not be told.
+    tombstone is left. What identity links gave to it goes with it; the links go too, so that what
+    was linked is its own from then on. Raises AnotherWriter while a run is at work, KeyChangedError
+    where the key is not the store's: its pseudonyms could not be told, LinkedError where links give
+    rows of the identity to somebody else.
     """
     store = settings.store
     with (
@@ -163,6 +174,7 @@ def _asked(
     who = sign.digests([f"{identitytype}:{identity}".encode()]).hex()[:32]
     refused = quarantine.payloads(store, naming)
     hashed = tuple(rejects.keyed(key, "payload", one) for one in refused)
+    _refuse_linked(store, base, who)
     ids = (who, *_journeys(store, who))
     places = {place.resolve() for place in (store, settings.root, Path.cwd())}
     # "*" after it: a killed report leaves its draft.
@@ -179,6 +191,21 @@ def _refuse_other_key(base: Publication | None, *key_ids: str) -> None:
             " store of an earlier version: whose rows are whose cannot be told; put that key back,"
             " or make a publication under this one with `rejse run`"
         )
+
+
+def _refuse_linked(store: Path, base: Publication | None, who: str) -> None:
+    """Rows that links give to somebody else are that person's journeys too."""
+    for name, version in ({} if base is None else base.versions).items():
+        for path in storage.files(store, name, version) if name in STORED.values() else ():
+            if IDENTITY_KEY not in pq.read_schema(store / path).names:
+                continue
+            bears = pq.ParquetFile(store / path).read([IDENTITY_KEY]).column(0)
+            if pc.any(pc.equal(flat(bears).cast(pa.string()), who), min_count=0).as_py():
+                raise LinkedError(
+                    "expected an identity of its own, came one whose rows are another person's by"
+                    " identity links; erase that person, or end the link, `rejse reconcile`, and"
+                    " erase this one then"
+                )
 
 
 def _journeys(store: Path, who: str) -> list[str]:
@@ -270,7 +297,7 @@ def _may_hold(store: Path, file: StagedFile, names: list[str], asked: _Asked) ->
     who = asked.customer_key
     if KEY in names and History(store, {file.table: [file.path]}).holds(file.table, [who]):
         return True
-    if file.table == REJECTS.name and asked.payloads:
+    if file.table == LINKS or (file.table == REJECTS.name and asked.payloads):
         return True
     return PREVIOUS in names and _has(pq.ParquetFile(store / file.path).read([PREVIOUS]), who)
 
@@ -279,6 +306,9 @@ def _gone(rows: pa.Table, table: str, asked: _Asked) -> pa.Array:
     """Which rows are of the identity."""
     if table == REJECTS.name:
         column, wanted = rows.column("payload_hmac"), asked.payloads
+    elif table == LINKS:
+        ends = (flat(rows.column(name)).cast(pa.string()) for name in (PREVIOUS, IDENTITY_KEY))
+        return pc.or_(*(pc.equal(end, asked.customer_key) for end in ends))
     elif KEY in rows.column_names:
         column, wanted = rows.column(KEY), (asked.customer_key,)
     else:

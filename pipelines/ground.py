@@ -55,10 +55,10 @@ class AllAnewError(ValueError):
 
 def ground(
     settings: Settings, base: Publication | None, shards: Sequence[Any], rebuild: bool,
-    in_part: bool = False,
+    in_part: bool = False, anew: bool = False,
 ) -> Ground:  # fmt: skip
     """Whether the run is an increment on `base`, and what it reads; `in_part`: not all rows of
-    the files, so that they count as not read yet.
+    the files, so that they count as not read yet; `anew`: it can be no increment.
 
     Raises SourcesGoneError where all must be read anew but files read before are gone, AllAnewError
     where only a part would be, unless `rebuild` says that what was published is to go;
@@ -66,7 +66,7 @@ def ground(
     """
     here, core = positions(shards, IN_PART if in_part else ""), core_version(settings)
     erasures.refuse_other_key(settings.store, base, key_id(settings.key()))
-    if base is None or rebuild or base.core_version != core:
+    if base is None or rebuild or anew or base.core_version != core:
         if base is not None and not rebuild:
             _refuse_gone(base, here)
             if in_part:

@@ -11,26 +11,39 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from rejse.pipelines.stage import StagedFile
+    from rejse.transforms.erasure import Erased
     from rejse.transforms.operational import Declared, Operational
 
 
+LINKS = "identity_links"
+
+
 def read(
-    files: Mapping[str, Path | None], key: Callable[[], bytes], types: Collection[str] = ()
+    files: Mapping[str, Path | None],
+    key: Callable[[], bytes],
+    types: Collection[str] = (),
+    non_persons: tuple[str, ...] = (),
+    erased: Erased | None = None,
 ) -> Operational:
-    """The tables that are configured; ids of agents become pseudonyms under the key here, as
-    those of events do. `types` are the journey types that are declared. Raises ValueError, naming
-    the file and what was expected.
+    """The tables that are configured; ids of agents, and identities that are linked, become
+    pseudonyms under the key here, as those of events do. `types` are the journey types that are
+    declared; links of `non_persons` and of `erased` identities are left out. Raises ValueError,
+    naming the file and what was expected.
     """
+    from rejse.transforms import link_table
     from rejse.transforms import operational as core
     from rejse.transforms.costs import valid_rates
+    from rejse.transforms.erasure import NOBODY
     from rejse.transforms.information import valid_fields
     from rejse.transforms.slas import valid_slas
 
-    found = {
-        name: _table(path, core.TABLES[name]) for name, path in files.items() if path is not None
-    }
+    read_as = {**core.TABLES, LINKS: link_table.FILE}
+    found = {name: _table(path, read_as[name]) for name, path in files.items() if path is not None}
     if "agents" in found:
         found["agents"] = _pseudonymous(found["agents"], key())
+    if LINKS in found:
+        _checked(LINKS, files, lambda: link_table.valid_links(found[LINKS]))
+        found[LINKS] = link_table.pseudonymous(found[LINKS], key(), non_persons, erased or NOBODY)
     data = core.Operational(found)
     _checked("calendar", files, lambda: data.calendar)
     _checked("cost_rates", files, lambda: valid_rates(data.table("cost_rates")))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rejse.pipelines import operational
 from rejse.pipelines.bounded import Plan
@@ -15,7 +16,15 @@ from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 from rejse.transforms.frontier import Frontiers
 from rejse.transforms.inputs import INPUTS
+from rejse.transforms.links import Links
+from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import Clocks
+from rejse.transforms.rules import Rules
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rejse.transforms.reconcile import Relink
 
 EVENTS_A_GROUP = 64_000
 LEAST_GROUPS = 4
@@ -28,8 +37,11 @@ def plan(
     settings: Settings, found: Ground, scratch: Path, run_id: str, clock: datetime,
     stated: Mapping[str, int], complete: bool, repair: tuple[int, int] | None,
     span: tuple[int, int] | None,
+    linked: tuple[pa.Table | None, Relink | None] = (None, None),
 ) -> Plan:  # fmt: skip
-    """All that the graph needs, checked. Raises what mappings and operational tables raise."""
+    """All that the graph needs, checked; `linked`: identity links, and whose stored rows follow
+    them anew. Raises what mappings and operational tables raise.
+    """
     of_kind = {kind: settings.of_kind(kind) for kind in INPUTS}
     mappings = {
         kind: {name: source.select().rest() for name, source in said.items()}
@@ -43,7 +55,14 @@ def plan(
         for name, source in of_kind["interaction"].items()
     }
     rules = settings.rules(declared)
-    groups, now = _groups(found.shards), int(clock.timestamp() * 1_000_000)
+    data = operational.read(
+        dict(settings.operational), settings.key, rules.types, settings.non_persons
+    )
+    links, relink = linked
+    if links is not None:
+        data = replace(data, tables={**data.tables, operational.LINKS: links})
+    groups = _groups(found.shards) if relink is None else 1  # whose rows move, move together
+    now = int(clock.timestamp() * 1_000_000)
 
     def frontiers(kind: str) -> Frontiers:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
@@ -52,15 +71,23 @@ def plan(
     return Plan(
         shards=found.shards, mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
-        data=operational.read(dict(settings.operational), settings.key, rules.types),
+        data=data, links=_links(data, rules),
         rules=rules, clocks=Clocks(frontiers("interaction"), frontiers("experience")),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=clock,
         history=None if found.base is None else history(settings.store, found.base),
-        is_changed=found.is_changed, repair=repair, span=span, texts=settings.texts,
+        is_changed=found.is_changed, repair=repair, span=span, relink=relink,
+        texts=settings.texts,
         texts_from=settings.texts.kept_from(now), since=settings.retention.since(now),
     )  # fmt: skip
+
+
+def _links(data: Operational, rules: Rules) -> Links | None:
+    """Identity links to be followed; None where the installation keeps none."""
+    if not data.has(operational.LINKS):
+        return None
+    return Links.of(data.table(operational.LINKS), rules.windows.identity_wait)
 
 
 def _before(

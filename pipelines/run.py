@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from rejse.pipelines import identities
 from rejse.pipelines.ground import Ground, core_version, fingerprint, ground
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
@@ -66,7 +67,7 @@ def run(
     """
     told = dict(frontier or {})
     asked = _Asked(complete, told, beam_args or [], audit, rebuild, shards, span=span)
-    return _run(settings, asked, progress)
+    return _reconciled(settings, asked, progress)
 
 
 def repair(
@@ -80,15 +81,50 @@ def repair(
 ) -> RunResult:
     """Bring in the late events of [since, until) microseconds, as revisions of what is final.
 
-    Reads no source. Raises NothingToRepairError where there is no publication or its rules are no
+    Reads no source. Raises NothingToBuildOnError where there is no publication or its rules are no
     longer those of the settings (`rejse run` first), and what `run` raises.
     """
     asked = _Asked(False, {}, beam_args or [], audit, False, (), (since, until))
+    return _reconciled(settings, asked, progress)
+
+
+def reconcile(
+    settings: Settings,
+    *,
+    beam_args: list[str] | None = None,
+    progress: Progress | None = None,
+    audit: bool = True,
+) -> RunResult:
+    """Let stored rows follow identity links that have changed; the journeys of all customers
+    concerned are made anew together, as revisions with reason `identity`.
+
+    Reads no source; `run` and `repair` do it first where it is needed. Raises
+    NothingToBuildOnError where there is no publication under the rules of the settings,
+    SourcesNeededError where rows of a customer concerned are not stored, and what `run` raises.
+    """
+    asked = _Asked(False, {}, beam_args or [], audit, False, (), reconcile=True)
     return _run(settings, asked, progress)
 
 
-class NothingToRepairError(LookupError):
-    """There is no publication whose late events could be brought in."""
+def _reconciled(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
+    """Stored rows follow the links of today, those that new rows tell too, before these come."""
+    first, before = None, replace(asked, stated={}, complete=False, repair=None, reconcile=True)
+    if identities.are_kept(settings) and not asked.rebuild:
+        try:
+            first = _run(settings, before, progress)
+        except (NothingToBuildOnError, identities.SourcesNeededError):
+            if asked.repair:
+                raise
+            asked = replace(asked, anew=True)
+    if first is not None and first.status == "audit_failed":
+        return first
+    result = _run(settings, asked, progress)
+    is_all = result.status == "nothing_new" and first is not None
+    return first if is_all and first is not None else result
+
+
+class NothingToBuildOnError(LookupError):
+    """There is no publication whose late events, or whose links, could be brought in."""
 
     exit_code = 2
 
@@ -105,10 +141,21 @@ class _Asked:
     shards: Sequence[Any] | None
     repair: tuple[int, int] | None = None
     span: tuple[int, int] | None = None
+    reconcile: bool = False
+    anew: bool = False  # stored rows do not suffice; every file that was read must be there
+    gathering: identities.Gathering = field(default_factory=identities.Gathering)
 
 
 def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
-    from rejse.pipelines import catalogue_draft, forget, publish, quarantine, sources, texts
+    from rejse.pipelines import (
+        catalogue_draft,
+        erasures,
+        forget,
+        publish,
+        quarantine,
+        sources,
+        texts,
+    )
     from rejse.pipelines import stated as stated_frontiers
 
     clock = datetime.now(UTC)
@@ -127,24 +174,47 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         found = _ground(settings, writer.base, shards, asked)
         told = fingerprint(settings, found, asked.stated, asked.complete, now, asked.span)
         base = writer.base
-        if base is not None and _nothing_new(settings, base, told, asked):
+        erased = erasures.erased(settings.store, base)
+        if asked.reconcile:
+            found, links, relink = _relinked(settings, found, asked, erased)
+            is_same = not len(relink.customers)
+        else:
+            links, relink = None, None
+            is_same = base is not None and _nothing_new(settings, base, told, asked)
+        if base is not None and is_same:
             return RunResult(
                 base.run_id, "nothing_new", base.number, base.counts, tables=base.rows,
                 frontiers=base.frontiers,
             )  # fmt: skip
-        return _work(settings, asked, found, told, writer, clock, progress)
+        if links is None and identities.are_kept(settings):
+            links = identities.of_run(settings, found.base, found.shards, asked.gathering, erased)
+        return _work(settings, asked, found, told, (links, relink), erased, writer, clock, progress)
+
+
+def _relinked(
+    settings: Settings, found: Ground, asked: _Asked, erased: Any
+) -> tuple[Ground, Any, Any]:
+    """The ground of a run that reads no source; links of today, and whom they move."""
+    base = found.base
+    if base is None:
+        raise AssertionError("expected a publication: _ground refuses to go on without one")
+    links = identities.of_run(settings, base, found.shards, asked.gathering, erased)
+    found = replace(found, shards=(), positions=base.positions, again=frozenset())
+    return found, links, identities.relinked(settings, base, links)
 
 
 def _ground(
     settings: Settings, base: Publication | None, shards: Sequence[Any], asked: _Asked
 ) -> Ground:
-    if asked.repair and (base is None or base.core_version != core_version(settings)):
-        raise NothingToRepairError(
+    is_stored = asked.repair or asked.reconcile
+    if is_stored and (base is None or asked.anew or base.core_version != core_version(settings)):
+        raise NothingToBuildOnError(
             "expected a publication under the rules of the configuration, found "
             + ("none" if base is None else "one under others")
             + "; `rejse run` makes it"
         )
-    return ground(settings, base, shards, asked.rebuild, asked.span is not None)
+    in_part = asked.span is not None
+    return ground(settings, base, shards, asked.rebuild, in_part, asked.anew)
 
 
 def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked) -> bool:
@@ -153,14 +223,14 @@ def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked
 
     if asked.repair:
         return not history(settings.store, base).is_among(LATE, "time", *asked.repair)
-    return base.fingerprint == told and not asked.rebuild
+    return base.fingerprint == told and not asked.rebuild and not asked.anew
 
 
 def _work(
-    settings: Settings, asked: _Asked, found: Ground, told_by: str, writer: Any, clock: datetime,
-    progress: Progress | None,
+    settings: Settings, asked: _Asked, found: Ground, told_by: str, linked: tuple[Any, Any],
+    erased: Any, writer: Any, clock: datetime, progress: Progress | None,
 ) -> RunResult:  # fmt: skip
-    from rejse.pipelines import bounded, carry, erasures, operational, publish
+    from rejse.pipelines import bounded, carry, operational, publish
     from rejse.pipelines import stated as stated_frontiers
     from rejse.pipelines.plan import plan
 
@@ -168,24 +238,20 @@ def _work(
     run_id = f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
     with _scratch(settings.store, run_id) as scratch:
         planned = plan(
-            settings,
-            found,
-            scratch,
-            run_id,
-            clock,
-            asked.stated,
-            asked.complete,
-            asked.repair,
-            asked.span,
-        )
-        planned = replace(planned, erased=erasures.erased(settings.store, writer.base))
+            settings, found, scratch, run_id, clock, asked.stated, asked.complete, asked.repair,
+            asked.span, linked,
+        )  # fmt: skip
+        planned = replace(planned, erased=erased)
         with _watched(scratch, progress):
             made = bounded.execute(planned, asked.beam_args)
         stated_frontiers.refuse_unknown(
             settings.sources, asked.stated, {name for _, (_, name) in _latest(found, made)}
         )
-        before = writer.base.fingerprint if asked.repair else told_by
+        is_behind = asked.repair or asked.reconcile  # sources, other tables may be new too
+        before = writer.base.fingerprint if is_behind else told_by
         told = _told(settings, planned, found, made, before)
+        if asked.reconcile:
+            told["config_version"] = writer.base.config_version
         if progress:
             progress("auditing what is staged" if asked.audit else "publishing")
         files = (*made.files, *operational.staged(settings.store, planned.data))

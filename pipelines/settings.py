@@ -106,6 +106,7 @@ class Operational(Frozen):
     cost_rates: Place | None = None
     products: Place | None = None
     campaigns: Place | None = None
+    identity_links: Place | None = None
 
 
 class WindowSettings(Frozen):

@@ -25,9 +25,19 @@ from rejse.pipelines.settings import load
 from rejse.transforms import records
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.schema import INTERACTIONS, Contract
-from tests import builders
+from tests import builders, transcript_links
 from tests.oracle import rows
-from tests.transcript import ORDER, Rows, Transcript, alias, mark, marked, records_of, without_mark
+from tests.transcript import (
+    ORDER,
+    Rows,
+    Transcript,
+    alias,
+    links_of,
+    mark,
+    marked,
+    records_of,
+    without_mark,
+)
 
 KEY = bytes(range(32))
 
@@ -45,11 +55,11 @@ class Run:
     def tables(self, transcript: Transcript) -> dict[str, Rows]:
         """The transcript's rows of every table, its number taken off ids and references."""
         number = self.numbers[transcript.name]
+        said = (*transcript.events, *transcript.experience)
+        linked = transcript_links.of_links(transcript.links)
         keys = {
-            hmac.new(KEY, f"customer:{alias(number, c)}".encode(), hashlib.sha256).hexdigest()[:32]
-            for c in {
-                one.get("customer", "ann") for one in (*transcript.events, *transcript.experience)
-            }
+            hmac.new(KEY, f"{kind}:{alias(number, name)}".encode(), hashlib.sha256).hexdigest()[:32]
+            for kind, name in transcript_links.of_rows(said) | linked
         }
         found = {}
         for name in ORDER:
@@ -63,7 +73,7 @@ def write(transcripts: Sequence[Transcript], folder: Path) -> list[str]:
     told = records_of(transcripts)
     asked = x_sources(transcripts)
     named = {**dict.fromkeys(asked, "experience"), **{kind: kind for kind in told}}
-    _write_settings(transcripts[0], named, folder)
+    _write_settings(transcripts[0], named, folder, links_of(transcripts))
     for kind, rows_of_kind in told.items():
         _write_of_kind(kind, rows_of_kind, folder)
     for source in transcripts[0].frontiers:
@@ -78,7 +88,12 @@ def x_sources(transcripts: Sequence[Transcript]) -> list[str]:
     return sorted({name for one in transcripts for name in one.x_frontiers})
 
 
-def _write_settings(transcript: Transcript, joined: Mapping[str, str], folder: Path) -> None:
+def _write_settings(
+    transcript: Transcript,
+    joined: Mapping[str, str],
+    folder: Path,
+    links: Sequence[Mapping[str, Any]] = (),
+) -> None:
     """`rejse.toml`, the key and the operational tables of a transcript."""
     (folder / "rejse.key").write_text(KEY.hex())
     declared = transcript.config.get("sources", {})
@@ -103,7 +118,11 @@ def _write_settings(transcript: Transcript, joined: Mapping[str, str], folder: P
     lines += ["[texts]", *_toml(transcript.config.get("texts", {}))]
     for name, said in transcript.config.get("types", {}).items():
         lines += [f"[types.{name}]", *_toml(said)]
-    given = {name: table for name, table in transcript.operational.items() if table}
+    given: dict[str, Sequence[Mapping[str, Any]]] = {
+        name: table for name, table in transcript.operational.items() if table
+    }
+    if links:
+        given["identity_links"] = transcript_links.file_rows(links)
     lines += ["[operational]", *(f'{name} = "{name}.csv"' for name in given)]
     (folder / "rejse.toml").write_text("\n".join(lines) + "\n")
     for name, table in given.items():
@@ -189,5 +208,7 @@ def _raw(event: Mapping[str, Any], at: int, number: int) -> dict[str, Any]:
     """An event as its source would write it: identity in the clear, id told apart."""
     row = builders.full(event, at)
     row["identity"] = alias(number, event.get("customer", "ann"))
+    if row.get("previousidentity") is not None:
+        row["previousidentity"] = alias(number, row["previousidentity"])
     row["id"] = mark(number) + row["id"]
     return {k: v for k, v in row.items() if k not in ("customer_key", "bucket", "source")}

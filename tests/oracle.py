@@ -42,6 +42,8 @@ class Case:
     x_frontiers: Mapping[str, int] = field(default_factory=dict)
     #: Records of customers as they are published, by kind.
     known: Mapping[str, pa.Table] = field(default_factory=dict)
+    #: Links of identities, as they are published.
+    links: pa.Table | None = None
 
 
 def _rows(rows: tuple[Mapping[str, Any], ...], schema: pa.Schema) -> pa.Table:
@@ -162,6 +164,10 @@ def _records(records: pa.Table | None) -> pa.Table:
     return pa.table(columns, names=schema.names)
 
 
+def _links(links: pa.Table | None) -> pa.Table:
+    return TABLES["identity_links"].schema.empty_table() if links is None else links
+
+
 def _blom() -> pa.Table:
     """Expected extreme of n standard normal scores (Blom 1958), a number and no rule."""
     b = {n: NormalDist().inv_cdf((n - 3 / 8) / (n + 1 / 4)) for n in range(1, 101)}
@@ -180,6 +186,7 @@ def connect(case: Case) -> duckdb.DuckDBPyConnection:
     inputs = {
         "events": events,
         **{n: _rows(case.operational.get(n, ()), t.schema) for n, t in TABLES.items()},
+        "links": _links(case.links),
         **{
             kind: _rows(
                 tuple(case.known[kind].to_pylist() if kind in case.known else ()),

@@ -355,7 +355,17 @@ def test_a_killed_erasure_is_finished_by_the_next_one_or_by_a_run(tmp_path: Path
     assert (whole["left"], whole["waits"]) == ([], False)
     passed = whole["boundaries"]
     asked, draft, n = passed.index("replace"), passed.index("draft"), len(passed)
-    some = {0, asked, asked + 1, passed.index("transact"), draft, draft + 1, draft + 2, n - 30, n - 1}
+    some = {
+        0,
+        asked,
+        asked + 1,
+        passed.index("transact"),
+        draft,
+        draft + 1,
+        draft + 2,
+        n - 30,
+        n - 1,
+    }
     told = killed(tmp_path / "kill", *(range(n) if SOAK else sorted(some)))
     assert next(told)["others"] == whole["others"]
     for one in told:

@@ -11,7 +11,7 @@ import pytest
 from rejse.pipelines import settings
 from rejse.pipelines.catalogue import connect
 from rejse.pipelines.ground import SourcesGoneError
-from rejse.pipelines.run import NothingToRepairError, RunResult, repair
+from rejse.pipelines.run import NothingToBuildOnError, RunResult, repair
 from tests.test_run import balanced, files_of, installation, lines, once, row
 
 DAY = 86_400_000_000
@@ -139,14 +139,14 @@ def test_a_journey_that_opens_again_goes_on_counting_revisions(found: settings.S
 def test_a_repair_needs_a_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     bare = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    with pytest.raises(NothingToRepairError, match="found none"):
+    with pytest.raises(NothingToBuildOnError, match="found none"):
         repair(bare, 0, 1)
 
 
 def test_a_repair_under_other_rules_says_so(found: settings.Settings) -> None:
     text = (found.root / "rejse.toml").read_text()
     (found.root / "rejse.toml").write_text("[windows]\nrepeat = '3d'\n" + text)
-    with pytest.raises(NothingToRepairError, match="found one under others; `rejse run`"):
+    with pytest.raises(NothingToBuildOnError, match="found one under others; `rejse run`"):
         repair(settings.load(found.root), 0, 1)
 
 

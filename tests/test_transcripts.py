@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from rejse.transforms.links import Links, to_persons
 from rejse.transforms.operational import Operational
-from tests import builders, oracle
+from tests import builders, oracle, transcript_links
 from tests.bounded import Run
 from tests.increments import Increments
 from tests.law import FACTOR
@@ -40,6 +41,7 @@ def case_of(transcript: Transcript) -> oracle.Case:
         records=builders.x_table(transcript.experience, transcript.validated),
         x_frontiers=transcript.x_frontiers,
         known=builders.known(transcript.records),
+        links=transcript_links.published(transcript.links),
     )
 
 
@@ -74,10 +76,12 @@ def by_core(transcript: Transcript) -> dict[str, Rows]:
     from rejse.transforms.advance import advance
     from rejse.transforms.experience.attach import attach
 
-    events, rules = builders.table(transcript.events), transcript.rules
+    rules = transcript.rules
+    links = Links.of(transcript_links.published(transcript.links), rules.windows.identity_wait)
+    events = to_persons(builders.table(transcript.events), links)
     tables = advance(events, operational_of(transcript), rules, transcript.frontiers)
     felt = attach(
-        builders.x_table(transcript.experience, transcript.validated),
+        to_persons(builders.x_table(transcript.experience, transcript.validated), links),
         {**tables, "events": events},
         rules.windows,
         transcript.frontiers,

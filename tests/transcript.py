@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import yaml
 from rejse.pipelines.settings import TypeSettings, WindowSettings
 from rejse.transforms.operational import TABLES
 from rejse.transforms.rules import JourneyType, Rules, Windows
-from tests import builders
+from tests import builders, transcript_links
 
 FOLDER = Path(__file__).parent / "transcripts"
 Rows = list[dict[str, Any]]
@@ -54,6 +55,8 @@ class Transcript:
     experience: tuple[Mapping[str, Any], ...] = ()
     #: Records of customers, by kind.
     records: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict)
+    #: Links of identities (`transcript_links`).
+    links: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def rules(self) -> Rules:
@@ -136,6 +139,7 @@ def read(path: Path, base: Mapping[str, Any]) -> list[Transcript]:
                 wrong=said.get("wrong", False),
                 experience=tuple(said.get("experience", ())),
                 records={k: tuple(rows) for k, rows in said.get("records", {}).items()},
+                links=tuple(said.get("links", ())),
             )
         )
     return found
@@ -205,7 +209,7 @@ def same(wanted: Any, came: Any) -> bool:
 def group_of(transcript: Transcript) -> str:
     """What transcripts must share to share a run; those that count rows stand alone."""
     alone = transcript.name if transcript.counts else ""
-    said = [alone, transcript.config, sorted(transcript.frontiers.items())]
+    said = [alone, bool(transcript.links), transcript.config, sorted(transcript.frontiers.items())]
     return json.dumps(said, sort_keys=True, default=str)
 
 
@@ -246,7 +250,21 @@ def together(transcripts: Sequence[Transcript]) -> Transcript:
         for at, record in enumerate(one.experience, start=1)
     ]
     whole = replace(transcripts[0], name="together", events=tuple(events), expect={})
-    return replace(whole, experience=tuple(answers), records=records_of(transcripts))
+    return replace(
+        whole,
+        experience=tuple(answers),
+        records=records_of(transcripts),
+        links=links_of(transcripts),
+    )
+
+
+def links_of(transcripts: Sequence[Transcript]) -> tuple[Mapping[str, Any], ...]:
+    """Links of all transcripts, their identities told apart."""
+    return tuple(
+        link
+        for number, one in enumerate(transcripts)
+        for link in transcript_links.marked(one.links, partial(alias, number))
+    )
 
 
 def records_of(
@@ -284,6 +302,7 @@ def marked(
 def of_customers(rows: Rows, transcript: Transcript, number: int) -> Rows:
     """A transcript's own rows of a table of a shared run, by the keys of its customers."""
     said = (*transcript.events, *transcript.experience)
-    names = {one.get("customer", "ann") for one in said}
+    linked = transcript_links.of_links(transcript.links)
+    names = {name for _, name in transcript_links.of_rows(said) | linked}
     keys = {builders.key_of(alias(number, name)) for name in names}
     return [without_mark(row, number) for row in rows if row["customer_key"] in keys]

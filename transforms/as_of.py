@@ -49,7 +49,11 @@ class AsOf:
         if not len(self.key_codes):
             return np.full(len(time), NULL, np.int64)
         code = texts.lookup([self.keys.get(n, NULL) for n in texts.names.to_pylist()], NULL)
-        if not (code >= 0).any():
+        return self.at(code, time)
+
+    def at(self, code: Ints, time: Ints) -> Ints:
+        """Row valid for each code of a key at its time, -1 where there is none."""
+        if not len(self.key_codes) or not (code >= 0).any():
             return np.full(len(time), NULL, np.int64)
         at = self._latest(code, time)
         while True:
@@ -73,6 +77,10 @@ class AsOf:
             at[shorter] = at[at[shorter]]
 
     @cached_property
+    def _is_single(self) -> bool:
+        return bool(np.array_equal(self.key_codes, np.arange(len(self.key_codes))))
+
+    @cached_property
     def _moments(self) -> Ints:
         return np.unique(self.valid_from)
 
@@ -84,9 +92,8 @@ class AsOf:
 
     def _latest(self, code: Ints, time: Ints) -> Ints:
         """Last row of the code whose valid_from is at or before the time."""
-        if len(self.keys) == len(self.key_codes):  # one row a key: no search needed
-            row = np.argsort(self.key_codes)[code]
-            return np.where((code >= 0) & (self.valid_from[row] <= time), row, NULL)
+        if self._is_single:  # one row a key: no search needed
+            return np.where((code >= 0) & (self.valid_from[code] <= time), code, NULL)
         wanted = code * (len(self._moments) + 1)
         wanted = wanted + np.searchsorted(self._moments, time, side="right")
         at = np.searchsorted(self._begins, wanted, side="right") - 1

@@ -182,7 +182,8 @@ def coded(table: pa.Table, contract: Contract) -> pa.Table:
     """The table with columns that travelled, or were stored, as plain text coded again."""
     for place, name in enumerate(table.column_names):
         wanted = contract.carried.get(name)
-        is_coded = name == schema.CUSTOMER_KEY or (wanted is not None and wanted.coded)
+        is_key = name in (schema.CUSTOMER_KEY, schema.IDENTITY_KEY)
+        is_coded = is_key or (wanted is not None and wanted.coded)
         if is_coded and not pa.types.is_dictionary(table.column(place).type):
             table = table.set_column(place, name, table.column(place).dictionary_encode())
     return table

@@ -102,6 +102,10 @@ class Erased:
         return False
 
 
+#: Where nobody was erased.
+NOBODY = Erased(frozenset(), ())
+
+
 def words(*texts: str | None) -> set[str]:
     """All values and words of some texts, also those inside of JSON; plain and in lower case."""
     found: set[str] = set()

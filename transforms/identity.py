@@ -227,20 +227,28 @@ def _persons(
     """Rows of persons, their identities, and the other rows as rejects."""
     if not non_persons:
         return batch, people, refusals.empty()
-    plain = pc.utf8_lower(pc.utf8_trim_whitespace(people.dictionary))
-    bad = np.zeros(batch.num_rows, dtype=bool)
-    for kind, names in _by_type(non_persons).items():
-        found = _rows_of(people, pc.is_in(plain, value_set=text(names)))
-        if kind and found.any():
-            kinds = coded(batch.column("identitytype"))
-            found &= _rows_of(kinds, pc.is_in(kinds.dictionary, value_set=text([kind])))
-        bad |= found
+    bad = are_no_persons(batch.column("identitytype"), people, non_persons)
     if not bad.any():
         return batch, people, refusals.empty()
     kept = arrow(~bad)
     said = "this identity stands for no person (non_persons in rejse.toml)"
     refused_rows = refusals.of_rows(batch.filter(arrow(bad)), "non_person", said)
     return batch.filter(kept), people.filter(kept), refused_rows
+
+
+def are_no_persons(
+    kinds: pa.Array, people: pa.DictionaryArray, non_persons: tuple[str, ...]
+) -> np.ndarray[Any, Any]:
+    """Rows whose identity (`people`, of type `kinds`) is one of `non_persons` (`pseudonymise`)."""
+    plain = pc.utf8_lower(pc.utf8_trim_whitespace(people.dictionary))
+    bad = np.zeros(len(people), dtype=bool)
+    for kind, names in _by_type(non_persons).items():
+        found = _rows_of(people, pc.is_in(plain, value_set=text(names)))
+        if kind and found.any():
+            types = coded(kinds)
+            found &= _rows_of(types, pc.is_in(types.dictionary, value_set=text([kind])))
+        bad |= found
+    return bad
 
 
 def _by_type(non_persons: tuple[str, ...]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Protocol
 
@@ -22,6 +22,8 @@ from rejse.transforms.arrays import Bools, Ints, arrow, flat, values
 from rejse.transforms.arrivals import Arrived
 from rejse.transforms.duplicates import over_cap
 from rejse.transforms.inputs import INPUTS
+from rejse.transforms.links import to_persons
+from rejse.transforms.reconcile import Relink
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.tables import CUSTOMER, TEXT
 from rejse.transforms.texts import text
@@ -31,6 +33,8 @@ EVENTS, LATE, ANSWERS = "events", "late", "answers"
 STORED: Mapping[str, str] = {
     "interaction": EVENTS, "experience": ANSWERS, **{kind: kind for kind in records.CONTRACTS},
 }  # fmt: skip
+#: Why rows of a customer are revised when others are linked with him, or no longer.
+IDENTITY = "identity"
 #: Texts are kept apart from what was answered.
 APART = "text_redacted"
 EXCLUDED = Table("excluded", "customer who is no person, and the kind of rows that told it",
@@ -81,7 +85,8 @@ class Meeting:
 
     `complete_until` says of a source's name before which time its events come too late, `repair`
     between which times (microseconds) late ones are brought in; `is_changed`: operational tables
-    have changed, so that everybody with something pending is looked at again.
+    have changed, so that everybody with something pending is looked at again; `relink`: whose
+    stored rows are resolved anew, and nobody else is looked at.
     """
 
     recall: Recall | None
@@ -90,6 +95,7 @@ class Meeting:
     complete_until: Callable[[str], int]
     repair: tuple[int, int] | None = None
     is_changed: bool = False
+    relink: Relink | None = None
     rows_at_once: int = 64_000
 
     def customers(
@@ -102,6 +108,9 @@ class Meeting:
         """Customers of a range of keys who must be looked at, some at a time; None: all there."""
         if self.recall is None:
             yield None
+            return
+        if self.relink is not None:
+            yield self.relink.customers  # together: rows of one may be another's now
             return
         found = [flat(rows.column(schema.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()]
         waiting = self.recall.between(pending.PENDING.name, *keys)
@@ -133,6 +142,8 @@ class Meeting:
     def meet(self, new: Mapping[str, pa.Table], customers: pa.Array | None) -> Met:
         """All rows of the customers (None: of all who are in `new`)."""
         met = Met(customers)
+        if self.relink is not None:
+            self._move_late(self.relink, met)
         for kind, table in STORED.items():
             stored = self._stored(kind, customers)
             came = _of(new.get(kind), customers)
@@ -147,6 +158,9 @@ class Meeting:
         if kind == "interaction" and self.recall is not None:
             came = self._in_time(came, stored, met)
         arrived = arrivals.arrive(stored, came)
+        if self.relink is not None:
+            who = frozenset(self.relink.customers.to_pylist())
+            arrived = replace(arrived, replaced=arrived.replaced | who)
         met.counts["duplicate"] += arrived.n_duplicate
         self._note(kind, came, arrived, met)
         if kind not in records.CONTRACTS:
@@ -163,6 +177,8 @@ class Meeting:
         if self.recall is None:
             return
         reason = {"interaction": "late event", "experience": "answer"}.get(kind, "record")
+        if self.relink is not None:
+            reason = IDENTITY
         who = arrived.replaced
         if kind in records.CONTRACTS:
             who |= arrivals.names(came)
@@ -202,6 +218,14 @@ class Meeting:
         met.inputs[LATE] = held.filter(arrow(~chosen & _are_of(held, who)))
         return _together([came, bucket_files.coded(brought, INPUTS["interaction"].contract)])
 
+    def _move_late(self, relink: Relink, met: Met) -> None:
+        """Events that came too late wait with the customers whose they are now."""
+        assert self.recall is not None
+        held = self.recall.rows(LATE, relink.customers)
+        if held is not None:
+            met.replace(LATE, frozenset(relink.customers.to_pylist()))
+            met.inputs[LATE] = to_persons(held, relink.links)
+
     def _in_repair(self, late: pa.Table) -> Bools:
         assert self.repair is not None
         time = values(late.column("time"))
@@ -239,6 +263,12 @@ class Meeting:
 
     def _stored(self, kind: str, customers: pa.Array | None) -> pa.Table | None:
         """Accepted rows of the customers, as they came; None where there are none."""
+        rows = self._recalled(kind, customers)
+        if rows is None or self.relink is None:
+            return rows
+        return to_persons(rows, self.relink.links)
+
+    def _recalled(self, kind: str, customers: pa.Array | None) -> pa.Table | None:
         if self.recall is None or customers is None:
             return None
         found = self.recall.rows(STORED[kind], customers)

@@ -92,6 +92,12 @@ TABLES: Mapping[str, Declared] = {
         "campaign, with what it promises", ("campaign_id",),
         campaign_id=TEXT, message_kind=TEXT, purpose=TEXT, topic=TEXT, claim=TEXT,
     ),
+    "identity_links": _table(
+        "link: from then on the previous identity is the other one's (both are hashed)",
+        ("previous_key", "previous_type", "identity_key", "identity_type", "method"),
+        previous_key=TEXT, previous_type=TEXT, identity_key=TEXT, identity_type=TEXT, method=TEXT,
+        precedence=INT,
+    ),
 }  # fmt: skip
 TOUCHPOINTS = TABLES["touchpoints"].schema
 TOUCHPOINT_FIELDS = TABLES["touchpoint_fields"].schema

@@ -61,6 +61,12 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "purpose": ("Purpose that consent is needed for.", ""),
     "topic": ("What its claim is about.", ""),
     "claim": ("What it promises.", ""),
+    "previous_key": ("Identity that is linked, as a keyed pseudonym.", ""),
+    "previous_type": ("What kind of identity that is.", ""),
+    "identity_key": ("Identity whose it is, as a keyed pseudonym.", ""),
+    "identity_type": ("What kind of identity this is.", ""),
+    "method": ("Who says so: table (identity_links) or event (its previousidentity).", ""),
+    "precedence": ("Place among links of one identity that begin at once; the least holds.", "1"),
     "valid_from": ("From then on the row holds; none: always.", "UTC"),
     "valid_to": ("From then on it no longer holds; none: it still does.", "UTC"),
 }

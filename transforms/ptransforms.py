@@ -23,10 +23,11 @@ from rejse.transforms.arrays import arrow, values
 from rejse.transforms.arrivals import EXCLUDED_LATER
 from rejse.transforms.bucket_files import BucketFiles
 from rejse.transforms.core import Core, noted
-from rejse.transforms.erasure import Erased
+from rejse.transforms.erasure import NOBODY, Erased
 from rejse.transforms.events import Coded
 from rejse.transforms.frontier import Delivery, Frontiers
 from rejse.transforms.inputs import INPUTS
+from rejse.transforms.links import Links, to_persons
 from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.meeting import Meeting, Met
 from rejse.transforms.normalise import normalise
@@ -38,7 +39,6 @@ from rejse.transforms.texts import text
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
 #: Name of the count of rows of erased identities.
 ERASED = "erased"
-NOBODY = Erased()
 
 
 def counted(name: str, n: int) -> Iterator[Any]:
@@ -115,33 +115,12 @@ class _Accept(beam.DoFn):  # type: ignore[misc]
             yield accepted
 
 
-class Within(_Parts):
-    """Accepted batches -> their rows of the times [since, until) microseconds.
-
-    The others are left for another run: they do not count as read.
-    """
-
-    def __init__(self, since: int, until: int) -> None:
-        super().__init__(_Within(since, until))
-
-
-class _Within(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, since: int, until: int) -> None:
-        self._since, self._until = since, until
-
-    def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
-        time = values(batch.column("time"))
-        mine = (time >= self._since) & (time < self._until)
-        yield from counted("read", int(mine.sum()) - batch.num_rows)
-        if mine.any():
-            yield batch.filter(arrow(mine))
-
-
 class Pseudonymise(_Parts):
     """Accepted batches -> events without identities; the output `latest` has (delivery, time).
 
-    `key` is asked for where the work is done, so that no pipeline description holds it. Rows of
-    `erased` identities are counted and go no further.
+    Where there are `links`, identities are followed to the persons whose they are. `key` is asked
+    for where the work is done, so that no pipeline description holds it. Rows of `erased`
+    identities are counted and go no further.
     """
 
     def __init__(
@@ -150,8 +129,9 @@ class Pseudonymise(_Parts):
         non_persons: Iterable[str],
         contract: Contract = INTERACTIONS,
         erased: Erased = NOBODY,
+        links: Links | None = None,
     ) -> None:
-        super().__init__(_Pseudonymise(key, tuple(non_persons), contract, erased), LATEST)
+        super().__init__(_Pseudonymise(key, tuple(non_persons), contract, erased, links), LATEST)
 
 
 class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
@@ -161,9 +141,10 @@ class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
         non_persons: tuple[str, ...],
         contract: Contract,
         erased: Erased,
+        links: Links | None,
     ) -> None:
         self._ask, self._non_persons, self._contract = key, non_persons, contract
-        self._erased = erased
+        self._erased, self._links = erased, links
 
     def setup(self) -> None:
         self._key = self._ask()
@@ -176,6 +157,8 @@ class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
         events, refused = identity.pseudonymise(batch, self._key, self._non_persons, self._contract)
         yield from refused_rows(refused)
         if events.num_rows:
+            if self._links is not None:
+                events = to_persons(events, self._links)
             yield from self._latest(batch, events)
             yield events
 

@@ -23,6 +23,7 @@ from rejse.transforms.schema import (
     BUCKET,
     CUSTOMER_KEY,
     ENVELOPE,
+    IDENTITY_KEY,
     TEXT,
     TIME,
     Contract,
@@ -111,6 +112,8 @@ def _table(kind: str, contract: Contract) -> Table:
     return Table(kind, GRAINS[kind], ("record_id",), (
         Column("record_id", TEXT, "The row, as source/id.", nullable=False),
         Column("customer_key", TEXT, "Keyed pseudonym of the customer.", nullable=False),
+        Column(IDENTITY_KEY, TEXT, "Keyed pseudonym of the identity that the row bears, where"
+               " identity_links say that it is another customer's."),
         *(Column(one.name, TEXT, one.description, nullable=one.need != "R") for one in body),
         Column("valid_from", TIME, "From then on it holds.", "UTC", nullable=False),
         Column("valid_to", TIME, UNTIL.description, "UTC"),
@@ -120,7 +123,8 @@ def _table(kind: str, contract: Contract) -> Table:
 
 def of_events(kind: str) -> pa.Schema:
     """Columns of a kind's table that are joined to events."""
-    return pa.schema([column for column in tables()[kind].schema if column.name not in KEPT])
+    dropped = (*KEPT, IDENTITY_KEY)
+    return pa.schema([column for column in tables()[kind].schema if column.name not in dropped])
 
 
 #: How counts of records begin: all that came, those joined; and notes of the others.

@@ -18,7 +18,7 @@ from rejse.transforms import tables as core
 from rejse.transforms.arrays import Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.arrivals import names
 from rejse.transforms.experience import tables as x_tables
-from rejse.transforms.meeting import Met, Recall
+from rejse.transforms.meeting import IDENTITY, Met, Recall
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.tables import CUSTOMER, FINAL, JOURNEY, STAMP, TEXT
 from rejse.transforms.texts import text
@@ -224,9 +224,10 @@ def _successors(
 ) -> list[tuple[str | None, ...]]:
     """Rows of `superseded` for lost journeys, by the events of their steps then and now."""
     steps = recall.rows(STEPS, met.customers) if met.customers is not None else None
-    old = _events(steps) if steps is not None else {}
+    moved = frozenset(who for who, reason in met.again.items() if reason == IDENTITY)
+    old = _events(steps, moved) if steps is not None else {}
     new: dict[str, list[str]] = {}
-    for journey, events in _events(now).items():
+    for journey, events in _events(now, moved).items():
         for event in events:
             new.setdefault(event, []).append(journey)
     rows = []
@@ -237,14 +238,17 @@ def _successors(
     return rows
 
 
-def _events(steps: pa.Table) -> dict[str, set[str]]:
-    """Events by journey, each as its customer's."""
+def _events(steps: pa.Table, moved: frozenset[str]) -> dict[str, set[str]]:
+    """Events by journey, each as its customer's; those of customers among whom events have
+    `moved` as anybody's.
+    """
     out: dict[str, set[str]] = {}
     columns = (
         steps.column(name).to_pylist() for name in ("journey_id", "customer_key", "event_ids")
     )
     for journey, who, refs in zip(*columns, strict=True):
-        out.setdefault(journey, set()).update(f"{who}{_MARK}{ref}" for ref in refs)
+        whose = "" if who in moved else who
+        out.setdefault(journey, set()).update(f"{whose}{_MARK}{ref}" for ref in refs)
     return out
 
 

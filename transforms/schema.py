@@ -163,6 +163,8 @@ BODY: tuple[Field, ...] = (
 IDENTITY_FIELDS = ("identity", "previousidentity")
 CUSTOMER_KEY = "customer_key"
 BUCKET = "bucket"
+#: The identity that a row bears, where links say that it is somebody else's.
+IDENTITY_KEY = "identity_key"
 
 
 @dataclass(frozen=True)
@@ -203,7 +205,8 @@ class Contract:
         """Schema of an accepted, pseudonymous row.
 
         `identity` gives way to `customer_key` (32 hex digits), `previousidentity` to
-        `previous_key`, and `bucket` (0..4095, the key's first 12 bits) is added.
+        `previous_key`, and `bucket` (0..4095, the key's first 12 bits) is added; so is
+        `identity_key`, the pseudonym of the identity itself, where links say whose it is.
         """
         fields = [
             pa.field(CUSTOMER_KEY, CODED, nullable=False,
@@ -211,10 +214,17 @@ class Contract:
             pa.field(BUCKET, pa.int16(), nullable=False,
                      metadata={"description": "Virtual bucket of the customer key.", "unit": ""}),
         ]  # fmt: skip
+        if present is None or IDENTITY_KEY in present:
+            fields.append(_ORIGINAL)
         names = {"previousidentity": "previous_key"}
         carried = _schema(self.carried.values(), present)
         given = [arrow for arrow in carried if arrow.name != "identity"]
         return pa.schema([*fields, *(a.with_name(names.get(a.name, a.name)) for a in given)])
+
+
+_ORIGINAL = pa.field(IDENTITY_KEY, CODED, metadata={"unit": "", "description": (
+    "Keyed pseudonym of the identity that the row bears, where identity_links say that it is"
+    " another customer's; null: customer_key is its own.")})  # fmt: skip
 
 
 def _schema(fields: Iterable[Field], present: set[str] | None) -> pa.Schema:

@@ -126,6 +126,23 @@ def _repaired(since: str, until: str, config: Path) -> Any:
         return bring_in(settings, *span, progress=progress)
 
 
+def reconcile(config: Config = CONFIG, json: Json = False) -> None:
+    """Let stored journeys follow identity links that have changed; reads no source.
+
+    [bold]rejse run[/bold] does it too, before it reads what is new.
+
+    Example: [bold]rejse reconcile[/bold]
+    """
+    with told(json):
+        settings = settings_in(config)
+        from rejse.pipelines import terminal
+        from rejse.pipelines.run import reconcile as follow
+
+        with terminal.progress("comparing identity links") as progress:
+            result = follow(settings, progress=progress)
+    _show(result, json)
+
+
 def live(
     context: typer.Context,
     config: Config = CONFIG,

@@ -1,0 +1,119 @@
+"""The Beam graph that gathers, before a run, the identity links that its events tell.
+
+    read -> normalise -> accept -> links, each once a bundle
+
+It reads only sources whose mapping maps `previousidentity`: an event may come before the one that
+says whose it is, so that all links must be known before any identity is followed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from rejse.pipelines import coders, open_files, sources
+from rejse.pipelines.bounded import RUNNER
+from rejse.pipelines.publish import SCRATCH
+from rejse.pipelines.settings import Settings
+from rejse.transforms import event_links
+from rejse.transforms.erasure import Erased
+from rejse.transforms.identity import signer
+from rejse.transforms.inputs import INPUTS
+from rejse.transforms.link_table import LINKS
+from rejse.transforms.ptransforms import KEPT, Accept, Normalise
+
+
+def gather(
+    settings: Settings, shards: Sequence[Any], erased: Erased, beam_args: Sequence[str] = ()
+) -> pa.Table:
+    """Links that the rows of some pieces of files tell, each once (columns LINKS); none of an
+    erased identity.
+    """
+    named = {source.name: source for source in telling(settings)}
+    mine = [shard for shard in shards if shard.source in named]
+    if not mine:
+        return pa.Table.from_batches([], LINKS)
+    coders.register()
+    open_files.allow()
+    with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=settings.store) as folder:
+        pipeline = beam.Pipeline(options=PipelineOptions(["--runner", RUNNER, *beam_args]))
+        for kind in INPUTS:
+            some = {n: one.select().rest() for n, one in named.items() if one.kind == kind}
+            here = [shard for shard in mine if shard.source in some]
+            if here:
+                _build(pipeline, kind, some, here, settings, erased, Path(folder))
+        pipeline.run().wait_until_finish()
+        parts = [pq.read_table(path, schema=LINKS) for path in sorted(Path(folder).iterdir())]
+    return event_links.once(pa.concat_tables(parts)) if parts else pa.Table.from_batches([], LINKS)
+
+
+def telling(settings: Settings) -> list[Any]:
+    """Sources whose mapping maps `previousidentity`."""
+    return [
+        source
+        for source in settings.sources.values()
+        if event_links.PREVIOUS in INPUTS[source.kind].contract.by_name
+        and event_links.PREVIOUS in source.mapping_text().lower()
+        and event_links.PREVIOUS in source.select().columns
+    ]
+
+
+def _build(
+    pipeline: beam.Pipeline, kind: str, mappings: Mapping[str, Any], shards: Sequence[Any],
+    settings: Settings, erased: Erased, folder: Path,
+) -> None:  # fmt: skip
+    schemas = {name: one.reads for name, one in mappings.items()}
+    told = _Told(settings.key, settings.non_persons, kind, erased, folder)
+    canonical = (
+        pipeline
+        | f"Shards {kind}" >> beam.Create(shards)
+        | f"Read {kind}" >> beam.ParDo(_Read(schemas)).with_output_types(sources.RawBatch)
+        | f"Normalise {kind}" >> Normalise(mappings)
+    )
+    accepted = canonical[KEPT] | f"Accept {kind}" >> Accept(INPUTS[kind].accept)
+    _ = accepted[KEPT] | f"Links {kind}" >> beam.ParDo(told)
+
+
+class _Read(beam.DoFn):  # type: ignore[misc]
+    def __init__(self, schemas: Mapping[str, pa.Schema]) -> None:
+        self._schemas = schemas
+
+    def process(self, shard: Any) -> Iterator[Any]:
+        yield from sources.read(shard, self._schemas[shard.source])
+
+
+class _Told(beam.DoFn):  # type: ignore[misc]
+    """Accepted batches -> a file of the links that those of a bundle tell."""
+
+    def __init__(
+        self, key: Callable[[], bytes], non_persons: tuple[str, ...], kind: str, erased: Erased,
+        folder: Path,
+    ) -> None:  # fmt: skip
+        self._ask, self._non_persons, self._kind, self._folder = key, non_persons, kind, folder
+        self._erased = erased
+
+    def setup(self) -> None:
+        self._key = self._ask()
+
+    def start_bundle(self) -> None:
+        self._links: list[pa.Table] = []
+
+    def process(self, batch: pa.RecordBatch) -> None:
+        contract = INPUTS[self._kind].contract
+        batch, _ = self._erased.split(batch, signer(self._key))
+        found = event_links.told(batch, self._key, self._non_persons, contract)
+        if found.num_rows:
+            self._links.append(found)
+
+    def finish_bundle(self) -> None:
+        if self._links:
+            links = event_links.once(pa.concat_tables(self._links))
+            pq.write_table(links, self._folder / f"{uuid.uuid4().hex}.parquet")

@@ -1,0 +1,114 @@
+"""Identity links of a run beside those of the last publication: what stored rows must follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rejse.pipelines import operational
+from rejse.pipelines import store as storage
+from rejse.pipelines.ground import positions
+from rejse.pipelines.settings import Settings
+from rejse.pipelines.store import Publication
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rejse.transforms.erasure import Erased
+    from rejse.transforms.reconcile import Relink
+
+
+class SourcesNeededError(LookupError):
+    """Links have changed of customers whose rows are not stored."""
+
+    exit_code = 2
+
+
+def are_kept(settings: Settings) -> bool:
+    """Whether the installation has links, or had."""
+    from rejse.pipelines import event_links
+
+    known = settings.operational.identity_links is not None
+    known = known or storage.head(settings.store, operational.LINKS) >= 0
+    return known or bool(event_links.telling(settings))
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Links that events tell, by the pieces of files that were looked at; each is read once."""
+
+    beam_args: Sequence[str] = ()
+    _found: dict[frozenset[Any], pa.Table] = field(default_factory=dict)
+
+    def of(self, settings: Settings, shards: Sequence[Any], erased: Erased) -> pa.Table:
+        """Links of some pieces of files, but those of erased identities."""
+        from rejse.pipelines import event_links
+
+        key = frozenset(positions(shards).items())
+        if key not in self._found:
+            self._found[key] = event_links.gather(settings, shards, erased, self.beam_args)
+        return self._found[key]
+
+
+def of_run(
+    settings: Settings, base: Publication | None, shards: Sequence[Any], gathering: Gathering,
+    erased: Erased,
+) -> pa.Table:  # fmt: skip
+    """All links of a run: those of the table, and those that events told before or tell now.
+
+    None leads to an `erased` identity or from one: what was linked to it is its own from then on.
+    """
+    import pyarrow as pa
+
+    from rejse.transforms import event_links
+
+    before = [] if base is None else [event_links.of_events(published(settings.store, base))]
+    told = gathering.of(settings, shards, erased)
+    return event_links.ended(pa.concat_tables([_of_table(settings, erased), *before, told]))
+
+
+def relinked(settings: Settings, base: Publication, now: pa.Table) -> Relink:
+    """Customers of a publication whom other links tell apart otherwise than its own.
+
+    Raises SourcesNeededError where rows of one of them were refused as those of no person, so that
+    only the sources have them.
+    """
+    from rejse.pipelines.carry import history
+    from rejse.transforms.meeting import EXCLUDED
+    from rejse.transforms.reconcile import relink
+
+    found = relink(published(settings.store, base), now, settings.windows.identity_wait)
+    if history(settings.store, base).rows(EXCLUDED.name, found.customers) is not None:
+        raise SourcesNeededError(
+            "links have changed of somebody whose events were refused, since they were more than"
+            " windows.max_events; expected to find them in the store; read all sources again:"
+            " rejse run --rebuild"
+        )
+    return found
+
+
+def published(store: Path, base: Publication) -> pa.Table:
+    """The links of a publication."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from rejse.transforms.link_table import LINKS
+    from rejse.transforms.operational import conform
+
+    version = base.versions.get(operational.LINKS)
+    files = [] if version is None else storage.files(store, operational.LINKS, version)
+    parts = [conform(pq.ParquetFile(store / path).read(), LINKS) for path in files]
+    return pa.concat_tables(parts) if parts else conform(None, LINKS)
+
+
+def _of_table(settings: Settings, erased: Erased) -> pa.Table:
+    from rejse.transforms.link_table import LINKS
+    from rejse.transforms.operational import conform
+
+    place = settings.operational.identity_links
+    data = operational.read(
+        {operational.LINKS: place}, settings.key, non_persons=settings.non_persons, erased=erased
+    )
+    return data.table(operational.LINKS) if place else conform(None, LINKS)
