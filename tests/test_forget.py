@@ -27,6 +27,7 @@ from tests.test_cli import Command, rejse
 
 assert rejse  # a fixture
 SOAK = os.environ.get("REJSE_SOAK") == "1"
+MANY = 1_000_000 if SOAK else 400
 CANARIES = (WHO, pseudonym(), WORD)
 
 
@@ -154,6 +155,21 @@ def test_a_report_that_shows_a_journey_of_it_is_deleted(there: Settings) -> None
     done = forget(there, "customer", WHO)
     assert done.reports == (str(there.root / "report.html"),)
     assert sorted(p.name for p in there.root.glob("*.html")) == ["mine.html", "other.html"]
+
+
+def test_one_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under soak one of a million customers."""
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    there = erasing.history(tmp_path, customers=MANY)
+    before = erasing.digests(there)
+    assert all(erasing.found(there.store, *CANARIES).values())
+    done = forget(there, "customer", WHO)
+    assert erasing.found(there.store, *CANARIES) == {one: set() for one in CANARIES}
+    after = erasing.digests(there)
+    before.pop("rejects"), after.pop("rejects")
+    assert after == before
+    assert before["customers"][0] > MANY
+    assert done.rows["events"] > 3
 
 
 # --- what comes again --------------------------------------------------------------------------
