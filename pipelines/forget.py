@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -35,13 +36,12 @@ from rejse.pipelines import vacuum as cleaning
 from rejse.pipelines.carry import BY_PUBLICATION
 from rejse.pipelines.erasures import ERASURES, KeyChangedError, Stone
 from rejse.pipelines.history import KEY, History
-from rejse.pipelines.operational import LINKS
 from rejse.pipelines.retention import JOURNEYS
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.stage import LIVE, StagedFile
 from rejse.pipelines.store import PUBLICATIONS, Publication, Writer
 from rejse.transforms import erasure, rejects
-from rejse.transforms.arrays import arrow, flat, values
+from rejse.transforms.arrays import Bools, arrow, flat, take, values
 from rejse.transforms.identity import signer
 from rejse.transforms.meeting import STORED
 from rejse.transforms.revision import SUPERSEDED
@@ -50,8 +50,8 @@ from rejse.transforms.tables import REJECTS
 from rejse.transforms.texts import text
 
 ASKED = ".erasing.json"
-#: Link of a row to somebody else: it goes, the row stays.
-PREVIOUS = "previous_key"
+#: End of the names of columns that hold pseudonyms: links of a row to somebody else.
+LINK = "_key"
 #: Words by which a page is known as a report of ours.
 DRAWN = "Drawn by rejse"
 
@@ -274,17 +274,17 @@ def _draft(base: Publication | None, key_id: str) -> Publication:
 
 def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFile]:
     """The file as it is where it holds nothing of the identity, else a new one without that."""
-    place, who = store / file.path, asked.customer_key
-    names = pq.read_schema(place).names
-    if not _may_hold(store, file, names, asked):
+    place = store / file.path
+    links = [n for n in pq.read_schema(place).names if n.endswith(LINK) and n != KEY]
+    if not _may_hold(store, file, links, asked):
         yield file
         return
     rows = pq.ParquetFile(place).read()
-    gone = _gone(rows, file.table, asked)
-    kept = rows.filter(pc.invert(gone))
-    if PREVIOUS in names and _has(kept, who):
-        kept = _unlinked(kept, who)
-    elif kept.num_rows == rows.num_rows:
+    kept = rows.filter(pc.invert(_gone(rows, file.table, links, asked)))
+    linking = [name for name in links if _is_in(kept, name, asked).any()]
+    for name in linking:
+        kept = _unlinked(kept, name, asked)
+    if kept.num_rows == rows.num_rows and not linking:
         yield file
         return
     again = stage.write(store, file.table, kept)
@@ -292,41 +292,40 @@ def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFil
         yield again
 
 
-def _may_hold(store: Path, file: StagedFile, names: list[str], asked: _Asked) -> bool:
+def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) -> bool:
     """Whether a file may hold a row of the identity, or a link to it."""
-    who = asked.customer_key
-    if KEY in names and History(store, {file.table: [file.path]}).holds(file.table, [who]):
+    if History(store, {file.table: [file.path]}).holds(file.table, [asked.customer_key]):
         return True
-    if file.table == LINKS or (file.table == REJECTS.name and asked.payloads):
+    if file.table == REJECTS.name and asked.payloads:
         return True
-    return PREVIOUS in names and _has(pq.ParquetFile(store / file.path).read([PREVIOUS]), who)
+    if not links:
+        return False
+    rows = pq.ParquetFile(store / file.path).read(links)
+    return any(_is_in(rows, name, asked).any() for name in links)
 
 
-def _gone(rows: pa.Table, table: str, asked: _Asked) -> pa.Array:
-    """Which rows are of the identity."""
+def _gone(rows: pa.Table, table: str, links: list[str], asked: _Asked) -> pa.Array:
+    """Which rows are of the identity; of a table that has no customers, those that name it."""
     if table == REJECTS.name:
-        column, wanted = rows.column("payload_hmac"), asked.payloads
-    elif table == LINKS:
-        ends = (flat(rows.column(name)).cast(pa.string()) for name in (PREVIOUS, IDENTITY_KEY))
-        return pc.or_(*(pc.equal(end, asked.customer_key) for end in ends))
-    elif KEY in rows.column_names:
-        column, wanted = rows.column(KEY), (asked.customer_key,)
-    else:
-        return arrow(values(pc.is_null(rows.column(0))) & False)
-    return pc.is_in(flat(column).cast(pa.string()), value_set=text(sorted(wanted)))
+        hashed = flat(rows.column("payload_hmac")).cast(pa.string())
+        return pc.is_in(hashed, value_set=text(sorted(asked.payloads)))
+    gone = np.zeros(rows.num_rows, bool)
+    for name in [KEY] if KEY in rows.column_names else links:
+        gone |= _is_in(rows, name, asked)
+    return arrow(gone)
 
 
-def _has(rows: pa.Table, who: str) -> bool:
-    column = flat(rows.column(PREVIOUS)).cast(pa.string())
-    return bool(pc.any(pc.equal(column, who), min_count=0).as_py())
+def _is_in(rows: pa.Table, name: str, asked: _Asked) -> Bools:
+    column = flat(rows.column(name)).cast(pa.string())
+    return np.asarray(values(pc.is_in(column, value_set=text([asked.customer_key]))))
 
 
-def _unlinked(rows: pa.Table, who: str) -> pa.Table:
+def _unlinked(rows: pa.Table, name: str, asked: _Asked) -> pa.Table:
     """The rows, of others, without their links to the identity."""
-    place = rows.column_names.index(PREVIOUS)
-    column = flat(rows.column(place)).cast(pa.string())
-    kept = pc.if_else(pc.fill_null(pc.equal(column, who), False), None, column)
-    return rows.set_column(place, rows.schema.field(place), kept.cast(rows.schema.types[place]))
+    place = rows.column_names.index(name)
+    kept = np.where(_is_in(rows, name, asked), -1, np.arange(rows.num_rows))
+    column = take(flat(rows.column(place)).cast(pa.string()), kept)
+    return rows.set_column(place, rows.schema.field(place), column.cast(rows.schema.types[place]))
 
 
 def _settled(store: Path, name: str, files: list[StagedFile], draft: Publication) -> int:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rejse.pipelines import catalogue, compaction, raw_schema, store
@@ -151,19 +152,36 @@ def history(folder: Path, customers: int = 20, seed: int = 1) -> Settings:
 
 
 def pieces(root: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file below a folder, as it lies there; Parquet decoded too, with its dictionaries."""
+    """Every file below a folder, as it lies there; of Parquet also every text in it, decoded."""
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        yield path.relative_to(root).as_posix(), path.read_bytes()
+        name = path.relative_to(root).as_posix()
+        yield name, path.read_bytes()
         if path.suffix == ".parquet":
-            rows = pq.ParquetFile(path).read()
-            told = [str(column.to_pylist()) for column in rows.columns]
-            told += [
-                str(part.dictionary.to_pylist())
-                for column in rows.columns
-                if pa.types.is_dictionary(column.type)
-                for part in column.chunks
-            ]
-            yield path.relative_to(root).as_posix(), "\n".join(told).encode()
+            file = pq.ParquetFile(path)
+            for group in range(file.num_row_groups):
+                for column in file.read_row_group(group).columns:
+                    for texts in leaves(column.combine_chunks()):
+                        yield name, "\n".join(one or "" for one in texts.to_pylist()).encode()
+
+
+def leaves(column: pa.Array) -> Iterator[pa.Array]:
+    """Distinct texts of a column, of any depth; of a dictionary all that it holds, used or not."""
+    kind = column.type
+    if isinstance(column, pa.ChunkedArray):
+        for chunk in column.chunks:
+            yield from leaves(chunk)
+    elif pa.types.is_dictionary(kind):
+        yield from leaves(column.dictionary)
+    elif pa.types.is_struct(kind):
+        for place in range(kind.num_fields):
+            yield from leaves(column.field(place))
+    elif pa.types.is_map(kind):
+        yield from leaves(column.keys)
+        yield from leaves(column.items)
+    elif pa.types.is_list(kind):
+        yield from leaves(column.values)
+    elif pa.types.is_string(kind) or pa.types.is_binary(kind):
+        yield pc.unique(column.cast(pa.string()))
 
 
 def found(root: Path, *canaries: str) -> dict[str, set[str]]:
@@ -184,16 +202,34 @@ def forms(canary: str) -> set[bytes]:
     return {canary.encode(), said.encode(), json.dumps(said)[1:-1].encode()}
 
 
-def contents(settings: Settings, but: str = pseudonym()) -> dict[str, list[str]]:
-    """Rows of all tables of the current publication but those of one customer, in one order."""
+def digests(settings: Settings, but: str = pseudonym()) -> dict[str, tuple[int, int]]:
+    """The same as `contents`, as the number of rows and the sum of their hashes."""
     out = {}
     with catalogue.connect(settings.store) as con:
-        for name in catalogue.published_tables():
-            if name in (store.RUNS.name, "erasures"):
-                continue
-            columns = [row[0] for row in con.execute(f"describe {name}").fetchall()]
-            kept = [f'"{c}"' for c in columns if c not in OWN and c != "previous_key"]
-            mine = f"where customer_key <> '{but}'" if "customer_key" in columns else ""
-            rows = con.execute(f"select {', '.join(kept)} from {name} {mine}").fetchall()
-            out[name] = sorted(map(str, rows))
+        for name, query in _queries(con, but).items():
+            ((n, total),) = con.execute(
+                f"select count(*), sum(hash(found)::hugeint) from ({query}) as found"
+            ).fetchall()
+            out[name] = (n, total or 0)
+    return out
+
+
+def contents(settings: Settings, but: str = pseudonym()) -> dict[str, list[str]]:
+    """Rows of all tables of the current publication but those of one customer, in one order."""
+    with catalogue.connect(settings.store) as con:
+        return {
+            name: sorted(map(str, con.execute(query).fetchall()))
+            for name, query in _queries(con, but).items()
+        }
+
+
+def _queries(con: Any, but: str) -> dict[str, str]:
+    out = {}
+    for name in catalogue.published_tables():
+        if name in (store.RUNS.name, "erasures"):
+            continue
+        columns = [row[0] for row in con.execute(f"describe {name}").fetchall()]
+        kept = [f'"{c}"' for c in columns if c not in OWN and c != "previous_key"]
+        mine = f"where customer_key <> '{but}'" if "customer_key" in columns else ""
+        out[name] = f"select {', '.join(kept)} from {name} {mine}"
     return out
