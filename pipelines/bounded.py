@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from rejse.pipelines import coders, memory, open_files, quarantine, retention, sources, stage
 from rejse.pipelines.edge import edge
+from rejse.pipelines.operational import LINKS
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.texts import TextSettings
 from rejse.transforms import rejects as refusals
@@ -164,7 +165,9 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     files = {kind: one.files for kind, one in edges.items()}
     grouped = {**files, "": looked_at} | "ByGroup" >> beam.CoGroupByKey()
     stays = {kind: one.stays for kind, one in edges.items()}
-    core = Core(plan.data, plan.rules)
+    # Links are followed at the edge; the core needs none of them.
+    tables = {name: table for name, table in plan.data.tables.items() if name != LINKS}
+    core = Core(replace(plan.data, tables=tables), plan.rules)
     advanced = grouped | Advance(
         plan.meeting, core, plan.clocks, partial(retention.kept, plan.since), plan.groups,
         plan.salt, latest, stays,

@@ -201,6 +201,16 @@ def test_names_of_persons_begin_with_those_that_came() -> None:
     assert place.tolist() == [1, 1]
 
 
+def test_links_that_go_on_from_each_other_are_held_as_one() -> None:
+    logins = [Link(COOKIE, ANN, n, n + 1) for n in range(1000)]
+    links = indexed([*logins, Link(COOKIE, BEN, 1000, None), Link(PHONE, ANN, 3, 5)])
+    assert len(links.following) == 3
+    asked = [(COOKIE, 0), (COOKIE, 999), (COOKIE, 1000)]
+    assert followed([*logins, Link(COOKIE, BEN, 1000, None)], asked) == [
+        key_of(ANN), key_of(ANN), key_of(BEN),
+    ]  # fmt: skip
+
+
 def test_links_of_no_person_are_left_out() -> None:
     links = [
         Link(("cookie", "undefined"), ANN, 0, None), Link(COOKIE, ("customer", " N/A "), 0, None),

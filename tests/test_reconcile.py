@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +49,24 @@ def test_customers_who_are_told_apart_are_found_and_no_others(
 ) -> None:
     before, now = upwards([*both, *one]), upwards([*both, *other])
     assert touched(before, now) == sorted(told_apart(before, now))
+
+
+@LAWS
+@given(st.lists(LINK, max_size=7), st.lists(LINK, max_size=7), st.integers(1, 9), st.randoms())
+def test_parts_are_whole_groups_of_customers_among_whom_rows_move(
+    before: list[Link], now: list[Link], at_once: int, chance: object
+) -> None:
+    before, now = upwards(before), upwards(now)
+    found = relink(*(pseudonymous(table(links), KEY) for links in (before, now)), WAIT)
+    rows = [chance.randrange(5) for _ in found.customers]  # type: ignore[attr-defined]
+    parts = [part.to_pylist() for part in found.parts(np.array(rows, np.int64), at_once)]
+    assert sorted(key for part in parts for key in part) == found.customers.to_pylist()
+    for part in parts:
+        assert part == sorted(part)
+    for who in {end for link in (*before, *now) for end in link[:2]}:
+        for time in TIMES:
+            both = {key_of(person(who, time, links, WAIT)) for links in (before, now)}
+            assert len(both) == 1 or any(both <= {*part} for part in parts)
 
 
 def test_the_same_links_tell_nobody_apart() -> None:

@@ -72,10 +72,11 @@ class Links:
         # Of those that begin at once the least sorts last: there a search finds it.
         kind = kinds.codes[ends[1]]  # which rise with the type's name
         order = np.lexsort((-ends[1], -rank, -kind, begin, ends[0]))
+        order, end = _joined(order, ends, begin, end)
         previous, place = np.unique(ends[0][order], return_inverse=True)
         places = np.full(len(keys), NULL)
         places[previous] = np.arange(len(previous))
-        rows = AsOf(pa.table({}), {}, place.astype(np.int64), begin[order], end[order])
+        rows = AsOf(pa.table({}), {}, place.astype(np.int64), begin[order], end)
         return cls(
             keys[by_key], by_key.astype(np.int64), kinds.of_names([CUSTOMER]), places, rows,
             ends[1][order].astype(np.int64), told[order], wait,
@@ -213,6 +214,18 @@ def _followed(table: pa.Table) -> Bools:
         for name in ("previous_type", "identity_type")
     )
     return np.asarray((begin < end) & (~previous | other))
+
+
+def _joined(order: Ints, ends: list[Ints], begin: Ints, end: Ints) -> tuple[Ints, Ints]:
+    """Links in their order, and their ends; one for several that go on from each other, as those
+    do that the events of one login after the other tell.
+    """
+    previous, other = (side[order] for side in ends)
+    goes_on = (np.diff(previous) == 0) & (np.diff(other) == 0)
+    goes_on &= begin[order][1:] == end[order][:-1]
+    firsts = np.flatnonzero(np.append(True, ~goes_on)) if len(order) else order
+    lasts = np.append(firsts[1:], len(order)) - 1 if len(order) else order
+    return order[firsts], end[order][lasts]
 
 
 def _identities(table: pa.Table) -> pa.Table:

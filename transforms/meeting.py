@@ -110,7 +110,8 @@ class Meeting:
             yield None
             return
         if self.relink is not None:
-            yield self.relink.customers  # together: rows of one may be another's now
+            rows = self.recall.counted(EVENTS, self.relink.customers)
+            yield from self.relink.parts(rows, self.rows_at_once)
             return
         found = [flat(rows.column(schema.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()]
         waiting = self.recall.between(pending.PENDING.name, *keys)
@@ -142,8 +143,8 @@ class Meeting:
     def meet(self, new: Mapping[str, pa.Table], customers: pa.Array | None) -> Met:
         """All rows of the customers (None: of all who are in `new`)."""
         met = Met(customers)
-        if self.relink is not None:
-            self._move_late(self.relink, met)
+        if self.relink is not None and customers is not None:
+            self._move_late(self.relink, customers, met)
         for kind, table in STORED.items():
             stored = self._stored(kind, customers)
             came = _of(new.get(kind), customers)
@@ -158,8 +159,8 @@ class Meeting:
         if kind == "interaction" and self.recall is not None:
             came = self._in_time(came, stored, met)
         arrived = arrivals.arrive(stored, came)
-        if self.relink is not None:
-            who = frozenset(self.relink.customers.to_pylist())
+        if self.relink is not None and met.customers is not None:
+            who = frozenset(met.customers.to_pylist())
             arrived = replace(arrived, replaced=arrived.replaced | who)
         met.counts["duplicate"] += arrived.n_duplicate
         self._note(kind, came, arrived, met)
@@ -218,12 +219,12 @@ class Meeting:
         met.inputs[LATE] = held.filter(arrow(~chosen & _are_of(held, who)))
         return _together([came, bucket_files.coded(brought, INPUTS["interaction"].contract)])
 
-    def _move_late(self, relink: Relink, met: Met) -> None:
+    def _move_late(self, relink: Relink, customers: pa.Array, met: Met) -> None:
         """Events that came too late wait with the customers whose they are now."""
         assert self.recall is not None
-        held = self.recall.rows(LATE, relink.customers)
+        held = self.recall.rows(LATE, customers)
         if held is not None:
-            met.replace(LATE, frozenset(relink.customers.to_pylist()))
+            met.replace(LATE, frozenset(customers.to_pylist()))
             met.inputs[LATE] = to_persons(held, relink.links)
 
     def _in_repair(self, late: pa.Table) -> Bools:

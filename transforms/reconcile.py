@@ -26,10 +26,24 @@ _SIDES = ("previous_key", "identity_key")
 
 @dataclass(frozen=True)
 class Relink:
-    """Customers (sorted keys) whose stored rows are resolved anew, together, by `links`."""
+    """Customers (sorted keys) whose stored rows are resolved anew by `links`.
+
+    Rows move only between customers of one `group` (a number for each).
+    """
 
     customers: pa.Array
+    group: Ints
     links: Links
+
+    def parts(self, rows: Ints, at_once: int) -> Iterator[pa.Array]:
+        """Whole groups of customers (sorted keys) that have about so many `rows` together."""
+        order = np.argsort(self.group, kind="stable")
+        parts = np.cumsum(rows[order]) // at_once
+        begins = np.flatnonzero(np.diff(self.group[order], prepend=-1))
+        part_of = np.repeat(parts[begins], np.diff(np.append(begins, len(order))))
+        for mine in np.split(order, np.flatnonzero(np.diff(part_of)) + 1):
+            if len(mine):
+                yield self.customers.take(arrow(np.sort(mine), pa.int64()))
 
 
 def relink(before: pa.Table, now: pa.Table, wait: int) -> Relink:
@@ -42,13 +56,16 @@ def relink(before: pa.Table, now: pa.Table, wait: int) -> Relink:
         table.filter(pc.is_in(table.column(_SIDES[0]), value_set=keys)) for table in (before, now)
     )
     old, new = Links.of(before, wait), Links.of(now, wait)
-    found = np.zeros(0, "S32")
+    found = np.zeros((2, 0), "S32")
     at = moments(keys, label, (before, now), wait)
     for identity, time in _looked_at(keys, label, *at):
         mine, theirs = _persons(identity, time, old), _persons(identity, time, new)
         differs = mine != theirs
-        found = np.unique(np.concatenate([found, mine[differs], theirs[differs]]))
-    return Relink(texts(found), new)
+        pairs = np.stack([mine[differs], theirs[differs]])
+        found = np.unique(np.concatenate([found, pairs], axis=1), axis=1)
+    customers, place = np.unique(found.ravel(), return_inverse=True)
+    one, other = place.reshape(found.shape)
+    return Relink(texts(customers), _groups(one, other, len(customers)), new)
 
 
 def _changed(before: pa.Table, now: pa.Table) -> pa.Table:
@@ -70,18 +87,23 @@ def connected(every: pa.Table, changed: pa.Table) -> tuple[pa.Array, Ints]:
         values(pc.index_in(flat(every.column(side)), value_set=keys)).astype(np.int64)
         for side in _SIDES
     )
-    label = np.arange(len(keys))
+    label = _groups(one, other, len(keys))
+    touched = pc.index_in(flat(changed.column(_SIDES[0])), value_set=keys)
+    chosen = np.isin(label, label[values(touched)])
+    return keys.filter(arrow(chosen)), label[chosen]
+
+
+def _groups(one: Ints, other: Ints, n: int) -> Ints:
+    """Of n things, some connected in pairs, the least thing of each one's group."""
+    label = np.arange(n)
     while True:  # the least number of a group spreads; halving the way makes that fast
         least = label.copy()
         np.minimum.at(least, one, label[other])
         np.minimum.at(least, other, label[one])
         least = least[least]
         if (least == label).all():
-            break
+            return label
         label = least
-    touched = pc.index_in(flat(changed.column(_SIDES[0])), value_set=keys)
-    chosen = np.isin(label, label[values(touched)])
-    return keys.filter(arrow(chosen)), label[chosen]
 
 
 def _looked_at(
