@@ -71,12 +71,12 @@ class Parquet:
         row = first
         try:
             metadata = pq.read_metadata(path)
-            bomb = _bomb(metadata)
+            bomb = _bomb(metadata, path.stat().st_size)
             if bomb:
                 yield self._whole("compression_bomb", bomb, row)
                 return
             with pq.ParquetFile(
-                path, read_dictionary=_coded(metadata), page_checksum_verification=True
+                path, read_dictionary=_coded(path, metadata), page_checksum_verification=True
             ) as file:
                 names = [name for name in self.schema.names if name in file.schema_arrow.names]
                 wanted = chosen or tuple(range(metadata.num_row_groups))
@@ -123,22 +123,18 @@ class Parquet:
         return Part(fitted.filter(arrow(kept)), rows[kept], refusals.join(refused), row)
 
 
-def _bomb(metadata: pq.FileMetaData) -> str:
-    """Why the file is a compression bomb; empty where it is none."""
-    packed = plain = 0
-    for group in range(metadata.num_row_groups):
-        for place in range(metadata.num_columns):
-            column = metadata.row_group(group).column(place)
-            packed += column.total_compressed_size
-            plain += column.total_uncompressed_size
+def _bomb(metadata: pq.FileMetaData, packed: int) -> str:
+    """Why a file of so many bytes is a compression bomb; empty where it is none."""
+    groups = range(metadata.num_row_groups)
+    plain = sum(metadata.row_group(group).total_byte_size for group in groups)
     if plain > FREE and plain > RATIO * packed:
         return f"{packed} bytes would become {plain}; write the file without compression"
     return ""
 
 
-def _coded(metadata: pq.FileMetaData) -> list[str]:
+def _coded(path: Path, metadata: pq.FileMetaData) -> list[str]:
     """Text columns that the writer stored as a dictionary with few values."""
-    if not metadata.num_row_groups:
+    if not _has_columns(path, metadata):
         return []
     named = set(metadata.schema.names)  # which a damaged row group may not agree with
     group, found = metadata.row_group(0), []
@@ -149,6 +145,20 @@ def _coded(metadata: pq.FileMetaData) -> list[str]:
         if is_text and column.has_dictionary_page and few and column.path_in_schema in named:
             found.append(column.path_in_schema)
     return found
+
+
+def _has_columns(path: Path, metadata: pq.FileMetaData) -> bool:
+    """Whether the first row group can be asked for its columns.
+
+    Where a footer is damaged, pyarrow ends the process when asked; to read one row tells before.
+    """
+    if not metadata.num_row_groups or metadata.row_group(0).num_columns != metadata.num_columns:
+        return False
+    try:
+        with pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True) as file:
+            return any(part.num_rows for part in file.iter_batches(1, [0], use_threads=False))
+    except FAULTS:
+        return False  # read as it is, up to where it fails
 
 
 def _readable(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Bools]:
