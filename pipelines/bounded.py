@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -133,18 +133,22 @@ class BeamOptionsError(ValueError):
     exit_code = 2
 
 
+def empty(beam_args: Sequence[str]) -> beam.Pipeline:
+    """A pipeline for this process, without steps. Raises BeamOptionsError."""
+    coders.register()
+    open_files.allow()
+    options = PipelineOptions(["--runner", RUNNER, *beam_args])
+    try:
+        return beam.Pipeline(options=options)
+    except ValueError as fault:
+        raise BeamOptionsError(f"options of Beam after --: {fault}") from None
+
+
 def execute(plan: Plan, beam_args: list[str]) -> Found:
     """Run the graph and wait for it. Raises BeamOptionsError for options that Beam does not know
     what to do with, and whatever a worker raised.
     """
-    options = PipelineOptions(["--runner", RUNNER, *beam_args])
-    manifest = plan.scratch / "manifest.json"
-    coders.register()
-    open_files.allow()
-    try:
-        pipeline = beam.Pipeline(options=options)
-    except ValueError as fault:
-        raise BeamOptionsError(f"options of Beam after --: {fault}") from None
+    manifest, pipeline = plan.scratch / "manifest.json", empty(beam_args)
     _build(pipeline, plan, manifest)
     pipeline.run().wait_until_finish()
     said = json.loads(manifest.read_text(encoding="utf-8"))

@@ -20,7 +20,6 @@ from rejse.pipelines import catalogue, publish, retention, stage, texts
 from rejse.pipelines import store as storage
 from rejse.pipelines.history import plain
 from rejse.pipelines.stage import StagedFile
-from rejse.pipelines.store import Publication
 from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.tables import REJECTS
@@ -82,7 +81,10 @@ def compact(store: Path, since: Mapping[str, int] | None = None) -> Compacted:
         if not changes:
             return Compacted("nothing_new", base.number)
         draft = replace(base, number=base.number + 1, published_at=storage.now())
-        versions = {name: _settled(store, name, change, draft) for name, change in changes.items()}
+        versions = {
+            name: publish.settled(store, name, change.files, draft)
+            for name, change in changes.items()
+        }
         dropped = {name: base.rows.get(name, 0) - c.rows_dropped for name, c in changes.items()}
         done = replace(draft, versions={**base.versions, **versions}, rows={**base.rows, **dropped})
         told = {
@@ -192,12 +194,3 @@ def order(name: str) -> tuple[str, ...]:
     declared = {**x_tables.every(), **inputs.joined(), **stage.KEEPING}.get(base)
     key = declared.key if declared else REJECTS.key
     return tuple(dict.fromkeys(("customer_key", "journey_id", *key)))
-
-
-def _settled(store: Path, name: str, change: _Change, draft: Publication) -> int:
-    """Version of the table that holds the files after the change."""
-    shapes = [pq.read_schema(store / file.path).remove_metadata() for file in change.files]
-    bare = [pa.schema([storage.bare(c) for c in s]) for s in (*shapes, catalogue.columns(name))]
-    return storage.settle(
-        store, name, change.files, pa.unify_schemas(bare), draft.run_id, draft.number
-    )

@@ -87,12 +87,16 @@ def with_stone(store: Path, base: Publication | None, stone: Stone) -> StagedFil
     return file
 
 
-def refuse_other_key(store: Path, base: Publication | None, key_id: str) -> None:
-    """Raise KeyChangedError where tombstones stand that were made under another key.
+def is_under(publication: Publication, key_id: str) -> bool:
+    """Whether a publication was made under the key of this `ground.key_id`."""
+    return publication.core_version.endswith(f"-{key_id}")
 
-    `key_id` is `ground.key_id` of the key in use; `core_version` of a publication ends in its own.
+
+def refuse_other_key(store: Path, base: Publication | None, key_id: str) -> None:
+    """Raise KeyChangedError where tombstones stand that were made under another key than that of
+    this `ground.key_id`.
     """
-    if base is None or base.core_version.endswith(key_id):
+    if base is None or is_under(base, key_id):
         return
     n = len(erased(store, base).tombstones)
     if n:

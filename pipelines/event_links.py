@@ -17,10 +17,9 @@ from typing import Any
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines import coders, open_files, sources
-from rejse.pipelines.bounded import RUNNER
+from rejse.pipelines import sources
+from rejse.pipelines.bounded import empty
 from rejse.pipelines.publish import SCRATCH
 from rejse.pipelines.settings import Settings
 from rejse.transforms import event_links
@@ -41,10 +40,8 @@ def gather(
     mine = [shard for shard in shards if shard.source in named]
     if not mine:
         return pa.Table.from_batches([], LINKS)
-    coders.register()
-    open_files.allow()
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=settings.store) as folder:
-        pipeline = beam.Pipeline(options=PipelineOptions(["--runner", RUNNER, *beam_args]))
+        pipeline = empty(beam_args)
         for kind in INPUTS:
             some = {n: one.select().rest() for n, one in named.items() if one.kind == kind}
             here = [shard for shard in mine if shard.source in some]

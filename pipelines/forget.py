@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rejse.pipelines import audit, catalogue, erasures, ground, publish, quarantine, stage, texts
+from rejse.pipelines import audit, erasures, ground, publish, quarantine, stage, texts
 from rejse.pipelines import store as storage
 from rejse.pipelines import vacuum as cleaning
 from rejse.pipelines.carry import BY_PUBLICATION
@@ -185,7 +185,7 @@ def _asked(
 
 
 def _refuse_other_key(base: Publication | None, *key_ids: str) -> None:
-    if base is not None and any(not base.core_version.endswith(f"-{one}") for one in key_ids):
+    if base is not None and not all(erasures.is_under(base, one) for one in key_ids):
         raise KeyChangedError(
             f"expected the key under which publication {base.number} was made, came another, or a"
             " store of an earlier version: whose rows are whose cannot be told; put that key back,"
@@ -250,7 +250,7 @@ def _publish(writer: Writer, asked: _Asked) -> None:
         )  # fmt: skip
         after[ERASURES.name] = [erasures.with_stone(store, base, stone)]
     # Also where nothing changes: what a crashed run has committed on top goes.
-    versions = {name: _settled(store, name, files, draft) for name, files in after.items()}
+    versions = {name: publish.settled(store, name, files, draft) for name, files in after.items()}
     if is_known and after == before:
         return
     rows = {name: _rows(files) for name, files in after.items()}
@@ -326,12 +326,6 @@ def _unlinked(rows: pa.Table, name: str, asked: _Asked) -> pa.Table:
     kept = np.where(_is_in(rows, name, asked), -1, np.arange(rows.num_rows))
     column = take(flat(rows.column(place)).cast(pa.string()), kept)
     return rows.set_column(place, rows.schema.field(place), column.cast(rows.schema.types[place]))
-
-
-def _settled(store: Path, name: str, files: list[StagedFile], draft: Publication) -> int:
-    shapes = [pq.read_schema(store / file.path).remove_metadata() for file in files]
-    bare = [pa.schema([storage.bare(c) for c in s]) for s in (*shapes, catalogue.columns(name))]
-    return storage.settle(store, name, files, pa.unify_schemas(bare), draft.run_id, draft.number)
 
 
 # --- what earlier publications leave ----------------------------------------------------------

@@ -21,9 +21,9 @@ from rejse.pipelines.store import Publication
 #: What the core is made of: its modules, and the word lists that it scores texts by.
 CODE = (".py", ".txt", ".sql")
 #: Folders of the SQL that a publication is served with.
+SERVED = ("macros", "views", "checks")
 #: Ends the position of a file of which only the rows of some time were taken.
 IN_PART = " in part"
-SERVED = ("macros", "views", "checks")
 
 
 class SourcesGoneError(LookupError):

@@ -24,6 +24,7 @@ from rejse.transforms.rules import Rules
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from rejse.transforms.erasure import Erased
     from rejse.transforms.reconcile import Relink
 
 EVENTS_A_GROUP = 64_000
@@ -36,11 +37,11 @@ BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 def plan(
     settings: Settings, found: Ground, scratch: Path, run_id: str, clock: datetime,
     stated: Mapping[str, int], complete: bool, repair: tuple[int, int] | None,
-    span: tuple[int, int] | None,
-    linked: tuple[pa.Table | None, Relink | None] = (None, None),
+    span: tuple[int, int] | None, linked: tuple[pa.Table | None, Relink | None], erased: Erased,
 ) -> Plan:  # fmt: skip
-    """All that the graph needs, checked; `linked`: identity links, and whose stored rows follow
-    them anew. Raises what mappings and operational tables raise.
+    """All that the graph needs, checked; `linked`: identity links (None where none are kept), and
+    whose stored rows follow them anew; rows of whom is `erased` are not kept. Raises what mappings
+    and operational tables raise.
     """
     of_kind = {kind: settings.of_kind(kind) for kind in INPUTS}
     mappings = {
@@ -55,10 +56,9 @@ def plan(
         for name, source in of_kind["interaction"].items()
     }
     rules = settings.rules(declared)
-    data = operational.read(
-        dict(settings.operational), settings.key, rules.types, settings.non_persons
-    )
     links, relink = linked
+    tables = {name: at for name, at in settings.operational if name != operational.LINKS}
+    data = operational.read(tables, settings.key, rules.types)
     if links is not None:
         data = replace(data, tables={**data.tables, operational.LINKS: links})
     groups = _groups(found.shards) if relink is None else 1  # whose rows move, move together
@@ -78,7 +78,7 @@ def plan(
         config_version=settings.version, known_at=clock,
         history=None if found.base is None else history(settings.store, found.base),
         is_changed=found.is_changed, repair=repair, span=span, relink=relink,
-        texts=settings.texts,
+        erased=erased, texts=settings.texts,
         texts_from=settings.texts.kept_from(now), since=settings.retention.since(now),
     )  # fmt: skip
 

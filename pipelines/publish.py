@@ -223,12 +223,13 @@ def _commit_tables(
     store: Path, every: Mapping[str, Sequence[StagedFile]], draft: Publication
 ) -> dict[str, int]:
     """One commit a table; the versions, which nobody reads before they are published."""
-    return {
-        table: storage.settle(
-            store, table, files, _columns_of(store, table, files), draft.run_id, draft.number
-        )
-        for table, files in every.items()
-    }
+    return {table: settled(store, table, files, draft) for table, files in every.items()}
+
+
+def settled(store: Path, table: str, files: Sequence[StagedFile], draft: Publication) -> int:
+    """Version of the table that holds these files, and no others, for a publication to come."""
+    columns = _columns_of(store, table, files)
+    return storage.settle(store, table, files, columns, draft.run_id, draft.number)
 
 
 def _columns_of(store: Path, table: str, files: Sequence[StagedFile]) -> pa.Schema:

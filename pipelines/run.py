@@ -239,9 +239,8 @@ def _work(
     with _scratch(settings.store, run_id) as scratch:
         planned = plan(
             settings, found, scratch, run_id, clock, asked.stated, asked.complete, asked.repair,
-            asked.span, linked,
+            asked.span, linked, erased,
         )  # fmt: skip
-        planned = replace(planned, erased=erased)
         with _watched(scratch, progress):
             made = bounded.execute(planned, asked.beam_args)
         stated_frontiers.refuse_unknown(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import catalogue, catalogue_draft, raw_schema, settings, store
+from rejse.pipelines import raw_schema, settings, store
 from rejse.pipelines.catalogue import connect
 from rejse.pipelines.compaction import compact
 from rejse.pipelines.run import repair
@@ -19,18 +18,12 @@ from rejse.pipelines.vacuum import vacuum
 from tests.increments import contents
 from tests.law import FACTOR
 from tests.model import START, Model, Row, Source
+from tests.test_publish import Crash, crash
 from tests.test_run import SELECT, TEXTS, installation, once
 
 #: Seeds and rounds: some 10,000 actions in the soak.
 SEEDS, ROUNDS, ROWS = (40, 20, 12) if FACTOR > 1 else (2, 8, 12)
-STEPS: list[tuple[Any, str]] = [
-    (store, "transact"), (catalogue_draft, "draft"), (catalogue, "settle")
-]  # fmt: skip
 COUNTS = ("read", "kept", "duplicate", "late")
-
-
-class Crash(BaseException):
-    """What the program cannot catch."""
 
 
 class Store:
@@ -57,23 +50,9 @@ class Store:
         self.model.run(rows)
 
     def _killed(self) -> None:
-        left = self.chance.randrange(25)
-        with self._patch.context() as patched:
-
-            def crashing(function: Callable[..., Any]) -> Callable[..., Any]:
-                def step(*args: Any, **given: Any) -> Any:
-                    nonlocal left
-                    left -= 1
-                    if left < 0:
-                        raise Crash
-                    return function(*args, **given)
-
-                return step
-
-            for module, name in STEPS:
-                patched.setattr(module, name, crashing(getattr(module, name)))
-            with contextlib.suppress(Crash):  # or it was over before its end could come
-                once(self.settings)
+        with self._patch.context() as patched, contextlib.suppress(Crash):
+            crash(patched, self.chance.randrange(25))
+            once(self.settings)  # which may be over before its end comes
 
     def repair(self) -> None:
         """Late events of some days come in."""

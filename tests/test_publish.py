@@ -101,26 +101,31 @@ STEPS: list[tuple[Any, str]] = [
 ]  # fmt: skip
 
 
+def crash(patched: pytest.MonkeyPatch, after: int) -> None:
+    """After so many steps of publishing the next ones die."""
+    left = after
+
+    def crashing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any, **given: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                raise Crash
+            left -= 1
+            return function(*args, **given)
+
+        return step
+
+    for module, name in STEPS:
+        patched.setattr(module, name, crashing(getattr(module, name)))
+
+
 @pytest.mark.parametrize("crash_after", (0, 1, 9, 17, 18, 19, 20, 21))
 def test_a_crash_at_any_step_leaves_a_whole_publication(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_after: int
 ) -> None:
     store_builder.published(tmp_path)
-    left = crash_after
     with monkeypatch.context() as patched:
-
-        def crashing(function: Callable[..., Any]) -> Callable[..., Any]:
-            def step(*args: Any, **kwargs: Any) -> Any:
-                nonlocal left
-                if left == 0:
-                    raise Crash
-                left -= 1
-                return function(*args, **kwargs)
-
-            return step
-
-        for module, name in STEPS:
-            patched.setattr(module, name, crashing(getattr(module, name)))
+        crash(patched, crash_after)
         rows = store_builder.joined(store_builder.world(), store_builder.journey(9, [{}]))
         try:
             store_builder.published(tmp_path, rows, number=2)
