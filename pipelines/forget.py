@@ -35,7 +35,7 @@ from rejse.pipelines import store as storage
 from rejse.pipelines import vacuum as cleaning
 from rejse.pipelines.carry import BY_PUBLICATION
 from rejse.pipelines.erasures import ERASURES, KeyChangedError, Stone
-from rejse.pipelines.history import KEY, History
+from rejse.pipelines.history import KEY, History, holding
 from rejse.pipelines.retention import JOURNEYS
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.stage import LIVE, StagedFile
@@ -294,13 +294,14 @@ def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFil
 
 def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) -> bool:
     """Whether a file may hold a row of the identity, or a link to it."""
-    if History(store, {file.table: [file.path]}).holds(file.table, [asked.customer_key]):
+    place, who = store / file.path, text([asked.customer_key])
+    if KEY not in pq.read_schema(place).names or holding(place, who):
         return True
     if file.table == REJECTS.name and asked.payloads:
         return True
     if not links:
         return False
-    rows = pq.ParquetFile(store / file.path).read(links)
+    rows = pq.ParquetFile(place).read(links)
     return any(_is_in(rows, name, asked).any() for name in links)
 
 

@@ -1,9 +1,10 @@
 """What an increment costs while the store grows: `python -m tests.bench.growth --events 2000000`.
 
-One log, cut by time into as many parts as there are increments; a run, a process of its own,
-follows each. Small files are joined every so many runs, as `rejse live` does. Printed for each:
-rows and customers that came, rows that lay in the store before, CPU, wall, peak, and how many files
-the publication names.
+A log, cut by time into as many parts as there are increments; a run, a process of its own, follows
+each. With `--generations` there are as many logs, one after the other, each of other people: most
+of a store that has run for years is of people who are not seen any more. Small files are joined
+every so many runs, as `rejse live` does. Printed for each, when it is done: rows and customers that
+came, rows that lay in the store before, CPU, wall, peak, and how many files the publication names.
 """
 
 from __future__ import annotations
@@ -11,20 +12,33 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
-from rich.console import Console
-from rich.table import Table
 
-from rejse.pipelines import compaction, settings
+from rejse.pipelines import compaction, vacuum
 from rejse.pipelines import store as storage
-from tests.bench.bench import ROOT, Cost, measure
+from tests.bench.bench import ROOT, measure
 from tests.bench.log.write import write
 
 TIMES = {"": "time", "cases": "opened_at", "surveys": "time"}
 PEOPLE = {"": "identity", "cases": "customer_no", "surveys": "customer_no"}
-COLUMNS = ("increment", "rows", "customers", "in the store", "CPU s", "wall s", "peak MB", "files")
+#: What a generation's names are told apart by, and all its times, which go on by so many years.
+NAMES = {
+    "": ("identity", "visit", "case_no", "promise_no"),
+    "cases": ("case_no", "customer_no"),
+    "surveys": ("answer_no", "customer_no", "case_no", "visit"),
+}
+LATER = {
+    "": ("time", "promise_due"),
+    "cases": ("opened_at",),
+    "surveys": ("time", "invited_at", "responded_at", "acted_at"),
+}
+COLUMNS = (
+    ("increment", 9), ("rows", 11), ("customers", 10), ("in the store", 13), ("CPU s", 8),
+    ("wall s", 8), ("peak MB", 8), ("files", 6),
+)  # fmt: skip
 
 
 def cut(folder: Path, parts: int) -> list[tuple[int, int]]:
@@ -59,43 +73,81 @@ def cut(folder: Path, parts: int) -> list[tuple[int, int]]:
     return told
 
 
-def grow(folder: Path, parts: int, care: int) -> list[tuple[Cost, int, int, int, int]]:
-    """Run after each part: cost, rows, customers, events stored before, files."""
-    told, stored, out = cut(folder, parts), 0, []
-    store = settings.load(folder / "rejse.toml").store
-    for part, (rows, people) in enumerate(told, start=1):
-        for name in TIMES:
-            shutil.move(folder / "aside" / name / f"{part:03d}.parquet", folder / "data" / name)
-        cost = measure("rejse", rows, "tests.bench.run_rejse", str(folder))
+def renamed(folder: Path, generation: int) -> None:
+    """Give a generation's log its own names, and the years that are its own."""
+    with duckdb.connect() as con:
+        for name, columns in NAMES.items():
+            for path in sorted((folder / "data" / name).glob("*.parquet")):
+                own = [f"'g{generation}-' || {one} as {one}" for one in columns]
+                own += [f"{one} + interval {generation} year as {one}" for one in LATER[name]]
+                if not name:
+                    own.append(f"id + {generation} * 1000000000000 as id")
+                if name == "surveys":  # some targets name an event or a visit
+                    own.append(_target(generation))
+                found = con.sql(f"select * replace ({', '.join(own)}) from '{path}'")
+                found.write_parquet(f"{path}.new")
+                Path(f"{path}.new").rename(path)
+
+
+def _target(generation: int) -> str:
+    offset = f"{generation} * 1000000000000"
+    return f"""case
+        when target like 'events/%' then 'events/' || (target[8:]::bigint + {offset})
+        when regexp_full_match(target, '[0-9]+') then (target::bigint + {offset})::varchar
+        when target = visit or regexp_full_match(target, 'V[0-9]+-.*')
+            then 'g{generation}-' || target
+        else target
+    end as target"""
+
+
+def generations(place: Path, events: int, parts: int, count: int) -> Iterator[tuple[int, int]]:
+    """Let a part of a log arrive, the generations one after the other; its rows and customers."""
+    root = place / "log"
+    for generation in range(count):
+        log = root if generation == 0 else place / "next"
+        write(log, events // count, seed=7 + generation)
+        renamed(log, generation)
+        for part, told in enumerate(cut(log, parts // count), start=1):
+            for name in TIMES:
+                mine = log / "aside" / name / f"{part:03d}.parquet"
+                shutil.move(mine, root / "data" / name / f"{generation:03d}-{mine.name}")
+            yield told
+        if generation:
+            shutil.rmtree(log)
+
+
+def grow(place: Path, arriving: Iterator[tuple[int, int]], care: int) -> None:
+    """Run after each part, and print what it cost."""
+    stored, store = 0, place / "log" / "store"
+    for number, (rows, people) in enumerate(arriving, start=1):
+        cost = measure("rejse", rows, "tests.bench.run_rejse", str(place / "log"))
         now = storage.latest(store)
         assert now is not None
         files = sum(len(storage.files(store, name, at)) for name, at in now.versions.items())
-        out.append((cost, rows, people, stored, files))
+        told = (
+            f"{number}", f"{rows:,}", f"{people:,}", f"{stored:,}", f"{cost.cpu:.1f}",
+            f"{cost.wall:.1f}", f"{cost.peak_mb:.0f}", f"{files:,}",
+        )  # fmt: skip
+        print(*(one.rjust(wide) for one, (_, wide) in zip(told, COLUMNS, strict=True)), flush=True)
         stored += rows
-        if part % care == 0:
+        if number % care == 0:
             compaction.compact(store)
-    return out
+            vacuum.vacuum(store, 0, storage.now(), dry_run=False)
 
 
 def main() -> None:
-    """Print the curve: some of the increments, and the means of the first and the last tenth."""
+    """Print the curve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--increments", type=int, default=100)
+    parser.add_argument("--generations", type=int, default=1, help="logs of other people")
     parser.add_argument("--care", type=int, default=20, help="runs between two compactions")
     said = parser.parse_args()
     (ROOT / "build").mkdir(exist_ok=True)
+    print(*(name.rjust(wide) for name, wide in COLUMNS))
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as place:
-        write(Path(place) / "log", said.events)
-        found = grow(Path(place) / "log", said.increments, said.care)
-    table, every = Table(*COLUMNS, box=None), max(1, said.increments // 20)
-    for number, (cost, rows, people, stored, files) in enumerate(found, start=1):
-        if number % every == 0 or number == 1:
-            table.add_row(
-                str(number), f"{rows:,}", f"{people:,}", f"{stored:,}", f"{cost.cpu:.1f}",
-                f"{cost.wall:.1f}", f"{cost.peak_mb:.0f}", f"{files:,}",
-            )  # fmt: skip
-    Console().print(table)
+        arriving = generations(Path(place), said.events, said.increments, said.generations)
+        grow(Path(place), arriving, said.care)
 
 
 if __name__ == "__main__":
