@@ -1,7 +1,7 @@
 """What an increment costs while the store grows: `python -m tests.bench.growth --events 2000000`.
 
 A log, cut by time into as many parts as there are increments; a run, a process of its own, follows
-each. With `--generations` there are as many logs, one after the other, each of other people: most
+each. With `--generations` the log comes as often, years later and of other people each time: most
 of a store that has run for years is of people who are not seen any more. Small files are joined
 every so many runs, as `rejse live` does. Printed for each, when it is done: rows and customers that
 came, rows that lay in the store before, CPU, wall, peak, and how many files the publication names.
@@ -13,6 +13,7 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -41,52 +42,44 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def cut(folder: Path, parts: int) -> list[tuple[int, int]]:
+def cut(data: Path, aside: Path, parts: int) -> list[tuple[int, int]]:
     """Lay each source's rows aside in `parts` files by time; rows and customers of each part."""
-    aside, told = folder / "aside", []
+    told = []
     with duckdb.connect() as con:
-        for name, time in TIMES.items():
-            con.execute(
-                f'create view "{name or "events"}" as select *, ntile({parts}) over (order by'
-                f" {time}) as part from read_parquet('{folder / 'data' / name}/*.parquet')"
-            )
-        edges = "(select part, max(time) as until from events group by 1)"
-        for part in range(1, parts + 1):
+        for name in TIMES:
+            files = f"read_parquet('{data / name}/*.parquet')"
+            con.execute(f'create view "{name or "events"}" as from {files}')
+        shares = [part / parts for part in range(1, parts)]
+        found = con.execute("select quantile_disc(time, ?) from events", [shares]).fetchall()
+        edges = ["-infinity", *map(str, found[0][0] if shares else ()), "infinity"]
+        for part, (since, until) in enumerate(pairwise(edges), start=1):
             rows, people = 0, set()
             for name, time in TIMES.items():
                 (aside / name).mkdir(parents=True, exist_ok=True)
-                between = (
-                    f"{time} > coalesce((select until from {edges} where part = {part - 1}),"
-                    f" '-infinity') and ({part} = {parts} or"
-                    f" {time} <= (select until from {edges} where part = {part}))"
-                )
-                found = con.sql(
-                    f'select * exclude (part) from "{name or "events"}" where {between}'
-                )
-                found.write_parquet(str(aside / name / f"{part:03d}.parquet"))
-                rows += len(found)
-                people |= {row[0] for row in found.select(PEOPLE[name]).distinct().fetchall()}
+                between = f"{time} >= timestamptz '{since}' and {time} < timestamptz '{until}'"
+                these = con.sql(f'from "{name or "events"}" where {between}')
+                these.write_parquet(str(aside / name / f"{part:03d}.parquet"))
+                rows += len(these)
+                people |= {row[0] for row in these.select(PEOPLE[name]).distinct().fetchall()}
             told.append((rows, len(people)))
-    for name in TIMES:
-        for path in (folder / "data" / name).glob("*.parquet"):
-            path.unlink()
     return told
 
 
-def renamed(folder: Path, generation: int) -> None:
-    """Give a generation's log its own names, and the years that are its own."""
+def renamed(data: Path, out: Path, generation: int) -> None:
+    """Write the log again for a generation, with its own names and the years that are its own."""
     with duckdb.connect() as con:
+        con.execute("set preserve_insertion_order = false")
         for name, columns in NAMES.items():
-            for path in sorted((folder / "data" / name).glob("*.parquet")):
-                own = [f"'g{generation}-' || {one} as {one}" for one in columns]
-                own += [f"{one} + interval {generation} year as {one}" for one in LATER[name]]
-                if not name:
-                    own.append(f"id + {generation} * 1000000000000 as id")
-                if name == "surveys":  # some targets name an event or a visit
-                    own.append(_target(generation))
+            own = [f"'g{generation}-' || {one} as {one}" for one in columns]
+            own += [f"{one} + interval {generation} year as {one}" for one in LATER[name]]
+            if not name:
+                own.append(f"id + {generation} * 1000000000000 as id")
+            if name == "surveys":  # some targets name an event or a visit
+                own.append(_target(generation))
+            (out / name).mkdir(parents=True)
+            for path in sorted((data / name).glob("*.parquet")):
                 found = con.sql(f"select * replace ({', '.join(own)}) from '{path}'")
-                found.write_parquet(f"{path}.new")
-                Path(f"{path}.new").rename(path)
+                found.write_parquet(str(out / name / path.name))
 
 
 def _target(generation: int) -> str:
@@ -102,18 +95,19 @@ def _target(generation: int) -> str:
 
 def generations(place: Path, events: int, parts: int, count: int) -> Iterator[tuple[int, int]]:
     """Let a part of a log arrive, the generations one after the other; its rows and customers."""
-    root = place / "log"
+    log, first, data = place / "log", place / "first", place / "data"
+    write(log, events // count)
+    (log / "data").rename(first)
+    for name in TIMES:
+        (log / "data" / name).mkdir(parents=True, exist_ok=True)
     for generation in range(count):
-        log = root if generation == 0 else place / "next"
-        write(log, events // count, seed=7 + generation)
-        renamed(log, generation)
-        for part, told in enumerate(cut(log, parts // count), start=1):
+        renamed(first, data, generation)
+        for part, told in enumerate(cut(data, place / "aside", parts // count), start=1):
             for name in TIMES:
-                mine = log / "aside" / name / f"{part:03d}.parquet"
-                shutil.move(mine, root / "data" / name / f"{generation:03d}-{mine.name}")
+                mine = place / "aside" / name / f"{part:03d}.parquet"
+                shutil.move(mine, log / "data" / name / f"{generation:03d}-{mine.name}")
             yield told
-        if generation:
-            shutil.rmtree(log)
+        shutil.rmtree(data)
 
 
 def grow(place: Path, arriving: Iterator[tuple[int, int]], care: int) -> None:
