@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 import pyarrow as pa
 
+from rejse.pipelines.shared import InTime, SharedIds
 from rejse.transforms.arrays import arrow, values
 from rejse.transforms.experience.hearing import hear
 from rejse.transforms.inputs import INPUTS
@@ -25,7 +26,6 @@ from rejse.transforms.ptransforms import (
     Accept,
     Normalise,
     Pseudonymise,
-    SharedIds,
     ToBuckets,
     counted,
 )
@@ -45,13 +45,13 @@ Read = Callable[["Mapping[str, Select]", str], beam.PCollection]
 class Edge:
     """Accepted rows of one kind, pseudonymous: `files` as (group of buckets, path of a file).
 
-    `latest` has the latest time by (kind, delivery), `stays` the customers with whom shared ids
-    stay, `parts` the steps with rejects and counts.
+    `latest` has the latest time by (kind, delivery), `shared` the customers with whom shared ids
+    stay and those who lose by it, `parts` the steps with rejects and counts.
     """
 
     files: Any
     latest: Any
-    stays: Any
+    shared: Any
     parts: list[Any]
 
 
@@ -77,9 +77,15 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         | f"Latest{mark}" >> beam.CombinePerKey(max)
         | f"Kind{mark}" >> beam.MapTuple(lambda delivery, time: ((kind, delivery), time))
     )
-    stays = known[KEPT] | f"SharedIds{mark}" >> SharedIds(plan.scratch, plan.parts, plan.salt)
+    told = known[KEPT]
+    if plan.history is not None and kind == "interaction":
+        in_time = beam.ParDo(InTime(plan.meeting)).with_output_types(pa.RecordBatch)
+        told = told | f"InTime{mark}" >> in_time
+    shared = told | f"SharedIds{mark}" >> SharedIds(
+        plan.scratch, plan.parts, plan.salt, plan.known.get(kind)
+    )
     files = known[KEPT] | f"ToBuckets{mark}" >> ToBuckets(plan.scratch, plan.groups)
-    return Edge(files, latest, stays, [*parts, known])
+    return Edge(files, latest, shared, [*parts, known])
 
 
 class _Hear(beam.DoFn):  # type: ignore[misc]

@@ -103,16 +103,20 @@ class Increments(bounded.Run):
 
 
 def with_copies(told: Transcript, seed: int) -> Transcript:
-    """The transcript with copies of some rows, recorded at other times and saying other things."""
+    """The transcript with copies of some rows, recorded at other times and saying other things;
+    half of them are about somebody else.
+    """
     chance = random.Random(seed)
+    people = sorted({row.get("customer", "ann") for row in told.events})
 
     def copies(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[Mapping[str, Any], ...]:
         every = [{**row, "recordedtime": chance.choice((None, 1, 2))} for row in rows]
         again = [
-            {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc")}
+            {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc"),
+             "customer": chance.choice((row.get("customer", "ann"), chance.choice(people)))}
             for row in every
-            if chance.random() < 0.1
-        ]
+            if chance.random() < 0.2
+        ]  # fmt: skip
         return (*every, *again)
 
     return replace(

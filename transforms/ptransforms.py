@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import bucket_files, contracts, identity, rejects, shared_ids
-from rejse.transforms.arrays import arrow, values
+from rejse.transforms.arrays import Bools, arrow, values
 from rejse.transforms.arrivals import EXCLUDED_LATER
 from rejse.transforms.bucket_files import BucketFiles
 from rejse.transforms.core import Core, noted
@@ -194,45 +194,27 @@ class ToBuckets(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Write bucket files and name them."""
-        return events | beam.ParDo(_Written(partial(BucketFiles, self._folder, self._groups)))
+        return events | beam.ParDo(Written(partial(BucketFiles, self._folder, self._groups)))
 
 
-class _Written(beam.DoFn):  # type: ignore[misc]
+class Written(beam.DoFn):  # type: ignore[misc]
     """Batches -> the files that a bundle's writer made of them, as (part, path)."""
 
     def __init__(self, writer: Callable[[], BucketFiles | IdFiles]) -> None:
         self._writer = writer
 
     def start_bundle(self) -> None:
+        """A writer for the bundle."""
         self._files = self._writer()
 
     def process(self, batch: pa.RecordBatch) -> None:
+        """One batch into its files."""
         self._files.add(batch)
 
     def finish_bundle(self) -> Iterator[Any]:
+        """All files, whole."""
         for written in self._files.close():
             yield beam.transforms.window.GlobalWindows.windowed_value(written)
-
-
-class SharedIds(beam.PTransform):  # type: ignore[misc]
-    """Events -> (id, customer whose rows stay) of every id that a source gave to several."""
-
-    def __init__(self, folder: Path, parts: int, salt: bytes) -> None:
-        super().__init__()
-        self._files = partial(IdFiles, folder, parts, salt)
-
-    def expand(self, events: beam.PCollection) -> beam.PCollection:
-        """Gather narrow records by id and compare their customers."""
-        return (
-            events
-            | "ToIds" >> beam.ParDo(_Written(self._files))
-            | "ById" >> beam.GroupByKey()
-            | "Compare" >> beam.FlatMap(_winners)
-        )
-
-
-def _winners(grouped: tuple[int, Iterable[str]]) -> Iterable[tuple[tuple[int, int], int]]:
-    return shared_ids.winners(shared_ids.read(grouped[1])).items()
 
 
 @dataclass(frozen=True)
@@ -275,7 +257,8 @@ class Advance(beam.PTransform):  # type: ignore[misc]
     """(group of buckets, paths of bucket files by kind) -> tables of its customers.
 
     `latest` has the latest times of all sources as (kind, delivery); `stays` by kind the customers
-    with whom shared ids stay, found under the same `salt`. `kept` leaves out of a table (by name,
+    with whom shared ids stay, found under the same `salt`, `losers` those with stored rows that
+    then do not. `kept` leaves out of a table (by name,
     with the journeys that its rows belong to) what is past its time. Besides the tables to publish,
     a `Scored` names in `GONE` the customers whose published rows these replace.
     """
@@ -290,10 +273,12 @@ class Advance(beam.PTransform):  # type: ignore[misc]
         salt: bytes,
         latest: beam.PCollection,
         stays: Mapping[str, beam.PCollection],
+        losers: beam.PCollection,
     ) -> None:
         super().__init__()
         self._step = _Advance(meeting, core, clocks, kept, groups, salt, tuple(stays))
         self._sides = [beam.pvalue.AsDict(one) for one in (latest, *stays.values())]
+        self._sides.insert(0, beam.pvalue.AsList(losers))
 
     def expand(self, grouped: beam.PCollection) -> Any:
         """Meet, score, revise; tables, rejects and counts."""
@@ -318,33 +303,40 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
     def process(
         self,
         grouped: tuple[int, Mapping[str, Iterable[str]]],
-        *sides: Any,  # Seen, and by kind Mapping[tuple[int, int], int]: Beam wants one at least
+        *sides: Any,  # customers, Seen, and by kind Mapping[tuple[int, int], int]
     ) -> Iterator[Any]:
-        (group, paths), (seen, *stays) = grouped, sides
+        (group, paths), (losers, seen, *stays) = grouped, sides
+        elsewhere = partial(self._elsewhere, dict(zip(self._kinds, stays, strict=True)))
         new = {}
-        for kind, shared in zip(self._kinds, stays, strict=True):
-            rows, elsewhere = self._came(kind, sorted(paths[kind]), shared)
-            yield from counted("duplicate", elsewhere)
+        for kind in self._kinds:
+            rows, n_lost = self._came(kind, sorted(paths.get(kind, ())), elsewhere)
+            yield from counted("duplicate", n_lost)
             if rows is not None:
                 new[kind] = rows
         frontiers = self._clocks.of(seen)
         keys = bucket_files.key_range(group, self._groups)
-        for customers in self._meeting.customers(keys, new, *frontiers):
-            met = self._meeting.meet(new, customers)
+        for customers in self._meeting.customers(keys, new, *frontiers, losers):
+            met = self._meeting.meet(new, customers, elsewhere)
             yield from self._told(met)
             yield self._scored(met, *frontiers)
 
     def _came(
-        self, kind: str, paths: list[str], shared: Mapping[tuple[int, int], int]
+        self, kind: str, paths: list[str], elsewhere: Callable[[str, pa.Table], Bools]
     ) -> tuple[pa.Table | None, int]:
         """New rows of a kind, and how many went since their id stays with another customer."""
         if not paths:
             return None, 0
         rows = bucket_files.read(paths, INPUTS[kind].contract)
-        elsewhere = shared_ids.lost(rows, shared, self._salt)
-        if elsewhere.any():
-            rows = rows.filter(arrow(~elsewhere))
-        return (rows if rows.num_rows else None), int(elsewhere.sum())
+        lost = elsewhere(kind, rows)
+        if lost.any():
+            lost &= ~self._meeting.waits(kind, rows)
+            rows = rows.filter(arrow(~lost))
+        return (rows if rows.num_rows else None), int(lost.sum())
+
+    def _elsewhere(
+        self, stays: Mapping[str, Mapping[tuple[int, int], int]], kind: str, rows: pa.Table
+    ) -> Bools:
+        return shared_ids.lost(rows, stays.get(kind, {}), self._salt)
 
     def _told(self, met: Met) -> Iterator[Any]:
         for refused in met.refused:
