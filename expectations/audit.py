@@ -1,7 +1,8 @@
-"""The audit's own process: all suites, one Checkpoint, over a DuckDB view of staged files.
+"""The audit itself: all suites, one Checkpoint each, over DuckDB views of staged files.
 
-`python -m rejse.expectations.audit REQUEST REPORT`, both JSON. Tables above `sample_rows` are
-audited on a sample of whole customers, so that laws between tables still hold on it.
+A process of its own (`server`) reads a request and writes a report, both JSON. Tables above
+`sample_rows` are audited on a sample of whole customers, so that laws between tables still hold
+on it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import json
 import logging
 import math
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -215,7 +215,3 @@ def _examples(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]
 
 def _words(example: Mapping[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in example.items())
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -14,7 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from rejse.pipelines import audit as auditing
 from rejse.pipelines import identities
+from rejse.pipelines.audit import Audit
 from rejse.pipelines.ground import Ground, core_version, fingerprint, ground
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
@@ -48,7 +50,7 @@ def run(
     frontier: Mapping[str, int] | None = None,
     beam_args: list[str] | None = None,
     progress: Progress | None = None,
-    audit: bool = True,
+    audit: Audit | None = auditing.audit,
     rebuild: bool = False,
     shards: Sequence[Any] | None = None,
     span: tuple[int, int] | None = None,
@@ -78,7 +80,7 @@ def repair(
     *,
     beam_args: list[str] | None = None,
     progress: Progress | None = None,
-    audit: bool = True,
+    audit: Audit | None = auditing.audit,
 ) -> RunResult:
     """Bring in the late events of [since, until) microseconds, as revisions of what is final.
 
@@ -94,7 +96,7 @@ def reconcile(
     *,
     beam_args: list[str] | None = None,
     progress: Progress | None = None,
-    audit: bool = True,
+    audit: Audit | None = auditing.audit,
 ) -> RunResult:
     """Let stored rows follow identity links that have changed; the journeys of all customers
     concerned are made anew together, as revisions with reason `identity`.
@@ -137,7 +139,7 @@ class _Asked:
     complete: bool
     stated: Mapping[str, int]
     beam_args: list[str]
-    audit: bool
+    audit: Audit | None
     rebuild: bool
     shards: Sequence[Any] | None
     repair: tuple[int, int] | None = None

@@ -85,7 +85,7 @@ class Arrivals:
     def run(self, is_last: bool, **given: Any) -> RunResult:
         """A run over what is there; the last one knows how far the sources are complete."""
         frontier = self._frontiers if is_last else None
-        return run(self.settings, frontier=frontier, audit=False, **given)
+        return run(self.settings, frontier=frontier, audit=None, **given)
 
 
 class Increments(bounded.Run):

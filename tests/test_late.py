@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import settings
+from rejse.pipelines import audit, settings
 from rejse.pipelines.catalogue import connect
 from rejse.pipelines.ground import SourcesGoneError
 from rejse.pipelines.run import NothingToBuildOnError, RunResult, repair
@@ -71,7 +71,7 @@ def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
     assert rows(found, "select id, lateness_s from late") == [("e2", 175 * 86_400)]
     assert add(found, "c.jsonl", late).counts["duplicate"] == 1
 
-    brought = repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    brought = repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
     assert balanced(brought)
     assert (brought.counts["late"], brought.counts["kept"]) == (-1, 1)
     assert rows(found, "select count(*) from late") == [(0,)]
@@ -79,24 +79,24 @@ def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
         "select n_events, revision, revision_reason from journeys where started_at < '2026-02-01'"
     )
     assert rows(found, said) == [(2, 2, "late event")]
-    assert repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False).status == "nothing_new"
+    assert repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None).status == "nothing_new"
     assert once(found).status == "nothing_new"
 
 
 def test_a_repair_leaves_late_events_of_other_times(found: settings.Settings) -> None:
     add(found, "b.jsonl", on("01-06", "e2"), on("02-06", "e3"))
-    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
     assert rows(found, "select id from late") == [("e3",)]
 
 
 def test_a_journey_that_is_no_more_names_its_successor(found: settings.Settings) -> None:
     with_two = add(found, "b.jsonl", on("01-25", "e2"), on("02-24", "e3"))
     assert with_two.counts["late"] == 2
-    repair(found, NEW_YEAR, NEW_YEAR + 10 * DAY, audit=False)  # nothing late in these days
-    repair(found, NEW_YEAR + 40 * DAY, NEW_YEAR + 90 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 10 * DAY, audit=None)  # nothing late in these days
+    repair(found, NEW_YEAR + 40 * DAY, NEW_YEAR + 90 * DAY, audit=None)
     old = rows(found, "select journey_id from journeys where started_at > '2026-02-01'"
                       " and started_at < '2026-06-01'")  # fmt: skip
-    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
     whole = rows(found, "select journey_id, n_events from journeys where started_at < '2026-06-01'")
     assert [n for _, n in whole] == [3]
     said = rows(found, "select journey_id, successor_id from superseded")
@@ -112,10 +112,10 @@ def test_a_journey_that_is_back_is_no_longer_superseded(
     once(made)
     year = (NEW_YEAR - 30 * DAY, NEW_YEAR + 365 * DAY)
     add(made, "b.jsonl", on("01-30", "e2"))  # bridges the silence between e1 and e3
-    repair(made, *year, audit=False)
+    repair(made, *year, audit=None)
     assert len(rows(made, "select * from superseded")) == 1
     add(made, "c.jsonl", row(0, id="e0", time="2025-12-31T10:00:00Z"))  # now the cap cuts e3 off
-    repair(made, *year, audit=False)
+    repair(made, *year, audit=None)
     stands = rows(made, "select journey_id, n_events from v_journeys order by started_at")
     assert [n for _, n in stands] == [3, 1, 1]
     said = rows(made, "select distinct journey_id from superseded")
@@ -125,9 +125,9 @@ def test_a_journey_that_is_back_is_no_longer_superseded(
 
 def test_a_journey_that_opens_again_goes_on_counting_revisions(found: settings.Settings) -> None:
     add(found, "b.jsonl", on("05-01", "m1"))
-    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=None)
     add(found, "c.jsonl", on("05-25", "m2"), on("06-20", "m3"))
-    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=None)
     told = "select revision, revision_reason from {} where started_at = '2026-05-01T12:00:00Z'"
     assert rows(found, told.format("journeys_live")) == [(2, "late event")]
     add(found, "d.jsonl", row(1, id="autumn", time="2026-10-01T12:00:00Z"))
@@ -243,7 +243,7 @@ def test_other_rules_need_all_files_again(found: settings.Settings) -> None:
 
 def test_an_increment_is_audited_over_whole_customers(found: settings.Settings) -> None:
     (found.root / "b.jsonl").write_text(lines([on("07-02", "e2"), row(1, id="e3")]))
-    result = once(found, audit=True)
+    result = once(found, audit=audit.audit)
     assert result.status == "published"
     report = json.loads(next((found.store / "audits").glob("*.json")).read_text())
     assert report["passed"]

@@ -52,7 +52,7 @@ def test_files_are_published_as_they_arrive(
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     found = installation(tmp_path, {})
-    loop = Loop(found, Pace(0, 0), audit=False)
+    loop = Loop(found, Pace(0, 0), audit=None)
     results = loop.results()
     assert status.status(found, store.now()).publication is None
 
@@ -77,7 +77,7 @@ def test_a_loop_leaves_a_bounded_number_of_files(
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     monkeypatch.setattr("rejse.pipelines.live.CARE", 2)
     found = installation(tmp_path, {})
-    loop = Loop(found, Pace(0, 0), audit=False)
+    loop = Loop(found, Pace(0, 0), audit=None)
     results, seen = loop.results(), []
     for number in range(9):
         (tmp_path / f"{number}.jsonl").write_text(lines([row(number)]))
@@ -93,7 +93,7 @@ def test_a_loop_puts_its_care_off_while_another_writer_is_at_work(
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     monkeypatch.setattr("rejse.pipelines.live.CARE", 1)
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    loop = Loop(found, Pace(0, 0), audit=False)
+    loop = Loop(found, Pace(0, 0), audit=None)
     results = loop.results()
     assert next(results).status == "published"
     loop.stop.set()

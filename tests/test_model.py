@@ -91,7 +91,7 @@ class Store:
         waiting = [*self.model.late.values()] or [self.source.last()]
         since = self.chance.choice(waiting).time - timedelta(days=self.chance.randrange(9))
         until = since + timedelta(days=self.chance.randrange(10, 40))
-        self._done(lambda: repair(self.settings, micros(since), micros(until), audit=False))
+        self._done(lambda: repair(self.settings, micros(since), micros(until), audit=None))
         self.model.follow(self.links)
         self.model.repair(since, until)
 
@@ -118,7 +118,7 @@ class Store:
         write(self.folder, self.links)
         self.model.seen[kind] += 1
         if self.chance.random() < 0.5:
-            self._done(lambda: reconcile(self.settings, audit=False))
+            self._done(lambda: reconcile(self.settings, audit=None))
             self.model.follow(self.links)
 
     def erase(self) -> None:

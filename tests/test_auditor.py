@@ -1,0 +1,136 @@
+"""The kept process of the audit: it answers as one of its own would, is replaced, and leaves."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rejse.pipelines import audit, catalogue, stage
+from rejse.pipelines.audit import Auditor, AuditUnavailableError, Report
+from tests import store_builder
+from tests.store_builder import Rows
+from tests.test_audit import broken_world, of
+
+#: Seconds after which a process that should have ended is taken to live on.
+PATIENCE = 120
+HOLDER = """
+import sys
+from rejse.pipelines.audit import Auditor
+with Auditor() as auditor:
+    print(auditor.pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Auditor]:
+    with Auditor() as auditor:
+        yield auditor
+
+
+def by(auditor: Auditor, root: Path, rows: Rows, run_id: str = "run-1") -> Report:
+    staged = {name: [] for name in catalogue.published_tables()}
+    for file in store_builder.staged(root, rows):
+        staged[file.table].append(file)
+    return auditor.audit(root, staged, run_id)
+
+
+def has_ended(process: int) -> bool:
+    """Whether a process, which need not be a child of ours, ends."""
+    try:
+        opened = os.pidfd_open(process)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([opened], [], [], PATIENCE)[0])
+    finally:
+        os.close(opened)
+
+
+def test_many_requests_are_answered_as_one(kept: Auditor, tmp_path: Path) -> None:
+    worlds = [store_builder.world(), broken_world()[0], store_builder.world()]
+    processes, came = set(), []
+    for number, rows in enumerate(worlds):
+        came.append(by(kept, tmp_path / str(number), rows))
+        processes.add(kept.pid)
+    alone = [of(tmp_path / f"alone-{number}", rows) for number, rows in enumerate(worlds[:2])]
+    unlike = {"seconds": 0.0, "path": tmp_path}
+    assert [replace(one, **unlike) for one in came] == [
+        replace(one, **unlike) for one in (*alone, alone[0])
+    ]
+    assert (came[0].passed, came[1].passed) == (True, False)
+    assert len(processes) == 1
+
+
+def test_a_process_that_fails_is_told_and_the_next_request_goes_on(
+    kept: Auditor, tmp_path: Path
+) -> None:
+    gone = stage.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+    with pytest.raises(AuditUnavailableError, match=r"ended with 1:\n(.|\n)*part-gone"):
+        kept.audit(tmp_path, {"journeys": [gone]}, "run-1")
+    assert by(kept, tmp_path, store_builder.world(), "run-2").passed
+
+
+def test_a_process_that_was_killed_is_replaced(kept: Auditor, tmp_path: Path) -> None:
+    killed = kept.pid
+    os.kill(killed, signal.SIGKILL)
+    assert has_ended(killed)
+    assert by(kept, tmp_path, store_builder.world()).passed
+    assert kept.pid != killed
+
+
+def test_a_signal_to_all_processes_of_a_service_ends_no_audit(
+    kept: Auditor, tmp_path: Path
+) -> None:
+    by(kept, tmp_path / "before", store_builder.world())
+    process = kept.pid
+    os.kill(process, signal.SIGTERM)
+    os.kill(process, signal.SIGINT)
+    assert by(kept, tmp_path, store_builder.world()).passed
+    assert kept.pid == process
+
+
+def test_a_process_that_held_much_is_replaced(
+    kept: Auditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "LARGEST", 1)
+    by(kept, tmp_path / "first", store_builder.world())
+    first = kept.pid
+    by(kept, tmp_path / "second", store_builder.world())
+    assert has_ended(first)
+    assert kept.pid != first
+
+
+def test_what_is_no_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "PROGRAM", "this")
+    with Auditor() as auditor, pytest.raises(AuditUnavailableError, match="said b'The Zen"):
+        auditor.audit(tmp_path, {}, "run-1")
+
+
+def test_an_audit_without_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "LONGEST", 0.0)
+    with Auditor() as auditor, pytest.raises(AuditUnavailableError, match=r"within 0 s.*with -9"):
+        auditor.audit(tmp_path, {}, "run-1")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, None])
+def test_nothing_is_left_behind(how: signal.Signals | None) -> None:
+    """Neither after a kill of the process that asks, nor after its end."""
+    asking = subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with asking:
+        assert asking.stdout is not None
+        process = int(asking.stdout.readline())
+        if how is not None:
+            asking.send_signal(how)
+    assert has_ended(process)
+    assert asking.returncode == (0 if how is None else -how)
