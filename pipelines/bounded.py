@@ -25,7 +25,7 @@ from rejse.pipelines import coders, memory, open_files, quarantine, retention, s
 from rejse.pipelines.edge import edge
 from rejse.pipelines.known_ids import KnownIds
 from rejse.pipelines.operational import LINKS
-from rejse.pipelines.shared import LOSERS, Brought, SharedIds
+from rejse.pipelines.shared import LOSERS, WAITING, Brought, SharedIds
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.texts import TextSettings
 from rejse.transforms import bucket_files
@@ -38,7 +38,7 @@ from rejse.transforms.frontier import Delivery
 from rejse.transforms.identity import signer
 from rejse.transforms.links import Links
 from rejse.transforms.mapping import Mapping as Select
-from rejse.transforms.meeting import Meeting, Recall
+from rejse.transforms.meeting import LATE, Meeting, Recall
 from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import (
     COUNTS,
@@ -175,6 +175,8 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     if plan.repair is not None:
         shared["interaction"] = _brought(every, plan)
     stays = {kind: one[KEPT] for kind, one in shared.items()}
+    if "interaction" in shared:
+        stays[LATE] = shared["interaction"][WAITING]
     losers = [one[LOSERS] for one in shared.values()]
     # Links are followed at the edge; the core needs none of them.
     tables = {name: table for name, table in plan.data.tables.items() if name != LINKS}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 import pyarrow as pa
 
-from rejse.pipelines.shared import InTime, SharedIds
+from rejse.pipelines.shared import SharedIds
 from rejse.transforms.arrays import arrow, values
 from rejse.transforms.experience.hearing import hear
 from rejse.transforms.inputs import INPUTS
@@ -77,13 +77,10 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         | f"Latest{mark}" >> beam.CombinePerKey(max)
         | f"Kind{mark}" >> beam.MapTuple(lambda delivery, time: ((kind, delivery), time))
     )
-    told = known[KEPT]
-    if plan.history is not None and kind == "interaction":
-        in_time = beam.ParDo(InTime(plan.meeting)).with_output_types(pa.RecordBatch)
-        told = told | f"InTime{mark}" >> in_time
-    shared = told | f"SharedIds{mark}" >> SharedIds(
-        plan.scratch, plan.parts, plan.salt, plan.known.get(kind)
-    )
+    shared = known[KEPT] | f"SharedIds{mark}" >> SharedIds(
+        plan.scratch, plan.parts, plan.salt, plan.known.get(kind),
+        plan.meeting if kind == "interaction" else None,
+    )  # fmt: skip
     files = known[KEPT] | f"ToBuckets{mark}" >> ToBuckets(plan.scratch, plan.groups)
     return Edge(files, latest, shared, [*parts, known])
 

@@ -149,9 +149,9 @@ class Meeting:
         late = self.recall.between(LATE, low, high) if self.recall and self.repair else None
         return None if late is None else late.filter(arrow(self._in_repair(late)))
 
-    def waits(self, kind: str, rows: pa.Table | pa.RecordBatch) -> Bools:
-        """Which new rows come too late, so that they wait for a repair to bring them in."""
-        if self.recall is None or kind != "interaction":
+    def waits(self, rows: pa.Table | pa.RecordBatch) -> Bools:
+        """Which new events come too late, so that they wait for a repair to bring them in."""
+        if self.recall is None:
             return np.zeros(rows.num_rows, bool)
         return arrivals.too_late(rows, self.complete_until)
 
@@ -217,7 +217,7 @@ class Meeting:
         assert self.recall is not None
         held = None if met.customers is None else self.recall.rows(LATE, met.customers)
         crowd = self._excluded("interaction", met.customers)  # refused whenever they happened
-        is_late = self.waits("interaction", came) & ~_are_of(came, crowd)
+        is_late = self.waits(came) & ~_are_of(came, crowd)
         late, came = came.filter(arrow(is_late)), came.filter(arrow(~is_late))
         if held is not None and self.repair:
             came = self._repaired(held, came, met)

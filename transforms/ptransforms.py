@@ -29,11 +29,10 @@ from rejse.transforms.frontier import Delivery, Frontiers
 from rejse.transforms.inputs import INPUTS
 from rejse.transforms.links import Links, to_persons
 from rejse.transforms.mapping import Mapping as Select
-from rejse.transforms.meeting import Meeting, Met
+from rejse.transforms.meeting import LATE, Meeting, Met
 from rejse.transforms.normalise import normalise
 from rejse.transforms.revision import revise
 from rejse.transforms.schema import INTERACTIONS, Contract
-from rejse.transforms.shared_ids import IdFiles
 from rejse.transforms.texts import text
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
@@ -194,25 +193,22 @@ class ToBuckets(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Write bucket files and name them."""
-        return events | beam.ParDo(Written(partial(BucketFiles, self._folder, self._groups)))
+        return events | beam.ParDo(_Written(partial(BucketFiles, self._folder, self._groups)))
 
 
-class Written(beam.DoFn):  # type: ignore[misc]
+class _Written(beam.DoFn):  # type: ignore[misc]
     """Batches -> the files that a bundle's writer made of them, as (part, path)."""
 
-    def __init__(self, writer: Callable[[], BucketFiles | IdFiles]) -> None:
+    def __init__(self, writer: Callable[[], BucketFiles]) -> None:
         self._writer = writer
 
     def start_bundle(self) -> None:
-        """A writer for the bundle."""
         self._files = self._writer()
 
     def process(self, batch: pa.RecordBatch) -> None:
-        """One batch into its files."""
         self._files.add(batch)
 
     def finish_bundle(self) -> Iterator[Any]:
-        """All files, whole."""
         for written in self._files.close():
             yield beam.transforms.window.GlobalWindows.windowed_value(written)
 
@@ -257,9 +253,9 @@ class Advance(beam.PTransform):  # type: ignore[misc]
     """(group of buckets, paths of bucket files by kind) -> tables of its customers.
 
     `latest` has the latest times of all sources as (kind, delivery); `stays` by kind the customers
-    with whom shared ids stay, found under the same `salt`, `losers` those with stored rows that
-    then do not. `kept` leaves out of a table (by name,
-    with the journeys that its rows belong to) what is past its time. Besides the tables to publish,
+    with whom shared ids stay (under `late` of events that come too late), found under the same
+    `salt`, and `losers` those who have stored rows that do not. `kept` leaves out of a table (by
+    name, with the journeys that its rows belong to) what is past its time. Besides these tables,
     a `Scored` names in `GONE` the customers whose published rows these replace.
     """
 
@@ -328,8 +324,10 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
             return None, 0
         rows = bucket_files.read(paths, INPUTS[kind].contract)
         lost = elsewhere(kind, rows)
+        if kind == "interaction":
+            waits = self._meeting.waits(rows)
+            lost = np.where(waits, elsewhere(LATE, rows), lost)
         if lost.any():
-            lost &= ~self._meeting.waits(kind, rows)
             rows = rows.filter(arrow(~lost))
         return (rows if rows.num_rows else None), int(lost.sum())
 
