@@ -71,14 +71,19 @@ class Model:
         """All rows that are stored."""
         return [*self.events.values(), *self.late.values()]
 
-    def moved(self, one: Sequence[Link], other: Sequence[Link]) -> int:
-        """How many stored rows are another's by other links."""
+    def moved(self, one: Sequence[Link], other: Sequence[Link]) -> tuple[int, int]:
+        """How many rows that wait, and that are kept, are another's by other links."""
         one, other = self._living(one), self._living(other)
-        return sum(self.person(row, one) != self.person(row, other) for row in self.rows())
+        late, kept = (
+            sum(self.person(row, one) != self.person(row, other) for row in table.values())
+            for table in (self.late, self.events)
+        )
+        return late, kept
 
     def follow(self, links: Sequence[Link]) -> None:
         """Stored rows follow these links, but for those of erased identities."""
-        self.seen["moved"] += self.moved(self.links, links)
+        late, kept = self.moved(self.links, links)
+        self.seen.update({"moved late": late, "moved": kept})
         self.links = self._living(links)
 
     def _living(self, links: Sequence[Link]) -> list[Link]:
@@ -130,19 +135,22 @@ class Model:
 
     def forget(self, who: Who) -> None:
         """All rows that are this person's go, and links to and from it."""
-        for table in (self.events, self.late):
+        for what, table in (("erase", self.events), ("erase late", self.late)):
             for row in [row for row in table.values() if self.person(row) == who]:
                 del table[row.id]
-                self.seen["erase"] += 1
+                self.seen[what] += 1
         self.erased.add(who)
         self.links = self._living(self.links)
 
     def age(self, events_from: int, late_from: int) -> None:
         """Rows of before these times (microseconds) go; whoever brings one again is heard anew."""
-        for table, since in ((self.events, events_from), (self.late, late_from)):
+        for what, table, since in (
+            ("retention", self.events, events_from),
+            ("retention late", self.late, late_from),
+        ):
             for row in [row for row in table.values() if micros(row.time) < since]:
                 del table[row.id]
-                self.seen["retention"] += 1
+                self.seen[what] += 1
 
 
 class Source:
@@ -173,7 +181,7 @@ class Source:
             other = self._recorded() - self.chance.choice((0, 1)) * timedelta(days=30)
             return Row(old.id, old.time, old.who, self.chance.choice(ACTIVITIES), other)
         self.now += timedelta(hours=self.chance.randrange(12))
-        back = timedelta(days=self.chance.choice((0, 0, 0, 0.5, 3, 40)))
+        back = timedelta(days=self.chance.choice((0, 0, 0, 0.5, 3, 20, 40)))
         row = self._new(self.now - back, self._who())
         self._told.append(row)
         return row
@@ -187,7 +195,7 @@ class Source:
 
     def _who(self) -> Who:
         kind = self.chance.choices(("customer", "email", "device"), (5, 2, 3))[0]
-        return kind, f"{kind}-{self.chance.randrange(8)}"
+        return kind, f"{kind}-{self.chance.randrange(6)}"
 
     def link(self) -> Link:
         """A link of what is known only by a device or an e-mail, or a merge; none go round."""
