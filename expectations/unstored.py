@@ -17,7 +17,7 @@ from great_expectations.core.freshness_diagnostics import (
 from great_expectations.data_context.store import ValidationResultsStore
 
 
-class ValidationDefinition(gx.ValidationDefinition):
+class ValidationDefinition(gx.ValidationDefinition):  # type: ignore[misc]
     """A suite and what it is tried on, as they are here."""
 
     def is_fresh(self) -> ValidationDefinitionFreshnessDiagnostics:
@@ -25,7 +25,7 @@ class ValidationDefinition(gx.ValidationDefinition):
         return ValidationDefinitionFreshnessDiagnostics(errors=[])
 
 
-class Checkpoint(gx.Checkpoint):
+class Checkpoint(gx.Checkpoint):  # type: ignore[misc]
     """Validation definitions to be run, as they are here."""
 
     def is_fresh(self) -> CheckpointFreshnessDiagnostics:
