@@ -17,31 +17,38 @@ from typing import TextIO
 
 #: Bytes in a unit of `ru_maxrss`.
 UNIT = 1 if sys.platform == "darwin" else 1024
+#: Audits what a request names and writes the report.
+Audited = Callable[[Path, Path], None]
 
 
-def serve(requests: TextIO, answers: TextIO, audit: Callable[[Path, Path], None]) -> None:
+def serve(requests: TextIO, answers: TextIO, audited: Audited) -> None:
     """Answer each request with `{"report": its path, "peak": bytes held at most so far}`."""
     for line in requests:
         request, report = json.loads(line)
-        audit(Path(request), Path(report))
+        audited(Path(request), Path(report))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
         print(json.dumps({"report": report, "peak": peak}), file=answers, flush=True)
 
 
-def main() -> None:
-    """Serve the standard input; what libraries print goes to the standard error.
+def main(imported: Callable[[], Audited]) -> None:
+    """Serve the standard input; what libraries print is not an answer and goes nowhere.
 
     Signals that go to all processes of a service or of a terminal end the one that asks, which
     finishes its work first: they must not end the work. The input's end does, also after a kill.
     """
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
-    from rejse.expectations import audit  # seconds
-
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        serve(sys.stdin, answers, audit.main)
+        serve(sys.stdin, answers, imported())
+
+
+def great_expectations() -> Audited:
+    """The audit; its imports take seconds."""
+    from rejse.expectations import audit
+
+    return audit.main
 
 
 if __name__ == "__main__":
-    main()
+    main(great_expectations)

@@ -13,34 +13,29 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import audit, catalogue, stage
-from rejse.pipelines.audit import Auditor, AuditUnavailableError, Report
+from rejse.pipelines import audit, stage
+from rejse.pipelines.audit import Auditor, AuditUnavailableError
 from tests import store_builder
-from tests.store_builder import Rows
 from tests.test_audit import broken_world, of
 
 #: Seconds after which a process that should have ended is taken to live on.
 PATIENCE = 120
 HOLDER = """
 import sys
-from rejse.pipelines.audit import Auditor
-with Auditor() as auditor:
+from rejse.pipelines import audit
+audit.PROGRAM = "tests.quick_audit"
+with audit.Auditor() as auditor:
     print(auditor.pid, flush=True)
     sys.stdin.read()
 """
 
 
-@pytest.fixture(scope="module")
-def kept() -> Iterator[Auditor]:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[Auditor]:
+    """An auditor whose process audits nothing: what is asked here is how it lives and dies."""
+    monkeypatch.setattr(audit, "PROGRAM", "tests.quick_audit")
     with Auditor() as auditor:
         yield auditor
-
-
-def by(auditor: Auditor, root: Path, rows: Rows, run_id: str = "run-1") -> Report:
-    staged = {name: [] for name in catalogue.published_tables()}
-    for file in store_builder.staged(root, rows):
-        staged[file.table].append(file)
-    return auditor.audit(root, staged, run_id)
 
 
 def has_ended(process: int) -> bool:
@@ -55,58 +50,55 @@ def has_ended(process: int) -> bool:
         os.close(opened)
 
 
-def test_many_requests_are_answered_as_one(kept: Auditor, tmp_path: Path) -> None:
-    worlds = [store_builder.world(), broken_world()[0], store_builder.world()]
-    processes, came = set(), []
-    for number, rows in enumerate(worlds):
-        came.append(by(kept, tmp_path / str(number), rows))
-        processes.add(kept.pid)
-    alone = [of(tmp_path / f"alone-{number}", rows) for number, rows in enumerate(worlds[:2])]
-    unlike = {"seconds": 0.0, "path": tmp_path}
-    assert [replace(one, **unlike) for one in came] == [
-        replace(one, **unlike) for one in (*alone, alone[0])
-    ]
-    assert (came[0].passed, came[1].passed) == (True, False)
-    assert len(processes) == 1
+def test_many_requests_are_answered_as_one_alone(tmp_path: Path) -> None:
+    worlds, unlike = (store_builder.world(), broken_world()[0]), {"seconds": 0.0, "path": tmp_path}
+    alone = [of(tmp_path / f"alone-{number}", rows) for number, rows in enumerate(worlds)]
+    with Auditor() as auditor:
+        asked = auditor.pid
+        for number in (1, 0, 1):
+            came = of(tmp_path / "kept", worlds[number], auditor.audit)
+            assert replace(came, **unlike) == replace(alone[number], **unlike)
+        assert auditor.pid == asked
+    assert [one.passed for one in alone] == [True, False]
 
 
 def test_a_process_that_fails_is_told_and_the_next_request_goes_on(
-    kept: Auditor, tmp_path: Path
+    quick: Auditor, tmp_path: Path
 ) -> None:
     gone = stage.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
     with pytest.raises(AuditUnavailableError, match=r"ended with 1:\n(.|\n)*part-gone"):
-        kept.audit(tmp_path, {"journeys": [gone]}, "run-1")
-    assert by(kept, tmp_path, store_builder.world(), "run-2").passed
+        quick.audit(tmp_path, {"journeys": [gone]}, "run-1")
+    assert quick.audit(tmp_path, {}, "run-2").passed
 
 
-def test_a_process_that_was_killed_is_replaced(kept: Auditor, tmp_path: Path) -> None:
-    killed = kept.pid
+def test_a_process_that_was_killed_is_replaced(quick: Auditor, tmp_path: Path) -> None:
+    killed = quick.pid
     os.kill(killed, signal.SIGKILL)
     assert has_ended(killed)
-    assert by(kept, tmp_path, store_builder.world()).passed
-    assert kept.pid != killed
+    assert quick.audit(tmp_path, {}, "run-1").passed
+    assert quick.pid != killed
 
 
 def test_a_signal_to_all_processes_of_a_service_ends_no_audit(
-    kept: Auditor, tmp_path: Path
+    quick: Auditor, tmp_path: Path
 ) -> None:
-    by(kept, tmp_path / "before", store_builder.world())
-    process = kept.pid
+    quick.audit(tmp_path, {}, "run-1")
+    process = quick.pid
     os.kill(process, signal.SIGTERM)
     os.kill(process, signal.SIGINT)
-    assert by(kept, tmp_path, store_builder.world()).passed
-    assert kept.pid == process
+    assert quick.audit(tmp_path, {}, "run-2").passed
+    assert quick.pid == process
 
 
 def test_a_process_that_held_much_is_replaced(
-    kept: Auditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    quick: Auditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(audit, "LARGEST", 1)
-    by(kept, tmp_path / "first", store_builder.world())
-    first = kept.pid
-    by(kept, tmp_path / "second", store_builder.world())
+    first = quick.pid
+    assert quick.audit(tmp_path, {}, "run-1").passed
+    assert quick.pid != first
     assert has_ended(first)
-    assert kept.pid != first
+    assert quick.audit(tmp_path, {}, "run-2").passed
 
 
 def test_what_is_no_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -373,19 +373,21 @@ def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (found.store / "current").exists()
 
 
+def spoils(
+    self: stage.Stage, name: str, table: pa.Table, add: Callable[..., Any] = stage.Stage.add
+) -> Any:
+    """In the place of `Stage.add`: journeys have a score that no journey can have."""
+    if name.startswith("journeys"):
+        place = table.schema.get_field_index("friction_score")
+        wrong = pa.array([123.0] * table.num_rows, pa.float64())
+        table = table.set_column(place, table.schema.field(place), wrong)
+    return add(self, name, table)
+
+
 def test_a_failing_audit_publishes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
-    add = stage.Stage.add
-
-    def spoils(self: stage.Stage, name: str, table: pa.Table) -> Any:
-        if name.startswith("journeys"):
-            place = table.schema.get_field_index("friction_score")
-            wrong = pa.array([123.0] * table.num_rows, pa.float64())
-            table = table.set_column(place, table.schema.field(place), wrong)
-        return add(self, name, table)
-
     monkeypatch.setattr(stage.Stage, "add", spoils)
     with pytest.raises(SystemExit) as left:
         cli.main(["run", "-c", str(tmp_path), "--complete", "--json"])
