@@ -164,7 +164,7 @@ def test_a_late_row_takes_no_id_before_it_is_brought_in(tmp_path: Path) -> None:
     assert {one[0] for one in rows(made, "select customer_key from events where id = 'x'")} == {
         key_of(LAST)
     }
-    brought = repair(made, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    brought = repair(made, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
     assert balanced(brought)
     assert [brought.counts[name] for name in ("late", "kept", "duplicate")] == [-1, 0, 1]
     assert told(made) == told(batch)
