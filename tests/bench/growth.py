@@ -13,7 +13,9 @@ import argparse
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 import duckdb
@@ -93,16 +95,19 @@ def _target(generation: int) -> str:
     end as target"""
 
 
-def generations(place: Path, events: int, parts: int, count: int) -> Iterator[tuple[int, int]]:
+def generations(
+    place: Path, events: int, parts: int, count: int, apart: Executor
+) -> Iterator[tuple[int, int]]:
     """Let a part of a log arrive, the generations one after the other; its rows and customers."""
     log, first, data = place / "log", place / "first", place / "data"
-    write(log, events // count)
+    apart.submit(write, log, events // count).result()
     (log / "data").rename(first)
     for name in TIMES:
         (log / "data" / name).mkdir(parents=True, exist_ok=True)
     for generation in range(count):
-        renamed(first, data, generation)
-        for part, told in enumerate(cut(data, place / "aside", parts // count), start=1):
+        apart.submit(renamed, first, data, generation).result()
+        told_of = apart.submit(cut, data, place / "aside", parts // count).result()
+        for part, told in enumerate(told_of, start=1):
             for name in TIMES:
                 mine = place / "aside" / name / f"{part:03d}.parquet"
                 shutil.move(mine, log / "data" / name / f"{generation:03d}-{mine.name}")
@@ -110,7 +115,7 @@ def generations(place: Path, events: int, parts: int, count: int) -> Iterator[tu
         shutil.rmtree(data)
 
 
-def grow(place: Path, arriving: Iterator[tuple[int, int]], care: int) -> None:
+def grow(place: Path, arriving: Iterator[tuple[int, int]], care: int, apart: Executor) -> None:
     """Run after each part, and print what it cost."""
     stored, store = 0, place / "log" / "store"
     for number, (rows, people) in enumerate(arriving, start=1):
@@ -125,8 +130,13 @@ def grow(place: Path, arriving: Iterator[tuple[int, int]], care: int) -> None:
         print(*(one.rjust(wide) for one, (_, wide) in zip(told, COLUMNS, strict=True)), flush=True)
         stored += rows
         if number % care == 0:
-            compaction.compact(store)
-            vacuum.vacuum(store, 0, storage.now(), dry_run=False)
+            apart.submit(cared_for, store).result()
+
+
+def cared_for(store: Path) -> None:
+    """Join small files; what only earlier publications need goes."""
+    compaction.compact(store)
+    vacuum.vacuum(store, 0, storage.now(), dry_run=False)
 
 
 def main() -> None:
@@ -139,9 +149,13 @@ def main() -> None:
     said = parser.parse_args()
     (ROOT / "build").mkdir(exist_ok=True)
     print(*(name.rjust(wide) for name, wide in COLUMNS))
-    with tempfile.TemporaryDirectory(dir=ROOT / "build") as place:
-        arriving = generations(Path(place), said.events, said.increments, said.generations)
-        grow(Path(place), arriving, said.care)
+    # A child's peak begins with what its parent holds, so that this process must stay small.
+    with (
+        tempfile.TemporaryDirectory(dir=ROOT / "build") as place,
+        ProcessPoolExecutor(1, get_context("spawn")) as apart,
+    ):
+        arriving = generations(Path(place), said.events, said.increments, said.generations, apart)
+        grow(Path(place), arriving, said.care, apart)
 
 
 if __name__ == "__main__":
