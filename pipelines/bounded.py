@@ -25,7 +25,7 @@ from rejse.pipelines import coders, memory, open_files, quarantine, retention, s
 from rejse.pipelines.edge import edge
 from rejse.pipelines.known_ids import KnownIds
 from rejse.pipelines.operational import LINKS
-from rejse.pipelines.shared import LOSERS, WAITING, Brought, SharedIds
+from rejse.pipelines.shared import Brought, SharedIds
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.texts import TextSettings
 from rejse.transforms import bucket_files
@@ -38,7 +38,7 @@ from rejse.transforms.frontier import Delivery
 from rejse.transforms.identity import signer
 from rejse.transforms.links import Links
 from rejse.transforms.mapping import Mapping as Select
-from rejse.transforms.meeting import LATE, Meeting, Recall
+from rejse.transforms.meeting import Meeting, Recall
 from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import (
     COUNTS,
@@ -171,19 +171,14 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     looked_at = every | "Each" >> beam.Map(lambda group: (group, ""))
     files = {kind: one.files for kind, one in edges.items()}
     grouped = {**files, "": looked_at} | "ByGroup" >> beam.CoGroupByKey()
-    shared = {kind: one.shared for kind, one in edges.items()}
-    if plan.repair is not None:
-        shared["interaction"] = _brought(every, plan)
-    stays = {kind: one[KEPT] for kind, one in shared.items()}
-    if "interaction" in shared:
-        stays[LATE] = shared["interaction"][WAITING]
-    losers = [one[LOSERS] for one in shared.values()]
+    brought = [] if plan.repair is None else [_brought(every, plan)]
+    shared = [*(one.shared for one in edges.values()), *brought]
     # Links are followed at the edge; the core needs none of them.
     tables = {name: table for name, table in plan.data.tables.items() if name != LINKS}
     core = Core(replace(plan.data, tables=tables), plan.rules)
     advanced = grouped | Advance(
         plan.meeting, core, plan.clocks, partial(retention.kept, plan.since), plan.groups,
-        plan.salt, latest, stays, losers | "Losers" >> beam.Flatten(pipeline=pipeline),
+        plan.salt, latest, shared | "Shared" >> beam.Flatten(pipeline=pipeline),
     )  # fmt: skip
     parts = [*(part for one in edges.values() for part in one.parts), advanced]
     refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
@@ -211,7 +206,9 @@ def _brought(groups: beam.PCollection, plan: Plan) -> Any:
         | "Keys" >> beam.Map(bucket_files.key_range, plan.groups)
         | "Brought" >> beam.ParDo(Brought(plan.meeting))
         | "SharedIdsBrought"
-        >> SharedIds(plan.scratch, plan.parts, plan.salt, plan.known.get("interaction"))
+        >> SharedIds(
+            "interaction", plan.scratch, plan.parts, plan.salt, plan.known.get("interaction")
+        )
     )
 
 

@@ -45,8 +45,8 @@ Read = Callable[["Mapping[str, Select]", str], beam.PCollection]
 class Edge:
     """Accepted rows of one kind, pseudonymous: `files` as (group of buckets, path of a file).
 
-    `latest` has the latest time by (kind, delivery), `shared` the customers with whom shared ids
-    stay and those who lose by it, `parts` the steps with rejects and counts.
+    `latest` has the latest time by (kind, delivery), `shared` with whom shared ids stay, `parts`
+    the steps with rejects and counts.
     """
 
     files: Any
@@ -78,7 +78,7 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         | f"Kind{mark}" >> beam.MapTuple(lambda delivery, time: ((kind, delivery), time))
     )
     shared = known[KEPT] | f"SharedIds{mark}" >> SharedIds(
-        plan.scratch, plan.parts, plan.salt, plan.known.get(kind),
+        kind, plan.scratch, plan.parts, plan.salt, plan.known.get(kind),
         plan.meeting if kind == "interaction" else None,
     )  # fmt: skip
     files = known[KEPT] | f"ToBuckets{mark}" >> ToBuckets(plan.scratch, plan.groups)

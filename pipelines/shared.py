@@ -14,45 +14,41 @@ import pyarrow as pa
 from rejse.pipelines.known_ids import KnownIds
 from rejse.transforms import arrivals, shared_ids
 from rejse.transforms.arrays import arrow
-from rejse.transforms.meeting import Meeting
-from rejse.transforms.ptransforms import KEPT
+from rejse.transforms.meeting import LATE, Meeting
 from rejse.transforms.shared_ids import IdFiles
-
-#: Outputs: customers who lose stored rows; what `KEPT` says, of rows that wait for a repair.
-LOSERS, WAITING = "losers", "waiting"
 
 
 class SharedIds(beam.PTransform):  # type: ignore[misc]
-    """Events -> (id, customer whose rows stay) of every id that a source gave to several, of whom
-    one may be `known`; in `LOSERS` the customers with whom a stored row does not stay.
+    """Events of a kind -> who keeps every id that a source gave to several customers, of whom one
+    may be `known`: ((kind, part), `Shared`), some ids in each.
 
-    Events that come too late are compared with each other and with stored ones, in `WAITING`: they
-    may lose at once, but take no id before a repair brings them in.
+    Events that come too late are compared with each other and with stored ones, as of the kind
+    `late`: they may lose at once, but take no id before a repair brings them in.
     """
 
     def __init__(
-        self, folder: Path, parts: int, salt: bytes, known: KnownIds | None = None,
+        self, kind: str, folder: Path, parts: int, salt: bytes, known: KnownIds | None = None,
         meeting: Meeting | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self._written = _ToIds(partial(IdFiles, folder, parts, salt), parts, meeting)
-        self._compare = _Compare(salt, known, parts)
+        self._written = _ToIds(kind, partial(IdFiles, folder, parts, salt), meeting)
+        self._compare = _Compare(salt, known)
 
-    def expand(self, events: beam.PCollection) -> Any:
+    def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Gather narrow records by id and compare their customers."""
         return (
             events
             | "ToIds" >> beam.ParDo(self._written)
             | "ById" >> beam.GroupByKey()
-            | "Compare" >> beam.ParDo(self._compare).with_outputs(LOSERS, WAITING, main=KEPT)
+            | "Compare" >> beam.ParDo(self._compare)
         )
 
 
 class _ToIds(beam.DoFn):  # type: ignore[misc]
-    """Events -> files of their records as (part, path); of those that wait, parts from `parts`."""
+    """Events -> files of their records as ((kind, part), path); those that wait are `late`."""
 
-    def __init__(self, writer: Callable[[], IdFiles], parts: int, meeting: Meeting | None) -> None:
-        self._writer, self._parts, self._meeting = writer, parts, meeting
+    def __init__(self, kind: str, writer: Callable[[], IdFiles], meeting: Meeting | None) -> None:
+        self._kind, self._writer, self._meeting = kind, writer, meeting
 
     def start_bundle(self) -> None:
         self._files, self._waiting = self._writer(), self._writer()
@@ -67,31 +63,29 @@ class _ToIds(beam.DoFn):  # type: ignore[misc]
                 files.add(batch.filter(arrow(some)))
 
     def finish_bundle(self) -> Iterator[Any]:
-        for first, files in ((0, self._files), (self._parts, self._waiting)):
+        for kind, files in ((self._kind, self._files), (LATE, self._waiting)):
             for part, path in files.close():
-                yield beam.transforms.window.GlobalWindows.windowed_value((first + part, path))
+                told = ((kind, part), path)
+                yield beam.transforms.window.GlobalWindows.windowed_value(told)
 
 
 class _Compare(beam.DoFn):  # type: ignore[misc]
-    def __init__(self, salt: bytes, known: KnownIds | None, parts: int) -> None:
-        self._salt, self._known, self._parts = salt, known, parts
+    def __init__(self, salt: bytes, known: KnownIds | None) -> None:
+        self._salt, self._known = salt, known
 
-    def process(self, grouped: tuple[int, Iterable[str]]) -> Iterator[Any]:
-        (part, paths), stored = grouped, None
+    def process(self, grouped: tuple[tuple[str, int], Iterable[str]]) -> Iterator[Any]:
+        (kind, part), paths = grouped
         found = shared_ids.read(paths)
-        if self._known is not None:
-            stored = self._known.of(found)
+        stored = None if self._known is None else self._known.of(found)
         if stored is not None:
             found = np.concatenate([found, shared_ids.records(stored, self._salt)])
         stays = shared_ids.winners(found)
-        if part >= self._parts:
-            yield from (beam.pvalue.TaggedOutput(WAITING, one) for one in stays.items())
-            return
-        yield from stays.items()
-        if stored is not None:
+        losers: frozenset[str] = frozenset()
+        if stored is not None and kind != LATE:
             lost = np.flatnonzero(shared_ids.lost(stored, stays, self._salt))
-            for customer in arrivals.names(stored, lost):
-                yield beam.pvalue.TaggedOutput(LOSERS, customer)
+            losers = arrivals.names(stored, lost)
+        if stays:
+            yield (kind, part), (stays, losers)
 
 
 class Brought(beam.DoFn):  # type: ignore[misc]

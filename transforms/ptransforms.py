@@ -33,6 +33,7 @@ from rejse.transforms.meeting import LATE, Meeting, Met
 from rejse.transforms.normalise import normalise
 from rejse.transforms.revision import revise
 from rejse.transforms.schema import INTERACTIONS, Contract
+from rejse.transforms.shared_ids import Shared
 from rejse.transforms.texts import text
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
@@ -252,10 +253,10 @@ Kept = Callable[[str, pa.Table, pa.Table], pa.Table]
 class Advance(beam.PTransform):  # type: ignore[misc]
     """(group of buckets, paths of bucket files by kind) -> tables of its customers.
 
-    `latest` has the latest times of all sources as (kind, delivery); `stays` by kind the customers
-    with whom shared ids stay (under `late` of events that come too late), found under the same
-    `salt`, and `losers` those who have stored rows that do not. `kept` leaves out of a table (by
-    name, with the journeys that its rows belong to) what is past its time. Besides these tables,
+    `latest` has the latest times of all sources as (kind, delivery); `shared` by (kind, part) with
+    whom shared ids stay (those of events that come too late as of the kind `late`), found under the
+    same `salt`. `kept` leaves out of a table (by name, with the journeys that its rows belong to)
+    what is past its time. Besides the tables to publish,
     a `Scored` names in `GONE` the customers whose published rows these replace.
     """
 
@@ -268,13 +269,11 @@ class Advance(beam.PTransform):  # type: ignore[misc]
         groups: int,
         salt: bytes,
         latest: beam.PCollection,
-        stays: Mapping[str, beam.PCollection],
-        losers: beam.PCollection,
+        shared: beam.PCollection,
     ) -> None:
         super().__init__()
-        self._step = _Advance(meeting, core, clocks, kept, groups, salt, tuple(stays))
-        self._sides = [beam.pvalue.AsDict(one) for one in (latest, *stays.values())]
-        self._sides.insert(0, beam.pvalue.AsList(losers))
+        self._step = _Advance(meeting, core, clocks, kept, groups, salt)
+        self._sides = [beam.pvalue.AsDict(one) for one in (latest, shared)]
 
     def expand(self, grouped: beam.PCollection) -> Any:
         """Meet, score, revise; tables, rejects and counts."""
@@ -291,20 +290,21 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
         kept: Kept,
         groups: int,
         salt: bytes,
-        kinds: tuple[str, ...],
     ) -> None:
         self._meeting, self._core, self._clocks, self._kept = meeting, core, clocks, kept
-        self._groups, self._salt, self._kinds = groups, salt, kinds
+        self._groups, self._salt = groups, salt
 
     def process(
         self,
         grouped: tuple[int, Mapping[str, Iterable[str]]],
-        *sides: Any,  # customers, Seen, and by kind Mapping[tuple[int, int], int]
+        seen: Seen,
+        shared: Mapping[tuple[str, int], Shared],
     ) -> Iterator[Any]:
-        (group, paths), (losers, seen, *stays) = grouped, sides
-        elsewhere = partial(self._elsewhere, dict(zip(self._kinds, stays, strict=True)))
+        group, paths = grouped
+        elsewhere = partial(self._elsewhere, _by_kind(shared))
+        losers = {who for _, some in shared.values() for who in some}
         new = {}
-        for kind in self._kinds:
+        for kind in INPUTS:
             rows, n_lost = self._came(kind, sorted(paths.get(kind, ())), elsewhere)
             yield from counted("duplicate", n_lost)
             if rows is not None:
@@ -358,6 +358,14 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
         }  # fmt: skip
         tables = {**met.inputs, **derived, **({GONE: _listed(gone)} if gone else {})}
         return Scored({name: rows for name, rows in tables.items() if rows.num_rows})
+
+
+def _by_kind(shared: Mapping[tuple[str, int], Shared]) -> dict[str, dict[tuple[int, int], int]]:
+    """With whom the ids of each kind stay."""
+    out: dict[str, dict[tuple[int, int], int]] = {}
+    for (kind, _), (stays, _) in shared.items():
+        out.setdefault(kind, {}).update(stays)
+    return out
 
 
 #: Table of (table, customer_key) whose published rows go; EVERYWHERE: of tables that say how

@@ -27,6 +27,8 @@ Words = np.ndarray[Any, np.dtype[np.uint64]]
 Records = np.ndarray[Any, np.dtype[np.void]]
 #: An event's id as 128 bits, its standing, and the first 64 bits of its customer's key.
 RECORD = np.dtype([("high", "u8"), ("low", "u8"), ("standing", "i8"), ("customer", "u8")])
+#: Some shared ids: (id's words) -> customer whose rows stay; who loses stored rows by it.
+Shared = tuple[dict[tuple[int, int], int], frozenset[str]]
 #: Ids up to so many bytes are mixed eight bytes at a time over all rows, longer ones one by one.
 SHORT = 64
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
