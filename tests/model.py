@@ -8,10 +8,12 @@ erased people's rows never come back; rows past their retention go, and are unkn
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -28,6 +30,12 @@ LAST: Who = ("customer", "the last one")
 def micros(at: datetime) -> int:
     """Microseconds since 1970."""
     return int(at.timestamp()) * 1_000_000
+
+
+def pseudonym(who: Who, key: str) -> str:
+    """An identity's, under a key of hex digits."""
+    said = ":".join(who).encode()
+    return hmac.new(bytes.fromhex(key), said, hashlib.sha256).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class Model:
     erased; how far the source is complete; what runs counted; what happened to rows (`seen`).
     """
 
+    key: str
     events: dict[str, Row] = field(default_factory=dict)
     late: dict[str, Row] = field(default_factory=dict)
     links: Sequence[Link] = ()
@@ -142,15 +151,20 @@ class Model:
         self.erased.add(who)
         self.links = self._living(self.links)
 
-    def age(self, events_from: int, late_from: int) -> None:
-        """Rows of before these times (microseconds) go; whoever brings one again is heard anew."""
-        for what, table, since in (
-            ("retention", self.events, events_from),
-            ("retention late", self.late, late_from),
-        ):
-            for row in [row for row in table.values() if micros(row.time) < since]:
-                del table[row.id]
-                self.seen[what] += 1
+    def age(self, events_from: int, late_from: int, began: Mapping[str, datetime]) -> None:
+        """Rows of before these times (microseconds) go, but for events since the first journey of
+        their customer (`began`, by pseudonym); whoever brings one again is heard anew.
+        """
+        for row in [row for row in self.late.values() if micros(row.time) < late_from]:
+            del self.late[row.id]
+            self.seen["retention late"] += 1
+        for row in [row for row in self.events.values() if micros(row.time) < events_from]:
+            first = began.get(pseudonym(self.person(row), self.key))
+            if first is None or row.time < first:
+                del self.events[row.id]
+                self.seen["retention"] += 1
+            else:
+                self.seen["reached"] += 1
 
 
 class Source:

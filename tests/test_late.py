@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rejse.pipelines import audit, settings
+from rejse.pipelines import audit, retention, settings
 from rejse.pipelines.catalogue import connect
+from rejse.pipelines.compaction import compact
 from rejse.pipelines.ground import SourcesGoneError
-from rejse.pipelines.run import NothingToBuildOnError, RunResult, repair
+from rejse.pipelines.run import NothingToBuildOnError, RunResult, repair, run
 from tests.test_run import balanced, files_of, installation, lines, once, row
 
 DAY = 86_400_000_000
@@ -220,6 +222,31 @@ def test_what_is_past_its_retention_does_not_come_back(
     assert rows(made, told) == [(0, 0)]
     assert rows(made, "select count(*) from journeys_live") == [(2,)]
     assert rows(made, "select count(*) from events") == [(3,)]
+
+
+def test_events_stay_with_a_journey_that_is_kept_or_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be made anew of its last events alone, and be another one."""
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    one = [on("01-05", "e1"), on("01-20", "e2"), on("02-10", "e3")]  # one journey
+    over = row(2, id="e0", time="2026-01-20T12:00:00Z")
+    made = installation(tmp_path, {"a.jsonl": lines([*one, over])})
+    run(made, audit=None)
+    assert rows(made, "select n_events from journeys_live order by 1") == [(1,), (3,)]
+    february = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1_000_000)
+    since = dict.fromkeys(("events", *retention.FOLLOWS, "journeys"), february)
+    compact(made.store, since)
+    assert rows(made, "select count(*) from events") == [(4,)], "all is open"
+    add(made, "b.jsonl", SUMMER)
+    assert rows(made, "select n_events from journeys order by 1") == [(1,), (3,)]
+    done = compact(made.store, since)
+    assert done.tables["events"].rows_dropped == done.tables["journeys"].rows_dropped == 1
+    kept = "select n_events, (select list(id order by id) from events) from journeys"
+    assert rows(made, kept) == [(3, ["e1", "e2", "e3", "summer"])]
+    assert compact(made.store, since).status == "nothing_new"
+    add(made, "c.jsonl", on("07-03", "e4"))
+    assert rows(made, kept) == [(3, ["e1", "e2", "e3", "e4", "summer"])]
 
 
 def test_files_that_are_gone_do_not_take_their_rows_along(found: settings.Settings) -> None:

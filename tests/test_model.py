@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import hmac
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +20,7 @@ from rejse.pipelines.run import reconcile, repair
 from rejse.pipelines.vacuum import vacuum
 from tests.increments import contents
 from tests.law import FACTOR
-from tests.model import LAST, Model, Row, Source, micros
+from tests.model import LAST, Model, Row, Source, micros, pseudonym
 from tests.naive_links import Link, Who, file_row
 from tests.test_publish import Crash, crash
 from tests.test_run import KEY, SELECT, TEXTS, installation, once
@@ -39,14 +37,16 @@ KINDS = (
 )  # fmt: skip
 TABLES = {"events": "30d", "late": "20d", "journeys": "10d"}
 LINKED = '[operational]\nidentity_links = "links.csv"\n'
-RETAINED = "[retention.tables]\n" + "".join(f'{k} = "{v}"\n' for k, v in TABLES.items())
+RETAINED = '[types.other]\ngap = "2d"\n[retention.tables]\n' + "".join(
+    f'{k} = "{v}"\n' for k, v in TABLES.items()
+)
 
 
 class Store:
     """A real store, and the model beside it."""
 
     def __init__(self, folder: Path, seed: int, patch: pytest.MonkeyPatch, more: str) -> None:
-        self.folder, self.source, self.model = folder, Source(seed), Model()
+        self.folder, self.source, self.model = folder, Source(seed), Model(KEY)
         self.settings, self._patch, self._files = made(folder, [], more=more), patch, 0
         self.links: list[Link] = []
         self.actions, self._clock = 0, 0
@@ -78,10 +78,13 @@ class Store:
         self.actions += len(rows) - 1  # a row is an action, the run is none
 
     def _done(self, work: Callable[[], Any]) -> Any:
-        """What a piece of work gives; one in four is killed and repeated."""
-        if self.chance.random() < 0.25:
+        """What a piece of work gives; one in four, and all until it happens, is killed at some
+        step, if it has so many, and repeated.
+        """
+        is_killed, steps = self.chance.random() < 0.25, self.chance.randrange(25)
+        if is_killed or not self.model.seen["kill"]:
             with self._patch.context() as patched:
-                crash(patched, self.chance.randrange(25))
+                crash(patched, steps)
                 try:
                     return work()  # which may be over before its end comes
                 except Crash:
@@ -151,8 +154,16 @@ class Store:
         """Small files are joined."""
         done = self._done(lambda: compact(self.settings.store, self.since))
         if self.since:
-            self.model.age(self.since["events"], self.since["late"])
+            self.model.age(self.since["events"], self.since["late"], self._began())
         self.model.seen["compact"] += done.status == "published"
+
+    def _began(self) -> dict[str, datetime]:
+        """Since when there are journeys of each customer, by his pseudonym: the core's to say."""
+        tables = [f"{name}{live}" for name in ("journeys", "steps") for live in ("", "_live")]
+        every = " union all ".join(f"select customer_key, started_at from {t}" for t in tables)
+        with connect(self.settings.store) as con:
+            said = con.sql(f"select customer_key, min(started_at) from ({every}) group by 1")
+            return dict(said.fetchall())
 
     def retain(self) -> None:
         """Time goes by, and what is past its retention goes."""
@@ -170,7 +181,7 @@ class Store:
             for table, rows in (("events", self.model.events), ("late", self.model.late)):
                 sql = f"select id, time, activity, recordedtime, customer_key from {table}"
                 wanted = [
-                    (r.id, r.time, r.activity, r.recorded, key_of(self.model.person(r)))
+                    (r.id, r.time, r.activity, r.recorded, pseudonym(self.model.person(r), KEY))
                     for r in rows.values()
                 ]
                 assert sorted(con.sql(sql).fetchall()) == sorted(wanted), table
@@ -179,12 +190,6 @@ class Store:
             assert told == [tuple(self.model.counts[name] for name in COUNTS)]
             if self.model.erased:
                 assert len(con.sql("from erasures").fetchall()) == len(self.model.erased)
-
-
-def key_of(who: Who) -> str:
-    """An identity's pseudonym."""
-    said = ":".join(who).encode()
-    return hmac.new(bytes.fromhex(KEY), said, hashlib.sha256).hexdigest()[:32]
 
 
 def write(folder: Path, links: Sequence[Link]) -> None:
@@ -255,6 +260,7 @@ def test_a_store_after_random_actions_is_as_the_model_says(
         once(batch)
         assert contents(real.settings) == contents(batch)
     seen = {**real.model.counts, **real.model.seen}
+    record_property("seen", seen)
     assert not [kind for kind in KINDS if not seen.get(kind)]
     assert is_kept or (real.model.seen["retention"] and real.model.seen["retention late"])
     assert FACTOR == 1 or real.actions >= ACTIONS / len(SEEDS)
