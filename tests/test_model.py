@@ -59,7 +59,7 @@ class Store:
         since = START + timedelta(days=self.chance.randrange(-40, 60))
         until = since + timedelta(days=self.chance.randrange(1, 60))
         micros = (int(at.timestamp()) * 1_000_000 for at in (since, until))
-        repair(self.settings, *micros, audit=None)
+        repair(self.settings, *micros, audit=False)
         self.model.repair(since, until)
 
     def compact(self) -> None:
