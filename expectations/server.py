@@ -1,7 +1,8 @@
 """The audit's process, `python -m rejse.expectations.server`: one request a line until EOF.
 
-A request names two files, `[REQUEST, REPORT]`; the answer, one line, names the report that was
-written. What cannot be audited ends the process, which says why on its standard error.
+A request names two files, `[REQUEST, REPORT]`; the answer, one line, says that the report is
+written and what that took. What cannot be audited ends the process, which says why on its standard
+error.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ Audited = Callable[[Path, Path], None]
 
 
 def serve(requests: TextIO, answers: TextIO, audited: Audited) -> None:
-    """Answer each request with `{"report": its path, "peak": bytes held at most so far}`."""
+    """Answer each request with `{"peak": bytes held at most so far}`."""
     for line in requests:
         request, report = json.loads(line)
         audited(Path(request), Path(report))
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
-        print(json.dumps({"report": report, "peak": peak}), file=answers, flush=True)
+        print(json.dumps({"peak": peak}), file=answers, flush=True)
 
 
 def main(imported: Callable[[], Audited]) -> None:
