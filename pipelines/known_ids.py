@@ -7,11 +7,13 @@ it needs no publication, and what rewrites a file (compaction, erasure, links) n
 
 It holds two rows of 64-bit words, ordered by the first: the leading bits of an id's 128 (see
 `shared_ids`) with the number of the row in the file, and the first bits of the customer's key. It
-is looked up where it lies: an increment reads of it what it asks for.
+is looked up where it lies: an increment reads of it what it asks for. The salt comes from the key,
+and the second half of an id's bits lies nowhere: who reads a store can make no two ids alike.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,10 +49,19 @@ class KnownIds:
         wanted, whose = found["high"][order], found["customer"][order]
         parts = []
         for file in self.files:
-            rows = _elsewhere(np.load(_place(self.store, file), mmap_mode="r"), wanted, whose)
+            rows = _elsewhere(self._index(file), wanted, whose)
             if len(rows):
                 parts.append(_read(self.store / file, rows))
         return pa.concat_tables(parts, promote_options="permissive") if parts else None
+
+    def _index(self, file: str) -> Words:
+        place = _place(self.store, file)
+        try:
+            return np.asarray(np.load(place, mmap_mode="r"))
+        except (EOFError, ValueError):  # half of it, which a power cut may leave
+            place.unlink(missing_ok=True)
+            make(self.store, [file], self.salt)
+            return np.asarray(np.load(place, mmap_mode="r"))
 
 
 def make(store: Path, files: Iterable[str], salt: bytes) -> None:
@@ -59,7 +70,7 @@ def make(store: Path, files: Iterable[str], salt: bytes) -> None:
         place = _place(store, file)
         if file.partition("/")[0] in STORED.values() and not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = place.with_suffix(".making")
+            draft = place.with_suffix(f".{uuid.uuid4().hex}.making")
             with draft.open("wb") as out:
                 np.save(out, _index(store / file, salt))
             draft.replace(place)

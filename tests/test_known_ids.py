@@ -84,6 +84,21 @@ def test_few_among_many_and_many_among_few(tmp_path: Path, n_new: int) -> None:
     assert sorted(found.column("id").to_pylist()) == sorted(wanted)
 
 
+def test_half_an_index_is_made_again(tmp_path: Path) -> None:
+    (tmp_path / "events").mkdir()
+    file = "events/part-a.parquet"
+    held = [{"time": n, "id": f"e{n}", "customer": "ann"} for n in range(9)]
+    pq.write_table(builders.table(held), tmp_path / file)
+    known_ids.make(tmp_path, [file], SALT)
+    index = tmp_path / known_ids.FOLDER / "events/part-a.npy"
+    new = records(builders.table([{"time": 0, "id": "e3", "customer": "ben"}]), SALT)
+    for left in (0, 50, index.stat().st_size - 1):
+        index.write_bytes(index.read_bytes()[:left])
+        found = KnownIds(tmp_path, [file], SALT).of(new)
+        assert found is not None
+        assert found.column("id").to_pylist() == ["e3"]
+
+
 def test_an_index_whose_file_is_gone_goes(tmp_path: Path) -> None:
     (tmp_path / "events").mkdir()
     files = [f"events/part-{n}.parquet" for n in "ab"]
