@@ -1,24 +1,34 @@
 """The audit of what is staged: Great Expectations, in a process of its own.
 
-The process keeps its imports (seconds, hundreds of megabytes) away from the run. It reads a
-request and writes a report, both JSON files below `<store>/audits/`.
+The process keeps its imports (seconds, hundreds of megabytes) away from the run. It reads
+requests and writes reports, both JSON files below `<store>/audits/`. A run alone has a process for
+its one request, and no longer than for that; whoever audits again and again keeps an `Auditor`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from rejse.pipelines.stage import StagedFile
 
 FOLDER = "audits"
 SAMPLE_ROWS = 1_000_000
+#: Bytes a process may have held before another takes its place.
+LARGEST = 800_000_000
+#: Seconds that an audit may take (ten million events take less than a minute), and its end.
+LONGEST, LEAVING = 3600.0, 20.0
+PROGRAM = "rejse.expectations.server"
 _SHOWN = 5
 
 
@@ -75,36 +85,142 @@ class AuditUnavailableError(RuntimeError):
     exit_code = 2
 
 
+#: What audits the staged files of each table: `audit`, or that of an `Auditor`.
+Audit = Callable[[Path, Mapping[str, Sequence[StagedFile]], str], Report]
+
+
 def audit(store: Path, staged: Mapping[str, Sequence[StagedFile]], run_id: str) -> Report:
-    """Audit the staged files of each table.
+    """Audit the staged files of each table by a process for them alone.
 
     Raises AuditUnavailableError where Great Expectations is missing or its process ends badly;
     never for what it finds: that is in the report.
     """
-    if importlib.util.find_spec("great_expectations") is None:
-        raise AuditUnavailableError(
-            "expected Great Expectations for the audit, it is not installed; "
-            "install rejse[audit], or leave the audit out with --no-audit"
+    with Auditor() as auditor:
+        return auditor.audit(store, staged, run_id)
+
+
+class Auditor:
+    """A process that audits one request after the other: its start is paid once, beside other work.
+
+    As a context: it starts on entering and has ended after leaving. Where it died while it had
+    nothing to do, or held more than `LARGEST` bytes, another takes its place. It ends by itself
+    when this process is gone. Raises AuditUnavailableError where Great Expectations is missing.
+    """
+
+    def __enter__(self) -> Auditor:
+        if importlib.util.find_spec("great_expectations") is None:
+            raise AuditUnavailableError(
+                "expected Great Expectations for the audit, it is not installed; "
+                "install rejse[audit]"
+            )
+        self._start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        fault: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end()
+
+    def audit(self, store: Path, staged: Mapping[str, Sequence[StagedFile]], run_id: str) -> Report:
+        """Audit the staged files of each table.
+
+        Raises AuditUnavailableError where the process ends badly, says what is no answer or takes
+        longer than `LONGEST`; the next request finds another process. Never for what is found:
+        that is in the report.
+        """
+        if self._process.poll() is not None:
+            self._replace()
+        folder = store / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        request, report = folder / f"{run_id}.request.json", folder / f"{run_id}.json"
+        request.write_text(json.dumps(_asked(store, staged)), encoding="utf-8")
+        peak = self._audited(request, report)
+        request.unlink()
+        if peak > LARGEST:
+            self._replace()
+        return read(report)
+
+    @property
+    def pid(self) -> int:
+        """The process of the next request."""
+        return self._process.pid
+
+    def _start(self) -> None:
+        self._held = contextlib.ExitStack()
+        # A file, not a pipe: nobody reads it while the process works.
+        self._stderr = self._held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        self._process = self._held.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", PROGRAM],
+                bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
+            )
+        )  # fmt: skip
+
+    def _end(self) -> None:
+        """Close its input, which ends it, and wait until nothing of it is left."""
+        with _killed_after(LEAVING, self._process):
+            self._held.close()
+
+    def _replace(self) -> None:
+        self._end()
+        self._start()
+
+    def _audited(self, request: Path, report: Path) -> int:
+        """Bytes that the process held at most, after it has written the report."""
+        self._stderr.seek(0)  # where the process goes on writing: the file is one to both
+        self._stderr.truncate()
+        try:
+            with _killed_after(LONGEST, self._process):
+                said = self._said(request, report)
+        except BaseException:  # such as an interrupt: it would go on for nobody
+            self._process.kill()
+            raise
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return int(json.loads(said)["peak"])
+        raise self._failure(said)
+
+    def _said(self, request: Path, report: Path) -> bytes:
+        """The line by which the process answers; empty where it ends instead."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        line = json.dumps([str(request), str(report)]) + "\n"
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(line.encode())
+        return self._process.stdout.readline()
+
+    def _failure(self, said: bytes) -> AuditUnavailableError:
+        """What the process did instead of its work; it is gone after that."""
+        if said:
+            self._process.kill()
+        with _killed_after(LEAVING, self._process):
+            code = self._process.wait()
+        self._stderr.seek(0)
+        return AuditUnavailableError(
+            f"expected the audit to end with a report within {LONGEST:,.0f} s, it "
+            + (f"said {said[:200]!r}" if said else f"ended with {code}")
+            + f":\n{_told(self._stderr.read().decode(errors='replace'))}"
         )
-    folder = store / FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    request, answer = folder / f"{run_id}.request.json", folder / f"{run_id}.json"
-    asked = {
+
+
+@contextlib.contextmanager
+def _killed_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[None]:
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _asked(store: Path, staged: Mapping[str, Sequence[StagedFile]]) -> dict[str, Any]:
+    return {
         "store": str(store.resolve()),
         "files": {table: [file.path for file in files] for table, files in staged.items()},
         "rows": {table: sum(file.rows for file in files) for table, files in staged.items()},
         "sample_rows": SAMPLE_ROWS,
     }
-    request.write_text(json.dumps(asked), encoding="utf-8")
-    command = [sys.executable, "-m", "rejse.expectations.audit", str(request), str(answer)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not answer.exists():
-        raise AuditUnavailableError(
-            f"expected the audit to end with a report, it ended with {done.returncode}:\n"
-            + _told(done.stderr)
-        )
-    request.unlink()
-    return read(answer)
 
 
 def read(path: Path) -> Report:

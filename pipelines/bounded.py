@@ -10,7 +10,6 @@ the graph found out (staged files, counts, latest times) comes back in one manif
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -24,9 +23,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from rejse.pipelines import coders, memory, open_files, quarantine, retention, sources, stage
 from rejse.pipelines.edge import edge
+from rejse.pipelines.known_ids import KnownIds
 from rejse.pipelines.operational import LINKS
+from rejse.pipelines.shared import Brought, SharedIds
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.texts import TextSettings
+from rejse.transforms import bucket_files
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import arrow, values
 from rejse.transforms.core import Core
@@ -81,14 +83,15 @@ class Plan:
     run_id: str
     config_version: str
     known_at: datetime
+    salt: bytes  # under which ids are compared; no result depends on it
     #: What the last publication holds; None where everything is read anew.
     history: Recall | None = None
     is_changed: bool = False  # operational tables are others than the last publication's
     repair: tuple[int, int] | None = None  # late events of these times are brought in
     span: tuple[int, int] | None = None  # only what happened then is taken
     relink: Relink | None = None  # customers whose stored rows follow other links
-    #: Under which ids are compared; no result depends on it.
-    salt: bytes = field(default_factory=partial(secrets.token_bytes, 16))
+    #: Ids of stored rows, by kind of input.
+    known: Mapping[str, KnownIds] = field(default_factory=dict)
     texts: TextSettings = field(default_factory=TextSettings)
     texts_from: int | None = None  # texts of records before this time are not kept
     #: Time from which final rows are kept, by table.
@@ -168,13 +171,14 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     looked_at = every | "Each" >> beam.Map(lambda group: (group, ""))
     files = {kind: one.files for kind, one in edges.items()}
     grouped = {**files, "": looked_at} | "ByGroup" >> beam.CoGroupByKey()
-    stays = {kind: one.stays for kind, one in edges.items()}
+    brought = [] if plan.repair is None else [_brought(every, plan)]
+    shared = [*(one.shared for one in edges.values()), *brought]
     # Links are followed at the edge; the core needs none of them.
     tables = {name: table for name, table in plan.data.tables.items() if name != LINKS}
     core = Core(replace(plan.data, tables=tables), plan.rules)
     advanced = grouped | Advance(
         plan.meeting, core, plan.clocks, partial(retention.kept, plan.since), plan.groups,
-        plan.salt, latest, stays,
+        plan.salt, latest, shared | "Shared" >> beam.Flatten(pipeline=pipeline),
     )  # fmt: skip
     parts = [*(part for one in edges.values() for part in one.parts), advanced]
     refused = [part[REJECTS] for part in parts] | "Rejects" >> beam.Flatten()
@@ -192,6 +196,19 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
         | "Told" >> beam.Flatten()
         | beam.CombineGlobally(beam.combiners.ToListCombineFn())
         | "Manifest" >> beam.Map(_write_manifest, manifest)
+    )
+
+
+def _brought(groups: beam.PCollection, plan: Plan) -> Any:
+    """Shared ids of the late events that a repair brings in."""
+    return (
+        groups
+        | "Keys" >> beam.Map(bucket_files.key_range, plan.groups)
+        | "Brought" >> beam.ParDo(Brought(plan.meeting))
+        | "SharedIdsBrought"
+        >> SharedIds(
+            "interaction", plan.scratch, plan.parts, plan.salt, plan.known.get("interaction")
+        )
     )
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from rejse.pipelines import stage
 from rejse.pipelines import store as storage
 from rejse.pipelines.erasures import ERASURES
-from rejse.pipelines.history import KEY, History
+from rejse.pipelines.history import KEY, History, holding
 from rejse.pipelines.stage import LIVE, StagedFile
 from rejse.pipelines.store import PUBLICATIONS, RUNS, Publication
 from rejse.transforms import operational_tables
@@ -102,13 +102,13 @@ def _without(
 ) -> Iterator[StagedFile]:
     """The file without some customers and what is older: as it is where it has none of either."""
     place = store / file.path
-    keys = sorted(customers)
-    touched = bool(keys) and History(store, {file.table: [file.path]}).holds(file.table, keys)
+    keys = text(sorted(customers))
+    touched = bool(customers) and bool(holding(place, keys))
     if not touched and since is None:
         yield file
         return
     rows = pq.ParquetFile(place).read()
-    stays = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=text(keys)))
+    stays = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=keys))
     if since is not None:
         stays = pc.and_(stays, arrow(values(rows.column("occurred_at")) >= since))
     yield from _left(store, file, rows, rows.filter(stays))

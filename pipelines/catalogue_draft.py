@@ -106,6 +106,7 @@ def anew(
     """All views: tables, no checks, served views, and then the checks, which read any of them."""
     with _written(making) as con:
         define_tables(con, root, files)
+        _describe_tables(con)
         promise_checks.define(con, {})
         for script in served():
             con.execute(script.text)
@@ -192,21 +193,31 @@ def define_tables(
     root: Path,
     files: Mapping[str, Sequence[str]],
 ) -> None:
-    """Create the commented view of every table, and `v_<table>` = final and live rows.
+    """Create the view of every table, and `v_<table>` = final and live rows.
 
     A table without files is a view with its columns and no rows.
     """
-    names = tables()
-    for name in names:
+    for name in tables():
         con.execute(_table_view(con, root, name, files.get(name, ())))
+    for name in _paired():
+        con.execute(
+            f"create view v_{name} as select * from {name}"
+            f" union all by name select * from {name}{stage.LIVE}"
+        )
+
+
+def _paired() -> list[str]:
+    """Tables of final rows beside which one of live rows is served."""
+    names = tables()
+    return [n for n in names if n + stage.LIVE in names and n not in x_tables.PRIVATE]
+
+
+def _describe_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Comment the views of all tables, for those who look around; no query needs it."""
+    for name in tables():
         _comment(con, name, columns(name))
-    for name in names:
-        if name + stage.LIVE in names and name not in x_tables.PRIVATE:
-            con.execute(
-                f"create view v_{name} as select * from {name}"
-                f" union all by name select * from {name}{stage.LIVE}"
-            )
-            _comment(con, f"v_{name}", columns(name), " (final and not yet final)")
+    for name in _paired():
+        _comment(con, f"v_{name}", columns(name), " (final and not yet final)")
 
 
 def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:

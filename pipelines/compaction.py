@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines import catalogue, publish, retention, stage, texts
 from rejse.pipelines import store as storage
-from rejse.pipelines.history import plain
+from rejse.pipelines.history import KEY, History, plain
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables
@@ -105,7 +105,7 @@ def _changes(
     for name, given in named.items():
         looked = (_looked(store, file.path) for file in given)
         files = sorted(looked, key=lambda f: (f.first, f.path))
-        stale = {f.path for f in files if _drops(store, name, f, since, ended)}
+        stale = {f.path for f in files if _drops(store, named, name, f, since, ended)}
         groups = [g for g in _bins(files, stale) if len(g) > 1 or g[0].path in stale]
         if not groups:
             continue
@@ -113,7 +113,7 @@ def _changes(
         for group in groups:
             rows = joined(store, name, [file.path for file in group])
             if name in since:
-                rows = rows.filter(retention.keeps(name, rows, since, ended))
+                rows = rows.filter(_keeps(store, named, name, rows, since, ended))
             dropped += sum(file.rows for file in group) - rows.num_rows
             added += [*writer.add(name, rows), *writer.close()]
         removed = {file.path for group in groups for file in group}
@@ -163,12 +163,48 @@ def _ended(
     return pa.concat_tables(parts)
 
 
-def _drops(store: Path, name: str, file: _File, since: Mapping[str, int], ended: pa.Table) -> bool:
+def _drops(
+    store: Path, named: Mapping[str, Sequence[StagedFile]], name: str, file: _File,
+    since: Mapping[str, int], ended: pa.Table,
+) -> bool:  # fmt: skip
     """Whether a file holds a row that is past its retention."""
     if name not in since:
         return False
-    rows = pq.ParquetFile(store / file.path).read(list(retention.needed(name)))
-    return not pc.all(retention.keeps(name, rows, since, ended), min_count=0).as_py()
+    keys = [KEY] if name == meeting.EVENTS else []
+    rows = pq.ParquetFile(store / file.path).read([*retention.needed(name), *keys])
+    return not pc.all(_keeps(store, named, name, rows, since, ended), min_count=0).as_py()
+
+
+def _keeps(
+    store: Path, named: Mapping[str, Sequence[StagedFile]], name: str, rows: pa.Table,
+    since: Mapping[str, int], ended: pa.Table,
+) -> pa.ChunkedArray:  # fmt: skip
+    """Which rows of a table are kept; of events also those of whose customer a journey is."""
+    stays = retention.keeps(name, rows, since, ended)
+    if name != meeting.EVENTS or pc.all(stays, min_count=0).as_py():
+        return stays
+    who = pc.unique(rows.filter(pc.invert(stays)).column(KEY).cast(pa.string()))
+    began = _began(store, named, who.sort(), since, ended)
+    return pc.or_(stays, retention.reach(rows, began))
+
+
+def _began(
+    store: Path, named: Mapping[str, Sequence[StagedFile]], customers: pa.Array,
+    since: Mapping[str, int], ended: pa.Table,
+) -> pa.Table:  # fmt: skip
+    """When journeys of some customers that are kept or open, and their steps, began."""
+    history = History(store, {name: [file.path for file in files] for name, files in named.items()})
+    shape = pa.schema({KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
+    parts = [shape.empty_table()]
+    for name in (retention.JOURNEYS, "steps"):
+        for table in (name, name + stage.LIVE):
+            rows = history.rows(table, customers)
+            if rows is None:
+                continue
+            if table in since:
+                rows = rows.filter(retention.keeps(table, rows, since, ended))
+            parts.append(rows.select(shape.names).cast(shape))
+    return pa.concat_tables(parts)
 
 
 def joined(store: Path, name: str, paths: Sequence[str]) -> pa.Table:

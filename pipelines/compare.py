@@ -118,7 +118,7 @@ def configurations(
     }
     with tempfile.TemporaryDirectory(prefix="rejse-compare-") as folder:
         scratch = other.model_copy(update={"store": Path(folder)})
-        run(scratch, frontier=frontiers, audit=False, progress=progress)
+        run(scratch, frontier=frontiers, audit=None, progress=progress)
         made = storage.latest(Path(folder))
         if made is None:
             raise CompareError("expected the other configuration to publish, it did not")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import apache_beam as beam
 import pyarrow as pa
 
+from rejse.pipelines.shared import SharedIds
 from rejse.transforms.arrays import arrow, values
 from rejse.transforms.experience.hearing import hear
 from rejse.transforms.inputs import INPUTS
@@ -25,7 +26,6 @@ from rejse.transforms.ptransforms import (
     Accept,
     Normalise,
     Pseudonymise,
-    SharedIds,
     ToBuckets,
     counted,
 )
@@ -45,13 +45,13 @@ Read = Callable[["Mapping[str, Select]", str], beam.PCollection]
 class Edge:
     """Accepted rows of one kind, pseudonymous: `files` as (group of buckets, path of a file).
 
-    `latest` has the latest time by (kind, delivery), `stays` the customers with whom shared ids
-    stay, `parts` the steps with rejects and counts.
+    `latest` has the latest time by (kind, delivery), `shared` with whom shared ids stay, `parts`
+    the steps with rejects and counts.
     """
 
     files: Any
     latest: Any
-    stays: Any
+    shared: Any
     parts: list[Any]
 
 
@@ -77,9 +77,12 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         | f"Latest{mark}" >> beam.CombinePerKey(max)
         | f"Kind{mark}" >> beam.MapTuple(lambda delivery, time: ((kind, delivery), time))
     )
-    stays = known[KEPT] | f"SharedIds{mark}" >> SharedIds(plan.scratch, plan.parts, plan.salt)
+    shared = known[KEPT] | f"SharedIds{mark}" >> SharedIds(
+        kind, plan.scratch, plan.parts, plan.salt, plan.known.get(kind),
+        plan.meeting if kind == "interaction" else None,
+    )  # fmt: skip
     files = known[KEPT] | f"ToBuckets{mark}" >> ToBuckets(plan.scratch, plan.groups)
-    return Edge(files, latest, stays, [*parts, known])
+    return Edge(files, latest, shared, [*parts, known])
 
 
 class _Hear(beam.DoFn):  # type: ignore[misc]

@@ -30,12 +30,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rejse.pipelines import audit, erasures, ground, publish, quarantine, stage, texts
+from rejse.pipelines import (
+    audit,
+    erasures,
+    ground,
+    identities,
+    publish,
+    quarantine,
+    stage,
+    texts,
+)
 from rejse.pipelines import store as storage
 from rejse.pipelines import vacuum as cleaning
 from rejse.pipelines.carry import BY_PUBLICATION
 from rejse.pipelines.erasures import ERASURES, KeyChangedError, Stone
-from rejse.pipelines.history import KEY, History
+from rejse.pipelines.history import KEY, History, holding
 from rejse.pipelines.retention import JOURNEYS
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.stage import LIVE, StagedFile
@@ -43,15 +52,19 @@ from rejse.pipelines.store import PUBLICATIONS, Publication, Writer
 from rejse.transforms import erasure, rejects
 from rejse.transforms.arrays import Bools, arrow, flat, take, values
 from rejse.transforms.identity import signer
-from rejse.transforms.meeting import STORED
+from rejse.transforms.link_table import LINKS
+from rejse.transforms.links import Links, original, resolve
+from rejse.transforms.meeting import LATE, STORED
+from rejse.transforms.operational import conform
 from rejse.transforms.revision import SUPERSEDED
-from rejse.transforms.schema import IDENTITY_KEY
 from rejse.transforms.tables import REJECTS
 from rejse.transforms.texts import text
 
 ASKED = ".erasing.json"
 #: End of the names of columns that hold pseudonyms: links of a row to somebody else.
 LINK = "_key"
+#: Sides of a link, and tables of rows that bear an identity.
+ENDS, BORNE = ("previous", "identity"), (*STORED.values(), LATE)
 #: Words by which a page is known as a report of ours.
 DRAWN = "Drawn by rejse"
 
@@ -116,7 +129,7 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
     tombstone is left. What identity links gave to it goes with it; the links go too, so that what
     was linked is its own from then on. Raises AnotherWriter while a run is at work, KeyChangedError
     where the key is not the store's: its pseudonyms could not be told, LinkedError where links give
-    rows of the identity to somebody else.
+    rows of the identity, or rows of others through it, to somebody else.
     """
     store = settings.store
     with (
@@ -174,7 +187,7 @@ def _asked(
     who = sign.digests([f"{identitytype}:{identity}".encode()]).hex()[:32]
     refused = quarantine.payloads(store, naming)
     hashed = tuple(rejects.keyed(key, "payload", one) for one in refused)
-    _refuse_linked(store, base, who)
+    _refuse_linked(settings, base, who)
     ids = (who, *_journeys(store, who))
     places = {place.resolve() for place in (store, settings.root, Path.cwd())}
     # "*" after it: a killed report leaves its draft.
@@ -193,19 +206,30 @@ def _refuse_other_key(base: Publication | None, *key_ids: str) -> None:
         )
 
 
-def _refuse_linked(store: Path, base: Publication | None, who: str) -> None:
-    """Rows that links give to somebody else are that person's journeys too."""
-    for name, version in ({} if base is None else base.versions).items():
-        for path in storage.files(store, name, version) if name in STORED.values() else ():
-            if IDENTITY_KEY not in pq.read_schema(store / path).names:
-                continue
-            bears = pq.ParquetFile(store / path).read([IDENTITY_KEY]).column(0)
-            if pc.any(pc.equal(flat(bears).cast(pa.string()), who), min_count=0).as_py():
+def _refuse_linked(settings: Settings, base: Publication | None, who: str) -> None:
+    """Rows that links give to somebody else, through this identity, are that person's journeys."""
+    links = identities.published(settings.store, base) if base else conform(None, LINKS)
+    through = pc.or_(*(pc.equal(links.column(f"{end}_key"), who) for end in ENDS))
+    if base is None or not pc.any(through, min_count=0).as_py():
+        return
+    without = Links.of(links.filter(pc.invert(through)), settings.windows.identity_wait)
+    for name, version in base.versions.items():
+        for path in storage.files(settings.store, name, version) if name in BORNE else ():
+            if _moves(pq.ParquetFile(settings.store / path).read(), without, who):
                 raise LinkedError(
-                    "expected an identity of its own, came one whose rows are another person's by"
-                    " identity links; erase that person, or end the link, `rejse reconcile`, and"
-                    " erase this one then"
+                    "expected an identity of its own, came one whose rows, or such as come to their"
+                    " person through it, are another person's by identity links; erase that person,"
+                    " or end the link, `rejse reconcile`, and erase this one then"
                 )
+
+
+def _moves(rows: pa.Table, links: Links, who: str) -> bool:
+    """Whether rows of others than `who` are not theirs by these links."""
+    time = rows.column("time" if "time" in rows.column_names else "valid_from")
+    names, place = resolve(original(rows), values(flat(time)), links)
+    person, now = names.take(arrow(place, pa.int64())), flat(rows.column(KEY)).cast(pa.string())
+    moved = pc.and_(pc.not_equal(person, now), pc.not_equal(now, who))
+    return bool(pc.any(moved, min_count=0).as_py())
 
 
 def _journeys(store: Path, who: str) -> list[str]:
@@ -294,13 +318,14 @@ def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFil
 
 def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) -> bool:
     """Whether a file may hold a row of the identity, or a link to it."""
-    if History(store, {file.table: [file.path]}).holds(file.table, [asked.customer_key]):
+    place, who = store / file.path, text([asked.customer_key])
+    if KEY not in pq.read_schema(place).names or holding(place, who):
         return True
     if file.table == REJECTS.name and asked.payloads:
         return True
     if not links:
         return False
-    rows = pq.ParquetFile(store / file.path).read(links)
+    rows = pq.ParquetFile(place).read(links)
     return any(_is_in(rows, name, asked).any() for name in links)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+from rejse.pipelines import audit as auditing
 from rejse.pipelines import bytestream, compaction, sources, vacuum
 from rejse.pipelines import store as storage
 from rejse.pipelines.run import RunResult, run
@@ -46,7 +47,7 @@ class Loop:
     pace: Pace
     stop: Event = field(default_factory=Event)
     beam_args: Sequence[str] = ()
-    audit: bool = True
+    audit: auditing.Audit | None = auditing.audit
     _n_gone: int = 0  # runs one after the other that missed a file
 
     def results(self) -> Iterator[RunResult]:

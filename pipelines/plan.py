@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines import operational
+from rejse.pipelines import known_ids, operational
 from rejse.pipelines.bounded import Plan
 from rejse.pipelines.carry import history
 from rejse.pipelines.ground import Ground
+from rejse.pipelines.history import History
+from rejse.pipelines.known_ids import KnownIds
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 from rejse.transforms.frontier import Frontiers
+from rejse.transforms.identity import Signer
 from rejse.transforms.inputs import INPUTS
 from rejse.transforms.links import Links
+from rejse.transforms.meeting import STORED
 from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import Clocks
 from rejse.transforms.rules import Rules
@@ -31,6 +36,8 @@ EVENTS_A_GROUP = 64_000
 LEAST_GROUPS = 4
 #: Records of ids are narrow: those of so many groups are compared at once.
 GROUPS_A_PART = 8
+#: What the key makes the salt of that ids are compared under.
+SALT = b"salt of ids"
 BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 
 
@@ -63,6 +70,8 @@ def plan(
         data = replace(data, tables={**data.tables, operational.LINKS: links})
     groups = _groups(found.shards) if relink is None else 1  # whose rows move, move together
     now = int(clock.timestamp() * 1_000_000)
+    before = None if found.base is None else history(settings.store, found.base)
+    salt = Signer(settings.key()).digests([SALT])
 
     def frontiers(kind: str) -> Frontiers:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
@@ -75,12 +84,19 @@ def plan(
         rules=rules, clocks=Clocks(frontiers("interaction"), frontiers("experience")),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,
-        config_version=settings.version, known_at=clock,
-        history=None if found.base is None else history(settings.store, found.base),
+        config_version=settings.version, known_at=clock, salt=salt,
+        history=before, known={} if before is None else _known(settings.store, before, salt),
         is_changed=found.is_changed, repair=repair, span=span, relink=relink,
         erased=erased, texts=settings.texts,
         texts_from=settings.texts.kept_from(now), since=settings.retention.since(now),
     )  # fmt: skip
+
+
+def _known(store: Path, before: History, salt: bytes) -> dict[str, KnownIds]:
+    """Ids that the last publication holds, by kind of input; files without an index get theirs."""
+    files = {kind: before.files.get(table, ()) for kind, table in STORED.items()}
+    known_ids.make(store, chain(*files.values()), salt)
+    return {kind: KnownIds(store, some, salt) for kind, some in files.items() if some}
 
 
 def _links(data: Operational, rules: Rules) -> Links | None:

@@ -2,7 +2,8 @@
 
 Rows of a table that describes journeys go with their journey, by its end: a journey is never cut
 in the middle. Such a table may be kept for a shorter time than `journeys`, never for a longer one.
-What is not final stays, however old.
+What is not final stays, however old; and so do a customer's events from the beginning of his first
+journey that is kept, or open, on: it may be made anew of them.
 """
 
 from __future__ import annotations
@@ -111,3 +112,18 @@ def keeps(name: str, rows: pa.Table, since: Mapping[str, int], ended: pa.Table) 
         return pc.fill_null(pc.greater_equal(rows.column(OWN_TIME[name]), start), True)
     gone = ended.filter(pc.less(ended.column("ended_at"), start)).column("journey_id")
     return pc.invert(pc.is_in(rows.column("journey_id"), value_set=gone.combine_chunks()))
+
+
+def reach(events: pa.Table, began: pa.Table) -> pa.ChunkedArray:
+    """Which events lie in or after the first kept journey of their customer (bool a row).
+
+    `began` has customer_key and started_at of journeys that are kept or open, and of their steps.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    first = began.group_by("customer_key").aggregate([("started_at", "min")])
+    whose = events.column("customer_key").cast(pa.string())
+    at = pc.index_in(whose, value_set=first.column("customer_key").combine_chunks())
+    start = first.column("started_at_min").take(at)
+    return pc.fill_null(pc.greater_equal(events.column("time"), start), False)

@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+from rejse.pipelines import audit as auditing
 from rejse.pipelines import identities
+from rejse.pipelines.audit import Audit
 from rejse.pipelines.ground import Ground, core_version, fingerprint, ground
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
@@ -47,7 +50,7 @@ def run(
     frontier: Mapping[str, int] | None = None,
     beam_args: list[str] | None = None,
     progress: Progress | None = None,
-    audit: bool = True,
+    audit: Audit | None = auditing.audit,
     rebuild: bool = False,
     shards: Sequence[Any] | None = None,
     span: tuple[int, int] | None = None,
@@ -77,7 +80,7 @@ def repair(
     *,
     beam_args: list[str] | None = None,
     progress: Progress | None = None,
-    audit: bool = True,
+    audit: Audit | None = auditing.audit,
 ) -> RunResult:
     """Bring in the late events of [since, until) microseconds, as revisions of what is final.
 
@@ -93,7 +96,7 @@ def reconcile(
     *,
     beam_args: list[str] | None = None,
     progress: Progress | None = None,
-    audit: bool = True,
+    audit: Audit | None = auditing.audit,
 ) -> RunResult:
     """Let stored rows follow identity links that have changed; the journeys of all customers
     concerned are made anew together, as revisions with reason `identity`.
@@ -136,7 +139,7 @@ class _Asked:
     complete: bool
     stated: Mapping[str, int]
     beam_args: list[str]
-    audit: bool
+    audit: Audit | None
     rebuild: bool
     shards: Sequence[Any] | None
     repair: tuple[int, int] | None = None
@@ -230,7 +233,7 @@ def _work(
     settings: Settings, asked: _Asked, found: Ground, told_by: str, linked: tuple[Any, Any],
     erased: Any, writer: Any, clock: datetime, progress: Progress | None,
 ) -> RunResult:  # fmt: skip
-    from rejse.pipelines import bounded, carry, operational, publish
+    from rejse.pipelines import bounded, carry, known_ids, operational, publish
     from rejse.pipelines import stated as stated_frontiers
     from rejse.pipelines.plan import plan
 
@@ -261,6 +264,8 @@ def _work(
             if found.base
             else None
         )
+        stored = [*files, *chain(*kept.files.values())] if kept else files
+        known_ids.make(settings.store, (file.path for file in stored), planned.salt)
         beside = tuple(kept.slices(scratch)) if kept and asked.audit else ()
         try:
             done = publish.publish(

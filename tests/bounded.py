@@ -49,7 +49,7 @@ class Run:
         self.numbers = {one.name: number for number, one in enumerate(transcripts)}
         write(transcripts, folder)
         settings = load(folder / "rejse.toml")
-        self.result: RunResult = run(settings, frontier=transcripts[0].frontiers, audit=False)
+        self.result: RunResult = run(settings, frontier=transcripts[0].frontiers, audit=None)
         self.con = connect(settings.store)
 
     def tables(self, transcript: Transcript) -> dict[str, Rows]:

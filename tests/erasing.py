@@ -129,7 +129,7 @@ def arrive(folder: Path, month: int, who: Sequence[str], seed: int = 1) -> None:
 def advance(settings: Settings, month: int, **given: Any) -> RunResult:
     """A run, whose sources are complete up to the month's end."""
     end = 1_767_225_600_000_000 + month * 31 * 86_400_000_000
-    found = run(settings, frontier=dict.fromkeys(COLUMNS, end), audit=False, **given)
+    found = run(settings, frontier=dict.fromkeys(COLUMNS, end), audit=None, **given)
     counts = dict(found.counts)
     assert counts.pop("read") == sum(counts.values())
     return found

@@ -94,7 +94,7 @@ KEPT = {(name, "started_at") for name in ("journeys", "journeys_live", "steps", 
 
 def once(found: settings.Settings, frontier: int = THEN) -> None:
     """One run over what lies there."""
-    run.run(found, frontier={"crm": frontier}, audit=False)
+    run.run(found, frontier={"crm": frontier}, audit=None)
 
 
 def undisturbed(found: settings.Settings) -> dict[str, Any]:

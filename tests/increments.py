@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 from collections import Counter
@@ -12,12 +13,12 @@ from typing import Any, Literal
 
 from rejse.pipelines import stage
 from rejse.pipelines.catalogue import connect
-from rejse.pipelines.run import RunResult, run
+from rejse.pipelines.run import RunResult, reconcile, run
 from rejse.pipelines.settings import Settings, load
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.tables import STAMP
-from tests import bounded, builders
-from tests.transcript import Transcript
+from tests import bounded, builders, transcript_links
+from tests.transcript import Transcript, links_of
 
 Order = Literal["in order", "locally shuffled", "wholly shuffled"]
 #: Days by which rows may come too late in each order of arrival, and as the sources are told to.
@@ -31,7 +32,7 @@ class Arrivals:
     def __init__(
         self, told: Sequence[Transcript], folder: Path, parts: int, order: Order, seed: int = 1
     ) -> None:
-        self._told, self._folder = told, folder
+        self._told, self._folder, self.parts = told, folder, parts
         self._frontiers = told[0].frontiers
         self._chance, self._order = random.Random(seed), order
         self._lines = self._written(parts)
@@ -45,7 +46,13 @@ class Arrivals:
         every, folder = bounded.write(self._told, self._folder), self._folder
         self._adapt(self._frontiers)
         times = sorted(self._time(line) for source in every for line in _lines(folder, source))
+        self._links = [(self._known(link, times), link) for link in links_of(self._told)]
         return {source: self._parted(source, times, parts) for source in every}
+
+    def _known(self, link: Mapping[str, Any], times: Sequence[int]) -> int:
+        """The part from which on a link is known: as an event of the time when it begins."""
+        begins = builders.micros(builders.moment(link["from"])) if "from" in link else 0
+        return max(0, min(self.parts - 1, self._part(begins, times, self.parts)))
 
     def _adapt(self, sources: Mapping[str, int]) -> None:
         """Files are looked for where they arrive, and sources may be as late as they are here."""
@@ -82,37 +89,87 @@ class Arrivals:
                 name = f"{part:03d}.{source}.jsonl"
                 (self._folder / "arrived" / name).write_text("".join(lines[part]), encoding="utf-8")
 
+    @property
+    def has_links(self) -> bool:
+        """Whether the transcripts tell of links."""
+        return bool(self._links)
+
+    def tell(self, part: int) -> None:
+        """The table has the links that are known by a part; where rows are shuffled, what is not
+        known yet is told of somebody else.
+        """
+        every = transcript_links.file_rows([link for _, link in self._links])
+        rows = [
+            row if known <= part else {**row, "identitytype": "customer", "identity": "nobody"}
+            for (known, _), row in zip(self._links, every, strict=True)
+            if known <= part or self._order == "wholly shuffled"
+        ]
+        with (self._folder / "identity_links.csv").open("w", newline="", encoding="utf-8") as out:
+            writer = csv.DictWriter(out, list(every[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
     def run(self, is_last: bool, **given: Any) -> RunResult:
         """A run over what is there; the last one knows how far the sources are complete."""
         frontier = self._frontiers if is_last else None
-        return run(self.settings, frontier=frontier, audit=False, **given)
+        return run(self.settings, frontier=frontier, audit=None, **given)
 
 
 class Increments(bounded.Run):
     """A run after each of some parts of transcripts that share settings."""
 
-    def __init__(self, transcripts: Sequence[Transcript], folder: Path, parts: int) -> None:
+    def __init__(
+        self,
+        transcripts: Sequence[Transcript],
+        folder: Path,
+        parts: int,
+        order: Order = "in order",
+    ) -> None:
         self.numbers = {one.name: number for number, one in enumerate(transcripts)}
         self.counts: Counter[str] = Counter()
-        arrivals = Arrivals(transcripts, folder, parts, "in order")
+        arrivals = Arrivals(transcripts, folder, parts, order)
         for part in range(parts):
             arrivals.arrive(part)
+            self._tell(arrivals, part)
             self.result = arrivals.run(is_last=part == parts - 1)
             self.counts.update(self.result.counts)
+        self._afterwards(arrivals)
         self.con = connect(arrivals.settings.store)
+
+    def _tell(self, arrivals: Arrivals, part: int) -> None:
+        if arrivals.has_links:
+            arrivals.tell(part)
+
+    def _afterwards(self, arrivals: Arrivals) -> None:
+        """What comes after all runs."""
+
+
+class LinkedAfterwards(Increments):
+    """No link is known before all is final; then all are."""
+
+    def _tell(self, arrivals: Arrivals, part: int) -> None:
+        arrivals.tell(-1)
+
+    def _afterwards(self, arrivals: Arrivals) -> None:
+        arrivals.tell(arrivals.parts)
+        self.result = reconcile(arrivals.settings, audit=None)
 
 
 def with_copies(told: Transcript, seed: int) -> Transcript:
-    """The transcript with copies of some rows, recorded at other times and saying other things."""
+    """The transcript with copies of some rows, recorded at other times and saying other things;
+    half of them are about somebody else.
+    """
     chance = random.Random(seed)
+    people = sorted({row.get("customer", "ann") for row in told.events})
 
     def copies(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[Mapping[str, Any], ...]:
         every = [{**row, "recordedtime": chance.choice((None, 1, 2))} for row in rows]
         again = [
-            {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc")}
+            {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc"),
+             "customer": chance.choice((row.get("customer", "ann"), chance.choice(people)))}
             for row in every
-            if chance.random() < 0.1
-        ]
+            if chance.random() < 0.2
+        ]  # fmt: skip
         return (*every, *again)
 
     return replace(

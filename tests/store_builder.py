@@ -167,4 +167,4 @@ def published(store: Path, rows: Rows | None = None, number: int = 1, **own: Any
     """Publish a world without audit."""
     with publish.writing(store) as writer:
         files = staged(store, world() if rows is None else rows)
-        return publish.publish(writer, files, run_of(number, **own), audit=False)
+        return publish.publish(writer, files, run_of(number, **own), audit=None)

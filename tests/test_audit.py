@@ -21,11 +21,11 @@ from tests.store_builder import Rows
 MOMENT = 1_770_000_000_000_000
 
 
-def of(root: Path, rows: Rows) -> Report:
+def of(root: Path, rows: Rows, audits: audit.Audit = audit.audit) -> Report:
     staged = {name: [] for name in catalogue.published_tables()}
     for file in store_builder.staged(root, rows):
         staged[file.table].append(file)
-    return audit.audit(root, staged, "run-1")
+    return audits(root, staged, "run-1")
 
 
 def broken_world() -> tuple[Rows, dict[str, tuple[str, int]]]:

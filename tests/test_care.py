@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         found = installation(folder, {}, {"crm": f"{folder}/*.jsonl"})
         for name, part, until in (("a", CALLS[:8], BETWEEN), ("b", CALLS[8:], DONE)):
             (folder / f"{name}.jsonl").write_text(lines(part))
-            run(found, frontier={"crm": store.micros(until)}, audit=False)
+            run(found, frontier={"crm": store.micros(until)}, audit=None)
     return folder
 
 
@@ -147,7 +147,7 @@ def test_an_increment_after_a_compaction_is_the_same_as_without(
     found = installation(tmp_path, {"a.jsonl": lines(CALLS[:12])}, {"crm": f"{tmp_path}/*.jsonl"})
     with monkeypatch.context() as patch:
         patch.setattr(stage, "FILE", 1)  # a file a group, so that there is something to join
-        run(found, frontier={"crm": store.micros(BETWEEN)}, audit=False)
+        run(found, frontier={"crm": store.micros(BETWEEN)}, audit=None)
     (tmp_path / "b.jsonl").write_text(lines(CALLS[12:]))
     told = {}
     for name in ("plain", "compacted"):
@@ -155,7 +155,7 @@ def test_an_increment_after_a_compaction_is_the_same_as_without(
         shutil.copytree(found.store, place.store)
         if name == "compacted":
             assert compact(place.store).status == "published"
-        run(place, frontier={"crm": store.micros(DONE)}, audit=False)
+        run(place, frontier={"crm": store.micros(DONE)}, audit=None)
         told[name] = faults.contents(place.store)
     for tables in told.values():
         del tables["publications"], tables["runs"]  # one more publication there

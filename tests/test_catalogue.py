@@ -109,7 +109,7 @@ def store_writing(place: Path, halves: list[object]) -> Session:
     with publish.writing(place) as writer:
         files = [stage.write(place, "events", half) for half in halves]
         staged = [file for file in files if file is not None]
-        publish.publish(writer, staged, store_builder.run_of(), audit=False)
+        publish.publish(writer, staged, store_builder.run_of(), audit=None)
     opened: Session = catalogue.connect(place)
     return opened
 

@@ -23,7 +23,7 @@ def scattered(root: Path, journeys: int = 6, number: int = 1) -> store.Publicati
             for n in range(journeys, 0, -1)
             for file in store_builder.staged(root, store_builder.journey(n, [{}, {}], evidence))
         ]
-        return publish.publish(writer, files, store_builder.run_of(number), audit=False)
+        return publish.publish(writer, files, store_builder.run_of(number), audit=None)
 
 
 def contents(root: Path, publication: int | None = None) -> dict[str, list[tuple[object, ...]]]:
@@ -60,7 +60,7 @@ def test_rows_lie_by_customer_and_then_in_their_order(tmp_path: Path) -> None:
                 store_builder.joined(*(store_builder.journey(n, [{}, {}]) for n in part)),
             )
         ]
-        publish.publish(writer, files, store_builder.run_of(), audit=False)
+        publish.publish(writer, files, store_builder.run_of(), audit=None)
     compaction.compact(tmp_path)
     latest = store.latest(tmp_path)
     assert latest is not None

@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> settings.Settings:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
         rows = lines([row(n) for n in range(8)])
         found = installation(folder, {"a.jsonl": rows}, {"crm": f"{folder}/*.jsonl"})
-        run(found, frontier={"crm": FIRST}, audit=False)
+        run(found, frontier={"crm": FIRST}, audit=None)
     later = [row(n, time=f"2026-02-{1 + n % 20:02d}T09:00:00Z") for n in range(8, 40)]
     (folder / "b.jsonl").write_text(lines(later))
     return found

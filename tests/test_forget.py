@@ -233,7 +233,7 @@ def test_new_rows_of_it_are_counted_and_not_kept(there: Settings) -> None:
     assert rows(there, "select n_erased from runs order by publication desc limit 1") == [
         (done.counts["erased"],)
     ]
-    repair(there, 0, 1_800_000_000_000_000, audit=False)
+    repair(there, 0, 1_800_000_000_000_000, audit=None)
     assert erasing.found(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
 
 
@@ -306,7 +306,7 @@ def test_any_one_goes_and_all_others_stay(
                 )))
             ]  # fmt: skip
             publish.publish(
-                writer, files, store_builder.run_of(number, core_version=core), audit=False
+                writer, files, store_builder.run_of(number, core_version=core), audit=None
             )
     gone = draw.choice([*who, "c99"])
     before, n = erasing.contents(there, pseudonym(gone)), erasing.contents(there, "nobody")

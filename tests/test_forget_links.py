@@ -93,3 +93,41 @@ def test_an_identity_that_is_another_ones_is_refused(found: settings.Settings) -
     once(found)
     assert forget(found, "device", "phone-1").rows["events"] == 2
     assert set(kept(found)) == {"ann-4", "ben-5"}
+
+
+def test_an_identity_whose_late_rows_are_another_ones_is_refused(found: settings.Settings) -> None:
+    """They lie in a table of their own, and go with their person too."""
+    (found.root / "b.jsonl").write_text(lines([of(30, "ben", "customer")]))
+    once(found)
+    linked(found, ("phone-2", "device", "ann", "customer"))
+    (found.root / "c.jsonl").write_text(lines([of(9, "phone-2", "device")]))
+    assert once(found).counts["late"] == 1
+    with pytest.raises(LinkedError, match="erase that person"):
+        forget(found, "device", "phone-2")
+    assert forget(found, "customer", "ann").rows["late"] == 1
+
+
+def test_an_identity_through_which_rows_are_another_ones_is_refused(
+    found: settings.Settings,
+) -> None:
+    """Without it the device's rows would be its own; they are written by no erasure."""
+    before = kept(found)
+    linked(found, ("phone-1", "device", "mail", "email"), ("mail", "email", "ben", "customer"))
+    once(found)
+    moved = kept(found)
+    assert moved["phone-1-3"] == before["ben-5"]
+    with pytest.raises(LinkedError, match="erase that person"):
+        forget(found, "email", "mail")
+    assert kept(found) == moved
+    linked(found, ("phone-1", "device", "mail", "email"))
+    once(found)
+    assert forget(found, "email", "mail").rows["events"] == 2
+    assert set(kept(found)) == {"ann-4", "ben-5"}
+
+
+def linked(found: settings.Settings, *links: tuple[str, ...]) -> None:
+    """These links alone, from the second of January on."""
+    with (found.root / "links.csv").open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow((*TYPED, "valid_from", "valid_to"))
+        writer.writerows((*link, "2026-01-02T00:00:00Z", "") for link in links)

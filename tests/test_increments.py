@@ -23,6 +23,7 @@ ORDERS: tuple[Order, ...] = ("in order", "locally shuffled", "wholly shuffled")
 SPLITS = [
     *((order, 1, 2) for order in ORDERS),
     ("wholly shuffled", 2, 7),
+    ("wholly shuffled", 3, 2),
     *((order, seed, 30) for order in ORDERS for seed in range(3, 2 + FACTOR)),
 ]
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rejse.pipelines import settings
+from rejse.pipelines import audit, retention, settings
 from rejse.pipelines.catalogue import connect
+from rejse.pipelines.compaction import compact
 from rejse.pipelines.ground import SourcesGoneError
-from rejse.pipelines.run import NothingToBuildOnError, RunResult, repair
+from rejse.pipelines.run import NothingToBuildOnError, RunResult, repair, run
 from tests.test_run import balanced, files_of, installation, lines, once, row
 
 DAY = 86_400_000_000
@@ -71,7 +73,7 @@ def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
     assert rows(found, "select id, lateness_s from late") == [("e2", 175 * 86_400)]
     assert add(found, "c.jsonl", late).counts["duplicate"] == 1
 
-    brought = repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    brought = repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
     assert balanced(brought)
     assert (brought.counts["late"], brought.counts["kept"]) == (-1, 1)
     assert rows(found, "select count(*) from late") == [(0,)]
@@ -79,24 +81,24 @@ def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
         "select n_events, revision, revision_reason from journeys where started_at < '2026-02-01'"
     )
     assert rows(found, said) == [(2, 2, "late event")]
-    assert repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False).status == "nothing_new"
+    assert repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None).status == "nothing_new"
     assert once(found).status == "nothing_new"
 
 
 def test_a_repair_leaves_late_events_of_other_times(found: settings.Settings) -> None:
     add(found, "b.jsonl", on("01-06", "e2"), on("02-06", "e3"))
-    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
     assert rows(found, "select id from late") == [("e3",)]
 
 
 def test_a_journey_that_is_no_more_names_its_successor(found: settings.Settings) -> None:
     with_two = add(found, "b.jsonl", on("01-25", "e2"), on("02-24", "e3"))
     assert with_two.counts["late"] == 2
-    repair(found, NEW_YEAR, NEW_YEAR + 10 * DAY, audit=False)  # nothing late in these days
-    repair(found, NEW_YEAR + 40 * DAY, NEW_YEAR + 90 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 10 * DAY, audit=None)  # nothing late in these days
+    repair(found, NEW_YEAR + 40 * DAY, NEW_YEAR + 90 * DAY, audit=None)
     old = rows(found, "select journey_id from journeys where started_at > '2026-02-01'"
                       " and started_at < '2026-06-01'")  # fmt: skip
-    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
     whole = rows(found, "select journey_id, n_events from journeys where started_at < '2026-06-01'")
     assert [n for _, n in whole] == [3]
     said = rows(found, "select journey_id, successor_id from superseded")
@@ -112,10 +114,10 @@ def test_a_journey_that_is_back_is_no_longer_superseded(
     once(made)
     year = (NEW_YEAR - 30 * DAY, NEW_YEAR + 365 * DAY)
     add(made, "b.jsonl", on("01-30", "e2"))  # bridges the silence between e1 and e3
-    repair(made, *year, audit=False)
+    repair(made, *year, audit=None)
     assert len(rows(made, "select * from superseded")) == 1
     add(made, "c.jsonl", row(0, id="e0", time="2025-12-31T10:00:00Z"))  # now the cap cuts e3 off
-    repair(made, *year, audit=False)
+    repair(made, *year, audit=None)
     stands = rows(made, "select journey_id, n_events from v_journeys order by started_at")
     assert [n for _, n in stands] == [3, 1, 1]
     said = rows(made, "select distinct journey_id from superseded")
@@ -125,9 +127,9 @@ def test_a_journey_that_is_back_is_no_longer_superseded(
 
 def test_a_journey_that_opens_again_goes_on_counting_revisions(found: settings.Settings) -> None:
     add(found, "b.jsonl", on("05-01", "m1"))
-    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=None)
     add(found, "c.jsonl", on("05-25", "m2"), on("06-20", "m3"))
-    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=False)
+    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=None)
     told = "select revision, revision_reason from {} where started_at = '2026-05-01T12:00:00Z'"
     assert rows(found, told.format("journeys_live")) == [(2, "late event")]
     add(found, "d.jsonl", row(1, id="autumn", time="2026-10-01T12:00:00Z"))
@@ -222,6 +224,31 @@ def test_what_is_past_its_retention_does_not_come_back(
     assert rows(made, "select count(*) from events") == [(3,)]
 
 
+def test_events_stay_with_a_journey_that_is_kept_or_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be made anew of its last events alone, and be another one."""
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    one = [on("01-05", "e1"), on("01-20", "e2"), on("02-10", "e3")]  # one journey
+    over = row(2, id="e0", time="2026-01-20T12:00:00Z")
+    made = installation(tmp_path, {"a.jsonl": lines([*one, over])})
+    run(made, audit=None)
+    assert rows(made, "select n_events from journeys_live order by 1") == [(1,), (3,)]
+    february = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1_000_000)
+    since = dict.fromkeys(("events", *retention.FOLLOWS, "journeys"), february)
+    compact(made.store, since)
+    assert rows(made, "select count(*) from events") == [(4,)], "all is open"
+    add(made, "b.jsonl", SUMMER)
+    assert rows(made, "select n_events from journeys order by 1") == [(1,), (3,)]
+    done = compact(made.store, since)
+    assert done.tables["events"].rows_dropped == done.tables["journeys"].rows_dropped == 1
+    kept = "select n_events, (select list(id order by id) from events) from journeys"
+    assert rows(made, kept) == [(3, ["e1", "e2", "e3", "summer"])]
+    assert compact(made.store, since).status == "nothing_new"
+    add(made, "c.jsonl", on("07-03", "e4"))
+    assert rows(made, kept) == [(3, ["e1", "e2", "e3", "e4", "summer"])]
+
+
 def test_files_that_are_gone_do_not_take_their_rows_along(found: settings.Settings) -> None:
     add(found, "b.jsonl", on("07-02", "e2"))
     (found.root / "a.jsonl").unlink()
@@ -243,7 +270,7 @@ def test_other_rules_need_all_files_again(found: settings.Settings) -> None:
 
 def test_an_increment_is_audited_over_whole_customers(found: settings.Settings) -> None:
     (found.root / "b.jsonl").write_text(lines([on("07-02", "e2"), row(1, id="e3")]))
-    result = once(found, audit=True)
+    result = once(found, audit=audit.audit)
     assert result.status == "published"
     report = json.loads(next((found.store / "audits").glob("*.json")).read_text())
     assert report["passed"]

@@ -121,7 +121,7 @@ def test_reconcile_needs_no_source(tmp_path: Path, seed: int) -> None:
     for path in (tmp_path / "store" / "arrived").iterdir():
         path.unlink()
     settings = link(tmp_path / "store", told, last)
-    done = reconcile(settings, audit=True)
+    done = reconcile(settings)
     assert done.status == "published", done.findings
     assert differing(batch(tmp_path / "batch", told, last), contents(settings)) == set()
     assert reconcile(settings).status == "nothing_new"
@@ -200,10 +200,10 @@ def test_a_run_reconciles_first(tmp_path: Path) -> None:
     told = replace(one(ROTATING), links=())
     arrivals = started(tmp_path, told, ())
     settings = link(tmp_path, told, one(ROTATING).links)
-    result: RunResult = run(settings, frontier=told.frontiers, audit=False)
+    result: RunResult = run(settings, frontier=told.frontiers, audit=None)
     assert result.status == "published"
     assert asked(settings, "select count(*) from journeys") == [(1,)]
-    assert run(settings, frontier=told.frontiers, audit=False).status == "nothing_new"
+    assert run(settings, frontier=told.frontiers, audit=None).status == "nothing_new"
     assert arrivals.settings.core_version == settings.core_version
 
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import settings, status, store
+from rejse.pipelines import audit, settings, stage, status, store
+from rejse.pipelines.audit import Auditor, AuditUnavailableError
 from rejse.pipelines.live import ABANDONED, Loop, Pace, is_whole
 from tests import strategies
 from tests.increments import Arrivals, contents
 from tests.law import FACTOR
-from tests.test_run import installation, lines, row
+from tests.test_run import installation, lines, row, spoils
 
 #: Kills while files arrive; the soak makes many more.
 KILLS = 3 if FACTOR == 1 else 200
@@ -52,7 +54,7 @@ def test_files_are_published_as_they_arrive(
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     found = installation(tmp_path, {})
-    loop = Loop(found, Pace(0, 0), audit=False)
+    loop = Loop(found, Pace(0, 0), audit=None)
     results = loop.results()
     assert status.status(found, store.now()).publication is None
 
@@ -77,7 +79,7 @@ def test_a_loop_leaves_a_bounded_number_of_files(
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     monkeypatch.setattr("rejse.pipelines.live.CARE", 2)
     found = installation(tmp_path, {})
-    loop = Loop(found, Pace(0, 0), audit=False)
+    loop = Loop(found, Pace(0, 0), audit=None)
     results, seen = loop.results(), []
     for number in range(9):
         (tmp_path / f"{number}.jsonl").write_text(lines([row(number)]))
@@ -93,12 +95,63 @@ def test_a_loop_puts_its_care_off_while_another_writer_is_at_work(
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     monkeypatch.setattr("rejse.pipelines.live.CARE", 1)
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    loop = Loop(found, Pace(0, 0), audit=False)
+    loop = Loop(found, Pace(0, 0), audit=None)
     results = loop.results()
     assert next(results).status == "published"
     loop.stop.set()
     with store.writing(found.store):
         assert list(results) == []
+
+
+def test_a_failing_audit_publishes_nothing_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    found = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
+    with Auditor() as auditor:
+        loop, asked = Loop(found, Pace(0, 0), audit=auditor.audit), auditor.pid
+        with monkeypatch.context() as broken:
+            broken.setattr(stage.Stage, "add", spoils)
+            (failed,) = loop.results()
+        assert (failed.status, failed.publication) == ("audit_failed", None)
+        assert any("friction_score" in finding for finding in failed.findings)
+        assert store.latest(found.store) is None
+        assert next(loop.results()).publication == 1
+        assert auditor.pid == asked
+
+
+def test_an_audit_that_dies_publishes_nothing_and_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    monkeypatch.setattr(audit, "PROGRAM", "tests.quick_audit")
+    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    with Auditor() as auditor:
+        loop = Loop(found, Pace(0, 0), audit=auditor.audit)
+        with monkeypatch.context() as hurried:
+            hurried.setattr(audit, "LONGEST", 0.0)
+            with pytest.raises(AuditUnavailableError, match="ended with -9"):
+                next(loop.results())
+        assert store.latest(found.store) is None
+        assert next(loop.results()).publication == 1
+
+
+def test_a_stop_of_the_whole_service_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as systemd's: the signal goes to all processes, while a run may be at work."""
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    command = [sys.executable, "-m", "rejse.pipelines.cli", "live", "--every", "0s", "--json",
+               "--config", str(tmp_path)]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as it:
+        assert it.stdout is not None
+        assert json.loads(it.stdout.readline())["status"] == "published"
+        (tmp_path / "b.jsonl").write_text(lines([row(1)]))
+        os.killpg(it.pid, signal.SIGTERM)
+    assert it.returncode == 0
+    with pytest.raises(ProcessLookupError):
+        os.killpg(it.pid, 0)
 
 
 def test_kills_while_files_arrive_lose_and_double_nothing(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from datetime import timedelta
+import csv
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,101 +14,253 @@ import pytest
 from rejse.pipelines import raw_schema, settings, store
 from rejse.pipelines.catalogue import connect
 from rejse.pipelines.compaction import compact
-from rejse.pipelines.run import repair
+from rejse.pipelines.forget import LinkedError, forget
+from rejse.pipelines.retention import RetentionSettings
+from rejse.pipelines.run import reconcile, repair
 from rejse.pipelines.vacuum import vacuum
 from tests.increments import contents
 from tests.law import FACTOR
-from tests.model import START, Model, Row, Source
+from tests.model import LAST, Model, Row, Source, micros, pseudonym
+from tests.naive_links import Link, Who, file_row
 from tests.test_publish import Crash, crash
-from tests.test_run import SELECT, TEXTS, installation, once
+from tests.test_run import KEY, SELECT, TEXTS, installation, once
 
-#: Seeds and rounds: some 10,000 actions in the soak.
-SEEDS, ROUNDS, ROWS = (40, 20, 12) if FACTOR > 1 else (2, 8, 12)
-COUNTS = ("read", "kept", "duplicate", "late")
+#: Actions of the soak, each row that comes being one; seeds, files, rows of a file.
+ACTIONS = 10_000
+SEEDS: Sequence[int]
+SEEDS, FILES, ROWS = (range(1, 17), 8, (30, 70)) if FACTOR > 1 else ((8, 9), 2, (9, 30))
+COUNTS = ("read", "kept", "duplicate", "late", "erased")
+#: What can happen to rows or to a store; all of it must have been seen.
+KINDS = (
+    "late", "duplicate", "correction", "erased", "link", "unlink", "moved", "moved late", "erase",
+    "erase late", "refused", "repair", "kill", "compact", "vacuum",
+)  # fmt: skip
+TABLES = {"events": "30d", "late": "20d", "journeys": "10d"}
+LINKED = '[operational]\nidentity_links = "links.csv"\n'
+RETAINED = '[types.other]\ngap = "2d"\n[retention.tables]\n' + "".join(
+    f'{k} = "{v}"\n' for k, v in TABLES.items()
+)
 
 
 class Store:
     """A real store, and the model beside it."""
 
-    def __init__(self, folder: Path, seed: int, patch: pytest.MonkeyPatch) -> None:
-        self.folder, self.source, self.model = folder, Source(seed), Model()
-        self.settings, self._patch, self._files = made(folder, []), patch, 0
+    def __init__(self, folder: Path, seed: int, patch: pytest.MonkeyPatch, more: str) -> None:
+        self.folder, self.source, self.model = folder, Source(seed), Model(KEY)
+        self.settings, self._patch, self._files = made(folder, [], more=more), patch, 0
+        self.links: list[Link] = []
+        self.actions, self._clock = 0, 0
+        since = RetentionSettings.since
+        patch.setattr(RetentionSettings, "since", lambda kept, _: since(kept, self._clock))
 
     @property
     def chance(self) -> Any:
         """What decides on everything."""
         return self.source.chance
 
+    @property
+    def since(self) -> dict[str, int]:
+        """From when rows are kept, by table."""
+        return self.settings.retention.since(store.now())
+
     def append(self) -> None:
-        """Some rows arrive, and a run follows; one in four is killed and repeated."""
-        rows = self.source.rows(self.chance.randrange(1, 2 * ROWS))
+        """Some rows arrive, and a run follows."""
+        self.arrive(self.source.rows(self.chance.randrange(*ROWS)))
+
+    def arrive(self, rows: Sequence[Row]) -> None:
+        """These rows arrive, and a run follows."""
         self._files += 1
         name = f"{self._files:03d}.jsonl"
         (self.folder / name).write_text("".join(row.line() for row in rows), encoding="utf-8")
-        if self.chance.random() < 0.25:
-            self._killed()
-        once(self.settings)
+        self._done(lambda: once(self.settings))
+        self.model.follow(self.links)
         self.model.run(rows)
+        self.actions += len(rows) - 1  # a row is an action, the run is none
 
-    def _killed(self) -> None:
-        with self._patch.context() as patched, contextlib.suppress(Crash):
-            crash(patched, self.chance.randrange(25))
-            once(self.settings)  # which may be over before its end comes
+    def _done(self, work: Callable[[], Any]) -> Any:
+        """What a piece of work gives; one in four, and all until it happens, is killed at some
+        step, if it has so many, and repeated.
+        """
+        is_killed, steps = self.chance.random() < 0.25, self.chance.randrange(25)
+        if is_killed or not self.model.seen["kill"]:
+            with self._patch.context() as patched:
+                crash(patched, steps)
+                try:
+                    return work()  # which may be over before its end comes
+                except Crash:
+                    self.model.seen["kill"] += 1
+                    self.actions += 1
+        return work()
 
     def repair(self) -> None:
-        """Late events of some days come in."""
-        since = START + timedelta(days=self.chance.randrange(-40, 60))
-        until = since + timedelta(days=self.chance.randrange(1, 60))
-        micros = (int(at.timestamp()) * 1_000_000 for at in (since, until))
-        repair(self.settings, *micros, audit=False)
+        """Late events of some days come in, where any wait."""
+        waiting = [*self.model.late.values()] or [self.source.last()]
+        since = self.chance.choice(waiting).time - timedelta(days=self.chance.randrange(9))
+        until = since + timedelta(days=self.chance.randrange(10, 40))
+        self._done(lambda: repair(self.settings, micros(since), micros(until), audit=None))
+        self.model.follow(self.links)
         self.model.repair(since, until)
+
+    def link(self) -> None:
+        """Somebody is known to be another's."""
+        found = [self.source.link() for _ in range(20)]
+        self._relink("link", [[*self.links, one] for one in found])
+
+    def unlink(self) -> None:
+        """A link ends, or was none."""
+        gone = [[two for two in self.links if two != one] for one in self.links]
+        at = micros(self.source.now - timedelta(days=5))
+        ended = [[*some, one._replace(end=at)] for one, some in zip(self.links, gone, strict=True)]
+        self._relink("unlink", [*gone, *ended])
+
+    def _relink(self, kind: str, found: Sequence[list[Link]]) -> None:
+        """Some of these links, that move a row which waits if any do; rows follow now, or later."""
+        late, kept = (
+            [some for some in found if self.model.moved(self.links, some)[place]]
+            for place in range(2)
+        )
+        if not late and not kept:
+            return
+        self.links = self.chance.choice(late or kept)
+        self.model.seen[kind] += 1
+        write(self.folder, self.links)
+        if self.chance.random() < 0.5:
+            self._done(lambda: reconcile(self.settings, audit=None))
+            self.model.follow(self.links)
+
+    def erase(self) -> None:
+        """Somebody goes who is nobody else's."""
+        who = self._somebody(is_another=False)
+        self._done(lambda: forget(self.settings, *who))
+        self.model.forget(who)
+
+    def refuse(self) -> None:
+        """Who is another's is not erased alone."""
+        who = self._somebody(is_another=True)
+        if who != LAST:
+            with pytest.raises(LinkedError):
+                self._done(lambda: forget(self.settings, *who))
+            self.model.seen["refused"] += 1
+
+    def _somebody(self, is_another: bool) -> Who:
+        """Of whom there are rows, or through whom; the last one where there is nobody."""
+        every = {row.who for row in self.model.rows()} | {link.other for link in self.model.links}
+        found = [who for who in sorted(every) if self.model.is_another(who) == is_another]
+        waiting = {self.model.person(row) for row in self.model.late.values()}
+        late = [who for who in found if who in waiting]
+        return self.chance.choice(late or found or [LAST])
 
     def compact(self) -> None:
         """Small files are joined."""
-        compact(self.settings.store)
+        done = self._done(lambda: compact(self.settings.store, self.since))
+        if self.since:
+            self.model.age(self.since["events"], self.since["late"], self._began())
+        self.model.seen["compact"] += done.status == "published"
+
+    def _began(self) -> dict[str, datetime]:
+        """Since when there are journeys of each customer, by his pseudonym: the core's to say."""
+        tables = [f"{name}{live}" for name in ("journeys", "steps") for live in ("", "_live")]
+        every = " union all ".join(f"select customer_key, started_at from {t}" for t in tables)
+        with connect(self.settings.store) as con:
+            said = con.sql(f"select customer_key, min(started_at) from ({every}) group by 1")
+            return dict(said.fetchall())
+
+    def retain(self) -> None:
+        """Time goes by, and what is past its retention goes."""
+        self._clock = micros(self.source.now)
+        self.compact()
 
     def vacuum(self) -> None:
         """All but the current publication goes."""
-        vacuum(self.settings.store, 0, store.now(), dry_run=False)
+        done = vacuum(self.settings.store, 0, store.now(), dry_run=False)
+        self.model.seen["vacuum"] += len(done.files)
 
     def check(self) -> None:
         """Tables hold what the model holds."""
         with connect(self.settings.store) as con:
             for table, rows in (("events", self.model.events), ("late", self.model.late)):
-                sql = f"select id, time, activity, recordedtime from {table} order by id"
-                wanted = [(r.id, r.time, r.activity, r.recorded) for r in rows.values()]
-                assert con.sql(sql).fetchall() == sorted(wanted), table
+                sql = f"select id, time, activity, recordedtime, customer_key from {table}"
+                wanted = [
+                    (r.id, r.time, r.activity, r.recorded, pseudonym(self.model.person(r), KEY))
+                    for r in rows.values()
+                ]
+                assert sorted(con.sql(sql).fetchall()) == sorted(wanted), table
             counted = ", ".join(f"sum(n_{name})::bigint" for name in COUNTS)
             told = con.sql(f"select {counted} from runs").fetchall()
             assert told == [tuple(self.model.counts[name] for name in COUNTS)]
+            if self.model.erased:
+                assert len(con.sql("from erasures").fetchall()) == len(self.model.erased)
 
 
-def made(folder: Path, rows: list[Row]) -> settings.Settings:
-    """An installation whose rows have a time of recording."""
+def write(folder: Path, links: Sequence[Link]) -> None:
+    """The table of links."""
+    rows = [file_row(link) for link in (*links, Link(LAST, LAST, None, None))]
+    with (folder / "links.csv").open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows({k: moment(k, v) for k, v in row.items()} for row in rows[:-1])
+
+
+def moment(name: str, value: Any) -> Any:
+    """A value of the table as its owner writes it."""
+    if name.startswith("valid") and value is not None:
+        return datetime.fromtimestamp(value / 1_000_000, UTC).isoformat()
+    return value
+
+
+def made(
+    folder: Path, rows: Sequence[Row], links: Sequence[Link] = (), more: str = ""
+) -> settings.Settings:
+    """An installation whose rows have a time of recording and a kind of identity."""
     folder.mkdir(exist_ok=True)
-    found = installation(folder, {"000.jsonl": "".join(row.line() for row in rows)})
+    write(folder, links)
+    found = installation(
+        folder, {"000.jsonl": "".join(row.line() for row in rows)}, more=LINKED + more
+    )
     (folder / "raw.json").unlink()
-    columns = [(name, pa.string()) for name in (*TEXTS, "recorded")]
+    columns = [(name, pa.string()) for name in (*TEXTS, "recorded", "kind")]
     raw_schema.write(folder / "raw.json", pa.schema(columns))
-    recorded = "cast(recorded as timestamptz) as recordedtime"
-    (folder / "map.sql").write_text(SELECT.replace(" from source", f", {recorded} from source"))
+    more = "cast(recorded as timestamptz) as recordedtime, kind as identitytype"
+    (folder / "map.sql").write_text(SELECT.replace(" from source", f", {more} from source"))
     return settings.load(found.root)
 
 
-@pytest.mark.parametrize("seed", range(1, 1 + SEEDS))
+def acted(real: Store, *more: Callable[[], None]) -> None:
+    """Every action where it has something to do, then any in any order; checked after each."""
+    come, every = real.append, (real.link, real.unlink, real.repair, real.refuse, real.erase,
+                                real.compact, real.vacuum, *more)  # fmt: skip
+    first = (
+        come, come, come, real.link, come, real.refuse, real.unlink, come, real.link, real.erase,
+        *more, come, real.repair, *more, real.compact, real.vacuum,
+    )  # fmt: skip
+    chosen = [*real.chance.choices(every, k=2 * FILES), *([come] * FILES)]
+    real.chance.shuffle(chosen)
+    for action in (*first, *chosen):
+        real.actions += 1
+        action()
+        real.check()
+    real.arrive([real.source.last()])
+    real.check()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_store_after_random_actions_is_as_the_model_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+    seed: int,
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    real = Store(tmp_path / "store", seed, monkeypatch)
-    real.append()
-    for _ in range(ROUNDS):
-        chosen = real.chance.choices(
-            (real.append, real.repair, real.compact, real.vacuum), (7, 1, 1, 1)
-        )
-        chosen[0]()
-        real.check()
-    assert real.model.corrected and real.model.counts["late"], "else it shows nothing"
-    batch = made(tmp_path / "batch", list(real.model.events.values()))
-    once(batch)
-    assert contents(real.settings) == contents(batch)
+    is_kept = seed % 2
+    real = Store(tmp_path / "store", seed, monkeypatch, "" if is_kept else RETAINED)
+    acted(real, *(() if is_kept else (real.retain,)))
+    record_property("actions", real.actions)
+    if is_kept:
+        batch = made(tmp_path / "batch", list(real.model.events.values()), real.model.links)
+        once(batch)
+        assert contents(real.settings) == contents(batch)
+    seen = {**real.model.counts, **real.model.seen}
+    record_property("seen", seen)
+    assert not [kind for kind in KINDS if not seen.get(kind)]
+    assert is_kept or (real.model.seen["retention"] and real.model.seen["retention late"])
+    assert FACTOR == 1 or real.actions >= ACTIONS / len(SEEDS)

@@ -89,10 +89,10 @@ def test_an_unknown_table_or_a_vanished_file_is_refused(tmp_path: Path) -> None:
     with publish.writing(tmp_path) as writer:
         gone = stage.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
         with pytest.raises(FileNotFoundError, match=r"part-gone.*run again"):
-            publish.publish(writer, [gone], store_builder.run_of(), audit=False)
+            publish.publish(writer, [gone], store_builder.run_of(), audit=None)
         strange = stage.StagedFile("dreams", "dreams/part-1.parquet", 1, 1)
         with pytest.raises(KeyError, match="dreams"):
-            publish.publish(writer, [strange], store_builder.run_of(), audit=False)
+            publish.publish(writer, [strange], store_builder.run_of(), audit=None)
 
 
 #: What a publication does, in order: a commit a table, the catalogue, the truth, the pointer.
@@ -138,7 +138,7 @@ def test_a_crash_at_any_step_leaves_a_whole_publication(
         assert writer.base is not None
         if writer.base.number == 1:
             files = store_builder.staged(tmp_path, rows)
-            publish.publish(writer, files, store_builder.run_of(2), audit=False)
+            publish.publish(writer, files, store_builder.run_of(2), audit=None)
     seen = counts(tmp_path)
     assert (seen["journeys"], seen["steps"], seen["runs"], seen["publications"]) == (4, 5, 2, 2)
 
@@ -171,7 +171,7 @@ def test_a_writer_overtaken_from_elsewhere_publishes_nothing(
         files = store_builder.staged(tmp_path, store_builder.journey(7, [{}]))
         store_builder.published(tmp_path, number=2)
         with pytest.raises(AnotherWriter, match="publications"):
-            publish.publish(slow, files, store_builder.run_of(3), audit=False)
+            publish.publish(slow, files, store_builder.run_of(3), audit=None)
     newest = store.latest(tmp_path)
     assert newest is not None and newest.run_id == "run-2"
     assert counts(tmp_path)["journeys"] == 3
@@ -184,7 +184,7 @@ def _race(root: str, number: int, barrier: Any, results: Any) -> None:
         files = store_builder.staged(Path(root), store_builder.journey(number, [{}]))
         barrier.wait()
         try:
-            publish.publish(writer, files, store_builder.run_of(number), audit=False)
+            publish.publish(writer, files, store_builder.run_of(number), audit=None)
             results.put((number, "published"))
         except AnotherWriter:
             results.put((number, "refused"))

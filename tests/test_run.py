@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ def installation(
 
 
 def once(found: settings.Settings, **given: Any) -> RunResult:
-    return run(found, complete=True, **{"audit": False, **given})
+    return run(found, complete=True, **{"audit": None, **given})
 
 
 def balanced(result: RunResult) -> bool:
@@ -238,10 +238,10 @@ def test_a_source_without_rows_holds_journeys_open_unless_it_is_complete(tmp_pat
     rows = [row(0), row(4, time="2027-06-01T00:00:00Z", identity="late")]
     files = {"a.jsonl": lines(rows), "b.log": ""}
     found = installation(tmp_path, files, {"crm": "a.jsonl", "web": "b.log"})
-    held = run(found, audit=False)
+    held = run(found, audit=None)
     assert "web" not in held.frontiers or held.frontiers["web"] <= held.frontiers["crm"]
     assert held.tables["journeys"] == 0
-    told = run(found, audit=False, frontier={"web": 1_900_000_000_000_000})
+    told = run(found, audit=None, frontier={"web": 1_900_000_000_000_000})
     assert (told.tables["journeys"], told.tables["journeys_live"]) == (1, 1)
 
 
@@ -267,14 +267,14 @@ def moment(hour: int, minute: int, second: int = 0) -> int:
 
 
 def test_disorder_holds_for_every_name_that_a_source_delivers(tmp_path: Path) -> None:
-    result = run(named(tmp_path, 'disorder = "30s"'), audit=False)
+    result = run(named(tmp_path, 'disorder = "30s"'), audit=None)
     assert result.frontiers == {
         "siebel": moment(8, 59, 30), "sap": moment(9, 0, 30), "web": moment(9, 2),
     }  # fmt: skip
 
 
 def test_a_retired_source_is_retired_under_all_its_names(tmp_path: Path) -> None:
-    result = run(named(tmp_path, "retired = true"), audit=False)
+    result = run(named(tmp_path, "retired = true"), audit=None)
     assert result.frontiers == {"web": moment(9, 2)}
     assert result.counts["kept"] == 3
 
@@ -285,13 +285,13 @@ def test_where_every_source_is_retired_all_is_final(tmp_path: Path) -> None:
     (found.root / "rejse.toml").write_text(
         text.replace("[sources.crm]", "[sources.crm]\nretired = true")
     )
-    result = run(settings.load(found.root), audit=False)
+    result = run(settings.load(found.root), audit=None)
     assert (result.tables["journeys"], result.tables["journeys_live"]) == (2, 0)
 
 
 def test_a_frontier_of_a_source_or_of_a_name_it_delivers(tmp_path: Path) -> None:
     stated = {"crm": moment(12, 0), "sap": moment(11, 0)}
-    result = run(named(tmp_path), audit=False, frontier=stated)
+    result = run(named(tmp_path), audit=None, frontier=stated)
     assert result.frontiers == {"siebel": moment(12, 0), "sap": moment(11, 0), "web": moment(9, 2)}
 
 
@@ -299,12 +299,12 @@ def test_a_frontier_of_nobody_publishes_nothing(tmp_path: Path) -> None:
     found = named(tmp_path)
     said = r"sibel=.*crm, web, or a name that came: sap, siebel, web; did you mean siebel.*nothing"
     with pytest.raises(UnknownSourceError, match=said):
-        run(found, audit=False, frontier={"sibel": 1})
+        run(found, audit=None, frontier={"sibel": 1})
     assert not (found.store / "current").exists()
     (tmp_path / "plain").mkdir()
     plain = installation(tmp_path / "plain", {}, {"crm": "a.jsonl"})
     with pytest.raises(UnknownSourceError, match=r"cmr=.*configured source: crm; did you mean crm"):
-        run(plain, audit=False, frontier={"cmr": 1})
+        run(plain, audit=None, frontier={"cmr": 1})
 
 
 def test_a_frontier_may_be_of_a_name_that_answers_bear(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_a_frontier_may_be_of_a_name_that_answers_bear(tmp_path: Path) -> None:
     head, name, tail = said.partition("[sources.svy]\n")
     kind = 'kind = "experience"\n' + tail.replace("map.sql", "x.sql")
     (tmp_path / "rejse.toml").write_text(head + name + kind)
-    result = run(settings.load(found.root), audit=False, frontier={"panel": 1_900_000_000_000_000})
+    result = run(settings.load(found.root), audit=None, frontier={"panel": 1_900_000_000_000_000})
     assert (result.status, result.counts["kept"]) == ("published", 3)
     assert set(result.frontiers) == {"crm"}  # answers hold no journey open
 
@@ -373,19 +373,21 @@ def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (found.store / "current").exists()
 
 
+def spoils(
+    self: stage.Stage, name: str, table: pa.Table, add: Callable[..., Any] = stage.Stage.add
+) -> Any:
+    """In the place of `Stage.add`: journeys have a score that no journey can have."""
+    if name.startswith("journeys"):
+        place = table.schema.get_field_index("friction_score")
+        wrong = pa.array([123.0] * table.num_rows, pa.float64())
+        table = table.set_column(place, table.schema.field(place), wrong)
+    return add(self, name, table)
+
+
 def test_a_failing_audit_publishes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
-    add = stage.Stage.add
-
-    def spoils(self: stage.Stage, name: str, table: pa.Table) -> Any:
-        if name.startswith("journeys"):
-            place = table.schema.get_field_index("friction_score")
-            wrong = pa.array([123.0] * table.num_rows, pa.float64())
-            table = table.set_column(place, table.schema.field(place), wrong)
-        return add(self, name, table)
-
     monkeypatch.setattr(stage.Stage, "add", spoils)
     with pytest.raises(SystemExit) as left:
         cli.main(["run", "-c", str(tmp_path), "--complete", "--json"])

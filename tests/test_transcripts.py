@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from rejse.transforms.links import Links, to_persons
 from rejse.transforms.operational import Operational
 from tests import builders, oracle, transcript_links
 from tests.bounded import Run
-from tests.increments import Increments
+from tests.increments import Increments, LinkedAfterwards
 from tests.law import FACTOR
 from tests.transcript import (
     ORDER,
@@ -111,11 +111,19 @@ def test_transcript(driver: str, transcript: Transcript) -> None:
         assert not found, "\n".join(found)
 
 
+BOUNDED = [one for one in TRANSCRIPTS if "bounded" in one.drivers]
+
+
 class Pipeline:
     """Runs of the bounded pipeline, each made when its first transcript asks for it."""
 
-    def __init__(self, folder: Path, made: Callable[[list[Transcript], Path], Run] = Run) -> None:
-        self.folder, self._made = folder, made
+    def __init__(
+        self,
+        folder: Path,
+        made: Callable[[list[Transcript], Path], Run] = Run,
+        every: Sequence[Transcript] = BOUNDED,
+    ) -> None:
+        self.folder, self._made, self._every = folder, made, every
         self.runs: dict[str, Run] = {}
 
     def of(self, transcript: Transcript) -> Run:
@@ -123,12 +131,9 @@ class Pipeline:
         if group not in self.runs:
             place = self.folder / str(len(self.runs))
             place.mkdir()
-            mine = [one for one in BOUNDED if group_of(one) == group]
+            mine = [one for one in self._every if group_of(one) == group]
             self.runs[group] = self._made(mine, place)
         return self.runs[group]
-
-
-BOUNDED = [one for one in TRANSCRIPTS if "bounded" in one.drivers]
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +162,40 @@ SPLIT = [one for one in BOUNDED if group_of(one) in SHARED[: 6 if FACTOR == 1 el
 def increments(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     folder = tmp_path_factory.mktemp("increments")
     return Pipeline(folder, lambda mine, place: Increments(mine, place, parts=3))
+
+
+#: Transcripts whose links come in parts too, wrong ones before them, and after all else.
+LINKED = [one for one in BOUNDED if transcript_links.are_told(one)]
+
+
+@pytest.fixture(scope="module")
+def shuffled(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    folder = tmp_path_factory.mktemp("shuffled")
+    return Pipeline(
+        folder, lambda mine, place: Increments(mine, place, 3, "wholly shuffled"), LINKED
+    )
+
+
+@pytest.fixture(scope="module")
+def linked_afterwards(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    folder = tmp_path_factory.mktemp("afterwards")
+    return Pipeline(folder, lambda mine, place: LinkedAfterwards(mine, place, 2), LINKED)
+
+
+@pytest.mark.parametrize("transcript", LINKED, ids=lambda one: one.name)
+def test_links_in_any_order(transcript: Transcript, shuffled: Pipeline) -> None:
+    found = differences(transcript, shuffled.of(transcript).tables(transcript))
+    assert bool(found) == transcript.wrong, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "transcript", [one for one in LINKED if one.links], ids=lambda one: one.name
+)
+def test_links_after_all_is_final(transcript: Transcript, linked_afterwards: Pipeline) -> None:
+    done = linked_afterwards.of(transcript)
+    assert done.result.status == "published"
+    found = differences(transcript, done.tables(transcript))
+    assert bool(found) == transcript.wrong, "\n".join(found)
 
 
 @pytest.mark.parametrize("transcript", SPLIT, ids=lambda one: one.name)

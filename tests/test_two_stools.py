@@ -48,7 +48,7 @@ def settings(tmp_path: Path) -> Settings:
 def tell(settings: Settings) -> Tell:
     def told(until: datetime) -> str:
         at = int(until.timestamp()) * 1_000_000
-        run(settings, frontier=dict.fromkeys(settings.sources, at), audit=False)
+        run(settings, frontier=dict.fromkeys(settings.sources, at), audit=None)
         with connect(settings.store) as con:
             return explain(con, "IN-story").text()
 

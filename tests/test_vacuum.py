@@ -130,7 +130,7 @@ def test_files_before_a_compaction_go_after_it(
     rows = [store_builder.journey(j, [{}]) for j in range(3)]
     with publish.writing(tmp_path) as writer:
         files = [file for one in rows for file in store_builder.staged(tmp_path, one)]
-        publish.publish(writer, files, store_builder.run_of(), audit=False)
+        publish.publish(writer, files, store_builder.run_of(), audit=None)
     compaction.compact(tmp_path)
     done = vacuum.vacuum(tmp_path, KEEP, DAY + KEEP + 1, dry_run=False)
     assert done.by_table["journeys"] == 3

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from rejse.transforms.link_table import LINKS
 from tests import builders
+
+if TYPE_CHECKING:
+    from tests.transcript import Transcript
 
 Said = Mapping[str, Any]
 
@@ -39,6 +42,11 @@ def of_rows(rows: Sequence[Said]) -> set[tuple[str, str]]:
 def of_links(links: Sequence[Said]) -> set[tuple[str, str]]:
     """Identities that are linked."""
     return {who(one[end]) for one in links for end in ("previous", "is")}
+
+
+def are_told(transcript: Transcript) -> bool:
+    """Whether a transcript has links, of a table or told by events."""
+    return bool(transcript.links) or any("previousidentity" in row for row in transcript.events)
 
 
 def file_rows(links: Sequence[Said]) -> list[dict[str, Any]]:

@@ -45,10 +45,17 @@ class Arrived:
         return replace(self, rows=kept, is_new=self.is_new[~gone])
 
 
-def arrive(stored: pa.Table | None, new: pa.Table) -> Arrived:
+def arrive(stored: pa.Table | None, new: pa.Table, elsewhere: Bools | None = None) -> Arrived:
     """Stored and new rows of one kind with each (source, id) once, by the rule of duplicates:
-    the same row stays in whatever order they came.
+    the same row stays in whatever order they came. Stored ones whose id stays `elsewhere`, with
+    another customer, give way.
     """
+    if stored is not None and elsewhere is not None and elsewhere.any():
+        found, n = arrive(stored.filter(arrow(~elsewhere)), new), int(elsewhere.sum())
+        return replace(
+            found, replaced=found.replaced | names(stored, np.flatnonzero(elsewhere)),
+            n_duplicate=found.n_duplicate + n, n_lost=found.n_lost + n,
+        )  # fmt: skip
     if stored is None or not stored.num_rows:
         keep = kept_rows(new)
         whole = new if len(keep) == new.num_rows else new.take(arrow(keep, pa.int64()))

@@ -22,7 +22,7 @@ _NEVER = np.iinfo(np.int64).max // 4
 
 
 #: What `standing` looks at, where there is such a column; ids are always there.
-_LOOKED_AT = ("id", "recordedtime", "raw_score", "has_text", "responded_time")
+LOOKED_AT = ("id", "recordedtime", "raw_score", "has_text", "responded_time")
 
 
 def standing(table: pa.Table | pa.RecordBatch) -> Ints:
@@ -32,7 +32,7 @@ def standing(table: pa.Table | pa.RecordBatch) -> Ints:
     that with a text or the time of an answer, then the silent one.
     """
     there = set(table.schema.names)
-    events = Events.of(table.select([name for name in _LOOKED_AT if name in there]))
+    events = Events.of(table.select([name for name in LOOKED_AT if name in there]))
     time, known = events.number("recordedtime")
     order: Ints = np.where(known, time, _NEVER) * 3
     if not events.has("raw_score"):

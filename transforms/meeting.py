@@ -8,7 +8,7 @@ still tells later ones what it knows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Protocol
@@ -72,6 +72,8 @@ class Met:
     counts: Counter[str] = field(default_factory=Counter)
     refused: list[pa.Table] = field(default_factory=list)  # new rows
     taken_back: list[pa.Table] = field(default_factory=list)  # stored before, of excluded ones
+    #: Of rows of a kind those whose id stays with another customer.
+    elsewhere: Callable[[str, pa.Table], Bools] = lambda _, rows: np.zeros(rows.num_rows, bool)
 
     def replace(self, table: str, customers: frozenset[str]) -> None:
         """Rows of these customers stand no longer as they were stored."""
@@ -104,8 +106,12 @@ class Meeting:
         new: Mapping[str, pa.Table],
         frontiers: Mapping[str, int],
         x_frontiers: Mapping[str, int],
+        losers: Iterable[str] = (),
     ) -> Iterator[pa.Array | None]:
-        """Customers of a range of keys who must be looked at, some at a time; None: all there."""
+        """Customers of a range of keys who must be looked at, some at a time; None: all there.
+
+        `losers` have stored rows whose ids stay with others.
+        """
         if self.recall is None:
             yield None
             return
@@ -114,18 +120,16 @@ class Meeting:
             yield from self.relink.parts(rows, self.rows_at_once)
             return
         found = [flat(rows.column(schema.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()]
+        found.append(text([who for who in losers if keys[0] <= who < keys[1]]))
         waiting = self.recall.between(pending.PENDING.name, *keys)
         if waiting is not None:
             due = pending.due(waiting, frontiers, x_frontiers, self.lateness)
             found.append(
                 flat(waiting.column("customer_key")).cast(TEXT) if self.is_changed else due
             )
-        late = self.recall.between(LATE, *keys) if self.repair else None
-        if late is not None:
-            brought = late.filter(arrow(self._in_repair(late)))
+        brought = self.brought(*keys)
+        if brought is not None:
             found.append(flat(brought.column("customer_key")).cast(TEXT))
-        if not found:
-            return
         everyone = pc.unique(pa.concat_arrays(found))
         everyone = everyone.take(pc.sort_indices(everyone))
         if len(everyone):
@@ -140,9 +144,29 @@ class Meeting:
             if stop > start:
                 yield customers.slice(start, stop - start)
 
-    def meet(self, new: Mapping[str, pa.Table], customers: pa.Array | None) -> Met:
-        """All rows of the customers (None: of all who are in `new`)."""
+    def brought(self, low: str, high: str) -> pa.Table | None:
+        """Late events that a repair brings in, of the customers whose keys lie in [low, high)."""
+        late = self.recall.between(LATE, low, high) if self.recall and self.repair else None
+        return None if late is None else late.filter(arrow(self._in_repair(late)))
+
+    def waits(self, rows: pa.Table | pa.RecordBatch) -> Bools:
+        """Which new events come too late, so that they wait for a repair to bring them in."""
+        if self.recall is None:
+            return np.zeros(rows.num_rows, bool)
+        return arrivals.too_late(rows, self.complete_until)
+
+    def meet(
+        self,
+        new: Mapping[str, pa.Table],
+        customers: pa.Array | None,
+        elsewhere: Callable[[str, pa.Table], Bools] | None = None,
+    ) -> Met:
+        """All rows of the customers (None: of all who are in `new`), but those whose id stays
+        `elsewhere`.
+        """
         met = Met(customers)
+        if elsewhere is not None:
+            met.elsewhere = elsewhere
         if self.relink is not None and customers is not None:
             self._move_late(self.relink, customers, met)
         for kind, table in STORED.items():
@@ -158,7 +182,8 @@ class Meeting:
     ) -> None:
         if kind == "interaction" and self.recall is not None:
             came = self._in_time(came, stored, met)
-        arrived = arrivals.arrive(stored, came)
+        away = None if stored is None else met.elsewhere(kind, stored)
+        arrived = arrivals.arrive(stored, came, away)
         if self.relink is not None and met.customers is not None:
             who = frozenset(met.customers.to_pylist())
             arrived = replace(arrived, replaced=arrived.replaced | who)
@@ -192,7 +217,7 @@ class Meeting:
         assert self.recall is not None
         held = None if met.customers is None else self.recall.rows(LATE, met.customers)
         crowd = self._excluded("interaction", met.customers)  # refused whenever they happened
-        is_late = arrivals.too_late(came, self.complete_until) & ~_are_of(came, crowd)
+        is_late = self.waits(came) & ~_are_of(came, crowd)
         late, came = came.filter(arrow(is_late)), came.filter(arrow(~is_late))
         if held is not None and self.repair:
             came = self._repaired(held, came, met)
@@ -217,6 +242,9 @@ class Meeting:
         met.again.update(dict.fromkeys(sorted(who), "late event"))
         met.replace(LATE, who)
         met.inputs[LATE] = held.filter(arrow(~chosen & _are_of(held, who)))
+        away = met.elsewhere("interaction", brought)
+        met.counts["duplicate"] += int(away.sum())
+        brought = brought.filter(arrow(~away))
         return _together([came, bucket_files.coded(brought, INPUTS["interaction"].contract)])
 
     def _move_late(self, relink: Relink, customers: pa.Array, met: Met) -> None:

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import bucket_files, contracts, identity, rejects, shared_ids
-from rejse.transforms.arrays import arrow, values
+from rejse.transforms.arrays import Bools, arrow, values
 from rejse.transforms.arrivals import EXCLUDED_LATER
 from rejse.transforms.bucket_files import BucketFiles
 from rejse.transforms.core import Core, noted
@@ -29,11 +29,11 @@ from rejse.transforms.frontier import Delivery, Frontiers
 from rejse.transforms.inputs import INPUTS
 from rejse.transforms.links import Links, to_persons
 from rejse.transforms.mapping import Mapping as Select
-from rejse.transforms.meeting import Meeting, Met
+from rejse.transforms.meeting import LATE, Meeting, Met
 from rejse.transforms.normalise import normalise
 from rejse.transforms.revision import revise
 from rejse.transforms.schema import INTERACTIONS, Contract
-from rejse.transforms.shared_ids import IdFiles
+from rejse.transforms.shared_ids import Shared
 from rejse.transforms.texts import text
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
@@ -200,7 +200,7 @@ class ToBuckets(beam.PTransform):  # type: ignore[misc]
 class _Written(beam.DoFn):  # type: ignore[misc]
     """Batches -> the files that a bundle's writer made of them, as (part, path)."""
 
-    def __init__(self, writer: Callable[[], BucketFiles | IdFiles]) -> None:
+    def __init__(self, writer: Callable[[], BucketFiles]) -> None:
         self._writer = writer
 
     def start_bundle(self) -> None:
@@ -212,27 +212,6 @@ class _Written(beam.DoFn):  # type: ignore[misc]
     def finish_bundle(self) -> Iterator[Any]:
         for written in self._files.close():
             yield beam.transforms.window.GlobalWindows.windowed_value(written)
-
-
-class SharedIds(beam.PTransform):  # type: ignore[misc]
-    """Events -> (id, customer whose rows stay) of every id that a source gave to several."""
-
-    def __init__(self, folder: Path, parts: int, salt: bytes) -> None:
-        super().__init__()
-        self._files = partial(IdFiles, folder, parts, salt)
-
-    def expand(self, events: beam.PCollection) -> beam.PCollection:
-        """Gather narrow records by id and compare their customers."""
-        return (
-            events
-            | "ToIds" >> beam.ParDo(_Written(self._files))
-            | "ById" >> beam.GroupByKey()
-            | "Compare" >> beam.FlatMap(_winners)
-        )
-
-
-def _winners(grouped: tuple[int, Iterable[str]]) -> Iterable[tuple[tuple[int, int], int]]:
-    return shared_ids.winners(shared_ids.read(grouped[1])).items()
 
 
 @dataclass(frozen=True)
@@ -274,9 +253,10 @@ Kept = Callable[[str, pa.Table, pa.Table], pa.Table]
 class Advance(beam.PTransform):  # type: ignore[misc]
     """(group of buckets, paths of bucket files by kind) -> tables of its customers.
 
-    `latest` has the latest times of all sources as (kind, delivery); `stays` by kind the customers
-    with whom shared ids stay, found under the same `salt`. `kept` leaves out of a table (by name,
-    with the journeys that its rows belong to) what is past its time. Besides the tables to publish,
+    `latest` has the latest times of all sources as (kind, delivery); `shared` by (kind, part) with
+    whom shared ids stay (those of events that come too late as of the kind `late`), found under the
+    same `salt`. `kept` leaves out of a table (by name, with the journeys that its rows belong to)
+    what is past its time. Besides the tables to publish,
     a `Scored` names in `GONE` the customers whose published rows these replace.
     """
 
@@ -289,11 +269,11 @@ class Advance(beam.PTransform):  # type: ignore[misc]
         groups: int,
         salt: bytes,
         latest: beam.PCollection,
-        stays: Mapping[str, beam.PCollection],
+        shared: beam.PCollection,
     ) -> None:
         super().__init__()
-        self._step = _Advance(meeting, core, clocks, kept, groups, salt, tuple(stays))
-        self._sides = [beam.pvalue.AsDict(one) for one in (latest, *stays.values())]
+        self._step = _Advance(meeting, core, clocks, kept, groups, salt)
+        self._sides = [beam.pvalue.AsDict(one) for one in (latest, shared)]
 
     def expand(self, grouped: beam.PCollection) -> Any:
         """Meet, score, revise; tables, rejects and counts."""
@@ -310,41 +290,51 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
         kept: Kept,
         groups: int,
         salt: bytes,
-        kinds: tuple[str, ...],
     ) -> None:
         self._meeting, self._core, self._clocks, self._kept = meeting, core, clocks, kept
-        self._groups, self._salt, self._kinds = groups, salt, kinds
+        self._groups, self._salt = groups, salt
 
     def process(
         self,
         grouped: tuple[int, Mapping[str, Iterable[str]]],
-        *sides: Any,  # Seen, and by kind Mapping[tuple[int, int], int]: Beam wants one at least
+        seen: Seen,
+        shared: Mapping[tuple[str, int], Shared],
     ) -> Iterator[Any]:
-        (group, paths), (seen, *stays) = grouped, sides
+        group, paths = grouped
+        elsewhere = partial(self._elsewhere, _by_kind(shared))
+        losers = {who for _, some in shared.values() for who in some}
         new = {}
-        for kind, shared in zip(self._kinds, stays, strict=True):
-            rows, elsewhere = self._came(kind, sorted(paths[kind]), shared)
-            yield from counted("duplicate", elsewhere)
+        for kind in INPUTS:
+            rows, n_lost = self._came(kind, sorted(paths.get(kind, ())), elsewhere)
+            yield from counted("duplicate", n_lost)
             if rows is not None:
                 new[kind] = rows
         frontiers = self._clocks.of(seen)
         keys = bucket_files.key_range(group, self._groups)
-        for customers in self._meeting.customers(keys, new, *frontiers):
-            met = self._meeting.meet(new, customers)
+        for customers in self._meeting.customers(keys, new, *frontiers, losers):
+            met = self._meeting.meet(new, customers, elsewhere)
             yield from self._told(met)
             yield self._scored(met, *frontiers)
 
     def _came(
-        self, kind: str, paths: list[str], shared: Mapping[tuple[int, int], int]
+        self, kind: str, paths: list[str], elsewhere: Callable[[str, pa.Table], Bools]
     ) -> tuple[pa.Table | None, int]:
         """New rows of a kind, and how many went since their id stays with another customer."""
         if not paths:
             return None, 0
         rows = bucket_files.read(paths, INPUTS[kind].contract)
-        elsewhere = shared_ids.lost(rows, shared, self._salt)
-        if elsewhere.any():
-            rows = rows.filter(arrow(~elsewhere))
-        return (rows if rows.num_rows else None), int(elsewhere.sum())
+        lost = elsewhere(kind, rows)
+        if kind == "interaction":
+            waits = self._meeting.waits(rows)
+            lost = np.where(waits, elsewhere(LATE, rows), lost)
+        if lost.any():
+            rows = rows.filter(arrow(~lost))
+        return (rows if rows.num_rows else None), int(lost.sum())
+
+    def _elsewhere(
+        self, stays: Mapping[str, Mapping[tuple[int, int], int]], kind: str, rows: pa.Table
+    ) -> Bools:
+        return shared_ids.lost(rows, stays.get(kind, {}), self._salt)
 
     def _told(self, met: Met) -> Iterator[Any]:
         for refused in met.refused:
@@ -368,6 +358,14 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
         }  # fmt: skip
         tables = {**met.inputs, **derived, **({GONE: _listed(gone)} if gone else {})}
         return Scored({name: rows for name, rows in tables.items() if rows.num_rows})
+
+
+def _by_kind(shared: Mapping[tuple[str, int], Shared]) -> dict[str, dict[tuple[int, int], int]]:
+    """With whom the ids of each kind stay."""
+    out: dict[str, dict[tuple[int, int], int]] = {}
+    for (kind, _), (stays, _) in shared.items():
+        out.setdefault(kind, {}).update(stays)
+    return out
 
 
 #: Table of (table, customer_key) whose published rows go; EVERYWHERE: of tables that say how

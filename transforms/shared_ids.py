@@ -3,8 +3,9 @@
 Rows with one (source, id) are duplicates whoever they name, but customers lie in different groups
 of buckets. So every event leaves a narrow record, gathered by its id; of an id with several
 customers the record that is first in `duplicates.standing`, then the least customer key, names the
-customer whose rows stay. Ids are compared as 128 bits mixed from a salt, so that nobody who writes
-ids can make two of them alike.
+customer whose rows stay. The same record of a stored row stands for it where its id comes again.
+Ids are compared as 128 bits mixed from a salt, so that nobody who writes ids can make two of them
+alike.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ Words = np.ndarray[Any, np.dtype[np.uint64]]
 Records = np.ndarray[Any, np.dtype[np.void]]
 #: An event's id as 128 bits, its standing, and the first 64 bits of its customer's key.
 RECORD = np.dtype([("high", "u8"), ("low", "u8"), ("standing", "i8"), ("customer", "u8")])
+#: Some shared ids: (id's words) -> customer whose rows stay; who loses stored rows by it.
+Shared = tuple[dict[tuple[int, int], int], frozenset[str]]
 #: Ids up to so many bytes are mixed eight bytes at a time over all rows, longer ones one by one.
 SHORT = 64
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
-_FOLD = np.uint64(29)
+_FOLD, _HALF = np.uint64(29), np.uint64(32)
 _HEX = np.zeros(256, np.uint64)
 _HEX[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
@@ -74,7 +77,7 @@ def lost(events: pa.Table, stays: Mapping[tuple[int, int], int], salt: bytes) ->
 
 
 class IdFiles:
-    """Writer of the records of one bundle, in files by a part of the id."""
+    """Writer of the records of one bundle, in files by a range of the ids' first words."""
 
     def __init__(self, folder: Path, parts: int, salt: bytes) -> None:
         self._folder, self._parts, self._salt = folder, parts, salt
@@ -83,7 +86,7 @@ class IdFiles:
     def add(self, events: pa.RecordBatch) -> None:
         """Write the records of a batch's events."""
         found = records(events, self._salt)
-        part = (found["high"] % np.uint64(self._parts)).astype(np.int64)
+        part = (((found["high"] >> _HALF) * np.uint64(self._parts)) >> _HALF).astype(np.int64)
         order = np.argsort(part, kind="stable")
         edges = np.searchsorted(part[order], np.arange(self._parts + 1))
         found = found[order]
@@ -139,7 +142,7 @@ def _cut(words: Words, left: Ints) -> Words:
 def _mixed(state: Words, word: Words, by: np.uint64) -> Words:
     state = (state ^ word) * by
     state = (state ^ (state >> _FOLD)) * _MIX[0]
-    return np.asarray(state ^ (state >> np.uint64(32)))
+    return np.asarray(state ^ (state >> _HALF))
 
 
 def _digest(text: bytes) -> tuple[int, int]:

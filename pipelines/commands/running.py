@@ -170,13 +170,16 @@ def live(
             except ValueError as fault:
                 raise MisuseError(f"{option}: {fault}") from None
         settings = settings_in(config)
-        from rejse.pipelines.live import Loop, Pace
+        from rejse.pipelines.audit import Auditor
 
-        loop = Loop(settings, Pace(*spans), beam_args=list(context.args))
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: loop.stop.set())
-        for result in loop.results():
-            _show(result, json)
+        with Auditor() as auditor:  # starts while Beam is imported and the first run is at work
+            from rejse.pipelines.live import Loop, Pace
+
+            loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=list(context.args))
+            for name in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(name, lambda *_: loop.stop.set())
+            for result in loop.results():
+                _show(result, json)
 
 
 def _show(result: Any, json: bool) -> None:

@@ -17,7 +17,7 @@ def run(folder: Path) -> dict[str, int]:
     """Read, score and publish without the audit; the counts of the run."""
     from rejse.pipelines.run import run as run_once
 
-    done = run_once(settings.load(folder / "rejse.toml"), complete=True, audit=False)
+    done = run_once(settings.load(folder / "rejse.toml"), complete=True, audit=None)
     if done.status != "published":
         raise SystemExit(f"expected a publication, came {done.status}: remove the store first")
     return dict(done.counts)

@@ -1,0 +1,55 @@
+"""The audit's process, `python -m rejse.expectations.server`: one request a line until EOF.
+
+A request names two files, `[REQUEST, REPORT]`; the answer, one line, says that the report is
+written and what that took. What cannot be audited ends the process, which says why on its standard
+error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+#: Bytes in a unit of `ru_maxrss`.
+UNIT = 1 if sys.platform == "darwin" else 1024
+#: Audits what a request names and writes the report.
+Audited = Callable[[Path, Path], None]
+
+
+def serve(requests: TextIO, answers: TextIO, audited: Audited) -> None:
+    """Answer each request with `{"peak": bytes held at most so far}`."""
+    for line in requests:
+        request, report = json.loads(line)
+        audited(Path(request), Path(report))
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+        print(json.dumps({"peak": peak}), file=answers, flush=True)
+
+
+def main(imported: Callable[[], Audited]) -> None:
+    """Serve the standard input; what libraries print is not an answer and goes nowhere.
+
+    Signals that go to all processes of a service or of a terminal end the one that asks, which
+    finishes its work first: they must not end the work. The input's end does, also after a kill.
+    """
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        serve(sys.stdin, answers, imported())
+
+
+def great_expectations() -> Audited:
+    """The audit; its imports take seconds."""
+    from rejse.expectations import audit
+
+    return audit.main
+
+
+if __name__ == "__main__":
+    main(great_expectations)
