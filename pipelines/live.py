@@ -68,10 +68,11 @@ class Loop:
             self.stop.wait(self.pace.every / 1_000_000)
 
     def _once(self) -> RunResult | None:
+        found = as_now(self.settings)
         try:
             done = run(
-                self.settings, beam_args=list(self.beam_args), audit=self.audit,
-                shards=shards(self.settings, is_whole),
+                found, beam_args=list(self.beam_args), audit=self.audit,
+                shards=shards(found, is_whole),
             )  # fmt: skip
         except AnotherWriter:
             return None
@@ -88,6 +89,12 @@ class Loop:
         with contextlib.suppress(AnotherWriter):  # such as a repair: the next care does it
             compaction.compact(store, self.settings.retention.since(storage.now()))
             vacuum.vacuum(store, self.pace.keep_for, storage.now(), dry_run=False)
+
+
+def as_now(settings: Settings) -> Settings:
+    """The settings without what they remember of operational tables, which grow meanwhile."""
+    said = {name: getattr(settings, name) for name in type(settings).model_fields}
+    return settings.model_construct(settings.model_fields_set, **said)
 
 
 def shards(settings: Settings, ready: Callable[[Path], bool]) -> list[sources.Shard]:

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ import pytest
 from rejse.pipelines import audit, settings, stage, status, store
 from rejse.pipelines.audit import Auditor, AuditUnavailableError
 from rejse.pipelines.live import ABANDONED, Loop, Pace, is_whole
+from rejse.pipelines.run import RunResult
 from tests import strategies
 from tests.increments import Arrivals, contents
 from tests.law import FACTOR
@@ -71,6 +73,31 @@ def test_files_are_published_as_they_arrive(
     assert (counts["kept"], counts["duplicate"]) == (1, 1)
     loop.stop.set()
     assert list(results) == []
+
+
+def test_a_loop_sees_an_operational_table_that_has_grown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    root = installation(tmp_path, {"a.jsonl": lines([row(0)])}).root
+    table = tmp_path / "touchpoints.csv"
+    table.write_text("touchpoint,owner,channel,stage,valid_from,valid_to\n")
+    with (root / "rejse.toml").open("a") as out:
+        out.write('\n[operational]\ntouchpoints = "touchpoints.csv"\n')
+    found = settings.load(root)
+    done = [one.status for one in _after_each(Loop(found, Pace(0, 0), audit=None), table)]
+    assert done == ["published", "nothing_new", "published", "nothing_new"]
+
+
+def _after_each(loop: Loop, table: Path) -> Iterator[RunResult]:
+    """Results of four rounds; a row comes to the table after the second."""
+    for number in range(4):
+        if number == 2:
+            with table.open("a") as out:
+                out.write("shop,retail,store,,,\n")
+        result = loop._once()
+        assert result is not None
+        yield result
 
 
 def test_a_loop_leaves_a_bounded_number_of_files(
