@@ -19,12 +19,16 @@ WORKERS = (
     ["--direct_num_workers=2", "--direct_running_mode=multi_threading"],
 )
 ORDERS: tuple[Order, ...] = ("in order", "locally shuffled", "wholly shuffled")
-#: Orders of arrival, seeds, and into how many runs the rows are split; many more in the soak.
+#: Orders of arrival, seeds, and into how many runs the rows are split; 20 seeds more in the soak.
 SPLITS = [
     *((order, 1, 2) for order in ORDERS),
     ("wholly shuffled", 2, 7),
     ("wholly shuffled", 3, 2),
-    *((order, seed, 30) for order in ORDERS for seed in range(3, 2 + FACTOR)),
+    *(
+        (ORDERS[1 + seed % 2], seed, parts)
+        for seed in range(4, 24 if FACTOR > 1 else 4)
+        for parts in (1, 2, 7, 30)
+    ),
 ]
 
 
