@@ -48,7 +48,7 @@ types: .venv/ready build/typing/rejse
 	MYPYPATH=build/typing:. $(BIN)/mypy --explicit-package-bases -p rejse -p tests.bench
 
 test: lint types  ## everything that must hold: style, types, tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: .venv/ready  ## the same work by rejse, DuckDB, Polars and per-event Beam
 	$(BIN)/python -m tests.bench.bench --events 1000000 10000000
