@@ -137,10 +137,12 @@ class Auditor:
         folder.mkdir(parents=True, exist_ok=True)
         request, report = folder / f"{run_id}.request.json", folder / f"{run_id}.json"
         request.write_text(json.dumps(_asked(store, staged)), encoding="utf-8")
-        peak = self._audited(request, report)
-        request.unlink()
+        try:
+            peak = self._audited(request, report)
+        finally:
+            request.unlink()
         if peak > LARGEST:
-            self._replace()
+            self._end()  # the next request, if there is one, finds another
         return read(report)
 
     @property

@@ -198,7 +198,8 @@ def _began(
     parts = [shape.empty_table()]
     for name in (retention.JOURNEYS, "steps"):
         for table in (name, name + stage.LIVE):
-            rows = history.rows(table, customers)
+            wanted = [*shape.names, *(retention.needed(table) if table in since else ())]
+            rows = history.rows(table, customers, wanted)
             if rows is None:
                 continue
             if table in since:

@@ -35,6 +35,7 @@ from rejse.pipelines import (
     erasures,
     ground,
     identities,
+    known_ids,
     publish,
     quarantine,
     stage,
@@ -368,4 +369,5 @@ def _clean(store: Path) -> tuple[int, int]:
     for folder in sorted(store.iterdir()):  # tables that no publication has, or has any more
         if (folder / "_delta_log").is_dir() and folder.name not in needed:
             shutil.rmtree(folder)
+    known_ids.tidy(store)
     return len(done.files) + len(gone), done.bytes + sum(sizes)

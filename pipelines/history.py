@@ -32,12 +32,16 @@ class History:
     store: Path
     files: Mapping[str, Sequence[str]]
 
-    def rows(self, table: str, customers: pa.Array) -> pa.Table | None:
-        """Rows of some customers (sorted keys); None where there are none."""
+    def rows(
+        self, table: str, customers: pa.Array, columns: list[str] | None = None
+    ) -> pa.Table | None:
+        """Rows of some customers (sorted keys), all columns or some, with the key among them; None
+        where there are none.
+        """
         found = (
             part.filter(pc.is_in(_key(part), value_set=customers))
             for path in self._paths(table)
-            for part in _read(path, holding(path, customers))
+            for part in _read(path, holding(path, customers), columns)
         )
         return _together(found)
 

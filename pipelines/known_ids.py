@@ -13,6 +13,8 @@ and the second half of an id's bits lies nowhere: who reads a store can make no 
 
 from __future__ import annotations
 
+import hashlib
+import os
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,11 +28,14 @@ from rejse.pipelines.history import KEY, plain
 from rejse.transforms.arrays import Ints, arrow
 from rejse.transforms.duplicates import LOOKED_AT
 from rejse.transforms.meeting import STORED
+from rejse.transforms.schema import IDENTITY_KEY
 from rejse.transforms.shared_ids import Records, Words, records
 
 FOLDER = ".ids"
-READ = ("source", KEY, *LOOKED_AT)
+READ = ("source", KEY, IDENTITY_KEY, *LOOKED_AT)
 _MADE = ".npy"
+#: Another one with another `_index` or other hashes of ids.
+_FORM = b"1"
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class KnownIds:
         return pa.concat_tables(parts, promote_options="permissive") if parts else None
 
     def _index(self, file: str) -> Words:
-        place = _place(self.store, file)
+        place = _place(self.store, file, self.salt)
         try:
             return np.asarray(np.load(place, mmap_mode="r"))
         except (EOFError, ValueError):  # half of it, which a power cut may leave
@@ -67,12 +72,14 @@ class KnownIds:
 def make(store: Path, files: Iterable[str], salt: bytes) -> None:
     """Make the indexes that are missing of files of stored rows; of other tables there are none."""
     for file in files:
-        place = _place(store, file)
+        place = _place(store, file, salt)
         if file.partition("/")[0] in STORED.values() and not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             draft = place.with_suffix(f".{uuid.uuid4().hex}.making")
             with draft.open("wb") as out:
                 np.save(out, _index(store / file, salt))
+                out.flush()
+                os.fsync(out.fileno())  # whole before it has its name, also after a power cut
             draft.replace(place)
 
 
@@ -81,12 +88,14 @@ def tidy(store: Path) -> None:
     for folder in (store / FOLDER).glob("*"):
         there = {path.stem for path in (store / folder.name).glob("*.parquet")}
         for path in folder.iterdir():
-            if path.suffix != _MADE or path.stem not in there:
+            if path.suffix != _MADE or path.name.partition(".")[0] not in there:
                 path.unlink()
 
 
-def _place(store: Path, file: str) -> Path:
-    return (store / FOLDER / file).with_suffix(_MADE)
+def _place(store: Path, file: str, salt: bytes) -> Path:
+    """Where its index lies, under a name that another salt or form does not find."""
+    mark = hashlib.sha256(_FORM + salt).hexdigest()[:8]
+    return (store / FOLDER / file).with_suffix(f".{mark}{_MADE}")
 
 
 def _index(path: Path, salt: bytes) -> Words:

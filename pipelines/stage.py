@@ -32,7 +32,7 @@ from rejse.transforms.tables import REJECTS, STAMP
 LIVE = "_live"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Rows gathered into a row group at least, where a worker has them; rows of it at most.
-GATHERED, ROW_GROUP = 16_384, 262_144
+GATHERED, ROW_GROUP = 16_384, 32_768
 #: Rows after which a file is finished and the next one begun: an open one holds all its metadata.
 FILE = 262_144
 ZSTD_LEVEL = 1

@@ -90,7 +90,7 @@ def test_half_an_index_is_made_again(tmp_path: Path) -> None:
     held = [{"time": n, "id": f"e{n}", "customer": "ann"} for n in range(9)]
     pq.write_table(builders.table(held), tmp_path / file)
     known_ids.make(tmp_path, [file], SALT)
-    index = tmp_path / known_ids.FOLDER / "events/part-a.npy"
+    (index,) = (tmp_path / known_ids.FOLDER / "events").iterdir()
     new = records(builders.table([{"time": 0, "id": "e3", "customer": "ben"}]), SALT)
     for left in (0, 50, index.stat().st_size - 1):
         index.write_bytes(index.read_bytes()[:left])
@@ -108,7 +108,8 @@ def test_an_index_whose_file_is_gone_goes(tmp_path: Path) -> None:
     (tmp_path / known_ids.FOLDER / "events" / "part-c.making").touch()
     (tmp_path / files[0]).unlink()
     known_ids.tidy(tmp_path)
-    assert [path.name for path in (tmp_path / known_ids.FOLDER).rglob("*.*")] == ["part-b.npy"]
+    (left,) = (tmp_path / known_ids.FOLDER).rglob("*.*")
+    assert left.name.startswith("part-b.")
 
 
 # --- runs -------------------------------------------------------------------------------------
@@ -192,7 +193,9 @@ def test_what_rewrites_files_leaves_the_ids_known(tmp_path: Path) -> None:
     compaction.compact(made.store)
     forget(made, "customer", PEOPLE[0])
     files = {path.stem for path in (made.store / "events").glob("*.parquet")}
-    here = {path.stem for path in (made.store / known_ids.FOLDER / "events").iterdir()}
+    here = {
+        path.name.partition(".")[0] for path in (made.store / known_ids.FOLDER / "events").iterdir()
+    }
     assert here <= files
     both = [on("07-02", name, identity=FIRST) for name in "xyz"]
     result = add(made, "c.jsonl", *both)

@@ -184,6 +184,23 @@ def test_superseded_journeys_name_their_successors_over_customers(tmp_path: Path
     assert gone == sorted((old, journey) for (old,) in before)
 
 
+@pytest.mark.parametrize("owner", ["ann", "ben", "cai", "dan"])
+def test_an_id_of_two_devices_stays_where_it_was_when_one_is_linked(
+    tmp_path: Path, owner: str
+) -> None:
+    """The other row is not stored any more: no link may say that it should have stayed."""
+    event = {"id": "x", "identitytype": "device", "activity": "one", "time": "1h"}
+    said = [{"previous": "device d1", "is": f"customer {owner}"}]
+    two = tuple({**event, "customer": name} for name in ("d1", "d2"))
+    told = replace(one(ROTATING), links=(), events=two)
+    (tmp_path / "store").mkdir()
+    arrivals = started(tmp_path / "store", told, ())
+    settings = link(tmp_path / "store", told, said)
+    reconcile(settings)
+    assert asked(arrivals.settings, "select count(*) from events") == [(1,)]
+    assert differing(batch(tmp_path / "batch", told, said), contents(settings)) == set()
+
+
 def test_an_unlink_falls_back_to_what_the_rows_bear(tmp_path: Path) -> None:
     told = one(ROTATING)
     arrivals = started(tmp_path, told, told.links)

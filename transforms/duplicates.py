@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from rejse.transforms import schema
 from rejse.transforms.arrays import Bools, Ints, arrow, flat
 from rejse.transforms.events import Coded, Events
+from rejse.transforms.links import original
 from rejse.transforms.segments import Segments
 
 #: Further ahead than any `recordedtime` that the edge lets in [µs].
@@ -53,8 +54,9 @@ def without_duplicates(table: pa.Table) -> tuple[pa.Table, int]:
 def kept_rows(table: pa.Table) -> Ints:
     """The rows that stay, rising: one of each (source, id).
 
-    The row that is first in `standing` stays; at equal ones that of the least customer key, then
-    that whose canonical JSON is least: the order of arrival decides nothing.
+    The row that is first in `standing` stays; at equal ones that which bears the least key of an
+    identity, which no later link changes, then that of the least customer key, then that whose
+    canonical JSON is least: the order of arrival decides nothing.
     """
     ids = flat(pc.dictionary_encode(flat(table.column("id"))))
     if len(ids.dictionary) == table.num_rows:
@@ -80,8 +82,10 @@ def _first(events: Events, stands: Ints, rows: Ints) -> int:
     first = rows[stands[rows] == stands[rows].min()]
     if len(first) == 1:
         return int(first[0])
-    customers = events.coded(schema.CUSTOMER_KEY).rows(first).arrow().to_pylist()
-    first = first[[one == min(customers) for one in customers]]
+    tied = events.table.take(arrow(first, pa.int64()))
+    whose = [original(tied), Coded.of(tied.column(schema.CUSTOMER_KEY))]
+    keys = list(zip(*(one.arrow().to_pylist() for one in whose), strict=True))
+    first = first[[key == min(keys) for key in keys]]
     texts = events.table.take(arrow(first, pa.int64())).to_pylist()
     canonical = [json.dumps(row, sort_keys=True, default=str) for row in texts]
     return int(first[canonical.index(min(canonical))])

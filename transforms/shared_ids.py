@@ -23,11 +23,16 @@ from rejse.transforms import schema
 from rejse.transforms.arrays import Bools, Ints, flat
 from rejse.transforms.duplicates import standing
 from rejse.transforms.events import Coded
+from rejse.transforms.links import original
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Records = np.ndarray[Any, np.dtype[np.void]]
-#: An event's id as 128 bits, its standing, and the first 64 bits of its customer's key.
-RECORD = np.dtype([("high", "u8"), ("low", "u8"), ("standing", "i8"), ("customer", "u8")])
+#: An event's id as 128 bits, its standing, and the first 64 bits of the keys of the identity that
+#: it bears, which no link changes, and of its customer.
+RECORD = np.dtype(
+    [("high", "u8"), ("low", "u8"), ("standing", "i8"), ("borne", "u8"), ("customer", "u8")]
+)
+_ORDER = ("customer", "borne", "standing", "low", "high")
 #: Some shared ids: (id's words) -> customer whose rows stay; who loses stored rows by it.
 Shared = tuple[dict[tuple[int, int], int], frozenset[str]]
 #: Ids up to so many bytes are mixed eight bytes at a time over all rows, longer ones one by one.
@@ -42,7 +47,8 @@ def records(events: pa.RecordBatch | pa.Table, salt: bytes) -> Records:
     """One record an event (columns `source`, `id`, `customer_key`, those of `standing`)."""
     out = np.empty(events.num_rows, RECORD)
     out["high"], out["low"] = _identified(events, salt)
-    out["customer"] = _customers(events)
+    out["borne"] = _leading(original(events))
+    out["customer"] = _leading(Coded.of(events.column(schema.CUSTOMER_KEY)))
     out["standing"] = standing(events)
     return out
 
@@ -54,7 +60,7 @@ def winners(found: Records) -> dict[tuple[int, int], int]:
     if not len(again):
         return {}
     some = found[np.isin(found["high"], again)]
-    some = some[np.lexsort([some[name] for name in ("customer", "standing", "low", "high")])]
+    some = some[np.lexsort([some[name] for name in _ORDER])]
     same = (some["high"][1:] == some["high"][:-1]) & (some["low"][1:] == some["low"][:-1])
     group = np.append(0, np.cumsum(~same))
     first = some[np.flatnonzero(np.append(True, ~same))]
@@ -150,9 +156,8 @@ def _digest(text: bytes) -> tuple[int, int]:
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little")
 
 
-def _customers(events: pa.RecordBatch | pa.Table) -> Words:
-    """First 64 bits of each row's customer key; their order is that of the keys."""
-    customer = Coded.of(events.column(schema.CUSTOMER_KEY))
+def _leading(customer: Coded) -> Words:
+    """First 64 bits of each row's key; their order is that of the keys."""
     if not len(customer.names):
         return np.zeros(0, np.uint64)
     letters = np.frombuffer("".join(customer.names.to_pylist()).encode(), np.uint8)
