@@ -52,9 +52,7 @@ class History:
         found = (
             part.filter(pc.and_(pc.greater_equal(_key(part), low), pc.less(_key(part), high)))
             for path in self._paths(table)
-            for part in _read(
-                path, [n for n, least, most in spans(path) if least < high > low <= most]
-            )
+            for part in _read(path, _overlapping(path, low, high))
         )
         return _together(found)
 
@@ -82,17 +80,21 @@ class History:
 
 def holding(path: Path, customers: pa.Array) -> list[int]:
     """Row groups of a file that hold rows of one of these customers (sorted keys)."""
-    return [
-        group
-        for group in _spanning(path, customers)
-        for part in _read(path, [group], [KEY])
-        if pc.any(pc.is_in(_key(part), value_set=customers), min_count=0).as_py()
-    ]
+    groups = _spanning(path, customers)
+    if not groups:
+        return []
+    with pq.ParquetFile(path) as file:
+        keys = ((group, _key(file.read_row_group(group, columns=[KEY]))) for group in groups)
+        return [
+            group
+            for group, key in keys
+            if pc.any(pc.is_in(key, value_set=customers), min_count=0).as_py()
+        ]
 
 
-def _meeting(path: Path, low: str, high: str) -> list[int]:
+def _overlapping(path: Path, low: str, high: str) -> list[int]:
     """Row groups whose keys may lie in [low, high)."""
-    return [n for n, least, most in spans(path) if low <= most and least < high]
+    return [group for group, least, most in spans(path) if low <= most and least < high]
 
 
 def _spanning(path: Path, customers: pa.Array) -> list[int]:
