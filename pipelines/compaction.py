@@ -101,11 +101,11 @@ def _changes(
     store: Path, named: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
 ) -> Iterator[tuple[str, _Change]]:
     """What is to be rewritten, table by table; the new files are staged."""
-    ended = _ended(store, named, since)
+    keeping = _Keeping(store, named, since, _ended(store, named, since))
     for name, given in named.items():
         looked = (_looked(store, file.path) for file in given)
         files = sorted(looked, key=lambda f: (f.first, f.path))
-        stale = {f.path for f in files if _drops(store, named, name, f, since, ended)}
+        stale = {f.path for f in files if keeping.drops(name, f)}
         groups = [g for g in _bins(files, stale) if len(g) > 1 or g[0].path in stale]
         if not groups:
             continue
@@ -113,7 +113,7 @@ def _changes(
         for group in groups:
             rows = joined(store, name, [file.path for file in group])
             if name in since:
-                rows = rows.filter(_keeps(store, named, name, rows, since, ended))
+                rows = rows.filter(keeping.keeps(name, rows))
             dropped += sum(file.rows for file in group) - rows.num_rows
             added += [*writer.add(name, rows), *writer.close()]
         removed = {file.path for group in groups for file in group}
@@ -163,49 +163,50 @@ def _ended(
     return pa.concat_tables(parts)
 
 
-def _drops(
-    store: Path, named: Mapping[str, Sequence[StagedFile]], name: str, file: _File,
-    since: Mapping[str, int], ended: pa.Table,
-) -> bool:  # fmt: skip
-    """Whether a file holds a row that is past its retention."""
-    if name not in since:
-        return False
-    keys = [KEY] if name == meeting.EVENTS else []
-    rows = pq.ParquetFile(store / file.path).read([*retention.needed(name), *keys])
-    return not pc.all(_keeps(store, named, name, rows, since, ended), min_count=0).as_py()
+@dataclass(frozen=True)
+class _Keeping:
+    """What is kept of the tables of a publication: files by table, times from which rows are kept,
+    ends of the journeys before the latest of these.
+    """
 
+    store: Path
+    named: Mapping[str, Sequence[StagedFile]]
+    since: Mapping[str, int]
+    ended: pa.Table
 
-def _keeps(
-    store: Path, named: Mapping[str, Sequence[StagedFile]], name: str, rows: pa.Table,
-    since: Mapping[str, int], ended: pa.Table,
-) -> pa.ChunkedArray:  # fmt: skip
-    """Which rows of a table are kept; of events also those of whose customer a journey is."""
-    stays = retention.keeps(name, rows, since, ended)
-    if name != meeting.EVENTS or pc.all(stays, min_count=0).as_py():
-        return stays
-    who = pc.unique(rows.filter(pc.invert(stays)).column(KEY).cast(pa.string()))
-    began = _began(store, named, who.sort(), since, ended)
-    return pc.or_(stays, retention.reach(rows, began))
+    def drops(self, name: str, file: _File) -> bool:
+        """Whether a file holds a row that is past its retention."""
+        if name not in self.since:
+            return False
+        keys = [KEY] if name == meeting.EVENTS else []
+        rows = pq.ParquetFile(self.store / file.path).read([*retention.needed(name), *keys])
+        return not pc.all(self.keeps(name, rows), min_count=0).as_py()
 
+    def keeps(self, name: str, rows: pa.Table) -> pa.ChunkedArray:
+        """Which rows of a table are kept; of events also those of whose customer a journey is."""
+        stays = retention.keeps(name, rows, self.since, self.ended)
+        if name != meeting.EVENTS or pc.all(stays, min_count=0).as_py():
+            return stays
+        who = pc.unique(rows.filter(pc.invert(stays)).column(KEY).cast(pa.string()))
+        return pc.or_(stays, retention.reach(rows, self._began(who.sort())))
 
-def _began(
-    store: Path, named: Mapping[str, Sequence[StagedFile]], customers: pa.Array,
-    since: Mapping[str, int], ended: pa.Table,
-) -> pa.Table:  # fmt: skip
-    """When journeys of some customers that are kept or open, and their steps, began."""
-    history = History(store, {name: [file.path for file in files] for name, files in named.items()})
-    shape = pa.schema({KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
-    parts = [shape.empty_table()]
-    for name in (retention.JOURNEYS, "steps"):
-        for table in (name, name + stage.LIVE):
-            wanted = [*shape.names, *(retention.needed(table) if table in since else ())]
-            rows = history.rows(table, customers, wanted)
-            if rows is None:
-                continue
-            if table in since:
-                rows = rows.filter(retention.keeps(table, rows, since, ended))
-            parts.append(rows.select(shape.names).cast(shape))
-    return pa.concat_tables(parts)
+    def _began(self, customers: pa.Array) -> pa.Table:
+        """When journeys of some customers that are kept or open, and their steps, began."""
+        files = {name: [file.path for file in some] for name, some in self.named.items()}
+        history = History(self.store, files)
+        shape = pa.schema({KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
+        parts = [shape.empty_table()]
+        for name in (retention.JOURNEYS, "steps"):
+            for table in (name, name + stage.LIVE):
+                is_dated = table in self.since
+                wanted = [*shape.names, *(retention.needed(table) if is_dated else ())]
+                rows = history.rows(table, customers, wanted)
+                if rows is None:
+                    continue
+                if is_dated:
+                    rows = rows.filter(retention.keeps(table, rows, self.since, self.ended))
+                parts.append(rows.select(shape.names).cast(shape))
+        return pa.concat_tables(parts)
 
 
 def joined(store: Path, name: str, paths: Sequence[str]) -> pa.Table:

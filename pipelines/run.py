@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -233,7 +232,7 @@ def _work(
     settings: Settings, asked: _Asked, found: Ground, told_by: str, linked: tuple[Any, Any],
     erased: Any, writer: Any, clock: datetime, progress: Progress | None,
 ) -> RunResult:  # fmt: skip
-    from rejse.pipelines import bounded, carry, known_ids, operational, publish
+    from rejse.pipelines import bounded, carry, operational, publish
     from rejse.pipelines import stated as stated_frontiers
     from rejse.pipelines.plan import plan
 
@@ -264,8 +263,6 @@ def _work(
             if found.base
             else None
         )
-        stored = [*files, *chain(*kept.files.values())] if kept else files
-        known_ids.make(settings.store, (file.path for file in stored), planned.salt)
         beside = tuple(kept.slices(scratch)) if kept and asked.audit else ()
         try:
             done = publish.publish(

@@ -2,10 +2,10 @@
 
 Rows with one (source, id) are duplicates whoever they name, but customers lie in different groups
 of buckets. So every event leaves a narrow record, gathered by its id; of an id with several
-customers the record that is first in `duplicates.standing`, then the least customer key, names the
-customer whose rows stay. The same record of a stored row stands for it where its id comes again.
-Ids are compared as 128 bits mixed from a salt, so that nobody who writes ids can make two of them
-alike.
+customers the record that is first in `duplicates.standing`, then the least key of the identity that
+the row bears, then the least customer key, names the customer whose rows stay. The same record of a
+stored row stands for it where its id comes again. Ids are compared as 128 bits mixed from a salt,
+so that nobody who writes ids can make two of them alike.
 """
 
 from __future__ import annotations
