@@ -1,9 +1,10 @@
-"""The Beam graph that gathers, before a run, the identity links that its events tell.
+"""The Beam graph that gathers, before a run, the identity links that its rows tell.
 
     read -> normalise -> accept -> links, each once a bundle
 
-It reads only sources whose mapping maps `previousidentity`: an event may come before the one that
-says whose it is, so that all links must be known before any identity is followed.
+It reads only sources whose mapping maps `previousidentity`, and those of cases where rows of
+another may bear a case as their identity: an event may come before the one that says whose it is,
+so that all links must be known before any identity is followed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from rejse.transforms.erasure import Erased
 from rejse.transforms.identity import signer
 from rejse.transforms.inputs import INPUTS
 from rejse.transforms.link_table import LINKS
+from rejse.transforms.links import CASE, EVENT
 from rejse.transforms.ptransforms import KEPT, Accept, Normalise
+from rejse.transforms.records import CASES
 
 
 def gather(
@@ -53,14 +56,20 @@ def gather(
 
 
 def telling(settings: Settings) -> list[Any]:
-    """Sources whose mapping maps `previousidentity`."""
-    return [
-        source
-        for source in settings.sources.values()
-        if event_links.PREVIOUS in INPUTS[source.kind].contract.by_name
+    """Sources whose rows may tell links."""
+    every = settings.sources.values()
+    cases = [source for source in every if source.kind == CASES]
+    if cases and not any(source.select().may_give("identitytype", CASE) for source in every):
+        cases = []
+    return [*cases, *(source for source in every if _names_previous(source))]
+
+
+def _names_previous(source: Any) -> bool:
+    return (
+        event_links.PREVIOUS in INPUTS[source.kind].contract.by_name
         and event_links.PREVIOUS in source.mapping_text().lower()
         and event_links.PREVIOUS in source.select().columns
-    ]
+    )
 
 
 def _build(
@@ -104,9 +113,10 @@ class _Told(beam.DoFn):  # type: ignore[misc]
         self._links: list[pa.Table] = []
 
     def process(self, batch: pa.RecordBatch) -> None:
-        contract = INPUTS[self._kind].contract
+        batch = event_links.telling(batch, self._kind)
         batch, _ = self._erased.split(batch, signer(self._key))
-        found = event_links.told(batch, self._key, self._non_persons, contract)
+        method = CASE if self._kind == CASES else EVENT
+        found = event_links.told(batch, self._key, self._non_persons, method)
         if found.num_rows:
             self._links.append(found)
 

@@ -37,7 +37,7 @@ def are_kept(settings: Settings) -> bool:
 
 @dataclass(frozen=True)
 class Gathering:
-    """Links that events tell, by the pieces of files that were looked at; each is read once."""
+    """Links that rows tell, by the pieces of files that were looked at; each is read once."""
 
     beam_args: Sequence[str] = ()
     _found: dict[frozenset[Any], pa.Table] = field(default_factory=dict)
@@ -56,7 +56,7 @@ def of_run(
     settings: Settings, base: Publication | None, shards: Sequence[Any], gathering: Gathering,
     erased: Erased,
 ) -> pa.Table:  # fmt: skip
-    """All links of a run: those of the table, and those that events told before or tell now.
+    """All links of a run: those of the table, and those that rows told before or tell now.
 
     None leads to an `erased` identity or from one: what was linked to it is its own from then on.
     """
@@ -64,7 +64,7 @@ def of_run(
 
     from rejse.transforms import event_links
 
-    before = [] if base is None else [event_links.of_events(published(settings.store, base))]
+    before = [] if base is None else [event_links.of_rows(published(settings.store, base))]
     told = gathering.of(settings, shards, erased)
     return event_links.ended(pa.concat_tables([_of_table(settings, erased), *before, told]))
 

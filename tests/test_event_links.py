@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.contracts import accept
-from rejse.transforms.event_links import ended, of_events, once, told
+from rejse.transforms.event_links import ended, of_rows, once, told
 from rejse.transforms.link_table import LINKS
-from rejse.transforms.schema import INTERACTIONS, interaction_schema
+from rejse.transforms.schema import interaction_schema
 from tests import builders
 from tests.increments import Arrivals, contents
 from tests.law import FACTOR
@@ -25,7 +25,7 @@ LAWS = settings(max_examples=100 * FACTOR, deadline=None, derandomize=True)
 ROWS = st.lists(
     st.tuples(
         st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 6),
-        st.sampled_from(("event", "table")), st.one_of(st.none(), st.integers(7, 9)),
+        st.sampled_from(("event", "table", "case")), st.one_of(st.none(), st.integers(7, 9)),
     ),
     max_size=8,
 )  # fmt: skip
@@ -36,7 +36,7 @@ def links(rows: list[tuple[str, str, int, str, int | None]]) -> pa.Table:
         {
             "previous_key": previous, "previous_type": "cookie", "identity_key": other,
             "identity_type": "customer", "method": method, "valid_from": begin,
-            "valid_to": end if method == "table" else None,
+            "valid_to": None if method == "event" else end,
         }
         for previous, other, begin, method, end in rows
     ]  # fmt: skip
@@ -51,7 +51,7 @@ def test_a_link_of_an_event_ends_where_the_next_begins(
     wanted = set()
     for previous, other, begin, method, end in rows:
         later = [row[2] for row in rows if row[0] == previous and row[2] > begin]
-        until = end if method == "table" else min(later, default=None)
+        until = min(later, default=None) if method == "event" else end
         wanted.add((previous, other, begin, method, until))
     found = ended(links(rows))
     names = ("previous_key", "identity_key", "valid_from", "method", "valid_to")
@@ -60,7 +60,7 @@ def test_a_link_of_an_event_ends_where_the_next_begins(
     came = [tuple(row[name] for name in names) for row in plain.to_pylist()]
     assert len(came) == len(set(came)) == len(wanted)
     assert set(came) == wanted
-    again = ended(pa.concat_tables([of_events(found), links(rows)]))
+    again = ended(pa.concat_tables([of_rows(found), links(rows)]))
     assert again.equals(found)
 
 
@@ -81,7 +81,7 @@ def test_what_accepted_rows_tell() -> None:
     shape = interaction_schema({*rows[0]})
     accepted, refused, _ = accept(pa.RecordBatch.from_pylist(rows, schema=shape))
     assert not refused.num_rows
-    found = told(accepted, KEY, ("undefined",), INTERACTIONS)
+    found = told(accepted, KEY, ("undefined",))
     pairs = zip(
         *(found.column(f"{n}_key").to_pylist() for n in ("previous", "identity")), strict=True
     )
@@ -94,7 +94,7 @@ def test_what_accepted_rows_tell() -> None:
 def test_a_batch_without_previous_identities_tells_nothing() -> None:
     shape = interaction_schema({"id", "time"})
     batch = pa.RecordBatch.from_pylist([], schema=shape)
-    assert told(batch, KEY, (), INTERACTIONS).num_rows == 0
+    assert told(batch, KEY, ()).num_rows == 0
 
 
 def logged_in(seed: int) -> Transcript:

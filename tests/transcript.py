@@ -270,13 +270,17 @@ def links_of(transcripts: Sequence[Transcript]) -> tuple[Mapping[str, Any], ...]
 def records_of(
     transcripts: Sequence[Transcript],
 ) -> dict[str, tuple[dict[str, Any], ...]]:
-    """Records of all transcripts by kind, their ids and customers told apart."""
+    """Records of all transcripts by kind, their ids and customers told apart, and cases that
+    events bear as their identity.
+    """
     found: dict[str, tuple[dict[str, Any], ...]] = {}
     for number, one in enumerate(transcripts):
+        borne = {e["customer"] for e in one.events if e.get("identitytype") == "case"}
         for kind, rows in one.records.items():
             found[kind] = found.get(kind, ()) + tuple(
                 {
                     **row,
+                    **{n: alias(number, row[n]) for n in ("case_id",) if row.get(n) in borne},
                     "id": mark(number) + str(row.get("id", f"r{at:03d}")),
                     "customer": alias(number, row.get("customer", "ann")),
                 }

@@ -45,8 +45,10 @@ def of_links(links: Sequence[Said]) -> set[tuple[str, str]]:
 
 
 def are_told(transcript: Transcript) -> bool:
-    """Whether a transcript has links, of a table or told by events."""
-    return bool(transcript.links) or any("previousidentity" in row for row in transcript.events)
+    """Whether a transcript has links, of a table or told by rows."""
+    events = transcript.events
+    is_case = any(row.get("identitytype") == "case" for row in events)
+    return bool(transcript.links) or is_case or any("previousidentity" in row for row in events)
 
 
 def file_rows(links: Sequence[Said]) -> list[dict[str, Any]]:

@@ -1,4 +1,9 @@
-"""Identity links that events tell: `previousidentity` is `identity`, until its next link."""
+"""Identity links that rows tell.
+
+An event says that its `previousidentity` is its `identity`, until that one's next link; a row of
+the cases says, as long as it holds, that the case is its customer, where events bear the case as
+their identity (9-rules).
+"""
 
 from __future__ import annotations
 
@@ -10,17 +15,29 @@ from rejse.transforms import identity
 from rejse.transforms.arrays import arrow, flat, valid, values
 from rejse.transforms.as_of import FAR, bound
 from rejse.transforms.link_table import LINKS
-from rejse.transforms.links import CUSTOMER, EVENT
-from rejse.transforms.schema import CUSTOMER_KEY, TEXT, TIME, Contract
+from rejse.transforms.links import CASE, CUSTOMER, EVENT, TABLE
+from rejse.transforms.records import CASES
+from rejse.transforms.schema import TEXT, TIME
 from rejse.transforms.texts import coded, constant
 
 PREVIOUS, PREVIOUS_TYPE = "previousidentity", "previousidentitytype"
 
 
+def telling(batch: pa.RecordBatch, kind: str) -> pa.RecordBatch:
+    """Accepted rows of a kind of input with what they link, if anything, in PREVIOUS and its type:
+    a row of the cases links the case.
+    """
+    if kind != CASES:
+        return batch
+    batch = batch.append_column(PREVIOUS, batch.column("case_id"))
+    return batch.append_column(PREVIOUS_TYPE, constant(CASE, batch.num_rows))
+
+
 def told(
-    batch: pa.RecordBatch, key: bytes, non_persons: tuple[str, ...], contract: Contract
+    batch: pa.RecordBatch, key: bytes, non_persons: tuple[str, ...], method: str = EVENT
 ) -> pa.Table:
-    """Links that accepted rows of a contract tell (columns LINKS), each once, without ends.
+    """Links that accepted rows (`telling`) tell, each once (columns LINKS): those of events
+    without ends, those of cases until `valid_to`.
 
     Between two customers a link is a merge, which only the table of links can say; what is no
     person (`non_persons`) is linked with nobody.
@@ -30,16 +47,18 @@ def told(
     kinds, people = batch.column(PREVIOUS_TYPE), batch.column(PREVIOUS)
     is_customer = values(pc.fill_null(pc.equal(kinds.cast(TEXT), CUSTOMER), True))
     keep = valid(people) & valid(kinds) & ~is_customer
-    keep &= ~identity.are_no_persons(kinds, coded(people), non_persons)
+    for kind, who in ((kinds, people), (batch.column("identitytype"), batch.column("identity"))):
+        keep &= ~identity.are_no_persons(kind, coded(who), non_persons)
     batch = batch.filter(arrow(keep))
-    if not batch.num_rows:
-        return pa.Table.from_batches([], LINKS)
-    rows, _ = identity.pseudonymise(batch, key, non_persons, contract)
+    rows, sign, has_end = batch.num_rows, identity.signer(key), "valid_to" in batch.schema.names
+    mine, _ = identity.customer_keys(batch.column("identitytype"), batch.column("identity"), sign)
     columns = {
-        "previous_key": rows.column("previous_key"), "previous_type": rows.column(PREVIOUS_TYPE),
-        "identity_key": rows.column(CUSTOMER_KEY), "identity_type": rows.column("identitytype"),
-        "method": constant(EVENT, rows.num_rows), "precedence": pa.nulls(rows.num_rows, pa.int32()),
-        "valid_from": rows.column("time"), "valid_to": pa.nulls(rows.num_rows, TIME),
+        "previous_key": identity.previous_keys(batch, sign),
+        "previous_type": batch.column(PREVIOUS_TYPE),
+        "identity_key": mine, "identity_type": batch.column("identitytype"),
+        "method": constant(method, rows), "precedence": pa.nulls(rows, pa.int32()),
+        "valid_from": batch.column("time"),
+        "valid_to": batch.column("valid_to") if has_end else pa.nulls(rows, TIME),
     }  # fmt: skip
     links = [columns[field.name].cast(field.type) for field in LINKS]
     return once(pa.Table.from_arrays(links, schema=LINKS))
@@ -52,7 +71,7 @@ def once(links: pa.Table) -> pa.Table:
 
 
 def ended(links: pa.Table) -> pa.Table:
-    """Links of tables and events; those of events end where their identity's next one begins."""
+    """Links of tables and rows; those of events end where their identity's next one begins."""
     if not links.num_rows:
         return links
     previous = values(flat(links.column("previous_key")).dictionary_encode().indices)
@@ -74,8 +93,10 @@ def ended(links: pa.Table) -> pa.Table:
     return once(links.set_column(place, LINKS.field(place), arrow(until, TIME, until != FAR)))
 
 
-def of_events(links: pa.Table) -> pa.Table:
-    """The links that events told, without ends."""
-    mine = links.filter(pc.equal(links.column("method"), EVENT))
+def of_rows(links: pa.Table) -> pa.Table:
+    """The links that rows told; those of events without ends."""
+    mine = links.filter(pc.not_equal(links.column("method"), TABLE))
+    is_event = pc.equal(mine.column("method"), EVENT)
+    until = pc.if_else(is_event, pa.scalar(None, TIME), mine.column("valid_to"))
     place = LINKS.get_field_index("valid_to")
-    return mine.set_column(place, LINKS.field(place), pa.nulls(mine.num_rows, TIME))
+    return mine.set_column(place, LINKS.field(place), until)

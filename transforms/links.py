@@ -25,8 +25,8 @@ from rejse.transforms.events import Coded
 from rejse.transforms.schema import BUCKET, CODED, CUSTOMER_KEY, IDENTITY_KEY
 
 CUSTOMER = "customer"
-#: Who says that two identities are one person: `identity_links`, or an event.
-TABLE, EVENT = "table", "event"
+#: Who says that two identities are one person: `identity_links`, an event, or the table of cases.
+TABLE, EVENT, CASE = "table", "event", "case"
 Keys = np.ndarray[Any, np.dtype[np.bytes_]]
 #: Letters of a pseudonym.
 SIZE = 32

@@ -81,6 +81,10 @@ class Mapping:
         self._connection = None
         return self
 
+    def may_give(self, column: str, value: str) -> bool:
+        """Whether some row may have that text in a canonical column."""
+        return column in self.columns and self._plan.constants.get(column, value) == value
+
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """The sealed connection of this worker, opened when first asked for."""

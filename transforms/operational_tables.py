@@ -65,7 +65,10 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "previous_type": ("What kind of identity that is.", ""),
     "identity_key": ("Identity whose it is, as a keyed pseudonym.", ""),
     "identity_type": ("What kind of identity this is.", ""),
-    "method": ("Who says so: table (identity_links) or event (its previousidentity).", ""),
+    "method": (
+        "Who says so: table (identity_links), event (its previousidentity) or case (its customer).",
+        "",
+    ),
     "precedence": ("Place among links of one identity that begin at once; the least holds.", "1"),
     "valid_from": ("From then on the row holds; none: always.", "UTC"),
     "valid_to": ("From then on it no longer holds; none: it still does.", "UTC"),

@@ -31,6 +31,7 @@ from rejse.transforms.schema import (
     code,
 )
 
+CASES = "cases"
 _CARRIED = ("id", "source", "time", "recordedtime", "identity", "identitytype")
 ABOUT: tuple[Field, ...] = tuple(field for field in ENVELOPE if field.name in _CARRIED)
 #: What of the envelope stays as it came: which of several copies counts is asked again.
@@ -49,8 +50,8 @@ CONTRACTS: Mapping[str, Contract] = {
         code("segment", "Segment of the customer."),
         code("lifecycle_stage", "Stage of the customer's life cycle."),
     ),
-    "cases": _contract(
-        "cases", ("case_id",),
+    CASES: _contract(
+        CASES, ("case_id",),
         Field("case_id", TEXT, "R", "Case, unique over all sources."),
         code("journey_type", "Kind of journey that the case is."),
         code("product_id", "Product that it is about."),
@@ -63,7 +64,7 @@ CONTRACTS: Mapping[str, Contract] = {
 }  # fmt: skip
 GRAINS: Mapping[str, str] = {
     "customers": "customer and validity: what he was from then on",
-    "cases": "case and validity: what it was from then on",
+    CASES: "case and validity: what it was from then on",
     "owned_products": "product that a customer owned, and when",
 }
 
@@ -132,7 +133,7 @@ CAME, JOINED, UNJOINED = "came:", "joined:", "unjoined_"
 #: What of an event a record must name to be joined to it: its customer, a case's own one too.
 ABOUT_EVENTS: Mapping[str, tuple[str, ...]] = {
     "customers": ("customer_key",),
-    "cases": ("customer_key", "case_id"),
+    CASES: ("customer_key", "case_id"),
     "owned_products": ("customer_key",),
 }
 
