@@ -303,3 +303,14 @@ def test_somebody_refused_is_made_anew_from_the_sources(tmp_path: Path) -> None:
     arrivals.run(is_last=True)
     expected = contents(capped(tmp_path / "batch", told.links[:2]).settings)
     assert differing(expected, contents(arrivals.settings)) == set()
+
+
+def test_after_a_reconcile_a_run_has_nothing_to_do(tmp_path: Path) -> None:
+    told = replace(one(ROTATING), links=())
+    arrivals = started(tmp_path, told, ())
+    run(arrivals.settings, frontier=told.frontiers, audit=None)
+    settings = link(tmp_path, told, one(ROTATING).links)
+    done = reconcile(settings)
+    assert done.status == "published"
+    after = run(settings, frontier=told.frontiers, audit=None)
+    assert (after.status, after.publication) == ("nothing_new", done.publication)
