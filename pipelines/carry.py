@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 from rejse.pipelines import stage
 from rejse.pipelines import store as storage
 from rejse.pipelines.erasures import ERASURES
-from rejse.pipelines.history import KEY, History, holding
+from rejse.pipelines.history import History, plain
+from rejse.pipelines.key_index import KEY, holding, key_index
 from rejse.pipelines.stage import LIVE, StagedFile
 from rejse.pipelines.store import PUBLICATIONS, RUNS, Publication
 from rejse.transforms import operational_tables
@@ -25,6 +26,7 @@ from rejse.transforms.experience.tables import PRIVATE
 from rejse.transforms.pending import PENDING
 from rejse.transforms.ptransforms import EVERYWHERE
 from rejse.transforms.rejects import CAPPED
+from rejse.transforms.shared_ids import Words, leading
 from rejse.transforms.tables import REJECTS
 from rejse.transforms.texts import text
 
@@ -32,6 +34,9 @@ from rejse.transforms.texts import text
 AT_ONCE = 50_000
 #: Tables that each publication writes itself.
 BY_PUBLICATION = (RUNS.name, PUBLICATIONS.name, ERASURES.name)
+
+
+NOBODY = text([])  # keys of customers
 
 
 @dataclass(frozen=True)
@@ -80,35 +85,38 @@ def carry(
     those of crowds that are among the `staged` ones: their position is their id.
     """
     listed = _gone(gone)
-    everywhere = listed.pop(EVERYWHERE, frozenset())
+    everywhere = listed.pop(EVERYWHERE, NOBODY)
     files = {}
     for table, version in base.versions.items():
         if table in BY_PUBLICATION or table in operational_tables.tables():
             continue
         stands = table.endswith(LIVE) or table == PENDING.name
-        who = listed.get(table, frozenset()) | (everywhere if stands else frozenset())
+        who = listed.get(table, NOBODY)
+        if stands:
+            who = _rising(pa.concat_arrays([who, everywhere]))
         named = storage.named(store, table, version)
         since = texts_from if table.removesuffix(LIVE) in PRIVATE else None
-        files[table] = [kept for file in named for kept in _without(store, file, who, since)]
+        them = leading(who)
+        files[table] = [kept for f in named for kept in _without(store, f, who, them, since)]
         refused = _crowds(store, staged) if table == REJECTS.name else frozenset()
         if table == REJECTS.name and (again or refused):
             told = again | refused
             files[table] = [kept for file in named for kept in _told_once(store, file, told)]
-    return Carried(store, files, text(sorted(everywhere)))
+    return Carried(store, files, everywhere)
 
 
 def _without(
-    store: Path, file: StagedFile, customers: frozenset[str], since: int | None
+    store: Path, file: StagedFile, customers: pa.Array, them: Words, since: int | None
 ) -> Iterator[StagedFile]:
-    """The file without some customers and what is older: as it is where it has none of either."""
-    place = store / file.path
-    keys = text(sorted(customers))
-    touched = bool(customers) and bool(holding(place, keys))
+    """The file without some customers (their keys, and `leading` of them) and what is older: as it
+    is where it has none of either.
+    """
+    touched = len(customers) > 0 and bool(holding(key_index(store).of(file.path), them))
     if not touched and since is None:
         yield file
         return
-    rows = pq.ParquetFile(place).read()
-    stays = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=keys))
+    rows = pq.ParquetFile(store / file.path).read()
+    stays = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=customers))
     if since is not None:
         stays = pc.and_(stays, arrow(values(rows.column("occurred_at")) >= since))
     yield from _left(store, file, rows, rows.filter(stays))
@@ -149,13 +157,20 @@ def _told_once(
     yield from _left(store, file, rows, rows.filter(arrow(np.array(stays, bool))))
 
 
-def _gone(paths: Sequence[Path]) -> dict[str, frozenset[str]]:
-    found: dict[str, set[str]] = {}
-    for path in paths:
-        rows = pq.ParquetFile(path).read().to_pydict()
-        for table, who in zip(rows["table"], rows[KEY], strict=True):
-            found.setdefault(table, set()).add(who)
-    return {table: frozenset(who) for table, who in found.items()}
+def _gone(paths: Sequence[Path]) -> dict[str, pa.Array]:
+    """Customers (sorted keys) whose rows were made anew, by table."""
+    if not paths:
+        return {}
+    rows = pa.concat_tables(plain(pq.ParquetFile(path).read()) for path in paths)
+    tables = pc.unique(rows.column("table")).to_pylist()
+    return {
+        one: _rising(rows.filter(pc.equal(rows.column("table"), one)).column(KEY)) for one in tables
+    }
+
+
+def _rising(keys: pa.Array | pa.ChunkedArray) -> pa.Array:
+    every = pc.unique(flat(keys))
+    return every.take(pc.sort_indices(every))
 
 
 def _columns(table: str) -> Sequence[str]:

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines import catalogue, publish, retention, stage, texts
 from rejse.pipelines import store as storage
-from rejse.pipelines.history import KEY, History, plain
+from rejse.pipelines.history import History, plain
+from rejse.pipelines.key_index import KEY
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables

@@ -33,9 +33,9 @@ import pyarrow.parquet as pq
 from rejse.pipelines import (
     audit,
     erasures,
+    file_index,
     ground,
     identities,
-    known_ids,
     publish,
     quarantine,
     stage,
@@ -45,7 +45,8 @@ from rejse.pipelines import store as storage
 from rejse.pipelines import vacuum as cleaning
 from rejse.pipelines.carry import BY_PUBLICATION
 from rejse.pipelines.erasures import ERASURES, KeyChangedError, Stone
-from rejse.pipelines.history import KEY, History, holding
+from rejse.pipelines.history import History
+from rejse.pipelines.key_index import KEY, holding, key_index
 from rejse.pipelines.retention import JOURNEYS
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.stage import LIVE, StagedFile
@@ -58,6 +59,7 @@ from rejse.transforms.links import Links, original, resolve
 from rejse.transforms.meeting import LATE, STORED
 from rejse.transforms.operational import conform
 from rejse.transforms.revision import SUPERSEDED
+from rejse.transforms.shared_ids import leading
 from rejse.transforms.tables import REJECTS
 from rejse.transforms.texts import text
 
@@ -319,8 +321,8 @@ def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFil
 
 def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) -> bool:
     """Whether a file may hold a row of the identity, or a link to it."""
-    place, who = store / file.path, text([asked.customer_key])
-    if KEY not in pq.read_schema(place).names or holding(place, who):
+    place, who = store / file.path, leading(text([asked.customer_key]))
+    if KEY not in pq.read_schema(place).names or holding(key_index(store).of(file.path), who):
         return True
     if file.table == REJECTS.name and asked.payloads:
         return True
@@ -369,5 +371,5 @@ def _clean(store: Path) -> tuple[int, int]:
     for folder in sorted(store.iterdir()):  # tables that no publication has, or has any more
         if (folder / "_delta_log").is_dir() and folder.name not in needed:
             shutil.rmtree(folder)
-    known_ids.tidy(store)
+    file_index.tidy(store)
     return len(done.files) + len(gone), done.bytes + sum(sizes)

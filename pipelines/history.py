@@ -1,13 +1,7 @@
-"""What a publication holds of some customers, read again: row groups without them are skipped.
-
-Keys are hashes, so that between the least and the greatest of a row group lie those of nearly all
-customers: whether it holds one of them says its column of keys, hundreds of times cheaper to read
-than its rows.
-"""
+"""What a publication holds of some customers, read again: row groups without them are skipped."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,9 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rejse.pipelines.file_index import FileIndex
+from rejse.pipelines.key_index import KEY, counted, holding, key_index
 from rejse.transforms.arrays import Ints, flat, values
+from rejse.transforms.shared_ids import leading
 
-KEY = "customer_key"
 #: Keys are 32 hex digits; a row group without statistics may hold any.
 FIRST, LAST = "", "g"
 
@@ -38,10 +34,11 @@ class History:
         """Rows of some customers (sorted keys), all columns or some, with the key among them; None
         where there are none.
         """
+        known, wanted = self._keys, leading(customers)
         found = (
             part.filter(pc.is_in(_key(part), value_set=customers))
-            for path in self._paths(table)
-            for part in _read(path, holding(path, customers), columns)
+            for file in self.files.get(table, ())
+            for part in _read(self.store / file, holding(known.of(file), wanted), columns)
         )
         return _together(found)
 
@@ -57,12 +54,13 @@ class History:
         return _together(found)
 
     def counted(self, table: str, customers: pa.Array) -> Ints:
-        """How many rows each of some customers (sorted keys) has."""
+        """How many rows each of some customers (sorted keys) has; those of two whose keys begin
+        alike are not told apart.
+        """
+        known, wanted = self._keys, leading(customers)
         counts = np.zeros(len(customers), np.int64)
-        for path in self._paths(table):
-            for part in _read(path, _spanning(path, customers), [KEY]):
-                at = pc.drop_null(pc.index_in(_key(part), value_set=customers))
-                counts += np.bincount(values(at), minlength=len(counts))
+        for file in self.files.get(table, ()):
+            counts += counted(known.of(file), wanted)
         return counts
 
     def is_among(self, table: str, column: str, low: int, high: int) -> bool:
@@ -74,38 +72,17 @@ class History:
                     return True
         return False
 
+    @property
+    def _keys(self) -> FileIndex:
+        return key_index(self.store)
+
     def _paths(self, table: str) -> Iterator[Path]:
         return (self.store / path for path in self.files.get(table, ()))
-
-
-def holding(path: Path, customers: pa.Array) -> list[int]:
-    """Row groups of a file that hold rows of one of these customers (sorted keys)."""
-    groups = _spanning(path, customers)
-    if not groups:
-        return []
-    with pq.ParquetFile(path) as file:
-        keys = ((group, _key(file.read_row_group(group, columns=[KEY]))) for group in groups)
-        return [
-            group
-            for group, key in keys
-            if pc.any(pc.is_in(key, value_set=customers), min_count=0).as_py()
-        ]
 
 
 def _overlapping(path: Path, low: str, high: str) -> list[int]:
     """Row groups whose keys may lie in [low, high)."""
     return [group for group, least, most in spans(path) if low <= most and least < high]
-
-
-def _spanning(path: Path, customers: pa.Array) -> list[int]:
-    """Row groups between whose least and greatest key lies one of these (sorted)."""
-    keys = customers.to_pylist()
-    return [group for group, low, high in spans(path) if _is_between(keys, low, high)]
-
-
-def _is_between(keys: list[str], low: str, high: str) -> bool:
-    at = bisect_left(keys, low)
-    return at < len(keys) and keys[at] <= high
 
 
 def _read(path: Path, groups: list[int], columns: list[str] | None = None) -> Iterator[pa.Table]:

@@ -1,39 +1,35 @@
 """Which stored rows bear an id that arrives: an index beside each file of stored rows.
 
 An id that a source gives to two customers, in two runs, stays with one of them, so that a run must
-find the other's row without reading all that is stored. The index of a file is made from it alone
-and lies in the store's folder `.ids`: one that is missing is made, one whose file is gone goes. So
-it needs no publication, and what rewrites a file (compaction, erasure, links) need not know of it.
+find the other's row without reading all that is stored.
 
-It holds two rows of 64-bit words, ordered by the first: the leading bits of an id's 128 (see
-`shared_ids`) with the number of the row in the file, and the first bits of the customer's key. It
-is looked up where it lies: an increment reads of it what it asks for. The salt comes from the key,
-and the second half of an id's bits lies nowhere: who reads a store can make no two ids alike.
+The index of a file (`file_index`) holds two rows of 64-bit words, ordered by the first: the leading
+bits of an id's 128 (see `shared_ids`) with the number of the row in the file, and the first bits of
+the customer's key. The salt comes from the key, and the second half of an id's bits lies nowhere:
+who reads a store can make no two ids alike.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rejse.pipelines.history import KEY, plain
+from rejse.pipelines.file_index import IDS, FileIndex, pairs
+from rejse.pipelines.history import plain
+from rejse.pipelines.key_index import KEY
 from rejse.transforms.arrays import Ints, arrow
 from rejse.transforms.duplicates import LOOKED_AT
 from rejse.transforms.meeting import STORED
 from rejse.transforms.schema import IDENTITY_KEY
 from rejse.transforms.shared_ids import Records, Words, records
 
-FOLDER = ".ids"
 READ = ("source", KEY, IDENTITY_KEY, *LOOKED_AT)
-_MADE = ".npy"
 #: Another one with another `_index` or other hashes of ids.
 _FORM = b"1"
 
@@ -52,50 +48,22 @@ class KnownIds:
         """
         order = np.argsort(found["high"])
         wanted, whose = found["high"][order], found["customer"][order]
-        parts = []
+        parts, known = [], _indexes(self.store, self.salt)
         for file in self.files:
-            rows = _elsewhere(self._index(file), wanted, whose)
+            rows = _elsewhere(known.of(file), wanted, whose)
             if len(rows):
                 parts.append(_read(self.store / file, rows))
         return pa.concat_tables(parts, promote_options="permissive") if parts else None
 
-    def _index(self, file: str) -> Words:
-        place = _place(self.store, file, self.salt)
-        try:
-            return np.asarray(np.load(place, mmap_mode="r"))
-        except (EOFError, ValueError):  # half of it, which a power cut may leave
-            place.unlink(missing_ok=True)
-            make(self.store, [file], self.salt)
-            return np.asarray(np.load(place, mmap_mode="r"))
-
 
 def make(store: Path, files: Iterable[str], salt: bytes) -> None:
     """Make the indexes that are missing of files of stored rows; of other tables there are none."""
-    for file in files:
-        place = _place(store, file, salt)
-        if file.partition("/")[0] in STORED.values() and not place.exists():
-            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            draft = place.with_suffix(f".{uuid.uuid4().hex}.making")
-            with draft.open("wb") as out:
-                np.save(out, _index(store / file, salt))
-                out.flush()
-                os.fsync(out.fileno())  # whole before it has its name, also after a power cut
-            draft.replace(place)
+    of_rows = (file for file in files if file.partition("/")[0] in STORED.values())
+    _indexes(store, salt).make(of_rows)
 
 
-def tidy(store: Path) -> None:
-    """Remove indexes whose files are gone; call it only as the one writer."""
-    for folder in (store / FOLDER).glob("*"):
-        there = {path.stem for path in (store / folder.name).glob("*.parquet")}
-        for path in folder.iterdir():
-            if path.suffix != _MADE or path.name.partition(".")[0] not in there:
-                path.unlink()
-
-
-def _place(store: Path, file: str, salt: bytes) -> Path:
-    """Where its index lies, under a name that another salt or form does not find."""
-    mark = hashlib.sha256(_FORM + salt).hexdigest()[:8]
-    return (store / FOLDER / file).with_suffix(f".{mark}{_MADE}")
+def _indexes(store: Path, salt: bytes) -> FileIndex:
+    return FileIndex(store, IDS, _FORM + salt, partial(_index, salt=salt))
 
 
 def _index(path: Path, salt: bytes) -> Words:
@@ -123,20 +91,12 @@ def _elsewhere(index: Words, wanted: Words, whose: Words) -> Ints:
     if len(wanted) < len(packed):  # few are looked up among many, whichever are few
         low = wanted & ~mask
         first, last = np.searchsorted(packed, low), np.searchsorted(packed, low | mask, "right")
-        new, old = _pairs(first, last)
+        new, old = pairs(first, last)
     else:
         short, there = wanted >> bits, packed >> bits
-        old, new = _pairs(np.searchsorted(short, there), np.searchsorted(short, there, "right"))
+        old, new = pairs(np.searchsorted(short, there), np.searchsorted(short, there, "right"))
     differ = whose[new] != customers[old]
     return np.unique(packed[old[differ]] & mask).astype(np.int64)
-
-
-def _pairs(first: Ints, last: Ints) -> tuple[Ints, Ints]:
-    """Each place with each of its range [first, last)."""
-    counts = last - first
-    which = np.repeat(np.arange(len(counts)), counts)
-    within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return which, first[which] + within
 
 
 def _read(path: Path, rows: Ints) -> pa.Table:

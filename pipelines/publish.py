@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 import pyarrow as pa
 
 from rejse.pipelines import audit as auditing
-from rejse.pipelines import catalogue, catalogue_draft, erasures, known_ids, stage
+from rejse.pipelines import catalogue, catalogue_draft, erasures, file_index, stage
 from rejse.pipelines import store as storage
 from rejse.pipelines.audit import Audit, AuditError, Report
 from rejse.pipelines.stage import StagedFile
@@ -76,7 +76,7 @@ def writing(store: Path) -> Iterator[Writer]:
             draft.unlink()
         for scratch in store.glob(f"{SCRATCH}*"):  # also where the next run finds nothing new
             shutil.rmtree(scratch, ignore_errors=True)
-        known_ids.tidy(store)
+        file_index.tidy(store)
         if writer.base is not None:
             roll_forward(store, writer.base)
         yield writer

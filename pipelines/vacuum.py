@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from rejse.pipelines import audit, catalogue, delta_log, known_ids, publish
+from rejse.pipelines import audit, catalogue, delta_log, file_index, publish
 from rejse.pipelines import store as storage
 from rejse.pipelines.store import PUBLICATIONS, Publication
 
@@ -61,7 +61,7 @@ def clean(store: Path, before: int, *, dry_run: bool = False) -> Vacuumed:
     sizes = [path.stat().st_size for path in gone]
     if not dry_run:
         _remove(store, gone, kept)
-        known_ids.tidy(store)
+        file_index.tidy(store)
     paths = tuple(path.relative_to(store).as_posix() for path in gone)
     return Vacuumed(
         dry_run, tuple(one.number for one in kept), tuple(one.number for one in expired),

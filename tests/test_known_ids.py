@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from rejse.pipelines import compaction, known_ids, plan, settings
+from rejse.pipelines import compaction, file_index, known_ids, plan, settings
 from rejse.pipelines.forget import forget
 from rejse.pipelines.known_ids import KnownIds
 from rejse.pipelines.run import repair
@@ -82,34 +82,6 @@ def test_few_among_many_and_many_among_few(tmp_path: Path, n_new: int) -> None:
     assert found is not None
     wanted = [f"e{n * 7}" for n in range(n_new) if n * 7 < 1_000]
     assert sorted(found.column("id").to_pylist()) == sorted(wanted)
-
-
-def test_half_an_index_is_made_again(tmp_path: Path) -> None:
-    (tmp_path / "events").mkdir()
-    file = "events/part-a.parquet"
-    held = [{"time": n, "id": f"e{n}", "customer": "ann"} for n in range(9)]
-    pq.write_table(builders.table(held), tmp_path / file)
-    known_ids.make(tmp_path, [file], SALT)
-    (index,) = (tmp_path / known_ids.FOLDER / "events").iterdir()
-    new = records(builders.table([{"time": 0, "id": "e3", "customer": "ben"}]), SALT)
-    for left in (0, 50, index.stat().st_size - 1):
-        index.write_bytes(index.read_bytes()[:left])
-        found = KnownIds(tmp_path, [file], SALT).of(new)
-        assert found is not None
-        assert found.column("id").to_pylist() == ["e3"]
-
-
-def test_an_index_whose_file_is_gone_goes(tmp_path: Path) -> None:
-    (tmp_path / "events").mkdir()
-    files = [f"events/part-{n}.parquet" for n in "ab"]
-    for file in files:
-        pq.write_table(builders.table([{"time": 0}]), tmp_path / file)
-    known_ids.make(tmp_path, files, SALT)
-    (tmp_path / known_ids.FOLDER / "events" / "part-c.making").touch()
-    (tmp_path / files[0]).unlink()
-    known_ids.tidy(tmp_path)
-    (left,) = (tmp_path / known_ids.FOLDER).rglob("*.*")
-    assert left.name.startswith("part-b.")
 
 
 # --- runs -------------------------------------------------------------------------------------
@@ -194,7 +166,7 @@ def test_what_rewrites_files_leaves_the_ids_known(tmp_path: Path) -> None:
     forget(made, "customer", PEOPLE[0])
     files = {path.stem for path in (made.store / "events").glob("*.parquet")}
     here = {
-        path.name.partition(".")[0] for path in (made.store / known_ids.FOLDER / "events").iterdir()
+        path.name.partition(".")[0] for path in (made.store / file_index.IDS / "events").iterdir()
     }
     assert here <= files
     both = [on("07-02", name, identity=FIRST) for name in "xyz"]

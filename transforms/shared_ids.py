@@ -156,13 +156,19 @@ def _digest(text: bytes) -> tuple[int, int]:
     return int.from_bytes(digest[:8], "little"), int.from_bytes(digest[8:16], "little")
 
 
+def leading(keys: pa.Array) -> Words:
+    """First 64 bits of customer keys (text); their order is that of the keys."""
+    if not len(keys):
+        return np.zeros(0, np.uint64)
+    letters = np.frombuffer("".join(keys.to_pylist()).encode(), np.uint8)
+    digits = _HEX[letters.reshape(len(keys), -1)[:, :16]]
+    out = np.zeros(len(keys), np.uint64)
+    for place in range(16):
+        out = (out << np.uint64(4)) | digits[:, place]
+    return out
+
+
 def _leading(customer: Coded) -> Words:
-    """First 64 bits of each row's key; their order is that of the keys."""
     if not len(customer.names):
         return np.zeros(0, np.uint64)
-    letters = np.frombuffer("".join(customer.names.to_pylist()).encode(), np.uint8)
-    digits = _HEX[letters.reshape(len(customer.names), -1)[:, :16]]
-    keys = np.zeros(len(customer.names), np.uint64)
-    for place in range(16):
-        keys = (keys << np.uint64(4)) | digits[:, place]
-    return np.asarray(keys[customer.codes])
+    return np.asarray(leading(customer.names)[customer.codes])
