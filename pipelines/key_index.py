@@ -66,7 +66,7 @@ def _index(path: Path) -> Words:
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             keys = Coded.of(file.read_row_group(group, columns=[KEY]).column(KEY))
-            rows = np.bincount(keys.codes[keys.known], minlength=len(keys.names))
+            rows = np.bincount(keys.codes, minlength=len(keys.names))
             told = [leading(keys.names), np.full(len(rows), group, np.uint64), rows]
             parts.append(np.stack([one.astype(np.uint64) for one in told])[:, rows > 0])
     whole = np.concatenate(parts, axis=1)
