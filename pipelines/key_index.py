@@ -19,12 +19,12 @@ from rejse.transforms.events import Coded
 from rejse.transforms.shared_ids import leading
 
 KEY = "customer_key"
-_FORM = b"1"
+_FORM = b"1"  # of `_index`
 
 
 def key_index(store: Path) -> FileIndex:
     """The indexes of keys of a store's files, for `holding` and `counted`."""
-    return FileIndex(store, KEYS, _FORM, _index)
+    return FileIndex(store, KEYS, _FORM, 3, _index)
 
 
 def holding(index: Words, customers: Words) -> list[int]:

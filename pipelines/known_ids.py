@@ -63,7 +63,7 @@ def make(store: Path, files: Iterable[str], salt: bytes) -> None:
 
 
 def _indexes(store: Path, salt: bytes) -> FileIndex:
-    return FileIndex(store, IDS, _FORM + salt, partial(_index, salt=salt))
+    return FileIndex(store, IDS, _FORM + salt, 2, partial(_index, salt=salt))
 
 
 def _index(path: Path, salt: bytes) -> Words:
