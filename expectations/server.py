@@ -1,8 +1,8 @@
 """The audit's process, `python -m rejse.expectations.server`: one request a line until EOF.
 
-A request names two files, `[REQUEST, REPORT]`; the answer, one line, says that the report is
-written and what that took. What cannot be audited ends the process, which says why on its standard
-error.
+A request is an object: the store, its files and rows by table. The answer, one line, is the report
+and what it took. What cannot be audited ends the process, which says why on its standard error. It
+writes no file of its own: nothing of a run that was killed comes after it.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 #: Bytes in a unit of `ru_maxrss`.
 UNIT = 1 if sys.platform == "darwin" else 1024
-#: Audits what a request names and writes the report.
-Audited = Callable[[Path, Path], None]
+#: Audits what a request names; the report.
+Audited = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
 def serve(requests: TextIO, answers: TextIO, audited: Audited) -> None:
-    """Answer each request with `{"peak": bytes held at most so far}`."""
+    """Answer each request with `{"report": …, "peak": bytes held at most so far}`."""
     for line in requests:
-        request, report = json.loads(line)
-        audited(Path(request), Path(report))
-        print(json.dumps({"peak": peak()}), file=answers, flush=True)
+        report = audited(json.loads(line))
+        said = json.dumps({"report": report, "peak": peak()}, default=str)
+        print(said, file=answers, flush=True)
 
 
 def peak() -> int:
@@ -57,7 +57,7 @@ def great_expectations() -> Audited:
     """The audit; its imports take seconds."""
     from rejse.expectations import audit
 
-    return audit.main
+    return audit.audited
 
 
 if __name__ == "__main__":

@@ -1,14 +1,16 @@
 """The audit of what is staged: Great Expectations, in a process of its own.
 
-The process keeps its imports (seconds, hundreds of megabytes) away from the run. It reads
-requests and writes reports, both JSON files below `<store>/audits/`. A run alone has a process for
-its one request, and no longer than for that; whoever audits again and again keeps an `Auditor`.
+The process keeps its imports (seconds, hundreds of megabytes) away from the run. Requests go to it
+and reports come from it as lines of JSON; a run keeps its report below `<store>/audits/`. A run
+alone has a process for its one request, and no longer than for that; whoever audits again and again
+keeps an `Auditor`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import json
 import subprocess
 import sys
@@ -133,15 +135,11 @@ class Auditor:
         """
         if self._process.poll() is not None:
             self._replace()
-        folder = store / FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        request, report = folder / f"{run_id}.request.json", folder / f"{run_id}.json"
-        request.write_text(json.dumps(_asked(store, staged)), encoding="utf-8")
-        try:
-            peak = self._audited(request, report)
-        finally:
-            request.unlink()
-        if peak > LARGEST:
+        said = self._audited(_asked(store, staged))
+        report = store / FOLDER / f"{run_id}.json"
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(json.dumps(said["report"], indent=1), encoding="utf-8")
+        if said["peak"] > LARGEST:
             self._end()  # the next request, if there is one, finds another
         return read(report)
 
@@ -160,6 +158,8 @@ class Auditor:
                 bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
             )
         )  # fmt: skip
+        assert self._process.stdout is not None
+        self._answers = io.BufferedReader(self._process.stdout)  # type: ignore[type-var]
 
     def _end(self) -> None:
         """Close its input, which ends it, and wait until nothing of it is left."""
@@ -170,27 +170,30 @@ class Auditor:
         self._end()
         self._start()
 
-    def _audited(self, request: Path, report: Path) -> int:
-        """Bytes that the process held at most, after it has written the report."""
+    def _audited(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What the process answers: the report, and bytes that it held at most."""
         self._stderr.seek(0)  # where the process goes on writing: the file is one to both
         self._stderr.truncate()
         try:
             with _killed_after(LONGEST, self._process):
-                said = self._said(request, report)
+                line = self._said(json.dumps(request) + "\n")
         except BaseException:  # such as an interrupt: it would go on for nobody
             self._process.kill()
             raise
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            return int(json.loads(said)["peak"])
-        raise self._failure(said)
+        with contextlib.suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict) and said.keys() == {"report", "peak"}:
+                return said
+        raise self._failure(line)
 
-    def _said(self, request: Path, report: Path) -> bytes:
+    def _said(self, request: str) -> bytes:
         """The line by which the process answers; empty where it ends instead."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        line = json.dumps([str(request), str(report)]) + "\n"
+        assert self._process.stdin is not None
+        left = request.encode()
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(line.encode())
-        return self._process.stdout.readline()
+            while left:  # a pipe may take less than all of it
+                left = left[self._process.stdin.write(left) :]
+        return self._answers.readline()
 
     def _failure(self, said: bytes) -> AuditUnavailableError:
         """What the process did instead of its work; it is gone after that."""

@@ -34,9 +34,8 @@ from rejse.transforms.texts import text
 AT_ONCE = 50_000
 #: Tables that each publication writes itself.
 BY_PUBLICATION = (RUNS.name, PUBLICATIONS.name, ERASURES.name)
-
-
-NOBODY = text([])  # keys of customers
+#: Keys of no customers.
+NOBODY = text([])
 
 
 @dataclass(frozen=True)

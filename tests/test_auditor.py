@@ -16,16 +16,19 @@ import pytest
 from rejse.pipelines import audit, stage
 from rejse.pipelines.audit import Auditor, AuditUnavailableError
 from tests import store_builder
+from tests.quick_audit import GATE
 from tests.test_audit import broken_world, of
 
 #: Seconds after which a process that should have ended is taken to live on.
 PATIENCE = 120
 HOLDER = """
-import sys
+import pathlib, sys
 from rejse.pipelines import audit
 audit.PROGRAM = "tests.quick_audit"
 with audit.Auditor() as auditor:
     print(auditor.pid, flush=True)
+    if sys.argv[1:]:
+        auditor.audit(pathlib.Path(sys.argv[1]), {}, "run-1")
     sys.stdin.read()
 """
 
@@ -126,3 +129,20 @@ def test_nothing_is_left_behind(how: signal.Signals | None) -> None:
             asking.send_signal(how)
     assert has_ended(process)
     assert asking.returncode == (0 if how is None else -how)
+
+
+def test_the_audit_of_a_run_that_was_killed_leaves_no_report(tmp_path: Path) -> None:
+    """An erasure that comes after the run would not find it."""
+    os.mkfifo(tmp_path / GATE)
+    asking = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with asking:
+        assert asking.stdout is not None
+        process = int(asking.stdout.readline())
+        with (tmp_path / GATE).open("wb"):  # opens when it is being audited
+            asking.kill()
+            asking.wait()
+    assert has_ended(process)
+    assert [path.name for path in tmp_path.rglob("*")] == [GATE]
