@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from rejse.transforms import rejects, schema
 from rejse.transforms.arrays import Bools, Ints, arrow, flat, values
 from rejse.transforms.bucket_files import together
-from rejse.transforms.duplicates import kept_rows
+from rejse.transforms.duplicates import kept_rows, without_duplicates
 from rejse.transforms.events import Coded
 from rejse.transforms.rules import SECOND
 
@@ -57,9 +57,8 @@ def arrive(stored: pa.Table | None, new: pa.Table, elsewhere: Bools | None = Non
             n_duplicate=found.n_duplicate + n, n_lost=found.n_lost + n,
         )  # fmt: skip
     if stored is None or not stored.num_rows:
-        keep = kept_rows(new)
-        whole = new if len(keep) == new.num_rows else new.take(arrow(keep, pa.int64()))
-        return Arrived(whole, np.ones(len(keep), bool), frozenset(), new.num_rows - len(keep), 0)
+        whole, gone = without_duplicates(new)
+        return Arrived(whole, np.ones(whole.num_rows, bool), frozenset(), gone, 0)
     both, n = together([stored, new]), stored.num_rows
     keep = kept_rows(both)
     lost = np.setdiff1d(np.arange(n), keep, assume_unique=True)

@@ -121,11 +121,6 @@ class BucketFiles:
         self._files[key][1].write_batch(part)
 
 
-def group_of(rows: pa.Table, groups: int) -> int:
-    """Group of buckets that the rows, at least one, lie in."""
-    return int(values(rows.column(schema.BUCKET).chunk(0))[0]) * groups // BUCKETS
-
-
 def buckets(keys: pa.Array) -> pa.Array:
     """Buckets of customer keys: their first three hex digits."""
     key = Coded.of(keys)

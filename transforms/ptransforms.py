@@ -194,17 +194,17 @@ class ToBuckets(beam.PTransform):  # type: ignore[misc]
 
     def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Write bucket files and name them."""
-        return events | beam.ParDo(_Written(partial(BucketFiles, self._folder, self._groups)))
+        return events | beam.ParDo(_Split(self._folder, self._groups))
 
 
-class _Written(beam.DoFn):  # type: ignore[misc]
-    """Batches -> the files that a bundle's writer made of them, as (part, path)."""
+class _Split(beam.DoFn):  # type: ignore[misc]
+    """Batches -> the files of groups of buckets that a bundle made of them, as (group, path)."""
 
-    def __init__(self, writer: Callable[[], BucketFiles]) -> None:
-        self._writer = writer
+    def __init__(self, folder: Path, groups: int) -> None:
+        self._folder, self._groups = folder, groups
 
     def start_bundle(self) -> None:
-        self._files = self._writer()
+        self._files = BucketFiles(self._folder, self._groups)
 
     def process(self, batch: pa.RecordBatch) -> None:
         self._files.add(batch)
