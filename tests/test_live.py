@@ -9,14 +9,14 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import audit, settings, stage, status, store
+from rejse.pipelines import audit, ground, settings, stage, status, store
 from rejse.pipelines.audit import Auditor, AuditUnavailableError
 from rejse.pipelines.live import ABANDONED, Loop, Pace, is_whole
 from rejse.pipelines.run import RunResult
@@ -73,6 +73,23 @@ def test_files_are_published_as_they_arrive(
     assert (counts["kept"], counts["duplicate"]) == (1, 1)
     loop.stop.set()
     assert list(results) == []
+
+
+def test_status_looks_again_where_a_file_was_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = installation(tmp_path, {"a.jsonl": lines([row(1)])})
+    told, missed = ground.positions, iter((True, True, False, False, True, True, True))
+
+    def positions(shards: Sequence[object]) -> dict[str, str]:
+        if next(missed):
+            raise FileNotFoundError
+        return told(shards)
+
+    monkeypatch.setattr(ground, "positions", positions)
+    assert status.status(found, store.now()).files_waiting == 1
+    with pytest.raises(FileNotFoundError):
+        status.status(found, store.now())
 
 
 def test_a_loop_sees_an_operational_table_that_has_grown(
