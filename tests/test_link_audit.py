@@ -74,6 +74,8 @@ def test_suspicious_links() -> None:
     shared = [Link(PHONE, who, n, n + 1) for n, who in enumerate(many)]
     assert suspected(shared) == {("many owners", key_of(PHONE), OWNERS + 1)}
     assert suspected(shared[:-1]) == set()
+    held = [Link(("case", f"c{n % 30}"), who, n, None) for n in range(90) for who in (ANN, BEN)]
+    assert suspected(held) == set()
     crowd = [Link(("cookie", f"c{n}"), ANN, 0, None) for n in range(IDENTITIES)]
     assert suspected(crowd) == {("many identities", key_of(ANN), IDENTITIES + 1)}
     assert suspected(crowd[1:]) == set()

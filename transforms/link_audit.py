@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms.arrays import Ints, arrow, flat, values
 from rejse.transforms.as_of import FAR, bound
-from rejse.transforms.links import Links
+from rejse.transforms.links import CASE, Links
 from rejse.transforms.reconcile import connected, moments
 from rejse.transforms.schema import TIME
 from rejse.transforms.texts import text
@@ -104,8 +104,14 @@ class LinkAudit:
         return found
 
     def suspicions(self, now: int) -> list[Suspicion]:
-        """Identities with many owners, with two at once, on a round of links; persons of many."""
-        found = [*self._owners(), *self._at_once(), *self._rounds(), *self._crowds(now)]
+        """Identities with many owners, with two at once, on a round of links; persons of many.
+
+        Cases are not looked at: they change hands, and one customer has many.
+        """
+        some = replace(
+            self, table=self.table.filter(pc.not_equal(self.table.column("previous_type"), CASE))
+        )
+        found = [*some._owners(), *some._at_once(), *some._rounds(), *some._crowds(now)]
         kinds = self.kinds()
         return [Suspicion(kind, kinds[key], key, n) for kind, key, n in sorted(found)]
 
