@@ -69,7 +69,7 @@ class FileIndex:
             out.write(np.array(words.size, WORD).tobytes() + words.astype(WORD).tobytes())
             out.flush()
             os.fsync(out.fileno())  # whole before it has its name, also after a power cut
-        draft.replace(place)
+        draft.rename(place)  # no step of a publication: `replace` is
 
     def _place(self, file: str) -> Path:
         return (self.store / self.folder / file).with_suffix(self._suffix)
