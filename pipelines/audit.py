@@ -179,6 +179,7 @@ class Auditor:
                 line = self._said(json.dumps(request) + "\n")
         except BaseException:  # such as an interrupt: it would go on for nobody
             self._process.kill()
+            self._process.wait()  # so that the next request finds it gone, and no answer of it
             raise
         with contextlib.suppress(ValueError):
             said = json.loads(line)
