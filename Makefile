@@ -50,8 +50,10 @@ types: .venv/ready build/typing/rejse
 test: lint types  ## everything that must hold: style, types, tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-bench: .venv/ready  ## the same work by rejse, DuckDB, Polars and per-event Beam
+bench: .venv/ready  ## the same work by rejse and its rivals; what increments and live cost
 	$(BIN)/python -m tests.bench.bench --events 1000000 10000000
+	$(BIN)/python -m tests.bench.growth --events 1000000 --increments 100 --generations 10 --care 20
+	$(BIN)/python -m tests.bench.latency --events 10
 
 soak: .venv/ready  ## the laws and the oracle on many times as many examples
 	REJSE_SOAK=1 $(BIN)/python -m pytest $$(grep -l FACTOR tests/test_*.py)
