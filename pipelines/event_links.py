@@ -25,7 +25,6 @@ from rejse.pipelines.publish import SCRATCH
 from rejse.pipelines.settings import Settings
 from rejse.transforms import event_links
 from rejse.transforms.erasure import Erased
-from rejse.transforms.identity import signer
 from rejse.transforms.inputs import INPUTS
 from rejse.transforms.link_table import LINKS
 from rejse.transforms.links import CASE, EVENT
@@ -36,8 +35,8 @@ from rejse.transforms.records import CASES
 def gather(
     settings: Settings, shards: Sequence[Any], erased: Erased, beam_args: Sequence[str] = ()
 ) -> pa.Table:
-    """Links that the rows of some pieces of files tell, each once (columns LINKS); none of an
-    erased identity.
+    """Links that the rows of some pieces of files tell, each once (columns LINKS); those of
+    `erased` identities are walled.
     """
     named = {source.name: source for source in telling(settings)}
     mine = [shard for shard in shards if shard.source in named]
@@ -114,9 +113,8 @@ class _Told(beam.DoFn):  # type: ignore[misc]
 
     def process(self, batch: pa.RecordBatch) -> None:
         batch = event_links.telling(batch, self._kind)
-        batch, _ = self._erased.split(batch, signer(self._key))
         method = CASE if self._kind == CASES else EVENT
-        found = event_links.told(batch, self._key, self._non_persons, method)
+        found = event_links.told(batch, self._key, self._non_persons, method, self._erased)
         if found.num_rows:
             self._links.append(found)
 

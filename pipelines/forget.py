@@ -36,6 +36,7 @@ from rejse.pipelines import (
     file_index,
     ground,
     identities,
+    operational,
     publish,
     quarantine,
     stage,
@@ -54,7 +55,7 @@ from rejse.pipelines.store import PUBLICATIONS, Publication, Writer
 from rejse.transforms import erasure, rejects
 from rejse.transforms.arrays import Bools, arrow, flat, take, values
 from rejse.transforms.identity import signer
-from rejse.transforms.link_table import LINKS
+from rejse.transforms.link_table import LINKS, walled
 from rejse.transforms.links import Links, original, resolve
 from rejse.transforms.meeting import LATE, STORED
 from rejse.transforms.operational import conform
@@ -129,10 +130,10 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
     """Erase one identity, as the mapping gives it, from the store, for good.
 
     Of an identity that the store does not know, and in a store without a publication, only the
-    tombstone is left. What identity links gave to it goes with it; the links go too, so that what
-    was linked is its own from then on. Raises AnotherWriter while a run is at work, KeyChangedError
-    where the key is not the store's: its pseudonyms could not be told, LinkedError where links give
-    rows of the identity, or rows of others through it, to somebody else.
+    tombstone is left. What identity links gave to it goes with it; the links are walled, so that
+    what was linked is its own as long as they hold. Raises AnotherWriter while a run is at work,
+    KeyChangedError where the key is not the store's: its pseudonyms could not be told, LinkedError
+    where links give rows of the identity, or rows of others through it, to somebody else.
     """
     store = settings.store
     with (
@@ -215,7 +216,7 @@ def _refuse_linked(settings: Settings, base: Publication | None, who: str) -> No
     through = pc.or_(*(pc.equal(links.column(f"{end}_key"), who) for end in ENDS))
     if base is None or not pc.any(through, min_count=0).as_py():
         return
-    without = Links.of(links.filter(pc.invert(through)), settings.windows.identity_wait)
+    without = Links.of(_walled(links, who), settings.windows.identity_wait)
     for name, version in base.versions.items():
         for path in storage.files(settings.store, name, version) if name in BORNE else ():
             if _moves(pq.ParquetFile(settings.store / path).read(), without, who):
@@ -224,6 +225,10 @@ def _refuse_linked(settings: Settings, base: Publication | None, who: str) -> No
                     " person through it, are another person's by identity links; erase that person,"
                     " or end the link, `rejse reconcile`, and erase this one then"
                 )
+
+
+def _walled(links: pa.Table, who: str) -> pa.Table:
+    return walled(links, *(values(pc.equal(links.column(f"{end}_key"), who)) for end in ENDS))
 
 
 def _moves(rows: pa.Table, links: Links, who: str) -> bool:
@@ -307,11 +312,13 @@ def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFil
         yield file
         return
     rows = pq.ParquetFile(place).read()
-    kept = rows.filter(pc.invert(_gone(rows, file.table, links, asked)))
-    linking = [name for name in links if _is_in(kept, name, asked).any()]
-    for name in linking:
-        kept = _unlinked(kept, name, asked)
-    if kept.num_rows == rows.num_rows and not linking:
+    if file.table == operational.LINKS:
+        kept = _walled(rows, asked.customer_key)
+    else:
+        kept = rows.filter(pc.invert(_gone(rows, file.table, links, asked)))
+        for name in [name for name in links if _is_in(kept, name, asked).any()]:
+            kept = _unlinked(kept, name, asked)
+    if kept.equals(rows):
         yield file
         return
     again = stage.write(store, file.table, kept)

@@ -43,7 +43,7 @@ class Gathering:
     _found: dict[frozenset[Any], pa.Table] = field(default_factory=dict)
 
     def of(self, settings: Settings, shards: Sequence[Any], erased: Erased) -> pa.Table:
-        """Links of some pieces of files, but those of erased identities."""
+        """Links of some pieces of files; those of `erased` identities are walled."""
         from rejse.pipelines import event_links
 
         key = frozenset(positions(shards).items())
@@ -58,7 +58,7 @@ def of_run(
 ) -> pa.Table:  # fmt: skip
     """All links of a run: those of the table, and those that rows told before or tell now.
 
-    None leads to an `erased` identity or from one: what was linked to it is its own from then on.
+    None leads to an `erased` identity or from one: what was linked to it is its own as long.
     """
     import pyarrow as pa
 

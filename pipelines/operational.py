@@ -27,8 +27,8 @@ def read(
 ) -> Operational:
     """The tables that are configured; ids of agents, and identities that are linked, become
     pseudonyms under the key here, as those of events do. `types` are the journey types that are
-    declared; links of `non_persons` and of `erased` identities are left out. Raises ValueError,
-    naming the file and what was expected.
+    declared; links of `non_persons` are left out, those of `erased` identities walled. Raises
+    ValueError, naming the file and what was expected.
     """
     from rejse.transforms import link_table
     from rejse.transforms import operational as core

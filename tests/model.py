@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from tests.naive_links import Link, Who, person
+from tests.naive_links import Link, Who, person, walled
 
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
@@ -96,7 +96,7 @@ class Model:
         self.links = self._living(links)
 
     def _living(self, links: Sequence[Link]) -> list[Link]:
-        return [one for one in links if self.erased.isdisjoint(one[:2])]
+        return walled(links, self.erased)
 
     def run(self, rows: Sequence[Row]) -> None:
         """What a run does with a file of these rows."""
@@ -138,12 +138,12 @@ class Model:
         """Whether rows of others, this identity's own or such as links lead through it, would be
         somebody else's without it: then it cannot be erased alone.
         """
-        without = [link for link in self.links if who not in link[:2]]
+        without = walled(self.links, {who})
         others = [row for row in self.rows() if self.person(row) != who]
         return any(self.person(row) != self.person(row, without) for row in others)
 
     def forget(self, who: Who) -> None:
-        """All rows that are this person's go, and links to and from it."""
+        """All rows that are this person's go, and links from it; those to it lead nowhere."""
         for what, table in (("erase", self.events), ("erase late", self.late)):
             for row in [row for row in table.values() if self.person(row) == who]:
                 del table[row.id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 #: A type and an identity of it.
@@ -26,6 +26,15 @@ def person(who: Who, time: int, links: Sequence[Link], wait: int) -> Who:
             return min(seen[seen.index(after) :])
         seen.append(after)
     return seen[-1]
+
+
+def walled(links: Sequence[Link], erased: Set[Who]) -> list[Link]:
+    """The links without those from the erased; those to one of them lead nowhere."""
+    return [
+        one._replace(other=one.previous) if one.other in erased else one
+        for one in links
+        if one.previous not in erased
+    ]
 
 
 def _after(who: Who, time: int, links: Sequence[Link], wait: int) -> Who | None:

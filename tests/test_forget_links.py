@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,39 @@ def test_what_links_gave_to_the_erased_goes_with_it(found: settings.Settings) ->
     everything = b"".join(p.read_bytes() for p in found.store.rglob("*") if p.suffix == ".json")
     assert gone.encode() not in everything
     with connect(found.store) as con:
-        assert con.sql("select count(*) from identity_links").fetchall() == [(0,)]
+        ends = con.sql("select previous_key, identity_key from identity_links").fetchall()
+    assert ends == [(before["phone-1-1"],) * 2]  # the wall
+
+
+OWNERS = {
+    "a former one": (("2026-01-01T00:00:00Z", "", "ben"), ("2026-01-03T00:00:00Z", "", "ann")),
+    "the next one": (("2026-01-01T00:00:00Z", "2026-01-04T00:00:00Z", "ann"),
+                     ("2026-01-04T00:00:00Z", "", "ben")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("owners", OWNERS.values(), ids=OWNERS)
+def test_what_was_the_erased_ones_is_not_a_former_nor_the_next_owners(
+    owners: Sequence[tuple[str, str, str]], found: settings.Settings
+) -> None:
+    """Neither what comes again nor what is new; and the run after an erasure has nothing to do."""
+    device = kept(found)["phone-1-1"]
+    links = [(*LINK[:2], who, "customer", since, until) for since, until, who in owners]
+    listed(found, *links)
+    once(found)
+    assert kept(found)["phone-1-3"] == kept(found)["ann-4"]
+    forget(found, "customer", "ann")
+    assert once(found).status == "nothing_new"
+    (found.root / "b.jsonl").write_text(lines([of(5, "phone-1", "device")]))
+    once(found)
+    expected = kept(found)["ben-5"] if owners[-1][2] == "ben" else device
+    assert kept(found)["phone-1-5"] == expected
+    once(found, rebuild=True)
+    told = kept(found)
+    assert told["phone-1-3"] == device
+    assert told["phone-1-5"] == expected
+    with connect(found.store) as con:
+        assert con.sql("select count(*) from identity_links").fetchall() == [(2,)]
 
 
 def test_what_was_linked_is_its_own_from_then_on(found: settings.Settings) -> None:
@@ -127,7 +160,12 @@ def test_an_identity_through_which_rows_are_another_ones_is_refused(
 
 def linked(found: settings.Settings, *links: tuple[str, ...]) -> None:
     """These links alone, from the second of January on."""
+    listed(found, *((*link, "2026-01-02T00:00:00Z", "") for link in links))
+
+
+def listed(found: settings.Settings, *links: tuple[str, ...]) -> None:
+    """These links alone: both identities with their types, since when and until when."""
     with (found.root / "links.csv").open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow((*TYPED, "valid_from", "valid_to"))
-        writer.writerows((*link, "2026-01-02T00:00:00Z", "") for link in links)
+        writer.writerows(links)

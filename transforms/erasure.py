@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms.arrays import Bools, Ints, arrow, take, valid, values
+from rejse.transforms.arrays import Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.identity import DIGEST, Signer
 from rejse.transforms.texts import coded, hexadecimal
 
@@ -40,14 +40,15 @@ class Erased:
     tombstones: frozenset[str] = frozenset()
     kinds: tuple[str, ...] = ()
 
-    def rows(self, batch: pa.RecordBatch, sign: Signer, previous: str = "") -> Bools:
-        """Rows of accepted batches whose `identity` (with 'previous': that one) is erased."""
+    def rows(self, batch: pa.RecordBatch | pa.Table, sign: Signer, previous: str = "") -> Bools:
+        """Rows of accepted batches, or links of a file, whose `identity` (with 'previous': that
+        one) is erased.
+        """
         kinds = batch.column(f"{previous}identitytype")
         if not self.tombstones:
             return np.zeros(len(kinds), bool)
-        named = pc.binary_join_element_wise(
-            kinds.cast(pa.string()), batch.column(f"{previous}identity").cast(pa.string()), ":"
-        )
+        who = flat(batch.column(f"{previous}identity")).cast(pa.string())
+        named = pc.binary_join_element_wise(flat(kinds).cast(pa.string()), who, ":")
         people = coded(named)
         said = people.dictionary.cast(pa.binary()).to_pylist()
         found = hexadecimal(sign.remembered(said, PREFIX), DIGEST, 32).to_pylist()

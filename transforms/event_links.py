@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from rejse.transforms import identity
 from rejse.transforms.arrays import arrow, flat, valid, values
 from rejse.transforms.as_of import FAR, bound
-from rejse.transforms.link_table import LINKS
+from rejse.transforms.erasure import NOBODY, Erased
+from rejse.transforms.link_table import LINKS, walled
 from rejse.transforms.links import CASE, CUSTOMER, EVENT, TABLE
 from rejse.transforms.records import CASES
 from rejse.transforms.schema import TEXT, TIME
@@ -34,13 +35,14 @@ def telling(batch: pa.RecordBatch, kind: str) -> pa.RecordBatch:
 
 
 def told(
-    batch: pa.RecordBatch, key: bytes, non_persons: tuple[str, ...], method: str = EVENT
-) -> pa.Table:
+    batch: pa.RecordBatch, key: bytes, non_persons: tuple[str, ...], method: str = EVENT,
+    erased: Erased = NOBODY,
+) -> pa.Table:  # fmt: skip
     """Links that accepted rows (`telling`) tell, each once (columns LINKS): those of events
     without ends, those of cases until `valid_to`.
 
     Between two customers a link is a merge, which only the table of links can say; what is no
-    person (`non_persons`) is linked with nobody.
+    person (`non_persons`) is linked with nobody. Links of `erased` identities are `walled`.
     """
     if not {PREVIOUS, PREVIOUS_TYPE} <= {*batch.schema.names}:
         return pa.Table.from_batches([], LINKS)
@@ -61,7 +63,8 @@ def told(
         "valid_to": batch.column("valid_to") if has_end else pa.nulls(rows, TIME),
     }  # fmt: skip
     links = [columns[field.name].cast(field.type) for field in LINKS]
-    return once(pa.Table.from_arrays(links, schema=LINKS))
+    found = pa.Table.from_arrays(links, schema=LINKS)
+    return once(walled(found, erased.rows(batch, sign, "previous"), erased.rows(batch, sign)))
 
 
 def once(links: pa.Table) -> pa.Table:

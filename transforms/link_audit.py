@@ -106,11 +106,11 @@ class LinkAudit:
     def suspicions(self, now: int) -> list[Suspicion]:
         """Identities with many owners, with two at once, on a round of links; persons of many.
 
-        Cases are not looked at: they change hands, and one customer has many.
+        Cases are not looked at: they change hands, and one customer has many; nor are walls.
         """
-        some = replace(
-            self, table=self.table.filter(pc.not_equal(self.table.column("previous_type"), CASE))
-        )
+        previous, other, kind = (self.table.column(name) for name in (*_ENDS, "previous_type"))
+        some = pc.and_(pc.not_equal(kind, CASE), pc.not_equal(previous, other))
+        some = replace(self, table=self.table.filter(some))
         found = [*some._owners(), *some._at_once(), *some._rounds(), *some._crowds(now)]
         kinds = self.kinds()
         return [Suspicion(kind, kinds[key], key, n) for kind, key, n in sorted(found)]
@@ -131,7 +131,7 @@ class LinkAudit:
         while at[0] not in seen:
             seen.add(int(at[0]))
             row = links.link(at, when)[0]
-            if row < 0:
+            if row < 0 or links.following[row] == at[0]:  # a wall: it led to somebody erased
                 break
             hops.append(_hop(self.table, int(links.told[row])))
             at = links.following[[row]]

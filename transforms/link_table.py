@@ -55,13 +55,10 @@ def pseudonymous(
     """Links of an owner's table (columns of FILE) in the columns that are published.
 
     Links of what is no person (`non_persons`) are left out: they would make one person of many.
-    So are those of `erased` identities.
+    Those of `erased` identities are `walled`.
     """
-    table = table.filter(arrow(~_are_of_none(table, non_persons)))
+    table = table.filter(arrow(~_are_of_none(table, non_persons))).combine_chunks()
     sign = identity.signer(key)
-    for end in _ENDS:
-        for batch in table.combine_chunks().to_batches():  # one, or none of an empty table
-            table = table.filter(arrow(~erased.rows(batch, sign, end)))
     columns = {name: table.column(name) for name in VALIDITY}
     for end, named in (("previous", "previous"), ("", "identity")):
         kinds, people = (flat(table.column(f"{end}identity{part}")) for part in ("type", ""))
@@ -71,7 +68,20 @@ def pseudonymous(
     columns["method"] = constant(TABLE, table.num_rows).cast(TEXT)
     order = ("previous_key", "valid_from", "precedence", "identity_key", "valid_to")
     links = pa.table([columns[name] for name in LINKS.names], schema=LINKS)
+    links = walled(links, *(erased.rows(table, sign, end) for end in _ENDS))
     return links.take(pc.sort_indices(links, [(name, "ascending") for name in order]))
+
+
+def walled(links: pa.Table, from_erased: Bools, to_erased: Bools) -> pa.Table:
+    """Links (columns LINKS) without those from an erased identity; those to one lead back to where
+    they come from: as long as they hold, that is its own, and not a former or the next owner's.
+    """
+    for part in ("key", "type"):
+        place = LINKS.get_field_index(f"identity_{part}")
+        own, other = links.column(f"previous_{part}"), links.column(place)
+        kept = pc.if_else(arrow(to_erased), flat(own), flat(other).cast(own.type))
+        links = links.set_column(place, links.schema.field(place), kept.cast(other.type))
+    return links.filter(arrow(~from_erased))
 
 
 def _are_of_none(table: pa.Table, non_persons: tuple[str, ...]) -> Bools:
