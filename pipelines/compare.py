@@ -7,9 +7,9 @@ journey that only one of them has is `absent` in the other.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +96,12 @@ def configurations(
     """Compare the newest publication with what `other` (Settings) makes of the same events.
 
     `run` makes a publication as `rejse run` does; it is given a store that is gone afterwards.
-    Frontiers are those of the publication. Raises CompareError where the keys differ.
+    Frontiers are those of the publication, and who is erased there stays so. Raises CompareError
+    where the keys differ.
     """
-    from rejse.pipelines import catalogue
+    from rejse.pipelines import catalogue, erasures
     from rejse.pipelines import store as storage
+    from rejse.pipelines.ground import key_id
 
     base = storage.latest(settings.store)
     if base is None:
@@ -117,6 +119,7 @@ def configurations(
         if name in other.sources or name not in settings.sources
     }
     with tempfile.TemporaryDirectory(prefix="rejse-compare-") as folder:
+        _erase_in(Path(folder), erasures.stones(settings.store, base), key_id(settings.key()))
         scratch = other.model_copy(update={"store": Path(folder)})
         run(scratch, frontier=frontiers, audit=None, progress=progress)
         made = storage.latest(Path(folder))
@@ -125,6 +128,22 @@ def configurations(
         rows, n = _compared((settings.store, base), (Path(folder), made))
     notes = () if made.positions == base.positions else (_moved(base),)
     return Difference(f"publication {base.number}", "other configuration", n, rows, notes)
+
+
+def _erase_in(store: Path, stones: Sequence[Any], key_id: str) -> None:
+    """Begin a new store with receipts of erasures (Stone): the sources still hold the erased."""
+    from rejse.pipelines import erasures, publish
+    from rejse.pipelines import store as storage
+
+    if not stones:
+        return
+    name = erasures.ERASURES.name
+    with publish.writing(store) as writer:
+        draft = Publication(1, "compare", "", "", storage.now(), core_version=f"-{key_id}")
+        file = erasures.staged(store, stones)
+        versions = {name: publish.settled(store, name, [file], draft)}
+        done = replace(draft, versions=versions, rows={name: file.rows})
+        publish.announce(writer, done, {name: [file.path]})
 
 
 def _moved(base: Publication) -> str:

@@ -8,7 +8,7 @@ tombstones in a store another key is refused (`refuse_other_key` says what to do
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,9 +79,9 @@ def erased(store: Path, base: Publication | None) -> Erased:
     return Erased(frozenset(one.tombstone for one in found), kinds)
 
 
-def with_stone(store: Path, base: Publication | None, stone: Stone) -> StagedFile:
-    """The table with one more receipt, staged as one file."""
-    rows = [one.row() for one in (*stones(store, base), stone)]
+def staged(store: Path, stones: Sequence[Stone]) -> StagedFile:
+    """A table of these receipts, one at least, staged as one file."""
+    rows = [one.row() for one in stones]
     file = stage.write(store, ERASURES.name, pa.Table.from_pylist(rows, schema=ERASURES.schema))
     assert file is not None
     return file

@@ -280,7 +280,7 @@ def _publish(writer: Writer, asked: _Asked) -> None:
             asked.tombstone, asked.identitytype, draft.published_at, draft.number,
             {name: n for name, n in removed.items() if n},
         )  # fmt: skip
-        after[ERASURES.name] = [erasures.with_stone(store, base, stone)]
+        after[ERASURES.name] = [erasures.staged(store, [*erasures.stones(store, base), stone])]
     # Also where nothing changes: what a crashed run has committed on top goes.
     versions = {name: publish.settled(store, name, files, draft) for name, files in after.items()}
     if is_known and after == before:

@@ -12,7 +12,7 @@ import pytest
 from rejse.pipelines import settings, stage, store
 from tests import faults
 from tests.test_cli import Command, rejse
-from tests.test_run import installation, lines, row
+from tests.test_run import PEOPLE, installation, lines, row
 
 assert rejse  # a fixture
 BETWEEN, DONE = datetime(2026, 1, 6, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
@@ -135,6 +135,19 @@ def test_configurations_are_compared_over_the_same_events(folder: Path, rejse: C
     (folder / "other.key").write_text("ab" * 32)
     code, _, err = rejse("diff", "--config", "other.toml")
     assert (code, "the same key" in err) == (2, True)
+
+
+def test_who_is_erased_is_in_no_comparison(folder: Path, rejse: Command) -> None:
+    text = (folder / "rejse.toml").read_text()
+    (folder / "other.toml").write_text('[windows]\ngap = "12h"\n' + text)
+    _, before, _ = rejse("diff", "--config", "other.toml", "--json")
+    code, _, _ = rejse("forget", PEOPLE[1], "--yes")
+    assert code == 0
+    _, out, err = rejse("diff", "--config", "other.toml", "--json")
+    assert err == ""
+    told = json.loads(out)
+    counted = [json.loads(before)["n_journeys"], told["n_journeys"]]
+    assert counted == [8, 6]
 
 
 def test_an_increment_after_a_compaction_is_the_same_as_without(

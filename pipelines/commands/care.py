@@ -118,6 +118,8 @@ def forget(
         print("it was erased before; nothing of it has come since")
     else:
         terminal.show_table(("table", "rows removed"), sorted(done.rows.items()))
+        if not (done.rows or done.quarantined or done.reports):
+            print("nothing of it was found: look at its type and spelling; it stays erased")
     for report in done.reports:
         print(f"deleted {report}: it showed a journey of this person; make it again")
     print(
@@ -134,7 +136,7 @@ def _person(said: str) -> tuple[str, str]:
     kind, colon, name = said.partition(":")
     if not colon or kind not in IDENTITY_TYPES:
         kind, name = "customer", said
-    if not name:
+    if not name.strip():
         raise MisuseError("expected an identity, such as customer:C1, came none")
     return kind, name
 
