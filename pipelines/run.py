@@ -165,6 +165,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
     catalogue_draft.try_out(settings.promise_check_texts())  # before hours of work, not after
     shards = asked.shards
     if shards is None:
+        _expect_files(settings)
         shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     now = int(clock.timestamp() * 1_000_000)
     with (
@@ -191,6 +192,20 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         if links is None and identities.are_kept(settings):
             links = identities.of_run(settings, found.base, found.shards, asked.gathering, erased)
         return _work(settings, asked, found, told, (links, relink), erased, writer, clock, progress)
+
+
+def _expect_files(settings: Settings) -> None:
+    """Raise SourceError for a source without files that was never read: its glob may be mistyped.
+    Of others they may have been archived.
+    """
+    from rejse.pipelines import sources
+    from rejse.pipelines import store as storage
+
+    base = storage.latest(settings.store)
+    heard = {name.partition(":")[0] for name in base.positions} if base else set()
+    for source in settings.sources.values():
+        if source.name not in heard:
+            sources.expect_files(source)
 
 
 def _relinked(

@@ -7,6 +7,7 @@ two plain, gzip or zstd, told by their first bytes.
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,17 +89,21 @@ class RawBatch:
         return int(self.batch.nbytes)
 
 
-def shards(source: Source) -> list[Shard]:
-    """All pieces of a source in a fixed order, each file once.
-
-    Raises SourceError where a glob finds no file or a file is an archive.
-    """
+def expect_files(source: Source) -> None:
+    """Raise SourceError where a glob of the source finds no file."""
     for pattern in source.files:
         if not _matching(pattern):
             raise SourceError(
                 f"source {source.name}: expected files at {pattern}, found none;"
                 " correct `files` in rejse.toml"
             )
+
+
+def shards(source: Source) -> list[Shard]:
+    """All pieces of a source in a fixed order, each file once; none where there is no file.
+
+    Raises SourceError for an archive.
+    """
     return [
         shard for path, file in files(source).items() for shard in pieces(source.name, path, file)
     ]
@@ -107,15 +112,29 @@ def shards(source: Source) -> list[Shard]:
 def files(source: Source) -> dict[Path, str]:
     """Files of a source that are there, in a fixed order, with their names in positions."""
     found: dict[Path, str] = {}
+    base = os.path.commonpath([_fixed(pattern) for pattern in source.files])
     for pattern in source.files:
         for path in _matching(pattern):
-            found.setdefault(path.resolve(), _label(path, pattern))
+            found.setdefault(path.resolve(), path.relative_to(base).as_posix())
     return dict(sorted(found.items()))
 
 
 def _matching(pattern: str) -> list[Path]:
-    paths = sorted(Path(path) for path in glob.glob(pattern, recursive=True))  # noqa: PTH207
-    return [path for path in paths if path.is_file()]
+    base = _fixed(pattern)
+    rest = Path(pattern).relative_to(base).as_posix()
+    found = glob.glob(f"{glob.escape(str(base))}/{rest}", recursive=True)  # noqa: PTH207
+    return [path for path in sorted(map(Path, found)) if path.is_file()]
+
+
+def _fixed(pattern: str) -> Path:
+    """The part of a glob before its wildcards; the name of a folder that is there has none."""
+    parts = Path(pattern).parts[:-1]
+    fixed = Path(*parts[:1])
+    for part in parts[1:]:
+        if glob.has_magic(part) and not (fixed / part).is_dir():
+            break
+        fixed /= part
+    return fixed
 
 
 def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
@@ -150,16 +169,6 @@ def _looks(path: Path) -> Format:
     if head.startswith(b"PAR1"):
         return "parquet"
     return "json" if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else "csv"
-
-
-def _label(path: Path, pattern: str) -> str:
-    """Path below the part of the glob that has no wildcard."""
-    fixed: list[str] = []
-    for part in Path(pattern).parts[:-1]:
-        if glob.has_magic(part):
-            break
-        fixed.append(part)
-    return path.relative_to(Path(*fixed)).as_posix() if fixed else path.as_posix()
 
 
 def read(shard: Shard, raw_schema: pa.Schema) -> Iterator[RawBatch]:

@@ -15,7 +15,6 @@ import pytest
 from rejse.pipelines import bounded, cli, publish, raw_schema, settings, stage
 from rejse.pipelines.catalogue import connect
 from rejse.pipelines.run import RunResult, run
-from rejse.pipelines.sources import SourceError
 from rejse.pipelines.stated import UnknownSourceError
 
 KEY = "5ec4e7" * 8
@@ -328,13 +327,6 @@ def test_options_that_beam_refuses_are_misuse(tmp_path: Path) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
     with pytest.raises(bounded.BeamOptionsError, match="after --: Unexpected pipeline runner"):
         once(found, beam_args=["--runner=Nonsense"])
-
-
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    found = installation(tmp_path, {}, {"crm": "gone/*.jsonl"})
-    with pytest.raises(SourceError, match=r"crm: expected files at .*gone.*found none.*rejse.toml"):
-        once(found)
-    assert not found.store.exists()
 
 
 # --- failure -----------------------------------------------------------------------------------

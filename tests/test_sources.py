@@ -117,7 +117,23 @@ def test_positions_name_file_and_row(tmp_path: Path) -> None:
 
 def test_no_files(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"source crm: expected files at .*nothing"):
-        sources.shards(source(tmp_path / "nothing-*.csv"))
+        sources.expect_files(source(tmp_path / "nothing-*.csv"))
+    assert sources.shards(source(tmp_path / "nothing-*.csv")) == []
+
+
+def test_files_of_two_globs_have_names_of_their_own(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "l.jsonl").write_bytes(lines(rows(1)))
+    found = sources.shards(source(tmp_path / "a/*.jsonl", tmp_path / "b/*.jsonl"))
+    assert [one.file for one in found] == ["a/l.jsonl", "b/l.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["in[1]", "what?", "a*b"])
+def test_a_folder_may_be_called_like_a_glob(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "l.jsonl").write_bytes(lines(rows(1)))
+    assert [one.file for one in sources.shards(source(tmp_path / name / "*.jsonl"))] == ["l.jsonl"]
 
 
 def test_an_archive(tmp_path: Path) -> None:
