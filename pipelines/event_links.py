@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines import sources
 from rejse.pipelines.bounded import empty
+from rejse.pipelines.ground import bear_cases
 from rejse.pipelines.publish import SCRATCH
 from rejse.pipelines.settings import Settings
 from rejse.transforms import event_links
@@ -58,8 +59,7 @@ def telling(settings: Settings) -> list[Any]:
     """Sources whose rows may tell links."""
     every = settings.sources.values()
     cases = [source for source in every if source.kind == CASES]
-    if cases and not any(source.select().may_give("identitytype", CASE) for source in every):
-        cases = []
+    cases = cases if cases and bear_cases(every) else []
     return [*cases, *(source for source in every if _names_previous(source))]
 
 

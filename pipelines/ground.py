@@ -1,15 +1,16 @@
 """What a run stands on: the last publication and the files that are new, or everything anew.
 
-Rules, mappings, code and key make the core version: under another one nothing that was published
-can stand beside what is computed now, so that all sources are read again. Operational tables have
-validity and grow every day; they only make everything that is not final be looked at again.
+Rules, code and key make the core version: under another one, or where the mapping of a source has
+changed or one is gone, nothing that was published can stand beside what is computed now, so that
+all sources are read again. A new source is read beside what stands. It, and operational tables,
+which have validity and grow every day, make everything that is not final be looked at again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from rejse.pipelines import erasures
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 
+#: The kind of source that tells of cases, and the type of identity that a case is.
+CASES, CASE = "cases", "case"
 #: What the core is made of: its modules, and the word lists that it scores texts by.
 CODE = (".py", ".txt", ".sql")
 #: Folders of the SQL that a publication is served with.
@@ -66,7 +69,7 @@ def ground(
     """
     here, core = positions(shards, IN_PART if in_part else ""), core_version(settings)
     erasures.refuse_other_key(settings.store, base, key_id(settings.key()))
-    if base is None or rebuild or anew or base.core_version != core:
+    if base is None or rebuild or anew or not stands(settings, base):
         if base is not None and not rebuild:
             _refuse_gone(base, here)
             if in_part:
@@ -111,13 +114,38 @@ def _refuse_gone(base: Publication, here: Mapping[str, str]) -> None:
         )
 
 
+def stands(settings: Settings, base: Publication) -> bool:
+    """Whether what was published can stand beside what is computed under the settings."""
+    now = settings.source_versions
+    delivered = {name for _, source, name in base.latest if source != name}
+    return (
+        base.core_version == core_version(settings)
+        and all(now.get(name) == told for name, told in base.sources.items())
+        and delivered.isdisjoint({*now} - {*base.sources})  # else rows of others were of this name
+        and _cases_tell_alike(settings, base)
+    )
+
+
 def core_version(settings: Settings) -> str:
-    """Changes with all under which a stored row cannot stand any more: 16 hex digits of rules,
-    mappings and code, then those of the key.
+    """Changes with all under which no stored row can stand any more: 16 hex digits of rules and
+    code, then those of the key.
     """
     said = {"config": settings.core_version, "code": code()}
     rules = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
     return f"{rules}-{key_id(settings.key())}"
+
+
+def bear_cases(sources: Iterable[Any]) -> bool:
+    """Whether rows of some source may bear a case as their identity: then cases tell of it."""
+    return any(source.select().may_give("identitytype", CASE) for source in sources)
+
+
+def _cases_tell_alike(settings: Settings, base: Publication) -> bool:
+    """Whether cases that were read before tell of identities if and only if they did then."""
+    before = [source for name, source in settings.sources.items() if name in base.sources]
+    if all(source.kind != CASES for source in before):
+        return True
+    return bear_cases(before) == bear_cases(settings.sources.values())
 
 
 def key_id(key: bytes) -> str:

@@ -38,8 +38,9 @@ class Run(TypedDict, total=False):
     the windows that served views need, in microseconds (`repeat`: W of the contact rates);
     `thresholds` those of the answers (`csat.satisfied_from`), in points of their own scale;
     `frontiers` and `x_frontiers` how far the sources of interactions and of answers are complete;
-    `promise_checks` the SQL that judges claims, by name; `core_version` that of rules, mappings,
-    code and key; `latest` the latest time read, by kind of input, source and delivered name.
+    `promise_checks` the SQL that judges claims, by name; `core_version` that of rules, code and
+    key, `sources` those of each source; `latest` the latest time read, by kind of input, source
+    and delivered name.
     """
 
     run_id: str
@@ -56,6 +57,7 @@ class Run(TypedDict, total=False):
     thresholds: Mapping[str, float]
     promise_checks: Mapping[str, str]
     core_version: str
+    sources: Mapping[str, str]
     latest: Mapping[tuple[str, str, str], int]
 
 
@@ -215,6 +217,7 @@ def _draft(number: int, run: Run, report: Report | None) -> Publication:
         counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
         audit=state,
         core_version=run.get("core_version", ""),
+        sources=run.get("sources", {}),
         latest=run.get("latest", {}),
     )
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from rejse.pipelines import audit as auditing
 from rejse.pipelines import identities
 from rejse.pipelines.audit import Audit
-from rejse.pipelines.ground import Ground, core_version, fingerprint, ground
+from rejse.pipelines.ground import Ground, fingerprint, ground, stands
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 
@@ -224,7 +224,7 @@ def _ground(
     settings: Settings, base: Publication | None, shards: Sequence[Any], asked: _Asked
 ) -> Ground:
     is_stored = asked.repair or asked.reconcile
-    if is_stored and (base is None or asked.anew or base.core_version != core_version(settings)):
+    if is_stored and (base is None or asked.anew or not stands(settings, base)):
         raise NothingToBuildOnError(
             "expected a publication under the rules of the configuration, found "
             + ("none" if base is None else "one under others")
@@ -311,7 +311,7 @@ def _told(settings: Settings, plan: Any, found: Ground, made: Any, fingerprint: 
     frontiers, x_frontiers = plan.clocks.of(latest)
     return {
         "run_id": plan.run_id, "fingerprint": fingerprint, "config_version": settings.version,
-        "core_version": found.core_version,
+        "core_version": found.core_version, "sources": settings.source_versions,
         "started_at": int(plan.known_at.timestamp() * 1_000_000),
         "counts": {**counts, "rejected": sum(reasons.values())},
         "reasons": reasons, "notes": {**_named(made.counts, "note:"), **unjoined(made.counts)},

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
@@ -43,6 +46,21 @@ def expand(text: str) -> str:
         return os.environ[match[1]]
 
     return _VARIABLE.sub(found, text)
+
+
+def digest(said: Mapping[str, Any]) -> str:
+    """16 hex digits that change with what is said."""
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def text_of(path: Path, what: str) -> str:
+    """Text of a file that the configuration names. Raises SettingsError where it is missing."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise SettingsError(
+            f"{what}: expected the file {path.name} beside the configuration, came {fault.strerror}"
+        ) from None
 
 
 def placed(value: object, info: ValidationInfo) -> Path:

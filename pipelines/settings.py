@@ -34,7 +34,9 @@ from rejse.pipelines.setting_values import (
     Place,
     SettingsError,
     Share,
+    digest,
     placed,
+    text_of,
 )
 from rejse.pipelines.surveys import SurveySettings
 from rejse.pipelines.texts import TextSettings
@@ -74,7 +76,15 @@ class Source(Frozen):
 
     def mapping_text(self) -> str:
         """The mapping's SQL. Raises SettingsError where the file is missing."""
-        return _text(self.mapping, f"mapping of source {self.name}")
+        return text_of(self.mapping, f"mapping of source {self.name}")
+
+    def told(self) -> dict[str, Any]:
+        """All on which it depends what a row of a file of it becomes. Raises SettingsError."""
+        return {
+            "kind": self.kind, "mapping": self.mapping_text(),
+            "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
+            "declares": None if self.declares is None else sorted(self.declares),
+        }  # fmt: skip
 
     def declared(self) -> frozenset[str]:
         """Canonical columns this source declares: as configured, else as mapped."""
@@ -258,15 +268,24 @@ class Settings(Frozen):
             for name, path in self.operational
             if path is not None and name != "identity_links"  # each run compares them row by row
         }
-        return _digest({**self._told, "operational": operational})
+        return digest({**self._told, "operational": operational})
 
     @cached_property
     def core_version(self) -> str:
-        """The same without operational tables, which have validity and grow, and without what only
-        views read.
+        """The same without operational tables, which have validity and grow, without what only
+        views read, and without the sources, each of which may come and go (`source_versions`).
         """
-        views_read = ("surveys", "promise_checks")
-        return _digest({name: said for name, said in self._told.items() if name not in views_read})
+        apart = ("surveys", "promise_checks", "sources", "texts")
+        return digest({name: said for name, said in self._told.items() if name not in apart})
+
+    @cached_property
+    def source_versions(self) -> dict[str, str]:
+        """Of each source what its stored rows depend on, as a hash."""
+        texts = {"experience": self._told["texts"]}
+        return {
+            name: digest({**source.told(), "texts": texts.get(source.kind)})
+            for name, source in self.sources.items()
+        }
 
     @cached_property
     def _told(self) -> dict[str, Any]:
@@ -279,14 +298,7 @@ class Settings(Frozen):
             "non_persons": sorted(self.non_persons),
             "promise_checks": self.promise_check_texts(),
             "sources": {
-                name: {
-                    "kind": source.kind,
-                    "mapping": source.mapping_text(),
-                    "schema": json.loads(_text(source.schema_file, f"schema of source {name}")),
-                    "disorder": source.disorder,
-                    "retired": source.retired,
-                    "declares": sorted(source.declares) if source.declares is not None else None,
-                }
+                name: {**source.told(), "disorder": source.disorder, "retired": source.retired}
                 for name, source in self.sources.items()
             },
         }
@@ -321,19 +333,6 @@ class Settings(Frozen):
         if len(key) < 16:
             raise SettingsError(f"{place}: expected at least 32 hex digits, came fewer")
         return key
-
-
-def _digest(said: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _text(path: Path, what: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise SettingsError(
-            f"{what}: expected the file {path.name} beside the configuration, came {fault.strerror}"
-        ) from None
 
 
 def _nearest(place: list[str]) -> str:

@@ -50,7 +50,8 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("versions", _COUNTED, "Delta version of every table."),
     _of("rows", _COUNTED, "Rows of every table.", "1"),
     _of("positions", _NAMED, "How far each source was read."),
-    _of("core_version", pa.string(), "Hash of rules, mappings, code and key."),
+    _of("core_version", pa.string(), "Hash of rules, code and key."),
+    _of("sources", _NAMED, "Hash of each source's mapping and schema."),
     _of("latest", pa.map_(pa.string(), TIME), "Latest time read, by kind, source and name (JSON).",
         "UTC"),
     _of("frontiers", pa.map_(pa.string(), TIME), "How far each source is complete.", "UTC"),
@@ -103,6 +104,7 @@ class Publication:
     counts: Mapping[str, int] = field(default_factory=dict)
     audit: str = "skipped"
     core_version: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
     #: Latest time read by kind of input, configured source and delivered name.
     latest: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
@@ -118,7 +120,7 @@ class Publication:
             "windows": list(self.windows.items()), "counts": list(self.counts.items()),
             "thresholds": list(self.thresholds.items()),
             "promise_checks": list(self.promise_checks.items()), "audit": self.audit,
-            "core_version": self.core_version,
+            "core_version": self.core_version, "sources": list(self.sources.items()),
             "latest": [(json.dumps(key), at) for key, at in self.latest.items()],
         }  # fmt: skip
 
@@ -374,7 +376,6 @@ def _publication(row: Mapping[str, Any]) -> Publication:
         rows=dict(row["rows"]),
         positions=dict(row["positions"]),
         frontiers={name: micros(at) for name, at in row["frontiers"]},
-        # publications of an earlier version do not say
         x_frontiers={name: micros(at) for name, at in row.get("x_frontiers") or ()},
         windows=dict(row["windows"]),
         thresholds=dict(row.get("thresholds") or ()),
@@ -382,6 +383,7 @@ def _publication(row: Mapping[str, Any]) -> Publication:
         counts=dict(row["counts"]),
         audit=row["audit"],
         core_version=row.get("core_version") or "",
+        sources=dict(row.get("sources") or ()),
         latest={tuple(json.loads(key)): micros(at) for key, at in row.get("latest") or ()},
     )
 
