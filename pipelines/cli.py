@@ -2,7 +2,7 @@
 
 Exit codes: 0 published or nothing new, 1 the data failed (an audit, the balance), 2 misuse (wrong
 arguments, settings, SQL), 75 another writer holds the store, 74 the store or its disk failed (no
-room, a file gone, a log in pieces), 70 a fault of this program.
+room, a file gone or damaged, a log in pieces), 70 a fault of this program.
 """
 
 from __future__ import annotations

@@ -28,7 +28,6 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from rejse.pipelines import (
     audit,
@@ -39,6 +38,7 @@ from rejse.pipelines import (
     publish,
     quarantine,
     stage,
+    stored,
     texts,
 )
 from rejse.pipelines import store as storage
@@ -218,7 +218,7 @@ def _refuse_linked(settings: Settings, base: Publication | None, who: str) -> No
     without = Links.of(links.filter(pc.invert(through)), settings.windows.identity_wait)
     for name, version in base.versions.items():
         for path in storage.files(settings.store, name, version) if name in BORNE else ():
-            if _moves(pq.ParquetFile(settings.store / path).read(), without, who):
+            if _moves(stored.rows(settings.store / path), without, who):
                 raise LinkedError(
                     "expected an identity of its own, came one whose rows, or such as come to their"
                     " person through it, are another person's by identity links; erase that person,"
@@ -302,11 +302,11 @@ def _draft(base: Publication | None, key_id: str) -> Publication:
 def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFile]:
     """The file as it is where it holds nothing of the identity, else a new one without that."""
     place = store / file.path
-    links = [n for n in pq.read_schema(place).names if n.endswith(LINK) and n != KEY]
+    links = [n for n in stored.schema(place).names if n.endswith(LINK) and n != KEY]
     if not _may_hold(store, file, links, asked):
         yield file
         return
-    rows = pq.ParquetFile(place).read()
+    rows = stored.rows(place)
     kept = rows.filter(pc.invert(_gone(rows, file.table, links, asked)))
     linking = [name for name in links if _is_in(kept, name, asked).any()]
     for name in linking:
@@ -322,13 +322,13 @@ def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFil
 def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) -> bool:
     """Whether a file may hold a row of the identity, or a link to it."""
     place, who = store / file.path, leading(text([asked.customer_key]))
-    if KEY not in pq.read_schema(place).names or holding(key_index(store).of(file.path), who):
+    if KEY not in stored.schema(place).names or holding(key_index(store).of(file.path), who):
         return True
     if file.table == REJECTS.name and asked.payloads:
         return True
     if not links:
         return False
-    rows = pq.ParquetFile(place).read(links)
+    rows = stored.rows(place, links)
     return any(_is_in(rows, name, asked).any() for name in links)
 
 
