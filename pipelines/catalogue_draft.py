@@ -132,7 +132,7 @@ def _written(making: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _continued(making: Path, root: Path, definitions: str) -> bool:
     """Copy the current catalogue where it was made of the same but for its files."""
-    newest = catalogue.current(root)
+    newest = catalogue.pointed(root)
     if newest is None or not catalogue.path(root, newest).exists():
         return False
     shutil.copyfile(catalogue.path(root, newest), making)

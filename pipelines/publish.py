@@ -155,8 +155,9 @@ def difference(run: Run) -> int:
 
 
 def roll_forward(store: Path, base: Publication) -> None:
-    """Finish a publication that was committed, but whose pointer a crash left behind."""
-    if catalogue.current(store) != base.number:
+    """Finish a publication that was committed, but whose pointer a crash left behind, or broken."""
+    is_there = catalogue.path(store, base.number).exists()
+    if not is_there or catalogue.pointed(store) != base.number:
         drafted = catalogue_draft.draft(
             store, base.number, files_of(store, base), base.promise_checks
         )
