@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rejse.pipelines import as_of
+from rejse.pipelines.catalogue import NotPublishedError
+from tests import store_builder
 from tests.test_cli import Command, Result, config, rejse, stand_in
 
 __all__ = ["config", "rejse"]  # fixtures
@@ -57,3 +60,36 @@ def test_what_leaves_late_is_told_as_repaired(
     assert json.loads(out)["counts"] == {**counts, "late": 0, "repaired": 3}
     _, out, _ = rejse("repair", *span)
     assert out.startswith("read 0 + repaired 3 = kept 2 + duplicate 1 + late 0 + rejected 0 + ")
+
+
+def test_a_publication_that_there_is_not_is_told_with_those_there_are(tmp_path: Path) -> None:
+    with pytest.raises(
+        NotPublishedError, match=r"expected a publication in .*, found none; `rejse"
+    ):
+        as_of.number(tmp_path, "1")
+    store_builder.published(tmp_path)
+    with pytest.raises(
+        NotPublishedError, match=r"can still be read \(1\), came '99': there is none"
+    ):
+        as_of.number(tmp_path, "99")
+    store_builder.published(tmp_path, number=2)
+    with pytest.raises(NotPublishedError, match=r"can still be read \(1 to 2\), came '0': there"):
+        as_of.number(tmp_path, "0")
+
+
+def test_nothing_new_still_tells_what_waits(
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for late, said in (
+        (2, "2 events that came too late wait"),
+        (1, "1 event that came too late waits"),
+    ):
+        found = Result("nothing_new", tables={"late": late})
+        stand_in(monkeypatch, "run", run=lambda *_, found=found, **given: found)
+        _, out, _ = rejse("run", "-c", str(config))
+        assert out.splitlines()[0] == "nothing new: publication 3 holds all there is"
+        assert said in out and "rejse repair --from TIME --until TIME" in out
+    found = Result("nothing_new", tables={"late": 0})
+    stand_in(monkeypatch, "run", run=lambda *_, **given: found)
+    _, out, _ = rejse("run", "-c", str(config))
+    assert "repair" not in out

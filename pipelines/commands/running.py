@@ -13,6 +13,7 @@ import typer
 from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, settings_in
 from rejse.pipelines.exits import DATA_FAILED
 
+REPAIR = "bring them in with: rejse repair --from TIME --until TIME"
 #: All times that a row can have, in microseconds.
 EVER = (-(2**63), 2**63 - 1)
 
@@ -198,6 +199,11 @@ def _show_run(result: Any) -> None:
     counts = wording.accounted(result.counts)
     if result.status == "nothing_new":
         print(f"nothing new: publication {result.publication} holds all there is")
+        if n := result.tables.get("late", 0):
+            waits = f"{n:,} events that came too late wait" if n > 1 else (
+                "1 event that came too late waits"
+            )  # fmt: skip
+            print(f"{waits} in `late`; {REPAIR}")
         return
     parts = " + ".join(
         f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
@@ -216,9 +222,7 @@ def _show_run(result: Any) -> None:
     final, still = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
     print(f"{final:,} final journeys, {still:,} that later events may still change (journeys_live)")
     if counts.get("late", 0):
-        print(
-            "late events wait in `late`; bring them in with: rejse repair --from TIME --until TIME"
-        )
+        print(f"late events wait in `late`; {REPAIR}")
     if still and not final:
         print("if nothing is missing before some time, say so: --frontier SOURCE=TIME")
     print(f"published publication {result.publication} in {result.seconds:.1f} s")
