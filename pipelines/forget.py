@@ -131,8 +131,9 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
     Of an identity that the store does not know, and in a store without a publication, only the
     tombstone is left. What identity links gave to it goes with it; the links go too, so that what
     was linked is its own from then on. Raises AnotherWriter while a run is at work, KeyChangedError
-    where the key is not the store's: its pseudonyms could not be told, LinkedError where links give
-    rows of the identity, or rows of others through it, to somebody else.
+    where the key is not the store's: its pseudonyms could not be told, StoreDamagedError where a
+    file of the store cannot be read, LinkedError where links give rows of the identity, or rows of
+    others through it, to somebody else.
     """
     store = settings.store
     with (
@@ -144,6 +145,7 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
         asked = _asked(settings, writer.base, identitytype, identity)
         if begun is not None and begun.tombstone == asked.tombstone:
             return begun
+        _refuse_damaged(store, writer.base)
         asked.write(store)
         found = finish(settings, writer)
         assert found is not None
@@ -207,6 +209,15 @@ def _refuse_other_key(base: Publication | None, *key_ids: str) -> None:
             " store of an earlier version: whose rows are whose cannot be told; put that key back,"
             " or make a publication under this one with `rejse run`"
         )
+
+
+def _refuse_damaged(store: Path, base: Publication | None) -> None:
+    """Raise StoreDamagedError before anything is asked for: each run begins with what is, so that
+    none could read the sources again and so mend the store.
+    """
+    for name, version in base.versions.items() if base else ():
+        for path in storage.files(store, name, version):
+            stored.metadata(store / path)
 
 
 def _refuse_linked(settings: Settings, base: Publication | None, who: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import catalogue, cli, damage, exits, settings, store
+from rejse.pipelines import catalogue, cli, damage, exits, forget, settings, store
 from tests.conftest import absent
 from tests.test_run import installation, lines, row
 
@@ -171,6 +171,7 @@ def test_care_of_a_store_in_pieces_names_the_file(
     told = json.loads(capsys.readouterr().out)
     assert (left.value.code, told["status"]) == (74, "store_failed")
     assert str(path) in told["message"]
+    assert not (place / "store" / forget.ASKED).exists(), "else no run could mend it"
 
 
 @pytest.mark.parametrize("args", (["sql", "from events"], ["explain", "worst"]))
