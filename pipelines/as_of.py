@@ -24,15 +24,25 @@ def number(store: Path, text: str) -> int:
     """
     found = int(text) if text.strip().isdigit() else _at(store, text)
     if not catalogue.path(store, found).exists():
-        readable = [one.number for one in storage.publications(store)
-                    if catalogue.path(store, one.number).exists()]  # fmt: skip
-        said = f"{readable[0]} to {readable[-1]}" if readable else "none"
-        raise NotPublishedError(
-            f"expected a publication that can still be read ({said}), came {text!r}: publication"
-            f' {found}; `rejse sql "select publication, published_at from publications"` lists'
-            " them, [retention] says how long they are kept"
-        )
+        raise _unreadable(store, text, found)
     return found
+
+
+def _unreadable(store: Path, text: str, found: int) -> NotPublishedError:
+    """The error of a publication that is not there, or not any more; it says which ones are."""
+    every = [one.number for one in storage.publications(store)]
+    if not every:
+        return NotPublishedError(
+            f"expected a publication in {store}, found none; `rejse run` makes the first one"
+        )
+    readable = [str(number) for number in every if catalogue.path(store, number).exists()]
+    said = " to ".join(dict.fromkeys([*readable[:1], *readable[-1:]])) or "none"
+    why = "its files are no longer kept" if found in every else "there is none of that number"
+    return NotPublishedError(
+        f"expected a publication that can still be read ({said}), came {text!r}: {why};"
+        ' `rejse sql "select publication, published_at from publications"` lists them,'
+        " [retention] says how long they are kept"
+    )
 
 
 def _at(store: Path, text: str) -> int:

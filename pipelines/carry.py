@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from rejse.pipelines import stage
+from rejse.pipelines import stage, stored
 from rejse.pipelines import store as storage
 from rejse.pipelines.erasures import ERASURES
 from rejse.pipelines.history import History, plain
@@ -114,7 +113,7 @@ def _without(
     if not touched and since is None:
         yield file
         return
-    rows = pq.ParquetFile(store / file.path).read()
+    rows = stored.rows(store / file.path)
     stays = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=customers))
     if since is not None:
         stays = pc.and_(stays, arrow(values(rows.column("occurred_at")) >= since))
@@ -136,7 +135,7 @@ def _crowds(store: Path, staged: Sequence[StagedFile]) -> frozenset[tuple[str, s
     found: set[tuple[str, str]] = set()
     for file in staged:
         if file.table == REJECTS.name:
-            rows = pq.ParquetFile(store / file.path).read(["source", "position", "reason"])
+            rows = stored.rows(store / file.path, ["source", "position", "reason"])
             rows = rows.filter(pc.equal(rows.column("reason"), CAPPED))
             columns = (rows.column(name).to_pylist() for name in ("source", "position"))
             found.update(zip(*columns, strict=True))
@@ -147,7 +146,7 @@ def _told_once(
     store: Path, file: StagedFile, again: frozenset[tuple[str, str]]
 ) -> Iterator[StagedFile]:
     """The file of rejects without those of files that were read again, or told again."""
-    rows = pq.ParquetFile(store / file.path).read()
+    rows = stored.rows(store / file.path)
     places = zip(*(rows.column(name).to_pylist() for name in ("source", "position")), strict=True)
     stays = [
         (source, place.rpartition(":")[0]) not in again and (source, place) not in again
@@ -160,7 +159,7 @@ def _gone(paths: Sequence[Path]) -> dict[str, pa.Array]:
     """Customers (sorted keys) whose rows were made anew, by table."""
     if not paths:
         return {}
-    rows = pa.concat_tables(plain(pq.ParquetFile(path).read()) for path in paths)
+    rows = pa.concat_tables(plain(stored.rows(path)) for path in paths)
     tables = pc.unique(rows.column("table")).to_pylist()
     return {
         one: _rising(rows.filter(pc.equal(rows.column("table"), one)).column(KEY)) for one in tables

@@ -7,6 +7,7 @@ published), so a store can be moved. `current` names the newest catalogue.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rejse.pipelines import stage, store
+from rejse.pipelines import damage, stage, store
 from rejse.pipelines.erasures import ERASURES
 from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables
@@ -28,6 +29,7 @@ BI_COPY = "rejse.duckdb"
 VARIABLE = "rejse_store"
 #: DuckDB 2.0 waits for ever on a CTE that is read twice below a limit; without this it does not.
 HANGS = "cte_inlining"
+_CATALOGUE = re.compile(r"catalog-([0-9]+)\.duckdb")
 _EXPLAIN = re.compile(r"^\s*explain\s*(\([^)]*\)|analyze\b)?", re.IGNORECASE)
 
 
@@ -73,7 +75,10 @@ def settle(root: Path, publication: int, drafted: Path) -> None:
     """Make a draft the catalogue of its publication, now committed, and the current one."""
     drafted.replace(path(root, publication))
     making = root / f"{CURRENT}.making"
-    making.write_text(f"{path(root, publication).name}\n", encoding="utf-8")
+    with making.open("w", encoding="utf-8") as out:
+        out.write(f"{path(root, publication).name}\n")
+        out.flush()
+        os.fsync(out.fileno())  # else a power cut may leave an empty file under the name
     making.replace(root / CURRENT)
     if not (root / f"{BI_COPY}.wal").exists():  # never swap under a writer's log
         copy = root / f"{BI_COPY}.making"
@@ -82,11 +87,27 @@ def settle(root: Path, publication: int, drafted: Path) -> None:
 
 
 def current(root: Path) -> int | None:
-    """Number of the current publication, or None."""
+    """Number of the current publication, or None. Raises StoreDamagedError where the pointer to it
+    names none.
+    """
+    number, pointer = pointed(root), root / CURRENT
+    if number is None and pointer.exists():
+        raise damage.StoreDamagedError(
+            f"expected the name of a catalogue, such as {path(root, 1).name}, in {pointer}, came"
+            f" {pointer.read_text(encoding='utf-8', errors='replace').strip()[:50]!r}; `rejse run`"
+            " writes it anew, from the table publications"
+        )
+    return number
+
+
+def pointed(root: Path) -> int | None:
+    """Number of the publication that the pointer names; None where it is not there, or broken."""
     pointer = root / CURRENT
     if not pointer.exists():
         return None
-    return int(pointer.read_text(encoding="utf-8").strip().split("-")[1].split(".")[0])
+    said = pointer.read_text(encoding="utf-8", errors="replace").strip()
+    found = _CATALOGUE.fullmatch(said)
+    return int(found[1]) if found else None
 
 
 class Session:

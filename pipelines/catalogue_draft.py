@@ -19,9 +19,8 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from rejse.pipelines import catalogue, promise_checks, stage
+from rejse.pipelines import catalogue, promise_checks, stage, stored
 from rejse.pipelines.catalogue import VARIABLE, columns, quoted, tables
 from rejse.sql import Script, statements
 from rejse.transforms.experience import tables as x_tables
@@ -133,7 +132,7 @@ def _written(making: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def _continued(making: Path, root: Path, definitions: str) -> bool:
     """Copy the current catalogue where it was made of the same but for its files."""
-    newest = catalogue.current(root)
+    newest = catalogue.pointed(root)
     if newest is None or not catalogue.path(root, newest).exists():
         return False
     shutil.copyfile(catalogue.path(root, newest), making)
@@ -243,7 +242,7 @@ def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Se
 
 def _found_columns(root: Path, files: Sequence[str]) -> tuple[list[str], bool]:
     """Columns of the files in order of appearance, and whether all files have the same."""
-    shapes = {tuple(pq.read_schema(root / file).names) for file in files}
+    shapes = {tuple(stored.schema(root / file).names) for file in files}
     every = dict.fromkeys(column for shape in sorted(shapes) for column in shape)
     return list(every), len(shapes) == 1
 

@@ -2,7 +2,7 @@
 
 Exit codes: 0 published or nothing new, 1 the data failed (an audit, the balance), 2 misuse (wrong
 arguments, settings, SQL), 75 another writer holds the store, 74 the store or its disk failed (no
-room, a file gone, a log in pieces), 70 a fault of this program.
+room, a file gone or damaged, a log in pieces), 70 a fault of this program.
 """
 
 from __future__ import annotations
@@ -15,15 +15,7 @@ import typer
 
 from rejse.pipelines import memory
 from rejse.pipelines.commands import care, identifying, reading, running, starting, telling
-from rejse.pipelines.exits import (
-    FAULT,
-    INTERRUPTED,
-    MISUSE,
-    TRACEBACK_VARIABLE,
-    code_of,
-    said,
-    usage,
-)
+from rejse.pipelines.exits import FAULT, TRACEBACK_VARIABLE, ended, tell
 
 app = typer.Typer(
     name="rejse",
@@ -62,16 +54,12 @@ def main(args: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")
     try:
         code = app(args, standalone_mode=False)
-    except typer.Abort:
-        sys.exit(INTERRUPTED)
     except Exception as fault:
-        if hasattr(fault, "format_message"):
-            print(usage(fault), file=sys.stderr)
-            sys.exit(MISUSE)
-        code = code_of(fault)
+        code, message = ended(fault)
+        tell(sys.argv[1:] if args is None else args, code, message)
         if code == FAULT and os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise
-        print(said(fault, code), file=sys.stderr)
+        print(message, file=sys.stderr)
     sys.exit(code if isinstance(code, int) else 0)
 
 

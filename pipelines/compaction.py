@@ -14,9 +14,8 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from rejse.pipelines import catalogue, publish, retention, stage, texts
+from rejse.pipelines import catalogue, publish, retention, stage, stored, texts
 from rejse.pipelines import store as storage
 from rejse.pipelines.history import History, plain
 from rejse.pipelines.key_index import KEY
@@ -124,7 +123,7 @@ def _changes(
 
 def _looked(store: Path, path: str) -> _File:
     """A file with its rows and, where its statistics say it, its least customer key."""
-    about = pq.read_metadata(store / path)
+    about = stored.metadata(store / path)
     names = [about.schema.column(i).path for i in range(about.num_columns)]
     if "customer_key" not in names or not about.num_row_groups:
         return _File(path, about.num_rows, "")
@@ -158,7 +157,7 @@ def _ended(
     start = pa.scalar(latest, pa.int64()).cast(shape.field("ended_at").type)
     parts = [shape.empty_table()]
     for file in named.get(retention.JOURNEYS, ()):
-        rows = pq.ParquetFile(store / file.path).read(["journey_id", "ended_at", "is_final"])
+        rows = stored.rows(store / file.path, ["journey_id", "ended_at", "is_final"])
         ends = retention.ends(rows).cast(shape)
         parts.append(ends.filter(pc.less(ends.column("ended_at"), start)))
     return pa.concat_tables(parts)
@@ -180,7 +179,7 @@ class _Keeping:
         if name not in self.since:
             return False
         keys = [KEY] if name == meeting.EVENTS else []
-        rows = pq.ParquetFile(self.store / file.path).read([*retention.needed(name), *keys])
+        rows = stored.rows(self.store / file.path, [*retention.needed(name), *keys])
         return not pc.all(self.keeps(name, rows), min_count=0).as_py()
 
     def keeps(self, name: str, rows: pa.Table) -> pa.ChunkedArray:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: Beam hands on what a worker raised as text.
 _ERRNO = re.compile(r"\[[Ee]rrno (\d+)\]")
 _OURS = re.compile(r"[^'\s]*/part-[0-9a-f]{32}\.parquet")
+_READ = re.compile(r"[\"']([^\"']*/part-[0-9a-f]{32}\.parquet)[\"']")
+_SAID = re.compile(r"StoreDamagedError: (expected .+?)(?: \[while running .*)?$", re.MULTILINE)
+#: Tables that no source could give again.
+OWN = ("publications", "runs", "erasures")
 SERVED = "nothing was published; `rejse sql` serves the last publication on"
 
 
@@ -37,6 +43,47 @@ def opened(folder: Path, version: int | None = None) -> Any:
         raise unreadable(folder, str(fault).partition("\n")[0]) from None
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raises StoreDamagedError, naming the file of the store, where what is read of it is damaged;
+    what else the disk says passes: the file is gone, or nobody may read it.
+    """
+    import pyarrow as pa
+
+    try:
+        yield
+    except (pa.ArrowException, OSError) as fault:
+        if isinstance(fault, MemoryError) or getattr(fault, "errno", None) not in (None, errno.EIO):
+            raise
+        raise damaged(path, str(fault)) from None
+
+
+def damaged(path: Path, came: str) -> StoreDamagedError:
+    """The error of a file that is not as it was written: of a table's data, or of its log."""
+    if path.parent.name == "_delta_log":
+        return unreadable(path.parent.parent, f"{path.name}: {came}".partition("\n")[0])
+    return StoreDamagedError(
+        f"expected the file {path} as it was written, came a damaged one"
+        f" ({came.partition(chr(10))[0]}); {_mend(path)}; {SERVED}"
+    )
+
+
+def _mend(path: Path) -> str:
+    again = ", or read all sources again with `rejse run --rebuild`"
+    return "bring it back from a backup" + ("" if path.parent.name in OWN else again)
+
+
+def query_words(fault: Exception) -> str | None:
+    """What DuckDB says of a file of the store that it cannot read; None for any other fault."""
+    text = str(fault)
+    found = _READ.search(text)
+    if not found or type(fault).__name__ not in ("IOException", "InvalidInputException"):
+        return None
+    path = Path(found[1])
+    came = f"came a damaged one ({text.partition(chr(10))[0]})" if path.exists() else "it is gone"
+    return f"expected the file {path} as it was written, {came}; {_mend(path)}"
+
+
 def unreadable(folder: Path, came: str) -> StoreDamagedError:
     """The error of a table whose log cannot be read."""
     return StoreDamagedError(
@@ -48,6 +95,10 @@ def unreadable(folder: Path, came: str) -> StoreDamagedError:
 def words(fault: Exception) -> str | None:
     """What the disk did, where that is what went wrong; None for any other fault."""
     text = str(fault)
+    if told := _SAID.findall(text):
+        return str(told[-1])
+    if told_by_query := query_words(fault):
+        return told_by_query
     found = _ERRNO.search(text)
     number = fault.errno if isinstance(fault, OSError) and fault.errno else None
     if number is None and found:
@@ -57,7 +108,7 @@ def words(fault: Exception) -> str | None:
     ours = _OURS.search(text)
     if number == errno.ENOENT and ours:
         return (
-            f"expected the file {ours[0]} that the last publication names, it is gone; bring it"
-            f" back from a backup, or read all sources again with `rejse run --rebuild`; {SERVED}"
+            f"expected the file {ours[0]} that the last publication names, it is gone;"
+            f" {_mend(Path(ours[0]))}; {SERVED}"
         )
     return None

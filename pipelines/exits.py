@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rejse.pipelines import damage
 
 DATA_FAILED, MISUSE, FAULT, BUSY, INTERRUPTED = 1, 2, 70, 75, 130
@@ -24,6 +26,15 @@ EXIT_CODES = {
     "NotADirectoryError": MISUSE,
     "PermissionError": MISUSE,
 }
+#: Exit codes in the words of a line of JSON.
+STATUS = {
+    DATA_FAILED: "data_failed",
+    MISUSE: "misuse",
+    BUSY: "another_writer",
+    damage.IO_ERROR: "store_failed",
+    FAULT: "fault",
+    INTERRUPTED: "interrupted",
+}
 #: Set to 1 to see where a fault of this program arose.
 TRACEBACK_VARIABLE = "REJSE_TRACEBACK"
 
@@ -39,6 +50,28 @@ def code_of(fault: Exception) -> int:
         if kind.__name__ in EXIT_CODES:
             return EXIT_CODES[kind.__name__]
     return FAULT
+
+
+def ended(fault: Exception) -> tuple[int, str]:
+    """Exit code and words of a command that failed."""
+    if type(fault).__name__ == "Abort":
+        return INTERRUPTED, "rejse: interrupted"
+    if hasattr(fault, "format_message"):
+        return MISUSE, usage(fault)
+    code = code_of(fault)
+    return code, said(fault, code)
+
+
+def tell(args: Sequence[str], code: int, message: str) -> None:
+    """Print a failure as a line of JSON where the arguments ask for it: a scheduler takes it from
+    the end of a log, whichever command it was, also where it could not even be parsed.
+    """
+    mine = list(args)[: args.index("--")] if "--" in args else args  # what follows is Beam's
+    if "--json" in mine:
+        from rejse.pipelines.terminal import show_line
+
+        status, told = STATUS.get(code, "fault"), message.removeprefix("rejse: ")
+        show_line({"status": status, "exit_code": code, "message": told})
 
 
 def usage(fault: Exception) -> str:

@@ -47,10 +47,10 @@ class FileIndex:
     def of(self, file: str) -> Words:
         """The index of a file (relative to the store), mapped into memory."""
         place = self._place(file)
-        found = _mapped(place)
+        found = _mapped(place, self.height)
         if found is None:
             self._make(file, place)
-            found = _mapped(place)
+            found = _mapped(place, self.height)
         assert found is not None, "expected the index that was made"
         return found.reshape(self.height, -1)
 
@@ -97,11 +97,14 @@ def pairs(first: Ints, last: Ints) -> tuple[Ints, Ints]:
     return which, first[which] + within
 
 
-def _mapped(place: Path) -> Words | None:
-    """The words of an index; None where there is none, or half of one, which a power cut leaves."""
+def _mapped(place: Path, height: int) -> Words | None:
+    """The words of an index; None where there is none, or half of one, which a power cut leaves,
+    or they make no rows of so many.
+    """
     try:
         with place.open("rb", buffering=0) as file:
             told = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), WORD)
     except (FileNotFoundError, ValueError):
         return None
-    return told[1:] if told[0] == len(told) - 1 else None
+    n = len(told) - 1
+    return told[1:] if told[0] == n and n % height == 0 else None

@@ -28,7 +28,6 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from rejse.pipelines import (
     audit,
@@ -40,6 +39,7 @@ from rejse.pipelines import (
     publish,
     quarantine,
     stage,
+    stored,
     texts,
 )
 from rejse.pipelines import store as storage
@@ -132,8 +132,9 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
     Of an identity that the store does not know, and in a store without a publication, only the
     tombstone is left. What identity links gave to it goes with it; the links are walled, so that
     what was linked is its own as long as they hold. Raises AnotherWriter while a run is at work,
-    KeyChangedError where the key is not the store's: its pseudonyms could not be told, LinkedError
-    where links give rows of the identity, or rows of others through it, to somebody else.
+    KeyChangedError where the key is not the store's: its pseudonyms could not be told,
+    StoreDamagedError where a file of the store cannot be read, LinkedError where links give rows of
+    the identity, or rows of others through it, to somebody else.
     """
     store = settings.store
     with (
@@ -145,6 +146,7 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
         asked = _asked(settings, writer.base, identitytype, identity)
         if begun is not None and begun.tombstone == asked.tombstone:
             return begun
+        _refuse_damaged(store, writer.base)
         asked.write(store)
         found = finish(settings, writer)
         assert found is not None
@@ -210,6 +212,15 @@ def _refuse_other_key(base: Publication | None, *key_ids: str) -> None:
         )
 
 
+def _refuse_damaged(store: Path, base: Publication | None) -> None:
+    """Raise StoreDamagedError before anything is asked for: each run begins with what is, so that
+    none could read the sources again and so mend the store.
+    """
+    for name, version in base.versions.items() if base else ():
+        for path in storage.files(store, name, version):
+            stored.metadata(store / path)
+
+
 def _refuse_linked(settings: Settings, base: Publication | None, who: str) -> None:
     """Rows that links give to somebody else, through this identity, are that person's journeys."""
     links = identities.published(settings.store, base) if base else conform(None, LINKS)
@@ -219,7 +230,7 @@ def _refuse_linked(settings: Settings, base: Publication | None, who: str) -> No
     without = Links.of(_walled(links, who), settings.windows.identity_wait)
     for name, version in base.versions.items():
         for path in storage.files(settings.store, name, version) if name in BORNE else ():
-            if _moves(pq.ParquetFile(settings.store / path).read(), without, who):
+            if _moves(stored.rows(settings.store / path), without, who):
                 raise LinkedError(
                     "expected an identity of its own, came one whose rows, or such as come to their"
                     " person through it, are another person's by identity links; erase that person,"
@@ -307,11 +318,11 @@ def _draft(base: Publication | None, key_id: str) -> Publication:
 def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFile]:
     """The file as it is where it holds nothing of the identity, else a new one without that."""
     place = store / file.path
-    links = [n for n in pq.read_schema(place).names if n.endswith(LINK) and n != KEY]
+    links = [n for n in stored.schema(place).names if n.endswith(LINK) and n != KEY]
     if not _may_hold(store, file, links, asked):
         yield file
         return
-    rows = pq.ParquetFile(place).read()
+    rows = stored.rows(place)
     if file.table == operational.LINKS:
         kept = _walled(rows, asked.customer_key)
     else:
@@ -329,13 +340,13 @@ def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFil
 def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) -> bool:
     """Whether a file may hold a row of the identity, or a link to it."""
     place, who = store / file.path, leading(text([asked.customer_key]))
-    if KEY not in pq.read_schema(place).names or holding(key_index(store).of(file.path), who):
+    if KEY not in stored.schema(place).names or holding(key_index(store).of(file.path), who):
         return True
     if file.table == REJECTS.name and asked.payloads:
         return True
     if not links:
         return False
-    rows = pq.ParquetFile(place).read(links)
+    rows = stored.rows(place, links)
     return any(_is_in(rows, name, asked).any() for name in links)
 
 

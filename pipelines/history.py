@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from rejse.pipelines import stored
 from rejse.pipelines.file_index import FileIndex
 from rejse.pipelines.key_index import KEY, counted, holding, key_index
 from rejse.transforms.arrays import Ints, flat, values
@@ -87,13 +87,13 @@ def _overlapping(path: Path, low: str, high: str) -> list[int]:
 
 def _read(path: Path, groups: list[int], columns: list[str] | None = None) -> Iterator[pa.Table]:
     if groups:
-        yield pq.ParquetFile(path).read_row_groups(groups, columns=columns)
+        yield stored.groups(path, groups, columns)
 
 
 @lru_cache(maxsize=4096)
 def spans(path: Path) -> tuple[tuple[int, str, str], ...]:
     """Row groups of a file with the least and the greatest customer key in each."""
-    meta = pq.read_metadata(path)
+    meta = stored.metadata(path)
     place = meta.schema.to_arrow_schema().get_field_index(KEY)
     out = []
     for group in range(meta.num_row_groups):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines import operational
+from rejse.pipelines import operational, stored
 from rejse.pipelines import store as storage
 from rejse.pipelines.ground import positions
 from rejse.pipelines.settings import Settings
@@ -92,14 +92,13 @@ def relinked(settings: Settings, base: Publication, now: pa.Table) -> Relink:
 def published(store: Path, base: Publication) -> pa.Table:
     """The links of a publication."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from rejse.transforms.link_table import LINKS
     from rejse.transforms.operational import conform
 
     version = base.versions.get(operational.LINKS)
     files = [] if version is None else storage.files(store, operational.LINKS, version)
-    parts = [conform(pq.ParquetFile(store / path).read(), LINKS) for path in files]
+    parts = [conform(stored.rows(store / path), LINKS) for path in files]
     return pa.concat_tables(parts) if parts else conform(None, LINKS)
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from rejse.pipelines import stored
 from rejse.pipelines.file_index import KEYS, FileIndex, Words, pairs
 from rejse.transforms.arrays import Ints
 from rejse.transforms.events import Coded
@@ -63,7 +63,7 @@ def _range(among: Words, wanted: Words) -> tuple[Ints, Ints]:
 
 def _index(path: Path) -> Words:
     parts = [np.zeros((3, 0), np.uint64)]
-    with pq.ParquetFile(path) as file:
+    with stored.opened(path) as file:
         for group in range(file.num_row_groups):
             keys = Coded.of(file.read_row_group(group, columns=[KEY]).column(KEY))
             rows = np.bincount(keys.codes, minlength=len(keys.names))

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from rejse.pipelines import stored
 from rejse.pipelines.file_index import IDS, FileIndex, pairs
 from rejse.pipelines.history import plain
 from rejse.pipelines.key_index import KEY
@@ -68,7 +68,7 @@ def _indexes(store: Path, salt: bytes) -> FileIndex:
 
 def _index(path: Path, salt: bytes) -> Words:
     """Ids with their rows, and customers, in the order of ids."""
-    found = records(pq.ParquetFile(path).read(["source", "id", KEY]), salt)
+    found = records(stored.rows(path, ["source", "id", KEY]), salt)
     bits = _row_bits(len(found))
     packed = (found["high"] >> bits << bits) | np.arange(len(found), dtype=np.uint64)
     order = np.argsort(packed)
@@ -101,13 +101,13 @@ def _elsewhere(index: Words, wanted: Words, whose: Words) -> Ints:
 
 def _read(path: Path, rows: Ints) -> pa.Table:
     """Some rows of a file, out of the row groups that have them."""
-    file = pq.ParquetFile(path)
-    sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    about = stored.metadata(path)
+    sizes = [about.row_group(n).num_rows for n in range(about.num_row_groups)]
     begins = np.cumsum([0, *sizes])
     group = np.searchsorted(begins, rows, "right") - 1
     groups = np.unique(group)
     shift = np.zeros(len(sizes), np.int64)
     shift[groups] = begins[groups] - np.cumsum([0, *np.array(sizes)[groups]])[:-1]
-    names = [name for name in READ if name in file.schema_arrow.names]
-    found = file.read_row_groups(groups.tolist(), columns=names)
+    there = set(about.schema.to_arrow_schema().names)
+    found = stored.groups(path, groups.tolist(), [name for name in READ if name in there])
     return plain(found.take(arrow(rows - shift[group], pa.int64())))

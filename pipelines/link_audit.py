@@ -151,5 +151,21 @@ class Asking:
                 f"expected an identity such as {kind}:NAME, or a pseudonym, came nothing after"
                 " the colon"
             )
-        message = f"{kind}:{name}".encode()
-        return signer(self._settings.key()).digests([message]).hex()[:32]
+        key = self._settings.key()
+        self._refuse_other(key)
+        return signer(key).digests([f"{kind}:{name}".encode()]).hex()[:32]
+
+    def _refuse_other(self, key: bytes) -> None:
+        """Raise KeyChangedError where pseudonyms are known to be of another key than this one:
+        under it every identity would seem to be nobody's.
+        """
+        from rejse.pipelines import erasures, ground, store
+
+        base = store.latest(self._settings.store)
+        if base is None or not base.core_version:  # an earlier version's, which does not say
+            return
+        if not erasures.is_under(base, ground.key_id(key)):
+            raise erasures.KeyChangedError(
+                f"expected the key under which publication {base.number} was made, came another:"
+                " whose pseudonym is whose cannot be told; put that key back, or name a pseudonym"
+            )

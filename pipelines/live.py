@@ -98,10 +98,7 @@ def as_now(settings: Settings) -> Settings:
 
 
 def shards(settings: Settings, ready: Callable[[Path], bool]) -> list[sources.Shard]:
-    """Pieces of the files that are there and ready; a source whose files are yet to come has none.
-
-    Raises SourceError for an archive.
-    """
+    """Pieces of the files that are ready; a source whose files are yet to come has none."""
     return [
         piece
         for source in settings.sources.values()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
 LINKS = "identity_links"
 
 
+class OperationalError(ValueError):
+    """A table of [operational] cannot be read or makes no sense; the message names table, file,
+    and row where one is to blame.
+    """
+
+    exit_code = 2
+
+
 def read(
     files: Mapping[str, Path | None],
     key: Callable[[], bytes],
@@ -27,8 +36,9 @@ def read(
 ) -> Operational:
     """The tables that are configured; ids of agents, and identities that are linked, become
     pseudonyms under the key here, as those of events do. `types` are the journey types that are
-    declared; links of `non_persons` are left out, those of `erased` identities walled. Raises
-    ValueError, naming the file and what was expected.
+    declared; links of `non_persons` are left out, those of `erased` identities walled.
+
+    Raises OperationalError.
     """
     from rejse.transforms import link_table
     from rejse.transforms import operational as core
@@ -38,19 +48,29 @@ def read(
     from rejse.transforms.slas import valid_slas
 
     read_as = {**core.TABLES, LINKS: link_table.FILE}
-    found = {name: _table(path, read_as[name]) for name, path in files.items() if path is not None}
+    found = {}
+    for name, path in files.items():
+        if path is not None:
+            with _named(name, files):
+                found[name] = _table(path, read_as[name])
     if "agents" in found:
         found["agents"] = _pseudonymous(found["agents"], key())
     if LINKS in found:
-        _checked(LINKS, files, lambda: link_table.valid_links(found[LINKS]))
+        with _named(LINKS, files):
+            link_table.valid_links(found[LINKS])
         found[LINKS] = link_table.pseudonymous(found[LINKS], key(), non_persons, erased or NOBODY)
     data = core.Operational(found)
-    _checked("calendar", files, lambda: data.calendar)
-    _checked("cost_rates", files, lambda: valid_rates(data.table("cost_rates")))
-    _checked("touchpoints", files, lambda: core.valid_places(data.table("touchpoints")))
-    _checked("touchpoint_fields", files, lambda: valid_fields(data.fields))
     known = _types(data, types)
-    _checked("slas", files, lambda: valid_slas(data.table("slas"), data.has("calendar"), known))
+    checks: Mapping[str, Callable[[], object]] = {
+        "calendar": lambda: data.calendar,
+        "cost_rates": lambda: valid_rates(data.table("cost_rates")),
+        "touchpoints": lambda: core.valid_places(data.table("touchpoints")),
+        "touchpoint_fields": lambda: valid_fields(data.fields),
+        "slas": lambda: valid_slas(data.table("slas"), data.has("calendar"), known),
+    }
+    for name, check in checks.items():
+        with _named(name, files):
+            check()
     return data
 
 
@@ -80,13 +100,15 @@ def _pseudonymous(agents: pa.Table, key: bytes) -> pa.Table:
     return agents.set_column(place, agents.schema.field(place), hashed)
 
 
-def _checked(name: str, files: Mapping[str, Path | None], check: Callable[[], object]) -> None:
-    """Name the file where a table's rows make no sense."""
+@contextmanager
+def _named(name: str, files: Mapping[str, Path | None]) -> Iterator[None]:
+    """Raises OperationalError, naming table and file, where its rows make no sense."""
     try:
-        check()
+        yield
     except ValueError as fault:
         place = files.get(name)
-        raise ValueError(f"{place.name if place else name}: {fault}") from None
+        said = f"table {name}, {place.name}" if place else f"table {name}"
+        raise OperationalError(f"{said}: {fault}") from None
 
 
 def _table(path: Path, wanted: Declared) -> pa.Table:
@@ -97,18 +119,18 @@ def _table(path: Path, wanted: Declared) -> pa.Table:
     columns = f"expected columns {', '.join(wanted.schema.names)} (others are ignored)"
     try:
         came = _load(path, wanted.schema)
-        table = conform(came, wanted.schema)
-    except (pa.ArrowException, OSError, KeyError) as fault:
-        raise ValueError(f"{path.name}: {columns}; came: {fault}") from None
-    lacking = [name for name in wanted.needed if name not in came.column_names]
+        table, names = conform(came, wanted.schema), came.column_names
+    except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
+        raise ValueError(f"{columns}; came: {fault}") from None
+    lacking = [name for name in wanted.needed if name not in names]
     if lacking:
-        listed = ", ".join(came.column_names)
-        raise ValueError(f"{path.name}: {columns}; {', '.join(lacking)} is missing, came: {listed}")
-    _refuse_rows(path, table, wanted)
+        listed = ", ".join(names)
+        raise ValueError(f"{columns}; {', '.join(lacking)} is missing, came: {listed}")
+    _refuse_rows(table, wanted)
     return table
 
 
-def _refuse_rows(path: Path, table: pa.Table, wanted: Declared) -> None:
+def _refuse_rows(table: pa.Table, wanted: Declared) -> None:
     """Raises ValueError for the first row that lacks what it needs, or ends before it begins."""
     import pyarrow.compute as pc
 
@@ -116,13 +138,13 @@ def _refuse_rows(path: Path, table: pa.Table, wanted: Declared) -> None:
         if table.column(name).null_count:
             row = table.column(name).to_pylist().index(None) + 1
             raise ValueError(
-                f"{path.name}: expected a {name} in every row, came none in row {row};"
+                f"expected a {name} in every row, came none in row {row};"
                 f" give it or strike out the row"
             )
     backwards = pc.less(table.column("valid_to"), table.column("valid_from")).to_pylist()
     if True in backwards:
         raise ValueError(
-            f"{path.name}: expected a valid_to that is not before valid_from, came one before it"
+            f"expected a valid_to that is not before valid_from, came one before it"
             f" in row {backwards.index(True) + 1}"
         )
 
@@ -163,14 +185,15 @@ def _with_moments(table: pa.Table, times: Sequence[str], wanted: pa.Schema) -> p
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("us"))  # Python knows no nanoseconds
         said = zip(column.to_pylist(), zones, strict=True)
-        column = pa.array([_moment(*one) for one in said], wanted.field(name).type)
+        found = [_moment(*one, row) for row, one in enumerate(said, start=1)]
+        column = pa.array(found, wanted.field(name).type)
         table = table.set_column(table.column_names.index(name), name, column)
     return table
 
 
-def _moment(said: str | date | None, zone: str | None) -> datetime | None:
+def _moment(said: str | date | None, zone: str | None, row: int) -> datetime | None:
     """Time of an ISO 8601 text, or of a date: its first instant. Without a zone of its own it is in
-    the row's, else UTC.
+    the row's, else UTC. Raises ValueError, naming the row, where it is neither.
     """
     from rejse.transforms.calendar import on_the_spot
 
@@ -180,5 +203,7 @@ def _moment(said: str | date | None, zone: str | None) -> datetime | None:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise OSError(f"{text!r} where a time such as 2025-06-30T00:00:00Z belongs") from None
+        raise ValueError(
+            f"row {row}: {text!r} where a time such as 2025-06-30T00:00:00Z belongs"
+        ) from None
     return found if found.tzinfo else on_the_spot(found, zone)

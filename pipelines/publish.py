@@ -16,7 +16,7 @@ from typing import Any, TypedDict
 import pyarrow as pa
 
 from rejse.pipelines import audit as auditing
-from rejse.pipelines import catalogue, catalogue_draft, erasures, file_index, stage
+from rejse.pipelines import catalogue, catalogue_draft, erasures, file_index, stage, stored
 from rejse.pipelines import store as storage
 from rejse.pipelines.audit import Audit, AuditError, Report
 from rejse.pipelines.stage import StagedFile
@@ -157,8 +157,9 @@ def difference(run: Run) -> int:
 
 
 def roll_forward(store: Path, base: Publication) -> None:
-    """Finish a publication that was committed, but whose pointer a crash left behind."""
-    if catalogue.current(store) != base.number:
+    """Finish a publication that was committed, but whose pointer a crash left behind, or broken."""
+    is_there = catalogue.path(store, base.number).exists()
+    if not is_there or catalogue.pointed(store) != base.number:
         drafted = catalogue_draft.draft(
             store, base.number, files_of(store, base), base.promise_checks
         )
@@ -237,9 +238,7 @@ def settled(store: Path, table: str, files: Sequence[StagedFile], draft: Publica
 
 def _columns_of(store: Path, table: str, files: Sequence[StagedFile]) -> pa.Schema:
     """Declared columns and whatever else the files have."""
-    import pyarrow.parquet as pq
-
-    shapes = [pq.read_schema(store / file.path).remove_metadata() for file in files]
+    shapes = [stored.schema(store / file.path).remove_metadata() for file in files]
     bare = [pa.schema([storage.bare(c) for c in s]) for s in (*shapes, catalogue.columns(table))]
     return pa.unify_schemas(bare)
 

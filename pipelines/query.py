@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rejse.pipelines import damage
+
 
 class QueryError(ValueError):
     """The query cannot be answered; the message says what was expected."""
@@ -29,7 +31,8 @@ def text_in(file: Path) -> str:
 
 
 def answer(con: Any, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Columns and rows of one query. Raises QueryError where it fails or is not one."""
+    """Columns and rows of one query. Raises QueryError where it fails or is not one,
+    StoreDamagedError where a file of the store cannot be read."""
     import duckdb
 
     try:
@@ -39,6 +42,8 @@ def answer(con: Any, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         found = con.sql(text)
         return list(found.columns), found.fetchall()
     except duckdb.Error as fault:
+        if damaged := damage.query_words(fault):
+            raise damage.StoreDamagedError(damaged) from None
         raise QueryError(f"the query failed: {fault}") from None
 
 

@@ -18,7 +18,7 @@ from rejse.pipelines import identities
 from rejse.pipelines.audit import Audit
 from rejse.pipelines.ground import Ground, fingerprint, ground, stands
 from rejse.pipelines.settings import Settings
-from rejse.pipelines.store import Publication
+from rejse.pipelines.store import COUNTS, Publication
 
 Status = Literal["published", "nothing_new", "audit_failed"]
 #: Windows that the views of a publication read.
@@ -28,9 +28,12 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a run did; `counts` balances: read = kept + duplicate + late + rejected + erased."""
+    """What a run did; `counts` balances: read = kept + duplicate + late + rejected + erased. What a
+    repair takes out of `late` counts there as negative. A run that finds nothing new has no id and
+    read nothing; `tables` and `frontiers` are the publication's.
+    """
 
-    run_id: str
+    run_id: str | None
     status: Status
     publication: int | None
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -186,7 +189,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
             is_same = base is not None and _nothing_new(settings, base, told, asked)
         if base is not None and is_same:
             return RunResult(
-                base.run_id, "nothing_new", base.number, base.counts, tables=base.rows,
+                None, "nothing_new", base.number, dict.fromkeys(COUNTS, 0), tables=base.rows,
                 frontiers=base.frontiers,
             )  # fmt: skip
         if links is None and identities.are_kept(settings):

@@ -25,12 +25,14 @@ from rejse.transforms.arrays import arrow
 
 #: Rows of a batch at most.
 ROWS = 131_072
-Format = Literal["json", "csv", "parquet"]
+Format = Literal["json", "csv", "parquet", "unknown"]
 FORMATS: dict[str, Format] = {
     ".jsonl": "json", ".ndjson": "json", ".json": "json",
     ".csv": "csv", ".tsv": "csv",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
+#: What is said of the one format that is known to be none of a log.
+ARCHIVE = "expected a log, came a ZIP archive; unpack it first"
 COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 
 
@@ -100,10 +102,7 @@ def expect_files(source: Source) -> None:
 
 
 def shards(source: Source) -> list[Shard]:
-    """All pieces of a source in a fixed order, each file once; none where there is no file.
-
-    Raises SourceError for an archive.
-    """
+    """All pieces of a source in a fixed order, each file once; none where there is no file."""
     return [
         shard for path, file in files(source).items() for shard in pieces(source.name, path, file)
     ]
@@ -138,9 +137,12 @@ def _fixed(pattern: str) -> Path:
 
 
 def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
-    """Pieces of one file. Raises SourceError for an archive."""
-    kind = format_of(path)
+    """Pieces of one file; one of no known format is a piece that `read` refuses."""
     file = file or path.name
+    try:
+        kind = format_of(path)
+    except SourceError:
+        kind = "unknown"
     if kind != "parquet":
         return [Shard(source, path, file, kind)]
     return [
@@ -165,7 +167,7 @@ def _looks(path: Path) -> Format:
     with ByteStream(path) as stream:
         head = stream.read(64)
     if head.startswith(b"PK"):
-        raise SourceError(f"{path.name}: expected a log, came a ZIP archive; unpack it first")
+        raise SourceError(f"{path.name}: {ARCHIVE}")
     if head.startswith(b"PAR1"):
         return "parquet"
     return "json" if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else "csv"
@@ -177,6 +179,9 @@ def read(shard: Shard, raw_schema: pa.Schema) -> Iterator[RawBatch]:
     A column that the file lacks is null, one that the schema lacks is left out. Damage never
     raises: it becomes rejects. Raises OSError where the file cannot be opened.
     """
+    if shard.format == "unknown":
+        yield _refused(shard, raw_schema)
+        return
     if shard.format == "parquet":
         reader = Parquet(raw_schema, shard.source, shard.file)
         for part in reader.parts(shard.path, shard.row_groups, shard.first_row):
@@ -187,6 +192,15 @@ def read(shard: Shard, raw_schema: pa.Schema) -> Iterator[RawBatch]:
     with ByteStream(shard.path) as stream:
         for found in of_format(raw_schema, shard.source, shard.file).parts(stream):
             yield from _batches(shard, found.batch, found.rows, found.rejects)
+
+
+def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:
+    """No rows, and one reject for a whole file of no known format."""
+    place = [f"{shard.file}:{shard.first_row}"]
+    refused = refusals.refuse(shard.source, place, "unknown_format", ARCHIVE, [None])
+    nothing = [pa.nulls(0, field.type) for field in raw_schema]
+    empty = pa.RecordBatch.from_arrays(nothing, schema=raw_schema)
+    return RawBatch(shard.source, shard.file, shard.first_row, empty, None, refused)
 
 
 def _batches(

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from rejse.pipelines import damage
+from rejse.pipelines import damage, stored
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.schema import TIME
@@ -302,7 +301,7 @@ def _ever_committed(folder: Path) -> set[str]:
     """
     named = set()
     for checkpoint in folder.glob("_delta_log/*.checkpoint*.parquet"):
-        added = pq.ParquetFile(checkpoint).read(["add.path"]).column("add").combine_chunks()
+        added = stored.rows(checkpoint, ["add.path"]).column("add").combine_chunks()
         named |= {path for path in added.field("path").to_pylist() if path is not None}
     for log in folder.glob("_delta_log/*.json"):
         for line in log.read_text(encoding="utf-8").splitlines():
@@ -362,7 +361,7 @@ def _overtaken(table: str, expected: int, came: int) -> AnotherWriter:
 
 def read(path: Path) -> pa.Table:
     """One whole, small file."""
-    return pq.ParquetFile(path).read()
+    return stored.rows(path)
 
 
 def _publication(row: Mapping[str, Any]) -> Publication:

@@ -25,7 +25,7 @@ _BY_REASON = {
 }
 _DAMAGED = "(the row itself is damaged; no SQL helps)"
 _READER = ("not_json", "not_an_object", "malformed_row", "record_too_large", "truncated_file",
-           "compression_bomb", "unreadable_parquet")  # fmt: skip
+           "compression_bomb", "unreadable_parquet", "unknown_format")  # fmt: skip
 
 
 def suggestion(

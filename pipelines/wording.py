@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 #: Kind of friction -> (name, what happened to the customer).
@@ -55,6 +55,20 @@ def clean(text: object, limit: int = 80) -> str:
     kept = "".join(" " if unicodedata.category(c) in _UNSAFE else c for c in raw)
     flat = " ".join(kept.split()) or DASH
     return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
+
+
+def accounted(counts: Mapping[str, int]) -> dict[str, int]:
+    """Rows of a run as they are told. What a repair takes out of `late` counts there as negative;
+    here it is what came in: read + repaired = kept + duplicate + late + rejected + erased.
+    """
+    late = counts.get("late", 0)
+    return {**counts, "late": max(late, 0), "repaired": max(-late, 0)}
+
+
+def came(counts: Mapping[str, int]) -> str:
+    """What came in, of the counts of `accounted`."""
+    repaired = f" + repaired {counts['repaired']:,}" if counts["repaired"] else ""
+    return f"read {counts.get('read', 0):,}{repaired}"
 
 
 _UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

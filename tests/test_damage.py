@@ -12,12 +12,12 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import catalogue, damage, exits, settings, store
+from rejse.pipelines import catalogue, cli, damage, exits, forget, settings, store
 from tests.conftest import absent
 from tests.test_run import installation, lines, row
 
@@ -47,12 +47,12 @@ def place(made: settings.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def called(
-    place: Path, *before: str, limit: Callable[[], None] | None = None
+    place: Path, *before: str, limit: Callable[[], None] | None = None, more: Sequence[str] = ()
 ) -> tuple[int, str, str]:
     """`rejse run --json` in a process of its own: exit code, status, message."""
     command = [
         *before, sys.executable, "-m", "rejse.pipelines.cli", "run", "-c", str(place), "--json",
-        "--frontier", "crm=2027-01-15",
+        "--frontier", "crm=2027-01-15", *more,
     ]  # fmt: skip
     env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
     done = subprocess.run(
@@ -112,6 +112,80 @@ def test_a_data_file_that_is_gone_is_named(place: Path) -> None:
     assert (code, status) == (74, "store_failed")
     assert path in message and "rejse run --rebuild" in message
     assert served(place) == seen, "what does not need the file is served on"
+
+
+def data_file(place: Path, table: str) -> Path:
+    latest = store.latest(place / "store")
+    assert latest is not None
+    (path, *_) = store.files(place / "store", table, store.head(place / "store", table))
+    return place / "store" / path
+
+
+def shortened(path: Path) -> bytes:
+    """The file as a power cut may leave it: its beginning only; what it was."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    return whole
+
+
+@pytest.mark.parametrize("table", ("events", "journeys_live", "runs"))
+def test_a_data_file_in_pieces_is_named(place: Path, table: str) -> None:
+    path = data_file(place, table)
+    whole = shortened(path)
+    shutil.rmtree(place / "store" / ".keys", ignore_errors=True)
+    code, status, message = called(place)
+    assert (code, status) == (74, "store_failed"), message
+    assert f"expected the file {path} as it was written, came a damaged one (" in message
+    assert "from a backup" in message
+    assert ("--rebuild" in message) == (table != "runs"), "no source tells of earlier runs"
+    path.write_bytes(whole)
+    assert called(place)[:2] == (0, "published")
+
+
+def test_damage_in_the_middle_of_a_file_is_named(place: Path) -> None:
+    path = data_file(place, "events")
+    whole = bytearray(path.read_bytes())
+    whole[4:400] = b"\xff" * 396
+    path.write_bytes(whole)
+    code, status, message = called(place)
+    assert (code, status) == (74, "store_failed"), message
+    assert str(path) in message
+
+
+def test_what_the_sources_hold_heals_a_store_in_pieces(place: Path) -> None:
+    for table in ("events", "journeys_live"):
+        shortened(data_file(place, table))
+    assert called(place, more=("--rebuild",))[:2] == (0, "published")
+    assert called(place)[:2] == (0, "nothing_new")
+
+
+@pytest.mark.parametrize("command", ("compact", "forget"))
+def test_care_of_a_store_in_pieces_names_the_file(
+    place: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = data_file(place, "events")
+    shortened(path)
+    args = {"compact": (), "forget": ("C1", "--yes")}[command]
+    with pytest.raises(SystemExit) as left:
+        cli.main([command, *args, "-c", str(place), "--json"])
+    told = json.loads(capsys.readouterr().out)
+    assert (left.value.code, told["status"]) == (74, "store_failed")
+    assert str(path) in told["message"]
+    assert not (place / "store" / forget.ASKED).exists(), "else no run could mend it"
+
+
+@pytest.mark.parametrize("args", (["sql", "from events"], ["explain", "worst"]))
+def test_a_reader_of_a_store_in_pieces_is_told_the_file(
+    place: Path, args: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = data_file(place, {"sql": "events", "explain": "journeys_live"}[args[0]])
+    for spoil, said in ((shortened, "came a damaged one"), (Path.unlink, "it is gone")):
+        spoil(path)
+        with pytest.raises(SystemExit) as left:
+            cli.main([*args, "-c", str(place)])
+        err = capsys.readouterr().err
+        assert left.value.code == 74, err
+        assert f"expected the file {path} as it was written, {said}" in err
 
 
 @pytest.mark.parametrize("table", ("publications", "journeys", "events"))

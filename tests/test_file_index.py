@@ -79,8 +79,10 @@ def test_half_an_index_is_made_again(tmp_path: Path) -> None:
     known_ids.make(tmp_path, [FILE], SALT)
     (index,) = (tmp_path / file_index.IDS / "events").iterdir()
     new = records(builders.table([{"time": 0, "id": "e3", "customer": "ben"}]), SALT)
-    for left in (0, 50, index.stat().st_size - 16, index.stat().st_size - 1):
-        index.write_bytes(index.read_bytes()[:left])
+    whole = index.read_bytes()
+    uneven = b"\x01" + bytes(7) + b"\xff" * 8  # as many words as it says, but no rows of them
+    for left in (b"", whole[:50], whole[:-16], whole[:-1], uneven):
+        index.write_bytes(left)
         found = KnownIds(tmp_path, [FILE], SALT).of(new)
         assert found is not None
         assert found.column("id").to_pylist() == ["e3"]

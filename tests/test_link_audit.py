@@ -120,6 +120,21 @@ def test_the_command_shows_only_pseudonyms(
         assert alias(0, raw) not in out + again + suspicious + json.dumps(found)
 
 
+def test_under_another_key_nobody_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its pseudonyms are others: an identity would seem to be nobody's."""
+    told = one("what is not linked stays apart")
+    started(tmp_path, replace(told, events=told.events[:1]), told.links)
+    (tmp_path / "rejse.key").write_text("ab" * 32)
+    place = ("--config", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        main(["identity", "C1", *place])
+    assert ended.value.code == 2
+    assert "expected the key under which publication 1 was made" in capsys.readouterr().err
+    assert said(capsys, "0" * 32, *place), "a pseudonym needs no key"
+
+
 def test_nothing_after_the_colon_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

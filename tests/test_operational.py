@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rejse.pipelines import exits
 from rejse.pipelines import operational as files
 from rejse.pipelines.settings import Operational as Configured
 from rejse.transforms.as_of import AsOf
@@ -180,6 +181,47 @@ def test_a_row_without_a_time_zone_of_its_own_is_told_so(tmp_path: Path) -> None
     (tmp_path / "c.csv").write_text(said)
     with pytest.raises(ValueError, match=r"c\.csv: row 1: expected a time zone such as"):
         files.read({"calendar": tmp_path / "c.csv"}, no_key)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"foo\nx\n", "expected columns touchpoint, .* touchpoint is missing, came: foo"),
+        (b'\xff\xfe\x00broken"', "expected columns touchpoint, .* came: "),
+        (b"touchpoint,valid_from\nx,notatime\n", ".* row 1: 'notatime' where a time such as"),
+        (b"touchpoint,owner\nx,y\n,z\n", "expected a touchpoint in every row, .* row 2"),
+        (b"PAR1 broken PAR1", "expected columns touchpoint, "),
+    ],
+)
+def test_a_bad_table_is_misuse_and_named(tmp_path: Path, data: bytes, said: str) -> None:
+    """Whoever keeps the table can mend it: no fault of the program."""
+    name = "t.parquet" if data.startswith(b"PAR1") else "t.csv"
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(
+        files.OperationalError, match=rf"(?s)table touchpoints, {name}: {said}"
+    ) as c:
+        files.read(configured(tmp_path / name), no_key)
+    assert exits.code_of(c.value) == exits.MISUSE
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("foo,K1,customer,C1,2026-01-01,", "row 2: expected an identity type of .*'foo'"),
+        ("cookie,K1,customer,C1,notatime,", "row 2: 'notatime' where a time such as"),
+        ("cookie,,customer,C1,2026-01-01,", "expected a previousidentity in every row, .* row 2"),
+        ("customer,C1,cookie,K1,,", "row 2: expected identitytype customer"),
+        ("cookie,K1,customer,C1,2026-05-01,2026-01-01", "one before it in row 2"),
+    ],
+)
+def test_bad_identity_links_are_misuse_and_named(tmp_path: Path, row: str, said: str) -> None:
+    head = "previousidentitytype,previousidentity,identitytype,identity,valid_from,valid_to"
+    (tmp_path / "l.csv").write_text(f"{head}\ncookie,K1,customer,C1,,\n{row}\n")
+    with pytest.raises(
+        files.OperationalError, match=rf"table identity_links, l\.csv: .*{said}"
+    ) as c:
+        files.read({files.LINKS: tmp_path / "l.csv"}, lambda: bytes(32))
+    assert exits.code_of(c.value) == exits.MISUSE
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rejse.pipelines import catalogue, catalogue_draft, publish, stage, store
+from rejse.pipelines.damage import StoreDamagedError
 from rejse.pipelines.store import AnotherWriter
 from tests import store_builder
 
@@ -141,6 +143,55 @@ def test_a_crash_at_any_step_leaves_a_whole_publication(
             publish.publish(writer, files, store_builder.run_of(2), audit=None)
     seen = counts(tmp_path)
     assert (seen["journeys"], seen["steps"], seen["runs"], seen["publications"]) == (4, 5, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "said", (b"", b"garbage", b"catalog-.duckdb", b"\xff\0", b"catalog-9.duckdb")
+)
+def test_a_broken_pointer_is_said_and_the_next_writer_makes_it_anew(
+    tmp_path: Path, said: bytes
+) -> None:
+    """A power cut may leave an empty file; `publications` still tells what is current."""
+    store_builder.published(tmp_path)
+    (tmp_path / catalogue.CURRENT).write_bytes(said)
+    if said == b"catalog-9.duckdb":
+        assert catalogue.current(tmp_path) == 9
+    else:
+        with pytest.raises(StoreDamagedError, match=r"current.* came .*`rejse run` writes it") as c:
+            catalogue.connect(tmp_path)
+        assert c.value.exit_code == 74
+    with publish.writing(tmp_path) as writer:
+        assert writer.base is not None
+        assert catalogue.current(tmp_path) == 1
+    assert counts(tmp_path)["journeys"] == 3
+
+
+def test_a_catalogue_that_is_gone_is_made_anew_by_the_next_writer(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    catalogue.path(tmp_path, 1).unlink()
+    with publish.writing(tmp_path):
+        assert counts(tmp_path)["journeys"] == 3
+
+
+def test_the_pointer_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        done.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        sync(handle)
+
+    def renamed(self: Path, target: Path) -> Path:
+        done.append(Path(target).name)
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    store_builder.published(tmp_path)
+    at = done.index(catalogue.CURRENT)
+    assert done[at - 1] == f"{catalogue.CURRENT}.making"
 
 
 def test_files_of_a_crashed_run_are_removed_by_the_next(tmp_path: Path) -> None:

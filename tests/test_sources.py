@@ -136,10 +136,19 @@ def test_a_folder_may_be_called_like_a_glob(tmp_path: Path, name: str) -> None:
     assert [one.file for one in sources.shards(source(tmp_path / name / "*.jsonl"))] == ["l.jsonl"]
 
 
-def test_an_archive(tmp_path: Path) -> None:
+def test_an_archive_is_refused_and_stops_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "l.zip").write_bytes(b"PK..")
-    with pytest.raises(SourceError, match=r"l\.zip: expected a log, came a ZIP archive"):
-        sources.shards(source(tmp_path / "*"))
+    write(tmp_path / "m.csv", rows(2))
+    archive, log = sources.shards(source(tmp_path / "*"))
+    (found,) = sources.read(archive, RAW)
+    assert found.batch.num_rows == 0 and found.batch.schema == RAW
+    (refused,) = found.rejects.to_pylist()
+    assert (refused["source"], refused["position"]) == ("crm", "l.zip:1")
+    assert refused["reason"] == "unknown_format"
+    assert "expected a log, came a ZIP archive; unpack it" in refused["detail"]
+    assert sum(one.batch.num_rows for one in sources.read(log, RAW)) == 2
+    with pytest.raises(SourceError, match=r"l\.zip: expected a log"):  # who makes a mapping of it
+        sources.format_of(tmp_path / "l.zip")
 
 
 @pytest.mark.parametrize(

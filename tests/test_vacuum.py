@@ -150,5 +150,8 @@ def test_a_publication_is_found_by_number_or_time(root: Path) -> None:
     with pytest.raises(as_of.AsOfError, match="a time such as"):
         as_of.number(root, "yesterday")
     vacuum.vacuum(root, KEEP, 2 * DAY + KEEP + 1, dry_run=False)
-    with pytest.raises(NotPublishedError, match=r"can still be read \(2 to 3\)"):
+    with pytest.raises(
+        NotPublishedError,
+        match=r"can still be read \(2 to 3\), came '1': its files are no longer kept",
+    ):
         as_of.number(root, "1")

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, settings_in
-from rejse.pipelines.commands.outcome import told
 
 MEGABYTE = 1_000_000
 
@@ -21,13 +20,11 @@ def compact(config: Config = CONFIG, json: Json = False) -> None:
 
     Example: [bold]rejse compact[/bold]
     """
+    from rejse.pipelines import compaction, store
     from rejse.pipelines.terminal import show_line, show_table
 
-    with told(json):
-        from rejse.pipelines import compaction, store
-
-        settings = settings_in(config)
-        done = compaction.compact(settings.store, settings.retention.since(store.now()))
+    settings = settings_in(config)
+    done = compaction.compact(settings.store, settings.retention.since(store.now()))
     if json:
         tables = {name: vars(one) for name, one in done.tables.items()}
         show_line({
@@ -59,15 +56,13 @@ def vacuum(
 
     Example: [bold]rejse vacuum --dry-run[/bold]
     """
+    from rejse.pipelines import store
+    from rejse.pipelines import vacuum as cleaning
     from rejse.pipelines.terminal import show_line, show_table
 
-    with told(json):
-        from rejse.pipelines import store
-        from rejse.pipelines import vacuum as cleaning
-
-        settings = settings_in(config)
-        keep_for = settings.retention.publications
-        done = cleaning.vacuum(settings.store, keep_for, store.now(), dry_run=dry_run)
+    settings = settings_in(config)
+    keep_for = settings.retention.publications
+    done = cleaning.vacuum(settings.store, keep_for, store.now(), dry_run=dry_run)
     if json:
         status = "dry_run" if dry_run else ("removed" if done.files else "nothing_new")
         show_line({"status": status, "exit_code": 0, **vars(done)})
@@ -101,16 +96,14 @@ def forget(
 
     Example: [bold]rejse forget customer:C1[/bold]
     """
+    from rejse.pipelines import forget as erasing
     from rejse.pipelines import terminal
 
-    with told(json):
-        from rejse.pipelines import forget as erasing
-
-        settings = settings_in(config)
-        kind, name = _person(sys.stdin.readline().rstrip("\n") if identity == "-" else identity)
-        if not yes:
-            _confirm(identity == "-" or json)
-        done = erasing.forget(settings, kind, name)
+    settings = settings_in(config)
+    kind, name = _person(sys.stdin.readline().rstrip("\n") if identity == "-" else identity)
+    if not yes:
+        _confirm(identity == "-" or json)
+    done = erasing.forget(settings, kind, name)
     if json:
         terminal.show_line({"exit_code": 0, **vars(done)})
         return

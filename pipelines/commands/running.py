@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, settings_in
-from rejse.pipelines.commands.outcome import told
 from rejse.pipelines.exits import DATA_FAILED
 
+REPAIR = "bring them in with: rejse repair --from TIME --until TIME"
 #: All times that a row can have, in microseconds.
 EVER = (-(2**63), 2**63 - 1)
 
@@ -50,9 +50,8 @@ def run(
 
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
-    with told(json):
-        span = _span(since, until)
-        result = _published(context.args, config, complete, frontiers or (), rebuild, span)
+    span = _span(since, until)
+    result = _published(context.args, config, complete, frontiers or (), rebuild, span)
     _show(result, json)
 
 
@@ -110,8 +109,7 @@ def repair(
 
     Example: [bold]rejse repair --from 2025-05-01 --until 2025-06-01[/bold]
     """
-    with told(json):
-        result = _repaired(since, until, config)
+    result = _repaired(since, until, config)
     _show(result, json)
 
 
@@ -133,13 +131,12 @@ def reconcile(config: Config = CONFIG, json: Json = False) -> None:
 
     Example: [bold]rejse reconcile[/bold]
     """
-    with told(json):
-        settings = settings_in(config)
-        from rejse.pipelines import terminal
-        from rejse.pipelines.run import reconcile as follow
+    settings = settings_in(config)
+    from rejse.pipelines import terminal
+    from rejse.pipelines.run import reconcile as follow
 
-        with terminal.progress("comparing identity links") as progress:
-            result = follow(settings, progress=progress)
+    with terminal.progress("comparing identity links") as progress:
+        result = follow(settings, progress=progress)
     _show(result, json)
 
 
@@ -162,33 +159,33 @@ def live(
     """
     from rejse.transforms import durations
 
-    with told(json):
-        spans = []
-        for option, text in (("--every", every), ("--keep", keep)):
-            try:
-                spans.append(durations.parse(text))
-            except ValueError as fault:
-                raise MisuseError(f"{option}: {fault}") from None
-        settings = settings_in(config)
-        from rejse.pipelines.audit import Auditor
+    spans = []
+    for option, text in (("--every", every), ("--keep", keep)):
+        try:
+            spans.append(durations.parse(text))
+        except ValueError as fault:
+            raise MisuseError(f"{option}: {fault}") from None
+    settings = settings_in(config)
+    from rejse.pipelines.audit import Auditor
 
-        with Auditor() as auditor:  # starts while Beam is imported and the first run is at work
-            from rejse.pipelines.live import Loop, Pace
+    with Auditor() as auditor:  # starts while Beam is imported and the first run is at work
+        from rejse.pipelines.live import Loop, Pace
 
-            loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=list(context.args))
-            for name in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(name, lambda *_: loop.stop.set())
-            for result in loop.results():
-                _show(result, json)
+        loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=list(context.args))
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, lambda *_: loop.stop.set())
+        for result in loop.results():
+            _show(result, json)
 
 
 def _show(result: Any, json: bool) -> None:
     """What a run did, and the exit code that says it."""
-    from rejse.pipelines import terminal
+    from rejse.pipelines import terminal, wording
 
     code = DATA_FAILED if result.status == "audit_failed" else 0
     if json:
-        terminal.show_line({**vars(result), "exit_code": code})
+        counts = wording.accounted(result.counts)
+        terminal.show_line({**vars(result), "counts": counts, "exit_code": code})
     else:
         _show_run(result)
     if code:
@@ -199,14 +196,19 @@ def _show_run(result: Any) -> None:
     from rejse.pipelines import wording
     from rejse.pipelines.terminal import show_table
 
-    counts = result.counts
+    counts = wording.accounted(result.counts)
     if result.status == "nothing_new":
         print(f"nothing new: publication {result.publication} holds all there is")
+        if n := result.tables.get("late", 0):
+            waits = f"{n:,} events that came too late wait" if n > 1 else (
+                "1 event that came too late waits"
+            )  # fmt: skip
+            print(f"{waits} in `late`; {REPAIR}")
         return
     parts = " + ".join(
         f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
     )
-    print(f"read {counts.get('read', 0):,} = {parts}")
+    print(f"{wording.came(counts)} = {parts}")
     for reason, n in sorted(result.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
         print(f"  {reason}: {n:,}")
     for note, n in sorted(result.notes.items()):
@@ -219,10 +221,8 @@ def _show_run(result: Any) -> None:
     show_table(("table", "rows"), sorted(result.tables.items()))
     final, still = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
     print(f"{final:,} final journeys, {still:,} that later events may still change (journeys_live)")
-    if counts.get("late", 0) > 0:
-        print(
-            "late events wait in `late`; bring them in with: rejse repair --from TIME --until TIME"
-        )
+    if counts.get("late", 0):
+        print(f"late events wait in `late`; {REPAIR}")
     if still and not final:
         print("if nothing is missing before some time, say so: --frontier SOURCE=TIME")
     print(f"published publication {result.publication} in {result.seconds:.1f} s")

@@ -186,8 +186,10 @@ def stamp(found: Row | None) -> list[tuple[str, str]]:
         ("Audit", wording.clean(found["audit"], 20)),
     ]
     if found["n_read"] is not None:
-        parts = " + ".join(f"{found[f'n_{name}']:,} {name}" for name in OUTCOMES_OF_A_ROW)
-        said.append(("Rows read by the run", f"{found['n_read']:,} = {parts}"))
+        counts = wording.accounted({name: found[f"n_{name}"] for name in OUTCOMES_OF_A_ROW})
+        parts = " + ".join(f"{counts[name]:,} {name}" for name in OUTCOMES_OF_A_ROW)
+        repaired = f" + {counts['repaired']:,} repaired" if counts["repaired"] else ""
+        said.append(("Rows read by the run", f"{found['n_read']:,}{repaired} = {parts}"))
     return said
 
 
