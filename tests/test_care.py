@@ -107,6 +107,16 @@ def test_retention_leaves_old_rows_out(
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(("now", "is_said"), [(BETWEEN, True), (DONE, False)])
+def test_a_source_that_is_complete_before_its_time_is_named(
+    now: datetime, is_said: bool, rejse: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rejse.pipelines.store.now", lambda: store.micros(now))
+    code, out, _ = rejse("status")
+    assert (code, "crm is complete up to a time that is yet to come" in out) == (0, is_said)
+
+
+@pytest.mark.usefixtures("folder")
 def test_publications_are_compared(rejse: Command) -> None:
     code, out, _ = rejse("diff", "1", "2", "--json")
     told = json.loads(out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import MAXYEAR
 from pathlib import Path
 from typing import Annotated
 
@@ -151,6 +152,12 @@ def status(config: Config = CONFIG, json: Json = False) -> None:
             for name, at in sorted(found.frontiers.items())
         ]
         show_table(("source", "complete until", "lag"), lags)
+        for name, at in sorted(found.frontiers.items()):
+            if at is not None and at.year < MAXYEAR and (found.lag_s[name] or 0) < 0:
+                print(
+                    f"{name} is complete up to a time that is yet to come: what comes until then is"
+                    " late. Was that stated? Else a row has a wrong year"
+                )
         show_table(("table", "rows"), sorted(found.rows.items()))
     files = f"files: {found.files_read:,} read, {found.files_waiting:,} new or changed"
     print(files + f", of which {found.files_unfinished:,} seem unfinished")
