@@ -86,7 +86,7 @@ def tidy(store: Path) -> None:
             there = {path.stem for path in (store / folder.name).glob("*.parquet")}
             for path in folder.iterdir():
                 if path.suffix != _MADE or path.name.partition(".")[0] not in there:
-                    path.unlink()
+                    path.unlink(missing_ok=True)
 
 
 def pairs(first: Ints, last: Ints) -> tuple[Ints, Ints]:

@@ -75,7 +75,7 @@ def writing(store: Path) -> Iterator[Writer]:
     """
     with storage.writing(store) as writer:
         for draft in store.glob("*.making*"):
-            draft.unlink()
+            draft.unlink(missing_ok=True)  # another machine may be at it
         for scratch in store.glob(f"{SCRATCH}*"):  # also where the next run finds nothing new
             shutil.rmtree(scratch, ignore_errors=True)
         file_index.tidy(store)
