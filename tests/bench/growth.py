@@ -48,6 +48,7 @@ def cut(data: Path, aside: Path, parts: int) -> list[tuple[int, int]]:
     """Lay each source's rows aside in `parts` files by time; rows and customers of each part."""
     told = []
     with duckdb.connect() as con:
+        con.execute("set enable_progress_bar = false")
         for name in TIMES:
             files = f"read_parquet('{data / name}/*.parquet')"
             con.execute(f'create view "{name or "events"}" as from {files}')
@@ -70,6 +71,7 @@ def cut(data: Path, aside: Path, parts: int) -> list[tuple[int, int]]:
 def renamed(data: Path, out: Path, generation: int) -> None:
     """Write the log again for a generation, with its own names and the years that are its own."""
     with duckdb.connect() as con:
+        con.execute("set enable_progress_bar = false")
         con.execute("set preserve_insertion_order = false")
         for name, columns in NAMES.items():
             own = [f"'g{generation}-' || {one} as {one}" for one in columns]
