@@ -18,9 +18,9 @@ from typing import Any
 from rejse.pipelines import erasures
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
+from rejse.transforms.links import CASE
+from rejse.transforms.records import CASES
 
-#: The kind of source that tells of cases, and the type of identity that a case is.
-CASES, CASE = "cases", "case"
 #: What the core is made of: its modules, and the word lists that it scores texts by.
 CODE = (".py", ".txt", ".sql")
 #: Folders of the SQL that a publication is served with.
