@@ -90,14 +90,14 @@ def current(root: Path) -> int | None:
     """Number of the current publication, or None. Raises StoreDamagedError where the pointer to it
     names none.
     """
-    number, pointer = pointed(root), root / CURRENT
-    if number is None and pointer.exists():
+    found, pointer = pointed(root), root / CURRENT
+    if found is None and pointer.exists():
         raise damage.StoreDamagedError(
             f"expected the name of a catalogue, such as {path(root, 1).name}, in {pointer}, came"
             f" {pointer.read_text(encoding='utf-8', errors='replace').strip()[:50]!r}; `rejse run`"
             " writes it anew, from the table publications"
         )
-    return number
+    return found
 
 
 def pointed(root: Path) -> int | None:
@@ -105,8 +105,12 @@ def pointed(root: Path) -> int | None:
     pointer = root / CURRENT
     if not pointer.exists():
         return None
-    said = pointer.read_text(encoding="utf-8", errors="replace").strip()
-    found = _CATALOGUE.fullmatch(said)
+    return number(pointer.read_text(encoding="utf-8", errors="replace").strip())
+
+
+def number(name: str) -> int | None:
+    """Number of the publication whose catalogue has this name; None of any other name."""
+    found = _CATALOGUE.fullmatch(name)
     return int(found[1]) if found else None
 
 

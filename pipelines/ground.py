@@ -9,13 +9,14 @@ which have validity and grow every day, make everything that is not final be loo
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rejse.pipelines import erasures
+from rejse.pipelines.setting_values import digest
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 from rejse.transforms.links import CASE
@@ -131,8 +132,7 @@ def core_version(settings: Settings) -> str:
     code, then those of the key.
     """
     said = {"config": settings.core_version, "code": code()}
-    rules = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
-    return f"{rules}-{key_id(settings.key())}"
+    return f"{digest(said)}-{key_id(settings.key())}"
 
 
 def bear_cases(sources: Iterable[Any]) -> bool:
@@ -163,20 +163,21 @@ def fingerprint(
         "stated": stated, "complete": complete, "texts_from": settings.texts.kept_from(now),
         "span": span,
     }  # fmt: skip
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(said)
 
 
+@cache
 def code() -> str:
     """Hash of the core's own source and of the served SQL: others may come to another answer."""
     import rejse.sql
     import rejse.transforms
 
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for folder in (
         Path(str(rejse.transforms.__file__)).parent,
         *map(rejse.sql.FOLDER.joinpath, SERVED),
     ):
         for path in sorted(path for path in folder.rglob("*") if path.suffix in CODE):
             place = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-            digest.update(place.encode() + b"\x1f" + path.read_bytes())
-    return digest.hexdigest()
+            found.update(place.encode() + b"\x1f" + path.read_bytes())
+    return found.hexdigest()

@@ -58,7 +58,8 @@ def of_run(
 ) -> pa.Table:  # fmt: skip
     """All links of a run: those of the table, and those that rows told before or tell now.
 
-    None leads to an `erased` identity or from one: what was linked to it is its own as long.
+    None leads to an `erased` identity or from one: what was linked to it is its own as long as
+    the link holds.
     """
     import pyarrow as pa
 

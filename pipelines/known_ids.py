@@ -101,13 +101,13 @@ def _elsewhere(index: Words, wanted: Words, whose: Words) -> Ints:
 
 def _read(path: Path, rows: Ints) -> pa.Table:
     """Some rows of a file, out of the row groups that have them."""
-    about = stored.metadata(path)
-    sizes = [about.row_group(n).num_rows for n in range(about.num_row_groups)]
-    begins = np.cumsum([0, *sizes])
-    group = np.searchsorted(begins, rows, "right") - 1
-    groups = np.unique(group)
-    shift = np.zeros(len(sizes), np.int64)
-    shift[groups] = begins[groups] - np.cumsum([0, *np.array(sizes)[groups]])[:-1]
-    there = set(about.schema.to_arrow_schema().names)
-    found = stored.groups(path, groups.tolist(), [name for name in READ if name in there])
+    with stored.opened(path) as file:
+        sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+        begins = np.cumsum([0, *sizes])
+        group = np.searchsorted(begins, rows, "right") - 1
+        groups = np.unique(group)
+        shift = np.zeros(len(sizes), np.int64)
+        shift[groups] = begins[groups] - np.cumsum([0, *np.array(sizes)[groups]])[:-1]
+        names = [name for name in READ if name in file.schema_arrow.names]
+        found = file.read_row_groups(groups.tolist(), columns=names)
     return plain(found.take(arrow(rows - shift[group], pa.int64())))

@@ -204,11 +204,14 @@ def _expect_files(settings: Settings) -> None:
     from rejse.pipelines import sources
     from rejse.pipelines import store as storage
 
-    base = storage.latest(settings.store)
-    heard = {name.partition(":")[0] for name in base.positions} if base else set()
     for source in settings.sources.values():
-        if source.name not in heard:
+        try:
             sources.expect_files(source)
+        except sources.SourceError:
+            base = storage.latest(settings.store)
+            read = base.positions if base else ()
+            if not any(name.startswith(f"{source.name}:") for name in read):
+                raise
 
 
 def _relinked(

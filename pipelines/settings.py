@@ -79,11 +79,12 @@ class Source(Frozen):
         return text_of(self.mapping, f"mapping of source {self.name}")
 
     def told(self) -> dict[str, Any]:
-        """All on which it depends what a row of a file of it becomes. Raises SettingsError."""
+        """All that results depend on, but its files. Raises SettingsError."""
         return {
             "kind": self.kind, "mapping": self.mapping_text(),
             "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
             "declares": None if self.declares is None else sorted(self.declares),
+            "disorder": self.disorder, "retired": self.retired,
         }  # fmt: skip
 
     def declared(self) -> frozenset[str]:
@@ -281,11 +282,12 @@ class Settings(Frozen):
     @cached_property
     def source_versions(self) -> dict[str, str]:
         """Of each source what its stored rows depend on, as a hash."""
-        texts = {"experience": self._told["texts"]}
+        texts, apart = {"experience": self._told["texts"]}, ("disorder", "retired")
         return {
-            name: digest({**source.told(), "texts": texts.get(source.kind)})
-            for name, source in self.sources.items()
-        }
+            name: digest({**{part: one for part, one in said.items() if part not in apart},
+                          "texts": texts.get(said["kind"])})
+            for name, said in self._told["sources"].items()
+        }  # fmt: skip
 
     @cached_property
     def _told(self) -> dict[str, Any]:
@@ -297,10 +299,7 @@ class Settings(Frozen):
             "types": {name: asdict(kind) for name, kind in self.journey_types().items()},
             "non_persons": sorted(self.non_persons),
             "promise_checks": self.promise_check_texts(),
-            "sources": {
-                name: {**source.told(), "disorder": source.disorder, "retired": source.retired}
-                for name, source in self.sources.items()
-            },
+            "sources": {name: source.told() for name, source in self.sources.items()},
         }
 
     def _key_place(self) -> str:

@@ -8,7 +8,6 @@ what was published when is history. Whatever is interrupted is finished by the n
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -17,8 +16,6 @@ from pathlib import Path
 from rejse.pipelines import audit, catalogue, delta_log, file_index, publish
 from rejse.pipelines import store as storage
 from rejse.pipelines.store import PUBLICATIONS, Publication
-
-_CATALOGUE = re.compile(r"catalog-(\d+)\.duckdb")
 
 
 @dataclass(frozen=True)
@@ -91,9 +88,9 @@ def _remove(store: Path, gone: Sequence[Path], kept: Sequence[Publication]) -> N
 
 def _catalogues(store: Path, kept: Sequence[Publication]) -> list[Path]:
     """Catalogues of publications that are not kept."""
-    numbers = {one.number for one in kept}
-    found = [(path, _CATALOGUE.fullmatch(path.name)) for path in sorted(store.glob("catalog-*"))]
-    return [path for path, name in found if name and int(name[1]) not in numbers]
+    numbers = {None, *(one.number for one in kept)}  # None: what is no catalogue
+    found = sorted(store.glob("catalog-*"))
+    return [path for path in found if catalogue.number(path.name) not in numbers]
 
 
 def _audits(store: Path, expired: Sequence[Publication]) -> list[Path]:

@@ -57,7 +57,7 @@ def pseudonymous(
     Links of what is no person (`non_persons`) are left out: they would make one person of many.
     Those of `erased` identities are `walled`.
     """
-    table = table.filter(arrow(~_are_of_none(table, non_persons))).combine_chunks()
+    table = table.filter(arrow(~_are_of_none(table, non_persons)))
     sign = identity.signer(key)
     columns = {name: table.column(name) for name in VALIDITY}
     for end, named in (("previous", "previous"), ("", "identity")):
