@@ -112,6 +112,7 @@ def test_what_is_no_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_an_audit_without_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit, "LONGEST", 0.0)
+    os.mkfifo(tmp_path / GATE)  # nobody opens it
     with Auditor() as auditor, pytest.raises(AuditUnavailableError, match=r"within 0 s.*with -9"):
         auditor.audit(tmp_path, {}, "run-1")
 

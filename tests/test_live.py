@@ -23,6 +23,7 @@ from rejse.pipelines.run import RunResult
 from tests import strategies
 from tests.increments import Arrivals, contents
 from tests.law import FACTOR
+from tests.quick_audit import GATE
 from tests.test_run import installation, lines, row, spoils
 
 #: Kills while files arrive; the soak makes many more.
@@ -174,12 +175,15 @@ def test_an_audit_that_dies_publishes_nothing_and_the_next_goes_on(
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     monkeypatch.setattr(audit, "PROGRAM", "tests.quick_audit")
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
+    found.store.mkdir(exist_ok=True)
+    os.mkfifo(found.store / GATE)  # however fast the process is, it waits here for its end
     with Auditor() as auditor:
         loop = Loop(found, Pace(0, 0), audit=auditor.audit)
         with monkeypatch.context() as hurried:
             hurried.setattr(audit, "LONGEST", 0.0)
             with pytest.raises(AuditUnavailableError, match="ended with -9"):
                 next(loop.results())
+        (found.store / GATE).unlink()
         assert store.latest(found.store) is None
         assert next(loop.results()).publication == 1
 
