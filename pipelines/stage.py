@@ -8,7 +8,7 @@ gathered into row groups, row groups into few large files: both cost by their nu
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rejse.transforms import arrivals, inputs, meeting, schema, texts
-from rejse.transforms.arrays import arrow, valid, values
+from rejse.transforms.arrays import Bools, arrow, valid, values
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.meeting import EXCLUDED
@@ -36,6 +36,8 @@ GATHERED, ROW_GROUP = 16_384, 32_768
 #: Rows after which a file is finished and the next one begun: an open one holds all its metadata.
 FILE = 262_144
 ZSTD_LEVEL = 1
+#: Rows of a column that are looked at before it is asked whether all values were seen.
+LOOK = 4_096
 #: Columns by which readers skip row groups; statistics of the others cost time for nothing.
 PRUNING = ("customer_key", "journey_id", "time", "started_at", "occurred_at")
 EVENT_GRAIN = "accepted interaction, canonical and pseudonymous"
@@ -150,13 +152,7 @@ def without_spares(rows: pa.Table) -> pa.Table:
 
 def _spared(column: pa.ChunkedArray) -> pa.ChunkedArray:
     dictionary = column.chunk(0).dictionary
-    known = [
-        values(part.indices)[valid(part.indices)] if part.null_count else values(part.indices)
-        for part in column.chunks
-    ]
-    used = np.zeros(len(dictionary), bool)
-    for codes in known:
-        used[codes] = True
+    used = _used(column.chunks, len(dictionary))
     if used.all():
         return column
     places = np.append(np.cumsum(used) - 1, 0).astype(np.int32)  # null rows hold anything
@@ -167,6 +163,19 @@ def _spared(column: pa.ChunkedArray) -> pa.ChunkedArray:
         indices = arrow(np.take(places, codes), pa.int32(), ok)
         parts.append(pa.DictionaryArray.from_arrays(indices, kept))
     return pa.chunked_array(parts, column.type)
+
+
+def _used(parts: Sequence[pa.DictionaryArray], n: int) -> Bools:
+    """Which of the `n` values of their dictionary the rows have; of few values soon all."""
+    used = np.zeros(n, bool)
+    for part in parts:
+        codes, known = values(part.indices), valid(part.indices) if part.null_count else None
+        for at in range(0, len(codes), LOOK):
+            some = codes[at : at + LOOK]
+            used[some if known is None else some[known[at : at + LOOK]]] = True
+            if used.all():
+                return used
+    return used
 
 
 def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetime) -> pa.Table:
@@ -265,4 +274,4 @@ def _repeating(columns: pa.Schema) -> list[str]:
 def _is_id(column: str) -> bool:
     """Whether nearly every row has a value of its own (a dictionary would only cost time)."""
     named = ("id", "position", "detail", "correlationid", "causationid")
-    return column in named or column.endswith(("_id", "_hmac"))
+    return column in named or column.endswith(("_id", "_hmac", "_step"))

@@ -28,6 +28,9 @@ BUCKETS = 4096
 GATHERED = 131_072
 #: A column with more texts than this travels as plain text: no piece should carry them all.
 WIDE = 4_096
+#: Pieces are small: to hand their columns to threads costs more than to unpack them.
+WRITE = pa.ipc.IpcWriteOptions(compression="lz4", emit_dictionary_deltas=True, use_threads=False)
+READ = pa.ipc.IpcReadOptions(use_threads=False)
 
 
 @dataclass
@@ -116,8 +119,7 @@ class BucketFiles:
         key = (group, str(part.schema))
         if key not in self._files:
             path = self._folder / f"{group}-{uuid.uuid4().hex}.arrows"
-            options = pa.ipc.IpcWriteOptions(compression="lz4", emit_dictionary_deltas=True)
-            self._files[key] = (path, pa.ipc.new_stream(path, part.schema, options=options))
+            self._files[key] = (path, pa.ipc.new_stream(path, part.schema, options=WRITE))
         self._files[key][1].write_batch(part)
 
 
@@ -163,7 +165,7 @@ def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
     tables = []
     for path in paths:
         with pa.memory_map(path) as source:
-            tables.append(coded(pa.ipc.open_stream(source).read_all(), contract))
+            tables.append(coded(pa.ipc.open_stream(source, options=READ).read_all(), contract))
     return together(tables)
 
 

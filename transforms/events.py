@@ -43,6 +43,11 @@ class Coded:
         return cls(codes.astype(np.int32, copy=False), pa.array(list(names), pa.string()))
 
     @classmethod
+    def among(cls, column: pa.Array, names: pa.Array) -> Coded:
+        """A text column as codes into given names; texts that are none of them are null."""
+        return cls(_places(column, names), names)
+
+    @classmethod
     def nulls(cls, n: int) -> Coded:
         """A column of nothing but nulls."""
         return cls(np.full(n, NULL, np.int32), pa.array([], pa.string()))
@@ -83,21 +88,34 @@ class Coded:
 
     def aligned(self, other: Coded) -> tuple[Array, Array]:
         """Codes of both columns over one dictionary, so that equal texts have equal codes."""
-        names = self.names.to_pylist()
-        place = {name: code for code, name in enumerate(names)}
-        moved = [place.setdefault(name, len(place)) for name in other.names.to_pylist()]
-        return self.codes, other.lookup(moved, NULL).astype(np.int32)
+        if other.names.equals(self.names):
+            return self.codes, other.codes
+        return self.codes, other._moved(self._joined(other.names)[0])
 
     def fallback(self, *others: Coded) -> Coded:
         """This column, where null the first other one that is not (coalesce)."""
         out = self
         for other in others:
-            mine, theirs = out.aligned(other)
-            names = out.names.to_pylist()
-            extra = [n for n in other.names.to_pylist() if n not in set(names)]
-            merged = pa.array(names + extra, pa.string())
-            out = Coded(np.where(mine == NULL, theirs, mine).astype(np.int32), merged)
+            places, names = out._joined(other.names)
+            out = Coded(np.where(out.known, out.codes, other._moved(places)), names)
         return out
+
+    def _joined(self, names: pa.Array) -> tuple[Array, pa.Array]:
+        """Where each of some names is among those of this column and the new ones; all of these."""
+        places = _places(names, self.names)
+        new = places == NULL
+        places[new] = len(self.names) + np.arange(np.count_nonzero(new))
+        return places, pa.concat_arrays([self.names, names.filter(arrow(new))])
+
+    def _moved(self, places: Array) -> Array:
+        """The place of each row, given that of each name."""
+        return np.append(places, np.int32(NULL)).take(self.codes, mode="wrap")
+
+
+def _places(names: pa.Array, among: pa.Array) -> Array:
+    """Place of each name among others, -1 if it is none of them; int32."""
+    found = pc.index_in(names, value_set=among)
+    return np.where(valid(found), values(found), np.int32(NULL))
 
 
 @dataclass(frozen=True)
@@ -146,7 +164,7 @@ class Events:
         key = f"codes {name}"
         if key not in self._taken:
             base = self._base(key, lambda: Coded.of(self.table.column(name)))
-            self._taken[key] = base if self.order is None else base.rows(self.order)
+            self._taken[key] = base if self.order is None else base.recode(base.codes[self.order])
             _shared(self._taken[key].codes)
         return self._taken[key]  # type: ignore[no-any-return]
 
@@ -208,7 +226,7 @@ def total_order(table: pa.Table) -> Events:
     """
     events = Events.of(table)
     customer = _ranked(events.coded(schema.CUSTOMER_KEY))
-    order = _by_two(customer, events.time)
+    order = by_two(customer, events.time)
     return events.rows(_settle_ties(events, order, customer))
 
 
@@ -219,14 +237,14 @@ def _ranked(texts: Coded) -> Ints:
     return rank[texts.codes] if len(rank) else np.zeros(len(texts.codes), np.int64)
 
 
-def _by_two(first: Ints, second: Ints) -> Ints:
+def by_two(first: Ints, second: Ints) -> Ints:
     """Order by two keys; one packed key where both fit into 63 bits, which sorts much faster."""
     if not len(first):
         return np.zeros(0, np.int64)
-    low = second - second.min()
+    high, low = first - first.min(), second - second.min()
     bits = int(low.max()).bit_length()
-    if bits + int(first.max()).bit_length() <= 63:
-        return np.argsort((first << bits) | low)
+    if bits + int(high.max()).bit_length() <= 63:
+        return np.argsort((high << bits) | low)
     return np.lexsort((second, first))
 
 

@@ -128,7 +128,8 @@ def sla_results(scene: Scene) -> SlaResults:
     """Results of the response and resolution levels of all journeys, judged at the frontier."""
     table = _of_kind(scene.data, "response", "resolution")
     named = zip(table.column("sla").to_pylist(), table.column("kind").to_pylist(), strict=True)
-    parts = [_of_one(scene, table, sla, kind) for sla, kind in sorted(set(named))]
+    start = _Start.of(scene)
+    parts = [_of_one(scene, start, table, sla, kind) for sla, kind in sorted(set(named))]
     if not parts:
         none = np.zeros(0, np.int64)
         return SlaResults(none, Coded.nulls(0), Coded.nulls(0), none, none, none, none, none)
@@ -145,18 +146,32 @@ def sla_results(scene: Scene) -> SlaResults:
     )  # fmt: skip
 
 
-def _of_one(scene: Scene, table: pa.Table, sla: str, kind: str) -> SlaResults:
+@dataclass(frozen=True)
+class _Start:
+    """Where the clocks of all levels start, and where they stand still; events in total order."""
+
+    opening: Ints  # first need-driven event of each journey, -1 if none
+    time: Ints
+    stands: Bools
+
+    @classmethod
+    def of(cls, scene: Scene) -> _Start:
+        in_time, events = scene.spine.by_time, scene.spine.events
+        opening = scene.journeys.first_row(facts.is_need_driven(events)[in_time])
+        return cls(opening, events.time[in_time], _stands(scene))
+
+
+def _of_one(scene: Scene, start: _Start, table: pa.Table, sla: str, kind: str) -> SlaResults:
     """Results of one service level of one kind, in the time that each journey's row gives it."""
-    spine, journeys, events = scene.spine, scene.journeys, scene.spine.events
+    spine, events, opening = scene.spine, scene.spine.events, start.opening
     is_it = pc.and_(pc.equal(table.column("sla"), sla), pc.equal(table.column("kind"), kind))
     index = AsOf.of(table.filter(is_it), "journey_type")
     in_time = spine.by_time
-    opening = journeys.first_row(facts.is_need_driven(events)[in_time])
-    began = pick(events.time[in_time], opening, 0)
+    began = pick(start.time, opening, 0)
     said = np.where(opening >= 0, index.rows(_types(spine), began), NULL)
     span, working = _spans(index, said)
     owner = scene.steps.owner.rows(np.where(opening >= 0, spine.steps.ids[in_time[opening]], NULL))
-    run, due, measured = _due(scene, opening, span, working, owner)
+    run, due, measured = _due(scene, start, span, working, owner)
     met = _answered(scene, opening) if kind == "response" else _ended(scene, opening)
     settled = scene.closed | (kind == "response")
     status = _status(scene, met, due, pick(events.time[in_time], met, FAR), settled)
@@ -193,14 +208,13 @@ def _stands(scene: Scene) -> Bools:
 
 
 def _due(
-    scene: Scene, opening: Ints, span: Ints, working: Bools, owner: Coded
+    scene: Scene, start: _Start, span: Ints, working: Bools, owner: Coded
 ) -> tuple[Ints, Ints, Bools]:
     """Time on the clock at each event (in total order), when each journey's level is due, and
     whether its clock is known.
     """
-    spine, journeys, calendar = scene.spine, scene.journeys, scene.data.calendar
-    time = spine.events.time[spine.by_time]
-    stands = _stands(scene)
+    journeys, calendar = scene.journeys, scene.data.calendar
+    opening, time, stands = start.opening, start.time, start.stands
     begin = time[:-1]
     gap = np.zeros(len(time), np.int64)
     gap[:-1] = np.diff(time)

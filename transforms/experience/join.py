@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms import facts, schema
 from rejse.transforms.arrays import NULL, Bools, Ints, flat, take, valid, values
-from rejse.transforms.events import Coded, Events, total_order
+from rejse.transforms.events import Coded, Events, by_two, total_order
 from rejse.transforms.rules import SECOND, Windows
 from rejse.transforms.segments import Array, pick
 
@@ -118,8 +118,8 @@ def _candidates(answers: Events, scored: Scored) -> Iterator[tuple[str, Ints]]:
     events, match = scored.events, Match.of(answers, scored.events)
     target = answers.coded("target")
     placed = scored.step != NULL
-    yield "event", match.first(Coded.of(events.refs()), target, placed)
-    yield "event", match.first(Coded.of(events.column("id")), target, placed)
+    for text in (events.refs(), events.column("id")):
+        yield "event", match.first(Coded.among(text, target.names), target, placed)
     for method, name in (
         ("correlation", "correlationid"), ("case", "case_id"), ("touchpoint", "touchpoint"),
     ):  # fmt: skip
@@ -141,28 +141,25 @@ class Match:
 
     customer: Ints  # of each event
     asking: Ints  # of each record, in the same codes
-    moment: Ints  # place of each event's time among all times
-    until: Ints  # how many of those times lie at or before each record's
+    moment: Ints  # place of each event among all by their times
+    until: Ints  # how many of them lie at or before each record
 
     @classmethod
     def of(cls, answers: Events, events: Events) -> Match:
         """Put customers and times of both sides on common codes."""
         mine, theirs = events.coded(schema.CUSTOMER_KEY).aligned(answers.coded(schema.CUSTOMER_KEY))
-        moments = np.unique(events.time)
-        return cls(
-            mine.astype(np.int64),
-            theirs.astype(np.int64),
-            np.searchsorted(moments, events.time).astype(np.int64),
-            np.searchsorted(moments, answers.time, side="right").astype(np.int64),
-        )
+        by_time = by_two(events.time, np.arange(events.n))  # equal times in total order
+        moment = np.empty(events.n, np.int64)
+        moment[by_time] = np.arange(events.n)
+        until = np.searchsorted(events.time[by_time], answers.time, side="right")
+        return cls(mine.astype(np.int64), theirs.astype(np.int64), moment, until)
 
     def latest(self, texts: Coded, wanted: Coded, among: Bools) -> Ints:
         """Last event in total order at or before each record with its text, -1 if none."""
         mine, theirs, rows = self._keys(texts, wanted, among)
-        width = int(self.moment.max(initial=0)) + 2
-        # Events come in total order, and a stable sort keeps it among equal times.
+        width = len(self.moment) + 1
         keys = mine * width + self.moment[rows] + 1
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys)
         at = np.searchsorted(keys[order], theirs * width + self.until, side="right") - 1
         return self._same(mine[order], theirs, rows[order], at)
 
