@@ -30,15 +30,18 @@ def economise() -> None:
 
     To be called before anything large is imported. Beam and pyarrow would import pandas where it
     is installed (45 MB); glibc gives each thread an arena of its own, whose freed memory the next
-    stage, on another thread, cannot use (100 MB); mimalloc, Arrow's default, keeps what it once
-    had beside what glibc keeps (60 MB); and glibc gives the top of the heap back after every batch
-    only to fault it in again (a tenth of all CPU). Results do not depend on any of it.
+    stage, on another thread, cannot use (100 MB); mimalloc, Arrow's default, keeps what it once had
+    beside what glibc keeps (60 MB), and Arrow's many sizes leave glibc's heap full of holes (60 MB,
+    and a twentieth of all CPU): jemalloc does neither, and Arrow's packages have it where there is
+    glibc; and glibc gives the top of the heap back after every batch only to fault it in again (a
+    tenth of all CPU). Results do not depend on any of it.
     """
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    libc = _libc()
+    is_glibc = hasattr(libc, "mallopt")
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc" if is_glibc else "system")
     if "pandas" not in sys.modules:
         sys.meta_path.insert(0, _NoPandas())
-    libc = _libc()
-    if hasattr(libc, "mallopt"):
+    if is_glibc:
         libc.mallopt(M_ARENA_MAX, 1)
         libc.mallopt(M_MMAP_THRESHOLD, MAPPED)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT)

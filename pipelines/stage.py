@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,8 @@ FILE = 262_144
 ZSTD_LEVEL = 1
 #: Rows of a column that are looked at before it is asked whether all values were seen.
 LOOK = 4_096
+#: Names of the columns of a stamp.
+STAMPED = frozenset(column.name for column in STAMP)
 #: Columns by which readers skip row groups; statistics of the others cost time for nothing.
 PRUNING = ("customer_key", "journey_id", "time", "started_at", "occurred_at")
 EVENT_GRAIN = "accepted interaction, canonical and pseudonymous"
@@ -76,32 +78,35 @@ class Stage:
 
     def __init__(self, store: Path) -> None:
         self._store = store
-        self._files: dict[tuple[str, pa.Schema], _File] = {}
+        self._files: dict[str, list[_File]] = {}
 
     def add(self, name: str, table: pa.Table) -> Iterator[StagedFile]:
         """Take rows of the store's table `name`. Raises StageError as `write` does."""
         if table.num_rows == 0:
             return
-        described = _described(name, table)
-        key = (name, described.schema)
-        if key not in self._files:
-            self._files[key] = _File(self._store, name, described.schema)
-        file = self._files[key]
-        file.add(described)
+        files = self._files.setdefault(name, [])
+        file = next((one for one in files if one.takes(table)), None)
+        if file is None:
+            file = _File(self._store, name, table.schema)
+            files.append(file)
+        file.add(table)
         if file.rows >= FILE:
-            yield self._files.pop(key).close()
+            files.remove(file)
+            yield file.close()
 
     def close(self) -> Iterator[StagedFile]:
         """Finish every file."""
-        while self._files:
-            yield self._files.popitem()[1].close()
+        for files in self._files.values():
+            while files:
+                yield files.pop().close()
 
 
 class _File:
     """An unfinished file: its writer, and rows that do not fill a row group yet."""
 
-    def __init__(self, store: Path, table: str, schema: pa.Schema) -> None:
+    def __init__(self, store: Path, table: str, came: pa.Schema) -> None:
         self.table, self.rows = table, 0
+        self._came, self._schema = came, _promised(table, came)
         self._held: list[pa.Table] = []
         self._path = f"{table}/part-{uuid.uuid4().hex}.parquet"
         self._target = store / self._path
@@ -110,16 +115,20 @@ class _File:
             self._target.touch(mode=0o600)  # the writer opens what is there and leaves its mode
         self._writer = pq.ParquetWriter(
             self._target,
-            schema,
+            self._schema,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
-            use_dictionary=_repeating(schema),
-            write_statistics=[c for c in PRUNING if c in schema.names],
+            use_dictionary=_repeating(self._schema),
+            write_statistics=[c for c in PRUNING if c in self._schema.names],
         )
 
+    def takes(self, rows: pa.Table) -> bool:
+        """Whether the rows have the columns that the first ones had."""
+        return bool(self._came.equals(rows.schema, check_metadata=True))
+
     def add(self, rows: pa.Table) -> None:
-        """Take rows of the file's schema."""
-        self._held.append(rows)
+        """Take such rows; declared columns get their descriptions, no value is touched."""
+        self._held.append(pa.Table.from_arrays(rows.columns, schema=self._schema))
         self.rows += rows.num_rows
         if sum(table.num_rows for table in self._held) >= GATHERED:
             self._flush()
@@ -184,14 +193,15 @@ def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetim
     """
     moment = (known_at - EPOCH) // timedelta(microseconds=1)
     values: tuple[int | str, ...] = (moment, 1, "first", config_version, run_id)
+    columns = dict(zip(table.schema, table.columns, strict=True))
+    brought = {field.name: columns.pop(field) for field in table.schema if field.name in STAMPED}
     for column, value in zip(STAMP, values, strict=True):
-        made = _constant(value, column.type, table.num_rows)
-        if column.name in table.column_names:
-            given = table.column(column.name)
+        made, given = _constant(value, column.type, table.num_rows), brought.get(column.name)
+        if given is not None:
             made = pc.coalesce(given, made.cast(given.type))
-            table = table.drop_columns([column.name])
-        table = table.append_column(column.name, made)
-    return table
+        columns[pa.field(column.name, made.type)] = made
+    shape = pa.schema(list(columns), table.schema.metadata)
+    return pa.Table.from_arrays(list(columns.values()), schema=shape)
 
 
 def _constant(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
@@ -234,12 +244,6 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 
-def _described(name: str, table: pa.Table) -> pa.Table:
-    """`table` with the declared descriptions; no value is touched."""
-    return pa.Table.from_arrays(table.columns, schema=_promised(name, table.schema))
-
-
-@lru_cache(maxsize=256)
 def _promised(name: str, came: pa.Schema) -> pa.Schema:
     """The schema that came, with the declared descriptions."""
     promise = declared(name)

@@ -16,13 +16,15 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Reals = np.ndarray[Any, np.dtype[np.float64]]
 NULL = -1
-#: Types with numpy's equal; `to_pandas_dtype` would import pandas.
-NUMPY: dict[pa.DataType, np.dtype[Any]] = {
-    pa.int8(): np.dtype("i1"), pa.int16(): np.dtype("i2"), pa.int32(): np.dtype("i4"),
-    pa.int64(): np.dtype("i8"), pa.uint8(): np.dtype("u1"), pa.uint16(): np.dtype("u2"),
-    pa.uint32(): np.dtype("u4"), pa.uint64(): np.dtype("u8"),
-    pa.float32(): np.dtype("f4"), pa.float64(): np.dtype("f8"),
-    pa.date32(): np.dtype("i4"), pa.date64(): np.dtype("i8"),
+#: Numpy's equals of types, by their ids; `to_pandas_dtype` would import pandas.
+NUMPY: dict[int, np.dtype[Any]] = {
+    kind.id: np.dtype(code)
+    for kind, code in (
+        (pa.int8(), "i1"), (pa.int16(), "i2"), (pa.int32(), "i4"), (pa.int64(), "i8"),
+        (pa.uint8(), "u1"), (pa.uint16(), "u2"), (pa.uint32(), "u4"), (pa.uint64(), "u8"),
+        (pa.float32(), "f4"), (pa.float64(), "f8"), (pa.date32(), "i4"), (pa.date64(), "i8"),
+        (pa.timestamp("us"), "i8"), (pa.duration("us"), "i8"),
+    )
 }  # fmt: skip
 
 
@@ -92,11 +94,7 @@ def share(part: Ints | Reals, whole: Ints | Reals) -> Reals:
 
 
 def _dtype(kind: pa.DataType) -> np.dtype[Any]:
-    if pa.types.is_dictionary(kind):
-        kind = kind.index_type
-    if pa.types.is_timestamp(kind) or pa.types.is_duration(kind):
-        return np.dtype(np.int64)
-    return NUMPY[kind]
+    return NUMPY[kind.index_type.id if pa.types.is_dictionary(kind) else kind.id]
 
 
 def _bits(buffer: pa.Buffer, offset: int, length: int) -> Bools:

@@ -96,16 +96,15 @@ def valid_rates(table: pa.Table) -> None:
 
 def costs(scene: Scene, kinds: Coded, found: Found) -> Costs:
     """Minutes and money of each piece; all null without `cost_rates` but what detectors measure."""
-    table = scene.data.table("cost_rates")
+    rates = scene.data.rates
     waited = ~np.isnan(found.minutes)
-    if not table.num_rows:
+    if not rates.table.num_rows:
         none, unknown = np.full(len(found), np.nan), np.full(len(found), NULL)
         basis = np.where(waited, MEASURED, NULL)
         nothing = Coded.nulls(len(found))
         return Costs(
             found.minutes, none, basis, unknown, none, nothing, np.zeros(len(found), np.int64)
         )
-    rates = AsOf.of(table, "kind")
     row = rates.rows(kinds, found.time)
     usual = rates.rows(Coded.named(np.zeros(len(found)), [DEFAULT]), found.time)
     row = np.where(row == NULL, usual, row)

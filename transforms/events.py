@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,9 @@ import pyarrow.compute as pc
 from rejse.transforms import schema
 from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.segments import Array, Segments
+
+#: Names that a dictionary of Python looks up sooner than Arrow is called.
+FEW = 100
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,9 @@ class Coded:
 
 def _places(names: pa.Array, among: pa.Array) -> Array:
     """Place of each name among others, -1 if it is none of them; int32."""
+    if len(names) + len(among) <= FEW:
+        places = {name: place for place, name in enumerate(among.to_pylist())}
+        return np.array([places.get(name, NULL) for name in names.to_pylist()], np.int32)
     found = pc.index_in(names, value_set=among)
     return np.where(valid(found), values(found), np.int32(NULL))
 
@@ -141,9 +148,13 @@ class Events:
         """Number of events."""
         return self.table.num_rows if self.order is None else len(self.order)
 
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.table.column_names)
+
     def has(self, name: str) -> bool:
         """Does the table carry the column at all?"""
-        return name in self.table.column_names
+        return name in self._names
 
     def column(self, name: str) -> pa.Array:
         """Column as Arrow array; raises KeyError where the table does not carry it."""

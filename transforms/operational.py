@@ -178,13 +178,14 @@ class Operational:
         joined = pc.binary_join_element_wise(*keys, KEY_MARK)
         return AsOf.of(table.append_column("key", joined), "key")
 
-    def _once(self, name: str, index: Callable[[], Any]) -> Any:
+    def once(self, name: str, index: Callable[[], Any]) -> Any:
+        """What is made of the tables, but of no records, under this name: made when first asked."""
         if name not in self._indexes:
             self._indexes[name] = index()
         return self._indexes[name]
 
     def _by(self, name: str, key: str) -> AsOf:
-        found: AsOf = self._once(name, lambda: AsOf.of(self.table(name), key))
+        found: AsOf = self.once(name, lambda: AsOf.of(self.table(name), key))
         return found
 
     @property
@@ -208,6 +209,11 @@ class Operational:
         return self._by("teams", "team")
 
     @property
+    def rates(self) -> AsOf:
+        """Minutes and costs by kind of friction, as of a time."""
+        return self._by("cost_rates", "kind")
+
+    @property
     def campaigns(self) -> AsOf:
         """Campaigns by name, as of a time."""
         return self._by("campaigns", "campaign_id")
@@ -215,13 +221,13 @@ class Operational:
     @property
     def calendar(self) -> Calendar:
         """Working hours by owner. Raises ValueError, naming the row, where they make no sense."""
-        found: Calendar = self._once("calendar", lambda: Calendar.of(self.table("calendar")))
+        found: Calendar = self.once("calendar", lambda: Calendar.of(self.table("calendar")))
         return found
 
     @property
     def weather(self) -> AsOf:
         """Weather by site; a row without valid_to holds for an hour."""
-        found: AsOf = self._once("weather", self._hourly)
+        found: AsOf = self.once("weather", self._hourly)
         return found
 
     def _hourly(self) -> AsOf:
@@ -231,7 +237,7 @@ class Operational:
 
     def zone_of(self, owner: Coded, time: Ints) -> Coded:
         """Time zone of each owner's row of the calendar as of a time."""
-        zones: AsOf = self._once("zones", self._zones)
+        zones: AsOf = self.once("zones", self._zones)
         return zones.text("tz", zones.rows(self.calendar.owners(owner, EVERYBODY), time))
 
     def _zones(self) -> AsOf:
@@ -242,5 +248,5 @@ class Operational:
     @property
     def fields(self) -> pa.Table:
         """Which touchpoint asks, knows and passes which field."""
-        found: pa.Table = self._once("fields", lambda: self.table("touchpoint_fields"))
+        found: pa.Table = self.once("fields", lambda: self.table("touchpoint_fields"))
         return found

@@ -93,15 +93,12 @@ def handoff_due(spine: Spine, data: Operational, rows: Ints, usual: Ints) -> Int
     """When the hand-offs asked for by the events `rows` are due: by the SLA for the receiver, else
     for any, else `usual` (also where the receiver's working hours are not known).
     """
-    table = _of_kind(data, "handoff")
-    if not table.num_rows or not len(rows):
+    index: AsOf | None = data.once("slas of hand-offs", lambda: _of_handoffs(data))
+    if index is None or not len(rows):
         return usual
     kind = _types(spine).rows(spine.journeys.ids[rows])
     to_owner = spine.events.coded("to_owner").rows(rows)
     anybody = Coded.named(np.zeros(len(rows)), [""])
-    receiver = pc.fill_null(table.column("to_owner"), "")
-    key = pc.binary_join_element_wise(table.column("journey_type"), receiver, KEY_MARK)
-    index = AsOf.of(table.append_column("key", key), "key")
     time = spine.events.time[rows]
     row = index.rows(joined(kind, to_owner), time)
     row = np.where(row == NULL, index.rows(joined(kind, anybody), time), row)
@@ -109,6 +106,16 @@ def handoff_due(spine: Spine, data: Operational, rows: Ints, usual: Ints) -> Int
     due = np.where(row == NULL, usual, time + span)
     worked, known = data.calendar.after(to_owner, time, span)
     return np.where(working, np.where(known, worked, usual), due)
+
+
+def _of_handoffs(data: Operational) -> AsOf | None:
+    """Rows for hand-offs by journey type and receiver, "" for any; None where there are none."""
+    table = _of_kind(data, "handoff")
+    if not table.num_rows:
+        return None
+    receiver = pc.fill_null(table.column("to_owner"), "")
+    key = pc.binary_join_element_wise(table.column("journey_type"), receiver, KEY_MARK)
+    return AsOf.of(table.append_column("key", key), "key")
 
 
 def _types(spine: Spine) -> Coded:
@@ -126,13 +133,13 @@ def _spans(index: AsOf, row: Ints) -> tuple[Ints, Bools]:
 
 def sla_results(scene: Scene) -> SlaResults:
     """Results of the response and resolution levels of all journeys, judged at the frontier."""
-    table = _of_kind(scene.data, "response", "resolution")
-    named = zip(table.column("sla").to_pylist(), table.column("kind").to_pylist(), strict=True)
-    start = _Start.of(scene)
-    parts = [_of_one(scene, start, table, sla, kind) for sla, kind in sorted(set(named))]
-    if not parts:
+    levels: list[_Level] = scene.data.once("slas of journeys", lambda: _levels(scene.data))
+    if not levels:
         none = np.zeros(0, np.int64)
         return SlaResults(none, Coded.nulls(0), Coded.nulls(0), none, none, none, none, none)
+
+    start = _Start.of(scene)
+    parts = [_of_one(scene, start, *level) for level in levels]
 
     def ints(name: str) -> Ints:
         return np.concatenate([getattr(part, name) for part in parts])
@@ -144,6 +151,20 @@ def sla_results(scene: Scene) -> SlaResults:
         ints("journey"), texts("sla"), texts("kind"), ints("row"), ints("due"), ints("met"),
         ints("elapsed"), ints("status"),
     )  # fmt: skip
+
+
+#: Name and kind of a level, and its rows by journey type.
+_Level = tuple[str, str, AsOf]
+
+
+def _levels(data: Operational) -> list[_Level]:
+    table = _of_kind(data, "response", "resolution")
+    name, of_kind = table.column("sla"), table.column("kind")
+    found = []
+    for sla, kind in sorted(set(zip(name.to_pylist(), of_kind.to_pylist(), strict=True))):
+        rows = table.filter(pc.and_(pc.equal(name, sla), pc.equal(of_kind, kind)))
+        found.append((sla, kind, AsOf.of(rows, "journey_type")))
+    return found
 
 
 @dataclass(frozen=True)
@@ -161,11 +182,9 @@ class _Start:
         return cls(opening, events.time[in_time], _stands(scene))
 
 
-def _of_one(scene: Scene, start: _Start, table: pa.Table, sla: str, kind: str) -> SlaResults:
+def _of_one(scene: Scene, start: _Start, sla: str, kind: str, index: AsOf) -> SlaResults:
     """Results of one service level of one kind, in the time that each journey's row gives it."""
     spine, events, opening = scene.spine, scene.spine.events, start.opening
-    is_it = pc.and_(pc.equal(table.column("sla"), sla), pc.equal(table.column("kind"), kind))
-    index = AsOf.of(table.filter(is_it), "journey_type")
     in_time = spine.by_time
     began = pick(start.time, opening, 0)
     said = np.where(opening >= 0, index.rows(_types(spine), began), NULL)
