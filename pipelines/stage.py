@@ -119,6 +119,7 @@ class _File:
             compression="zstd",
             compression_level=ZSTD_LEVEL,
             use_dictionary=_repeating(self._schema),
+            write_batch_size=ROW_GROUP,  # by the thousand, as is usual, costs a twentieth more
             write_statistics=[c for c in PRUNING if c in self._schema.names],
         )
 

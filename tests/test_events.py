@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rejse.transforms import events
 from rejse.transforms.events import Coded, Events, customers, total_order
 from tests import builders
 from tests.law import FACTOR
@@ -107,15 +109,30 @@ TEXT = st.lists(st.sampled_from((None, "a", "b", "c")), max_size=6)
 
 
 @LAWS
-@given(st.lists(st.tuples(*(st.sampled_from((None, "a", "b", "c")),) * 3), max_size=8))
-def test_fallback_takes_the_first_that_is_known(rows: list[tuple[str | None, ...]]) -> None:
+@given(st.lists(st.tuples(*(st.sampled_from((None, "a", "b", "c")),) * 3), max_size=8),
+       st.sampled_from((0, events.FEW)))  # fmt: skip
+def test_fallback_takes_the_first_that_is_known(
+    rows: list[tuple[str | None, ...]], few: int
+) -> None:
+    """However few names count as few."""
     columns = [Coded.of(pa.array([row[i] for row in rows], pa.string())) for i in range(3)]
+    with mock.patch.object(events, "FEW", few):
+        assert_aligned(columns, rows)
+
+
+def assert_aligned(columns: list[Coded], rows: list[tuple[str | None, ...]]) -> None:
+    """What is said of several columns at once is what is said row by row."""
     found = columns[0].fallback(*columns[1:])
     wanted = [next((v for v in row if v is not None), None) for row in rows]
     assert found.arrow().to_pylist() == wanted
     mine, theirs = columns[0].aligned(columns[1])
     assert (mine == theirs).tolist() == [row[0] == row[1] for row in rows]
     assert found.of_names(("a", "c")).tolist() == [v in ("a", "c") for v in wanted]
+    names = pa.array(["c", "a"])
+    told = [row[0] if row[0] in ("a", "c") else None for row in rows]
+    plain = pa.array([row[0] for row in rows], pa.string())
+    for some in (columns[0].within(names), Coded.among(plain, names)):
+        assert some.arrow().to_pylist() == told
 
 
 @LAWS

@@ -32,3 +32,18 @@ def test_pandas_that_is_there_already_stays() -> None:
     command = [sys.executable, "-c", told]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
+
+
+POOL = """
+import ctypes
+from rejse.pipelines import memory
+memory.economise()
+import pyarrow as pa
+wanted = "jemalloc" if hasattr(ctypes.CDLL(None), "mallopt") else "system"
+assert pa.array(["x"] * 99).nbytes and pa.default_memory_pool().backend_name == wanted
+"""
+
+
+def test_arrow_has_memory_of_its_own_and_says_nothing_of_it() -> None:
+    done = subprocess.run([sys.executable, "-c", POOL], capture_output=True, text=True, check=True)
+    assert not done.stderr

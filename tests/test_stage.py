@@ -99,3 +99,15 @@ def test_parts_with_dictionaries_of_their_own_are_joined(tmp_path: Path) -> None
         assert not [*worker.add("events", coded(rows.slice(n, 1)))]
     [file] = worker.close()
     assert pq.read_table(tmp_path / file.path).to_pylist() == rows.to_pylist()
+
+
+@pytest.mark.parametrize("null", [False, True])
+def test_a_file_has_those_values_of_a_dictionary_that_its_rows_have(
+    tmp_path: Path, null: bool
+) -> None:
+    """Also where the last row is the first that has one."""
+    texts = ["a"] * (2 * stage.LOOK) + ([None] if null else []) + ["b"]
+    whole = pa.array([*texts, "spare"]).dictionary_encode().slice(0, len(texts))
+    rows = stage.without_spares(pa.table({"text": whole}))
+    assert rows.column("text").to_pylist() == texts
+    assert rows.column("text").chunk(0).dictionary.to_pylist() == ["a", "b"]

@@ -90,6 +90,10 @@ class Coded:
         ok = None if (self.codes >= 0).all() else self.codes >= 0
         return pa.DictionaryArray.from_arrays(arrow(self.codes, pa.int32(), ok), self.names)
 
+    def within(self, names: pa.Array) -> Coded:
+        """The column as codes into other names; texts that are none of them are null."""
+        return Coded(self._moved(_places(self.names, names)), names)
+
     def aligned(self, other: Coded) -> tuple[Array, Array]:
         """Codes of both columns over one dictionary, so that equal texts have equal codes."""
         if other.names.equals(self.names):

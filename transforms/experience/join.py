@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import facts, schema
-from rejse.transforms.arrays import NULL, Bools, Ints, flat, take, valid, values
+from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.events import Coded, Events, by_two, total_order
 from rejse.transforms.rules import SECOND, Windows
-from rejse.transforms.segments import Array, pick
+from rejse.transforms.segments import Array, distinct, pick
 
 METHODS = ("event", "correlation", "case", "touchpoint", "journey")
 
@@ -32,20 +32,17 @@ class Scored:
 
     @classmethod
     def of(cls, customers: Coded, events: pa.Table, steps: pa.Table, journeys: pa.Table) -> Scored:
-        """Look up the step and the journey of each event of some customers."""
-        people = pc.drop_null(pc.unique(customers.arrow().cast(pa.string())))
-        ordered = total_order(_of_people(events, people))
-        owner = pc.is_in(flat(steps.column(schema.CUSTOMER_KEY)).cast(pa.string()), people)
-        mine = np.flatnonzero(values(owner))
+        """Look up the step and the journey of each event of some customers.
+
+        An event is told by its `source/id`, which is one customer's only (9-rules, Duplicates).
+        """
+        people = customers.names.take(arrow(distinct(customers.codes[customers.known])))
+        ordered = total_order(events.filter(arrow(_of_people(events, people))))
+        mine = np.flatnonzero(_of_people(steps, people))
         lists = take(flat(steps.column("event_ids")), mine)
         lengths = values(pc.list_value_length(lists)).astype(np.int64)
         step_of_ref = np.repeat(mine, lengths)
-        of_steps = _key(
-            take(flat(steps.column(schema.CUSTOMER_KEY)).cast(pa.string()), step_of_ref),
-            pc.list_flatten(lists),
-        )
-        wanted = _key(ordered.coded(schema.CUSTOMER_KEY).arrow(), ordered.refs())
-        step = pick(step_of_ref, _places(of_steps, wanted))
+        step = pick(step_of_ref, _places(pc.list_flatten(lists), ordered.refs()))
         names = flat(journeys.column("journey_id")).cast(pa.string())
         of_step = _places(names, flat(steps.column("journey_id")).cast(pa.string()))
         journey = pick(of_step, step)
@@ -73,12 +70,8 @@ class Joined:
         return np.asarray(self.event != NULL)
 
 
-def _of_people(events: pa.Table, people: pa.Array) -> pa.Table:
-    return events.filter(pc.is_in(events.column(schema.CUSTOMER_KEY).cast(pa.string()), people))
-
-
-def _key(customer: pa.Array, text: pa.Array) -> pa.Array:
-    return pc.binary_join_element_wise(customer.cast(pa.string()), text, "\x1f")
+def _of_people(rows: pa.Table, people: pa.Array) -> Bools:
+    return Coded.of(rows.column(schema.CUSTOMER_KEY)).within(people).known
 
 
 def _places(names: pa.Array, wanted: pa.Array) -> Ints:
@@ -174,7 +167,9 @@ class Match:
         """Codes of (customer, text): of the events that may be found, of the records; and rows."""
         mine, theirs = texts.aligned(wanted)
         width = int(max(mine.max(initial=0), theirs.max(initial=0))) + 1
-        rows = np.flatnonzero(among & (mine != NULL))
+        wanted = np.zeros(width + 1, bool)  # the last for null
+        wanted[theirs[theirs != NULL]] = True
+        rows = np.flatnonzero(among & wanted[mine])
         own = self.customer[rows] * width + mine[rows]
         asked = (theirs != NULL) & (self.asking != NULL)
         return own, np.where(asked, self.asking * width + theirs, NULL), rows

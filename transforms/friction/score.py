@@ -39,9 +39,10 @@ def rank_hazards(severities: Reals, incident: Ints, *ties: Array) -> Hazards:
     Equal severities are ranked by `ties`, the first foremost (kind, time, id): no result depends
     on the order of the rows.
     """
-    order = sorted_by(incident, -severities, *ties)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = Segments.of(incident[order]).places if len(order) else rank
+    rank = np.zeros(len(incident), dtype=np.int64)
+    rows = np.flatnonzero(np.bincount(incident)[incident] > 1)  # most incidents have one piece
+    rows = rows[sorted_by(incident[rows], -severities[rows], *(tie[rows] for tie in ties))]
+    rank[rows] = Segments.of(incident[rows]).places
     return Hazards(severities, rank, np.ldexp(-np.log1p(-severities), -rank))
 
 
