@@ -101,10 +101,10 @@ class BucketFiles:
         return pa.RecordBatch.from_arrays(arrays, names=events.schema.names)
 
     def _flush(self) -> None:
-        for held in self._held.values():
+        for shape, held in self._held.items():
             table = pa.Table.from_batches(held).unify_dictionaries().combine_chunks()
             for group, part in split(self._worded(table), self._groups):
-                self._write(group, part)
+                self._write((group, shape), part)
         self._held.clear()
         self._rows = 0
 
@@ -115,10 +115,9 @@ class BucketFiles:
             arrays.append(self._words[name].worded(flat(column)) if is_codes else flat(column))
         return pa.RecordBatch.from_arrays(arrays, names=table.column_names)
 
-    def _write(self, group: int, part: pa.RecordBatch) -> None:
-        key = (group, str(part.schema))
+    def _write(self, key: tuple[int, str], part: pa.RecordBatch) -> None:
         if key not in self._files:
-            path = self._folder / f"{group}-{uuid.uuid4().hex}.arrows"
+            path = self._folder / f"{key[0]}-{uuid.uuid4().hex}.arrows"
             self._files[key] = (path, pa.ipc.new_stream(path, part.schema, options=WRITE))
         self._files[key][1].write_batch(part)
 
