@@ -124,8 +124,10 @@ class _File:
         )
 
     def takes(self, rows: pa.Table) -> bool:
-        """Whether the rows have the columns that the first ones had."""
-        return bool(self._came.equals(rows.schema, check_metadata=True))
+        """Whether the rows have this file's columns; those that came first are soon known."""
+        if self._came.equals(rows.schema, check_metadata=True):
+            return True
+        return bool(_promised(self.table, rows.schema).equals(self._schema, check_metadata=True))
 
     def add(self, rows: pa.Table) -> None:
         """Take such rows; declared columns get their descriptions, no value is touched."""

@@ -167,9 +167,9 @@ class Match:
         """Codes of (customer, text): of the events that may be found, of the records; and rows."""
         mine, theirs = texts.aligned(wanted)
         width = int(max(mine.max(initial=0), theirs.max(initial=0))) + 1
-        wanted = np.zeros(width + 1, bool)  # the last for null
-        wanted[theirs[theirs != NULL]] = True
-        rows = np.flatnonzero(among & wanted[mine])
+        sought = np.zeros(width + 1, bool)  # the last for null
+        sought[theirs[theirs != NULL]] = True
+        rows = np.flatnonzero(among & sought[mine])
         own = self.customer[rows] * width + mine[rows]
         asked = (theirs != NULL) & (self.asking != NULL)
         return own, np.where(asked, self.asking * width + theirs, NULL), rows
