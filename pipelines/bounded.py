@@ -154,6 +154,7 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
     manifest, pipeline = plan.scratch / "manifest.json", empty(beam_args)
     _build(pipeline, plan, manifest)
     pipeline.run().wait_until_finish()
+    memory.give_back()  # what follows, such as a catalogue, has other needs
     said = json.loads(manifest.read_text(encoding="utf-8"))
     files = tuple(StagedFile(**file) for file in said["files"])
     latest = {(kind, (source, name)): time for (kind, (source, name)), time in said["latest"]}

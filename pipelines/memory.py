@@ -48,10 +48,14 @@ def economise() -> None:
 
 
 def give_back() -> None:
-    """Return freed memory to the system, as far as the C library can: once a stage, not a batch."""
+    """Return freed memory to the system, as far as the C library and Arrow can: once a stage, not
+    a batch.
+    """
     libc = _libc()
     if hasattr(libc, "malloc_trim"):
         libc.malloc_trim(0)
+    if arrow := sys.modules.get("pyarrow"):
+        arrow.default_memory_pool().release_unused()
 
 
 def _libc() -> ctypes.CDLL:
