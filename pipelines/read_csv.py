@@ -135,6 +135,8 @@ class Csv:
 
     def _read(self, data: bytes, row: int) -> tuple[Part, int]:
         """Rows of regular records. Raises pa.ArrowInvalid where they are not."""
+        if not data.endswith(b"\n"):  # Arrow takes an empty last cell for quoted if one before is
+            data += b"\n"
         try:
             table, wrong = self._table(data, self.schema)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a cell does not fit its type

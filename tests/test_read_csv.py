@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rejse.pipelines import read_csv
@@ -120,6 +120,7 @@ PIECES = st.sampled_from(
 @given(
     st.lists(PIECES, max_size=40).map(lambda found: b"a,b\n" + b"".join(found)), st.integers(1, 20)
 )
+@example(b'a,b\n\r"\n"",', 1)  # a last line without an end, in a block of its own
 @settings(max_examples=200 * FACTOR, deadline=None)
 def test_anything_is_read_in_blocks_of_any_size(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int
