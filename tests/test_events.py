@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms import events
+from rejse.transforms import arrays
 from rejse.transforms.events import Coded, Events, customers, total_order
 from tests import builders
 from tests.law import FACTOR
@@ -110,13 +110,13 @@ TEXT = st.lists(st.sampled_from((None, "a", "b", "c")), max_size=6)
 
 @LAWS
 @given(st.lists(st.tuples(*(st.sampled_from((None, "a", "b", "c")),) * 3), max_size=8),
-       st.sampled_from((0, events.FEW)))  # fmt: skip
+       st.sampled_from((0, arrays.FEW)))  # fmt: skip
 def test_fallback_takes_the_first_that_is_known(
     rows: list[tuple[str | None, ...]], few: int
 ) -> None:
     """However few names count as few."""
     columns = [Coded.of(pa.array([row[i] for row in rows], pa.string())) for i in range(3)]
-    with mock.patch.object(events, "FEW", few):
+    with mock.patch.object(arrays, "FEW", few):
         assert_aligned(columns, rows)
 
 

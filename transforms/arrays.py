@@ -16,6 +16,8 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Reals = np.ndarray[Any, np.dtype[np.float64]]
 NULL = -1
+#: Texts that a dictionary of Python looks up sooner than Arrow is called.
+FEW = 100
 #: Numpy's equals of types, by their ids; `to_pandas_dtype` would import pandas.
 NUMPY: dict[int, np.dtype[Any]] = {
     kind.id: np.dtype(code)
@@ -79,6 +81,16 @@ def take(column: pa.Array, rows: np.ndarray[Any, Any]) -> pa.Array:
     """Rows of an array; row -1 gives null."""
     wanted = np.ascontiguousarray(rows, dtype=np.int64)
     return pc.take(column, arrow(wanted, pa.int64(), wanted >= 0))
+
+
+def places(texts: pa.Array, among: pa.Array) -> Ints:
+    """Place of each text among distinct ones, -1 if it is none of them."""
+    if len(texts) + len(among) <= FEW:
+        first = reversed([*enumerate(among.to_pylist())])  # of equal ones the first, as Arrow
+        known = {text: place for place, text in first}
+        return np.array([known.get(text, NULL) for text in texts.to_pylist()], np.int64)
+    found = pc.index_in(texts, value_set=among)
+    return np.where(valid(found), values(found).astype(np.int64), NULL)
 
 
 def text_list(flat_texts: pa.Array, starts: Ints, n: int) -> pa.Array:

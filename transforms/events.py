@@ -15,11 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import schema
-from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
-from rejse.transforms.segments import Array, Segments
-
-#: Names that a dictionary of Python looks up sooner than Arrow is called.
-FEW = 100
+from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, places, take, valid, values
+from rejse.transforms.segments import Array, Segments, by_two
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Coded:
     @classmethod
     def among(cls, column: pa.Array, names: pa.Array) -> Coded:
         """A text column as codes into given names; texts that are none of them are null."""
-        return cls(_places(column, names), names)
+        return cls(places(column, names).astype(np.int32), names)
 
     @classmethod
     def nulls(cls, n: int) -> Coded:
@@ -92,7 +89,7 @@ class Coded:
 
     def within(self, names: pa.Array) -> Coded:
         """The column as codes into other names; texts that are none of them are null."""
-        return Coded(self._moved(_places(self.names, names)), names)
+        return Coded(self._moved(places(self.names, names)), names)
 
     def aligned(self, other: Coded) -> tuple[Array, Array]:
         """Codes of both columns over one dictionary, so that equal texts have equal codes."""
@@ -104,29 +101,20 @@ class Coded:
         """This column, where null the first other one that is not (coalesce)."""
         out = self
         for other in others:
-            places, names = out._joined(other.names)
-            out = Coded(np.where(out.known, out.codes, other._moved(places)), names)
+            at, names = out._joined(other.names)
+            out = Coded(np.where(out.known, out.codes, other._moved(at)), names)
         return out
 
-    def _joined(self, names: pa.Array) -> tuple[Array, pa.Array]:
+    def _joined(self, names: pa.Array) -> tuple[Ints, pa.Array]:
         """Where each of some names is among those of this column and the new ones; all of these."""
-        places = _places(names, self.names)
-        new = places == NULL
-        places[new] = len(self.names) + np.arange(np.count_nonzero(new))
-        return places, pa.concat_arrays([self.names, names.filter(arrow(new))])
+        at = places(names, self.names)
+        new = at == NULL
+        at[new] = len(self.names) + np.arange(np.count_nonzero(new))
+        return at, pa.concat_arrays([self.names, names.filter(arrow(new))])
 
-    def _moved(self, places: Array) -> Array:
+    def _moved(self, at: Ints) -> Array:
         """The place of each row, given that of each name."""
-        return np.append(places, np.int32(NULL)).take(self.codes, mode="wrap")
-
-
-def _places(names: pa.Array, among: pa.Array) -> Array:
-    """Place of each name among others, -1 if it is none of them; int32."""
-    if len(names) + len(among) <= FEW:
-        places = {name: place for place, name in enumerate(among.to_pylist())}
-        return np.array([places.get(name, NULL) for name in names.to_pylist()], np.int32)
-    found = pc.index_in(names, value_set=among)
-    return np.where(valid(found), values(found), np.int32(NULL))
+        return np.append(at, NULL).astype(np.int32).take(self.codes, mode="wrap")
 
 
 @dataclass(frozen=True)
@@ -250,17 +238,6 @@ def _ranked(texts: Coded) -> Ints:
     rank = np.empty(len(texts.names), np.int64)
     rank[values(pc.sort_indices(texts.names)).astype(np.int64)] = np.arange(len(rank))
     return rank[texts.codes] if len(rank) else np.zeros(len(texts.codes), np.int64)
-
-
-def by_two(first: Ints, second: Ints) -> Ints:
-    """Order by two keys; one packed key where both fit into 63 bits, which sorts much faster."""
-    if not len(first):
-        return np.zeros(0, np.int64)
-    high, low = first - first.min(), second - second.min()
-    bits = int(low.max()).bit_length()
-    if bits + int(high.max()).bit_length() <= 63:
-        return np.argsort((high << bits) | low)
-    return np.lexsort((second, first))
 
 
 def _settle_ties(events: Events, order: Ints, customer: Ints) -> Ints:

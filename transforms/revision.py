@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import tables as core
-from rejse.transforms.arrays import Bools, Ints, arrow, flat, take, valid, values
+from rejse.transforms.arrays import Bools, Ints, arrow, flat, places, take, valid, values
 from rejse.transforms.arrivals import names
 from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.meeting import IDENTITY, Met, Recall
@@ -149,7 +149,7 @@ def _compared(
         out.tables[table.name] = rows
         return
     here, there = _key(final, table), _key(stored, table)
-    place = _places(there, here)
+    place = places(here, there)
     same = _contents(final, table).equals_at(_contents(stored, table), place)
     changed = (place >= 0) & ~same
     left = ~_in(there, here)
@@ -288,11 +288,6 @@ def _plain(column: pa.Array) -> pa.Array:
 def _key(rows: pa.Table, table: Table) -> pa.Array:
     columns = [_texts(rows, name) for name in table.key]
     return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, _MARK)
-
-
-def _places(names_: pa.Array, wanted: pa.Array) -> Ints:
-    found = pc.index_in(wanted, value_set=names_)
-    return np.where(valid(found), values(found).astype(np.int64), -1)
 
 
 def _in(column: pa.Array, among: pa.Array) -> Bools:

@@ -196,3 +196,14 @@ def distinct(x: Array) -> Array:
 def sorted_by(*keys: Array) -> Ints:
     """Stable order by keys, the first key foremost."""
     return np.lexsort(keys[::-1])
+
+
+def by_two(first: Ints, second: Ints) -> Ints:
+    """Order by two keys; one packed key where both fit into 63 bits, which sorts much faster."""
+    if not len(first):
+        return np.zeros(0, np.int64)
+    high, low = first - first.min(), second - second.min()
+    bits = int(low.max()).bit_length()
+    if bits + int(high.max()).bit_length() <= 63:
+        return np.argsort((high << bits) | low)
+    return np.lexsort((second, first))

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import facts, schema
-from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
-from rejse.transforms.events import Coded, Events, by_two, total_order
+from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, places, take, values
+from rejse.transforms.events import Coded, Events, total_order
 from rejse.transforms.rules import SECOND, Windows
-from rejse.transforms.segments import Array, distinct, pick
+from rejse.transforms.segments import Array, by_two, distinct, pick
 
 METHODS = ("event", "correlation", "case", "touchpoint", "journey")
 
@@ -42,9 +42,9 @@ class Scored:
         lists = take(flat(steps.column("event_ids")), mine)
         lengths = values(pc.list_value_length(lists)).astype(np.int64)
         step_of_ref = np.repeat(mine, lengths)
-        step = pick(step_of_ref, _places(pc.list_flatten(lists), ordered.refs()))
+        step = pick(step_of_ref, places(ordered.refs(), pc.list_flatten(lists)))
         names = flat(journeys.column("journey_id")).cast(pa.string())
-        of_step = _places(names, flat(steps.column("journey_id")).cast(pa.string()))
+        of_step = places(flat(steps.column("journey_id")).cast(pa.string()), names)
         journey = pick(of_step, step)
         kind = Coded.of(journeys.column("journey_type")).rows(journey)
         return cls(ordered, step, journey, kind)
@@ -72,12 +72,6 @@ class Joined:
 
 def _of_people(rows: pa.Table, people: pa.Array) -> Bools:
     return Coded.of(rows.column(schema.CUSTOMER_KEY)).within(people).known
-
-
-def _places(names: pa.Array, wanted: pa.Array) -> Ints:
-    """Row of each wanted text among distinct names, -1 if it is none of them."""
-    found = pc.index_in(wanted, value_set=names)
-    return np.where(valid(found), values(found).astype(np.int64), NULL)
 
 
 def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
