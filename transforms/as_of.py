@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.events import Coded
+from rejse.transforms.order import sorted_by
 
 FAR = np.iinfo(np.int64).max
 #: Between the parts of a key of several columns.
@@ -35,7 +36,7 @@ class AsOf:
         """Index a table with `key`, `valid_from` and `valid_to` (null = always)."""
         coded = Coded.of(table.column(key))
         codes, starts = coded.codes.astype(np.int64), bound(table, "valid_from", -FAR)
-        order = _settled(table, codes, starts, np.lexsort((starts, codes)))
+        order = _settled(table, codes, starts, sorted_by(codes, starts))
         return cls(
             table.take(arrow(order, pa.int64())),
             {name: code for code, name in enumerate(coded.names.to_pylist())},
@@ -142,7 +143,7 @@ def _settled(table: pa.Table, codes: Ints, starts: Ints, order: Ints) -> Ints:
     text = np.array([json.dumps(row, sort_keys=True, default=str) for row in said], dtype=object)
     rank = np.argsort(np.argsort(text, kind="stable"), kind="stable")
     out = order.copy()
-    out[tied] = rows[np.lexsort((-rank, np.cumsum(~same[:-1])[tied]))]
+    out[tied] = rows[sorted_by(np.cumsum(~same[:-1])[tied], -rank)]
     return out
 
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from rejse.transforms import schema
 from rejse.transforms.arrays import Ints, arrow, flat, valid, values
 from rejse.transforms.events import Coded
+from rejse.transforms.order import sorted_by
 from rejse.transforms.schema import INTERACTIONS, Contract
 from rejse.transforms.texts import text
 
@@ -147,7 +148,7 @@ def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBa
     rank[by_key] = np.arange(len(by_key))
     names = customer.names.take(arrow(by_key))
     codes = rank[customer.codes]
-    order = np.argsort(codes, kind="stable")
+    order = sorted_by(codes)
     batch, codes = batch.take(arrow(order)), codes[order]
     group = values(batch.column(schema.BUCKET)).astype(np.int64) * groups // BUCKETS
     starts = np.flatnonzero(np.diff(group, prepend=-1))

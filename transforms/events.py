@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms import schema
 from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, places, take, valid, values
-from rejse.transforms.segments import Array, Segments, by_two
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import Array, Segments, pick
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,7 @@ class Coded:
 
     def rows(self, rows: Array) -> Coded:
         """The column at `rows`; row -1 gives null."""
-        codes = self.codes[rows] if len(self.codes) else np.full(len(rows), NULL, np.int32)
-        return Coded(np.where(rows >= 0, codes, NULL).astype(np.int32), self.names)
+        return Coded(pick(self.codes, rows).astype(np.int32, copy=False), self.names)
 
     def recode(self, codes: Array) -> Coded:
         """Other codes of the same names."""
@@ -221,15 +221,19 @@ def _shared(array: Array) -> Array:
     return array
 
 
-def total_order(table: pa.Table) -> Events:
+def total_order(table: pa.Table, among: Bools | None = None) -> Events:
     """Events by customer and, within each, in the total order (time, source, sequence, id).
+
+    All rows of the table, or those `among` which are asked for.
 
     `source` and `id` compare as bytes, `sequence` as integer with null first: no result depends on
     the order in which events arrived.
     """
     events = Events.of(table)
+    if among is not None:
+        events = events.rows(np.flatnonzero(among))
     customer = _ranked(events.coded(schema.CUSTOMER_KEY))
-    order = by_two(customer, events.time)
+    order = sorted_by(customer, events.time)
     return events.rows(_settle_ties(events, order, customer))
 
 

@@ -18,7 +18,8 @@ from rejse.transforms.arrays import NULL, Bools, Ints, values
 from rejse.transforms.as_of import FAR, bound
 from rejse.transforms.events import Coded
 from rejse.transforms.operational import Operational
-from rejse.transforms.segments import Array, Segments, pick, sorted_by
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import Array, Segments, pick
 from rejse.transforms.sessionise import Spine
 from rejse.transforms.steps import Steps
 
@@ -216,7 +217,7 @@ def given_since(spine: Spine, entries: Entries, given_row: Ints, given_field: In
     """Event that first gave each entry's field in its journey; beyond all events if none did."""
     width = len(entries.field.names) + 1
     keys = spine.journeys.ids[given_row] * width + given_field
-    order = np.argsort(keys)
+    order = sorted_by(keys)
     wanted = entry_keys(spine, entries)
     at = np.searchsorted(keys[order], wanted)
     at = np.where(at < len(keys), at, NULL)
@@ -262,4 +263,4 @@ def _joined(parts: list[Entries]) -> Entries:
     op = np.concatenate([p.op for p in filled])
     basis = np.concatenate([p.basis for p in filled])
     joined = Entries(row, Coded.of(fields), op, Coded.of(hashes), basis)
-    return joined.rows(np.argsort(row, kind="stable")) if len(filled) > 1 else joined
+    return joined.rows(sorted_by(row)) if len(filled) > 1 else joined

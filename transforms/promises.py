@@ -19,7 +19,8 @@ from rejse.transforms.arrays import NULL, Bools, Ints, valid, values
 from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded
 from rejse.transforms.frontier import passed
-from rejse.transforms.segments import Array, Segments, pick, sorted_by
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import Array, Segments, pick
 from rejse.transforms.sessionise import Spine
 
 STATUS = ("kept", "late", "broken", "open", "cancelled")

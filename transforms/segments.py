@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rejse.transforms.arrays import NULL, Bools, Ints
+from rejse.transforms.order import sorted_by
 
 Array = np.ndarray[Any, Any]
 
@@ -171,7 +172,7 @@ class Segments:
 
     def running_max(self, x: Ints) -> Ints:
         """Largest x so far in the segment."""
-        order = np.argsort(x, kind="stable")
+        order = sorted_by(x)
         rank = np.empty(self.n, dtype=np.int64)
         rank[order] = np.arange(self.n)
         best = np.maximum.accumulate(rank + self.ids * self.n) - self.ids * self.n
@@ -182,28 +183,14 @@ def pick(x: Array, rows: Ints, fill: Any = NULL) -> Array:
     """x at `rows`, `fill` where the row is -1."""
     if not len(x):
         return np.full(len(rows), fill, dtype=x.dtype)
+    if not len(rows) or rows.min() >= 0:
+        return x.take(rows, axis=0)
     return np.where(rows >= 0, x[rows], fill)
 
 
 def distinct(x: Array) -> Array:
     """Distinct values, rising; for many integers much faster than `np.unique`, which hashes."""
-    x = np.sort(x)
+    x = x[sorted_by(x)]
     keep = np.ones(len(x), dtype=bool)
     keep[1:] = x[1:] != x[:-1]
     return np.asarray(x[keep])
-
-
-def sorted_by(*keys: Array) -> Ints:
-    """Stable order by keys, the first key foremost."""
-    return np.lexsort(keys[::-1])
-
-
-def by_two(first: Ints, second: Ints) -> Ints:
-    """Order by two keys; one packed key where both fit into 63 bits, which sorts much faster."""
-    if not len(first):
-        return np.zeros(0, np.int64)
-    high, low = first - first.min(), second - second.min()
-    bits = int(low.max()).bit_length()
-    if bits + int(high.max()).bit_length() <= 63:
-        return np.argsort((high << bits) | low)
-    return np.lexsort((second, first))

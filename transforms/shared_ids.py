@@ -24,6 +24,7 @@ from rejse.transforms.arrays import Bools, Ints, flat
 from rejse.transforms.duplicates import standing
 from rejse.transforms.events import Coded
 from rejse.transforms.links import original
+from rejse.transforms.order import sorted_by
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Records = np.ndarray[Any, np.dtype[np.void]]
@@ -93,7 +94,7 @@ class IdFiles:
         """Write the records of a batch's events."""
         found = records(events, self._salt)
         part = (((found["high"] >> _HALF) * np.uint64(self._parts)) >> _HALF).astype(np.int64)
-        order = np.argsort(part, kind="stable")
+        order = sorted_by(part)
         edges = np.searchsorted(part[order], np.arange(self._parts + 1))
         found = found[order]
         for number in np.flatnonzero(np.diff(edges)).tolist():

@@ -25,6 +25,7 @@ from rejse.transforms.as_of import FAR, KEY_MARK, AsOf, joined
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.frontier import passed
 from rejse.transforms.operational import Operational
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import DAY
 from rejse.transforms.segments import pick
 from rejse.transforms.sessionise import Spine
@@ -296,7 +297,7 @@ def promised(scene: Scene, found: SlaResults) -> Bools:
     is_named = np.bincount(promise[names], minlength=len(own)) > 0
     due, until = made.due[own[promise]], found.due[level]
     open_ = np.flatnonzero(~is_named[promise] & (due < FAR) & (until < FAR))
-    nearest = open_[np.lexsort((level[open_], np.abs(due - until)[open_], promise[open_]))]
+    nearest = open_[sorted_by(promise[open_], np.abs(due - until)[open_], level[open_])]
     firsts = np.flatnonzero(np.diff(promise[nearest], prepend=-1))
     out[level[nearest[firsts]]] = True
     return out
@@ -304,7 +305,7 @@ def promised(scene: Scene, found: SlaResults) -> Bools:
 
 def _pairs(one: Ints, other: Ints) -> tuple[Ints, Ints]:
     """Places of all pairs of equal values."""
-    order = np.argsort(other, kind="stable")
+    order = sorted_by(other)
     low, high = (np.searchsorted(other[order], one, side=side) for side in ("left", "right"))
     count = high - low
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)

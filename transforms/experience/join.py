@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from rejse.transforms import facts, schema
 from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, places, take, values
 from rejse.transforms.events import Coded, Events, total_order
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import SECOND, Windows
-from rejse.transforms.segments import Array, by_two, distinct, pick
+from rejse.transforms.segments import Array, distinct, pick
 
 METHODS = ("event", "correlation", "case", "touchpoint", "journey")
 
@@ -37,7 +38,7 @@ class Scored:
         An event is told by its `source/id`, which is one customer's only (9-rules, Duplicates).
         """
         people = customers.names.take(arrow(distinct(customers.codes[customers.known])))
-        ordered = total_order(events.filter(arrow(_of_people(events, people))))
+        ordered = total_order(events, _of_people(events, people))
         mine = np.flatnonzero(_of_people(steps, people))
         lists = take(flat(steps.column("event_ids")), mine)
         lengths = values(pc.list_value_length(lists)).astype(np.int64)
@@ -135,7 +136,7 @@ class Match:
     def of(cls, answers: Events, events: Events) -> Match:
         """Put customers and times of both sides on common codes."""
         mine, theirs = events.coded(schema.CUSTOMER_KEY).aligned(answers.coded(schema.CUSTOMER_KEY))
-        by_time = by_two(events.time, np.arange(events.n))  # equal times in total order
+        by_time = sorted_by(events.time, np.arange(events.n))  # equal times in total order
         moment = np.empty(events.n, np.int64)
         moment[by_time] = np.arange(events.n)
         until = np.searchsorted(events.time[by_time], answers.time, side="right")
@@ -146,14 +147,14 @@ class Match:
         mine, theirs, rows = self._keys(texts, wanted, among)
         width = len(self.moment) + 1
         keys = mine * width + self.moment[rows] + 1
-        order = np.argsort(keys)
+        order = sorted_by(keys)
         at = np.searchsorted(keys[order], theirs * width + self.until, side="right") - 1
         return self._same(mine[order], theirs, rows[order], at)
 
     def first(self, texts: Coded, wanted: Coded, among: Bools) -> Ints:
         """First event in total order with each record's text, whenever, -1 if none."""
         mine, theirs, rows = self._keys(texts, wanted, among)
-        order = np.argsort(mine, kind="stable")
+        order = sorted_by(mine)
         at = np.searchsorted(mine[order], theirs, side="left")
         return self._same(mine[order], theirs, rows[order], at)
 

@@ -8,8 +8,9 @@ from rejse.transforms import facts, schema
 from rejse.transforms.arrays import Bools, Ints, take
 from rejse.transforms.events import Coded
 from rejse.transforms.friction.evidence import Found, found, kind, nothing
+from rejse.transforms.order import sorted_by
 from rejse.transforms.scene import Scene
-from rejse.transforms.segments import Segments, sorted_by
+from rejse.transforms.segments import Segments
 
 
 @kind("node", "upsells", {"message_kind"}, launch=False)

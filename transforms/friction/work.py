@@ -8,9 +8,10 @@ from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Ints, Reals
 from rejse.transforms.friction.evidence import Found, found, kind, nothing
 from rejse.transforms.nearest import Candidates
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import SECOND
 from rejse.transforms.scene import Scene
-from rejse.transforms.segments import Segments, sorted_by
+from rejse.transforms.segments import Segments
 
 REWORK_TAU = 3.0
 Waits = tuple[Ints, Ints, Reals]
