@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.events import Coded
 from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import numbered
 
 FAR = np.iinfo(np.int64).max
 #: Between the parts of a key of several columns.
@@ -121,7 +122,7 @@ def joined(first: Coded, second: Coded) -> Coded:
     width = max(1, len(second.names))
     known = first.known & second.known
     pair = np.where(known, first.codes.astype(np.int64) * width + second.codes, NULL)
-    used, places = np.unique(pair[known], return_inverse=True)
+    used, _, places = numbered(pair[known])
     names = [
         take(column.names, part)
         for column, part in ((first, used // width), (second, used % width))

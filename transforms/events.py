@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -52,7 +52,7 @@ class Coded:
     @classmethod
     def nulls(cls, n: int) -> Coded:
         """A column of nothing but nulls."""
-        return cls(np.full(n, NULL, np.int32), pa.array([], pa.string()))
+        return _nulls(n)
 
     @property
     def known(self) -> Bools:
@@ -84,7 +84,7 @@ class Coded:
 
     def arrow(self) -> pa.Array:
         """Dictionary array of the column."""
-        ok = None if (self.codes >= 0).all() else self.codes >= 0
+        ok = None if not len(self.codes) or self.codes.min() >= 0 else self.codes >= 0
         return pa.DictionaryArray.from_arrays(arrow(self.codes, pa.int32(), ok), self.names)
 
     def within(self, names: pa.Array) -> Coded:
@@ -115,6 +115,11 @@ class Coded:
     def _moved(self, at: Ints) -> Array:
         """The place of each row, given that of each name."""
         return np.append(at, NULL).astype(np.int32).take(self.codes, mode="wrap")
+
+
+@lru_cache(maxsize=16)
+def _nulls(n: int) -> Coded:
+    return Coded(_shared(np.full(n, NULL, np.int32)), pa.array([], pa.string()))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from rejse.transforms.as_of import FAR, bound
 from rejse.transforms.events import Coded
 from rejse.transforms.operational import Operational
 from rejse.transforms.order import sorted_by
-from rejse.transforms.segments import Array, Segments, pick
+from rejse.transforms.segments import Array, Segments, numbered, pick
 from rejse.transforms.sessionise import Spine
 from rejse.transforms.steps import Steps
 
@@ -81,8 +81,7 @@ class Information:
         """First giving event of each (journey, field), sorted by event, and its field."""
         allowed = self.entries.basis <= (DECLARED if declared else OBSERVED)
         gave = self.entries.rows(np.flatnonzero(allowed & (self.entries.op == GIVEN)))
-        _, first = np.unique(entry_keys(spine, gave), return_index=True)
-        first = np.sort(first)
+        first = np.sort(numbered(entry_keys(spine, gave))[1])
         return gave.row[first], gave.field.rows(first)
 
 
@@ -148,7 +147,11 @@ def _asks(spine: Spine, entries: Entries) -> Bools:
     An answer to a verification is no ask, as the verification itself is none.
     """
     place = _place(spine, entries)
-    asked_here = np.isin(place, place[(entries.op == ASKED) | (entries.op == VERIFY)])
+    order = sorted_by(place)
+    places = Segments.of(place[order])
+    asks = (entries.op == ASKED) | (entries.op == VERIFY)
+    asked_here = np.empty(len(place), bool)
+    asked_here[order] = places.spread(places.any(asks[order]))
     return np.asarray((entries.op == ASKED) | ((entries.op == GIVEN) & ~asked_here))
 
 
@@ -183,7 +186,7 @@ def _given_before(spine: Spine, entries: Entries, level: int) -> Ints:
     reads = entries.basis == INFERRED if inferred else entries.basis <= level
     gives = np.flatnonzero(reads & (entries.op == GIVEN))
     key = entry_keys(spine, entries)
-    keys, first = np.unique(key[gives], return_index=True)
+    keys, first, _ = numbered(key[gives])
     at = np.searchsorted(keys, key)
     at = np.where((at < len(keys)) & reads, at, NULL)
     hit = (at >= 0) & (pick(keys, at) == key)

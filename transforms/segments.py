@@ -79,17 +79,20 @@ class Segments:
 
     def sum(self, x: Array) -> Array:
         """Sum of x."""
-        wide = np.float64 if x.dtype.kind == "f" else np.int64
-        return np.add.reduceat(x, self.starts, dtype=wide) if self.n else np.zeros(0, wide)
+        if x.dtype.kind == "f":  # no sum of a segment may hang on what stands before it
+            return np.add.reduceat(x, self.starts, dtype=np.float64) if self.n else np.zeros(0)
+        totals = np.concatenate(([0], np.cumsum(x, dtype=np.int64)))
+        return np.asarray(totals[self.lasts + 1] - totals[self.starts])
 
     def count(self, mask: Bools) -> Ints:
         """Number of true rows."""
-        totals = np.concatenate(([0], np.cumsum(mask, dtype=np.int64)))
-        return totals[self.lasts + 1] - totals[self.starts]
+        return self.sum(mask)
 
     def any(self, mask: Bools) -> Bools:
         """Is a row true?"""
-        return np.logical_or.reduceat(mask, self.starts) if self.n else np.zeros(0, bool)
+        found = np.zeros(len(self), dtype=bool)
+        found[self.ids[np.flatnonzero(mask)]] = True  # few rows are, mostly
+        return found
 
     def max(self, x: Array) -> Array:
         """Largest x."""
@@ -190,7 +193,14 @@ def pick(x: Array, rows: Ints, fill: Any = NULL) -> Array:
 
 def distinct(x: Array) -> Array:
     """Distinct values, rising; for many integers much faster than `np.unique`, which hashes."""
-    x = x[sorted_by(x)]
-    keep = np.ones(len(x), dtype=bool)
-    keep[1:] = x[1:] != x[:-1]
-    return np.asarray(x[keep])
+    return numbered(x)[0]
+
+
+def numbered(x: Array) -> tuple[Array, Ints, Ints]:
+    """Distinct values, rising; the first row of each; and the place of each row among them."""
+    order = sorted_by(x)
+    ranked = x[order]
+    same = Segments.of(ranked)
+    places = np.empty(len(x), dtype=np.int64)
+    places[order] = same.ids
+    return ranked[same.starts], order[same.starts], places
