@@ -27,6 +27,8 @@ from rejse.transforms.links import original
 from rejse.transforms.order import sorted_by
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
+Letters = np.ndarray[Any, np.dtype[np.uint8]]
+Places = np.ndarray[Any, np.dtype[np.int32]]
 Records = np.ndarray[Any, np.dtype[np.void]]
 #: An event's id as 128 bits, its standing, and the first 64 bits of the keys of the identity that
 #: it bears, which no link changes, and of its customer.
@@ -138,7 +140,7 @@ def _identified(events: pa.RecordBatch | pa.Table, salt: bytes) -> tuple[Words, 
     return high, low
 
 
-def _letters(texts: pa.Array) -> tuple[np.ndarray[Any, np.dtype[np.uint8]], Ints]:
+def _letters(texts: pa.Array) -> tuple[Letters, Places]:
     """Bytes of all texts, and where in them each begins; last where the last one ends."""
     _, offsets, data = texts.buffers()
     places = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
