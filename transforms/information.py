@@ -105,9 +105,10 @@ def _observed(spine: Spine) -> Entries:
     """What the events log in `info`."""
     if not spine.events.has("info"):
         return _none()
-    column = spine.events.column("info")
-    row = values(pc.list_parent_indices(column)).astype(np.int64)
-    items = pc.list_flatten(column)
+    rows = np.flatnonzero(spine.events.carries("info"))
+    said = spine.events.rows(rows).column("info")
+    row = rows[values(pc.list_parent_indices(said)).astype(np.int64)]
+    items = pc.list_flatten(said)
     op = Coded.of(pc.struct_field(items, "op"))
     field = Coded.of(pc.struct_field(items, "field"))
     ops = op.lookup([_OPS.get(n, OTHER) for n in op.names.to_pylist()], OTHER)
