@@ -59,8 +59,8 @@ from rejse.transforms.texts import text
 RUNNER = "FnApiRunner"  # named explicitly: the default runner first looks for a download
 #: Kind and delivery, and the latest time; said, since where nothing arrives Beam cannot tell.
 SEEN = tuple[tuple[str, Delivery], int]
-#: Events scored between two times that freed memory goes back: each costs some 50 ms.
-GIVE_BACK = 250_000
+#: Events scored between two times that freed memory goes back: it is faulted in again, in 50 ms.
+GIVE_BACK = 1_000_000
 
 
 @dataclass(frozen=True)

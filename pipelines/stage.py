@@ -34,7 +34,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Rows gathered into a row group at least, where a worker has them; about as many it has at most.
 GATHERED, ROW_GROUP = 16_384, 32_768
 #: Bytes gathered into a row group at most: a worker has some thirty unfinished files.
-HELD = 3 << 20
+HELD = 2 << 20
 #: Rows after which a file is finished and the next one begun: an open one holds all its metadata.
 FILE = 262_144
 ZSTD_LEVEL = 1
@@ -110,6 +110,7 @@ class _File:
         self.table, self.rows = table, 0
         self._came, self._schema = came, _promised(table, came)
         self._held: list[pa.Table] = []
+        self._bytes = 0
         self._path = f"{table}/part-{uuid.uuid4().hex}.parquet"
         self._target = store / self._path
         self._target.parent.mkdir(parents=True, exist_ok=True)
@@ -135,8 +136,8 @@ class _File:
         """Take such rows; declared columns get their descriptions, no value is touched."""
         self._held.append(pa.Table.from_arrays(rows.columns, schema=self._schema))
         self.rows += rows.num_rows
-        many = sum(held.num_rows for held in self._held) >= GATHERED
-        if many or sum(held.nbytes for held in self._held) >= HELD:
+        self._bytes += rows.nbytes
+        if self._bytes >= HELD or sum(held.num_rows for held in self._held) >= GATHERED:
             self._flush()
 
     def _flush(self) -> None:
@@ -145,6 +146,7 @@ class _File:
             parts = max(1, round(whole.num_rows / ROW_GROUP))  # of one size: small ones cost
             self._writer.write_table(whole, row_group_size=-(-whole.num_rows // parts))
             self._held.clear()
+            self._bytes = 0
 
     def close(self) -> StagedFile:
         """Finish the file."""
