@@ -38,7 +38,7 @@ from rejse.transforms.frontier import Delivery
 from rejse.transforms.identity import signer
 from rejse.transforms.links import Links
 from rejse.transforms.mapping import Mapping as Select
-from rejse.transforms.meeting import Meeting, Recall
+from rejse.transforms.meeting import EVENTS, Meeting, Recall
 from rejse.transforms.operational import Operational
 from rejse.transforms.ptransforms import (
     COUNTS,
@@ -59,8 +59,8 @@ from rejse.transforms.texts import text
 RUNNER = "FnApiRunner"  # named explicitly: the default runner first looks for a download
 #: Kind and delivery, and the latest time; said, since where nothing arrives Beam cannot tell.
 SEEN = tuple[tuple[str, Delivery], int]
-#: Events scored between two times that freed memory goes back: each costs some 50 ms.
-GIVE_BACK = 250_000
+#: Events scored between two times that freed memory goes back: it is faulted in again, in 50 ms.
+GIVE_BACK = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -252,15 +252,14 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._gone = stage.Stage(self._scratch)
 
     def process(self, scored: Scored) -> Iterator[StagedFile]:
-        rows = scored.tables["events"].num_rows if "events" in scored.tables else 0
-        self._give_back(rows)
-        for name, table in scored.tables.items():
-            if name == GONE:
-                yield from self._gone.add(name, table)
-                continue
-            for target, part in self._parts(name, table):
-                yield from self._stage.add(target, part)
-        report(self._scratch, "scored", rows)
+        if scored.table == GONE:
+            yield from self._gone.add(scored.table, scored.rows)
+            return
+        for target, part in self._parts(scored.table, scored.rows):
+            yield from self._stage.add(target, part)
+        if scored.table == EVENTS:
+            self._give_back(scored.rows.num_rows)
+            report(self._scratch, "scored", scored.rows.num_rows)
 
     def _give_back(self, rows: int) -> None:
         self._scored += rows

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +31,10 @@ from rejse.transforms.tables import REJECTS, STAMP
 
 LIVE = "_live"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Rows gathered into a row group at least, where a worker has them; rows of it at most.
+#: Rows gathered into a row group at least, where a worker has them; about as many it has at most.
 GATHERED, ROW_GROUP = 16_384, 32_768
+#: Bytes gathered into a row group at most: a worker has some thirty unfinished files.
+HELD = 2 << 20
 #: Rows after which a file is finished and the next one begun: an open one holds all its metadata.
 FILE = 262_144
 ZSTD_LEVEL = 1
@@ -108,6 +110,7 @@ class _File:
         self.table, self.rows = table, 0
         self._came, self._schema = came, _promised(table, came)
         self._held: list[pa.Table] = []
+        self._bytes = 0
         self._path = f"{table}/part-{uuid.uuid4().hex}.parquet"
         self._target = store / self._path
         self._target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,14 +136,17 @@ class _File:
         """Take such rows; declared columns get their descriptions, no value is touched."""
         self._held.append(pa.Table.from_arrays(rows.columns, schema=self._schema))
         self.rows += rows.num_rows
-        if sum(table.num_rows for table in self._held) >= GATHERED:
+        self._bytes += rows.nbytes
+        if self._bytes >= HELD or sum(held.num_rows for held in self._held) >= GATHERED:
             self._flush()
 
     def _flush(self) -> None:
         if self._held:
             whole = without_spares(pa.concat_tables(self._held).unify_dictionaries())
-            self._writer.write_table(whole, row_group_size=ROW_GROUP)
+            parts = max(1, round(whole.num_rows / ROW_GROUP))  # of one size: small ones cost
+            self._writer.write_table(whole, row_group_size=-(-whole.num_rows // parts))
             self._held.clear()
+            self._bytes = 0
 
     def close(self) -> StagedFile:
         """Finish the file."""
@@ -208,7 +214,13 @@ def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetim
 
 
 def _constant(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
-    """One value repeated, made without what imports pandas."""
+    """One value repeated: some of the rows that were made of it once."""
+    return _repeated(value, kind, 1 << (rows - 1).bit_length()).slice(0, rows)
+
+
+@lru_cache(maxsize=64)
+def _repeated(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
+    """The value so often, made without what imports pandas."""
     if isinstance(value, str):
         return texts.constant(value, rows)
     width = np.int32 if kind == pa.int32() else np.int64

@@ -20,7 +20,7 @@ def elements() -> list[Any]:
     batch = ROWS.to_batches()[0]
     raw = RawBatch("crm", "a.csv", 1, batch, None, rejects.empty())
     return [ROWS, ROWS.slice(0, 0), batch, batch.slice(1, 2), batch.slice(0, 0), raw,
-            Scored({"events": ROWS})]  # fmt: skip
+            Scored("events", ROWS)]  # fmt: skip
 
 
 @pytest.mark.parametrize("element", elements(), ids=lambda e: type(e).__name__)

@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.advance import advance
+from rejse.transforms.advance import judged, told
 from rejse.transforms.experience.attach import attach
 from rejse.transforms.experience.felt import Scores
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.experience.tables import tables
 from rejse.transforms.metrics.experience import experience_of
 from rejse.transforms.metrics.health import health_of
+from rejse.transforms.scene import Scene
 from tests import builders, oracle, strategies
 from tests.law import FACTOR
 from tests.test_transcripts import operational_of
@@ -35,13 +36,14 @@ SCORES = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
 SHARE = st.floats(0, 1)
 
 
-def scored(t: Transcript) -> dict[str, pa.Table]:
-    events = builders.table(t.events)
-    return {**advance(events, operational_of(t), t.rules, t.frontiers), "events": events}
+def scored(t: Transcript, events: pa.Table | None = None) -> Scene:
+    events = builders.table(t.events) if events is None else events
+    return told(events, operational_of(t), t.rules, t.frontiers)
 
 
-def felt(t: Transcript, records: pa.Table, found: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-    return attach(records, found, t.rules.windows, t.frontiers, t.x_frontiers)
+def felt(t: Transcript, records: pa.Table, scene: Scene) -> dict[str, pa.Table]:
+    given = (t.rules.windows, t.frontiers, t.x_frontiers)
+    return attach(records, scene.spine, judged(scene), *given)
 
 
 def said(t: Transcript) -> pa.Table:
@@ -58,16 +60,13 @@ def content(found: Mapping[str, pa.Table]) -> dict[str, list[dict[str, Any]]]:
 @QUICK
 @given(strategies.felt(), st.randoms(use_true_random=False))
 def test_order_of_arrival_changes_nothing(t: Transcript, chance: random.Random) -> None:
-    found, records = scored(t), said(t)
-    once = content(felt(t, records, found))
-    mixed = {}
-    for name in ("events", "steps", "journeys"):
-        order = list(range(found[name].num_rows))
+    def mixed(rows: pa.Table) -> pa.Table:
+        order = list(range(rows.num_rows))
         chance.shuffle(order)
-        mixed[name] = found[name].take(pa.array(order, pa.int64()))
-    order = list(range(records.num_rows))
-    chance.shuffle(order)
-    assert content(felt(t, records.take(pa.array(order, pa.int64())), mixed)) == once
+        return rows.take(pa.array(order, pa.int64()))
+
+    once = content(felt(t, said(t), scored(t)))
+    assert content(felt(t, mixed(said(t)), scored(t, mixed(builders.table(t.events))))) == once
 
 
 @QUICK
@@ -126,8 +125,7 @@ def test_nothing_said_gives_empty_tables() -> None:
 def test_nothing_happened_leaves_what_was_said_alone() -> None:
     t = Transcript("said", (), {}, {}, {}, experience=({"time": 0, "raw": 8},))
     empty = builders.table([{"time": 0}]).slice(0, 0)
-    found = {**advance(empty, operational_of(t), t.rules, {}), "events": empty}
-    (row,) = felt(t, said(t), found)["experience"].to_pylist()
+    (row,) = felt(t, said(t), scored(t, empty))["experience"].to_pylist()
     assert (row["score01"], row["journey_id"], row["join_method"]) == (0.8, None, None)
 
 

@@ -73,16 +73,18 @@ def by_oracle(transcript: Transcript) -> dict[str, Rows]:
 
 
 def by_core(transcript: Transcript) -> dict[str, Rows]:
-    from rejse.transforms.advance import advance
+    from rejse.transforms.advance import judged, told
     from rejse.transforms.experience.attach import attach
 
     rules = transcript.rules
     links = Links.of(transcript_links.published(transcript.links), rules.windows.identity_wait)
     events = to_persons(builders.table(transcript.events), links)
-    tables = advance(events, operational_of(transcript), rules, transcript.frontiers)
+    scene = told(events, operational_of(transcript), rules, transcript.frontiers)
+    tables = judged(scene)
     felt = attach(
         to_persons(builders.x_table(transcript.experience, transcript.validated), links),
-        {**tables, "events": events},
+        scene.spine,
+        tables,
         rules.windows,
         transcript.frontiers,
         transcript.x_frontiers,

@@ -26,6 +26,15 @@ def advance(
     is complete. Returns the tables of `tables.tables()`, with `is_final` on every row, and
     `pending`: no result depends on the order, the chunks or the neighbours of a customer's events.
     """
+    return judged(told(events, data, rules, frontiers))
+
+
+def told(events: pa.Table, data: Operational, rules: Rules, frontiers: Mapping[str, int]) -> Scene:
+    """The journeys of `advance`, with all that judges them."""
     spine = sessionise(with_purpose(events, data), data, rules)
-    scene = Scene(spine, data, rules, frontiers)
+    return Scene(spine, data, rules, frontiers)
+
+
+def judged(scene: Scene) -> dict[str, pa.Table]:
+    """The tables of `advance`."""
     return rows(assess(scene)) | {PENDING.name: of_journeys(scene)}

@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.events import Coded
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import numbered
 
 FAR = np.iinfo(np.int64).max
 #: Between the parts of a key of several columns.
@@ -35,7 +37,7 @@ class AsOf:
         """Index a table with `key`, `valid_from` and `valid_to` (null = always)."""
         coded = Coded.of(table.column(key))
         codes, starts = coded.codes.astype(np.int64), bound(table, "valid_from", -FAR)
-        order = _settled(table, codes, starts, np.lexsort((starts, codes)))
+        order = _settled(table, codes, starts, sorted_by(codes, starts))
         return cls(
             table.take(arrow(order, pa.int64())),
             {name: code for code, name in enumerate(coded.names.to_pylist())},
@@ -120,7 +122,7 @@ def joined(first: Coded, second: Coded) -> Coded:
     width = max(1, len(second.names))
     known = first.known & second.known
     pair = np.where(known, first.codes.astype(np.int64) * width + second.codes, NULL)
-    used, places = np.unique(pair[known], return_inverse=True)
+    used, _, places = numbered(pair[known])
     names = [
         take(column.names, part)
         for column, part in ((first, used // width), (second, used % width))
@@ -142,7 +144,7 @@ def _settled(table: pa.Table, codes: Ints, starts: Ints, order: Ints) -> Ints:
     text = np.array([json.dumps(row, sort_keys=True, default=str) for row in said], dtype=object)
     rank = np.argsort(np.argsort(text, kind="stable"), kind="stable")
     out = order.copy()
-    out[tied] = rows[np.lexsort((-rank, np.cumsum(~same[:-1])[tied]))]
+    out[tied] = rows[sorted_by(np.cumsum(~same[:-1])[tied], -rank)]
     return out
 
 

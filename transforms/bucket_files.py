@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from rejse.transforms import schema
 from rejse.transforms.arrays import Ints, arrow, flat, valid, values
 from rejse.transforms.events import Coded
+from rejse.transforms.order import sorted_by
 from rejse.transforms.schema import INTERACTIONS, Contract
 from rejse.transforms.texts import text
 
@@ -28,6 +29,9 @@ BUCKETS = 4096
 GATHERED = 131_072
 #: A column with more texts than this travels as plain text: no piece should carry them all.
 WIDE = 4_096
+#: Type of the codes of other columns on the way: half the width that the core reads, a third less
+#: to write; a vocabulary stops growing long before it is full.
+CODE = pa.int16()
 #: Pieces are small: to hand their columns to threads costs more than to unpack them.
 WRITE = pa.ipc.IpcWriteOptions(compression="lz4", emit_dictionary_deltas=True, use_threads=False)
 READ = pa.ipc.IpcReadOptions(use_threads=False)
@@ -44,7 +48,7 @@ class _Vocabulary:
     _codes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def steady(self, column: pa.DictionaryArray) -> pa.Array:
-        """The rows as int32 codes of this vocabulary, or as plain text where it became wide."""
+        """The rows as codes of this vocabulary, or as plain text where it became wide."""
         if self.is_wide or len(column.dictionary) > WIDE:
             self.is_wide = True
             return column.cast(pa.string())
@@ -54,10 +58,10 @@ class _Vocabulary:
             self._seen, self._codes = column.dictionary, np.array(codes, np.int64)
             self.is_wide = len(self.places) > WIDE
         if np.array_equal(self._codes, np.arange(len(self._codes))):
-            return column.indices
+            return column.indices.cast(CODE)
         known = valid(column)
         rows = self._codes[np.where(known, values(column.indices), 0)]
-        return arrow(rows.astype(np.int32), pa.int32(), known)
+        return arrow(rows, CODE, known)
 
     def worded(self, codes: pa.Array) -> pa.DictionaryArray:
         """Codes as a dictionary array; its dictionary is one object until a new text comes."""
@@ -147,8 +151,10 @@ def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBa
     rank[by_key] = np.arange(len(by_key))
     names = customer.names.take(arrow(by_key))
     codes = rank[customer.codes]
-    order = np.argsort(codes, kind="stable")
-    batch, codes = batch.take(arrow(order)), codes[order]
+    order = sorted_by(codes)
+    rows = arrow(order)
+    columns = [pc.take(column, rows, boundscheck=False) for column in batch.columns]
+    batch, codes = pa.RecordBatch.from_arrays(columns, schema=batch.schema), codes[order]
     group = values(batch.column(schema.BUCKET)).astype(np.int64) * groups // BUCKETS
     starts = np.flatnonzero(np.diff(group, prepend=-1))
     place = batch.schema.get_field_index(schema.CUSTOMER_KEY)
@@ -164,8 +170,20 @@ def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
     tables = []
     for path in paths:
         with pa.memory_map(path) as source:
-            tables.append(coded(pa.ipc.open_stream(source, options=READ).read_all(), contract))
-    return together(tables)
+            table = together([pa.ipc.open_stream(source, options=READ).read_all()])
+        tables.append(coded(_widened(table), contract))
+    return tables[0] if len(tables) == 1 else together(tables)
+
+
+def _widened(table: pa.Table) -> pa.Table:
+    """The table, of whose columns each is one piece, with codes as wide as the core reads them."""
+    arrays = []
+    for column in map(flat, table.columns):
+        if pa.types.is_dictionary(column.type) and column.type.index_type == CODE:
+            codes = column.indices.cast(pa.int32())
+            column = pa.DictionaryArray.from_arrays(codes, column.dictionary)
+        arrays.append(column)
+    return pa.Table.from_arrays(arrays, table.column_names)
 
 
 def together(tables: Iterable[pa.Table]) -> pa.Table:

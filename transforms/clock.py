@@ -8,6 +8,7 @@ import numpy as np
 
 from rejse.transforms import facts
 from rejse.transforms.arrays import Bools, Ints
+from rejse.transforms.order import sorted_by
 from rejse.transforms.segments import Segments
 from rejse.transforms.sessionise import Spine
 
@@ -66,7 +67,7 @@ def intervals(spine: Spine) -> tuple[Ints, Ints]:
 
 def _union(journeys: Segments, begin: Ints, end: Ints) -> Ints:
     """Length of the union of the intervals of each journey."""
-    order = np.lexsort((begin, journeys.ids))
+    order = sorted_by(journeys.ids, begin)
     begin, end = begin[order], end[order]
     covered = journeys.before(journeys.running_max(end), np.iinfo(np.int64).min)
     return journeys.sum(np.maximum(end - np.maximum(begin, covered), 0))

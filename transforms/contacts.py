@@ -13,7 +13,8 @@ import numpy as np
 from rejse.transforms import facts, schema
 from rejse.transforms.arrays import NULL, Bools, Ints
 from rejse.transforms.events import Coded
-from rejse.transforms.segments import Array, pick, sorted_by
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import Array, pick
 from rejse.transforms.sessionise import Spine
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from rejse.transforms import records
-from rejse.transforms.advance import advance
+from rejse.transforms.advance import judged, told
 from rejse.transforms.experience.attach import attach
 from rejse.transforms.meeting import Met
 from rejse.transforms.operational import Operational
@@ -35,12 +35,13 @@ class Core:
             if kind in records.CONTRACTS
         }
         data = self.data.with_records(known)
-        found = advance(events, data, self.rules, frontiers)
+        scene = told(events, data, self.rules, frontiers)
+        spine, found = scene.spine, judged(scene)
         answers = met.rows.get("experience")
         if answers is None:
             return found
-        scored = {**found, "events": events}
-        felt = attach(answers, scored, self.rules.windows, frontiers, x_frontiers)
+        del scene  # what it worked out is not needed for what was felt
+        felt = attach(answers, spine, found, self.rules.windows, frontiers, x_frontiers)
         waits = pa.concat_tables([found["pending"], felt["pending"]])
         return {**found, **felt, "pending": waits}
 

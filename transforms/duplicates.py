@@ -16,6 +16,7 @@ from rejse.transforms import schema
 from rejse.transforms.arrays import Bools, Ints, arrow, flat
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.links import original
+from rejse.transforms.order import sorted_by
 from rejse.transforms.segments import Segments
 
 #: Further ahead than any `recordedtime` that the edge lets in [µs].
@@ -63,7 +64,7 @@ def kept_rows(table: pa.Table) -> Ints:
         return np.arange(table.num_rows)
     events = Events.of(table)
     key = _keys(events, Coded.of(ids))
-    order = np.argsort(key, kind="stable")
+    order = sorted_by(key)
     groups = Segments.of(key[order])
     keep: Ints = order[groups.starts]
     stands = standing(table)

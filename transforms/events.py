@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms import schema
 from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, places, take, valid, values
-from rejse.transforms.segments import Array, Segments, by_two
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import Array, Segments, pick
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Coded:
     @classmethod
     def nulls(cls, n: int) -> Coded:
         """A column of nothing but nulls."""
-        return cls(np.full(n, NULL, np.int32), pa.array([], pa.string()))
+        return _nulls(n)
 
     @property
     def known(self) -> Bools:
@@ -75,8 +76,7 @@ class Coded:
 
     def rows(self, rows: Array) -> Coded:
         """The column at `rows`; row -1 gives null."""
-        codes = self.codes[rows] if len(self.codes) else np.full(len(rows), NULL, np.int32)
-        return Coded(np.where(rows >= 0, codes, NULL).astype(np.int32), self.names)
+        return Coded(pick(self.codes, rows).astype(np.int32, copy=False), self.names)
 
     def recode(self, codes: Array) -> Coded:
         """Other codes of the same names."""
@@ -84,7 +84,7 @@ class Coded:
 
     def arrow(self) -> pa.Array:
         """Dictionary array of the column."""
-        ok = None if (self.codes >= 0).all() else self.codes >= 0
+        ok = None if not len(self.codes) or self.codes.min() >= 0 else self.codes >= 0
         return pa.DictionaryArray.from_arrays(arrow(self.codes, pa.int32(), ok), self.names)
 
     def within(self, names: pa.Array) -> Coded:
@@ -115,6 +115,11 @@ class Coded:
     def _moved(self, at: Ints) -> Array:
         """The place of each row, given that of each name."""
         return np.append(at, NULL).astype(np.int32).take(self.codes, mode="wrap")
+
+
+@lru_cache(maxsize=16)
+def _nulls(n: int) -> Coded:
+    return Coded(_shared(np.full(n, NULL, np.int32)), pa.array([], pa.string()))
 
 
 @dataclass(frozen=True)
@@ -221,15 +226,19 @@ def _shared(array: Array) -> Array:
     return array
 
 
-def total_order(table: pa.Table) -> Events:
+def total_order(table: pa.Table, among: Bools | None = None) -> Events:
     """Events by customer and, within each, in the total order (time, source, sequence, id).
+
+    All rows of the table, or those `among` which are asked for.
 
     `source` and `id` compare as bytes, `sequence` as integer with null first: no result depends on
     the order in which events arrived.
     """
     events = Events.of(table)
+    if among is not None:
+        events = events.rows(np.flatnonzero(among))
     customer = _ranked(events.coded(schema.CUSTOMER_KEY))
-    order = by_two(customer, events.time)
+    order = sorted_by(customer, events.time)
     return events.rows(_settle_ties(events, order, customer))
 
 

@@ -119,4 +119,7 @@ def _by_type_and(
     types = [rules.type_of(name) for name in (*kind.names.to_pylist(), None)]
     texts = [*other.names.to_pylist(), None]
     table = np.array([[value(of, text) for text in texts] for of in types])
-    return np.asarray(table[kind.codes, other.codes])  # -1, null, is the last of either
+    last = len(texts) - 1  # null; of types too, where -1 leads into the last line
+    column = np.where(other.codes < 0, last, other.codes)
+    place = kind.codes.astype(np.int64) * len(texts) + column
+    return np.asarray(table.ravel().take(place, mode="wrap"))

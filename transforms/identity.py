@@ -27,6 +27,7 @@ from rejse.transforms.schema import (
     INTERACTIONS,
     Contract,
 )
+from rejse.transforms.segments import numbered
 from rejse.transforms.texts import coded, hexadecimal, text
 
 DIGEST = 32
@@ -152,7 +153,7 @@ def _compact(pairs: Codes, known: np.ndarray[Any, Any], size: int) -> tuple[Code
     """Place of each row's pair among the pairs in use, and those pairs in ascending order."""
     if size > SPARSE * len(pairs):
         rows = np.zeros(len(pairs), dtype=np.int64)
-        used, rows[known] = np.unique(pairs[known], return_inverse=True)
+        used, _, rows[known] = numbered(pairs[known])
         return rows, used
     seen = np.zeros(size, dtype=bool)
     seen[pairs[known]] = True

@@ -18,7 +18,8 @@ from rejse.transforms.arrays import NULL, Bools, Ints, values
 from rejse.transforms.as_of import FAR, bound
 from rejse.transforms.events import Coded
 from rejse.transforms.operational import Operational
-from rejse.transforms.segments import Array, Segments, pick, sorted_by
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import Array, Segments, numbered, pick
 from rejse.transforms.sessionise import Spine
 from rejse.transforms.steps import Steps
 
@@ -80,8 +81,7 @@ class Information:
         """First giving event of each (journey, field), sorted by event, and its field."""
         allowed = self.entries.basis <= (DECLARED if declared else OBSERVED)
         gave = self.entries.rows(np.flatnonzero(allowed & (self.entries.op == GIVEN)))
-        _, first = np.unique(entry_keys(spine, gave), return_index=True)
-        first = np.sort(first)
+        first = np.sort(numbered(entry_keys(spine, gave))[1])
         return gave.row[first], gave.field.rows(first)
 
 
@@ -105,9 +105,10 @@ def _observed(spine: Spine) -> Entries:
     """What the events log in `info`."""
     if not spine.events.has("info"):
         return _none()
-    column = spine.events.column("info")
-    row = values(pc.list_parent_indices(column)).astype(np.int64)
-    items = pc.list_flatten(column)
+    rows = np.flatnonzero(spine.events.carries("info"))
+    said = spine.events.rows(rows).column("info")
+    row = rows[values(pc.list_parent_indices(said)).astype(np.int64)]
+    items = pc.list_flatten(said)
     op = Coded.of(pc.struct_field(items, "op"))
     field = Coded.of(pc.struct_field(items, "field"))
     ops = op.lookup([_OPS.get(n, OTHER) for n in op.names.to_pylist()], OTHER)
@@ -147,7 +148,11 @@ def _asks(spine: Spine, entries: Entries) -> Bools:
     An answer to a verification is no ask, as the verification itself is none.
     """
     place = _place(spine, entries)
-    asked_here = np.isin(place, place[(entries.op == ASKED) | (entries.op == VERIFY)])
+    order = sorted_by(place)
+    places = Segments.of(place[order])
+    asks = (entries.op == ASKED) | (entries.op == VERIFY)
+    asked_here = np.empty(len(place), bool)
+    asked_here[order] = places.spread(places.any(asks[order]))
     return np.asarray((entries.op == ASKED) | ((entries.op == GIVEN) & ~asked_here))
 
 
@@ -182,7 +187,7 @@ def _given_before(spine: Spine, entries: Entries, level: int) -> Ints:
     reads = entries.basis == INFERRED if inferred else entries.basis <= level
     gives = np.flatnonzero(reads & (entries.op == GIVEN))
     key = entry_keys(spine, entries)
-    keys, first = np.unique(key[gives], return_index=True)
+    keys, first, _ = numbered(key[gives])
     at = np.searchsorted(keys, key)
     at = np.where((at < len(keys)) & reads, at, NULL)
     hit = (at >= 0) & (pick(keys, at) == key)
@@ -216,7 +221,7 @@ def given_since(spine: Spine, entries: Entries, given_row: Ints, given_field: In
     """Event that first gave each entry's field in its journey; beyond all events if none did."""
     width = len(entries.field.names) + 1
     keys = spine.journeys.ids[given_row] * width + given_field
-    order = np.argsort(keys)
+    order = sorted_by(keys)
     wanted = entry_keys(spine, entries)
     at = np.searchsorted(keys[order], wanted)
     at = np.where(at < len(keys), at, NULL)
@@ -262,4 +267,4 @@ def _joined(parts: list[Entries]) -> Entries:
     op = np.concatenate([p.op for p in filled])
     basis = np.concatenate([p.basis for p in filled])
     joined = Entries(row, Coded.of(fields), op, Coded.of(hashes), basis)
-    return joined.rows(np.argsort(row, kind="stable")) if len(filled) > 1 else joined
+    return joined.rows(sorted_by(row)) if len(filled) > 1 else joined

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.arrays import NULL, Bools, Ints
+from rejse.transforms.order import sorted_by
 
 #: Says for pairs (query row, candidate row) whether the candidate is within reach.
 Within = Callable[[Ints, Ints], Bools]
@@ -25,7 +26,7 @@ class Candidates:
     def of(cls, rows: Ints, group: Ints, n: int) -> Candidates:
         """Index candidate rows out of `n` by their group."""
         keys = group * n + rows
-        order = np.argsort(keys)
+        order = sorted_by(keys)
         return cls(rows[order], keys[order], n)
 
     def earlier(self, rows: Ints, group: Ints, within: Within) -> Ints:

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms import schema
-from rejse.transforms.arrays import NULL, Bools, Ints, valid, values
+from rejse.transforms.arrays import NULL, Bools, Ints, take, valid, values
 from rejse.transforms.as_of import FAR
-from rejse.transforms.events import Coded
+from rejse.transforms.events import Coded, Events
 from rejse.transforms.frontier import passed
-from rejse.transforms.segments import Array, Segments, pick, sorted_by
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import Array, Segments, pick
 from rejse.transforms.sessionise import Spine
 
 STATUS = ("kept", "late", "broken", "open", "cancelled")
@@ -69,19 +70,15 @@ class _Log:
 
 def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promises:
     """Promises of all customers, judged at the frontier."""
-    if not spine.events.has("promise"):
-        return _nothing()
-    column = spine.events.column("promise")
-    ident = pc.struct_field(column, "id")
-    rows = np.flatnonzero(valid(column) & valid(ident))
+    rows, said = _said(spine.events)
     if not len(rows):
         return _nothing()
-    names = Coded.of(ident).rows(rows)
+    names = Coded.of(pc.struct_field(said, "id"))
     customer = spine.events.coded(schema.CUSTOMER_KEY).codes[rows].astype(np.int64)
     order = sorted_by(customer, names.codes, spine.rank[rows])
-    rows, names = rows[order], names.rows(order)
+    rows, names, said = rows[order], names.rows(order), take(said, order)
     groups = Segments.of(customer[order], names.codes)
-    log = _read(spine, column, rows)
+    log = _read(spine, said, rows)
     made = groups.first_row(log.of("made"))
     real = np.flatnonzero(made >= 0)
     end, due, limit = _terms(log, groups, made, give_up)
@@ -91,7 +88,7 @@ def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promis
     status = _status(log, made, done, due, passed(due, frontier, lateness),
                      passed(end, frontier, lateness))  # fmt: skip
     delivered = np.where(pick(log.of("delivered"), done, False), done, NULL)
-    kinds = Coded.of(pc.struct_field(column, "kind")).rows(rows)
+    kinds = Coded.of(pc.struct_field(said, "kind"))
     # A move may set a due time so far back that the promise had ended before the move.
     latest = np.maximum(end, groups.max(np.where(part, log.time, 0)))
     return Promises(
@@ -101,13 +98,22 @@ def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promis
     )  # fmt: skip
 
 
-def _read(spine: Spine, column: pa.Array, rows: Ints) -> _Log:
+def _said(events: Events) -> tuple[Ints, pa.Array]:
+    """Rows that say something of a promise which they name, and what they say."""
+    if not events.has("promise"):
+        return np.zeros(0, np.int64), pa.nulls(0)
+    rows = np.flatnonzero(events.carries("promise"))
+    said = events.rows(rows).column("promise")
+    named = np.flatnonzero(valid(pc.struct_field(said, "id")))
+    return rows[named], take(said, named)
+
+
+def _read(spine: Spine, said: pa.Array, rows: Ints) -> _Log:
     events = spine.events
-    due = pc.struct_field(column, "due_time")
-    times = np.where(valid(due), values(due), FAR)[rows]
+    due = pc.struct_field(said, "due_time")
+    times = np.where(valid(due), values(due), FAR)
     customer = events.is_one("actor_type", "customer")[rows]
-    op = Coded.of(pc.struct_field(column, "op")).rows(rows)
-    value = Coded.of(pc.struct_field(column, "value")).rows(rows)
+    op, value = (Coded.of(pc.struct_field(said, part)) for part in ("op", "value"))
     return _Log(rows, op, times, value, events.time[rows], customer)
 
 

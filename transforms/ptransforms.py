@@ -216,14 +216,15 @@ class _Split(beam.DoFn):  # type: ignore[misc]
 
 @dataclass(frozen=True)
 class Scored:
-    """The tables of some customers, by name: their events and what the core made of them."""
+    """Rows of one table of some customers: their events, or what the core made of them."""
 
-    tables: Mapping[str, pa.Table]
+    table: str
+    rows: pa.Table
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tables."""
-        return sum(table.nbytes for table in self.tables.values())
+        """Bytes of the rows."""
+        return int(self.rows.nbytes)
 
 
 #: Kind of input, configured source and delivered name: what the latest time is known of.
@@ -314,7 +315,10 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
         for customers in self._meeting.customers(keys, new, *frontiers, losers):
             met = self._meeting.meet(new, customers, elsewhere)
             yield from self._told(met)
-            yield self._scored(met, *frontiers)
+            tables = self._scored(met, *frontiers)
+            del met  # what is staged is needed no longer, the largest last
+            while tables:
+                yield Scored(*tables.popitem())
 
     def _came(
         self, kind: str, paths: list[str], elsewhere: Callable[[str, pa.Table], Bools]
@@ -345,7 +349,10 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
         for name, n in (*met.counts.items(), *noted(met)):
             yield from counted(name, n)
 
-    def _scored(self, met: Met, events: Mapping[str, int], answers: Mapping[str, int]) -> Scored:
+    def _scored(
+        self, met: Met, events: Mapping[str, int], answers: Mapping[str, int]
+    ) -> dict[str, pa.Table]:
+        """Rows by table, none empty."""
         found = self._core.score(met, events, answers)
         reason = "configuration" if self._meeting.is_changed else "late event"
         revised = revise(found, met, self._meeting.recall, reason)
@@ -357,7 +364,7 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
             for name, rows in revised.tables.items()
         }  # fmt: skip
         tables = {**met.inputs, **derived, **({GONE: _listed(gone)} if gone else {})}
-        return Scored({name: rows for name, rows in tables.items() if rows.num_rows})
+        return {name: rows for name, rows in tables.items() if rows.num_rows}
 
 
 def _by_kind(shared: Mapping[tuple[str, int], Shared]) -> dict[str, dict[tuple[int, int], int]]:

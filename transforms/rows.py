@@ -18,6 +18,7 @@ from rejse.transforms.friction.evidence import KINDS
 from rejse.transforms.handoffs import CONTEXTS
 from rejse.transforms.information import BASES
 from rejse.transforms.journeys import REASONS
+from rejse.transforms.order import sorted_by
 from rejse.transforms.promises import STATUS
 from rejse.transforms.registry import Table, metrics
 from rejse.transforms.rules import SECOND
@@ -248,7 +249,7 @@ def _evidence(a: Assessment) -> Columns:
 
 def _evidence_ids(a: Assessment, step_id: pa.Array) -> pa.Array:
     """`<step_id>-<kind>`, and `-2`, `-3` … where a step has more than one of a kind."""
-    order = np.lexsort((a.hazards.rank, a.kind, a.found.step))
+    order = sorted_by(a.found.step, a.kind, a.hazards.rank)
     same = np.zeros(len(order), dtype=bool)
     same[1:] = np.diff(a.kind[order]) == 0
     same[1:] &= np.diff(a.found.step[order]) == 0

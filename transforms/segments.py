@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rejse.transforms.arrays import NULL, Bools, Ints
+from rejse.transforms.order import sorted_by
 
 Array = np.ndarray[Any, Any]
 
@@ -78,17 +79,20 @@ class Segments:
 
     def sum(self, x: Array) -> Array:
         """Sum of x."""
-        wide = np.float64 if x.dtype.kind == "f" else np.int64
-        return np.add.reduceat(x, self.starts, dtype=wide) if self.n else np.zeros(0, wide)
+        if x.dtype.kind == "f":  # no sum of a segment may hang on what stands before it
+            return np.add.reduceat(x, self.starts, dtype=np.float64) if self.n else np.zeros(0)
+        totals = np.concatenate(([0], np.cumsum(x, dtype=np.int64)))
+        return np.asarray(totals[self.lasts + 1] - totals[self.starts])
 
     def count(self, mask: Bools) -> Ints:
         """Number of true rows."""
-        totals = np.concatenate(([0], np.cumsum(mask, dtype=np.int64)))
-        return totals[self.lasts + 1] - totals[self.starts]
+        return self.sum(mask)
 
     def any(self, mask: Bools) -> Bools:
         """Is a row true?"""
-        return np.logical_or.reduceat(mask, self.starts) if self.n else np.zeros(0, bool)
+        found = np.zeros(len(self), dtype=bool)
+        found[self.ids[np.flatnonzero(mask)]] = True  # few rows are, mostly
+        return found
 
     def max(self, x: Array) -> Array:
         """Largest x."""
@@ -171,7 +175,7 @@ class Segments:
 
     def running_max(self, x: Ints) -> Ints:
         """Largest x so far in the segment."""
-        order = np.argsort(x, kind="stable")
+        order = sorted_by(x)
         rank = np.empty(self.n, dtype=np.int64)
         rank[order] = np.arange(self.n)
         best = np.maximum.accumulate(rank + self.ids * self.n) - self.ids * self.n
@@ -182,28 +186,21 @@ def pick(x: Array, rows: Ints, fill: Any = NULL) -> Array:
     """x at `rows`, `fill` where the row is -1."""
     if not len(x):
         return np.full(len(rows), fill, dtype=x.dtype)
+    if not len(rows) or rows.min() >= 0:
+        return x.take(rows, axis=0)
     return np.where(rows >= 0, x[rows], fill)
 
 
 def distinct(x: Array) -> Array:
     """Distinct values, rising; for many integers much faster than `np.unique`, which hashes."""
-    x = np.sort(x)
-    keep = np.ones(len(x), dtype=bool)
-    keep[1:] = x[1:] != x[:-1]
-    return np.asarray(x[keep])
+    return numbered(x)[0]
 
 
-def sorted_by(*keys: Array) -> Ints:
-    """Stable order by keys, the first key foremost."""
-    return np.lexsort(keys[::-1])
-
-
-def by_two(first: Ints, second: Ints) -> Ints:
-    """Order by two keys; one packed key where both fit into 63 bits, which sorts much faster."""
-    if not len(first):
-        return np.zeros(0, np.int64)
-    high, low = first - first.min(), second - second.min()
-    bits = int(low.max()).bit_length()
-    if bits + int(high.max()).bit_length() <= 63:
-        return np.argsort((high << bits) | low)
-    return np.lexsort((second, first))
+def numbered(x: Array) -> tuple[Array, Ints, Ints]:
+    """Distinct values, rising; the first row of each; and the place of each row among them."""
+    order = sorted_by(x)
+    ranked = x[order]
+    same = Segments.of(ranked)
+    places = np.empty(len(x), dtype=np.int64)
+    places[order] = same.ids
+    return ranked[same.starts], order[same.starts], places

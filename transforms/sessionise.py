@@ -16,6 +16,7 @@ from rejse.transforms.belonging import Belonging, belonging
 from rejse.transforms.events import Coded, Events, customers, total_order
 from rejse.transforms.journeys import Cut, cut
 from rejse.transforms.operational import Operational
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import Rules
 from rejse.transforms.segments import Segments
 from rejse.transforms.texts import hexadecimal
@@ -61,7 +62,7 @@ class Spine:
     @cached_property
     def session_order(self) -> Ints:
         """Event rows sorted by session."""
-        return np.argsort(self.session, kind="stable")
+        return sorted_by(self.session)
 
     @cached_property
     def sessions(self) -> Segments:
@@ -81,7 +82,7 @@ class Spine:
         """
         if not self.events.coded("activity_id").known.any():
             return np.arange(self.events.n)
-        return np.lexsort((self.rank, self.journeys.ids))
+        return sorted_by(self.journeys.ids, self.rank)
 
     @cached_property
     def moment(self) -> Ints:
@@ -158,7 +159,7 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
     events, place, rank = events.rows(found.order), place[found.order], found.order
     pieces = cut(events, found, rules)
     anchor = _instances(events, pieces.journeys)
-    order = np.argsort(anchor, kind="stable")
+    order = sorted_by(anchor)
     events, place, anchor = events.rows(order), place[order], anchor[order]
     rank = rank[order]
     session = _sessions(events, pieces.journeys, anchor, rules.windows.session_gap)
@@ -180,7 +181,7 @@ def _instances(events: Events, journeys: Segments) -> Ints:
     width = len(instance.names) + 1
     rows = np.flatnonzero(instance.known)
     key = journeys.ids[rows] * width + instance.codes[rows]
-    by_key = np.argsort(key, kind="stable")
+    by_key = sorted_by(key)
     groups = Segments.of(key[by_key])
     anchor = row.copy()
     anchor[rows[by_key]] = groups.spread(rows[by_key][groups.starts])
@@ -197,7 +198,7 @@ def _sessions(events: Events, journeys: Segments, anchor: Ints, gap: int) -> Int
     message = facts.is_message(events)
     strand = np.where(message, len(family.names), family.codes)
     key = journeys.ids * (len(family.names) + 1) + strand
-    order = np.argsort(key, kind="stable")
+    order = sorted_by(key)
     strands = Segments.of(key[order])
     time = events.time[order]
     latest = strands.running_max(time) if events.coded("activity_id").known.any() else time
@@ -206,7 +207,7 @@ def _sessions(events: Events, journeys: Segments, anchor: Ints, gap: int) -> Int
     sessions = Segments.where(begins)
     first_row = order[sessions.starts]
     number = np.empty(len(sessions), np.int64)
-    number[np.argsort(first_row)] = np.arange(len(sessions))
+    number[sorted_by(first_row)] = np.arange(len(sessions))
     out = np.empty(events.n, np.int64)
     out[order] = number[sessions.ids]
     return out

@@ -24,8 +24,11 @@ from rejse.transforms.arrays import Bools, Ints, flat
 from rejse.transforms.duplicates import standing
 from rejse.transforms.events import Coded
 from rejse.transforms.links import original
+from rejse.transforms.order import sorted_by
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
+Letters = np.ndarray[Any, np.dtype[np.uint8]]
+Places = np.ndarray[Any, np.dtype[np.int32]]
 Records = np.ndarray[Any, np.dtype[np.void]]
 #: An event's id as 128 bits, its standing, and the first 64 bits of the keys of the identity that
 #: it bears, which no link changes, and of its customer.
@@ -47,8 +50,9 @@ def records(events: pa.RecordBatch | pa.Table, salt: bytes) -> Records:
     """One record an event (columns `source`, `id`, `customer_key`, those of `standing`)."""
     out = np.empty(events.num_rows, RECORD)
     out["high"], out["low"] = _identified(events, salt)
-    out["borne"] = _leading(original(events))
-    out["customer"] = _leading(Coded.of(events.column(schema.CUSTOMER_KEY)))
+    out["customer"] = out["borne"] = _leading(Coded.of(events.column(schema.CUSTOMER_KEY)))
+    if schema.IDENTITY_KEY in events.schema.names:
+        out["borne"] = _leading(original(events))
     out["standing"] = standing(events)
     return out
 
@@ -93,7 +97,7 @@ class IdFiles:
         """Write the records of a batch's events."""
         found = records(events, self._salt)
         part = (((found["high"] >> _HALF) * np.uint64(self._parts)) >> _HALF).astype(np.int64)
-        order = np.argsort(part, kind="stable")
+        order = sorted_by(part)
         edges = np.searchsorted(part[order], np.arange(self._parts + 1))
         found = found[order]
         for number in np.flatnonzero(np.diff(edges)).tolist():
@@ -120,10 +124,9 @@ def _identified(events: pa.RecordBatch | pa.Table, salt: bytes) -> tuple[Words, 
     seeds = [_digest(salt + name.encode()) for name in source.names.to_pylist()]
     start = np.array([*seeds, (0, 0)], np.uint64)[source.codes]
     ids = flat(events.column("id")).cast(pa.binary())
-    offsets = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset : ids.offset + len(ids) + 1]
+    data, offsets = _letters(ids)
     sizes = np.diff(offsets)
     high, low = start[:, 0].copy(), start[:, 1].copy()
-    data = np.frombuffer(bytes(8) if ids.buffers()[2] is None else ids.buffers()[2], np.uint8)
     data = np.append(data[: offsets[-1]], np.zeros(8, np.uint8))
     word_at = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
     short = sizes <= SHORT
@@ -135,6 +138,13 @@ def _identified(events: pa.RecordBatch | pa.Table, salt: bytes) -> tuple[Words, 
     for row in np.flatnonzero(~short):
         high[row], low[row] = _digest(start[row].tobytes() + ids[int(row)].as_py())
     return high, low
+
+
+def _letters(texts: pa.Array) -> tuple[Letters, Places]:
+    """Bytes of all texts, and where in them each begins; last where the last one ends."""
+    _, offsets, data = texts.buffers()
+    places = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return np.frombuffer(bytes(8) if data is None else data, np.uint8), places
 
 
 def _cut(words: Words, left: Ints) -> Words:
@@ -160,8 +170,8 @@ def leading(keys: pa.Array) -> Words:
     """First 64 bits of customer keys (text); their order is that of the keys."""
     if not len(keys):
         return np.zeros(0, np.uint64)
-    letters = np.frombuffer("".join(keys.to_pylist()).encode(), np.uint8)
-    digits = _HEX[letters.reshape(len(keys), -1)[:, :16]]
+    letters, places = _letters(flat(keys))
+    digits = _HEX[letters[places[0] : places[-1]].reshape(len(keys), -1)[:, :16]]
     out = np.zeros(len(keys), np.uint64)
     for place in range(16):
         out = (out << np.uint64(4)) | digits[:, place]

@@ -25,8 +25,9 @@ from rejse.transforms.as_of import FAR, KEY_MARK, AsOf, joined
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.frontier import passed
 from rejse.transforms.operational import Operational
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import DAY
-from rejse.transforms.segments import pick
+from rejse.transforms.segments import Segments, pick
 from rejse.transforms.sessionise import Spine
 
 if TYPE_CHECKING:
@@ -174,12 +175,27 @@ class _Start:
     opening: Ints  # first need-driven event of each journey, -1 if none
     time: Ints
     stands: Bools
+    since: Bools  # is the event the opening of its journey, or after it?
+    gap: Ints  # microseconds from each event to the next of its journey, 0 where the clock stands
+    run: Ints  # time on the clock at each event
 
     @classmethod
     def of(cls, scene: Scene) -> _Start:
-        in_time, events = scene.spine.by_time, scene.spine.events
-        opening = scene.journeys.first_row(facts.is_need_driven(events)[in_time])
-        return cls(opening, events.time[in_time], _stands(scene))
+        journeys, in_time, events = scene.journeys, scene.spine.by_time, scene.spine.events
+        opening = journeys.first_row(facts.is_need_driven(events)[in_time])
+        time, stands = events.time[in_time], _stands(scene)
+        gap = np.zeros(len(time), np.int64)
+        gap[:-1] = np.diff(time)
+        gap[journeys.lasts] = 0
+        gap[stands] = 0
+        since = np.arange(len(time)) >= journeys.spread(opening)
+        return cls(opening, time, stands, since, gap, _run(journeys, opening, gap))
+
+
+def _run(journeys: Segments, opening: Ints, gap: Ints) -> Ints:
+    """Time on the clock at each event: the gaps since the opening of its journey."""
+    whole = np.cumsum(gap) - gap
+    return np.asarray(whole - journeys.spread(pick(whole, opening, 0)))
 
 
 def _of_one(scene: Scene, start: _Start, sla: str, kind: str, index: AsOf) -> SlaResults:
@@ -191,7 +207,7 @@ def _of_one(scene: Scene, start: _Start, sla: str, kind: str, index: AsOf) -> Sl
     span, working = _spans(index, said)
     owner = scene.steps.owner.rows(np.where(opening >= 0, spine.steps.ids[in_time[opening]], NULL))
     run, due, measured = _due(scene, start, span, working, owner)
-    met = _answered(scene, opening) if kind == "response" else _ended(scene, opening)
+    met = _answered(scene, start.since) if kind == "response" else _ended(scene, opening)
     settled = scene.closed | (kind == "response")
     status = _status(scene, met, due, pick(events.time[in_time], met, FAR), settled)
     at = np.flatnonzero(said >= 0)
@@ -203,11 +219,10 @@ def _of_one(scene: Scene, start: _Start, sla: str, kind: str, index: AsOf) -> Sl
     )  # fmt: skip
 
 
-def _answered(scene: Scene, opening: Ints) -> Ints:
+def _answered(scene: Scene, since: Bools) -> Ints:
     """Place in total order of the first answer after each opening."""
-    spine, journeys = scene.spine, scene.journeys
-    later = np.arange(spine.events.n) >= journeys.spread(opening)
-    return journeys.first_row(_answers(spine.events)[spine.by_time] & later)
+    spine = scene.spine
+    return scene.journeys.first_row(_answers(spine.events)[spine.by_time] & since)
 
 
 def _ended(scene: Scene, opening: Ints) -> Ints:
@@ -233,19 +248,13 @@ def _due(
     whether its clock is known.
     """
     journeys, calendar = scene.journeys, scene.data.calendar
-    opening, time, stands = start.opening, start.time, start.stands
-    begin = time[:-1]
-    gap = np.zeros(len(time), np.int64)
-    gap[:-1] = np.diff(time)
+    time, stands, run = start.time, start.stands, start.run
     if working.any():
-        each = np.flatnonzero(journeys.spread(working)[:-1])
-        worked, _ = calendar.between(owner.rows(journeys.ids[each]), begin[each], time[1:][each])
+        gap, each = start.gap.copy(), np.flatnonzero(journeys.spread(working) & (start.gap > 0))
+        worked, _ = calendar.between(owner.rows(journeys.ids[each]), time[each], time[each + 1])
         gap[each] = worked
-    gap[journeys.lasts] = 0
-    gap[stands] = 0
-    whole = np.cumsum(gap) - gap
-    run = whole - journeys.spread(pick(whole, opening, 0))
-    runs = (np.arange(len(time)) >= journeys.spread(opening)) & (run < journeys.spread(span))
+        run = _run(journeys, start.opening, gap)
+    runs = start.since & (run < journeys.spread(span))
     last = journeys.last_row(runs)
     rest, at = span - pick(run, last, 0), pick(time, last, 0)
     due, measured = at + rest, np.ones(len(journeys), dtype=bool)
@@ -296,7 +305,7 @@ def promised(scene: Scene, found: SlaResults) -> Bools:
     is_named = np.bincount(promise[names], minlength=len(own)) > 0
     due, until = made.due[own[promise]], found.due[level]
     open_ = np.flatnonzero(~is_named[promise] & (due < FAR) & (until < FAR))
-    nearest = open_[np.lexsort((level[open_], np.abs(due - until)[open_], promise[open_]))]
+    nearest = open_[sorted_by(promise[open_], np.abs(due - until)[open_], level[open_])]
     firsts = np.flatnonzero(np.diff(promise[nearest], prepend=-1))
     out[level[nearest[firsts]]] = True
     return out
@@ -304,7 +313,7 @@ def promised(scene: Scene, found: SlaResults) -> Bools:
 
 def _pairs(one: Ints, other: Ints) -> tuple[Ints, Ints]:
     """Places of all pairs of equal values."""
-    order = np.argsort(other, kind="stable")
+    order = sorted_by(other)
     low, high = (np.searchsorted(other[order], one, side=side) for side in ("left", "right"))
     count = high - low
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)

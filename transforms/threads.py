@@ -14,6 +14,7 @@ from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Bools, Ints
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.nearest import Candidates
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import MINUTE, Rules
 from rejse.transforms.segments import Segments
 
@@ -54,7 +55,7 @@ def threads(
     typed = np.where(kind.of_names(("other",)), NULL, kind.codes.astype(np.int64))
     strand = np.where(has_case, cases, typed + 1)
     key = (customers.ids * 2 + has_case) * width + strand
-    order = np.argsort(key, kind="stable")
+    order = sorted_by(key)
     segments = Segments.of(key[order])
     running, before = _running(segments, kind.rows(order))
     return Threads(order, segments, has_case[order], case.recode(cases[order]), running, before)
@@ -68,7 +69,7 @@ def resolved_types(events: Events, customers: Segments, places: Coded) -> Coded:
         return own
     logged = events.coded("journey_type")
     key = np.where(case.known, customers.ids * (len(case.names) + 1) + case.codes + 1, 0)
-    order = np.argsort(key, kind="stable")
+    order = sorted_by(key)
     running, _ = _running(Segments.of(key[order]), own.rows(order))
     codes = np.empty_like(own.codes)
     codes[order] = running.codes

@@ -14,7 +14,8 @@ import numpy as np
 from rejse.transforms.arrays import Bools, Ints, Reals
 from rejse.transforms.calibration.fit import Proposal, fit, penalised, spread
 from rejse.transforms.calibration.hazards import Ends
-from rejse.transforms.segments import Segments, sorted_by
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import Segments
 
 DRAWS, SHUFFLES = 200, 999
 LEVEL = 0.95

@@ -8,7 +8,7 @@ import numpy as np
 
 from rejse.transforms.arrays import Bools, Ints, Reals
 from rejse.transforms.friction.score import MAX_SEVERITY, rank_hazards, severity
-from rejse.transforms.segments import sorted_by
+from rejse.transforms.order import sorted_by
 
 #: Least weight that is ever proposed; a weight must be above 0.
 LEAST_WEIGHT = 0.001

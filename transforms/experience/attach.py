@@ -18,6 +18,7 @@ from rejse.transforms.registry import metrics
 from rejse.transforms.rows import table_of
 from rejse.transforms.rules import Windows
 from rejse.transforms.segments import pick
+from rejse.transforms.sessionise import Spine
 
 #: Columns of a journey's row that stand beside its experience as they are.
 CARRIED = ("journey_id", "customer_key", "journey_type", "owner", "started_at", "ended_at",
@@ -26,6 +27,7 @@ CARRIED = ("journey_id", "customer_key", "journey_type", "owner", "started_at", 
 
 def attach(
     records: pa.Table,
+    spine: Spine,
     scored: Mapping[str, pa.Table],
     windows: Windows,
     frontiers: Mapping[str, int],
@@ -34,14 +36,15 @@ def attach(
     """Tables `experience`, `texts`, `journey_experience`, `pending` of whole customers.
 
     `records` has the columns of `EXPERIENCE.pseudonymous` (absent optional ones are null), each
-    record once, in any order; `scored` has `events`, `steps` and `journeys` of these customers, as
-    `advance` or a publication gives them, and may have others'. `frontiers` are those of the
+    record once, in any order; `spine` has the events of these customers, and may have others', and
+    `scored` the `steps` and `journeys` that `advance` makes of them. `frontiers` are those of the
     events' sources, `x_frontiers` those of the records'. Without events no record has a journey.
     """
     answers = total_order(records)
     steps, journeys = scored["steps"], scored["journeys"]
     who = answers.coded(schema.CUSTOMER_KEY)
-    joined = join(answers, Scored.of(who, scored["events"], steps, journeys), windows)
+    kind = Coded.of(journeys.column("journey_type"))
+    joined = join(answers, Scored.of(spine, who, kind), windows)
     felt = Felt(Answers(answers, joined, windows, x_frontiers), journeys, steps)
     until = frontier.least(frontiers)
     final = _final(felt, until)

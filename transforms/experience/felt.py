@@ -15,6 +15,7 @@ from rejse.transforms.events import Coded, Events
 from rejse.transforms.experience import scale
 from rejse.transforms.experience.join import Joined
 from rejse.transforms.experience.scale import Scaled
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import Windows
 from rejse.transforms.segments import Array, Segments, distinct, pick
 
@@ -239,7 +240,7 @@ class Felt:
         """Step scores in step order, the last journey-level score appended."""
         steps, asked = self.step_scores, np.flatnonzero(self.whole != NULL)
         journey = np.concatenate([steps.journey, asked])
-        order = np.argsort(journey, kind="stable")
+        order = sorted_by(journey)
         value = np.concatenate([steps.value, self.answers.scaled.u[self.whole[asked]]])
         record = np.concatenate([steps.record, self.whole[asked]])
         measured = self.answers.is_measured[record]
@@ -249,7 +250,7 @@ class Felt:
         rows = np.flatnonzero(mask)
         step = self.answers.joined.step[rows]
         seq = values(flat(self.steps.column("seq")))[step]
-        rows = rows[np.lexsort((rows, seq, self.place[rows]))]
+        rows = rows[sorted_by(self.place[rows], seq, rows)]
         groups = Segments.of(self.answers.joined.step[rows])
         mean = groups.sum(self.answers.value[rows]) / groups.lengths
         last = groups.last(rows)

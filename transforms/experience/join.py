@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from rejse.transforms import facts, schema
-from rejse.transforms.arrays import NULL, Bools, Ints, arrow, flat, places, take, values
-from rejse.transforms.events import Coded, Events, total_order
+from rejse.transforms.arrays import NULL, Bools, Ints, arrow
+from rejse.transforms.events import Coded, Events
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import SECOND, Windows
-from rejse.transforms.segments import Array, by_two, distinct, pick
+from rejse.transforms.segments import Array, distinct, pick
+from rejse.transforms.sessionise import Spine
 
 METHODS = ("event", "correlation", "case", "touchpoint", "journey")
 
@@ -22,7 +22,7 @@ METHODS = ("event", "correlation", "case", "touchpoint", "journey")
 class Scored:
     """Scored events of the customers who said something, in total order, and where each is.
 
-    `step` and `journey` are rows of the published tables `steps` and `journeys`, -1 if none.
+    `step` and `journey` are rows of the published tables `steps` and `journeys`.
     """
 
     events: Events
@@ -31,23 +31,15 @@ class Scored:
     journey_type: Coded
 
     @classmethod
-    def of(cls, customers: Coded, events: pa.Table, steps: pa.Table, journeys: pa.Table) -> Scored:
-        """Look up the step and the journey of each event of some customers.
-
-        An event is told by its `source/id`, which is one customer's only (9-rules, Duplicates).
-        """
+    def of(cls, spine: Spine, customers: Coded, kind: Coded) -> Scored:
+        """The events of some customers; `kind` is the type of each journey."""
         people = customers.names.take(arrow(distinct(customers.codes[customers.known])))
-        ordered = total_order(events.filter(arrow(_of_people(events, people))))
-        mine = np.flatnonzero(_of_people(steps, people))
-        lists = take(flat(steps.column("event_ids")), mine)
-        lengths = values(pc.list_value_length(lists)).astype(np.int64)
-        step_of_ref = np.repeat(mine, lengths)
-        step = pick(step_of_ref, places(ordered.refs(), pc.list_flatten(lists)))
-        names = flat(journeys.column("journey_id")).cast(pa.string())
-        of_step = places(flat(steps.column("journey_id")).cast(pa.string()), names)
-        journey = pick(of_step, step)
-        kind = Coded.of(journeys.column("journey_type")).rows(journey)
-        return cls(ordered, step, journey, kind)
+        theirs = spine.events.coded(schema.CUSTOMER_KEY).within(people).known
+        in_order = np.empty(spine.events.n, np.int64)
+        in_order[spine.rank] = np.arange(spine.events.n)
+        rows = in_order[theirs[in_order]]
+        journey = spine.journeys.ids[rows]
+        return cls(spine.events.rows(rows), spine.steps.ids[rows], journey, kind.rows(journey))
 
 
 @dataclass(frozen=True)
@@ -68,10 +60,6 @@ class Joined:
     def found(self) -> Bools:
         """Records that are about something known."""
         return np.asarray(self.event != NULL)
-
-
-def _of_people(rows: pa.Table, people: pa.Array) -> Bools:
-    return Coded.of(rows.column(schema.CUSTOMER_KEY)).within(people).known
 
 
 def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
@@ -104,22 +92,21 @@ def _candidates(answers: Events, scored: Scored) -> Iterator[tuple[str, Ints]]:
     """Method by method the event found for each record, -1 if none."""
     events, match = scored.events, Match.of(answers, scored.events)
     target = answers.coded("target")
-    placed = scored.step != NULL
     for text in (events.refs(), events.column("id")):
-        yield "event", match.first(Coded.among(text, target.names), target, placed)
+        yield "event", match.first(Coded.among(text, target.names), target)
     for method, name in (
         ("correlation", "correlationid"), ("case", "case_id"), ("touchpoint", "touchpoint"),
     ):  # fmt: skip
         of_event = events.coded(name)
-        yield method, match.latest(of_event, answers.coded(name), placed)
+        yield method, match.latest(of_event, answers.coded(name))
         if method != "case":
-            yield method, match.latest(of_event, target, placed)
-    kept = placed & ~facts.is_pushed(events)
-    kind = answers.coded("journey_type")
-    everyone = Coded.named(np.zeros(events.n), ["anybody's"])
+            yield method, match.latest(of_event, target)
+    kept, kind = ~facts.is_pushed(events), answers.coded("journey_type")
+    everyone = Coded.named(np.where(kept, 0, NULL), ["anybody's"])
     any_type = Coded.named(np.where(kind.known, NULL, 0), ["anybody's"])
-    yield "journey", match.latest(scored.journey_type, kind, kept)
-    yield "journey", match.latest(everyone, any_type, kept)
+    of_type = scored.journey_type.recode(np.where(kept, scored.journey_type.codes, NULL))
+    yield "journey", match.latest(of_type, kind)
+    yield "journey", match.latest(everyone, any_type)
 
 
 @dataclass(frozen=True)
@@ -135,35 +122,35 @@ class Match:
     def of(cls, answers: Events, events: Events) -> Match:
         """Put customers and times of both sides on common codes."""
         mine, theirs = events.coded(schema.CUSTOMER_KEY).aligned(answers.coded(schema.CUSTOMER_KEY))
-        by_time = by_two(events.time, np.arange(events.n))  # equal times in total order
+        by_time = sorted_by(events.time, np.arange(events.n))  # equal times in total order
         moment = np.empty(events.n, np.int64)
         moment[by_time] = np.arange(events.n)
         until = np.searchsorted(events.time[by_time], answers.time, side="right")
         return cls(mine.astype(np.int64), theirs.astype(np.int64), moment, until)
 
-    def latest(self, texts: Coded, wanted: Coded, among: Bools) -> Ints:
+    def latest(self, texts: Coded, wanted: Coded) -> Ints:
         """Last event in total order at or before each record with its text, -1 if none."""
-        mine, theirs, rows = self._keys(texts, wanted, among)
+        mine, theirs, rows = self._keys(texts, wanted)
         width = len(self.moment) + 1
         keys = mine * width + self.moment[rows] + 1
-        order = np.argsort(keys)
+        order = sorted_by(keys)
         at = np.searchsorted(keys[order], theirs * width + self.until, side="right") - 1
         return self._same(mine[order], theirs, rows[order], at)
 
-    def first(self, texts: Coded, wanted: Coded, among: Bools) -> Ints:
+    def first(self, texts: Coded, wanted: Coded) -> Ints:
         """First event in total order with each record's text, whenever, -1 if none."""
-        mine, theirs, rows = self._keys(texts, wanted, among)
-        order = np.argsort(mine, kind="stable")
+        mine, theirs, rows = self._keys(texts, wanted)
+        order = sorted_by(mine)
         at = np.searchsorted(mine[order], theirs, side="left")
         return self._same(mine[order], theirs, rows[order], at)
 
-    def _keys(self, texts: Coded, wanted: Coded, among: Bools) -> tuple[Ints, Ints, Ints]:
+    def _keys(self, texts: Coded, wanted: Coded) -> tuple[Ints, Ints, Ints]:
         """Codes of (customer, text): of the events that may be found, of the records; and rows."""
         mine, theirs = texts.aligned(wanted)
         width = int(max(mine.max(initial=0), theirs.max(initial=0))) + 1
         sought = np.zeros(width + 1, bool)  # the last for null
         sought[theirs[theirs != NULL]] = True
-        rows = np.flatnonzero(among & sought[mine])
+        rows = np.flatnonzero(sought[mine])
         own = self.customer[rows] * width + mine[rows]
         asked = (theirs != NULL) & (self.asking != NULL)
         return own, np.where(asked, self.asking * width + theirs, NULL), rows

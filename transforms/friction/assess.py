@@ -16,6 +16,7 @@ from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.coverage import evidence_coverage
 from rejse.transforms.friction.evidence import Found, together
 from rejse.transforms.friction.score import Hazards, rank_hazards, severity, total
+from rejse.transforms.order import sorted_by
 from rejse.transforms.scene import Scene
 from rejse.transforms.segments import Array, pick
 
@@ -102,7 +103,7 @@ def assess(scene: Scene) -> Assessment:
         pick(scene.spine.rank, found.earlier),
     )
     plain = _ranked(found, 1.0, ties)
-    order = np.lexsort((plain.rank, found.step))
+    order = sorted_by(found.step, plain.rank)
     found, kinds = _rows(found, order), kinds[order]
     ties = tuple(t[order] for t in ties)
     plain = Hazards(plain.severity[order], plain.rank[order], plain.hazard[order])

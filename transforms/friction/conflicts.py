@@ -13,8 +13,8 @@ from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded
 from rejse.transforms.friction.evidence import Found, found, kind, nothing
 from rejse.transforms.information import GIVEN, OBSERVED, entry_keys
+from rejse.transforms.order import sorted_by
 from rejse.transforms.scene import Scene
-from rejse.transforms.segments import sorted_by
 from rejse.transforms.sessionise import Spine
 
 
@@ -29,7 +29,7 @@ def info_conflict(scene: Scene) -> Found:
         return nothing(scene, "info_conflict")
     said = entries.rows(np.flatnonzero(gave))
     key = entry_keys(scene.spine, said)
-    order = np.argsort(key, kind="stable")
+    order = sorted_by(key)
     said, key = said.rows(order), key[order]
     value, step = said.value.codes, step_of[said.row]
     other = (key[1:] == key[:-1]) & (value[1:] != value[:-1]) & (step[1:] != step[:-1])

@@ -8,9 +8,10 @@ from rejse.transforms.arrays import NULL
 from rejse.transforms.friction.evidence import Found, found, kind
 from rejse.transforms.handoffs import NO_CONTEXT, PART
 from rejse.transforms.information import BASES
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import REASK_CONFIDENCE
 from rejse.transforms.scene import Scene
-from rejse.transforms.segments import Segments, sorted_by
+from rejse.transforms.segments import Segments
 from rejse.transforms.steps import systems
 
 FIELDS_TAU = 4.0

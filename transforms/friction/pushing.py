@@ -8,8 +8,9 @@ from rejse.transforms import facts, schema
 from rejse.transforms.arrays import Bools, Ints, take
 from rejse.transforms.events import Coded
 from rejse.transforms.friction.evidence import Found, found, kind, nothing
+from rejse.transforms.order import sorted_by
 from rejse.transforms.scene import Scene
-from rejse.transforms.segments import Segments, sorted_by
+from rejse.transforms.segments import Segments, numbered
 
 
 @kind("node", "upsells", {"message_kind"}, launch=False)
@@ -69,7 +70,7 @@ def _first_of_ids(scene: Scene, rows: Ints, customer: Ints) -> Bools:
     named = np.flatnonzero(ident.known)
     key = customer[named].astype(np.int64) * (len(ident.names) + 1) + ident.codes[named]
     first = ~ident.known
-    first[named[np.unique(key, return_index=True)[1]]] = True
+    first[named[numbered(key)[1]]] = True
     return first
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.arrays import Ints, Reals
-from rejse.transforms.segments import Array, Segments, sorted_by
+from rejse.transforms.order import sorted_by
+from rejse.transforms.segments import Array, Segments
 
 MAX_SEVERITY = 0.95
 DECIMALS = 12

@@ -12,7 +12,7 @@ from rejse.transforms.friction.evidence import Found, found, kind, together
 from rejse.transforms.promises import BROKEN, LATE, STATUS
 from rejse.transforms.rules import SECOND
 from rejse.transforms.scene import Scene
-from rejse.transforms.segments import pick
+from rejse.transforms.segments import numbered, pick
 from rejse.transforms.slas import BREACHED, is_late, promised
 
 SECONDS_A_MINUTE = 60
@@ -103,8 +103,7 @@ def reopenings(scene: Scene) -> tuple[Ints, Ints, Reals]:
     comes &= (end >= 0) & (since > windows.session_gap) & (since <= window) & ~scene.is_end
     comes &= spine.session != pick(spine.session, end)
     rows = in_time[np.flatnonzero(comes[in_time])]
-    _, first = np.unique(end[rows], return_index=True)
-    rows = rows[np.sort(first)]
+    rows = rows[np.sort(numbered(end[rows])[1])]
     mapped = ~np.isnan(scene.value) & ~events.is_one("direction", "outbound")
     fell = journeys.next_row_after(mapped[in_time])[moment[end[rows]]] >= 0
     sure = np.where(fell | resumed[rows], 1.0, 0.5)

@@ -8,9 +8,10 @@ from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Ints, Reals
 from rejse.transforms.friction.evidence import Found, found, kind, nothing
 from rejse.transforms.nearest import Candidates
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import SECOND
 from rejse.transforms.scene import Scene
-from rejse.transforms.segments import Segments, sorted_by
+from rejse.transforms.segments import Segments, numbered
 
 REWORK_TAU = 3.0
 Waits = tuple[Ints, Ints, Reals]
@@ -52,7 +53,7 @@ def _queued(scene: Scene) -> Waits:
     activity, owner = events.coded("activity"), spine.owner
     key = spine.journeys.ids * len(activity.names) + activity.codes
     key = key * (len(owner.names) + 1) + owner.codes + 1
-    asked, group = np.unique(key[rows], return_inverse=True)
+    asked, _, group = numbered(key[rows])
     same = np.flatnonzero(np.isin(key, asked))
     coming = Candidates.of(spine.moment[same], np.searchsorted(asked, key[same]), events.n)
     after = coming.later(spine.moment[rows], group, lambda a, _: np.ones(len(a), dtype=bool))
