@@ -226,17 +226,13 @@ def _shared(array: Array) -> Array:
     return array
 
 
-def total_order(table: pa.Table, among: Bools | None = None) -> Events:
+def total_order(table: pa.Table) -> Events:
     """Events by customer and, within each, in the total order (time, source, sequence, id).
-
-    All rows of the table, or those `among` which are asked for.
 
     `source` and `id` compare as bytes, `sequence` as integer with null first: no result depends on
     the order in which events arrived.
     """
     events = Events.of(table)
-    if among is not None:
-        events = events.rows(np.flatnonzero(among))
     customer = _ranked(events.coded(schema.CUSTOMER_KEY))
     order = sorted_by(customer, events.time)
     return events.rows(_settle_ties(events, order, customer))

@@ -316,7 +316,7 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
             met = self._meeting.meet(new, customers, elsewhere)
             yield from self._told(met)
             tables = self._scored(met, *frontiers)
-            del met  # what is staged is needed no longer, the largest last
+            del met  # each table goes as soon as it is staged
             while tables:
                 yield Scored(*tables.popitem())
 

@@ -250,7 +250,7 @@ class Felt:
         rows = np.flatnonzero(mask)
         step = self.answers.joined.step[rows]
         seq = values(flat(self.steps.column("seq")))[step]
-        rows = rows[sorted_by(self.place[rows], seq, rows)]
+        rows = rows[sorted_by(self.place[rows], seq)]
         groups = Segments.of(self.answers.joined.step[rows])
         mean = groups.sum(self.answers.value[rows]) / groups.lengths
         last = groups.last(rows)

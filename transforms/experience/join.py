@@ -122,7 +122,7 @@ class Match:
     def of(cls, answers: Events, events: Events) -> Match:
         """Put customers and times of both sides on common codes."""
         mine, theirs = events.coded(schema.CUSTOMER_KEY).aligned(answers.coded(schema.CUSTOMER_KEY))
-        by_time = sorted_by(events.time, np.arange(events.n))  # equal times in total order
+        by_time = sorted_by(events.time)  # of equal times as they are, in total order
         moment = np.empty(events.n, np.int64)
         moment[by_time] = np.arange(events.n)
         until = np.searchsorted(events.time[by_time], answers.time, side="right")
