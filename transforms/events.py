@@ -101,6 +101,8 @@ class Coded:
         """This column, where null the first other one that is not (coalesce)."""
         out = self
         for other in others:
+            if len(out.codes) and out.codes.min() >= 0:
+                break
             at, names = out._joined(other.names)
             out = Coded(np.where(out.known, out.codes, other._moved(at)), names)
         return out

@@ -162,6 +162,8 @@ def _requests(spine: Spine, entries: Entries, asks: Bools) -> Requests:
     known = np.full(len(step), NULL, dtype=np.int64)
     basis = entries.basis.copy()
     for level in (OBSERVED, DECLARED, INFERRED):
+        if not (entries.basis == level).any():
+            continue  # it would tell nothing new
         before = _given_before(spine, entries, level)
         fresh = (known == NULL) & (before >= 0)
         known = np.where(fresh, before, known)

@@ -92,7 +92,8 @@ def _attach(events: Events, customers: Segments, kind: Coded, case: Ints, rules:
     """Case of each event: its own, or that of the nearest case event within reach (rules 3, 4)."""
     reach = _Reach.of(events, customers, kind, case, rules)
     sent_by_company = facts.is_message(events) & ~facts.is_need_driven(events)
-    asking = np.flatnonzero(case == NULL)
+    may_be = customers.spread(customers.any(case != NULL))
+    asking = np.flatnonzero((case == NULL) & may_be)
     width = len(kind.names) + 1
     by_type = customers.ids * width + kind.codes + 1
     typed = kind.codes[asking] != NULL
