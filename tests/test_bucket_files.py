@@ -15,7 +15,7 @@ from rejse.transforms.bucket_files import BUCKETS, BucketFiles, read, split
 from tests import builders
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=60 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=60 * FACTOR)
 PEOPLE = [f"person {n}" for n in range(12)]
 INTENTS = st.sampled_from([None, "bill", "move", "", "loss", "é\x1f"])
 

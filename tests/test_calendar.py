@@ -16,7 +16,7 @@ from rejse.transforms.events import Coded
 from rejse.transforms.operational import TABLES, Operational
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=60 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=60 * FACTOR)
 QUARTER = timedelta(minutes=15)
 HOUR = 3_600_000_000
 #: Fridays before the clock of Copenhagen changes, and a Monday in winter.

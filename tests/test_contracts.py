@@ -177,7 +177,7 @@ ANY = st.fixed_dictionaries(
 
 
 @given(st.lists(ANY, min_size=1, max_size=12))
-@settings(max_examples=60 * FACTOR, deadline=None)
+@settings(max_examples=60 * FACTOR)
 def test_masks_and_sql_refuse_the_same_rows(events: list[dict[str, Any]]) -> None:
     found = batch(*events)
     rules = [rule for rule in RULES if set(found.schema.names).issuperset(rule.columns)]
@@ -189,7 +189,7 @@ def test_masks_and_sql_refuse_the_same_rows(events: list[dict[str, Any]]) -> Non
 
 
 @given(st.lists(ANY, max_size=12))
-@settings(max_examples=60 * FACTOR, deadline=None)
+@settings(max_examples=60 * FACTOR)
 def test_every_row_is_accepted_or_refused_once(events: list[dict[str, Any]]) -> None:
     accepted, refused, _ = accept(batch(*events))
     assert accepted.num_rows + refused.num_rows == len(events)

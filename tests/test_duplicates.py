@@ -15,7 +15,7 @@ from rejse.transforms.experience.schema import EXPERIENCE
 from tests import builders
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=80 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=80 * FACTOR)
 
 
 @st.composite

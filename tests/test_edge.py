@@ -45,7 +45,7 @@ LINE = ROW.map(json.dumps) | st.sampled_from(["", "[]", "{", "nope", "\u2028", '
 
 
 @given(st.lists(LINE, max_size=30))
-@settings(max_examples=80 * FACTOR, deadline=None)
+@settings(max_examples=80 * FACTOR)
 def test_each_row_becomes_one_event_or_one_reject(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]
 ) -> None:
@@ -68,7 +68,7 @@ def test_each_row_becomes_one_event_or_one_reject(
 
 
 @given(st.lists(ROW, min_size=1, max_size=30), st.integers(1, 30))
-@settings(max_examples=60 * FACTOR, deadline=None)
+@settings(max_examples=60 * FACTOR)
 def test_where_a_batch_is_cut_changes_nothing(rows: list[dict[str, Any]], cut: int) -> None:
     texts = [{k: None if v is None else str(v) for k, v in one.items()} for one in rows]
     whole = edge.through(MAPPING, edge.raw(texts))

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rejse.pipelines import stage
@@ -37,7 +37,6 @@ def test_a_tombstone_is_the_agreed_hash_and_no_customers_key() -> None:
 PEOPLE = st.tuples(st.sampled_from(["customer", "cookie"]), st.sampled_from(["a", "b", "a b"]))
 
 
-@settings(deadline=None)
 @given(st.lists(PEOPLE, min_size=1), st.sets(PEOPLE))
 def test_rows_of_erased_identities_are_split_off(
     people: list[tuple[str, str]], gone: set[tuple[str, str]]

@@ -21,7 +21,7 @@ from tests.test_links import ANN, BEN, COOKIE, KEY, MAIL, key_of
 from tests.test_links_run import asked, differing, on_devices
 from tests.transcript import Transcript
 
-LAWS = settings(max_examples=100 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=100 * FACTOR)
 ROWS = st.lists(
     st.tuples(
         st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 6),

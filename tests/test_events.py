@@ -17,7 +17,7 @@ from rejse.transforms.events import Coded, Events, customers, total_order
 from tests import builders
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=100 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=100 * FACTOR)
 #: Texts whose order as bytes is not that of UTF-16 units or of a locale.
 NAMES = ("a", "B", "ab", "é", "\uffee", "\U0001f600", "Z")
 

@@ -28,11 +28,9 @@ from tests.transcript import Transcript
 
 QUICK = settings(
     max_examples=40 * FACTOR,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
-    derandomize=True,
 )
-SCORES = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
+SCORES = settings(max_examples=200 * FACTOR)
 SHARE = st.floats(0, 1)
 
 

@@ -23,7 +23,7 @@ from tests.law import FACTOR
 
 SALT = b"salt"
 FILE = "events/part-a.parquet"
-LAWS = hypothesis_settings(max_examples=100 * FACTOR, deadline=None, derandomize=True)
+LAWS = hypothesis_settings(max_examples=100 * FACTOR)
 KEYS = sorted(builders.key_of(str(n)) for n in range(12))
 #: Two customers whose keys begin alike, and no others.
 ALIKE = [KEYS[5][:16] + 16 * digit for digit in "07"]

@@ -26,8 +26,6 @@ from tests.transcript import Transcript
 
 LAWS = settings(
     max_examples=60 * FACTOR,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 

@@ -19,7 +19,7 @@ from rejse.transforms.threads import Threads, threads
 from tests import builders
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=250 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=250 * FACTOR)
 #: Gap, window and cap so near each other that every one of them is the earliest deadline at times.
 TYPES = {
     "claim": JourneyType("claim", gap=3 * DAY, reopen_window=2 * DAY, cap=9 * DAY,

@@ -24,7 +24,7 @@ from tests.test_late import DAY, NEW_YEAR, add, on, rows
 from tests.test_run import KEY, PEOPLE, balanced, installation, lines, once, row
 
 SALT = b"salt"
-LAWS = hypothesis_settings(max_examples=60 * FACTOR, deadline=None, derandomize=True)
+LAWS = hypothesis_settings(max_examples=60 * FACTOR)
 SUMMER = row(1, id="summer", time="2026-07-01T12:00:00Z")
 
 

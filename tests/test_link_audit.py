@@ -21,7 +21,7 @@ from tests.test_links_run import one, started
 from tests.test_reconcile import upwards
 from tests.transcript import alias
 
-LAWS = settings(max_examples=50 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=50 * FACTOR)
 
 
 def audit(links: list[Link]) -> LinkAudit:

@@ -20,7 +20,7 @@ from tests.naive_links import Link, Who, file_row, person
 
 KEY = b"a key that is no secret: tests only"
 WAIT = 2
-LAWS = settings(max_examples=100 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=100 * FACTOR)
 
 
 def key_of(who: Who) -> str:

@@ -32,8 +32,6 @@ TABLE_OF = {
 }  # fmt: skip
 LAWS = settings(
     max_examples=20 * FACTOR,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
 

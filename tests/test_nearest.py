@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rejse.transforms.nearest import Candidates
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=200 * FACTOR)
 
 
 @LAWS

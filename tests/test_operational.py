@@ -24,7 +24,7 @@ from rejse.transforms.operational import TABLES, TOUCHPOINTS, Operational, confo
 from tests import builders
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=200 * FACTOR)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENT = st.one_of(st.none(), st.integers(0, 6))
 

@@ -14,7 +14,7 @@ from rejse.transforms.order import sorted_by
 from rejse.transforms.segments import distinct, numbered
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=200 * FACTOR)
 KINDS = ("int8", "int16", "int32", "int64", "uint8", "uint64", "bool", "float64")
 Columns = list[np.ndarray[Any, Any]]
 

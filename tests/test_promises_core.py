@@ -15,7 +15,7 @@ from rejse.transforms.sessionise import Spine, sessionise
 from tests import builders
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=200 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=200 * FACTOR)
 GIVE_UP, LATENESS = 5 * DAY, DAY
 #: Days of events and of due times: few, so that many words come exactly when something is due.
 DAYS = st.sampled_from((0, 1, 2, 5, 7, 9, 10, 14))

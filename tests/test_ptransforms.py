@@ -14,7 +14,7 @@ from rejse.transforms.ptransforms import latest
 from tests import builders
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=60 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=60 * FACTOR)
 PEOPLE = [f"person {n}" for n in range(12)]
 
 

@@ -127,7 +127,7 @@ VALUES = st.one_of(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("andbtls"), VALUES, max_size=4), max_size=6))
-@settings(max_examples=60 * FACTOR, deadline=None)
+@settings(max_examples=60 * FACTOR)
 def test_fast_and_careful_reading_agree(
     tmp_path_factory: pytest.TempPathFactory, found: list[dict[str, Any]]
 ) -> None:

@@ -13,7 +13,7 @@ from tests.naive_links import Link, Who, person
 from tests.test_links import ANN, BEN, COOKIE, KEY, LINK, MAIL, PHONE, WAIT, key_of, table
 
 TIMES = range(-1 - WAIT, 14)
-LAWS = settings(max_examples=100 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=100 * FACTOR)
 
 
 def touched(before: list[Link], now: list[Link]) -> list[str]:

@@ -15,7 +15,7 @@ from rejse.transforms.order import sorted_by
 from rejse.transforms.segments import Segments, pick
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=50 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=50 * FACTOR)
 Rows = tuple[Segments, list[range], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 

@@ -38,7 +38,7 @@ from rejse.transforms.experience.sentiment import (
 GOOD = {"en": ("good", "not good"), "da": ("godt", "ikke godt"), "pl": ("dobrze", "nie dobrze")}
 BAD = {"en": ("terrible", "not terrible"), "da": ("elendig", "ikke elendig"),
        "pl": ("fatalny", "nie fatalny")}  # fmt: skip
-LAWS = settings(max_examples=150, deadline=None, derandomize=True)
+LAWS = settings(max_examples=150)
 SOME = st.sampled_from(LANGUAGES)
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200)
 

@@ -17,7 +17,7 @@ from tests.law import FACTOR
 from tests.test_transcripts import operational_of
 from tests.transcript import Transcript
 
-LAWS = settings(max_examples=80 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=80 * FACTOR)
 
 
 def spine(rows: list[dict[str, Any]]) -> Spine:

@@ -17,7 +17,7 @@ from rejse.transforms.shared_ids import SHORT, IdFiles, lost, read, records, win
 from tests import builders
 from tests.law import FACTOR
 
-LAWS = settings(max_examples=80 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=80 * FACTOR)
 IDS = ("", "a", "b", "x" * 7, "x" * 8, "x" * 9, "x" * SHORT, "x" * (SHORT + 1), "é" * 40, "a\0")
 
 

@@ -16,7 +16,7 @@ from tests import builders, strategies
 from tests.law import FACTOR
 from tests.transcript import Transcript
 
-LAWS = settings(max_examples=80 * FACTOR, deadline=None, derandomize=True)
+LAWS = settings(max_examples=80 * FACTOR)
 
 
 def of(rows: list[dict[str, Any]], rules: Rules | None = None) -> tuple[Any, Threads]:
