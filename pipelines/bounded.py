@@ -252,17 +252,17 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._gone = stage.Stage(self._scratch)
 
     def process(self, scored: Scored) -> Iterator[StagedFile]:
+        self._give_back()
         if scored.table == GONE:
             yield from self._gone.add(scored.table, scored.rows)
             return
         for target, part in self._parts(scored.table, scored.rows):
             yield from self._stage.add(target, part)
         if scored.table == EVENTS:
-            self._give_back(scored.rows.num_rows)
+            self._scored += scored.rows.num_rows
             report(self._scratch, "scored", scored.rows.num_rows)
 
-    def _give_back(self, rows: int) -> None:
-        self._scored += rows
+    def _give_back(self) -> None:
         if self._scored >= GIVE_BACK:  # at first what reading needed, later holes in the heap
             memory.give_back()
             self._scored = 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from importlib.abc import MetaPathFinder
 from types import ModuleType
 
@@ -22,11 +23,14 @@ UNUSED = frozenset({"pandas", "pymongo", "bson"})
 class _Unused(MetaPathFinder):
     """Says that what is unused is not installed."""
 
+    def __init__(self, names: Set[str]) -> None:
+        self._names = names
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> None:
         """Refuse what is unused, leave all else to the other finders."""
-        if fullname in UNUSED:
+        if fullname in self._names:
             raise ModuleNotFoundError(f"{fullname} is not used by this process", name=fullname)
 
 
@@ -44,8 +48,8 @@ def economise() -> None:
     libc = _libc()
     is_glibc = hasattr(libc, "mallopt")
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc" if is_glibc else "system")
-    if not UNUSED & sys.modules.keys():
-        sys.meta_path.insert(0, _Unused())
+    sys.meta_path.insert(0, _Unused(UNUSED - sys.modules.keys()))  # what is there already stays
+    logging.getLogger("apache_beam.io.mongodbio").setLevel(logging.ERROR)  # which it would miss
     if is_glibc:
         libc.mallopt(M_ARENA_MAX, 1)
         libc.mallopt(M_MMAP_THRESHOLD, MAPPED)

@@ -38,6 +38,8 @@ HELD = 2 << 20
 #: Rows after which a file is finished and the next one begun: an open one holds all its metadata.
 FILE = 262_144
 ZSTD_LEVEL = 1
+#: Of an int32, by which a row tells its value in a dictionary.
+CODE_BYTES = 4
 #: Rows of a column that are looked at before it is asked whether all values were seen.
 LOOK = 4_096
 #: Names of the columns of a stamp.
@@ -136,7 +138,7 @@ class _File:
         """Take such rows; declared columns get their descriptions, no value is touched."""
         self._held.append(pa.Table.from_arrays(rows.columns, schema=self._schema))
         self.rows += rows.num_rows
-        self._bytes += rows.nbytes
+        self._bytes += _own_bytes(rows)
         if self._bytes >= HELD or sum(held.num_rows for held in self._held) >= GATHERED:
             self._flush()
 
@@ -153,6 +155,13 @@ class _File:
         self._flush()
         self._writer.close()
         return StagedFile(self.table, self._path, self.rows, self._target.stat().st_size)
+
+
+def _own_bytes(rows: pa.Table) -> int:
+    """Bytes of the rows but for their dictionaries, which other columns and tables share."""
+    coded = [pa.types.is_dictionary(kind) for kind in rows.schema.types]
+    plain = sum(c.nbytes for c, is_so in zip(rows.columns, coded, strict=True) if not is_so)
+    return int(plain + CODE_BYTES * sum(coded) * rows.num_rows)
 
 
 def without_spares(rows: pa.Table) -> pa.Table:

@@ -78,6 +78,24 @@ def test_small_parts_become_row_groups_and_few_files(
     assert first.read().to_pylist() + second.read().to_pylist() == rows.to_pylist() * 7
 
 
+def test_wide_rows_wait_for_few_and_shared_dictionaries_weigh_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage, "HELD", 1_000)
+    names = pa.array([f"{n:064d}" for n in range(500)])  # all of a group's; each part has few
+    parts = {
+        "narrow": pa.DictionaryArray.from_arrays(pa.array([3, 7], pa.int32()), names),
+        "wide": pa.array(["x" * 400] * 2),
+    }
+    for table, column in parts.items():
+        worker = stage.Stage(tmp_path)
+        assert not [file for _ in range(4) for file in worker.add(table, pa.table([column], ["a"]))]
+        [file] = worker.close()
+        written = pq.ParquetFile(tmp_path / file.path)
+        assert written.metadata.num_row_groups == {"narrow": 1, "wide": 2}[table]
+        assert written.read().column("a").to_pylist() == column.to_pylist() * 4
+
+
 def test_parts_of_other_columns_go_to_another_file(tmp_path: Path) -> None:
     rows = store_builder.table("events", store_builder.world()["events"])
     worker = stage.Stage(tmp_path)
