@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from rejse.transforms.erasure import Erased
     from rejse.transforms.reconcile import Relink
 
-EVENTS_A_GROUP = 80_000
+EVENTS_A_GROUP = 76_000
 LEAST_GROUPS = 4
 #: Records of ids are narrow: those of so many groups are compared at once.
 GROUPS_A_PART = 8
@@ -117,7 +117,7 @@ def _before(
 
 
 def _groups(shards: Sequence[Any]) -> int:
-    """Groups of buckets, so that one holds about 80,000 events: memory follows the largest."""
+    """Groups of buckets, so that one holds about 76,000 events: memory follows the largest."""
     rows = sum(_rows(path) for path in {Path(shard.path) for shard in shards})
     return min(4096, max(LEAST_GROUPS, -(-rows // EVENTS_A_GROUP)))
 

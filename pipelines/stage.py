@@ -34,7 +34,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Rows gathered into a row group at least, where a worker has them; about as many it has at most.
 GATHERED, ROW_GROUP = 16_384, 32_768
 #: Bytes gathered into a row group at most: a worker has some thirty unfinished files.
-HELD = 2 << 20
+HELD = 3 << 19
 #: Rows after which a file is finished and the next one begun: an open one holds all its metadata.
 FILE = 262_144
 ZSTD_LEVEL = 1
