@@ -17,9 +17,8 @@ from rejse.transforms.experience.join import METHODS
 from rejse.transforms.experience.schema import INSTRUMENTS, LEVELS, RESPONDENTS
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
 from tests.bench.log.write import write
-from tests.bench.perevent.intake import Row
-from tests.test_per_event import WILD, wild, written
 from tests.test_rival_polars import KEY, known_to_both
+from tests.wild_log import WILD, Row, wild, written
 
 CASES = "case_no", "customer_no", "opened_at", "journey_type"
 

@@ -13,9 +13,8 @@ import pytest
 
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
 from tests.bench.log.write import write
-from tests.bench.perevent.intake import Row
 from tests.bench.polars import codes, company, events, journeys
-from tests.test_per_event import RAW, wild, written
+from tests.wild_log import RAW, Row, wild, written
 
 KEY = bytes.fromhex("5e" * 32)
 

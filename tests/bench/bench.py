@@ -27,11 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[2]
-PROGRAMS = ("rejse", "duckdb", "polars", "beam")
-#: Those that are measured at every size; per-event Beam has sizes of its own.
-AT_EVERY_SIZE = ("rejse", "duckdb", "polars")
+PROGRAMS = ("rejse", "duckdb", "polars")
 RIVALS = ("duckdb", "polars")
-BEAM_EVENTS = (50_000, 100_000)
 MEASURED = ("apache-beam", "duckdb", "numpy", "polars", "pyarrow")
 MEGABYTE = 1024.0  # ru_maxrss counts kilobytes
 
@@ -76,11 +73,6 @@ class Bench:
         folder = self.folder / f"log-{events}"
         return self._written(folder, events, "tests.bench.log.write", done="log.json")
 
-    def plain_log(self, events: int) -> Path:
-        """Folder with a log of so many events alone, which per-event Beam reads, written once."""
-        folder = self.folder / f"events-{events}"
-        return self._written(folder, events, "rejse.pipelines.demo", done="rejse.toml")
-
     def _written(self, folder: Path, events: int, module: str, done: str) -> Path:
         if not (folder / done).exists():
             with self.doing(f"writing a log of {events:,} events"):
@@ -116,12 +108,6 @@ class Bench:
         folder, out = self.log(events), self.folder / f"polars-{events}"
         self.cost("polars", events, "tests.bench.rival_polars", str(folder), str(out), fresh=out)
 
-    def beam(self) -> None:
-        """The work on events alone, one event at a time, at two sizes: the margin is the price."""
-        for events in BEAM_EVENTS:
-            folder, out = self.plain_log(events), self.folder / f"beam-{events}"
-            self.cost("beam", events, "tests.bench.rival_beam", str(folder), str(out), fresh=out)
-
     def check(self, events: int, found: list[str]) -> None:
         """Compare what these programs found: each rival with rejse, and the rivals' columns."""
         from tests.bench import check
@@ -141,20 +127,6 @@ class Bench:
                 self.answers[f"the rivals' columns at {events:,} events"] = check.lacking(*rivals)
             if rivals:
                 self.headlines[events] = check.headlines(rivals[0])
-
-    def check_beam(self) -> None:
-        """Compare what per-event Beam found with DuckDB, column by column, at both sizes."""
-        from tests.bench import check
-
-        for events in BEAM_EVENTS:
-            log, out = self.plain_log(events), self.folder / f"plain-{events}"
-            measure("duckdb", events, "tests.bench.rival_duckdb", str(log), str(out))
-            with self.doing(f"comparing answers at {events:,} events"):
-                mine = check.of_rival("beam", self.folder / f"beam-{events}")
-                theirs = check.of_rival("duckdb", out)
-                self.answers[f"beam and duckdb at {events:,} events"] = [
-                    *check.lacking_of_beam(mine, theirs), *check.differences(mine, theirs)
-                ]  # fmt: skip
 
     def of(self, program: str, events: int) -> Cost | None:
         """Cost of a program at a size, if it was measured."""
@@ -205,11 +177,6 @@ def ratios(bench: Bench) -> dict[str, float]:
                 found[f"rejse / {rival}, peak memory at {events:,} events"] = (
                     mine.peak_mb / theirs.peak_mb
                 )
-    mine_margin, beam_margin = bench.marginal("rejse"), bench.marginal("beam")
-    if mine_margin and beam_margin:
-        found["per-event beam (events alone) / rejse (all), CPU of one more event"] = (
-            beam_margin / mine_margin
-        )
     return found
 
 
@@ -266,13 +233,10 @@ def _arguments() -> argparse.Namespace:
 def run(bench: Bench, sizes: list[int], only: list[str]) -> None:
     """Measure the chosen programs at every size, then compare their answers."""
     for events in sorted(set(sizes)):
-        found = [name for name in AT_EVERY_SIZE if name in only]
+        found = [name for name in PROGRAMS if name in only]
         for name in found:
             getattr(bench, name)(events)
         bench.check(events, found)
-    if "beam" in only:
-        bench.beam()
-        bench.check_beam()
 
 
 def main() -> None:

@@ -19,20 +19,6 @@ LEFT_OUT: Mapping[str, frozenset[str]] = {
     # Nested values: their hashes are compared through info_requests.value_agrees and promises.
     "events": frozenset({"info", "promise"}),
 }
-#: What per-event Beam does not compute: whole tables, and columns of the others (WORK.md).
-BEYOND_BEAM: Mapping[str, frozenset[str]] = {
-    "events": frozenset({"correlationid", "case_id"}),
-    "journeys": frozenset({
-        "case_id", "friction_minutes_customer", "friction_minutes_company",
-        "friction_minutes_measured_share", "friction_minutes_known_share",
-        "friction_cost_known_share", "friction_cost", "friction_currency",
-    }),
-    "friction_evidence": frozenset({
-        "minutes_customer_basis", "minutes_company", "minutes_company_basis", "cost",
-        "is_cost_whole", "currency",
-    }),
-}  # fmt: skip
-TABLES_BEYOND_BEAM = frozenset({"sla_results", "experience", "journey_experience"})
 TOLERANCE = 1e-6
 #: By so many weights a row's numbers are told from those of other rows.
 WEIGHTS = 1009
@@ -118,17 +104,6 @@ def lacking(one: Side, other: Side) -> list[str]:
         f"{table}: {column}: not of both"
         for table in TABLES
         for column in sorted(set(one.columns(table)) ^ set(other.columns(table)))
-    ]
-
-
-def lacking_of_beam(beam: Side, other: Side) -> list[str]:
-    """Columns that only one of the two wrote, but for those that Beam is known not to write."""
-    return [
-        f"{table}: {column}: not of both"
-        for table in TABLES
-        if table not in TABLES_BEYOND_BEAM or beam.columns(table)
-        for column in sorted(set(beam.columns(table)) ^ set(other.columns(table)))
-        if column in beam.columns(table) or column not in BEYOND_BEAM.get(table, ())
     ]
 
 
