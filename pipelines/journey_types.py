@@ -11,8 +11,8 @@ from typing import Any
 from rejse.transforms.durations import parse
 from rejse.transforms.rules import JourneyType
 
-DURATIONS = ("gap", "reopen_window", "cap", "handoff_due")
-LISTS = ("start_activities", "end_activities", "end_outcomes")
+DURATIONS = ("gap", "case_gap", "reopen_window", "cap", "handoff_due")
+LISTS = ("start_activities", "end_activities", "end_outcomes", "weak_end_outcomes")
 FLAGS = ("is_problem", "expects_outcome")
 _TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 

@@ -124,6 +124,7 @@ class WindowSettings(Frozen):
     """Windows and thresholds; durations in microseconds, the defaults of the rules."""
 
     gap: Duration = JourneyType.gap
+    case_gap: Duration = JourneyType.case_gap
     reopen_window: Duration = JourneyType.reopen_window
     cap: Duration = JourneyType.cap
     handoff_due: Duration = JourneyType.handoff_due
@@ -157,12 +158,8 @@ class WindowSettings(Frozen):
 
     def default_type(self) -> JourneyType:
         """The journey type `other`: what a type does not say itself."""
-        return JourneyType(
-            gap=self.gap,
-            reopen_window=self.reopen_window,
-            cap=self.cap,
-            handoff_due=self.handoff_due,
-        )
+        named = ("gap", "case_gap", "reopen_window", "cap", "handoff_due")
+        return JourneyType(**{name: getattr(self, name) for name in named})
 
 
 class TypeSettings(Frozen):
@@ -170,12 +167,14 @@ class TypeSettings(Frozen):
 
     owner: str | None = None
     gap: Duration | None = None
+    case_gap: Duration | None = None
     reopen_window: Duration | None = None
     cap: Duration | None = None
     handoff_due: Duration | None = None
     start_activities: tuple[str, ...] | None = None
     end_activities: tuple[str, ...] | None = None
     end_outcomes: tuple[str, ...] | None = None
+    weak_end_outcomes: tuple[str, ...] | None = None
     outcome_map: dict[str, Share] | None = None
     expects_outcome: bool | None = None
     is_problem: bool | None = None

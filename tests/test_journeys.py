@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms import facts
 from rejse.transforms.events import Coded, customers, total_order
+from rejse.transforms.fold import Fold
 from rejse.transforms.journeys import REASONS, Cut, cut
+from rejse.transforms.needs import Needs
 from rejse.transforms.rules import DAY, JourneyType, Rules
 from rejse.transforms.threads import Threads, threads
 from tests import builders
@@ -22,12 +22,20 @@ from tests.law import FACTOR
 LAWS = settings(max_examples=250 * FACTOR)
 #: Gap, window and cap so near each other that every one of them is the earliest deadline at times.
 TYPES = {
-    "claim": JourneyType("claim", gap=3 * DAY, reopen_window=2 * DAY, cap=9 * DAY,
+    "claim": JourneyType("claim", gap=3 * DAY, case_gap=5 * DAY, reopen_window=2 * DAY, cap=9 * DAY,
                          end_activities=("settled",)),
     "purchase": JourneyType("purchase", gap=2 * DAY, reopen_window=4 * DAY, cap=6 * DAY,
                             start_activities=("enquiry",), end_outcomes=()),
 }  # fmt: skip
-OTHER = JourneyType(gap=4 * DAY, reopen_window=DAY, cap=7 * DAY, start_activities=("hello",))
+OTHER = JourneyType(
+    gap=4 * DAY, case_gap=3 * DAY, reopen_window=DAY, cap=7 * DAY, start_activities=("hello",)
+)
+#: Objects of a few types, some of them shared.
+OBJECTS = tuple(
+    [{"type": kind, "id": ident} for kind, ident in some]
+    for some in ((("order", "1"),), (("order", "2"),), (("order", "1"), ("device", "a")),
+                 (("device", "b"),), (("order", "2"), ("order", "1")))
+)  # fmt: skip
 RULES = Rules(types=TYPES, default_type=OTHER)
 Pieces = tuple[Any, Threads, Cut]
 
@@ -39,9 +47,11 @@ def days(*of: float) -> list[dict[str, Any]]:
 
 def pieces(rows: Sequence[dict[str, Any]], rules: Rules = RULES) -> Pieces:
     events = total_order(builders.table(rows))
-    found = threads(events, customers(events), Coded.nulls(events.n), Coded.nulls(events.n), rules)
+    nothing = Coded.nulls(events.n)
+    found = threads(events, customers(events), nothing, lambda _: nothing, rules)
     events = events.rows(found.order)
-    return events, found, cut(events, found, rules)
+    needs = Needs.of(events, events.coded("product_id"))
+    return events, found, cut(events, found, needs, rules)
 
 
 @st.composite
@@ -49,71 +59,48 @@ def logs(draw: st.DrawFn) -> list[dict[str, Any]]:
     """Events days apart, to the second; ends, starts, types that become known late."""
     now, rows = 0, []
     for number in range(draw(st.integers(1, 14))):
-        now += draw(st.sampled_from((0, 1, 1, 2, 3, 4, 7))) * 86_400
-        now += draw(st.sampled_from((0, 0, 1, -1))) if rows else 0
+        now += draw(st.sampled_from((0, 0, 0, 1, 1, 2, 3, 4, 7))) * 86_400
+        now += draw(st.sampled_from((0, 0, 1, -1, 600, 1800, 1801))) if rows else 0
         rows.append({
             "id": f"{number:02d}", "time": max(now, 0),
             "customer": draw(st.sampled_from(("ann", "ann", "ben"))),
             "case_id": draw(st.sampled_from((None, None, "c1", "c2"))),
             "journey_type": draw(st.sampled_from((None, None, "claim", "purchase"))),
             "activity": draw(st.sampled_from(("work", "work", "settled", "enquiry", "hello"))),
-            "outcome": draw(st.sampled_from((None, None, "resolved", "unresolved", "other"))),
+            "outcome": draw(st.sampled_from((
+                None, None, None, "resolved", "unresolved", "abandoned", "sold", "partly",
+            ))),
             "direction": draw(st.sampled_from(("inbound", "outbound"))),
+            "message_kind": draw(st.sampled_from((None, None, "service"))),
+            "channel": draw(st.sampled_from(("web", "phone"))),
+            "product_id": draw(st.sampled_from((None, None, "p", "q"))),
+            "objects": draw(st.sampled_from((None, None, None, *OBJECTS))),
         })  # fmt: skip
     return rows
-
-
-def fold(events: Any, found: Threads, rows: range) -> list[tuple[int, int, str]]:
-    """The rule, event by event: (first row, deadline, its reason) of each journey of a thread."""
-    ends = facts.is_end(events, found.kind, RULES)
-    mapped = ~np.isnan(facts.outcome01(events, found.kind, RULES))
-    activity, out = events.coded("activity"), events.is_one("direction", "outbound")
-    names = [*found.kind.names.to_pylist(), None]
-    did = activity.names.to_pylist()
-    begun: list[tuple[int, int, str]] = []
-    first = last = 0
-    end: int | None = None
-
-    def deadline(kind: JourneyType, caseless: bool) -> tuple[int, str]:
-        options = [(first + kind.cap, 0, "cap")]
-        if end is not None:
-            options.append((end + kind.reopen_window, 1, "end rule"))
-        elif caseless:
-            options.append((last + kind.gap, 2, "silence"))
-        at, _, why = min(options)
-        return at, why
-
-    for i in rows:
-        time, caseless = int(events.time[i]), not found.has_case[i]
-        before, now = (RULES.type_of(names[c[i]]) for c in (found.known_before.codes,
-                                                            found.kind.codes))  # fmt: skip
-        starts = caseless and i != rows[0] and did[activity.codes[i]] in now.start_activities
-        if i == rows[0] or starts or time > deadline(before, caseless)[0]:
-            if begun and starts and (time, 3) < (begun[-1][1], REASONS.index(begun[-1][2])):
-                begun[-1] = (begun[-1][0], time, "start rule")
-            first, end = time, None
-            begun.append((i, 0, ""))
-        if ends[i]:
-            end = time
-        elif mapped[i] and not out[i]:
-            end = None
-        last = time
-        begun[-1] = (begun[-1][0], *deadline(now, caseless))
-    return begun
 
 
 @LAWS
 @given(logs())
 def test_the_cut_is_the_fold_of_every_thread(rows: list[dict[str, Any]]) -> None:
     events, found, done = pieces(rows)
+    fold = Fold(events, found, Needs.of(events, events.coded("product_id")), RULES)
     wanted = []
     for start, length in zip(found.segments.starts, found.segments.lengths, strict=True):
-        wanted += fold(events, found, range(start, start + length))
-    assert done.journeys.starts.tolist() == [row for row, _, _ in wanted]
-    said = [REASONS[reason] for reason in done.reason]
-    assert list(zip(done.deadline.tolist(), said, strict=True)) == [
-        (at, why) for _, at, why in wanted
-    ]
+        wanted += [row for row, _, _ in fold.thread(int(start), int(start + length))]
+    assert done.journeys.starts.tolist() == wanted
+
+
+@LAWS
+@given(logs())
+def test_time_parts_no_events_of_one_instant(rows: list[dict[str, Any]]) -> None:
+    """Without starts and needs, which events of an instant share a journey hangs on no order."""
+    plain = [{**row, "activity": "work", "product_id": None, "objects": None} for row in rows]
+    plain = [{**row, "outcome": None if row["outcome"] == "sold" else row["outcome"]}
+             for row in plain]  # fmt: skip
+    events, found, done = pieces(plain)
+    time, thread = events.time, found.segments.ids
+    alike = (time[1:] == time[:-1]) & (thread[1:] == thread[:-1])
+    assert not done.journeys.begins[1:][alike].any()
 
 
 @pytest.mark.parametrize(("rule", "length"), [("gap", 30), ("cap", 365), ("window", 14)])

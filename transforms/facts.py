@@ -49,6 +49,14 @@ def is_message(events: Events) -> Bools:
     return is_by_machine(events) & events.coded("message_kind").known
 
 
+def is_company_driven(events: Events) -> Bools:
+    """An outbound message (by whomever) that the customer neither asked for nor needs."""
+    outbound = events.is_one("direction", "outbound")
+    if not outbound.any():
+        return outbound
+    return outbound & events.coded("message_kind").known & ~is_need_driven(events)
+
+
 def is_pushed(events: Events) -> Bools:
     """Outbound marketing, upsell or survey."""
     return events.is_one("direction", "outbound") & events.is_one("message_kind", *PUSHED)
@@ -100,6 +108,14 @@ def is_end(events: Events, kind: Coded, rules: Rules) -> Bools:
     return by_outcome | _by_type_and(
         kind, events.coded("activity"), rules, lambda of, activity: activity in of.end_activities
     )
+
+
+def is_weak_end(events: Events, kind: Coded, rules: Rules) -> Bools:
+    """Bad outcome that ends the row's journey where nothing but company-driven messages follows."""
+    weak = _by_type_and(
+        kind, events.coded("outcome"), rules, lambda of, outcome: outcome in of.weak_end_outcomes
+    )
+    return weak & ~is_end(events, kind, rules)
 
 
 def outcome01(events: Events, kind: Coded, rules: Rules) -> Reals:

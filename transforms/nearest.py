@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -29,9 +30,10 @@ class Candidates:
         order = sorted_by(keys)
         return cls(rows[order], keys[order], n)
 
-    def earlier(self, rows: Ints, group: Ints, within: Within) -> Ints:
-        """Nearest candidate before each row in its group and within reach, -1 if none."""
-        at = np.searchsorted(self.keys, group * self.width + rows) - 1
+    def earlier(self, rows: Ints, group: Ints, within: Within, inclusive: bool = False) -> Ints:
+        """Nearest candidate before (or at) each row in its group and within reach, -1 if none."""
+        side: Literal["left", "right"] = "right" if inclusive else "left"
+        at = np.searchsorted(self.keys, group * self.width + rows, side=side) - 1
         return self._walk(rows, group, at, -1, within)
 
     def later(self, rows: Ints, group: Ints, within: Within) -> Ints:

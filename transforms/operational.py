@@ -55,9 +55,9 @@ TABLES: Mapping[str, Declared] = {
     ),
     "journey_types": _table(
         "kind of journey, with its owner and rules", ("journey_type",),
-        journey_type=TEXT, owner=TEXT, gap=TEXT, reopen_window=TEXT, cap=TEXT, handoff_due=TEXT,
-        start_activities=TEXT, end_activities=TEXT, end_outcomes=TEXT, is_problem=FLAG,
-        expects_outcome=FLAG,
+        journey_type=TEXT, owner=TEXT, gap=TEXT, case_gap=TEXT, reopen_window=TEXT, cap=TEXT,
+        handoff_due=TEXT, start_activities=TEXT, end_activities=TEXT, end_outcomes=TEXT,
+        weak_end_outcomes=TEXT, is_problem=FLAG, expects_outcome=FLAG,
     ),
     "agents": _table(
         "employee, by the id that the logs bear (hashed before anything is written)",
@@ -161,12 +161,15 @@ class Operational:
         """Customers by their keys, as of a time."""
         return self._of_customers("customers")
 
-    def case_rows(self, events: Events) -> Ints:
-        """Row of `cases` that holds of each event's own case at its time, -1 if none."""
+    def case_rows(self, events: Events, case: Coded | None = None) -> Ints:
+        """Row of `cases` that holds of each event's case at its time, -1 if none; the case is the
+        event's own where no other is given.
+        """
         if not len(self.cases.keys):  # else every pair of customer and case would be named
             return np.full(events.n, NULL, np.int64)
         who = events.coded(CUSTOMER_KEY)
-        return self.cases.rows(joined(who, events.coded("case_id")), events.time)
+        case = events.coded("case_id") if case is None else case
+        return self.cases.rows(joined(who, case), events.time)
 
     def customer_rows(self, events: Events) -> Ints:
         """Row of `customers` that holds of each event's customer at its time, -1 if none."""

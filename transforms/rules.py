@@ -18,7 +18,9 @@ OUTCOME_MAP: Mapping[str, float] = {
     "resolved": 1.0, "sold": 1.0, "informed": 1.0, "partly": 0.5, "declined": 0.5,
     "unresolved": 0.0, "abandoned": 0.0, "error": 0.0, "no_result": 0.0,
 }  # fmt: skip
-END_OUTCOMES = ("resolved", "sold", "declined")
+END_OUTCOMES = ("resolved", "sold")
+#: Bad ends: they end a journey to which nobody comes back within the re-open window.
+WEAK_END_OUTCOMES = ("unresolved", "abandoned", "declined")
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class JourneyType:
     name: str = "other"
     owner: str | None = None
     gap: int = 30 * DAY
+    case_gap: int = 90 * DAY
     reopen_window: int = 14 * DAY
     cap: int = 365 * DAY
     handoff_due: int = 3 * DAY
     start_activities: tuple[str, ...] = ()
     end_activities: tuple[str, ...] = ()
     end_outcomes: tuple[str, ...] = END_OUTCOMES
+    weak_end_outcomes: tuple[str, ...] = WEAK_END_OUTCOMES
     outcome_map: Mapping[str, float] = field(default_factory=lambda: dict(OUTCOME_MAP))
     expects_outcome: bool | None = None  # None: expected in threads with a case
     is_problem: bool = False

@@ -8,12 +8,14 @@ from functools import cached_property
 
 import numpy as np
 
-from rejse.transforms import facts, frontier
-from rejse.transforms.arrays import Bools, Ints, Reals
+from rejse.transforms import facts, frontier, needs
+from rejse.transforms.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.as_of import FAR
 from rejse.transforms.contacts import Contacts, contacts, earlier_same_intent
 from rejse.transforms.events import Coded
 from rejse.transforms.handoffs import Asked, Handoffs, asked_for, handoffs, rises
 from rejse.transforms.information import Information, information
+from rejse.transforms.needs import Needs
 from rejse.transforms.operational import Operational
 from rejse.transforms.promises import Promises, promises
 from rejse.transforms.rules import Rules
@@ -51,10 +53,12 @@ class Scene:
     @cached_property
     def product(self) -> Coded:
         """Product of each event: its own, else that of its case at its time."""
-        events, cases = self.spine.events, self.data.cases
-        return events.coded("product_id").fallback(
-            cases.text("product_id", self.data.case_rows(events))
-        )
+        return needs.product(self.spine.events, self.data)
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What events state of the customer's need."""
+        return Needs.of(self.spine.events, self.product)
 
     @cached_property
     def lifecycle_stage(self) -> Coded:
@@ -126,9 +130,15 @@ class Scene:
         return facts.is_end(self.spine.events, self.spine.kind, self.rules)
 
     @cached_property
+    def is_weak_end(self) -> Bools:
+        """Bad outcomes that end their journey, by its type, if nobody comes back."""
+        return facts.is_weak_end(self.spine.events, self.spine.kind, self.rules)
+
+    @cached_property
     def value(self) -> Reals:
-        """Mapped outcome of each event in [0, 1], NaN where none is mapped."""
-        return facts.outcome01(self.spine.events, self.spine.kind, self.rules)
+        """Mapped outcome of each event in [0, 1], 0 of a bad end that is not mapped, else NaN."""
+        mapped = facts.outcome01(self.spine.events, self.spine.kind, self.rules)
+        return np.where(self.is_weak_end & np.isnan(mapped), 0.0, mapped)
 
     @cached_property
     def deciding(self) -> Ints:
@@ -140,6 +150,26 @@ class Scene:
         end, mapped = self.is_end[in_time], ~np.isnan(self.value[in_time])
         after_end = self.journeys.last_row_before(end) >= 0
         return pick(in_time, self.journeys.last_row(end | (mapped & ~(outbound & after_end))))
+
+    @cached_property
+    def is_recorded(self) -> Bools:
+        """Journeys whose outcome is recorded: by an end, or by an outcome after which nothing but
+        company-driven messages followed.
+        """
+        time, row = self.spine.events.time, self.deciding
+        goes_on = np.where(facts.is_company_driven(self.spine.events), -FAR, time)
+        alone = self.journeys.max(goes_on) <= pick(time, row, -FAR)
+        return (row >= 0) & (pick(self.is_end, row, False) | alone)
+
+    @cached_property
+    def held_end(self) -> Ints:
+        """Event that ended each journey for good, -1 if none: an end, or a bad end that held and
+        yet settled something (declined).
+        """
+        row = self.deciding
+        settled = self.is_recorded & pick(self.is_weak_end, row, False)
+        settled &= np.nan_to_num(pick(self.value, row, 0.0)) > 0
+        return np.where(settled | pick(self.is_end, row, False), row, NULL)
 
     @cached_property
     def closed(self) -> Bools:

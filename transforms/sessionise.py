@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms import facts, schema
+from rejse.transforms import facts, needs, schema
 from rejse.transforms.arrays import Bools, Ints, arrow, take
 from rejse.transforms.belonging import Belonging, belonging
 from rejse.transforms.events import Coded, Events, customers, total_order
@@ -153,11 +153,14 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
     events = total_order(table)
     place = data.places.rows(events.coded("touchpoint"), events.time)
     kinds = data.places.text("journey_type", place)
-    record = data.case_rows(events)
-    said = data.cases.text("journey_type", record)
-    found = threads(events, customers(events), kinds, said, rules)
+
+    def of_case(case: Coded) -> Coded:
+        return data.cases.text("journey_type", data.case_rows(events, case))
+
+    found = threads(events, customers(events), kinds, of_case, rules)
+    product = needs.product(events, data).rows(found.order)
     events, place, rank = events.rows(found.order), place[found.order], found.order
-    pieces = cut(events, found, rules)
+    pieces = cut(events, found, needs.Needs.of(events, product), rules)
     anchor = _instances(events, pieces.journeys)
     order = sorted_by(anchor)
     events, place, anchor = events.rows(order), place[order], anchor[order]
@@ -166,7 +169,7 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
     belongs = belonging(events, place, data)
     return Spine(
         events=events, rank=rank, cut=pieces,
-        case=found.case.rows(order), kind=found.kind.rows(order), place=place,
+        case=found.case.rows(order), kind=pieces.kind.rows(order), place=place,
         belongs=belongs, session=session,
         steps=_steps(events, pieces.journeys, anchor, session, belongs),
     )  # fmt: skip

@@ -227,8 +227,7 @@ def _answered(scene: Scene, since: Bools) -> Ints:
 
 def _ended(scene: Scene, opening: Ints) -> Ints:
     """Place in total order of the end that holds, if it is not before the opening."""
-    ended = np.where(pick(scene.is_end, scene.deciding, False), scene.deciding, NULL)
-    ended = pick(scene.spine.moment, ended, NULL)
+    ended = pick(scene.spine.moment, scene.held_end, NULL)
     return np.where(ended >= opening, ended, NULL)
 
 

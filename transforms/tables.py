@@ -71,7 +71,7 @@ JOURNEY_BASE: tuple[Column, ...] = (
     _text("state", "closed: its deadline has passed; open: it may still grow.",
           ("closed", "open")),
     _text("close_reason", "Which deadline closed it; null while open.",
-          ("silence", "start rule", "end rule", "cap", "superseded")),
+          ("silence", "start rule", "new need", "end rule", "cap", "superseded")),
     FINAL,
 )  # fmt: skip
 

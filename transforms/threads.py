@@ -6,6 +6,7 @@ never at another guess.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from rejse.transforms import facts
 from rejse.transforms.arrays import NULL, Bools, Ints
 from rejse.transforms.events import Coded, Events
-from rejse.transforms.nearest import Candidates
+from rejse.transforms.nearest import Candidates, Within
 from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import MINUTE, Rules
 from rejse.transforms.segments import Segments
@@ -21,12 +22,17 @@ from rejse.transforms.segments import Segments
 NEAR_IN_FAMILY = 30 * MINUTE
 
 
+#: Journey type that the table of cases gives each event's case, one of them an event, at its time.
+OfCase = Callable[[Coded], Coded]
+
+
 @dataclass(frozen=True)
 class Threads:
     """Events sorted by thread, each thread in total order.
 
-    `order` are the rows of the customer order; the other columns follow it. `kind` is the thread's
-    journey type as far as it is known at the event (running), `known_before` before the event.
+    `order` are the rows of the customer order; the other columns follow it. `kind` is the journey
+    type of each event by itself: the table of cases' for the case of its thread, else its own,
+    else its touchpoint's, else that of another event of its thread at the same instant.
     """
 
     order: Ints
@@ -34,80 +40,84 @@ class Threads:
     has_case: Bools
     case: Coded
     kind: Coded
-    known_before: Coded
 
 
 def threads(
-    events: Events, customers: Segments, places: Coded, records: Coded, rules: Rules
+    events: Events, customers: Segments, places: Coded, of_case: OfCase, rules: Rules
 ) -> Threads:
     """Put each event of customers in total order into its thread (rules 1 to 4).
 
-    `places` is the journey type of each event's touchpoint, `records` that which the table of
-    cases gives its case at its time.
+    `places` is the journey type of each event's touchpoint.
     """
-    kind = records.fallback(resolved_types(events, customers, places))
-    case = events.coded("case_id")
-    cases = case.codes.astype(np.int64)
+    case, logged = events.coded("case_id"), events.coded("journey_type").fallback(places)
+    cases, record = case.codes.astype(np.int64), of_case(case)
+    kind = record.fallback(resolved_types(events, customers, logged))
     if case.known.any() and not case.known.all():
         cases = _attach(events, customers, kind, cases, rules)
     has_case = cases != NULL
-    width = max(len(case.names), len(kind.names) + 1) + 1
-    typed = np.where(kind.of_names(("other",)), NULL, kind.codes.astype(np.int64))
-    strand = np.where(has_case, cases, typed + 1)
-    key = (customers.ids * 2 + has_case) * width + strand
+    if len(record.names):
+        record = of_case(case.recode(cases))
+    typed = record.fallback(logged)
+    width = max(len(case.names), len(typed.names) + 1) + 1
+    strand = np.where(typed.of_names(("other",)), NULL, typed.codes.astype(np.int64))
+    key = (customers.ids * 2 + has_case) * width + np.where(has_case, cases, strand + 1)
     order = sorted_by(key)
-    segments = Segments.of(key[order])
-    running, before = _running(segments, kind.rows(order))
-    return Threads(order, segments, has_case[order], case.recode(cases[order]), running, before)
+    segments, typed = Segments.of(key[order]), typed.rows(order)
+    if (has_case[order] & ~typed.known).any():
+        typed = _first_known(Segments.of(key[order], events.time[order]), typed)
+    return Threads(order, segments, has_case[order], case.recode(cases[order]), typed)
 
 
-def resolved_types(events: Events, customers: Segments, places: Coded) -> Coded:
-    """Journey type of each event: its own, else its case's so far, else its touchpoint's."""
-    own = events.coded("journey_type").fallback(places)
+def resolved_types(events: Events, customers: Segments, own: Coded) -> Coded:
+    """Journey type by which an event finds its case: what it logs, else its case's so far, else
+    its touchpoint's; `own` is the first and the last of these. Events of one instant are alike.
+    """
     case = events.coded("case_id")
     if not (case.known.any() and own.known.any()):
         return own
-    logged = events.coded("journey_type")
     key = np.where(case.known, customers.ids * (len(case.names) + 1) + case.codes + 1, 0)
     order = sorted_by(key)
-    running, _ = _running(Segments.of(key[order]), own.rows(order))
+    segments, kind, time = Segments.of(key[order]), own.rows(order), events.time[order]
+    since = segments.spread(segments.first_row(kind.known))
     codes = np.empty_like(own.codes)
-    codes[order] = running.codes
-    keep = ~case.known | logged.known
+    codes[order] = np.where((since >= 0) & (time >= time[since]), kind.codes[since], NULL)
+    keep = ~case.known | events.coded("journey_type").known
     return own.recode(np.where(keep, own.codes, codes))
 
 
-def _running(segments: Segments, kind: Coded) -> tuple[Coded, Coded]:
-    """First known type of the segment so far, at each row and before it."""
-    first = segments.first_row(kind.known)
-    since = segments.spread(first)
-    row = np.arange(segments.n)
-    found = np.where(since >= 0, kind.codes[since], NULL)
-    at = np.where((since >= 0) & (row >= since), found, NULL)
-    before = np.where((since >= 0) & (row > since), found, NULL)
-    return kind.recode(at), kind.recode(before)
+def _first_known(instants: Segments, kind: Coded) -> Coded:
+    """The type of each row, where null the first known one of its instant."""
+    first = instants.spread(instants.first_valid(kind.codes))
+    return kind.recode(np.where(kind.known, kind.codes, first))
 
 
 def _attach(events: Events, customers: Segments, kind: Coded, case: Ints, rules: Rules) -> Ints:
     """Case of each event: its own, or that of the nearest case event within reach (rules 3, 4)."""
     reach = _Reach.of(events, customers, kind, case, rules)
-    sent_by_company = facts.is_message(events) & ~facts.is_need_driven(events)
     may_be = customers.spread(customers.any(case != NULL))
     asking = np.flatnonzero((case == NULL) & may_be)
+    # Events of one instant ask alike: each looks back from the last of them.
+    here = Segments.of(customers.ids, events.time)
+    instant = here.lasts[here.ids]
     width = len(kind.names) + 1
     by_type = customers.ids * width + kind.codes + 1
     typed = kind.codes[asking] != NULL
     out = case.copy()
     for rows, group in ((asking[typed], by_type), (asking[~typed], customers.ids)):
-        found = _nearest(events, rows, group, reach, sent_by_company)
+        found = _nearest(events, rows, instant, group, reach)
         out[rows] = np.where(found >= 0, case[found], NULL)
     return out
 
 
-def _nearest(events: Events, rows: Ints, group: Ints, reach: _Reach, earlier_only: Bools) -> Ints:
-    """Case event for each row: same correlation, same family near by, earlier, later."""
+def _nearest(events: Events, rows: Ints, instant: Ints, group: Ints, reach: _Reach) -> Ints:
+    """Case event for each row: same correlation, same family near by, earlier, later.
+
+    Earlier is at the event's instant or before it; messages that the company drives look for no
+    later one.
+    """
     correlation = events.coded("correlationid")
     family = facts.family(events.coded("channel"))
+    looks_ahead = ~facts.is_company_driven(events)
     cases, n = reach.rows, events.n
     time = events.time
 
@@ -115,10 +125,15 @@ def _nearest(events: Events, rows: Ints, group: Ints, reach: _Reach, earlier_onl
         return reach.before(q, c) & (time[q] - time[c] <= NEAR_IN_FAMILY)
 
     def near_after(q: Ints, c: Ints) -> Bools:
-        return reach.after(q, c) & (time[c] - time[q] <= NEAR_IN_FAMILY) & ~earlier_only[q]
+        return reach.after(q, c) & (time[c] - time[q] <= NEAR_IN_FAMILY)
 
-    def after(q: Ints, c: Ints) -> Bools:
-        return reach.after(q, c) & ~earlier_only[q]
+    def back(of: Candidates, asking: Ints, keys: Ints, within: Within = reach.before) -> Ints:
+        return of.earlier(instant[asking], keys[asking], within, inclusive=True)
+
+    def ahead(of: Candidates, asking: Ints, keys: Ints, within: Within = reach.after) -> Ints:
+        out, free = np.full(len(asking), NULL), looks_ahead[asking]
+        out[free] = of.later(instant[asking[free]], keys[asking[free]], within)
+        return out
 
     def search(codes: Ints, known: Bools) -> tuple[Candidates, Ints, Ints]:
         keys = group * (int(codes.max(initial=0)) + 2) + codes + 1
@@ -127,20 +142,21 @@ def _nearest(events: Events, rows: Ints, group: Ints, reach: _Reach, earlier_onl
 
     found = np.full(n, NULL, dtype=np.int64)
     by_thread, asking, keys = search(correlation.codes.astype(np.int64), correlation.known)
-    found[asking] = by_thread.earlier(asking, keys[asking], reach.before)
+    found[asking] = back(by_thread, asking, keys)
     asking = asking[found[asking] == NULL]
-    found[asking] = by_thread.later(asking, keys[asking], after)
+    found[asking] = ahead(by_thread, asking, keys)
     everyone = np.ones(n, dtype=bool)
     in_family, asking, keys = search(family.codes.astype(np.int64), everyone)
     asking = asking[found[asking] == NULL]
-    back = in_family.earlier(asking, keys[asking], near_before)
-    ahead = in_family.later(asking, keys[asking], near_after)
-    sooner = (ahead >= 0) & ((back < 0) | (time[ahead] - time[asking] < time[asking] - time[back]))
-    found[asking] = np.where(sooner, ahead, back)
+    before = back(in_family, asking, keys, near_before)
+    after = ahead(in_family, asking, keys, near_after)
+    sooner = time[after] - time[asking] < time[asking] - time[before]
+    sooner = (after >= 0) & ((before < 0) | sooner)
+    found[asking] = np.where(sooner, after, before)
     anywhere = Candidates.of(cases, group[cases], n)
-    for look, within in ((anywhere.earlier, reach.before), (anywhere.later, after)):
+    for look in (back, ahead):
         asking = rows[found[rows] == NULL]
-        found[asking] = look(asking, group[asking], within)
+        found[asking] = look(anywhere, asking, group)
     return found[rows]
 
 
@@ -180,7 +196,7 @@ class _Reach:
     def before(self, query: Ints, found: Ints) -> Bools:
         """Is an earlier case event near enough, and its case's last end not out of reach?"""
         near = self.time[query] - self.time[found] <= self.reach[found]
-        ended = self.ends.earlier(query, self.case_key[found], _always)
+        ended = self.ends.earlier(query, self.case_key[found], _always, inclusive=True)
         fresh = (ended < 0) | (self.time[query] - self.time[ended] <= self.window[ended])
         return near & fresh
 

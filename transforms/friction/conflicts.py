@@ -15,13 +15,14 @@ from rejse.transforms.friction.evidence import Found, found, kind, nothing
 from rejse.transforms.information import GIVEN, OBSERVED, entry_keys
 from rejse.transforms.order import sorted_by
 from rejse.transforms.scene import Scene
+from rejse.transforms.segments import Segments, pick
 from rejse.transforms.sessionise import Spine
 
 
 @kind("edge", "conflicts", {"info"}, launch=False)
 def info_conflict(scene: Scene) -> Found:
-    """Field given with another hash than its last in this journey, in a later step; from the step
-    that got the last value to that which got another (9-rules).
+    """Field given with another hash than its last in this journey for no other product or order,
+    in a later step; from the step that got the last value to that which got another (9-rules).
     """
     entries, step_of = scene.told.entries, scene.spine.steps.ids
     gave = (entries.basis == OBSERVED) & (entries.op == GIVEN) & entries.value.known
@@ -32,13 +33,30 @@ def info_conflict(scene: Scene) -> Found:
     order = sorted_by(key)
     said, key = said.rows(order), key[order]
     value, step = said.value.codes, step_of[said.row]
-    other = (key[1:] == key[:-1]) & (value[1:] != value[:-1]) & (step[1:] != step[:-1])
-    last = np.flatnonzero(other)
-    new = last + 1
+    last = _last_of_need(scene, said.row, key)
+    other = (last >= 0) & (value != pick(value, last)) & (step != pick(step, last))
+    new = np.flatnonzero(other)
+    last = last[new]
     return found(
         scene, "info_conflict", step[new], said.row[new], previous=step[last],
         earlier=said.row[last], detail=said.field.rows(new),
     )  # fmt: skip
+
+
+def _last_of_need(scene: Scene, row: Ints, key: Ints) -> Ints:
+    """Place of the last answer of the same key before each one that is not of another need, -1
+    where there is none; answers are sorted by key.
+    """
+    groups = Segments.of(key) if len(key) else Segments(key, 0)
+    place = np.arange(len(key))
+    last = groups.before(place)
+    asking = np.flatnonzero(last >= 0)
+    while len(asking):
+        asking = asking[scene.needs.others(row[asking], row[last[asking]])]
+        begins = groups.begins[last[asking]]
+        last[asking] = np.where(begins, NULL, last[asking] - 1)
+        asking = asking[~begins]
+    return last
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.transforms import facts
-from rejse.transforms.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.arrays import Bools, Ints, Reals
 from rejse.transforms.as_of import FAR
 from rejse.transforms.events import Coded
 from rejse.transforms.friction.evidence import Found, found, kind, together
+from rejse.transforms.needs import occurs, pairs
 from rejse.transforms.promises import BROKEN, LATE, STATUS
 from rejse.transforms.rules import SECOND
 from rejse.transforms.scene import Scene
@@ -81,10 +82,10 @@ def _agreed(scene: Scene) -> Found:
 
 @kind("node", "re-openings", {"outcome"})
 def reopened(scene: Scene) -> Found:
-    """Inbound event of the same or unknown intent, more than the session gap and at most the
-    re-open window after the last end, in another session, that is no end itself; confidence 1 if
-    a later event that is not outbound has a mapped outcome or the case was resumed, else .5
-    (9-rules).
+    """Inbound event of an intent that its journey had before the last end, or of an unknown one,
+    of no other product or order, more than the session gap and at most the re-open window after
+    that end, in another session, that is no end itself; confidence 1 if a later event that is not
+    outbound has a mapped outcome or the case was resumed, else .5 (9-rules).
     """
     row, end, sure = reopenings(scene)
     return found(scene, "reopened", scene.spine.steps.ids[row], row, earlier=end, confidence=sure)
@@ -99,10 +100,15 @@ def reopenings(scene: Scene) -> tuple[Ints, Ints, Reals]:
     since = events.time - pick(events.time, end, 0)
     window = facts.by_type(spine.kind, scene.rules, lambda of: of.reopen_window)
     resumed = events.is_one("lifecycle", "resume") & spine.case.known
-    comes = (events.is_one("direction", "inbound") & _same_intent(scene, end)) | resumed
+    comes = events.is_one("direction", "inbound") | resumed
     comes &= (end >= 0) & (since > windows.session_gap) & (since <= window) & ~scene.is_end
     comes &= spine.session != pick(spine.session, end)
     rows = in_time[np.flatnonzero(comes[in_time])]
+    until = moment[end[rows]]
+    alike = (_same_intent(scene, rows, until) & events.is_one("direction", "inbound")[rows]) | (
+        resumed[rows]
+    )
+    rows = rows[alike & ~scene.needs.others_before(rows, journeys.ids, moment, until)]
     rows = rows[np.sort(numbered(end[rows])[1])]
     mapped = ~np.isnan(scene.value) & ~events.is_one("direction", "outbound")
     fell = journeys.next_row_after(mapped[in_time])[moment[end[rows]]] >= 0
@@ -110,8 +116,13 @@ def reopenings(scene: Scene) -> tuple[Ints, Ints, Reals]:
     return rows, end[rows], sure
 
 
-def _same_intent(scene: Scene, end: Ints) -> Bools:
-    """Intent of the event's contact equals that of the end's contact, or one is unknown."""
-    intent = scene.contacts.intent.codes[scene.spine.session]
-    before = pick(intent, end, NULL)
-    return np.asarray((intent == before) | (intent == NULL) | (before == NULL))
+def _same_intent(scene: Scene, rows: Ints, until: Ints) -> Bools:
+    """Is the intent of each event among those of its journey up to a moment, or are these, or it,
+    unknown?
+    """
+    intent, journey = scene.spine.events.coded("intent"), scene.journeys.ids
+    moment, known = scene.spine.moment, np.flatnonzero(intent.known)
+    keys = pairs(journey, intent.codes.astype(np.int64))
+    same = occurs(keys[known], moment[known], keys[rows], until)
+    any_known = occurs(journey[known], moment[known], journey[rows], until)
+    return same | ~any_known | ~intent.known[rows]

@@ -78,6 +78,15 @@ def outcome(a: Assessment) -> Coded:
     return named.recode(np.where(a.scene.closed, named.codes, -1))
 
 
+@metric("journey", pa.string(), unit="", when_empty="null where there is no outcome")
+def outcome_basis(a: Assessment) -> Coded:
+    """Whether the outcome is recorded (by an end, or as the last but for messages that the company
+    drives) or assumed: something followed and told of none, or none was ever told of (9-rules).
+    """
+    basis = Coded.named(np.where(a.scene.is_recorded, 0, 1), ["recorded", "assumed"])
+    return basis.recode(np.where(outcome(a).known, basis.codes, -1))
+
+
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def outcome01(a: Assessment) -> Reals:
     """O, value of the outcome by the journey type's map: resolved, sold, informed 1; partly,

@@ -110,8 +110,8 @@ def idle_s(a: Assessment) -> tuple[Ints, Bools]:
 @metric("journey", LONG, unit="s", low=0, direction="lower_is_better")
 def time_to_resolution_s(a: Assessment) -> tuple[Ints, Bools]:
     """From the start of throughput to the end that held; null without one, or while open."""
-    row = a.scene.deciding
-    held = (row >= 0) & pick(a.scene.is_end, row, False) & a.scene.closed & a.clock.has_start
+    row = a.scene.held_end
+    held = (row >= 0) & a.scene.closed & a.clock.has_start
     span = pick(a.scene.spine.events.time, row, 0) - a.clock.started
     return np.maximum(span, 0) // SECOND, held
 
