@@ -85,9 +85,10 @@ def _types(case: Case, events: pa.Table) -> pa.Table:
     found = [(name, case.rules.type_of(name)) for name in sorted(names)]
     rows = [
         {
-            "name": name, "gap": t.gap, "reopen_window": t.reopen_window, "cap": t.cap,
-            "handoff_due": t.handoff_due, "owner": t.owner,
-            "start_activities": list(t.start_activities),
+            "name": name, "gap": t.gap, "case_gap": t.case_gap,
+            "weak_end_outcomes": list(t.weak_end_outcomes),
+            "reopen_window": t.reopen_window, "cap": t.cap, "handoff_due": t.handoff_due,
+            "owner": t.owner, "start_activities": list(t.start_activities),
             "end_activities": list(t.end_activities), "end_outcomes": list(t.end_outcomes),
             "outcome_map": list(t.outcome_map.items()), "expects_outcome": t.expects_outcome,
             "is_problem": t.is_problem,
@@ -96,7 +97,8 @@ def _types(case: Case, events: pa.Table) -> pa.Table:
     ]  # fmt: skip
     texts = pa.list_(pa.string())
     schema = pa.schema([
-        ("name", pa.string()), ("gap", pa.int64()), ("reopen_window", pa.int64()),
+        ("name", pa.string()), ("gap", pa.int64()), ("case_gap", pa.int64()),
+        ("weak_end_outcomes", texts), ("reopen_window", pa.int64()),
         ("cap", pa.int64()), ("handoff_due", pa.int64()), ("owner", pa.string()),
         ("start_activities", texts), ("end_activities", texts), ("end_outcomes", texts),
         ("outcome_map", pa.map_(pa.string(), pa.float64())), ("expects_outcome", pa.bool_()),

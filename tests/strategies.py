@@ -33,6 +33,12 @@ MOODS = {
     "selling": ("email", "sms", "branch"),
     "alone": ("phone", "web"),
 }
+#: Objects that events touch: orders and devices, some of them shared.
+OBJECTS = tuple(
+    [{"type": kind, "id": ident} for kind, ident in some]
+    for some in ((("order", "1"),), (("order", "2"),), (("order", "1"), ("device", "1")),
+                 (("device", "2"), ("order", "2"), ("order", "1")))
+)  # fmt: skip
 OWNERS = ("sales", "claims", "web", "ops")
 
 
@@ -115,6 +121,7 @@ def event(pick: Pick, now: int, rich: bool = True, mood: str = "mixed") -> dict[
             "no_result",
             "error",
             "partly",
+            "declined",
         ),
         "intent": _often(pick, "bill", "move"),
         "touchpoint": _often(pick, "claims desk", "service line", "moved desk", "form", "counter"),
@@ -157,7 +164,8 @@ def _riches(pick: Pick, now: int) -> dict[str, Any]:
         "start_time": _often(pick, None, None, None, now - 60),
         "end_time": _often(pick, None, None, None, now + 60),
         "stage": _often(pick, "before", "during", "after"),
-        "product_id": _often(pick, "p"),
+        "product_id": _often(pick, "p", "q"),
+        "objects": _often(pick, None, None, *OBJECTS),
         "system": _often(pick, "portal", "mail"),
     }
 

@@ -191,9 +191,9 @@ typed as (
         coalesce(
             p.case_type,
             p.journey_type,
-            case when p.case_id is not null then first_value(p.type_hint ignore nulls) over (
-                partition by p.customer_key, p.case_id order by p.place
-                rows between unbounded preceding and current row
+            case when p.case_id is not null then arg_min(p.type_hint, p.place) over (
+                partition by p.customer_key, p.case_id order by p.t
+                range between unbounded preceding and current row
             ) end,
             p.type_hint
         ) as etype
@@ -204,7 +204,8 @@ select
     typed.*,
     c.gap,
     c.reopen_window,
-    typed.is_message and not typed.is_need_driven as is_company_message,
+    typed.direction = 'outbound' and typed.message_kind is not null
+    and not coalesce(typed.is_need_driven, false) as is_company_driven,
     coalesce(list_contains(c.end_activities, typed.activity), false)
     or coalesce(list_contains(c.end_outcomes, typed.outcome), false) as ends_case
 from typed

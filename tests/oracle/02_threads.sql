@@ -1,8 +1,8 @@
 -- purpose: the thread of every event: its case; a case within reach (rules 3 and 4); else the
---          customer's case-less thread of its type, or `other`
+--          customer's case-less thread of its type, or `other`; and the event's own type in it
 -- grain:   one row per event
 -- key:     place
--- sources: ev
+-- sources: ev, cases
 create or replace table threaded as
 with
 seekers as (
@@ -14,9 +14,10 @@ candidates as (
     select
         s.place,
         c.case_id,
-        c.place < s.place as is_earlier,
+        -- what happened at the same instant is not later
+        c.t <= s.t as is_earlier,
         abs(s.t - c.t) as distance,
-        abs(s.place - c.place) as steps_away,
+        if(c.t <= s.t, -c.place, c.place) as turn,
         coalesce(s.correlationid = c.correlationid, false) as is_correlated,
         s.family = c.family and abs(s.t - c.t) <= 1800000000 as is_near_in_family,
         abs(s.t - c.t) <= case when c.ends_case then c.reopen_window else c.gap end as is_in_reach,
@@ -34,7 +35,7 @@ candidates as (
             s.customer_key = c.customer_key
             and c.case_id is not null
             and (s.etype is null or s.etype = c.etype)
-            and (s.place > c.place or not s.is_company_message)
+            and (c.t <= s.t or not s.is_company_driven)
 ),
 
 ranked as (
@@ -53,17 +54,51 @@ ranked as (
                 case when is_near_in_family and not is_correlated then distance end nulls last,
                 not is_earlier,
                 distance,
-                steps_away
+                turn
         ) as rank
     from candidates
     where is_in_reach and not (is_earlier and coalesce(is_long_ended, false))
+),
+
+attached as (
+    select
+        ev.*,
+        coalesce(ev.case_id, ranked.case_id) as thread_case,
+        case
+            when coalesce(ev.case_id, ranked.case_id) is null then coalesce(ev.etype, 'other')
+        end as thread_type
+    from ev
+    left join ranked on ev.place = ranked.place and ranked.rank = 1
+),
+
+-- the type that the table of cases gives the case of the thread at the event's time
+recorded as (
+    select
+        a.place,
+        c.journey_type
+    from attached as a
+    inner join cases as c
+        on
+            a.customer_key = c.customer_key
+            and a.thread_case = c.case_id
+            and a.time >= c.valid_from
+            and coalesce(a.time < c.valid_to, true)
+    qualify row_number() over (
+        partition by a.place order by c.valid_from desc, c.json asc
+    ) = 1
+),
+
+typed as (
+    select
+        a.*,
+        coalesce(r.journey_type, a.type_hint) as own_type
+    from attached as a
+    left join recorded as r on a.place = r.place
 )
 
 select
-    ev.*,
-    coalesce(ev.case_id, ranked.case_id) as thread_case,
-    case
-        when coalesce(ev.case_id, ranked.case_id) is null then coalesce(ev.etype, 'other')
-    end as thread_type
-from ev
-left join ranked on ev.place = ranked.place and ranked.rank = 1;
+    *,
+    coalesce(own_type, arg_min(own_type, place) over (
+        partition by customer_key, thread_case, thread_type, t
+    )) as ttype
+from typed;

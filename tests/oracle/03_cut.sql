@@ -1,28 +1,93 @@
--- purpose: cuts threads into journeys: a fold over the total order with deadlines
+-- purpose: cuts threads into journeys: a fold over the total order with deadlines and needs
 -- grain:   one row per event, with the state of its journey after it
 -- key:     place
--- sources: threaded, types
-create or replace table cut as
-with recursive
-numbered as (
+-- sources: threaded, types, settings
+create or replace table numbered as
+select
+    *,
+    dense_rank() over (
+        order by customer_key, thread_case nulls last, thread_type nulls last
+    ) as thread,
+    row_number() over (
+        partition by customer_key, thread_case, thread_type order by place
+    ) as n,
+    if(is_company_driven, null, product_id) as need_product,
+    if(is_company_driven, [], coalesce(list_transform(
+        list_filter(objects, lambda o: o.type is not null and o.id is not null),
+        lambda o: o.type || chr(31) || o.id
+    ), [])) as need_objects
+from threaded;
+
+-- Is the need of `asked` another one than that of a set of products and objects? Null: unknown.
+create or replace macro kind_of(object) as split_part(object, chr(31), 1);
+create or replace macro is_apart(asked, known) as len(list_filter(
+    asked,
+    lambda a:
+        list_contains(list_transform(known, lambda k: kind_of(k)), kind_of(a))
+        and not list_contains(
+            list_transform(list_intersect(asked, known), lambda k: kind_of(k)), kind_of(a)
+        )
+)) > 0;
+create or replace macro is_shared(asked, known) as len(list_intersect(asked, known)) > 0;
+create or replace macro is_other(asked, known, product, products) as
+is_apart(asked, known) or (
+    not is_shared(asked, known)
+    and product is not null and len(products) > 0 and not list_contains(products, product)
+);
+
+-- Where a need that shows at `place` would begin after an end at `end_n`: with the first event of
+-- the visit (or of the instant) behind which nothing of another need stands.
+create or replace table visits as
+with
+silences as (
     select
         *,
-        dense_rank() over (
-            order by customer_key, thread_case nulls last, thread_type nulls last
-        ) as thread,
-        row_number() over (
-            partition by customer_key, thread_case, thread_type order by place
-        ) as n
-    from threaded
+        coalesce(
+            t - lag(t) over (partition by thread, family order by n)
+            > (select session_gap from settings), false
+        )::int as is_new
+    from numbered
+    where not is_company_driven and not is_message
 ),
 
--- is_end, is_mapped of each event by each type that it may be judged by
+chains as (
+    select
+        place,
+        sum(is_new) over (partition by thread, family order by n) as chain
+    from silences
+)
+
+select
+    e.place,
+    r.n,
+    r.t,
+    coalesce((
+        select max(b.n) from numbered as b
+        where
+            b.thread = e.thread and b.n < e.n and not b.is_company_driven
+            and is_other(
+                b.need_objects, e.need_objects, b.need_product,
+                if(e.need_product is null, [], [e.need_product])
+            )
+    ), 0) < r.n as is_free
+from numbered as e
+inner join numbered as r on e.thread = r.thread and e.n > r.n
+left join chains as ce on e.place = ce.place
+left join chains as cr on r.place = cr.place
+where
+    not r.is_company_driven
+    and (r.t = e.t or (r.family = e.family and ce.chain = cr.chain));
+
+create or replace table cut as
+with recursive
+-- what each event is by each type that it may be judged by
 judged as (
     select
         e.place,
         c.name,
         coalesce(list_contains(c.end_activities, e.activity), false)
         or coalesce(list_contains(c.end_outcomes, e.outcome), false) as is_end,
+        coalesce(list_contains(c.weak_end_outcomes, e.outcome), false) as is_bad,
         coalesce(map_contains(c.outcome_map, e.outcome), false) as is_mapped,
         coalesce(list_contains(c.start_activities, e.activity), false) as is_start
     from numbered as e
@@ -31,90 +96,185 @@ judged as (
 
 fold as (
     select
-        e.thread,
-        e.n,
-        e.place,
-        1 as journey_no,
+        0 as turn,
+        thread,
+        0::bigint as n,
+        null::bigint as place,
+        0 as journey_no,
         'first' as begun_by,
-        e.t as first_t,
-        e.t as last_t,
-        coalesce(e.thread_type, e.etype) as jtype,
-        case when j.is_end then e.t end as end_t,
-        case when j.is_end then e.place end as end_place,
-        j.is_end,
-        e.thread_case is null as is_caseless
-    from numbered as e
-    inner join judged as j
-        on e.place = j.place and j.name = coalesce(e.thread_type, e.etype, 'other')
-    where e.n = 1
+        null::bigint as shown_t,
+        null::bigint as first_t,
+        null::bigint as last_t,
+        null::varchar as jtype,
+        null::bigint as end_t,
+        null::bigint as end_place,
+        false as is_held_weakly,
+        false as has_sold,
+        []::varchar[] as products,
+        []::varchar[] as known_objects,
+        false as is_end,
+        false as is_weak_end
+    from (select distinct thread from numbered)
     union all
     select
-        e.thread,
-        e.n,
-        e.place,
-        s.journey_no + s.is_new::int as journey_no,
-        case when s.is_new then if(s.is_late, 'deadline', 'start') else s.begun_by end as begun_by,
-        if(s.is_new, e.t, s.first_t) as first_t,
-        e.t as last_t,
-        s.jtype_after as jtype,
+        j.turn,
+        j.thread,
+        j.n,
+        j.place,
+        j.journey_no,
+        j.begun_by,
+        j.shown_t,
+        j.first_t,
+        j.t as last_t,
+        j.jtype,
         case
-            when a.is_end then e.t
-            when s.is_new or (a.is_mapped and e.direction <> 'outbound') then null
-            else s.end_t
+            when a.is_end or j.is_bad_end then j.t
+            when j.is_undone then null
+            else j.end_t
         end as end_t,
         case
-            when a.is_end then e.place
-            when s.is_new or (a.is_mapped and e.direction <> 'outbound') then null
-            else s.end_place
+            when a.is_end or j.is_bad_end then j.place
+            when j.is_undone then null
+            else j.end_place
         end as end_place,
+        not a.is_end and (j.is_bad_end or (j.is_held_weakly and not j.is_undone)) as is_held_weakly,
+        j.has_sold or (a.is_end and coalesce(j.outcome = 'sold', false)) as has_sold,
+        if(j.need_product is null, j.products, list_append(j.products, j.need_product)) as products,
+        list_concat(j.known_objects, j.need_objects) as known_objects,
         a.is_end,
-        s.is_caseless
+        a.is_bad and not a.is_end as is_weak_end
     from (
         select
-            f.*,
-            x.place as next_place,
-            x.t > f.deadline as is_late,
-            x.t > f.deadline or (f.is_caseless and b.is_start) as is_new,
-            -- a case has one type over all its journeys: that of its first typed event
-            coalesce(f.jtype, x.etype) as jtype_after
+            i.*,
+            b.is_bad and not b.is_end and not (
+                i.direction = 'outbound' and i.end_t is not null and not i.is_held_weakly
+            ) as is_bad_end,
+            -- an outcome that is no end takes an end away; a bad one is taken back by anything
+            (b.is_mapped and i.direction <> 'outbound')
+            or (i.is_held_weakly and not i.is_company_driven and i.t > i.end_t) as is_undone
         from (
             select
-                fold.*,
-                least(
-                    fold.first_t + c.cap,
-                    coalesce(
-                        fold.end_t + c.reopen_window,
-                        case when fold.is_caseless then fold.last_t + c.gap end,
-                        fold.first_t + c.cap
-                    )
-                ) as deadline
-            from fold
-            inner join types as c on c.name = coalesce(fold.jtype, 'other')
-        ) as f
-        inner join numbered as x on f.thread = x.thread and x.n = f.n + 1
-        inner join judged as b on x.place = b.place and b.name = coalesce(f.jtype, 'other')
-    ) as s
-    inner join numbered as e on s.next_place = e.place
-    inner join judged as a on e.place = a.place and a.name = coalesce(s.jtype_after, 'other')
+                s.turn,
+                s.thread,
+                e.n,
+                e.place,
+                e.t,
+                e.direction,
+                e.outcome,
+                e.is_company_driven,
+                e.need_product,
+                e.need_objects,
+                s.journey_no + s.is_new::int as journey_no,
+                if(s.is_new, s.why, s.begun_by) as begun_by,
+                if(s.is_new, s.asked_t, s.shown_t) as shown_t,
+                if(s.is_new, e.t, s.first_t) as first_t,
+                coalesce(if(s.is_new, null, s.jtype), e.ttype) as jtype,
+                if(s.is_new, null, s.end_t) as end_t,
+                if(s.is_new, null, s.end_place) as end_place,
+                not s.is_new and s.is_held_weakly as is_held_weakly,
+                not s.is_new and s.has_sold as has_sold,
+                if(s.is_new, [], s.products) as products,
+                if(s.is_new, [], s.known_objects) as known_objects
+            from (
+                select
+                    w.*,
+                    coalesce(w.why <> 'none', false) as is_new,
+                    case
+                        when w.why = 'need' then coalesce((
+                            select min(v.n) from visits as v
+                            where v.place = w.asked_place and v.is_free and v.t > w.end_t
+                        ), w.asked_n)
+                        else w.asked_n
+                    end as next_n
+                from (
+                    select
+                        d.* exclude (turn),
+                        d.turn + 1 as turn,
+                        case
+                            when d.n = 0 then 'first'
+                            when
+                                d.is_start
+                                and (d.is_caseless or coalesce(d.asked_t > d.end_t, false))
+                                then 'start'
+                            when d.asked_t > d.last_t and d.asked_t > d.deadline then 'deadline'
+                            when
+                                coalesce(d.asked_t > d.end_t, false) and not d.is_message_only
+                                and (
+                                    coalesce(is_other(
+                                        d.asked_objects, d.known_objects, d.asked_product,
+                                        d.products
+                                    ), false)
+                                    or (
+                                        d.has_sold and d.is_sale
+                                        and not is_shared(d.asked_objects, d.known_objects)
+                                    )
+                                )
+                                then 'need'
+                            else 'none'
+                        end as why
+                    from (
+                        select
+                            fold.*,
+                            x.n as asked_n,
+                            x.t as asked_t,
+                            x.place as asked_place,
+                            x.need_objects as asked_objects,
+                            x.need_product as asked_product,
+                            x.is_company_driven as is_message_only,
+                            coalesce(x.outcome = 'sold', false) as is_sale,
+                            x.thread_case is null as is_caseless,
+                            b.is_start,
+                            least(
+                                fold.first_t + c.cap,
+                                coalesce(
+                                    fold.end_t + c.reopen_window,
+                                    fold.last_t + if(x.thread_case is null, c.gap, c.case_gap)
+                                )
+                            ) as deadline
+                        from fold
+                        inner join numbered as x
+                            on fold.thread = x.thread and x.n = fold.n + 1
+                        inner join types as c on c.name = coalesce(fold.jtype, 'other')
+                        inner join judged as b
+                            on
+                                x.place = b.place
+                                and b.name = coalesce(fold.jtype, x.ttype, 'other')
+                    ) as d
+                ) as w
+            ) as s
+            inner join numbered as e on s.thread = e.thread and s.next_n = e.n
+        ) as i
+        inner join judged as b on i.place = b.place and b.name = coalesce(i.jtype, 'other')
+    ) as j
+    inner join judged as a on j.place = a.place and a.name = coalesce(j.jtype, 'other')
+),
+
+-- where a visit was drawn into the new journey its events were folded again: the last turn counts
+settled as (
+    select * from fold
+    where n > 0
+    qualify row_number() over (partition by place order by turn desc) = 1
 )
 
 select
     e.*,
     f.journey_no,
     f.begun_by,
+    f.shown_t,
     f.jtype,
     f.end_t,
     f.end_place,
     f.is_end,
-    f.is_caseless,
+    f.is_weak_end,
+    e.thread_case is null as is_caseless,
     left(sha256(concat_ws(
         chr(31),
         e.customer_key,
-        if(f.is_caseless, 'none', 'case'),
-        if(f.is_caseless, e.thread_type, e.thread_case),
+        if(e.thread_case is null, 'none', 'case'),
+        if(e.thread_case is null, e.thread_type, e.thread_case),
         first_value(e.source) over journey,
         first_value(e.id) over journey
     )), 16) as journey_id
 from numbered as e
-inner join fold as f on e.place = f.place
+inner join settled as f on e.place = f.place
 window journey as (partition by e.thread, f.journey_no order by e.place);

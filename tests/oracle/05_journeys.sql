@@ -34,8 +34,11 @@ deadlines as (
         g.*,
         g.first_t + c.cap as cap_t,
         case when g.end_t >= 0 then g.end_t + c.reopen_window end as window_t,
-        case when g.is_caseless and g.end_t < 0 then g.last_t + c.gap end as silence_t,
-        case when follower.begun_by = 'start' then follower.t end as start_t
+        case
+            when g.end_t < 0 then g.last_t + if(g.is_caseless, c.gap, c.case_gap)
+        end as silence_t,
+        case when follower.begun_by in ('start', 'need') then follower.shown_t end as start_t,
+        follower.begun_by as next_begun_by
     from grouped as g
     inner join types as c on g.journey_type = c.name
     left join stepped as follower
@@ -54,11 +57,12 @@ deadlines as (
 closing as (
     select
         *,
-        coalesce(start_t, least(
-            cap_t, coalesce(window_t, cap_t), coalesce(silence_t, cap_t)
-        )) as deadline,
+        least(
+            cap_t, coalesce(window_t, cap_t), coalesce(silence_t, cap_t), coalesce(start_t, cap_t)
+        ) as deadline,
         case
-            when start_t is not null then 'start rule'
+            when start_t <= least(cap_t, coalesce(window_t, silence_t, cap_t))
+                then if(next_begun_by = 'need', 'new need', 'start rule')
             when cap_t <= coalesce(window_t, silence_t, cap_t) then 'cap'
             when window_t is not null then 'end rule'
             else 'silence'

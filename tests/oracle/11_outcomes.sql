@@ -12,7 +12,8 @@ mapped as (
         e.outcome,
         e.direction,
         e.is_end,
-        m.outcome_map[e.outcome] as value
+        e.is_weak_end,
+        coalesce(m.outcome_map[e.outcome], if(e.is_weak_end, 0, null)) as value
     from stepped as e
     inner join journey as j on e.journey_id = j.journey_id
     inner join types as m on j.journey_type = m.name
@@ -29,6 +30,9 @@ last_end as (
 later as (
     select
         m.journey_id,
+        max(m.place) as place,
+        arg_max(m.t, m.place) as t,
+        arg_max(m.is_weak_end, m.place) as is_weak_end,
         arg_max(m.outcome, m.place) as outcome,
         arg_max(m.value, m.place) as value
     from mapped as m
@@ -37,29 +41,62 @@ later as (
         m.value is not null
         and (l.place is null or (m.place > l.place and m.direction <> 'outbound'))
     group by m.journey_id
+),
+
+-- how long anything followed that the company does not drive
+followed as (
+    select
+        journey_id,
+        max(t) filter (where not is_company_driven) as until_t
+    from stepped
+    group by journey_id
+),
+
+decided as (
+    select
+        j.*,
+        coalesce(c.expects_outcome, j.case_id is not null) as is_expected,
+        later.value is null and e.place is not null as is_ended,
+        coalesce(later.value is not null and later.is_weak_end, false) as is_weakly_ended,
+        case
+            when later.value is not null then later.outcome
+            when e.place is not null then coalesce(e.outcome, 'resolved')
+            when coalesce(c.expects_outcome, j.case_id is not null) then 'unresolved'
+        end as logged,
+        case
+            when later.value is not null then later.value
+            when e.place is not null then coalesce(e.value, 1)
+            when coalesce(c.expects_outcome, j.case_id is not null) then 0
+        end as worth,
+        coalesce(later.t, e.t) as decided_t,
+        coalesce(later.place, e.place) as decided_place,
+        coalesce(u.until_t <= later.t, true) as is_last
+    from journey as j
+    inner join types as c on j.journey_type = c.name
+    inner join last_end on j.journey_id = last_end.journey_id
+    inner join followed as u on j.journey_id = u.journey_id
+    left join mapped as e on last_end.place = e.place
+    left join later on j.journey_id = later.journey_id
+),
+
+judged as (
+    select
+        *,
+        decided_place is not null and (is_ended or is_last) as is_recorded,
+        is_ended or (is_weakly_ended and is_last and worth > 0) as is_held
+    from decided
 )
 
 select
-    j.journey_id,
+    journey_id,
+    if(is_closed, logged, null) as outcome,
+    if(is_closed, worth, null) as outcome01,
     case
-        when not j.is_closed then null
-        when later.value is not null then later.outcome
-        when e.place is not null then coalesce(e.outcome, 'resolved')
-        when coalesce(c.expects_outcome, j.case_id is not null) then 'unresolved'
-    end as outcome,
-    case
-        when not j.is_closed then null
-        when later.value is not null then later.value
-        when e.place is not null then coalesce(e.value, 1)
-        when coalesce(c.expects_outcome, j.case_id is not null) then 0
-    end as outcome01,
-    case when later.value is null then e.t end as held_t,
-    case when later.value is null then e.place end as held_place
-from journey as j
-inner join types as c on j.journey_type = c.name
-inner join last_end on j.journey_id = last_end.journey_id
-left join mapped as e on last_end.place = e.place
-left join later on j.journey_id = later.journey_id;
+        when is_closed and logged is not null then if(is_recorded, 'recorded', 'assumed')
+    end as outcome_basis,
+    if(is_held, decided_t, null) as held_t,
+    if(is_held, decided_place, null) as held_place
+from judged;
 
 create or replace table reopening as
 with
@@ -70,8 +107,19 @@ back as (
         x.t as end_time_t,
         x.session_id as end_session,
         x.step_id as end_step,
-        w.intent as end_intent,
-        z.intent as visit_intent
+        (
+            -- no intent is known before the end, or this one
+            select coalesce(bool_or(e.intent = i.intent), true) from stepped as i
+            where i.journey_id = e.journey_id and i.place <= x.place and i.intent is not null
+        ) as is_same_intent,
+        (
+            select coalesce(is_other(
+                e.need_objects, flatten(list(i.need_objects)), e.need_product,
+                coalesce(list(i.need_product) filter (i.need_product is not null), [])
+            ), false)
+            from stepped as i
+            where i.journey_id = e.journey_id and i.place <= x.place
+        ) as is_other_need
     from stepped as e
     inner join stepped as x
         on
@@ -79,8 +127,6 @@ back as (
                 select max(y.place) from stepped as y
                 where e.journey_id = y.journey_id and y.is_end and e.place > y.place
             )
-    inner join session as w on x.session_id = w.session_id
-    inner join session as z on e.session_id = z.session_id
 ),
 
 first_back as (
@@ -90,9 +136,10 @@ first_back as (
     cross join settings as s
     where
         (
-            (b.direction = 'inbound' and coalesce(b.visit_intent = b.end_intent, true))
+            (b.direction = 'inbound' and coalesce(b.is_same_intent, true))
             or (coalesce(b.lifecycle = 'resume', false) and not b.is_caseless)
         )
+        and not b.is_other_need
         and not b.is_end and b.session_id <> b.end_session
         and b.t - b.end_time_t > s.session_gap and b.t - b.end_time_t <= c.reopen_window
     qualify row_number() over (partition by b.journey_id, b.end_at order by b.place) = 1

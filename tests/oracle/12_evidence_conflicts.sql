@@ -6,12 +6,29 @@ insert into piece by name
 with
 given as (
     select
-        *,
-        lag(value_hmac) over field_values as last_value,
-        lag(step_id) over field_values as last_step_id
-    from field_use
-    where op = 'given' and basis = 0 and value_hmac is not null
-    window field_values as (partition by journey_id, field order by pos)
+        u.*,
+        e.need_product,
+        e.need_objects
+    from field_use as u
+    inner join stepped as e on u.journey_id = e.journey_id and u.pos = e.pos
+    where u.op = 'given' and u.basis = 0 and u.value_hmac is not null
+),
+
+-- the last answer before that is not known to be for another product or order
+compared as (
+    select
+        g.*,
+        arg_max(b.value_hmac, b.pos) as last_value,
+        arg_max(b.step_id, b.pos) as last_step_id
+    from given as g
+    inner join given as b
+        on
+            g.journey_id = b.journey_id and g.field = b.field and g.pos > b.pos
+            and not coalesce(is_other(
+                g.need_objects, b.need_objects, g.need_product,
+                if(b.need_product is null, [], [b.need_product])
+            ), false)
+    group by all
 )
 
 select
@@ -25,7 +42,7 @@ select
     1.0 as confidence,
     'observed' as basis,
     format('{:09d}', pos) || field as detail
-from given
+from compared
 where value_hmac <> last_value and step_id <> last_step_id;
 
 insert into piece by name

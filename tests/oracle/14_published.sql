@@ -486,6 +486,7 @@ select
     if(j.is_closed, j.reason, null) as close_reason,
     f.is_final,
     o.outcome,
+    o.outcome_basis,
     o.outcome01,
     j.n_events,
     s.n_steps,
