@@ -37,20 +37,18 @@ def escalation(scene: Scene) -> Found:
     return _onward(scene, "escalation", np.flatnonzero(escalated), (giver[~said], receiver[~said]))
 
 
-@kind(
-    "edge", "returns", {"owner", "outcome"}, {"touchpoint", "@touchpoints", "outcome"}, launch=False
-)
+@kind("edge", "returns", {"owner"}, launch=False)
 def ping_pong(scene: Scene) -> Found:
     """Work back at the owner before last, after collapsing equal neighbours, where the last known
-    outcome of the owner in between is none of resolved, sold, informed, partly (9-rules). Without
-    an outcome nothing is known to be unsolved: a parcel sent on in between is no ping-pong.
+    outcome of the owner in between is none of resolved, sold, informed, partly; where none is
+    known, neither is whether it was solved: confidence .5 (9-rules).
     """
     seen = scene.handoffs
     back = np.flatnonzero(seen.is_ping_pong)
     step, giver = seen.receiver[back], seen.giver[back]
     return found(
         scene, "ping_pong", step, scene.steps.first[step],
-        previous=giver, earlier=scene.steps.last[giver],
+        previous=giver, earlier=scene.steps.last[giver], confidence=seen.ping_pong[back],
     )  # fmt: skip
 
 

@@ -49,7 +49,9 @@ def n_company_driven(a: Assessment) -> Ints:
 
 @metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
 def n_channel_switches(a: Assessment) -> Ints:
-    """Consecutive contacts, neither sent by a machine nor pushed, of different families."""
+    """Consecutive inbound contacts of different channel families and of the same or unknown
+    intent, the earlier of which did not end resolved, sold or informed (9-rules).
+    """
     _, later = switches(a.scene)
     journey = a.scene.contacts.journey[later]
     return np.bincount(journey, minlength=len(a.scene.journeys))

@@ -71,7 +71,7 @@ def n_handoffs_dropped(a: Assessment) -> Ints:
 
 @metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
 def n_ping_pong(a: Assessment) -> Ints:
-    """Hand-offs back to the owner before, unsolved in between (3-scores)."""
+    """Hand-offs back to the owner before last, not known to be solved in between (3-scores)."""
     seen = a.scene.handoffs
     return _per_journey(a, a.scene.steps.journey[seen.receiver[seen.is_ping_pong]])
 
