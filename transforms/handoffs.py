@@ -137,7 +137,8 @@ def _consultations(spine: Spine, steps: Steps, kept: Bools) -> Bools:
 
 def _ping_pong(steps: Steps, kept: Bools) -> Reals:
     """How sure it is of each step that it brings work back unsolved: owner i = owner i + 2, and
-    the last known outcome of the owner in between settles nothing (1), or is not known (.5).
+    the last known outcome of the owner in between settles nothing (1), or is not known (.5). An
+    owner of whom there are only automatic messages held no work.
     """
     rows = np.flatnonzero(kept)
     same = steps.journey[rows[1:]] == steps.journey[rows[:-1]]
@@ -147,21 +148,22 @@ def _ping_pong(steps: Steps, kept: Bools) -> Reals:
     starts = rows[head]
     out = np.zeros(len(steps))
     if len(starts) > 2:
-        last = _last_outcome_of_runs(rows, head, steps.outcome.codes)[1:-1]
+        last = _last_of_runs(rows, head, steps.outcome.known)[1:-1]
+        worked = _last_of_runs(rows, head, ~steps.is_automatic)[1:-1] != NULL
         solved = pick(steps.outcome.of_names(SOLVED), last, False)
-        sure = np.where(solved, 0.0, np.where(last == NULL, 0.5, 1.0))
+        sure = np.where(solved, 0.0, np.where(last == NULL, 0.5 * worked, 1.0))
         journey, held = steps.journey[starts], steps.owner.codes[starts]
         back = (journey[:-2] == journey[2:]) & (held[:-2] == held[2:])
         out[starts[2:]] = np.where(back, sure, 0.0)
     return out
 
 
-def _last_outcome_of_runs(rows: Ints, head: Bools, outcome: Ints) -> Ints:
-    """Step with the last known outcome of each run of one owner, -1 where none is known."""
+def _last_of_runs(rows: Ints, head: Bools, mask: Bools) -> Ints:
+    """Last step of each run of one owner that is in `mask`, -1 if none is."""
     run = np.cumsum(head) - 1
     last = np.full(int(run[-1]) + 1, NULL, dtype=np.int64)
-    known = outcome[rows] != NULL
-    last[run[known]] = rows[known]  # later rows overwrite earlier ones
+    chosen = mask[rows]
+    last[run[chosen]] = rows[chosen]  # later rows overwrite earlier ones
     return last
 
 

@@ -51,7 +51,8 @@ with runs as (
         journey_id,
         run,
         any_value(owner) as owner,
-        arg_max(outcome, seq) as outcome
+        arg_max(outcome, seq) as outcome,
+        bool_and(is_automatic) as is_automatic
     from handoff_step
     group by journey_id, run
 ),
@@ -60,7 +61,9 @@ seen as (
     select
         s.*,
         s.begins_run and coalesce(b.owner = s.owner, false)
-        and coalesce(m.outcome not in ('resolved', 'sold', 'informed', 'partly'), true)
+        and coalesce(
+            m.outcome not in ('resolved', 'sold', 'informed', 'partly'), not m.is_automatic
+        )
             as is_ping_pong,
         if(m.outcome is null, 0.5, 1.0) as ping_pong_confidence
     from handoff_step as s

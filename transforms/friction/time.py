@@ -79,7 +79,7 @@ def _agreed(scene: Scene) -> Found:
     )  # fmt: skip
 
 
-@kind("node", "re-openings", {"outcome"})
+@kind("node", "re-openings", {"end"})
 def reopened(scene: Scene) -> Found:
     """Inbound event of the same or unknown intent, more than the session gap and at most the
     re-open window after the last end, in another session, that is no end itself; confidence 1 if
