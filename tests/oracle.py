@@ -24,7 +24,7 @@ from rejse.transforms.experience import tables as x_tables
 from rejse.transforms.experience.schema import EXPERIENCE
 from rejse.transforms.operational import TABLES
 from rejse.transforms.rules import Rules
-from rejse.transforms.schema import event_schema
+from rejse.transforms.schema import LOGGED_WHEN_PRESENT, event_schema
 
 FOLDER = Path(__file__).parent / "oracle"
 STATEMENTS = tuple(sorted(FOLDER.glob("*.sql")))
@@ -135,20 +135,25 @@ def _settings(rules: Rules) -> pa.Table:
 
 
 def _needs(case: Case) -> pa.Table:
-    """Declared table kind -> needed fields of the launch kinds, a row for each alternative.
+    """Declared table of what kinds and metrics are made of, a row for each alternative.
 
     `@name` asks for an operational table: where the case has it nothing else is needed of it.
     """
-    from rejse.transforms.friction.coverage import LAUNCH, NEEDS
+    from rejse.transforms.friction import KINDS
+    from rejse.transforms.registry import metrics
 
+    made_of = [("kind", kind.name, kind.inputs) for kind in KINDS.values() if kind.is_launch]
+    made_of += [(one.grain, one.name, one.inputs) for one in metrics() if one.inputs]
     rows = [
-        {"kind": kind, "fields": sorted(f for f in fields if not f.startswith("@")),
+        {"grain": grain, "name": name,
+         "fields": sorted(f for f in fields if not f.startswith("@")),
          "is_possible": all(case.operational.get(f[1:]) for f in fields if f.startswith("@"))}
-        for kind in LAUNCH
-        for fields in NEEDS[kind]
+        for grain, name, inputs in made_of
+        for fields in inputs
     ]  # fmt: skip
     schema = pa.schema([
-        ("kind", pa.string()), ("fields", pa.list_(pa.string())), ("is_possible", pa.bool_()),
+        ("grain", pa.string()), ("name", pa.string()), ("fields", pa.list_(pa.string())),
+        ("is_possible", pa.bool_()),
     ])  # fmt: skip
     return pa.Table.from_pylist(rows, schema=schema)
 
@@ -183,7 +188,9 @@ def connect(case: Case) -> duckdb.DuckDBPyConnection:
     frontiers = [{"source": s, "w": w} for s, w in (case.frontiers or {}).items()]
     weights = [{"kind": k, "weight": w} for k, w in case.rules.weights.items()]
     declared = [
-        {"source": s, "field": f} for s, fields in case.rules.sources.items() for f in fields
+        {"source": s, "field": f}
+        for s, fields in case.rules.sources.items()
+        for f in fields & LOGGED_WHEN_PRESENT
     ]
     inputs = {
         "events": events,

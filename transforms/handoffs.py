@@ -41,7 +41,12 @@ class Handoffs:
     n_reasked: Ints
     context: Ints
     basis: Ints
-    is_ping_pong: Bools
+    ping_pong: Reals  # confidence that work came back unsolved; 0: it is no ping-pong
+
+    @property
+    def is_ping_pong(self) -> Bools:
+        """Back to the owner it came from, not known to be solved in between."""
+        return self.ping_pong > 0
 
     @property
     def passed_share(self) -> Reals:
@@ -130,35 +135,40 @@ def _consultations(spine: Spine, steps: Steps, kept: Bools) -> Bools:
     return out & steps.is_internal & ~hands
 
 
-def _ping_pong(steps: Steps, kept: Bools) -> Bools:
-    """Steps that bring the work back: owner i = owner i + 2, known to be unsolved in between."""
+def _ping_pong(steps: Steps, kept: Bools) -> Reals:
+    """How sure it is of each step that it brings work back unsolved: owner i = owner i + 2, and
+    the last known outcome of the owner in between settles nothing (1), or is not known (.5). An
+    owner of whom there are only automatic messages held no work.
+    """
     rows = np.flatnonzero(kept)
     same = steps.journey[rows[1:]] == steps.journey[rows[:-1]]
     owner = steps.owner.codes[rows]
     head = np.ones(len(rows), dtype=bool)
     head[1:] = ~(same & (owner[1:] == owner[:-1]))
     starts = rows[head]
-    out = np.zeros(len(steps), dtype=bool)
+    out = np.zeros(len(steps))
     if len(starts) > 2:
-        unsolved = ~steps.outcome.of_names(SOLVED)
-        last = _last_of_runs(rows, head, steps.outcome.codes, unsolved)
+        last = _last_of_runs(rows, head, steps.outcome.known)[1:-1]
+        worked = _last_of_runs(rows, head, ~steps.is_automatic)[1:-1] != NULL
+        solved = pick(steps.outcome.of_names(SOLVED), last, False)
+        sure = np.where(solved, 0.0, np.where(last == NULL, 0.5 * worked, 1.0))
         journey, held = steps.journey[starts], steps.owner.codes[starts]
         back = (journey[:-2] == journey[2:]) & (held[:-2] == held[2:])
-        out[starts[2:]] = back & last[1:-1]
+        out[starts[2:]] = np.where(back, sure, 0.0)
     return out
 
 
-def _last_of_runs(rows: Ints, head: Bools, outcome: Ints, unsolved: Bools) -> Bools:
-    """Was the last known outcome of each run of one owner no solution? Unknown: no."""
+def _last_of_runs(rows: Ints, head: Bools, mask: Bools) -> Ints:
+    """Last step of each run of one owner that is in `mask`, -1 if none is."""
     run = np.cumsum(head) - 1
     last = np.full(int(run[-1]) + 1, NULL, dtype=np.int64)
-    known = rows[outcome[rows] != NULL]
-    last[run[outcome[rows] != NULL]] = known  # later rows overwrite earlier ones
-    return np.asarray(pick(unsolved, last, False))
+    chosen = mask[rows]
+    last[run[chosen]] = rows[chosen]  # later rows overwrite earlier ones
+    return last
 
 
 def _with_context(
-    spine: Spine, steps: Steps, told: Information, giver: Ints, receiver: Ints, ping_pong: Bools
+    spine: Spine, steps: Steps, told: Information, giver: Ints, receiver: Ints, ping_pong: Reals
 ) -> Handoffs:
     """Context by what events log; where they log nothing, by what the table declares."""
     seen = _Context.of(spine, steps, told, giver, receiver, OBSERVED)

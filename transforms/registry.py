@@ -7,13 +7,36 @@ expectations, `rejse metrics` and the documentation are all read from here.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pyarrow as pa
 
+from rejse.transforms.schema import REQUIRED
+
 Direction = Literal["higher_is_better", "lower_is_better", "neutral"]
+
+
+#: Alternatives of what something is made of, any one of which suffices; `@name` is an operational
+#: table, the rest are fields of events, as events or the tables tell them (`coverage.py`).
+Needs = tuple[frozenset[str], ...]
+
+
+def needs_of(alternatives: Iterable[Set[str] | str]) -> Needs:
+    """Alternatives without the fields that every event has; a text is a set of one.
+
+    Empty where one of them is carried by every event: then nothing is needed.
+    """
+    sets = [frozenset([one]) if isinstance(one, str) else frozenset(one) for one in alternatives]
+    left = tuple(one - set(REQUIRED) for one in sets)
+    return () if frozenset() in left else left
+
+
+def in_words(needs: Needs) -> str:
+    """`outcome, or team + table teams`."""
+    sets = [sorted(f"table {n[1:]}" if n.startswith("@") else n for n in one) for one in needs]
+    return ", or ".join(" + ".join(names) for names in sets)
 
 
 @dataclass(frozen=True)
@@ -44,6 +67,7 @@ class Metric:
     grain: str
     direction: Direction
     when_empty: str
+    inputs: Needs
     compute: Callable[[Any], Any]
 
     @property
@@ -80,12 +104,18 @@ def metric(
     direction: Direction = "neutral",
     when_empty: str = "null",
     nullable: bool = True,
+    inputs: Iterable[Set[str] | str] = (),
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     """Declare the decorated function as the metric of its own name.
 
-    The docstring is the formula in words, with its source. Raises ValueError at import where a
-    name is taken or the docstring is missing.
+    The docstring is the formula in words, with its source. `inputs` are the fields that it is made
+    of, beside those that every event has: alternatives, any one of which suffices. Where a journey
+    carries none of them its value is null, and never 0. Raises ValueError at import where a name
+    is taken or the docstring is missing.
     """
+    needs = needs_of(inputs)
+    if needs and when_empty == "null":
+        when_empty = f"null without {in_words(needs)}"
 
     def declare(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
         name = getattr(compute, "__name__", "")
@@ -95,8 +125,9 @@ def metric(
         taken = _METRICS.setdefault(grain, {})
         if name in taken:
             raise ValueError(f"metric {name}: declared twice at grain {grain}; choose a new name")
-        column = Column(name, type, " ".join(about.split()), unit, low, high, nullable)
-        taken[name] = Metric(column, grain, direction, when_empty, compute)
+        column = Column(name, type, " ".join(about.split()), unit, low, high,
+                        nullable or bool(needs))  # fmt: skip
+        taken[name] = Metric(column, grain, direction, when_empty, needs, compute)
         return compute
 
     return declare

@@ -73,7 +73,21 @@ def _at(a: Assessment, event: Array) -> tuple[Array, Array]:
 
 
 def _measured(a: Assessment, grain: str) -> dict[str, Any]:
-    return {m.name: m.compute(a) for m in metrics(grain)}
+    """Values of the metrics, null in journeys (and their steps) that do not carry the inputs."""
+    journey = a.scene.spine.step_journey if grain == "step" else slice(None)
+    return {
+        m.name: _known(m.compute(a), a.carried.any(m.inputs)[journey]) if m.inputs else m.compute(a)
+        for m in metrics(grain)
+    }
+
+
+def _known(found: Any, known: Array) -> Any:
+    """What a metric returns, null where it is not known."""
+    if isinstance(found, Coded):
+        return found.recode(np.where(known, found.codes, NULL))
+    if isinstance(found, tuple):
+        return found[0], found[1] & known
+    return (found, known) if found.dtype.kind != "f" else np.where(known, found, np.nan)
 
 
 def _owned(a: Assessment, journey: Array) -> dict[str, Any]:

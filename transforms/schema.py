@@ -159,6 +159,15 @@ BODY: tuple[Field, ...] = (
     Field("attrs", pa.map_(TEXT, TEXT), "O", "Whatever else the source says."),
 )  # fmt: skip
 
+#: Fields of what happens now and then. A source that maps one logs it whenever it happens, so that
+#: an event without it says that it did not. Of any other field a missing value is not known.
+LOGGED_WHEN_PRESENT = frozenset({
+    "lifecycle", "activity_id", "wait_s", "talk_s", "hold_s", "wrap_s", "waiting_for", "outcome",
+    "to_owner", "to_team", "to_channel", "handoff_kind", "info", "promise", "message_kind",
+    "campaign_id", "message_id", "claims", "error_code", "results_n", "cost_amount", "agent_s",
+    "fcr_flag", "relevance_basis",
+})  # fmt: skip
+
 #: Raw identities, which do not pass the edge, and the pseudonyms that take their place.
 IDENTITY_FIELDS = ("identity", "previousidentity")
 CUSTOMER_KEY = "customer_key"

@@ -44,6 +44,7 @@ select
     min(pos) as first_pos,
     arg_min_null(expected_wait_s, pos) as expected_wait_s,
     sum(wait_s) as wait_s,
-    bool_or(to_owner is not null) as asks_handoff
+    bool_or(to_owner is not null) as asks_handoff,
+    bool_and(direction = 'outbound' and actor_type in ('bot', 'system')) as is_automatic
 from stepped
 group by step_id, journey_id, customer_key, seq;

@@ -51,7 +51,8 @@ with runs as (
         journey_id,
         run,
         any_value(owner) as owner,
-        arg_max(outcome, seq) as outcome
+        arg_max(outcome, seq) as outcome,
+        bool_and(is_automatic) as is_automatic
     from handoff_step
     group by journey_id, run
 ),
@@ -60,8 +61,11 @@ seen as (
     select
         s.*,
         s.begins_run and coalesce(b.owner = s.owner, false)
-        and coalesce(m.outcome not in ('resolved', 'sold', 'informed', 'partly'), false)
-            as is_ping_pong
+        and coalesce(
+            m.outcome not in ('resolved', 'sold', 'informed', 'partly'), not m.is_automatic
+        )
+            as is_ping_pong,
+        if(m.outcome is null, 0.5, 1.0) as ping_pong_confidence
     from handoff_step as s
     left join runs as m on s.journey_id = m.journey_id and m.run = s.run - 1
     left join runs as b on s.journey_id = b.journey_id and b.run = s.run - 2

@@ -217,12 +217,15 @@ reopened as (
 ),
 
 switching as (
+    -- contacts that the customer made, each beside the one before
     select
         *,
         lag(channel_family) over journey as family_before,
-        lag(session_id) over journey as session_before
+        lag(session_id) over journey as session_before,
+        lag(intent) over journey as intent_before,
+        lag(outcome) over journey as outcome_before
     from contacts
-    where not is_message and not is_pushed and not (direction = 'outbound' and is_by_machine)
+    where direction = 'inbound'
     window journey as (partition by journey_id order by seq)
 ),
 
@@ -238,11 +241,17 @@ channel_switch as (
         b.first_t as occurred_t,
         1.0 as x,
         1.0 as g,
-        1.0 as confidence,
+        if(b.outcome_before is null, 0.5, 1.0) as confidence,
         'observed' as basis,
         '' as detail
     from switching as b
-    where b.channel_family <> b.family_before
+    where
+        b.channel_family <> b.family_before
+        and (b.intent is null or b.intent_before is null or b.intent = b.intent_before)
+        and (
+            b.outcome_before is null
+            or b.outcome_before not in ('resolved', 'sold', 'informed')
+        )
 )
 
 select * from repeat_contact  -- noqa: AM07

@@ -87,7 +87,7 @@ select
     handoff.first_t as occurred_t,
     1.0 as x,
     1.0 as g,
-    1.0 as confidence,
+    handoff.ping_pong_confidence as confidence,
     'observed' as basis,
     '' as detail
 from handoff

@@ -2,7 +2,7 @@
 --          the weights and at half and one and a half times the weights
 -- grain:   one row per piece and factor (`scored`); one row per journey (`score`)
 -- key:     step_id, kind, detail, factor; journey_id
--- sources: piece, weights, journey, outcome, stepped, needs, declared_columns, settings
+-- sources: piece, weights, journey, outcome, measurable, settings
 create or replace table scored as
 with f as (select unnest([0.5, 1.0, 1.5]) as factor),
 
@@ -49,42 +49,11 @@ select
 from ranked;
 
 create or replace table coverage as
-with
-columns_used as (
-    select
-        journey_id,
-        unnest(columns_filled) as field
-    from stepped
-    union
-    select
-        e.journey_id,
-        d.field
-    from stepped as e
-    inner join declared_columns as d on e.source = d.source
-),
-
-had as (
-    select
-        journey_id,
-        list(distinct field) as fields
-    from columns_used
-    group by journey_id
-),
-
-kinds as (
-    select
-        h.journey_id,
-        n.kind,
-        bool_or(n.is_possible and list_has_all(h.fields, n.fields)) as is_covered
-    from had as h
-    cross join needs as n
-    group by h.journey_id, n.kind
-)
-
 select
     journey_id,
-    avg(is_covered::int) as evidence_coverage
-from kinds
+    avg(is_measurable::int) as evidence_coverage
+from measurable
+where grain = 'kind'
 group by journey_id;
 
 create or replace table score as

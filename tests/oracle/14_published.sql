@@ -128,7 +128,7 @@ select
     ) as wait_cause,
     s.wait_s as queue_s,
     (s.ended_t - s.started_t) // 1000000 as processing_s,
-    coalesce(r.n_reasked, 0) as n_reasked,
+    if(k.has['n_reasked'], coalesce(r.n_reasked, 0), null) as n_reasked,
     coalesce(h.hazard, 0) as hazard,
     100 * (1 - exp(-coalesce(h.hazard, 0))) as friction,
     f.is_final
@@ -138,6 +138,7 @@ left join hazards as h on s.step_id = h.step_id
 left join reasks as r on s.step_id = r.step_id
 left join waits as b on s.step_id = b.step_id
 inner join around as m on s.step_id = m.step_id
+inner join measured_metric as k on s.journey_id = k.journey_id and k.grain = 'step'
 window journey as (partition by s.journey_id order by s.seq);
 
 create or replace table o_friction_evidence as
@@ -497,19 +498,19 @@ select
     v.n_need_driven / nullif(v.n_contacts + e.n_sold_inside, 0) as need_driven_share,
     e.n_channels,
     coalesce(k.n_channel_switches, 0) as n_channel_switches,
-    s.n_silos,
+    nullif(s.n_silos, 0) as n_silos,
     if(s.n_silos > 0, s.n_silos - 1, null) as silos_crossed,
-    coalesce(h.n_handoffs, 0) as n_handoffs,
-    coalesce(h.n_handoffs_full, 0) as n_handoffs_full,
-    coalesce(h.n_handoffs_part, 0) as n_handoffs_part,
-    coalesce(h.n_handoffs_none, 0) as n_handoffs_none,
-    coalesce(h.n_handoffs_unknown, 0) as n_handoffs_unknown,
-    coalesce(h.n_handoffs_dropped, 0) as n_handoffs_dropped,
-    coalesce(h.n_ping_pong, 0) as n_ping_pong,
-    coalesce(r.n_reasked_observed, 0) as n_reasked_observed,
-    coalesce(r.n_reasked_declared, 0) as n_reasked_declared,
+    if(m.has['n_handoffs'], coalesce(h.n_handoffs, 0), null) as n_handoffs,
+    if(m.has['n_handoffs_full'], coalesce(h.n_handoffs_full, 0), null) as n_handoffs_full,
+    if(m.has['n_handoffs_part'], coalesce(h.n_handoffs_part, 0), null) as n_handoffs_part,
+    if(m.has['n_handoffs_none'], coalesce(h.n_handoffs_none, 0), null) as n_handoffs_none,
+    if(m.has['n_handoffs_unknown'], coalesce(h.n_handoffs_unknown, 0), null) as n_handoffs_unknown,
+    if(m.has['n_handoffs_dropped'], coalesce(h.n_handoffs_dropped, 0), null) as n_handoffs_dropped,
+    if(m.has['n_ping_pong'], coalesce(h.n_ping_pong, 0), null) as n_ping_pong,
+    if(m.has['n_reasked_observed'], coalesce(r.n_reasked_observed, 0), null) as n_reasked_observed,
+    if(m.has['n_reasked_declared'], coalesce(r.n_reasked_declared, 0), null) as n_reasked_declared,
     coalesce(r.n_reasked_inferred, 0) as n_reasked_inferred,
-    coalesce(d.n_fields_known, 0) as n_fields_known,
+    if(m.has['n_fields_known'], coalesce(d.n_fields_known, 0), null) as n_fields_known,
     1 - coalesce(r.n_fields_reasked, 0) / nullif(d.n_fields_needed, 0) as data_continuity,
     case when j.has_start then (j.clock_end_t - j.started_t) // 1000000 end as throughput_s,
     b.busy_s,
@@ -525,22 +526,22 @@ select
     if(w.is_logged, w.third_party_wait_s, null) as third_party_wait_s,
     if(w.is_logged, w.waited_for_customer_s, null) as waited_for_customer_s,
     if(e.n_completes > 0, e.n_completes - e.n_activities, null) as rework,
-    coalesce(x.n_repeat_contacts, 0) as n_repeat_contacts,
+    if(m.has['n_repeat_contacts'], coalesce(x.n_repeat_contacts, 0), null) as n_repeat_contacts,
     coalesce(k.n_fallbacks, 0) as n_fallbacks,
-    coalesce(k.n_transfers, 0) as n_transfers,
-    coalesce(k.n_escalations, 0) as n_escalations,
-    coalesce(k.n_dead_ends, 0) as n_dead_ends,
-    coalesce(k.n_abandoned, 0) as n_abandoned,
-    coalesce(k.n_info_conflicts, 0) as n_info_conflicts,
-    coalesce(k.n_reopens, 0) as n_reopens,
-    coalesce(p.n_promises, 0) as n_promises,
-    coalesce(p.n_promises_kept, 0) as n_promises_kept,
-    coalesce(p.n_promises_late, 0) as n_promises_late,
-    coalesce(p.n_promises_broken, 0) as n_promises_broken,
-    coalesce(p.n_promises_open, 0) as n_promises_open,
-    s.n_steps_before,
-    s.n_steps_during,
-    s.n_steps_after,
+    if(m.has['n_transfers'], coalesce(k.n_transfers, 0), null) as n_transfers,
+    if(m.has['n_escalations'], coalesce(k.n_escalations, 0), null) as n_escalations,
+    if(m.has['n_dead_ends'], coalesce(k.n_dead_ends, 0), null) as n_dead_ends,
+    if(m.has['n_abandoned'], coalesce(k.n_abandoned, 0), null) as n_abandoned,
+    if(m.has['n_info_conflicts'], coalesce(k.n_info_conflicts, 0), null) as n_info_conflicts,
+    if(m.has['n_reopens'], coalesce(k.n_reopens, 0), null) as n_reopens,
+    if(m.has['n_promises'], coalesce(p.n_promises, 0), null) as n_promises,
+    if(m.has['n_promises_kept'], coalesce(p.n_promises_kept, 0), null) as n_promises_kept,
+    if(m.has['n_promises_late'], coalesce(p.n_promises_late, 0), null) as n_promises_late,
+    if(m.has['n_promises_broken'], coalesce(p.n_promises_broken, 0), null) as n_promises_broken,
+    if(m.has['n_promises_open'], coalesce(p.n_promises_open, 0), null) as n_promises_open,
+    if(m.has['n_steps_before'], s.n_steps_before, null) as n_steps_before,
+    if(m.has['n_steps_during'], s.n_steps_during, null) as n_steps_during,
+    if(m.has['n_steps_after'], s.n_steps_after, null) as n_steps_after,
     c.* exclude (journey_id, outcome01),
     q.* exclude (journey_id),
     l.* exclude (journey_id)
@@ -552,6 +553,7 @@ inner join by_event as e on j.journey_id = e.journey_id
 inner join by_step as s on j.journey_id = s.journey_id
 inner join by_session as v on j.journey_id = v.journey_id
 inner join score as c on j.journey_id = c.journey_id
+inner join measured_metric as m on j.journey_id = m.journey_id and m.grain = 'journey'
 inner join journey_cost as q on j.journey_id = q.journey_id
 inner join journey_logged as l on j.journey_id = l.journey_id
 left join by_handoff as h on j.journey_id = h.journey_id

@@ -13,7 +13,7 @@ from rejse.transforms.clock import Clock, clock
 from rejse.transforms.costs import Costs, costs
 from rejse.transforms.events import Coded
 from rejse.transforms.friction import KINDS
-from rejse.transforms.friction.coverage import evidence_coverage
+from rejse.transforms.friction.coverage import Carried, evidence_coverage
 from rejse.transforms.friction.evidence import Found, together
 from rejse.transforms.friction.score import Hazards, rank_hazards, severity, total
 from rejse.transforms.order import sorted_by
@@ -65,9 +65,14 @@ class Assessment:
         return np.bincount(self.journey, minlength=len(self.scene.journeys))
 
     @cached_property
+    def carried(self) -> Carried:
+        """Which journeys carry which inputs."""
+        return Carried(self.scene)
+
+    @cached_property
     def coverage(self) -> Reals:
         """Evidence coverage of each journey."""
-        return evidence_coverage(self.scene)
+        return evidence_coverage(self.scene, self.carried)
 
     @cached_property
     def costs(self) -> Costs:

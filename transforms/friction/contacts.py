@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.transforms import facts
-from rejse.transforms.arrays import NULL, Ints
+from rejse.transforms.arrays import NULL, Ints, Reals
 from rejse.transforms.contacts import intents_agree, next_of
 from rejse.transforms.friction.evidence import Found, found, kind
 from rejse.transforms.scene import Scene
@@ -16,23 +16,26 @@ SATISFIED = ("resolved", "sold", "informed")
 
 @kind("edge", "switches", {"channel"}, launch=False)
 def channel_switch(scene: Scene) -> Found:
-    """Consecutive contacts, neither sent by a machine nor pushed, of different channel families
-    (3-scores, after Gartner's effort drivers; 9-rules).
+    """Consecutive inbound contacts of different channel families and of the same or unknown
+    intent, the earlier of which did not end resolved, sold or informed; unknown outcome:
+    confidence .5 (3-scores, after Gartner's effort drivers; 9-rules).
     """
     earlier, later = switches(scene)
+    sure = np.where(scene.contacts.outcome.known[earlier], 1.0, 0.5)
     last = last_before(scene, earlier, later, np.arange(scene.spine.events.n))
-    return between(scene, "channel_switch", last, later)
+    return between(scene, "channel_switch", last, later, confidence=sure)
 
 
 def switches(scene: Scene) -> tuple[Ints, Ints]:
     """Sessions before and after each channel switch."""
     met = scene.contacts
-    personal = met.is_contact & ~met.is_by_machine & ~met.is_pushed
-    following = next_of(personal, met.journey)
-    earlier = np.flatnonzero(following >= 0)
+    following = next_of(met.inbound, met.journey)
+    other = met.family.codes != pick(met.family.codes, following)
+    unsettled = ~met.outcome.of_names(SATISFIED)
+    earlier = np.flatnonzero((following >= 0) & other & unsettled)
     later = following[earlier]
-    other = met.family.codes[earlier] != met.family.codes[later]
-    return earlier[other], later[other]
+    same = intents_agree(met, earlier, later)
+    return earlier[same], later[same]
 
 
 @kind("edge", "contacts", {"intent", "outcome"})
@@ -110,10 +113,15 @@ def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, Ints, np.ndarray]:  # ty
     return order[at], before, order[at - 1], np.where(said[chosen] >= 0, 1.0, 0.5)
 
 
-def between(scene: Scene, name: str, last: Ints, later: Ints) -> Found:
+def between(
+    scene: Scene, name: str, last: Ints, later: Ints, *, confidence: Reals | None = None
+) -> Found:
     """Evidence on the edge from an event of one contact to the first step of a later one."""
     first, step_of = scene.contacts.first[later], scene.spine.steps.ids
-    return found(scene, name, step_of[first], first, previous=step_of[last], earlier=last)
+    return found(
+        scene, name, step_of[first], first, previous=step_of[last], earlier=last,
+        confidence=confidence,
+    )  # fmt: skip
 
 
 def last_before(scene: Scene, earlier: Ints, later: Ints, place: Ints) -> Ints:

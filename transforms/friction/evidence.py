@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,11 +13,22 @@ import pyarrow as pa
 
 from rejse.transforms.arrays import NULL, Ints, Reals
 from rejse.transforms.events import Coded
+from rejse.transforms.registry import Needs
 from rejse.transforms.scene import Scene
 
 Locus = Literal["node", "edge"]
-#: Alternatives of fields, any one of which suffices; `@name` is an operational table.
-Needs = tuple[frozenset[str], ...]
+#: What events do not always say themselves -> the columns and tables that tell it.
+TOLD_BY: Mapping[str, tuple[frozenset[str], ...]] = {
+    "owner": (
+        frozenset({"owner"}), frozenset({"touchpoint", "@touchpoints"}),
+        frozenset({"team", "@teams"}),
+    ),
+    "team": (
+        frozenset({"team"}), frozenset({"actor_id", "@agents"}),
+        frozenset({"touchpoint", "@touchpoints"}),
+    ),
+    "end": (frozenset({"outcome"}),),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,11 +60,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of friction: its locus, the unit of its amount, and the fields it needs."""
+    """A kind of friction: its locus, the unit of its amount, and what it is made of.
+
+    `inputs` are what a journey must carry for it to be measured, `needs` the columns and tables
+    that bring them.
+    """
 
     name: str
     locus: Locus
     unit: str
+    inputs: Needs
     needs: Needs
     is_launch: bool
     description: str
@@ -63,7 +80,7 @@ KINDS: dict[str, Kind] = {}
 
 
 def kind(
-    locus: Locus, unit: str, *needs: set[str], launch: bool = True
+    locus: Locus, unit: str, *inputs: set[str], launch: bool = True
 ) -> Callable[[Callable[[Scene], Found]], Callable[[Scene], Found]]:
     """Register the decorated detector under its own name.
 
@@ -75,11 +92,18 @@ def kind(
         about = " ".join((inspect.getdoc(detect) or "").split())
         if not about or name in KINDS:
             raise ValueError(f"kind {name}: expected one detector with a docstring")
-        alternatives = tuple(frozenset(n) for n in needs)
-        KINDS[name] = Kind(name, locus, unit, alternatives, launch, about, detect)
+        made_of = tuple(frozenset(one) for one in inputs)
+        needs = tuple(dict.fromkeys(one for made in made_of for one in _columns(made)))
+        KINDS[name] = Kind(name, locus, unit, made_of, needs, launch, about, detect)
         return detect
 
     return register
+
+
+def _columns(made: frozenset[str]) -> list[frozenset[str]]:
+    """Sets of columns and tables, each of which brings all of some inputs."""
+    ways = [TOLD_BY.get(name, (frozenset({name}),)) for name in sorted(made)]
+    return [frozenset().union(*way) for way in itertools.product(*ways)]
 
 
 def nothing(scene: Scene, name: str) -> Found:

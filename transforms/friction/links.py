@@ -45,8 +45,7 @@ def reasked_info(scene: Scene) -> Found:
     )  # fmt: skip
 
 
-@kind("edge", "hand-offs", {"owner", "info"}, {"touchpoint", "@touchpoints", "info"},
-      {"touchpoint", "@touchpoints", "@touchpoint_fields"})  # fmt: skip
+@kind("edge", "hand-offs", {"owner", "info"}, {"owner", "touchpoint", "@touchpoint_fields"})
 def handoff_without_context(scene: Scene) -> Found:
     """Hand-off whose receiver got none or part of what the customer had told; confidence is
     1 - |passed| / |known|, times .6 where the fields are only declared (9-rules).

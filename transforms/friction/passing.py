@@ -22,8 +22,7 @@ def transfer(scene: Scene) -> Found:
     return _onward(scene, "transfer", rows, _NO_LINKS)
 
 
-@kind("edge", "escalations", {"outcome"}, {"team", "@teams"}, {"actor_id", "@agents", "@teams"},
-      launch=False)  # fmt: skip
+@kind("edge", "escalations", {"outcome"}, {"team", "@teams"}, launch=False)
 def escalation(scene: Scene) -> Found:
     """Outcome `escalated`, or work passed on to a team of a higher tier (`teams`, as of the steps'
     times): one piece an event that says so, by its outcome or as a transfer out of a step whose
@@ -37,20 +36,19 @@ def escalation(scene: Scene) -> Found:
     return _onward(scene, "escalation", np.flatnonzero(escalated), (giver[~said], receiver[~said]))
 
 
-@kind(
-    "edge", "returns", {"owner", "outcome"}, {"touchpoint", "@touchpoints", "outcome"}, launch=False
-)
+@kind("edge", "returns", {"owner"}, launch=False)
 def ping_pong(scene: Scene) -> Found:
     """Work back at the owner before last, after collapsing equal neighbours, where the last known
-    outcome of the owner in between is none of resolved, sold, informed, partly (9-rules). Without
-    an outcome nothing is known to be unsolved: a parcel sent on in between is no ping-pong.
+    outcome of the owner in between is none of resolved, sold, informed, partly; where none is
+    known, neither is whether it was solved: confidence .5, and none where he only sent automatic
+    messages (9-rules).
     """
     seen = scene.handoffs
     back = np.flatnonzero(seen.is_ping_pong)
     step, giver = seen.receiver[back], seen.giver[back]
     return found(
         scene, "ping_pong", step, scene.steps.first[step],
-        previous=giver, earlier=scene.steps.last[giver],
+        previous=giver, earlier=scene.steps.last[giver], confidence=seen.ping_pong[back],
     )  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def _agreed(scene: Scene) -> Found:
     )  # fmt: skip
 
 
-@kind("node", "re-openings", {"outcome"})
+@kind("node", "re-openings", {"end"})
 def reopened(scene: Scene) -> Found:
     """Inbound event of an intent that its journey had before the last end, or of an unknown one,
     of no other product or order, more than the session gap and at most the re-open window after

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from rejse.transforms import facts
 from rejse.transforms.arrays import Ints, Reals
+from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.friction.contacts import switches
 from rejse.transforms.registry import metric
@@ -49,31 +50,44 @@ def n_company_driven(a: Assessment) -> Ints:
 
 @metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
 def n_channel_switches(a: Assessment) -> Ints:
-    """Consecutive contacts, neither sent by a machine nor pushed, of different families."""
+    """Consecutive inbound contacts of different channel families and of the same or unknown
+    intent, the earlier of which did not end resolved, sold or informed (9-rules).
+    """
     _, later = switches(a.scene)
     journey = a.scene.contacts.journey[later]
     return np.bincount(journey, minlength=len(a.scene.journeys))
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", inputs=["intent"])
 def n_repeat_contacts(a: Assessment) -> Ints:
     """Inbound contacts with an earlier one of the same customer and intent within W (3-scores)."""
     return a.scene.spine.journey_sessions.count(a.scene.repeats >= 0)
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    inputs=KINDS["channel_fallback"].inputs,
+)
 def n_fallbacks(a: Assessment) -> Ints:
     """Times the customer had to fall back from self-service to a human (9-rules)."""
     return a.of_kind("channel_fallback")
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["transfer"].inputs
+)
 def n_transfers(a: Assessment) -> Ints:
     """Events that passed the customer on, escalated ones apart (3-scores, 9-rules)."""
     return a.of_kind("transfer")
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["escalation"].inputs
+)
 def n_escalations(a: Assessment) -> Ints:
     """Events with the outcome `escalated`, and work passed on to a team of a higher tier
     (3-scores).
@@ -81,7 +95,9 @@ def n_escalations(a: Assessment) -> Ints:
     return a.of_kind("escalation")
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["dead_end"].inputs
+)
 def n_dead_ends(a: Assessment) -> Ints:
     """Inbound contacts that failed, after which the customer went to another channel or gave up
     (3-scores, 9-rules).
@@ -89,13 +105,17 @@ def n_dead_ends(a: Assessment) -> Ints:
     return a.of_kind("dead_end")
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["abandonment"].inputs
+)
 def n_abandoned(a: Assessment) -> Ints:
     """Contacts abandoned after the short-abandon threshold or an unknown wait (3-scores)."""
     return a.of_kind("abandonment")
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["reopened"].inputs
+)
 def n_reopens(a: Assessment) -> Ints:
     """Times the customer came back after an end within the re-open window (9-rules)."""
     return a.of_kind("reopened")

@@ -75,7 +75,7 @@ def friction_currency(a: Assessment) -> Coded:
     return a.costs.currency.recode(code)
 
 
-@metric("journey", REAL, unit="currency")
+@metric("journey", REAL, unit="currency", inputs=[{"cost_amount", "currency"}])
 def logged_cost(a: Assessment) -> Reals:
     """Sum of the `cost_amount` that the events log, friction or not, in logged_currency; null
     where none is logged, one is without currency, or currencies mix (1-contract).
@@ -85,7 +85,7 @@ def logged_cost(a: Assessment) -> Reals:
     return np.where(code == NULL, np.nan, journeys.sum(np.where(known, amount, 0.0)))
 
 
-@metric("journey", TEXT, unit="")
+@metric("journey", TEXT, unit="", inputs=[{"cost_amount", "currency"}])
 def logged_currency(a: Assessment) -> Coded:
     """Currency of logged_cost (ISO 4217); null where logged_cost is."""
     return a.scene.spine.events.coded("currency").recode(_logged(a)[0])

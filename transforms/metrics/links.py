@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.arrays import Bools, Ints, Reals
+from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.handoffs import FULL, NO_CONTEXT, PART, UNKNOWN
 from rejse.transforms.information import (
@@ -27,7 +28,7 @@ def _per_journey(a: Assessment, journey: Ints) -> Ints:
     return np.bincount(journey, minlength=len(a.scene.journeys))
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", inputs=["owner"])
 def n_handoffs(a: Assessment) -> Ints:
     """Changes of owner or team between consecutive steps with a known owner (3-scores)."""
     return _per_journey(a, a.scene.steps.journey[a.scene.handoffs.receiver])
@@ -38,40 +39,70 @@ def _of_context(a: Assessment, context: int) -> Ints:
     return _per_journey(a, a.scene.steps.journey[seen.receiver[seen.context == context]])
 
 
-@metric("journey", INT, unit="1", low=0, direction="higher_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="higher_is_better",
+    inputs=KINDS["handoff_without_context"].inputs,
+)
 def n_handoffs_full(a: Assessment) -> Ints:
     """Hand-offs with full context: passed = known."""
     return _of_context(a, FULL)
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    inputs=KINDS["handoff_without_context"].inputs,
+)
 def n_handoffs_part(a: Assessment) -> Ints:
     """Hand-offs with part of the context."""
     return _of_context(a, PART)
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    inputs=KINDS["handoff_without_context"].inputs,
+)
 def n_handoffs_none(a: Assessment) -> Ints:
     """Hand-offs without any of the known context."""
     return _of_context(a, NO_CONTEXT)
 
 
-@metric("journey", INT, unit="1", low=0, nullable=False)
+@metric("journey", INT, unit="1", low=0, inputs=["owner"])
 def n_handoffs_unknown(a: Assessment) -> Ints:
     """Hand-offs whose context is not measurable: nothing known, or passing is not logged."""
     return _of_context(a, UNKNOWN)
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    inputs=KINDS["handoff_dropped"].inputs,
+)
 def n_handoffs_dropped(a: Assessment) -> Ints:
     """Hand-offs asked for that nobody took up by their due time, as far as the frontier proves."""
     asked = a.scene.asked
     return _per_journey(a, a.scene.journeys.ids[asked.row[asked.is_dropped]])
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["ping_pong"].inputs
+)
 def n_ping_pong(a: Assessment) -> Ints:
-    """Hand-offs back to the owner before, unsolved in between (3-scores)."""
+    """Hand-offs back to the owner before last, not known to be solved in between (3-scores)."""
     seen = a.scene.handoffs
     return _per_journey(a, a.scene.steps.journey[seen.receiver[seen.is_ping_pong]])
 
@@ -82,13 +113,20 @@ def _reasked(a: Assessment, basis: int) -> Ints:
     return _per_journey(a, a.scene.steps.journey[requests.step[rows]])
 
 
-@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", nullable=False)
+@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", inputs=["info"])
 def n_reasked_observed(a: Assessment) -> Ints:
     """Fields asked again, one a step and field, seen in the events."""
     return _reasked(a, OBSERVED)
 
 
-@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="fields",
+    low=0,
+    direction="lower_is_better",
+    inputs=[{"touchpoint", "@touchpoint_fields"}],
+)
 def n_reasked_declared(a: Assessment) -> Ints:
     """Fields asked again as `touchpoint_fields` declares."""
     return _reasked(a, DECLARED)
@@ -100,20 +138,27 @@ def n_reasked_inferred(a: Assessment) -> Ints:
     return _reasked(a, INFERRED)
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    inputs=KINDS["info_conflict"].inputs,
+)
 def n_info_conflicts(a: Assessment) -> Ints:
     """Fields given in a step with another value than the last one given before (9-rules)."""
     return a.of_kind("info_conflict")
 
 
-@metric("journey", INT, unit="fields", low=0, nullable=False)
+@metric("journey", INT, unit="fields", low=0, inputs=["info"])
 def n_fields_known(a: Assessment) -> Ints:
     """Distinct fields that the customer gave, seen in the events."""
     row, _ = a.scene.told.given(a.scene.spine, declared=False)
     return _per_journey(a, a.scene.journeys.ids[row])
 
 
-@metric("journey", REAL, unit="1", low=0, high=1, direction="higher_is_better")
+@metric("journey", REAL, unit="1", low=0, high=1, direction="higher_is_better", inputs=["info"])
 def data_continuity(a: Assessment) -> Reals:
     """1 - distinct fields asked again / distinct fields given before that were asked, passed or
     shown afterwards; observed only; null without such fields (9-rules, Contacts).
@@ -146,31 +191,52 @@ def _promised(a: Assessment, *status: int) -> Ints:
     return _per_journey(a, a.scene.journeys.ids[made.made[chosen]])
 
 
-@metric("journey", INT, unit="1", low=0, nullable=False)
+@metric("journey", INT, unit="1", low=0, inputs=KINDS["promise_broken"].inputs)
 def n_promises(a: Assessment) -> Ints:
     """Promises made in the journey."""
     return _promised(a)
 
 
-@metric("journey", INT, unit="1", low=0, direction="higher_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="higher_is_better",
+    inputs=KINDS["promise_broken"].inputs,
+)
 def n_promises_kept(a: Assessment) -> Ints:
     """Promises delivered by their due time."""
     return _promised(a, KEPT)
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    inputs=KINDS["promise_broken"].inputs,
+)
 def n_promises_late(a: Assessment) -> Ints:
     """Promises delivered late, or overdue and not given up yet."""
     return _promised(a, LATE)
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    inputs=KINDS["promise_broken"].inputs,
+)
 def n_promises_broken(a: Assessment) -> Ints:
     """Promises not delivered within the give-up time, or withdrawn by the company."""
     return _promised(a, BROKEN)
 
 
-@metric("journey", INT, unit="1", low=0, nullable=False)
+@metric("journey", INT, unit="1", low=0, inputs=KINDS["promise_broken"].inputs)
 def n_promises_open(a: Assessment) -> Ints:
     """Promises whose due time the frontier has not passed, or that have none."""
     return _promised(a, OPEN)

@@ -33,19 +33,19 @@ def n_sessions(a: Assessment) -> Ints:
     return a.scene.spine.journey_sessions.lengths
 
 
-@metric("journey", INT, unit="1", low=0, nullable=False)
+@metric("journey", INT, unit="1", low=0, inputs=["stage"])
 def n_steps_before(a: Assessment) -> Ints:
     """Steps in stage `before` (logged, else the touchpoint's)."""
     return _of_stage(a, "before")
 
 
-@metric("journey", INT, unit="1", low=0, nullable=False)
+@metric("journey", INT, unit="1", low=0, inputs=["stage"])
 def n_steps_during(a: Assessment) -> Ints:
     """Steps in stage `during` (logged, else the touchpoint's)."""
     return _of_stage(a, "during")
 
 
-@metric("journey", INT, unit="1", low=0, nullable=False)
+@metric("journey", INT, unit="1", low=0, inputs=["stage"])
 def n_steps_after(a: Assessment) -> Ints:
     """Steps in stage `after` (logged, else the touchpoint's)."""
     return _of_stage(a, "after")
@@ -62,13 +62,13 @@ def n_channels(a: Assessment) -> Ints:
     return a.scene.journeys.nunique(a.scene.spine.events.coded("channel").codes)
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better")
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", inputs=["silo"])
 def n_silos(a: Assessment) -> Ints:
     """Number of distinct silos of the steps (the touchpoint's, else the owner)."""
     return a.scene.spine.journey_steps.nunique(a.scene.steps.silo.codes)
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better")
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", inputs=["silo"])
 def silos_crossed(a: Assessment) -> tuple[Ints, Bools]:
     """Distinct silos - 1; null where no step has a silo (0-mission M9)."""
     silos = n_silos(a)
@@ -116,7 +116,7 @@ def time_to_resolution_s(a: Assessment) -> tuple[Ints, Bools]:
     return np.maximum(span, 0) // SECOND, held
 
 
-@metric("journey", LONG, unit="s", low=0, direction="lower_is_better")
+@metric("journey", LONG, unit="s", low=0, direction="lower_is_better", inputs=["wait_s"])
 def customer_wait_s(a: Assessment) -> tuple[Ints, Bools]:
     """Sum of the waiting logged with the events (`wait_s`): the customer queued; null if none."""
     waited, logged = a.scene.spine.events.number("wait_s")
@@ -124,7 +124,14 @@ def customer_wait_s(a: Assessment) -> tuple[Ints, Bools]:
     return journeys.sum(np.where(logged, waited, 0)), journeys.any(logged)
 
 
-@metric("journey", LONG, unit="s", low=0, direction="lower_is_better")
+@metric(
+    "journey",
+    LONG,
+    unit="s",
+    low=0,
+    direction="lower_is_better",
+    inputs=["lifecycle", "waiting_for"],
+)
 def internal_wait_s(a: Assessment) -> tuple[Ints, Bools]:
     """Time to the next event after one that waits for the company: `waiting_for` company, or
     schedule, assign, suspend without `waiting_for`; null where neither is logged.
@@ -132,7 +139,14 @@ def internal_wait_s(a: Assessment) -> tuple[Ints, Bools]:
     return _waited(a, _waits_inside(a))
 
 
-@metric("journey", LONG, unit="s", low=0, direction="lower_is_better")
+@metric(
+    "journey",
+    LONG,
+    unit="s",
+    low=0,
+    direction="lower_is_better",
+    inputs=[{"lifecycle", "@calendar"}, {"waiting_for", "@calendar"}],
+)
 def internal_wait_work_s(a: Assessment) -> tuple[Ints, Bools]:
     """The part of internal_wait_s in which the owner of the waiting event worked (`calendar`);
     null where that is, and where the calendar has no hours for one of these owners.
@@ -150,13 +164,13 @@ def internal_wait_work_s(a: Assessment) -> tuple[Ints, Bools]:
     return journeys.sum(whole) // SECOND, logged & ~journeys.any(~sure)
 
 
-@metric("journey", LONG, unit="s", low=0)
+@metric("journey", LONG, unit="s", low=0, inputs=["lifecycle", "waiting_for"])
 def third_party_wait_s(a: Assessment) -> tuple[Ints, Bools]:
     """Time to the next event after one that waits for a third party; null if not logged."""
     return _waited(a, a.scene.spine.events.is_one("waiting_for", "third_party"))
 
 
-@metric("journey", LONG, unit="s", low=0)
+@metric("journey", LONG, unit="s", low=0, inputs=["lifecycle", "waiting_for"])
 def waited_for_customer_s(a: Assessment) -> tuple[Ints, Bools]:
     """Time to the next event after one that waits for the customer; null if not logged."""
     return _waited(a, a.scene.spine.events.is_one("waiting_for", "customer"))

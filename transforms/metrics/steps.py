@@ -8,6 +8,7 @@ import pyarrow as pa
 from rejse.transforms.arrays import Bools, Ints, Reals
 from rejse.transforms.clock import intervals
 from rejse.transforms.events import Coded
+from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.metrics.health import friction_of
 from rejse.transforms.registry import metric
@@ -23,7 +24,7 @@ def wait_before_s(a: Assessment) -> tuple[Ints, Bools]:
     return gap // SECOND, ~a.scene.spine.journey_steps.begins
 
 
-@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better")
+@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better", inputs=["@calendar"])
 def wait_before_work_s(a: Assessment) -> tuple[Ints, Bools]:
     """The part of wait_before_s in which this step's owner worked (`calendar`): the time in which
     he could have begun; null in the first step, and where the calendar has no hours for him.
@@ -49,7 +50,7 @@ def local_dow(a: Assessment) -> tuple[Ints, Bools]:
     return a.scene.around.local_dow, a.scene.around.has_clock
 
 
-@metric("step", pa.string(), unit="")
+@metric("step", pa.string(), unit="", inputs=[{"site_id", "@weather"}])
 def weather(a: Assessment) -> Coded:
     """Weather of the step's site in the hour of its first event, as `weather` says; a row holds
     for an hour unless its valid_to says otherwise; null without one (0-mission M23).
@@ -57,13 +58,13 @@ def weather(a: Assessment) -> Coded:
     return a.scene.around.weather
 
 
-@metric("step", pa.float64(), unit="degrees Celsius")
+@metric("step", pa.float64(), unit="degrees Celsius", inputs=[{"site_id", "@weather"}])
 def temperature_c(a: Assessment) -> tuple[Reals, Bools]:
     """Temperature at the step's site in the hour of its first event; null as weather."""
     return a.scene.around.temperature
 
 
-@metric("step", pa.string(), unit="")
+@metric("step", pa.string(), unit="", inputs=["waiting_for"])
 def wait_cause(a: Assessment) -> Coded:
     """Whom the wait before this step was for, as the event before it logged."""
     steps = a.scene.steps
@@ -71,7 +72,7 @@ def wait_cause(a: Assessment) -> Coded:
     return a.scene.spine.events.coded("waiting_for").rows(before)
 
 
-@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better")
+@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better", inputs=["wait_s"])
 def queue_s(a: Assessment) -> tuple[Ints, Bools]:
     """Sum of the waiting logged with the step's events (`wait_s`); null if none."""
     waited, logged = a.scene.spine.events.number("wait_s")
@@ -87,7 +88,14 @@ def processing_s(a: Assessment) -> Ints:
     return (steps.max(end) - steps.min(begin)) // SECOND
 
 
-@metric("step", pa.int32(), unit="fields", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "step",
+    pa.int32(),
+    unit="fields",
+    low=0,
+    direction="lower_is_better",
+    inputs=[*KINDS["reasked_info"].inputs, "question"],
+)
 def n_reasked(a: Assessment) -> Ints:
     """Fields asked again in this step, on any basis."""
     requests = a.scene.told.requests

@@ -1,0 +1,174 @@
+"""Null is not zero: no metric says 0 of what a journey does not carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from rejse.transforms.advance import advance
+from rejse.transforms.friction import KINDS
+from rejse.transforms.friction.evidence import TOLD_BY
+from rejse.transforms.operational import TABLES, Operational
+from rejse.transforms.registry import Metric, metrics, needs_of
+from rejse.transforms.rules import JourneyType, Rules
+from rejse.transforms.schema import BY_NAME, LOGGED_WHEN_PRESENT, REQUIRED
+from tests import builders
+
+DAY = 86_400
+OPERATIONAL: Mapping[str, list[dict[str, Any]]] = {
+    "touchpoints": [
+        {"touchpoint": "form", "owner": "web", "stage": "before"},
+        {"touchpoint": "desk", "owner": "claims", "stage": "during", "expected_wait_s": 1.0,
+         "expected_latency_s": 1.0},
+        {"touchpoint": "later", "owner": "service", "stage": "after"},
+    ],
+    "touchpoint_fields": [
+        {"touchpoint": "later", "field": "name", "op": "asks"},
+        {"touchpoint": "form", "field": "name", "op": "asks"},
+    ],
+    "teams": [
+        {"team": "first", "owner": "claims", "tier": 1},
+        {"team": "second", "owner": "claims", "tier": 2},
+    ],
+    "calendar": [
+        {"owner": None, "weekday": day, "opens": "00:00", "closes": "23:59", "tz": "UTC"}
+        for day in range(1, 8)
+    ],
+    "weather": [{"site_id": "here", "weather": "rain", "temperature_c": 4.0,
+                 "valid_from": builders.START, "valid_to": builders.moment("1d")}],
+}  # fmt: skip
+#: One journey each, in which every count finds something.
+STORIES: Mapping[str, list[dict[str, Any]]] = {
+    "talks": [
+        {"time": 0, "touchpoint": "form", "owner": "web", "stage": "before", "intent": "bill",
+         "outcome": "no_result", "info": {"given": ["name=a", "plate"]}, "site_id": "here",
+         "promise": {"id": "kept", "due_time": "9d"}},
+        {"time": 1 * DAY, "touchpoint": "desk", "owner": "claims", "stage": "during",
+         "channel": "phone", "actor_type": "human", "intent": "bill", "outcome": "transferred",
+         "team": "first", "wait_s": 60, "info": {"passed": ["name"], "asked": ["plate"],
+                                                 "given": ["name=b"]},
+         "to_owner": "nobody", "promise": {"id": "late", "due_time": "3d"},
+         "cost_amount": "1.5", "currency": "DKK"},
+        {"time": 2 * DAY, "touchpoint": "later", "owner": "service", "stage": "after",
+         "channel": "phone", "actor_type": "human", "team": "second", "outcome": "escalated",
+         "activity": "question", "promise": {"id": "broken", "due_time": "3d"}},
+        {"time": 4 * DAY, "touchpoint": "desk", "owner": "claims", "channel": "phone",
+         "outcome": "unresolved", "info": {"passed": ["name", "plate"]},
+         "promise": {"id": "late", "op": "delivered"}},
+        {"time": 5 * DAY, "touchpoint": "later", "owner": "service", "channel": "internal",
+         "activity": "question", "lifecycle": "assign",
+         "promise": {"id": "kept", "op": "delivered"}},
+        {"time": 6 * DAY, "touchpoint": "desk", "owner": "claims", "channel": "internal",
+         "waiting_for": "third_party", "promise": {"id": "open", "kind": "price"}},
+        {"time": 7 * DAY, "touchpoint": "desk", "owner": "claims", "channel": "phone",
+         "outcome": "abandoned", "error_code": "cut", "results_n": 0},
+        {"time": 8 * DAY, "touchpoint": "desk", "owner": "claims", "channel": "phone",
+         "outcome": "resolved"},
+        {"time": 9 * DAY, "touchpoint": "desk", "owner": "claims", "channel": "phone",
+         "outcome": "unresolved"},
+    ],
+    "unknown context": [
+        {"time": 0, "touchpoint": "form", "owner": "web"},
+        {"time": DAY, "touchpoint": "desk", "owner": "claims", "channel": "phone",
+         "outcome": "transferred", "waiting_for": "customer"},
+        {"time": 2 * DAY, "touchpoint": "desk", "owner": "claims", "channel": "phone"},
+    ],
+    "no context": [
+        {"time": 0, "owner": "web", "info": {"given": ["name"]}},
+        {"time": DAY, "owner": "claims", "channel": "phone", "info": {"asked": ["name"]}},
+    ],
+}  # fmt: skip
+ROWS = [
+    {"customer": name, "id": f"{name} {n}", **row}
+    for name, story in STORIES.items()
+    for n, row in enumerate(story)
+]
+RULES = Rules(default_type=JourneyType(), sources={"crm": frozenset()})
+MADE_OF = [one for one in metrics() if one.inputs]
+#: What is read out of other fields -> those.
+TOLD: Mapping[str, frozenset[str]] = {
+    **{name: frozenset().union(*ways) for name, ways in TOLD_BY.items()},
+    "silo": frozenset().union(*TOLD_BY["owner"]), "stage": frozenset({"stage", "@touchpoints"}),
+    "question": frozenset({"activity"}),
+}  # fmt: skip
+
+
+def published(gone: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
+    """Journeys and steps without some columns and (`@name`) tables."""
+    gone = set(gone)
+    kept = {
+        name: [{**dict.fromkeys(TABLES[name].schema.names), **row} for row in rows]
+        for name, rows in OPERATIONAL.items()
+        if f"@{name}" not in gone
+    }
+    data = Operational({n: pa.Table.from_pylist(r, TABLES[n].schema) for n, r in kept.items()})
+    rows = [{name: value for name, value in row.items() if name not in gone} for row in ROWS]
+    found = advance(builders.table(rows), data, RULES, {"crm": builders.micros(FAR)})
+    return {name: found[name].to_pylist() for name in ("journeys", "steps")}
+
+
+FAR = builders.moment("90d")
+TABLE_OF = {"journey": "journeys", "step": "steps"}
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, list[dict[str, Any]]]:
+    return published()
+
+
+@pytest.mark.parametrize("one", MADE_OF, ids=lambda one: f"{one.grain}-{one.name}")
+def test_without_its_inputs_a_metric_is_null(
+    one: Metric, whole: dict[str, list[dict[str, Any]]]
+) -> None:
+    rows = whole[TABLE_OF[one.grain]]
+    least = 0 if one.column.name.startswith("n_") else -1
+    shown = [row[one.name] for row in rows if row[one.name] is not None]
+    assert any(isinstance(value, str) or value > least for value in shown), "nothing to find"
+    gone = {part for names in one.inputs for name in names for part in TOLD.get(name, {name})}
+    without = published(gone)[TABLE_OF[one.grain]]
+    assert {row[one.name] for row in without} == {None}
+
+
+OPTIONAL = sorted(set(BY_NAME) - set(REQUIRED) - {"recordedtime", "identity", "previousidentity"})
+COUNTS = [
+    one for one in metrics("journey") + metrics("step") if pa.types.is_integer(one.column.type)
+]
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_no_count_falls_to_zero_because_a_field_is_not_logged(
+    name: str, whole: dict[str, list[dict[str, Any]]]
+) -> None:
+    """Of a metric that does not declare it."""
+    without = published({name})
+    for one in COUNTS:
+        is_declared = any(name in TOLD.get(part, {part}) for made in one.inputs for part in made)
+        if is_declared:
+            continue
+        before, after = (
+            [row[one.name] for row in rows[TABLE_OF[one.grain]]] for rows in (whole, without)
+        )
+        if any(before):
+            assert any(after) or set(after) == {None}, one.name
+
+
+def test_inputs_are_fields_tables_or_what_they_tell() -> None:
+    known = set(BY_NAME) | {f"@{name}" for name in TABLES} | set(TOLD)
+    for made_of in [one.inputs for one in MADE_OF] + [kind.inputs for kind in KINDS.values()]:
+        assert all(names <= known for names in made_of)
+
+
+def test_what_every_event_has_is_no_input() -> None:
+    assert needs_of([{"channel"}, {"outcome"}]) == ()
+    assert needs_of(["owner", {"channel", "info"}]) == (frozenset({"owner"}), frozenset({"info"}))
+
+
+def test_an_absent_description_is_unknown_and_an_absent_occurrence_is_none() -> None:
+    assert not LOGGED_WHEN_PRESENT & {
+        "owner", "team", "product_id", "intent", "touchpoint", "stage", "actor_id", "case_id",
+    }  # fmt: skip
+    assert set(BY_NAME) >= LOGGED_WHEN_PRESENT
+    assert not LOGGED_WHEN_PRESENT & set(REQUIRED)
