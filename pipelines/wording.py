@@ -139,10 +139,6 @@ def plural(number: int, noun: str) -> str:
 def note(name: str, n: int) -> str:
     """What a run notes of rows that it kept: `empty_owner: 3 values became other or null`."""
     from rejse.transforms.arrivals import EXCLUDED_LATER
-    from rejse.transforms.records import UNJOINED
-
-    if name.startswith(UNJOINED):
-        return f"{name}: {plural(n, 'record')} that no event is about"
     if name == EXCLUDED_LATER:
         return f"{name}: {plural(n, 'event')} kept before, of customers who now crossed the cap"
     return f"{name}: {n:,} values became other or null"
