@@ -31,7 +31,9 @@ def answers(root: Path, versions: Mapping[str, int]) -> dict[str, int]:
     for table in (TABLE, TABLE + LIVE):
         for file in store.files(root, table, versions.get(table, -1)):
             reasons = stored.rows(root / file, [REASON]).column(REASON).drop_null()
-            found.update({one["values"]: one["counts"] for one in pc.value_counts(reasons).to_pylist()})
+            found.update(
+                {one["values"]: one["counts"] for one in pc.value_counts(reasons).to_pylist()}
+            )
     return dict(sorted(found.items()))
 
 
