@@ -63,7 +63,8 @@ def scales(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
             continue
         yield (
             f"the scale of {name}, {least:g} to {most:g}, is contradicted: answers run"
-            f" {span}, {why}; say their own, such as {raw.min():g} as scale_min, {raw.max():g} as scale_max"
+            f" {span}, {why}; say their own, such as"
+            f" {raw.min():g} as scale_min, {raw.max():g} as scale_max"
         )
 
 

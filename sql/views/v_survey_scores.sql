@@ -155,8 +155,8 @@ comment on column v_survey_scores.scope_value is 'Which one; null: all, or unkno
 comment on column v_survey_scores.level is
 'What was judged: touchpoint, journey, relationship, product; never mixed.';
 comment on column v_survey_scores.measure is
-'nps, enps: 100 x (share from 9 on - share below 7), so that 6.5 is low and 8.5 neither. csat: share of 4 and 5 on 1 to 5,
-or as [surveys] says.
+'nps, enps: 100 x (share from 9 on - share below 7), so that 6.5 is low and 8.5 neither.
+csat: share of 4 and 5 on 1 to 5, or as [surveys] says.
 ces_share5: share from 5 on, ces_mean: mean, ces_net: 100 x (share from 5 on - share below 4), all
 on 1 to 7. ces1_mean: mean effort of CES 1, turned: 1 hardest, 5 easiest.';
 comment on column v_survey_scores.n is 'Answers on the scale of the measure.';
