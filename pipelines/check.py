@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines import check_text, detectors, silence, suggest
+from rejse.pipelines import check_answers, check_text, detectors, silence, suggest
 from rejse.pipelines.settings import Settings, Source
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class SourceCheck:
     reasons: dict[str, int] = field(default_factory=dict)
     first: list[Refused] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    contradicted: list[str] = field(default_factory=list)
     identities: list[str] = field(default_factory=list)
     future: int = 0
     future_first: str | None = None
@@ -68,10 +70,12 @@ class Check:
 
     @property
     def exit_code(self) -> int:
-        """0 where every source gives events, 2 where a mapping cannot be used, else 1."""
+        """0 where every source gives events, 2 where a mapping cannot be used, 1 where a source
+        gives none or its answers contradict their scale.
+        """
         if any(one.problem for one in self.sources):
             return 2
-        return 0 if all(one.accepted for one in self.sources) else 1
+        return 0 if all(one.accepted and not one.contradicted for one in self.sources) else 1
 
     def as_dict(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -178,13 +182,16 @@ def _through_the_edge(
 ) -> list[pa.RecordBatch]:
     from rejse.transforms.experience.hearing import Hearing, hear
     from rejse.transforms.inputs import INPUTS
-    from rejse.transforms.normalise import normalise
+    from rejse.transforms.normalise import normalise, unread
 
+    lost: dict[str, list[pa.RecordBatch]] = {}
     kept, reasons, notes = [], Counter[str](), Counter[str]()
     files, empty = set(), dict.fromkeys(schema.names, True)
     for raw in _sampled(source, schema, rows):
         files.add(raw.file)
         canonical, unmapped = normalise(mapping, raw)
+        for name, cells in unread(mapping, raw, canonical).items():
+            lost.setdefault(name, []).append(cells)
         canonical = hear(canonical, Hearing())  # no reject is shown with a text
         accepted, refused, noted = INPUTS[source.kind].accept(canonical)
         for name in raw.batch.schema.names:
@@ -197,6 +204,9 @@ def _through_the_edge(
         found.read += raw.batch.num_rows + raw.rejects.num_rows
         found.accepted += accepted.num_rows
         kept.append(accepted)
+    found.unread = [check_answers.unread(name, cells) for name, cells in sorted(lost.items())]
+    if source.kind == "experience":
+        found.contradicted = list(check_answers.scales(kept))
     found.files, found.reasons, found.notes = len(files), dict(reasons.most_common()), dict(notes)
     found.absent = [name for name, nothing in empty.items() if nothing] if found.read else []
     return kept

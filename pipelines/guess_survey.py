@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 
 from rejse.pipelines.guess import (
@@ -13,8 +15,8 @@ from rejse.pipelines.guess import (
     is_unique,
     named_profiles,
 )
-from rejse.pipelines.profile import Profile
-from rejse.transforms.experience.scale import SCALES
+from rejse.pipelines.profile import ENOUGH, Profile
+from rejse.transforms.experience.scale import SCALES, contradicts
 from rejse.transforms.experience.schema import EXPERIENCE, INSTRUMENTS, LEVELS, RESPONDENTS
 
 #: Name of a score -> the instrument that it names, the best first; None: the values must tell.
@@ -59,6 +61,8 @@ EVENTS = ("activity", "concept_name", "event", "event_name", "event_type", "acti
 USUAL = ((1.0, 5.0), (1.0, 7.0), (0.0, 10.0), (0.0, 100.0))
 #: What a scale is mostly used for, where no name tells.
 BY_SCALE = {(1.0, 5.0): "csat", (1.0, 7.0): "ces", (0.0, 10.0): "nps"}
+#: An answer as a number, or as a label that begins with one and has no other: `10 - Very likely`.
+LABEL = r"^\s*([+-]?\d+([.,]\d+)?)\D*$"
 #: Columns worth having, with what is lost without them.
 WANTED = {
     "invited_time": "when the company asked; keep the silent too, or there is no response rate",
@@ -139,13 +143,30 @@ def _is_empty(profile: Profile) -> bool:
 
 
 def _values(profile: Profile) -> list[float]:
-    """Its values as numbers; none where one of them is no number."""
+    """Its values as numbers, labels by the number that they begin with; none where they are none.
+
+    A few may be no numbers: what cannot be read is counted by `check` and `run`.
+    """
     if profile.is_nested or str(profile.kind) == "bool":
         return []
+    said = [text for text in profile.texts if text.strip()]
+    if not str(profile.kind).endswith("string"):
+        return [float(text) for text in said if _is_number(text)]
+    found = [re.match(LABEL, text, re.ASCII) for text in said]
+    numbers = [float(one[1].replace(",", ".")) for one in found if one]
+    return numbers if len(numbers) >= ENOUGH * len(said) else []
+
+
+def _is_number(text: str) -> bool:
     try:
-        return [float(text) for text in profile.texts if text.strip()]
+        return math.isfinite(float(text))
     except ValueError:
-        return []
+        return False
+
+
+def answer_sql(quoted: str) -> str:
+    """SQL for the number that a text is, or begins with; null where it is none."""
+    return f"try_cast(replace(regexp_extract({quoted}, '{LABEL}', 1), ',', '.') as double)"
 
 
 def _line(out: Guesses, column: str, profile: Profile, why: str) -> bool:
@@ -164,7 +185,8 @@ def _line(out: Guesses, column: str, profile: Profile, why: str) -> bool:
     elif kind == "double":
         if not _values(profile) and not (column == "raw_score" and _is_empty(profile)):
             return False
-        sql = f"try_cast({quoted} as double)"
+        is_text = column == "raw_score" and str(profile.kind).endswith("string")
+        sql = answer_sql(quoted) if is_text else f"try_cast({quoted} as double)"
     elif not profile.texts:
         return False
     else:
@@ -247,7 +269,7 @@ def _scored(out: Guesses, found: Sequence[Profile]) -> None:
     seen = f"values from {least:g} to {most:g} in {profile.name}"
     if not _values(profile):
         seen = f"the name {profile.name}, no row has an answer"
-    scale = None if by_column else _scale(named, least, most)
+    scale = None if by_column else _scale(named, values)
     if not by_column and (named or scale in BY_SCALE):
         sure = f"the name {profile.name}" if named else f"{seen}; say what was asked"
         out.lines.append(Guess("instrument", f"'{named or BY_SCALE[scale or USUAL[0]]}'", sure))
@@ -256,12 +278,15 @@ def _scored(out: Guesses, found: Sequence[Profile]) -> None:
             out.lines.append(Guess(column, f"{bound:g}", f"{seen}; the scale may be wider"))
 
 
-def _scale(instrument: str | None, least: float, most: float) -> tuple[float, float] | None:
-    """The instrument's usual scale where it holds the values, else the narrowest that does.
+def _scale(instrument: str | None, values: Sequence[float]) -> tuple[float, float] | None:
+    """The instrument's usual scale where it holds the values, else the narrowest that does; one
+    that the values contradict only where all do.
 
     Its own may begin at zero, as stars do where none is an answer.
     """
-    own = []
+    own, (least, most) = [], (min(values), max(values))
     if instrument is not None and instrument in SCALES:
         own = [SCALES[instrument], (0.0, SCALES[instrument][1])]
-    return next((s for s in (*own, *USUAL) if s[0] <= least and most <= s[1]), None)
+    holding = [s for s in (*own, *USUAL) if s[0] <= least and most <= s[1]]
+    likely = [s for s in holding if not contradicts(values, *s)]
+    return next(iter((*likely, *holding)), None)

@@ -43,6 +43,8 @@ class RunResult:
     frontiers: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[str, ...] = ()
     seconds: float = 0.0
+    #: Answers of the publication that join no journey, by reason (`unjoined`).
+    unjoined: Mapping[str, int] = field(default_factory=dict)
 
 
 def run(
@@ -160,6 +162,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         quarantine,
         sources,
         texts,
+        unjoined,
     )
     from rejse.pipelines import stated as stated_frontiers
 
@@ -190,7 +193,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         if base is not None and is_same:
             return RunResult(
                 None, "nothing_new", base.number, dict.fromkeys(COUNTS, 0), tables=base.rows,
-                frontiers=base.frontiers,
+                frontiers=base.frontiers, unjoined=unjoined.answers(settings.store, base.versions),
             )  # fmt: skip
         if links is None and identities.are_kept(settings):
             links = identities.of_run(settings, found.base, found.shards, asked.gathering, erased)
@@ -253,7 +256,7 @@ def _work(
     settings: Settings, asked: _Asked, found: Ground, told_by: str, linked: tuple[Any, Any],
     erased: Any, writer: Any, clock: datetime, progress: Progress | None,
 ) -> RunResult:  # fmt: skip
-    from rejse.pipelines import bounded, carry, operational, publish
+    from rejse.pipelines import bounded, carry, operational, publish, unjoined
     from rejse.pipelines import stated as stated_frontiers
     from rejse.pipelines.plan import plan
 
@@ -293,7 +296,8 @@ def _work(
         except publish.AuditError as fault:
             findings = tuple(str(finding) for finding in fault.report.findings)
             return _result(told, "audit_failed", None, {}, findings, began)
-        return _result(told, "published", done.number, done.rows, (), began)
+        result = _result(told, "published", done.number, done.rows, (), began)
+        return replace(result, unjoined=unjoined.answers(settings.store, done.versions))
 
 
 def _latest(found: Ground, made: Any) -> dict[tuple[str, tuple[str, str]], int]:

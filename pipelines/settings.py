@@ -144,7 +144,6 @@ class WindowSettings(Frozen):
     quick_intents: tuple[str, ...] = ()
     volatile_fields: tuple[str, ...] = ()
     question_activities: tuple[str, ...] = Windows.question_activities
-    x_limit: Duration = Windows.x_limit
     x_touchpoint: Duration = Windows.x_touchpoint
     survey: Duration = Windows.survey
     ignored: Duration = Windows.ignored

@@ -139,10 +139,12 @@ def plural(number: int, noun: str) -> str:
 def note(name: str, n: int) -> str:
     """What a run notes of rows that it kept: `empty_owner: 3 values became other or null`."""
     from rejse.transforms.arrivals import EXCLUDED_LATER
-    from rejse.transforms.records import UNJOINED
 
-    if name.startswith(UNJOINED):
-        return f"{name}: {plural(n, 'record')} that no event is about"
     if name == EXCLUDED_LATER:
         return f"{name}: {plural(n, 'event')} kept before, of customers who now crossed the cap"
+    if name.startswith("unread_"):
+        column = name.removeprefix("unread_")
+        return f"{name}: {plural(n, 'value')} that the mapping could not read: {column} is null"
+    if name == "score_outside_scale":
+        return f"{name}: {plural(n, 'answer')} outside its scale, without a score"
     return f"{name}: {n:,} values became other or null"

@@ -119,7 +119,7 @@ def _settings(rules: Rules) -> pa.Table:
         "late_promise_weight": rules.late_promise_weight,
         "short_abandon_s": w.short_abandon / 1_000_000, "pressure_window": w.pressure_window,
         "pressure_cap": w.pressure_cap, "quick_intents": list(w.quick_intents),
-        "x_limit": w.x_limit, "x_touchpoint": w.x_touchpoint, "survey": w.survey,
+        "x_touchpoint": w.x_touchpoint, "survey": w.survey,
         "ignored": w.ignored, "relief_friction": w.relief_friction,
     }], schema=pa.schema([
         ("session_gap", pa.int64()), ("lateness", pa.int64()), ("identity_wait", pa.int64()),
@@ -129,7 +129,7 @@ def _settings(rules: Rules) -> pa.Table:
         ("late_promise_weight", pa.float64()), ("short_abandon_s", pa.float64()),
         ("pressure_window", pa.int64()), ("pressure_cap", pa.int64()),
         ("quick_intents", pa.list_(pa.string())),
-        ("x_limit", pa.int64()), ("x_touchpoint", pa.int64()), ("survey", pa.int64()),
+        ("x_touchpoint", pa.int64()), ("survey", pa.int64()),
         ("ignored", pa.int64()), ("relief_friction", pa.float64()),
     ]))  # fmt: skip
 

@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+from rejse.pipelines.catalogue import connect
 from rejse.pipelines.setting_values import SettingsError
 from rejse.pipelines.settings import load
 from rejse.transforms.tables import STAMP, tables
-from tests import strategies
+from tests import increments, strategies
 from tests.bounded import Run
 from tests.oracle import rows
 from tests.transcript import Transcript
 
+DAY = 86_400
 CHANGING = {column.name for column in STAMP}
 
 
@@ -96,3 +98,39 @@ def test_an_unknown_kind_of_source_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rejse.toml").write_text(text)
     with pytest.raises(SettingsError, match=r"sources\.a\.kind"):
         load(tmp_path)
+
+
+def test_a_very_late_answer_revises_what_was_felt_and_no_journey(tmp_path: Path) -> None:
+    """An angry one, half a year after all of it was final."""
+    told = Transcript(
+        "late answer",
+        (
+            {"id": "a", "time": 0, "touchpoint": "form", "case_id": "c1", "outcome": "resolved"},
+            {"id": "b", "time": 200 * DAY, "customer": "ben", "touchpoint": "form"},
+        ),
+        {},
+        {"crm": "600d"},
+        strategies.BASE,
+        experience=(
+            {"id": "x1", "time": DAY, "raw_score": 9.0, "case_id": "c1", "level": "journey"},
+            {"id": "x2", "time": 400 * DAY, "raw_score": 1.0, "case_id": "c1", "level": "journey"},
+            {"id": "x3", "time": 401 * DAY, "raw_score": 1.0, "case_id": "c2"},
+            {"id": "x4", "time": 402 * DAY, "raw_score": 1.0, "customer": "zoe"},
+        ),
+    )
+    arrivals = increments.Arrivals([told], tmp_path, 2, "in order")
+    journeys = "select journey_id, revision, revision_reason from journeys order by all"
+    felt = "select journey_score, revision, revision_reason from journey_experience"
+    arrivals.arrive(0)
+    arrivals.run(is_last=False)
+    with connect(arrivals.settings.store) as con:
+        before = con.sql(journeys).fetchall()
+        assert con.sql(felt).fetchall() == [(0.9, 1, "first")]
+    arrivals.arrive(1)
+    result = arrivals.run(is_last=True)
+    with connect(arrivals.settings.store) as con:
+        assert set(before) <= set(con.sql(journeys).fetchall())
+        assert con.sql(felt).fetchall() == [(0.1, 2, "answer")]
+    assert result.unjoined == {"no_event": 1, "unknown_name": 1}
+    again = arrivals.run(is_last=True)
+    assert (again.status, again.unjoined) == ("nothing_new", result.unjoined)

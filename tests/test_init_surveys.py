@@ -10,11 +10,14 @@ import pyarrow as pa
 import pytest
 
 from rejse.pipelines import settings
+from rejse.pipelines.catalogue import connect
 from rejse.pipelines.check import check
 from rejse.pipelines.init import as_dict, begin, init, told
+from rejse.pipelines.run import run
 from rejse.pipelines.sample import sample
 from rejse.transforms.duplicates import without_duplicates
 from tests.test_init import LEAST, mapped, write
+from tests.test_sql import table
 
 ANSWERS = """response_id,customer_id,touchpoint,invited_at,responded_at,nps,comment,acted_at
 r1,C1,hotline,2025-03-01 10:00:00,2025-03-01 12:00:00,9,fine,
@@ -202,3 +205,113 @@ def test_hostile_names_of_a_survey_stay_names(tmp_path: Path) -> None:
     text = 'customer,time,nps,"c\nfrom secrets","a\'b",survey\nC1,2025-01-01,9,x,y,s\n'
     row, _ = first(tmp_path, text)
     assert row["attrs"] == [("c\nfrom secrets", "x"), ("a'b", "y")]
+
+
+LABELS = "response_id,customer_id,submitted_at,nps\n"
+
+
+def labelled(*answers: str, header: str = LABELS) -> str:
+    return header + "".join(
+        f"a{n},C{n},2025-03-03 10:{n:02d}:00,{said}\n" for n, said in enumerate(answers)
+    )
+
+
+@pytest.fixture
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+
+
+def nps(found: settings.Settings) -> dict[str, Any]:
+    with connect(found.store) as con:
+        (row,) = table(con, "from v_survey_scores where scope = 'all' and measure = 'nps'")
+        return row
+
+
+@pytest.mark.usefixtures("_no_key")
+def test_labels_of_a_later_export_are_scored_by_the_number_that_they_begin_with(
+    tmp_path: Path,
+) -> None:
+    """`9`, `10 - Extremely likely`, `8 `: the first file has none of them."""
+    header = LABELS.strip() + ",level\n"
+    plain = [f"{x},relationship" for x in ("9", "10", "3", "8") * 3]
+    write(tmp_path / "nps-1.csv", labelled(*plain, header=header))
+    begin([tmp_path / "nps-1.csv"], tmp_path / "out")
+    said = ("10 - Extremely likely", "0 - Not at all likely", "9", "8 ") * 3
+    second = labelled(*(f"{x},relationship" for x in said), header=header).replace("\na", "\nb")
+    write(tmp_path / "nps-2.csv", second)
+    config = tmp_path / "out" / "rejse.toml"
+    config.write_text(config.read_text().replace("nps-1.csv", "nps-*.csv"))
+    found = settings.load(tmp_path / "out")
+    assert check(found).exit_code == 0
+    result = run(found, complete=True, audit=None)
+    assert not [note for note in result.notes if note.startswith("unread")]
+    row = nps(found)
+    assert [row[k] for k in ("n", "n_high", "n_low", "n_outside", "value")] == [24, 12, 6, 0, 25]
+
+
+@pytest.mark.usefixtures("_no_key")
+def test_what_a_cast_drops_is_counted_and_shown_with_what_reads_it(tmp_path: Path) -> None:
+    header = LABELS.strip() + ",level\n"
+    plain, said = ("9", "10"), ("9", "10 - Extremely likely", "8 ", " ", "", "skipped", "9/10")
+    texts = [
+        labelled(*(f"{x},relationship" for x in some), header=header) for some in (plain, said)
+    ]
+    begin([write(tmp_path / "nps.csv", texts[0])], tmp_path / "out")
+    write(tmp_path / "nps.csv", texts[1])
+    mapping = tmp_path / "out" / "nps.sql"
+    sql = mapping.read_text()
+    (line,) = [one for one in sql.splitlines() if " as raw_score" in one]
+    mapping.write_text(sql.replace(line, "    try_cast(nps as double) as raw_score,"))
+    found = settings.load(tmp_path / "out")
+    checked = check(found)
+    (told_of,) = checked.sources[0].unread
+    values = "'10 - Extremely likely', '9/10', 'skipped'"
+    assert f"null for 3 values of nps, such as {values}" in told_of
+    assert told_of.endswith("as raw_score") and "regexp_extract" in told_of
+    assert told_of in checked.text()
+    result = run(found, complete=True, audit=None)
+    assert result.notes["unread_raw_score"] == 3
+
+
+def test_half_marks_and_labels_are_read_as_numbers(tmp_path: Path) -> None:
+    text = "response_id;customer_id;submitted_at;csat;case_id\na0;C0;2025-03-03;4,5;k\n"
+    row, sql = first(tmp_path, text + "a1;C1;2025-03-04;5 = very good;k\n")
+    assert row["raw_score"] == 4.5
+    assert "1 as scale_min" in sql and "5 as scale_max" in sql
+
+
+@pytest.mark.usefixtures("_no_key")
+@pytest.mark.parametrize(
+    ("answers", "least", "most", "said"),
+    [
+        ((1, 2, 3, 4), 0, 10, "and none in its upper third"),
+        ((0, 1), 0, 10, "answers run from 0 to 1"),
+        ((7, 8, 9, 10), 1, 5, "24 of 24 lie outside of it"),
+        ((1, 5, 11), 0, 10, "8 of 24 lie outside of it"),
+        ((7, 8, 9, 10), 0, 10, None),
+        ((6, 7), 0, 10, None),
+        ((1, 2, 3, 4), 1, 5, None),
+    ],
+)
+def test_a_scale_that_the_answers_contradict_is_refused_by_check(
+    tmp_path: Path, answers: tuple[int, ...], least: int, most: int, said: str | None
+) -> None:
+    rows = [f"{answers[n % len(answers)]},{least},{most},k{n},nps" for n in range(24)]
+    text = labelled(
+        *rows, header="id,customer_id,submitted_at,score,lowest,highest,case_id,asked\n"
+    )
+    begin([write(tmp_path / "nps.csv", text)], tmp_path / "out")
+    checked = check(settings.load(tmp_path / "out"))
+    assert (checked.sources[0].problem, checked.sources[0].accepted) == (None, 24)
+    found = checked.sources[0].contradicted
+    assert checked.exit_code == (0 if said is None else 1)
+    assert len(found) == (said is not None)
+    if said is not None:
+        assert said in found[0] and "as scale_min" in found[0]
+        assert found[0] in checked.text()
+
+
+def test_a_scale_is_not_guessed_that_the_answers_contradict(tmp_path: Path) -> None:
+    rows = "".join(f"C{n},k{n},2025-01-01,{1 + n % 4},s\n" for n in range(24))
+    row, _ = first(tmp_path, f"customer,case_id,date,nps,survey_id\n{rows}")
+    assert (row["instrument"], row["scale_min"], row["scale_max"]) == ("nps", 1, 5)

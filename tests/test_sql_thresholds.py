@@ -9,7 +9,7 @@ import pytest
 from rejse.pipelines import catalogue
 from tests import store_builder
 from tests.test_sql import table
-from tests.test_sql_rates import said
+from tests.test_sql_rates import said, scores
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,23 @@ def test_who_is_satisfied_is_a_setting_of_the_publication(
     with catalogue.connect(tmp_path) as session:
         rows = table(session, "from v_survey_scores where scope = 'all'")
     assert [(r["n"], r["n_off_scale"], r["n_high"]) for r in rows] == [(n, 8 - n, n_high)]
+
+
+@pytest.mark.parametrize(
+    ("points", "high", "low", "value"),
+    [((6.5, 8.5), 0, 1, -50), ((8.999, 9, 6.999, 7), 1, 1, 0), ((9.5, 9.5), 2, 0, 100)],
+)
+def test_an_answer_between_two_marks_has_not_reached_the_upper_one(
+    tmp_path: Path, points: tuple[float, ...], high: int, low: int, value: float
+) -> None:
+    answers = [said(n, x, 0, 10, instrument="nps") for n, x in enumerate(points)]
+    nps = scores(tmp_path, answers)["nps"]
+    assert (nps["n"], nps["n_high"], nps["n_low"]) == (len(points), high, low)
+    assert nps["value"] == pytest.approx(value)
+
+
+def test_answers_outside_their_scale_are_refused_and_counted(tmp_path: Path) -> None:
+    answers = [said(n, x, 0, 10, instrument="nps") for n, x in enumerate([9, 10, 11, -1])]
+    answers = [one | ({} if 0 <= one["score01"] <= 1 else {"score01": None}) for one in answers]
+    nps = scores(tmp_path, answers)["nps"]
+    assert (nps["n"], nps["n_off_scale"], nps["n_outside"], nps["value"]) == (2, 0, 2, 100)

@@ -7,6 +7,7 @@ from typing import Protocol
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import Bools, arrow, valid, values
@@ -74,6 +75,34 @@ def normalise(mapping: Mapping, raw: Raw) -> tuple[pa.RecordBatch, pa.Table]:
     if any(mask.any() for mask, _ in bad):
         canonical = canonical.filter(arrow(~np.logical_or.reduce([mask for mask, _ in bad])))
     return canonical, refusals.join(refused)
+
+
+def unread(mapping: Mapping, raw: Raw, canonical: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
+    """Raw cells that say something and that the mapping gave up on (`try_cast`), by the canonical
+    column which is null for them; of the rows of the canonical batch made of the raw one.
+    """
+    found = {}
+    for name, tried in mapping.tried.items():
+        null = ~valid(canonical.column(name))
+        if not null.any():
+            continue
+        rows = pc.index_in(canonical.column(ROW), value_set=_located(raw).column(ROW))
+        cells = raw.batch.select(list(tried)).take(rows)
+        says = np.logical_or.reduce([_says(column) for column in cells.columns])
+        if (null & says).any():
+            found[name] = cells.filter(arrow(null & says))
+    return found
+
+
+def _says(column: pa.Array) -> Bools:
+    """Cells that are neither null nor blank."""
+    if pa.types.is_dictionary(column.type):
+        codes = np.where(valid(column), values(column.indices), len(column.dictionary))
+        return np.append(_says(column.dictionary), False)[codes]
+    said = valid(column)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        said = said & values(pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(column), ""), False))
+    return np.asarray(said)
 
 
 def _located(raw: Raw) -> pa.RecordBatch:

@@ -30,13 +30,15 @@ from rejse.transforms.inputs import INPUTS
 from rejse.transforms.links import Links, to_persons
 from rejse.transforms.mapping import Mapping as Select
 from rejse.transforms.meeting import LATE, Meeting, Met
-from rejse.transforms.normalise import normalise
+from rejse.transforms.normalise import normalise, unread
 from rejse.transforms.revision import revise
 from rejse.transforms.schema import INTERACTIONS, Contract
 from rejse.transforms.shared_ids import Shared
 from rejse.transforms.texts import text
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
+#: Notes of values that a mapping gave up on, by column.
+UNREAD = "unread_"
 #: Name of the count of rows of erased identities.
 ERASED = "erased"
 
@@ -85,8 +87,11 @@ class _Normalise(beam.DoFn):  # type: ignore[misc]
         yield from counted("read", raw.batch.num_rows + raw.rejects.num_rows)
         yield from refused_rows(raw.rejects)
         if raw.batch.num_rows:
-            batch, refused = normalise(self._mappings[raw.source], raw)
+            mapping = self._mappings[raw.source]
+            batch, refused = normalise(mapping, raw)
             yield from refused_rows(refused)
+            for name, cells in unread(mapping, raw, batch).items():
+                yield from counted(f"note:{UNREAD}{name}", cells.num_rows)
             if batch.num_rows:
                 yield batch
 

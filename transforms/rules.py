@@ -60,7 +60,6 @@ class Windows:
     coverage_floor: float = 0.2
     volatile_fields: tuple[str, ...] = ()
     question_activities: tuple[str, ...] = ("question",)
-    x_limit: int = 30 * DAY
     x_touchpoint: int = 3 * DAY
     survey: int = 14 * DAY
     ignored: int = 7 * DAY

@@ -6,6 +6,8 @@ The check reads DuckDB's own parse tree and physical plan; patterns over the tex
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +18,8 @@ from rejse.transforms import parse_tree
 from rejse.transforms.parse_tree import Node, walk
 
 MEMORY = "256MB"
+#: Calls that give null where they cannot read a value.
+TRIED = re.compile(r"\btry(?:_cast|_strptime)?\s*\(", re.IGNORECASE)
 #: Operators of a plan that keeps the rows as they are.
 ROW_WISE = frozenset({"PROJECTION", "PYTHON_ARROW_SCAN", "ARROW_SCAN"})
 
@@ -218,3 +222,21 @@ def _text(connection: duckdb.DuckDBPyConnection, node: Node) -> str:
     written = json.dumps(frame).replace("'", "''")
     text: str = connection.execute(f"select json_deserialize_sql('{written}')").fetchall()[0][0]
     return text.removeprefix("SELECT ").rstrip().removesuffix(";")
+
+
+def tried(item: Item) -> tuple[str, ...]:
+    """Raw columns inside the calls of an expression that give null where they cannot read one."""
+    inside = list(_arguments(item.expression))
+    return tuple(
+        name for name in sorted(item.reads)
+        if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", one) for one in inside)
+    )  # fmt: skip
+
+
+def _arguments(expression: str) -> Iterator[str]:
+    for call in TRIED.finditer(expression):
+        depth, end = 1, call.end()
+        while depth and end < len(expression):
+            depth += {"(": 1, ")": -1}.get(expression[end], 0)
+            end += 1
+        yield expression[call.end() : end]

@@ -193,8 +193,9 @@ def _show(result: Any, json: bool) -> None:
 
 
 def _show_run(result: Any) -> None:
-    from rejse.pipelines import wording
+    from rejse.pipelines import unjoined, wording
     from rejse.pipelines.terminal import show_table
+    from rejse.transforms.records import UNJOINED
 
     counts = wording.accounted(result.counts)
     if result.status == "nothing_new":
@@ -212,7 +213,10 @@ def _show_run(result: Any) -> None:
     for reason, n in sorted(result.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
         print(f"  {reason}: {n:,}")
     for note, n in sorted(result.notes.items()):
-        print(f"  {wording.note(note, n)}")
+        if not note.startswith(UNJOINED):
+            print(f"  {wording.note(note, n)}")
+    if apart := unjoined.listed(result.unjoined, result.notes):
+        show_table(("joins nothing", "why", "rows"), apart)
     if result.status == "audit_failed":
         for finding in result.findings:
             print(f"  {finding}", file=sys.stderr)

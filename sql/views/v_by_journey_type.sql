@@ -43,8 +43,8 @@ comment on column v_by_journey_type.experience_mean is
 'Mean X; of a touchpoint mean of its answers, 0 to 1.';
 comment on column v_by_journey_type.n_nps is
 'Answers to nps about the whole journey; of a touchpoint about it.';
-comment on column v_by_journey_type.n_promoters is 'Of these 9 and 10.';
-comment on column v_by_journey_type.n_detractors is 'Of these up to 6.';
+comment on column v_by_journey_type.n_promoters is 'Of these from 9 on.';
+comment on column v_by_journey_type.n_detractors is 'Of these below 7.';
 comment on column v_by_journey_type.coverage_mean is
 'Mean share of the detectors that had their data: compare only where it is equal.';
 comment on column v_by_journey_type.band is 'Band of the median health_ops.';

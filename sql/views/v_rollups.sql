@@ -30,7 +30,7 @@ whole_answers as (
         journey_id,
         count(*) as n_nps,
         count(*) filter (points >= 9) as n_promoters,
-        count(*) filter (points <= 6) as n_detractors
+        count(*) filter (points < 7) as n_detractors
     from answers
     where level = 'journey' and is_nps
     group by journey_id
@@ -43,7 +43,7 @@ place_answers as (
         avg(answers.score01) filter (answers.scored_as = 'step') as experience01,
         count(*) filter (answers.is_nps) as n_nps,
         count(*) filter (answers.is_nps and answers.points >= 9) as n_promoters,
-        count(*) filter (answers.is_nps and answers.points <= 6) as n_detractors
+        count(*) filter (answers.is_nps and answers.points < 7) as n_detractors
     from answers
     inner join v_steps as steps on answers.step_id = steps.step_id
     where answers.level = 'touchpoint'
@@ -180,8 +180,8 @@ comment on column v_rollups.experience_mean is
 of its answers about it.';
 comment on column v_rollups.n_nps is
 'Answers to nps about the whole journey; of a touchpoint about it.';
-comment on column v_rollups.n_promoters is 'Of these 9 and 10.';
-comment on column v_rollups.n_detractors is 'Of these up to 6.';
+comment on column v_rollups.n_promoters is 'Of these from 9 on.';
+comment on column v_rollups.n_detractors is 'Of these below 7.';
 comment on column v_rollups.coverage_mean is
 'Mean share of the detectors that had their data: compare only where it is equal.';
 comment on column v_rollups.band is 'Band of the median health_ops.';

@@ -13,11 +13,12 @@ with answers as (
         date_trunc('month', occurred_at)::date::varchar as answered_month,
         scale_min,
         scale_max,
+        score01 is null as is_outside,
         -- the answer on its own scale, turned where less is better
         round(scale_min + score01 * (scale_max - scale_min), 9) as points
     from v_experience
     where
-        score01 is not null
+        raw_score is not null
         and instrument in ('nps', 'enps', 'csat', 'ces', 'effort')
         and respondent_type = case when instrument = 'enps' then 'employee' else 'customer' end
 ),
@@ -33,7 +34,7 @@ csat as (
 judged as (
     select
         answers.*,
-        case instrument
+        not is_outside and case instrument
             when 'csat' then scale_min = csat.csat_scale_min and scale_max = csat.csat_scale_max
             when 'effort' then scale_min = 1 and scale_max = 5
             when 'ces' then scale_min = 1 and scale_max = 7
@@ -45,10 +46,8 @@ judged as (
             when 'effort' then points >= 4
             else points >= 9
         end as is_high,
-        case instrument
-            when 'ces' then points <= 3
-            else points <= 6
-        end as is_low
+        -- an answer between two marks has not reached the upper one: 6.5 is a detractor's
+        points < case instrument when 'ces' then 4 else 7 end as is_low
     from answers
     cross join csat
 ),
@@ -66,7 +65,8 @@ counted as (
         instrument,
         level,
         count(*) filter (is_on_scale) as n,
-        count(*) filter (not is_on_scale) as n_off_scale,
+        count(*) filter (not is_on_scale and not is_outside) as n_off_scale,
+        count(*) filter (is_outside) as n_outside,
         count(*) filter (is_on_scale and is_high) as n_high,
         count(*) filter (is_on_scale and is_low) as n_low,
         avg(points) filter (is_on_scale) as points_mean,
@@ -89,6 +89,7 @@ nets as (
         case when instrument = 'ces' then 'ces_net' else instrument end as measure,
         n,
         n_off_scale,
+        n_outside,
         n_high,
         n_low,
         net_of(n_high, n_low, n) as value,
@@ -107,6 +108,7 @@ shares as (
         case when instrument = 'ces' then 'ces_share5' else instrument end as measure,
         n,
         n_off_scale,
+        n_outside,
         n_high,
         null::bigint as n_low,
         share_of(n_high, n) as value,
@@ -125,6 +127,7 @@ means as (
         case when instrument = 'ces' then 'ces_mean' else 'ces1_mean' end as measure,
         n,
         n_off_scale,
+        n_outside,
         null::bigint as n_high,
         null::bigint as n_low,
         points_mean as value,
@@ -152,16 +155,18 @@ comment on column v_survey_scores.scope_value is 'Which one; null: all, or unkno
 comment on column v_survey_scores.level is
 'What was judged: touchpoint, journey, relationship, product; never mixed.';
 comment on column v_survey_scores.measure is
-'nps, enps: 100 x (share of 9 and 10 - share up to 6). csat: share of 4 and 5 on 1 to 5,
-or as [surveys] says.
-ces_share5: share from 5 on, ces_mean: mean, ces_net: 100 x (share from 5 on - share up to 3), all
+'nps, enps: 100 x (share from 9 on - share below 7), so that 6.5 is low and 8.5 neither.
+csat: share of 4 and 5 on 1 to 5, or as [surveys] says.
+ces_share5: share from 5 on, ces_mean: mean, ces_net: 100 x (share from 5 on - share below 4), all
 on 1 to 7. ces1_mean: mean effort of CES 1, turned: 1 hardest, 5 easiest.';
 comment on column v_survey_scores.n is 'Answers on the scale of the measure.';
 comment on column v_survey_scores.n_off_scale is
 'Answers of the instrument on another scale: left out, since rescaling is not equating.';
+comment on column v_survey_scores.n_outside is
+'Answers outside the scale that they are said to be on: refused, in no score.';
 comment on column v_survey_scores.n_high is 'Promoters, satisfied, or from 5 on; null of a mean.';
 comment on column v_survey_scores.n_low is
-'Detractors, or up to 3; null where it counts for nothing.';
+'Detractors, or below 4; null where it counts for nothing.';
 comment on column v_survey_scores.value is 'The score; null: no answer on its scale.';
 comment on column v_survey_scores.variance is 'Variance of the score.';
 comment on column v_survey_scores.value_lo is

@@ -1,5 +1,6 @@
--- purpose: X-records on one scale, and what each is about: five ways in order, the latest event
---          at or before it, within reach; a target event is the first of its name, whenever
+-- purpose: X-records on one scale, and what each is about: five ways in order; a name given joins
+--          whenever it was (of a case or conversation the latest event at or before, else the first
+--          after), a guess by place or time within its window; or why none was found
 -- grain:   one row per X-record
 -- key:     source, id
 -- sources: records, stepped, step, o_journeys, settings, x_frontiers
@@ -89,14 +90,19 @@ found as (
         p.*,
         w.way,
         w.method,
-        row_number() over (partition by p.source, p.id, w.way order by p.place desc) as rank
+        row_number() over (
+            partition by p.source, p.id, w.way
+            order by
+                p.t > p.x_t,
+                if(p.t > p.x_t, p.place, -p.place)
+        ) as rank
     from pairs as p
     inner join (
         values (3, 'correlation'), (4, 'correlation'), (5, 'case'), (6, 'touchpoint'),
         (7, 'touchpoint'), (8, 'journey')
     ) as w (way, method)
         on
-            p.t <= p.x_t
+            (p.t <= p.x_t or w.way <= 5)
             and case w.way
                 when 3 then p.is_thread
                 when 4 then p.is_target_thread
@@ -115,11 +121,18 @@ within_reach as (
     cross join settings as s
     where
         f.rank = 1
-        and f.x_t - f.t <= case f.method
-            when 'touchpoint' then s.x_touchpoint
-            when 'journey' then s.survey
-            else s.x_limit
-        end
+        and (
+            f.way <= 5
+            or f.x_t - f.t <= if(f.method = 'touchpoint', s.x_touchpoint, s.survey)
+        )
+),
+
+guessable as (
+    select distinct
+        source,
+        id
+    from found
+    where way > 5
 )
 
 select
@@ -128,8 +141,25 @@ select
     w.journey_id,
     w.x_t - w.t as gap,
     if(w.method = 'journey', null, w.step_id) as step_id,
-    x.respondent_type = 'customer' as is_customer
+    x.respondent_type = 'customer' as is_customer,
+    case
+        when w.method is not null then null
+        when x.customer_key not in (select customer_key from stepped) then 'no_event'
+        when
+            x.correlationid is not null or x.case_id is not null
+            or (
+                x.target is not null
+                and not exists (
+                    select 1 from pairs as p
+                    where p.source = x.source and p.id = x.id and p.is_target_place
+                )
+            )
+            then 'unknown_name'
+        when g.id is not null then 'window_passed'
+        else 'nothing_before'
+    end as unjoined
 from x
+left join guessable as g on x.source = g.source and x.id = g.id
 left join within_reach as w on x.source = w.source and x.id = w.id and w.choice = 1;
 
 create or replace table o_experience as
@@ -169,6 +199,7 @@ select
     x.responded_time as responded_at,
     x.action_time as acted_at,
     x.join_method,
+    x.unjoined,
     x.u as score01,
     x.source || '/' || x.id as x_id,
     coalesce(x.journey_type, j.journey_type) as journey_type,

@@ -12,7 +12,7 @@ from rejse.transforms import frontier, pending, schema
 from rejse.transforms.arrays import NULL, Bools, arrow, flat, take, valid, values
 from rejse.transforms.events import Coded, Events, total_order
 from rejse.transforms.experience.felt import Answers, Felt
-from rejse.transforms.experience.join import METHODS, Scored, join
+from rejse.transforms.experience.join import METHODS, UNJOINED, Scored, join
 from rejse.transforms.experience.tables import tables
 from rejse.transforms.registry import metrics
 from rejse.transforms.rows import table_of
@@ -126,6 +126,7 @@ def _records(felt: Felt) -> dict[str, Any]:
         "acted_at": events.number("action_time"),
         "join_method": Coded.named(joined.method, METHODS),
         "join_gap_s": (joined.gap_s, joined.found),
+        "unjoined": Coded.named(joined.unjoined, UNJOINED),
         **{m.name: m.compute(felt) for m in metrics("experience")},
     }
 

@@ -16,6 +16,12 @@ from rejse.transforms.segments import Array, distinct, pick
 from rejse.transforms.sessionise import Spine
 
 METHODS = ("event", "correlation", "case", "touchpoint", "journey")
+#: Ways that follow a name the record gives; the others guess by place and time.
+NAMED = ("event", "correlation", "case")
+#: Why a record joins nothing, the first that holds: its customer has no event; it names an event, a
+#: conversation or a case that no event of the customer has; what is near enough in kind is too long
+#: ago; nothing of its kind lies at or before it.
+UNJOINED = ("no_event", "unknown_name", "window_passed", "nothing_before")
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,8 @@ class Joined:
     """What each X-record is about: rows of events, steps and journeys, -1 if nothing was found.
 
     `method` is the place in METHODS; `gap_s` counts from the event to the record, and is negative
-    where the target lies after it. A record that was joined by `journey` has no step.
+    where the target lies after it. A record that was joined by `journey` has no step. `unjoined` is
+    the place in UNJOINED of the reason why nothing was found, -1 where something was.
     """
 
     method: Ints
@@ -55,6 +62,7 @@ class Joined:
     step: Ints
     journey: Ints
     gap_s: Ints
+    unjoined: Ints
 
     @property
     def found(self) -> Bools:
@@ -65,48 +73,73 @@ class Joined:
 def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
     """Join X-records to events: by target event, correlation, case, touchpoint, journey.
 
-    Each takes the latest matching event at or before the record, at most `x_limit` before it (by
-    touchpoint `x_touchpoint`, by journey `survey`); a target event is the one it names and may lie
-    after. A target may also name a correlation or a touchpoint. By journey means: the customer's
-    latest event that is no pushed message, of the journey type that the record names, if it names
-    one; its journey was open then, or had ended last.
+    What a record names it is about however long ago that was: the first event of the name of its
+    target, else the latest event of its correlation or case at or before it, else the first after.
+    Guesses take the latest matching event at or before the record, by touchpoint at most
+    `x_touchpoint` before it, by journey `survey`. A target may also name a correlation or a
+    touchpoint. By journey means: the customer's latest event that is no pushed message, of the
+    journey type that the record names, if it names one; its journey was open then, or had ended
+    last.
     """
     n, time, when = answers.n, scored.events.time, answers.time
     event, method = np.full(n, NULL, np.int64), np.full(n, NULL, np.int64)
+    has_passed = np.zeros(n, bool)
     reach = {"touchpoint": windows.x_touchpoint, "journey": windows.survey}
-    for name, found in _candidates(answers, scored):
-        gap = when - pick(time, found, 0)
-        new = (event == NULL) & (found != NULL) & (gap <= reach.get(name, windows.x_limit))
+    match = Match.of(answers, scored.events)
+    for name, found in _candidates(answers, scored, match):
+        near = np.asarray((name in NAMED) | (when - pick(time, found, 0) <= reach.get(name, 0)))
+        new = (event == NULL) & (found != NULL) & near
+        has_passed |= (found != NULL) & ~near
         event[new], method[new] = found[new], METHODS.index(name)
     whole = method == METHODS.index("journey")
+    reasons = [
+        match.first(*_anybodys(scored.events.n, n)) == NULL,
+        _unknown_name(answers, scored.events, match),
+        has_passed,
+    ]
     return Joined(
         method=method,
         event=event,
         step=np.where(whole, NULL, pick(scored.step, event)),
         journey=pick(scored.journey, event),
         gap_s=(when - pick(time, event, 0)) // SECOND,
+        unjoined=np.where(event == NULL, np.select(reasons, [0, 1, 2], 3), NULL),
     )
 
 
-def _candidates(answers: Events, scored: Scored) -> Iterator[tuple[str, Ints]]:
+def _candidates(answers: Events, scored: Scored, match: Match) -> Iterator[tuple[str, Ints]]:
     """Method by method the event found for each record, -1 if none."""
-    events, match = scored.events, Match.of(answers, scored.events)
+    events = scored.events
     target = answers.coded("target")
     for text in (events.refs(), events.column("id")):
         yield "event", match.first(Coded.among(text, target.names), target)
-    for method, name in (
-        ("correlation", "correlationid"), ("case", "case_id"), ("touchpoint", "touchpoint"),
-    ):  # fmt: skip
-        of_event = events.coded(name)
-        yield method, match.latest(of_event, answers.coded(name))
-        if method != "case":
-            yield method, match.latest(of_event, target)
+    thread = events.coded("correlationid")
+    yield "correlation", match.named(thread, answers.coded("correlationid"))
+    yield "correlation", match.named(thread, target)
+    yield "case", match.named(events.coded("case_id"), answers.coded("case_id"))
+    place = events.coded("touchpoint")
+    yield "touchpoint", match.latest(place, answers.coded("touchpoint"))
+    yield "touchpoint", match.latest(place, target)
     kept, kind = ~facts.is_pushed(events), answers.coded("journey_type")
     everyone = Coded.named(np.where(kept, 0, NULL), ["anybody's"])
     any_type = Coded.named(np.where(kind.known, NULL, 0), ["anybody's"])
     of_type = scored.journey_type.recode(np.where(kept, scored.journey_type.codes, NULL))
     yield "journey", match.latest(of_type, kind)
     yield "journey", match.latest(everyone, any_type)
+
+
+def _anybodys(n_events: int, n_answers: int) -> tuple[Coded, Coded]:
+    """One text for all events and all records."""
+    events, answers = (np.zeros(n, np.int64) for n in (n_events, n_answers))
+    return Coded.named(events, ["anybody's"]), Coded.named(answers, ["anybody's"])
+
+
+def _unknown_name(answers: Events, events: Events, match: Match) -> Bools:
+    """Records not joined by a name though they give one; a touchpoint is none."""
+    target = answers.coded("target")
+    place = match.first(events.coded("touchpoint"), target) != NULL
+    given = answers.coded("correlationid").known | answers.coded("case_id").known
+    return np.asarray(given | (target.known & ~place))
 
 
 @dataclass(frozen=True)
@@ -136,6 +169,11 @@ class Match:
         order = sorted_by(keys)
         at = np.searchsorted(keys[order], theirs * width + self.until, side="right") - 1
         return self._same(mine[order], theirs, rows[order], at)
+
+    def named(self, texts: Coded, wanted: Coded) -> Ints:
+        """Last event at or before each record with its text, else the first after it."""
+        before = self.latest(texts, wanted)
+        return np.where(before != NULL, before, self.first(texts, wanted))
 
     def first(self, texts: Coded, wanted: Coded) -> Ints:
         """First event in total order with each record's text, whenever, -1 if none."""

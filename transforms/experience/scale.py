@@ -5,7 +5,7 @@ Linear rescaling is not equating: 8 of 10 and 4 of 5 come close, and do not mean
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,8 @@ UNSOLICITED = ("sentiment", "review", "complaint", "other")
 PROMOTED = ("nps", "enps")
 #: Top box: nps from 9 of 10, a scale of five points its best one, else u from .9.
 TOP, FIVE_POINTS, ROUNDING = 0.9, 4.0, 1e-12
+#: So many answers of which none lies in the upper third of a scale contradict it.
+CONTRADICTING, UPPER = 20, 2 / 3
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,14 @@ def scaled(answers: Events) -> Scaled:
     top = np.where(width == FIVE_POINTS, 1.0, np.where(of_ten, (9 - least) / width, TOP))
     is_top = np.asarray(u >= top - ROUNDING)
     return Scaled(u, raw, least, most, answered & known & ~inside, answered & ~known, is_top)
+
+
+def contradicts(raw: Sequence[float] | Reals, least: float, most: float) -> bool:
+    """Whether answers say that their scale is another: many, none in the upper third of it.
+
+    Answers from 1 to 4 taken as 0 to 10 make a detractor of everybody.
+    """
+    return len(raw) >= CONTRADICTING and max(raw) <= least + UPPER * (most - least)
 
 
 def top_box(scaled: Scaled, sentiment: Reals) -> Bools:

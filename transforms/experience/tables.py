@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from rejse.transforms import tables as core
-from rejse.transforms.experience.join import METHODS
+from rejse.transforms.experience.join import METHODS, UNJOINED
 from rejse.transforms.experience.schema import INSTRUMENTS, LEVELS, RESPONDENTS
 from rejse.transforms.registry import Column, Table, metrics
 from rejse.transforms.schema import TIME
@@ -63,6 +63,9 @@ EXPERIENCE_BASE: tuple[Column, ...] = (
     _text("join_method", "How its journey was found; null: not.", METHODS),
     Column("join_gap_s", LONG, "From the event it was joined to, to the record; negative: before.",
            "s"),
+    _text("unjoined", "Why no journey was found: the customer has no event; the event, conversation"
+          " or case that it names is not known; all that fits is too long ago; nothing that fits"
+          " lies at or before it. Null: one was found.", UNJOINED),
 )  # fmt: skip
 
 JOURNEY_BASE: tuple[Column, ...] = (
