@@ -311,7 +311,9 @@ def test_types_and_months_show_health_in_bands(session: Session) -> None:
     assert online["resolved_share"] == pytest.approx(0.5)
     assert types[None]["n_open"] == 1
     [month] = table(session, "from v_months")
-    assert (str(month["ended_month"]), month["n_journeys"]) == ("2026-03-01", 3)
+    assert str(month["started_month"]) == "2026-03-01"
+    assert (month["n_journeys"], month["n_open"]) == (4, 1)
+    assert (month["n_judged"], month["n_resolved"], month["n_undecided"]) == (4, 2, 1)
 
 
 #: Shares of all there is, not of a sample that says something of others.

@@ -258,7 +258,7 @@ def levelled() -> Rows:
 
 def test_the_four_levels_show_friction_health_and_answers(tmp_path: Path) -> None:
     wait, bare = -math.log(0.8), -math.log(0.7)
-    with opened(tmp_path, levelled()) as session:
+    with opened(tmp_path, levelled(), until=200 * DAY) as session:
         by = {view: {row[key]: row for row in table(session, f"from {view}")}
               for view, key in LEVELS.items()}  # fmt: skip
     car, desk = by["v_by_product"]["car"], by["v_by_touchpoint"]["desk"]
