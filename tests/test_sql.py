@@ -235,7 +235,8 @@ def test_first_contacts_are_matured_with_a_known_past(tmp_path: Path) -> None:
         [repeats] = table(opened, "select * from v_repeat_contacts")
     told = ("n_first", "n_resolved", "n_not_repeated", "n_outcome_known", "n_flagged_resolved")
     assert [row[name] for name in told] == [3, 1, 2, 2, 1]
-    assert row["fcr"] == pytest.approx(1 / 3)
+    assert (row["fcr"], row["n_outcome_unknown"]) == (0.5, 1)
+    assert row["outcome_unknown_share"] == pytest.approx(1 / 3)
     assert row["fcr_proxy"] == pytest.approx(2 / 3)
     assert row["fcr_flagged"] == 1
     assert (repeats["n_contacts"], repeats["n_repeats"]) == (5, 1), "outbound is none"
