@@ -29,7 +29,7 @@ from rejse.pipelines.demo_company import (
 )
 from rejse.pipelines.demo_felt import Felt
 from rejse.pipelines.demo_specs import MADE, Company, Spec, folder, journey_specs, story_specs
-from rejse.pipelines.demo_truths import SURVEYS, Tally, Truths
+from rejse.pipelines.demo_truths import SURVEYS, Tally, Truths, repurchase
 
 CHUNK = 25_000  # journeys drawn at once: some 300,000 events, half a gigabyte at most
 FORMATS = {"parquet": demo_systems.PARQUET, "jsonl": "format json"}
@@ -139,6 +139,7 @@ def write(
     truths = Truths(seed, customers, total, _time(START), _time(END))
     truths.keep(out)  # marks the folder as ours, should we be stopped
     with closing(demo_systems.connect(specs)) as con:
+        tally.registered(demo_systems.write_register(con, customers, out / "data"))
         for number, drawn in enumerate(_chunks(seed, total, customers, chunk, company)):
             whole, part = concat([drawn, faulty(seed, drawn, faults)]), f"part-{number:04d}"
             tally.add(whole, demo_systems.write(con, whole, out / "data", part))
@@ -152,10 +153,12 @@ def write(
             truths.stories = _people()
     tally.tell(truths)
     truths.planted = {} if company.is_null else {**tally.planted(), **felt.planted()}
+    if stories:
+        truths.planted |= {"repurchase": repurchase()}
     tables = ("calendar", "weather", "cost_rates", "slas")
     more = ("rejse.toml", *(f"tables/{name}.csv" for name in tables))
     configuration = {name: name for name in more} | _tables()
-    for name in (*demo_systems.SYSTEMS, demo_systems.OWNED, SURVEYS):
+    for name in (*demo_systems.SYSTEMS, demo_systems.OWNED, demo_systems.REGISTER, SURVEYS):
         for file in (f"mappings/{name}.sql", f"schemas/{name}.json"):
             configuration[file] = file
     _copy(configuration, out)

@@ -152,7 +152,7 @@ def journey_specs(company: Company = MADE) -> dict[str, tuple[Spec, ...]]:
 def story_specs() -> tuple[Spec, ...]:
     """Specifications of the stories' events, each with its time."""
     first = 1 + max(s.spec for specs in journey_specs().values() for s in specs)
-    written = [*rows("stories.csv"), *_add_on(), *_kinds(), *_measured()]
+    written = [*rows("stories.csv"), *_add_on(), *_kinds(), *_measured(), *_again()]
     return tuple(
         Spec(spec=first + n, nr=0, columns=row, at=_microseconds(row["at"]))
         for n, row in enumerate(written)
@@ -225,4 +225,48 @@ def _add_on() -> list[dict[str, str]]:
         for k, (month, kind, product, event) in enumerate(buys):
             at = f"2025-{month:02d}-{10 + n % 10} {10 + 3 * k}:00:00"
             found.append({**who, "at": at, "journey_type": kind, "product_id": product, **event})
+    return found
+
+
+@dataclass(frozen=True)
+class Again:
+    """So many customers who come again so many days after they bought, to buy or with a fault."""
+
+    n: int
+    days: int | None
+    hit: bool
+    buys: bool = True
+
+
+#: Who buys again: each purchase goes on to its delivery two days later, so none ends as sold.
+AGAIN: Mapping[str, Again] = {
+    "soon": Again(6, 20, hit=True), "within the follow-up": Again(4, 85, hit=True),
+    "too late": Again(5, 120, hit=False), "never": Again(5, None, hit=False),
+    "with a fault": Again(4, 40, hit=False, buys=False),
+}  # fmt: skip
+
+
+def _again() -> list[dict[str, str]]:
+    """Each customer of AGAIN: a purchase, and what comes after it."""
+    base = {"direction": "inbound", "actor_type": "customer"}
+    ordered = {**base, "touchpoint": "web_checkout", "activity": "order_placed", "intent": "buy",
+               "outcome": "sold"}  # fmt: skip
+    delivered = {"touchpoint": "logistics_driver", "activity": "delivered", "intent": "buy",
+                 "direction": "outbound", "actor_type": "human", "outcome": "resolved"}  # fmt: skip
+    fault = {**base, "touchpoint": "phone_support", "activity": "fault_solved",
+             "actor_type": "human", "intent": "fault", "outcome": "resolved"}  # fmt: skip
+    found = []
+    for case, one in AGAIN.items():
+        for n in range(one.n):
+            who = {"story": "again", "customer": f"again-{case.replace(' ', '-')}-{n + 1}"}
+            told = [(0, "purchase", ordered), (2, "purchase", delivered)]
+            if one.days is not None and one.buys:
+                told += [(day + one.days, kind, event) for day, kind, event in tuple(told)]
+            elif one.days is not None:
+                told.append((one.days, "support", fault))
+            for day, kind, event in told:
+                at = datetime(2025, 2, 3 + n, 11, tzinfo=UTC) + timedelta(days=day)
+                product = f"{kind}-product-0"
+                found.append({**who, "at": at.strftime("%Y-%m-%d %H:%M:%S"), "journey_type": kind,
+                              "product_id": product, **event})  # fmt: skip
     return found

@@ -37,6 +37,7 @@ SYSTEMS: Mapping[str, System] = {
     "campaigns": System("parquet", PARQUET, _TYPED),
 }
 OWNED = "owned"  # the source of what customers own
+REGISTER = "customers"  # the source of who is a customer
 _TEXTS = (
     "customer", "case_no", "journey_type", "product_id", "touchpoint", "activity", "direction",
     "actor_type", "intent", "outcome", "to_owner", "lifecycle", "waiting_for",
@@ -142,6 +143,16 @@ def write(con: duckdb.DuckDBPyConnection, drawn: Drawn, data: Path, part: str) -
     (data / OWNED).mkdir(parents=True, exist_ok=True)
     rows[OWNED] = copy(con, OWNED, data / OWNED / f"{part}.csv", "format csv, header true")
     return rows
+
+
+def write_register(con: duckdb.DuckDBPyConnection, customers: int, data: Path) -> dict[str, int]:
+    """Write the register of so many customers, whether they have contacts or not; its rows."""
+    people = f"select range as number from range({int(customers)})"
+    con.execute(f"create or replace temp view people as {people}")
+    (data / REGISTER).mkdir(parents=True, exist_ok=True)
+    return {
+        REGISTER: copy(con, REGISTER, data / REGISTER / "register.csv", "format csv, header true")
+    }
 
 
 def write_one(con: duckdb.DuckDBPyConnection, drawn: Drawn, file: Path, options: str) -> int:

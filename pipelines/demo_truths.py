@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rejse.pipelines.demo_company import FAULTS, NOTHING, Drawn
-from rejse.pipelines.demo_specs import journey_specs
+from rejse.pipelines.demo_specs import AGAIN, journey_specs
 
 Rows = tuple[tuple[str, int], ...]
 SURVEYS = "surveys"  # the source of what people felt
@@ -55,6 +55,15 @@ PLANTS = {
     ),
 }  # fmt: skip
 WAITS = ("phone_support", "phone_service")
+
+
+def repurchase() -> dict[str, object]:
+    """How many customers of the story buy again within the follow-up of 90 days."""
+    n, hits = sum(one.n for one in AGAIN.values()), sum(one.n for one in AGAIN.values() if one.hit)
+    return {
+        "about": "They bought, it was delivered, and some bought again within the follow-up.",
+        "where": {"story": "again"}, "n": n, "hits": hits, "rate": hits / n,
+    }  # fmt: skip
 
 
 @dataclass
@@ -105,6 +114,10 @@ class Tally:
             waits = good.wait_s[np.isin(good.spec, specs) & (good.wait_s != NOTHING)]
             sums[0] += int(waits.sum())
             sums[1] += len(waits)
+
+    def registered(self, rows: dict[str, int]) -> None:
+        """Count rows of the register."""
+        self.sources.update(rows)
 
     def heard(self, rows: int) -> None:
         """Count rows of surveys."""

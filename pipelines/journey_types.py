@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from rejse.transforms.durations import parse
-from rejse.transforms.rules import JourneyType
+from rejse.transforms.rules import JourneyType, Rules
 
-DURATIONS = ("gap", "case_gap", "reopen_window", "cap", "handoff_due")
+DURATIONS = ("gap", "case_gap", "reopen_window", "cap", "handoff_due", "horizon")
 LISTS = ("start_activities", "end_activities", "end_outcomes", "weak_end_outcomes")
 FLAGS = ("is_problem", "expects_outcome")
 _TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -75,3 +75,38 @@ def from_table(path: Path, default: JourneyType) -> dict[str, JourneyType]:
         if "journey_type" in row:
             latest[row["journey_type"]] = row
     return {name: journey_type(row, default) for name, row in latest.items()}
+
+
+def of_core(types: Mapping[str, JourneyType]) -> dict[str, dict[str, Any]]:
+    """What stored rows depend on, by type: all but the horizon, which only views read."""
+    found = {name: asdict(kind) for name, kind in types.items()}
+    return {n: {k: v for k, v in said.items() if k != "horizon"} for n, said in found.items()}
+
+
+def horizons(types: Mapping[str, JourneyType]) -> dict[str, int | None]:
+    """The horizon of each type, in microseconds; None where the user sets none."""
+    return {name: kind.horizon for name, kind in types.items()}
+
+
+def served_windows(rules: Rules) -> dict[str, int]:
+    """What views read of each type, as `cap.claim`, in microseconds; `other` stands for the rest.
+
+    `settling` is how long after its last event, or its end, a journey may stay open.
+    """
+    found = {}
+    for kind in _every(rules):
+        found[f"settling.{kind.name}"] = max(kind.gap, kind.reopen_window)
+        found[f"cap.{kind.name}"] = kind.cap
+        if kind.horizon is not None:
+            found[f"horizon.{kind.name}"] = kind.horizon
+    return found
+
+
+def served_thresholds(rules: Rules) -> dict[str, float]:
+    """Whether a journey of the type is a problem of the customer (1) or not (0)."""
+    return {f"is_problem.{kind.name}": float(kind.is_problem) for kind in _every(rules)}
+
+
+def _every(rules: Rules) -> list[JourneyType]:
+    rest = {"other": replace(rules.default_type, name="other")}
+    return [replace(kind, name=name) for name, kind in {**rest, **rules.types}.items()]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rejse.pipelines import audit as auditing
-from rejse.pipelines import identities
+from rejse.pipelines import identities, journey_types
 from rejse.pipelines.audit import Audit
 from rejse.pipelines.ground import Ground, fingerprint, ground, stands
 from rejse.pipelines.settings import Settings
@@ -328,8 +328,10 @@ def _told(settings: Settings, plan: Any, found: Ground, made: Any, fingerprint: 
         "positions": found.positions,
         "latest": {(kind, *delivery): at for (kind, delivery), at in latest.items()},
         "frontiers": frontiers, "x_frontiers": x_frontiers,
-        "windows": {name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
-        "thresholds": settings.surveys.thresholds(),
+        "windows": {**{name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
+                    **journey_types.served_windows(plan.rules)},
+        "thresholds": {**settings.surveys.thresholds(),
+                       **journey_types.served_thresholds(plan.rules)},
         "promise_checks": settings.promise_check_texts(),
     }  # fmt: skip
 

@@ -14,7 +14,7 @@ import os
 import shlex
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -128,6 +128,7 @@ class WindowSettings(Frozen):
     reopen_window: Duration = JourneyType.reopen_window
     cap: Duration = JourneyType.cap
     handoff_due: Duration = JourneyType.handoff_due
+    horizon: Duration | None = None
     session_gap: Duration = Windows.session_gap
     lateness: Duration = Windows.lateness
     identity_wait: Duration = Windows.identity_wait
@@ -157,8 +158,8 @@ class WindowSettings(Frozen):
 
     def default_type(self) -> JourneyType:
         """The journey type `other`: what a type does not say itself."""
-        named = ("gap", "case_gap", "reopen_window", "cap", "handoff_due")
-        return JourneyType(**{name: getattr(self, name) for name in named})
+        names = ("gap", "case_gap", "reopen_window", "cap", "handoff_due", "horizon")
+        return JourneyType(**{name: getattr(self, name) for name in names})
 
 
 class TypeSettings(Frozen):
@@ -170,6 +171,7 @@ class TypeSettings(Frozen):
     reopen_window: Duration | None = None
     cap: Duration | None = None
     handoff_due: Duration | None = None
+    horizon: Duration | None = None
     start_activities: tuple[str, ...] | None = None
     end_activities: tuple[str, ...] | None = None
     end_outcomes: tuple[str, ...] | None = None
@@ -274,7 +276,7 @@ class Settings(Frozen):
         """The same without operational tables, which have validity and grow, without what only
         views read, and without the sources, each of which may come and go (`source_versions`).
         """
-        apart = ("surveys", "promise_checks", "sources", "texts")
+        apart = ("surveys", "promise_checks", "sources", "texts", "horizons")
         return digest({name: said for name, said in self._told.items() if name not in apart})
 
     @cached_property
@@ -290,11 +292,12 @@ class Settings(Frozen):
     @cached_property
     def _told(self) -> dict[str, Any]:
         return {
-            "windows": self.windows.model_dump(),
+            "windows": self.windows.model_dump(exclude={"horizon"}),
             "surveys": self.surveys.thresholds(),
             "texts": self.texts.told() if self.of_kind("experience") else None,
             "weights": {**WEIGHTS, **self.weights},
-            "types": {name: asdict(kind) for name, kind in self.journey_types().items()},
+            "types": journey_types.of_core(self.journey_types()),
+            "horizons": [self.windows.horizon, journey_types.horizons(self.journey_types())],
             "non_persons": sorted(self.non_persons),
             "promise_checks": self.promise_check_texts(),
             "sources": {name: source.told() for name, source in self.sources.items()},

@@ -56,9 +56,9 @@ PUBLICATIONS = Table("publications", "publication: one consistent state of all t
     _of("frontiers", pa.map_(pa.string(), TIME), "How far each source is complete.", "UTC"),
     _of("x_frontiers", pa.map_(pa.string(), TIME), "How far each source of answers is complete.",
         "UTC"),
-    _of("windows", _COUNTED, "Windows of the configuration, such as `repeat`.", "us"),
-    _of("thresholds", _MEASURED, "Thresholds of the configuration, such as `csat.satisfied_from`.",
-        "points of the answers' scale"),
+    _of("windows", _COUNTED, "Windows of the configuration: `repeat`, `cap.claim`, others.", "us"),
+    _of("thresholds", _MEASURED, "Thresholds of the configuration: `csat.satisfied_from`, others in"
+        " points of the answers' scale, `is_problem.claim` as 1 or 0."),
     _of("counts", _COUNTED, "Input rows: read, kept, duplicate, late, rejected, erased.", "1"),
     _of("audit", pa.string(), "passed, warned or skipped."),
     _of("promise_checks", _NAMED, "SQL of the configuration that judges claims, by its name."),

@@ -25,11 +25,17 @@ def _schema(name: str) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
+#: Served scripts that the report reads.
+READ = ("intervals", "survival", "v_responses", "v_publication", "v_type_rules", "v_journey_times",
+        "v_survival", "v_durations", "v_horizons", "v_journey_cohorts")  # fmt: skip
 PUBLISHED = """
     create table publications as
     select
         3 as publication, 'run-1' as run_id, 'c0ffee00c0ffee00' as config_version,
-        timestamptz '2025-08-12 06:00:00+00' as published_at, 'passed' as audit;
+        timestamptz '2025-08-12 06:00:00+00' as published_at, 'passed' as audit,
+        map {'log': timestamptz '2026-03-01 00:00:00+00'} as frontiers,
+        map {}::map(varchar, timestamptz) as x_frontiers,
+        map {}::map(varchar, bigint) as windows, map {}::map(varchar, double) as thresholds;
     create table runs as
     select
         'run-1' as run_id, 1010 as n_read, 1000 as n_kept, 6 as n_duplicate, 1 as n_late,
@@ -52,7 +58,7 @@ def session(found: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
     con.unregister("arrow_owned")
     con.execute(PUBLISHED)
     for script in catalogue_draft.served():
-        if script.name in ("intervals", "v_responses"):  # which the report reads
+        if script.name in READ:
             con.execute(script.text)
     return con
 

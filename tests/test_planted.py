@@ -75,6 +75,36 @@ def test_every_metric_has_a_planted_truth() -> None:
     assert sorted(set(METRICS) - told_apart) == [], "zero proves little: plant where it is more"
 
 
+def test_who_buys_again_is_known_beforehand_and_found(
+    told: Told, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plant: Any = told.truths.planted["repurchase"]
+    found = {
+        who: told.one(
+            "select is_repurchase from v_next_journeys where customer_key = ?"
+            " order by ended_at limit 1",
+            key_of(who),
+        )
+        for who in told.truths.stories["again"]
+    }
+    assert (len(found), sum(found.values())) == (plant["n"], plant["hits"]) == (24, 10)
+    hits = {name for name, one in demo_specs.AGAIN.items() if one.hit}
+    wanted = {
+        who for who in found if any(who.startswith(f"again-{h.replace(' ', '-')}-") for h in hits)
+    }
+    assert {who for who, again in found.items() if again} == wanted
+    # The register of owners is another source of the same purchases.
+    ((n, k, by_register),) = told.rows(
+        "select count(*), count(*) filter (j.is_repurchase), count(*) filter (exists ("
+        "   from owned_products as o where o.customer_key = j.customer_key"
+        "   and o.valid_from > j.ended_at and o.valid_from <= j.ended_at + p.follow_up_window))"
+        " from v_next_journeys as j cross join v_publication as p where j.is_matured"
+    )
+    with capsys.disabled():
+        print(f"\nbought again: {k} of {n} matured journeys, {by_register} by the register")
+    assert k == by_register > 24
+
+
 def value_of(told: Told, row: dict[str, str]) -> Any:
     """The published value that a row of metrics.csv foretells."""
     grain, metric = row["grain"], row["metric"]

@@ -116,7 +116,7 @@ def test_figures_on_the_page_are_those_of_the_rows() -> None:
     assert figures.totals["n_journeys"] == 4 and figures.totals["n_closed"] == 3
     shown = cards.head_figures(figures.totals, figures.felt_totals)
     said = {card.label: card.value for card in shown}
-    assert said["resolved, 2 of 2 with a known end"] == "100 %"
+    assert said["resolved in time, 2 of 3 old enough; 1 undecided"] == "67 %"
     assert said["of the journeys met friction, 3 of 3"] == "100 %"
     assert said["median health_ops; middle half 39 to 60"] == "Poor, 50"
     assert figures.map_type == "claim"

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import raw_schema, settings
+from rejse.pipelines import journey_types, raw_schema, settings
 from rejse.transforms.rules import DAY, MINUTE, WEIGHTS
 
 KEY = "ab" * 32
@@ -249,8 +249,30 @@ def test_what_views_read_leaves_stored_rows_comparable(folder: Path) -> None:
     plain = settings.load(folder)
     served = changed(folder, "[windows]", "[surveys.csat]\nsatisfied_from = 3\n[windows]")
     ruled = changed(folder, "[windows]", "[windows]\nrepeat = '3d'")
-    assert plain.version != served.version
-    assert plain.core_version == served.core_version != ruled.core_version
+    every = changed(folder, "repeat = '3d'", "repeat = '7d'\nhorizon = '60d'")
+    own = changed(folder, 'cap = "400d"', 'cap = "400d"\nhorizon = "20d"')
+    assert len({one.version for one in (plain, served, every, own)}) == 4
+    same = {one.core_version for one in (plain, served, every, own)}
+    assert same == {plain.core_version} != {ruled.core_version}
+
+
+def test_a_horizon_is_of_all_types_or_of_one(folder: Path) -> None:
+    plain = journey_types.served_windows(settings.load(folder).rules())
+    assert [name for name in plain if name.startswith("horizon")] == []
+    more = "[types.sale]\n[windows]\nhorizon = '60d'"
+    changed(folder, "[windows]", more)
+    table = "claim,Claims,40d,closed;settled,true,2020-01-01"
+    changed(folder, "valid_from\n", "valid_from,horizon\n", "journey_types.csv")
+    changed(folder, table, f"{table},30d", "journey_types.csv")
+    rules = changed(folder, ",closed,true,2021-01-01", ",closed,true,2021-01-01,20d",
+                    "journey_types.csv").rules()  # fmt: skip
+    served = journey_types.served_windows(rules)
+    assert {name: us // DAY for name, us in served.items() if name.startswith("horizon")} == {
+        "horizon.other": 60, "horizon.claim": 20, "horizon.sale": 60,
+    }  # fmt: skip
+    assert (served["settling.claim"], served["cap.claim"]) == (50 * DAY, 400 * DAY)
+    problems = journey_types.served_thresholds(rules)
+    assert problems == {"is_problem.other": 0, "is_problem.claim": 1, "is_problem.sale": 0}
 
 
 def test_settings_need_no_arrow() -> None:

@@ -235,7 +235,8 @@ def test_first_contacts_are_matured_with_a_known_past(tmp_path: Path) -> None:
         [repeats] = table(opened, "select * from v_repeat_contacts")
     told = ("n_first", "n_resolved", "n_not_repeated", "n_outcome_known", "n_flagged_resolved")
     assert [row[name] for name in told] == [3, 1, 2, 2, 1]
-    assert row["fcr"] == pytest.approx(1 / 3)
+    assert (row["fcr"], row["n_outcome_unknown"]) == (0.5, 1)
+    assert row["outcome_unknown_share"] == pytest.approx(1 / 3)
     assert row["fcr_proxy"] == pytest.approx(2 / 3)
     assert row["fcr_flagged"] == 1
     assert (repeats["n_contacts"], repeats["n_repeats"]) == (5, 1), "outbound is none"
@@ -311,7 +312,9 @@ def test_types_and_months_show_health_in_bands(session: Session) -> None:
     assert online["resolved_share"] == pytest.approx(0.5)
     assert types[None]["n_open"] == 1
     [month] = table(session, "from v_months")
-    assert (str(month["ended_month"]), month["n_journeys"]) == ("2026-03-01", 3)
+    assert str(month["started_month"]) == "2026-03-01"
+    assert (month["n_journeys"], month["n_open"]) == (4, 1)
+    assert (month["n_judged"], month["n_resolved"], month["n_undecided"]) == (4, 2, 1)
 
 
 #: Shares of all there is, not of a sample that says something of others.

@@ -19,14 +19,18 @@ FOLLOW = 30 * 24 * 3600 * 1_000_000
 
 
 def told(customer: int, number: int, at: timedelta, **own: Any) -> Rows:
-    """A journey of one inbound contact, so long after START."""
-    return journey(number, [{"owner": "Care"}], customer_key=key_of(customer),
-                   started_at=START + at, **own)  # fmt: skip
+    """A journey of one inbound contact, so long after START; `sold`: with a purchase in it."""
+    step = {"owner": "Care", **({"outcome": "sold"} if own.pop("sold", False) else {})}
+    return journey(number, [step], customer_key=key_of(customer), started_at=START + at, **own)
 
 
 def followed() -> Rows:
     """Five customers; the window is 30 days and the data ends at day 90."""
-    sold, still_open = {"outcome": "sold"}, {"state": "open", "close_reason": None}
+    # a purchase goes on to its delivery: its journey ends otherwise
+    sold, still_open = (
+        {"sold": True, "outcome": "resolved"},
+        {"state": "open", "close_reason": None},
+    )
     rows = store_builder.joined(
         told(1, 1, 0 * DAY, health_ops=20.0), told(1, 2, 30 * DAY, health_ops=50.0, **sold),
         told(2, 3, 0 * DAY, health_ops=40.0), told(2, 4, 31 * DAY, health_ops=60.0, **sold),
@@ -50,7 +54,7 @@ def test_the_next_journey_purchase_and_silence_count_in_their_window(tmp_path: P
     assert [tuple(rows[f"j000{n}"][name] for name in asked) for n in (1, 3, 5, 7, 8)] == [
         (True, False),  # the last instant of the window counts
         (False, True),  # bought a day too late
-        (None, False),  # what is open may still become a purchase
+        (False, False),  # nothing sold in what was begun, though it is still open
         (None, None),  # the window has not passed
         (False, True),
     ]
@@ -72,7 +76,7 @@ def test_a_parallel_journey_is_not_the_next_one(tmp_path: Path) -> None:
 def test_tenths_hold_equal_journeys_together(tmp_path: Path) -> None:
     points = [10.0] * 5 + [50.0] * 3 + [90.0] * 2
     rows = store_builder.joined(*(
-        told(n, n, 0 * DAY, health_ops=health) for n, health in enumerate(points, 1)
+        told(n, n, 0 * DAY, health_ops=health, sold=n == 6) for n, health in enumerate(points, 1)
     ))  # fmt: skip
     rows = store_builder.joined(rows, told(1, 20, 9 * DAY, state="open", close_reason=None))
     with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
@@ -83,7 +87,7 @@ def test_tenths_hold_equal_journeys_together(tmp_path: Path) -> None:
     first = found[0]
     assert (first["n_next"], first["n_next_open"], first["n_silent"]) == (1, 1, 4)
     assert first["silent_share"] == pytest.approx(0.8)
-    assert (first["n_purchase_known"], first["repurchase_share"]) == (4, 0)
+    assert (first["n_purchase_known"], first["repurchase_share"]) == (5, 0)
     assert first["next_health_ops_median"] is None
 
 
@@ -93,7 +97,9 @@ def test_only_journeys_whose_window_has_passed_are_counted(tmp_path: Path) -> No
         # 80 days after START: ten of the thirty days of its window have passed
         *(told(n, n, 80 * DAY, health_ops=20.0) for n in range(3, 13)),
     )  # fmt: skip
-    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+    with opened(
+        tmp_path, rows, until=90 * DAY, follow_up=FOLLOW, **{"horizon.claim": FOLLOW}
+    ) as session:
         found = table(session, "from v_what_comes_next where measure = 'health_ops' order by tenth")
         asked = table(session, scripts("questions")["next_journey"].text)
     assert [(r["tenth"], r["n_journeys"], r["n_next"], r["n_next_open"]) for r in found] == [
@@ -117,23 +123,36 @@ def test_a_window_has_passed_only_when_nothing_late_can_come(tmp_path: Path) -> 
             assert [row["is_matured"] for row in found] == [True, False, False], view
 
 
-def test_the_undecided_widen_the_bounds_of_repurchase(tmp_path: Path) -> None:
-    """Ten alike: one bought, one may still, eight did not."""
+def test_a_purchase_is_an_event_in_whichever_journey(tmp_path: Path) -> None:
+    """Of ten alike three buy: in a journey that is still open, in one that runs beside, and in a
+    step that says something else last. A fourth bought within his own journey, not again.
+    """
     rows = store_builder.joined(
-        *(told(n, n, 0 * DAY, health_ops=20.0) for n in range(1, 11)),
-        told(1, 11, 3 * DAY, outcome="sold"),
-        told(2, 12, 3 * DAY, state="open", close_reason=None),
-    )
+        *(told(n, n, 0 * DAY, health_ops=20.0, sold=n == 4) for n in range(1, 11)),
+        told(1, 11, 3 * DAY, sold=True, state="open", close_reason=None),
+        journey(12, [{}, {}, {"outcome": "sold"}], customer_key=key_of(2),
+                started_at=START - HOUR),
+        told(3, 13, 3 * DAY),
+    )  # fmt: skip
+    sale = {"outcome": "sold", "id": "sale", "time": START + 3 * DAY + HOUR / 2}
+    rows["events"].append({**rows["events"][-1], **sale})
     with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
         (row,) = table(
             session, "from v_what_comes_next where measure = 'health_ops' and points_from = 20"
         )
-    counts = ("n_purchase_known", "n_repurchase", "n_purchase_undecided")
-    assert [row[name] for name in counts] == [9, 1, 1]
-    assert row["repurchase_share"] == pytest.approx(1 / 9)
-    # Wilson by hand, z = 1.959964, n = 10: the lower end at 1 of 10, the upper at 2 of 10.
-    assert row["repurchase_share_lo"] == pytest.approx(0.01788, abs=5e-5)
-    assert row["repurchase_share_hi"] == pytest.approx(0.50984, abs=5e-5)
+    assert (row["n_purchase_known"], row["n_repurchase"]) == (10, 3)
+    # Wilson by hand, z = 1.959964, at 3 of 10
+    found = [row[f"repurchase_share{end}"] for end in ("", "_lo", "_hi")]
+    assert found == pytest.approx([0.3, 0.10779, 0.60323], abs=5e-5)
+
+
+def test_where_nothing_is_ever_sold_nobody_is_known_not_to_buy(tmp_path: Path) -> None:
+    rows = store_builder.joined(told(1, 1, 0 * DAY, health_ops=20.0), told(1, 2, 3 * DAY))
+    with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
+        found = table(session, "from v_next_journeys")
+        (row,) = table(session, "from v_what_comes_next where measure = 'health_ops'")
+    assert {one["is_repurchase"] for one in found} == {None}
+    assert (row["n_journeys"], row["n_purchase_known"], row["repurchase_share"]) == (1, 0, None)
 
 
 def test_of_two_next_journeys_at_one_instant_one_is_told_whole(tmp_path: Path) -> None:
@@ -258,7 +277,7 @@ def levelled() -> Rows:
 
 def test_the_four_levels_show_friction_health_and_answers(tmp_path: Path) -> None:
     wait, bare = -math.log(0.8), -math.log(0.7)
-    with opened(tmp_path, levelled()) as session:
+    with opened(tmp_path, levelled(), until=200 * DAY) as session:
         by = {view: {row[key]: row for row in table(session, f"from {view}")}
               for view, key in LEVELS.items()}  # fmt: skip
     car, desk = by["v_by_product"]["car"], by["v_by_touchpoint"]["desk"]

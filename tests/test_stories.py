@@ -209,6 +209,17 @@ def test_the_add_on(told: Told) -> None:
         "select n_owning_before, n_bought_after, n_others_owning from v_addons"
         " where journey_type = 'support' and product_id = 'add_on'"
     ) == [(6, 3, 5)]
+    # Of all pairs of problem and product the planted one is the surest, and customers are its base
+    # whether they had a journey or not.
+    first = told.rows("select journey_type, product_id, q, n_people from v_addons limit 1")
+    ((kind, product, q, n_people),) = first
+    assert (kind, product) == ("support", "add_on") and q < 0.05
+    assert n_people >= told.truths.customers
+    ((n_pairs, n_sure),) = told.rows(
+        "select count(*), count(*) filter (q < .05) from v_addons where product_id != 'add_on'"
+        " and product_id != 'router'"  # nobody of that story has a claim
+    )
+    assert n_pairs >= 10 and n_sure == 0
     owned: Counter[tuple[bool, bool, bool]] = Counter()
     for who, js in faults.items():
         said = told.explained(js[0]) if js else ""

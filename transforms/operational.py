@@ -57,7 +57,7 @@ TABLES: Mapping[str, Declared] = {
         "kind of journey, with its owner and rules", ("journey_type",),
         journey_type=TEXT, owner=TEXT, gap=TEXT, case_gap=TEXT, reopen_window=TEXT, cap=TEXT,
         handoff_due=TEXT, start_activities=TEXT, end_activities=TEXT, end_outcomes=TEXT,
-        weak_end_outcomes=TEXT, is_problem=FLAG, expects_outcome=FLAG,
+        weak_end_outcomes=TEXT, is_problem=FLAG, expects_outcome=FLAG, horizon=TEXT,
     ),
     "agents": _table(
         "employee, by the id that the logs bear (hashed before anything is written)",

@@ -34,6 +34,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "weak_end_outcomes": ("Bad outcomes that end it if nobody comes back, parted by ;.", ""),
     "is_problem": ("Whether such a journey is a problem of the customer.", ""),
     "expects_outcome": ("Whether one without an outcome counts as unresolved.", ""),
+    "horizon": ("Age at which a journey is judged: resolved by then, or not.", ""),
     "actor_id": ("Employee, as a keyed pseudonym.", ""),
     "tier": ("Tier of support; a greater one is escalated to.", "1"),
     "weekday": ("Day of the week, 1 = Monday; none: the row is of a date.", "1"),

@@ -41,6 +41,7 @@ class JourneyType:
     outcome_map: Mapping[str, float] = field(default_factory=lambda: dict(OUTCOME_MAP))
     expects_outcome: bool | None = None  # None: expected in threads with a case
     is_problem: bool = False
+    horizon: int | None = None  # views judge a journey by then; None: as measured
 
 
 @dataclass(frozen=True)

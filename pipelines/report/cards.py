@@ -44,10 +44,13 @@ def head_figures(totals: Row, felt: Row) -> list[Card]:
 
 
 def _resolved(totals: Row) -> Card:
-    n, whole = totals["n_resolved"], totals["n_outcome"]
+    n, whole = totals["n_resolved"], totals["n_judged"]
     value = wording.share(n / whole) if whole else None
-    label = f"resolved, {wording.count(n)} of {wording.count(whole)} with a known end"
-    return _card(value, label, "outcome: no event says how a journey ended")
+    label = f"resolved in time, {wording.count(n)} of {wording.count(whole)} old enough"
+    if totals["n_undecided"]:
+        label += f"; {wording.count(totals['n_undecided'])} undecided"
+    absent = "outcome: no journey is old enough to be judged, or no event says how one ended"
+    return _card(value, label, absent)
 
 
 def _friction(totals: Row) -> Card:

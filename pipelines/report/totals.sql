@@ -1,10 +1,29 @@
 -- purpose: head figures of the report
 -- grain:   one row
--- sources: v_journeys
+-- sources: v_journeys, v_journey_cohorts, v_durations
 with
 
 journeys as (
-    from v_journeys
+    select
+        journeys.* replace (
+            case when cohorts.is_mature then journeys.health_ops end as health_ops,
+            case when cohorts.is_mature then journeys.health_ops_lo end as health_ops_lo,
+            case when cohorts.is_mature then journeys.health_ops_hi end as health_ops_hi,
+            case when cohorts.is_mature then journeys.friction_score end as friction_score
+        ),
+        cohorts.is_mature,
+        cohorts.is_judged,
+        cohorts.is_resolved_in_time,
+        cohorts.is_undecided
+    from v_journeys as journeys
+    inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
+),
+
+-- what is open counts as lasting at least so long
+durations as (
+    select median_s
+    from v_durations
+    where scope = 'all' and measure = 'throughput_s'
 ),
 
 totals as (
@@ -24,12 +43,14 @@ totals as (
         quantile_cont(friction_score, [0.25, 0.5, 0.75]) as friction_score,
         sum(friction_hazard) as hazard,
         sum(friction_hazard * friction_edge_share) as edge_hazard,
-        count(outcome01) as n_outcome,
-        count(*) filter (outcome01 = 1) as n_resolved,
+        count(*) filter (not is_mature) as n_too_young,
+        count(*) filter (is_judged) as n_judged,
+        count(*) filter (is_resolved_in_time) as n_resolved,
+        count(*) filter (is_undecided) as n_undecided,
         count(data_continuity) as n_continuity,
         avg(data_continuity) as data_continuity,
         count(customer_wait_s) as n_wait,
-        median(throughput_s) as throughput_s,
+        (select durations.median_s from durations) as throughput_s,
         avg(evidence_coverage) as evidence_coverage
     from journeys
 )

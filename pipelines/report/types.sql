@@ -1,10 +1,22 @@
 -- purpose: journeys by type and owner; median health with its middle half
 -- grain:   journey type and owner, the biggest first
--- sources: v_journeys
+-- sources: v_journeys, v_journey_cohorts
 with
 
 journeys as (
-    from v_journeys
+    select
+        journeys.* replace (
+            case when cohorts.is_mature then journeys.health_ops end as health_ops,
+            case when cohorts.is_mature then journeys.health_ops_lo end as health_ops_lo,
+            case when cohorts.is_mature then journeys.health_ops_hi end as health_ops_hi,
+            case when cohorts.is_mature then journeys.friction_score end as friction_score
+        ),
+        cohorts.is_mature,
+        cohorts.is_judged,
+        cohorts.is_resolved_in_time,
+        cohorts.is_undecided
+    from v_journeys as journeys
+    inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
 ),
 
 types as (
@@ -18,8 +30,9 @@ types as (
         median(health_ops_lo) as health_ops_lo,
         median(health_ops_hi) as health_ops_hi,
         median(friction_score) as friction_score,
-        count(outcome01) as n_outcome,
-        count(*) filter (outcome01 = 1) as n_resolved,
+        count(*) filter (is_judged) as n_judged,
+        count(*) filter (is_resolved_in_time) as n_resolved,
+        count(*) filter (is_undecided) as n_undecided,
         median(delivery01) as delivery01,
         sum(friction_hazard) as hazard,
         avg(evidence_coverage) as evidence_coverage

@@ -13,11 +13,14 @@ rounded as (
         owner,
         n_journeys,
         n_open,
+        n_judged,
         band,
         round(health_ops_median, 1) as health_ops,
         round(friction_mean, 1) as friction,
         round(100 * edge_share_mean) as edge_percent,
         round(100 * resolved_share) as resolved_percent,
+        round(100 * resolved_late_share) as late_percent,
+        round(100 * undecided_share) as undecided_percent,
         round(handoffs_mean, 1) as handoffs,
         round(coverage_mean, 2) as coverage
     from types

@@ -20,7 +20,7 @@ chosen as (
         next_health_ops_median,
         next_resolved_share,
         n_purchase_known,
-        n_purchase_undecided,
+        n_repurchase,
         repurchase_share,
         repurchase_share_lo,
         repurchase_share_hi,

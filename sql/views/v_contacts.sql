@@ -66,17 +66,51 @@ confirmed as (
     group by steps.session_id
 ),
 
+known as (
+    select
+        sessions.*,
+        owners.owner,
+        journeys.journey_type,
+        sessions.intent is not null and sessions.direction = 'inbound' as is_comparable
+    from sessions
+    left join owners on sessions.session_id = owners.session_id
+    left join journeys on sessions.journey_id = journeys.journey_id
+),
+
+-- Who visited the web page first has not called yet: whether a contact is the first one is asked
+-- within each level, too.
 neighboured as (
     select
         *,
         lag(started_at) over same_intent as last_at,
         lead(started_at) over same_intent as next_at,
-        intent is not null and direction = 'inbound' as is_comparable
-    from sessions
-    window same_intent as (
-        partition by customer_key, intent, coalesce(direction = 'inbound', false)
-        order by started_at, session_id
-    )
+        lag(started_at) over same_family as last_in_family_at,
+        lag(started_at) over same_channel as last_in_channel_at,
+        lag(started_at) over same_owner as last_of_owner_at,
+        lag(started_at) over same_type as last_of_type_at
+    from known
+    window
+        same_intent as (
+            partition by customer_key, intent, coalesce(direction = 'inbound', false)
+            order by started_at, session_id
+        ),
+        same_family as (
+            partition by
+                customer_key, intent, coalesce(direction = 'inbound', false), channel_family
+            order by started_at, session_id
+        ),
+        same_channel as (
+            partition by customer_key, intent, coalesce(direction = 'inbound', false), channel
+            order by started_at, session_id
+        ),
+        same_owner as (
+            partition by customer_key, intent, coalesce(direction = 'inbound', false), owner
+            order by started_at, session_id
+        ),
+        same_type as (
+            partition by customer_key, intent, coalesce(direction = 'inbound', false), journey_type
+            order by started_at, session_id
+        )
 ),
 
 contacts as (
@@ -84,8 +118,8 @@ contacts as (
         neighboured.session_id,
         neighboured.journey_id,
         neighboured.customer_key,
-        journeys.journey_type,
-        owners.owner,
+        neighboured.journey_type,
+        neighboured.owner,
         neighboured.channel_family,
         neighboured.channel,
         neighboured.source,
@@ -112,6 +146,26 @@ contacts as (
             neighboured.is_comparable
             and neighboured.started_at - neighboured.last_at <= clock.repeat_window, false
         ) as is_repeat,
+        is_first_contact(
+            neighboured.is_comparable, neighboured.started_at, neighboured.last_in_family_at,
+            clock.repeat_window, begun.first_at
+        ) as is_first_in_family,
+        is_first_contact(
+            neighboured.is_comparable, neighboured.started_at, neighboured.last_in_channel_at,
+            clock.repeat_window, begun.first_at
+        ) as is_first_in_channel,
+        is_first_contact(
+            neighboured.is_comparable, neighboured.started_at, neighboured.last_of_owner_at,
+            clock.repeat_window, begun.first_at
+        ) as is_first_of_owner,
+        is_first_contact(
+            neighboured.is_comparable, neighboured.started_at, neighboured.last_of_type_at,
+            clock.repeat_window, begun.first_at
+        ) as is_first_of_type,
+        is_first_contact(
+            neighboured.is_comparable, neighboured.started_at, neighboured.last_at,
+            clock.repeat_window, begun.first_at
+        ) as is_first,
         coalesce(
             neighboured.is_comparable
             and neighboured.next_at - neighboured.started_at <= clock.repeat_window, false
@@ -133,8 +187,6 @@ contacts as (
     from neighboured
     cross join clock
     left join begun on neighboured.source = begun.source
-    left join journeys on neighboured.journey_id = journeys.journey_id
-    left join owners on neighboured.session_id = owners.session_id
     left join passed on neighboured.session_id = passed.session_id
     left join confirmed on neighboured.session_id = confirmed.session_id
 )
@@ -180,6 +232,13 @@ comment on column v_contacts.is_matured is
 'The window after it, and the allowed lateness, have passed in all sources.';
 comment on column v_contacts.is_repeat is
 'Inbound, and an earlier one of the same intent lies within the window.';
+comment on column v_contacts.is_first_in_family is
+'Inbound with an intent, its past known, and none of that intent in the window before on the same
+channel family: who visited the web page first has not called yet.';
+comment on column v_contacts.is_first_in_channel is 'The same within its channel.';
+comment on column v_contacts.is_first_of_owner is 'The same within its owner.';
+comment on column v_contacts.is_first_of_type is 'The same within its journey type.';
+comment on column v_contacts.is_first is 'The same over all channels and owners.';
 comment on column v_contacts.is_repeated is
 'Inbound, and a later one of the same intent lies within the window.';
 comment on column v_contacts.is_offered is 'Inbound with a logged outcome.';

@@ -5,7 +5,7 @@
 create or replace view v_first_contacts as
 with contacts as (
     select * from v_contacts
-    where intent is not null and direction = 'inbound'
+    where is_first and is_matured
 ),
 
 firsts as (
@@ -14,9 +14,8 @@ firsts as (
         fcr_flag,
         is_confirmed,
         is_repeated,
-        outcome in ('resolved', 'sold', 'informed') as is_resolved
+        is_settled(outcome) as is_resolved
     from contacts
-    where is_matured and is_past_known and not is_repeat
 ),
 
 counted as (
@@ -25,6 +24,7 @@ counted as (
         count(*) as n_first,
         count(*) filter (not is_repeated) as n_not_repeated,
         count(is_resolved) as n_outcome_known,
+        count(*) filter (is_resolved is null) as n_outcome_unknown,
         count(*) filter (is_resolved and not is_repeated) as n_resolved,
         count(fcr_flag) as n_flagged,
         count(*) filter (fcr_flag) as n_flagged_resolved,
@@ -37,9 +37,12 @@ counted as (
 rated as (
     select
         *,
-        share_of(n_resolved, n_first) as fcr,
-        wilson_lo(n_resolved, n_first) as fcr_lo,
-        wilson_hi(n_resolved, n_first) as fcr_hi,
+        share_of(n_resolved, n_outcome_known) as fcr,
+        wilson_lo(n_resolved, n_outcome_known) as fcr_lo,
+        wilson_hi(n_resolved, n_outcome_known) as fcr_hi,
+        share_of(n_outcome_unknown, n_first) as outcome_unknown_share,
+        wilson_lo(n_outcome_unknown, n_first) as outcome_unknown_share_lo,
+        wilson_hi(n_outcome_unknown, n_first) as outcome_unknown_share_hi,
         share_of(n_not_repeated, n_first) as fcr_proxy,
         wilson_lo(n_not_repeated, n_first) as fcr_proxy_lo,
         wilson_hi(n_not_repeated, n_first) as fcr_proxy_hi,
@@ -58,19 +61,29 @@ comment on view v_first_contacts is
 'One row per intent: first contact resolution among matured first inbound contacts.';
 comment on column v_first_contacts.intent is 'What the customer wanted.';
 comment on column v_first_contacts.n_first is
-'Matured inbound contacts without one of that intent in the window before.';
+'Matured inbound contacts without one of that intent in the window before, on whichever channel
+(v_rates has them by channel, owner and type, the first one judged within it).';
 comment on column v_first_contacts.n_not_repeated is
 'Of these, without another contact of that intent in the window after.';
 comment on column v_first_contacts.n_outcome_known is 'Of these, with a logged outcome.';
-comment on column v_first_contacts.n_resolved is 'Resolved and not repeated.';
+comment on column v_first_contacts.n_outcome_unknown is
+'Of these, without one: nobody knows, so they are no part of fcr.';
+comment on column v_first_contacts.n_resolved is
+'Of n_outcome_known, resolved, sold or informed, and not repeated.';
 comment on column v_first_contacts.n_flagged is 'With a flag set by the agent.';
 comment on column v_first_contacts.n_flagged_resolved is 'Flagged as resolved by the agent.';
 comment on column v_first_contacts.n_answered is 'Whose customer answered whether it is resolved.';
 comment on column v_first_contacts.n_confirmed is 'Of these, confirmed as resolved.';
 comment on column v_first_contacts.fcr is
-'Share resolved and not repeated among first contacts; null: none counted.';
+'Share resolved and not repeated among n_outcome_known; null: none known.';
 comment on column v_first_contacts.fcr_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_first_contacts.fcr_hi is 'Upper end of its 95 % Wilson interval.';
+comment on column v_first_contacts.outcome_unknown_share is
+'Share of first contacts without a logged outcome: so far fcr speaks of others.';
+comment on column v_first_contacts.outcome_unknown_share_lo is
+'Lower end of its 95 % Wilson interval.';
+comment on column v_first_contacts.outcome_unknown_share_hi is
+'Upper end of its 95 % Wilson interval.';
 comment on column v_first_contacts.fcr_proxy is
 'Share not repeated among first contacts, whatever the outcome; null: none counted.';
 comment on column v_first_contacts.fcr_proxy_lo is 'Lower end of its 95 % Wilson interval.';

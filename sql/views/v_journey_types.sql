@@ -1,10 +1,21 @@
 -- purpose: how the journeys of each type and owner go
 -- grain: journey type and owner
 -- key: journey_type, owner
--- sources: v_journeys
+-- sources: v_journeys, v_journey_cohorts, v_durations
 create or replace view v_journey_types as
 with journeys as (
-    select * from v_journeys
+    select
+        journeys.* replace (
+            case when cohorts.is_mature then journeys.health_ops end as health_ops,
+            case when cohorts.is_mature then journeys.friction_score end as friction_score
+        ),
+        cohorts.is_mature,
+        cohorts.is_judged,
+        cohorts.is_resolved_in_time,
+        cohorts.is_resolved_late,
+        cohorts.is_undecided
+    from v_journeys as journeys
+    inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
 ),
 
 counted as (
@@ -24,54 +35,114 @@ counted as (
         count(*) filter (health_band(health_ops) = 'good') as n_good,
         count(*) filter (health_band(health_ops) = 'fair') as n_fair,
         count(*) filter (health_band(health_ops) = 'poor') as n_poor,
-        count(outcome01) as n_outcome_known,
-        count(*) filter (outcome01 = 1) as n_resolved,
-        median(throughput_s) as throughput_s_median,
+        count(*) filter (not is_mature) as n_too_young,
+        count(*) filter (is_mature) as n_mature,
+        count(*) filter (is_judged) as n_judged,
+        count(*) filter (is_resolved_in_time) as n_resolved,
+        count(*) filter (is_resolved_late) as n_resolved_late,
+        count(*) filter (is_undecided) as n_undecided,
         avg(n_handoffs) as handoffs_mean,
         avg(evidence_coverage) as coverage_mean
     from journeys
     group by journey_type, owner
 ),
 
+spread as (
+    select
+        journey_type,
+        owner,
+        max(median_s) filter (measure = 'throughput_s') as throughput_s_median,
+        max(median_s) filter (measure = 'time_to_resolution_s') as time_to_resolution_s_median,
+        max(median_s_lo) filter (measure = 'time_to_resolution_s')
+            as time_to_resolution_s_median_lo,
+        max(median_s_hi) filter (measure = 'time_to_resolution_s')
+            as time_to_resolution_s_median_hi
+    from v_durations
+    where scope = 'journey_type_owner'
+    group by journey_type, owner
+),
+
 rated as (
     select
-        *,
-        health_band(health_ops_median) as band,
-        share_of(n_resolved, n_outcome_known) as resolved_share,
-        wilson_lo(n_resolved, n_outcome_known) as resolved_share_lo,
-        wilson_hi(n_resolved, n_outcome_known) as resolved_share_hi
+        counted.*,
+        health_band(counted.health_ops_median) as band,
+        share_of(counted.n_resolved, counted.n_judged) as resolved_share,
+        wilson_lo(counted.n_resolved, counted.n_judged) as resolved_share_lo,
+        wilson_hi(counted.n_resolved, counted.n_judged) as resolved_share_hi,
+        share_of(counted.n_resolved_late, counted.n_judged) as resolved_late_share,
+        wilson_lo(counted.n_resolved_late, counted.n_judged) as resolved_late_share_lo,
+        wilson_hi(counted.n_resolved_late, counted.n_judged) as resolved_late_share_hi,
+        share_of(counted.n_undecided, counted.n_judged) as undecided_share,
+        wilson_lo(counted.n_undecided, counted.n_judged) as undecided_share_lo,
+        wilson_hi(counted.n_undecided, counted.n_judged) as undecided_share_hi,
+        spread.throughput_s_median,
+        spread.time_to_resolution_s_median,
+        spread.time_to_resolution_s_median_lo,
+        spread.time_to_resolution_s_median_hi
     from counted
+    left join spread
+        on
+            counted.journey_type is not distinct from spread.journey_type
+            and counted.owner is not distinct from spread.owner
 )
 
 select * from rated;
 
 comment on view v_journey_types is
-'One row per journey type and owner; compare owners only at equal coverage.';
+'One row per journey type and owner; compare owners only at equal coverage. Scores and shares are of
+journeys old enough to be judged; of the youngest only the quick ones have ended.';
 comment on column v_journey_types.journey_type is 'Type of the journeys.';
 comment on column v_journey_types.owner is 'Owner of the journeys; null where unknown.';
 comment on column v_journey_types.n_journeys is 'Journeys, open ones included.';
 comment on column v_journey_types.n_open is 'Journeys that may still grow.';
-comment on column v_journey_types.n_scored is 'Journeys with a friction score.';
-comment on column v_journey_types.friction_mean is 'Mean friction score [points of 100].';
-comment on column v_journey_types.friction_median is 'Median friction score [points of 100].';
+comment on column v_journey_types.n_scored is 'Mature journeys with a friction score.';
+comment on column v_journey_types.friction_mean is 'Mean friction score of those [points of 100].';
+comment on column v_journey_types.friction_median is
+'Median friction score of those [points of 100].';
 comment on column v_journey_types.hazard is 'Sum of hazards.';
 comment on column v_journey_types.edge_share_mean is
 'Mean share of friction between steps: what surveys call the silo gap.';
-comment on column v_journey_types.n_health is 'Journeys with an operational health.';
-comment on column v_journey_types.health_ops_median is 'Median operational health [points of 100].';
+comment on column v_journey_types.n_health is 'Mature journeys with an operational health.';
+comment on column v_journey_types.health_ops_median is
+'Median operational health of those [points of 100].';
 comment on column v_journey_types.health_ops_p10 is
 'What nine of ten journeys exceed [points of 100].';
-comment on column v_journey_types.n_good is 'Journeys with health of 80 or more.';
-comment on column v_journey_types.n_fair is 'Journeys with health from 60 to 80.';
-comment on column v_journey_types.n_poor is 'Journeys with health below 60.';
-comment on column v_journey_types.n_outcome_known is 'Journeys with a mapped outcome.';
-comment on column v_journey_types.n_resolved is 'Of these, resolved and held.';
-comment on column v_journey_types.throughput_s_median is 'Median throughput time [s].';
+comment on column v_journey_types.n_good is 'Of those, with health of 80 or more.';
+comment on column v_journey_types.n_fair is 'Of those, from 60 to below 80.';
+comment on column v_journey_types.n_poor is 'Of those, below 60.';
+comment on column v_journey_types.n_too_young is
+'Journeys too young to be judged: in no share, and in no score.';
+comment on column v_journey_types.n_mature is 'Journeys old enough (v_journey_cohorts).';
+comment on column v_journey_types.n_judged is
+'Of these, of a type of which outcomes are recorded: what shares are of.';
+comment on column v_journey_types.n_resolved is
+'Of n_judged, resolved within the horizon of the type, and held.';
+comment on column v_journey_types.n_resolved_late is 'Of n_judged, resolved after it.';
+comment on column v_journey_types.n_undecided is
+'Of n_judged, without any end on record: still open, or of unknown outcome.';
 comment on column v_journey_types.handoffs_mean is 'Mean number of hand-offs.';
 comment on column v_journey_types.coverage_mean is
 'Mean share of the detectors that had their data.';
 comment on column v_journey_types.band is 'Band of the median: good, fair or poor.';
 comment on column v_journey_types.resolved_share is
-'Share resolved among those with an outcome; null: none counted.';
+'Share resolved within the horizon among n_judged, undecided ones included; null: none judged.';
 comment on column v_journey_types.resolved_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_journey_types.resolved_share_hi is 'Upper end of its 95 % Wilson interval.';
+comment on column v_journey_types.resolved_late_share is
+'Share resolved after the horizon among n_judged; null: none judged.';
+comment on column v_journey_types.resolved_late_share_lo is
+'Lower end of its 95 % Wilson interval.';
+comment on column v_journey_types.resolved_late_share_hi is
+'Upper end of its 95 % Wilson interval.';
+comment on column v_journey_types.undecided_share is
+'Share undecided among n_judged; null: none judged.';
+comment on column v_journey_types.undecided_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_journey_types.undecided_share_hi is 'Upper end of its 95 % Wilson interval.';
+comment on column v_journey_types.throughput_s_median is
+'Half are over by then (Kaplan-Meier, open ones included); null: not so far [s].';
+comment on column v_journey_types.time_to_resolution_s_median is
+'Half are resolved by then (Kaplan-Meier, unresolved ones included); null: not so far [s].';
+comment on column v_journey_types.time_to_resolution_s_median_lo is
+'Lower end of its 95 % interval [s].';
+comment on column v_journey_types.time_to_resolution_s_median_hi is
+'Upper end of its 95 % interval; null: not reached so far [s].';

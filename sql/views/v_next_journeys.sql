@@ -1,7 +1,7 @@
 -- purpose: what the customer does after each journey; association, not cause
 -- grain: journey
 -- key: journey_id
--- sources: v_journeys, v_sessions, v_publication
+-- sources: v_journeys, v_journey_cohorts, v_sessions, v_steps, events, v_publication
 create or replace view v_next_journeys as
 with journeys as (
     select * from v_journeys
@@ -17,34 +17,45 @@ clock as (
 -- What the company sends unasked is no journey that the customer began.
 begun as (
     select
-        customer_key,
-        started_at,
-        journey_id,
-        journey_type,
-        state,
-        health_ops,
-        friction_score,
-        outcome01
+        journeys.customer_key,
+        journeys.started_at,
+        journeys.journey_id,
+        journeys.journey_type,
+        journeys.state,
+        journeys.health_ops,
+        journeys.friction_score,
+        journeys.outcome01,
+        cohorts.is_resolved_in_time
     from journeys
-    where n_need_driven > 0
+    inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
+    where journeys.n_need_driven > 0
     -- of several that began at one instant one whole row: a figure that it lacks stays null
-    qualify row_number() over (partition by customer_key, started_at order by journey_id) = 1
+    qualify
+        row_number() over (
+            partition by journeys.customer_key, journeys.started_at
+            order by journeys.journey_id
+        ) = 1
 ),
 
+-- A purchase is an event: most journeys in which something is sold go on, to its delivery, and end
+-- otherwise. Steps outlive the events that they are made of.
 bought as (
-    select distinct
+    select
         customer_key,
-        started_at
-    from journeys
+        time as bought_at
+    from events
+    where outcome = 'sold'
+    union
+    select
+        customer_key,
+        started_at as bought_at
+    from v_steps
     where outcome = 'sold'
 ),
 
-undecided as (
-    select distinct
-        customer_key,
-        started_at
-    from journeys
-    where state = 'open' and n_need_driven > 0
+sales as (
+    select count(*) as n_sales
+    from bought
 ),
 
 heard as (
@@ -73,13 +84,15 @@ followed as (
         begun.friction_score as next_friction_score,
         begun.health_ops as next_health_ops,
         begun.outcome01 as next_outcome01,
-        bought.started_at as bought_at,
-        undecided.started_at as undecided_at,
+        begun.is_resolved_in_time as is_next_resolved_in_time,
+        bought.bought_at,
+        sales.n_sales,
         heard.started_at as heard_at,
         journeys.ended_at + clock.follow_up_window < clock.settled_until_at as is_matured,
         clock.follow_up_window
     from journeys
     cross join clock
+    cross join sales
     asof left join begun
         on
             journeys.customer_key = begun.customer_key
@@ -87,11 +100,7 @@ followed as (
     asof left join bought
         on
             journeys.customer_key = bought.customer_key
-            and journeys.ended_at < bought.started_at
-    asof left join undecided
-        on
-            journeys.customer_key = undecided.customer_key
-            and journeys.ended_at < undecided.started_at
+            and journeys.ended_at < bought.bought_at
     asof left join heard
         on
             journeys.customer_key = heard.customer_key
@@ -117,12 +126,11 @@ judged as (
         next_friction_score,
         next_health_ops,
         next_outcome01,
+        is_next_resolved_in_time,
         (epoch_us(heard_at) - epoch_us(ended_at)) / 1e6 as next_contact_after_s,
         case
-            when not is_matured then null
-            when coalesce(bought_at <= ended_at + follow_up_window, false) then true
-            when coalesce(undecided_at <= ended_at + follow_up_window, false) then null
-            else false
+            when is_matured and n_sales > 0
+                then coalesce(bought_at <= ended_at + follow_up_window, false)
         end as is_repurchase,
         case
             when is_matured then not coalesce(heard_at <= ended_at + follow_up_window, false)
@@ -155,9 +163,12 @@ comment on column v_next_journeys.next_friction_score is 'Its F [points of 100].
 comment on column v_next_journeys.next_health_ops is
 'Its health_ops; null while open [points of 100].';
 comment on column v_next_journeys.next_outcome01 is 'Its outcome, 0 to 1; null while open.';
+comment on column v_next_journeys.is_next_resolved_in_time is
+'It was resolved within the horizon of its type, and that held; null: not judged.';
 comment on column v_next_journeys.next_contact_after_s is
 'From the end of this one to the next inbound contact; null: none so far [s].';
 comment on column v_next_journeys.is_repurchase is
-'A journey with the outcome sold began within the window; null: not matured, or one is still open.';
+'The customer bought (an event or step with outcome sold, in whichever journey) after its end and
+within the window; null: not matured, or no purchase is recorded at all.';
 comment on column v_next_journeys.is_silent is
 'No inbound contact within the window: silence, which need not be churn; null: not matured.';

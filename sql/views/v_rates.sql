@@ -6,8 +6,6 @@ create or replace view v_rates as
 with contacts as (
     select
         *,
-        is_matured and is_past_known and not is_repeat and direction = 'inbound'
-        and intent is not null as is_first,
         talk_s + coalesce(hold_s, 0) + coalesce(wrap_s, 0) as handle_s
     from v_contacts
 ),
@@ -26,27 +24,55 @@ journeys as (
     where state = 'closed'
 ),
 
+-- A contact is a first one within the level at hand, and has failed where any channel hears the
+-- customer again.
+firsts as (
+    select
+        unnest(['all', 'owner', 'channel', 'channel_family', 'intent', 'journey_type']) as scope,
+        unnest([null, owner, channel, channel_family, intent, journey_type]) as scope_value,
+        unnest([
+            is_first, is_first_of_owner, is_first_in_channel, is_first_in_family, is_first,
+            is_first_of_type
+        ]) as is_first,
+        is_settled(outcome) as is_resolved,
+        is_repeated,
+        fcr_flag,
+        is_confirmed
+    from contacts
+    where is_matured
+),
+
+first_counts as (
+    select
+        scope,
+        scope_value,
+        count(*) as n_first,
+        count(is_resolved) as n_outcome_known,
+        count(*) filter (is_resolved is null) as n_outcome_unknown,
+        count(*) filter (is_resolved and not is_repeated) as n_resolved,
+        count(*) filter (not is_repeated) as n_not_repeated,
+        count(fcr_flag) as n_flagged,
+        count(*) filter (fcr_flag) as n_flagged_resolved,
+        count(is_confirmed) as n_answered,
+        count(*) filter (is_confirmed) as n_confirmed
+    from firsts
+    where is_first
+    group by scope, scope_value
+),
+
 counted as (
     select
         case
             when grouping(owner) = 0 then 'owner'
             when grouping(channel) = 0 then 'channel'
+            when grouping(channel_family) = 0 then 'channel_family'
             when grouping(intent) = 0 then 'intent'
             when grouping(journey_type) = 0 then 'journey_type'
             else 'all'
         end as scope,
-        coalesce(owner, channel, intent, journey_type) as scope_value,
+        coalesce(owner, channel, channel_family, intent, journey_type) as scope_value,
         count(*) as n_contacts,
         count(*) filter (is_need_driven) as n_need_driven,
-        count(*) filter (is_first) as n_first,
-        count(*) filter (
-            is_first and not is_repeated and outcome in ('resolved', 'sold', 'informed')
-        ) as n_resolved,
-        count(*) filter (is_first and not is_repeated) as n_not_repeated,
-        count(fcr_flag) filter (is_first) as n_flagged,
-        count(*) filter (is_first and fcr_flag) as n_flagged_resolved,
-        count(is_confirmed) filter (is_first) as n_answered,
-        count(*) filter (is_first and is_confirmed) as n_confirmed,
         count(*) filter (direction = 'inbound' and intent is not null and is_past_known)
             as n_comparable,
         count(*) filter (is_repeat and is_past_known) as n_repeats,
@@ -67,7 +93,7 @@ counted as (
         sum(handle_s) as handle_s_sum,
         stddev_samp(handle_s) as handle_s_deviation
     from contacts
-    group by grouping sets ((), (owner), (channel), (intent), (journey_type))
+    group by grouping sets ((), (owner), (channel), (channel_family), (intent), (journey_type))
 ),
 
 reopened as (
@@ -85,23 +111,44 @@ reopened as (
     group by grouping sets ((), (owner), (journey_type))
 ),
 
+every as (
+    select
+        counted.*,
+        coalesce(first_counts.n_first, 0) as n_first,
+        coalesce(first_counts.n_outcome_known, 0) as n_outcome_known,
+        coalesce(first_counts.n_outcome_unknown, 0) as n_outcome_unknown,
+        coalesce(first_counts.n_resolved, 0) as n_resolved,
+        coalesce(first_counts.n_not_repeated, 0) as n_not_repeated,
+        coalesce(first_counts.n_flagged, 0) as n_flagged,
+        coalesce(first_counts.n_flagged_resolved, 0) as n_flagged_resolved,
+        coalesce(first_counts.n_answered, 0) as n_answered,
+        coalesce(first_counts.n_confirmed, 0) as n_confirmed
+    from counted
+    left join first_counts
+        on
+            counted.scope = first_counts.scope
+            and counted.scope_value is not distinct from first_counts.scope_value
+),
+
 told as (
     select
         scope,
         scope_value,
         unnest([
-            'fcr', 'fcr_proxy', 'fcr_flagged', 'fcr_confirmed', 'repeat_contact', 'abandoned',
-            'transferred', 'escalated', 'contained', 'contained_no_repeat', 'need_driven'
+            'fcr', 'fcr_unknown', 'fcr_proxy', 'fcr_flagged', 'fcr_confirmed', 'repeat_contact',
+            'abandoned', 'transferred', 'escalated', 'contained', 'contained_no_repeat',
+            'need_driven'
         ]) as rate,
         unnest([
-            n_resolved, n_not_repeated, n_flagged_resolved, n_confirmed, n_repeats, n_abandoned,
-            n_transferred, n_escalated, n_contained, n_contained_no_repeat, n_need_driven
+            n_resolved, n_outcome_unknown, n_not_repeated, n_flagged_resolved, n_confirmed,
+            n_repeats, n_abandoned, n_transferred, n_escalated, n_contained,
+            n_contained_no_repeat, n_need_driven
         ]) as numerator,
         unnest([
-            n_first, n_first, n_flagged, n_answered, n_comparable, n_offered,
-            n_handled, n_handled, n_automated, n_automated_matured, n_contacts
+            n_outcome_known, n_first, n_first, n_flagged, n_answered, n_comparable,
+            n_offered, n_handled, n_handled, n_automated, n_automated_matured, n_contacts
         ]) as denominator
-    from counted
+    from every
 ),
 
 shares as (
@@ -138,11 +185,13 @@ comment on view v_rates is
 'One row per scope and rate: first contact resolution (three ways apart), repeats, abandonment,
 transfer, escalation, containment, re-opening, need-driven share, handling time.';
 comment on column v_rates.scope is
-'all, owner, channel, intent, journey_type; of reopened: all, owner, journey_type.';
+'all, owner, channel, channel_family, intent, journey_type; of reopened: all, owner, journey_type.';
 comment on column v_rates.scope_value is 'Which one; null: all, or unknown.';
 comment on column v_rates.rate is
-'fcr: resolved, not repeated, among matured first contacts. fcr_proxy: not repeated, whatever the
-outcome. fcr_flagged: the agent says so. fcr_confirmed: the customer says so. repeat_contact,
+'fcr: resolved, sold or informed, not repeated, among matured first contacts with a known outcome
+(the first within the scope: who visited the web page has not called yet; a repeat on any channel
+counts). fcr_unknown: without a known outcome, among all of them. fcr_proxy: not repeated, whatever the outcome. fcr_flagged: the agent
+says so. fcr_confirmed: the customer says so. repeat_contact,
 abandoned (of those offered), transferred and escalated (of those handled), contained and
 contained_no_repeat (of automated ones), need_driven, reopened (of closed journeys that
 had an end),

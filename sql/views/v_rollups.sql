@@ -1,14 +1,22 @@
 -- purpose: the same figures on four levels: product, touchpoint, journey type, life-cycle stage
 -- grain: level and one of its values
 -- key: level, level_value
--- sources: v_journeys, v_steps, v_journey_experience, v_experience
+-- sources: v_journeys, v_journey_cohorts, v_steps, v_journey_experience, v_experience
 create or replace view v_rollups as
 with journeys as (
     select
-        journeys.*,
+        journeys.* replace (
+            case when cohorts.is_mature then journeys.health_ops end as health_ops,
+            case when cohorts.is_mature then journeys.friction_score end as friction_score
+        ),
+        cohorts.is_mature,
+        cohorts.is_judged,
+        cohorts.is_resolved_in_time,
+        cohorts.is_undecided,
         felt.experience01,
-        felt.health
+        case when cohorts.is_mature then felt.health end as health
     from v_journeys as journeys
+    inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
     left join v_journey_experience as felt on journeys.journey_id = felt.journey_id
 ),
 
@@ -65,6 +73,10 @@ of_journeys as (
         unnest([journeys.product_id, journeys.journey_type, journeys.lifecycle_stage])
             as level_value,
         journeys.state,
+        journeys.is_mature,
+        journeys.is_judged,
+        journeys.is_resolved_in_time,
+        journeys.is_undecided,
         journeys.friction_hazard as hazard,
         journeys.friction_score,
         journeys.health_ops,
@@ -83,6 +95,10 @@ of_places as (
         'touchpoint' as level,
         places.touchpoint as level_value,
         journeys.state,
+        journeys.is_mature,
+        journeys.is_judged,
+        journeys.is_resolved_in_time,
+        journeys.is_undecided,
         places.hazard,
         case
             when journeys.friction_score is not null
@@ -115,6 +131,11 @@ counted as (
         level_value,
         count(*) as n_journeys,
         count(*) filter (state = 'open') as n_open,
+        count(*) filter (not is_mature) as n_too_young,
+        count(*) filter (is_mature) as n_mature,
+        count(*) filter (is_judged) as n_judged,
+        count(*) filter (is_resolved_in_time) as n_resolved,
+        count(*) filter (is_undecided) as n_undecided,
         count(friction_score) as n_scored,
         avg(friction_score) as friction_mean,
         median(friction_score) as friction_median,
@@ -141,6 +162,9 @@ rated as (
         *,
         health_band(health_ops_median) as band,
         share_of(hazard, sum(hazard) over (partition by level)) as hazard_share,
+        share_of(n_resolved, n_judged) as resolved_share,
+        wilson_lo(n_resolved, n_judged) as resolved_share_lo,
+        wilson_hi(n_resolved, n_judged) as resolved_share_hi,
         share_of(n_experience, n_journeys) as experience_share,
         wilson_lo(n_experience, n_journeys) as experience_share_lo,
         wilson_hi(n_experience, n_journeys) as experience_share_hi,
@@ -158,19 +182,28 @@ comment on column v_rollups.level is 'product, touchpoint, journey_type or lifec
 comment on column v_rollups.level_value is 'Which one; null: unknown.';
 comment on column v_rollups.n_journeys is 'Journeys; of a touchpoint those that went through it.';
 comment on column v_rollups.n_open is 'Of these still open.';
-comment on column v_rollups.n_scored is 'Of these with friction measured.';
+comment on column v_rollups.n_too_young is
+'Of these too young to be judged: in no median, and in no share of those resolved.';
+comment on column v_rollups.n_mature is 'Of these old enough (v_journey_cohorts).';
+comment on column v_rollups.n_judged is
+'Of n_mature, of a type of which outcomes are recorded: what resolved_share is of.';
+comment on column v_rollups.n_resolved is
+'Of n_judged, resolved within the horizon of the type, and held.';
+comment on column v_rollups.n_undecided is
+'Of n_judged, without any end on record: still open, or of unknown outcome.';
+comment on column v_rollups.n_scored is 'Of n_mature, with friction measured.';
 comment on column v_rollups.friction_mean is
 'Mean F; of a touchpoint of what happened there and on the way to it [points of 100].';
-comment on column v_rollups.friction_median is 'Median F [points of 100].';
+comment on column v_rollups.friction_median is 'Median F of those [points of 100].';
 comment on column v_rollups.hazard is 'Sum of hazards: the same total on each level.';
-comment on column v_rollups.n_health_ops is 'Journeys with health_ops.';
+comment on column v_rollups.n_health_ops is 'Of n_mature, with health_ops.';
 comment on column v_rollups.health_ops_median is
 'Median health_ops; of a touchpoint of the journeys through it [points of 100].';
 comment on column v_rollups.n_good is 'Journeys with health_ops from 80 on.';
 comment on column v_rollups.n_fair is 'Journeys with health_ops from 60 to below 80.';
 comment on column v_rollups.n_poor is 'Journeys with health_ops below 60.';
 comment on column v_rollups.n_health is
-'Journeys with health, which needs answers of the customer.';
+'Of n_mature, with health, which needs answers of the customer.';
 comment on column v_rollups.health_median is
 'Median health; not on one scale with health_ops [points of 100].';
 comment on column v_rollups.n_experience is
@@ -186,6 +219,12 @@ comment on column v_rollups.coverage_mean is
 'Mean share of the detectors that had their data: compare only where it is equal.';
 comment on column v_rollups.band is 'Band of the median health_ops.';
 comment on column v_rollups.hazard_share is 'Share of all hazard.';
+comment on column v_rollups.resolved_share is
+'Share resolved within the horizon among n_judged, undecided ones included; null: none judged.';
+comment on column v_rollups.resolved_share_lo is
+'Lower end of its 95 % Wilson interval.';
+comment on column v_rollups.resolved_share_hi is
+'Upper end of its 95 % Wilson interval.';
 comment on column v_rollups.experience_share is
 'Journeys with answers among all; null: none counted.';
 comment on column v_rollups.experience_share_lo is 'Lower end of its 95 % Wilson interval.';

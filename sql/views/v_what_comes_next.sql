@@ -60,11 +60,10 @@ counted as (
         median(next_health_ops) as next_health_ops_median,
         avg(next_health_ops) as next_health_ops_mean,
         stddev_samp(next_health_ops) as next_health_ops_deviation,
-        count(next_outcome01) as n_next_outcome,
-        count(*) filter (next_outcome01 = 1) as n_next_resolved,
+        count(is_next_resolved_in_time) as n_next_judged,
+        count(*) filter (is_next_resolved_in_time) as n_next_resolved,
         count(is_repurchase) as n_purchase_known,
         count(*) filter (is_repurchase) as n_repurchase,
-        count(*) filter (is_repurchase is null) as n_purchase_undecided,
         count(is_silent) as n_silence_known,
         count(*) filter (is_silent) as n_silent
     from tenths
@@ -78,17 +77,12 @@ rated as (
             as next_health_ops_lo,
         next_health_ops_mean + mean_half(next_health_ops_deviation, n_next_health)
             as next_health_ops_hi,
-        share_of(n_next_resolved, n_next_outcome) as next_resolved_share,
-        wilson_lo(n_next_resolved, n_next_outcome) as next_resolved_share_lo,
-        wilson_hi(n_next_resolved, n_next_outcome) as next_resolved_share_hi,
+        share_of(n_next_resolved, n_next_judged) as next_resolved_share,
+        wilson_lo(n_next_resolved, n_next_judged) as next_resolved_share_lo,
+        wilson_hi(n_next_resolved, n_next_judged) as next_resolved_share_hi,
         share_of(n_repurchase, n_purchase_known) as repurchase_share,
-        -- only those who bought nothing yet are undecided: without them the share is too high
-        case when n_purchase_known > 0 then wilson_lo(n_repurchase, n_journeys) end
-            as repurchase_share_lo,
-        case
-            when n_purchase_known > 0
-                then wilson_hi(n_repurchase + n_purchase_undecided, n_journeys)
-        end as repurchase_share_hi,
+        wilson_lo(n_repurchase, n_purchase_known) as repurchase_share_lo,
+        wilson_hi(n_repurchase, n_purchase_known) as repurchase_share_hi,
         share_of(n_silent, n_silence_known) as silent_share,
         wilson_lo(n_silent, n_silence_known) as silent_share_lo,
         wilson_hi(n_silent, n_silence_known) as silent_share_hi
@@ -111,20 +105,20 @@ comment on column v_what_comes_next.n_journeys is
 comment on column v_what_comes_next.n_next is
 'Of these, followed by another journey of the customer so far, within the window or after it.';
 comment on column v_what_comes_next.n_next_open is
-'Of these next journeys, still open: undecided, in no figure of their health or outcome.';
+'Of these next journeys, still open: undecided, in no figure of their health.';
 comment on column v_what_comes_next.n_next_health is 'Next journeys with health_ops.';
 comment on column v_what_comes_next.next_health_ops_median is
 'Median of their health_ops [points of 100].';
 comment on column v_what_comes_next.next_health_ops_mean is
 'Mean of their health_ops [points of 100].';
-comment on column v_what_comes_next.n_next_outcome is 'Next journeys with an outcome.';
-comment on column v_what_comes_next.n_next_resolved is 'Of these resolved.';
+comment on column v_what_comes_next.n_next_judged is
+'Next journeys that are judged (v_journey_cohorts): old enough, of a type with outcomes.';
+comment on column v_what_comes_next.n_next_resolved is
+'Of these, resolved within the horizon of their type, and held.';
 comment on column v_what_comes_next.n_purchase_known is
-'Journeys of which it is known whether a purchase followed in the window.';
+'Of n_journeys, all, or 0 where no purchase is recorded at all.';
 comment on column v_what_comes_next.n_repurchase is
-'Of these, followed by a journey with the outcome sold.';
-comment on column v_what_comes_next.n_purchase_undecided is
-'Journeys without a purchase in the window so far, but with an open journey begun in it.';
+'Of these, followed by a purchase (event or step with outcome sold) within the window.';
 comment on column v_what_comes_next.n_silence_known is
 'Journeys of which it is known whether a contact followed in the window.';
 comment on column v_what_comes_next.n_silent is 'Of these, without any inbound contact in it.';
@@ -133,18 +127,17 @@ comment on column v_what_comes_next.next_health_ops_lo is
 comment on column v_what_comes_next.next_health_ops_hi is
 'Upper end of the 95 % interval of the mean.';
 comment on column v_what_comes_next.next_resolved_share is
-'Share resolved among next journeys with an outcome; null: none counted.';
+'Share resolved in time among n_next_judged, undecided ones included; null: none judged.';
 comment on column v_what_comes_next.next_resolved_share_lo is
 'Lower end of its 95 % Wilson interval.';
 comment on column v_what_comes_next.next_resolved_share_hi is
 'Upper end of its 95 % Wilson interval.';
 comment on column v_what_comes_next.repurchase_share is
-'Share with a purchase within the window among n_purchase_known, hence rather too high while some
-are undecided; null: none known.';
+'Share followed by a purchase within the window; null: none known.';
 comment on column v_what_comes_next.repurchase_share_lo is
-'Lower end of the 95 % Wilson interval, had none of the undecided bought.';
+'Lower end of its 95 % Wilson interval.';
 comment on column v_what_comes_next.repurchase_share_hi is
-'Upper end of the 95 % Wilson interval, had all of the undecided bought.';
+'Upper end of its 95 % Wilson interval.';
 comment on column v_what_comes_next.silent_share is
 'Share silent through the window: silence need not be churn; null: none counted.';
 comment on column v_what_comes_next.silent_share_lo is 'Lower end of its 95 % Wilson interval.';
