@@ -109,11 +109,11 @@ def _keys(profile: Profile, quoted: str, why: str | None) -> Iterator[str]:
 
     found = {part.name.removeprefix(f"{profile.name}."): part for part in personal.parts(profile)}
     kept = [key for key, part in found.items() if not (_tells(key) or personal.reason(part))]
-    left = [key for key in found if key not in kept]
+    left = [key for key in found if key not in kept and not _tells(key)]
     whole = _text(quoted, profile.kind)
     if len(found) > MOST_KEYS:
         kept = []
-    if left or not kept:
+    if len(kept) < len(found) or not kept:
         named = f"{', '.join(left[:5])}: " if left else ""
         yield _line(profile.name, whole, f"{named}{why or 'any key may come'}")
     if kept:

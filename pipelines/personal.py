@@ -12,7 +12,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rejse.pipelines import personal_words as words
-from rejse.pipelines.personal_values import ASKED, MAIL, SENTENCE, form, is_json, is_person
+from rejse.pipelines.personal_values import (
+    MAIL,
+    QUERY,
+    SENTENCE,
+    form,
+    is_json,
+    is_keyed_text,
+    is_person,
+)
 from rejse.pipelines.profile import Profile
 
 if TYPE_CHECKING:
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
 LINE = "_line"
 EMPTY = "empty in the sample: nothing tells what it will hold"
 JSON = "JSON as text: keys that come later would be kept with it"
+PAIRS = "keys and values as text: keys that come later would be kept with it"
 BYTES = "bytes: nothing tells what they hold"
 PROSE = "free text by its values"
 AGAIN = "the identity again, in clear"
@@ -79,7 +88,7 @@ def are_mails(profile: Profile) -> bool:
 
 def is_page(profile: Profile) -> bool:
     """Whether only what was asked of pages is personal in a column of their addresses."""
-    if reason(profile) != f"{ASKED} by its values":
+    if not any(QUERY.search(text) for text in profile.texts):
         return False
     plain = tuple(re.sub(r"[?#].*", "", str(value)) for value in profile.values)
     return reason(replace(profile, values=plain, n_distinct=len({*plain}))) is None
@@ -138,15 +147,17 @@ def _by_name(profile: Profile, texts: Sequence[str]) -> str | None:
             if not set(rest) <= words.IDS | {"value", "raw", "line", "home", "work", "private"}:
                 continue
             kind = next((kind for kind, listed in words.SURE.items() if word in listed), None)
-            if kind == "free text" and (rest or (few and set(found[:begin]) & words.THINGS)):
-                continue  # `message_id` and labels that things share are none
+            is_label = few and set(found[:begin]) & words.THINGS
+            if kind == "free text" and (rest or is_label or _are_numbers(texts)):
+                continue  # `message_id`, and labels that things share
             if kind == "a secret or token" and rest:
                 continue
             if kind is not None:
                 return kind
             if word in words.NUMBERS and (numbers or not texts):
                 return "a phone number"
-            if word in words.IDENTITIES and (rest or not few) and _are_codes(texts):
+            whole = rest or begin == 0 or found[begin - 1] in words.BEARERS
+            if word in words.IDENTITIES and whole and (rest or not few) and _are_codes(texts):
                 return "an identity in clear"
         if end == len(found) and found[-1] in words.NAME and set(found[: end - 1]) & words.PERSONS:
             return "a name of a person"
@@ -160,6 +171,10 @@ def _has_digits(text: str) -> bool:
 def _are_codes(texts: Sequence[str]) -> bool:
     """Most values have a digit, as identities have and words do not."""
     return sum(any(char.isdigit() for char in text) for text in texts) * 2 > len(texts)
+
+
+def _are_numbers(texts: Sequence[str]) -> bool:
+    return bool(texts) and all(re.fullmatch(r"-?\d+(?:[.,]\d+)?", text) for text in texts)
 
 
 def _is_vocabulary(profile: Profile, texts: Sequence[str]) -> bool:
@@ -181,6 +196,8 @@ def _by_value(profile: Profile, texts: Sequence[str]) -> str | None:
         return f"{said} by its values"
     if sum(map(is_json, texts)) * 2 > len(texts):
         return JSON
+    if sum(map(is_keyed_text, texts)) * 2 > len(texts):
+        return PAIRS
     if sum(map(is_person, texts)) >= 0.2 * len(texts):
         return "a name of a person by its values"
     return PROSE if _is_prose(profile, texts) else None
@@ -219,7 +236,8 @@ def _nested(profile: Profile) -> str | None:
         said = reason(part)
         if said and said != EMPTY:
             path = part.name.removeprefix(profile.name).lstrip(".")
-            return f"{path}: {said}" if path else said
+            # A key may be data itself.
+            return f"{path}: {said}" if path and form([path], is_version=False) is None else said
     return None if any(part.texts for part in parts(profile)) else EMPTY
 
 

@@ -11,7 +11,7 @@ from rejse.pipelines import personal_words as words
 ASKED, NETWORK = "an address of a page with what was asked of it", "an address in a network"
 
 MAIL = re.compile(r"[^@\s\"'<>(),;:]+(?:@|%40)[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}", re.I)
-_QUERY = re.compile(r"(?:^|[\w/])[^\s?]*\?[\w.$%\[\]-]+=\S|://[^/\s@]+@", re.I)
+QUERY = re.compile(r"(?:^|[\w/])[^\s?]*\?[\w.$%\[\]-]+=\S|://[^/\s@]+@", re.I)
 _TOKEN = re.compile(r"\beyJ[\w-]{8,}\.[\w-]+|\bBearer\s+\S{8,}|\b(?:sk|pk|ghp|xox[bp])[-_]\w{16,}")
 _IBAN = re.compile(r"[A-Z]{2}\d{2}(?:\s?[A-Z0-9]{1,4}){3,8}")
 _BYTE = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
@@ -37,6 +37,7 @@ _STREET = re.compile(
 _SECRET = re.compile(r"(?=.*[a-z])(?=.*[A-Z])[\w+=~-]{24,}")
 _SWITCH = re.compile(r"\d(?=[A-Za-z])|[A-Za-z](?=\d)")
 SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.?!…]+")
+_PAIRS = re.compile(r"[A-Za-z_][\w.-]*=[^;&|=]+(?:[;&|] ?[A-Za-z_][\w.-]*=[^;&|=]*)*[;&|]?")
 _NAME_PART = re.compile(r"[^\W\d_][^\W\d_]*(?:['’-][^\W\d_]+)*[.,]?")
 
 
@@ -48,6 +49,11 @@ def is_json(text: str) -> bool:
         return isinstance(json.loads(text), dict | list)
     except (ValueError, RecursionError):
         return False
+
+
+def is_keyed_text(text: str) -> bool:
+    """Whether it is keys and values: `plate=AB12345;phone=12345678`."""
+    return bool(_PAIRS.fullmatch(text))
 
 
 def is_person(text: str) -> bool:
@@ -109,7 +115,7 @@ def _is_secret(text: str) -> bool:
 _FORMS: tuple[tuple[str, Callable[[str], object], float], ...] = (
     ("a mail address", MAIL.search, 0.0),
     ("a secret or token", _TOKEN.search, 0.0),
-    (ASKED, _QUERY.search, 0.0),
+    (ASKED, QUERY.search, 0.0),
     (NETWORK, _NETWORK.fullmatch, 0.05),
     ("what a browser says of itself", _AGENT.search, 0.05),
     ("a phone number", _PHONE.fullmatch, 0.05),

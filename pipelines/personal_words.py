@@ -31,8 +31,8 @@ SURE: dict[str, frozenset[str]] = {
         comment comments commentary note notes body remark remarks verbatim transcript freetext
         feedbacktext message messages messagetext messagebody subject description descriptions
         desc narrative text fulltext rawtext tweet reply replytext reviewtext content memo
-        utterance chatlog question answer openanswer query searchquery searchterm searchterms
-        searchstring keyword keywords
+        utterance chatlog question answer answers openanswer query searchquery searchterm
+        searchterms searchstring keyword keywords
         kommentar kommentarer bemærkning bemærkninger notat notater fritekst tekst beskrivelse
         besked beskeder emne sagstekst søgeord søgetekst svar
         kommentare bemerkung bemerkungen notiz notizen freitext beschreibung nachricht betreff
@@ -97,7 +97,8 @@ SURE: dict[str, frozenset[str]] = {
     "an identity in clear": _words("""
         customerid customerno customernumber clientid userid userpseudoid pseudoid distinctid
         domainuserid networkuserid visitorid fullvisitorid anonymousid anonid memberid personid
-        patientid contactid requesterid submitterid recipientid cookie cookieid deviceid idfa
+        patientid contactid requesterid submitterid recipientid externalreference
+        externaldatareference cookie cookieid deviceid idfa
         gaid aaid advertisingid imei imsi fingerprint gclid fbclid msisdn callerid subscriberid
         kundeid kundenr kundenummer medlemsnr medlemsnummer borgerid
         kundennummer kundennr kundenid mitgliedsnummer
@@ -118,6 +119,8 @@ NUMBERS = _words("""
 IDENTITIES = _words("""
     user client customer contact person member patient visitor device subscriber kunde bruger
     borger klient cliente benutzer caller sender agent employee operator resource""")
+#: Words before one of these that leave it what it is.
+BEARERS = _words("case event org trace assigned main end final primary current")
 #: Words before `name` that make it a person's.
 PERSONS = _words("""
     customer client user contact person member patient caller agent employee author sender
