@@ -53,14 +53,15 @@ from rejse.pipelines.settings import Settings
 from rejse.pipelines.stage import LIVE, StagedFile
 from rejse.pipelines.store import PUBLICATIONS, Publication, Writer
 from rejse.transforms import erasure, rejects
-from rejse.transforms.arrays import Bools, arrow, flat, take, values
-from rejse.transforms.identity import signer
+from rejse.transforms.arrays import arrow, flat, take, values
+from rejse.transforms.identity import exact_key, signer
 from rejse.transforms.link_table import LINKS, walled
 from rejse.transforms.links import Links, original, resolve
 from rejse.transforms.meeting import LATE, STORED
 from rejse.transforms.operational import conform
 from rejse.transforms.revision import SUPERSEDED
 from rejse.transforms.shared_ids import leading
+from rejse.transforms.spelling import spellings
 from rejse.transforms.tables import REJECTS
 from rejse.transforms.texts import text
 
@@ -100,7 +101,9 @@ class Receipt:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be erased, as it may be written down: pseudonym, hashes, names of files."""
+    """What is to be erased, as it may be written down: pseudonym, hashes, names of files, and
+    pseudonyms of other spellings, under which earlier versions kept rows (`spelled`).
+    """
 
     customer_key: str
     tombstone: str
@@ -108,6 +111,12 @@ class _Asked:
     key_id: str
     payloads: tuple[str, ...]
     reports: tuple[str, ...]
+    spelled: tuple[str, ...] = ()
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All pseudonyms of the identity."""
+        return (self.customer_key, *self.spelled)
 
     def write(self, store: Path) -> None:
         draft = store / f"{ASKED}.making"
@@ -122,12 +131,12 @@ class _Asked:
         if not place.exists():
             return None
         said = json.loads(place.read_text(encoding="utf-8"))
-        lists = {name: tuple(said[name]) for name in ("payloads", "reports")}
+        lists = {name: tuple(said.get(name, ())) for name in ("payloads", "reports", "spelled")}
         return _Asked(**{**said, **lists})
 
 
 def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
-    """Erase one identity, as the mapping gives it, from the store, for good.
+    """Erase one identity, in whatever spelling, from the store, for good.
 
     Of an identity that the store does not know, and in a store without a publication, only the
     tombstone is left. What identity links gave to it goes with it; the links are walled, so that
@@ -189,18 +198,18 @@ def _asked(
     key, store = settings.key(), settings.store
     key_id = ground.key_id(key)
     _refuse_other_key(base, key_id, key_id)
-    sign, naming = signer(key), erasure.naming(identity)
-    who = sign.digests([f"{identitytype}:{identity}".encode()]).hex()[:32]
+    sign, naming = signer(key), erasure.naming(identitytype, identity)
+    keys = tuple(exact_key(identitytype, one, sign) for one in spellings(identitytype, identity))
     refused = quarantine.payloads(store, naming)
     hashed = tuple(rejects.keyed(key, "payload", one) for one in refused)
-    _refuse_linked(settings, base, who)
-    ids = (who, *_journeys(store, who))
+    _refuse_linked(settings, base, keys)
+    ids = (*keys, *_journeys(store, keys))
     places = {place.resolve() for place in (store, settings.root, Path.cwd())}
     # "*" after it: a killed report leaves its draft.
     pages = sorted(page for place in places for page in place.glob("*.html*") if page.is_file())
     shown = (str(page) for page in pages if _shows(page, ids))
     stone = erasure.tombstone(sign, identitytype, identity)
-    return _Asked(who, stone, identitytype, key_id, hashed, tuple(shown))
+    return _Asked(keys[0], stone, identitytype, key_id, hashed, tuple(shown), keys[1:])
 
 
 def _refuse_other_key(base: Publication | None, *key_ids: str) -> None:
@@ -221,16 +230,16 @@ def _refuse_damaged(store: Path, base: Publication | None) -> None:
             stored.metadata(store / path)
 
 
-def _refuse_linked(settings: Settings, base: Publication | None, who: str) -> None:
+def _refuse_linked(settings: Settings, base: Publication | None, keys: tuple[str, ...]) -> None:
     """Rows that links give to somebody else, through this identity, are that person's journeys."""
     links = identities.published(settings.store, base) if base else conform(None, LINKS)
-    through = pc.or_(*(pc.equal(links.column(f"{end}_key"), who) for end in ENDS))
-    if base is None or not pc.any(through, min_count=0).as_py():
+    through = [erasure.bearing(links.column(f"{end}_key"), keys).any() for end in ENDS]
+    if base is None or not any(through):
         return
-    without = Links.of(_walled(links, who), settings.windows.identity_wait)
+    without = Links.of(_walled(links, keys), settings.windows.identity_wait)
     for name, version in base.versions.items():
         for path in storage.files(settings.store, name, version) if name in BORNE else ():
-            if _moves(stored.rows(settings.store / path), without, who):
+            if _moves(stored.rows(settings.store / path), without, keys):
                 raise LinkedError(
                     "expected an identity of its own, came one whose rows, or such as come to their"
                     " person through it, are another person's by identity links; erase that person,"
@@ -238,27 +247,27 @@ def _refuse_linked(settings: Settings, base: Publication | None, who: str) -> No
                 )
 
 
-def _walled(links: pa.Table, who: str) -> pa.Table:
-    return walled(links, *(values(pc.equal(links.column(f"{end}_key"), who)) for end in ENDS))
+def _walled(links: pa.Table, keys: tuple[str, ...]) -> pa.Table:
+    return walled(links, *(erasure.bearing(links.column(f"{end}_key"), keys) for end in ENDS))
 
 
-def _moves(rows: pa.Table, links: Links, who: str) -> bool:
-    """Whether rows of others than `who` are not theirs by these links."""
+def _moves(rows: pa.Table, links: Links, keys: tuple[str, ...]) -> bool:
+    """Whether rows of others than these keys are not theirs by these links."""
     time = rows.column("time" if "time" in rows.column_names else "valid_from")
     names, place = resolve(original(rows), values(flat(time)), links)
     person, now = names.take(arrow(place, pa.int64())), flat(rows.column(KEY)).cast(pa.string())
-    moved = pc.and_(pc.not_equal(person, now), pc.not_equal(now, who))
+    moved = pc.and_(pc.not_equal(person, now), arrow(~erasure.bearing(now, keys)))
     return bool(pc.any(moved, min_count=0).as_py())
 
 
-def _journeys(store: Path, who: str) -> list[str]:
+def _journeys(store: Path, keys: tuple[str, ...]) -> list[str]:
     """Ids of all journeys of a customer that any file in the store has."""
     tables = (JOURNEYS, JOURNEYS + LIVE, SUPERSEDED.name)
     files = {
         name: [f"{name}/{path.name}" for path in sorted((store / name).glob("part-*.parquet"))]
         for name in tables
     }
-    found = (History(store, files).rows(name, text([who])) for name in tables)
+    found = (History(store, files).rows(name, text(sorted(keys))) for name in tables)
     columns = [one.column("journey_id").to_pylist() for one in found if one is not None]
     return sorted({ident for column in columns for ident in column})
 
@@ -324,10 +333,10 @@ def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFil
         return
     rows = stored.rows(place)
     if file.table == operational.LINKS:
-        kept = _walled(rows, asked.customer_key)
+        kept = _walled(rows, asked.keys)
     else:
         kept = rows.filter(pc.invert(_gone(rows, file.table, links, asked)))
-        for name in [name for name in links if _is_in(kept, name, asked).any()]:
+        for name in links:
             kept = _unlinked(kept, name, asked)
     if kept.equals(rows):
         yield file
@@ -339,7 +348,7 @@ def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFil
 
 def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) -> bool:
     """Whether a file may hold a row of the identity, or a link to it."""
-    place, who = store / file.path, leading(text([asked.customer_key]))
+    place, who = store / file.path, leading(text(sorted(asked.keys)))
     if KEY not in stored.schema(place).names or holding(key_index(store).of(file.path), who):
         return True
     if file.table == REJECTS.name and asked.payloads:
@@ -347,7 +356,7 @@ def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) ->
     if not links:
         return False
     rows = stored.rows(place, links)
-    return any(_is_in(rows, name, asked).any() for name in links)
+    return any(erasure.bearing(rows.column(name), asked.keys).any() for name in links)
 
 
 def _gone(rows: pa.Table, table: str, links: list[str], asked: _Asked) -> pa.Array:
@@ -357,19 +366,16 @@ def _gone(rows: pa.Table, table: str, links: list[str], asked: _Asked) -> pa.Arr
         return pc.is_in(hashed, value_set=text(sorted(asked.payloads)))
     gone = np.zeros(rows.num_rows, bool)
     for name in [KEY] if KEY in rows.column_names else links:
-        gone |= _is_in(rows, name, asked)
+        gone |= erasure.bearing(rows.column(name), asked.keys)
     return arrow(gone)
-
-
-def _is_in(rows: pa.Table, name: str, asked: _Asked) -> Bools:
-    column = flat(rows.column(name)).cast(pa.string())
-    return np.asarray(values(pc.is_in(column, value_set=text([asked.customer_key]))))
 
 
 def _unlinked(rows: pa.Table, name: str, asked: _Asked) -> pa.Table:
     """The rows, of others, without their links to the identity."""
-    place = rows.column_names.index(name)
-    kept = np.where(_is_in(rows, name, asked), -1, np.arange(rows.num_rows))
+    place, linked = rows.column_names.index(name), erasure.bearing(rows.column(name), asked.keys)
+    if not linked.any():
+        return rows
+    kept = np.where(linked, -1, np.arange(rows.num_rows))
     column = take(flat(rows.column(place)).cast(pa.string()), kept)
     return rows.set_column(place, rows.schema.field(place), column.cast(rows.schema.types[place]))
 

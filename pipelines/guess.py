@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from rejse.pipelines import event_logs
+from rejse.pipelines import event_logs, personal
 from rejse.pipelines.profile import Profile, snake
 from rejse.transforms.schema import BY_NAME, LIFECYCLES
 
@@ -58,7 +58,7 @@ IDENTITIES: dict[str, tuple[str, ...]] = {
                  "user", "userid", "uid", "member_id", "person_id", "patient_id", "contact_id"),
     "account": ("account_id", "account", "contract_id", "policy_id"),
     "email": ("email", "email_address", "mail"),
-    "phone": ("phone", "phone_number", "msisdn", "caller"),
+    "phone": ("phone", "phone_number", "msisdn", "caller", "ani"),
     "cookie": ("cookie", "cookie_id", "visitor_id", "anonymous_id", "client_cookie"),
     "device": ("device_id", "device"),
     "case": ("case_id", "case_concept_name", "case", "ticket_id", "ticket", "incident_id",
@@ -66,7 +66,10 @@ IDENTITIES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 #: Names of who it was, whatever it was about.
 _PEOPLE = frozenset(n for kind, names in IDENTITIES.items() if kind != "case" for n in names)
-CHANNELS = ("channel", "contact_channel", "contact_type", "medium", "platform", "device_type")
+CHANNELS = ("channel", "contact_channel", "contact_type", "medium", "platform", "device_type",
+            "kanal", "canal")  # fmt: skip
+#: Columns of the contract that the edge hashes or keeps apart; no other takes personal data.
+HASHED = frozenset({"identity", "previousidentity", "actor_id", "text"})
 #: Words in a file's or an activity's name that tell its channel where no column does.
 CHANNEL_HINTS = {
     "web": ("click", "page", "catalog", "cart", "web", "shop", "visit"),
@@ -105,6 +108,8 @@ class Guesses:
     candidates: dict[str, list[Guess]] = field(default_factory=dict)
     #: Raw columns with another value in every row, whatever they are called.
     unique: list[str] = field(default_factory=list)
+    #: Raw column that looks personal or like free text -> why.
+    personal: dict[str, str] = field(default_factory=dict)
 
     def of(self, column: str) -> Guess | None:
         """The guess for a canonical column, if there is one."""
@@ -115,13 +120,18 @@ class Guesses:
         """Raw columns that a guess uses."""
         return {name for g in self.lines for name in g.raw}
 
+    def may_be(self, column: str, profile: Profile) -> bool:
+        """Whether it may be taken for a canonical column; what is personal, where it is hashed."""
+        said = self.personal.get(profile.name, personal.EMPTY)
+        return column in HASHED or said == personal.EMPTY
+
 
 def guess(found: Sequence[Profile], quote: dict[str, str], hint: str = "") -> Guesses:
     """Guess a mapping for the profiled columns of one source.
 
     `quote` is each raw column's name as SQL writes it; `hint` the file's name.
     """
-    out = Guesses(quote=quote)
+    out = Guesses(quote=quote, personal=personal.reasons(found))
     _same_names(out, found)
     _source(out, found)
     find_identity(out, found)
@@ -225,7 +235,8 @@ def _same_names(out: Guesses, found: Sequence[Profile]) -> None:
     """Columns that bear the contract's own names."""
     for profile in found:
         column = profile.snake
-        if column in BY_NAME and column not in ("source", "attrs") and _usable(column, profile):
+        known = column in BY_NAME and column not in ("source", "attrs")
+        if known and _usable(column, profile) and out.may_be(column, profile):
             sql = _sql(column, profile, out.quote[profile.name])
             if sql is not None and out.of(column) is None:
                 out.lines.append(Guess(column, sql, "its name", (profile.name,)))
@@ -235,7 +246,7 @@ def _source(out: Guesses, found: Sequence[Profile]) -> None:
     """A raw column `source` with few values names the systems that a common log comes from."""
     for profile in found:
         few = str(profile.kind) == "string" and 0 < profile.n_distinct <= MOST_SOURCES
-        if profile.snake == "source" and few and profile.texts:
+        if profile.snake == "source" and few and profile.texts and out.may_be("source", profile):
             sql = _sql("source", profile, out.quote[profile.name]) or ""
             why = f"its name and its few values ({profile.n_distinct}); see above"
             out.lines.append(Guess("source", sql, why, (profile.name,)))
@@ -256,6 +267,8 @@ def find_identity(out: Guesses, found: Sequence[Profile]) -> None:
                 profile = by_name[name]
                 sql = _sql("identity", profile, out.quote[profile.name]) or ""
                 why = f"the name {profile.name}"
+                if kind == "customer" and personal.are_mails(profile):
+                    kind, why = "email", f"{why} and its values"
                 out.lines.append(Guess("identity", sql, why, (profile.name,)))
                 out.lines.append(Guess("identitytype", f"'{kind}'", why))
                 return
@@ -272,7 +285,7 @@ def find_time(out: Guesses, found: Sequence[Profile]) -> None:
         return place, -profile.n_distinct / max(1, profile.n_rows)
 
     for profile in sorted(found, key=rank):
-        time = profile.time_sql(out.quote[profile.name])
+        time = profile.time_sql(out.quote[profile.name]) if out.may_be("time", profile) else None
         if time is not None and profile.n_null * 2 < profile.n_rows:
             sql, why = time
             out.lines.append(Guess("time", sql, f"{why} in {profile.name}", (profile.name,)))
@@ -314,9 +327,13 @@ def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[
         free = profile is not None and (profile.name not in out.used or column == "case_id")
         if profile is None or not free or not _usable(column, profile):
             continue
-        sql = _sql(column, profile, out.quote[profile.name])
+        sql, why = _sql(column, profile, out.quote[profile.name]), f"the name {profile.name}"
+        if not out.may_be(column, profile):
+            if column != "touchpoint" or not personal.is_page(profile):
+                continue
+            sql = f"regexp_replace({sql}, '[?#].*$', '')"
+            why += ", without what is asked of the page"
         if sql is not None:
-            why = f"the name {profile.name}"
             out.lines.append(Guess(column, sql, why, (profile.name,)))
             return
 
@@ -344,7 +361,8 @@ def _touchpoint(out: Guesses) -> None:
 
 def _candidates(out: Guesses, column: str) -> list[Guess]:
     """Columns left over whose values could be those of a required column, the best first."""
-    rated = [(_rating(column, p), p) for p in out.rest if not p.is_nested and p.texts]
+    usable = [p for p in out.rest if not p.is_nested and p.texts and out.may_be(column, p)]
+    rated = [(_rating(column, p), p) for p in usable]
     best = sorted((r for r in rated if r[0] > 0), key=lambda pair: -pair[0])[:CANDIDATES]
     return [_candidate(column, p, out.quote[p.name]) for _, p in best]
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 
+from rejse.pipelines import personal
 from rejse.pipelines.guess import (
     NAMES,
     Guess,
@@ -81,7 +82,7 @@ def is_survey(found: Sequence[Profile], file: str) -> bool:
 
 def guess_survey(found: Sequence[Profile], quote: dict[str, str]) -> Guesses:
     """Guess a mapping under the experience contract for the profiled columns of one source."""
-    out = Guesses(quote=quote)
+    out = Guesses(quote=quote, personal=personal.reasons(found))
     for column, words in (("respondent_type", RESPONDENTS), ("level", LEVELS),
                           ("instrument", INSTRUMENTS)):  # fmt: skip
         _listed(out, found, column, words)
@@ -172,7 +173,7 @@ def answer_sql(quoted: str) -> str:
 def _line(out: Guesses, column: str, profile: Profile, why: str) -> bool:
     """Add a line for a raw column where its values suit; whether they did."""
     quoted, kind = out.quote[profile.name], str(EXPERIENCE.by_name[column].type)
-    if profile.is_nested or profile.name in out.used:
+    if profile.is_nested or profile.name in out.used or not out.may_be(column, profile):
         return False
     if kind.startswith("timestamp"):
         # Nobody may have acted yet: an empty column is known by its name alone.

@@ -13,7 +13,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines import guess, guess_survey, profile, silence
+from rejse.pipelines import attributes, guess, guess_survey, profile, silence
 from rejse.pipelines.sample import Sample, SampleError, samples
 from rejse.transforms.durations import render
 
@@ -66,22 +66,13 @@ def _quotes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, s
 
 
 def _attributes(guesses: guess.Guesses) -> list[str]:
-    """Lines of the map `attrs`: what no guess uses, but for columns that look personal."""
-    kept, out = [], []
-    for one in guesses.rest:
-        quoted = guesses.quote[one.name]
-        text = quoted if str(one.kind) == "string" else f"cast({quoted} as varchar)"
-        if one.is_nested:
-            text = f"cast(to_json({quoted}) as varchar)"
-        name = one.name.replace("'", "''")
-        if one.is_personal:
-            plain = " ".join(one.name.split())
-            out.append(f"    -- left out, it looks like personal data: {plain}")
-        else:
-            kept.append(f"        '{name}': {text}")
-    if not kept:
-        return out
-    return [*out, "    map {", ",\n".join(kept), "    } as attrs  -- guessed from what was left"]
+    """Lines of the map `attrs`: what no guess uses; of what looks personal, comments."""
+    lines = [line for one in guesses.rest for line in attributes.lines(one, guesses)]
+    if not lines:
+        return []
+    left = any(line.lstrip().startswith("--") for line in lines)
+    note = ["    -- Left out where a line begins with two dashes: take them off to keep it."] * left
+    return [*note, "    map {", *lines, "    } as attrs  -- guessed from what was left"]
 
 
 def _missing(guesses: guess.Guesses, column: str) -> list[str]:
@@ -120,10 +111,8 @@ def select(
         for g in guesses.lines
     ]
     rest = _attributes(guesses)
-    comments = [line for line in rest if line.startswith("    --")]
-    values = rest[len(comments) :]
     body = [
-        sql + ("," if i + 1 < len(lines) or values else "") + why
+        sql + ("," if i + 1 < len(lines) or rest else "") + why
         for i, (sql, why) in enumerate(lines)
     ]
     tries = [
@@ -133,7 +122,7 @@ def select(
         # A name with a line break would leave the comment.
         if len(g.sql.splitlines()) == 1
     ]
-    return "\n".join([*head, "select", *tries, *body, *comments, *values, "from source", ""])
+    return "\n".join([*head, "select", *tries, *body, *rest, "from source", ""])
 
 
 def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tuple[Any, ...]]:
@@ -155,8 +144,11 @@ def look(con: duckdb.DuckDBPyConnection, found: Sample, name: str) -> Look:
     quotes = _quotes(con, found.schema.names)
     profiles, file = profile.profiles(found.table), found.files[0].name
     if guess_survey.is_survey(profiles, file):
-        return _look_at_answers(found, name, guess_survey.guess_survey(profiles, quotes))
+        answers = guess_survey.guess_survey(profiles, quotes)
+        attributes.note_copies(answers, profiles)
+        return _look_at_answers(found, name, answers)
     guesses = guess.guess(profiles, quotes, file)
+    attributes.note_copies(guesses, profiles)
     text = select(name, found.files, guesses)
     if guesses.missing:
         return Look(name, found, guesses, text, [], silence.of([]))

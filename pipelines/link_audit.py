@@ -138,7 +138,7 @@ class Asking:
 
     def _key(self, said: str) -> str:
         """Pseudonym of what was named; what it is is not repeated, wherever it is wrong."""
-        from rejse.transforms.identity import signer
+        from rejse.transforms.identity import customer_key, signer
         from rejse.transforms.schema import IDENTITY_TYPES
 
         if _PSEUDONYM.fullmatch(said):
@@ -153,7 +153,7 @@ class Asking:
             )
         key = self._settings.key()
         self._refuse_other(key)
-        return signer(key).digests([f"{kind}:{name}".encode()]).hex()[:32]
+        return customer_key(kind, name, signer(key))
 
     def _refuse_other(self, key: bytes) -> None:
         """Raise KeyChangedError where pseudonyms are known to be of another key than this one:

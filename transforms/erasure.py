@@ -1,8 +1,8 @@
 """Erased identities: what their rows were is gone, and rows of theirs that come again are not kept.
 
 What stands for one is its tombstone: HMAC-SHA-256(key, 'erased' 0x1F identitytype ':' identity),
-its first 32 hex digits (8-trust). It is no customer's key, and whoever lacks the key cannot tell
-whose it is.
+its first 32 hex digits (8-trust), of the one spelling of the identity. It is no customer's key,
+and whoever lacks the key cannot tell whose it is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.arrays import Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.identity import DIGEST, Signer
-from rejse.transforms.texts import coded, hexadecimal
+from rejse.transforms.spelling import canonical, canonical_name, spellings, whole
+from rejse.transforms.texts import coded, hexadecimal, text
 
 PREFIX = b"erased\x1f"
 #: What parts the cells of a line, and the words of a cell.
@@ -29,8 +30,9 @@ QUOTES = " \t\r\n\"'"
 
 
 def tombstone(sign: Signer, kind: str, identity: str) -> str:
-    """The tombstone of one identity."""
-    return sign.digests([f"{kind}:{identity}".encode()], PREFIX).hex()[:32]
+    """The tombstone of one identity, in whatever spelling."""
+    name = canonical_name(kind, identity)
+    return sign.digests([f"{kind}:{name}".encode()], PREFIX).hex()[:32]
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,18 @@ class Erased:
 
     def rows(self, batch: pa.RecordBatch | pa.Table, sign: Signer, previous: str = "") -> Bools:
         """Rows of accepted batches, or links of a file, whose `identity` (with 'previous': that
-        one) is erased.
+        one) is erased: in its one spelling, or as it is spelled, as tombstones once were made.
         """
-        kinds = batch.column(f"{previous}identitytype")
+        kinds = flat(batch.column(f"{previous}identitytype"))
         if not self.tombstones:
             return np.zeros(len(kinds), bool)
-        who = flat(batch.column(f"{previous}identity")).cast(pa.string())
-        named = pc.binary_join_element_wise(flat(kinds).cast(pa.string()), who, ":")
+        given = flat(batch.column(f"{previous}identity")).cast(pa.string())
+        one = canonical(kinds, given).cast(pa.string())
+        found = self._standing(kinds, one, sign)
+        return found if one.equals(given) else found | self._standing(kinds, given, sign)
+
+    def _standing(self, kinds: pa.Array, who: pa.Array, sign: Signer) -> Bools:
+        named = pc.binary_join_element_wise(kinds.cast(pa.string()), who, ":")
         people = coded(named)
         said = people.dictionary.cast(pa.binary()).to_pylist()
         found = hexadecimal(sign.remembered(said, PREFIX), DIGEST, 32).to_pylist()
@@ -107,14 +114,21 @@ class Erased:
 NOBODY = Erased(frozenset(), ())
 
 
+def bearing(column: pa.ChunkedArray | pa.Array, keys: tuple[str, ...]) -> Bools:
+    """Rows of a column of pseudonyms that hold one of these."""
+    held = flat(column).cast(pa.string())
+    return np.asarray(values(pc.is_in(held, value_set=text(keys))))
+
+
 def words(*texts: str | None) -> set[str]:
     """All values and words of some texts, also those inside of JSON; plain and in lower case."""
     found: set[str] = set()
-    for text in {form for one in texts if one for form in (one, _plain(one))}:
-        found.update(WORDS.findall(text))
-        found.update(cell.strip(QUOTES) for cell in CELLS.split(text))
-        found.update(_leaves(text))
-    return {form for one in found for form in (one, one.strip(), one.lower())} - {""}
+    for said in {form for one in texts if one for form in (one, _plain(one))}:
+        found.update(WORDS.findall(said))
+        found.update(cell.strip(QUOTES) for cell in CELLS.split(said))
+        found.update(_leaves(said))
+    found |= {one.strip() for one in found}
+    return {form for one in found for form in (one, one.lower(), whole(one))} - {""}
 
 
 def _plain(text: str) -> str:
@@ -141,9 +155,10 @@ def _leaves(text: str) -> Iterator[str]:
             yield from WORDS.findall(said)
 
 
-def naming(identity: str) -> Callable[[str], bool]:
-    """Whether a text holds an identity: whole, in any case, plain or as JSON writes it."""
-    forms = {identity, json.dumps(identity, ensure_ascii=False)[1:-1]}
+def naming(kind: str, identity: str) -> Callable[[str], bool]:
+    """Whether a text holds an identity: whole, in any spelling, plain or as JSON writes it."""
+    plain = spellings(kind, identity)
+    forms = {*plain, *(json.dumps(one, ensure_ascii=False)[1:-1] for one in plain)}
     listed = "|".join(re.escape(form) for form in sorted(forms))
     whole = re.compile(rf"(?<!\w)(?:{listed})(?!\w)", re.IGNORECASE)
     return lambda text: bool(whole.search(text) or whole.search(_plain(text)))

@@ -1,9 +1,9 @@
 """Pseudonyms: raw identities become keyed hashes before anything is written.
 
-`customer_key` = HMAC-SHA-256(key, identitytype ':' identity), its first 32 hex digits. Values that
-are compared but not kept, and `actor_id`, become the first 16 hex digits of
-HMAC-SHA-256(key, field 0x1F value), the same for every customer, so that a late identity link
-changes none of them.
+`customer_key` = HMAC-SHA-256(key, identitytype ':' identity), its first 32 hex digits, of the one
+spelling of the identity (`rejse.transforms.spelling`). Values that are compared but not kept, and
+`actor_id`, become the first 16 hex digits of HMAC-SHA-256(key, field 0x1F value), the same for
+every customer, so that a late identity link changes none of them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from rejse.transforms.schema import (
     Contract,
 )
 from rejse.transforms.segments import numbered
+from rejse.transforms.spelling import canonical, canonical_name, whole_numbers
 from rejse.transforms.texts import coded, hexadecimal, text
 
 DIGEST = 32
@@ -133,7 +134,7 @@ def customer_keys(kinds: pa.Array, identities: pa.Array, sign: Signer) -> tuple[
 
     Each distinct pair of the batch is hashed once. Rows in which either is null get null.
     """
-    kinds, people = coded(kinds), coded(identities)
+    kinds, people = coded(kinds), canonical(kinds, identities)
     known = valid(kinds) & valid(people)
     width = max(1, len(people.dictionary))
     pairs = values(kinds.indices).astype(np.int64) * width + values(people.indices)
@@ -147,6 +148,16 @@ def customer_keys(kinds: pa.Array, identities: pa.Array, sign: Signer) -> tuple[
     if not len(used):
         return keys, pa.nulls(len(rows), pa.int16())
     return keys, arrow(bucket[rows], pa.int16(), known)
+
+
+def customer_key(kind: str, name: str, sign: Signer) -> str:
+    """The key of one identity, in whatever spelling."""
+    return exact_key(kind, canonical_name(kind, name), sign)
+
+
+def exact_key(kind: str, name: str, sign: Signer) -> str:
+    """The key of one identity as it is spelled."""
+    return sign.digests([f"{kind}:{name}".encode()]).hex()[:32]
 
 
 def _compact(pairs: Codes, known: np.ndarray[Any, Any], size: int) -> tuple[Codes, Codes]:
@@ -241,7 +252,7 @@ def are_no_persons(
     kinds: pa.Array, people: pa.DictionaryArray, non_persons: tuple[str, ...]
 ) -> np.ndarray[Any, Any]:
     """Rows whose identity (`people`, of type `kinds`) is one of `non_persons` (`pseudonymise`)."""
-    plain = pc.utf8_lower(pc.utf8_trim_whitespace(people.dictionary))
+    plain = pc.utf8_lower(whole_numbers(pc.utf8_trim_whitespace(people.dictionary)))
     bad = np.zeros(len(people), dtype=bool)
     for kind, names in _by_type(non_persons).items():
         found = _rows_of(people, pc.is_in(plain, value_set=text(names)))

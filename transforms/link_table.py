@@ -18,6 +18,7 @@ from rejse.transforms.erasure import NOBODY, Erased
 from rejse.transforms.links import CUSTOMER, TABLE
 from rejse.transforms.operational import TABLES, TEXT, VALIDITY, Declared
 from rejse.transforms.schema import IDENTITY_TYPES
+from rejse.transforms.spelling import canonical
 from rejse.transforms.texts import coded, constant, text
 
 LINKS = TABLES["identity_links"].schema
@@ -58,6 +59,7 @@ def pseudonymous(
     Those of `erased` identities are `walled`.
     """
     table = table.filter(arrow(~_are_of_none(table, non_persons)))
+    given, table = table, _in_one_spelling(table)
     sign = identity.signer(key)
     columns = {name: table.column(name) for name in VALIDITY}
     for end, named in (("previous", "previous"), ("", "identity")):
@@ -68,7 +70,7 @@ def pseudonymous(
     columns["method"] = constant(TABLE, table.num_rows).cast(TEXT)
     order = ("previous_key", "valid_from", "precedence", "identity_key", "valid_to")
     links = pa.table([columns[name] for name in LINKS.names], schema=LINKS)
-    links = walled(links, *(erased.rows(table, sign, end) for end in _ENDS))
+    links = walled(links, *(erased.rows(given, sign, end) for end in _ENDS))
     return links.take(pc.sort_indices(links, [(name, "ascending") for name in order]))
 
 
@@ -82,6 +84,16 @@ def walled(links: pa.Table, from_erased: Bools, to_erased: Bools) -> pa.Table:
         kept = pc.if_else(arrow(to_erased), flat(own), flat(other).cast(own.type))
         links = links.set_column(place, links.schema.field(place), kept.cast(other.type))
     return links.filter(arrow(~from_erased))
+
+
+def _in_one_spelling(table: pa.Table) -> pa.Table:
+    """The rows with both identities as they are hashed: of one identity's links one comes first."""
+    for end in _ENDS:
+        place = table.schema.get_field_index(f"{end}identity")
+        kinds, people = (flat(table.column(f"{end}identity{part}")) for part in ("type", ""))
+        named = canonical(kinds, people).cast(table.schema.types[place])
+        table = table.set_column(place, table.schema.field(place), named)
+    return table
 
 
 def _are_of_none(table: pa.Table, non_persons: tuple[str, ...]) -> Bools:

@@ -325,7 +325,7 @@ def _cast(contract: Contract, name: str, kind: Any, column: str) -> str:
     name = name.casefold()
     wanted = TEXT if name == REJECT else contract.by_name[name].type
     if wanted == TEXT:
-        return column if kind.id == "varchar" else f"cast({column} as varchar)"
+        return column if kind.id == "varchar" else _cast_text(kind, column)
     if wanted == TIME:
         return _cast_time(name, kind, column)
     if name == "sequence":
@@ -347,6 +347,15 @@ def _cast_time(name: str, kind: Any, column: str) -> str:
             f" since 1970, make_timestamp({name}) for microseconds, strptime for texts"
         )
     return f"cast({column} as timestamptz)"
+
+
+def _cast_text(kind: Any, column: str) -> str:
+    """Text of a value; of a whole float that of the whole number, as other columns write it."""
+    plain = f"cast({column} as varchar)"
+    if kind.id not in ("double", "float", "decimal"):
+        return plain
+    is_whole = f"{column} = trunc({column}) and abs({column}) < 1e37"
+    return f"case when {is_whole} then cast(cast({column} as hugeint) as varchar) else {plain} end"
 
 
 def _cast_sequence(kind: Any, column: str) -> str:

@@ -15,6 +15,7 @@ from rejse.transforms.mapping import BAD_SEQUENCE, REJECT, Mapping
 from rejse.transforms.rejects import ROW
 from rejse.transforms.schema import Contract
 from rejse.transforms.select import MappingError
+from rejse.transforms.spelling import whole_numbers
 from rejse.transforms.texts import coded, constant, text
 
 #: Direction of an interaction on a channel, where the source does not say.
@@ -141,6 +142,8 @@ def _canonical(
     rows = batch.num_rows
     contract = mapping.contract
     made = {name: one for name, one in columns.items() if name in contract.by_name}
+    if "case_id" in made:  # a case joins as identities do
+        made["case_id"] = whole_numbers(made["case_id"])
     made["source"] = _filled(made.get("source"), mapping.source, rows)
     made["identitytype"] = _filled(made.get("identitytype"), "customer", rows)
     _derive(contract, made, rows)

@@ -81,8 +81,9 @@ def forget(
         str,
         typer.Argument(
             metavar="[TYPE:]IDENTITY",
-            help="As the mapping gives it, of type customer if none is named; - reads a line of"
-            " standard input, so that no shell remembers it.",
+            help="In any spelling of a mail address or whole number, else as the mapping gives it;"
+            " of type customer if none is named; - reads a line of standard input, so that no"
+            " shell remembers it.",
         ),
     ],
     config: Config = CONFIG,
