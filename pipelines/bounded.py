@@ -21,7 +21,16 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines import coders, memory, open_files, quarantine, retention, sources, stage
+from rejse.pipelines import (
+    coders,
+    interruption,
+    memory,
+    open_files,
+    quarantine,
+    retention,
+    sources,
+    stage,
+)
 from rejse.pipelines.edge import edge
 from rejse.pipelines.known_ids import KnownIds
 from rejse.pipelines.operational import LINKS
@@ -243,6 +252,7 @@ class _Read(beam.DoFn):  # type: ignore[misc]
 
     def process(self, shard: Any) -> Iterator[Any]:
         for raw in sources.read(shard, self._schemas[shard.source]):
+            interruption.check()
             report(self._scratch, "read", raw.batch.num_rows)
             yield raw
 
@@ -260,6 +270,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._gone = stage.Stage(self._scratch)
 
     def process(self, scored: Scored) -> Iterator[StagedFile]:
+        interruption.check()
         self._give_back()
         if scored.table == GONE:
             yield from self._gone.add(scored.table, scored.rows)

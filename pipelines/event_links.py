@@ -19,7 +19,7 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rejse.pipelines import sources
+from rejse.pipelines import interruption, sources
 from rejse.pipelines.bounded import empty
 from rejse.pipelines.ground import bear_cases
 from rejse.pipelines.publish import SCRATCH
@@ -46,6 +46,7 @@ def gather(
     if not mine:
         return pa.Table.from_batches([], LINKS)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=settings.store) as folder:
+        interruption.keep(Path(folder))
         pipeline = empty(beam_args)
         for kind in INPUTS:
             some = {n: one.select().rest() for n, one in named.items() if one.kind == kind}
@@ -95,7 +96,9 @@ class _Read(beam.DoFn):  # type: ignore[misc]
         self._schemas = schemas
 
     def process(self, shard: Any) -> Iterator[Any]:
-        yield from sources.read(shard, self._schemas[shard.source])
+        for raw in sources.read(shard, self._schemas[shard.source]):
+            interruption.check()
+            yield raw
 
 
 class _Told(beam.DoFn):  # type: ignore[misc]

@@ -141,6 +141,14 @@ def writing(store: Path) -> Iterator[Writer]:
     Raises AnotherWriter at once where another process holds it. The lock serves one machine;
     across machines the commit of `publications` decides.
     """
+    with damage.writable(store), _locked(store):
+        remove_orphans(store)
+        version = head(store, PUBLICATIONS.name)
+        yield Writer(store, latest(store), version)
+
+
+@contextlib.contextmanager
+def _locked(store: Path) -> Iterator[None]:
     store.mkdir(parents=True, exist_ok=True)
     handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -151,9 +159,7 @@ def writing(store: Path) -> Iterator[Writer]:
                 f"expected to be the only writer of {store}, found another run at work; "
                 "wait until it has finished, then run again"
             ) from None
-        remove_orphans(store)
-        version = head(store, PUBLICATIONS.name)
-        yield Writer(store, latest(store), version)
+        yield
     finally:
         os.close(handle)
 
