@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import resource
 import signal
 import sys
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,12 +25,22 @@ UNIT = 1 if sys.platform == "darwin" else 1024
 Audited = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
-def serve(requests: TextIO, answers: TextIO, audited: Audited) -> None:
+def serve(requests: Iterable[bytes], answers: TextIO, audited: Audited) -> None:
     """Answer each request with `{"report": …, "peak": bytes held at most so far}`."""
     for line in requests:
         report = audited(json.loads(line))
         said = json.dumps({"report": report, "peak": peak()}, default=str)
         print(said, file=answers, flush=True)
+
+
+def _receive(requests: int, lines: queue.SimpleQueue[bytes]) -> None:
+    """Put each whole line of a descriptor into a queue; its end is that of the process."""
+    held = b""
+    while block := os.read(requests, 1 << 16):
+        *whole, held = (held + block).split(b"\n")
+        for line in whole:
+            lines.put(line)
+    os._exit(0)
 
 
 def peak() -> int:
@@ -43,14 +55,16 @@ def peak() -> int:
 def main(imported: Callable[[], Audited]) -> None:
     """Serve the standard input; what libraries print is not an answer and goes nowhere.
 
-    Signals that go to all processes of a service or of a terminal end the one that asks, which
-    finishes its work first: they must not end the work. The input's end does, also after a kill.
+    Signals that go to all processes of a service or of a terminal end the one that asks, not this
+    one. The input's end does, whatever is being audited: whoever asked has ended, or was killed.
     """
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(sys.stdin.fileno(), lines), daemon=True).start()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
     with os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8") as answers:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        serve(sys.stdin, answers, imported())
+        serve(iter(lines.get, None), answers, imported())
 
 
 def great_expectations() -> Audited:

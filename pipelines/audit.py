@@ -113,7 +113,7 @@ class Auditor:
         if importlib.util.find_spec("great_expectations") is None:
             raise AuditUnavailableError(
                 "expected Great Expectations for the audit, it is not installed; "
-                "install rejse[audit]"
+                "install rejse again with all that it depends on: pip install ."
             )
         self._start()
         return self

@@ -21,7 +21,16 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from rejse.pipelines import coders, memory, open_files, quarantine, retention, sources, stage
+from rejse.pipelines import (
+    coders,
+    interruption,
+    memory,
+    open_files,
+    quarantine,
+    retention,
+    sources,
+    stage,
+)
 from rejse.pipelines.edge import edge
 from rejse.pipelines.known_ids import KnownIds
 from rejse.pipelines.operational import LINKS
@@ -89,6 +98,7 @@ class Plan:
     is_changed: bool = False  # operational tables are others than the last publication's
     repair: tuple[int, int] | None = None  # late events of these times are brought in
     span: tuple[int, int] | None = None  # only what happened then is taken
+    limit: int | None = None  # what happens later lies in the future
     relink: Relink | None = None  # customers whose stored rows follow other links
     #: Ids of stored rows, by kind of input.
     known: Mapping[str, KnownIds] = field(default_factory=dict)
@@ -121,13 +131,14 @@ class Plan:
 @dataclass(frozen=True)
 class Found:
     """What a run found: staged files, counts by name, latest time by kind and delivery; the files
-    that say whose published rows go.
+    that say whose published rows go; the least time in the future of each file, by source and name.
     """
 
     files: tuple[StagedFile, ...]
     counts: Mapping[str, int]
     latest: Mapping[tuple[str, Delivery], int]
     gone: tuple[Path, ...]
+    aside: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class BeamOptionsError(ValueError):
@@ -160,7 +171,10 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
     latest = {(kind, (source, name)): time for (kind, (source, name)), time in said["latest"]}
     gone = tuple(plan.scratch / file.path for file in files if file.table == GONE)
     kept = tuple(file for file in files if file.table != GONE)
-    return Found(kept, dict(said["counts"]), latest, gone)
+    aside: dict[tuple[str, str], int] = {}
+    for (source, name), time in said["aside"]:
+        aside[source, name] = min(time, aside.get((source, name), time))
+    return Found(kept, dict(said["counts"]), latest, gone, aside)
 
 
 def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
@@ -187,7 +201,10 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     told_of = refused | "StageRejects" >> rejecting
     counts = [part[COUNTS] for part in (*parts, told_of)] | "Counts" >> beam.Flatten()
     staged = (advanced[KEPT] | "Stage" >> beam.ParDo(_Stage(plan)), told_of[KEPT])
+    aside = [files for one in edges.values() for files in one.aside]
+    waiting = aside | "Aside" >> beam.Flatten(pipeline=pipeline)
     told = (
+        waiting | "Due" >> beam.Map(lambda file: ("aside", file)),
         staged | "Staged" >> beam.Flatten() | "File" >> beam.Map(lambda f: ("files", asdict(f))),
         counts | beam.CombinePerKey(sum) | "Count" >> beam.Map(lambda pair: ("counts", pair)),
         latest | "Delivered" >> beam.Map(lambda pair: ("latest", pair)),
@@ -235,6 +252,7 @@ class _Read(beam.DoFn):  # type: ignore[misc]
 
     def process(self, shard: Any) -> Iterator[Any]:
         for raw in sources.read(shard, self._schemas[shard.source]):
+            interruption.check()
             report(self._scratch, "read", raw.batch.num_rows)
             yield raw
 
@@ -252,6 +270,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._gone = stage.Stage(self._scratch)
 
     def process(self, scored: Scored) -> Iterator[StagedFile]:
+        interruption.check()
         self._give_back()
         if scored.table == GONE:
             yield from self._gone.add(scored.table, scored.rows)
@@ -346,7 +365,7 @@ def report(scratch: Path, what: str, rows: int) -> None:
 
 
 def _write_manifest(told: list[tuple[str, Any]], path: Path) -> None:
-    out: dict[str, list[Any]] = {"files": [], "counts": [], "latest": []}
+    out: dict[str, list[Any]] = {"files": [], "counts": [], "latest": [], "aside": []}
     for what, value in told:
         out[what].append(value)
     path.write_text(json.dumps(out), encoding="utf-8")

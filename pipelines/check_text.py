@@ -45,7 +45,10 @@ def _source(one: SourceCheck) -> list[str]:
     lines += _refused(one)
     lines += [f"  suspicious identity  {clean(line, WIDTH)}" for line in one.identities]
     if one.future:
-        lines.append(f"  {one.future:,} times lie in the future, from {one.future_first} on")
+        lines.append(
+            f"  {one.future:,} times lie in the future, from {one.future_first} on;"
+            " a run sets aside what is later than its clock and future of [windows]"
+        )
     if one.silences:
         lines.append("  silences between two events of one identity:")
     return [*lines, *(f"    {line}" for line in one.silences)]

@@ -2,7 +2,8 @@
 
 Exit codes: 0 published or nothing new, 1 the data failed (an audit, the balance), 2 misuse (wrong
 arguments, settings, SQL), 75 another writer holds the store, 74 the store or its disk failed (no
-room, a file gone or damaged, a log in pieces), 70 a fault of this program.
+room, nothing may be written, a file gone or damaged, a log in pieces), 130 and 143 SIGINT and
+SIGTERM, 70 a fault of this program.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import sys
 
 import typer
 
-from rejse.pipelines import memory
+from rejse.pipelines import interruption, memory
 from rejse.pipelines.commands import care, identifying, reading, running, starting, telling
-from rejse.pipelines.exits import FAULT, TRACEBACK_VARIABLE, ended, tell
+from rejse.pipelines.exits import FAULT, INTERRUPTED, TRACEBACK_VARIABLE, ended, tell
 
 app = typer.Typer(
     name="rejse",
@@ -48,19 +49,33 @@ app.command("demo-data")(starting.demo_data)
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
+    given = sys.argv[1:] if args is None else args
+
+    def say(code: int, message: str) -> None:
+        tell(given, code, message)
+        print(message, file=sys.stderr)
+
     if args is None:  # a process of our own, not a call from a test or a notebook
+        interruption.heed(say)
         memory.economise()
     # Libraries chat through the root logger; what matters comes as an error or in the result.
     logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")
     try:
         code = app(args, standalone_mode=False)
-    except Exception as fault:
+        if code == INTERRUPTED:  # how typer ends a KeyboardInterrupt
+            say(code, interruption.message())
+    except (Exception, interruption.Interrupted) as fault:
+        if args is None:
+            interruption.end()
         code, message = ended(fault)
-        tell(sys.argv[1:] if args is None else args, code, message)
         if code == FAULT and os.environ.get(TRACEBACK_VARIABLE) == "1":
+            tell(given, code, message)
             raise
-        print(message, file=sys.stderr)
-    sys.exit(code if isinstance(code, int) else 0)
+        say(code, message)
+    code = code if isinstance(code, int) else 0
+    if interruption.received() is not None:
+        interruption.leave(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

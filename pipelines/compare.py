@@ -99,7 +99,7 @@ def configurations(
     Frontiers are those of the publication, and who is erased there stays so. Raises CompareError
     where the keys differ.
     """
-    from rejse.pipelines import catalogue, erasures
+    from rejse.pipelines import catalogue, erasures, positions
     from rejse.pipelines import store as storage
     from rejse.pipelines.ground import key_id
 
@@ -126,7 +126,9 @@ def configurations(
         if made is None:
             raise CompareError("expected the other configuration to publish, it did not")
         rows, n = _compared((settings.store, base), (Path(folder), made))
-    notes = () if made.positions == base.positions else (_moved(base),)
+    before = positions.of(settings, base.positions)
+    is_same = positions.are_alike(positions.of(other, made.positions), before)
+    notes = () if is_same else (_moved(base),)
     return Difference(f"publication {base.number}", "other configuration", n, rows, notes)
 
 

@@ -16,6 +16,8 @@ from typing import Any
 IO_ERROR = 74
 #: A full disk, a spent quota, the largest file that a process may write.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: A file system that is mounted to be read, a folder of somebody else.
+FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 #: Beam hands on what a worker raised as text.
 _ERRNO = re.compile(r"\[[Ee]rrno (\d+)\]")
 _OURS = re.compile(r"[^'\s]*/part-[0-9a-f]{32}\.parquet")
@@ -30,6 +32,28 @@ class StoreDamagedError(RuntimeError):
     """The store cannot be read as it was written; the message says what is wrong."""
 
     exit_code = IO_ERROR
+
+
+@contextmanager
+def writable(store: Path) -> Iterator[None]:
+    """Raises StoreDamagedError where nothing may be written to the store, whoever says so."""
+    try:
+        yield
+    except StoreDamagedError:
+        raise
+    except Exception as fault:
+        why = next((os.strerror(one) for one in FORBIDDEN if _says(fault, one)), None)
+        named = {str(store), str(store.resolve())}
+        if why is None or not any(name in f"{fault}" for name in named):
+            raise
+        raise StoreDamagedError(
+            f"expected to write to the store {store}, came: {why.lower()}; let this user write"
+            f" there, or name another place as `store`; {SERVED}"
+        ) from fault
+
+
+def _says(fault: Exception, number: int) -> bool:
+    return getattr(fault, "errno", None) == number or os.strerror(number) in str(fault)
 
 
 def opened(folder: Path, version: int | None = None) -> Any:
@@ -105,6 +129,8 @@ def words(fault: Exception) -> str | None:
         number = int(found[1])
     if number in FULL or any(os.strerror(one) in text for one in FULL):
         return f"expected room to write, came: {text}; make room and run again; {SERVED}"
+    if number == errno.EIO:
+        return f"expected a disk that works, came: {text}; {SERVED}"
     ours = _OURS.search(text)
     if number == errno.ENOENT and ours:
         return (

@@ -1,6 +1,6 @@
 """The edge of one kind of input (interactions, X-records, records by customer): rows to files.
 
-    read -> normalise -> (hear) -> accept -> (within) -> pseudonymise and follow links -> buckets
+    read -> normalise -> (hear) -> accept -> (in time) -> pseudonymise and follow links -> buckets
 
 All kinds lie by the same groups of buckets; only paths go on, to where they meet.
 """
@@ -15,8 +15,10 @@ import apache_beam as beam
 import pyarrow as pa
 
 from rejse.pipelines.shared import SharedIds
+from rejse.transforms import rejects
 from rejse.transforms.arrays import arrow, values
 from rejse.transforms.experience.hearing import hear
+from rejse.transforms.future import present
 from rejse.transforms.inputs import INPUTS
 from rejse.transforms.ptransforms import (
     COUNTS,
@@ -28,6 +30,7 @@ from rejse.transforms.ptransforms import (
     Pseudonymise,
     ToBuckets,
     counted,
+    refused_rows,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from rejse.pipelines.texts import TextSettings
     from rejse.transforms.mapping import Mapping as Select
 
+#: Output of files, each as (source, name), some of whose rows lie in the future.
+ASIDE = "aside"
 #: Raw batches of the sources that have these mappings; the mark tells the steps' names apart.
 Read = Callable[["Mapping[str, Select]", str], beam.PCollection]
 
@@ -45,14 +50,16 @@ Read = Callable[["Mapping[str, Select]", str], beam.PCollection]
 class Edge:
     """Accepted rows of one kind, pseudonymous: `files` as (group of buckets, path of a file).
 
-    `latest` has the latest time by (kind, delivery), `shared` with whom shared ids stay, `parts`
-    the steps with rejects and counts.
+    `latest` has the latest time by (kind, delivery), `shared` with whom shared ids stay, `aside`
+    files some of whose rows lie in the future, with the least time, `parts` the steps with rejects
+    and counts.
     """
 
     files: Any
     latest: Any
     shared: Any
     parts: list[Any]
+    aside: list[Any]
 
 
 def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> Edge:
@@ -65,10 +72,11 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         rows = rows | f"Hear{mark}" >> hear
     accepted = rows | f"Accept{mark}" >> Accept(INPUTS[kind].accept)
     parts, rows = [canonical, accepted], accepted[KEPT]
-    if plan.span is not None and "time" in contract.by_name:
-        taken = beam.ParDo(_Within(*plan.span)).with_output_types(pa.RecordBatch)
-        within = rows | f"Within{mark}" >> taken.with_outputs(REJECTS, COUNTS, main=KEPT)
-        parts, rows = [*parts, within], within[KEPT]
+    aside, limit = [], plan.limit if INPUTS[kind].happened else None
+    if "time" in contract.by_name and (plan.span is not None or limit is not None):
+        taken = beam.ParDo(_InTime(plan.span, limit)).with_output_types(pa.RecordBatch)
+        timely = rows | f"InTime{mark}" >> taken.with_outputs(REJECTS, COUNTS, ASIDE, main=KEPT)
+        parts, rows, aside = [*parts, timely], timely[KEPT], [timely[ASIDE]]
     known = rows | f"Pseudonymise{mark}" >> Pseudonymise(
         plan.key, plan.non_persons, contract, plan.erased, plan.links
     )
@@ -82,7 +90,7 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
         plan.meeting if kind == "interaction" else None,
     )  # fmt: skip
     files = known[KEPT] | f"ToBuckets{mark}" >> ToBuckets(plan.scratch, plan.groups)
-    return Edge(files, latest, shared, [*parts, known])
+    return Edge(files, latest, shared, [*parts, known], aside)
 
 
 class _Hear(beam.DoFn):  # type: ignore[misc]
@@ -101,18 +109,29 @@ class _Hear(beam.DoFn):  # type: ignore[misc]
         yield hear(batch, self._hearing)
 
 
-class _Within(beam.DoFn):  # type: ignore[misc]
-    """Accepted batches -> their rows of the times [since, until) microseconds.
+class _InTime(beam.DoFn):  # type: ignore[misc]
+    """Accepted batches -> their rows of the times of `span` [since, until) and up to `limit`, both
+    in microseconds.
 
-    The others are left for another run: they do not count as read.
+    Rows outside the span are left for another run: they do not count as read. Those later than the
+    limit are refused, and the output `aside` says when the first of a file's is.
     """
 
-    def __init__(self, since: int, until: int) -> None:
-        self._since, self._until = since, until
+    def __init__(self, span: tuple[int, int] | None, limit: int | None) -> None:
+        self._span, self._limit = span, limit
 
     def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
-        time = values(batch.column("time"))
-        mine = (time >= self._since) & (time < self._until)
-        yield from counted("read", int(mine.sum()) - batch.num_rows)
-        if mine.any():
-            yield batch.filter(arrow(mine))
+        if self._span is not None:
+            time = values(batch.column("time"))
+            mine = (time >= self._span[0]) & (time < self._span[1])
+            yield from counted("read", int(mine.sum()) - batch.num_rows)
+            batch = batch.filter(arrow(mine))
+        if self._limit is not None:
+            batch, refused, first = present(batch, self._limit)
+            yield from refused_rows(refused)
+            if first is not None:
+                said = batch.schema.metadata
+                file = (said[rejects.SOURCE].decode(), said[rejects.FILE].decode())
+                yield beam.pvalue.TaggedOutput(ASIDE, (file, first))
+        if batch.num_rows:
+            yield batch

@@ -19,13 +19,14 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rejse.pipelines import sources
+from rejse.pipelines import interruption, sources
 from rejse.pipelines.bounded import empty
 from rejse.pipelines.ground import bear_cases
 from rejse.pipelines.publish import SCRATCH
 from rejse.pipelines.settings import Settings
 from rejse.transforms import event_links
 from rejse.transforms.erasure import Erased
+from rejse.transforms.future import present
 from rejse.transforms.inputs import INPUTS
 from rejse.transforms.link_table import LINKS
 from rejse.transforms.links import CASE, EVENT
@@ -34,22 +35,25 @@ from rejse.transforms.records import CASES
 
 
 def gather(
-    settings: Settings, shards: Sequence[Any], erased: Erased, beam_args: Sequence[str] = ()
-) -> pa.Table:
+    settings: Settings, shards: Sequence[Any], erased: Erased, beam_args: Sequence[str] = (),
+    limit: int | None = None,
+) -> pa.Table:  # fmt: skip
     """Links that the rows of some pieces of files tell, each once (columns LINKS); those of
-    `erased` identities are walled.
+    `erased` identities are walled. What happens after `limit` (microseconds) tells none.
     """
     named = {source.name: source for source in telling(settings)}
     mine = [shard for shard in shards if shard.source in named]
     if not mine:
         return pa.Table.from_batches([], LINKS)
     with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=settings.store) as folder:
+        interruption.keep(Path(folder))
         pipeline = empty(beam_args)
         for kind in INPUTS:
             some = {n: one.select().rest() for n, one in named.items() if one.kind == kind}
             here = [shard for shard in mine if shard.source in some]
             if here:
-                _build(pipeline, kind, some, here, settings, erased, Path(folder))
+                until = limit if INPUTS[kind].happened else None
+                _build(pipeline, kind, some, here, settings, erased, Path(folder), until)
         pipeline.run().wait_until_finish()
         parts = [pq.read_table(path, schema=LINKS) for path in sorted(Path(folder).iterdir())]
     return event_links.once(pa.concat_tables(parts)) if parts else pa.Table.from_batches([], LINKS)
@@ -73,10 +77,10 @@ def _names_previous(source: Any) -> bool:
 
 def _build(
     pipeline: beam.Pipeline, kind: str, mappings: Mapping[str, Any], shards: Sequence[Any],
-    settings: Settings, erased: Erased, folder: Path,
+    settings: Settings, erased: Erased, folder: Path, limit: int | None,
 ) -> None:  # fmt: skip
     schemas = {name: one.reads for name, one in mappings.items()}
-    told = _Told(settings.key, settings.non_persons, kind, erased, folder)
+    told = _Told(settings.key, settings.non_persons, kind, erased, folder, limit)
     canonical = (
         pipeline
         | f"Shards {kind}" >> beam.Create(shards)
@@ -92,7 +96,9 @@ class _Read(beam.DoFn):  # type: ignore[misc]
         self._schemas = schemas
 
     def process(self, shard: Any) -> Iterator[Any]:
-        yield from sources.read(shard, self._schemas[shard.source])
+        for raw in sources.read(shard, self._schemas[shard.source]):
+            interruption.check()
+            yield raw
 
 
 class _Told(beam.DoFn):  # type: ignore[misc]
@@ -100,10 +106,10 @@ class _Told(beam.DoFn):  # type: ignore[misc]
 
     def __init__(
         self, key: Callable[[], bytes], non_persons: tuple[str, ...], kind: str, erased: Erased,
-        folder: Path,
+        folder: Path, limit: int | None,
     ) -> None:  # fmt: skip
         self._ask, self._non_persons, self._kind, self._folder = key, non_persons, kind, folder
-        self._erased = erased
+        self._erased, self._limit = erased, limit
 
     def setup(self) -> None:
         self._key = self._ask()
@@ -112,6 +118,8 @@ class _Told(beam.DoFn):  # type: ignore[misc]
         self._links: list[pa.Table] = []
 
     def process(self, batch: pa.RecordBatch) -> None:
+        if self._limit is not None:
+            batch, _, _ = present(batch, self._limit)
         batch = event_links.telling(batch, self._kind)
         method = CASE if self._kind == CASES else EVENT
         found = event_links.told(batch, self._key, self._non_persons, method, self._erased)

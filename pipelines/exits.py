@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
-from rejse.pipelines import damage
+from rejse.pipelines import damage, interruption
 
-DATA_FAILED, MISUSE, FAULT, BUSY, INTERRUPTED = 1, 2, 70, 75, 130
+DATA_FAILED, MISUSE, FAULT, BUSY, INTERRUPTED, TERMINATED = 1, 2, 70, 75, 130, 143
 #: Exit code by class of error; named, not imported, because most commands need few of them.
 EXIT_CODES = {
     "AnotherWriter": BUSY,
@@ -34,6 +35,7 @@ STATUS = {
     damage.IO_ERROR: "store_failed",
     FAULT: "fault",
     INTERRUPTED: "interrupted",
+    TERMINATED: "terminated",
 }
 #: Set to 1 to see where a fault of this program arose.
 TRACEBACK_VARIABLE = "REJSE_TRACEBACK"
@@ -46,16 +48,20 @@ def code_of(fault: Exception) -> int:
         return stated
     if damage.words(fault):
         return damage.IO_ERROR
+    if isinstance(fault, OSError) and fault.errno == errno.EROFS:  # no place of the store's
+        return MISUSE
     for kind in type(fault).__mro__:
         if kind.__name__ in EXIT_CODES:
             return EXIT_CODES[kind.__name__]
     return FAULT
 
 
-def ended(fault: Exception) -> tuple[int, str]:
+def ended(fault: BaseException) -> tuple[int, str]:
     """Exit code and words of a command that failed."""
-    if type(fault).__name__ == "Abort":
-        return INTERRUPTED, "rejse: interrupted"
+    if interruption.received() is not None:  # whatever the work then failed with
+        return interruption.code(), interruption.message()
+    if not isinstance(fault, Exception) or type(fault).__name__ == "Abort":
+        return INTERRUPTED, interruption.message()
     if hasattr(fault, "format_message"):
         return MISUSE, usage(fault)
     code = code_of(fault)

@@ -9,13 +9,15 @@ which have validity and grow every day, make everything that is not final be loo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from rejse.pipelines import erasures
+from rejse.pipelines import positions as places
+from rejse.pipelines.positions import Place, Position
 from rejse.pipelines.setting_values import digest
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
@@ -26,8 +28,6 @@ from rejse.transforms.records import CASES
 CODE = (".py", ".txt", ".sql")
 #: Folders of the SQL that a publication is served with.
 SERVED = ("macros", "views", "checks")
-#: Ends the position of a file of which only the rows of some time were taken.
-IN_PART = " in part"
 
 
 class SourcesGoneError(LookupError):
@@ -40,12 +40,14 @@ class SourcesGoneError(LookupError):
 class Ground:
     """The publication to build on (None: everything anew), and the pieces of files to read.
 
-    `again` are files, by source and name, that have changed since they were read.
+    `positions` are those after the run; `standing` are the publication's own where it has read the
+    same content of the same files. `again` are files, by source and name, that were read before.
     """
 
     base: Publication | None
     shards: tuple[Any, ...]
-    positions: Mapping[str, str]
+    positions: Mapping[Place, Position]
+    standing: Mapping[str, str]
     core_version: str
     is_changed: bool
     again: frozenset[tuple[str, str]] = frozenset()
@@ -58,59 +60,52 @@ class AllAnewError(ValueError):
 
 
 def ground(
-    settings: Settings, base: Publication | None, shards: Sequence[Any], rebuild: bool,
+    settings: Settings, base: Publication | None, shards: Sequence[Any], rebuild: bool, now: int,
     in_part: bool = False, anew: bool = False,
 ) -> Ground:  # fmt: skip
-    """Whether the run is an increment on `base`, and what it reads; `in_part`: not all rows of
-    the files, so that they count as not read yet; `anew`: it can be no increment.
+    """Whether the run is an increment on `base`, and what it reads; `now` in microseconds;
+    `in_part`: not all rows of the files, so that they count as not read yet; `anew`: it can be no
+    increment.
 
     Raises SourcesGoneError where all must be read anew but files read before are gone, AllAnewError
     where only a part would be, unless `rebuild` says that what was published is to go;
     KeyChangedError where identities were erased under another key.
     """
-    here, core = positions(shards, IN_PART if in_part else ""), core_version(settings)
-    erasures.refuse_other_key(settings.store, base, key_id(settings.key()))
+    key, core = settings.key(), core_version(settings)
+    before = {} if base is None else places.of(settings, base.positions)
+    erasures.refuse_other_key(settings.store, base, key_id(key))
     if base is None or rebuild or anew or not stands(settings, base):
         if base is not None and not rebuild:
-            _refuse_gone(base, here)
+            _refuse_gone(before, places.paths(shards))
             if in_part:
                 raise AllAnewError(
                     "rules, mappings, key or version have changed, so that all sources must be"
                     " read again, and --from or --until would publish a part of them; run once"
                     " without, or with --rebuild to publish that part alone"
                 )
-        return Ground(None, tuple(shards), here, core, False)
-    new = [one for one in shards if base.positions.get(_named(one)) != _whole(here[_named(one)])]
+        here = places.look(shards, {}, key, now, in_part, anew=True).positions
+        return Ground(None, tuple(shards), here, places.told(settings, here), core, False)
+    looked = places.look(shards, before, key, now, in_part)
+    new = tuple(one for one in shards if _place(one) in looked.unread)
+    again = frozenset((one.source, one.file) for one in new if _place(one) in before)
+    here = {**before, **looked.positions}
+    is_same = places.are_alike(before, here)
+    standing = base.positions if is_same else places.told(settings, here)
     changed = base.config_version != settings.version
-    again = frozenset((one.source, one.file) for one in new if _named(one) in base.positions)
-    read = {_named(one): here[_named(one)] for one in new}
-    return Ground(base, tuple(new), {**base.positions, **read}, core, changed, again)
+    return Ground(base, new, here, standing, core, changed, again)
 
 
-def _whole(position: str) -> str:
-    return position.removesuffix(IN_PART)
+def _place(shard: Any) -> Place:
+    return Place(shard.source, str(shard.path))
 
 
-def positions(shards: Sequence[Any], mark: str = "") -> dict[str, str]:
-    """What was read of each file: its size and time of change, and a mark if not all of it."""
-    out = {}
-    for shard in shards:
-        stat = Path(shard.path).stat()
-        out[_named(shard)] = f"{stat.st_size}@{stat.st_mtime_ns}{mark}"
-    return out
-
-
-def _named(shard: Any) -> str:
-    return f"{shard.source}:{shard.path}"
-
-
-def _refuse_gone(base: Publication, here: Mapping[str, str]) -> None:
-    gone = sorted(set(base.positions) - set(here))
+def _refuse_gone(before: Collection[Place], here: Collection[Place]) -> None:
+    gone = sorted(set(before) - set(here))
     if gone:
-        names = ", ".join(Path(name).name for name in gone[:5])
+        names = ", ".join(Path(place.path).name for place in gone[:5])
         raise SourcesGoneError(
             "rules, mappings, key or version have changed, so that all sources must be read again;"
-            f" expected the {len(base.positions):,} files read before, {len(gone):,} are gone, such"
+            f" expected the {len(before):,} files read before, {len(gone):,} are gone, such"
             f" as {names}; bring them back, or run with --rebuild to publish without them"
         )
 
@@ -154,14 +149,13 @@ def key_id(key: bytes) -> str:
 
 
 def fingerprint(
-    settings: Settings, found: Ground, stated: Mapping[str, int], complete: bool, now: int,
-    span: tuple[int, int] | None = None,
+    settings: Settings, core: str, positions: Mapping[str, str], stated: Mapping[str, int],
+    complete: bool, now: int, span: tuple[int, int] | None = None,
 ) -> str:  # fmt: skip
     """Changes with everything that can change what would be published."""
     said = {
-        "core": found.core_version, "config": settings.version, "positions": found.positions,
-        "stated": stated, "complete": complete, "texts_from": settings.texts.kept_from(now),
-        "span": span,
+        "core": core, "config": settings.version, "positions": positions, "stated": stated,
+        "complete": complete, "texts_from": settings.texts.kept_from(now), "span": span,
     }  # fmt: skip
     return digest(said)
 

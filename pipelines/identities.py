@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines import operational, stored
+from rejse.pipelines import operational, positions, stored
 from rejse.pipelines import store as storage
-from rejse.pipelines.ground import positions
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import Publication
 
@@ -37,8 +36,12 @@ def are_kept(settings: Settings) -> bool:
 
 @dataclass(frozen=True)
 class Gathering:
-    """Links that rows tell, by the pieces of files that were looked at; each is read once."""
+    """Links that rows tell, by the pieces of files that were looked at; each is read once.
 
+    What happens after `limit` (microseconds) tells none.
+    """
+
+    limit: int | None = None
     beam_args: Sequence[str] = ()
     _found: dict[frozenset[Any], pa.Table] = field(default_factory=dict)
 
@@ -46,9 +49,12 @@ class Gathering:
         """Links of some pieces of files; those of `erased` identities are walled."""
         from rejse.pipelines import event_links
 
-        key = frozenset(positions(shards).items())
+        here = positions.paths(shards).items()
+        key = frozenset((place, positions.stat(path)) for place, path in here)
         if key not in self._found:
-            self._found[key] = event_links.gather(settings, shards, erased, self.beam_args)
+            self._found[key] = event_links.gather(
+                settings, shards, erased, self.beam_args, self.limit
+            )
         return self._found[key]
 
 

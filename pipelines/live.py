@@ -41,7 +41,10 @@ class Pace:
 
 @dataclass
 class Loop:
-    """A loop of runs until `stop` is set; the run at work is finished first."""
+    """A loop of runs until `stop` is set; the run at work is finished first.
+
+    A signal ends it at once: the run at work is left, and the next start does its work.
+    """
 
     settings: Settings
     pace: Pace

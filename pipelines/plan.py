@@ -16,7 +16,7 @@ from rejse.pipelines.ground import Ground
 from rejse.pipelines.history import History
 from rejse.pipelines.known_ids import KnownIds
 from rejse.pipelines.settings import Settings
-from rejse.pipelines.store import Publication
+from rejse.pipelines.store import Publication, micros
 from rejse.transforms.frontier import Frontiers
 from rejse.transforms.identity import Signer
 from rejse.transforms.inputs import INPUTS
@@ -69,7 +69,7 @@ def plan(
     if links is not None:
         data = replace(data, tables={**data.tables, operational.LINKS: links})
     groups = _groups(found.shards) if relink is None else 1  # whose rows move, move together
-    now = int(clock.timestamp() * 1_000_000)
+    now = micros(clock)
     before = None if found.base is None else history(settings.store, found.base)
     salt = Signer(settings.key()).digests([SALT])
 
@@ -87,6 +87,7 @@ def plan(
         config_version=settings.version, known_at=clock, salt=salt,
         history=before, known={} if before is None else _known(settings.store, before, salt),
         is_changed=found.is_changed, repair=repair, span=span, relink=relink,
+        limit=now + settings.windows.future,
         erased=erased, texts=settings.texts,
         texts_from=settings.texts.kept_from(now), since=settings.retention.since(now),
     )  # fmt: skip

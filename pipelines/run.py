@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from rejse.pipelines import audit as auditing
-from rejse.pipelines import identities, journey_types
+from rejse.pipelines import identities, journey_types, positions, scratch
+from rejse.pipelines import store as storage
 from rejse.pipelines.audit import Audit
 from rejse.pipelines.ground import Ground, fingerprint, ground, stands
+from rejse.pipelines.scratch import Progress
 from rejse.pipelines.settings import Settings
 from rejse.pipelines.store import COUNTS, Publication
 
 Status = Literal["published", "nothing_new", "audit_failed"]
 #: Windows that the views of a publication read.
 SERVED_WINDOWS = ("repeat", "short_abandon", "survey", "follow_up", "ignored", "lateness")
-Progress = Callable[[str], None]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,8 @@ def run(
     lawful, SourcesGoneError where all must be read again and files are gone, AllAnewError where
     all must and a span is given, KeyChangedError where identities were erased under another key.
     """
-    told = dict(frontier or {})
-    asked = _Asked(complete, told, beam_args or [], audit, rebuild, shards, span=span)
+    told, clock = dict(frontier or {}), _clock(settings)
+    asked = _Asked(complete, told, beam_args or [], audit, rebuild, shards, *clock, span=span)
     return _reconciled(settings, asked, progress)
 
 
@@ -91,7 +90,8 @@ def repair(
     Reads no source. Raises NothingToBuildOnError where there is no publication or its rules are no
     longer those of the settings (`rejse run` first), and what `run` raises.
     """
-    asked = _Asked(False, {}, beam_args or [], audit, False, (), (since, until))
+    clock = _clock(settings)
+    asked = _Asked(False, {}, beam_args or [], audit, False, (), *clock, repair=(since, until))
     return _reconciled(settings, asked, progress)
 
 
@@ -109,7 +109,8 @@ def reconcile(
     NothingToBuildOnError where there is no publication under the rules of the settings,
     SourcesNeededError where rows of a customer concerned are not stored, and what `run` raises.
     """
-    asked = _Asked(False, {}, beam_args or [], audit, False, (), reconcile=True)
+    clock = _clock(settings)
+    asked = _Asked(False, {}, beam_args or [], audit, False, (), *clock, reconcile=True)
     return _run(settings, asked, progress)
 
 
@@ -138,7 +139,9 @@ class NothingToBuildOnError(LookupError):
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a run was asked for; `shards` None: to look at all files of the configuration."""
+    """What a run was asked for, and when (`now`, microseconds); `shards` None: to look at all files
+    of the configuration.
+    """
 
     complete: bool
     stated: Mapping[str, int]
@@ -146,11 +149,18 @@ class _Asked:
     audit: Audit | None
     rebuild: bool
     shards: Sequence[Any] | None
+    now: int
+    gathering: identities.Gathering
     repair: tuple[int, int] | None = None
     span: tuple[int, int] | None = None
     reconcile: bool = False
     anew: bool = False  # stored rows do not suffice; every file that was read must be there
-    gathering: identities.Gathering = field(default_factory=identities.Gathering)
+
+
+def _clock(settings: Settings) -> tuple[int, identities.Gathering]:
+    """The clock of a run, looked at once, and the links that rows tell as of it."""
+    now = storage.now()
+    return now, identities.Gathering(now + settings.windows.future)
 
 
 def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
@@ -166,22 +176,23 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
     )
     from rejse.pipelines import stated as stated_frontiers
 
-    clock = datetime.now(UTC)
     stated_frontiers.refuse_unknown(settings.sources, asked.stated)
     catalogue_draft.try_out(settings.promise_check_texts())  # before hours of work, not after
     shards = asked.shards
     if shards is None:
         _expect_files(settings)
         shards = [s for source in settings.sources.values() for s in sources.shards(source)]
-    now = int(clock.timestamp() * 1_000_000)
     with (
         publish.writing(settings.store) as writer,
-        quarantine.accounted(settings.store, settings.keep_quarantine, now),
+        quarantine.accounted(settings.store, settings.keep_quarantine, asked.now),
         texts.accounted(settings.store),
     ):
         forget.finish(settings, writer)  # an erasure that was killed
         found = _ground(settings, writer.base, shards, asked)
-        told = fingerprint(settings, found, asked.stated, asked.complete, now, asked.span)
+        sign = partial(
+            fingerprint, settings, found.core_version, stated=asked.stated, complete=asked.complete,
+            now=asked.now, span=asked.span,
+        )  # fmt: skip
         base = writer.base
         erased = erasures.erased(settings.store, base)
         if asked.reconcile:
@@ -189,7 +200,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
             is_same = not len(relink.customers)
         else:
             links, relink = None, None
-            is_same = base is not None and _nothing_new(settings, base, told, asked)
+            is_same = base is not None and _nothing_new(settings, base, sign(found.standing), asked)
         if base is not None and is_same:
             return RunResult(
                 None, "nothing_new", base.number, dict.fromkeys(COUNTS, 0), tables=base.rows,
@@ -197,7 +208,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
             )  # fmt: skip
         if links is None and identities.are_kept(settings):
             links = identities.of_run(settings, found.base, found.shards, asked.gathering, erased)
-        return _work(settings, asked, found, told, (links, relink), erased, writer, clock, progress)
+        return _work(settings, asked, found, sign, (links, relink), erased, writer, progress)
 
 
 def _expect_files(settings: Settings) -> None:
@@ -205,7 +216,6 @@ def _expect_files(settings: Settings) -> None:
     Of others they may have been archived.
     """
     from rejse.pipelines import sources
-    from rejse.pipelines import store as storage
 
     for source in settings.sources.values():
         try:
@@ -225,7 +235,8 @@ def _relinked(
     if base is None:
         raise AssertionError("expected a publication: _ground refuses to go on without one")
     links = identities.of_run(settings, base, found.shards, asked.gathering, erased)
-    found = replace(found, shards=(), positions=base.positions, again=frozenset())
+    here = positions.of(settings, base.positions)
+    found = replace(found, shards=(), positions=here, again=frozenset())
     return found, links, identities.relinked(settings, base, links)
 
 
@@ -240,7 +251,7 @@ def _ground(
             + "; `rejse run` makes it"
         )
     in_part = asked.span is not None
-    return ground(settings, base, shards, asked.rebuild, in_part, asked.anew)
+    return ground(settings, base, shards, asked.rebuild, asked.now, in_part, asked.anew)
 
 
 def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked) -> bool:
@@ -253,28 +264,30 @@ def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked
 
 
 def _work(
-    settings: Settings, asked: _Asked, found: Ground, told_by: str, linked: tuple[Any, Any],
-    erased: Any, writer: Any, clock: datetime, progress: Progress | None,
+    settings: Settings, asked: _Asked, found: Ground, sign: Callable[[Mapping[str, str]], str],
+    linked: tuple[Any, Any], erased: Any, writer: Any, progress: Progress | None,
 ) -> RunResult:  # fmt: skip
     from rejse.pipelines import bounded, carry, operational, publish, unjoined
     from rejse.pipelines import stated as stated_frontiers
     from rejse.pipelines.plan import plan
 
-    began = time.monotonic()
+    began, clock = time.monotonic(), EPOCH + timedelta(microseconds=asked.now)
     run_id = f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-    with _scratch(settings.store, run_id) as scratch:
+    with scratch.made(settings.store, run_id) as folder:
         planned = plan(
-            settings, found, scratch, run_id, clock, asked.stated, asked.complete, asked.repair,
+            settings, found, folder, run_id, clock, asked.stated, asked.complete, asked.repair,
             asked.span, linked, erased,
         )  # fmt: skip
-        with _watched(scratch, progress):
+        with scratch.watched(folder, progress):
             made = bounded.execute(planned, asked.beam_args)
         stated_frontiers.refuse_unknown(
             settings.sources, asked.stated, {name for _, (_, name) in _latest(found, made)}
         )
+        told = _told(settings, planned, found, made, asked.now)
         is_behind = asked.repair or asked.reconcile  # sources, other tables may be new too
-        before = writer.base.fingerprint if is_behind else told_by
-        told = _told(settings, planned, found, made, before)
+        if is_behind:
+            told["positions"] = writer.base.positions
+        told["fingerprint"] = writer.base.fingerprint if is_behind else sign(told["positions"])
         if asked.reconcile:
             told["config_version"] = writer.base.config_version
         if progress:
@@ -287,7 +300,7 @@ def _work(
             if found.base
             else None
         )
-        beside = tuple(kept.slices(scratch)) if kept and asked.audit else ()
+        beside = tuple(kept.slices(folder)) if kept and asked.audit else ()
         try:
             done = publish.publish(
                 writer, files, told, audit=asked.audit,
@@ -310,7 +323,7 @@ def _latest(found: Ground, made: Any) -> dict[tuple[str, tuple[str, str]], int]:
     return latest
 
 
-def _told(settings: Settings, plan: Any, found: Ground, made: Any, fingerprint: str) -> Any:
+def _told(settings: Settings, plan: Any, found: Ground, made: Any, now: int) -> Any:
     """What the publication says about the run."""
     from rejse.transforms.records import unjoined
 
@@ -319,13 +332,15 @@ def _told(settings: Settings, plan: Any, found: Ground, made: Any, fingerprint: 
     counts = {name: made.counts.get(name, 0) for name in counted}
     latest = _latest(found, made)
     frontiers, x_frontiers = plan.clocks.of(latest)
+    tolerance = settings.windows.future
+    read = positions.with_due(found.positions, found.shards, made.aside, tolerance)
     return {
-        "run_id": plan.run_id, "fingerprint": fingerprint, "config_version": settings.version,
+        "run_id": plan.run_id, "config_version": settings.version,
         "core_version": found.core_version, "sources": settings.source_versions,
-        "started_at": int(plan.known_at.timestamp() * 1_000_000),
+        "started_at": now,
         "counts": {**counts, "rejected": sum(reasons.values())},
         "reasons": reasons, "notes": {**_named(made.counts, "note:"), **unjoined(made.counts)},
-        "positions": found.positions,
+        "positions": positions.told(settings, read),
         "latest": {(kind, *delivery): at for (kind, delivery), at in latest.items()},
         "frontiers": frontiers, "x_frontiers": x_frontiers,
         "windows": {**{name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},
@@ -348,48 +363,3 @@ def _result(
         told["run_id"], status, number, told["counts"], told["reasons"], told["notes"], tables,
         told["frontiers"], findings, time.monotonic() - began,
     )  # fmt: skip
-
-
-@contextmanager
-def _scratch(store: Path, run_id: str) -> Iterator[Path]:
-    """A folder for bucket files, gone when the run is; those of crashed runs went before."""
-    from rejse.pipelines.publish import SCRATCH
-
-    folder = store / f"{SCRATCH}{run_id}"
-    folder.mkdir(parents=True, mode=0o700)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _watched(scratch: Path, progress: Progress | None) -> Iterator[None]:
-    """Tell how many events are read and scored while the graph runs."""
-    if progress is None:
-        yield
-        return
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.3):
-            progress(_so_far(scratch))
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _so_far(scratch: Path) -> str:
-    sums = {"read": 0, "scored": 0}
-    path = scratch / "progress"
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            what, _, rows = line.partition(" ")
-            if rows.isdigit():
-                sums[what] += int(rows)
-    return f"{sums['read']:,} rows read, {sums['scored']:,} events scored"

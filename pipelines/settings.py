@@ -131,6 +131,8 @@ class WindowSettings(Frozen):
     horizon: Duration | None = None
     session_gap: Duration = Windows.session_gap
     lateness: Duration = Windows.lateness
+    #: How far ahead of the run's clock the clock of a source may be.
+    future: Duration = 1 * DAY
     identity_wait: Duration = Windows.identity_wait
     repeat: Duration = Windows.repeat
     promise_give_up: Duration = Windows.promise_give_up

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rejse.pipelines import ground, live
+from rejse.pipelines import live, positions
 from rejse.pipelines import store as storage
+from rejse.pipelines.positions import Place, Position
+from rejse.pipelines.setting_values import SettingsError
 from rejse.pipelines.settings import Settings
 from rejse.transforms.frontier import NOTHING_SEEN
 
@@ -42,9 +45,8 @@ TOLD = ("journeys", "journeys_live", "late", "rejects", "pending", "superseded",
 def status(settings: Settings, now: int) -> Status:
     """How the store stands at `now`, microseconds. Reads no data and waits for nobody."""
     base = storage.latest(settings.store)
-    here, whole = _files(settings)
-    read = base.positions if base else {}
-    waiting = [name for name, at in here.items() if read.get(name) != at]
+    read = positions.of(settings, base.positions) if base else {}
+    waiting, whole = _files(settings, read, now)
     frontiers = {**base.frontiers, **base.x_frontiers} if base else {}
     known = {name: at if at > NOTHING_SEEN else None for name, at in frontiers.items()}
     return Status(
@@ -57,18 +59,32 @@ def status(settings: Settings, now: int) -> Status:
         rows={name: base.rows.get(name, 0) for name in TOLD} if base else {},
         files_read=len(read),
         files_waiting=len(waiting),
-        files_unfinished=len([name for name in waiting if name not in whole]),
+        files_unfinished=len([place for place in waiting if place not in whole]),
     )
 
 
-def _files(settings: Settings) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """Positions of all files, and of those that nobody seems to be writing. Looks again where one
-    was renamed after it was listed; raises FileNotFoundError where it is missed again and again.
+def _files(
+    settings: Settings, read: Mapping[Place, Position], now: int
+) -> tuple[list[Place], frozenset[Place]]:
+    """Files that are new or have changed, and all that nobody seems to be writing. Looks again
+    where one was renamed after it was listed; raises FileNotFoundError where it is missed again and
+    again.
     """
+    key = None
+    with contextlib.suppress(SettingsError):  # only for what was touched
+        key = settings.key()
     for left in reversed(range(live.MISSED)):
         try:
-            every, whole = (live.shards(settings, ready) for ready in (_any, live.is_whole))
-            return ground.positions(every), ground.positions(whole)
+            every, whole = (
+                positions.paths(live.shards(settings, ready)) for ready in (_any, live.is_whole)
+            )
+            waiting = [
+                place
+                for place, path in every.items()
+                if place not in read
+                or not positions.is_read(read[place], path, positions.stat(path), key, now)
+            ]
+            return waiting, frozenset(whole)
         except FileNotFoundError:
             if not left:
                 raise

@@ -68,7 +68,7 @@ RUNS = Table("runs", "run that published, with its reconciliation", ("run_id",),
     _of("run_id", pa.string(), "Run."),
     _of("publication", pa.int64(), "Publication that it made.", "1"),
     _of("config_version", pa.string(), "Hash of the configuration."),
-    _of("started_at", TIME, "When it began.", "UTC"),
+    _of("started_at", TIME, "When it began: the clock after which rows lay in the future.", "UTC"),
     _of("finished_at", TIME, "When it published.", "UTC"),
     *(_of(f"n_{name}", pa.int64(), f"Input rows {name}.", "1") for name in COUNTS),
     _of("difference", pa.int64(), "read - kept - duplicate - late - rejected - erased.", "1"),
@@ -141,6 +141,14 @@ def writing(store: Path) -> Iterator[Writer]:
     Raises AnotherWriter at once where another process holds it. The lock serves one machine;
     across machines the commit of `publications` decides.
     """
+    with damage.writable(store), _locked(store):
+        remove_orphans(store)
+        version = head(store, PUBLICATIONS.name)
+        yield Writer(store, latest(store), version)
+
+
+@contextlib.contextmanager
+def _locked(store: Path) -> Iterator[None]:
     store.mkdir(parents=True, exist_ok=True)
     handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -151,9 +159,7 @@ def writing(store: Path) -> Iterator[Writer]:
                 f"expected to be the only writer of {store}, found another run at work; "
                 "wait until it has finished, then run again"
             ) from None
-        remove_orphans(store)
-        version = head(store, PUBLICATIONS.name)
-        yield Writer(store, latest(store), version)
+        yield
     finally:
         os.close(handle)
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import audit, ground, settings, stage, status, store
+from rejse.pipelines import audit, positions, settings, stage, status, store
 from rejse.pipelines.audit import Auditor, AuditUnavailableError
 from rejse.pipelines.live import ABANDONED, Loop, Pace, is_whole
 from rejse.pipelines.run import RunResult
@@ -82,14 +82,14 @@ def test_status_looks_again_where_a_file_was_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(1)])})
-    told, missed = ground.positions, iter((True, True, False, False, True, True, True))
+    look, missed = positions.paths, iter((True, True, False, False, True, True, True))
 
-    def positions(shards: Sequence[object]) -> dict[str, str]:
+    def paths(shards: Sequence[object]) -> dict[positions.Place, Path]:
         if next(missed):
             raise FileNotFoundError
-        return told(shards)
+        return look(shards)
 
-    monkeypatch.setattr(ground, "positions", positions)
+    monkeypatch.setattr(positions, "paths", paths)
     assert status.status(found, store.now()).files_waiting == 1
     with pytest.raises(FileNotFoundError):
         status.status(found, store.now())

@@ -15,15 +15,20 @@ from rejse.transforms.schema import INTERACTIONS, Contract
 
 @dataclass(frozen=True)
 class Input:
-    """What rows of one kind must keep; `accept` parts them into accepted and rejected ones."""
+    """What rows of one kind must keep; `accept` parts them into accepted and rejected ones.
+
+    `happened`: the time of a row is when something happened, and not from when on something holds,
+    so that none can lie in the future.
+    """
 
     contract: Contract
     accept: Callable[..., Any]
+    happened: bool = False
 
 
 INPUTS: Mapping[str, Input] = {
-    "interaction": Input(INTERACTIONS, contracts.accept),
-    "experience": Input(EXPERIENCE, x_contract.accept),
+    "interaction": Input(INTERACTIONS, contracts.accept, happened=True),
+    "experience": Input(EXPERIENCE, x_contract.accept, happened=True),
     **{kind: Input(one, records.ACCEPT[kind]) for kind, one in records.CONTRACTS.items()},
 }
 

@@ -136,7 +136,8 @@ def status(config: Config = CONFIG, json: Json = False) -> None:
     from rejse.pipelines import store, wording
     from rejse.pipelines.terminal import show_line, show_table
 
-    found = standing.status(settings_in(config), store.now())
+    settings = settings_in(config)
+    found, ahead = standing.status(settings, store.now()), settings.windows.future // 1_000_000
     if json:
         show_line(vars(found))
         return
@@ -153,10 +154,10 @@ def status(config: Config = CONFIG, json: Json = False) -> None:
         ]
         show_table(("source", "complete until", "lag"), lags)
         for name, at in sorted(found.frontiers.items()):
-            if at is not None and at.year < MAXYEAR and (found.lag_s[name] or 0) < 0:
+            if at is not None and at.year < MAXYEAR and (found.lag_s[name] or 0) < -ahead:
                 print(
                     f"{name} is complete up to a time that is yet to come: what comes until then is"
-                    " late. Was that stated? Else a row has a wrong year"
+                    " late; a frontier that was stated so ends with `rejse run --rebuild`"
                 )
         show_table(("table", "rows"), sorted(found.rows.items()))
     files = f"files: {found.files_read:,} read, {found.files_waiting:,} new or changed"

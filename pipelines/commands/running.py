@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rejse.pipelines import interruption
 from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, settings_in
 from rejse.pipelines.exits import DATA_FAILED
 
@@ -153,7 +153,7 @@ def live(
 ) -> None:
     """Run again and again over growing folders until stopped (Ctrl-C, SIGTERM).
 
-    The run at work is finished first. With --json each publication is one line.
+    A run at work is left: the next start does its work. With --json each publication is one line.
 
     Example: [bold]rejse live --every 10s[/bold]
     """
@@ -166,14 +166,20 @@ def live(
         except ValueError as fault:
             raise MisuseError(f"{option}: {fault}") from None
     settings = settings_in(config)
+    try:
+        _loop(settings, spans, context.args, json)
+    except (Exception, interruption.Interrupted):
+        if interruption.received() is None:
+            raise  # a signal is how a loop ends, whatever it came upon
+
+
+def _loop(settings: Any, spans: Sequence[int], args: Sequence[str], json: bool) -> None:
     from rejse.pipelines.audit import Auditor
 
     with Auditor() as auditor:  # starts while Beam is imported and the first run is at work
         from rejse.pipelines.live import Loop, Pace
 
-        loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=list(context.args))
-        for name in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(name, lambda *_: loop.stop.set())
+        loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=list(args))
         for result in loop.results():
             _show(result, json)
 
