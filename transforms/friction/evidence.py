@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +17,9 @@ from rejse.transforms.scene import Scene
 Locus = Literal["node", "edge"]
 #: Alternatives of fields, any one of which suffices; `@name` is an operational table.
 Needs = tuple[frozenset[str], ...]
+#: Tests of the score, by what friction is compared with: bad ends, a first contact that had to be
+#: repeated, answers on effort, experience.
+TESTS = ("bad_end", "repeat_contact", "ces", "experience")
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of friction: its locus, the unit of its amount, and the fields it needs."""
+    """A kind of friction: its locus, the unit of its amount, and the fields it needs.
+
+    `circular_with` maps each test of the score that must leave the kind out to the reason: what
+    the test compares friction with makes or unmakes the evidence by rule.
+    """
 
     name: str
     locus: Locus
@@ -57,26 +64,35 @@ class Kind:
     is_launch: bool
     description: str
     detect: Callable[[Scene], Found]
+    circular_with: Mapping[str, str] = field(default_factory=dict)
 
 
 KINDS: dict[str, Kind] = {}
 
 
 def kind(
-    locus: Locus, unit: str, *needs: set[str], launch: bool = True
+    locus: Locus,
+    unit: str,
+    *needs: set[str],
+    launch: bool = True,
+    circular_with: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[[Scene], Found]], Callable[[Scene], Found]]:
     """Register the decorated detector under its own name.
 
-    Launch kinds are those over which `evidence_coverage` is measured.
+    Launch kinds are those over which `evidence_coverage` is measured. Raises ValueError where the
+    docstring is missing, the name is taken, or `circular_with` names no test or gives no reason.
     """
+    circles = dict(circular_with or {})
 
     def register(detect: Callable[[Scene], Found]) -> Callable[[Scene], Found]:
         name = detect.__name__
         about = " ".join((inspect.getdoc(detect) or "").split())
         if not about or name in KINDS:
             raise ValueError(f"kind {name}: expected one detector with a docstring")
+        if not set(circles) <= set(TESTS) or not all(circles.values()):
+            raise ValueError(f"kind {name}: expected a reason for each of {TESTS}, came {circles}")
         alternatives = tuple(frozenset(n) for n in needs)
-        KINDS[name] = Kind(name, locus, unit, alternatives, launch, about, detect)
+        KINDS[name] = Kind(name, locus, unit, alternatives, launch, about, detect, circles)
         return detect
 
     return register
