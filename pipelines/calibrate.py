@@ -1,7 +1,7 @@
 """`rejse calibrate`: weights of friction that the ends of journeys ask for. It changes nothing.
 
-Kinds that an outcome defines (the macro is_of_outcome) are left out, for a bad end proves them by
-definition; so they keep their weight.
+Kinds that an end makes or unmakes by rule (`circular_with` of their declarations, the view
+v_validity_tests) are left out, for a bad end proves them by definition; so they keep their weight.
 """
 
 from __future__ import annotations
@@ -56,8 +56,20 @@ select
     base_weight,
     intensity * confidence as factor
 from v_friction_evidence
-where is_final and not is_of_outcome(kind)
+where is_final and kind not in (
+    select unnest(left_out) from v_validity_tests
+    where test = 'bad_end'
+)
 order by journey_id, step_id, kind, factor
+"""
+#: Kinds that the ends may weigh; a late promise is a broken one of less weight.
+FREE = """
+select kind from unnest(?) as every(kind)
+where replace(kind, 'promise_late', 'promise_broken') not in (
+    select unnest(left_out) from v_validity_tests
+    where test = 'bad_end'
+)
+order by kind
 """
 
 
@@ -72,8 +84,8 @@ class Line:
     """What the ends say about one kind.
 
     `verdict`: raise or lower (beyond chance over all kinds), keep (the interval or chance allows
-    the present weight), no evidence, by definition (an outcome defines it, so it is left out), or
-    no tie (no kind goes with bad ends: then nothing is proposed).
+    the present weight), no evidence, by definition (an end makes or unmakes it by rule, so it is
+    left out), or no tie (no kind goes with bad ends: then nothing is proposed).
     """
 
     kind: str
@@ -186,10 +198,7 @@ def _pieces(session: Any, ids: Any, present: Mapping[str, float]) -> tuple[list[
     told = session.execute(PIECES).fetchnumpy()
     named = np.asarray(told["kind"], dtype=str)
     _expect_same_weights(named, np.asarray(told["base_weight"], dtype=float), present)
-    free = session.execute(
-        "select kind from unnest(?) as every(kind) where not is_of_outcome(kind) order by kind",
-        [sorted(present)],
-    ).fetchall()
+    free = session.execute(FREE, [sorted(present)]).fetchall()
     kinds = [kind for (kind,) in free]
     row = {name: place for place, name in enumerate(ids.tolist())}
     journey = np.array([row.get(name, -1) for name in told["journey_id"].tolist()], dtype=np.int64)

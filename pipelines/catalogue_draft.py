@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from rejse.pipelines import catalogue, promise_checks, stage, stored
+from rejse.pipelines import catalogue, friction_kinds, promise_checks, stage, stored
 from rejse.pipelines.catalogue import VARIABLE, columns, quoted, tables
 from rejse.sql import Script, statements
 from rejse.transforms.experience import tables as x_tables
@@ -184,7 +184,7 @@ def _described(shape: pa.Schema) -> list[str]:
 
 def served() -> list[Script]:
     """Macros and views in the order in which they are made."""
-    return statements("macros", "views")
+    return [friction_kinds.script(), *statements("macros", "views")]
 
 
 def define_tables(

@@ -34,13 +34,15 @@ def _kind(one: Any, weight: float) -> dict[str, Any]:
         "weight": weight,
         "needs": [sorted(field_name(need) for need in fields) for fields in one.needs],
         "definition": one.description,
+        "circular_with": dict(sorted(one.circular_with.items())),
     }
 
 
 def dictionary() -> dict[str, list[dict[str, Any]]]:
     """All metrics (name, grain, unit, range, direction, empty rule, definition) and kinds.
 
-    `needs` of a kind lists alternatives: any one set of fields suffices.
+    `needs` of a kind lists alternatives: any one set of fields suffices. `circular_with` names the
+    tests of the score that leave it out, each with the reason.
     """
     from rejse.transforms.friction import KINDS
     from rejse.transforms.registry import metrics
@@ -82,5 +84,9 @@ def text() -> str:
             f"{one['name']}  weight {one['weight']:g}, {one['locus']}, counted in {one['unit']}",
             f"    needs: {_alternatives(one['needs'])}",
             f"    {one['definition']}",
+        ]
+        lines += [
+            f"    in no test of the score by {test}: {reason}"
+            for test, reason in one["circular_with"].items()
         ]
     return "\n".join(lines)

@@ -16,20 +16,23 @@ from rejse.pipelines import calibrate, catalogue
 from rejse.pipelines.calibrate import Calibration, CalibrationError
 from rejse.pipelines.catalogue import Session
 from rejse.pipelines.settings import load
+from rejse.transforms.friction import KINDS
 from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS
 from tests import store_builder
 from tests.store_builder import Rows, journey, key_of
 
 PRESENT = {**WEIGHTS, "promise_late": LATE_PROMISE_WEIGHT}
 #: Weights by which the ends were drawn; the third is the present one.
-PLANTED = {"transfer": 0.55, "promise_late": 0.02, "reasked_info": 0.45, "dead_end": 0.3}
+PLANTED = {"transfer": 0.55, "info_conflict": 0.02, "reasked_info": 0.45, "promise_late": 0.3}
 
 
 def world(n: int = 900, tied: bool = True, seed: int = 3) -> Rows:
     made, parts = random.Random(seed), []
     for number in range(n):
         found = [kind for kind in PLANTED if made.random() < 0.3]
-        hazard = 0.05 + sum(-log(1 - PLANTED[kind]) for kind in found if tied or kind == "dead_end")
+        hazard = 0.05 + sum(
+            -log(1 - PLANTED[kind]) for kind in found if tied or kind == "promise_late"
+        )
         pieces = [
             {"kind": kind.replace("promise_late", "promise_broken"), "severity": PRESENT[kind],
              "base_weight": PRESENT[kind], "intensity": 1.0, "at": place,
@@ -70,11 +73,10 @@ def test_planted_weights_are_proposed_and_the_right_one_kept(found: Calibration)
     assert found.is_tied
     assert found.is_settled
     assert not found.is_sample
-    assert {kind: lines[kind].verdict for kind in ("transfer", "promise_late", "reasked_info")} == {
-        "transfer": "raise", "promise_late": "lower", "reasked_info": "keep"
-    }  # fmt: skip
+    verdicts = {"transfer": "raise", "info_conflict": "lower", "reasked_info": "keep"}
+    assert {kind: lines[kind].verdict for kind in verdicts} == verdicts
     assert lines["transfer"].proposed == pytest.approx(0.55, abs=0.1)
-    for kind in ("transfer", "promise_late", "reasked_info"):
+    for kind in ("transfer", "info_conflict", "reasked_info"):
         line = lines[kind]
         assert line.low is not None
         assert line.high is not None
@@ -86,11 +88,12 @@ def test_what_an_outcome_defines_and_what_is_absent_keep_their_weight(found: Cal
     lines = {line.kind: line for line in found.lines}
     assert set(lines) == set(PRESENT)
     assert {k for k, line in lines.items() if line.verdict == "by definition"} == {
-        "abandonment", "dead_end", "reopened", "self_rescue"
+        *(name for name, one in KINDS.items() if "bad_end" in one.circular_with), "promise_late"
     }  # fmt: skip
-    assert lines["ping_pong"].verdict == "no evidence"
-    assert {lines[kind].proposed for kind in ("dead_end", "ping_pong")} == {None}
-    assert lines["ping_pong"].present == 0.3
+    assert lines["promise_broken"].verdict == "by definition"
+    assert lines["rework"].verdict == "no evidence"
+    assert {lines[kind].proposed for kind in ("promise_late", "rework")} == {None}
+    assert lines["rework"].present == 0.1
 
 
 def test_proposed_weights_foretell_later_ends_better(found: Calibration) -> None:
@@ -103,7 +106,7 @@ def test_proposed_weights_foretell_later_ends_better(found: Calibration) -> None
 def test_the_block_is_toml_with_what_changes_and_what_is_configured(found: Calibration) -> None:
     text = calibrate.block(found, {"transfer": 0.1, "escalation": 0.2})
     said = tomllib.loads(text)["weights"]
-    assert set(said) == {"transfer", "promise_late", "escalation"}
+    assert set(said) == {"transfer", "info_conflict", "escalation"}
     assert said["escalation"] == 0.2
     assert said["transfer"] == pytest.approx(found.weights()["transfer"].proposed, abs=1e-3)
     assert all(0 < weight <= 0.95 for weight in said.values())

@@ -16,6 +16,7 @@ rounded as (
         round(bad_end_auc, 3) as bad_end_auc,
         round(bad_end_auc_lo, 3) as auc_lo,
         round(bad_end_auc_hi, 3) as auc_hi,
+        round(100 * tested_hazard_share) as tested_percent,
         round(calibration_intercept, 3) as intercept,
         round(calibration_slope, 2) as slope,
         round(calibration_slope_lo, 2) as slope_lo,
@@ -27,7 +28,10 @@ rounded as (
         n_experience,
         round(experience_spearman, 2) as experience_spearman,
         misfit_kind,
-        round(misfit_z, 1) as misfit_z
+        round(misfit_z, 1) as misfit_z,
+        round(misfit_q, 3) as misfit_q,
+        bad_end_left_out,
+        repeat_contact_left_out
     from validity
 )
 

@@ -1,7 +1,7 @@
 -- purpose: friction read as the chance of a bad end, against the bad ends seen, by tenths
 -- grain: journey type and tenth of the predicted chance
 -- key: journey_type, tenth
--- sources: v_scored_ends
+-- sources: v_scored_ends, v_validity_tests
 create or replace view v_calibration as
 with ends as (
     select
@@ -33,13 +33,20 @@ counted as (
     group by journey_type, tenth
 ),
 
+tests as (
+    select * from v_validity_tests
+    where test = 'bad_end'
+),
+
 rated as (
     select
-        *,
+        counted.*,
         share_of(n_bad_ends, n_journeys) as bad_end_share,
         wilson_lo(n_bad_ends, n_journeys) as bad_end_share_lo,
-        wilson_hi(n_bad_ends, n_journeys) as bad_end_share_hi
+        wilson_hi(n_bad_ends, n_journeys) as bad_end_share_hi,
+        tests.left_out
     from counted
+    cross join tests
 )
 
 select * from rated;
@@ -53,9 +60,11 @@ comment on column v_calibration.n_journeys is 'Closed journeys with a score and 
 comment on column v_calibration.predicted_from is 'Least predicted chance in it.';
 comment on column v_calibration.predicted_to is 'Largest predicted chance in it.';
 comment on column v_calibration.predicted_mean is
-'Mean predicted chance: F without the kinds that an outcome defines, over 100.';
+'Mean predicted chance: F without the kinds left out, over 100.';
 comment on column v_calibration.n_bad_ends is 'Bad ends seen.';
 comment on column v_calibration.bad_end_share is
 'Share of bad ends among these journeys; null: none counted.';
 comment on column v_calibration.bad_end_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_calibration.bad_end_share_hi is 'Upper end of its 95 % Wilson interval.';
+comment on column v_calibration.left_out is
+'Kinds of friction that are in no prediction here, lest they prove themselves (list).';

@@ -1,7 +1,7 @@
 -- purpose: the straight line of bad ends on predicted chances; 0 and 1 if F were that chance
 -- grain: journey type and month; null month: all months
 -- key: journey_type, ended_month
--- sources: v_scored_ends
+-- sources: v_scored_ends, v_validity_tests
 create or replace view v_calibration_line as
 with ends as (
     select
@@ -75,6 +75,11 @@ errors as (
     group by journey_type, ended_month
 ),
 
+tests as (
+    select * from v_validity_tests
+    where test = 'bad_end'
+),
+
 bounded as (
     select
         lines.journey_type,
@@ -95,8 +100,10 @@ bounded as (
         case when is_enough then lines.slope - 1.959963984540054 * errors.slope_error end
             as calibration_slope_lo,
         case when is_enough then lines.slope + 1.959963984540054 * errors.slope_error end
-            as calibration_slope_hi
+            as calibration_slope_hi,
+        tests.left_out
     from lines
+    cross join tests
     left join errors
         on
             lines.journey_type = errors.journey_type
@@ -128,3 +135,5 @@ comment on column v_calibration_line.calibration_slope is
 'Bad ends per unit of predicted chance: 1 if F / 100 were it; null: too few, or all alike.';
 comment on column v_calibration_line.calibration_slope_lo is 'Lower end of its 95 % interval.';
 comment on column v_calibration_line.calibration_slope_hi is 'Upper end of its 95 % interval.';
+comment on column v_calibration_line.left_out is
+'Kinds of friction that are in no prediction here, lest they prove themselves (list).';

@@ -1,7 +1,7 @@
 -- purpose: kinds of friction whose journeys end badly more or less often than their weight says
 -- grain: journey type, month and kind; null month: all months
 -- key: journey_type, ended_month, kind
--- sources: v_scored_ends, v_friction_evidence, v_calibration_line
+-- sources: v_scored_ends, v_friction_evidence, v_calibration_line, v_validity_tests
 create or replace view v_kind_misfit as
 with ends as (
     select
@@ -21,12 +21,23 @@ cohorts as (
     select * replace (null::date as ended_month) from ends
 ),
 
+tests as (
+    select * from v_validity_tests
+    where test = 'bad_end'
+),
+
+circular as (
+    select unnest(left_out) as kind
+    from tests
+),
+
 found as (
     select distinct
-        journey_id,
-        kind
-    from v_friction_evidence
-    where not is_of_outcome(kind)
+        friction.journey_id,
+        friction.kind
+    from v_friction_evidence as friction
+    left join circular on friction.kind = circular.kind
+    where circular.kind is null
 ),
 
 lines as (
@@ -98,12 +109,43 @@ rated as (
         wilson_hi(n_bad_ends, n_journeys) as bad_end_share_hi,
         share_of(expected_bad_ends, n_journeys) as expected_share
     from counted
+),
+
+-- Of many kinds some stand out by chance: Benjamini and Hochberg 1995, over all types and kinds;
+-- the single months are a family of their own.
+placed as (
+    select
+        *,
+        ended_month is null as is_of_all_months,
+        two_sided(misfit_z) as p,
+        count(misfit_z) over (partition by ended_month is null) as n_tested,
+        rank() over (partition by ended_month is null order by abs(misfit_z) desc nulls last)
+        + count(*) over (partition by ended_month is null, abs(misfit_z))
+        - 1 as place
+    from rated
+),
+
+tested as (
+    select
+        placed.* exclude (is_of_all_months, n_tested, place),
+        case
+            when placed.misfit_z is not null
+                then least(1, min(placed.p * placed.n_tested / placed.place) over (
+                    partition by placed.is_of_all_months
+                    order by placed.place desc
+                    range between unbounded preceding and current row
+                ))
+        end as q,
+        coalesce(q < 0.05, false) as is_misfit,
+        tests.left_out
+    from placed
+    cross join tests
 )
 
-select * from rated;
+select * from tested;
 
 comment on view v_kind_misfit is
-'One row per journey type, month and kind that no outcome defines: bad ends seen and expected.';
+'One row per journey type, month and kind that is in the test of bad ends: seen and expected.';
 comment on column v_kind_misfit.journey_type is 'Type of the journeys.';
 comment on column v_kind_misfit.ended_month is
 'First day of the month in which they ended; null: all months together.';
@@ -114,9 +156,19 @@ comment on column v_kind_misfit.n_bad_ends is 'Of these, with an outcome below o
 comment on column v_kind_misfit.expected_bad_ends is
 'Bad ends by the line of their type (v_calibration_line); null where there is no line.';
 comment on column v_kind_misfit.misfit_z is
-'(seen - expected) / standard error: above 0 its weight is small, below large; null: too few.';
+'(seen - expected) / standard error: above 0 its weight is small, below large; null: below ten
+journeys, or no line. One among many is large by chance: see q.';
 comment on column v_kind_misfit.bad_end_share is
 'Share of bad ends among these journeys; null: none counted.';
 comment on column v_kind_misfit.bad_end_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_kind_misfit.bad_end_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_kind_misfit.expected_share is 'Share of bad ends expected.';
+comment on column v_kind_misfit.p is
+'Chance of a misfit_z as far from 0, on either side, if the kind fitted; null: none.';
+comment on column v_kind_misfit.q is
+'The same with all kinds and types that were tried allowed for (Benjamini-Hochberg; single months
+among themselves).';
+comment on column v_kind_misfit.is_misfit is
+'q below .05: the kind goes with more or fewer bad ends than its weight says.';
+comment on column v_kind_misfit.left_out is
+'Kinds of friction that are not tried, lest they prove themselves (list, v_kinds has why).';

@@ -1,13 +1,16 @@
 -- purpose: whether the friction score means what it says, by what it does not know
 -- grain: journey type and month in which journeys ended; null month: all months together
 -- key: journey_type, ended_month
--- sources: v_scored_ends, v_validity_rank, v_validity_auc, v_calibration_line, v_kind_misfit
+-- sources: v_scored_ends, v_validity_rank, v_validity_auc, v_calibration_line, v_kind_misfit,
+--          v_validity_tests
 create or replace view v_score_validity as
 with ends as (
     select
         journey_type,
         ended_month,
-        customer_key
+        customer_key,
+        friction_hazard,
+        hazard_apart
     from v_scored_ends
 ),
 
@@ -16,7 +19,8 @@ cohorts as (
         journey_type,
         ended_month,
         count(*) as n_journeys,
-        count(distinct customer_key) as n_customers
+        count(distinct customer_key) as n_customers,
+        share_of(sum(hazard_apart), sum(friction_hazard)) as tested_hazard_share
     from ends
     group by grouping sets ((journey_type, ended_month), (journey_type))
 ),
@@ -51,10 +55,18 @@ misfits as (
         ended_month,
         max_by(kind, (abs(misfit_z), kind)) as kind,
         max_by(n_journeys, (abs(misfit_z), kind)) as n_journeys,
-        max_by(misfit_z, (abs(misfit_z), kind)) as misfit_z
+        max_by(misfit_z, (abs(misfit_z), kind)) as misfit_z,
+        max_by(q, (abs(misfit_z), kind)) as q
     from v_kind_misfit
-    where abs(misfit_z) >= 3
+    where is_misfit
     group by journey_type, ended_month
+),
+
+left_out as (
+    select
+        any_value(left_out) filter (test = 'bad_end') as bad_end,
+        any_value(left_out) filter (test = 'repeat_contact') as repeat_contact
+    from v_validity_tests
 ),
 
 validity as (
@@ -76,11 +88,14 @@ validity as (
         bad_ends.auc as bad_end_auc,
         bad_ends.auc_lo as bad_end_auc_lo,
         bad_ends.auc_hi as bad_end_auc_hi,
+        left_out.bad_end as bad_end_left_out,
+        cohorts.tested_hazard_share,
         coalesce(repeats.n_hits + repeats.n_others, 0) as n_first_contacts,
         coalesce(repeats.n_hits, 0) as n_repeated,
         repeats.auc as repeat_contact_auc,
         repeats.auc_lo as repeat_contact_auc_lo,
         repeats.auc_hi as repeat_contact_auc_hi,
+        left_out.repeat_contact as repeat_contact_left_out,
         lines.predicted_mean,
         lines.bad_end_share,
         lines.calibration_intercept,
@@ -91,8 +106,10 @@ validity as (
         lines.calibration_slope_hi,
         misfits.kind as misfit_kind,
         misfits.n_journeys as n_misfit,
-        misfits.misfit_z
+        misfits.misfit_z,
+        misfits.q as misfit_q
     from cohorts
+    cross join left_out
     left join efforts
         on
             cohorts.journey_type = efforts.journey_type
@@ -138,20 +155,27 @@ comment on column v_score_validity.experience_spearman is
 'Rank correlation of friction with X, -1 to 1; valid is below 0; null: too few, or all alike.';
 comment on column v_score_validity.experience_spearman_lo is 'Lower end of its 95 % interval.';
 comment on column v_score_validity.experience_spearman_hi is 'Upper end of its 95 % interval.';
-comment on column v_score_validity.n_outcome_known is 'Journeys with an outcome.';
+comment on column v_score_validity.n_outcome_known is 'Journeys with a recorded outcome.';
 comment on column v_score_validity.n_bad_ends is 'Of these, with an outcome below one half.';
 comment on column v_score_validity.bad_end_auc is
-'Chance that a bad end has more hazard_apart than another, 0 to 1; null: below ten on one side.';
+'Chance that a bad end has more hazard_apart than another, 0 to 1; null: below ten on one side, or
+none has any.';
 comment on column v_score_validity.bad_end_auc_lo is 'Lower end of its 95 % interval.';
 comment on column v_score_validity.bad_end_auc_hi is 'Upper end of its 95 % interval.';
+comment on column v_score_validity.bad_end_left_out is
+'Kinds that are in no figure on bad ends, for an end makes or unmakes them (list, see v_kinds).';
+comment on column v_score_validity.tested_hazard_share is
+'What the kinds left in carry of all hazard of these journeys, 0 to 1: the rest is not tested.';
 comment on column v_score_validity.n_first_contacts is 'Journeys with a matured first contact.';
 comment on column v_score_validity.n_repeated is 'Of these, repeated within the window.';
 comment on column v_score_validity.repeat_contact_auc is
 'Chance that a repeated one had more hazard than another, 0 to 1; null: below ten on one side.';
 comment on column v_score_validity.repeat_contact_auc_lo is 'Lower end of its 95 % interval.';
 comment on column v_score_validity.repeat_contact_auc_hi is 'Upper end of its 95 % interval.';
+comment on column v_score_validity.repeat_contact_left_out is
+'Kinds that are in no figure on repeated contacts, for what follows makes or unmakes them (list).';
 comment on column v_score_validity.predicted_mean is
-'Mean chance of a bad end if F / 100 were one; without the kinds that an outcome defines.';
+'Mean chance of a bad end if F / 100 were one; without the kinds in bad_end_left_out.';
 comment on column v_score_validity.bad_end_share is
 'Share of bad ends seen among journeys with an outcome; null: none counted.';
 comment on column v_score_validity.calibration_intercept is
@@ -163,7 +187,9 @@ comment on column v_score_validity.calibration_slope is
 comment on column v_score_validity.calibration_slope_lo is 'Lower end of its 95 % interval.';
 comment on column v_score_validity.calibration_slope_hi is 'Upper end of its 95 % interval.';
 comment on column v_score_validity.misfit_kind is
-'Kind whose bad ends differ most from the line (v_kind_misfit); null: none by 3 standard errors.';
+'Kind whose bad ends differ most from the line (v_kind_misfit); null: none with q below .05.';
 comment on column v_score_validity.n_misfit is 'Journeys with an outcome that have this kind.';
 comment on column v_score_validity.misfit_z is
 'Seen less expected bad ends, in standard errors: above 0 its weight is small, below large.';
+comment on column v_score_validity.misfit_q is
+'Chance of such a misfit among all that were tried (Benjamini-Hochberg).';

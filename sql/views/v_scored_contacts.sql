@@ -1,7 +1,7 @@
 -- purpose: friction of a journey's first contact beside whether the customer had to come again
 -- grain: closed, final journey with a score whose first inbound contact with an intent is matured
 -- key: session_id
--- sources: v_contacts, v_publication, v_scored_ends, v_steps, v_friction_evidence
+-- sources: v_contacts, v_publication, v_scored_ends, v_steps, v_friction_evidence, v_validity_tests
 create or replace view v_scored_contacts as
 with contacts as (
     select * from v_contacts
@@ -57,6 +57,12 @@ firsts as (
         and not neighboured.is_repeat
 ),
 
+circular as (
+    select unnest(left_out) as kind
+    from v_validity_tests
+    where test = 'repeat_contact'
+),
+
 evidence as (
     select
         steps.session_id,
@@ -67,7 +73,8 @@ evidence as (
     inner join steps
         on friction.journey_id = steps.journey_id and friction.step_id = steps.step_id
     inner join firsts on steps.session_id = firsts.session_id
-    where not is_of_next_contact(friction.kind) and friction.occurred_at <= firsts.ended_at
+    left join circular on friction.kind = circular.kind
+    where circular.kind is null and friction.occurred_at <= firsts.ended_at
 ),
 
 ranked as (
@@ -111,6 +118,7 @@ comment on column v_scored_contacts.journey_type is 'Type of the journey.';
 comment on column v_scored_contacts.ended_month is
 'First day of the month in which the journey ended.';
 comment on column v_scored_contacts.hazard is
-'Hazard of its steps by what had happened when it ended; without dead_end (what comes next).';
+'Hazard of its steps by what had happened when it ended; without the kinds that what comes next
+makes or unmakes by rule (v_validity_tests, repeat_contact).';
 comment on column v_scored_contacts.is_repeated is
 'An inbound contact of that customer and intent followed within the window.';

@@ -1,7 +1,8 @@
 -- purpose: friction of each closed journey beside what came of it, to test the one by the other
 -- grain: closed, final journey with a friction score
 -- key: journey_id
--- sources: v_journeys, v_friction_evidence, v_experience, v_journey_experience
+-- sources: v_journeys, v_ranked_journeys, v_friction_evidence, v_experience, v_journey_experience,
+--          v_validity_tests
 create or replace view v_scored_ends as
 with journeys as (
     select
@@ -9,19 +10,37 @@ with journeys as (
         customer_key,
         journey_type,
         ended_at,
-        friction_score,
-        outcome01
+        friction_hazard,
+        friction_score
     from v_journeys
     where state = 'closed' and is_final and friction_score is not null
 ),
 
-evidence as (
+-- An end that is only assumed is no witness.
+outcomes as (
     select
         journey_id,
-        severity,
-        row_number() over (partition by journey_id, step_id order by kind_rank) - 1 as place
-    from v_friction_evidence
-    where not is_of_outcome(kind)
+        outcome01
+    from v_ranked_journeys
+),
+
+circular as (
+    select unnest(left_out) as kind
+    from v_validity_tests
+    where test = 'bad_end'
+),
+
+evidence as (
+    select
+        friction.journey_id,
+        friction.severity,
+        row_number() over (
+            partition by friction.journey_id, friction.step_id
+            order by friction.kind_rank
+        ) - 1 as place
+    from v_friction_evidence as friction
+    left join circular on friction.kind = circular.kind
+    where circular.kind is null
 ),
 
 hazards as (
@@ -58,12 +77,14 @@ ends as (
         journeys.ended_at,
         date_trunc('month', journeys.ended_at)::date as ended_month,
         journeys.friction_score,
+        journeys.friction_hazard,
         coalesce(hazards.hazard_apart, 0) as hazard_apart,
         1 - exp(-coalesce(hazards.hazard_apart, 0)) as predicted,
-        journeys.outcome01 < 0.5 as is_bad_end,
+        outcomes.outcome01 < 0.5 as is_bad_end,
         efforts.ces01,
         felt.experience01
     from journeys
+    left join outcomes on journeys.journey_id = outcomes.journey_id
     left join hazards on journeys.journey_id = hazards.journey_id
     left join efforts on journeys.journey_id = efforts.journey_id
     left join felt on journeys.journey_id = felt.journey_id
@@ -80,12 +101,13 @@ comment on column v_scored_ends.journey_type is 'Type of the journey.';
 comment on column v_scored_ends.ended_at is 'Its last event [UTC].';
 comment on column v_scored_ends.ended_month is 'First day of the month in which it ended.';
 comment on column v_scored_ends.friction_score is 'F, all kinds [points of 100].';
+comment on column v_scored_ends.friction_hazard is 'H, all kinds.';
 comment on column v_scored_ends.hazard_apart is
-'H without abandonment, dead_end, reopened and self_rescue, which an outcome defines.';
+'H without the kinds that an end makes or unmakes by rule (v_validity_tests, bad_end).';
 comment on column v_scored_ends.predicted is
 '1 - e^-hazard_apart: the chance of a bad end if F were one, 0 to 1.';
 comment on column v_scored_ends.is_bad_end is
-'Outcome below one half; null where no outcome is known.';
+'Outcome below one half; null where no outcome is recorded.';
 comment on column v_scored_ends.ces01 is
 'Mean of its answered questions on effort, 0 to 1, 1 = no effort; null: not asked or silent.';
 comment on column v_scored_ends.experience01 is 'X, 0 to 1; null: nobody answered.';

@@ -1,7 +1,7 @@
 -- purpose: does more friction go with bad ends and with coming again? Area under the ROC curve
 -- grain: target (bad_end, repeat_contact), journey type and month; null month: all months
 -- key: target, journey_type, ended_month
--- sources: v_scored_ends, v_scored_contacts
+-- sources: v_scored_ends, v_scored_contacts, v_validity_tests
 create or replace view v_validity_auc as
 with ends as (
     select
@@ -109,18 +109,24 @@ counted as (
     group by target, journey_type, ended_month
 ),
 
+tests as (
+    select * from v_validity_tests
+),
+
 bounded as (
     select
-        target,
-        journey_type,
-        ended_month,
-        n_customers,
-        n_hits,
-        n_others,
-        area as auc,
-        area_lo(area, variance) as auc_lo,
-        area_hi(area, variance) as auc_hi
+        counted.target,
+        counted.journey_type,
+        counted.ended_month,
+        counted.n_customers,
+        counted.n_hits,
+        counted.n_others,
+        counted.area as auc,
+        area_lo(counted.area, counted.variance) as auc_lo,
+        area_hi(counted.area, counted.variance) as auc_hi,
+        tests.left_out
     from counted
+    left join tests on counted.target = tests.test
 )
 
 select * from bounded;
@@ -136,7 +142,10 @@ comment on column v_validity_auc.n_customers is 'Customers, by whom the interval
 comment on column v_validity_auc.n_hits is 'Bad ends, or repeated first contacts.';
 comment on column v_validity_auc.n_others is 'The others.';
 comment on column v_validity_auc.auc is
-'Chance that a hit has more hazard than another, 0 to 1; null: below ten of one, or all alike.';
+'Chance that a hit has more hazard than another, without the kinds left out, 0 to 1; null: below ten
+of one, or all alike.';
 comment on column v_validity_auc.auc_lo is
 'Lower end of its 95 % interval (DeLong by customer, logit scale); null also at 0 and 1.';
 comment on column v_validity_auc.auc_hi is 'Upper end of its 95 % interval.';
+comment on column v_validity_auc.left_out is
+'Kinds of friction that are in no hazard here, lest they prove themselves (list, v_kinds has why).';

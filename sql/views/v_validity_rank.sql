@@ -1,7 +1,7 @@
 -- purpose: do those who met more friction say so? Rank correlation with answers
 -- grain: answer (ces, experience), journey type and month; null month: all months
 -- key: answer, journey_type, ended_month
--- sources: v_scored_ends
+-- sources: v_scored_ends, v_validity_tests
 create or replace view v_validity_rank as
 with ends as (
     select * from v_scored_ends
@@ -66,11 +66,15 @@ counted as (
     group by answer, journey_type, ended_month
 ),
 
+tests as (
+    select * from v_validity_tests
+),
+
 -- Fisher's z with the standard error of Bonett and Wright 2000. Customers are counted, not
 -- journeys, which errs to the wide side.
 bounded as (
     select
-        *,
+        counted.*,
         case
             when abs(spearman) < 1
                 then tanh(
@@ -84,8 +88,10 @@ bounded as (
                     atanh(spearman)
                     + 1.959963984540054 * sqrt((1 + spearman * spearman / 2) / (n_customers - 3))
                 )
-        end as spearman_hi
+        end as spearman_hi,
+        tests.left_out
     from counted
+    left join tests on counted.answer = tests.test
 )
 
 select * from bounded;
@@ -103,3 +109,5 @@ comment on column v_validity_rank.spearman is
 comment on column v_validity_rank.spearman_lo is
 'Lower end of its 95 % interval (Bonett and Wright, by customers); null at -1 and 1.';
 comment on column v_validity_rank.spearman_hi is 'Upper end of its 95 % interval.';
+comment on column v_validity_rank.left_out is
+'Kinds of friction that are not in the score here (list): none, for no kind reads an answer.';

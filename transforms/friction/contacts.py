@@ -14,7 +14,13 @@ from rejse.transforms.segments import pick
 SATISFIED = ("resolved", "sold", "informed")
 
 
-@kind("edge", "switches", {"channel"}, launch=False)
+@kind(
+    "edge",
+    "switches",
+    {"channel"},
+    launch=False,
+    circular_with={"bad_end": "a good outcome before it excuses it, and may be the end"},
+)
 def channel_switch(scene: Scene) -> Found:
     """Consecutive inbound contacts of different channel families and of the same or unknown
     intent, the earlier of which did not end resolved, sold or informed; unknown outcome:
@@ -38,7 +44,12 @@ def switches(scene: Scene) -> tuple[Ints, Ints]:
     return earlier[same], later[same]
 
 
-@kind("edge", "contacts", {"intent", "outcome"})
+@kind(
+    "edge",
+    "contacts",
+    {"intent", "outcome"},
+    circular_with={"bad_end": "`informed` before it excuses it, and may be the end"},
+)
 def repeat_contact(scene: Scene) -> Found:
     """Inbound contact with an earlier one of the same customer and intent within W, start to
     start, where the earlier one's outcome is known and not `informed` (9-rules).
@@ -53,7 +64,12 @@ def repeat_contact(scene: Scene) -> Found:
     return between(scene, "repeat_contact", last, later)
 
 
-@kind("edge", "contacts", {"channel"})
+@kind(
+    "edge",
+    "contacts",
+    {"channel"},
+    circular_with={"bad_end": "a good outcome before it excuses it, and may be the end"},
+)
 def channel_fallback(scene: Scene) -> Found:
     """Digital to human: an inbound contact without a human on web, app, chatbot or device whose
     next inbound contact of the same or unknown intent has one, or a chatbot that gives over to a

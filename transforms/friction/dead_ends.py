@@ -16,7 +16,18 @@ from rejse.transforms.segments import pick
 FAILED = ("error", "no_result", "abandoned")
 
 
-@kind("node", "dead ends", {"outcome"}, {"error_code"}, {"results_n"}, launch=False)
+@kind(
+    "node",
+    "dead ends",
+    {"outcome"},
+    {"error_code"},
+    {"results_n"},
+    launch=False,
+    circular_with={
+        "bad_end": "it is a bad outcome, which may be the end",
+        "repeat_contact": "the next contact makes it one, or that there is none",
+    },
+)
 def dead_end(scene: Scene) -> Found:
     """Inbound contact whose last event with an outcome, an error code or no results failed (error,
     no_result, abandoned; where no outcome is logged the error or the empty result), and whose next
@@ -42,7 +53,13 @@ def dead_end(scene: Scene) -> Found:
     return found(scene, "dead_end", spine.steps.ids[row], row)
 
 
-@kind("node", "abandonments", {"outcome"}, launch=False)
+@kind(
+    "node",
+    "abandonments",
+    {"outcome"},
+    launch=False,
+    circular_with={"bad_end": "it is a bad outcome, which may be the end"},
+)
 def abandonment(scene: Scene) -> Found:
     """Contact whose outcome is abandoned, after a logged wait of at least the short-abandon
     threshold; an unknown wait counts (9-rules).
@@ -60,7 +77,13 @@ def abandonment(scene: Scene) -> Found:
     return found(scene, "abandonment", spine.steps.ids[row], row)
 
 
-@kind("edge", "self-rescues", {"channel", "intent", "outcome"}, launch=False)
+@kind(
+    "edge",
+    "self-rescues",
+    {"channel", "intent", "outcome"},
+    launch=False,
+    circular_with={"bad_end": "it needs a bad outcome, which may be the end"},
+)
 def self_rescue(scene: Scene) -> Found:
     """Human to own search: an inbound contact with a human that left the problem open, whose next
     inbound contact is on the web without a human, of the same known intent (9-rules, with

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +29,9 @@ TOLD_BY: Mapping[str, tuple[frozenset[str], ...]] = {
     ),
     "end": (frozenset({"outcome"}),),
 }  # fmt: skip
+#: Tests of the score, by what friction is compared with: bad ends, a first contact that had to be
+#: repeated, answers on effort, experience.
+TESTS = ("bad_end", "repeat_contact", "ces", "experience")
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ class Kind:
 
     `inputs` are what a journey must carry for it to be measured, `needs` the columns and tables
     that bring them.
+
+    `circular_with` maps each test of the score that must leave the kind out to the reason: what
+    the test compares friction with makes or unmakes the evidence by rule.
     """
 
     name: str
@@ -74,27 +80,36 @@ class Kind:
     is_launch: bool
     description: str
     detect: Callable[[Scene], Found]
+    circular_with: Mapping[str, str] = field(default_factory=dict)
 
 
 KINDS: dict[str, Kind] = {}
 
 
 def kind(
-    locus: Locus, unit: str, *inputs: set[str], launch: bool = True
+    locus: Locus,
+    unit: str,
+    *inputs: set[str],
+    launch: bool = True,
+    circular_with: Mapping[str, str] | None = None,
 ) -> Callable[[Callable[[Scene], Found]], Callable[[Scene], Found]]:
     """Register the decorated detector under its own name.
 
-    Launch kinds are those over which `evidence_coverage` is measured.
+    Launch kinds are those over which `evidence_coverage` is measured. Raises ValueError where the
+    docstring is missing, the name is taken, or `circular_with` names no test or gives no reason.
     """
+    circles = dict(circular_with or {})
 
     def register(detect: Callable[[Scene], Found]) -> Callable[[Scene], Found]:
         name = detect.__name__
         about = " ".join((inspect.getdoc(detect) or "").split())
         if not about or name in KINDS:
             raise ValueError(f"kind {name}: expected one detector with a docstring")
+        if not set(circles) <= set(TESTS) or not all(circles.values()):
+            raise ValueError(f"kind {name}: expected a reason for each of {TESTS}, came {circles}")
         made_of = tuple(frozenset(one) for one in inputs)
         needs = tuple(dict.fromkeys(one for made in made_of for one in _columns(made)))
-        KINDS[name] = Kind(name, locus, unit, made_of, needs, launch, about, detect)
+        KINDS[name] = Kind(name, locus, unit, made_of, needs, launch, about, detect, circles)
         return detect
 
     return register

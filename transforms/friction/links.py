@@ -63,7 +63,16 @@ def handoff_without_context(scene: Scene) -> Found:
     )  # fmt: skip
 
 
-@kind("edge", "hand-offs", {"to_owner"}, {"to_team"})
+@kind(
+    "edge",
+    "hand-offs",
+    {"to_owner"},
+    {"to_team"},
+    circular_with={
+        "bad_end": "where work ends unsolved the receiver has nothing more to take up",
+        "repeat_contact": "the receiver who answers the repeated contact has taken it up",
+    },
+)
 def handoff_dropped(scene: Scene) -> Found:
     """Hand-off asked for (`to_owner`, `to_team`) that no step of the receiver took up when the
     frontier had passed its due time; anchored at the giver's step (9-rules).

@@ -11,7 +11,15 @@ from rejse.transforms.scene import Scene
 _NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
 
-@kind("edge", "transfers", {"outcome"}, {"to_owner"}, {"to_team"}, launch=False)
+@kind(
+    "edge",
+    "transfers",
+    {"outcome"},
+    {"to_owner"},
+    {"to_team"},
+    launch=False,
+    circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
+)
 def transfer(scene: Scene) -> Found:
     """Outcome `transferred`, or `to_owner` or `to_team` on an event that is not internal; an
     escalation is no transfer. One piece an event, anchored at the next step that is not pushed,
@@ -22,7 +30,14 @@ def transfer(scene: Scene) -> Found:
     return _onward(scene, "transfer", rows, _NO_LINKS)
 
 
-@kind("edge", "escalations", {"outcome"}, {"team", "@teams"}, launch=False)
+@kind(
+    "edge",
+    "escalations",
+    {"outcome"},
+    {"team", "@teams"},
+    launch=False,
+    circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
+)
 def escalation(scene: Scene) -> Found:
     """Outcome `escalated`, or work passed on to a team of a higher tier (`teams`, as of the steps'
     times): one piece an event that says so, by its outcome or as a transfer out of a step whose
@@ -36,7 +51,13 @@ def escalation(scene: Scene) -> Found:
     return _onward(scene, "escalation", np.flatnonzero(escalated), (giver[~said], receiver[~said]))
 
 
-@kind("edge", "returns", {"owner"}, launch=False)
+@kind(
+    "edge",
+    "returns",
+    {"owner"},
+    launch=False,
+    circular_with={"bad_end": "a good outcome in the middle excuses it, and may be the end"},
+)
 def ping_pong(scene: Scene) -> Found:
     """Work back at the owner before last, after collapsing equal neighbours, where the last known
     outcome of the owner in between is none of resolved, sold, informed, partly; where none is

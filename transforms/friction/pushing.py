@@ -13,7 +13,13 @@ from rejse.transforms.scene import Scene
 from rejse.transforms.segments import Segments, numbered
 
 
-@kind("node", "upsells", {"message_kind"}, launch=False)
+@kind(
+    "node",
+    "upsells",
+    {"message_kind"},
+    launch=False,
+    circular_with={"bad_end": "after a good end it is none, after a bad one it is"},
+)
 def upsell_in_problem(scene: Scene) -> Found:
     """Upsell after the first inbound event and before the first end, or while a problem is open
     (the type is one and has not ended, or an outcome since the last end left it open), or against

@@ -19,7 +19,12 @@ from rejse.transforms.slas import BREACHED, is_late, promised
 SECONDS_A_MINUTE = 60
 
 
-@kind("node", "s/s", {"wait_s", "touchpoint", "@touchpoints"})
+@kind(
+    "node",
+    "s/s",
+    {"wait_s", "touchpoint", "@touchpoints"},
+    circular_with={"bad_end": "leaving ends the wait: an abandoned call logs none, or a short one"},
+)
 def customer_wait(scene: Scene) -> Found:
     """Waiting beyond the touchpoint's expected wait: x = (wait_s - expected) / max(expected, 1 s),
     g = 1 - exp(-x); without an expected wait it is not measurable (9-rules).
@@ -36,7 +41,15 @@ def customer_wait(scene: Scene) -> Found:
     )  # fmt: skip
 
 
-@kind("node", "promises", {"promise"})
+@kind(
+    "node",
+    "promises",
+    {"promise"},
+    circular_with={
+        "bad_end": "an order that is cancelled or left unsolved is not delivered",
+        "repeat_contact": "what follows decides whether it is late, broken or cancelled",
+    },
+)
 def promise_broken(scene: Scene) -> Found:
     """Promise broken, or (weight .25) late: not delivered by its due time once the frontier has
     passed it; anchored at the step in which it was made (9-rules). A breached SLA is one too,
@@ -80,7 +93,15 @@ def _agreed(scene: Scene) -> Found:
     )  # fmt: skip
 
 
-@kind("node", "re-openings", {"end"})
+@kind(
+    "node",
+    "re-openings",
+    {"end"},
+    circular_with={
+        "bad_end": "it takes a good end away",
+        "repeat_contact": "its confidence hangs on a later outcome",
+    },
+)
 def reopened(scene: Scene) -> Found:
     """Inbound event of an intent that its journey had before the last end, or of an unknown one,
     of no other product or order, more than the session gap and at most the re-open window after

@@ -17,8 +17,15 @@ REWORK_TAU = 3.0
 Waits = tuple[Ints, Ints, Reals]
 
 
-@kind("node", "s/s", {"lifecycle", "touchpoint", "@touchpoints"}, {"to_owner"}, {"to_team"},
-      launch=False)  # fmt: skip
+@kind(
+    "node",
+    "s/s",
+    {"lifecycle", "touchpoint", "@touchpoints"},
+    {"to_owner"},
+    {"to_team"},
+    launch=False,
+    circular_with={"bad_end": "a wait that the end cuts off is none"},
+)
 def internal_wait(scene: Scene) -> Found:
     """Work that waits inside beyond the expected latency: from schedule, assign or suspend to the
     next event of that activity and owner (unless it waits for the customer), or a hand-off
@@ -70,7 +77,13 @@ def _received_late(scene: Scene) -> Waits:
     return asked.row[late], asked.received[late], given
 
 
-@kind("node", "repeats", {"activity", "direction"}, launch=False)
+@kind(
+    "node",
+    "repeats",
+    {"activity", "direction"},
+    launch=False,
+    circular_with={"repeat_contact": "its amount counts what is done again afterwards too"},
+)
 def rework(scene: Scene) -> Found:
     """Internal completes - distinct activities among them, one piece a journey, anchored at the
     first that was done again; g = 1 - exp(-x/3) (9-rules; pm4py's rework).

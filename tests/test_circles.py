@@ -1,0 +1,243 @@
+"""The tests of the score hold no circle: what an end or what follows makes is left out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from itertools import product
+from math import log1p
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from rejse.pipelines import catalogue
+from rejse.transforms.advance import advance
+from rejse.transforms.friction import KINDS
+from rejse.transforms.friction.evidence import TESTS, Found, kind, nothing
+from rejse.transforms.operational import Operational
+from rejse.transforms.rules import MINUTE, JourneyType, Rules
+from rejse.transforms.scene import Scene
+from tests import builders, store_builder, strategies
+from tests.test_friction import scene_of
+from tests.test_sql import table
+from tests.transcript import Transcript
+
+Log = Sequence[Mapping[str, Any]]
+#: As many customers of each side as an area needs.
+EACH = 10
+PLACES = Operational(
+    {
+        "touchpoints": pa.Table.from_pylist([
+            {"touchpoint": "line", "owner": "service", "channel": "phone", "expected_wait_s": 10.0,
+             "expected_latency_s": 60.0},
+        ])
+    }
+)  # fmt: skip
+CALL = {"channel": "phone", "touchpoint": "line", "intent": "bill"}
+LOOK = {"channel": "internal", "activity": "look", "touchpoint": "line"}
+DUE = {"op": "made", "due_time": "3d"}
+
+
+def asked(outcome: str | None, at: str = "0", **own: Any) -> dict[str, Any]:
+    return {"time": at, "channel": "web", "intent": "bill", "outcome": outcome, **own}
+
+
+#: What a good and a bad end look like in the log, where the rule of the kind hangs on the end.
+ENDS: dict[str, tuple[Log, Log]] = {
+    "promise_broken": (
+        [asked(None, promise=DUE), asked("resolved", "2d", promise={"op": "delivered"})],
+        [asked(None, promise=DUE), asked("unresolved", "1d", promise={"op": "cancelled"},
+                                         actor_type="human", direction="outbound")],
+    ),
+    "customer_wait": (
+        [{"time": "0", **CALL, "wait_s": 90, "outcome": "resolved"}],
+        [{"time": "0", **CALL, "outcome": "abandoned"}],
+    ),
+    "abandonment": (
+        [{"time": "0", **CALL, "outcome": "resolved"}],
+        [{"time": "0", **CALL, "outcome": "abandoned"}],
+    ),
+    "dead_end": ([asked("resolved")], [asked("error")]),
+    "reopened": (
+        [asked("resolved")],
+        [asked("resolved"), asked("unresolved", "1d", channel="phone")],
+    ),
+    "self_rescue": (
+        [asked("resolved", actor_type="human", channel="phone"), asked(None, "10min")],
+        [asked("partly", actor_type="human", channel="phone"), asked("no_result", "2h")],
+    ),
+    "channel_fallback": (
+        [asked("informed"), asked(None, "2h", channel="phone", actor_type="human")],
+        [asked("unresolved"), asked(None, "2h", channel="phone", actor_type="human")],
+    ),
+    "repeat_contact": (
+        [asked("informed"), asked(None, "2h")],
+        [asked("unresolved"), asked(None, "2h")],
+    ),
+    "ping_pong": (
+        [asked(None, owner="a"), asked("informed", "1min", owner="b"),
+         asked(None, "2min", owner="a")],
+        [asked(None, owner="a"), asked("unresolved", "1min", owner="b"),
+         asked(None, "2min", owner="a")],
+    ),
+    "handoff_dropped": (
+        [asked(None, to_owner="b"), asked("resolved", "1h", owner="b", actor_type="human",
+                                          direction="outbound")],
+        [asked(None, to_owner="b"), asked("unresolved", "1h", actor_type="system",
+                                          direction="outbound")],
+    ),
+    "internal_wait": (
+        [asked(None), {"time": "1h", **LOOK, "lifecycle": "schedule"},
+         {"time": "9h", **LOOK, "outcome": "resolved"}],
+        [asked(None), {"time": "1h", **LOOK, "lifecycle": "schedule"},
+         {"time": "9h", **LOOK, "activity": "shut", "outcome": "unresolved"}],
+    ),
+    "upsell_in_problem": (
+        [asked("resolved"), asked(None, "1h", direction="outbound", message_kind="upsell")],
+        [asked("unresolved"), asked(None, "1h", direction="outbound", message_kind="upsell")],
+    ),
+}  # fmt: skip
+
+
+PHONE = {"channel": "phone", "actor_type": "human"}
+DONE = {"direction": "internal", "activity": "file", "lifecycle": "complete", "channel": "phone"}
+#: A first contact of which nothing more is heard, and one that is repeated; the rest is alike.
+NEXT: dict[str, tuple[Log, Log]] = {
+    "dead_end": ([asked("error")], [asked("error"), asked(None, "1d")]),
+    "transfer": ([asked("transferred")], [asked("transferred"), asked(None, "1d")]),
+    "escalation": ([asked("escalated")], [asked("escalated"), asked(None, "1d")]),
+    "handoff_dropped": (
+        [asked(None, to_owner="b"), asked(None, "5min")],
+        [asked(None, to_owner="b"), asked(None, "5min"), asked(None, "1d", owner="b", **PHONE)],
+    ),
+    "promise_broken": (
+        [asked(None, promise={**DUE, "due_time": "1min"}), asked(None, "5min"),
+         asked(None, "2d", promise={"op": "delivered"}, direction="outbound")],
+        [asked(None, promise={**DUE, "due_time": "1min"}), asked(None, "5min"),
+         asked(None, "1d"), asked(None, "2d", promise={"op": "cancelled"}, direction="outbound")],
+    ),
+    "reopened": (
+        [{"time": "-1d", "channel": "internal", "outcome": "resolved"}, asked(None)],
+        [{"time": "-1d", "channel": "internal", "outcome": "resolved"}, asked(None),
+         asked("partly", "1d")],
+    ),
+    "rework": (
+        [asked(None, **PHONE), *({**DONE, "time": f"{n}min"} for n in (1, 2))],
+        [asked(None, **PHONE), *({**DONE, "time": f"{n}min"} for n in (1, 2)),
+         asked(None, "1d", **PHONE), {**DONE, "time": "1d 1min"}],
+    ),
+}  # fmt: skip
+
+
+def served(at: Path, nothing: Log, something: Log, target: str) -> tuple[Any, list[Any], list[Any]]:
+    """The area, what it compares and all evidence, for ten customers of each log."""
+    events = [
+        {**event, "customer": f"{side}{n}", "id": f"{side}{n}-{place}", "case_id": f"{side}{n}"}
+        for (side, log), n in product(enumerate((nothing, something)), range(EACH))
+        for place, event in enumerate(log)
+    ]
+    past = {"time": "-60d", "customer": "past", "intent": "old"}
+    rules = Rules(default_type=JourneyType(handoff_due=MINUTE))
+    made = advance(builders.table([past, *events]), PLACES, rules, {"crm": 2**60})
+    told = ("journeys", "steps", "sessions", "friction_evidence")
+    until = {"crm": builders.micros(builders.moment("400d"))}
+    rows = {name: made[name].to_pylist() for name in told}
+    store_builder.published(at, rows, frontiers=until)
+    scored = {"bad_end": "select journey_id, hazard_apart, is_bad_end as is_hit from v_scored_ends"
+                         " where is_bad_end is not null",
+              "repeat_contact": "select journey_id, hazard, is_repeated as is_hit"
+                                " from v_scored_contacts"}  # fmt: skip
+    with catalogue.connect(at) as opened:
+        [area] = table(opened, f"from v_validity_auc where target = '{target}' and ended_month is"
+                       " null")  # fmt: skip
+        return area, table(opened, scored[target]), table(opened, "from v_friction_evidence")
+
+
+def hazards(name: str, scored: list[Any], evidence: list[Any]) -> dict[bool, set[float]]:
+    """What the kind alone would give each side."""
+    found: dict[bool, set[float]] = {True: set(), False: set()}
+    for row in scored:
+        of = [e["severity"] for e in evidence if e["journey_id"] == row["journey_id"]
+              and e["kind"] == name]  # fmt: skip
+        found[row["is_hit"]].add(round(-sum(map(log1p, (-s for s in of))), 9))
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(ENDS))
+def test_an_end_that_makes_its_own_friction_proves_nothing(tmp_path: Path, name: str) -> None:
+    area, scored, evidence = served(tmp_path, *ENDS[name], "bad_end")
+    sides = hazards(name, scored, evidence)
+    assert min(sides[True]) > max(sides[False]) or max(sides[True]) < min(sides[False]), "a circle"
+    assert (area["n_hits"], area["n_others"], area["auc"]) == (EACH, EACH, None)
+    assert name in area["left_out"]
+
+
+@pytest.mark.parametrize("name", sorted(NEXT))
+def test_a_next_contact_that_makes_earlier_friction_proves_nothing(
+    tmp_path: Path, name: str
+) -> None:
+    area, _, _ = served(tmp_path, *NEXT[name], "repeat_contact")
+    assert (area["n_hits"], area["n_others"], area["auc"]) == (EACH, EACH, None)
+    assert name in area["left_out"]
+
+
+def pieces(t: Transcript, name: str) -> set[Any]:
+    """Evidence of a kind: by which event it is proved, at which one it lies, how heavy it is."""
+    scene = scene_of(t)
+    found, ids = KINDS[name].detect(scene), scene.spine.events.column("id").to_pylist()
+    heavy = np.round(found.weight * found.intensity * found.confidence, 9).tolist()
+    first = scene.steps.first[found.step]
+    return {(ids[row], ids[at], s) for row, at, s in zip(found.row, first, heavy, strict=True)}
+
+
+def ended(t: Transcript, outcome: str) -> Transcript:
+    """The same log, but what each customer's last mapped outcome that ends nothing was."""
+    last = {e["customer"]: e["id"] for e in t.events
+            if e.get("outcome") in ("informed", "partly", "error", "no_result")}  # fmt: skip
+    events = [{**e, "outcome": outcome} if last.get(e["customer"]) == e["id"] else e
+              for e in t.events]  # fmt: skip
+    return dataclasses.replace(t, events=tuple(events))
+
+
+@pytest.mark.parametrize("seed", range(31, 34))
+def test_no_kind_in_the_test_of_ends_sees_how_it_ended(seed: int) -> None:
+    """Of two logs that differ by their last outcomes alone, each such kind finds the same."""
+    t = strategies.many(seed, 400)
+    seen = {name for name in KINDS if pieces(ended(t, "informed"), name)
+            != pieces(ended(t, "error"), name)}  # fmt: skip
+    assert seen <= {name for name, one in KINDS.items() if "bad_end" in one.circular_with}
+    assert {"dead_end", "channel_fallback", "repeat_contact"} <= seen
+
+
+def test_a_circle_is_declared_with_its_reason() -> None:
+    for declared in ({"bad end": "by rule"}, {"bad_end": ""}):
+        with pytest.raises(ValueError, match="expected a reason for each of"):
+            kind("node", "x", {"outcome"}, circular_with=declared)(_detect)
+    assert {test for one in KINDS.values() for test in one.circular_with} <= set(TESTS)
+    assert "_detect" not in KINDS
+
+
+def _detect(scene: Scene) -> Found:
+    """Nothing: it is never registered."""
+    return nothing(scene, "_detect")
+
+
+def test_the_catalogue_lists_the_kinds_as_they_are_declared(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    with catalogue.connect(tmp_path) as opened:
+        kinds = {row["kind"]: row for row in table(opened, "from v_kinds")}
+        tests = {row["test"]: row["left_out"] for row in table(opened, "from v_validity_tests")}
+    assert set(kinds) == set(KINDS)
+    for name, one in KINDS.items():
+        row = kinds[name]
+        assert row["circular_with"] == sorted(one.circular_with)
+        assert all(reason in row["circular_reasons"] for reason in one.circular_with.values())
+        assert (row["circular_reasons"] is None) == (one.circular_with == {})
+        assert (row["locus"], row["is_launch"]) == (one.locus, one.is_launch)
+    assert set(tests) == set(TESTS)
+    assert tests["ces"] == tests["experience"] == [], "no kind reads an answer"
+    assert tests["bad_end"] == sorted({*ENDS, "channel_switch"})
+    assert tests["repeat_contact"] == sorted(NEXT)
