@@ -68,9 +68,18 @@ class _Journey:
     kind: int = -1
     end: int | None = None
     is_weak: bool = False
+    closed: int | None = None  # its last good end, also where that was taken away
     is_sold: bool = False
     products: set[int] = field(default_factory=set)
     objects: dict[int, set[int]] = field(default_factory=dict)
+
+    def last_end(self, time: int, window: int) -> int | None:
+        """Last end before a time: one that stands, or a good one that its window reaches."""
+        ends = [end for end in (self.end, self.closed) if end is not None]
+        if not ends or time <= max(ends):
+            return None
+        stands = self.end is not None or time - max(ends) <= window
+        return max(ends) if stands else None
 
     def needs_other(self, product: int, objects: Stated) -> bool | None:
         """Is a need another one than those stated? None where that cannot be known."""
@@ -143,7 +152,7 @@ class _Thread:
                 reason = self._begins_anew(i, now)
                 if reason is not None:
                     why, shown = reason, FAR if reason == LATE else self.time[i]
-                    begin = i = self._visit(i, now.end) if reason == NEED else i
+                    begin = i = self._visit(i, now) if reason == NEED else i
                     continue
             self._add(i, now)
             i += 1
@@ -156,7 +165,7 @@ class _Thread:
         """Why the event begins a new journey; None where it belongs to the one before."""
         time, of = self.time[i], self.fold.types[now.kind]
         as_of = self.fold.types[now.kind if now.kind >= 0 else self.kind[i]]
-        after_end = now.end is not None and time > now.end
+        after_end = now.last_end(time, of.window) is not None
         if self.activity[i] in as_of.starts and (self.caseless[i] or after_end):
             return START
         if now.end is None:
@@ -178,12 +187,13 @@ class _Thread:
         """Does the event state an object that the journey stated?"""
         return any(ids & now.objects.get(kind, set()) for kind, ids in self._objects(i).items())
 
-    def _visit(self, i: int, end: int | None) -> int:
+    def _visit(self, i: int, now: _Journey) -> int:
         """First event after the end of the visit in which an event states a new need; events of
         its instant are of its visit. What states another need is not drawn along.
         """
         begin = r = i
         near = self.time[i]
+        end = now.last_end(near, FAR)
         asked = _Journey(0, 0)
         asked.states(self.product[i], self._objects(i))
         while (r := r - 1) >= 0 and (end is None or self.time[r] > end):
@@ -206,6 +216,7 @@ class _Thread:
         of = self.fold.types[now.kind]
         if outcome in of.ends or self.activity[i] in of.end_activities:
             now.end, now.is_weak = time, False
+            now.closed = time
             now.is_sold |= self.sold[i]
         elif outcome in of.weak and not (
             self.outbound[i] and now.end is not None and not now.is_weak

@@ -108,6 +108,7 @@ fold as (
         null::varchar as jtype,
         null::bigint as end_t,
         null::bigint as end_place,
+        null::bigint as closed_t,
         false as is_held_weakly,
         false as has_sold,
         []::varchar[] as products,
@@ -137,6 +138,7 @@ fold as (
             when j.is_undone then null
             else j.end_place
         end as end_place,
+        if(a.is_end, j.t, j.closed_t) as closed_t,
         not a.is_end and (j.is_bad_end or (j.is_held_weakly and not j.is_undone)) as is_held_weakly,
         j.has_sold or (a.is_end and coalesce(j.outcome = 'sold', false)) as has_sold,
         if(j.need_product is null, j.products, list_append(j.products, j.need_product)) as products,
@@ -171,6 +173,7 @@ fold as (
                 coalesce(if(s.is_new, null, s.jtype), e.ttype) as jtype,
                 if(s.is_new, null, s.end_t) as end_t,
                 if(s.is_new, null, s.end_place) as end_place,
+                if(s.is_new, null, s.closed_t) as closed_t,
                 not s.is_new and s.is_held_weakly as is_held_weakly,
                 not s.is_new and s.has_sold as has_sold,
                 if(s.is_new, [], s.products) as products,
@@ -182,7 +185,7 @@ fold as (
                     case
                         when w.why = 'need' then coalesce((
                             select min(v.n) from visits as v
-                            where v.place = w.asked_place and v.is_free and v.t > w.end_t
+                            where v.place = w.asked_place and v.is_free and v.t > w.needed_t
                         ), w.asked_n)
                         else w.asked_n
                     end as next_n
@@ -194,11 +197,11 @@ fold as (
                             when d.n = 0 then 'first'
                             when
                                 d.is_start
-                                and (d.is_caseless or coalesce(d.asked_t > d.end_t, false))
+                                and (d.is_caseless or d.is_after_end)
                                 then 'start'
                             when d.asked_t > d.last_t and d.asked_t > d.deadline then 'deadline'
                             when
-                                coalesce(d.asked_t > d.end_t, false) and not d.is_message_only
+                                d.is_after_end and not d.is_message_only
                                 and (
                                     coalesce(is_other(
                                         d.asked_objects, d.known_objects, d.asked_product,
@@ -224,6 +227,11 @@ fold as (
                             coalesce(x.outcome = 'sold', false) as is_sale,
                             x.thread_case is null as is_caseless,
                             b.is_start,
+                            -- after an end that stands, or within the window after a good one
+                            greatest(fold.end_t, fold.closed_t) as needed_t,
+                            coalesce(x.t > greatest(fold.end_t, fold.closed_t), false) and (
+                                fold.end_t is not null or x.t - fold.closed_t <= c.reopen_window
+                            ) as is_after_end,
                             least(
                                 fold.first_t + c.cap,
                                 coalesce(
