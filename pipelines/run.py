@@ -172,7 +172,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     now = int(clock.timestamp() * 1_000_000)
     with (
-        publish.writing(settings.store) as writer,
+        publish.writing(settings.store, rebuild=asked.rebuild) as writer,
         quarantine.accounted(settings.store, settings.keep_quarantine, now),
         texts.accounted(settings.store),
     ):
@@ -180,7 +180,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         found = _ground(settings, writer.base, shards, asked)
         told = fingerprint(settings, found, asked.stated, asked.complete, now, asked.span)
         base = writer.base
-        erased = erasures.erased(settings.store, base)
+        erased = erasures.erased(settings.store, writer.receipts)
         if asked.reconcile:
             found, links, relink = _relinked(settings, found, asked, erased)
             is_same = not len(relink.customers)
