@@ -16,6 +16,7 @@ import typer
 from rejse.pipelines import memory
 from rejse.pipelines.commands import care, identifying, reading, running, starting, telling
 from rejse.pipelines.exits import FAULT, TRACEBACK_VARIABLE, ended, tell
+from rejse.pipelines.terminal import say
 
 app = typer.Typer(
     name="rejse",
@@ -59,7 +60,7 @@ def main(args: list[str] | None = None) -> None:
         tell(sys.argv[1:] if args is None else args, code, message)
         if code == FAULT and os.environ.get(TRACEBACK_VARIABLE) == "1":
             raise
-        print(message, file=sys.stderr)
+        say(message)
     sys.exit(code if isinstance(code, int) else 0)
 
 

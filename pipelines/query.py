@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,31 @@ from rejse.pipelines import damage
 ROWS = 10_000
 #: What a query may take unless told otherwise: of the machine's memory, of the disk, of time.
 MEMORY, SPILL, SECONDS = "25%", "10GB", 600.0
+_SIZE = re.compile(r"[0-9]+(\.[0-9]+)?[KMGT]i?B", re.IGNORECASE)
 
 
 class QueryError(ValueError):
     """The query cannot be answered; the message says what was expected."""
 
     exit_code = 2
+
+
+def limits(timeout: str | None, memory: str | None, spill: str | None) -> Any:
+    """What a query may take (catalogue.Limits), as the options of a command say it.
+
+    Raises QueryError for what is no duration or no size.
+    """
+    from rejse.pipelines.catalogue import Limits
+    from rejse.transforms import durations
+
+    try:
+        seconds = SECONDS if timeout is None else durations.parse(timeout) / 1_000_000
+    except ValueError as fault:
+        raise QueryError(f"--timeout: {fault}") from None
+    for name, size in (("--memory", memory), ("--spill", spill)):
+        if size is not None and not _SIZE.fullmatch(size):
+            raise QueryError(f"{name}: expected a size such as 500MB, 8GB or 1TB, came {size!r}")
+    return Limits(memory or MEMORY, spill or SPILL, seconds)
 
 
 def text_in(file: Path) -> str:
@@ -85,9 +105,7 @@ def _error(fault: Exception) -> Exception:
     return QueryError(f"the query failed: {fault}")
 
 
-def with_names(
-    columns: list[str], rows: Iterable[tuple[Any, ...]]
-) -> Iterator[dict[str, Any]]:
+def with_names(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     """Rows by column names. Raises QueryError where two columns share one."""
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
