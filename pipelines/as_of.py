@@ -23,9 +23,19 @@ def number(store: Path, text: str) -> int:
     neither, NotPublishedError where nothing was published by then or it can be read no more.
     """
     found = int(text) if text.strip().isdigit() else _at(store, text)
-    if not catalogue.path(store, found).exists():
+    if catalogue.path(store, found).exists():
+        return found
+    every = storage.publications(store)
+    if not any(one.number == found and _is_readable(store, one) for one in every):
         raise _unreadable(store, text, found)
     return found
+
+
+def _is_readable(store: Path, publication: storage.Publication) -> bool:
+    """Whether one without a catalogue was not vacuumed: that can be made anew."""
+    from rejse.pipelines import catalogue_cache
+
+    return catalogue_cache.is_readable(store, publication)
 
 
 def _unreadable(store: Path, text: str, found: int) -> NotPublishedError:
@@ -35,7 +45,7 @@ def _unreadable(store: Path, text: str, found: int) -> NotPublishedError:
         return NotPublishedError(
             f"expected a publication in {store}, found none; `rejse run` makes the first one"
         )
-    readable = [str(number) for number in every if catalogue.path(store, number).exists()]
+    readable = [str(n) for n in every if catalogue.path(store, n).exists()]
     said = " to ".join(dict.fromkeys([*readable[:1], *readable[-1:]])) or "none"
     why = "its files are no longer kept" if found in every else "there is none of that number"
     return NotPublishedError(

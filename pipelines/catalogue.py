@@ -10,7 +10,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,27 +21,46 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rejse.pipelines import damage, stage, store
+from rejse.pipelines import stage, store
 from rejse.pipelines.erasures import ERASURES
+from rejse.pipelines.traces import CURRENT, number, path, pointed
 from rejse.transforms import inputs, meeting
 from rejse.transforms.experience import tables as x_tables
+from rejse.transforms.read_only import ReadOnlyError, parser, refuse_writing
 from rejse.transforms.tables import REJECTS
 
-CURRENT = "current"
+__all__ = [
+    "CURRENT",
+    "NotPublishedError",
+    "ReadOnlyError",
+    "Session",
+    "connect",
+    "number",
+    "path",
+    "pointed",
+]
+
 BI_COPY = "rejse.duckdb"
 VARIABLE = "rejse_store"
 #: DuckDB 2.0 waits for ever on a CTE that is read twice below a limit; without this it does not.
 HANGS = "cte_inlining"
-_CATALOGUE = re.compile(r"catalog-([0-9]+)\.duckdb")
-_EXPLAIN = re.compile(r"^\s*explain\s*(\([^)]*\)|analyze\b)?", re.IGNORECASE)
+#: A file of the store as the views name it, below where the store lies.
+_NAMED = re.compile(r"'(/[a-z_]+/part-[0-9a-f]{32}\.parquet)'")
 
 
 class NotPublishedError(LookupError):
     """The store has no such publication."""
 
 
-class ReadOnlyError(PermissionError):
-    """A statement would do more than read."""
+@dataclass(frozen=True)
+class Limits:
+    """What a query may take: memory and spilled bytes as DuckDB says them, and seconds; None: as
+    much as DuckDB takes.
+    """
+
+    memory: str | None = None
+    spill: str | None = None
+    seconds: float | None = None
 
 
 def published_tables() -> list[str]:
@@ -66,13 +88,9 @@ def columns(table: str) -> pa.Schema:
     return declared
 
 
-def path(root: Path, publication: int) -> Path:
-    """Where the catalogue of a publication lies."""
-    return root / f"catalog-{publication}.duckdb"
-
-
 def settle(root: Path, publication: int, drafted: Path) -> None:
     """Make a draft the catalogue of its publication, now committed, and the current one."""
+    stage.read_only(drafted)
     drafted.replace(path(root, publication))
     making = root / f"{CURRENT}.making"
     with making.open("w", encoding="utf-8") as out:
@@ -87,67 +105,45 @@ def settle(root: Path, publication: int, drafted: Path) -> None:
 
 
 def current(root: Path) -> int | None:
-    """Number of the current publication, or None. Raises StoreDamagedError where the pointer to it
-    names none.
+    """Number of the current publication, or None.
+
+    The pointer is a cache like the catalogues: where it is gone or broken, or names one that is
+    gone, the table `publications` says it. Raises StoreDamagedError where that cannot be read.
     """
-    found, pointer = pointed(root), root / CURRENT
-    if found is None and pointer.exists():
-        raise damage.StoreDamagedError(
-            f"expected the name of a catalogue, such as {path(root, 1).name}, in {pointer}, came"
-            f" {pointer.read_text(encoding='utf-8', errors='replace').strip()[:50]!r}; `rejse run`"
-            " writes it anew, from the table publications"
-        )
+    found = pointed(root)
+    if root.is_dir() and (found is None or not path(root, found).exists()):
+        newest = store.latest(root)
+        return None if newest is None else newest.number
     return found
-
-
-def pointed(root: Path) -> int | None:
-    """Number of the publication that the pointer names; None where it is not there, or broken."""
-    pointer = root / CURRENT
-    if not pointer.exists():
-        return None
-    return number(pointer.read_text(encoding="utf-8", errors="replace").strip())
-
-
-def number(name: str) -> int | None:
-    """Number of the publication whose catalogue has this name; None of any other name."""
-    found = _CATALOGUE.fullmatch(name)
-    return int(found[1]) if found else None
 
 
 class Session:
     """A read-only connection on one publication that runs reading statements only.
 
-    DuckDB's own seal keeps reads inside the tables' folders but lets COPY write there; so
-    anything but a query is refused before it runs. Results are DuckDB's.
+    DuckDB's own seal keeps it to the files of the publication but would let COPY write over them;
+    so anything that is not known to read is refused before it runs. Results are DuckDB's.
     """
 
-    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
-        self._con = con
+    def __init__(self, con: duckdb.DuckDBPyConnection, room: Path) -> None:
+        self._con, self._parser = con, parser()
+        # Also where nobody closes it: the process may not end by itself.
+        self._gone = weakref.finalize(self, shutil.rmtree, room, ignore_errors=True)
 
     def execute(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
-        """Run one or more reading statements; raises ReadOnlyError for any other."""
-        self._allow(query)
+        """Run one reading statement; raises ReadOnlyError for any other."""
+        refuse_writing(self._parser, query)
         return self._con.execute(query, parameters)
 
     def sql(self, query: str) -> duckdb.DuckDBPyRelation:
         """The query as a DuckDB relation; raises ReadOnlyError for anything but a query."""
-        self._allow(query)
+        refuse_writing(self._parser, query)
         return self._con.sql(query)
 
-    def _allow(self, query: str) -> None:
-        for statement in self._con.extract_statements(query):
-            kind = statement.type.name
-            if kind == "EXPLAIN":  # `explain analyze` runs what it explains
-                self._allow(_EXPLAIN.sub("", statement.query, count=1))
-            elif kind != "SELECT":
-                raise ReadOnlyError(
-                    f"expected a query (select, explain, describe), got {kind.lower()}; "
-                    "a published store is only read"
-                )
-
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what it spilled goes."""
         self._con.close()
+        self._parser.close()
+        self._gone()
 
     def __enter__(self) -> Session:
         return self
@@ -161,34 +157,76 @@ class Session:
         self.close()
 
 
-def connect(root: Path, publication: int | None = None) -> Any:
+def connect(root: Path, publication: int | None = None, limits: Limits | None = None) -> Any:
     """A sealed session on a publication (the current one by default).
 
-    No other file, network, extension or setting can be reached from it. Raises
-    NotPublishedError where there is no such publication.
+    No other file, network, extension or setting can be reached from it. It reads a copy of the
+    catalogue in a private place, where it also spills: nothing of the store is open to be written.
+    A catalogue that is broken or gone is made anew from the publication. Raises NotPublishedError
+    where there is no such publication, StoreDamagedError where it cannot be read.
     """
-    number = _existing(root, publication)
+    from rejse.pipelines import catalogue_cache
+
     place = root.resolve()
-    return Session(sealed(path(place, number), place))
+    number = _existing(place, publication)
+    room = Path(tempfile.mkdtemp(prefix="rejse-session-"))
+    try:
+        file = catalogue_cache.copied(place, number, room)
+        return Session(sealed(file, place, limits or Limits(), room / "spilled"), room)
+    except BaseException:
+        shutil.rmtree(room, ignore_errors=True)
+        raise
 
 
-def sealed(file: Path, place: Path) -> duckdb.DuckDBPyConnection:
-    """A catalogue opened to be read, sealed but for the folders of its tables below `place`."""
-    con = duckdb.connect(str(file), read_only=True, config={"python_enable_replacements": "false"})
+def is_whole(file: Path) -> bool:
+    """Whether a catalogue is there, can be read and shows what every publication has."""
+    if not file.is_file():
+        return False
+    with tempfile.TemporaryDirectory(prefix="rejse-look-") as folder:
+        copy = Path(folder) / file.name  # opened under its own name it may be held open already
+        try:
+            shutil.copyfile(file, copy)
+            with opened(copy) as con:
+                query = "select count(*) from duckdb_views() where view_name = 'publications'"
+                return con.execute(query).fetchall() == [(1,)]
+        except (OSError, duckdb.Error):
+            return False
+
+
+def opened(file: Path) -> duckdb.DuckDBPyConnection:
+    """A catalogue opened to be read, not yet sealed."""
+    return duckdb.connect(str(file), read_only=True, config={"python_enable_replacements": "false"})
+
+
+def sealed(
+    file: Path, place: Path, limits: Limits = Limits(), spill: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """A catalogue opened to be read, sealed but for the files that its views name below `place`.
+
+    What does not fit into memory goes to the folder `spill`, gone when the connection is closed.
+    """
+    con = opened(file)
     con.execute(f"set variable {VARIABLE} = {quoted(str(place))}")
+    if spill is not None:
+        con.execute(f"set temp_directory = {quoted(str(spill))}")
+    if limits.memory is not None:
+        con.execute(f"set memory_limit = {quoted(limits.memory)}")
+    if limits.spill is not None:
+        con.execute(f"set max_temp_directory_size = {quoted(limits.spill)}")
+    if limits.seconds is not None:
+        con.execute(f"set max_execution_time = {max(1, round(1000 * limits.seconds))}")
     seal(con, [place])
     return con
 
 
 def seal(con: duckdb.DuckDBPyConnection, places: Sequence[Path]) -> None:
-    """From here on the connection reaches the folders of tables below `places`, nothing else."""
-    folders = [f"{place / name}/" for place in places for name in tables()]
-    con.execute(f"set allowed_directories = [{', '.join(map(quoted, folders))}]")
-    _seal(con)
-
-
-def _seal(con: duckdb.DuckDBPyConnection) -> None:
-    """From here on no other file, network, extension or setting."""
+    """From here on the connection reaches the files that its views name below `places`, nothing
+    else: no other file, network, extension or setting.
+    """
+    views = con.execute("select sql from duckdb_views() where not internal").fetchall()
+    named = dict.fromkeys(name for (sql,) in views for name in _NAMED.findall(sql))
+    files = [f"{place}{name}" for place in places for name in named]
+    con.execute(f"set allowed_paths = [{', '.join(map(quoted, files))}]")
     con.execute("set timezone = 'UTC'")
     con.execute(f"set disabled_optimizers = '{HANGS}'")
     con.execute("set enable_external_access = false")
@@ -202,12 +240,17 @@ def _existing(root: Path, publication: int | None) -> int:
             f"expected a publication in {root}, found none; `rejse run` makes the first one"
         )
     number = newest if publication is None else publication
-    if not 1 <= number <= newest or not path(root, number).exists():
-        raise NotPublishedError(
-            f"expected a publication from 1 to {newest} in {root}, got {number}, or its "
-            "catalogue is gone; leave the number out for the newest"
-        )
+    if not 1 <= number <= newest:
+        raise gone(root, number, newest)
     return number
+
+
+def gone(root: Path, number: int, newest: int) -> NotPublishedError:
+    """The error of a publication that is not there, or can be read no more."""
+    return NotPublishedError(
+        f"expected a publication from 1 to {newest} in {root}, got {number}, or its "
+        "files are gone; leave the number out for the newest"
+    )
 
 
 def quoted(text: str) -> str:

@@ -38,16 +38,17 @@ def draft(
     publication: int,
     files: Mapping[str, Sequence[str]],
     checks: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Path:
     """Write the catalogue of a publication over `files` (table -> paths relative to `root`).
 
     It has a name of its own until `catalogue.settle`: a writer that loses the race for this number
-    must not touch the catalogue of the one that wins. `checks` (name -> SQL) judge claims; raises
-    SettingsError where one is not lawful.
+    must not touch the catalogue of the one that wins. It lies in the store, or in a `folder`.
+    `checks` (name -> SQL) judge claims; raises SettingsError where one is not lawful.
     """
     checks = checks or {}
     try_out(checks)  # sealed: below, they are bound where files can be reached
-    making = root / f"catalog-{publication}-{uuid.uuid4().hex}.making"
+    making = (folder or root) / f"catalog-{publication}-{uuid.uuid4().hex}.making"
     more = _more(root, files)
     definitions = _definitions(more, checks)
     if _continued(making, root, definitions):
@@ -131,16 +132,17 @@ def _written(making: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _continued(making: Path, root: Path, definitions: str) -> bool:
-    """Copy the current catalogue where it was made of the same but for its files."""
+    """Copy the current catalogue where it was made of the same but for its files; one that is
+    broken or gone is not.
+    """
     newest = catalogue.pointed(root)
-    if newest is None or not catalogue.path(root, newest).exists():
-        return False
-    shutil.copyfile(catalogue.path(root, newest), making)
-    with duckdb.connect(str(making), read_only=True) as con:
-        try:
+    try:
+        shutil.copyfile(catalogue.path(root, newest or 0), making)
+        making.chmod(0o600)
+        with duckdb.connect(str(making), read_only=True) as con:
             said = con.execute(f"select {DEFINITIONS}()").fetchone()
-        except duckdb.CatalogException:  # an earlier version's
-            said = None
+    except (OSError, duckdb.Error):  # also an earlier version's
+        return False
     return bool(said == (definitions,))
 
 

@@ -17,6 +17,7 @@ import typer
 from rejse.pipelines import interruption, memory
 from rejse.pipelines.commands import care, identifying, reading, running, starting, telling
 from rejse.pipelines.exits import FAULT, INTERRUPTED, TRACEBACK_VARIABLE, ended, tell
+from rejse.pipelines.terminal import say
 
 app = typer.Typer(
     name="rejse",
@@ -51,19 +52,19 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     given = sys.argv[1:] if args is None else args
 
-    def say(code: int, message: str) -> None:
+    def close(code: int, message: str) -> None:
         tell(given, code, message)
-        print(message, file=sys.stderr)
+        say(message)
 
     if args is None:  # a process of our own, not a call from a test or a notebook
-        interruption.heed(say)
+        interruption.heed(close)
         memory.economise()
     # Libraries chat through the root logger; what matters comes as an error or in the result.
     logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")
     try:
         code = app(args, standalone_mode=False)
         if code == INTERRUPTED:  # how typer ends a KeyboardInterrupt
-            say(code, interruption.message())
+            close(code, interruption.message())
     except (Exception, interruption.Interrupted) as fault:
         if args is None:
             interruption.end()
@@ -71,7 +72,7 @@ def main(args: list[str] | None = None) -> None:
         if code == FAULT and os.environ.get(TRACEBACK_VARIABLE) == "1":
             tell(given, code, message)
             raise
-        say(code, message)
+        close(code, message)
     code = code if isinstance(code, int) else 0
     if interruption.received() is not None:
         interruption.leave(code)

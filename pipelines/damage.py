@@ -21,7 +21,9 @@ FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 #: Beam hands on what a worker raised as text.
 _ERRNO = re.compile(r"\[[Ee]rrno (\d+)\]")
 _OURS = re.compile(r"[^'\s]*/part-[0-9a-f]{32}\.parquet")
-_READ = re.compile(r"[\"']([^\"']*/part-[0-9a-f]{32}\.parquet)[\"']")
+#: DuckDB looks for a file that is gone as a folder, too, which the seal refuses.
+_READ = re.compile(r"[\"']([^\"']*/part-[0-9a-f]{32}\.parquet)(?:/\*\*/\*\.parquet)?[\"']")
+_READING = ("IOException", "InvalidInputException", "PermissionException")
 _SAID = re.compile(r"StoreDamagedError: (expected .+?)(?: \[while running .*)?$", re.MULTILINE)
 #: Tables that no source could give again.
 OWN = ("publications", "runs", "erasures")
@@ -101,7 +103,7 @@ def query_words(fault: Exception) -> str | None:
     """What DuckDB says of a file of the store that it cannot read; None for any other fault."""
     text = str(fault)
     found = _READ.search(text)
-    if not found or type(fault).__name__ not in ("IOException", "InvalidInputException"):
+    if not found or type(fault).__name__ not in _READING:
         return None
     path = Path(found[1])
     came = f"came a damaged one ({text.partition(chr(10))[0]})" if path.exists() else "it is gone"

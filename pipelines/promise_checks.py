@@ -128,23 +128,20 @@ def _define_one(con: duckdb.DuckDBPyConnection, name: str, text: str) -> None:
 
 
 def _refuse_unsteady(name: str, text: str) -> None:
-    """Refuse what asks the clock, chance or the session, or hides in a text what it asks."""
-    import duckdb
-
-    from rejse.transforms import parse_tree
+    """Refuse what may do more than read, and what asks the clock, chance or the session."""
+    from rejse.transforms import parse_tree, read_only
 
     try:
         # A connection of its own: a catalogue of an older format gives trees of that format.
-        with duckdb.connect(":memory:") as plain:
+        with read_only.parser() as plain:
+            read_only.refuse_writing(plain, text)
             nodes = parse_tree.read(plain, text)
-    except ValueError as fault:
+    except (ValueError, read_only.ReadOnlyError) as fault:
         raise _refused(name, f"one that cannot be read: {fault}") from None
     found = [word for node in nodes for word in parse_tree.unsteady(node)]
     for part in parse_tree.walk(nodes):
         if part.get("sample"):
             found.append("sample")
-        if part.get("type") == "TABLE_FUNCTION":
-            found += ["query('…')"] if part["function"]["function_name"] == "query" else []
     if found:
         raise _refused(name, f"{found[0]}, which gives another value at another time")
 

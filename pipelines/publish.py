@@ -68,18 +68,19 @@ class BalanceError(RuntimeError):
 
 
 @contextlib.contextmanager
-def writing(store: Path) -> Iterator[Writer]:
+def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
     """Hold the store for one run, after finishing what a crashed one had left half done.
 
-    `writer.base` is the publication to build on. Raises AnotherWriter.
+    `writer.base` is the publication to build on. Raises AnotherWriter, and StoreDamagedError where
+    publications were lost, unless the run is to `rebuild` all.
     """
-    with storage.writing(store) as writer:
+    with storage.writing(store, rebuild=rebuild) as writer:
         for draft in store.glob("*.making*"):
             draft.unlink(missing_ok=True)  # another machine may be at it
         for scratch in store.glob(f"{SCRATCH}*"):  # also where the next run finds nothing new
             shutil.rmtree(scratch, ignore_errors=True)
         file_index.tidy(store)
-        if writer.base is not None:
+        if writer.base is not None and writer.lost is None:
             roll_forward(store, writer.base)
         yield writer
 
@@ -101,14 +102,14 @@ def publish(
     """
     check_balance(run)
     store, base = writer.store, writer.base
-    number = base.number + 1 if base else 1
+    number = writer.number
     looked_at = _by_table(store, [*staged, *beside])
     report = _passed(audit(store, looked_at, run["run_id"])) if audit else None
     kept = [file for files in (carried or {}).values() for file in files]
     every = _by_table(store, [*staged, *kept])
     draft = _draft(number, run, report)
     every[RUNS.name] = _appended(store, base, RUNS, _run_row(run, draft))
-    every |= erasures.standing(store, base)  # also where all is read anew
+    every |= erasures.standing(store, writer.receipts)  # also where all is read anew
     versions = _commit_tables(store, every, draft)
     rows = {table: sum(file.rows for file in every.get(table, ())) for table in versions}
     done = replace(draft, versions=versions, rows=rows)
@@ -157,9 +158,11 @@ def difference(run: Run) -> int:
 
 
 def roll_forward(store: Path, base: Publication) -> None:
-    """Finish a publication that was committed, but whose pointer a crash left behind, or broken."""
-    is_there = catalogue.path(store, base.number).exists()
-    if not is_there or catalogue.pointed(store) != base.number:
+    """Finish a publication that was committed, but whose pointer a crash left behind, or broken;
+    a catalogue that is broken or gone is made anew.
+    """
+    is_whole = catalogue.is_whole(catalogue.path(store, base.number))
+    if not is_whole or catalogue.pointed(store) != base.number:
         drafted = catalogue_draft.draft(
             store, base.number, files_of(store, base), base.promise_checks
         )

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rejse.pipelines import damage
+
+#: Rows that are taken from DuckDB at once: an answer is printed while it comes, not held whole.
+ROWS = 10_000
+#: What a query may take unless told otherwise: of the machine's memory, of the disk, of time.
+MEMORY, SPILL, SECONDS = "25%", "10GB", 600.0
+_SIZE = re.compile(r"[0-9]+(\.[0-9]+)?[KMGT]i?B", re.IGNORECASE)
 
 
 class QueryError(ValueError):
     """The query cannot be answered; the message says what was expected."""
 
     exit_code = 2
+
+
+def limits(timeout: str | None, memory: str | None, spill: str | None) -> Any:
+    """What a query may take (catalogue.Limits), as the options of a command say it.
+
+    Raises QueryError for what is no duration or no size.
+    """
+    from rejse.pipelines.catalogue import Limits
+    from rejse.transforms import durations
+
+    try:
+        seconds = SECONDS if timeout is None else durations.parse(timeout) / 1_000_000
+    except ValueError as fault:
+        raise QueryError(f"--timeout: {fault}") from None
+    for name, size in (("--memory", memory), ("--spill", spill)):
+        if size is not None and not _SIZE.fullmatch(size):
+            raise QueryError(f"{name}: expected a size such as 500MB, 8GB or 1TB, came {size!r}")
+    return Limits(memory or MEMORY, spill or SPILL, seconds)
 
 
 def text_in(file: Path) -> str:
@@ -30,28 +56,60 @@ def text_in(file: Path) -> str:
         raise QueryError(f"--file {file}: expected one SELECT as UTF-8 text") from None
 
 
-def answer(con: Any, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Columns and rows of one query. Raises QueryError where it fails or is not one,
-    StoreDamagedError where a file of the store cannot be read."""
+def answer(con: Any, text: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+    """Columns and rows of one query; rows come as they are asked for.
+
+    Raises QueryError, also while rows come, where it fails or takes more than it may, ReadOnlyError
+    where it does more than read, StoreDamagedError where a file of the store cannot be read.
+    """
     import duckdb
 
     try:
-        n = len(duckdb.extract_statements(text))
-        if n != 1:
-            raise QueryError(f"expected one query, came {n}; send one after the other")
-        found = con.sql(text)
-        return list(found.columns), found.fetchall()
+        found = con.execute(text)
+        columns = [column[0] for column in found.description]
     except duckdb.Error as fault:
-        if damaged := damage.query_words(fault):
-            raise damage.StoreDamagedError(damaged) from None
-        raise QueryError(f"the query failed: {fault}") from None
+        raise _error(fault) from None
+    return columns, _rows(found)
 
 
-def with_names(columns: list[str], rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+def _rows(found: Any) -> Iterator[tuple[Any, ...]]:
+    import duckdb
+
+    while True:
+        try:
+            rows = found.fetchmany(ROWS)
+        except duckdb.Error as fault:
+            raise _error(fault) from None
+        if not rows:
+            return
+        yield from rows
+
+
+def _error(fault: Exception) -> Exception:
+    """The error of a command whose query failed so."""
+    if damaged := damage.query_words(fault):
+        return damage.StoreDamagedError(damaged)
+    kind = type(fault).__name__
+    if kind == "InterruptException":
+        return QueryError(
+            "the query took longer than it may and was stopped; ask for less, or give it more with"
+            " --timeout 1h"
+        )
+    if kind == "OutOfMemoryException":
+        return QueryError(
+            "the query needs more memory and room to spill than it may take; ask for less, or give"
+            f" it more with --memory 8GB --spill 100GB ({str(fault).partition(chr(10))[0]})"
+        )
+    if full := damage.words(fault):
+        return damage.StoreDamagedError(full)
+    return QueryError(f"the query failed: {fault}")
+
+
+def with_names(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
     """Rows by column names. Raises QueryError where two columns share one."""
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise QueryError(
             f"--json: expected a name for each column, came {twice[0]!r} twice; use as"
         )
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+    return (dict(zip(columns, row, strict=True)) for row in rows)

@@ -183,7 +183,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         _expect_files(settings)
         shards = [s for source in settings.sources.values() for s in sources.shards(source)]
     with (
-        publish.writing(settings.store) as writer,
+        publish.writing(settings.store, rebuild=asked.rebuild) as writer,
         quarantine.accounted(settings.store, settings.keep_quarantine, asked.now),
         texts.accounted(settings.store),
     ):
@@ -194,7 +194,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
             now=asked.now, span=asked.span,
         )  # fmt: skip
         base = writer.base
-        erased = erasures.erased(settings.store, base)
+        erased = erasures.erased(settings.store, writer.receipts)
         if asked.reconcile:
             found, links, relink = _relinked(settings, found, asked, erased)
             is_same = not len(relink.customers)

@@ -154,7 +154,15 @@ class _File:
         """Finish the file."""
         self._flush()
         self._writer.close()
+        read_only(self._target)
         return StagedFile(self.table, self._path, self.rows, self._target.stat().st_size)
+
+
+def read_only(file: Path) -> None:
+    """Take the right to write a finished file of the store away, from its owner too: it is never
+    written again, only removed.
+    """
+    file.chmod(file.stat().st_mode & ~0o222)
 
 
 def _own_bytes(rows: pa.Table) -> int:

@@ -8,9 +8,7 @@ on the version that its writer read, so that of two writers one is told so.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +18,16 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from rejse.pipelines import damage, stored
+from rejse.pipelines import damage, stored, traces
+from rejse.pipelines.locking import LOCK, AnotherWriter, locked
+from rejse.pipelines.orphans import remove_orphans
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.schema import TIME
 
+__all__ = ["LOCK", "AnotherWriter", "Publication", "Writer", "locked", "writing"]
+
 APP = "rejse"
-LOCK = ".writer.lock"
 #: Latest time that Python can hold; a frontier beyond it says the same.
 LAST = 253_402_300_799_999_999
 COUNTS = ("read", "kept", "duplicate", "late", "rejected", "erased")
@@ -75,12 +76,6 @@ RUNS = Table("runs", "run that published, with its reconciliation", ("run_id",),
     _of("reasons", _COUNTED, "Rejected rows by reason.", "1"),
     _of("notes", _COUNTED, "Changes, guesses, records that join nothing: counted kept rows.", "1"),
 ))  # fmt: skip
-
-
-class AnotherWriter(RuntimeError):  # noqa: N818 - says what is there, not what failed
-    """Somebody else writes to this store; nothing of ours was published."""
-
-    exit_code = 75
 
 
 @dataclass(frozen=True)
@@ -132,36 +127,58 @@ class Writer:
     base: Publication | None
     #: Version of `publications` that was read: the next commit must follow it directly.
     read_version: int
+    #: Highest number of a publication that left a trace, also where the table has lost it.
+    seen: int = 0
+    #: Stands for a lost publication in what it says of erasures.
+    lost: Publication | None = None
+
+    @property
+    def number(self) -> int:
+        """Number of the next publication."""
+        return max(self.seen, self.base.number if self.base else 0) + 1
+
+    @property
+    def receipts(self) -> Publication | None:
+        """The publication whose receipts of erasures stand."""
+        return self.lost or self.base
 
 
 @contextlib.contextmanager
-def writing(store: Path) -> Iterator[Writer]:
+def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
     """Hold the store for writing; files that an earlier crash left behind are removed.
 
     Raises AnotherWriter at once where another process holds it. The lock serves one machine;
-    across machines the commit of `publications` decides.
+    across machines the commit of `publications` decides. Raises StoreDamagedError where
+    publications were lost, unless `rebuild` says that all is made anew.
     """
-    with damage.writable(store), _locked(store):
+    with damage.writable(store):
+        store.mkdir(parents=True, exist_ok=True)
+    with damage.writable(store), locked(store):
         remove_orphans(store)
-        version = head(store, PUBLICATIONS.name)
-        yield Writer(store, latest(store), version)
-
-
-@contextlib.contextmanager
-def _locked(store: Path) -> Iterator[None]:
-    store.mkdir(parents=True, exist_ok=True)
-    handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
+        seen, lost = traces.highest(store), None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AnotherWriter(
-                f"expected to be the only writer of {store}, found another run at work; "
-                "wait until it has finished, then run again"
-            ) from None
-        yield
-    finally:
-        os.close(handle)
+            base = latest(store)
+        except damage.StoreDamagedError:
+            if not rebuild:
+                raise
+            base, lost = _remains(store)
+        # First of all tables: where others are and this one is not, it was lost.
+        _opened(store / PUBLICATIONS.name, PUBLICATIONS.schema)
+        yield Writer(store, base, head(store, PUBLICATIONS.name), seen, lost)
+
+
+def _remains(store: Path) -> tuple[Publication | None, Publication]:
+    """The last publication that a damaged store still names, and what stands for the lost one:
+    who was erased stays so. A log that cannot be read is set aside.
+    """
+    try:
+        found = _listed(store)
+    except damage.StoreDamagedError:
+        found = []
+        (store / PUBLICATIONS.name).rename(store / f"{PUBLICATIONS.name}.damaged-{now()}")
+    erasures = head(store, "erasures")
+    lost = Publication(0, "", "", "", 0, {"erasures": erasures} if erasures >= 0 else {})
+    return (found[-1] if found else None), lost
 
 
 def latest(store: Path) -> Publication | None:
@@ -171,7 +188,16 @@ def latest(store: Path) -> Publication | None:
 
 
 def publications(store: Path) -> list[Publication]:
-    """All publications, oldest first."""
+    """All publications, oldest first. Raises StoreDamagedError where some were lost."""
+    seen = traces.highest(store)  # before the table, which a writer may add to meanwhile
+    found = _listed(store)
+    is_there = (store / PUBLICATIONS.name / "_delta_log").is_dir()
+    newest = found[-1].number if found else 0
+    traces.refuse_lost(store, PUBLICATIONS.name, newest if is_there else None, seen)
+    return found
+
+
+def _listed(store: Path) -> list[Publication]:
     version = head(store, PUBLICATIONS.name)
     found = [read(store / path).to_pylist() for path in files(store, PUBLICATIONS.name, version)]
     return sorted((_publication(row) for rows in found for row in rows), key=lambda p: p.number)
@@ -285,41 +311,6 @@ def transact(
     return before + 1  # no retries: it is made on the version read, or not at all
 
 
-def remove_orphans(store: Path) -> list[Path]:
-    """Delete staged files that no commit names; call it only as the one writer."""
-    removed = []
-    for folder in sorted(path for path in store.iterdir() if path.is_dir()):
-        found = list(folder.glob("part-*.parquet"))
-        if not found:
-            continue
-        named = _ever_committed(folder)
-        for path in found:
-            if path.name not in named:
-                path.unlink()
-                removed.append(path)
-    return removed
-
-
-def _ever_committed(folder: Path) -> set[str]:
-    """Names of all files that a commit in the table's log has added, or that were there before.
-
-    Only `vacuum` shortens a log; what lived then stands in the checkpoint that it leaves.
-    """
-    named = set()
-    for checkpoint in folder.glob("_delta_log/*.checkpoint*.parquet"):
-        added = stored.rows(checkpoint, ["add.path"]).column("add").combine_chunks()
-        named |= {path for path in added.field("path").to_pylist() if path is not None}
-    for log in folder.glob("_delta_log/*.json"):
-        for line in log.read_text(encoding="utf-8").splitlines():
-            try:
-                action = json.loads(line).get("add")
-            except ValueError as fault:
-                raise damage.unreadable(folder, f"{log.name}: {fault}") from None
-            if action:
-                named.add(action["path"])
-    return named
-
-
 def _shape(columns: pa.Schema) -> Any:
     from deltalake import Schema
 
@@ -329,11 +320,15 @@ def _shape(columns: pa.Schema) -> Any:
 def _opened(folder: Path, columns: pa.Schema) -> Any:
     """A handle of the Delta table, made empty where there is none."""
     from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
 
     if not (folder / "_delta_log").is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         keep = {"delta.enableExpiredLogCleanup": "false"}  # see _ever_committed
-        return DeltaTable.create(str(folder), _shape(columns), mode="ignore", configuration=keep)
+        with contextlib.suppress(DeltaError):  # another machine's writer makes it at once
+            return DeltaTable.create(
+                str(folder), _shape(columns), mode="ignore", configuration=keep
+            )
     return damage.opened(folder)
 
 

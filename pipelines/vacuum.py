@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from rejse.pipelines import audit, catalogue, delta_log, file_index, publish
+from rejse.pipelines import audit, catalogue, catalogue_cache, delta_log, file_index, publish
 from rejse.pipelines import store as storage
 from rejse.pipelines.store import PUBLICATIONS, Publication
 
@@ -69,10 +69,12 @@ def clean(store: Path, before: int, *, dry_run: bool = False) -> Vacuumed:
 def _expired(store: Path, every: Sequence[Publication], before: int) -> Iterator[Publication]:
     """The first publications, up to one whose successor was not yet published then.
 
-    One without a catalogue was removed before, maybe when less was kept: it does not come back.
+    One whose files are gone was removed before, when less was kept: it does not come back.
     """
     for one, after in pairwise(every):
-        if after.published_at >= before and catalogue.path(store, one.number).exists():
+        if after.published_at >= before and (
+            catalogue.path(store, one.number).exists() or catalogue_cache.is_readable(store, one)
+        ):
             return
         yield one
 

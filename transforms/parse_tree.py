@@ -27,14 +27,15 @@ def read(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Node]:
 
 
 def walk(node: Any) -> Iterator[Node]:
-    """The node and every node below it."""
-    if isinstance(node, dict):
-        yield node
-        for inner in node.values():
-            yield from walk(inner)
-    elif isinstance(node, list):
-        for inner in node:
-            yield from walk(inner)
+    """The node and every node below it; as deep as there are any."""
+    left = [node]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            yield one
+            left.extend(reversed(one.values()))
+        elif isinstance(one, list):
+            left.extend(reversed(one))
 
 
 def unsteady(node: Node, columns: Collection[str] = ()) -> Iterator[str]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import duckdb
 import pyarrow as pa
 
-from rejse.transforms import parse_tree
+from rejse.transforms import parse_tree, read_only
 from rejse.transforms.parse_tree import Node, walk
 
 MEMORY = "256MB"
@@ -78,6 +78,10 @@ def parse(connection: duckdb.DuckDBPyConnection, sql: str, raw: pa.Schema) -> Se
     node = _statement(connection, sql)
     _refuse(node)
     _refuse_unsteady(node, {name.casefold() for name in raw.names})
+    try:
+        read_only.refuse_writing(connection, sql)
+    except read_only.ReadOnlyError as fault:
+        raise MappingError(f"expected one SELECT over source: {fault}") from None
     # Not raw.empty_table(), which imports pandas.
     nothing = [pa.nulls(0, field.type) for field in raw]
     connection.register("source", pa.RecordBatch.from_arrays(nothing, schema=raw))

@@ -36,10 +36,13 @@ def settings_in(config: Path) -> Settings:
     return load(config)
 
 
-def connect(config: Path, as_of: str | None = None, publication: int | None = None) -> Any:
+def connect(
+    config: Path, as_of: str | None = None, publication: int | None = None, limits: Any = None
+) -> Any:
     """A sealed session on a publication of the configuration's store; the newest by default.
 
-    `as_of` is its number or a time at which it was current. Raises NotPublishedError, AsOfError.
+    `limits` are those of its queries (catalogue.Limits); `as_of` is its number or a time at which
+    it was current. Raises NotPublishedError, AsOfError.
     """
     from rejse.pipelines.catalogue import connect as session
 
@@ -48,4 +51,4 @@ def connect(config: Path, as_of: str | None = None, publication: int | None = No
         from rejse.pipelines.as_of import number
 
         publication = number(store, as_of)
-    return session(store, publication)
+    return session(store, publication, limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import MAXYEAR
+from json import loads
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,17 @@ def sql(
         bool,
         typer.Option("--guard", help="With --csv: put ' before cells a spreadsheet would execute."),
     ] = False,
+    timeout: Annotated[
+        str | None, typer.Option("--timeout", help="Longest time it may take; else 10min.")
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option("--memory", help="Memory it may take, such as 8GB; else 25% of the machine."),
+    ] = None,
+    spill: Annotated[
+        str | None,
+        typer.Option("--spill", help="Room on disk for what memory cannot hold; else 10GB."),
+    ] = None,
 ) -> None:
     """Ask the published tables; the session is read-only and cannot leave the store.
 
@@ -47,6 +59,8 @@ def sql(
     """
     from rejse.pipelines import query as asking
     from rejse.pipelines import terminal
+
+    limits = asking.limits(timeout, memory, spill)
 
     if json and csv:
         raise MisuseError("expected --json or --csv, came both")
@@ -57,7 +71,8 @@ def sql(
     if (query is None) == (file is None):
         raise MisuseError('expected one query: rejse sql "select ...", or --file query.sql')
     text = asking.text_in(file) if file else str(query)
-    columns, rows = asking.answer(connect(config, as_of, publication), text)
+    session = connect(config, as_of, publication, limits)
+    columns, rows = asking.answer(session, text)
     if json:
         terminal.show_json(asking.with_names(columns, rows))
     elif csv:
@@ -86,6 +101,7 @@ def explain(
     """
     from rejse.pipelines.explain import explain as tell
     from rejse.pipelines.journey_lookup import guide
+    from rejse.pipelines.terminal import show_json
 
     con = connect(config, as_of)
     if journey is None:
@@ -94,7 +110,10 @@ def explain(
         print(guide(con))
         return
     told = tell(con, journey)
-    print(told.json() if json else told.text())
+    if json:
+        show_json(loads(told.json()))
+    else:
+        print(told.text())
 
 
 def report(

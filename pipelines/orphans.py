@@ -1,0 +1,43 @@
+"""Staged files that no commit names: what a crash leaves of a run that did not publish."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rejse.pipelines import damage, stored
+
+
+def remove_orphans(store: Path) -> list[Path]:
+    """Delete staged files that no commit names; call it only as the one writer."""
+    removed = []
+    for folder in sorted(path for path in store.iterdir() if path.is_dir()):
+        found = list(folder.glob("part-*.parquet"))
+        if not found:
+            continue
+        named = _ever_committed(folder)
+        for path in found:
+            if path.name not in named:
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _ever_committed(folder: Path) -> set[str]:
+    """Names of all files that a commit in the table's log has added, or that were there before.
+
+    Only `vacuum` shortens a log; what lived then stands in the checkpoint that it leaves.
+    """
+    named = set()
+    for checkpoint in folder.glob("_delta_log/*.checkpoint*.parquet"):
+        added = stored.rows(checkpoint, ["add.path"]).column("add").combine_chunks()
+        named |= {path for path in added.field("path").to_pylist() if path is not None}
+    for log in folder.glob("_delta_log/*.json"):
+        for line in log.read_text(encoding="utf-8").splitlines():
+            try:
+                action = json.loads(line).get("add")
+            except ValueError as fault:
+                raise damage.unreadable(folder, f"{log.name}: {fault}") from None
+            if action:
+                named.add(action["path"])
+    return named
