@@ -35,6 +35,7 @@ from rejse.pipelines import (
     file_index,
     ground,
     identities,
+    modes,
     operational,
     publish,
     quarantine,
@@ -112,7 +113,8 @@ class _Asked:
     def write(self, store: Path) -> None:
         draft = store / f"{ASKED}.making"
         draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        mode = modes.file(modes.of(store))
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
             json.dump(asdict(self), out)
         draft.replace(store / ASKED)
 

@@ -8,9 +8,7 @@ on the version that its writer read, so that of two writers one is told so.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +18,15 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from rejse.pipelines import damage, stored
+from rejse.pipelines import damage, modes, stored
+from rejse.pipelines.lock import LOCK as LOCK
+from rejse.pipelines.lock import AnotherWriter as AnotherWriter
+from rejse.pipelines.lock import locked
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.schema import TIME
 
 APP = "rejse"
-LOCK = ".writer.lock"
 #: Latest time that Python can hold; a frontier beyond it says the same.
 LAST = 253_402_300_799_999_999
 COUNTS = ("read", "kept", "duplicate", "late", "rejected", "erased")
@@ -75,12 +75,6 @@ RUNS = Table("runs", "run that published, with its reconciliation", ("run_id",),
     _of("reasons", _COUNTED, "Rejected rows by reason.", "1"),
     _of("notes", _COUNTED, "Changes, guesses, records that join nothing: counted kept rows.", "1"),
 ))  # fmt: skip
-
-
-class AnotherWriter(RuntimeError):  # noqa: N818 - says what is there, not what failed
-    """Somebody else writes to this store; nothing of ours was published."""
-
-    exit_code = 75
 
 
 @dataclass(frozen=True)
@@ -141,27 +135,10 @@ def writing(store: Path) -> Iterator[Writer]:
     Raises AnotherWriter at once where another process holds it. The lock serves one machine;
     across machines the commit of `publications` decides.
     """
-    with damage.writable(store), _locked(store):
+    with modes.kept(store), damage.writable(store), locked(store):
         remove_orphans(store)
         version = head(store, PUBLICATIONS.name)
         yield Writer(store, latest(store), version)
-
-
-@contextlib.contextmanager
-def _locked(store: Path) -> Iterator[None]:
-    store.mkdir(parents=True, exist_ok=True)
-    handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AnotherWriter(
-                f"expected to be the only writer of {store}, found another run at work; "
-                "wait until it has finished, then run again"
-            ) from None
-        yield
-    finally:
-        os.close(handle)
 
 
 def latest(store: Path) -> Publication | None:
