@@ -311,7 +311,7 @@ def _rows(files: list[StagedFile]) -> int:
 
 def _draft(base: Publication | None, key_id: str) -> Publication:
     """The next publication; in a store without one, the first, which holds nothing else."""
-    now = storage.now()
+    now = storage.after(base)
     if base is not None:
         return replace(base, number=base.number + 1, published_at=now)
     return Publication(1, "forget", "", "", now, core_version=f"-{key_id}")

@@ -379,3 +379,11 @@ def micros(at: datetime) -> int:
 def now() -> int:
     """The run clock: microseconds since 1970."""
     return time.time_ns() // 1000
+
+
+def after(base: Publication | None, began: int | None = None) -> int:
+    """When the publication after `base` is made, by a run that `began` then: now, but where the
+    clock has gone back, later than what came before.
+    """
+    before = [] if base is None else [base.published_at + 1]
+    return max(now(), *before, *([] if began is None else [began]), 0)
