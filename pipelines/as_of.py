@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 
 from rejse.pipelines import catalogue
@@ -17,12 +18,13 @@ class AsOfError(ValueError):
 
 
 def number(store: Path, text: str) -> int:
-    """Publication that `text` names: its number, or a time at which it was current.
+    """Publication that `text` names: its number (digits only), or a time at which it was current.
 
-    A time without a zone is UTC, a day without a time its midnight. Raises AsOfError where it is
-    neither, NotPublishedError where nothing was published by then or it can be read no more.
+    That is the last one published at or before the time. A time without a zone is UTC, a day
+    without a time its first instant. Raises AsOfError where it is neither, NotPublishedError where
+    nothing was published by then or it can be read no more.
     """
-    found = int(text) if text.strip().isdigit() else _at(store, text)
+    found = int(text) if text.strip().isdecimal() else _at(store, text)
     if catalogue.path(store, found).exists():
         return found
     every = storage.publications(store)
@@ -48,6 +50,8 @@ def _unreadable(store: Path, text: str, found: int) -> NotPublishedError:
     readable = [str(n) for n in every if catalogue.path(store, n).exists()]
     said = " to ".join(dict.fromkeys([*readable[:1], *readable[-1:]])) or "none"
     why = "its files are no longer kept" if found in every else "there is none of that number"
+    if len(text.strip()) in (6, 8):  # as if digits alone were a month or a day
+        why += " (a day is written 2026-03-01)"
     return NotPublishedError(
         f"expected a publication that can still be read ({said}), came {text!r}: {why};"
         ' `rejse sql "select publication, published_at from publications"` lists them,'
@@ -55,15 +59,26 @@ def _unreadable(store: Path, text: str, found: int) -> NotPublishedError:
     )
 
 
+def is_naive(text: str) -> bool:
+    """Whether `text` names a time without a zone, which is UTC."""
+    try:
+        return not text.strip().isdecimal() and datetime.fromisoformat(text.strip()).tzinfo is None
+    except ValueError:
+        return False
+
+
 def _at(store: Path, text: str) -> int:
     try:
-        when = datetime.fromisoformat(text)
+        when = datetime.fromisoformat(text.strip())
     except ValueError:
         raise AsOfError(
-            f"expected a publication's number, or a time such as 2026-03-01T12:00, came {text!r}"
+            f"expected a publication's number, or a time such as 2026-03-01T12:00Z, came {text!r}"
         ) from None
     moment = storage.micros(when if when.tzinfo else when.replace(tzinfo=UTC))
-    before = [one.number for one in storage.publications(store) if one.published_at <= moment]
+    every = storage.publications(store)
+    # An earlier version let times go back with the clock: none was current before the one before.
+    since = accumulate((one.published_at for one in every), max)
+    before = [one.number for one, at in zip(every, since, strict=True) if at <= moment]
     if not before:
         raise NotPublishedError(
             f"expected a publication at {text}, found none in {store}: nothing was published by"

@@ -133,7 +133,8 @@ def calibrate(session: Any, present: Mapping[str, float], most: int = MOST) -> C
         import scipy.optimize  # noqa: F401
     except ImportError:
         raise CalibrationError(
-            "expected scipy for the fit, it is not installed; install rejse[calibrate]"
+            "expected scipy for the fit, it is not installed; install it, such as by"
+            " pip install '.[calibrate]' where rejse was installed from"
         ) from None
     from rejse.transforms.calibration.doubt import association, doubt
     from rejse.transforms.calibration.fit import propose

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines import check_answers, check_text, detectors, silence, suggest
+from rejse.pipelines import check_answers, check_text, detectors, key_file, silence, suggest
 from rejse.pipelines.settings import Settings, Source
 
 if TYPE_CHECKING:
@@ -131,8 +131,9 @@ def _warnings(settings: Settings) -> list[str]:
     if table is not None and not _is_filled(table):
         said.append(f"{table.name} names no owner yet: fill in owner, silo and expected_wait_s")
     place = settings.key_file
-    if place.is_file() and place.stat().st_mode & 0o077:
-        said.append(f"{place.name} can be read by others: chmod 600 {place.name}")
+    if place.is_file() and key_file.exposure(place, settings.store_mode):
+        mending = key_file.mending(place.name, settings.store_mode)
+        said.append(f"{place.name} can be read by others, so that no run takes it: {mending}")
     return said
 
 

@@ -80,7 +80,7 @@ def compact(store: Path, since: Mapping[str, int] | None = None) -> Compacted:
         changes = dict(_changes(store, named, since or {}))
         if not changes:
             return Compacted("nothing_new", base.number)
-        draft = replace(base, number=base.number + 1, published_at=storage.now())
+        draft = replace(base, number=base.number + 1, published_at=storage.after(base))
         versions = {
             name: publish.settled(store, name, change.files, draft)
             for name, change in changes.items()

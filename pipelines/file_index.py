@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from rejse.pipelines import modes
 from rejse.transforms.arrays import Ints
 
 #: Where the indexes of ids lie, and those of keys.
@@ -62,7 +63,7 @@ class FileIndex:
                 self._make(file, place)
 
     def _make(self, file: str, place: Path) -> None:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=modes.folder(modes.of(self.store)))
         draft = place.with_suffix(f".{uuid.uuid4().hex}.making")
         words = self.build(self.store / file)
         with draft.open("wb") as out:

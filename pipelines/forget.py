@@ -35,6 +35,7 @@ from rejse.pipelines import (
     file_index,
     ground,
     identities,
+    modes,
     operational,
     publish,
     quarantine,
@@ -121,7 +122,8 @@ class _Asked:
     def write(self, store: Path) -> None:
         draft = store / f"{ASKED}.making"
         draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        mode = modes.file(modes.of(store))
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
             json.dump(asdict(self), out)
         draft.replace(store / ASKED)
 
@@ -318,7 +320,7 @@ def _rows(files: list[StagedFile]) -> int:
 
 def _draft(base: Publication | None, key_id: str) -> Publication:
     """The next publication; in a store without one, the first, which holds nothing else."""
-    now = storage.now()
+    now = storage.after(base)
     if base is not None:
         return replace(base, number=base.number + 1, published_at=now)
     return Publication(1, "forget", "", "", now, core_version=f"-{key_id}")

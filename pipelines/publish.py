@@ -107,7 +107,7 @@ def publish(
     report = _passed(audit(store, looked_at, run["run_id"])) if audit else None
     kept = [file for files in (carried or {}).values() for file in files]
     every = _by_table(store, [*staged, *kept])
-    draft = _draft(number, run, report)
+    draft = _draft(number, run, report, storage.after(base, run.get("started_at")))
     every[RUNS.name] = _appended(store, base, RUNS, _run_row(run, draft))
     every |= erasures.standing(store, writer.receipts)  # also where all is read anew
     versions = _commit_tables(store, every, draft)
@@ -204,14 +204,14 @@ def _passed(report: Report) -> Report:
     return report
 
 
-def _draft(number: int, run: Run, report: Report | None) -> Publication:
+def _draft(number: int, run: Run, report: Report | None, at: int) -> Publication:
     state = "skipped" if report is None else ("warned" if report.findings else "passed")
     return Publication(
         number=number,
         run_id=run["run_id"],
         fingerprint=run["fingerprint"],
         config_version=run["config_version"],
-        published_at=storage.now(),
+        published_at=at,
         positions=run.get("positions", {}),
         frontiers=run.get("frontiers", {}),
         x_frontiers=run.get("x_frontiers", {}),

@@ -1,7 +1,7 @@
-"""Quarantine: raw payloads of rejects, for their owner's eyes only, and not for long.
+"""Quarantine: raw payloads of rejects, for the eyes of the store's owner only, and not for long.
 
 `rejects` holds keyed hashes; what the rows held lies in `quarantine/` of the store, in files of
-mode 0600 that bear the id of their run. `publications` says which of them count: a file is kept
+the store's mode (0600) that bear the id of their run. `publications` says which count: one is kept
 while a publication names its run and that is younger than the setting `keep_quarantine` (14 days,
 9-rules). All others go: those of a run that publishes nothing (audit, balance, a fault) when that
 run ends, those of a crashed run and those that are too old when the next run begins, also one that
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from rejse.pipelines import modes
 from rejse.pipelines.store import Publication, publications
 from rejse.transforms.arrays import arrow, valid
 
@@ -32,13 +33,14 @@ def write(store: Path, run_id: str, refused: pa.Table) -> None:
     if not kept.num_rows:
         return
     folder = store / FOLDER
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(parents=True, exist_ok=True, mode=modes.folder(modes.of(store)))
     name = f"{run_id}-{os.urandom(8).hex()}.jsonl"
-    _written(folder / name, [json.dumps(row) for row in kept.to_pylist()])
+    _written(store, folder / name, [json.dumps(row) for row in kept.to_pylist()])
 
 
-def _written(path: Path, rows: Iterable[str]) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+def _written(store: Path, path: Path, rows: Iterable[str]) -> None:
+    mode = modes.file(modes.of(store))
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
         out.writelines(f"{row}\n" for row in rows)
 
 
@@ -68,7 +70,7 @@ def remove(store: Path, is_gone: Callable[[str], bool]) -> int:
         if kept:
             draft = store / f"{path.name}.making"  # the next writer removes what a kill leaves
             draft.unlink(missing_ok=True)
-            _written(draft, kept)
+            _written(store, draft, kept)
             draft.replace(path)
         else:
             path.unlink()

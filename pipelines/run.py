@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 from rejse.pipelines import audit as auditing
-from rejse.pipelines import identities, journey_types, positions, scratch
+from rejse.pipelines import damage, identities, journey_types, modes, positions, scratch
 from rejse.pipelines import store as storage
 from rejse.pipelines.audit import Audit
 from rejse.pipelines.ground import Ground, fingerprint, ground, stands
@@ -182,6 +182,8 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
     if shards is None:
         _expect_files(settings)
         shards = [s for source in settings.sources.values() for s in sources.shards(source)]
+    with damage.writable(settings.store):
+        modes.settle(settings.store, settings.store_mode)
     with (
         publish.writing(settings.store, rebuild=asked.rebuild) as writer,
         quarantine.accounted(settings.store, settings.keep_quarantine, asked.now),

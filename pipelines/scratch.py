@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rejse.pipelines import interruption
+from rejse.pipelines import interruption, modes
 from rejse.pipelines.publish import SCRATCH
 
 Progress = Callable[[str], None]
@@ -19,7 +19,7 @@ def made(store: Path, run_id: str) -> Iterator[Path]:
     """A folder for bucket files, gone when the run is; those of crashed runs went before."""
     folder = store / f"{SCRATCH}{run_id}"
     interruption.keep(folder)
-    folder.mkdir(parents=True, mode=0o700)
+    folder.mkdir(parents=True, mode=modes.folder(modes.of(store)))
     try:
         yield folder
     finally:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import os
-import shlex
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -24,9 +22,12 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
-from rejse.pipelines import journey_types, promise_checks
+from rejse.pipelines import journey_types, key_file, promise_checks
+from rejse.pipelines.key_file import KEY_VARIABLE as KEY_VARIABLE
+from rejse.pipelines.modes import Mode
 from rejse.pipelines.retention import RetentionSettings
 from rejse.pipelines.setting_values import (
     Duration,
@@ -42,7 +43,6 @@ from rejse.pipelines.surveys import SurveySettings
 from rejse.pipelines.texts import TextSettings
 from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, JourneyType, Rules, Windows
 
-KEY_VARIABLE = "REJSE_KEY"
 NON_PERSONS = ("", "?", "undefined", "null", "none", "nan", "n/a", "unknown", "anonymous")
 
 
@@ -186,11 +186,13 @@ class TypeSettings(Frozen):
 class Settings(Frozen):
     """The whole configuration. `root` is the folder of `rejse.toml`.
 
-    `keep_quarantine` says how long raw rows that were refused are kept, in microseconds.
+    `keep_quarantine` says how long raw rows that were refused are kept, in microseconds. `store` is
+    a path, or a table of `path` and `mode`.
     """
 
     root: Path
     store: Place = Field(default=Path("store"), validate_default=True)
+    store_mode: Mode = "private"
     key_file: Place = Field(default=Path("rejse.key"), validate_default=True)
     sources: dict[str, Source]
     operational: Operational = Operational()
@@ -203,6 +205,17 @@ class Settings(Frozen):
     retention: RetentionSettings = RetentionSettings()
     surveys: SurveySettings = SurveySettings()
     promise_checks: dict[str, Place] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_store(cls, value: Any) -> Any:
+        store = value.get("store") if isinstance(value, dict) else None
+        if not isinstance(store, dict):
+            return value
+        if strange := sorted(store.keys() - {"path", "mode"}):
+            raise ValueError(f"store: expected path and mode, came {', '.join(strange)}")
+        said = {"store": store.get("path", "store"), "store_mode": store.get("mode", "private")}
+        return {**value, **said}
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -305,36 +318,13 @@ class Settings(Frozen):
             "sources": {name: source.told() for name, source in self.sources.items()},
         }
 
-    def _key_place(self) -> str:
-        """Path of the key file as a command in the current folder would write it."""
-        place = Path(os.path.normpath(self.key_file))
-        here = Path.cwd()
-        return str(place.relative_to(here) if place.is_relative_to(here) else place)
-
     def key(self) -> bytes:
         """The pseudonym key, from REJSE_KEY, else from `key_file` (hex digits).
 
-        Raises SettingsError where there is none or it is shorter than 16 bytes; the message never
-        holds any of it.
+        Raises SettingsError where there is none, it is short or others can read it; the message
+        never holds any of it.
         """
-        text = os.environ.get(KEY_VARIABLE)
-        place = KEY_VARIABLE if text is not None else self._key_place()
-        if text is None:
-            if not self.key_file.is_file():
-                raise SettingsError(
-                    f"expected a key in {place} or in {KEY_VARIABLE}, found neither;"
-                    f' make one: (umask 077; python -c "import secrets;'
-                    f' print(secrets.token_hex(32))" > {shlex.quote(place)})'
-                )
-            text = self.key_file.read_text(encoding="ascii", errors="replace")
-        try:
-            key = bytes.fromhex(text.strip())
-        except ValueError:
-            # `from None`: the chained message would show the key.
-            raise SettingsError(f"{place}: expected hex digits only, came something else") from None
-        if len(key) < 16:
-            raise SettingsError(f"{place}: expected at least 32 hex digits, came fewer")
-        return key
+        return key_file.key(self.key_file, self.store_mode)
 
 
 def _nearest(place: list[str]) -> str:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from rejse.pipelines import modes
 from rejse.transforms import arrivals, inputs, meeting, schema, texts
 from rejse.transforms.arrays import Bools, arrow, valid, values
 from rejse.transforms.experience import tables as x_tables
@@ -117,7 +118,8 @@ class _File:
         self._target = store / self._path
         self._target.parent.mkdir(parents=True, exist_ok=True)
         if table.removesuffix(LIVE) in x_tables.PRIVATE:
-            self._target.touch(mode=0o600)  # the writer opens what is there and leaves its mode
+            mode = modes.file(modes.of(store))
+            self._target.touch(mode)  # the writer opens what is there and leaves its mode
         self._writer = pq.ParquetWriter(
             self._target,
             self._schema,

@@ -18,8 +18,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from rejse.pipelines import damage, stored, traces
-from rejse.pipelines.locking import LOCK, AnotherWriter, locked
+from rejse.pipelines import damage, modes, stored, traces
+from rejse.pipelines.lock import LOCK, AnotherWriter, locked
 from rejse.pipelines.orphans import remove_orphans
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms.registry import Column, Table
@@ -151,9 +151,7 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
     across machines the commit of `publications` decides. Raises StoreDamagedError where
     publications were lost, unless `rebuild` says that all is made anew.
     """
-    with damage.writable(store):
-        store.mkdir(parents=True, exist_ok=True)
-    with damage.writable(store), locked(store):
+    with modes.kept(store), damage.writable(store), locked(store):
         remove_orphans(store)
         seen, lost = traces.highest(store), None
         try:
@@ -397,3 +395,11 @@ def micros(at: datetime) -> int:
 def now() -> int:
     """The run clock: microseconds since 1970."""
     return time.time_ns() // 1000
+
+
+def after(base: Publication | None, began: int | None = None) -> int:
+    """When the publication after `base` is made, by a run that `began` then: now, but where the
+    clock has gone back, later than what came before.
+    """
+    before = [] if base is None else [base.published_at + 1]
+    return max(now(), *before, *([] if began is None else [began]), 0)

@@ -19,6 +19,10 @@ settings.register_profile("rejse", deadline=None, derandomize=FACTOR == 1)
 settings.load_profile("rejse")
 
 
+# What tests write, such as keys, nobody else can read; tests of modes set their own mask.
+os.umask(0o077)
+
+
 def absent(reason: str) -> None:
     """Skip the test, or fail it where REJSE_STRICT=1 forbids skipping."""
     if os.environ.get("REJSE_STRICT") == "1":

@@ -6,6 +6,7 @@ if nothing had been.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -97,8 +98,8 @@ def test_a_folder_that_is_read_only_is_said(place: Path) -> None:
             absent("setpriv, to run without the right to write everywhere")
         bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
     code, status, message = called(place, *bound)
-    assert (code, status) == (2, "misuse")
-    assert "permission denied; name another place" in message
+    assert (code, status) == (74, "store_failed")
+    assert f"expected to write to the store {place / 'store'}, came: permission denied" in message
     assert served(place) == seen
 
 
@@ -211,3 +212,40 @@ def test_other_faults_are_not_the_disk(tmp_path: Path) -> None:
     ):
         assert damage.words(fault) is None
         assert exits.code_of(fault) != damage.IO_ERROR
+
+
+def test_a_store_on_a_file_system_that_is_read_only_is_said(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No PermissionError, and a report that cannot be put there is another matter."""
+    opened, mount = os.open, str(place)
+
+    def read_only(path: object, flags: int, *more: int, **given: int) -> int:
+        if str(path).startswith(mount) and flags & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return opened(path, flags, *more, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", read_only)
+    with pytest.raises(SystemExit) as left:
+        cli.main(["run", "-c", str(place), "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert (left.value.code, said["status"]) == (74, "store_failed")
+    assert "came: read-only file system" in said["message"]
+    elsewhere = OSError(errno.EROFS, os.strerror(errno.EROFS), "/mnt/report.html")
+    assert exits.ended(elsewhere) == (
+        2, "rejse: /mnt/report.html: read-only file system; name another place",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Generic LocalFileSystem error: {store}/a: Permission denied (os error 13)",
+        "[Errno 30] Read-only file system: '{store}/.scratch-1' [while running 'Stage']",
+    ],
+)
+def test_whoever_says_that_nothing_may_be_written_is_understood(tmp_path: Path, said: str) -> None:
+    with pytest.raises(damage.StoreDamagedError), damage.writable(tmp_path / "store"):
+        raise RuntimeError(said.format(store=tmp_path / "store"))
+    with pytest.raises(RuntimeError, match="elsewhere"), damage.writable(tmp_path / "store"):
+        raise RuntimeError(said.format(store="/elsewhere"))

@@ -19,7 +19,8 @@ AsOf = Annotated[
     typer.Option(
         "--as-of",
         metavar="PUB|TIME",
-        help="As it was: a publication's number, or a time such as 2026-03-01.",
+        help="As it was: a publication's number, or a time such as 2026-03-01T12:00+01:00"
+        " (without a zone UTC, a day alone its first instant): the last one at or before it.",
     ),
 ]
 CONFIG = Path("rejse.toml")
@@ -48,7 +49,10 @@ def connect(
 
     store = settings_in(config).store
     if as_of is not None:
-        from rejse.pipelines.as_of import number
+        from rejse.pipelines import as_of as naming
+        from rejse.pipelines.terminal import say
 
-        publication = number(store, as_of)
+        publication = naming.number(store, as_of)
+        if naming.is_naive(as_of):
+            say(f"--as-of {as_of}: taken as UTC, publication {publication}")
     return session(store, publication, limits)

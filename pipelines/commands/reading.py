@@ -126,10 +126,12 @@ def report(
 
     Example: [bold]rejse report --out report.html[/bold]
     """
+    from rejse.pipelines import modes
     from rejse.pipelines.report.page import write
     from rejse.pipelines.terminal import show_json
 
-    written = write(connect(config, as_of), out)
+    mode = modes.file(settings_in(config).store_mode)
+    written = write(connect(config, as_of), out, mode=mode)
     if json:
         show_json({"report": str(written)})
     else:

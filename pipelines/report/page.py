@@ -22,8 +22,8 @@ FONTS = (
 )
 
 
-def write(con: Any, out: Path, title: str = "Journey report") -> Path:
-    """Write the report of a catalogue session to `out` and return the path.
+def write(con: Any, out: Path, title: str = "Journey report", mode: int = 0o600) -> Path:
+    """Write the report of a catalogue session to `out`, a file of this mode, and return the path.
 
     The file is put in its place whole, so that nobody opens half a page. Raises FileNotFoundError
     where the folder does not exist, IsADirectoryError where `out` is one.
@@ -39,6 +39,8 @@ def write(con: Any, out: Path, title: str = "Journey report") -> Path:
         )
     page = render(queries.read(con), title)
     unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished.touch(mode)
+    unfinished.chmod(mode)  # whatever was there, and whatever the process masks
     unfinished.write_text(page, encoding="utf-8")
     unfinished.replace(out)
     return out

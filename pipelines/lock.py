@@ -1,4 +1,4 @@
-"""One writer of a store at a time, on one machine."""
+"""The lock of a store: one process of a machine writes to it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+
+from rejse.pipelines import modes
 
 LOCK = ".writer.lock"
 
@@ -19,8 +21,12 @@ class AnotherWriter(RuntimeError):  # noqa: N818 - says what is there, not what 
 
 @contextlib.contextmanager
 def locked(store: Path) -> Iterator[None]:
-    """Be the only writer of the store on this machine. Raises AnotherWriter, OSError."""
-    handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    """Hold the store, made where there is none. Raises AnotherWriter at once where another process
+    holds it.
+    """
+    if not store.exists():
+        modes.settle(store, "private")
+    handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, modes.file(modes.of(store)))
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

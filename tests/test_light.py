@@ -1,0 +1,77 @@
+"""What only reads a store starts without Beam, and what `run` needs is no extra."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from rejse.pipelines import settings
+from tests.test_run import installation, lines, once, row
+
+ROOT = Path(__file__).parent.parent
+#: What no command that reads a store has a use for.
+HEAVY = ("apache_beam", "great_expectations", "scipy")
+CODE = f"""
+import sys
+from rejse.pipelines import cli
+try:
+    cli.main()
+except SystemExit as left:
+    print(left.code or 0, sorted(set({HEAVY!r}) & sys.modules.keys()))
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("light")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv(settings.KEY_VARIABLE, raising=False)
+        once(installation(folder, {"a.jsonl": lines([row(n) for n in range(4)])}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("sql", "select 1"), ("sql", "--file", "headline"), ("status",), ("explain",),
+        ("explain", "worst"), ("report",), ("vacuum", "--dry-run"), ("metrics",),
+    ],
+)  # fmt: skip
+def test_what_reads_a_store_does_not_import_beam(place: Path, args: tuple[str, ...]) -> None:
+    configured = () if args == ("metrics",) else ("--config", "rejse.toml")
+    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *args, *configured],
+        cwd=place, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "0 []", done.stderr
+
+
+def project() -> dict[str, list[str]]:
+    """Requirements of the project by extra, its own under the empty name."""
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"": said["dependencies"], **said["optional-dependencies"]}
+
+
+def test_what_run_needs_is_no_extra() -> None:
+    own = {canonicalize_name(Requirement(one).name) for one in project()[""]}
+    assert {"great-expectations", "duckdb-engine", "sqlalchemy", "apache-beam"} <= own
+    assert set(project()) == {"", "calibrate", "dev"}
+
+
+def test_the_lock_has_all_that_is_required() -> None:
+    locked = {}
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
+        if "==" in line and not line.startswith((" ", "#")):
+            one = Requirement(line.rstrip(" \\"))
+            locked[canonicalize_name(one.name)] = str(one.specifier).removeprefix("==")
+    for text in (one for some in project().values() for one in some):
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(locked[canonicalize_name(wanted.name)]), text
