@@ -42,6 +42,7 @@ class Look:
     mapping: str
     touchpoints: list[tuple[str, str]]
     silences: silence.Silences
+    in_cases: silence.Silences = silence.NONE
     is_experience: bool = False
 
 
@@ -126,10 +127,11 @@ def select(
 
 
 def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tuple[Any, ...]]:
-    """(identity, time in µs, touchpoint, channel) of the sample under the mapping."""
+    """(identity, time in µs, touchpoint, channel, case) of the sample under the mapping."""
     con.register("source", look.table)
+    case = "case_id" if "case_id" in con.sql(text).columns else "null"
     query = (
-        "select identity, epoch_us(cast(time as timestamptz)), touchpoint, channel"
+        f"select identity, epoch_us(cast(time as timestamptz)), touchpoint, channel, {case}"
         f" from ({text.rstrip()}) where time is not null and identity is not null"
     )
     rows: list[tuple[Any, ...]] = con.execute(query).fetchall()
@@ -151,21 +153,23 @@ def look(con: duckdb.DuckDBPyConnection, found: Sample, name: str) -> Look:
     attributes.note_copies(guesses, profiles)
     text = select(name, found.files, guesses)
     if guesses.missing:
-        return Look(name, found, guesses, text, [], silence.of([]))
+        return Look(name, found, guesses, text, [], silence.NONE)
     try:
         rows = _mapped(con, found, text)
     except duckdb.Error as fault:
         raise InitError(f"{found.files[0]}: the guessed mapping does not run: {fault}") from None
     places = Counter((str(row[2]), str(row[3])) for row in rows if row[2] is not None)
     touchpoints = sorted(pair for pair, _ in places.most_common(MOST_TOUCHPOINTS))
-    return Look(name, found, guesses, text, touchpoints, silence.of([(r[0], r[1]) for r in rows]))
+    whole = silence.of([(row[0], row[1]) for row in rows])
+    cases = silence.of([(row[4], row[1]) for row in rows if row[4] is not None])
+    return Look(name, found, guesses, text, touchpoints, whole, cases)
 
 
 def _look_at_answers(found: Sample, name: str, guesses: guess.Guesses) -> Look:
     """Answers make no journeys: they have no silences, and add no places of contact."""
     more = ['-- It looks like answers, so rejse.toml says kind = "experience".']
     text = select(name, found.files, guesses, [*more, *guess_survey.remarks(guesses)])
-    return Look(name, found, guesses, text, [], silence.of([]), is_experience=True)
+    return Look(name, found, guesses, text, [], silence.NONE, is_experience=True)
 
 
 def _toml(folder: Path, looks: Sequence[Look]) -> str:
@@ -178,6 +182,7 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
         "",
         "[windows]",
         *_gap(looks),
+        *_case_gap(looks),
         'session_gap = "30min"  # a visit ends when silence is longer',
         'reopen_window = "14d"  # a resolved journey may come back this long',
         'cap = "365d"  # no journey is longer',
@@ -214,6 +219,20 @@ def _gap(looks: Sequence[Look]) -> list[str]:
         f"# Silences between two events of one identity (sample of {main.name}):",
         *(f"#   {line}" for line in main.silences.text()),
         f'gap = "{render(gap)}"  # longer silence ends a journey without a case; {why}',
+    ]
+
+
+def _case_gap(looks: Sequence[Look]) -> list[str]:
+    """The same of silences inside cases."""
+    main = max(looks, key=lambda one: one.in_cases.total)
+    gap, why = main.in_cases.case_gap()
+    histogram = [
+        f"# Silences between two events of one case (sample of {main.name}):",
+        *(f"#   {line}" for line in main.in_cases.text()),
+    ]
+    return [
+        *(histogram if main.in_cases.total else []),
+        f'case_gap = "{render(gap)}"  # longer silence closes a case without an end; {why}',
     ]
 
 

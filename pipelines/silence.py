@@ -16,6 +16,9 @@ EDGES = (
     DAY, 2 * DAY, 4 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 60 * DAY, 120 * DAY, 240 * DAY, 480 * DAY,
 )  # fmt: skip
 DEFAULT_GAP = 30 * DAY
+DEFAULT_CASE_GAP = 90 * DAY
+#: Of so many silences inside cases one may be longer than the silence that closes a case.
+ONE_IN = 1000
 #: A valley must lie between peaks and be this much lower than the lower of them.
 DEPTH = 0.5
 ENOUGH = 30
@@ -78,6 +81,20 @@ class Silences:
             f"the default: no valley; {inside / beyond:.0%} beyond 30 min are within",
         )
 
+    def case_gap(self) -> tuple[int, str]:
+        """Silence (µs) that closes a case without an end, and why: hardly any silence inside a
+        case is longer, so that few cases are closed too soon. Of silences inside cases only.
+        """
+        if self.total < ENOUGH:
+            return DEFAULT_CASE_GAP, f"the default: the sample has {self.total} silences in cases"
+        within = 0
+        for edge, n in zip(EDGES, self.counts, strict=True):
+            within += n
+            if (self.total - within) * ONE_IN <= self.total:
+                longest = max(edge, DAY)
+                return longest, f"at most 1 of {ONE_IN:,} silences in cases is longer"
+        return DEFAULT_CASE_GAP, "the default: too many silences in cases are longer than any bin"
+
 
 def _densities(counts: Sequence[int]) -> list[float]:
     """Silences for each unit of the logarithm, so that bins of unequal width compare."""
@@ -100,3 +117,6 @@ def of(events: Sequence[tuple[str, int]]) -> Silences:
         else:
             counts[place] += 1
     return Silences(tuple(counts), longer)
+
+
+NONE = of([])

@@ -1,7 +1,7 @@
 import gzip
 import json
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -13,6 +13,7 @@ from rejse.pipelines import raw_schema, settings
 from rejse.pipelines.check import check
 from rejse.pipelines.init import InitError, init
 from rejse.pipelines.sample import SampleError, sample, samples
+from rejse.transforms.rules import DAY
 
 LEAST = """id,source,time,identity,activity,channel
 1,crm,2025-03-01 10:00:00,c1,question,phone
@@ -362,3 +363,21 @@ def test_naughty_strings_as_names_and_values(real_data: Path, tmp_path: Path) ->
     assert (log.problem, log.read, log.reasons) == (None, 52, {"missing_activity": 1})
     assert "nullif(activity, 'undefined')" in (tmp_path / "out" / "log.sql").read_text()
     assert not {c for c in found.text() if ord(c) < 32} - {"\n"}
+
+
+def test_the_silence_of_a_case_is_proposed_from_those_inside_cases(tmp_path: Path) -> None:
+    head = "id,customer_id,case_id,activity,time"
+    days = [(case, 3 * step) for case in range(20) for step in range(4)]
+    rows = [f"e{n},c{case % 3},k{case},work,{datetime(2025, 1, 1, tzinfo=UTC) + timedelta(at)}"
+            for n, (case, at) in enumerate(days)]  # fmt: skip
+    init([write(tmp_path / "log.csv", "\n".join([head, *rows]))], tmp_path / "out")
+    text = (tmp_path / "out" / "rejse.toml").read_text()
+    assert "# Silences between two events of one case (sample of log):" in text
+    assert 'case_gap = "4d"  # longer silence closes a case without an end' in text
+    assert settings.load(tmp_path / "out").windows.case_gap == 4 * DAY
+
+    init([write(tmp_path / "plain.csv", PLAIN)], tmp_path / "none")
+    assert 'case_gap = "90d"' in (tmp_path / "none" / "rejse.toml").read_text()
+
+
+PLAIN = "id,customer_id,activity,time\n1,c1,call,2025-01-01\n2,c1,call,2025-01-02\n"

@@ -54,3 +54,16 @@ def test_histogram_in_words() -> None:
     assert lines[0].split() == ["<=", "1min", "#" * 32, "2"]
     assert lines[-1] == "longer: 1"
     assert silence.of([("a", 1)]).text() == ["no identity has two events"]
+
+
+def test_a_case_closes_after_a_silence_that_hardly_any_case_has() -> None:
+    days, weeks = [DAY] * 990, [5 * DAY] * 9
+    assert silence.of(events(*days, *weeks, 100 * DAY)).case_gap()[0] == 7 * DAY
+    assert silence.of(events(*days, *weeks, *[100 * DAY] * 2)).case_gap()[0] == 120 * DAY
+    assert silence.of(events(*[HOUR] * 2000)).case_gap()[0] == DAY
+    for rows, why in (
+        (events(DAY, DAY), "the default: the sample has 2 silences in cases"),
+        (events(*[500 * DAY] * 40), "too many silences in cases are longer"),
+    ):
+        gap, said = silence.of(rows).case_gap()
+        assert gap == 90 * DAY and why in said

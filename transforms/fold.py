@@ -73,13 +73,15 @@ class _Journey:
     products: set[int] = field(default_factory=set)
     objects: dict[int, set[int]] = field(default_factory=dict)
 
-    def last_end(self, time: int, window: int) -> int | None:
-        """Last end before a time: one that stands, or a good one that its window reaches."""
-        ends = [end for end in (self.end, self.closed) if end is not None]
-        if not ends or time <= max(ends):
-            return None
-        stands = self.end is not None or time - max(ends) <= window
-        return max(ends) if stands else None
+    @property
+    def last_end(self) -> int | None:
+        """Its last end: one that stands, or a good one."""
+        return max((end for end in (self.end, self.closed) if end is not None), default=None)
+
+    def reaches(self, time: int, window: int) -> bool:
+        """Is a time within the window of its last end?"""
+        end = self.last_end
+        return end is not None and time - end <= window
 
     def needs_other(self, product: int, objects: Stated) -> bool | None:
         """Is a need another one than those stated? None where that cannot be known."""
@@ -92,6 +94,10 @@ class _Journey:
         if same:
             return False
         return product not in self.products if product >= 0 and self.products else None
+
+    def shares(self, objects: Stated) -> bool:
+        """Did it state one of some objects?"""
+        return any(ids & self.objects.get(kind, set()) for kind, ids in objects.items())
 
     def states(self, product: int, objects: Stated) -> None:
         """Take down what an event states."""
@@ -144,13 +150,15 @@ class _Thread:
         found: list[Begin] = []
         begin, why, shown = 0, LATE, FAR
         i, now = 0, _Journey(0, 0)
+        before: list[_Journey] = []
         while i < len(self.time):
             if i == begin:
                 found.append((self.start + i, why, shown))
                 now = _Journey(self.time[i], self.time[i])
             else:
-                reason = self._begins_anew(i, now)
+                reason = self._begins_anew(i, now, before)
                 if reason is not None:
+                    before.append(now)
                     why, shown = reason, FAR if reason == LATE else self.time[i]
                     begin = i = self._visit(i, now) if reason == NEED else i
                     continue
@@ -161,11 +169,12 @@ class _Thread:
     def _objects(self, i: int) -> Stated:
         return self.fold.needs.objects.get(self.start + i, _NONE)
 
-    def _begins_anew(self, i: int, now: _Journey) -> int | None:
+    def _begins_anew(self, i: int, now: _Journey, before: list[_Journey]) -> int | None:
         """Why the event begins a new journey; None where it belongs to the one before."""
         time, of = self.time[i], self.fold.types[now.kind]
         as_of = self.fold.types[now.kind if now.kind >= 0 else self.kind[i]]
-        after_end = now.last_end(time, of.window) is not None
+        stands = now.end is not None or now.reaches(time, of.window)
+        after_end = now.last_end is not None and time > now.last_end and stands
         if self.activity[i] in as_of.starts and (self.caseless[i] or after_end):
             return START
         if now.end is None:
@@ -176,16 +185,23 @@ class _Thread:
         if time > now.last and time > min(deadline, now.first + of.cap):
             return LATE
         if after_end and not self.company[i]:
-            other = now.needs_other(self.product[i], self._objects(i))
+            product, objects = self.product[i], self._objects(i)
+            other, late = now.needs_other(product, objects), self._late(i, before)
             bought_again = self.sold[i] and now.is_sold
-            same_order = other is False and self._shares(i, now)
-            if other or (bought_again and not same_order):
+            same_order = other is False and now.shares(objects)
+            same_order |= any(one.shares(objects) for one in late)
+            if (other and not late) or (bought_again and not same_order):
                 return NEED
         return None
 
-    def _shares(self, i: int, now: _Journey) -> bool:
-        """Does the event state an object that the journey stated?"""
-        return any(ids & now.objects.get(kind, set()) for kind, ids in self._objects(i).items())
+    def _late(self, i: int, before: list[_Journey]) -> list[_Journey]:
+        """Earlier journeys to which an event comes late: their window reaches it, and it states
+        their need. Journeys do not interleave: it stays in the one at hand.
+        """
+        windows = ((one, self.fold.types[one.kind].window) for one in before)
+        reached = [one for one, window in windows if one.reaches(self.time[i], window)]
+        need = self.product[i], self._objects(i)
+        return [one for one in reached if one.needs_other(*need) is False]
 
     def _visit(self, i: int, now: _Journey) -> int:
         """First event after the end of the visit in which an event states a new need; events of
@@ -193,7 +209,7 @@ class _Thread:
         """
         begin = r = i
         near = self.time[i]
-        end = now.last_end(near, FAR)
+        end = now.last_end
         asked = _Journey(0, 0)
         asked.states(self.product[i], self._objects(i))
         while (r := r - 1) >= 0 and (end is None or self.time[r] > end):

@@ -18,7 +18,7 @@ journeys as (
         journey_type,
         coalesce(n_reopens > 0, false) as is_reopened,
         coalesce(n_reopens > 0, false)
-        or coalesce(close_reason = 'end rule', false)
+        or coalesce(close_reason = 'end rule' and outcome01 > 0, false)
         or time_to_resolution_s is not null as is_solved
     from v_journeys
     where state = 'closed'

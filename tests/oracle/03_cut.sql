@@ -29,6 +29,9 @@ create or replace macro is_apart(asked, known) as len(list_filter(
         )
 )) > 0;
 create or replace macro is_shared(asked, known) as len(list_intersect(asked, known)) > 0;
+create or replace macro is_same(asked, known, product, products) as
+not is_apart(asked, known)
+and (is_shared(asked, known) or coalesce(list_contains(products, product), false));
 create or replace macro is_other(asked, known, product, products) as
 is_apart(asked, known) or (
     not is_shared(asked, known)
@@ -113,6 +116,7 @@ fold as (
         false as has_sold,
         []::varchar[] as products,
         []::varchar[] as known_objects,
+        []::struct(until_t bigint, products varchar[], objects varchar[])[] as earlier,
         false as is_end,
         false as is_weak_end
     from (select distinct thread from numbered)
@@ -143,6 +147,7 @@ fold as (
         j.has_sold or (a.is_end and coalesce(j.outcome = 'sold', false)) as has_sold,
         if(j.need_product is null, j.products, list_append(j.products, j.need_product)) as products,
         list_concat(j.known_objects, j.need_objects) as known_objects,
+        j.earlier,
         a.is_end,
         a.is_bad and not a.is_end as is_weak_end
     from (
@@ -177,7 +182,12 @@ fold as (
                 not s.is_new and s.is_held_weakly as is_held_weakly,
                 not s.is_new and s.has_sold as has_sold,
                 if(s.is_new, [], s.products) as products,
-                if(s.is_new, [], s.known_objects) as known_objects
+                if(s.is_new, [], s.known_objects) as known_objects,
+                if(s.is_new and s.needed_t is not null, list_append(s.earlier, {
+                    'until_t': s.needed_t + s.reopen_window,
+                    'products': s.products,
+                    'objects': s.known_objects
+                }), s.earlier) as earlier
             from (
                 select
                     w.*,
@@ -203,13 +213,23 @@ fold as (
                             when
                                 d.is_after_end and not d.is_message_only
                                 and (
-                                    coalesce(is_other(
-                                        d.asked_objects, d.known_objects, d.asked_product,
-                                        d.products
-                                    ), false)
+                                    (
+                                        len(d.late) = 0
+                                        and coalesce(is_other(
+                                            d.asked_objects, d.known_objects, d.asked_product,
+                                            d.products
+                                        ), false)
+                                    )
                                     or (
                                         d.has_sold and d.is_sale
-                                        and not is_shared(d.asked_objects, d.known_objects)
+                                        and not (
+                                            is_shared(d.asked_objects, d.known_objects)
+                                            and not is_apart(d.asked_objects, d.known_objects)
+                                        )
+                                        and len(list_filter(
+                                            d.late,
+                                            lambda o: is_shared(d.asked_objects, o.objects)
+                                        )) = 0
                                     )
                                 )
                                 then 'need'
@@ -227,6 +247,16 @@ fold as (
                             coalesce(x.outcome = 'sold', false) as is_sale,
                             x.thread_case is null as is_caseless,
                             b.is_start,
+                            c.reopen_window,
+                            -- earlier journeys whose window reaches the event, of its need
+                            list_filter(
+                                fold.earlier,
+                                lambda o:
+                                    x.t <= o.until_t
+                                    and is_same(
+                                        x.need_objects, o.objects, x.need_product, o.products
+                                    )
+                            ) as late,
                             -- after an end that stands, or within the window after a good one
                             greatest(fold.end_t, fold.closed_t) as needed_t,
                             coalesce(x.t > greatest(fold.end_t, fold.closed_t), false) and (
