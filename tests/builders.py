@@ -126,7 +126,7 @@ def promise(said: Any) -> dict[str, Any] | None:
     if said is None:
         return None
     due = said.get("due_time")
-    blank = {"id": "p1", "kind": "date", "op": "made", "value": None}
+    blank = {"id": "p1", "kind": "date", "op": "made", "value": None, "owner": None}
     return {**blank, **said, "due_time": None if due is None else moment(due)}
 
 

@@ -40,6 +40,7 @@ class Promises:
     n_moves: Ints
     latest: Ints  # last moment at which an event could still change the row
     value: Coded  # what it promised when it was made
+    owner: Coded  # who must deliver it, where that was said when it was made
     n_orphans: int
 
 
@@ -94,7 +95,8 @@ def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promis
     return Promises(
         names.rows(groups.starts[real]).arrow().cast(pa.string()), rows[made[real]],
         kinds.rows(made[real]), due[real], pick(rows, delivered[real]), status[real],
-        n_moves[real], latest[real], log.value.rows(made[real]), int((made < 0).sum()),
+        n_moves[real], latest[real], log.value.rows(made[real]),
+        Coded.of(pc.struct_field(said, "owner")).rows(made[real]), int((made < 0).sum()),
     )  # fmt: skip
 
 
@@ -181,6 +183,7 @@ def _nothing() -> Promises:
         none,
         none,
         none,
+        Coded.nulls(0),
         Coded.nulls(0),
         0,
     )

@@ -110,14 +110,13 @@ def _journeys(a: Assessment) -> Columns:
     step_owner = a.scene.steps.owner
     owner = step_owner.recode(spine.journey_steps.first_valid(step_owner.codes))
     kind = spine.journey_kind.fallback(Coded.named(np.zeros(len(journeys)), ["other"]))
-    at_type = a.scene.data.types.rows(kind, a.clock.started)
     state = Coded.named(np.where(a.scene.closed, 0, 1), ["closed", "open"])
     reason = Coded.named(np.where(a.scene.closed, spine.cut.reason, NULL), REASONS)
     return {
         **_owned(a, np.arange(len(journeys))),
         "journey_type": kind,
         "case_id": spine.journey_case,
-        "owner": a.scene.data.types.text("owner", at_type).fallback(_configured(a, kind), owner),
+        "owner": a.scene.type_owner.fallback(owner),
         "product_id": first(a.scene.product),
         "lifecycle_stage": first(a.scene.lifecycle_stage),
         "segment": first(a.scene.segment),
@@ -127,14 +126,6 @@ def _journeys(a: Assessment) -> Columns:
         "close_reason": reason,
         **_measured(a, "journey"),
     }
-
-
-def _configured(a: Assessment, kind: Coded) -> Coded:
-    """Owner that the configuration gives each journey's type, null where it gives none."""
-    owners = [a.scene.rules.type_of(name).owner for name in kind.names.to_pylist()]
-    named = sorted({owner for owner in owners if owner})
-    codes = [named.index(owner) if owner else NULL for owner in owners]
-    return Coded.named(kind.lookup(codes, NULL), named)
 
 
 def _steps(a: Assessment) -> Columns:
@@ -224,7 +215,6 @@ def _evidence(a: Assessment) -> Columns:
         for what in ("locus", "unit")
     )
     whole, price = a.hazard[a.journey], a.costs
-    owner = np.where(found.previous >= 0, found.previous, found.step)
     return {
         **_owned(a, a.journey),
         "evidence_id": _evidence_ids(a, step_id),
@@ -232,7 +222,7 @@ def _evidence(a: Assessment) -> Columns:
         "prev_step_id": take(spine.step_id, found.previous),
         "kind": a.kinds,
         "locus": edge,
-        "owner": steps.owner.rows(owner),
+        "owner": found.owner,
         "owner_to": found.owner_to,
         "touchpoint": steps.touchpoint.rows(found.step),
         "occurred_at": found.time,
@@ -364,7 +354,7 @@ def _info_requests(a: Assessment) -> Columns:
 
 
 def _promises(a: Assessment) -> Columns:
-    spine, steps, made = a.scene.spine, a.scene.steps, a.scene.promises
+    spine, made = a.scene.spine, a.scene.promises
     step = spine.steps.ids[made.made]
     delivered, known = _at(a, made.delivered)
     late = known & (made.due != FAR) & (delivered > made.due)
@@ -375,7 +365,7 @@ def _promises(a: Assessment) -> Columns:
         "step_id": take(spine.step_id, step),
         "kind": made.kind,
         "made_by": spine.events.coded("actor_type").rows(made.made),
-        "owner": steps.owner.rows(step),
+        "owner": a.scene.owed_by(made.made, made.owner),
         "made_at": spine.events.time[made.made],
         "due_at": _time(made.due),
         "delivered_at": (delivered, known),
@@ -392,7 +382,7 @@ def _sla_results(a: Assessment) -> Columns:
         **_owned(a, levels.journey),
         "sla": levels.sla,
         "kind": levels.kind,
-        "owner": a.scene.steps.owner.rows(spine.steps.ids[levels.row]),
+        "owner": a.scene.owed_by(levels.row),
         "started_at": spine.events.time[levels.row],
         "due_at": _time(levels.due),
         "met_at": (met, known),

@@ -11,6 +11,7 @@ import numpy as np
 from rejse.transforms import facts, frontier, needs
 from rejse.transforms.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.as_of import FAR
+from rejse.transforms.clock import Clock, clock
 from rejse.transforms.contacts import Contacts, contacts, earlier_same_intent
 from rejse.transforms.events import Coded
 from rejse.transforms.handoffs import Asked, Handoffs, asked_for, handoffs, rises
@@ -118,6 +119,30 @@ class Scene:
         """Promises of the customers."""
         windows = self.rules.windows
         return promises(self.spine, self.frontier, windows.lateness, windows.promise_give_up)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """Start, end and busy time of each journey."""
+        return clock(self.spine)
+
+    @cached_property
+    def type_owner(self) -> Coded:
+        """Owner of each journey's type: the table's when the journey starts, else the settings'."""
+        types, kind = self.data.types, self.spine.journey_kind
+        kind = kind.fallback(Coded.named(np.zeros(len(self.journeys)), ["other"]))
+        by_table = types.text("owner", types.rows(kind, self.clock.started))
+        names = kind.names.to_pylist()
+        owners = [self.rules.type_of(name).owner for name in names]
+        named = sorted({owner for owner in owners if owner})
+        codes = [named.index(owner) if owner else NULL for owner in owners]
+        return by_table.fallback(Coded.named(kind.lookup(codes, NULL), named))
+
+    def owed_by(self, row: Ints, said: Coded | None = None) -> Coded:
+        """Who owes what the events `row` promise: the one said, else the owner of the journey's
+        type, else of the step."""
+        of_type = self.type_owner.rows(self.journey_of(row))
+        of_step = self.steps.owner.rows(self.spine.steps.ids[row] if len(row) else row)
+        return (of_type if said is None else said.fallback(of_type)).fallback(of_step)
 
     @cached_property
     def slas(self) -> SlaResults:

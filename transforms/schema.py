@@ -71,7 +71,14 @@ PROMISE_OPS = ("made", "moved", "delivered", "cancelled")
 OBJECT = pa.struct([("type", TEXT), ("id", TEXT), ("qualifier", TEXT)])
 INFO = pa.struct([("field", TEXT), ("op", TEXT), ("value_hmac", TEXT)])
 PROMISE = pa.struct(
-    [("id", TEXT), ("kind", TEXT), ("op", TEXT), ("due_time", TIME), ("value", TEXT)]
+    [
+        ("id", TEXT),
+        ("kind", TEXT),
+        ("op", TEXT),
+        ("due_time", TIME),
+        ("value", TEXT),
+        ("owner", TEXT),
+    ]
 )
 CLAIM = pa.struct([("topic", TEXT), ("value_hmac", TEXT), ("valid_to", TIME)])
 
@@ -139,7 +146,8 @@ BODY: tuple[Field, ...] = (
     enum("handoff_kind", "C", HANDOFF_KINDS, "Hand-off: how it was made."),
     Field("info", pa.list_(INFO), "O", "Fields given, asked, passed; values only as keyed hashes.",
           hashed=("value_hmac",)),
-    Field("promise", PROMISE, "O", "Promise made, moved, delivered or cancelled."),
+    Field("promise", PROMISE, "O", "Promise made, moved, delivered or cancelled; `owner`: who must"
+          " deliver it, as the event that makes it says."),
     enum("message_kind", "C", MESSAGE_KINDS, "Outbound: what kind of message."),
     code("campaign_id", "Outbound: campaign.", "C"),
     Field("message_id", TEXT, "C", "Outbound: message."),

@@ -81,8 +81,8 @@ select
         select j.owner from journey_types as j
         where
             j.journey_type = c.journey_type
-            and coalesce(epoch_us(j.valid_from) <= c.first_t, true)
-            and coalesce(c.first_t < epoch_us(j.valid_to), true)
+            and coalesce(epoch_us(j.valid_from) <= c.started_t, true)
+            and coalesce(c.started_t < epoch_us(j.valid_to), true)
         order by j.valid_from desc nulls last, j.json asc
         limit 1
     ) as type_owner

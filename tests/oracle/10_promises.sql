@@ -1,7 +1,7 @@
 -- purpose: what became of each promise
 -- grain:   one row per promise of a customer that was made
 -- key:     customer_key, promise_id
--- sources: stepped, journey, settings
+-- sources: stepped, journey, step, types, settings
 create or replace table promised as
 with recursive
 said as (
@@ -85,7 +85,7 @@ select
     m.promise.kind,
     m.promise.value,
     m.actor_type as made_by,
-    p.owner,
+    coalesce(m.promise.owner, j.type_owner, c.owner, p.owner) as owner,
     m.t as made_t,
     d.due_t,
     greatest(d.limit_t, d.last_t) as last_change_t,
@@ -108,5 +108,6 @@ from made as m
 inner join due as d on m.customer_key = d.customer_key and m.promise_id = d.promise_id
 inner join journey as j on m.journey_id = j.journey_id
 inner join step as p on m.step_id = p.step_id
+inner join types as c on j.journey_type = c.name
 left join words as e
     on d.customer_key = e.customer_key and d.promise_id = e.promise_id and d.settled_by = e.nth;

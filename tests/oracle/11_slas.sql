@@ -17,11 +17,15 @@ opening as (
 ),
 
 begun as (
+    -- the clock runs in the hours of the step's owner; the level is owed by the type's
     select
         o.*,
-        s.owner
+        s.owner,
+        coalesce(j.type_owner, c.owner, s.owner) as owed_by
     from opening as o
     inner join step as s on o.step_id = s.step_id
+    inner join journey as j on o.journey_id = j.journey_id
+    inner join types as c on j.journey_type = c.name
 ),
 
 awaited as (

@@ -195,7 +195,8 @@ broken as (
         1.0 as g,
         1.0 as confidence,
         'observed' as basis,
-        promise_id || if(status = 'late', ' late', '') as detail
+        promise_id || if(status = 'late', ' late', '') as detail,
+        owner
     from promised
     where status in ('broken', 'late')
 ),

@@ -46,7 +46,8 @@ select
     1.0 as g,
     1.0 as confidence,
     'observed' as basis,
-    sla || ' ' || kind || if(is_late, ' late', '') as detail
+    sla || ' ' || kind || if(is_late, ' late', '') as detail,
+    owed_by as owner
 from sla_result
 where
     status = 'breached'

@@ -151,7 +151,11 @@ select
     if(
         p.kind in (select n.kind from node_kind as n), 'node', 'edge'
     ) as locus,
-    if(p.prev_step_id is null, e.owner, b.owner) as owner,
+    case
+        when p.kind = 'promise_broken' then p.owner
+        when p.prev_step_id is null then e.owner
+        else b.owner
+    end as owner,
     case
         when a.place is not null then a.to_owner
         when p.kind in ('transfer', 'escalation') and p.prev_step_id = p.step_id then null
@@ -282,7 +286,7 @@ select
     j.customer_key,
     r.sla,
     r.kind,
-    s.owner,
+    r.owed_by as owner,
     make_timestamptz(r.start_t) as started_at,
     make_timestamptz(r.due_t) as due_at,
     make_timestamptz(r.met_t) as met_at,
@@ -291,7 +295,6 @@ select
     f.is_final
 from sla_result as r
 inner join journey as j on r.journey_id = j.journey_id
-inner join step as s on r.step_id = s.step_id
 inner join final as f on r.journey_id = f.journey_id;
 
 create or replace table o_journeys as

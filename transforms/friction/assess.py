@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rejse.transforms.arrays import Ints, Reals
-from rejse.transforms.clock import Clock, clock
+from rejse.transforms.clock import Clock
 from rejse.transforms.costs import Costs, costs
 from rejse.transforms.events import Coded
 from rejse.transforms.friction import KINDS
@@ -88,7 +88,7 @@ class Assessment:
     @cached_property
     def clock(self) -> Clock:
         """Start, end and busy time of each journey."""
-        return clock(self.scene.spine)
+        return self.scene.clock
 
     def of_kind(self, name: str) -> Ints:
         """Pieces of evidence of one kind in each journey."""

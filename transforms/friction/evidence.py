@@ -55,6 +55,7 @@ class Found:
     minutes: Reals
     basis: Ints
     detail: Coded
+    owner: Coded
     owner_to: Coded
 
     def __len__(self) -> int:
@@ -144,6 +145,7 @@ def found(
     minutes: Reals | None = None,
     basis: Ints | None = None,
     detail: Coded | None = None,
+    owner: Coded | None = None,
     owner_to: Coded | None = None,
 ) -> Found:
     """Evidence with the defaults of a plain event: x = 1, g = 1, confidence 1, observed."""
@@ -152,6 +154,7 @@ def found(
     none = np.full(n, NULL, dtype=np.int64)
     later = scene.steps.owner.rows(step)
     prior = none if previous is None else previous
+    giver = scene.steps.owner.rows(np.where(prior >= 0, prior, step))
     return Found(
         step=step,
         previous=prior,
@@ -166,6 +169,7 @@ def found(
         minutes=nothing if minutes is None else minutes,
         basis=np.zeros(n, dtype=np.int64) if basis is None else basis,
         detail=Coded.nulls(n) if detail is None else detail,
+        owner=giver if owner is None else owner,
         owner_to=later.recode(np.where(prior >= 0, later.codes, NULL))
         if owner_to is None
         else owner_to,

@@ -52,7 +52,8 @@ def customer_wait(scene: Scene) -> Found:
 )
 def promise_broken(scene: Scene) -> Found:
     """Promise broken, or (weight .25) late: not delivered by its due time once the frontier has
-    passed it; anchored at the step in which it was made (9-rules). A breached SLA is one too,
+    passed it; anchored at the step in which it was made, and its owner is who must deliver it:
+    `promise.owner`, else the type's owner, else the step's (9-rules). A breached SLA is one too,
     made at the first need-driven step, unless an event promises that level itself (`slas`).
     """
     return together(_said(scene), _agreed(scene))
@@ -75,6 +76,7 @@ def _said(scene: Scene) -> Found:
         time=np.where(dated, due, scene.spine.events.time[row]),
         expected=np.where(known, late_days, np.nan),
         detail=Coded.named(made.status[bad], STATUS),
+        owner=scene.owed_by(row, made.owner.rows(bad)),
     )  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def _agreed(scene: Scene) -> Found:
     late_days = np.where(met < FAR, (met - due) / (86_400 * SECOND), np.nan)
     return found(
         scene, "promise_broken", scene.spine.steps.ids[row], row, weight=weight, time=due,
-        expected=late_days, detail=levels.sla.rows(bad),
+        expected=late_days, detail=levels.sla.rows(bad), owner=scene.owed_by(row),
     )  # fmt: skip
 
 
