@@ -16,8 +16,8 @@ with grouped as (
         arg_min(lifecycle_stage, place) as lifecycle_stage,
         arg_min(segment, place) as segment,
         coalesce(
-            arg_min(t_start, pos) filter (where is_need_driven or direction = 'internal'),
-            arg_min(t_start, pos)
+            min(t_start) filter (where is_need_driven or direction = 'internal'),
+            min(t_start)
         ) as started_t,
         coalesce(bool_or(is_need_driven or direction = 'internal'), false) as has_start,
         max(t_end) as clock_end_t,
