@@ -10,8 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines import check_answers, check_text, detectors, key_file, silence, suggest
+from rejse.pipelines import (
+    check_answers,
+    check_identities,
+    check_personal,
+    check_text,
+    detectors,
+    key_file,
+    silence,
+)
 from rejse.pipelines.settings import Settings, Source
+from rejse.pipelines.suggest import suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,6 +65,10 @@ class SourceCheck:
     future: int = 0
     future_first: str | None = None
     silences: list[str] = field(default_factory=list)
+    #: Raw columns that no mapping uses, and columns and attributes that it keeps in clear, which
+    #: look personal or like free text, each with the reason.
+    left_out: dict[str, str] = field(default_factory=dict)
+    personal: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,9 +163,11 @@ def _look(source: Source, non_persons: tuple[str, ...], rows: int) -> SourceChec
         found.problem = str(fault)
         return found
     found.mapped = sorted({*mapping.columns, *mapping.contract.required})
-    found.unused = [name for name in schema.names if not re.search(_written(name), text)]
+    plain = check_personal.without_comments(text)
+    found.unused = [name for name in schema.names if not re.search(_written(name), plain)]
     events = _through_the_edge(found, source, mapping, schema, rows)
     _look_at_events(found, events, non_persons)
+    found.personal = check_personal.kept(events, mapping.contract)
     if source.kind != "interaction":
         found.silences = []  # of what was said, or holds, no journey is made
     return found
@@ -188,8 +203,10 @@ def _through_the_edge(
     lost: dict[str, list[pa.RecordBatch]] = {}
     kept, reasons, notes = [], Counter[str](), Counter[str]()
     files, empty = set(), dict.fromkeys(schema.names, True)
+    unused: list[pa.RecordBatch] = []
     for raw in _sampled(source, schema, rows):
         files.add(raw.file)
+        unused.append(raw.batch.select(found.unused))
         canonical, unmapped = normalise(mapping, raw)
         for name, cells in unread(mapping, raw, canonical).items():
             lost.setdefault(name, []).append(cells)
@@ -210,6 +227,8 @@ def _through_the_edge(
         found.contradicted = list(check_answers.scales(kept))
     found.files, found.reasons, found.notes = len(files), dict(reasons.most_common()), dict(notes)
     found.absent = [name for name, nothing in empty.items() if nothing] if found.read else []
+    found.left_out = check_personal.left_out(unused, found.unused)
+    found.unused = [name for name in found.unused if name not in found.left_out]
     return kept
 
 
@@ -221,7 +240,7 @@ def _show(found: SourceCheck, rejects: pa.Table, raw: pa.RecordBatch) -> None:
         if len(found.first) >= FIRST_REJECTS or shown[reason] >= 2:
             continue
         shown[reason] += 1
-        value, sql = suggest.suggestion(reason, row["detail"], row["payload"], raw)
+        value, sql = suggestion(reason, row["detail"], row["payload"], raw)
         found.first.append(Refused(row["position"], reason, row["detail"] or "", value, sql))
 
 
@@ -241,7 +260,10 @@ def _look_at_events(
     found.future = len(late)
     if late:
         found.future_first = datetime.fromtimestamp(min(late) / 1e6, UTC).isoformat()
-    found.identities = _suspicious(Counter(who for who, _ in pairs), first, non_persons)
+    counts = Counter(who for who, _ in pairs)
+    kinds = {kind for batch in batches for kind in batch.column("identitytype").to_pylist()}
+    found.identities = _suspicious(counts, first, non_persons)
+    found.identities += check_identities.notes(counts, kinds)
     found.silences = silence.of(pairs).text()
 
 
@@ -255,10 +277,13 @@ def _suspicious(
     counts: Counter[str], first: dict[str, str], non_persons: tuple[str, ...]
 ) -> list[str]:
     """Identities that are no person's; of a frequent one not the identity, but a row to look at."""
+    from rejse.transforms.spelling import whole
+
     total, said = counts.total(), []
     for who, n in counts.most_common():
-        if who.strip().lower() in (*non_persons, *suggest.NOBODY):
-            listed = "excluded" if who in non_persons else "add it to non_persons"
+        plain = whole(who.strip()).lower()
+        if plain in non_persons or check_identities.is_nobody(who):
+            listed = "excluded" if plain in non_persons else "add it to non_persons"
             said.append(f"{who!r}: {n:,} events; {listed}")
         elif n >= FREQUENT_EVENTS and n >= FREQUENT_SHARE * total:
             said.append(

@@ -40,6 +40,10 @@ def _source(one: SourceCheck) -> list[str]:
         ("always empty or absent", one.absent),
     )
     lines += [f"  {what}:  {', '.join(map(clean, names))}" for what, names in named if names]
+    for what, columns in (("left out", one.left_out), ("kept in clear", one.personal)):
+        lines += [f"  {what}:  {clean(name)}, {clean(why)}" for name, why in columns.items()]
+    if one.personal:
+        lines.append("    take what is personal out of the mapping: it would lie in `events`")
     lines += [f"  {name}: {n:,} values became other or null" for name, n in one.notes.items()]
     lines += [f"  {line}" for line in (*one.unread, *one.contradicted)]
     lines += _refused(one)

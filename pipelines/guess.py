@@ -19,7 +19,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "causationid": ("causation_id", "parent_id"),
     "activity": ("activity", "concept_name", "event", "event_name", "event_type", "action",
                  "activity_name", "operation", "what", "step", "ident_state", "incident_state",
-                 "state", "status", "type"),
+                 "state", "status", "type", "haendelse", "aktivitet", "ereignis", "evento"),
     "touchpoint": ("touchpoint", "page", "screen", "page_name", "page_type", "url", "form"),
     "lifecycle": ("lifecycle", "lifecycle_transition", "transition", "registration_type"),
     "start_time": ("start_time", "started_at", "start", "begin", "start_timestamp"),
@@ -35,7 +35,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "actor_id": ("actor_id", "agent_id", "agent", "org_resource", "resource", "employee_id",
                  "sys_updated_by", "operator"),
     "system": ("system", "application", "app_name"),
-    "intent": ("intent", "reason", "contact_reason", "topic", "category", "subject_code"),
+    "intent": ("intent", "reason", "contact_reason", "topic", "category", "subject_code", "arsag"),
     "product_id": ("product_id", "product", "sku"),
     "journey_type": ("journey_type", "journey", "process"),
     "lifecycle_stage": ("lifecycle_stage", "user_lifecycle"),
@@ -51,7 +51,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 #: Names of a time of the event, the best first.
 TIMES = ("time", "timestamp", "event_time", "event_timestamp", "time_timestamp", "ts", "datetime",
          "date_time", "occurred_at", "sys_updated_at", "updated_at", "created_at", "date",
-         "start_time", "started_at")  # fmt: skip
+         "start_time", "started_at", "tidspunkt", "zeitpunkt", "fecha")  # fmt: skip
 #: Names of an identity and its type, the best first.
 IDENTITIES: dict[str, tuple[str, ...]] = {
     "customer": ("customer_id", "customer", "customer_number", "client_id", "client", "user_id",

@@ -350,6 +350,11 @@ def as_dict(folder: Path, looks: Sequence[Look]) -> dict[str, Any]:
                 {"column": g.column, "sql": g.sql, "why": g.why} for g in one.guesses.lines
             ],
             "missing": one.guesses.missing,
+            "left_out": {
+                p.name: one.guesses.personal[p.name]
+                for p in one.guesses.rest
+                if p.name in one.guesses.personal
+            },
         }
         for one in looks
     ]
@@ -367,6 +372,11 @@ def told(folder: Path, looks: Sequence[Look]) -> list[str]:
         said += [
             f"  {column:<16} MISSING: add it to {one.name}.sql" for column in one.guesses.missing
         ]
+        left = {p.name: one.guesses.personal.get(p.name) for p in one.guesses.rest}
+        said += [
+            f"  {'left out':<16} {' '.join(name.split())}, {why}"
+            for name, why in left.items() if why is not None
+        ]  # fmt: skip
     config = folder / "rejse.toml"
     where = "" if folder == Path() else f" --config {config}"
     return [*said, f"wrote {config}; look at the guesses, then: rejse check{where}"]

@@ -6,6 +6,7 @@ personal its owner knows: a reason is a guess, and each is written down where on
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -239,6 +240,12 @@ def _nested(profile: Profile) -> str | None:
             # A key may be data itself.
             return f"{path}: {said}" if path and form([path], is_version=False) is None else said
     return None if any(part.texts for part in parts(profile)) else EMPTY
+
+
+def of_json(profile: Profile) -> str | None:
+    """Why a column of JSON texts looks personal by what they hold; None where it does not."""
+    given = tuple(json.loads(text) for text in profile.texts if is_json(text))
+    return _nested(replace(profile, values=given))
 
 
 def _declare(path: str, kind: pa.DataType, kinds: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rejse.pipelines.personal_words import fold
 from rejse.transforms.schema import CHANNELS
 
 if TYPE_CHECKING:
@@ -38,13 +39,19 @@ CHANNEL_WORDS = {
     "field": "visit", "bot": "chatbot", "livechat": "chat", "live chat": "chat",
     "whatsapp": "chat", "messenger": "chat", "post": "letter", "facebook": "social",
     "twitter": "social", "instagram": "social", "text": "sms", "newsletter": "campaign",
+    "telefon": "phone", "telefonisk": "phone", "opkald": "phone", "teléfono": "phone",
+    "telefono": "phone", "e-post": "email", "correo": "email", "hjemmeside": "web",
+    "brev": "letter", "brief": "letter", "list": "letter", "carta": "letter", "butik": "branch",
+    "filial": "branch", "filiale": "branch", "oddział": "branch", "sucursal": "branch",
 }  # fmt: skip
 
 
 def snake(name: str) -> str:
-    """Name in lower case with underscores: `org:resource`, `orgResource` -> `org_resource`."""
+    """Name in lower case with underscores: `org:resource`, `orgResource` -> `org_resource`, and
+    without accents: `Årsag` -> `arsag`.
+    """
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return re.sub(r"[^a-z0-9]+", "_", spaced.lower()).strip("_")
+    return re.sub(r"[^a-z0-9]+", "_", fold(spaced)).strip("_")
 
 
 @dataclass(frozen=True)

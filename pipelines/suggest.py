@@ -11,8 +11,6 @@ from rejse.pipelines.profile import profiles
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: What systems write where they know nobody.
-NOBODY = ("undefined", "null", "none", "nan", "unknown", "anonymous", "n/a", "guest", "test", "0")
 #: Reason -> SQL that helps whatever the value is.
 _BY_REASON = {
     "time_out_of_range": "to_timestamp(t / 1e3) as time  -- for milliseconds since 1970",

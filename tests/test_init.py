@@ -59,6 +59,15 @@ def test_numbers_and_german_names_are_known(tmp_path: Path) -> None:
     assert (row["id"], row["identity"], row["activity"]) == ("7", "k1", "call")
 
 
+def test_danish_names_and_channels_are_known(tmp_path: Path) -> None:
+    text = "Kunde nr.;Tid – dato;Hændelse;Kanal;Årsag\n0;2025-03-03 10:00:00;ring;Telefon;y\n"
+    log = write(tmp_path / "log.csv", text)
+    assert "MISSING" not in "\n".join(init([log], tmp_path / "out"))
+    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    found = [row[name] for name in ("identity", "activity", "channel", "intent")]
+    assert found == ["0", "ring", "phone", "y"]
+
+
 XES = """case:concept:name,concept:name,time:timestamp,org:resource,lifecycle:transition
 Application_1,W_Call,2016-01-01 09:51:15.304000+00:00,User_1,start
 Application_1,W_Call,2016-01-01 09:55:00.000000+00:00,User_1,ate_abort
