@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rejse.pipelines import ground, live
+from rejse.pipelines import ground, live, verify
 from rejse.pipelines import store as storage
 from rejse.pipelines.settings import Settings
 from rejse.transforms.frontier import NOTHING_SEEN
@@ -20,7 +20,9 @@ class Status:
     """`lag_s` is how far each source's frontier lies behind now, seconds; None: nothing came yet.
 
     `files_waiting` are new or changed since the publication, `files_unfinished` somebody seems to
-    be writing.
+    be writing. `verified_at` is when the store was last verified, `verified` which publication was,
+    and `damaged` how much of it was found to be; `missing` are files of the current publication
+    that are gone or cut short now.
     """
 
     publication: int | None
@@ -33,6 +35,10 @@ class Status:
     files_read: int
     files_waiting: int
     files_unfinished: int
+    verified: int | None
+    verified_at: datetime | None
+    damaged: int | None
+    missing: tuple[str, ...]
 
 
 #: Tables whose rows say how things stand: journeys that are final, open ones, what waits.
@@ -40,12 +46,16 @@ TOLD = ("journeys", "journeys_live", "late", "rejects", "pending", "superseded",
 
 
 def status(settings: Settings, now: int) -> Status:
-    """How the store stands at `now`, microseconds. Reads no data and waits for nobody."""
+    """How the store stands at `now`, microseconds. Reads no data and waits for nobody.
+
+    Raises StoreDamagedError where publications were lost, or a log cannot be read.
+    """
     base = storage.latest(settings.store)
     here, whole = _files(settings)
     read = base.positions if base else {}
     waiting = [name for name, at in here.items() if read.get(name) != at]
     frontiers = {**base.frontiers, **base.x_frontiers} if base else {}
+    noted = verify.noted(settings.store) or {}
     known = {name: at if at > NOTHING_SEEN else None for name, at in frontiers.items()}
     return Status(
         publication=base.number if base else None,
@@ -58,6 +68,10 @@ def status(settings: Settings, now: int) -> Status:
         files_read=len(read),
         files_waiting=len(waiting),
         files_unfinished=len([name for name in waiting if name not in whole]),
+        verified=noted.get("publication"),
+        verified_at=_moment(noted["verified_at"]) if noted else None,
+        damaged=noted.get("damaged"),
+        missing=tuple(verify.missing(settings.store, base)) if base else (),
     )
 
 

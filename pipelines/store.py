@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from rejse.pipelines import damage, stored, traces
 from rejse.pipelines.locking import LOCK, AnotherWriter, locked
-from rejse.pipelines.orphans import remove_orphans
+from rejse.pipelines.orphans import SET_ASIDE, remove_orphans
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.schema import TIME
@@ -153,7 +153,6 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
     """
     store.mkdir(parents=True, exist_ok=True)
     with locked(store):
-        remove_orphans(store)
         seen, lost = traces.highest(store), None
         try:
             base = latest(store)
@@ -161,6 +160,7 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
             if not rebuild:
                 raise
             base, lost = _remains(store)
+        remove_orphans(store)
         # First of all tables: where others are and this one is not, it was lost.
         _opened(store / PUBLICATIONS.name, PUBLICATIONS.schema)
         yield Writer(store, base, head(store, PUBLICATIONS.name), seen, lost)
@@ -174,7 +174,7 @@ def _remains(store: Path) -> tuple[Publication | None, Publication]:
         found = _listed(store)
     except damage.StoreDamagedError:
         found = []
-        (store / PUBLICATIONS.name).rename(store / f"{PUBLICATIONS.name}.damaged-{now()}")
+        (store / PUBLICATIONS.name).rename(store / f"{PUBLICATIONS.name}{SET_ASIDE}{now()}")
     erasures = head(store, "erasures")
     lost = Publication(0, "", "", "", 0, {"erasures": erasures} if erasures >= 0 else {})
     return (found[-1] if found else None), lost
