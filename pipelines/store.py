@@ -171,7 +171,7 @@ def _remains(store: Path) -> tuple[Publication | None, Publication]:
     who was erased stays so. A log that cannot be read is set aside.
     """
     try:
-        found = _listed(store)
+        found = listed(store)
     except damage.StoreDamagedError:
         found = []
         (store / PUBLICATIONS.name).rename(store / f"{PUBLICATIONS.name}{SET_ASIDE}{now()}")
@@ -189,14 +189,15 @@ def latest(store: Path) -> Publication | None:
 def publications(store: Path) -> list[Publication]:
     """All publications, oldest first. Raises StoreDamagedError where some were lost."""
     seen = traces.highest(store)  # before the table, which a writer may add to meanwhile
-    found = _listed(store)
+    found = listed(store)
     is_there = (store / PUBLICATIONS.name / "_delta_log").is_dir()
     newest = found[-1].number if found else 0
     traces.refuse_lost(store, PUBLICATIONS.name, newest if is_there else None, seen)
     return found
 
 
-def _listed(store: Path) -> list[Publication]:
+def listed(store: Path) -> list[Publication]:
+    """All publications that the table still names, for the one writer of the store."""
     version = head(store, PUBLICATIONS.name)
     found = [read(store / path).to_pylist() for path in files(store, PUBLICATIONS.name, version)]
     return sorted((_publication(row) for rows in found for row in rows), key=lambda p: p.number)

@@ -12,8 +12,10 @@ import pytest
 
 from rejse.pipelines import catalogue, checksums, cli, publish, store, verify
 from rejse.pipelines.damage import StoreDamagedError
-from tests import store_builder
-from tests.test_damage import called, data_file, made, place, served  # noqa: F401 (fixtures)
+from tests import store_builder, test_damage
+from tests.test_damage import called, data_file, served
+
+made, place = test_damage.made, test_damage.place
 
 
 def asked(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str]:
