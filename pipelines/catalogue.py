@@ -180,17 +180,19 @@ def connect(root: Path, publication: int | None = None, limits: Limits | None = 
 
 def is_whole(file: Path) -> bool:
     """Whether a catalogue is there, can be read and shows what every publication has."""
-    if not file.is_file():
-        return False
     with tempfile.TemporaryDirectory(prefix="rejse-look-") as folder:
-        copy = Path(folder) / file.name  # opened under its own name it may be held open already
-        try:
-            shutil.copyfile(file, copy)
-            with opened(copy) as con:
-                query = "select count(*) from duckdb_views() where view_name = 'publications'"
-                return con.execute(query).fetchall() == [(1,)]
-        except (OSError, duckdb.Error):
-            return False
+        return copied_whole(file, Path(folder) / file.name)
+
+
+def copied_whole(file: Path, copy: Path) -> bool:
+    """Copy a catalogue to a private place, where nobody else holds it open; whether it is whole."""
+    try:
+        shutil.copyfile(file, copy)
+        with opened(copy) as con:
+            query = "select count(*) from duckdb_views() where view_name = 'publications'"
+            return bool(con.execute(query).fetchall() == [(1,)])
+    except (OSError, duckdb.Error):
+        return False
 
 
 def opened(file: Path) -> duckdb.DuckDBPyConnection:

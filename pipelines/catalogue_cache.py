@@ -7,7 +7,6 @@ current one's, no writer is at work and the folder may be written.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from pathlib import Path
 
 from rejse.pipelines import catalogue, catalogue_draft, damage, delta_log, publish
@@ -22,18 +21,15 @@ def copied(root: Path, number: int, folder: Path) -> Path:
     file of the current one is gone or damaged.
     """
     kept, copy = catalogue.path(root, number), folder / catalogue.path(root, number).name
-    if catalogue.is_whole(kept):
-        with contextlib.suppress(FileNotFoundError):  # vacuumed meanwhile
-            shutil.copyfile(kept, copy)
-            return copy
+    if catalogue.copied_whole(kept, copy):
+        return copy
     every = {one.number: one for one in storage.publications(root)}
     newest = max(every, default=0)
     if number not in every or (number != newest and not is_readable(root, every[number])):
         raise catalogue.gone(root, number, newest)
     if number == newest:
         _restore(root, every[number])
-        if catalogue.is_whole(kept):
-            shutil.copyfile(kept, copy)
+        if catalogue.copied_whole(kept, copy):
             return copy
     return _anew(root, every[number], folder).replace(copy)
 

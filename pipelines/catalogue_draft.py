@@ -30,7 +30,8 @@ STORAGE = "v1.0.0"
 #: Macro of a catalogue that tells what it was made of.
 DEFINITIONS = "catalogue_definitions"
 CHECKS = promise_checks.__file__
-_FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
+#: Name of a data file.
+FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
 
 
 def draft(
@@ -151,7 +152,7 @@ def _name(con: duckdb.DuckDBPyConnection, root: Path, files: Mapping[str, Sequen
     views = dict(con.execute("select view_name, sql from duckdb_views()").fetchall())
     for name in tables():
         wanted = files.get(name, ())
-        same = {Path(file).name for file in wanted} == set(_FILE.findall(views[name]))
+        same = {Path(file).name for file in wanted} == set(FILE.findall(views[name]))
         if not same or (wanted and quoted(str(root.resolve())) not in views[name]):
             con.execute(_table_view(con, root, name, wanted))
             _comment(con, name, columns(name))

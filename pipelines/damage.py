@@ -90,11 +90,12 @@ def damaged(path: Path, came: str) -> StoreDamagedError:
         return unreadable(path.parent.parent, f"{path.name}: {came}".partition("\n")[0])
     return StoreDamagedError(
         f"expected the file {path} as it was written, came a damaged one"
-        f" ({came.partition(chr(10))[0]}); {_mend(path)}; {SERVED}"
+        f" ({came.partition(chr(10))[0]}); {mend(path)}; {SERVED}"
     )
 
 
-def _mend(path: Path) -> str:
+def mend(path: Path) -> str:
+    """How to go on without a file of the store."""
     again = ", or read all sources again with `rejse run --rebuild`"
     return "bring it back from a backup" + ("" if path.parent.name in OWN else again)
 
@@ -107,7 +108,7 @@ def query_words(fault: Exception) -> str | None:
         return None
     path = Path(found[1])
     came = f"came a damaged one ({text.partition(chr(10))[0]})" if path.exists() else "it is gone"
-    return f"expected the file {path} as it was written, {came}; {_mend(path)}"
+    return f"expected the file {path} as it was written, {came}; {mend(path)}"
 
 
 def unreadable(folder: Path, came: str) -> StoreDamagedError:
@@ -137,6 +138,6 @@ def words(fault: Exception) -> str | None:
     if number == errno.ENOENT and ours:
         return (
             f"expected the file {ours[0]} that the last publication names, it is gone;"
-            f" {_mend(Path(ours[0]))}; {SERVED}"
+            f" {mend(Path(ours[0]))}; {SERVED}"
         )
     return None

@@ -7,11 +7,16 @@ from pathlib import Path
 
 from rejse.pipelines import damage, stored
 
+#: In the name of a table's folder that is kept as it was found, because it cannot be read.
+SET_ASIDE = ".damaged-"
+
 
 def remove_orphans(store: Path) -> list[Path]:
     """Delete staged files that no commit names; call it only as the one writer."""
     removed = []
     for folder in sorted(path for path in store.iterdir() if path.is_dir()):
+        if SET_ASIDE in folder.name:
+            continue
         found = list(folder.glob("part-*.parquet"))
         if not found:
             continue

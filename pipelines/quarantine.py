@@ -20,7 +20,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from rejse.pipelines import modes
-from rejse.pipelines.store import Publication, publications
+from rejse.pipelines.store import Publication, listed
 from rejse.transforms.arrays import arrow, valid
 
 FOLDER = "quarantine"
@@ -87,11 +87,11 @@ def accounted(store: Path, keep: int, now: int) -> Iterator[None]:
 
     `keep` and `now` are in microseconds. Call it only as the one writer of the store.
     """
-    sweep(store, publications(store), keep, now)
+    sweep(store, listed(store), keep, now)
     try:
         yield
     finally:
-        sweep(store, publications(store), keep, now)
+        sweep(store, listed(store), keep, now)
 
 
 def sweep(store: Path, published: Sequence[Publication], keep: int, now: int) -> list[str]:

@@ -7,7 +7,6 @@ gathered into row groups, row groups into few large files: both cost by their nu
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rejse.pipelines import modes
+from rejse.pipelines import checksums, modes
 from rejse.transforms import arrivals, inputs, meeting, schema, texts
 from rejse.transforms.arrays import Bools, arrow, valid, values
 from rejse.transforms.experience import tables as x_tables
@@ -114,8 +113,7 @@ class _File:
         self._came, self._schema = came, _promised(table, came)
         self._held: list[pa.Table] = []
         self._bytes = 0
-        self._path = f"{table}/part-{uuid.uuid4().hex}.parquet"
-        self._target = store / self._path
+        self._target = store / table / checksums.unfinished()
         self._target.parent.mkdir(parents=True, exist_ok=True)
         if table.removesuffix(LIVE) in x_tables.PRIVATE:
             mode = modes.file(modes.of(store))
@@ -153,11 +151,12 @@ class _File:
             self._bytes = 0
 
     def close(self) -> StagedFile:
-        """Finish the file."""
+        """Finish the file, and give it the name that tells its checksum."""
         self._flush()
         self._writer.close()
         read_only(self._target)
-        return StagedFile(self.table, self._path, self.rows, self._target.stat().st_size)
+        done = self._target.rename(self._target.with_name(checksums.name(self._target)))
+        return StagedFile(self.table, f"{self.table}/{done.name}", self.rows, done.stat().st_size)
 
 
 def read_only(file: Path) -> None:

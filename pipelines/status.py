@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from rejse.pipelines import live, positions
+from rejse.pipelines import live, positions, verify
 from rejse.pipelines import store as storage
 from rejse.pipelines.positions import Place, Position
 from rejse.pipelines.setting_values import SettingsError
@@ -23,7 +23,9 @@ class Status:
     """`lag_s` is how far each source's frontier lies behind now, seconds; None: nothing came yet.
 
     `files_waiting` are new or changed since the publication, `files_unfinished` somebody seems to
-    be writing.
+    be writing. `verified_at` is when the store was last verified, `verified` which publication was,
+    and `damaged` how much of it was found to be; `missing` are files of the current publication
+    that are gone or cut short now.
     """
 
     publication: int | None
@@ -36,6 +38,10 @@ class Status:
     files_read: int
     files_waiting: int
     files_unfinished: int
+    verified: int | None
+    verified_at: datetime | None
+    damaged: int | None
+    missing: tuple[str, ...]
 
 
 #: Tables whose rows say how things stand: journeys that are final, open ones, what waits.
@@ -43,11 +49,15 @@ TOLD = ("journeys", "journeys_live", "late", "rejects", "pending", "superseded",
 
 
 def status(settings: Settings, now: int) -> Status:
-    """How the store stands at `now`, microseconds. Reads no data and waits for nobody."""
+    """How the store stands at `now`, microseconds. Reads no data and waits for nobody.
+
+    Raises StoreDamagedError where publications were lost, or a log cannot be read.
+    """
     base = storage.latest(settings.store)
     read = positions.of(settings, base.positions) if base else {}
     waiting, whole = _files(settings, read, now)
     frontiers = {**base.frontiers, **base.x_frontiers} if base else {}
+    noted = verify.noted(settings.store) or {}
     known = {name: at if at > NOTHING_SEEN else None for name, at in frontiers.items()}
     return Status(
         publication=base.number if base else None,
@@ -60,6 +70,10 @@ def status(settings: Settings, now: int) -> Status:
         files_read=len(read),
         files_waiting=len(waiting),
         files_unfinished=len([place for place in waiting if place not in whole]),
+        verified=noted.get("publication"),
+        verified_at=_moment(noted["verified_at"]) if noted else None,
+        damaged=noted.get("damaged"),
+        missing=tuple(verify.missing(settings.store, base)) if base else (),
     )
 
 

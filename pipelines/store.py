@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from rejse.pipelines import damage, modes, stored, traces
 from rejse.pipelines.lock import LOCK, AnotherWriter, locked
-from rejse.pipelines.orphans import remove_orphans
+from rejse.pipelines.orphans import SET_ASIDE, remove_orphans
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.schema import TIME
@@ -152,7 +152,6 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
     publications were lost, unless `rebuild` says that all is made anew.
     """
     with modes.kept(store), damage.writable(store), locked(store):
-        remove_orphans(store)
         seen, lost = traces.highest(store), None
         try:
             base = latest(store)
@@ -160,6 +159,7 @@ def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
             if not rebuild:
                 raise
             base, lost = _remains(store)
+        remove_orphans(store)
         # First of all tables: where others are and this one is not, it was lost.
         _opened(store / PUBLICATIONS.name, PUBLICATIONS.schema)
         yield Writer(store, base, head(store, PUBLICATIONS.name), seen, lost)
@@ -170,10 +170,10 @@ def _remains(store: Path) -> tuple[Publication | None, Publication]:
     who was erased stays so. A log that cannot be read is set aside.
     """
     try:
-        found = _listed(store)
+        found = listed(store)
     except damage.StoreDamagedError:
         found = []
-        (store / PUBLICATIONS.name).rename(store / f"{PUBLICATIONS.name}.damaged-{now()}")
+        (store / PUBLICATIONS.name).rename(store / f"{PUBLICATIONS.name}{SET_ASIDE}{now()}")
     erasures = head(store, "erasures")
     lost = Publication(0, "", "", "", 0, {"erasures": erasures} if erasures >= 0 else {})
     return (found[-1] if found else None), lost
@@ -188,14 +188,15 @@ def latest(store: Path) -> Publication | None:
 def publications(store: Path) -> list[Publication]:
     """All publications, oldest first. Raises StoreDamagedError where some were lost."""
     seen = traces.highest(store)  # before the table, which a writer may add to meanwhile
-    found = _listed(store)
+    found = listed(store)
     is_there = (store / PUBLICATIONS.name / "_delta_log").is_dir()
     newest = found[-1].number if found else 0
     traces.refuse_lost(store, PUBLICATIONS.name, newest if is_there else None, seen)
     return found
 
 
-def _listed(store: Path) -> list[Publication]:
+def listed(store: Path) -> list[Publication]:
+    """All publications that the table still names, for the one writer of the store."""
     version = head(store, PUBLICATIONS.name)
     found = [read(store / path).to_pylist() for path in files(store, PUBLICATIONS.name, version)]
     return sorted((_publication(row) for rows in found for row in rows), key=lambda p: p.number)

@@ -104,14 +104,16 @@ def _cell(value: Any) -> str:
     return clean(value, limit=10_000) if value else ""
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
-    """Print rows as a table, the first `SHOWN` of them, and say how many there are."""
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", every: bool = False
+) -> None:
+    """Print rows as a table, the first `SHOWN` of them or all, and say how many there are."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     coming = iter(rows)
-    found = list(islice(coming, SHOWN))
+    found = list(coming if every else islice(coming, SHOWN))
     n_rows = len(found) + sum(1 for _ in coming)
     numeric = [
         bool(found) and all(r[i] is None or _is_number(r[i]) for r in found)
@@ -129,7 +131,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str
         table.add_row(*(Text(_cell(value)) for value in row))
     # Off a terminal nothing must be folded to 80 columns.
     Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)
-    if n_rows > SHOWN:
+    if n_rows > len(found):
         print(f"{SHOWN} of {n_rows:,} rows; --json or --csv prints all")
 
 

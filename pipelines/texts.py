@@ -144,9 +144,9 @@ def sweep(store: Path) -> list[str]:
     from rejse.pipelines import store as storage
     from rejse.transforms.experience.tables import PRIVATE
 
-    latest, removed = storage.latest(store), []
+    every, removed = storage.listed(store), []
     for table in (name + twin for name in PRIVATE for twin in ("", stage.LIVE)):
-        version = latest.versions.get(table, -1) if latest else -1
+        version = every[-1].versions.get(table, -1) if every else -1
         named = set(storage.files(store, table, version))
         for path in sorted((store / table).glob("part-*.parquet")):
             if f"{table}/{path.name}" not in named:

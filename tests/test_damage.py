@@ -125,6 +125,7 @@ def data_file(place: Path, table: str) -> Path:
 def shortened(path: Path) -> bytes:
     """The file as a power cut may leave it: its beginning only; what it was."""
     whole = path.read_bytes()
+    path.chmod(0o600)  # published files are read-only
     path.write_bytes(whole[: len(whole) // 2])
     return whole
 
@@ -147,6 +148,7 @@ def test_damage_in_the_middle_of_a_file_is_named(place: Path) -> None:
     path = data_file(place, "events")
     whole = bytearray(path.read_bytes())
     whole[4:400] = b"\xff" * 396
+    path.chmod(0o600)
     path.write_bytes(whole)
     code, status, message = called(place)
     assert (code, status) == (74, "store_failed"), message

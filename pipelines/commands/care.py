@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rejse.pipelines.commands.options import CONFIG, Config, Json, MisuseError, settings_in
+from rejse.pipelines.damage import IO_ERROR, mend
 
 MEGABYTE = 1_000_000
 
@@ -41,6 +42,41 @@ def compact(config: Config = CONFIG, json: Json = False) -> None:
     ]
     show_table(("table", "files before", "files after", "rows left out"), rows)
     print(f"published publication {done.publication}")
+
+
+def verify(config: Config = CONFIG, json: Json = False) -> None:
+    """Compare every file of the store with what was published: size, checksum, rows, views.
+
+    What is damaged or gone is named, and the exit code is then 74. Nothing is changed.
+
+    Example: [bold]rejse verify[/bold]
+    """
+    from rejse.pipelines import store, terminal
+    from rejse.pipelines import verify as verifying
+
+    place = settings_in(config).store
+    with terminal.progress("looking at the store") as progress:
+        found = verifying.verify(place, store.now(), progress)
+    if json:
+        terminal.show_line(verifying.as_dict(found))
+    else:
+        if found.damaged:
+            rows = [(one.place, one.came, mend(Path(one.place))) for one in found.damaged]
+            terminal.show_table(("damaged", "what came", "what to do"), rows, every=True)
+        print(
+            f"publication {found.publication}: {found.files:,} files, {found.rows:,} rows,"
+            f" {found.bytes / MEGABYTE:,.1f} MB, {found.views:,} views;"
+            f" {len(found.damaged):,} damaged"
+        )
+        if found.without_checksum:
+            print(
+                f"{found.without_checksum:,} files are of an earlier version, without a checksum:"
+                " they have their size and can be read"
+            )
+    if not found.is_noted:
+        terminal.say("the store cannot be written, so that status does not tell of it")
+    if found.damaged:
+        raise typer.Exit(IO_ERROR)
 
 
 def vacuum(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import MAXYEAR
 from json import loads
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from rejse.pipelines.commands.options import (
     connect,
     settings_in,
 )
+from rejse.pipelines.damage import IO_ERROR, mend
 
 Toml = Annotated[bool, typer.Option("--toml", help="Print a [weights] block to paste.")]
 
@@ -154,14 +155,26 @@ def status(config: Config = CONFIG, json: Json = False) -> None:
     Example: [bold]rejse status[/bold]
     """
     from rejse.pipelines import status as standing
-    from rejse.pipelines import store, wording
-    from rejse.pipelines.terminal import show_line, show_table
+    from rejse.pipelines import store
+    from rejse.pipelines.exits import STATUS
+    from rejse.pipelines.terminal import show_line
+    from rejse.transforms.rules import SECOND
 
     settings = settings_in(config)
-    found, ahead = standing.status(settings, store.now()), settings.windows.future // 1_000_000
+    found = standing.status(settings, store.now())
     if json:
-        show_line(vars(found))
-        return
+        told = {"status": STATUS[IO_ERROR], "exit_code": IO_ERROR} if found.missing else {}
+        show_line({**vars(found), **told})
+    else:
+        _show_status(found, settings.windows.future // SECOND)
+    if found.missing:
+        raise typer.Exit(IO_ERROR)
+
+
+def _show_status(found: Any, ahead: int) -> None:
+    from rejse.pipelines import wording
+    from rejse.pipelines.terminal import show_table
+
     if found.publication is None:
         print("no publication yet: rejse run makes the first one")
     else:
@@ -181,5 +194,14 @@ def status(config: Config = CONFIG, json: Json = False) -> None:
                     " late; a frontier that was stated so ends with `rejse run --rebuild`"
                 )
         show_table(("table", "rows"), sorted(found.rows.items()))
+        if found.verified is None:
+            print("never verified: rejse verify compares every file with what was published")
+        else:
+            print(
+                f"publication {found.verified} verified {wording.minute(found.verified_at)} UTC:"
+                f" {found.damaged:,} damaged"
+            )
+    for file in found.missing:
+        print(f"{file} is gone or cut short: {mend(Path(file))}")
     files = f"files: {found.files_read:,} read, {found.files_waiting:,} new or changed"
     print(files + f", of which {found.files_unfinished:,} seem unfinished")
