@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from rejse.pipelines import modes
@@ -18,23 +15,17 @@ class AnotherWriter(RuntimeError):  # noqa: N818 - says what is there, not what 
 
     exit_code = 75
 
+    @classmethod
+    def at_work(cls, store: Path) -> AnotherWriter:
+        """The error of a lock that another process holds."""
+        return cls(
+            f"expected to be the only writer of {store}, found another run at work; "
+            "wait until it has finished, then run again"
+        )
 
-@contextlib.contextmanager
-def locked(store: Path) -> Iterator[None]:
-    """Hold the store, made where there is none. Raises AnotherWriter at once where another process
-    holds it.
-    """
+
+def opened(store: Path) -> int:
+    """Descriptor of the file to be locked; the store is made where there is none."""
     if not store.exists():
         modes.settle(store, "private")
-    handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, modes.file(modes.of(store)))
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AnotherWriter(
-                f"expected to be the only writer of {store}, found another run at work; "
-                "wait until it has finished, then run again"
-            ) from None
-        yield
-    finally:
-        os.close(handle)
+    return os.open(store / LOCK, os.O_RDWR | os.O_CREAT, modes.file(modes.of(store)))

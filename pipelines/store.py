@@ -8,7 +8,9 @@ on the version that its writer read, so that of two writers one is told so.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,10 +20,8 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from rejse.pipelines import damage, modes, stored
-from rejse.pipelines.lock import LOCK as LOCK
+from rejse.pipelines import damage, lock, modes, stored
 from rejse.pipelines.lock import AnotherWriter as AnotherWriter
-from rejse.pipelines.lock import locked
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.schema import TIME
@@ -135,10 +135,23 @@ def writing(store: Path) -> Iterator[Writer]:
     Raises AnotherWriter at once where another process holds it. The lock serves one machine;
     across machines the commit of `publications` decides.
     """
-    with modes.kept(store), damage.writable(store), locked(store):
+    with modes.kept(store), damage.writable(store), _locked(store):
         remove_orphans(store)
         version = head(store, PUBLICATIONS.name)
         yield Writer(store, latest(store), version)
+
+
+@contextlib.contextmanager
+def _locked(store: Path) -> Iterator[None]:
+    handle = lock.opened(store)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AnotherWriter.at_work(store) from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def latest(store: Path) -> Publication | None:
@@ -381,9 +394,6 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def after(base: Publication | None, began: int | None = None) -> int:
-    """When the publication after `base` is made, by a run that `began` then: now, but where the
-    clock has gone back, later than what came before.
-    """
-    before = [] if base is None else [base.published_at + 1]
-    return max(now(), *before, *([] if began is None else [began]), 0)
+def after(base: Publication | None) -> int:
+    """When a publication is made: now, but where the clock has gone back, just after `base`."""
+    return now() if base is None else max(now(), base.published_at + 1)
