@@ -106,7 +106,8 @@ def check(settings: Settings, rows: int = ROWS) -> Check:
     """
     from rejse.transforms.friction.coverage import NEEDS
 
-    settings.key()
+    if not _is_exposed(settings):
+        settings.key()
     looked = [_look(source, settings.non_persons, rows) for source in settings.sources.values()]
     happened = [one for one in looked if one.name in settings.of_kind("interaction")]
     have = {column for one in happened for column in one.mapped} | _tables(settings)
@@ -144,10 +145,15 @@ def _warnings(settings: Settings) -> list[str]:
     if table is not None and not _is_filled(table):
         said.append(f"{table.name} names no owner yet: fill in owner, silo and expected_wait_s")
     place = settings.key_file
-    if place.is_file() and key_file.exposure(place, settings.store_mode):
+    if _is_exposed(settings):
         mending = key_file.mending(place.name, settings.store_mode)
         said.append(f"{place.name} can be read by others, so that no run takes it: {mending}")
     return said
+
+
+def _is_exposed(settings: Settings) -> bool:
+    place = settings.key_file
+    return place.is_file() and key_file.exposure(place, settings.store_mode) is not None
 
 
 def _look(source: Source, non_persons: tuple[str, ...], rows: int) -> SourceCheck:

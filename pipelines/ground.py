@@ -88,7 +88,8 @@ def ground(
     looked = places.look(shards, before, key, now, in_part)
     new = tuple(one for one in shards if _place(one) in looked.unread)
     again = frozenset((one.source, one.file) for one in new if _place(one) in before)
-    here = {**before, **looked.positions}
+    stays = {place: at for place, at in before.items() if place not in looked.left}
+    here = {**stays, **looked.positions}
     is_same = places.are_alike(before, here)
     standing = base.positions if is_same else places.told(settings, here)
     changed = base.config_version != settings.version

@@ -22,7 +22,7 @@ class AnotherWriter(RuntimeError):  # noqa: N818 - says what is there, not what 
 @contextlib.contextmanager
 def locked(store: Path) -> Iterator[None]:
     """Hold the store, made where there is none. Raises AnotherWriter at once where another process
-    holds it.
+    holds it, OSError where nothing may be written.
     """
     if not store.exists():
         modes.settle(store, "private")

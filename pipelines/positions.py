@@ -74,11 +74,13 @@ def parse(text: str) -> Position | None:
 class Look:
     """A look at the files that are there: those that are to be read, and the positions of all.
 
-    Of a file that is to be read the position has its content.
+    Of a file that is to be read the position has its content. `left` are places whose file is now
+    elsewhere.
     """
 
     unread: frozenset[Place]
     positions: Mapping[Place, Position]
+    left: frozenset[Place] = frozenset()
 
 
 def look(
@@ -89,17 +91,29 @@ def look(
 
     `now` in microseconds. `in_part`: only rows of some time will be taken.
     """
-    unread, found = set(), {}
-    for place, path in paths(shards).items():
+    unread, found, here = set(), {}, paths(shards)
+    elsewhere = {_kind(p, at): p for p, at in before.items() if at.content and p not in here}
+    left = set()
+    for place, path in here.items():
         size, changed = stat(path)
         known = before.get(place)
         if known is not None and not anew and is_read(known, path, (size, changed), key, now):
             found[place] = replace(known, changed=changed)
             continue
-        unread.add(place)
         content = hashed(path, size, changed, key)
         found[place] = Position(size, changed, content, in_part=in_part)
-    return Look(frozenset(unread), found)
+        old = None if anew else elsewhere.pop(_kind(place, found[place]), None)
+        if old is not None and is_read(before[old], path, (size, changed), key, now):
+            found[place] = replace(before[old], changed=changed)
+            left.add(old)
+        else:
+            unread.add(place)
+    return Look(frozenset(unread), found, frozenset(left))
+
+
+def _kind(place: Place, position: Position) -> tuple[str, str, int, str | None]:
+    """What a file that was moved still is: its source, its name and its content."""
+    return place.source, Path(place.path).name, position.size, position.content
 
 
 def paths(shards: Iterable[Any]) -> dict[Place, Path]:
@@ -180,8 +194,14 @@ def _seen(place: Place, root: str, is_beside: bool) -> str:
 
 
 def are_alike(one: Mapping[Place, Position], other: Mapping[Place, Position]) -> bool:
-    """Whether two publications have read the same content of the same files."""
-    return {p: at.alike() for p, at in one.items()} == {p: at.alike() for p, at in other.items()}
+    """Whether two publications have read the same content of files of the same names."""
+    return _alike(one) == _alike(other)
+
+
+def _alike(positions: Mapping[Place, Position]) -> list[tuple[str, str, str]]:
+    return sorted(
+        (place.source, Path(place.path).name, str(at.alike())) for place, at in positions.items()
+    )
 
 
 def with_due(

@@ -107,7 +107,7 @@ def publish(
     report = _passed(audit(store, looked_at, run["run_id"])) if audit else None
     kept = [file for files in (carried or {}).values() for file in files]
     every = _by_table(store, [*staged, *kept])
-    draft = _draft(number, run, report, storage.after(base, run.get("started_at")))
+    draft = _draft(number, run, report, storage.after(base))
     every[RUNS.name] = _appended(store, base, RUNS, _run_row(run, draft))
     every |= erasures.standing(store, writer.receipts)  # also where all is read anew
     versions = _commit_tables(store, every, draft)

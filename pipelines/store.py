@@ -398,9 +398,6 @@ def now() -> int:
     return time.time_ns() // 1000
 
 
-def after(base: Publication | None, began: int | None = None) -> int:
-    """When the publication after `base` is made, by a run that `began` then: now, but where the
-    clock has gone back, later than what came before.
-    """
-    before = [] if base is None else [base.published_at + 1]
-    return max(now(), *before, *([] if began is None else [began]), 0)
+def after(base: Publication | None) -> int:
+    """When a publication is made: now, but where the clock has gone back, just after `base`."""
+    return now() if base is None else max(now(), base.published_at + 1)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from rejse.pipelines import as_of, catalogue, cli, compaction, forget, publish, settings, store
-from rejse.pipelines.store import Publication
 from tests.test_run import installation, lines, once, row
 
 NOON = 1_772_366_400_000_000  # 2026-03-01T12:00Z
@@ -110,24 +107,3 @@ def test_a_time_without_a_zone_is_said_to_be_utc(
         cli.main(["sql", "select 1 as a", "-c", str(three.parent), "--as-of", text, "--json"])
     out = capsys.readouterr()
     assert (left.value.code, json.loads(out.out), out.err) == (0, [{"a": 1}], note)
-
-
-def test_the_clock_of_a_run_is_no_later_than_its_publication(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also where it jumps back while the run is at work."""
-
-    def clock() -> Iterator[int]:
-        yield NOON
-        while True:
-            yield NOON - HOUR
-
-    ticks = clock()
-    monkeypatch.setattr(store, "now", lambda: next(ticks))
-    found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    once(found)
-    published: Publication | None = store.latest(found.store)
-    assert published is not None
-    with catalogue.connect(found.store) as con:
-        (began, ended) = con.sql("select started_at, finished_at from runs").fetchall()[0]
-    assert began == ended == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=NOON)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import catalogue, compaction, exits, locking, publish, store
+from rejse.pipelines import catalogue, compaction, exits, lock, publish, store
 from rejse.pipelines.store import AnotherWriter
 from tests import store_builder
 from tests.store_builder import joined, journey, run_of, staged
@@ -104,7 +104,7 @@ def _writes(root: str, number: int, rounds: int, barrier: Any, results: Any) -> 
 
 def _races(root: str, number: int, rounds: int, barrier: Any, results: Any) -> None:
     """The same where no lock reaches, as on two machines: the commit of the truth decides."""
-    locking.fcntl.flock = lambda *_: None  # type: ignore[assignment]
+    lock.fcntl.flock = lambda *_: None  # type: ignore[assignment]
     store.remove_orphans = lambda _: []
     for n in range(rounds):
         barrier.wait()

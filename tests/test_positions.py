@@ -101,6 +101,23 @@ def test_a_project_that_moves_counts_nothing_twice(tmp_path: Path, patterns: str
     assert (result.counts["read"], result.counts["duplicate"]) == (1, 0)
 
 
+def test_a_copied_project_may_name_the_files_of_the_first(tmp_path: Path) -> None:
+    """By absolute globs; or its files were put into another folder."""
+    place = tmp_path / "project"
+    (place / "in").mkdir(parents=True)
+    (place / "in" / "a.jsonl").write_text(lines([row(0)]))
+    found = installation(place, {}, {"crm": f"{place}/**/*.jsonl"})
+    once(found)
+    shutil.copytree(place, tmp_path / "copied")
+    assert again(tmp_path / "copied").status == "nothing_new"
+    (place / "done").mkdir()
+    (place / "in" / "a.jsonl").rename(place / "done" / "a.jsonl")
+    assert again(place).status == "nothing_new"
+    # Two equal files of one name that are both there are two files.
+    shutil.copy(place / "done" / "a.jsonl", place / "in" / "a.jsonl")
+    assert again(place).counts["duplicate"] == 1
+
+
 def test_a_file_outside_is_known_by_its_whole_path(tmp_path: Path) -> None:
     place = tmp_path / "project"
     place.mkdir()

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import catalogue, catalogue_draft, locking, publish, stage, store
+from rejse.pipelines import catalogue, catalogue_draft, lock, publish, stage, store
 from rejse.pipelines.store import AnotherWriter
 from tests import store_builder
 
@@ -210,7 +210,7 @@ def test_a_writer_overtaken_from_elsewhere_publishes_nothing(
 ) -> None:
     """Two machines: the lock does not reach, the commit does."""
     store_builder.published(tmp_path)
-    monkeypatch.setattr(locking.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(lock.fcntl, "flock", lambda *_: None)
     monkeypatch.setattr(store, "remove_orphans", lambda _: [])
     with publish.writing(tmp_path) as slow:
         files = store_builder.staged(tmp_path, store_builder.journey(7, [{}]))
@@ -223,7 +223,7 @@ def test_a_writer_overtaken_from_elsewhere_publishes_nothing(
 
 
 def _race(root: str, number: int, barrier: Any, results: Any) -> None:
-    locking.fcntl.flock = lambda *_: None  # type: ignore[assignment]
+    lock.fcntl.flock = lambda *_: None  # type: ignore[assignment]
     store.remove_orphans = lambda _: []
     with publish.writing(Path(root)) as writer:
         files = store_builder.staged(Path(root), store_builder.journey(number, [{}]))

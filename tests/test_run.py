@@ -234,7 +234,7 @@ def test_nothing_kept_is_an_empty_publication(
 
 
 def test_a_source_without_rows_holds_journeys_open_unless_it_is_complete(tmp_path: Path) -> None:
-    rows = [row(0), row(4, time="2027-06-01T00:00:00Z", identity="late")]
+    rows = [row(0), row(4, time="2026-06-01T00:00:00Z", identity="late")]
     files = {"a.jsonl": lines(rows), "b.log": ""}
     found = installation(tmp_path, files, {"crm": "a.jsonl", "web": "b.log"})
     held = run(found, audit=None)
