@@ -269,7 +269,7 @@ def records(
     return tuple(found)
 
 
-def _told(pick: Pick, rows: Sequence[dict[str, Any]]) -> Transcript:
+def in_a_company(pick: Pick, rows: Sequence[dict[str, Any]]) -> Transcript:
     """The events in a company with few or all tables, the frontier some days after the last."""
     days, company = pick(FRONTIERS), pick((BASE, COMPANY))
     frontier = f"{days * 86_400 + max(row['time'] for row in rows) + 1}s"
@@ -294,7 +294,7 @@ def transcripts(draw: st.DrawFn, max_events: int = 12, rich: bool = True) -> Tra
         return draw(st.sampled_from(values))
 
     rows = log(pick, length, ("ann", "ann", "ben", "eve"), rich)
-    told = _told(pick, rows)
+    told = in_a_company(pick, rows)
     return dataclasses.replace(told, records=known(pick, rows))
 
 
@@ -308,7 +308,7 @@ def many(seed: int, customers: int, rich: bool = True) -> Transcript:
         rows += mine
         for kind, some in known(chance.choice, mine).items():
             records[kind] = records.get(kind, ()) + some
-    return dataclasses.replace(_told(chance.choice, rows), records=records)
+    return dataclasses.replace(in_a_company(chance.choice, rows), records=records)
 
 
 def many_felt(seed: int, customers: int) -> Transcript:

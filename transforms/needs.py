@@ -74,7 +74,7 @@ class Needs:
         """
         known = self.product != NULL
         last = pick(self.product, journeys.last_row_before(known), NULL)
-        out = known & (last != NULL) & (last != self.product)
+        out: Bools = known & (last != NULL) & (last != self.product)
         if len(self.row):
             order = sorted_by(journeys.ids[self.row], self.kind)
             row, ident = self.row[order], self.ident[order]
@@ -130,7 +130,8 @@ class Needs:
         other[place[apart]] = True
         alike[place[same]] = True
         mine = self.product[asking]
-        return other | ((mine != NULL) & (before != NULL) & (mine != before) & ~alike)
+        product = (mine != NULL) & (before != NULL) & (mine != before)
+        return np.asarray(other | (product & ~alike))
 
 
 def pairs(group: Ints, code: Ints) -> Ints:

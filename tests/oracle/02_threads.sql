@@ -35,7 +35,7 @@ candidates as (
             s.customer_key = c.customer_key
             and c.case_id is not null
             and (s.etype is null or s.etype = c.etype)
-            and (c.t <= s.t or not s.is_company_driven)
+            and (s.t >= c.t or not s.is_company_driven)
 ),
 
 ranked as (

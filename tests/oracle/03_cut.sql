@@ -4,16 +4,18 @@
 -- sources: threaded, types, settings
 create or replace table numbered as
 select
-    *,
+    threaded.*,
     dense_rank() over (
-        order by customer_key, thread_case nulls last, thread_type nulls last
+        order by
+            threaded.customer_key, threaded.thread_case nulls last, threaded.thread_type nulls last
     ) as thread,
     row_number() over (
-        partition by customer_key, thread_case, thread_type order by place
+        partition by threaded.customer_key, threaded.thread_case, threaded.thread_type
+        order by threaded.place
     ) as n,
-    if(is_company_driven, null, product_id) as need_product,
-    if(is_company_driven, [], coalesce(list_transform(
-        list_filter(objects, lambda o: o.type is not null and o.id is not null),
+    if(threaded.is_company_driven, null, threaded.product_id) as need_product,
+    if(threaded.is_company_driven, [], coalesce(list_transform(
+        list_filter(threaded.objects, lambda o: o.type is not null and o.id is not null),
         lambda o: o.type || chr(31) || o.id
     ), [])) as need_objects
 from threaded;
@@ -23,10 +25,10 @@ create or replace macro kind_of(object) as split_part(object, chr(31), 1);
 create or replace macro is_apart(asked, known) as len(list_filter(
     asked,
     lambda a:
-        list_contains(list_transform(known, lambda k: kind_of(k)), kind_of(a))
-        and not list_contains(
-            list_transform(list_intersect(asked, known), lambda k: kind_of(k)), kind_of(a)
-        )
+    list_contains(list_transform(known, lambda k: kind_of(k)), kind_of(a))
+    and not list_contains(
+        list_transform(list_intersect(asked, known), lambda k: kind_of(k)), kind_of(a)
+    )
 )) > 0;
 create or replace macro is_shared(asked, known) as len(list_intersect(asked, known)) > 0;
 create or replace macro is_same(asked, known, product, products) as
@@ -119,7 +121,7 @@ fold as (
         []::struct(until_t bigint, products varchar[], objects varchar[])[] as earlier,
         false as is_end,
         false as is_weak_end
-    from (select distinct thread from numbered)
+    from (select distinct thread from numbered) as whole
     union all
     select
         j.turn,
@@ -193,10 +195,12 @@ fold as (
                     w.*,
                     coalesce(w.why <> 'none', false) as is_new,
                     case
-                        when w.why = 'need' then coalesce((
-                            select min(v.n) from visits as v
-                            where v.place = w.asked_place and v.is_free and v.t > w.needed_t
-                        ), w.asked_n)
+                        when w.why = 'need'
+                            then
+                                coalesce((
+                                    select min(v.n) from visits as v
+                                    where v.place = w.asked_place and v.is_free and v.t > w.needed_t
+                                ), w.asked_n)
                         else w.asked_n
                     end as next_n
                 from (
@@ -252,10 +256,11 @@ fold as (
                             list_filter(
                                 fold.earlier,
                                 lambda o:
-                                    x.t <= o.until_t
-                                    and is_same(
-                                        x.need_objects, o.objects, x.need_product, o.products
-                                    )
+                                x.t <= o.until_t  -- noqa: RF01
+                                and is_same(
+                                    x.need_objects, o.objects,  -- noqa: RF01
+                                    x.need_product, o.products  -- noqa: RF01
+                                )
                             ) as late,
                             -- after an end that stands, or within the window after a good one
                             greatest(fold.end_t, fold.closed_t) as needed_t,

@@ -113,10 +113,11 @@ back as (
             where i.journey_id = e.journey_id and i.place <= x.place and i.intent is not null
         ) as is_same_intent,
         (
-            select coalesce(is_other(
-                e.need_objects, flatten(list(i.need_objects)), e.need_product,
-                coalesce(list(i.need_product) filter (i.need_product is not null), [])
-            ), false)
+            select
+                coalesce(is_other(
+                    e.need_objects, flatten(list(i.need_objects)), e.need_product,
+                    coalesce(list(i.need_product) filter (i.need_product is not null), [])
+                ), false)
             from stepped as i
             where i.journey_id = e.journey_id and i.place <= x.place
         ) as is_other_need
