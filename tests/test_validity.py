@@ -328,8 +328,8 @@ def test_every_kind_that_needs_an_outcome_was_thought_about(session: Session) ->
     reads = {name for name, kind in KINDS.items()
              if kind.needs and all("outcome" in need or need <= {"error_code", "results_n"}
                                    for need in kind.needs)}  # fmt: skip
-    # An earlier contact's outcome, good or bad; a good one that excuses.
-    free = {"repeat_contact", "ping_pong"}
+    # An earlier contact's outcome, good or bad.
+    free = {"repeat_contact"}
     listed = ", ".join(f"('{name}')" for name in KINDS)
     query = f"select kind from (values {listed}) as every(kind) where is_of_outcome(kind)"
     marked = {name for (name,) in session.execute(query).fetchall()}
