@@ -44,7 +44,7 @@ PLANTS = {
     "promise_broken": Plant(
         "Promised and never delivered: promises by kind and owner.",
         {"kind": "callback", "owner": "service_centre"}, (("support", 13),), (("support", 12),),
-        {"kind": "date", "owner": "web"}, (("purchase", 17),), (("purchase", 16),),
+        {"kind": "date", "owner": "logistics"}, (("purchase", 17),), (("purchase", 16),),
     ),
     "handoff_dropped": Plant(
         "Handed over and never received: hand-offs asked for.",

@@ -10,10 +10,11 @@ import pytest
 
 from rejse.transforms.advance import advance
 from rejse.transforms.friction import KINDS
+from rejse.transforms.friction.contacts import SATISFIED
 from rejse.transforms.friction.evidence import TOLD_BY
 from rejse.transforms.operational import TABLES, Operational
 from rejse.transforms.registry import Metric, metrics, needs_of
-from rejse.transforms.rules import JourneyType, Rules
+from rejse.transforms.rules import OUTCOME_MAP, JourneyType, Rules
 from rejse.transforms.schema import BY_NAME, LOGGED_WHEN_PRESENT, REQUIRED
 from tests import builders
 
@@ -172,3 +173,7 @@ def test_an_absent_description_is_unknown_and_an_absent_occurrence_is_none() -> 
     }  # fmt: skip
     assert set(BY_NAME) >= LOGGED_WHEN_PRESENT
     assert not LOGGED_WHEN_PRESENT & set(REQUIRED)
+
+
+def test_what_settles_a_contact_is_what_the_outcome_map_holds_for_good() -> None:
+    assert set(SATISFIED) == {name for name, value in OUTCOME_MAP.items() if value == 1}

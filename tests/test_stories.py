@@ -33,8 +33,8 @@ def test_most_journeys_are_final_and_of_their_number(told: Told) -> None:
 
 def test_the_claim(told: Told) -> None:
     (journey,) = told.journeys("story-claim")
-    assert journey["friction_score"] == pytest.approx(43.9, abs=0.05)
-    assert journey["health_ops"] == pytest.approx(70.5, abs=0.05)
+    assert journey["friction_score"] == pytest.approx(43.2, abs=0.05)
+    assert journey["health_ops"] == pytest.approx(71.1, abs=0.05)
     assert journey["outcome01"] == 1
     assert journey["limiting_component"] == "delivery"
     assert journey["n_reasked_observed"] == 5
@@ -42,8 +42,7 @@ def test_the_claim(told: Told) -> None:
     assert evidence == {
         "reasked_info": pytest.approx(0.321, abs=5e-4),
         "handoff_without_context": pytest.approx(0.30),
-        "channel_switch": pytest.approx(0.05),
-    }
+    }, "informed on the web, then called by the company: no switch of the customer's"
     assert journey["friction_edge_share"] == pytest.approx(1.0)
     asked = told.rows(
         "select system_asking, system_known, count(*) from v_info_requests"
@@ -55,7 +54,7 @@ def test_the_claim(told: Told) -> None:
     assert (felt["touchpoint_score_mean"], felt["journey_score"]) == (0.8, 0.7)
     assert felt["silo_gap"] == pytest.approx(0.1), "one point of ten"
     assert felt["experience01"] == pytest.approx(0.71)
-    assert felt["health"] == pytest.approx(70.7, abs=0.05), "the essay's 7 of 10"
+    assert felt["health"] == pytest.approx(71.1, abs=0.05), "the essay's 7 of 10"
     assert (felt["band"], felt["limiting_component"]) == ("fair", "delivery")
     assert felt["n_inside"] == 1, "the assessor's own voice makes no score"
     said = told.explained(journey)
@@ -69,15 +68,15 @@ def test_the_claim(told: Told) -> None:
     assert "an employee gave 3 of 10 (enps)" in said
     assert "the customer gave 7 of 10 for the whole (nps)" in said
     assert "silo gap +0.10: the places 0.80, the whole 0.70" in said
-    assert "fair: health 70.7" in said
+    assert "fair: health 71.1" in said
     assert "moment" not in said, "the 7 of 10 is for the whole: one place alone has no worst"
 
 
 def test_the_technician(told: Told) -> None:
     (journey,) = told.journeys("story-technician")
     # The search that found nothing is a dead end, and the customer's own: F was 84 without them.
-    assert journey["friction_score"] == pytest.approx(87.4, abs=0.05)
-    assert journey["health_ops"] == pytest.approx(21.3, abs=0.05)
+    assert journey["friction_score"] == pytest.approx(87.3, abs=0.05)
+    assert journey["health_ops"] == pytest.approx(21.5, abs=0.05)
     assert (journey["outcome"], journey["outcome01"]) == ("resolved", 1)
     assert journey["limiting_component"] == "delivery"
     assert journey["n_reasked_observed"] == 9
@@ -97,7 +96,7 @@ def test_the_technician(told: Told) -> None:
     assert journey["customer_wait_s"] == 660
     assert "waited 4 min to be served" in said and "waited 7 min to be served" in said
     assert "the company talked 20 min in contacts that solved nothing" in said, "5 + 15 min"
-    assert "the customer 46 min and the company 58 min (25 % of it measured), 498 DKK" in said
+    assert "the customer 17 min and the company 23 min (65 % of it measured), 195 DKK" in said
     assert "Self-rescue between service_centre and web" in said
     assert "worst moment: step 3, phone_support (0.20)" in said
 
@@ -146,15 +145,15 @@ def test_the_bananas(told: Told) -> None:
 
 def test_the_advertiser(told: Told) -> None:
     (journey,) = told.journeys("story-advertiser")
-    assert journey["friction_score"] == pytest.approx(64, abs=1)
-    assert journey["health_ops"] == pytest.approx(51, abs=1)
+    assert journey["friction_score"] == pytest.approx(61, abs=1)
+    assert journey["health_ops"] == pytest.approx(54, abs=1)
     assert (journey["n_steps_before"], journey["n_steps_during"], journey["n_steps_after"]) == (
         2, 2, 1,
     )  # fmt: skip
     assert journey["n_promises_broken"] == 1
     felt = told.felt(journey)
     assert felt["experience01"] == pytest.approx(0.64, abs=0.005)
-    assert felt["health"] == pytest.approx(54, abs=1)
+    assert felt["health"] == pytest.approx(56, abs=1)
     curve = tuple(felt[f"emotion_{name}"] for name in ("first", "peak", "lowest", "end"))
     assert curve == (0.8, 1.0, 0.4, 0.7), "a magic moment, a pain point, a fair end"
     assert felt["emotion_slope"] == pytest.approx(-0.09)

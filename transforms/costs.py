@@ -4,8 +4,13 @@ A minute is measured where the events log it, else assumed from `cost_rates` (9-
 the row of the kind that holds when the friction happens, else the row of kind `default`. Measured
 are the customer's minutes where the detector measures them (waiting), and the company's where the
 evidence is itself work done again: `agent_s` of the event that proves it, else its handle time
-(talk + hold + wrap). Such an event's time is divided among the pieces that it proves, so that no
-second counts twice.
+(talk + hold + wrap). Such an event's time is divided among the incidents that it proves something
+of, so that no second counts twice.
+
+The pieces of an incident (a step with the edge into it) are one trouble seen several ways, so its
+minutes count once: the largest measured ones, else the largest assumed ones, stand with their
+piece; the other pieces whose minutes are known have 0. So sums over pieces, kinds, owners and
+journeys are the same sum.
 """
 
 from __future__ import annotations
@@ -21,8 +26,10 @@ from rejse.transforms.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.as_of import AsOf
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.friction.evidence import Found
+from rejse.transforms.order import sorted_by
 from rejse.transforms.rules import WEIGHTS
 from rejse.transforms.scene import Scene
+from rejse.transforms.segments import Segments, distinct
 
 SECONDS_A_MINUTE = 60
 DEFAULT = "default"
@@ -102,16 +109,17 @@ def costs(scene: Scene, kinds: Coded, found: Found) -> Costs:
         none, unknown = np.full(len(found), np.nan), np.full(len(found), NULL)
         basis = np.where(waited, MEASURED, NULL)
         nothing = Coded.nulls(len(found))
-        return Costs(
-            found.minutes, none, basis, unknown, none, nothing, np.zeros(len(found), np.int64)
-        )
+        once = _once(found.minutes, waited, found.step)
+        return Costs(once, none, basis, unknown, none, nothing, np.zeros(len(found), np.int64))
     row = rates.rows(kinds, found.time)
     usual = rates.rows(Coded.named(np.zeros(len(found)), [DEFAULT]), found.time)
     row = np.where(row == NULL, usual, row)
     said = {name: _real(rates, name, row) for name in AMOUNTS}
     worked = _worked(scene.spine.events, kinds, found)
     customer = np.where(waited, found.minutes, said["minutes_customer"])
+    customer = _once(customer, waited, found.step)
     company = np.where(np.isnan(worked), said["minutes_company"], worked)
+    company = _once(company, ~np.isnan(worked), found.step)
     money = np.stack([customer * said["rate_customer"], company * said["rate_company"]])
     priced = ~np.isnan(money).all(axis=0)
     cost = np.where(priced, np.nan_to_num(money).sum(axis=0), np.nan)
@@ -137,9 +145,23 @@ def _worked(events: Events, kinds: Coded, found: Found) -> Reals:
     spent = agent_seconds(events)
     out = np.full(len(found), np.nan)
     if len(again):
-        proof = found.row[again]
-        shared = np.bincount(proof, minlength=events.n)
+        proof, incident = found.row[again], found.step[again]
+        pairs = distinct(proof * (int(incident.max()) + 1) + incident)
+        shared = np.bincount(pairs // (int(incident.max()) + 1), minlength=events.n)
         out[again] = spent[proof] / shared[proof] / SECONDS_A_MINUTE
+    return out
+
+
+def _once(minutes: Reals, measured: Bools, incident: Ints) -> Reals:
+    """Minutes of each incident with one of its pieces, 0 with the others that have some.
+
+    Measured ones go before assumed ones, then the most, then the first: pieces come by rank.
+    """
+    rows = np.flatnonzero(~np.isnan(minutes))
+    rows = rows[sorted_by(incident[rows], ~measured[rows], -minutes[rows], rows)]
+    first = rows[Segments.of(incident[rows]).starts] if len(rows) else rows
+    out = np.where(np.isnan(minutes), np.nan, 0.0)
+    out[first] = minutes[first]
     return out
 
 

@@ -44,6 +44,11 @@ def is_by_machine(events: Events) -> Bools:
     return events.is_one("direction", "outbound") & events.is_one("actor_type", "bot", "system")
 
 
+def is_own_service(events: Events) -> Bools:
+    """What the customer does alone on a self-service channel."""
+    return events.is_one("actor_type", "customer") & events.is_one("channel", *SELF_SERVICE)
+
+
 def is_message(events: Events) -> Bools:
     """Outbound by bot or system with a message kind: a contact of its own, in no session."""
     return is_by_machine(events) & events.coded("message_kind").known

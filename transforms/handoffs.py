@@ -137,8 +137,9 @@ def _consultations(spine: Spine, steps: Steps, kept: Bools) -> Bools:
 
 def _ping_pong(steps: Steps, kept: Bools) -> Reals:
     """How sure it is of each step that it brings work back unsolved: owner i = owner i + 2, and
-    the last known outcome of the owner in between settles nothing (1), or is not known (.5). An
-    owner of whom there are only automatic messages held no work.
+    the last known outcome of the owner in between settles nothing (1), or is not known (.5).
+    Where it is not known both must have worked: a machine's message takes no work over, and who
+    looks at a web page brings none back.
     """
     rows = np.flatnonzero(kept)
     same = steps.journey[rows[1:]] == steps.journey[rows[:-1]]
@@ -149,9 +150,9 @@ def _ping_pong(steps: Steps, kept: Bools) -> Reals:
     out = np.zeros(len(steps))
     if len(starts) > 2:
         last = _last_of_runs(rows, head, steps.outcome.known)[1:-1]
-        worked = _last_of_runs(rows, head, ~steps.is_automatic)[1:-1] != NULL
+        worked = _last_of_runs(rows, head, steps.is_worked) != NULL
         solved = pick(steps.outcome.of_names(SOLVED), last, False)
-        sure = np.where(solved, 0.0, np.where(last == NULL, 0.5 * worked, 1.0))
+        sure = np.where(solved, 0.0, np.where(last == NULL, 0.5 * (worked[1:-1] & worked[2:]), 1.0))
         journey, held = steps.journey[starts], steps.owner.codes[starts]
         back = (journey[:-2] == journey[2:]) & (held[:-2] == held[2:])
         out[starts[2:]] = np.where(back, sure, 0.0)

@@ -37,7 +37,7 @@ class Steps:
     outcome: Coded
     is_pushed: Bools
     is_internal: Bools
-    is_automatic: Bools  # nothing but what a bot or system of the company sent out
+    is_worked: Bools  # somebody dealt with it: not only messages of machines and self-service
 
     def __len__(self) -> int:
         return len(self.first)
@@ -66,7 +66,7 @@ def steps(spine: Spine, data: Operational) -> Steps:
         outcome=outcome.recode(spine.steps.last_valid(outcome.codes)),
         is_pushed=facts.is_pushed(events)[first],
         is_internal=events.is_one("direction", "internal")[first],
-        is_automatic=~spine.steps.any(~facts.is_by_machine(events)),
+        is_worked=spine.steps.any(~facts.is_by_machine(events) & ~facts.is_own_service(events)),
     )
 
 

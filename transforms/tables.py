@@ -150,9 +150,11 @@ EVIDENCE = Table("friction_evidence", "detected piece of friction", ("evidence_i
     _count("kind_rank", "Rank in its incident by falling severity, from 0."),
     Column("hazard", REAL, "h = 0.5^rank * -ln(1 - s).", "1", 0, None, False),
     _share("share", "h / H of the journey.", False),
-    Column("minutes_customer", REAL, "Minutes of the customer: measured, else assumed.", "min", 0),
+    Column("minutes_customer", REAL, "Minutes of the customer: measured, else assumed; those of"
+           " an incident stand with one of its pieces, the others have 0.", "min", 0),
     _text("minutes_customer_basis", "measured, or assumed from cost_rates.", MINUTE_BASES),
-    Column("minutes_company", REAL, "Minutes of the company: measured, else assumed.", "min", 0),
+    Column("minutes_company", REAL, "Minutes of the company: measured, else assumed; once an"
+           " incident, as minutes_customer.", "min", 0),
     _text("minutes_company_basis", "measured, or assumed from cost_rates.", MINUTE_BASES),
     Column("cost", REAL, "Minutes times rates; null without rates.", "currency", 0),
     _flag("is_cost_whole", "Whether customer and company are both in the cost; null: none.", True),

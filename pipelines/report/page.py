@@ -102,6 +102,7 @@ def contents(figures: Figures) -> dict[str, Any]:
         "types": [{**row, "band": _band_of(row["health_ops"])} for row in figures.types],
         "types_left": _left(figures),
         "kinds": _kinds(figures.kinds),
+        "has_owners": bool(totals["n_of_known_owner"]),
         "matrix": drawings.matrix(figures.edges, totals["hazard"] or 0.0),
         "worst": [telling.tell(one) for one in figures.worst],
         "stability": cards.stability(figures.stability),

@@ -40,6 +40,7 @@ totals as (
         median(health_ops_hi) as health_ops_hi,
         count(friction_score) as n_friction,
         count(*) filter (n_evidence > 0) as n_with_evidence,
+        count(n_handoffs) as n_of_known_owner,
         quantile_cont(friction_score, [0.25, 0.5, 0.75]) as friction_score,
         sum(friction_hazard) as hazard,
         sum(friction_hazard * friction_edge_share) as edge_hazard,

@@ -45,6 +45,9 @@ select
     arg_min_null(expected_wait_s, pos) as expected_wait_s,
     sum(wait_s) as wait_s,
     bool_or(to_owner is not null) as asks_handoff,
-    bool_and(direction = 'outbound' and actor_type in ('bot', 'system')) as is_automatic
+    bool_or(
+        not (direction = 'outbound' and actor_type in ('bot', 'system'))
+        and not (actor_type = 'customer' and channel in ('web', 'app', 'chatbot', 'device'))
+    ) as is_worked
 from stepped
 group by step_id, journey_id, customer_key, seq;

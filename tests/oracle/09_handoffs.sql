@@ -52,7 +52,7 @@ with runs as (
         run,
         any_value(owner) as owner,
         arg_max(outcome, seq) as outcome,
-        bool_and(is_automatic) as is_automatic
+        bool_or(is_worked) as is_worked
     from handoff_step
     group by journey_id, run
 ),
@@ -62,13 +62,15 @@ seen as (
         s.*,
         s.begins_run and coalesce(b.owner = s.owner, false)
         and coalesce(
-            m.outcome not in ('resolved', 'sold', 'informed', 'partly'), not m.is_automatic
+            m.outcome not in ('resolved', 'sold', 'informed', 'partly'),
+            m.is_worked and w.is_worked
         )
             as is_ping_pong,
         if(m.outcome is null, 0.5, 1.0) as ping_pong_confidence
     from handoff_step as s
     left join runs as m on s.journey_id = m.journey_id and m.run = s.run - 1
     left join runs as b on s.journey_id = b.journey_id and b.run = s.run - 2
+    inner join runs as w on s.journey_id = w.journey_id and w.run = s.run
     where
         s.giver is not null
         and (

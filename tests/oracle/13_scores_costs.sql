@@ -51,7 +51,11 @@ rated as (
                             when e.talk_s is not null
                                 then e.talk_s + coalesce(e.hold_s, 0) + coalesce(e.wrap_s, 0)
                         end
-                    ) / count(*) over (partition by p.is_work, p.proof_place) / 60
+                    )
+                    / (
+                        select count(distinct o.step_id) from pieces as o
+                        where o.is_work and o.proof_place = p.proof_place
+                    ) / 60
         end as worked_minutes,
         r.minutes_customer as usual_customer,
         r.minutes_company as usual_company,
@@ -63,12 +67,35 @@ rated as (
     left join stepped as e on p.proof_place = e.place
 ),
 
-timed as (
+known as (
     select
         *,
-        coalesce(waited_minutes, usual_customer) as minutes_customer,
-        if(has_rates, coalesce(worked_minutes, usual_company), null) as minutes_company
+        coalesce(waited_minutes, usual_customer) as some_customer,
+        if(has_rates, coalesce(worked_minutes, usual_company), null) as some_company
     from rated
+),
+
+timed as (
+    -- an incident's minutes count once: the most measured ones, else the most assumed ones
+    select
+        *,
+        if(
+            row_number() over (
+                partition by step_id, some_customer is null
+                order by waited_minutes is null, some_customer desc, kind_rank
+            ) = 1 or some_customer is null,
+            some_customer,
+            0
+        ) as minutes_customer,
+        if(
+            row_number() over (
+                partition by step_id, some_company is null
+                order by worked_minutes is null, some_company desc, kind_rank
+            ) = 1 or some_company is null,
+            some_company,
+            0
+        ) as minutes_company
+    from known
 ),
 
 priced as (
@@ -83,7 +110,7 @@ priced as (
 )
 
 select
-    * exclude (usual_customer, usual_company, rate_customer, rate_company, rate_currency),
+    * exclude (some_customer, some_company, usual_customer, usual_company, rate_customer, rate_company, rate_currency),
     case
         when waited_minutes is not null then 'measured'
         when minutes_customer is not null then 'assumed'

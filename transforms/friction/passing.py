@@ -61,8 +61,8 @@ def escalation(scene: Scene) -> Found:
 def ping_pong(scene: Scene) -> Found:
     """Work back at the owner before last, after collapsing equal neighbours, where the last known
     outcome of the owner in between is none of resolved, sold, informed, partly; where none is
-    known, neither is whether it was solved: confidence .5, and none where he only sent automatic
-    messages (9-rules).
+    known, neither is whether it was solved: confidence .5, and none where one of the two only
+    sent automatic messages or was visited in self-service (9-rules).
     """
     seen = scene.handoffs
     back = np.flatnonzero(seen.is_ping_pong)

@@ -40,7 +40,12 @@ select
                     kind := promise_kind,
                     op := promise_op,
                     due_time := promise_due,
-                    value := null
+                    value := null,
+                    owner := case split_part(promise_no, '-', 1)  -- who must deliver it
+                        when 'delivery' then 'logistics'
+                        when 'visit' then 'technician'
+                        when 'report' then 'media'
+                    end
                 )
     end as promise
 from source

@@ -51,7 +51,12 @@ select
                     kind := promise_kind,
                     op := promise_op,
                     due_time := cast(promise_due as timestamptz),
-                    value := null
+                    value := null,
+                    owner := case split_part(promise_no, '-', 1)  -- who must deliver it
+                        when 'delivery' then 'logistics'
+                        when 'visit' then 'technician'
+                        when 'report' then 'media'
+                    end
                 )
     end as promise
 from source

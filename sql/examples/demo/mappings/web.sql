@@ -29,7 +29,8 @@ select
                     kind := promise_kind,
                     op := 'made',
                     due_time := cast(promise_due as timestamptz),
-                    value := null
+                    value := null,
+                    owner := 'logistics'  -- who must deliver it
                 )
     end as promise
 from source
