@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from rejse.transforms import select
 from rejse.transforms.arrays import Bools, arrow, flat, take, valid, values
-from rejse.transforms.schema import INTERACTIONS, TEXT, TIME, Contract
+from rejse.transforms.schema import BY_NAME, INTERACTIONS, TEXT, TIME, Contract
 from rejse.transforms.select import Item, MappingError, Select
 from rejse.transforms.texts import constant
 
@@ -332,6 +332,8 @@ def _cast(contract: Contract, name: str, kind: Any, column: str) -> str:
         return _cast_sequence(kind, column)
     if name in ("info", "claims"):
         return _cast_compared(name, kind, column)
+    if name == "promise" and kind.id == "struct":
+        return _cast_promise(kind, column)
     if name == "attrs":
         plain = kind.id == "map"
         return f"cast({column if plain else f'to_json({column})'} as map(varchar, varchar))"
@@ -370,6 +372,30 @@ def _cast_compared(name: str, kind: Any, column: str) -> str:
     return f"list_transform(cast({column} as struct({body})[]), lambda one: struct_pack({packed}))"
 
 
+def _cast_promise(kind: Any, column: str) -> str:
+    """Cast of a promise; a due time that is a date, or a text of one, is a day without a time."""
+    wanted = BY_NAME["promise"].type
+    given = {name.casefold(): child.id for name, child in kind.children}
+    if given.get("due_time") not in ("date", "varchar"):
+        return f"cast({column} as {_sql_type(wanted)})"
+    due = f'{column}."due_time"'
+    is_day = "true"
+    if given["due_time"] == "varchar":
+        is_day = f"regexp_full_match(trim({due}), '[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}')"
+    made = {
+        "due_time": f"case when not {is_day} then cast({due} as timestamptz) end",
+        "due_date": f"case when {is_day} then cast({due} as date) end",
+    }
+    parts = [
+        f'"{one.name}" := ' + made.get(
+            one.name, f'{column}."{one.name}"' if one.name in given else "null"
+        )
+        for one in wanted
+    ]  # fmt: skip
+    packed = f"cast(struct_pack({', '.join(parts)}) as {_sql_type(wanted)})"
+    return f"case when {column} is not null then {packed} end"
+
+
 def _sql_type(kind: pa.DataType) -> str:
     if pa.types.is_list(kind):
         return f"{_sql_type(kind.value_type)}[]"
@@ -379,6 +405,6 @@ def _sql_type(kind: pa.DataType) -> str:
         return f"decimal({kind.precision}, {kind.scale})"
     names = {
         TEXT: "varchar", TIME: "timestamptz", pa.int32(): "integer", pa.bool_(): "boolean",
-        pa.float64(): "double",
+        pa.float64(): "double", pa.date32(): "date",
     }  # fmt: skip
     return names[kind]
