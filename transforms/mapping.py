@@ -17,17 +17,14 @@ import pyarrow as pa
 
 from rejse.transforms import select
 from rejse.transforms.arrays import Bools, arrow, flat, take, valid, values
-from rejse.transforms.schema import BY_NAME, INTERACTIONS, TEXT, TIME, Contract
+from rejse.transforms.casts import REJECT, cast_to
+from rejse.transforms.schema import INTERACTIONS, TEXT, TIME, Contract
 from rejse.transforms.select import Item, MappingError, Select
 from rejse.transforms.texts import constant
 
-#: Column by which a mapping refuses rows: their reason in words, null for the others.
-REJECT = "reject"
 #: Marks rows whose sequence is no integer.
 BAD_SEQUENCE = "_bad_sequence"
 ROW_ID = "_row_id"
-INTEGERS = frozenset({"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint",
-                      "uinteger", "ubigint", "hugeint"})  # fmt: skip
 #: Messages of DuckDB are asked row by row; beyond so many of a batch the first ones speak for all.
 MESSAGES = 100
 #: Longest time that the rows of one batch may take.
@@ -251,7 +248,7 @@ def _planned(chosen: Select, contract: Contract) -> tuple[_Plan, tuple[str, ...]
         item = items.get(name)
         if (item and item.form == "null") or kind.id == "null":
             continue
-        cast = _cast(contract, name, kind, f'"{_quoted(given)}"')
+        cast = cast_to(contract, name, kind, f'"{_quoted(given)}"')
         if item and _as_it_is(contract, item, name, kind):
             (plan.taken if item.form == "column" else plan.constants)[name] = (
                 item.raw if item.form == "column" else item.value
@@ -283,7 +280,7 @@ def _tries(chosen: Select, plan: _Plan, contract: Contract) -> tuple[str, ...]:
     for item in items:
         if item.name.casefold() in plan.casts and item.form in ("computed", "column"):
             own = f"({item.expression})" if item.expression else f'"{_quoted(item.raw)}"'
-            cast = _cast(contract, item.name, chosen.types[item.name], own)
+            cast = cast_to(contract, item.name, chosen.types[item.name], own)
             tries.append(f"try(({cast}) is null)")
     return tuple(tries)
 
@@ -318,93 +315,3 @@ def _as_it_is(contract: Contract, item: Item, name: str, kind: Any) -> bool:
         pa.int32(): "integer",
     }
     return bool(exact.get(contract.by_name[name].type) == kind.id)
-
-
-def _cast(contract: Contract, name: str, kind: Any, column: str) -> str:
-    """SQL that gives `column` the contract's type. Raises MappingError where none can."""
-    name = name.casefold()
-    wanted = TEXT if name == REJECT else contract.by_name[name].type
-    if wanted == TEXT:
-        return column if kind.id == "varchar" else f"cast({column} as varchar)"
-    if wanted == TIME:
-        return _cast_time(name, kind, column)
-    if name == "sequence":
-        return _cast_sequence(kind, column)
-    if name in ("info", "claims"):
-        return _cast_compared(name, kind, column)
-    if name == "promise" and kind.id == "struct":
-        return _cast_promise(kind, column)
-    if name == "attrs":
-        plain = kind.id == "map"
-        return f"cast({column if plain else f'to_json({column})'} as map(varchar, varchar))"
-    return f"cast({column} as {_sql_type(wanted)})"
-
-
-def _cast_time(name: str, kind: Any, column: str) -> str:
-    if kind.id == "timestamp with time zone":
-        return column
-    if kind.id != "varchar" and kind.id != "date" and not kind.id.startswith("timestamp"):
-        raise MappingError(
-            f"{name}: expected a timestamp, came {kind}; use to_timestamp({name}) for seconds"
-            f" since 1970, make_timestamp({name}) for microseconds, strptime for texts"
-        )
-    return f"cast({column} as timestamptz)"
-
-
-def _cast_sequence(kind: Any, column: str) -> str:
-    if kind.id in INTEGERS:
-        return f"try_cast({column} as bigint)"
-    whole = f"regexp_full_match(trim(cast({column} as varchar)), '[+-]?[0-9]+(\\.0+)?')"
-    return f"case when {whole} then try_cast({column} as bigint) end"
-
-
-def _cast_compared(name: str, kind: Any, column: str) -> str:
-    """Cast of a list whose raw values are hashed later; they may be called `value`."""
-    parts = {"info": ("field", "op", "value_hmac"), "claims": ("topic", "value_hmac", "valid_to")}
-    types = {"valid_to": "timestamptz"}
-    inner = kind.children[0][1] if kind.id in ("list", "array") else kind
-    names = {one for one, _ in inner.children} if inner.id == "struct" else {"value"}
-    said = {
-        part: "value" if part == "value_hmac" and "value" in names else part for part in parts[name]
-    }
-    body = ", ".join(f'"{said[part]}" {types.get(part, "varchar")}' for part in parts[name])
-    packed = ", ".join(f'"{part}" := one."{said[part]}"' for part in parts[name])
-    return f"list_transform(cast({column} as struct({body})[]), lambda one: struct_pack({packed}))"
-
-
-def _cast_promise(kind: Any, column: str) -> str:
-    """Cast of a promise; a due time that is a date, or a text of one, is a day without a time."""
-    wanted = BY_NAME["promise"].type
-    given = {name.casefold(): child.id for name, child in kind.children}
-    if given.get("due_time") not in ("date", "varchar"):
-        return f"cast({column} as {_sql_type(wanted)})"
-    due = f'{column}."due_time"'
-    is_day = "true"
-    if given["due_time"] == "varchar":
-        is_day = f"regexp_full_match(trim({due}), '[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}')"
-    made = {
-        "due_time": f"case when not {is_day} then cast({due} as timestamptz) end",
-        "due_date": f"case when {is_day} then cast({due} as date) end",
-    }
-    parts = [
-        f'"{one.name}" := ' + made.get(
-            one.name, f'{column}."{one.name}"' if one.name in given else "null"
-        )
-        for one in wanted
-    ]  # fmt: skip
-    packed = f"cast(struct_pack({', '.join(parts)}) as {_sql_type(wanted)})"
-    return f"case when {column} is not null then {packed} end"
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_list(kind):
-        return f"{_sql_type(kind.value_type)}[]"
-    if pa.types.is_struct(kind):
-        return "struct(" + ", ".join(f'"{f.name}" {_sql_type(f.type)}' for f in kind) + ")"
-    if pa.types.is_decimal(kind):
-        return f"decimal({kind.precision}, {kind.scale})"
-    names = {
-        TEXT: "varchar", TIME: "timestamptz", pa.int32(): "integer", pa.bool_(): "boolean",
-        pa.float64(): "double", pa.date32(): "date",
-    }  # fmt: skip
-    return names[kind]
