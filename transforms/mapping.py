@@ -66,9 +66,9 @@ class Mapping:
         self._tries = _tries(chosen, self._plan, contract)
         #: Columns that are null where a raw value cannot be read, with the raw columns tried.
         self.tried = {
-            item.name.casefold(): names
+            item.name.casefold(): tried
             for item in chosen.items or ()
-            if item.name.casefold() in self.columns and (names := select.tried(item))
+            if item.name.casefold() in self.columns and (tried := select.tried(item))
         }
         names = set(chosen.reads) if "id" in self.columns else set(raw_schema.names)
         self.reads = pa.schema([one for one in raw_schema if one.name in names])
