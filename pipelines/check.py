@@ -61,6 +61,7 @@ class SourceCheck:
     notes: dict[str, int] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     contradicted: list[str] = field(default_factory=list)
+    midnights: list[str] = field(default_factory=list)
     identities: list[str] = field(default_factory=list)
     future: int = 0
     future_first: str | None = None
@@ -229,6 +230,7 @@ def _through_the_edge(
         found.accepted += accepted.num_rows
         kept.append(accepted)
     found.unread = [check_answers.unread(name, cells) for name, cells in sorted(lost.items())]
+    found.midnights = list(check_answers.midnights(kept))
     if source.kind == "experience":
         found.contradicted = list(check_answers.scales(kept))
     found.files, found.reasons, found.notes = len(files), dict(reasons.most_common()), dict(notes)

@@ -1,4 +1,6 @@
-"""What `check` says of answers: cells that the mapping could not read, scales that are others."""
+"""What `check` says of values that are read otherwise than they are meant: cells that the mapping
+could not read, scales of answers that are others, due days that were taken for midnights.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,16 @@ import pyarrow as pa
 
 from rejse.pipelines.guess_survey import answer_sql
 from rejse.pipelines.wording import clean
+from rejse.transforms.arrays import valid, values
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.experience.scale import contradicts, scaled
+from rejse.transforms.rules import DAY
 
 if TYPE_CHECKING:
     from rejse.transforms.arrays import Bools
 
+#: So many due times say something of all.
+FEW = 2
 #: Values shown of those that could not be read.
 SHOWN = 3
 #: From this share of answers outside of their scale on it is the scale that is wrong.
@@ -65,6 +71,22 @@ def scales(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
             f"the scale of {name}, {least:g} to {most:g}, is contradicted: answers run"
             f" {span}, {why}; say their own, such as"
             f" {raw.min():g} as scale_min, {raw.max():g} as scale_max"
+        )
+
+
+def midnights(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    """Due times of promises that all are a midnight, so that they may be days without a time."""
+    times = [
+        values(due)[valid(due) & valid(batch.column("promise"))]
+        for batch in batches
+        if "promise" in batch.schema.names
+        for due in [batch.column("promise").field("due_time")]
+    ]
+    found = np.concatenate(times) if times else np.zeros(0, np.int64)
+    if len(found) >= FEW and not (found % DAY).any():
+        yield (
+            f"promise.due_time: all {len(found):,} are a midnight (UTC), due as the day begins; if"
+            " they are days, instead: 'due_time': cast(... as date), due until the local day ends"
         )
 
 

@@ -45,7 +45,7 @@ def _source(one: SourceCheck) -> list[str]:
     if one.personal:
         lines.append("    take what is personal out of the mapping: it would lie in `events`")
     lines += [f"  {name}: {n:,} values became other or null" for name, n in one.notes.items()]
-    lines += [f"  {line}" for line in (*one.unread, *one.contradicted)]
+    lines += [f"  {line}" for line in (*one.unread, *one.contradicted, *one.midnights)]
     lines += _refused(one)
     lines += [f"  suspicious identity  {clean(line, WIDTH)}" for line in one.identities]
     if one.future:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -127,7 +127,11 @@ def promise(said: Any) -> dict[str, Any] | None:
         return None
     due = said.get("due_time")
     blank = {"id": "p1", "kind": "date", "op": "made", "value": None, "owner": None}
-    return {**blank, **said, "due_time": None if due is None else moment(due)}
+    day = said.get("due_date")
+    return {
+        **blank, **said, "due_time": None if due is None else moment(due),
+        "due_date": date.fromisoformat(day) if isinstance(day, str) else day,
+    }  # fmt: skip
 
 
 def table(events: Iterable[Mapping[str, Any]]) -> pa.Table:

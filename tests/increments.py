@@ -20,9 +20,11 @@ from rejse.transforms.tables import STAMP
 from tests import bounded, builders, transcript_links
 from tests.transcript import Transcript, links_of
 
-Order = Literal["in order", "locally shuffled", "wholly shuffled"]
+Order = Literal["in order", "locally shuffled", "wholly shuffled", "late"]
 #: Days by which rows may come too late in each order of arrival, and as the sources are told to.
-DISORDER: Mapping[Order, int] = {"in order": 0, "locally shuffled": 3, "wholly shuffled": 3000}
+DISORDER: Mapping[Order, int] = {
+    "in order": 0, "locally shuffled": 3, "wholly shuffled": 3000, "late": 0,
+}  # fmt: skip
 STAMPS = ", ".join(column.name for column in STAMP)
 
 
@@ -78,6 +80,8 @@ class Arrivals:
         if self._order == "wholly shuffled":
             return self._chance.randrange(parts)
         slack = DISORDER[self._order] * 86_400_000_000
+        if self._order == "late" and self._chance.random() < 0.3:
+            return self._chance.randrange(parts)
         came = time + (self._chance.randrange(slack) if slack else 0)
         span = max(1, times[-1] + slack - times[0] + 1)
         return (came - times[0]) * parts // span
@@ -157,7 +161,7 @@ class LinkedAfterwards(Increments):
 
 def with_copies(told: Transcript, seed: int) -> Transcript:
     """The transcript with copies of some rows, recorded at other times and saying other things;
-    half of them are about somebody else.
+    half of them are about somebody else, and some happened at another time.
     """
     chance = random.Random(seed)
     people = sorted({row.get("customer", "ann") for row in told.events})
@@ -166,7 +170,8 @@ def with_copies(told: Transcript, seed: int) -> Transcript:
         every = [{**row, "recordedtime": chance.choice((None, 1, 2))} for row in rows]
         again = [
             {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc"),
-             "customer": chance.choice((row.get("customer", "ann"), chance.choice(people)))}
+             "customer": chance.choice((row.get("customer", "ann"), chance.choice(people))),
+             "time": max(0, row["time"] + chance.choice((0, 0, 0, -20, 20)) * 86_400)}
             for row in every
             if chance.random() < 0.2
         ]  # fmt: skip

@@ -1,9 +1,10 @@
 """A store in a few dictionaries: what random actions should leave behind, without Beam or Arrow.
 
 It knows the rules of keys, lateness and identity only (9-rules, Keys, Identity; 2-journeys): of
-rows with one id the first recorded stays; an event from more than a day before what its source said
-was complete waits until a repair; rows are the person's to whom the links of the last run lead;
-erased people's rows never come back; rows past their retention go, and are unknown from then on.
+rows with one id the first recorded stays, however late it comes; an event from more than a day
+before what its source said was complete waits until a repair; rows are the person's to whom the
+links of the last run lead; erased people's rows never come back; rows past their retention go, and
+are unknown from then on.
 """
 
 from __future__ import annotations
@@ -100,13 +101,13 @@ class Model:
 
     def run(self, rows: Sequence[Row]) -> None:
         """What a run does with a file of these rows."""
-        before, waiting = self.complete, set(self.late)
+        before = self.complete
         for row in rows:
             self.counts["read"] += 1
             if row.who in self.erased:
                 self.counts["erased"] += 1
             elif before is not None and row.time < before - DAY:
-                self._wait(row, waiting)
+                self._wait(row)
             else:
                 self._keep(row)
             self.complete = max(row.time, self.complete or row.time)
@@ -118,21 +119,24 @@ class Model:
             self.events[row.id] = row
             self.seen["correction"] += known is not None
 
-    def _wait(self, row: Row, waiting: set[str]) -> None:
-        """A late row; what is kept, or waited before, is not weighed against it."""
-        known = self.events.get(row.id) or self.late.get(row.id)
-        self.counts["duplicate" if known else "late"] += 1
-        is_better = known is None or row.recorded < known.recorded
-        if row.id not in self.events and row.id not in waiting and is_better:
+    def _wait(self, row: Row) -> None:
+        """A late row waits that is the first of its id, or recorded before its copies."""
+        kept, waiting = self.events.get(row.id), self.late.get(row.id)
+        known = [one.recorded for one in (kept, waiting) if one is not None]
+        is_better = all(row.recorded < one for one in known)
+        self.counts["late" if is_better and waiting is None else "duplicate"] += 1
+        if is_better:
             self.late[row.id] = row
+            self.seen["late correction"] += kept is not None
 
     def repair(self, since: datetime, until: datetime) -> None:
         """Late rows of [since, until) come in."""
         for row in [row for row in self.late.values() if since <= row.time < until]:
             del self.late[row.id]
-            self.counts.update({"late": -1, "kept": 1})
+            self.counts["late"] -= 1
             self.seen["repair"] += 1
-            self.events[row.id] = row
+            self.seen["repaired correction"] += row.id in self.events
+            self._keep(row)
 
     def is_another(self, who: Who) -> bool:
         """Whether rows of others, this identity's own or such as links lead through it, would be

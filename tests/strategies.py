@@ -76,6 +76,7 @@ def promise(pick: Pick, now: int) -> dict[str, Any] | None:
         "op": op,
         "kind": pick(("date", "date", "date", "sla")),
         "due_time": None if due is None else now + due,
+        "due_date": pick((None, None, f"2026-01-0{1 + now // 86_400 % 9}")),
         "value": pick((None, None, "v", "w", "answer", "resolution")),
     }
 

@@ -142,3 +142,30 @@ def test_every_table_at_hand_counts(good: settings.Settings) -> None:
     said = good.root / "rejse.toml"
     said.write_text(said.read_text().replace("[operational]", '[operational]\nteams = "teams.csv"'))
     assert "@teams" in _tables(settings.load(good.root))
+
+
+@pytest.mark.parametrize(
+    ("times", "as_", "is_said"),
+    [
+        (("2025-01-09 00:00:00", "2025-01-10 00:00:00"), "timestamptz", True),
+        (("2025-01-09", "2025-01-10"), "timestamptz", True),
+        (("2025-01-09", "2025-01-10"), "date", False),
+        (("2025-01-09 00:00:00", "2025-01-10 09:00:00"), "timestamptz", False),
+    ],
+)
+def test_due_times_that_are_all_midnight_are_pointed_out(
+    tmp_path: Path, times: tuple[str, ...], as_: str, is_said: bool
+) -> None:
+    rows = [f"{n},2025-01-01 10:00:00,c{n},order,web,inbound,{t}," for n, t in enumerate(times)]
+    header = HEADER.replace("started", "due")
+    found = log(tmp_path, *rows, header=header)
+    promise = f"{{'id': id, 'op': 'made', 'due_time': cast(due as {as_})}} as promise"
+    path = found.root / "web.sql"
+    path.write_text(path.read_text().replace("from source", f", {promise} from source"))
+    checked = check(settings.load(found.root))
+    assert (checked.sources[0].problem, checked.sources[0].accepted) == (None, 2)
+    said = checked.sources[0].midnights
+    assert len(said) == is_said
+    if is_said:
+        assert said[0].startswith("promise.due_time: all 2 are a midnight")
+        assert "cast(... as date)" in said[0] and said[0] in checked.text()

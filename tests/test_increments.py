@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines import plan
+from rejse.pipelines.run import repair
 from tests import strategies
 from tests.increments import Arrivals, Order, contents, with_copies
 from tests.law import FACTOR
 
 CUSTOMERS = 30
+EVER = (-(2**62), 2**62)
 #: Groups of buckets by seed (the batch has four), and Beam's workers run by run.
 GROUPS = (64, 1, 7)
 WORKERS = (
@@ -24,6 +26,8 @@ SPLITS = [
     *((order, 1, 2) for order in ORDERS),
     ("wholly shuffled", 2, 7),
     ("wholly shuffled", 3, 2),
+    ("late", 1, 5),
+    ("late", 2, 9),
     *(
         (ORDERS[1 + seed % 2], seed, parts)
         for seed in range(4, 24 if FACTOR > 1 else 4)
@@ -47,5 +51,8 @@ def test_increments_are_one_batch(
     for part in range(parts):
         split.arrive(part)
         split.run(is_last=part == parts - 1, beam_args=WORKERS[part % len(WORKERS)])
+    if order == "late":
+        brought = repair(split.settings, *EVER, audit=None)
+        assert brought.counts["late"] < 0 < brought.counts["duplicate"]
     expected, came = contents(batch.settings), contents(split.settings)
     assert {name for name in expected if expected[name] != came[name]} == set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rejse.pipelines.catalogue import connect
 from rejse.pipelines.compaction import compact
 from rejse.pipelines.ground import SourcesGoneError
 from rejse.pipelines.run import NothingToBuildOnError, RunResult, repair, run
+from tests import test_model
 from tests.test_run import balanced, files_of, installation, lines, once, row
 
 DAY = 86_400_000_000
@@ -83,6 +85,101 @@ def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
     assert rows(found, said) == [(2, 2, "late event")]
     assert repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None).status == "nothing_new"
     assert once(found).status == "nothing_new"
+
+
+def copies(*recorded: tuple[str, int, str], **given: Any) -> list[dict[str, Any]]:
+    """Rows with one id: (day, day of August when recorded, activity)."""
+    return [
+        on(day, "e1", recorded=f"2026-08-{n:02d}T00:00:00Z", activity=activity, **given)
+        for day, n, activity in recorded
+    ]
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., settings.Settings]:
+    """Stores of rows that say when they were recorded."""
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+
+    def made(name: str, *given: dict[str, Any]) -> settings.Settings:
+        found = test_model.made(tmp_path / name, [])
+        (found.root / "000.jsonl").write_text(lines([*given, SUMMER]), encoding="utf-8")
+        once(found)
+        return found
+
+    return made
+
+
+YEAR = (NEW_YEAR - 365 * DAY, NEW_YEAR + 365 * DAY)
+STORED = "select time, activity from events where id = 'e1'"
+WAITING = "select activity from late"
+
+
+def served(found: settings.Settings) -> list[tuple[Any, ...]]:
+    return rows(found, "select * exclude (known_at, run_id, revision, revision_reason)"
+                       " from v_steps order by all")  # fmt: skip
+
+
+def test_a_better_copy_that_comes_late_waits_and_takes_its_place(
+    recorded: Callable[..., settings.Settings],
+) -> None:
+    first, better = copies(("01-05", 9, "question"), ("01-05", 2, "resolved"))
+    batch, made = recorded("batch", first, better), recorded("runs", first)
+    came = add(made, "b.jsonl", better)
+    assert [came.counts[name] for name in ("late", "duplicate", "kept")] == [1, 0, 0]
+    assert [one[1] for one in rows(made, STORED)] == ["question"]
+    brought = repair(made, *YEAR, audit=None)
+    assert balanced(brought)
+    assert [brought.counts[name] for name in ("late", "duplicate", "kept")] == [-1, 1, 0]
+    assert [one[1] for one in rows(made, STORED)] == ["resolved"]
+    assert rows(made, WAITING) == []
+    assert served(made) == served(batch)
+    said = "select revision, revision_reason from steps where started_at < '2026-02-01'"
+    assert rows(made, said) == [(2, "late event")]
+
+
+def test_of_late_copies_the_best_waits_alone(recorded: Callable[..., settings.Settings]) -> None:
+    every = copies(
+        ("01-05", 9, "first"), ("01-05", 5, "better"), ("01-05", 7, "worse"), ("01-06", 2, "best"),
+        ("01-05", 10, "worst"),
+    )  # fmt: skip
+    batch, made = recorded("batch", *every), recorded("runs", every[0])
+    for n, (copy, n_late) in enumerate(zip(every[1:], (1, 0, 0, 0), strict=True)):
+        came = add(made, f"{n}.jsonl", copy)
+        assert (came.counts["late"], came.counts["duplicate"]) == (n_late, 1 - n_late), copy
+    assert rows(made, WAITING) == [("best",)]
+    repair(made, *YEAR, audit=None)
+    assert [one[1] for one in rows(made, STORED)] == ["best"]
+    assert served(made) == served(batch)
+
+
+@pytest.mark.parametrize(("recorded_at", "stays"), [(2, "waited"), (20, "in time")])
+def test_a_copy_in_time_is_kept_until_a_better_one_that_waits_is_brought_in(
+    recorded: Callable[..., settings.Settings], recorded_at: int, stays: str
+) -> None:
+    waits, in_time = copies(("01-05", recorded_at, "waited"), ("07-02", 9, "in time"))
+    batch, made = recorded("batch", waits, in_time), recorded("runs")
+    assert add(made, "b.jsonl", waits).counts["late"] == 1
+    assert add(made, "c.jsonl", in_time).counts["kept"] == 1
+    assert [one[1] for one in rows(made, STORED)] == ["in time"]
+    brought = repair(made, *YEAR, audit=None)
+    assert balanced(brought) and brought.counts["duplicate"] == 1
+    assert [one[1] for one in rows(made, STORED)] == [stays]
+    assert served(made) == served(batch)
+
+
+@pytest.mark.parametrize("recorded_at", [2, 20])
+def test_a_late_copy_of_somebody_else_takes_the_id_or_goes(
+    recorded: Callable[..., settings.Settings], recorded_at: int
+) -> None:
+    (mine,) = copies(("01-05", 9, "mine"))
+    (theirs,) = copies(("01-07", recorded_at, "theirs"), identity="somebody else")
+    batch, made = recorded("batch", mine, theirs), recorded("runs", mine)
+    came = add(made, "b.jsonl", theirs)
+    assert (came.counts["late"], came.counts["duplicate"]) == (
+        (1, 0) if recorded_at < 9 else (0, 1)
+    )
+    repair(made, *YEAR, audit=None)
+    assert served(made) == served(batch)
 
 
 def test_a_repair_leaves_late_events_of_other_times(found: settings.Settings) -> None:

@@ -33,7 +33,7 @@ COUNTS = ("read", "kept", "duplicate", "late", "erased")
 #: What can happen to rows or to a store; all of it must have been seen.
 KINDS = (
     "late", "duplicate", "correction", "erased", "link", "unlink", "moved", "moved late", "erase",
-    "erase late", "refused", "repair", "kill", "compact", "vacuum",
+    "erase late", "refused", "repair", "kill", "compact", "vacuum", "late correction",
 )  # fmt: skip
 TABLES = {"events": "30d", "late": "20d", "journeys": "10d"}
 LINKED = '[operational]\nidentity_links = "links.csv"\n'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -162,6 +162,24 @@ def test_a_sequence_that_is_no_integer(value: str) -> None:
     assert reasons(Mapping(sql, RAW, "crm"), [row(1, activity=value)]) == [
         ("log:1", "bad_sequence")
     ]
+
+
+@pytest.mark.parametrize(
+    ("due", "time", "day"),
+    [
+        ("date '2026-01-09'", None, date(2026, 1, 9)),
+        ("'2026-01-09'", None, date(2026, 1, 9)),
+        ("' 2026-1-9'", None, date(2026, 1, 9)),
+        ("'2026-01-09 00:00'", datetime(2026, 1, 9, tzinfo=UTC), None),
+        ("timestamp '2026-01-09'", datetime(2026, 1, 9, tzinfo=UTC), None),
+        ("null", None, None),
+    ],
+)
+def test_a_due_time_that_is_a_day_has_no_time(due: str, time: Any, day: Any) -> None:
+    found = one(plus(f" {{'id': id, 'op': 'made', 'due_time': {due}}} as promise"), row(1))
+    assert (found["promise"]["due_time"], found["promise"]["due_date"]) == (time, day)
+    none = plus(f" case when id is null then {{'id': id, 'due_time': {due}}} end as promise")
+    assert one(none, row(1))["promise"] is None
 
 
 def test_nested_columns() -> None:

@@ -99,7 +99,7 @@ def test_every_promise_is_as_its_story_says(
     frontier = builders.micros(builders.moment(day * 86_400)) + beside
     found = spine(rows)
     ids = found.events.column("id").to_pylist()
-    made = promises(found, frontier, LATENESS, GIVE_UP)
+    made = promises(found, frontier, LATENESS, GIVE_UP, Operational({}))
     wanted, orphans = [], 0
     whole = sorted((builders.full(row) for row in rows), key=lambda r: (r["time"], r["id"]))
     keys = {(r["customer_key"], r["promise"]["id"]) for r in whole}
@@ -133,7 +133,7 @@ def test_what_comes_later_changes_no_promise_that_has_ended(
 def of(found: Spine, frontier: int) -> dict[tuple[str, str], tuple[int, Any]]:
     """By the event that made it and its id: when a promise ends, and what became of it."""
     ids = found.events.column("id").to_pylist()
-    made = promises(found, frontier, LATENESS, GIVE_UP)
+    made = promises(found, frontier, LATENESS, GIVE_UP, Operational({}))
     return {
         (ids[row], name): (latest, (due, STATUS[status], moves, done >= 0 and ids[done]))
         for row, name, latest, due, status, moves, done in zip(
@@ -145,6 +145,6 @@ def of(found: Spine, frontier: int) -> dict[tuple[str, str], tuple[int, Any]]:
 
 def test_nothing_promised() -> None:
     for rows in ([{"time": 0}], [{"time": 0, "promise": {"op": "made", "id": None}}]):
-        made = promises(spine(rows), 0, 0, 0)
+        made = promises(spine(rows), 0, 0, 0, Operational({}))
         assert len(made.made) == made.n_orphans == 0
         assert made.due.dtype == np.int64

@@ -68,6 +68,34 @@ def arrive(stored: pa.Table | None, new: pa.Table, elsewhere: Bools | None = Non
     )  # fmt: skip
 
 
+def contest(
+    late: pa.Table, stored: pa.Table | None, held: pa.Table | None
+) -> tuple[Bools, pa.Table | None]:
+    """Which late rows stand first of all rows with their (source, id), those `stored` and those
+    `held` back included; and the held ones that they beat.
+    """
+    rest = [] if held is None else [held.drop_columns([LATENESS.name])]
+    known = [one for one in (stored, *rest) if one is not None and one.num_rows]
+    n = sum(one.num_rows for one in known)
+    both = together([*known, late]) if known else late
+    keep = kept_rows(both)
+    wins = np.zeros(late.num_rows, bool)
+    wins[keep[keep >= n] - n] = True
+    if held is None or not held.num_rows:
+        return wins, None
+    first = n - held.num_rows
+    lost = np.setdiff1d(np.arange(first, n), keep) - first
+    winners = late.filter(arrow(wins))
+    is_beaten = _refs(held.take(arrow(lost, pa.int64())))
+    beaten = pc.is_in(is_beaten, value_set=_refs(winners))
+    return wins, held.take(arrow(lost, pa.int64())).filter(beaten)
+
+
+def _refs(rows: pa.Table) -> pa.Array:
+    columns = [flat(rows.column(name)).cast(pa.string()) for name in ("source", "id")]
+    return pc.binary_join_element_wise(*columns, "\x1f")
+
+
 def names(rows: pa.Table, which: Ints | None = None) -> frozenset[str]:
     """Customer keys of (some of) the rows."""
     column = flat(rows.column(schema.CUSTOMER_KEY))

@@ -192,6 +192,23 @@ def is_zone(name: str) -> bool:
     return bool(name)
 
 
+def zones(said: Coded) -> Coded:
+    """The column with null where the text names no time zone."""
+    names = said.names.to_pylist()
+    real = [code if is_zone(name) else NULL for code, name in enumerate(names)]
+    return said.recode(said.lookup(real, NULL))
+
+
+def end_of_day(days: Ints, zone: Coded) -> Ints:
+    """Last microsecond of days (since 1970) in their zones, UTC where there is none."""
+    out = (days + 1) * DAY
+    for code, name in enumerate(zone.names.to_pylist()):
+        mine = zone.codes == code
+        if mine.any() and is_zone(name):
+            out[mine] = _instants(out[mine], name, "earliest")
+    return out - 1
+
+
 def on_the_spot(local: datetime, zone: str | None) -> datetime:
     """Moment of a wall-clock time in a zone: UTC where it is none, or no time zone."""
     if zone is None or not is_zone(zone):

@@ -118,7 +118,7 @@ def _pairs(spine: Spine, alone: Bools) -> tuple[Ints, Ints]:
     height -= groups.spread(height[groups.starts] - np.where(opens[groups.starts], 1, -1))
     missed = groups.running_max(np.maximum(-height, 0))
     served = ~opens & (missed == groups.before(missed, 0))
-    before = np.cumsum(opens) - opens  # starts so far, in all groups
+    before: Ints = np.cumsum(opens) - opens  # starts so far, in all groups
     number = np.cumsum(served)
     number -= groups.spread(number[groups.starts] - served[groups.starts])
     begun = np.flatnonzero(opens)[groups.spread(before[groups.starts])[served] + number[served] - 1]

@@ -17,7 +17,7 @@ from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import Bools, arrow, valid, values
 from rejse.transforms.blanks import blank, without_blanks
 from rejse.transforms.lists import elements, with_elements, with_part
-from rejse.transforms.rules import SECOND
+from rejse.transforms.rules import DAY, SECOND
 from rejse.transforms.schema import (
     BY_NAME,
     INFO_OPS,
@@ -105,8 +105,11 @@ def in_range(name: str) -> Rule:
 def _due_out_of_range(batch: pa.RecordBatch) -> Bools:
     promise = batch.column("promise")
     due = promise.field("due_time")
-    moments = values(due)
-    return ((moments < FIRST_TIME) | (moments >= END_TIME)) & valid(due) & valid(promise)
+    moments, day = values(due), promise.field("due_date")
+    days = values(day.cast(pa.int32())).astype(np.int64) * DAY
+    wrong = ((moments < FIRST_TIME) | (moments >= END_TIME)) & valid(due)
+    wrong |= ((days < FIRST_TIME) | (days >= END_TIME)) & valid(day)
+    return np.asarray(wrong & valid(promise))
 
 
 def _not_negative(name: str) -> Rule:
@@ -147,8 +150,11 @@ RULES: tuple[Rule, ...] = (
     PREVIOUS_TYPED,
     Rule(
         "promise_in_range", "time_out_of_range", ("promise",),
-        "promise.due_time lies in 1970 to 2199; null where nothing is due",
-        in_range("promise.due_time").sql, _due_out_of_range,
+        "promise.due_time and due_date lie in 1970 to 2199; null where nothing is due",
+        in_range("promise.due_time").sql
+        + " and coalesce(promise.due_date >= date '1970-01-01'"
+        " and promise.due_date < date '2200-01-01', true)",
+        _due_out_of_range,
     ),
     *(_not_negative(name) for name in AMOUNTS),
 )  # fmt: skip

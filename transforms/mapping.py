@@ -17,17 +17,14 @@ import pyarrow as pa
 
 from rejse.transforms import select
 from rejse.transforms.arrays import Bools, arrow, flat, take, valid, values
+from rejse.transforms.casts import REJECT, cast_to
 from rejse.transforms.schema import INTERACTIONS, TEXT, TIME, Contract
 from rejse.transforms.select import Item, MappingError, Select
 from rejse.transforms.texts import constant
 
-#: Column by which a mapping refuses rows: their reason in words, null for the others.
-REJECT = "reject"
 #: Marks rows whose sequence is no integer.
 BAD_SEQUENCE = "_bad_sequence"
 ROW_ID = "_row_id"
-INTEGERS = frozenset({"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint",
-                      "uinteger", "ubigint", "hugeint"})  # fmt: skip
 #: Messages of DuckDB are asked row by row; beyond so many of a batch the first ones speak for all.
 MESSAGES = 100
 #: Longest time that the rows of one batch may take.
@@ -69,9 +66,9 @@ class Mapping:
         self._tries = _tries(chosen, self._plan, contract)
         #: Columns that are null where a raw value cannot be read, with the raw columns tried.
         self.tried = {
-            item.name.casefold(): names
+            item.name.casefold(): tried
             for item in chosen.items or ()
-            if item.name.casefold() in self.columns and (names := select.tried(item))
+            if item.name.casefold() in self.columns and (tried := select.tried(item))
         }
         names = set(chosen.reads) if "id" in self.columns else set(raw_schema.names)
         self.reads = pa.schema([one for one in raw_schema if one.name in names])
@@ -251,7 +248,7 @@ def _planned(chosen: Select, contract: Contract) -> tuple[_Plan, tuple[str, ...]
         item = items.get(name)
         if (item and item.form == "null") or kind.id == "null":
             continue
-        cast = _cast(contract, name, kind, f'"{_quoted(given)}"')
+        cast = cast_to(contract, name, kind, f'"{_quoted(given)}"')
         if item and _as_it_is(contract, item, name, kind):
             (plan.taken if item.form == "column" else plan.constants)[name] = (
                 item.raw if item.form == "column" else item.value
@@ -283,7 +280,7 @@ def _tries(chosen: Select, plan: _Plan, contract: Contract) -> tuple[str, ...]:
     for item in items:
         if item.name.casefold() in plan.casts and item.form in ("computed", "column"):
             own = f"({item.expression})" if item.expression else f'"{_quoted(item.raw)}"'
-            cast = _cast(contract, item.name, chosen.types[item.name], own)
+            cast = cast_to(contract, item.name, chosen.types[item.name], own)
             tries.append(f"try(({cast}) is null)")
     return tuple(tries)
 
@@ -318,76 +315,3 @@ def _as_it_is(contract: Contract, item: Item, name: str, kind: Any) -> bool:
         pa.int32(): "integer",
     }
     return bool(exact.get(contract.by_name[name].type) == kind.id)
-
-
-def _cast(contract: Contract, name: str, kind: Any, column: str) -> str:
-    """SQL that gives `column` the contract's type. Raises MappingError where none can."""
-    name = name.casefold()
-    wanted = TEXT if name == REJECT else contract.by_name[name].type
-    if wanted == TEXT:
-        return column if kind.id == "varchar" else _cast_text(kind, column)
-    if wanted == TIME:
-        return _cast_time(name, kind, column)
-    if name == "sequence":
-        return _cast_sequence(kind, column)
-    if name in ("info", "claims"):
-        return _cast_compared(name, kind, column)
-    if name == "attrs":
-        plain = kind.id == "map"
-        return f"cast({column if plain else f'to_json({column})'} as map(varchar, varchar))"
-    return f"cast({column} as {_sql_type(wanted)})"
-
-
-def _cast_time(name: str, kind: Any, column: str) -> str:
-    if kind.id == "timestamp with time zone":
-        return column
-    if kind.id != "varchar" and kind.id != "date" and not kind.id.startswith("timestamp"):
-        raise MappingError(
-            f"{name}: expected a timestamp, came {kind}; use to_timestamp({name}) for seconds"
-            f" since 1970, make_timestamp({name}) for microseconds, strptime for texts"
-        )
-    return f"cast({column} as timestamptz)"
-
-
-def _cast_text(kind: Any, column: str) -> str:
-    """Text of a value; of a whole float that of the whole number, as other columns write it."""
-    plain = f"cast({column} as varchar)"
-    if kind.id not in ("double", "float", "decimal"):
-        return plain
-    is_whole = f"{column} = trunc({column}) and abs({column}) < 1e37"
-    return f"case when {is_whole} then cast(cast({column} as hugeint) as varchar) else {plain} end"
-
-
-def _cast_sequence(kind: Any, column: str) -> str:
-    if kind.id in INTEGERS:
-        return f"try_cast({column} as bigint)"
-    whole = f"regexp_full_match(trim(cast({column} as varchar)), '[+-]?[0-9]+(\\.0+)?')"
-    return f"case when {whole} then try_cast({column} as bigint) end"
-
-
-def _cast_compared(name: str, kind: Any, column: str) -> str:
-    """Cast of a list whose raw values are hashed later; they may be called `value`."""
-    parts = {"info": ("field", "op", "value_hmac"), "claims": ("topic", "value_hmac", "valid_to")}
-    types = {"valid_to": "timestamptz"}
-    inner = kind.children[0][1] if kind.id in ("list", "array") else kind
-    names = {one for one, _ in inner.children} if inner.id == "struct" else {"value"}
-    said = {
-        part: "value" if part == "value_hmac" and "value" in names else part for part in parts[name]
-    }
-    body = ", ".join(f'"{said[part]}" {types.get(part, "varchar")}' for part in parts[name])
-    packed = ", ".join(f'"{part}" := one."{said[part]}"' for part in parts[name])
-    return f"list_transform(cast({column} as struct({body})[]), lambda one: struct_pack({packed}))"
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_list(kind):
-        return f"{_sql_type(kind.value_type)}[]"
-    if pa.types.is_struct(kind):
-        return "struct(" + ", ".join(f'"{f.name}" {_sql_type(f.type)}' for f in kind) + ")"
-    if pa.types.is_decimal(kind):
-        return f"decimal({kind.precision}, {kind.scale})"
-    names = {
-        TEXT: "varchar", TIME: "timestamptz", pa.int32(): "integer", pa.bool_(): "boolean",
-        pa.float64(): "double",
-    }  # fmt: skip
-    return names[kind]

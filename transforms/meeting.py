@@ -222,14 +222,28 @@ class Meeting:
         if held is not None and self.repair:
             came = self._repaired(held, came, met)
         if late.num_rows:
-            known = [one for one in (stored, held) if one is not None]
-            fresh = late.filter(arrow(~_are_among(late, known)))
-            fresh = arrivals.arrive(None, fresh).rows
-            met.counts["late"] += fresh.num_rows
-            met.counts["duplicate"] += late.num_rows - fresh.num_rows
-            told = arrivals.with_lateness(fresh, self.complete_until)
-            met.inputs[LATE] = _together([met.inputs.get(LATE), told])
+            self._wait(late, stored, held, met)
         return came
+
+    def _wait(
+        self, late: pa.Table, stored: pa.Table | None, held: pa.Table | None, met: Met
+    ) -> None:
+        """Late events wait that are the first of their id, or stand before its stored copy and
+        those that wait already, whose place they take; the others are duplicates.
+        """
+        known = [None if one is None else _among(one, late) for one in (stored, held)]
+        wins, beaten = arrivals.contest(late, *known)
+        fresh = late.filter(arrow(wins))
+        lost = 0
+        if held is not None and beaten is not None and beaten.num_rows:
+            who, lost = arrivals.names(beaten), beaten.num_rows
+            met.replace(LATE, who)
+            left = held.filter(arrow(_are_of(held, who) & ~_are_among(held, [beaten])))
+            met.inputs[LATE] = _together([met.inputs.get(LATE), left])
+        met.counts["late"] += fresh.num_rows - lost
+        met.counts["duplicate"] += late.num_rows - fresh.num_rows + lost
+        told = arrivals.with_lateness(fresh, self.complete_until)
+        met.inputs[LATE] = _together([met.inputs.get(LATE), told])
 
     def _repaired(self, held: pa.Table, came: pa.Table, met: Met) -> pa.Table:
         """Late events of the time of the repair join those that came, and leave `late`."""
@@ -353,6 +367,11 @@ def _are_of(rows: pa.Table, customers: frozenset[str]) -> Bools:
         return np.zeros(rows.num_rows, bool)
     who = flat(rows.column(schema.CUSTOMER_KEY)).cast(TEXT)
     return values(pc.is_in(who, value_set=text(sorted(customers))))
+
+
+def _among(rows: pa.Table, others: pa.Table) -> pa.Table:
+    """Rows whose (source, id) others have."""
+    return rows.filter(arrow(_are_among(rows, [others])))
 
 
 def _are_among(rows: pa.Table, known: list[pa.Table]) -> Bools:

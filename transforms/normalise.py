@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms import rejects as refusals
 from rejse.transforms.arrays import Bools, arrow, valid, values
-from rejse.transforms.mapping import BAD_SEQUENCE, REJECT, Mapping
+from rejse.transforms.casts import REJECT
+from rejse.transforms.mapping import BAD_SEQUENCE, Mapping
 from rejse.transforms.rejects import ROW
 from rejse.transforms.schema import Contract
 from rejse.transforms.select import MappingError

@@ -17,8 +17,10 @@ import pyarrow.compute as pc
 from rejse.transforms import schema
 from rejse.transforms.arrays import NULL, Bools, Ints, take, valid, values
 from rejse.transforms.as_of import FAR
+from rejse.transforms.calendar import end_of_day, zones
 from rejse.transforms.events import Coded, Events
 from rejse.transforms.frontier import passed
+from rejse.transforms.operational import Operational
 from rejse.transforms.order import sorted_by
 from rejse.transforms.segments import Array, Segments, pick
 from rejse.transforms.sessionise import Spine
@@ -69,8 +71,14 @@ class _Log:
         return self.of("delivered", "cancelled")
 
 
-def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promises:
-    """Promises of all customers, judged at the frontier."""
+def promises(
+    spine: Spine, frontier: int, lateness: int, give_up: int, data: Operational
+) -> Promises:
+    """Promises of all customers, judged at the frontier.
+
+    One due on a day without a time is due until that day ends in the zone that its event logged
+    (`tz`), else in that of its owner's calendar, else in UTC.
+    """
     rows, said = _said(spine.events)
     if not len(rows):
         return _nothing()
@@ -79,7 +87,7 @@ def promises(spine: Spine, frontier: int, lateness: int, give_up: int) -> Promis
     order = sorted_by(customer, names.codes, spine.rank[rows])
     rows, names, said = rows[order], names.rows(order), take(said, order)
     groups = Segments.of(customer[order], names.codes)
-    log = _read(spine, said, rows)
+    log = _read(spine, said, rows, data)
     made = groups.first_row(log.of("made"))
     real = np.flatnonzero(made >= 0)
     end, due, limit = _terms(log, groups, made, give_up)
@@ -110,10 +118,17 @@ def _said(events: Events) -> tuple[Ints, pa.Array]:
     return rows[named], take(said, named)
 
 
-def _read(spine: Spine, said: pa.Array, rows: Ints) -> _Log:
+def _read(spine: Spine, said: pa.Array, rows: Ints, data: Operational) -> _Log:
     events = spine.events
-    due = pc.struct_field(said, "due_time")
-    times = np.where(valid(due), values(due), FAR)
+    due, day = pc.struct_field(said, "due_time"), pc.struct_field(said, "due_date")
+    dated = valid(day)
+    ends = np.full(len(rows), FAR)
+    if dated.any():
+        zone = zones(events.coded("tz").rows(rows))
+        zone = zone.fallback(data.zone_of(spine.owner.rows(rows), events.time[rows]))
+        days = values(day.cast(pa.int32())).astype(np.int64)
+        ends[dated] = end_of_day(days[dated], zone.rows(np.flatnonzero(dated)))
+    times = np.where(valid(due), values(due), ends)
     customer = events.is_one("actor_type", "customer")[rows]
     op, value = (Coded.of(pc.struct_field(said, part)) for part in ("op", "value"))
     return _Log(rows, op, times, value, events.time[rows], customer)

@@ -118,7 +118,9 @@ class Scene:
     def promises(self) -> Promises:
         """Promises of the customers."""
         windows = self.rules.windows
-        return promises(self.spine, self.frontier, windows.lateness, windows.promise_give_up)
+        return promises(
+            self.spine, self.frontier, windows.lateness, windows.promise_give_up, self.data
+        )
 
     @cached_property
     def clock(self) -> Clock:

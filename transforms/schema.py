@@ -71,15 +71,10 @@ PROMISE_OPS = ("made", "moved", "delivered", "cancelled")
 OBJECT = pa.struct([("type", TEXT), ("id", TEXT), ("qualifier", TEXT)])
 INFO = pa.struct([("field", TEXT), ("op", TEXT), ("value_hmac", TEXT)])
 PROMISE = pa.struct(
-    [
-        ("id", TEXT),
-        ("kind", TEXT),
-        ("op", TEXT),
-        ("due_time", TIME),
-        ("value", TEXT),
-        ("owner", TEXT),
-    ]
-)
+    [("id", TEXT), ("kind", TEXT), ("op", TEXT), ("due_time", TIME), ("value", TEXT),
+     ("owner", TEXT),
+     ("due_date", pa.date32())]  # where the day is known and no time: due until it ends
+)  # fmt: skip
 CLAIM = pa.struct([("topic", TEXT), ("value_hmac", TEXT), ("valid_to", TIME)])
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms.arrays import NULL, Bools, Ints, Reals, arrow, values
-from rejse.transforms.calendar import is_zone
+from rejse.transforms.arrays import Bools, Ints, Reals, arrow, values
+from rejse.transforms.calendar import zones
 from rejse.transforms.events import Coded
 from rejse.transforms.operational import Operational
 from rejse.transforms.sessionise import Spine
@@ -32,7 +32,7 @@ def surroundings(spine: Spine, steps: Steps, data: Operational) -> Surroundings:
     weather of the site that it logged. A name that is no time zone counts as none.
     """
     time = spine.events.time[steps.first]
-    zone = _zones(_first_known(spine, "tz")).fallback(data.zone_of(steps.owner, time))
+    zone = zones(_first_known(spine, "tz")).fallback(data.zone_of(steps.owner, time))
     hour, day, known = _on_the_wall(zone, time)
     row = data.weather.rows(_first_known(spine, "site_id"), time)
     weather, warmth = data.weather.text("weather", row), data.weather.number("temperature_c", row)
@@ -44,13 +44,6 @@ def _first_known(spine: Spine, name: str) -> Coded:
     if not column.known.any():
         return Coded.nulls(len(spine.steps))
     return column.recode(spine.steps.first_valid(column.codes))
-
-
-def _zones(said: Coded) -> Coded:
-    """The column with null where the text names no time zone."""
-    names = said.names.to_pylist()
-    real = [code if is_zone(name) else NULL for code, name in enumerate(names)]
-    return said.recode(said.lookup(real, NULL))
 
 
 def _on_the_wall(zone: Coded, time: Ints) -> tuple[Ints, Ints, Bools]:

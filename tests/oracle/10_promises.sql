@@ -1,7 +1,7 @@
 -- purpose: what became of each promise
 -- grain:   one row per promise of a customer that was made
 -- key:     customer_key, promise_id
--- sources: stepped, journey, step, types, settings
+-- sources: stepped, journey, step, types, calendar, settings
 create or replace table promised as
 with recursive
 said as (
@@ -9,7 +9,17 @@ said as (
         s.*,
         s.promise.id as promise_id,
         s.promise.op,
-        epoch_us(s.promise.due_time) as said_due
+        coalesce(epoch_us(s.promise.due_time), epoch_us(
+            (s.promise.due_date + 1)::timestamp at time zone coalesce(s.tz, (
+                select c.tz from calendar as c
+                where
+                    c.owner is not distinct from hours_of(s.owner_eff)
+                    and coalesce(s.time >= c.valid_from, true)
+                    and coalesce(s.time < c.valid_to, true)
+                order by c.valid_from desc nulls last, c.json asc
+                limit 1
+            ), 'UTC')
+        ) - 1) as said_due
     from stepped as s
     where s.promise is not null and s.promise.id is not null
 ),
