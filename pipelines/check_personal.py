@@ -44,8 +44,8 @@ def kept(batches: Sequence[pa.RecordBatch], contract: Contract) -> dict[str, str
         (attrs,) = profiles(_table(batches, ["attrs"]))
         for part in personal.parts(attrs):
             part = replace(part, name=part.name.removeprefix("attrs."))
-            held = sum(map(is_json, part.texts)) * 2 > max(1, len(part.texts))
-            why = personal.of_json(part) if held else personal.reason(part)
+            is_text = sum(map(is_json, part.texts)) * 2 > max(1, len(part.texts))
+            why = personal.of_json(part) if is_text else personal.reason(part)
             if why and why != personal.EMPTY:
                 found[f"attrs[{part.name!r}]"] = why
     return found

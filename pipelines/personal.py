@@ -136,6 +136,8 @@ def _by_name(profile: Profile, texts: Sequence[str]) -> str | None:
     found = [one for one in tokens(profile.name) if not one.isdigit()]
     if not found or found[0] in words.BEGINNINGS:
         return None
+    if len(found) == 1 and found[0] in words.ALONE and all(map(_is_title, texts)):
+        return words.ALONE[found[0]]
     few = _is_vocabulary(profile, texts)
     numbers = bool(texts) and sum(map(_has_digits, texts)) * 2 >= len(texts)
     # Of a measure only the whole word counts: `zip_code` is no code, `comment_count` a count.
@@ -145,11 +147,12 @@ def _by_name(profile: Profile, texts: Sequence[str]) -> str | None:
         for begin in range(max(0, end - 4), end):
             word = "".join(found[begin:end])
             rest = found[end:]
-            if not set(rest) <= words.IDS | {"value", "raw", "line", "home", "work", "private"}:
+            if not set(rest) <= words.IDS | words.ADDED:
                 continue
             kind = next((kind for kind, listed in words.SURE.items() if word in listed), None)
             is_label = few and set(found[:begin]) & words.THINGS
-            if kind == "free text" and (rest or is_label or _are_numbers(texts)):
+            is_key = bool(set(rest) & words.IDS)
+            if kind == "free text" and (is_key or is_label or _are_numbers(texts)):
                 continue  # `message_id`, and labels that things share
             if kind == "a secret or token" and rest:
                 continue
@@ -157,12 +160,18 @@ def _by_name(profile: Profile, texts: Sequence[str]) -> str | None:
                 return kind
             if word in words.NUMBERS and (numbers or not texts):
                 return "a phone number"
-            whole = rest or begin == 0 or found[begin - 1] in words.BEARERS
-            if word in words.IDENTITIES and whole and (rest or not few) and _are_codes(texts):
+            whole = is_key or (not rest and (begin == 0 or found[begin - 1] in words.BEARERS))
+            if word in words.IDENTITIES and whole and (is_key or not few) and _are_codes(texts):
                 return "an identity in clear"
+            if word in words.STAFF and (whole or not rest) and _are_codes(texts):
+                return "a person of the staff"
         if end == len(found) and found[-1] in words.NAME and set(found[: end - 1]) & words.PERSONS:
             return "a name of a person"
     return None
+
+
+def _is_title(text: str) -> bool:
+    return text[0].isupper() and not any(map(str.isdigit, text))
 
 
 def _has_digits(text: str) -> bool:

@@ -22,10 +22,10 @@ _NETWORK = re.compile(
 )
 _AGENT = re.compile(r"Mozilla/\d|^[\w.-]+/\d[\w.]* \([^)]*;")
 _PHONE = re.compile(
-    r"\+\d[\d ()/.-]{6,}\d|\(\d{2,4}\) ?\d{3,4}[ -]\d{3,4}|\d{2}(?: \d{2}){3}"
+    r"\+\d[\d ()/.-]{6,}\d|\(\d{2,4}\) ?\d{3,4}[ -]\d{3,4}|\d{2}(?: \d{2}){3,4}"
     r"|\d{3}[ -]\d{3}[ -]\d{3,4}"
 )
-_NATIONAL = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d{2}-\d{4}|\d{3}-\d{2}-\d{4}")
+_NATIONAL = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d{2}[- ]\d{4}|\d{3}-\d{2}-\d{4}")
 _POSITION = re.compile(r"\(?-?\d{1,2}\.\d{3,}[,; ]+-?\d{1,3}\.\d{3,}\)?|POINT ?\(.*\)", re.I)
 _STREET = re.compile(
     r"[^\W\d_][\w .'-]*?(?:vej|gade|allé|alle|stræde|straße|strasse|str\.|weg|platz"
@@ -38,6 +38,8 @@ _SECRET = re.compile(r"(?=.*[a-z])(?=.*[A-Z])[\w+=~-]{24,}")
 _SWITCH = re.compile(r"\d(?=[A-Za-z])|[A-Za-z](?=\d)")
 SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.?!…]+")
 _PAIRS = re.compile(r"[A-Za-z_][\w.-]*=[^;&|=]+(?:[;&|] ?[A-Za-z_][\w.-]*=[^;&|=]*)*[;&|]?")
+_LOGIN = re.compile(r"[^\W\d_]{2,}[._][^\W\d_]{2,}")
+_MASKED = re.compile(r"(?=.*[*•xX])(?:[\d*•xX]{4}[ -]?){2,3}[\d*•xX]{0,4}\d{4}")
 _NAME_PART = re.compile(r"[^\W\d_][^\W\d_]*(?:['’-][^\W\d_]+)*[.,]?")
 
 
@@ -58,12 +60,16 @@ def is_keyed_text(text: str) -> bool:
 
 def is_person(text: str) -> bool:
     """One to four words with capitals, one of them a given name or a title before others."""
+    if _LOGIN.fullmatch(text) and words.fold(re.split(r"[._]", text)[0]) in words.GIVEN:
+        return True
     said = text.split()
     if not 1 <= len(said) <= 4 or not all(map(_NAME_PART.fullmatch, said)):
         return False
     plain = [words.fold(word.strip(".,")) for word in said]
     if len(said) > 1 and plain[0] in words.TITLES and not (len(said[0]) > 1 and said[0].isupper()):
         return True
+    if len(said) > 1 and text.islower():
+        return plain[0] in words.GIVEN
     capital = all(word[0].isupper() for word in said if len(word) > 3)
     return capital and any(one in words.GIVEN for name in plain for one in name.split("-"))
 
@@ -123,6 +129,7 @@ _FORMS: tuple[tuple[str, Callable[[str], object], float], ...] = (
     ("a number of an account", _is_iban, 0.3),
     ("a position on the map", _POSITION.fullmatch, 0.3),
     ("a postal address", _STREET.fullmatch, 0.1),
+    ("a number of a card", _MASKED.fullmatch, 0.05),
     ("a number of a card", _is_card, 0.9),
     ("a number of a person", _is_national, 0.9),
     ("a secret or token", _is_secret, 0.5),

@@ -31,7 +31,8 @@ SURE: dict[str, frozenset[str]] = {
         comment comments commentary note notes body remark remarks verbatim transcript freetext
         feedbacktext message messages messagetext messagebody subject description descriptions
         desc narrative text fulltext rawtext tweet reply replytext reviewtext content memo
-        utterance chatlog question answer answers openanswer query searchquery searchterm
+        utterance chatlog summary mktterm utmterm question answer answers openanswer query
+        searchquery searchterm
         searchterms searchstring keyword keywords
         kommentar kommentarer bemærkning bemærkninger notat notater fritekst tekst beskrivelse
         besked beskeder emne sagstekst søgeord søgetekst svar
@@ -47,6 +48,8 @@ SURE: dict[str, frozenset[str]] = {
         vorname nachname familienname kundenname benutzername ansprechpartner
         nombre nombres apellido apellidos usuario nombrecompleto
         imię imiona nazwisko imięinazwisko
+        avatar avatarurl profileurl photourl linkedin skype twitterhandle signature
+        spouse nextofkin beneficiary insured policyholder cardholder
         author requestername requester submitter recipient assignee assignedto salutation
         medarbejder sagsbehandler mitarbeiter sachbearbeiter empleado pracownik"""),
     "a mail address": _words("""
@@ -62,25 +65,28 @@ SURE: dict[str, frozenset[str]] = {
         calle dirección domicilio códigopostal ciudad"""),
     "an address in a network": _words("""
         ip ipaddress ipaddr ipv4 ipv6 clientip remoteip userip remoteaddr remoteaddress
-        xforwardedfor useripaddress macaddress macaddr ipadresse direccionip adresip"""),
+        mac xforwardedfor useripaddress macaddress macaddr ipadresse direccionip adresip"""),
     "a secret or token": _words("""
         token accesstoken refreshtoken sessiontoken idtoken authtoken jwt secret password passwd
         pwd passphrase apikey accesskey auth authorization bearer csrf xsrf otp cvv cvc
-        credential credentials phpsessid jsessionid sessid sessionsecret sessioncookie
+        authcode pin pincode resetlink magiclink credential credentials phpsessid
+        jsessionid sessid sessionsecret sessioncookie
         adgangskode kodeord passwort kennwort hasło contraseña clave"""),
     "what a browser says of itself": _words("useragent ua httpuseragent browserstring"),
     "a position on the map": _words("""
-        lat latitude lon lng longitude gps gpsposition coordinates coords geolocation geopoint
+        latlon latlong latlng lat latitude lon lng longitude gps gpsposition coordinates
+        coords geolocation geopoint
         breddegrad længdegrad koordinater breitengrad längengrad koordinaten latitud longitud
         coordenadas szerokość długość współrzędne"""),
     "a date of birth": _words("""
         birth birthday birthdate birthyear yearofbirth dateofbirth dob birthdt born
         fødselsdag fødselsdato fødselsår født
-        geburtsdatum geburtstag geburtsjahr
+        gebdatum geburtsdatum geburtstag geburtsjahr
         dataurodzenia urodzenia rokurodzenia
         fechanacimiento fechadenacimiento nacimiento"""),
     "a number of a person": _words("""
-        ssn socialsecuritynumber nationalid nationalidnumber nationalinsurance nino passport
+        ssn socialsecurity socialsecuritynumber nationalid nationalidnumber
+        nationalinsurance nino passport
         passportno passportnumber driverslicense driverlicense drivinglicence taxid personalid
         cpr cprnr cprnummer personnummer personnr pasnr pasnummer kørekort kørekortnummer
         steuerid steuernummer ausweisnummer personalausweis reisepass reisepassnummer
@@ -90,7 +96,8 @@ SURE: dict[str, frozenset[str]] = {
         plate licenseplate licenceplate numberplate nummerplade registreringsnummer kennzeichen
         matrícula tablica numerrejestracyjny vin"""),
     "a number of an account or card": _words("""
-        iban bban bic swift cardnumber cardno creditcard creditcardnumber pan bankaccount
+        iban bban bic swift cardnumber cardno ccnumber cardlast4 last4 maskedcard
+        maskedpan regnr creditcard creditcardnumber pan bankaccount
         bankaccountno accountnumber sortcode kontonummer kontonr kortnummer kortnr bankkonto
         kreditkartennummer kartennummer numerkonta nrkonta numerkarty cuenta numerodecuenta
         tarjeta"""),
@@ -105,6 +112,7 @@ SURE: dict[str, frozenset[str]] = {
         klientid idklienta numerklienta nrklienta
         clienteid idcliente numerocliente"""),
     "a person of the staff": _words("""
+        salesrep salesperson accountmanager casemanager caseworker relationshipmanager
         createdby updatedby openedby closedby resolvedby assignedby modifiedby changedby handledby
         approvedby enteredby agentid agentname employeeid employeename operatorid operatorname
         staffid staffname adviserid advisorid"""),
@@ -113,24 +121,31 @@ SURE: dict[str, frozenset[str]] = {
 NUMBERS = _words("""
     phone phones telephone tel telefon tlf mobil mobile mobilnr mobilnummer handy handynummer
     telefonnummer telefonnr phonenumber phoneno cellphone cell msisdn fax ani callerid caller
-    callingnumber callednumber fromnumber tonumber teléfono movil celular komórka numertelefonu
+    callingnumber callednumber callbacknumber contactnumber dialednumber diallednumber dnis
+    fromnumber tonumber teléfono movil celular komórka numertelefonu
     nrtelefonu rufnummer whatsapp""")
 #: The same where the values look like persons' identities: not a few words again and again.
 IDENTITIES = _words("""
     user client customer contact person member patient visitor device subscriber kunde bruger
-    borger klient cliente benutzer caller sender agent employee operator resource""")
+    borger klient cliente benutzer caller sender resource""")
+#: The same of those who work there, of whom there are few.
+STAFF = _words("agent employee operator rep advisor adviser adjuster assessor handler clerk")
+#: Names that say it only where nothing stands beside them.
+ALONE = {"by": "a postal address", "first": "a name of a person", "last": "a name of a person"}
 #: Words before one of these that leave it what it is.
 BEARERS = _words("case event org trace assigned main end final primary current")
 #: Words before `name` that make it a person's.
 PERSONS = _words("""
-    customer client user contact person member patient caller agent employee author sender
+    account to rep customer client user contact person member patient caller agent employee
+    author sender
     recipient requester assignee manager driver assessor first last full given family middle
     display screen holder cardholder beneficiary insured policyholder owner
-    kunde bruger medarbejder kontakt klient kunden cliente""")
+    kunde kundens bruger brugerens medarbejder kontakt klient klientens kunden cliente""")
 NAME = _words("name names navn nazwa nombre")
 #: With one of these before it a text is a label that things share: their values decide.
 THINGS = _words("""
-    product item error status state category code event activity type service article plan
+    button label link menu priority severity product item error status state category code
+    event activity type service article plan
     reason result channel vare produkt fejl artikel producto błąd""")
 #: Last words of names of what is measured or kept of a text, an address or a person.
 MEASURES = _words("""
@@ -141,6 +156,8 @@ MEASURES = _words("""
     changed clicked delivered bounced model brand os
     antal længde anzahl länge liczba cantidad""")
 BEGINNINGS = _words("is has had can n num count no_of number_of er har ist hat ma czy es tiene")
+#: What may be added to the name of what it is.
+ADDED = _words("value raw line home work private html plain")
 #: Answers to a question that has two.
 FLAGS = _words("true false yes no y n t f ja nej nein tak nie si 0 1 0.0 1.0")
 #: What makes the name of a text that of another thing: `message_id`.
