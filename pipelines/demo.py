@@ -1,4 +1,4 @@
-"""Sample data: the seven stories and a made company, in its systems' own columns.
+"""Sample data: stories and a made company, in its systems' own columns.
 
 `write` makes a folder that `rejse run --complete` can run at once; `write_events` makes one big
 log to measure with. Both are functions of the seed alone.

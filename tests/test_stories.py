@@ -294,3 +294,25 @@ def test_the_touchpoint_that_makes_customers_wait_is_found(told: Told) -> None:
         " on e.step_id = s.step_id and e.kind = 'customer_wait' where s.touchpoint = ?"
     )
     assert told.one(waits, "phone_support") > 5 * told.one(waits, "phone_service") > 0
+
+
+def test_what_is_stuck_is_seen_in_each_cohort(told: Told) -> None:
+    """Orders that are dropped are never installed; of the last cohorts only others have ended."""
+    dropped: Any = told.truths.planted["handoff_dropped"]
+    ((share, n_judged, low, high),) = told.rows(
+        "select resolved_share, n_judged, resolved_share_lo, resolved_share_hi"
+        " from v_by_journey_type where journey_type = 'installation'"
+    )
+    assert n_judged > 200 and low < 1 - dropped["rate"] < high
+    assert share == pytest.approx(1 - dropped["rate"], abs=0.05)
+    months = told.rows(
+        "select started_month::varchar, n_journeys, n_open, n_too_young, resolved_share,"
+        " resolved_share_hi from v_months where journey_type = 'installation' order by 1"
+    )
+    assert len(months) == 12
+    assert months[-1][2] > 0 and months[-1][3] == months[-1][1] and months[-1][4] is None
+    assert all(found < 0.95 for _, _, _, _, found, _ in months[:-1])
+    assert told.rows("select * from v_type_rules where journey_type = 'installation'") == [
+        ("installation", None, 21 * 86_400, 60 * 86_400, False)
+    ]
+    assert told.one("select is_problem from v_type_rules where journey_type = 'claim'")

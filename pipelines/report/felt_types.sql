@@ -1,10 +1,15 @@
 -- purpose: what was felt on journeys of each type and owner, beside how many nobody spoke of
 -- grain:   journey type and owner, those with most answers first
--- sources: v_journeys, v_journey_experience
+-- sources: v_journeys, v_journey_cohorts, v_journey_experience
 with
 
 journeys as (
-    from v_journeys
+    select
+        journeys.* exclude (health_ops),
+        case when cohorts.is_mature then journeys.health_ops end as health_ops,
+        cohorts.is_mature
+    from v_journeys as journeys
+    inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
 ),
 
 felt as (
@@ -30,8 +35,8 @@ types as (
         mean_half(stddev_samp(felt.silo_gap), count(felt.silo_gap)) as silo_gap_half,
         count(felt.is_relief) as n_relief_known,
         count(*) filter (felt.is_relief) as n_relief,
-        count(felt.health) as n_health,
-        quantile_cont(felt.health, [0.25, 0.5, 0.75]) as health
+        count(felt.health) filter (journeys.is_mature) as n_health,
+        quantile_cont(felt.health, [0.25, 0.5, 0.75]) filter (journeys.is_mature) as health
     from journeys
     left join felt on journeys.journey_id = felt.journey_id
     group by all

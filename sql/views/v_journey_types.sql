@@ -5,10 +5,9 @@
 create or replace view v_journey_types as
 with journeys as (
     select
-        journeys.* replace (
-            case when cohorts.is_mature then journeys.health_ops end as health_ops,
-            case when cohorts.is_mature then journeys.friction_score end as friction_score
-        ),
+        journeys.* exclude (health_ops, friction_score),
+        case when cohorts.is_mature then journeys.health_ops end as health_ops,
+        case when cohorts.is_mature then journeys.friction_score end as friction_score,
         cohorts.is_mature,
         cohorts.is_judged,
         cohorts.is_resolved_in_time,
