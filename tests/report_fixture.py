@@ -18,6 +18,10 @@ from rejse.transforms.experience import tables as x_tables
 
 START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
 TABLES = x_tables.every()
+#: What the report and `explain` read beside the tables.
+SERVED = (
+    "bands", "intervals", "v_health", "v_journey_types", "v_ranked_journeys", "v_responses",
+)  # fmt: skip
 
 
 def _schema(name: str) -> pa.Schema:
@@ -52,7 +56,7 @@ def session(found: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
     con.unregister("arrow_owned")
     con.execute(PUBLISHED)
     for script in catalogue_draft.served():
-        if script.name in ("intervals", "v_responses"):  # which the report reads
+        if script.name in SERVED:
             con.execute(script.text)
     return con
 

@@ -1,10 +1,14 @@
 -- purpose: what was felt on journeys of each type and owner, beside how many nobody spoke of
 -- grain:   journey type and owner, those with most answers first
--- sources: v_journeys, v_journey_experience
+-- sources: v_journeys, v_journey_experience, v_ranked_journeys
 with
 
 journeys as (
     from v_journeys
+),
+
+ranked as (
+    from v_ranked_journeys
 ),
 
 felt as (
@@ -16,8 +20,8 @@ types as (
         coalesce(journeys.journey_type, 'other') as journey_type,
         journeys.owner,
         count(*) as n_journeys,
-        count(journeys.health_ops) as n_health_ops,
-        median(journeys.health_ops) as health_ops,
+        count(ranked.health_ops) as n_health_ops,
+        median(ranked.health_ops) as health_ops,
         count(felt.journey_id) as n_records,
         coalesce(sum(felt.n_invited), 0)::bigint as n_invited,
         coalesce(sum(felt.n_answered), 0)::bigint as n_answered,
@@ -34,6 +38,7 @@ types as (
         quantile_cont(felt.health, [0.25, 0.5, 0.75]) as health
     from journeys
     left join felt on journeys.journey_id = felt.journey_id
+    left join ranked on journeys.journey_id = ranked.journey_id
     group by all
     having count(felt.journey_id) > 0
     order by n_felt desc, n_journeys desc, coalesce(journeys.journey_type, 'other') asc, owner asc

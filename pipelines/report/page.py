@@ -102,6 +102,7 @@ def contents(figures: Figures) -> dict[str, Any]:
         "kinds": _kinds(figures.kinds),
         "matrix": drawings.matrix(figures.edges, totals["hazard"] or 0.0),
         "worst": [telling.tell(one) for one in figures.worst],
+        "worst_note": figures.worst_note if totals["n_journeys"] else "There are no journeys yet.",
         "stability": cards.stability(figures.stability),
         "coverage": figures.coverage,
         "not_measured": cards.not_measured(totals, figures.felt_totals),

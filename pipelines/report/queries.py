@@ -33,12 +33,14 @@ class Figures:
     felt_types: list[Row]
     emotions: list[Row]
     worst: list[Explanation]
+    worst_note: str
 
 
 def read(con: Any) -> Figures:
     """Ask everything that the page shows; `con` is a catalogue session."""
     biggest = ask(con, "biggest_type")
     map_type = biggest[0]["journey_type"] if biggest else None
+    worst = journey_lookup.ranking(con, WORST)
     return Figures(
         totals=ask(con, "totals")[0],
         stamp=next(iter(ask(con, "stamp")), None),
@@ -53,7 +55,8 @@ def read(con: Any) -> Figures:
         felt_totals=ask(con, "felt_totals")[0],
         felt_types=ask(con, "felt_types"),
         emotions=ask(con, "emotions", map_type) if biggest else [],
-        worst=explain_all(con, [one.journey_id for one in journey_lookup.worst(con, WORST)]),
+        worst=explain_all(con, [one.journey_id for one in worst.journeys]),
+        worst_note=worst.note(len(worst.journeys)),
     )
 
 

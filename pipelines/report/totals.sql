@@ -1,13 +1,22 @@
 -- purpose: head figures of the report
 -- grain:   one row
--- sources: v_journeys
+-- sources: v_journeys, v_ranked_journeys
 with
 
 journeys as (
     from v_journeys
 ),
 
-totals as (
+healthy as (
+    select
+        count(health_ops) as n_health,
+        quantile_cont(health_ops, [0.25, 0.5, 0.75]) as health_ops,
+        median(health_ops_lo) as health_ops_lo,
+        median(health_ops_hi) as health_ops_hi
+    from v_ranked_journeys
+),
+
+counted as (
     select
         count(*) as n_journeys,
         count(*) filter (state = 'closed') as n_closed,
@@ -15,10 +24,6 @@ totals as (
         count(distinct owner) as n_owners,
         timezone('UTC', min(started_at)) as started_at,
         timezone('UTC', max(ended_at)) as ended_at,
-        count(health_ops) as n_health,
-        quantile_cont(health_ops, [0.25, 0.5, 0.75]) as health_ops,
-        median(health_ops_lo) as health_ops_lo,
-        median(health_ops_hi) as health_ops_hi,
         count(friction_score) as n_friction,
         count(*) filter (n_evidence > 0) as n_with_evidence,
         quantile_cont(friction_score, [0.25, 0.5, 0.75]) as friction_score,
@@ -32,6 +37,14 @@ totals as (
         median(throughput_s) as throughput_s,
         avg(evidence_coverage) as evidence_coverage
     from journeys
+),
+
+totals as (
+    select
+        counted.*,
+        healthy.*
+    from counted
+    cross join healthy
 )
 
 select * from totals

@@ -15,7 +15,7 @@ rounded as (
         n_open,
         band,
         round(health_ops_median, 1) as health_ops,
-        round(friction_mean, 1) as friction,
+        round(friction_median, 1) as friction,
         round(100 * edge_share_mean) as edge_percent,
         round(100 * resolved_share) as resolved_percent,
         round(handoffs_mean, 1) as handoffs,

@@ -1,10 +1,14 @@
 -- purpose: how the journeys of each type and owner go
 -- grain: journey type and owner
 -- key: journey_type, owner
--- sources: v_journeys
+-- sources: v_journeys, v_health
 create or replace view v_journey_types as
 with journeys as (
     select * from v_journeys
+),
+
+healthy as (
+    select * from v_health
 ),
 
 counted as (
@@ -18,12 +22,6 @@ counted as (
         median(friction_score) as friction_median,
         sum(friction_hazard) as hazard,
         avg(friction_edge_share) as edge_share_mean,
-        count(health_ops) as n_health,
-        median(health_ops) as health_ops_median,
-        quantile_cont(health_ops, 0.1) as health_ops_p10,
-        count(*) filter (health_band(health_ops) = 'good') as n_good,
-        count(*) filter (health_band(health_ops) = 'fair') as n_fair,
-        count(*) filter (health_band(health_ops) = 'poor') as n_poor,
         count(outcome01) as n_outcome_known,
         count(*) filter (outcome01 = 1) as n_resolved,
         median(throughput_s) as throughput_s_median,
@@ -35,12 +33,22 @@ counted as (
 
 rated as (
     select
-        *,
-        health_band(health_ops_median) as band,
-        share_of(n_resolved, n_outcome_known) as resolved_share,
-        wilson_lo(n_resolved, n_outcome_known) as resolved_share_lo,
-        wilson_hi(n_resolved, n_outcome_known) as resolved_share_hi
+        counted.*,
+        coalesce(healthy.n_health, 0) as n_health,
+        healthy.health_ops_median,
+        healthy.health_ops_p10,
+        coalesce(healthy.n_good, 0) as n_good,
+        coalesce(healthy.n_fair, 0) as n_fair,
+        coalesce(healthy.n_poor, 0) as n_poor,
+        healthy.band,
+        share_of(counted.n_resolved, counted.n_outcome_known) as resolved_share,
+        wilson_lo(counted.n_resolved, counted.n_outcome_known) as resolved_share_lo,
+        wilson_hi(counted.n_resolved, counted.n_outcome_known) as resolved_share_hi
     from counted
+    left join healthy
+        on
+            counted.journey_type is not distinct from healthy.journey_type
+            and counted.owner is not distinct from healthy.owner
 )
 
 select * from rated;
@@ -57,7 +65,8 @@ comment on column v_journey_types.friction_median is 'Median friction score [poi
 comment on column v_journey_types.hazard is 'Sum of hazards.';
 comment on column v_journey_types.edge_share_mean is
 'Mean share of friction between steps: what surveys call the silo gap.';
-comment on column v_journey_types.n_health is 'Journeys with an operational health.';
+comment on column v_journey_types.n_health is
+'Closed journeys with a health that ranks (v_health).';
 comment on column v_journey_types.health_ops_median is 'Median operational health [points of 100].';
 comment on column v_journey_types.health_ops_p10 is
 'What nine of ten journeys exceed [points of 100].';

@@ -18,7 +18,7 @@ with ranked as (
         health_ops_lo,
         health_ops_hi
     from v_journeys
-    -- the one place that says whose end and health count; an assumed end ranks nothing
+    -- the one place that says whose end and health count: an assumed end ranks nothing
     where state = 'closed'
 )
 
