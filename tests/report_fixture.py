@@ -20,7 +20,8 @@ START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
 TABLES = x_tables.every()
 #: What the report and `explain` read beside the tables.
 SERVED = (
-    "bands", "intervals", "v_health", "v_journey_types", "v_ranked_journeys", "v_responses",
+    "bands", "intervals", "v_friction_cost", "v_health", "v_journey_types", "v_ranked_journeys",
+    "v_responses",
 )  # fmt: skip
 
 

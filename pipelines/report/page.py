@@ -105,7 +105,10 @@ def contents(figures: Figures) -> dict[str, Any]:
         "worst_note": figures.worst_note if totals["n_journeys"] else "There are no journeys yet.",
         "stability": cards.stability(figures.stability),
         "coverage": figures.coverage,
-        "not_measured": cards.not_measured(totals, figures.felt_totals),
+        "not_measured": [
+            *cards.cost(figures.cost),
+            *cards.not_measured(totals, figures.felt_totals),
+        ],
         "stamp": cards.stamp(figures.stamp),
     }
 

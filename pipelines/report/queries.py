@@ -28,6 +28,7 @@ class Figures:
     places: list[Row]
     moves: list[Row]
     coverage: list[Row]
+    cost: list[Row]
     stability: Row
     felt_totals: Row
     felt_types: list[Row]
@@ -51,6 +52,7 @@ def read(con: Any) -> Figures:
         places=ask(con, "places", map_type) if biggest else [],
         moves=ask(con, "moves", map_type) if biggest else [],
         coverage=ask(con, "coverage"),
+        cost=ask(con, "cost"),
         stability=ask(con, "rank_stability")[0],
         felt_totals=ask(con, "felt_totals")[0],
         felt_types=ask(con, "felt_types"),

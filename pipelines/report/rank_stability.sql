@@ -11,8 +11,12 @@ scored as (
 -- Of equal health, as at the floor, the one with more friction is worse, as in the list.
 ranked as (
     select
-        row_number() over (order by health_ops asc, friction_score desc, journey_id asc) as published,
-        row_number() over (order by health_ops_lo asc, friction_score desc, journey_id asc) as at_lo,
+        row_number()
+            over (order by health_ops asc, friction_score desc, journey_id asc)
+            as published,
+        row_number()
+            over (order by health_ops_lo asc, friction_score desc, journey_id asc)
+            as at_lo,
         row_number() over (order by health_ops_hi asc, friction_score desc, journey_id asc) as at_hi
     from scored
 ),
