@@ -77,18 +77,21 @@ class Worst:
         if not self.journeys:
             scored = wording.plural(self.n_scored, "journey")
             return f"no friction was found in {scored}: no journey is the worst"
-        if self.n_level <= shown or self.n_level == 1:
+        if self.n_level == 1:
             return ""
-        first = self.journeys[0]
-        head = f"{self.n_level:,} journeys share the {_least(first)}"
+        least = _least(self.journeys[0])
+        if self.n_level <= shown:
+            order = "id" if self.n_equal == self.n_level else "most friction"
+            return f"the first {self.n_level} share the {least}, and stand by {order}"
         if self.n_equal == self.n_level:
-            also, order = ", and the same friction" if first.health_ops is not None else "", "id"
+            has_health = self.journeys[0].health_ops is not None
+            also, order = ", and the same friction" if has_health else "", "id"
         elif self.n_equal > shown:
             also, order = f", {self.n_equal:,} of them the most friction too", "id"
         else:
             also, order = "", "most friction"
         these = "this is the first" if shown == 1 else f"these are the first {shown}"
-        return f"{head}{also}; {these} by {order}"
+        return f"{self.n_level:,} journeys share the {least}{also}; {these} by {order}"
 
 
 def _least(first: Found) -> str:

@@ -195,6 +195,10 @@ def test_ties_beyond_the_list_are_said_in_it_and_on_the_page() -> None:
             " are the first 10 by id")  # fmt: skip
     assert f"The worst journeys ({said}):\n  00aa" in journey_lookup.guide(con)
     assert said in page.render(queries.read(con), "Ties")
+    few = _worst_of(*[(0.95, 0.0)] * 3, (0.5, 1.0)).connect()
+    assert "the first 3 share the lowest health_ops, 10.0, its floor, and stand by id" in (
+        journey_lookup.guide(few)
+    )
 
 
 @pytest.mark.parametrize(
@@ -293,9 +297,12 @@ def test_durations_are_worded_in_their_two_largest_units(seconds: float | None, 
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(0, "0 %"), (0.0001, "<0.1 %"), (0.013, "1.3 %"), (0.5, "50 %"), (None, "–")],
-)
-def test_no_share_above_zero_is_worded_as_zero(share: float | None, words: str) -> None:
+    [(0, "0 %"), (0.0001, "<0.1 %"), (0.013, "1.3 %"), (0.5, "50 %"), (None, "–"), (1, "100 %"),
+     (0.994, "99 %"), (0.996, "99.6 %"), (0.9994, "99.9 %"), (0.99999, ">99.9 %")],
+)  # fmt: skip
+def test_no_share_above_zero_is_worded_as_zero_and_none_below_one_as_all(
+    share: float | None, words: str
+) -> None:
     assert wording.share(share) == words
 
 

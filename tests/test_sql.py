@@ -395,7 +395,7 @@ def test_what_changed_says_what_to_do_where_there_is_nothing_to_show(tmp_path: P
     store_builder.published(tmp_path, told_world())
     with catalogue.connect(tmp_path) as opened:
         [only] = table(opened, query)
-    store_builder.published(tmp_path, {}, number=2)
+    store_builder.published(tmp_path, told_world(), number=2)
     with catalogue.connect(tmp_path) as opened:
         [same] = table(opened, query)
     assert (only["publication"], only["table_name"], only["n_more"]) == (1, None, None)

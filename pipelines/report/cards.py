@@ -110,8 +110,11 @@ def felt(totals: Row, found: Row) -> list[str]:
             " top box although friction is 50 or more. That is gratitude, not health."
         )
     if found["n_ignored"]:
-        pieces = wording.plural(found["n_ignored"], "complaint or low answer")
-        said.append(f"{pieces} that nobody acted on within its window.")
+        one = found["n_ignored"] == 1
+        pieces = "complaint or low answer" if one else "complaints or low answers"
+        said.append(
+            f"{found['n_ignored']:,} {pieces} that nobody acted on within the window for it."
+        )
     return said
 
 
