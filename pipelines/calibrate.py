@@ -340,6 +340,11 @@ def _notes(found: Calibration) -> list[str]:
         notes.append("No kind of friction goes with bad ends beyond chance: nothing is proposed.")
     if not found.is_settled:
         notes.append("The proposal did not come to rest: kinds that come together change ranks.")
+    if any(line.verdict == "by definition" for line in found.lines):
+        notes.append(
+            "By definition: an end makes or unmakes these kinds by rule (v_kinds says why), so it"
+            " cannot weigh them."
+        )
     notes.append(
         "Nothing was changed. An end is one witness: friction that people bear in journeys that"
         " end well is not in it."

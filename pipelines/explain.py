@@ -149,6 +149,8 @@ class Explanation:
     not_measured: tuple[str, ...]
     felt: Felt | None = None
     around: Around | None = None
+    #: What must be said of the choice of this journey, where `worst` was asked for.
+    note: str = ""
 
     @property
     def adds_up(self) -> bool:
@@ -172,11 +174,14 @@ def explain(con: Any, wanted: str) -> Explanation:
     """Explain the journey that `wanted` names (id, its beginning, case id, or `worst`).
 
     `con` is a catalogue session with the views v_journeys, v_steps, v_friction_evidence,
-    v_handoffs, v_info_requests, v_promises, v_sessions, v_experience, v_journey_experience and the
-    table owned_products. Raises UnknownJourneyError, with near matches, where none or several
-    journeys answer to it.
+    v_handoffs, v_info_requests, v_promises, v_sessions, v_experience, v_journey_experience,
+    v_ranked_journeys and the table owned_products. Raises UnknownJourneyError, with near matches,
+    where none or several journeys answer to it, or none is the worst.
     """
-    return explain_all(con, [journey_lookup.find(con, wanted)])[0]
+    if not journey_lookup.is_worst(wanted):
+        return explain_all(con, [journey_lookup.find(con, wanted)])[0]
+    journey_id, note = journey_lookup.the_worst(con)
+    return replace(explain_all(con, [journey_id])[0], note=note)
 
 
 def explain_all(con: Any, journey_ids: list[str]) -> list[Explanation]:

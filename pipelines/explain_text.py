@@ -52,6 +52,8 @@ def show(explanation: Explanation, console: Any) -> None:
 
 def lines(explanation: Explanation) -> Iterator[Line]:
     """All lines of the explanation, in reading order."""
+    if explanation.note:
+        yield Line(f"{explanation.note}.", "dim")
     yield from _head(explanation.journey)
     before = None
     for step in explanation.steps[:MOST_STEPS]:

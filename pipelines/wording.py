@@ -105,11 +105,15 @@ def count(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Share of one as a percentage; small ones keep a decimal, none is called zero."""
+    """Share of one as a percentage; small ones keep a decimal. Some are never called none, nor
+    nearly all all.
+    """
     if value is None:
         return DASH
     if 0 < value < 0.001:
         return "<0.1 %"
+    if 0.995 <= value < 1:
+        return f"{100 * value:.1f} %" if value < 0.9995 else ">99.9 %"
     return f"{100 * value:.1f} %" if 0 < value < 0.1 else f"{100 * value:.0f} %"
 
 

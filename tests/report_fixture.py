@@ -25,9 +25,12 @@ def _schema(name: str) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-#: Served scripts that the report reads.
-READ = ("intervals", "survival", "v_responses", "v_publication", "v_type_rules", "v_journey_times",
-        "v_survival", "v_durations", "v_horizons", "v_journey_cohorts")  # fmt: skip
+#: Served scripts that the report and `explain` read.
+SERVED = (
+    "bands", "intervals", "survival", "v_friction_cost", "v_health", "v_journey_types",
+    "v_ranked_journeys", "v_responses", "v_publication", "v_type_rules", "v_journey_times",
+    "v_survival", "v_durations", "v_horizons", "v_journey_cohorts",
+)  # fmt: skip
 PUBLISHED = """
     create table publications as
     select
@@ -58,7 +61,7 @@ def session(found: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
     con.unregister("arrow_owned")
     con.execute(PUBLISHED)
     for script in catalogue_draft.served():
-        if script.name in READ:
+        if script.name in SERVED:
             con.execute(script.text)
     return con
 

@@ -18,7 +18,7 @@ from rejse.transforms.advance import advance
 from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.evidence import TESTS, Found, kind, nothing
 from rejse.transforms.operational import Operational
-from rejse.transforms.rules import MINUTE, JourneyType, Rules
+from rejse.transforms.rules import MINUTE, SECOND, JourneyType, Rules
 from rejse.transforms.scene import Scene
 from tests import builders, store_builder, strategies
 from tests.test_friction import scene_of
@@ -184,13 +184,19 @@ def test_a_next_contact_that_makes_earlier_friction_proves_nothing(
     assert name in area["left_out"]
 
 
-def pieces(t: Transcript, name: str) -> set[Any]:
-    """Evidence of a kind: by which event it is proved, at which one it lies, how heavy it is."""
+def pieces(t: Transcript, name: str, until: Mapping[str, int] | None = None) -> set[Any]:
+    """Evidence of a kind: by which event it is proved, at which one it lies, how heavy it is; of
+    the events in `until` only, where it had happened by the time given there.
+    """
     scene = scene_of(t)
     found, ids = KINDS[name].detect(scene), scene.spine.events.column("id").to_pylist()
     heavy = np.round(found.weight * found.intensity * found.confidence, 9).tolist()
-    first = scene.steps.first[found.step]
-    return {(ids[row], ids[at], s) for row, at, s in zip(found.row, first, heavy, strict=True)}
+    rows = zip(found.row, scene.steps.first[found.step], heavy, found.time, strict=True)
+    named = {(ids[row], ids[at], s, int(when)) for row, at, s, when in rows}
+    if until is None:
+        return named
+    return {one for one in named
+            if one[0] in until and one[1] in until and one[3] <= until[one[1]]}  # fmt: skip
 
 
 def ended(t: Transcript, outcome: str) -> Transcript:
@@ -210,6 +216,35 @@ def test_no_kind_in_the_test_of_ends_sees_how_it_ended(seed: int) -> None:
             != pieces(ended(t, "error"), name)}  # fmt: skip
     assert seen <= {name for name, one in KINDS.items() if "bad_end" in one.circular_with}
     assert {"dead_end", "channel_fallback", "repeat_contact"} <= seen
+
+
+def of_one_thread(seed: int) -> tuple[Transcript, Transcript, dict[str, int]]:
+    """A log, what it was when half of each customer's sessions had ended, and until when that was:
+    sessions end by silence alone, and all is of one case and type, so that nothing joins later.
+    """
+    t = strategies.many(seed, 300)
+    joins = ("correlationid", "activity_id")
+    events = [{**{name: value for name, value in event.items() if name not in joins},
+               "case_id": "c1", "journey_type": "claim"} for event in t.events]  # fmt: skip
+    gap, until = t.rules.windows.session_gap // SECOND, {}
+    for customer in dict.fromkeys(event["customer"] for event in events):
+        mine = [event for event in events if event["customer"] == customer]
+        ends = [k for k in range(1, len(mine)) if mine[k]["time"] - mine[k - 1]["time"] > gap + 120]
+        kept = mine[: ends[len(ends) // 2]] if ends else mine
+        last = builders.micros(builders.moment(kept[-1]["time"]))
+        until |= {event["id"]: last for event in kept}
+    whole = dataclasses.replace(t, events=tuple(events), records={})
+    some = tuple(event for event in events if event["id"] in until)
+    return whole, dataclasses.replace(whole, events=some), until
+
+
+@pytest.mark.parametrize("seed", range(41, 44))
+def test_no_kind_in_the_test_of_repeats_sees_what_follows(seed: int) -> None:
+    """What had happened by the end of a contact is the same, whatever came after it."""
+    whole, some, until = of_one_thread(seed)
+    seen = {name for name in KINDS if pieces(whole, name, until) != pieces(some, name, until)}
+    assert seen <= {name for name, one in KINDS.items() if "repeat_contact" in one.circular_with}
+    assert {"dead_end", "transfer", "handoff_dropped", "promise_broken"} <= seen
 
 
 def test_a_circle_is_declared_with_its_reason() -> None:
@@ -240,4 +275,4 @@ def test_the_catalogue_lists_the_kinds_as_they_are_declared(tmp_path: Path) -> N
     assert set(tests) == set(TESTS)
     assert tests["ces"] == tests["experience"] == [], "no kind reads an answer"
     assert tests["bad_end"] == sorted({*ENDS, "channel_switch"})
-    assert tests["repeat_contact"] == sorted(NEXT)
+    assert tests["repeat_contact"] == sorted({*NEXT, "handoff_without_context", "ping_pong"})

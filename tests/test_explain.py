@@ -148,8 +148,99 @@ def test_journey_is_found_by_id_its_beginning_or_its_case(
 
 def test_worst_is_the_closed_journey_with_least_health(con: duckdb.DuckDBPyConnection) -> None:
     assert journey_lookup.find(con, "worst") == WORKED
-    assert [one.journey_id for one in journey_lookup.worst(con)] == [WORKED, CLAIM, OPEN, SILENT]
+    assert [one.journey_id for one in journey_lookup.worst(con)] == [WORKED, CLAIM, OPEN]
     assert WORKED in journey_lookup.guide(con)
+
+
+def _worst_of(*journeys: tuple[float, float | None], **own: Any) -> report_fixture.Store:
+    """Journeys of one step, each with a severity and an outcome."""
+    store = report_fixture.Store()
+    for number, (severity, outcome01) in enumerate(journeys):
+        found = [{"kind": "customer_wait", "severity": severity}] if severity else []
+        step = {"touchpoint": "desk", "channel": "web", "owner": "A", "evidence": found}
+        outcome = {1.0: "resolved", 0.0: "unresolved"}.get(outcome01 or 0.0)
+        report_fixture.journey(store, f"{number:02}aa", [step], outcome01=outcome01,
+                               outcome=None if outcome01 is None else outcome, **own)  # fmt: skip
+    return store
+
+
+@pytest.mark.parametrize(
+    ("journeys", "worst", "note"),
+    [([(0.95, 0.0), (0.9, 0.0), (0.94, 0.0), (0.5, 1.0)], "00aa",
+      "3 journeys share the lowest health_ops, 10.0, its floor; this is the first by most"
+      " friction"),
+     ([(0.5, 1.0), (0.95, 0.0), (0.95, 0.0), (0.94, 0.0)], "01aa",
+      "3 journeys share the lowest health_ops, 10.0, its floor, 2 of them the most friction too;"
+      " this is the first by id"),
+     ([(0.5, 1.0), (0.2, 1.0), (0.5, 1.0)], "00aa",
+      "2 journeys share the lowest health_ops, 65.2, and the same friction; this is the first by"
+      " id"),
+     ([(0.5, None), (0.5, None)], "00aa",
+      "2 journeys share the most friction, 50.0, without a health that ranks; this is the first"
+      " by id"),
+     ([(0.5, 1.0), (0.0, 1.0)], "00aa", ""), ([(0.0, 0.0), (0.0, 1.0), (0.2, 1.0)], "00aa", "")],
+)  # fmt: skip
+def test_the_worst_says_with_whom_it_shares_its_place(
+    journeys: list[tuple[float, float | None]], worst: str, note: str
+) -> None:
+    told = explain(_worst_of(*journeys).connect(), "Worst ")
+    assert (told.journey.journey_id, told.note) == (worst, note)
+    assert told.text().startswith(f"{note}.\n" if note else "Journey ")
+    assert json.loads(told.json())["note"] == note
+
+
+def test_ties_beyond_the_list_are_said_in_it_and_on_the_page() -> None:
+    con = _worst_of(*[(0.95, 0.0)] * 12, (0.5, 1.0)).connect()
+    said = ("12 journeys share the lowest health_ops, 10.0, its floor, and the same friction; these"
+            " are the first 10 by id")  # fmt: skip
+    assert f"The worst journeys ({said}):\n  00aa" in journey_lookup.guide(con)
+    assert said in page.render(queries.read(con), "Ties")
+    few = _worst_of(*[(0.95, 0.0)] * 3, (0.5, 1.0)).connect()
+    assert "the first 3 share the lowest health_ops, 10.0, its floor, and stand by id" in (
+        journey_lookup.guide(few)
+    )
+
+
+@pytest.mark.parametrize(
+    ("journeys", "said"),
+    [([(0.0, 1.0), (0.0, 1.0)],
+      "no friction was found in 2 journeys: no journey is the worst"),
+     ([(0.0, 1.0), (0.0, 0.0)],
+      "no friction was found in 2 journeys: no journey is the worst; 1 journey ended other than"
+      " well: `rejse sql")],
+)  # fmt: skip
+def test_without_friction_no_journey_is_the_worst(
+    journeys: list[tuple[float, float | None]], said: str
+) -> None:
+    con = _worst_of(*journeys).connect()
+    with pytest.raises(UnknownJourneyError, match=said):
+        explain(con, "worst")
+    assert "No friction was found in 2 journeys: no journey is the worst." in (
+        journey_lookup.guide(con)
+    )
+    html = page.render(queries.read(con), "Calm")
+    assert "o friction was found in 2 journeys: no journey is the worst" in html
+    assert "<details>" not in html
+
+
+def test_where_too_little_was_logged_no_journey_is_the_worst() -> None:
+    con = _worst_of((0.0, None), friction_score=None, health_ops=None).connect()
+    with pytest.raises(UnknownJourneyError, match="too little was logged to see friction"):
+        explain(con, "worst")
+
+
+def test_an_end_that_does_not_rank_ranks_nothing(con: duckdb.DuckDBPyConnection) -> None:
+    """All lists of the worst read one view, so what it leaves out is ranked by its friction."""
+    cursor = report_fixture.stories().connect()
+    cursor.execute(
+        "create or replace view v_ranked_journeys as select * from v_journeys"
+        f" where journey_id != '{WORKED}' and state = 'closed'"
+    )
+    found = journey_lookup.worst(cursor)
+    assert [one.journey_id for one in found] == [CLAIM, WORKED, OPEN]
+    assert [one.health_ops is None for one in found] == [False, True, True]
+    assert queries.read(cursor).stability["n_worst"] == 1
+    assert queries.read(con).stability["n_worst"] == 2
 
 
 def test_unknown_journey_names_the_nearest(con: duckdb.DuckDBPyConnection) -> None:
@@ -206,9 +297,12 @@ def test_durations_are_worded_in_their_two_largest_units(seconds: float | None, 
 
 @pytest.mark.parametrize(
     ("share", "words"),
-    [(0, "0 %"), (0.0001, "<0.1 %"), (0.013, "1.3 %"), (0.5, "50 %"), (None, "–")],
-)
-def test_no_share_above_zero_is_worded_as_zero(share: float | None, words: str) -> None:
+    [(0, "0 %"), (0.0001, "<0.1 %"), (0.013, "1.3 %"), (0.5, "50 %"), (None, "–"), (1, "100 %"),
+     (0.994, "99 %"), (0.996, "99.6 %"), (0.9994, "99.9 %"), (0.99999, ">99.9 %")],
+)  # fmt: skip
+def test_no_share_above_zero_is_worded_as_zero_and_none_below_one_as_all(
+    share: float | None, words: str
+) -> None:
     assert wording.share(share) == words
 
 

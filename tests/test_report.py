@@ -110,6 +110,50 @@ def test_ten_worst_journeys_come_with_their_arithmetic(company: str) -> None:
     assert "with the context passed: F 77.6" in text
 
 
+def _priced(currency: str | None, **own: Any) -> dict[str, Any]:
+    blank = dict.fromkeys(
+        ("cost", "minutes_customer", "minutes_company", "minutes_measured"), None
+    )  # fmt: skip
+    counts = {"n_evidence": 10, "n_customer_unknown": 0, "n_company_unknown": 0}
+    return {**blank, **counts, "currency": currency, **own}
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [([], []),
+     ([_priced(None, n_customer_unknown=10, n_company_unknown=10)],
+      ["no piece of friction has its minutes logged, and cost_rates has none"]),
+     ([_priced(None, minutes_customer=120.0, n_company_unknown=10, minutes_measured=120.0)],
+      ["friction took 2 h of the customer (known for 100 % of the pieces); 100 % measured",
+       "cost_rates has no rates"]),
+     ([_priced("DKK", cost=7000.0, minutes_customer=600.0, minutes_company=60.0,
+               minutes_measured=66.0, n_customer_unknown=4),
+       _priced("EUR", cost=20.0, minutes_company=60.0, n_customer_unknown=10)],
+      ["10 h of the customer (known for 30 % of the pieces) and 2 h of the company (known for"
+       " 100 % of the pieces); 9.2 % measured, the rest from cost_rates",
+       "7,000 DKK and 20 EUR at the rates of cost_rates"])],
+)  # fmt: skip
+def test_the_page_says_what_is_known_of_cost(rows: list[dict[str, Any]], said: list[str]) -> None:
+    for row in rows:
+        row["minutes_measured"] = row["minutes_measured"] or 0.0
+    found = " ".join(cards.cost(rows))
+    assert bool(found) == bool(said)
+    for part in said:
+        assert part in found
+
+
+def test_the_page_quotes_the_cost_of_its_evidence() -> None:
+    store = report_fixture.Store()
+    step = {"touchpoint": "desk", "owner": "A", "evidence": [
+        {**report_fixture.edge("transfer", 0.3), "minutes_customer": 90.0, "cost": 12.0,
+         "minutes_customer_basis": "measured", "currency": "DKK"}]}  # fmt: skip
+    report_fixture.journey(store, "aa", [step])
+    text = _text(_render(store))
+    assert "friction took 1.5 h of the customer" in text or "friction took 2 h" in text
+    assert "12 DKK" in text
+    assert "not computed" not in text
+
+
 def test_figures_on_the_page_are_those_of_the_rows() -> None:
     with report_fixture.stories().connect() as con:
         figures = queries.read(con)

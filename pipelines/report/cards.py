@@ -113,8 +113,11 @@ def felt(totals: Row, found: Row) -> list[str]:
             " top box although friction is 50 or more. That is gratitude, not health."
         )
     if found["n_ignored"]:
-        pieces = wording.plural(found["n_ignored"], "complaint or low answer")
-        said.append(f"{pieces} that nobody acted on within its window.")
+        one = found["n_ignored"] == 1
+        pieces = "complaint or low answer" if one else "complaints or low answers"
+        said.append(
+            f"{found['n_ignored']:,} {pieces} that nobody acted on within the window for it."
+        )
     return said
 
 
@@ -126,6 +129,42 @@ def stability(found: Row) -> str:
         f"of these {found['n_worst']}, {found['n_at_hi']} stay among the worst with all weights at"
         f" half, {found['n_at_lo']} with all at 1.5"
     )
+
+
+def cost(rows: list[Row]) -> list[str]:
+    """What friction costs, as far as minutes are logged or in cost_rates; rows of `cost.sql`."""
+    n = sum(row["n_evidence"] for row in rows)
+    if not n:
+        return []
+    sides = [
+        (side, sum(row[f"minutes_{side}"] or 0.0 for row in rows),
+         n - sum(row[f"n_{side}_unknown"] for row in rows))
+        for side in ("customer", "company")
+    ]  # fmt: skip
+    minutes = sum(of for _, of, _ in sides)
+    if not any(known for _, _, known in sides):
+        return [
+            "Minutes and money: no piece of friction has its minutes logged, and cost_rates has"
+            " none for its kind; so nothing is said of what friction costs."
+        ]
+    spent = " and ".join(
+        f"{wording.count(of / 60)} h of the {side} (known for {wording.share(known / n)} of the"
+        " pieces)"
+        for side, of, known in sides
+        if known
+    )
+    measured = sum(row["minutes_measured"] for row in rows)
+    how = f"; {wording.share(measured / minutes)} measured, the rest from cost_rates" * bool(
+        minutes
+    )
+    priced = [row for row in rows if row["cost"] is not None]
+    money = wording.listing(
+        f"{wording.count(row['cost'])} {wording.clean(row['currency'], 8)}" for row in priced
+    )
+    price = f"; {money} at the rates of cost_rates" if priced else "; cost_rates has no rates"
+    return [
+        f"Minutes and money: friction took {spent}{how}{price}. v_friction_cost has it by kind."
+    ]
 
 
 def not_measured(totals: Row, felt: Row) -> list[str]:
@@ -146,7 +185,6 @@ def not_measured(totals: Row, felt: Row) -> list[str]:
         *said,
         *_not_felt(totals, felt),
         *_not_looked_for(),
-        "Minutes and money: what friction costs is not computed yet.",
         "Causes: shares say where friction lies, not why; drivers are not analysed yet.",
     ]
 

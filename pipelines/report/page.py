@@ -105,9 +105,13 @@ def contents(figures: Figures) -> dict[str, Any]:
         "has_owners": bool(totals["n_of_known_owner"]),
         "matrix": drawings.matrix(figures.edges, totals["hazard"] or 0.0),
         "worst": [telling.tell(one) for one in figures.worst],
+        "worst_note": figures.worst_note if totals["n_journeys"] else "There are no journeys yet.",
         "stability": cards.stability(figures.stability),
         "coverage": figures.coverage,
-        "not_measured": cards.not_measured(totals, figures.felt_totals),
+        "not_measured": [
+            *cards.cost(figures.cost),
+            *cards.not_measured(totals, figures.felt_totals),
+        ],
         "stamp": cards.stamp(figures.stamp),
     }
 

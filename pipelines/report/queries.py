@@ -28,17 +28,20 @@ class Figures:
     places: list[Row]
     moves: list[Row]
     coverage: list[Row]
+    cost: list[Row]
     stability: Row
     felt_totals: Row
     felt_types: list[Row]
     emotions: list[Row]
     worst: list[Explanation]
+    worst_note: str
 
 
 def read(con: Any) -> Figures:
     """Ask everything that the page shows; `con` is a catalogue session."""
     biggest = ask(con, "biggest_type")
     map_type = biggest[0]["journey_type"] if biggest else None
+    worst = journey_lookup.ranking(con, WORST)
     return Figures(
         totals=ask(con, "totals")[0],
         stamp=next(iter(ask(con, "stamp")), None),
@@ -49,11 +52,13 @@ def read(con: Any) -> Figures:
         places=ask(con, "places", map_type) if biggest else [],
         moves=ask(con, "moves", map_type) if biggest else [],
         coverage=ask(con, "coverage"),
+        cost=ask(con, "cost"),
         stability=ask(con, "rank_stability")[0],
         felt_totals=ask(con, "felt_totals")[0],
         felt_types=ask(con, "felt_types"),
         emotions=ask(con, "emotions", map_type) if biggest else [],
-        worst=explain_all(con, [one.journey_id for one in journey_lookup.worst(con, WORST)]),
+        worst=explain_all(con, [one.journey_id for one in worst.journeys]),
+        worst_note=worst.note(len(worst.journeys)),
     )
 
 

@@ -1,14 +1,11 @@
 -- purpose: head figures of the report
 -- grain:   one row
--- sources: v_journeys, v_journey_cohorts, v_durations
+-- sources: v_journeys, v_journey_cohorts, v_durations, v_ranked_journeys
 with
 
 journeys as (
     select
         journeys.* replace (
-            case when cohorts.is_mature then journeys.health_ops end as health_ops,
-            case when cohorts.is_mature then journeys.health_ops_lo end as health_ops_lo,
-            case when cohorts.is_mature then journeys.health_ops_hi end as health_ops_hi,
             case when cohorts.is_mature then journeys.friction_score end as friction_score
         ),
         cohorts.is_mature,
@@ -26,7 +23,17 @@ durations as (
     where scope = 'all' and measure = 'throughput_s'
 ),
 
-totals as (
+healthy as (
+    select
+        count(health_ops) as n_health,
+        quantile_cont(health_ops, [0.25, 0.5, 0.75]) as health_ops,
+        median(health_ops_lo) as health_ops_lo,
+        median(health_ops_hi) as health_ops_hi
+    from v_ranked_journeys
+    where is_mature
+),
+
+counted as (
     select
         count(*) as n_journeys,
         count(*) filter (state = 'closed') as n_closed,
@@ -34,10 +41,6 @@ totals as (
         count(distinct owner) as n_owners,
         timezone('UTC', min(started_at)) as started_at,
         timezone('UTC', max(ended_at)) as ended_at,
-        count(health_ops) as n_health,
-        quantile_cont(health_ops, [0.25, 0.5, 0.75]) as health_ops,
-        median(health_ops_lo) as health_ops_lo,
-        median(health_ops_hi) as health_ops_hi,
         count(friction_score) as n_friction,
         count(*) filter (n_evidence > 0) as n_with_evidence,
         count(n_handoffs) as n_of_known_owner,
@@ -54,6 +57,14 @@ totals as (
         (select durations.median_s from durations) as throughput_s,
         avg(evidence_coverage) as evidence_coverage
     from journeys
+),
+
+totals as (
+    select
+        counted.*,
+        healthy.*
+    from counted
+    cross join healthy
 )
 
 select * from totals

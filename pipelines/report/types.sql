@@ -1,45 +1,64 @@
--- purpose: journeys by type and owner; median health with its middle half
+-- purpose: journeys by type and owner; health as the headline question has it (v_health)
 -- grain:   journey type and owner, the biggest first
--- sources: v_journeys, v_journey_cohorts
+-- sources: v_journey_types, v_health, v_journeys
 with
 
-journeys as (
-    select
-        journeys.* replace (
-            case when cohorts.is_mature then journeys.health_ops end as health_ops,
-            case when cohorts.is_mature then journeys.health_ops_lo end as health_ops_lo,
-            case when cohorts.is_mature then journeys.health_ops_hi end as health_ops_hi,
-            case when cohorts.is_mature then journeys.friction_score end as friction_score
-        ),
-        cohorts.is_mature,
-        cohorts.is_judged,
-        cohorts.is_resolved_in_time,
-        cohorts.is_undecided
-    from v_journeys as journeys
-    inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
+types as (
+    from v_journey_types
 ),
 
-types as (
+healthy as (
+    from v_health
+),
+
+delivered as (
     select
-        coalesce(journey_type, 'other') as journey_type,
+        journey_type,
         owner,
-        count(*) as n_journeys,
-        count(*) filter (state = 'closed') as n_closed,
-        count(health_ops) as n_health,
-        quantile_cont(health_ops, [0.25, 0.5, 0.75]) as health_ops,
-        median(health_ops_lo) as health_ops_lo,
-        median(health_ops_hi) as health_ops_hi,
-        median(friction_score) as friction_score,
-        count(*) filter (is_judged) as n_judged,
-        count(*) filter (is_resolved_in_time) as n_resolved,
-        count(*) filter (is_undecided) as n_undecided,
-        median(delivery01) as delivery01,
-        sum(friction_hazard) as hazard,
-        avg(evidence_coverage) as evidence_coverage
-    from journeys
+        median(delivery01) as delivery01
+    from v_journeys
     group by all
-    order by n_journeys desc, coalesce(journey_type, 'other') asc, owner asc
+),
+
+joined as (
+    select
+        coalesce(types.journey_type, 'other') as journey_type,
+        types.owner,
+        types.n_journeys,
+        types.n_journeys - types.n_open as n_closed,
+        types.n_health,
+        case
+            when healthy.n_health > 0
+                then
+                    [
+                        healthy.health_ops_p25,
+                        healthy.health_ops_median,
+                        healthy.health_ops_p75
+                    ]
+        end as health_ops,
+        healthy.health_ops_median_lo as health_ops_lo,
+        healthy.health_ops_median_hi as health_ops_hi,
+        types.friction_median as friction_score,
+        types.n_judged,
+        types.n_resolved,
+        types.n_undecided,
+        delivered.delivery01,
+        types.hazard,
+        types.coverage_mean as evidence_coverage
+    from types
+    left join healthy
+        on
+            types.journey_type is not distinct from healthy.journey_type
+            and types.owner is not distinct from healthy.owner
+    left join delivered
+        on
+            types.journey_type is not distinct from delivered.journey_type
+            and types.owner is not distinct from delivered.owner
+    order by
+        types.n_journeys desc,
+        coalesce(types.journey_type, 'other') asc,
+        types.owner asc
     limit 24
 )
 
-select * from types
+select * from joined

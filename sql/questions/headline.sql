@@ -16,7 +16,7 @@ rounded as (
         n_judged,
         band,
         round(health_ops_median, 1) as health_ops,
-        round(friction_mean, 1) as friction,
+        round(friction_median, 1) as friction,
         round(100 * edge_share_mean) as edge_percent,
         round(100 * resolved_share) as resolved_percent,
         round(100 * resolved_late_share) as late_percent,

@@ -29,9 +29,7 @@ rounded as (
         round(experience_spearman, 2) as experience_spearman,
         misfit_kind,
         round(misfit_z, 1) as misfit_z,
-        round(misfit_q, 3) as misfit_q,
-        bad_end_left_out,
-        repeat_contact_left_out
+        round(misfit_q, 3) as misfit_q
     from validity
 )
 

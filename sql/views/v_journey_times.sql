@@ -12,8 +12,7 @@ with journeys as (
         ended_at,
         state,
         outcome01,
-        -- the one place that says how an outcome is known: until journeys have outcome_basis
-        'recorded' as outcome_basis,
+        outcome_basis,
         throughput_s,
         time_to_resolution_s
     from v_journeys

@@ -1,12 +1,11 @@
 -- purpose: how the journeys of each type and owner go
 -- grain: journey type and owner
 -- key: journey_type, owner
--- sources: v_journeys, v_journey_cohorts, v_durations
+-- sources: v_journeys, v_journey_cohorts, v_durations, v_health
 create or replace view v_journey_types as
 with journeys as (
     select
-        journeys.* exclude (health_ops, friction_score),
-        case when cohorts.is_mature then journeys.health_ops end as health_ops,
+        journeys.* exclude (friction_score),
         case when cohorts.is_mature then journeys.friction_score end as friction_score,
         cohorts.is_mature,
         cohorts.is_judged,
@@ -15,6 +14,10 @@ with journeys as (
         cohorts.is_undecided
     from v_journeys as journeys
     inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
+),
+
+healthy as (
+    select * from v_health
 ),
 
 counted as (
@@ -28,12 +31,6 @@ counted as (
         median(friction_score) as friction_median,
         sum(friction_hazard) as hazard,
         avg(friction_edge_share) as edge_share_mean,
-        count(health_ops) as n_health,
-        median(health_ops) as health_ops_median,
-        quantile_cont(health_ops, 0.1) as health_ops_p10,
-        count(*) filter (health_band(health_ops) = 'good') as n_good,
-        count(*) filter (health_band(health_ops) = 'fair') as n_fair,
-        count(*) filter (health_band(health_ops) = 'poor') as n_poor,
         count(*) filter (not is_mature) as n_too_young,
         count(*) filter (is_mature) as n_mature,
         count(*) filter (is_judged) as n_judged,
@@ -64,7 +61,13 @@ spread as (
 rated as (
     select
         counted.*,
-        health_band(counted.health_ops_median) as band,
+        coalesce(healthy.n_health, 0) as n_health,
+        healthy.health_ops_median,
+        healthy.health_ops_p10,
+        coalesce(healthy.n_good, 0) as n_good,
+        coalesce(healthy.n_fair, 0) as n_fair,
+        coalesce(healthy.n_poor, 0) as n_poor,
+        healthy.band,
         share_of(counted.n_resolved, counted.n_judged) as resolved_share,
         wilson_lo(counted.n_resolved, counted.n_judged) as resolved_share_lo,
         wilson_hi(counted.n_resolved, counted.n_judged) as resolved_share_hi,
@@ -79,6 +82,10 @@ rated as (
         spread.time_to_resolution_s_median_lo,
         spread.time_to_resolution_s_median_hi
     from counted
+    left join healthy
+        on
+            counted.journey_type is not distinct from healthy.journey_type
+            and counted.owner is not distinct from healthy.owner
     left join spread
         on
             counted.journey_type is not distinct from spread.journey_type
@@ -101,7 +108,8 @@ comment on column v_journey_types.friction_median is
 comment on column v_journey_types.hazard is 'Sum of hazards.';
 comment on column v_journey_types.edge_share_mean is
 'Mean share of friction between steps: what surveys call the silo gap.';
-comment on column v_journey_types.n_health is 'Mature journeys with an operational health.';
+comment on column v_journey_types.n_health is
+'Mature journeys with a health that ranks (v_health).';
 comment on column v_journey_types.health_ops_median is
 'Median operational health of those [points of 100].';
 comment on column v_journey_types.health_ops_p10 is

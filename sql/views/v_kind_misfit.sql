@@ -111,8 +111,8 @@ rated as (
     from counted
 ),
 
--- Of many kinds some stand out by chance: Benjamini and Hochberg 1995, over all types and kinds;
--- the single months are a family of their own.
+-- Of many kinds some stand out by chance: Benjamini and Hochberg 1995, over all types and kinds.
+-- The single months are a family of their own.
 placed as (
     select
         *,

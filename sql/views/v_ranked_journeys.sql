@@ -1,25 +1,27 @@
 -- purpose: the journeys whose health may rank them: all lists of best and worst read this view
 -- grain: closed journey
 -- key: journey_id
--- sources: v_journeys
+-- sources: v_journeys, v_journey_cohorts
 create or replace view v_ranked_journeys as
 with ranked as (
     select
-        journey_id,
-        customer_key,
-        journey_type,
-        owner,
-        started_at,
-        ended_at,
-        outcome,
-        outcome01,
-        friction_score,
-        health_ops,
-        health_ops_lo,
-        health_ops_hi
-    from v_journeys
-    -- the one place that says whose end and health count; an assumed end ranks nothing
-    where state = 'closed'
+        journeys.journey_id,
+        journeys.customer_key,
+        journeys.journey_type,
+        journeys.owner,
+        journeys.started_at,
+        journeys.ended_at,
+        journeys.outcome,
+        journeys.outcome01,
+        journeys.friction_score,
+        journeys.health_ops,
+        journeys.health_ops_lo,
+        journeys.health_ops_hi,
+        cohorts.is_mature
+    from v_journeys as journeys
+    inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
+    -- the one place that says whose end and health count: an assumed end ranks nothing
+    where journeys.state = 'closed' and journeys.outcome_basis = 'recorded'
 )
 
 select * from ranked;
@@ -43,3 +45,5 @@ comment on column v_ranked_journeys.health_ops_lo is
 'The same with all weights of friction at one and a half [points of 100].';
 comment on column v_ranked_journeys.health_ops_hi is
 'The same with all weights of friction at half [points of 100].';
+comment on column v_ranked_journeys.is_mature is
+'Old enough to be judged (v_journey_cohorts): averages are of those only.';

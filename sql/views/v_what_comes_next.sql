@@ -1,7 +1,7 @@
 -- purpose: what customers do next by tenth of this journey's friction or health; no cause
 -- grain: measure and tenth
 -- key: measure, tenth
--- sources: v_next_journeys, v_journey_experience
+-- sources: v_next_journeys, v_journey_experience, v_ranked_journeys
 create or replace view v_what_comes_next as
 with followed as (
     select * from v_next_journeys
@@ -16,6 +16,11 @@ felt as (
     from v_journey_experience
 ),
 
+-- Health whose end is only assumed puts a journey into no tenth.
+ranked as (
+    select journey_id from v_ranked_journeys
+),
+
 measured as (
     select
         *,
@@ -28,6 +33,7 @@ measured as (
         'health_ops' as measure,
         health_ops as points
     from followed
+    where journey_id in (select journey_id from ranked)
     union all
     select
         followed.*,
@@ -35,6 +41,7 @@ measured as (
         felt.health as points
     from followed
     inner join felt on followed.journey_id = felt.journey_id
+    inner join ranked on followed.journey_id = ranked.journey_id
 ),
 
 -- Equal journeys are in one tenth, whatever their order: tenths may differ in size.

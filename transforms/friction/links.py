@@ -45,7 +45,13 @@ def reasked_info(scene: Scene) -> Found:
     )  # fmt: skip
 
 
-@kind("edge", "hand-offs", {"owner", "info"}, {"owner", "touchpoint", "@touchpoint_fields"})
+@kind(
+    "edge",
+    "hand-offs",
+    {"owner", "info"},
+    {"owner", "touchpoint", "@touchpoint_fields"},
+    circular_with={"repeat_contact": "what follows may make the hand-off a consultation"},
+)
 def handoff_without_context(scene: Scene) -> Found:
     """Hand-off whose receiver got none or part of what the customer had told; confidence is
     1 - |passed| / |known|, times .6 where the fields are only declared (9-rules).

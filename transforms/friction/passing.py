@@ -56,7 +56,10 @@ def escalation(scene: Scene) -> Found:
     "returns",
     {"owner"},
     launch=False,
-    circular_with={"bad_end": "a good outcome in the middle excuses it, and may be the end"},
+    circular_with={
+        "bad_end": "a good outcome in the middle excuses it, and may be the end",
+        "repeat_contact": "what follows may make the middle a consultation",
+    },
 )
 def ping_pong(scene: Scene) -> Found:
     """Work back at the owner before last, after collapsing equal neighbours, where the last known
