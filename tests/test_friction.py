@@ -17,7 +17,7 @@ from rejse.transforms.friction.score import MAX_SEVERITY
 from rejse.transforms.operational import TABLES, Operational
 from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, Rules
 from rejse.transforms.scene import Scene
-from rejse.transforms.schema import BY_NAME
+from rejse.transforms.schema import BY_NAME, LOGGED_WHEN_PRESENT
 from rejse.transforms.sessionise import sessionise
 from tests import builders, strategies
 from tests.law import FACTOR
@@ -123,16 +123,24 @@ def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> Non
         journeys.setdefault(journey, []).append(rows[ids[place]])
     launch = [kind for kind in KINDS.values() if kind.is_launch]
 
+    owners = scene.spine.owner.arrow().to_pylist()
+    ended = {ids[n] for n in scene.is_end.nonzero()[0]}
+    owned = {ids[n] for n, owner in enumerate(owners) if owner is not None}
+
     def carries(mine: list[dict[str, object]], field: str) -> bool:
         if field.startswith("@"):
             return scene.data.has(field[1:])
-        declared = scene.rules.sources
+        if field == "owner":
+            return any(row["id"] in owned for row in mine)
+        if field == "end":
+            return carries(mine, "outcome") or any(row["id"] in ended for row in mine)
+        declared = scene.rules.sources if field in LOGGED_WHEN_PRESENT else {}
         return any(row.get(field) is not None or field in declared.get(str(row["source"]), ())
                    for row in mine)  # fmt: skip
 
     for journey, covered in enumerate(evidence_coverage(scene)):
         mine = journeys[journey]
-        seen = [k for k in launch if any(all(carries(mine, f) for f in n) for n in k.needs)]
+        seen = [k for k in launch if any(all(carries(mine, f) for f in n) for n in k.inputs)]
         assert covered == pytest.approx(len(seen) / len(launch))
 
 
