@@ -176,7 +176,7 @@ def explain(con: Any, wanted: str) -> Explanation:
     `con` is a catalogue session with the views v_journeys, v_steps, v_friction_evidence,
     v_handoffs, v_info_requests, v_promises, v_sessions, v_experience, v_journey_experience,
     v_ranked_journeys and the table owned_products. Raises UnknownJourneyError, with near matches,
-    where none or several journeys answer to it, or none is the worst.
+    where none or several journeys answer to it.
     """
     if not journey_lookup.is_worst(wanted):
         return explain_all(con, [journey_lookup.find(con, wanted)])[0]

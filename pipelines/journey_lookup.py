@@ -173,12 +173,23 @@ def is_worst(wanted: str) -> bool:
 
 
 def the_worst(con: Any) -> tuple[str, str]:
-    """Id of the worst journey, and what must be said beside it; raises as `find`."""
+    """Id of the worst journey, and what must be said beside it; where none is, the journey of least
+    health that there is, and that it is not. Raises as `find`.
+    """
     found = ranking(con, 1)
     if found.journeys:
         return found.journeys[0].journey_id, found.note()
-    said = found.note() if _holds_journeys(con) else "this store holds no journeys"
-    raise UnknownJourneyError(f"expected a journey, found none: {said}{_ill_ended(con)}", ())
+    first = rows(
+        con,
+        "select journey_id from v_journeys left join v_ranked_journeys as ranked using (journey_id)"
+        " order by ranked.health_ops asc nulls last, journey_id limit 1",
+    )
+    if not first:
+        raise UnknownJourneyError(
+            "expected a journey, found none: this store holds no journeys", ()
+        )
+    note = f"{found.note()}{_ill_ended(con)}; this is the first by health and id"
+    return first[0]["journey_id"], note
 
 
 def _holds_journeys(con: Any) -> bool:
