@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from rejse.pipelines import catalogue, catalogue_draft, damage, delta_log, publish
+from rejse.pipelines import catalogue, catalogue_draft, damage, delta_log, lock, publish
 from rejse.pipelines import store as storage
 from rejse.pipelines.store import PUBLICATIONS, Publication
 
@@ -36,7 +36,7 @@ def copied(root: Path, number: int, folder: Path) -> Path:
 
 def _restore(root: Path, base: Publication) -> None:
     """Put the current catalogue back into the store, where that can be done."""
-    with contextlib.suppress(storage.AnotherWriter, OSError), storage.locked(root):
+    with contextlib.suppress(lock.AnotherWriter, OSError), lock.locked(root):
         if storage.latest(root) == base:
             catalogue.settle(root, base.number, _anew(root, base, root))
 

@@ -102,9 +102,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be erased, as it may be written down: pseudonym, hashes, names of files, and
-    pseudonyms of other spellings, under which earlier versions kept rows (`spelled`).
-    """
+    """What is to be erased, as it may be written down; `spelled`: keys that earlier versions gave."""
 
     customer_key: str
     tombstone: str

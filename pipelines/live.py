@@ -18,9 +18,9 @@ from threading import Event
 from rejse.pipelines import audit as auditing
 from rejse.pipelines import bytestream, compaction, sources, vacuum
 from rejse.pipelines import store as storage
+from rejse.pipelines.lock import AnotherWriter
 from rejse.pipelines.run import RunResult, run
 from rejse.pipelines.settings import Settings
-from rejse.pipelines.store import AnotherWriter
 from rejse.transforms.rules import MINUTE
 
 #: Publications after which small files are joined and what has expired is removed.

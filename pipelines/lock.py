@@ -38,3 +38,11 @@ def locked(store: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def overtaken(table: str, expected: int, version: int) -> AnotherWriter:
+    """The error of a table that another writer has committed to since it was read."""
+    return AnotherWriter(
+        f"expected table {table} to stand at version {expected}, found {version}: another writer "
+        "has published meanwhile; nothing of this run was published, run it again"
+    )

@@ -19,13 +19,11 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from rejse.pipelines import damage, modes, stored, traces
-from rejse.pipelines.lock import LOCK, AnotherWriter, locked
+from rejse.pipelines.lock import locked, overtaken
 from rejse.pipelines.orphans import SET_ASIDE, remove_orphans
 from rejse.pipelines.stage import StagedFile
 from rejse.transforms.registry import Column, Table
 from rejse.transforms.schema import TIME
-
-__all__ = ["LOCK", "AnotherWriter", "Publication", "Writer", "locked", "writing"]
 
 APP = "rejse"
 #: Latest time that Python can hold; a frontier beyond it says the same.
@@ -280,7 +278,7 @@ def commit(
     """
     at = _opened(store / table, columns)
     if expected is not None and at.version() != max(expected, 0):
-        raise _overtaken(table, expected, at.version())
+        raise overtaken(table, expected, at.version())
     return transact(store, table, at, staged, columns, run_id, number, "overwrite", ())
 
 
@@ -306,7 +304,7 @@ def transact(
             commit_properties=properties,
         )
     except CommitFailedError as error:
-        raise _overtaken(table, before, before + 1) from error
+        raise overtaken(table, before, before + 1) from error
     return before + 1  # no retries: it is made on the version read, or not at all
 
 
@@ -350,13 +348,6 @@ def bare(column: pa.Field) -> pa.Field:
     """The column as Delta knows it: no dictionary, nullable, without metadata."""
     coded = pa.types.is_dictionary(column.type)
     return pa.field(column.name, column.type.value_type if coded else column.type)
-
-
-def _overtaken(table: str, expected: int, came: int) -> AnotherWriter:
-    return AnotherWriter(
-        f"expected table {table} to stand at version {expected}, found {came}: another writer "
-        "has published meanwhile; nothing of this run was published, run it again"
-    )
 
 
 def read(path: Path) -> pa.Table:

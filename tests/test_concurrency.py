@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rejse.pipelines import catalogue, compaction, exits, lock, publish, store
-from rejse.pipelines.store import AnotherWriter
+from rejse.pipelines.lock import AnotherWriter
 from tests import store_builder
 from tests.store_builder import joined, journey, run_of, staged
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rejse.pipelines import catalogue, catalogue_draft, lock, publish, stage, store
-from rejse.pipelines.store import AnotherWriter
+from rejse.pipelines.lock import AnotherWriter
 from tests import store_builder
 
 

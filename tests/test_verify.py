@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rejse.pipelines import catalogue, checksums, cli, publish, store, verify
+from rejse.pipelines import catalogue, checksums, cli, lock, publish, store, verify
 from rejse.pipelines.damage import StoreDamagedError
 from tests import store_builder, test_damage
 from tests.test_damage import called, data_file, served
@@ -99,7 +99,7 @@ def test_a_broken_catalogue_is_made_anew_by_the_next_writer(
 
 
 def test_a_reader_beside_a_writer_makes_its_own(root: Path) -> None:
-    with store.locked(root):
+    with lock.locked(root):
         broken(catalogue.path(root, 1), spoiled)
         assert journeys(root) == [(3, 1)]
         assert not catalogue.is_whole(catalogue.path(root, 1)), "who holds the store mends it"
