@@ -70,7 +70,7 @@ seen as (
     from handoff_step as s
     left join runs as m on s.journey_id = m.journey_id and m.run = s.run - 1
     left join runs as b on s.journey_id = b.journey_id and b.run = s.run - 2
-    inner join runs as w on s.journey_id = w.journey_id and w.run = s.run
+    inner join runs as w on s.journey_id = w.journey_id and s.run = w.run
     where
         s.giver is not null
         and (

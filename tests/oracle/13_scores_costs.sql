@@ -82,7 +82,7 @@ timed as (
         if(
             row_number() over (
                 partition by step_id, some_customer is null
-                order by waited_minutes is null, some_customer desc, kind_rank
+                order by waited_minutes is null asc, some_customer desc, kind_rank asc
             ) = 1 or some_customer is null,
             some_customer,
             0
@@ -90,7 +90,7 @@ timed as (
         if(
             row_number() over (
                 partition by step_id, some_company is null
-                order by worked_minutes is null, some_company desc, kind_rank
+                order by worked_minutes is null asc, some_company desc, kind_rank asc
             ) = 1 or some_company is null,
             some_company,
             0
@@ -110,7 +110,10 @@ priced as (
 )
 
 select
-    * exclude (some_customer, some_company, usual_customer, usual_company, rate_customer, rate_company, rate_currency),
+    * exclude (
+        some_customer, some_company, usual_customer, usual_company,
+        rate_customer, rate_company, rate_currency
+    ),
     case
         when waited_minutes is not null then 'measured'
         when minutes_customer is not null then 'assumed'
