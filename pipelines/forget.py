@@ -102,7 +102,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What is to be erased, as it may be written down; `spelled`: keys that earlier versions gave."""
+    """What is to be erased, as it may be written down; `spelled`: keys of earlier versions."""
 
     customer_key: str
     tombstone: str

@@ -111,8 +111,8 @@ priced as (
 
 select
     * exclude (
-        some_customer, some_company, usual_customer, usual_company, rate_customer, rate_company,
-        rate_currency
+        some_customer, some_company, usual_customer, usual_company,
+        rate_customer, rate_company, rate_currency
     ),
     case
         when waited_minutes is not null then 'measured'
