@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -142,7 +142,7 @@ def _write_csv(table: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _text(value: Any) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, date):
         return value.isoformat()
     return float(value) if isinstance(value, Decimal) else value
 
@@ -183,13 +183,22 @@ def _write_of_kind(kind: str, found: Sequence[Mapping[str, Any]], folder: Path) 
     _write_rows(kind, rows, records.CONTRACTS[kind], folder)
 
 
+def _of_json(kind: pa.DataType) -> pa.DataType:
+    """The type as JSON has it: a day inside a struct is a text."""
+    if not pa.types.is_struct(kind):
+        return kind
+    return pa.struct(
+        [one.with_type(pa.string()) if pa.types.is_date(one.type) else one for one in kind]
+    )
+
+
 def _write_rows(
     source: str, found: Sequence[Mapping[str, Any]], contract: Contract, folder: Path
 ) -> None:
     names = {name for row in found for name, value in row.items() if value is not None}
     schema = pa.schema(
         [
-            field.with_type(field.type.value_type if _coded(field) else field.type)
+            field.with_type(_of_json(field.type.value_type if _coded(field) else field.type))
             for field in contract.canonical(names)
             if field.name != "source"
         ]

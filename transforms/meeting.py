@@ -231,6 +231,8 @@ class Meeting:
         """Late events wait that are the first of their id, or stand before its stored copy and
         those that wait already, whose place they take; the others are duplicates.
         """
+        if held is not None:
+            held = bucket_files.coded(held, INPUTS["interaction"].contract)
         known = [None if one is None else _among(one, late) for one in (stored, held)]
         wins, beaten = arrivals.contest(late, *known)
         fresh = late.filter(arrow(wins))
