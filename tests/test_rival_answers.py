@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.transforms.experience.join import METHODS
+from rejse.transforms.experience.join import METHODS, UNJOINED
 from rejse.transforms.experience.schema import INSTRUMENTS, LEVELS, RESPONDENTS
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
 from tests.bench.log.write import write
@@ -125,6 +125,20 @@ def test_every_way_of_joining_and_every_score_occurs(sides: dict[str, check.Side
     assert 0 < cases[0][0] < cases[0][1]
 
 
+def test_every_end_and_every_reason_to_join_nothing_occurs(sides: dict[str, check.Side]) -> None:
+    one = sides["duckdb"]
+    closed = one.ask("select distinct close_reason, outcome_basis from journeys")
+    assert {reason for reason, _ in closed} >= {"end rule", "new need", "silence", None}
+    assert {basis for _, basis in closed} == {"recorded", "assumed", None}
+    why = one.ask("select distinct unjoined from experience")
+    assert {reason for (reason,) in why} == {*UNJOINED, None}
+    halves = "select distinct confidence from friction_evidence where kind = 'ping_pong'"
+    assert (0.5,) in one.ask(halves)
+    (known,) = one.ask("select max(busy_s), min(busy_s), count(*) - count(n_repeat_contacts)"
+                       " from journeys")  # fmt: skip
+    assert known[0] > 0 == known[1] < known[2]
+
+
 def test_answers_to_events_without_sense_are_the_same_to_both(log: Path, tmp_path: Path) -> None:
     rng = random.Random(3)
     rows = list(with_visits(rng, [known_to_both(row) for row in wild(random.Random(7), 3_000)]))
@@ -134,3 +148,54 @@ def test_answers_to_events_without_sense_are_the_same_to_both(log: Path, tmp_pat
     sides = by_rivals(folder)
     assert check.lacking(sides["polars"], sides["duckdb"]) == []
     assert check.differences(sides["polars"], sides["duckdb"]) == []
+
+
+def known_to_rejse(rng: random.Random, row: Row) -> Row:
+    """Without what rejse looks for and the rivals leave out, with purchases and with talk."""
+    inside = row["channel"] == "internal"
+    way = "inbound" if row["direction"] == "internal" else row["direction"]
+    has_owner = row["touchpoint"] is not None or row["owner"] is not None
+    ends = ("sold", "sold", "resolved", "declined", *8 * (row["outcome"],))
+    return known_to_both(row) | {
+        "direction": "internal" if inside else way,
+        "channel": "app" if row["channel"] == "chatbot" else row["channel"],
+        "promise_no": str(row["id"]) if row["promise_op"] == "made" else row["promise_no"],
+        "info": known_to_both(row)["info"] if has_owner else [],
+        "outcome": rng.choice(ends),
+        "talk_s": rng.choice((None, None, 30, 4_000)),
+    }
+
+
+@pytest.fixture(scope="module")
+def senseless(log: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, check.Side]:
+    rng = random.Random(4)
+    rows = list(with_visits(rng, [known_to_rejse(rng, row) for row in wild(rng, 3_000)]))
+    folder = written(rows, log, tmp_path_factory.mktemp("senseless") / "log")
+    put(folder, log, "cases", cases(rows))
+    put(folder, log, "surveys", answers(rng, rows, 3_000))
+    run_rejse.run(folder)
+    return {"rejse": check.of_rejse(folder / "store"), **by_rivals(folder)}
+
+
+@pytest.mark.parametrize("rival", ["duckdb"])
+def test_a_log_without_sense_gives_the_rows_of_rejse(
+    rival: str, senseless: dict[str, check.Side]
+) -> None:
+    assert check.differences(senseless["rejse"], senseless[rival]) == []
+
+
+def test_needs_ends_and_talk_that_overlaps_occur_without_sense(
+    senseless: dict[str, check.Side],
+) -> None:
+    one = senseless["duckdb"]
+    ends = one.ask("select close_reason, count(*) from journeys where is_final group by all")
+    assert {reason for reason, n in ends if n >= 5} == {"end rule", "new need", "silence"}
+    bases = one.ask("select outcome_basis, count(*) from journeys group by all order by all")
+    assert min(n for basis, n in bases if basis) >= 10, bases
+    declined = "select count(time_to_resolution_s) from journeys where outcome = 'declined'"
+    overlap = """
+        select count(*) from journeys as j
+        where busy_s < (select sum(talk_s) from sessions as s where s.journey_id = j.journey_id)
+    """
+    (held,), (overlapping,) = one.ask(declined)[0], one.ask(overlap)[0]
+    assert held > 0 < overlapping, (held, overlapping)
