@@ -1,7 +1,8 @@
 """Which event each answer is about: five ways, tried in order. Grain: one record.
 
 Each way looks only at what the ways before it left, and only at events of those customers; a search
-in one sorted key finds the latest event of a customer and name at or before the record.
+in one sorted key finds the latest event of a customer and name at or before the record. What a
+record names it is about however long ago, else the first after it; guesses reach back so far.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from tests.bench.polars.company import FIRST_CASE
 from tests.bench.polars.journeys import TIMES
 
 METHOD = pl.Enum(["event", "correlation", "case", "touchpoint", "journey"])
-REACH, PLACE_REACH, JOURNEY_REACH = 30 * DAY, 3 * DAY, 14 * DAY
+PLACE_REACH, JOURNEY_REACH = 3 * DAY, 14 * DAY
 FOUND = {"x": pl.UInt32, "pos": pl.Int32, "gap": pl.Int64}
 
 
@@ -62,7 +63,6 @@ def _by_event(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:
     return (
         wanted.join(events.rename({"us": "event_us"}), on=["id", "customer"])
         .with_columns(gap=pl.col("us") - pl.col("event_us"))
-        .filter(pl.col("gap") <= REACH)
     )
 
 
@@ -71,11 +71,9 @@ def _by_visit(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:
     names = wanted.select("name").unique().with_row_index("code")
     events = scored.named("correlationid", names["name"]).rename({"correlationid": "name"})
     found = _latest(
-        events.join(names, on="name"),
-        wanted.join(names, on="name"),
-        scored,
+        events.join(names, on="name"), wanted.join(names, on="name"), scored, is_named=True
     )
-    return _first_within(found, REACH)
+    return _first_within(found)
 
 
 def _by_case(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:
@@ -84,8 +82,7 @@ def _by_case(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:
     )
     strand = pl.col("strand")
     of_cases = scored.told.filter(strand.is_in(wanted["code"].unique().implode()))
-    found = _latest(of_cases.with_columns(code=strand), wanted, scored)
-    return found.filter(pl.col("gap") <= REACH)
+    return _latest(of_cases.with_columns(code=strand), wanted, scored, is_named=True)
 
 
 def _by_place(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:
@@ -126,13 +123,18 @@ def _either(left: pl.DataFrame, *names: str) -> pl.DataFrame:
     return pl.concat(clues())
 
 
-def _first_within(found: pl.DataFrame, reach: int) -> pl.DataFrame:
-    within = found.filter(pl.col("gap") <= reach).sort("way")
+def _first_within(found: pl.DataFrame, reach: int | None = None) -> pl.DataFrame:
+    within = (found if reach is None else found.filter(pl.col("gap") <= reach)).sort("way")
     return within.unique("x", keep="first", maintain_order=True)
 
 
-def _latest(events: pl.DataFrame, wanted: pl.DataFrame, scored: Scored) -> pl.DataFrame:
-    """The latest event of each record's customer and code at or before it: `x`, `pos`, `gap`."""
+def _latest(
+    events: pl.DataFrame, wanted: pl.DataFrame, scored: Scored, *, is_named: bool = False
+) -> pl.DataFrame:
+    """The latest event of each record's customer and code at or before it: `x`, `pos`, `gap`.
+
+    Where it is named and there is none, the first after it.
+    """
     group = pl.col("customer").cast(pl.Int128) * (1 << 33) + pl.col("code")
     key = group * TIMES + pl.col("us")
     found = events.select("pos", "us", key=key).sort("key")
@@ -140,7 +142,12 @@ def _latest(events: pl.DataFrame, wanted: pl.DataFrame, scored: Scored) -> pl.Da
         found = found.hstack(at(scored.told, found["pos"], "id")).sort("key", "id")
     asking = wanted.with_columns(key=key, group=group)
     place = found["key"].search_sorted(asking["key"], side="right").cast(pl.Int64) - 1
-    asking = asking.with_columns(place=place).filter(pl.col("place") >= 0)
+    asking = asking.with_columns(place=place)
+    if is_named:
+        before = found["key"].gather(place.clip(0))
+        is_other = (place < 0) | (before // TIMES != asking["group"])
+        asking = asking.with_columns(place=pl.col("place") + is_other.cast(pl.Int64))
+    asking = asking.filter(pl.col("place").is_between(0, len(found) - 1))
     taken = at(found, asking["place"], "pos", "us", "key", suffix="_found")
     return (
         asking.hstack(taken)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import polars as pl
 
 from tests.bench.polars.codes import DAY, SECOND, at
-from tests.bench.polars.write import OF_JOURNEY, Whole, time
+from tests.bench.polars.write import OF_JOURNEY, Whole, owed_by, time
 
 FELT = (
     "outcome01", "delivery01", "friction_score", "n_records", "n_invited", "n_answered",
@@ -28,7 +28,8 @@ def is_known(method: pl.Expr, passed: int) -> pl.Expr:
 def out_sla_results(whole: Whole) -> pl.LazyFrame:
     """Results of service levels."""
     levels = whole.found.levels
-    steps = at(whole.steps, levels["step"], "owner", *OF_JOURNEY)
+    steps = at(whole.steps, levels["step"], *OF_JOURNEY)
+    steps = steps.with_columns(owner=owed_by(whole, levels["step"]))
     return levels.hstack(steps).lazy().select(
         "journey_id", "customer_key", "sla", "owner", "status", "is_final",
         pl.col("level").alias("kind"), time(pl.col("us")).alias("started_at"),
