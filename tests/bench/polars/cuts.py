@@ -137,9 +137,7 @@ def _anew(rows: pl.LazyFrame) -> pl.LazyFrame:
     first, before = US.gather(pl.col("start").cast(pl.UInt32)), US.shift()
     closed = US.gather(pl.col("good").cast(pl.UInt32))
     last_end = pl.max_horizontal(pl.when(ended).then("by_us"), closed)
-    deadline = (
-        pl.when(ended).then(pl.col("by_us") + window).otherwise(before + pl.col("gap"))
-    )
+    deadline = pl.when(ended).then(pl.col("by_us") + window).otherwise(before + pl.col("gap"))
     stands = ended | (US - pl.col("end_us") <= window).fill_null(False)
     return (
         rows.with_columns(start=start)
@@ -183,9 +181,7 @@ def _visits(judged: pl.DataFrame, needs: pl.DataFrame) -> pl.DataFrame:
         .with_columns(is_near=in_family | at_once)
         .filter("is_near")
         .with_columns(is_broken=broken.over("first_pos"))
-        .with_columns(
-            is_apart=pl.col("is_broken").cum_max(reverse=True).over("first_pos")
-        )
+        .with_columns(is_apart=pl.col("is_broken").cum_max(reverse=True).over("first_pos"))
         .filter(~pl.col("is_apart"))
         .group_by("first_pos")
         .agg(begin=pl.col("pos").min())

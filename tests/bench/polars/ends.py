@@ -87,7 +87,9 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
         .with_columns(started_us=pl.coalesce("start_us", "first_us"))
         .join(_busy(told, whole), on="j", how="left", maintain_order="left")
         .pipe(decided, told)
-        .with_columns(is_recorded=pl.col("decided_us").is_not_null() & (pl.col("decided_end") | alone))
+        .with_columns(
+            is_recorded=pl.col("decided_us").is_not_null() & (pl.col("decided_end") | alone)
+        )
         .with_columns(
             is_held=(pl.col("decided_end") | (weak & pl.col("is_recorded"))).fill_null(False)
         )
@@ -98,7 +100,9 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
 def _busy(told: pl.DataFrame, journeys: pl.DataFrame) -> pl.LazyFrame:
     """Union of the intervals in which somebody talked, from the start of each journey on."""
     talked = told.filter(pl.col("talk_s") > 0).select("j", "us", "end_us")
-    starts = journeys.select(pl.coalesce("start_us", "first_us").gather(talked["j"].cast(pl.UInt32)))
+    starts = journeys.select(
+        pl.coalesce("start_us", "first_us").gather(talked["j"].cast(pl.UInt32))
+    )
     since = pl.lit(starts.to_series())
     begin = pl.max_horizontal("us", pl.col("end_us").cum_max().shift().over("j"))
     return (

@@ -59,7 +59,9 @@ def _links(steps: pl.DataFrame) -> pl.LazyFrame:
     return (
         steps.lazy()
         .filter(owner.is_not_null(), ~pl.col("is_pushed"))
-        .select(*before, "pos", "outcome", "is_worked", is_consultation=is_consultation.fill_null(False))
+        .select(
+            *before, "pos", "outcome", "is_worked", is_consultation=is_consultation.fill_null(False)
+        )
         .filter(~pl.col("is_consultation"))
         .with_columns(
             pl.col(before).shift().name.suffix("_before"),
