@@ -104,10 +104,11 @@ select
     every.kind,
     t.owner,
     coalesce(cast(rtrim(t.gap, 'd') as bigint), 30) * 86400000000 as gap,
+    coalesce(cast(rtrim(t.case_gap, 'd') as bigint), 90) * 86400000000 as case_gap,
     coalesce(cast(rtrim(t.reopen_window, 'd') as bigint), 14) * 86400000000 as reopen_window,
     coalesce(cast(rtrim(t.cap, 'd') as bigint), 365) * 86400000000 as cap,
     coalesce(cast(rtrim(t.handoff_due, 'd') as bigint), 3) * 86400000000 as handoff_due,
-    coalesce(string_split(t.end_outcomes, ';'), ['resolved', 'sold', 'declined']) as end_outcomes,
+    coalesce(string_split(t.end_outcomes, ';'), ['resolved', 'sold']) as end_outcomes,
     t.expects_outcome,
     coalesce(t.is_problem, false) as is_problem
 from (select unnest(enum_range(cast(null as journey_type))) as kind) as every

@@ -16,7 +16,7 @@ select
         case when e.time >= k.opened_at then k.kind end, e.journey_type, p.journey_type, 'other'
     ) as kind,
     k.case_code,
-    case when k.case_code is null then t.gap end as gap,
+    case when k.case_code is null then t.gap else t.case_gap end as gap,
     t.reopen_window,
     e.channel,
     e.activity,
@@ -53,9 +53,16 @@ select
     e.direction = 'outbound'
     and coalesce(e.message_kind in ('marketing', 'upsell'), false) as is_sales,
     coalesce(e.message_kind = 'upsell', false) as is_upsell,
+    not (e.direction = 'outbound' and e.actor_type in ('bot', 'system'))
+    and not (e.actor_type = 'customer' and e.channel in ('web', 'app', 'chatbot', 'device'))
+        as is_worked,
     e.direction = 'outbound' and e.message_kind is not null
     and coalesce(e.relevance_basis not in ('due', 'need', 'preference'), true) as is_unasked,
     coalesce(list_contains(t.end_outcomes, cast(e.outcome as varchar)), false) as is_end,
+    coalesce(
+        e.outcome in ('unresolved', 'abandoned', 'declined')
+        and not list_contains(t.end_outcomes, cast(e.outcome as varchar)), false
+    ) as is_weak,
     case
         when e.outcome in ('resolved', 'sold', 'informed') then cast(1.0 as double)
         when e.outcome in ('partly', 'declined') then cast(0.5 as double)
@@ -71,7 +78,11 @@ left join types as t
         ) = t.kind
 order by e.customer, kind, k.case_code nulls first, e.time, e.id; -- noqa: RF02
 
-create temp table cut as
+-- Where journeys begin, but for new needs. What settles one: a good end; a bad one, unless the
+-- company tells of it while a good end holds; an outcome that takes an end away. Clocks only go
+-- forward, so that running maxima find the latest of anything; `pos * 4` bears what it was: 2 a good
+-- end, 1 a bad one.
+create temp table begun as
 with neighbours as (
     select
         *,
@@ -80,36 +91,90 @@ with neighbours as (
             customer != lag(customer) over () or kind != lag(kind) over ()
             or case_code is distinct from lag(case_code) over (), true
         ) as begins_thread,
-        lag(us) over () as previous_us,
-        is_end or (value is not null and direction != 'outbound') as settles
+        us - lag(us) over () as passed,
+        is_weak and direction = 'outbound' as is_outward,
+        is_end or (value is not null and direction != 'outbound') as settles,
+        not is_unasked as goes_on,
+        is_end and outcome = 'sold' as is_sold
     from sorted
 ),
 
--- A clock that only goes forward, so that running maxima find the latest of anything.
 clocked as (
     select
-        *,
-        cast(
-            running_sum(case when begins_thread then 1 else us - previous_us end) as bigint
-        ) as clock,
-        running_max(case when begins_thread then pos end) as thread_pos,
-        running_max(case when settles then pos * 2 + cast(is_end as bigint) end) as settled
+        pos,
+        gap,
+        reopen_window,
+        is_end,
+        is_sold,
+        is_outward,
+        settles,
+        goes_on,
+        begins_thread,
+        case when not begins_thread then passed end as silence,
+        pos * 4 + case when is_end then 2 when is_weak then 1 else 0 end as settling,
+        cast(running_sum(case when begins_thread then 1 else passed end) as bigint) as clock,
+        running_max(case when begins_thread then pos end) as thread_pos
     from neighbours
+),
+
+held as (
+    select
+        *,
+        running_max(case when settles then settling end) as held,
+        running_max(case when settles then clock end) as held_clock
+    from clocked
 ),
 
 settled as (
     select
+        * exclude (settles, held, held_clock),
+        settles or (
+            is_outward and not coalesce(
+                held // 4 >= thread_pos and held % 4 = 2 and clock - held_clock <= reopen_window,
+                false
+            )
+        ) as settles
+    from held
+),
+
+latest as (
+    select
         *,
-        running_max(case when settles then clock end) as settled_clock
-    from clocked
+        running_max(case when settles then settling end) as settled,
+        running_max(case when settles then clock end) as settled_clock,
+        running_max(case when goes_on then clock end) as going_clock,
+        running_max(case when is_end then clock end) as end_clock,
+        running_max(case when is_sold then pos end) as sold_pos
+    from settled
 ),
 
 before as (
     select
+        pos,
+        gap,
+        reopen_window,
+        is_sold and goes_on as may_buy,
+        settles,
+        begins_thread,
+        silence,
+        thread_pos,
+        lag(settled) over () as settled,
+        clock - lag(settled_clock) over () as since,
+        clock - lag(end_clock) over () as since_good,
+        lag(sold_pos) over () as sold_pos,
+        lag(going_clock > settled_clock) over () as goes_on
+    from latest
+),
+
+ended as (
+    select
         *,
-        lag(settled) over () as settled_before,
-        clock - lag(settled_clock) over () as since
-    from settled
+        -- whatever follows a bad end that the company does not drive takes it back
+        coalesce(
+            settled // 4 >= thread_pos
+            and (settled % 4 = 2 or (settled % 4 = 1 and not coalesce(goes_on, false))), false
+        ) as is_ended
+    from before
 ),
 
 judged as (
@@ -117,21 +182,109 @@ judged as (
         *,
         begins_thread
         or coalesce(case
-            when settled_before // 2 >= thread_pos and settled_before % 2 = 1
+            when is_ended
                 then
-                    (since > reopen_window and since - (us - previous_us) <= reopen_window)
-                    or (since - (us - previous_us) > reopen_window and us - previous_us > gap)
-            else us - previous_us > gap
+                    (since > reopen_window and since - silence <= reopen_window)
+                    or (since - silence > reopen_window and silence > gap)
+            else silence > gap
         end, false) as begins
-    from before
+    from ended
 )
 
 select
-    * exclude (
-        thread_pos, settled, settled_clock, settled_before, since, begins_thread, begins, clock
-    ),
-    cast(running_sum(cast(begins as bigint)) as integer) as j,
-    running_max(case when begins then pos end) as journey_pos
+    pos,
+    settles,
+    begins,
+    running_max(case when begins then pos end) as first_pos,
+    case when may_buy then sold_pos end as sold_before,
+    case
+        when not may_buy then null
+        when is_ended then least(since, since_good)
+        when since_good <= reopen_window then since_good
+    end as since_end
 from judged;
 
+-- A purchase after an end of a journey in which something was bought is a new one: it begins with
+-- its visit. The log names neither orders nor products, and no start activities: there is no other
+-- new need.
+create temp table purchases as
+with again as (
+    select
+        pos,
+        first_pos,
+        since_end
+    from begun
+    where sold_before >= first_pos and not begins and since_end > 0
+),
+
+rows_of as (
+    select
+        s.us,
+        s.family,
+        s.is_message,
+        b.pos,
+        b.first_pos
+    from sorted as s
+    positional join begun as b
+    where not s.is_unasked and b.first_pos in (select a.first_pos from again as a)
+),
+
+bought as (
+    select
+        a.since_end,
+        r.*
+    from again as a
+    inner join rows_of as r on a.pos = r.pos
+),
+
+drawn as (
+    select
+        b.pos,
+        b.us,
+        r.pos as earlier_pos,
+        r.us = b.us as is_at_once,
+        coalesce(
+            lead(case when not r.is_message then r.us end ignore nulls) over visit, b.us
+        ) - r.us as silence,
+        r.family = b.family and not r.is_message and not b.is_message as is_in_family
+    from bought as b
+    inner join rows_of as r
+        on b.first_pos = r.first_pos and b.pos >= r.pos and b.us - b.since_end < r.us
+    window visit as (partition by b.pos, r.family = b.family order by r.pos)
+),
+
+cuts as (
+    select
+        pos,
+        max(earlier_pos) filter (where is_in_family and silence > 1800000000) as cut_pos
+    from drawn
+    group by pos
+)
+
+select
+    d.pos as sold_pos,
+    any_value(d.us) as us,
+    min(d.earlier_pos) as pos
+from drawn as d
+inner join cuts as c on d.pos = c.pos
+where
+    d.pos = d.earlier_pos or d.is_at_once
+    or (d.is_in_family and d.earlier_pos > coalesce(c.cut_pos, 0))
+group by d.pos;
+
+update begun
+set begins = true
+where pos in (select p.pos from purchases as p);
+
+create temp table cut as
+select
+    s.*,
+    b.pos,
+    b.settles,
+    cast(running_sum(cast(b.begins as bigint)) as integer) as j,
+    running_max(case when b.begins then b.pos end) as journey_pos
+from sorted as s
+positional join begun as b;
+
 drop table sorted;
+drop table begun;

@@ -75,6 +75,9 @@ from begun;
 drop table cut;
 drop table in_sessions;
 
+-- Talk is work, from the event's time on.
+create macro end_of(us, talk_s) as us + 1000000 * cast(coalesce(talk_s, 0) as bigint);
+
 -- Steps of one event, most of them, are read off their event; only the others are grouped.
 create temp table steps as
 with opened as (
@@ -89,6 +92,8 @@ gathered as (
     select
         step,
         max(us) as last_us,
+        max(end_of(us, talk_s)) as end_us,
+        bool_or(is_worked) as is_worked,
         arg_max(outcome, pos) as outcome,
         arg_min(intent, pos) as intent,
         cast(sum(wait_s) as bigint) as queue_s,
@@ -100,8 +105,13 @@ gathered as (
 )
 
 select
-    o.* exclude (outcome, intent, wait_s, id, is_alone, begins_step, to_owner),
+    o.* exclude (
+        outcome, intent, wait_s, talk_s, id, is_alone, begins_step, to_owner, is_worked, settles,
+        is_weak
+    ),
     coalesce(g.last_us, o.us) as last_us,
+    coalesce(g.end_us, end_of(o.us, o.talk_s)) as end_us,
+    coalesce(g.is_worked, o.is_worked) as is_worked,
     case when o.n_events = 1 then o.outcome else g.outcome end as outcome,
     case when o.n_events = 1 then o.intent else g.intent end as intent,
     case when o.n_events = 1 then o.wait_s else g.queue_s end as queue_s,

@@ -75,37 +75,42 @@ from marked
 where is_session
 order by session_pos;
 
+create temp table inbound as
+select * from contacts
+where is_contact and direction = 'inbound';
+
 create temp table switches as
 with following as (
     select
         j,
         session_pos,
         family,
+        intent,
+        outcome,
         last_step,
         last_pos,
         lead(j) over () as next_j,
         lead(family) over () as next_family,
+        lead(intent) over () as next_intent,
         lead(first_step) over () as step,
         lead(session_pos) over () as pos,
         lead(us) over () as us
-    from contacts
-    where is_contact and not is_message and not is_pushed
+    from inbound
 )
 
 select
-    j,
     session_pos as earlier,
     step,
     last_step,
     last_pos,
     pos,
-    us
+    us,
+    case when outcome is null then 0.5 else 1.0 end as sure
 from following
-where j = next_j and family != next_family;
-
-create temp table inbound as
-select * from contacts
-where is_contact and direction = 'inbound';
+where
+    j = next_j and family != next_family
+    and coalesce(outcome not in ('resolved', 'sold', 'informed'), true)
+    and coalesce(intent = next_intent, true);
 
 create temp table fallbacks as
 with following as (

@@ -10,6 +10,7 @@ with candidates as (
         touchpoint,
         owner_from_table,
         outcome,
+        is_worked,
         direction = 'internal' and not has_receiver and j = lag(j) over () and j = lead(j) over ()
         and lag(owner) over () = lead(owner) over () and owner != lag(owner) over ()
             as is_consultation
@@ -32,10 +33,13 @@ select
                     cast(step as bigint) * 2
                     + cast(outcome in ('resolved', 'sold', 'informed', 'partly') as bigint)
         end
-    ) as solved
+    ) as solved,
+    running_max(case when is_worked then step end) as worked
 from candidates
 where not coalesce(is_consultation, false);
 
+-- Who got work back: `solved` and `worked` are of the steps before a run of one owner, so that the
+-- next run knows them of this one.
 create temp table ping_pongs as
 with heads as (
     select
@@ -43,6 +47,7 @@ with heads as (
         j,
         owner,
         lag(solved) over () as solved,
+        lag(worked) over () as worked,
         coalesce(j != previous_j or owner != previous_owner, true) as is_head
     from links
 ),
@@ -51,14 +56,33 @@ runs as (
     select
         step,
         solved,
+        worked,
         j = lag(j, 2) over () and owner = lag(owner, 2) over () as is_back,
-        lag(step) over () as middle
+        lag(step) over () as middle,
+        lead(worked) over () as worked_after,
+        lead(step) over () is null as is_last
     from heads
     where is_head
+),
+
+backs as (
+    select
+        * exclude (worked_after, is_last),
+        case when is_last then (select max(l.worked) from links as l) else worked_after end
+            as worked_after
+    from runs
+    where is_back
 )
 
-select step from runs
-where is_back and coalesce(solved // 2 >= middle and solved % 2 = 0, false);
+select
+    step,
+    case when coalesce(solved // 2 >= middle, false) then 1.0 else 0.5 end as sure
+from backs
+where
+    case
+        when coalesce(solved // 2 >= middle, false) then solved % 2 = 0
+        else coalesce(worked >= middle and worked_after >= step, false)
+    end;
 
 create temp table seen as
 select

@@ -7,6 +7,11 @@ select
     any_value(kind) as kind,
     any_value(gap) as gap,
     any_value(reopen_window) as reopen_window,
+    max(end_of(us, talk_s)) as end_us,
+    max(us) filter (where not is_unasked) as going_us,
+    count(intent) > 0 as has_intent,
+    count(owner) > 0 as has_owner,
+    count(touchpoint) > 0 as has_touchpoint,
     any_value(case_code) as case_code,
     min(pos) as pos,
     count(*) as n_events,
@@ -22,12 +27,11 @@ select
     count(*) filter (where direction = 'internal') as n_internal,
     count(distinct case when direction = 'internal' then activity end) as n_internal_kinds,
     cast(sum(wait_s) as bigint) as customer_wait_s,
-    arg_max(us, pos) filter (where is_end or (value is not null and direction != 'outbound'))
-        as settled_us,
-    arg_max(is_end, pos) filter (where is_end or (value is not null and direction != 'outbound'))
-        as is_ended,
+    arg_max(struct_pack(us := us, is_end := is_end, is_weak := is_weak), pos)
+    filter (where settles) as settled,
     arg_max(struct_pack(
-        outcome := outcome, value := value, is_end := is_end, us := us, pos := pos
+        outcome := outcome, value := value, is_end := is_end, is_weak := is_weak, us := us,
+        pos := pos
     ), pos)
     filter (
         where is_end
@@ -49,22 +53,42 @@ inner join types as t on e.kind = t.kind
 where e.last_us - e.first_us > t.cap;
 
 create temp table closing as
-with deadlines as (
+with ends as (
     select
         e.j,
         e.first_us + t.cap as by_cap,
-        case when e.is_ended then e.settled_us + e.reopen_window end as by_end,
-        -- a case is not closed by silence: its gap is null
-        case when not coalesce(e.is_ended, false) then e.last_us + e.gap end as by_silence,
+        e.last_us + e.gap as last_silence,
+        e.settled.us + e.reopen_window as window_us,
+        -- a bad end holds if nothing but what the company drives came after it
+        coalesce(
+            e.settled.is_end
+            or (e.settled.is_weak and coalesce(e.going_us <= e.settled.us, true)), false
+        ) as is_ended,
+        p.us as by_need,
+        e.decided.is_end
+        or (e.decided is not null and coalesce(e.going_us <= e.decided.us, true)) as is_recorded,
         epoch_us(x.frontier) - 86400000000 as passed
     from of_events as e
     inner join types as t on e.kind = t.kind
+    left join of_events as f on e.j + 1 = f.j
+    left join purchases as p on f.pos = p.pos
     cross join found_texts as x
+),
+
+deadlines as (
+    select
+        *,
+        case when is_ended then window_us end as by_end,
+        case when not is_ended then last_silence end as by_silence
+    from ends
 )
 
 select
-    *,
-    coalesce(least(by_end, by_silence), by_cap) as by_rule,
-    least(by_cap, by_end, by_silence) as deadline,
-    least(by_cap, by_end, by_silence) < passed as is_closed
-from deadlines;
+    d.* exclude (window_us, last_silence, is_ended),
+    coalesce(d.by_end, d.by_silence) as by_rule,
+    least(d.by_need, d.by_cap, d.by_end, d.by_silence) as deadline,
+    least(d.by_need, d.by_cap, d.by_end, d.by_silence) < d.passed as is_closed,
+    d.is_recorded
+    and (e.decided.is_end or (e.decided.is_weak and e.decided.value > 0)) as is_held
+from deadlines as d
+inner join of_events as e on d.j = e.j;

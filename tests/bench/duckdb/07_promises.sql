@@ -68,7 +68,7 @@ select
     m.m.due,
     m.m.kind,
     m.m.actor_type as made_by,
-    m.m.owner,
+    coalesce(t.owner, cast(m.m.owner as varchar)) as owner,
     coalesce(c.n_moves, 0) as n_moves,
     case when c.d.op = 'delivered' then c.d.us end as delivered_us,
     case when c.d.op = 'delivered' then c.d.pos end as delivered_pos,
@@ -89,4 +89,6 @@ select
     end as status
 from made as m
 left join closed as c on m.customer = c.customer and m.promise_id = c.promise_id
+inner join of_events as e on m.m.j = e.j
+inner join types as t on e.kind = t.kind
 cross join frontier as f;

@@ -39,24 +39,6 @@ select
 from passed;
 
 insert into later_kinds
-select
-    'ping_pong' as kind,
-    c.step,
-    c.giver as previous,
-    c.pos,
-    g.pos + g.n_events - 1 as earlier_pos,
-    s.us,
-    1 as raw,
-    null as expected,
-    0.30 as weight,
-    1 as intensity,
-    null as detail
-from context as c
-inner join ping_pongs as p on c.step = p.step
-inner join steps as s on c.step = s.step
-inner join steps as g on c.giver = g.step;
-
-insert into later_kinds
 with given as (
     select
         pos,

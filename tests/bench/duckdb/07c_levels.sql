@@ -36,7 +36,7 @@ with judged as (
         e.opening_us + l.span as due,
         case
             when l.level = 'response' then a.us
-            when e.decided.is_end and e.decided.pos >= e.opening_pos then e.decided.us
+            when c.is_held and e.decided.pos >= e.opening_pos then e.decided.us
         end as met_us,
         l.level = 'response' or c.is_closed as is_settled,
         c.passed

@@ -13,7 +13,7 @@ select
     null::double as expected,
     0.05::double as weight,
     1.0::double as intensity,
-    1.0::double as confidence,
+    f.sure::double as confidence,
     null::double as minutes,
     0 as basis,
     null as detail
@@ -202,40 +202,74 @@ select
     detail
 from later_kinds
 union all
+select
+    'ping_pong',
+    c.step,
+    c.giver,
+    c.pos,
+    g.pos + g.n_events - 1,
+    s.us,
+    1,
+    null,
+    0.30,
+    1,
+    p.sure,
+    null,
+    0,
+    null
+from context as c
+inner join ping_pongs as p on c.step = p.step
+inner join steps as s on c.step = s.step
+inner join steps as g on c.giver = g.step
+union all
 (
-    with intents as (
+    with returns as (
         select
             t.pos,
             t.step,
             t.us,
             t.j,
             t.last_end,
-            t.session_pos,
-            t.value,
-            c.intent,
-            e.us as end_us,
-            e.session_pos as end_session,
-            ce.intent as end_intent,
-            t.reopen_window
+            t.intent
         from told as t
         inner join told as e on t.last_end = e.pos
-        inner join contacts as c on t.session_pos = c.session_pos
-        inner join contacts as ce on e.session_pos = ce.session_pos
         where
             t.last_end >= t.journey_pos and t.direction = 'inbound' and not t.is_end
             and t.us - e.us > 1800000000 and t.us - e.us <= t.reopen_window
-            and t.session_pos != e.session_pos and coalesce(c.intent = ce.intent, true)
+            and t.session_pos != e.session_pos
+    ),
+
+    -- intents that a journey had, and since when
+    intents as (
+        select
+            j,
+            intent,
+            min(pos) as pos
+        from told
+        where intent is not null and j in (select r.j from returns as r)
+        group by j, intent
+    ),
+
+    known_since as (
+        select
+            j,
+            min(pos) as pos
+        from intents
+        group by j
     ),
 
     firsts as (
         select
-            last_end,
-            any_value(j) as j,
-            min(pos) as pos,
-            arg_min(step, pos) as step,
-            min(us) as us
-        from intents
-        group by last_end
+            r.last_end,
+            any_value(r.j) as j,
+            min(r.pos) as pos,
+            arg_min(r.step, r.pos) as step,
+            min(r.us) as us
+        from returns as r
+        left join intents as i on r.j = i.j and r.intent = i.intent
+        left join known_since as k on r.j = k.j
+        where r.intent is null or i.pos <= r.last_end or coalesce(k.pos > r.last_end, true)
+        group by r.last_end
     ),
 
     sure as (
@@ -344,11 +378,12 @@ qualify
         order by r.kind = 'default' asc, r.valid_from desc nulls last
     ) = 1;
 
--- Work done again is measured by its event, whose time its pieces share.
+-- Work done again is measured by its event, whose time is shared by the incidents (steps) that it
+-- proves something of.
 create temp table worked as
 select
     e.pos,
-    any_value(t.talk_s) / count(*) / 60 as minutes
+    any_value(t.talk_s) / count(distinct e.step) / 60 as minutes
 from weighed as e
 inner join told as t on e.pos = t.pos
 where
@@ -365,8 +400,8 @@ with timed as (
         r.* exclude (kind, since, until, minutes_customer, minutes_company),
         e.minutes is not null as is_waited,
         w.minutes is not null as is_worked,
-        coalesce(e.minutes, r.minutes_customer) as minutes_customer,
-        coalesce(w.minutes, r.minutes_company) as minutes_company
+        coalesce(e.minutes, r.minutes_customer) as some_customer,
+        coalesce(w.minutes, r.minutes_company) as some_company
     from weighed as e
     left join priced as r on e.kind = r.kind and e.us >= r.since and e.us < r.until
     left join worked as w
@@ -377,12 +412,43 @@ with timed as (
             )
 ),
 
+-- An incident has its minutes once, with the piece of the most measured ones, else of the most
+-- assumed ones; the others have none.
+numbered as (
+    select
+        *,
+        row_number() over (
+            partition by step
+            order by
+                some_customer is null asc, is_waited desc, some_customer desc, kind_rank asc
+        ) as place_customer,
+        row_number() over (
+            partition by step
+            order by some_company is null asc, is_worked desc, some_company desc, kind_rank asc
+        ) as place_company
+    from timed
+),
+
+once as (
+    select
+        * exclude (some_customer, some_company, place_customer, place_company),
+        case
+            when place_customer = 1 then some_customer
+            when some_customer is not null then 0.0
+        end as minutes_customer,
+        case
+            when place_company = 1 then some_company
+            when some_company is not null then 0.0
+        end as minutes_company
+    from numbered
+),
+
 halves as (
     select
         *,
         minutes_customer * rate_customer as of_customer,
         minutes_company * rate_company as of_company
-    from timed
+    from once
 )
 
 select

@@ -4,15 +4,19 @@ select
     s.j,
     min(s.step) as first_step,
     count(*) as n_steps,
-    count(*) filter (where p.stage = 'before') as n_steps_before,
-    count(*) filter (where p.stage = 'during') as n_steps_during,
-    count(*) filter (where p.stage = 'after') as n_steps_after,
-    coalesce(bit_count(bit_or(
+    -- where no step has a stage, nothing is known of stages
+    case when count(p.stage) > 0 then count(*) filter (where p.stage = 'before') end
+        as n_steps_before,
+    case when count(p.stage) > 0 then count(*) filter (where p.stage = 'during') end
+        as n_steps_during,
+    case when count(p.stage) > 0 then count(*) filter (where p.stage = 'after') end
+        as n_steps_after,
+    nullif(coalesce(bit_count(bit_or(
         cast(1 as bigint)
         << cast(
             enum_code(coalesce(p.place_silo, cast(cast(s.owner as varchar) as silo))) as integer
         )
-    )), 0) as n_silos
+    )), 0), 0) as n_silos
 from steps as s
 left join places as p on s.touchpoint = p.touchpoint
 group by s.j;
@@ -170,6 +174,36 @@ from evidence as e
 inner join steps as s on e.step = s.step
 group by s.j;
 
+-- Busy time is the union of the intervals of activities: that of talk, from the event's time on.
+create temp table of_talks as
+with talks as (
+    select
+        t.j,
+        greatest(t.us, e.start_us) as begin_us,
+        end_of(t.us, t.talk_s) as end_us,
+        t.pos
+    from told as t
+    inner join of_events as e on t.j = e.j
+    where t.talk_s > 0
+),
+
+reached as (
+    select
+        j,
+        begin_us,
+        end_us,
+        max(end_us) over (
+            partition by j order by pos rows between unbounded preceding and 1 preceding
+        ) as reached_us
+    from talks
+)
+
+select
+    j,
+    cast(sum(greatest(end_us - greatest(begin_us, reached_us), 0)) as bigint) as busy
+from reached
+group by j;
+
 create macro friction_of(h) as least(100 * (1 - exp(-h)), 99.99999999999999);
 create macro health_of(outcome, hazard) as
 case
@@ -196,15 +230,16 @@ with joined as (
         c.* exclude (j),
         coalesce(t.owner, cast(e.first_owner as varchar)) as owner,
         t.expects_outcome,
-        coalesce(h.n_handoffs, 0) as n_handoffs,
-        coalesce(h.n_handoffs_full, 0) as n_handoffs_full,
-        coalesce(h.n_handoffs_part, 0) as n_handoffs_part,
-        coalesce(h.n_handoffs_none, 0) as n_handoffs_none,
-        coalesce(h.n_handoffs_unknown, 0) as n_handoffs_unknown,
-        coalesce(h.n_ping_pong, 0) as n_ping_pong,
+        b.busy,
+        case when e.has_owner then coalesce(h.n_handoffs, 0) end as n_handoffs,
+        case when e.has_owner then coalesce(h.n_handoffs_full, 0) end as n_handoffs_full,
+        case when e.has_owner then coalesce(h.n_handoffs_part, 0) end as n_handoffs_part,
+        case when e.has_owner then coalesce(h.n_handoffs_none, 0) end as n_handoffs_none,
+        case when e.has_owner then coalesce(h.n_handoffs_unknown, 0) end as n_handoffs_unknown,
+        case when e.has_owner then coalesce(h.n_ping_pong, 0) end as n_ping_pong,
         coalesce(a.n_handoffs_dropped, 0) as n_handoffs_dropped,
         coalesce(r.n_reasked_observed, 0) as n_reasked_observed,
-        coalesce(r.n_reasked_declared, 0) as n_reasked_declared,
+        case when e.has_touchpoint then coalesce(r.n_reasked_declared, 0) end as n_reasked_declared,
         coalesce(f.n_fields_known, 0) as n_fields_known,
         1 - coalesce(r.n_fields_reasked, 0) / nullif(f.n_needed, 0) as data_continuity,
         coalesce(p.n_promises, 0) as n_promises,
@@ -225,7 +260,7 @@ with joined as (
         coalesce(v.n_dead_ends, 0) as n_dead_ends,
         coalesce(v.n_abandoned, 0) as n_abandoned,
         coalesce(v.n_info_conflicts, 0) as n_info_conflicts,
-        coalesce(w.n_repeat_contacts, 0) as n_repeat_contacts,
+        case when e.has_intent then coalesce(w.n_repeat_contacts, 0) end as n_repeat_contacts,
         case
             when m.friction_minutes_customer is not null then m.friction_minutes_customer
             when y.yes and v.n_evidence is null then 0
@@ -266,6 +301,7 @@ with joined as (
     left join of_repeats as w on e.j = w.j
     left join of_levels as l on e.j = l.j
     left join of_costs as m on e.j = m.j
+    left join of_talks as b on e.j = b.j
     left join cases as k on e.case_code = k.case_code
     cross join largest_gap as g
     cross join is_priced as y
@@ -283,6 +319,7 @@ ended as (
         c.*,
         case
             when not c.is_closed then null
+            when c.by_need <= least(c.by_cap, c.by_rule) then 'new need'
             when c.by_cap <= c.by_rule then 'cap'
             when c.by_end is not null then 'end rule'
             else 'silence'
@@ -302,8 +339,7 @@ ended as (
                         c.decided.value, case when c.expects_outcome then cast(0.0 as double) end
                     )
         end as outcome01,
-        greatest(c.last_us, c.started_us) as ended_us,
-        c.decided.is_end as is_held,
+        greatest(c.end_us, c.started_us) as ended_us,
         c.decided.us as decided_us
     from closed as c
 )
@@ -329,11 +365,11 @@ select
     n_steps_after,
     n_channels,
     n_silos,
-    nullif(n_silos, 0) - 1 as silos_crossed,
+    n_silos - 1 as silos_crossed,
     case when n_internal > 0 then n_internal - n_internal_kinds end as rework,
     case when start_us is not null then (ended_us - started_us) // 1000000 end as throughput_s,
-    case when start_us is not null then 0 end as busy_s,
-    throughput_s as idle_s,
+    case when start_us is not null then coalesce(busy, 0) // 1000000 end as busy_s,
+    throughput_s - busy_s as idle_s,
     case
         when is_held and is_closed and start_us is not null
             then greatest(decided_us - started_us, 0) // 1000000
@@ -382,6 +418,10 @@ select
     friction_cost,
     friction_currency,
     outcome,
+    case
+        when outcome is not null
+            then case when is_recorded then 'recorded' else 'assumed' end
+    end as outcome_basis,
     outcome01,
     exp(-hazard) as delivery01,
     health_of(outcome01, hazard) as health_ops,
@@ -415,6 +455,7 @@ drop table of_evidence;
 drop table of_repeats;
 drop table of_levels;
 drop table of_costs;
+drop table of_talks;
 drop table closing;
 drop table answered;
 drop table entries;

@@ -34,9 +34,11 @@ select
     s.channel,
     s.touchpoint,
     s.us,
-    s.last_us
+    s.last_us,
+    y.owner as type_owner
 from steps as s
-inner join ids as i on s.j = i.j;
+inner join ids as i on s.j = i.j
+inner join types as y on s.kind = y.kind;
 
 create temp table named_sessions as
 with numbered as (
@@ -97,7 +99,7 @@ select
     coalesce(p.system, cast(s.owner as varchar), cast(s.channel as varchar)) as system,
     s.intent,
     make_timestamp(s.us) as started_at,
-    make_timestamp(s.last_us) as ended_at,
+    make_timestamp(s.end_us) as ended_at,
     s.n_events,
     s.outcome,
     p.is_moment_of_truth,
@@ -106,7 +108,7 @@ select
     case when s.step > i.first_step then greatest(s.us - s.previous_us, 0) // 1000000 end
         as wait_before_s,
     s.queue_s,
-    (s.last_us - s.us) // 1000000 as processing_s,
+    (s.end_us - s.us) // 1000000 as processing_s,
     coalesce(a.n_reasked, 0) as n_reasked,
     coalesce(h.hazard, 0) as hazard,
     friction_of(coalesce(h.hazard, 0)) as friction
@@ -153,7 +155,11 @@ select
         ) then 'node'
         else 'edge'
     end as locus,
-    case when e.previous is null then s.owner else sp.owner end as owner,
+    case
+        when e.kind = 'promise_broken' then coalesce(s.type_owner, cast(s.owner as varchar))
+        when e.previous is null then cast(s.owner as varchar)
+        else cast(sp.owner as varchar)
+    end as owner,
     case
         when e.kind = 'handoff_dropped' then e.detail
         when e.kind in ('transfer', 'escalation') and e.previous = e.step
@@ -320,7 +326,7 @@ select
     i.customer_key,
     l.sla,
     l.level as kind,
-    n.owner,
+    coalesce(n.type_owner, cast(n.owner as varchar)) as owner,
     make_timestamp(l.us) as started_at,
     make_timestamp(l.due) as due_at,
     make_timestamp(l.met_us) as met_at,

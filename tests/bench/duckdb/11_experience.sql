@@ -1,4 +1,6 @@
--- Purpose: answers on one scale, and which event each is about: five ways, tried in order.
+-- Purpose: answers on one scale, and which event each is about: five ways, tried in order, or why it
+-- is about none. A name holds however late the answer is (of a visit or case the latest event at or
+-- before it, else the first after); guesses by touchpoint or journey have a window.
 -- Grain: one record. Each way looks only at what the ways before it left.
 create temp table said as
 with usual as (
@@ -86,8 +88,14 @@ inner join told as t
     on
         s.customer = t.customer
         and case when starts_with(s.target, 'events/') then substr(s.target, 8) else s.target end
-        = t.id
-where s.us - t.us <= 30 * 86400000000;
+        = t.id;
+
+-- The event of a name: the latest at or before the answer, else the first after it.
+create macro named(pos, event_us, id, us) as
+coalesce(
+    arg_max(struct_pack(pos := pos, us := event_us), (event_us, id)) filter (where event_us <= us),
+    arg_min(struct_pack(pos := pos, us := event_us), (event_us, id))
+);
 
 insert into about
 with wanted as (
@@ -106,36 +114,45 @@ found as (
         w.x,
         w.way,
         max(w.us) as us,
-        max(t.us) as last_us,
-        arg_max(t.pos, (t.us, t.id)) as pos
+        named(t.pos, t.us, t.id, w.us) as event
     from wanted as w
     inner join events as e on w.customer = e.customer and w.visit = e.correlationid
     inner join told as t on e.rowid = t.event
-    where t.us <= w.us
     group by w.x, w.way
 )
 
 select
     x,
     'correlation' as method,
-    arg_min(pos, way) as pos,
-    arg_min(us - last_us, way) as gap
+    arg_min(event.pos, way) as pos,
+    arg_min(us - event.us, way) as gap
 from found
-where us - last_us <= 30 * 86400000000
 group by x;
 
 insert into about
+with found as (
+    select
+        s.x,
+        max(s.us) as us,
+        named(t.pos, t.us, t.id, s.us) as event
+    from said as s
+    inner join cases as k on s.case_no = k.case_no
+    inner join told as t on k.case_code = t.case_code and s.customer = t.customer
+    where s.x not in (select a.x from about as a)
+    group by s.x
+)
+
 select
-    s.x,
+    x,
     'case' as method,
-    arg_max(t.pos, (t.us, t.id)) as pos,
-    max(s.us) - max(t.us) as gap
-from said as s
-inner join cases as k on s.case_no = k.case_no
-inner join told as t on k.case_code = t.case_code and s.customer = t.customer
-where t.us <= s.us and s.x not in (select a.x from about as a)
-group by s.x
-having max(s.us) - max(t.us) <= 30 * 86400000000;
+    event.pos,
+    us - event.us as gap
+from found;
+
+-- Guesses that their windows would forbid are kept, to say why the answer is about nothing.
+create temp table passed_by as
+select x from about
+where false;
 
 insert into about
 with wanted as (
@@ -165,11 +182,17 @@ found as (
 select
     x,
     'touchpoint' as method,
-    arg_min(pos, way) as pos,
-    arg_min(us - last_us, way) as gap
+    arg_min(pos, way) filter (where us - last_us <= 3 * 86400000000) as pos,
+    arg_min(us - last_us, way) filter (where us - last_us <= 3 * 86400000000) as gap
 from found
-where us - last_us <= 3 * 86400000000
 group by x;
+
+insert into passed_by
+select x from about
+where pos is null;
+
+delete from about
+where pos is null;
 
 insert into about
 select
@@ -182,14 +205,57 @@ inner join told as t on s.customer = t.customer
 where
     t.us <= s.us and not t.is_pushed and coalesce(cast(t.kind as varchar) = s.flow, true)
     and s.x not in (select a.x from about as a)
-group by s.x
-having max(s.us) - max(t.us) <= 14 * 86400000000;
+group by s.x;
+
+insert into passed_by
+select x from about
+where method = 'journey' and gap > 14 * 86400000000;
+
+delete from about
+where method = 'journey' and gap > 14 * 86400000000;
+
+create temp table unjoined as
+with left_over as (
+    select
+        x,
+        customer,
+        target,
+        visit,
+        case_no
+    from said
+    where x not in (select a.x from about as a)
+),
+
+places as (
+    select distinct l.x
+    from left_over as l
+    inner join told as t on l.customer = t.customer and try_cast(l.target as touchpoint) = t.touchpoint
+),
+
+people as (
+    select distinct customer from told
+    where customer in (select l.customer from left_over as l)
+)
+
+select
+    x,
+    case
+        when customer not in (select p.customer from people as p) then 'no_event'
+        when
+            visit is not null or case_no is not null
+            or (target is not null and x not in (select p.x from places as p))
+            then 'unknown_name'
+        when x in (select p.x from passed_by as p) then 'window_passed'
+        else 'nothing_before'
+    end as unjoined
+from left_over;
 
 create temp table opinions as
 select
     s.*,
     a.method,
     a.gap,
+    u.unjoined,
     t.j,
     case when a.method != 'journey' then t.step end as step,
     case
@@ -200,7 +266,10 @@ select
 from said as s
 left join about as a on s.x = a.x
 left join told as t on a.pos = t.pos
+left join unjoined as u on s.x = u.x
 order by s.x;
 
 drop table said;
 drop table about;
+drop table passed_by;
+drop table unjoined;

@@ -139,6 +139,7 @@ select
     a.responded_at,
     a.acted_at,
     a.method as join_method,
+    a.unjoined,
     a.u as score01,
     a.is_top_box,
     a.is_ignored,
