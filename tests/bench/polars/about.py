@@ -103,10 +103,9 @@ def _by_visit(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:
     wanted = _either(left, "visit", "target")
     names = wanted.select("name").unique().with_row_index("code")
     events = scored.named("correlationid", names["name"]).rename({"correlationid": "name"})
-    found = _latest(
+    return _latest(
         events.join(names, on="name"), wanted.join(names, on="name"), scored, is_named=True
     )
-    return found
 
 
 def _by_case(left: pl.DataFrame, scored: Scored) -> pl.DataFrame:

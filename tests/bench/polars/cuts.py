@@ -1,8 +1,8 @@
 """Where journeys begin in threads. Grain: one event, in thread order.
 
-All threads are cut at once, as if nothing looked back further than to the last end. Threads in which
-something may (the cap, a purchase after a purchase, a bad end that the company tells of after a
-good one) are cut again, one journey more of each of them at a time.
+All threads are cut at once, as if nothing looked back further than to the last end. Threads in
+which something may (the cap, a purchase after a purchase, a bad end that the company tells of after
+a good one) are cut again, one journey more of each of them at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ READ = (
     "pos", "thread_pos", "us", "settles", "is_end", "is_weak", "is_outward", "is_unasked",
     "is_message", "family", "outcome", "gap", "reopen_window", "cap",
 )  # fmt: skip
-US, SOLD = pl.col("us"), (pl.col("outcome") == "sold").fill_null(False)
+SOLD = (pl.col("outcome") == "sold").fill_null(False)
 
 
 def begins(rows: pl.DataFrame) -> pl.DataFrame:
@@ -78,20 +78,21 @@ def decided(rows: pl.LazyFrame, events: pl.DataFrame | None = None) -> pl.LazyFr
 
 def _at_once(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Begins by end rule and silence, and where they cannot tell."""
-    window, delta, pos = pl.col("reopen_window"), US - US.shift(), pl.col("pos")
+    us, pos, window = pl.col("us"), pl.col("pos"), pl.col("reopen_window")
+    delta = us - us.shift()
     is_first, ended = pos == pl.col("thread_pos"), pl.col("ended")
     behind = ended & (pl.col("last_over") > pl.col("by")).fill_null(False)
     silent = (~ended | behind) & (delta > pl.col("gap"))
     journey = latest(pl.col("begins"), pos)
     again = SOLD & (latest(SOLD, pos).shift() >= journey).fill_null(False)
     return (
-        rows.with_columns(is_over=ended & (US - pl.col("by_us") > window))
+        rows.with_columns(is_over=ended & (us - pl.col("by_us") > window))
         .with_columns(last_over=latest(pl.col("is_over"), pos).shift())
         .with_columns(begins=is_first | (pl.col("is_over") & ~behind) | silent)
         .with_columns(
             is_doubtful=pl.col("is_unsure")
             | again
-            | (US - latest(pl.col("begins"), US) > pl.col("cap"))
+            | (us - latest(pl.col("begins"), us) > pl.col("cap"))
         )
         .select("pos", "thread_pos", "begins", "is_doubtful")
     )
@@ -133,12 +134,12 @@ def _anew(rows: pl.LazyFrame) -> pl.LazyFrame:
     start = latest(changed("first_pos"), row)
     good = latest(pl.col("is_end"), row).shift()
     bought = latest(pl.col("is_end") & SOLD, row).shift()
-    ended, window = pl.col("ended"), pl.col("reopen_window")
-    first, before = US.gather(pl.col("start").cast(pl.UInt32)), US.shift()
-    closed = US.gather(pl.col("good").cast(pl.UInt32))
+    us, ended, window = pl.col("us"), pl.col("ended"), pl.col("reopen_window")
+    first, before = us.gather(pl.col("start").cast(pl.UInt32)), us.shift()
+    closed = us.gather(pl.col("good").cast(pl.UInt32))
     last_end = pl.max_horizontal(pl.when(ended).then("by_us"), closed)
     deadline = pl.when(ended).then(pl.col("by_us") + window).otherwise(before + pl.col("gap"))
-    stands = ended | (US - pl.col("end_us") <= window).fill_null(False)
+    stands = ended | (us - pl.col("end_us") <= window).fill_null(False)
     return (
         rows.with_columns(start=start)
         .pipe(standing, "start")
@@ -146,12 +147,12 @@ def _anew(rows: pl.LazyFrame) -> pl.LazyFrame:
         .with_columns(end_us=last_end)
         .with_columns(
             late=pl.col("is_inside")
-            & (US > before)
-            & (US > pl.min_horizontal(deadline, first + pl.col("cap"))),
+            & (us > before)
+            & (us > pl.min_horizontal(deadline, first + pl.col("cap"))),
             need=SOLD
             & ~pl.col("is_unasked")
             & (bought >= pl.col("start")).fill_null(False)
-            & (US > pl.col("end_us")).fill_null(False)
+            & (us > pl.col("end_us")).fill_null(False)
             & stands,
         )
         .with_columns(need=pl.col("need") & ~pl.col("late"))
@@ -167,15 +168,16 @@ def _visits(judged: pl.DataFrame, needs: pl.DataFrame) -> pl.DataFrame:
     in_family = (
         (pl.col("family") == pl.col("need_family")) & ~pl.col("is_message") & ~pl.col("by_message")
     )
-    at_once = US == pl.col("need_us")
-    near = pl.when(in_family | (pl.col("pos") == pl.col("need_pos"))).then(US)
-    broken = (near.backward_fill().shift(-1) - US > SILENCE).fill_null(False)
+    us = pl.col("us")
+    at_once = us == pl.col("need_us")
+    near = pl.when(in_family | (pl.col("pos") == pl.col("need_pos"))).then(us)
+    broken = (near.backward_fill().shift(-1) - us > SILENCE).fill_null(False)
     return (
         judged.lazy()
         .join(asking.lazy(), on="first_pos", maintain_order="left")
         .filter(
             pl.col("pos") <= pl.col("need_pos"),
-            (US > pl.col("after_us")) | (pl.col("pos") == pl.col("need_pos")),
+            (us > pl.col("after_us")) | (pl.col("pos") == pl.col("need_pos")),
             ~pl.col("is_unasked"),
         )
         .with_columns(is_near=in_family | at_once)

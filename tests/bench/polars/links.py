@@ -10,7 +10,6 @@ from tests.bench.polars.codes import OUTCOME, latest, one_of
 from tests.bench.polars.company import Company
 from tests.bench.polars.fields import Fields, within
 
-
 #: Later than any step.
 LAST = (1 << 31) - 1
 

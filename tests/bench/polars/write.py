@@ -29,7 +29,8 @@ JOURNEY = (
     "n_reasked_observed", "n_reasked_declared", "n_fields_known", "data_continuity", "n_promises",
     *(f"n_promises_{one}" for one in STATUSES), "n_evidence", "friction_hazard", "friction_score",
     "friction_score_lo", "friction_score_hi", "friction_edge_share", *COSTS, "outcome", "outcome01",
-    "outcome_basis", "delivery01", "health_ops", "health_ops_lo", "health_ops_hi", "limiting_component",
+    "outcome_basis", "delivery01", "health_ops", "health_ops_lo", "health_ops_hi",
+    "limiting_component",
 )  # fmt: skip
 OF_JOURNEY = ("journey_id", "customer_key", "is_final")
 

@@ -61,7 +61,8 @@ def out_experience(whole: Whole) -> pl.LazyFrame:
         pl.col("most").alias("scale_max"), "is_solicited", "is_answered",
         pl.when(of_whole | asked).then("part").alias("scored_as"),
         "invited_at", "responded_at", "acted_at", pl.col("method").alias("join_method"),
-        "unjoined", pl.col("u").alias("score01"), "is_top_box", "is_ignored", "is_invited", "is_in_time",
+        "unjoined", pl.col("u").alias("score01"), "is_top_box", "is_ignored", "is_invited",
+        "is_in_time",
         pl.col("gap").floordiv(SECOND).alias("join_gap_s"),
         (pl.col("is_known") & pl.col("is_final").fill_null(True)).alias("is_final"),
     )  # fmt: skip
