@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.transforms.experience.join import METHODS
+from rejse.transforms.experience.join import METHODS, UNJOINED
 from rejse.transforms.experience.schema import INSTRUMENTS, LEVELS, RESPONDENTS
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
 from tests.bench.log.write import write
@@ -123,6 +123,20 @@ def test_every_way_of_joining_and_every_score_occurs(sides: dict[str, check.Side
     assert statuses == {"achieved", "breached", "open"}
     cases = one.ask("select count(case_id), count(*) from journeys")
     assert 0 < cases[0][0] < cases[0][1]
+
+
+def test_every_end_and_every_reason_to_join_nothing_occurs(sides: dict[str, check.Side]) -> None:
+    one = sides["duckdb"]
+    closed = one.ask("select distinct close_reason, outcome_basis from journeys")
+    assert {reason for reason, _ in closed} >= {"end rule", "new need", "silence", None}
+    assert {basis for _, basis in closed} == {"recorded", "assumed", None}
+    why = one.ask("select distinct unjoined from experience")
+    assert {reason for (reason,) in why} == {*UNJOINED, None}
+    halves = "select distinct confidence from friction_evidence where kind = 'ping_pong'"
+    assert (0.5,) in one.ask(halves)
+    (known,) = one.ask("select max(busy_s), min(busy_s), count(*) - count(n_repeat_contacts)"
+                       " from journeys")  # fmt: skip
+    assert known[0] > 0 == known[1] < known[2]
 
 
 def test_answers_to_events_without_sense_are_the_same_to_both(log: Path, tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ order by e.customer, kind, k.case_code nulls first, e.time, e.id; -- noqa: RF02
 
 -- Where journeys begin, but for new needs. What settles one: a good end; a bad one, unless the
 -- company tells of it while a good end holds; an outcome that takes an end away. Clocks only go
--- forward, so that running maxima find the latest of anything; `pos * 4` bears what it was: 2 a good
--- end, 1 a bad one.
+-- forward, so that running maxima find the latest of anything; `pos * 4` bears what it was: 2 a
+-- good end, 1 a bad one.
 create temp table begun as
 with neighbours as (
     select

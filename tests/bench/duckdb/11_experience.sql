@@ -1,6 +1,6 @@
--- Purpose: answers on one scale, and which event each is about: five ways, tried in order, or why it
--- is about none. A name holds however late the answer is (of a visit or case the latest event at or
--- before it, else the first after); guesses by touchpoint or journey have a window.
+-- Purpose: answers on one scale, and which event each is about: five ways, tried in order, or why
+-- it is about none. A name holds however late the answer is (of a visit or case the latest event at
+-- or before it, else the first after); guesses by touchpoint or journey have a window.
 -- Grain: one record. Each way looks only at what the ways before it left.
 create temp table said as
 with usual as (
@@ -122,12 +122,12 @@ found as (
 )
 
 select
-    x,
+    f.x,
     'correlation' as method,
-    arg_min(event.pos, way) as pos,
-    arg_min(us - event.us, way) as gap
-from found
-group by x;
+    arg_min(f.event.pos, f.way) as pos,
+    arg_min(f.us - f.event.us, f.way) as gap
+from found as f
+group by f.x;
 
 insert into about
 with found as (
@@ -143,11 +143,11 @@ with found as (
 )
 
 select
-    x,
+    f.x,
     'case' as method,
-    event.pos,
-    us - event.us as gap
-from found;
+    f.event.pos,
+    f.us - f.event.us as gap
+from found as f;
 
 -- Guesses that their windows would forbid are kept, to say why the answer is about nothing.
 create temp table passed_by as
@@ -229,7 +229,8 @@ with left_over as (
 places as (
     select distinct l.x
     from left_over as l
-    inner join told as t on l.customer = t.customer and try_cast(l.target as touchpoint) = t.touchpoint
+    inner join told as t
+        on l.customer = t.customer and try_cast(l.target as touchpoint) = t.touchpoint
 ),
 
 people as (
