@@ -18,7 +18,7 @@ from rejse.transforms.experience.schema import INSTRUMENTS, LEVELS, RESPONDENTS
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
 from tests.bench.log.write import write
 from tests.test_rival_polars import KEY, known_to_both
-from tests.wild_log import WILD, Row, wild, written
+from tests.wild_log import RAW, WILD, Row, wild, written
 
 CASES = "case_no", "customer_no", "opened_at", "journey_type"
 
@@ -199,3 +199,40 @@ def test_needs_ends_and_talk_that_overlaps_occur_without_sense(
     """
     (held,), (overlapping,) = one.ask(declined)[0], one.ask(overlap)[0]
     assert held > 0 < overlapping, (held, overlapping)
+
+
+def test_journeys_of_events_without_sense_are_those_of_rejse(log: Path, tmp_path: Path) -> None:
+    """Cuts that need a fold: purchases after purchases, caps, ends that are taken back."""
+    rng, begin = random.Random(3), RAW["time"]
+    outcomes = ("sold", "sold", "resolved", "unresolved", "declined", "informed", *[None] * 4)
+    rows = [
+        known_to_both(row)
+        | {
+            "time": begin + 8 * (row["time"] - begin),
+            "outcome": rng.choice(outcomes),
+            "talk_s": rng.choice((None, 100, 20_000)),
+            **dict.fromkeys(("promise_no", "promise_op")),
+        }
+        for row in wild(random.Random(7), 1_500)
+    ]
+    folder = written(list(with_visits(rng, rows)), log, tmp_path / "log")
+    put(
+        folder,
+        log,
+        "cases",
+        cases(pq.read_table(folder / "data" / "part-0000.parquet").to_pylist()),
+    )
+    put(folder, log, "surveys", iter(()))
+    run_rejse.run(folder)
+    (folder / "polars").mkdir()
+    rival_polars.work(folder, folder / "polars")
+    sides = check.of_rejse(folder / "store"), check.of_rival("polars", folder / "polars")
+    columns = (
+        "journey_id, case_id, n_events, n_sessions, state, close_reason, outcome, outcome_basis,"
+        " throughput_s, busy_s, time_to_resolution_s, n_reopens, n_channel_switches, n_ping_pong"
+    )
+    query = f"select {columns} from journeys order by journey_id"
+    theirs, mine = (side.ask(query) for side in sides)
+    assert set(theirs) ^ set(mine) == set()
+    reasons = {row[5] for row in mine}
+    assert reasons == {"new need", "cap", "end rule", "silence", None}

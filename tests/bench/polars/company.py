@@ -12,8 +12,10 @@ from tests.bench.polars.agreed import Agreed
 from tests.bench.polars.codes import DAY, NAME, OUTCOME, TOUCHPOINT, TYPE
 
 #: Of a type that the company does not know.
-GAP, REOPEN_WINDOW, CAP, HANDOFF_DUE = 30, 14, 365, 3
-END_OUTCOMES = "resolved;sold;declined"
+GAP, CASE_GAP, REOPEN_WINDOW, CAP, HANDOFF_DUE = 30, 90, 14, 365, 3
+END_OUTCOMES = "resolved;sold"
+#: Bad ends of all types, where they are no good ones.
+WEAK_OUTCOMES = ("unresolved", "abandoned", "declined")
 
 
 #: Strands of a customer are numbered: his case-less ones by type, from here on his cases.
@@ -111,6 +113,12 @@ def read(tables: Path, kinds: pl.Series, frontier: int, cases: Cases | None = No
 def _types(file: Path, kinds: pl.Series) -> pl.DataFrame:
     known = pl.read_csv(file, infer_schema_length=None)
     outcomes = OUTCOME.categories.to_list()
+    weak = sum(1 << outcomes.index(o) for o in WEAK_OUTCOMES)
+    end_bits = pl.sum_horizontal(
+        pl.col("end_outcomes").fill_null(END_OUTCOMES).str.split(";").list.contains(o)
+        * pl.lit(1 << n, pl.UInt32)
+        for n, o in enumerate(outcomes)
+    ).cast(pl.UInt32).alias("end_bits")  # fmt: skip
     return (
         kinds.to_frame("kind")
         .join(known.with_columns(kind=pl.col("journey_type").cast(TYPE)), on="kind", how="left")
@@ -118,14 +126,12 @@ def _types(file: Path, kinds: pl.Series) -> pl.DataFrame:
             "kind",
             pl.col("owner").cast(NAME).alias("type_owner"),
             _days("gap", GAP),
+            _days("case_gap", CASE_GAP),
             _days("reopen_window", REOPEN_WINDOW),
             _days("cap", CAP),
             _days("handoff_due", HANDOFF_DUE),
-            pl.sum_horizontal(
-                pl.col("end_outcomes").fill_null(END_OUTCOMES).str.split(";").list.contains(o)
-                * pl.lit(1 << n, pl.UInt32)
-                for n, o in enumerate(outcomes)
-            ).cast(pl.UInt32).alias("end_bits"),
+            end_bits,
+            (pl.lit(weak, pl.UInt32) & ~end_bits).alias("weak_bits"),
             pl.col("expects_outcome").cast(pl.Boolean),
             pl.col("is_problem").cast(pl.Boolean).fill_null(False),
         )

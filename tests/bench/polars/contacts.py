@@ -96,18 +96,19 @@ def following(contacts: pl.DataFrame, *of_next: str) -> pl.LazyFrame:
 
 def pairs(contacts: pl.DataFrame, told: pl.DataFrame) -> Pairs:
     """Switches of family, repeats, falls back to a human, rescues on the web."""
-    met = contacts.filter(pl.col("is_contact") & ~pl.col("is_message") & ~pl.col("is_pushed"))
     inbound = contacts.filter(pl.col("is_contact") & (pl.col("direction") == "inbound"))
     outcome = pl.col("outcome")
     same_intent = pl.col("intent") == pl.col("next_intent")
-    nexts = following(inbound, "has_human", "intent", "channel")
-    fallbacks = nexts.filter(
+    nexts = following(inbound, "has_human", "intent", "channel", "family")
+    unsettled = nexts.filter(
+        ~one_of(outcome, OUTCOME, "resolved", "sold", "informed"), same_intent.fill_null(True)
+    ).with_columns(sure=pl.when(outcome.is_null()).then(0.5).otherwise(1.0))
+    fallbacks = unsettled.filter(
         ~pl.col("has_human"),
         one_of(pl.col("channel"), CHANNEL, "web", "app", "chatbot", "device"),
         "next_has_human",
-        ~one_of(outcome, OUTCOME, "resolved", "sold", "informed"),
-        same_intent.fill_null(True),
-    ).select(*PAIR, "j", "last_us", sure=pl.when(outcome.is_null()).then(0.5).otherwise(1.0))
+    )
+    switches = unsettled.filter(pl.col("family") != pl.col("next_family"))
     rescues = nexts.filter(
         "has_human",
         ~pl.col("next_has_human"),
@@ -115,10 +116,8 @@ def pairs(contacts: pl.DataFrame, told: pl.DataFrame) -> Pairs:
         same_intent,
         one_of(outcome, OUTCOME, *FAILURES),
     ).select(*PAIR, "j", "last_us")
-    switches = following(met, "family").filter(pl.col("family") != pl.col("next_family"))
-    found = pl.collect_all(
-        [switches.select(*PAIR, "j", "last_us"), fallbacks, _repeats(inbound), rescues]
-    )
+    judged = [some.select(*PAIR, "j", "last_us", "sure") for some in (switches, fallbacks)]
+    found = pl.collect_all([*judged, _repeats(inbound), rescues])
     stood = _stood(found, told)
     return Pairs(*(_standing(some, stood) for some in found))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tests.bench.polars.codes import KIND, one_of
+from tests.bench.polars.codes import KIND, changed, one_of
 from tests.bench.polars.company import Company
 
 AGAIN = ("reasked_info", "repeat_contact", "channel_fallback", "reopened", "rework", "transfer")
@@ -17,25 +17,31 @@ def priced(pieces: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.Dat
     row = kind * len(rates.begins) + rates.piece(pieces["us"])
     found = rates.rows.select(pl.all().gather(row.cast(pl.UInt32)).name.prefix("said_"))
     worked = _worked(pieces, told) if company.is_priced else pl.Series([None], dtype=pl.Float64)
-    customer = pl.coalesce("minutes", "said_minutes_customer")
-    company_ = pl.coalesce("worked", "said_minutes_company")
     halves = {
-        "of_customer": customer * pl.col("said_rate_customer"),
-        "of_company": company_ * pl.col("said_rate_company"),
+        f"of_{side}": pl.col(f"minutes_{side}") * pl.col(f"said_rate_{side}")
+        for side in ("customer", "company")
     }
     known = [pl.col(name).is_not_null() for name in halves]
     cost = pl.sum_horizontal(*halves)  # passes over nulls
-    return (
+    timed = (
         pieces.hstack(found)
         .lazy()
         .with_columns(worked=pl.lit(worked))
         .with_columns(
             is_waited=pl.col("minutes").is_not_null(),
             is_worked=pl.col("worked").is_not_null(),
-            minutes_customer=customer,
-            minutes_company=company_,
-            **halves,
+            minutes_customer=pl.coalesce("minutes", "said_minutes_customer"),
+            minutes_company=pl.coalesce("worked", "said_minutes_company"),
         )
+        .collect()
+    )
+    once = [
+        _once(timed, "minutes_customer", "is_waited"), _once(timed, "minutes_company", "is_worked")
+    ]  # fmt: skip
+    return (
+        timed.lazy()
+        .with_columns(column for one in once for column in one)
+        .with_columns(**halves)
         .with_columns(n_priced=pl.sum_horizontal(known).cast(pl.Int64))
         .with_columns(
             cost=pl.when(pl.col("n_priced") > 0).then(cost),
@@ -46,13 +52,40 @@ def priced(pieces: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.Dat
     )
 
 
+def _once(pieces: pl.DataFrame, minutes: str, is_measured: str) -> pl.DataFrame:
+    """Minutes of each step with one of its pieces, 0 with its others that have some: the most
+    measured ones, else the most assumed ones, at equal ones those of the first rank.
+    """
+    row = pl.int_range(pl.len(), dtype=pl.UInt32)
+    known = pl.col(minutes).is_not_null()
+    chosen = (
+        pieces.lazy()
+        .select("step", minutes, is_measured, "kind_rank", row=row)
+        .filter(known & pl.col("step").is_duplicated())
+        .sort("step", is_measured, minutes, "kind_rank", descending=[False, True, True, False])
+        .filter(changed("step"))
+        .select("row", is_chosen=pl.lit(True))
+    )
+    stands = ~pl.col("step").is_duplicated() | pl.col("is_chosen").fill_null(False)
+    return (
+        pieces.lazy()
+        .select("step", minutes, row=row)
+        .join(chosen, on="row", how="left", maintain_order="left")
+        .select(pl.when(stands).then(minutes).when(known).then(0.0).alias(minutes))
+        .collect()
+    )
+
+
 def _worked(pieces: pl.DataFrame, told: pl.DataFrame) -> pl.Series:
-    """Minutes that each piece's event took, where it is work done again, shared by its pieces."""
+    """Minutes that each piece's event took, where it is work done again, shared by the steps that
+    it proves something of.
+    """
     talk = told["talk_s"].gather(pieces["pos"].cast(pl.UInt32))
     is_again = pieces.select(one_of(pl.col("kind"), KIND, *AGAIN) & pl.lit(talk).is_not_null())
     rows = is_again.to_series().arg_true()
-    shared = pl.DataFrame({"pos": pieces["pos"].gather(rows), "talk": talk.gather(rows)})
-    minutes = shared.select(pl.col("talk") / pl.len().over("pos") / 60).to_series()
+    shared = pieces.select(pl.col("pos", "step").gather(rows), talk=talk.gather(rows))
+    n_steps = pl.col("step").n_unique().over("pos")
+    minutes = shared.select(pl.col("talk") / n_steps / 60).to_series()
     found = pl.Series([None], dtype=pl.Float64).new_from_index(0, len(pieces))
     return found.scatter(rows, minutes)
 

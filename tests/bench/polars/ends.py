@@ -9,10 +9,11 @@ import polars as pl
 
 from tests.bench.polars.codes import CHANNEL, bit
 from tests.bench.polars.company import Company
+from tests.bench.polars.cuts import decided
 
 
 def ends(told: pl.DataFrame, company: Company) -> pl.DataFrame:
-    """Journeys of what their events say; no journey of this log may reach its cap."""
+    """Journeys of what their events say."""
     return _of_events(told, company).lazy().pipe(_closing, company).collect()
 
 
@@ -35,13 +36,20 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
             n_events=_count(),
             first_us=pl.col("us").first(),
             last_us=pl.col("us").last(),
+            end_us=pl.col("end_us").max(),
             start_us=pl.when(needed | inside).then("us").min(),
             opening_pos=pl.when(needed).then("pos").min(),
+            shown_us=pl.col("shown_us").first(),
             first_owner=pl.col("owner").first(ignore_nulls=True),
             channels=bit(pl.col("channel"), CHANNEL).bitwise_or(),
             n_internal=_count(inside),
+            has_owner=pl.col("owner").is_not_null().any(),
+            has_intent=pl.col("intent").is_not_null().any(),
+            has_touchpoint=pl.col("touchpoint").is_not_null().any(),
             customer_wait_s=pl.when(wait.count() > 0).then(wait.cast(pl.Int64).sum()),
-            settled_pos=pl.when("settles").then("pos").max(),
+            settled=pl.when("settles").then("pos").max(),
+            outward=pl.when("is_outward").then("pos").max(),
+            gone_on=pl.when(~pl.col("is_unasked")).then("pos").max(),
             decided_pos=pl.when(decides).then("pos").max(),
         )
         .with_columns(n_channels=pl.col("channels").bitwise_count_ones().cast(pl.Int64))
@@ -56,17 +64,13 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
         .agg(n_internal_kinds=_count())
         .collect()
     )
-    caps = company.types.select("kind", "cap")
-    spans = journeys.select("kind", span=pl.col("last_us") - pl.col("first_us"))
-    if spans.join(caps, on="kind").select((pl.col("span") > pl.col("cap")).any()).item():
-        raise ValueError("a journey outlives its cap: this rival cannot cut it")
     named = {
         "pos": {"id": "first_id"},
         "opening_pos": {"us": "opening_us", "step": "opening_step"},
-        "settled_pos": {"us": "settled_us", "is_end": "is_ended"},
+        "gone_on": {"us": "gone_us"},
         "decided_pos": {
-            "us": "decided_us", "is_end": "is_held", "value": "decided_value",
-            "outcome": "decided_outcome",
+            "us": "decided_us", "is_end": "decided_end", "is_weak": "decided_weak",
+            "value": "decided_value", "outcome": "decided_outcome",
         },
     }  # fmt: skip
     taken = [
@@ -75,27 +79,65 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
         for n, to in names.items()
     ]
     whole = pl.concat([journeys, *taken], how="horizontal")
-    return whole.join(kinds, on="j", how="left", maintain_order="left")
+    alone = (pl.col("gone_us") <= pl.col("decided_us")).fill_null(pl.col("gone_us").is_null())
+    weak = pl.col("decided_weak") & (pl.col("decided_value") > 0)
+    return (
+        whole.join(kinds, on="j", how="left", maintain_order="left")
+        .lazy()
+        .with_columns(started_us=pl.coalesce("start_us", "first_us"))
+        .join(_busy(told, whole), on="j", how="left", maintain_order="left")
+        .pipe(decided, told)
+        .with_columns(
+            is_recorded=pl.col("decided_us").is_not_null() & (pl.col("decided_end") | alone)
+        )
+        .with_columns(
+            is_held=(pl.col("decided_end") | (weak & pl.col("is_recorded"))).fill_null(False)
+        )
+        .collect()
+    )
+
+
+def _busy(told: pl.DataFrame, journeys: pl.DataFrame) -> pl.LazyFrame:
+    """Union of the intervals in which somebody talked, from the start of each journey on."""
+    talked = told.filter(pl.col("talk_s") > 0).select("j", "us", "end_us")
+    starts = journeys.select(
+        pl.coalesce("start_us", "first_us").gather(talked["j"].cast(pl.UInt32))
+    )
+    since = pl.lit(starts.to_series())
+    begin = pl.max_horizontal("us", pl.col("end_us").cum_max().shift().over("j"))
+    return (
+        talked.lazy()
+        .with_columns(pl.max_horizontal(name, since).alias(name) for name in ("us", "end_us"))
+        .with_columns(busy=pl.max_horizontal(pl.col("end_us") - begin, pl.lit(0, pl.Int64)))
+        .group_by("j")
+        .agg(busy_us=pl.col("busy").sum())
+    )
 
 
 def _closing(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
-    """Deadlines, whether the journey is closed, and by which of them; a case has no silence."""
-    types = company.types.lazy().select("kind", "gap", "reopen_window", "cap")
-    ended = pl.col("is_ended").fill_null(False)
-    by_cap = pl.col("first_us") + pl.col("cap")
-    by_end = pl.when(ended).then(pl.col("settled_us") + pl.col("reopen_window"))
-    has_silence = ~ended & ~company.is_case(pl.col("strand"))
-    by_silence = pl.when(has_silence).then(pl.col("last_us") + pl.col("gap"))
-    by_rule = pl.coalesce(by_end, by_silence, by_cap)
+    """Deadlines, whether the journey is closed, and by which of them."""
+    types = company.types.lazy().select("kind", "gap", "case_gap", "reopen_window", "cap")
+    ended = pl.col("ended")
+    gap = pl.when(company.is_case(pl.col("strand"))).then("case_gap").otherwise("gap")
+    by_cap, by_need = pl.col("first_us") + pl.col("cap"), pl.col("shown_us").shift(-1)
+    by_rule = (
+        pl.when(ended).then(pl.col("by_us") + pl.col("reopen_window"))
+        .otherwise(pl.col("last_us") + gap)
+    )  # fmt: skip
     return (
         whole.join(types, on="kind", how="left", maintain_order="left")
-        .with_columns(deadline=pl.min_horizontal(by_cap, by_rule))
+        .with_columns(deadline=pl.min_horizontal(by_need, by_cap, by_rule))
         .with_columns(
             is_closed=pl.col("deadline") < company.passed,
-            rule=pl.when(by_cap <= by_rule).then(pl.lit("cap"))
+            rule=pl.when((by_need <= pl.min_horizontal(by_cap, by_rule)).fill_null(False))
+            .then(pl.lit("new need"))
+            .when(by_cap <= by_rule).then(pl.lit("cap"))
             .when(ended).then(pl.lit("end rule"))
             .otherwise(pl.lit("silence")),
         )
         .with_columns(close_reason=pl.when("is_closed").then("rule"))
-        .drop("gap", "reopen_window", "cap", "rule")
+        .drop(
+            "gap", "case_gap", "reopen_window", "cap", "rule", "settled", "outward", "gone_on",
+            "gone_us", "shown_us", "by", "by_us", "ended", "is_unsure",
+        )
     )  # fmt: skip

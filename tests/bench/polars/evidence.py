@@ -23,7 +23,9 @@ def evidence(found: Found) -> pl.DataFrame:
 
 def _pairs(found: Found) -> Iterator[pl.LazyFrame]:
     between = {"previous": pl.col("previous"), "earlier_pos": pl.col("earlier_pos")}
-    yield found.pairs.switches.lazy().select(piece("channel_switch", 0.05, **between))
+    yield found.pairs.switches.lazy().select(
+        piece("channel_switch", 0.05, **between, confidence=pl.col("sure"))
+    )
     yield (
         found.pairs.repeats.lazy()
         .filter(pl.col("earlier_outcome") != "informed")
@@ -130,15 +132,20 @@ def _seen(found: Found) -> Iterator[pl.LazyFrame]:
 
 def _reopened(found: Found) -> Iterator[pl.LazyFrame]:
     """What comes back within the window after its end."""
-    told, contacts = found.told, found.contacts
+    told = found.told
     windows = found.company.types.select("kind", "reopen_window")
     came = told.filter(
         pl.col("last_end") >= pl.col("journey_pos"),
         pl.col("direction") == "inbound",
         ~pl.col("is_end"),
-    ).select("pos", "step", "us", "j", "kind", "last_end", "session_pos")
+    ).select("pos", "step", "us", "j", "kind", "last_end", "session_pos", "intent")
     ends = came["last_end"].cast(pl.UInt32)
-    intents = contacts.lazy().select("session_pos", "intent")
+    stated = told.lazy().filter(pl.col("intent").is_not_null()).select("j", "pos", "intent")
+    stated = stated.join(came.lazy().select("j"), on="j", how="semi")
+    first, any_first = pl.col("pos").min().alias("same_pos"), pl.col("pos").min().alias("any_pos")
+    # An intent that the journey had up to the end; none, where it had none or the event has none.
+    is_same = (pl.col("same_pos") <= pl.col("last_end")).fill_null(False)
+    is_same |= ~(pl.col("any_pos") <= pl.col("last_end")).fill_null(False)
     since = pl.col("us") - pl.col("end_us")
     firsts = (
         came.hstack(told.select(pl.col("us", "session_pos").gather(ends).name.prefix("end_")))
@@ -149,9 +156,9 @@ def _reopened(found: Found) -> Iterator[pl.LazyFrame]:
             since <= pl.col("reopen_window"),
             pl.col("session_pos") != pl.col("end_session_pos"),
         )
-        .join(intents, on="session_pos")
-        .join(intents, left_on="end_session_pos", right_on="session_pos", suffix="_end")
-        .filter((pl.col("intent") == pl.col("intent_end")).fill_null(True))
+        .join(stated.group_by("j", "intent").agg(first), on=["j", "intent"], how="left")
+        .join(stated.group_by("j").agg(any_first), on="j", how="left")
+        .filter(is_same | pl.col("intent").is_null())
         .group_by("last_end")
         .agg(pl.col("j").first(), pl.col("step", "us").min_by("pos"), pl.col("pos").min())
         .collect()

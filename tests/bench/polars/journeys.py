@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from tests.bench.polars import codes
+from tests.bench.polars import codes, cuts
 from tests.bench.polars.codes import changed, family, latest, one_of, outcome_value
 from tests.bench.polars.company import FIRST_CASE, Company
 
@@ -56,7 +56,9 @@ def in_threads(events: pl.DataFrame, company: Company) -> pl.DataFrame:
 
 def described(threads: pl.LazyFrame, company: Company) -> pl.LazyFrame:
     """Events with what touchpoint and type say of them."""
-    types = company.types.lazy().select("kind", "gap", "reopen_window", "end_bits")
+    types = company.types.lazy().select(
+        "kind", "gap", "case_gap", "reopen_window", "cap", "end_bits", "weak_bits"
+    )
     places = company.places.lazy().select("touchpoint", "place_owner", "team", "expected_wait_s")
     outbound = pl.col("direction") == "outbound"
     message, basis = pl.col("message_kind"), pl.col("relevance_basis")
@@ -66,7 +68,7 @@ def described(threads: pl.LazyFrame, company: Company) -> pl.LazyFrame:
         threads.join(places, on="touchpoint", how="left", maintain_order="left")
         .join(types, on="kind", how="left", maintain_order="left")
         .with_columns(
-            gap=pl.when(~company.is_case(pl.col("strand"))).then("gap"),
+            gap=pl.when(company.is_case(pl.col("strand"))).then("case_gap").otherwise("gap"),
             us=pl.col("time").dt.timestamp("us"),
             owner=pl.coalesce("owner", "place_owner"),
             owner_from_table=pl.col("owner").is_null() & pl.col("place_owner").is_not_null(),
@@ -80,48 +82,41 @@ def described(threads: pl.LazyFrame, company: Company) -> pl.LazyFrame:
             is_upsell=one_of(message, kind_of_message, "upsell"),
             is_unasked=outbound & message.is_not_null() & ~needed,
             is_end=((pl.col("end_bits") & end) > 0).fill_null(False),
+            is_weak=((pl.col("weak_bits") & end) > 0).fill_null(False),
             value=outcome_value(pl.col("outcome")),
         )
-        .drop("place_owner", "end_bits", "message_kind", "relevance_basis")
+        .drop(
+            "place_owner", "case_gap", "end_bits", "weak_bits", "message_kind", "relevance_basis"
+        )
     )  # fmt: skip
 
 
 def cut(threads: pl.DataFrame, company: Company) -> pl.DataFrame:
-    """Events with their journey `j`, numbered from 0, and where it begins, `journey_pos`."""
-    since = pl.col("us") - pl.col("settled_us")
-    delta = pl.col("us") - pl.col("us").shift()
-    window = pl.col("reopen_window")
-    is_ended = pl.col("settled_end") & (pl.col("settled_pos") >= pl.col("thread_pos"))
-    too_late = (since > window) & (since - delta <= window)
-    silent = (delta > pl.col("gap")).fill_null(False)  # a case is not cut by silence
-    begins = (
-        pl.when(is_ended)
-        .then(too_late | ((since - delta > window) & silent))
-        .otherwise(silent)
-    )  # fmt: skip
-    return (
+    """Events with their journey `j`, numbered from 0, and where it begins, `journey_pos`.
+
+    `shown_us`, at the first event of a journey that a new need began, is when that showed.
+    """
+    outbound = pl.col("direction") == "outbound"
+    rows = (
         described(threads.lazy(), company)
         .with_row_index("pos")
         .with_columns(
             pos=pl.col("pos").cast(pl.Int32),
             begins_thread=changed("customer") | changed("strand"),
-            settles=pl.col("is_end")
-            | (pl.col("value").is_not_null() & (pl.col("direction") != "outbound")),
+            settles=pl.col("is_end") | (pl.col("value").is_not_null() & ~outbound),
+            is_outward=pl.col("is_weak") & outbound,
         )
-        .with_columns(
-            thread_pos=latest(pl.col("begins_thread"), pl.col("pos")),
-            settled_pos=latest(pl.col("settles"), pl.col("pos")).shift(),
-            settled_us=latest(pl.col("settles"), pl.col("us")).shift(),
-            settled_end=latest(pl.col("settles"), pl.col("is_end")).shift(),
-        )
-        .with_columns(begins=pl.col("begins_thread") | begins)
+        .with_columns(thread_pos=latest(pl.col("begins_thread"), pl.col("pos")))
+        .collect()
+    )
+    begins = cuts.begins(rows)
+    return (
+        rows.hstack(begins)
+        .lazy()
         .with_columns(
             j=pl.col("begins").cum_sum().cast(pl.Int32) - 1,
             journey_pos=latest(pl.col("begins"), pl.col("pos")),
         )
-        .drop(
-            "begins_thread", "thread_pos", "settled_pos", "settled_us", "settled_end", "begins",
-            "gap", "reopen_window",
-        )
+        .drop("begins_thread", "thread_pos", "begins", "gap", "reopen_window", "cap")
         .collect()
-    )  # fmt: skip
+    )

@@ -108,11 +108,14 @@ def _passed(found: Found) -> pl.LazyFrame:
 
 
 def _ping_pong(found: Found) -> pl.LazyFrame:
-    back = found.handoffs.seen.join(found.handoffs.ping_pongs, on="step", how="semi")
+    back = found.handoffs.seen.join(found.handoffs.ping_pongs, on="step")
     last = found.steps["last_pos"].gather(back["giver"])
     return at_events(found, back.lazy().drop("step", "j").with_columns(earlier_pos=last)).select(
-        piece("ping_pong", 0.30, previous=pl.col("giver"), earlier_pos=pl.col("earlier_pos"))
-    )
+        piece(
+            "ping_pong", 0.30, previous=pl.col("giver"), earlier_pos=pl.col("earlier_pos"),
+            confidence=pl.col("sure"),
+        )
+    )  # fmt: skip
 
 
 def _conflicts(found: Found) -> pl.LazyFrame:

@@ -10,6 +10,9 @@ from tests.bench.polars.codes import OUTCOME, latest, one_of
 from tests.bench.polars.company import Company
 from tests.bench.polars.fields import Fields, within
 
+#: Later than any step.
+LAST = (1 << 31) - 1
+
 
 @dataclass(frozen=True)
 class Handoffs:
@@ -55,7 +58,9 @@ def _links(steps: pl.DataFrame) -> pl.LazyFrame:
     return (
         steps.lazy()
         .filter(owner.is_not_null(), ~pl.col("is_pushed"))
-        .select(*before, "pos", "outcome", is_consultation=is_consultation.fill_null(False))
+        .select(
+            *before, "pos", "outcome", "is_worked", is_consultation=is_consultation.fill_null(False)
+        )
         .filter(~pl.col("is_consultation"))
         .with_columns(
             pl.col(before).shift().name.suffix("_before"),
@@ -66,8 +71,13 @@ def _links(steps: pl.DataFrame) -> pl.LazyFrame:
 
 
 def _ping_pongs(links: pl.DataFrame) -> pl.DataFrame:
-    """Steps that come back to the owner before the last, who had not solved it."""
+    """Steps that come back to the owner before the last, and how `sure` it is: not solved, or .5
+    where nothing is known of it and both have worked.
+    """
     is_head = (pl.col("j") != pl.col("j_before")) | (pl.col("owner") != pl.col("owner_before"))
+    step, worked = pl.col("step"), pl.col("has_worked")
+    unsolved = pl.when("is_solved").then(0.0).otherwise(1.0)
+    perhaps = pl.when(worked & worked.shift()).then(0.5).otherwise(0.0)
     return (
         links.lazy()
         .select(
@@ -75,15 +85,20 @@ def _ping_pongs(links: pl.DataFrame) -> pl.DataFrame:
             is_head=is_head.fill_null(True),
             judged_step=pl.col("judged_step").shift(),
             is_solved=pl.col("is_solved").shift(),
+            worked_step=pl.when("is_worked").then("step").backward_fill(),
         )
         .filter("is_head")
+        .with_columns(
+            is_judged=(pl.col("judged_step") >= step.shift()).fill_null(False),
+            has_worked=(pl.col("worked_step") < step.shift(-1).fill_null(LAST)).fill_null(False),
+        )
+        .with_columns(sure=pl.when("is_judged").then(unsolved).otherwise(perhaps))
         .filter(
             pl.col("j") == pl.col("j").shift(2),
             pl.col("owner") == pl.col("owner").shift(2),
-            pl.col("judged_step") >= pl.col("step").shift(),
-            ~pl.col("is_solved"),
+            pl.col("sure") > 0,
         )
-        .select("step")
+        .select("step", "sure")
         .collect()
     )  # fmt: skip
 

@@ -38,7 +38,7 @@ def promises(events: pl.DataFrame, told: pl.DataFrame, company: Company) -> pl.D
         .join(closed, on=of, how="left")
         .with_columns(status=_status(company.passed), n_moves=pl.col("n_moves").fill_null(0))
         .select(
-            "pos", "j", "step", "us", "due", "kind", "promise_id", "owner", "n_moves", "status",
+            "pos", "j", "step", "us", "due", "kind", "promise_id", "n_moves", "status",
             made_by="actor_type",
             delivered_us=pl.when(pl.col("end_op") == "delivered").then("end_us"),
         )
@@ -49,7 +49,7 @@ def _said(events: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
     """Events that name a promise, in order of customer, time and id."""
     has_promise = events.select(pl.col("promise").is_not_null()).to_series()
     rows = told.lazy().filter(has_promise.gather(told["event"])).select(
-        "customer", "pos", "j", "step", "us", "id", "actor_type", "owner", "event"
+        "customer", "pos", "j", "step", "us", "id", "actor_type", "event"
     ).collect()  # fmt: skip
     promise = at(events, rows["event"], "promise").unnest("promise")
     return (

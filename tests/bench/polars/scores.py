@@ -45,6 +45,7 @@ def journeys(found: Found, customers: pl.DataFrame, evidence: pl.DataFrame) -> p
         whole.join(types, on="kind", how="left", maintain_order="left")
         .join(key, on="customer", how="left", maintain_order="left")
         .with_columns(pl.col("^n_.*$", "hazard", "hazard_lo", "hazard_hi").fill_null(0))
+        .with_columns(_carried())
         .pipe(_settled, found.company)
         .pipe(_scored)
         .pipe(_priced, found.company.is_priced)
@@ -78,6 +79,8 @@ def _of_steps(found: Found) -> pl.LazyFrame:
         .agg(
             pl.col("step").first().alias("first_step"),
             n_steps=_count(),
+            has_stage=pl.col("stage").is_not_null().any(),
+            has_silo=pl.col("silo").is_not_null().any(),
             **{f"n_steps_{stage}": _count(pl.col("stage") == stage) for stage in STAGES},
         )
         .join(n_silos, on="j", how="left", maintain_order="left")
@@ -172,6 +175,20 @@ def _of_evidence(found: Found, evidence: pl.DataFrame) -> tuple[pl.LazyFrame, pl
     return counted, of_journeys(journey, evidence)
 
 
+#: Columns that are null in journeys that do not carry what they are made of.
+MADE_OF = {
+    **dict.fromkeys((f"n_steps_{stage}" for stage in STAGES), "has_stage"),
+    **dict.fromkeys((f"n_handoffs_{one}" for one in CONTEXTS), "has_owner"),
+    "n_handoffs": "has_owner", "n_ping_pong": "has_owner", "n_silos": "has_silo",
+    "n_repeat_contacts": "has_intent", "n_reasked_declared": "has_touchpoint",
+}  # fmt: skip
+
+
+def _carried() -> list[pl.Expr]:
+    """Null is not zero; outcomes, promises and the like the log says where there are some."""
+    return [pl.when(has).then(name).alias(name) for name, has in MADE_OF.items()]
+
+
 def _priced(whole: pl.LazyFrame, is_priced: bool) -> pl.LazyFrame:
     """Sums are 0 where friction could be priced and is none."""
     none = pl.when((pl.col("n_evidence") == 0) & is_priced).then(0.0)
@@ -201,7 +218,6 @@ def _settled(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
         case_id=pl.lit(company.cases.names).gather(pl.when(case >= 0).then(case).cast(pl.UInt32))
         if len(company.cases.names)
         else pl.lit(None, pl.String),
-        started_us=pl.coalesce("start_us", "first_us"),
         outcome=pl.when(closed).then(
             pl.coalesce(
                 pl.col("decided_outcome").cast(pl.String),
@@ -209,7 +225,12 @@ def _settled(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
             )
         ),
         outcome01=pl.when(closed).then(pl.coalesce("decided_value", pl.when(expects).then(0.0))),
-    ).with_columns(ended_us=pl.max_horizontal("last_us", "started_us"))  # fmt: skip
+        outcome_basis=pl.when(
+            closed & (pl.col("decided_outcome").is_not_null() | expects)
+        ).then(
+            pl.when("is_recorded").then(pl.lit("recorded")).otherwise(pl.lit("assumed"))
+        ),
+    )  # fmt: skip
 
 
 def friction(hazard: str) -> pl.Expr:
@@ -238,7 +259,9 @@ def _limiting() -> pl.Expr:
 
 def _scored(whole: pl.LazyFrame) -> pl.LazyFrame:
     has_start = pl.col("start_us").is_not_null()
-    throughput = pl.when(has_start).then(_seconds(pl.col("ended_us") - pl.col("started_us")))
+    ended = pl.max_horizontal("end_us", "started_us")
+    throughput = pl.when(has_start).then(_seconds(ended - pl.col("started_us")))
+    busy = pl.when(has_start).then(_seconds(pl.col("busy_us").fill_null(0)))
     resolved = pl.max_horizontal(pl.col("decided_us") - pl.col("started_us"), pl.lit(0, pl.Int64))
     driven = pl.col("n_need_driven") + pl.col("n_company_driven")
     needed = pl.col("n_needed")
@@ -256,8 +279,8 @@ def _scored(whole: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("n_internal") - pl.col("n_internal_kinds")
         ),
         throughput_s=throughput,
-        busy_s=pl.when(has_start).then(pl.lit(0, pl.Int64)),
-        idle_s=throughput,
+        busy_s=busy,
+        idle_s=throughput - busy,
         time_to_resolution_s=pl.when("is_held", "is_closed", has_start).then(_seconds(resolved)),
         need_driven_share=pl.when(driven > 0).then(pl.col("n_need_driven") / driven),
         data_continuity=pl.when(needed > 0).then(1 - pl.col("n_fields_reasked") / needed),

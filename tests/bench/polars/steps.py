@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import polars as pl
 
-from tests.bench.polars.codes import FAMILY, changed, latest
+from tests.bench.polars.codes import (
+    ACTOR,
+    CHANNEL,
+    FAMILY,
+    SECOND,
+    changed,
+    latest,
+    one_of,
+)
 
 SILENCE = 30 * 60 * 1_000_000
 #: Families are numbered below this.
@@ -58,7 +66,10 @@ def told(cut: pl.DataFrame) -> pl.DataFrame:
             | (changed("owner") & ~(from_table & from_table.shift(fill_value=False))),
             last_end=latest(pl.col("is_end"), pl.col("pos")).shift(),
         )
-        .with_columns(step=pl.col("begins_step").cum_sum().cast(pl.Int32) - 1)
+        .with_columns(
+            step=pl.col("begins_step").cum_sum().cast(pl.Int32) - 1,
+            end_us=pl.col("us") + pl.col("talk_s").fill_null(0).cast(pl.Int64) * SECOND,
+        )
         .drop("place")
         .collect()
     )
@@ -68,11 +79,17 @@ def steps(told: pl.DataFrame) -> pl.DataFrame:
     """Steps: the columns of their first event, and what all of their events say."""
     named = pl.concat_str(pl.lit("events/"), "id")
     told = told.with_columns(pl.col("step").set_sorted())
+    actor, outbound = pl.col("actor_type"), pl.col("direction") == "outbound"
+    by_machine = outbound & one_of(actor, ACTOR, "bot", "system")
+    own_service = (actor == "customer") & one_of(
+        pl.col("channel"), CHANNEL, "web", "app", "chatbot", "device"
+    )
     gathered = (
         told.lazy()
         .group_by("step", maintain_order=True)
         .agg(
             last_us=pl.col("us").last(),
+            end_us=pl.col("end_us").max(),
             last_pos=pl.col("pos").last(),
             n_events=pl.len().cast(pl.Int64),
             outcome=pl.col("outcome").last(ignore_nulls=True),
@@ -81,6 +98,7 @@ def steps(told: pl.DataFrame) -> pl.DataFrame:
                 pl.col("wait_s").cast(pl.Int64).sum()
             ),
             has_receiver=pl.col("to_owner").is_not_null().any(),
+            is_worked=(~by_machine & ~own_service).any(),
             event_ids=named,
         )
     )  # fmt: skip

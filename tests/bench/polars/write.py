@@ -29,7 +29,8 @@ JOURNEY = (
     "n_reasked_observed", "n_reasked_declared", "n_fields_known", "data_continuity", "n_promises",
     *(f"n_promises_{one}" for one in STATUSES), "n_evidence", "friction_hazard", "friction_score",
     "friction_score_lo", "friction_score_hi", "friction_edge_share", *COSTS, "outcome", "outcome01",
-    "delivery01", "health_ops", "health_ops_lo", "health_ops_hi", "limiting_component",
+    "outcome_basis", "delivery01", "health_ops", "health_ops_lo", "health_ops_hi",
+    "limiting_component",
 )  # fmt: skip
 OF_JOURNEY = ("journey_id", "customer_key", "is_final")
 
@@ -115,7 +116,8 @@ def out_sessions(whole: Whole) -> pl.LazyFrame:
 
 def out_steps(whole: Whole) -> pl.LazyFrame:
     """Steps."""
-    found, us, last_us = whole.found, pl.col("us"), pl.col("last_us")
+    found, us = whole.found, pl.col("us")
+    last_us, end_us = pl.col("last_us"), pl.col("end_us")
     opens = found.told["pos"] == found.told["session_pos"]
     session = (opens.cum_sum() - 1).gather(found.steps["session_pos"].cast(pl.UInt32))
     places = found.company.places.lazy().select(
@@ -142,9 +144,9 @@ def out_steps(whole: Whole) -> pl.LazyFrame:
             "touchpoint", "activity", "channel", "direction", "actor_type", "stage", "owner",
             "team", pl.coalesce("place_silo", "owner").alias("silo"),
             pl.coalesce("system", "owner", as_name(pl.col("channel"))).alias("system"),
-            "intent", time(us).alias("started_at"), time(last_us).alias("ended_at"), "n_events",
+            "intent", time(us).alias("started_at"), time(end_us).alias("ended_at"), "n_events",
             "outcome", "is_moment_of_truth", "is_pushed", "is_final", "wait_before_s", "queue_s",
-            ((last_us - us) // SECOND).alias("processing_s"), "n_reasked", "hazard",
+            ((end_us - us) // SECOND).alias("processing_s"), "n_reasked", "hazard",
             friction("hazard").alias("friction"),
         )
     )  # fmt: skip
@@ -168,6 +170,7 @@ def out_friction_evidence(whole: Whole) -> pl.LazyFrame:
             at(told, found["pos"], "id", "to_owner"),
             at(told, found["earlier_pos"], "id", suffix="_earlier"),
             at(whole.journeys, whole.steps["j"].gather(found["step"]), "friction_hazard"),
+            owed_by(whole, found["step"]).to_frame("owner_journey"),
         ],
         how="horizontal",
     ).lazy().select(
@@ -175,7 +178,8 @@ def out_friction_evidence(whole: Whole) -> pl.LazyFrame:
         "journey_id", "step_id", "customer_key", "is_final",
         pl.col("step_id_before").alias("prev_step_id"), "kind",
         pl.when(kind.is_in(NODES)).then(pl.lit("node")).otherwise(pl.lit("edge")).alias("locus"),
-        pl.when(has_before).then("owner_before").otherwise("owner").alias("owner"),
+        pl.when(kind == "promise_broken").then("owner_journey")
+        .when(has_before).then("owner_before").otherwise("owner").alias("owner"),
         pl.when(kind == "handoff_dropped").then("detail")
         .when(own).then(pl.col("to_owner").cast(pl.String))
         .when(has_before).then(pl.col("owner").cast(pl.String)).alias("owner_to"),
@@ -286,11 +290,20 @@ def out_info_requests(whole: Whole) -> pl.LazyFrame:
     )  # fmt: skip
 
 
+def owed_by(whole: Whole, step: pl.Series) -> pl.Series:
+    """Who owes what is promised in each of these steps: owner of the journey's type, else of it."""
+    owner = at(whole.steps, step, "owner", "j")
+    of_type = whole.journeys["type_owner"].gather(owner["j"].cast(pl.UInt32))
+    return owner.select(pl.coalesce(pl.lit(of_type), "owner")).to_series()
+
+
 def out_promises(whole: Whole) -> pl.LazyFrame:
     """Promises."""
     promises = whole.found.promises
     late = pl.col("delivered_us") - pl.col("due")
-    return promises.hstack(at(whole.steps, promises["step"], "step_id", *OF_JOURNEY)).lazy().select(
+    of_step = at(whole.steps, promises["step"], "step_id", *OF_JOURNEY)
+    owner = owed_by(whole, promises["step"])
+    return promises.with_columns(owner=owner).hstack(of_step).lazy().select(
         "promise_id", "journey_id", "step_id", "customer_key", "is_final", "kind", "made_by",
         "owner", time(pl.col("us")).alias("made_at"), time(pl.col("due")).alias("due_at"),
         time(pl.col("delivered_us")).alias("delivered_at"), "status",

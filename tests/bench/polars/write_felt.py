@@ -7,7 +7,7 @@ from collections.abc import Callable
 import polars as pl
 
 from tests.bench.polars.codes import DAY, SECOND, at
-from tests.bench.polars.write import OF_JOURNEY, Whole, time
+from tests.bench.polars.write import OF_JOURNEY, Whole, owed_by, time
 
 FELT = (
     "outcome01", "delivery01", "friction_score", "n_records", "n_invited", "n_answered",
@@ -28,7 +28,8 @@ def is_known(method: pl.Expr, passed: int) -> pl.Expr:
 def out_sla_results(whole: Whole) -> pl.LazyFrame:
     """Results of service levels."""
     levels = whole.found.levels
-    steps = at(whole.steps, levels["step"], "owner", *OF_JOURNEY)
+    steps = at(whole.steps, levels["step"], *OF_JOURNEY)
+    steps = steps.with_columns(owner=owed_by(whole, levels["step"]))
     return levels.hstack(steps).lazy().select(
         "journey_id", "customer_key", "sla", "owner", "status", "is_final",
         pl.col("level").alias("kind"), time(pl.col("us")).alias("started_at"),
@@ -60,7 +61,8 @@ def out_experience(whole: Whole) -> pl.LazyFrame:
         pl.col("most").alias("scale_max"), "is_solicited", "is_answered",
         pl.when(of_whole | asked).then("part").alias("scored_as"),
         "invited_at", "responded_at", "acted_at", pl.col("method").alias("join_method"),
-        pl.col("u").alias("score01"), "is_top_box", "is_ignored", "is_invited", "is_in_time",
+        "unjoined", pl.col("u").alias("score01"), "is_top_box", "is_ignored", "is_invited",
+        "is_in_time",
         pl.col("gap").floordiv(SECOND).alias("join_gap_s"),
         (pl.col("is_known") & pl.col("is_final").fill_null(True)).alias("is_final"),
     )  # fmt: skip
