@@ -1,15 +1,16 @@
 -- purpose: the trend of each journey type, by start cohort: the month in which journeys started
 -- grain: journey type and month
 -- key: journey_type, started_month
--- sources: v_journeys, v_journey_cohorts, v_durations
+-- sources: v_journeys, v_journey_cohorts, v_ranked_journeys, v_durations
 create or replace view v_months as
 with journeys as (
     select
         cohorts.*,
         case when cohorts.is_mature then journeys.friction_score end as friction_score,
-        case when cohorts.is_mature then journeys.health_ops end as health_ops
+        case when cohorts.is_mature then ranked.health_ops end as health_ops
     from v_journey_cohorts as cohorts
     inner join v_journeys as journeys on cohorts.journey_id = journeys.journey_id
+    left join v_ranked_journeys as ranked on cohorts.journey_id = ranked.journey_id
 ),
 
 counted as (
@@ -96,7 +97,7 @@ comment on column v_months.n_mature is 'Of these, old enough (v_journey_cohorts)
 comment on column v_months.horizon_s is 'Horizon of the type (v_horizons) [s].';
 comment on column v_months.n_scored is 'Mature ones with a friction score.';
 comment on column v_months.friction_mean is 'Mean friction score of those [points of 100].';
-comment on column v_months.n_health is 'Mature ones with an operational health.';
+comment on column v_months.n_health is 'Mature ones with an operational health that ranks (v_ranked_journeys).';
 comment on column v_months.health_ops_median is
 'Median operational health of those [points of 100].';
 comment on column v_months.n_judged is
