@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rejse.pipelines import explain_text, wording
+from rejse.pipelines import wording
 
 Row = dict[str, Any]
 

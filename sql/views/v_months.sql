@@ -107,7 +107,9 @@ comment on column v_months.n_resolved_late is 'Of these, resolved after it.';
 comment on column v_months.n_undecided is
 'Of these, without any end on record: still open, or of unknown outcome.';
 comment on column v_months.resolved_share is
-'Share resolved within the horizon among n_judged, undecided ones included; null: none judged.';
+'Share resolved within the horizon among n_judged, undecided ones included; null: none judged. Where
+the horizon is measured (basis of v_horizons) it is some nine tenths at most, since that is how the
+horizon was chosen: compare types and months by it, and set a horizon to judge by a target.';
 comment on column v_months.resolved_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_months.resolved_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_months.undecided_share is 'Share undecided among n_judged; null: none judged.';
