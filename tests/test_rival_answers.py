@@ -177,7 +177,7 @@ def senseless(log: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return {"rejse": check.of_rejse(folder / "store"), **by_rivals(folder)}
 
 
-@pytest.mark.parametrize("rival", ["duckdb"])
+@pytest.mark.parametrize("rival", ["duckdb", "polars"])
 def test_a_log_without_sense_gives_the_rows_of_rejse(
     rival: str, senseless: dict[str, check.Side]
 ) -> None:
