@@ -156,7 +156,9 @@ def test_contacts_are_counted_where_they_could_count(tmp_path: Path) -> None:
         "n_escalated": ("escalated", 0), "n_handled": ("handle_s", 1),
         "n_contained": ("contained", 0), "n_automated": ("contained", 1),
     }  # fmt: skip
-    assert {n: phone_line[n] for n in beside} == {n: calls[r][k] for n, (r, k) in beside.items()}
+    assert {n: phone_line[n] for n in beside} == {
+        n: calls[r][k] if calls[r][1] else None for n, (r, k) in beside.items()
+    }
     assert phone_line["abandoned_share"] == 2 / 5 and phone_line["wait_s_median"] == 5
     assert phone_line["handle_s_lo"] == pytest.approx(180 - Z * 60)
 
@@ -166,7 +168,7 @@ def test_scopes_add_up_and_unknown_stays_apart(tmp_path: Path) -> None:
                 for n, (intent, channel) in enumerate(
                     [("a", "web"), ("a", "phone"), ("b", "web"), (None, "web")])]  # fmt: skip
     with opened(tmp_path, {"sessions": contacts}) as session:
-        rows = table(session, "from v_rates where rate = 'abandoned'")
+        rows = table(session, "from v_rates where rate = 'need_driven'")
     whole = {(row["scope"], row["scope_value"]): row["denominator"] for row in rows}
     assert whole["all", None] == 4
     assert (whole["intent", "a"], whole["intent", "b"], whole["intent", None]) == (2, 1, 1)
@@ -242,7 +244,9 @@ def test_nps_counts_promoters_against_detractors(tmp_path: Path) -> None:
     assert nps["value_lo"] == pytest.approx(20 - Z * sqrt(760))
     assert nps["value_hi"] == pytest.approx(20 + Z * sqrt(760))
     assert (found["enps"]["n"], found["enps"]["value"]) == (1, 100)
-    assert found["enps"]["value_lo"] is None, "one answer says nothing of its uncertainty"
+    # Wilson at 1 of 1 is .2065: the rest may have answered the worst
+    assert found["enps"]["value_lo"] == pytest.approx(100 - 200 * (1 - 0.206549), abs=1e-3)
+    assert found["enps"]["value_hi"] == 100
 
 
 def test_nps_from_one_to_ten_keeps_its_boundaries(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rejse.pipelines import explain_text, wording
+from rejse.pipelines import wording
 
 Row = dict[str, Any]
 
@@ -71,7 +71,8 @@ def _health(totals: Row) -> list[Card]:
         return [_card(None, "", "health: needs closed journeys with an outcome")]
     low, middle, high = totals["health_ops"]
     label = f"median health_ops; middle half {wording.amount(low, 0)} to {wording.amount(high, 0)}"
-    return [Card(f"{explain_text.band(middle).capitalize()}, {wording.amount(middle, 0)}", label)]
+    band = f"{totals['band'].capitalize()}, " if totals["band"] else ""
+    return [Card(f"{band}{wording.amount(middle, 0)}", label)]
 
 
 def _continuity(totals: Row) -> Card:

@@ -37,7 +37,11 @@ types as (
         count(*) filter (felt.is_relief) as n_relief,
         count(felt.health) filter (ranked.journey_id is not null) as n_health,
         quantile_cont(felt.health, [0.25, 0.5, 0.75]) filter (ranked.journey_id is not null)
-            as health
+            as health,
+        median_band(
+            median(felt.health) filter (ranked.journey_id is not null),
+            count(felt.health) filter (ranked.journey_id is not null)
+        ) as band
     from journeys
     left join felt on journeys.journey_id = felt.journey_id
     left join ranked on journeys.journey_id = ranked.journey_id

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from rejse.pipelines import explain_text, wording
+from rejse.pipelines import wording
 from rejse.pipelines.report import cards, drawings, queries, telling
 from rejse.pipelines.report.emotion_curve import emotion_curve
 from rejse.pipelines.report.headline import headline
@@ -96,10 +96,10 @@ def contents(figures: Figures) -> dict[str, Any]:
         "map": plan,
         "map_type": wording.clean(figures.map_type, 40),
         "curve": emotion_curve(figures.emotions, plan),
-        "felt": [{**row, "band": _band_of(row["health"])} for row in figures.felt_types],
+        "felt": [_banded(row, bool(row["health"])) for row in figures.felt_types],
         "felt_said": cards.felt(totals, figures.felt_totals),
         "places": _places(figures.places, plan),
-        "types": [{**row, "band": _band_of(row["health_ops"])} for row in figures.types],
+        "types": [_banded(row, bool(row["health_ops"])) for row in figures.types],
         "types_left": _left(figures),
         "kinds": _kinds(figures.kinds),
         "has_owners": bool(totals["n_of_known_owner"]),
@@ -116,8 +116,9 @@ def contents(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _band_of(quartiles: list[float] | None) -> str:
-    return explain_text.band(quartiles[1] if quartiles else None)
+def _banded(row: Row, has_health: bool) -> Row:
+    """The row with a word where a median is of too few journeys for a band."""
+    return {**row, "band": row["band"] or ("too few" if has_health else "not measured")}
 
 
 def _places(rows: list[Row], plan: drawings.Map | None) -> list[Row]:

@@ -27,6 +27,7 @@ healthy as (
     select
         count(health_ops) as n_health,
         quantile_cont(health_ops, [0.25, 0.5, 0.75]) as health_ops,
+        median_band(median(health_ops), count(health_ops)) as band,
         median(health_ops_lo) as health_ops_lo,
         median(health_ops_hi) as health_ops_hi
     from v_ranked_journeys
@@ -42,7 +43,7 @@ counted as (
         timezone('UTC', min(started_at)) as started_at,
         timezone('UTC', max(ended_at)) as ended_at,
         count(friction_score) as n_friction,
-        count(*) filter (n_evidence > 0) as n_with_evidence,
+        count(*) filter (friction_score is not null and n_evidence > 0) as n_with_evidence,
         count(n_handoffs) as n_of_known_owner,
         quantile_cont(friction_score, [0.25, 0.5, 0.75]) as friction_score,
         sum(friction_hazard) as hazard,

@@ -1,6 +1,6 @@
 -- purpose: journeys by type and owner; health as the headline question has it (v_health)
 -- grain:   journey type and owner, the biggest first
--- sources: v_journey_types, v_health, v_journeys
+-- sources: v_journey_types, v_health, v_journeys, v_journey_cohorts
 with
 
 types as (
@@ -13,10 +13,12 @@ healthy as (
 
 delivered as (
     select
-        journey_type,
-        owner,
-        median(delivery01) as delivery01
-    from v_journeys
+        journeys.journey_type,
+        journeys.owner,
+        median(journeys.delivery01) as delivery01
+    from v_journeys as journeys
+    inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
+    where cohorts.is_mature
     group by all
 ),
 
@@ -27,6 +29,7 @@ joined as (
         types.n_journeys,
         types.n_journeys - types.n_open as n_closed,
         types.n_health,
+        types.band,
         case
             when healthy.n_health > 0
                 then

@@ -3,10 +3,10 @@
 -- over a survival and the sum of Greenwood's terms
 -- sources:
 create or replace macro is_resolved(outcome01, basis) as
-coalesce(outcome01 = 1 and basis = 'recorded', false);
+coalesce(outcome01 = 1 and basis is distinct from 'assumed', false);
 
 create or replace macro is_decided(outcome01, basis) as
-coalesce(outcome01 is not null and basis = 'recorded', false);
+coalesce(outcome01 is not null and basis is distinct from 'assumed', false);
 
 -- On the log-log scale, so that the interval stays within 0 and 1; at 0 and 1 there is none.
 create or replace macro survival_at(survival, greenwood, z) as case

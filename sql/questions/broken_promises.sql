@@ -2,13 +2,14 @@
 -- question: Which promises break, and what health goes with it?
 -- grain: kind, owner, status
 -- key: kind, owner, status
--- sources: v_promises, v_journeys
+-- sources: v_promises, v_ranked_journeys
 with promises as (
     select
         kind,
         owner,
         status,
-        journey_id
+        journey_id,
+        delivered_at
     from v_promises
 ),
 
@@ -16,7 +17,8 @@ journeys as (
     select
         journey_id,
         health_ops
-    from v_journeys
+    from v_ranked_journeys
+    where is_mature
 ),
 
 counted as (
@@ -25,6 +27,7 @@ counted as (
         promises.owner,
         promises.status,
         count(*) as n_promises,
+        count(*) filter (promises.status = 'late' and promises.delivered_at is null) as n_overdue,
         count(journeys.health_ops) as n_health,
         median(journeys.health_ops) as health_ops_median
     from promises

@@ -36,14 +36,15 @@ comment on column v_by_touchpoint.friction_mean is
 'Mean F; of a touchpoint of what happened there and on the way to it [points of 100].';
 comment on column v_by_touchpoint.friction_median is 'Median F of those [points of 100].';
 comment on column v_by_touchpoint.hazard is 'Sum of hazards: the same total on each level.';
-comment on column v_by_touchpoint.n_health_ops is 'Of n_mature, with health_ops.';
+comment on column v_by_touchpoint.n_health_ops is
+'Of n_mature, with health_ops that ranks (v_ranked_journeys).';
 comment on column v_by_touchpoint.health_ops_median is
 'Median health_ops; of a touchpoint of the journeys through it [points of 100].';
 comment on column v_by_touchpoint.n_good is 'Journeys with health_ops from 80 on.';
 comment on column v_by_touchpoint.n_fair is 'Journeys with health_ops from 60 to below 80.';
 comment on column v_by_touchpoint.n_poor is 'Journeys with health_ops below 60.';
 comment on column v_by_touchpoint.n_health is
-'Of n_mature, with health, which needs answers of the customer.';
+'Of n_mature, with health that ranks, which needs answers of the customer.';
 comment on column v_by_touchpoint.health_median is
 'Median health; not on one scale with health_ops [points of 100].';
 comment on column v_by_touchpoint.n_experience is
@@ -56,7 +57,8 @@ comment on column v_by_touchpoint.n_promoters is 'Of these from 9 on.';
 comment on column v_by_touchpoint.n_detractors is 'Of these below 7.';
 comment on column v_by_touchpoint.coverage_mean is
 'Mean share of the detectors that had their data: compare only where it is equal.';
-comment on column v_by_touchpoint.band is 'Band of the median health_ops.';
+comment on column v_by_touchpoint.band is
+'Band of the median health_ops; null: fewer than five journeys with one.';
 comment on column v_by_touchpoint.hazard_share is 'Share of all hazard.';
 comment on column v_by_touchpoint.resolved_share is
 'Share resolved within the horizon among n_judged, undecided ones included; null: none judged.';
@@ -70,5 +72,5 @@ comment on column v_by_touchpoint.experience_share_lo is 'Lower end of its 95 % 
 comment on column v_by_touchpoint.experience_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_by_touchpoint.nps is 'NPS, -100 to 100; null: nobody answered.';
 comment on column v_by_touchpoint.nps_lo is
-'Lower end of its 95 % interval (normal); null where all answered alike.';
+'Lower end of its 95 % interval: normal, Wilson where all answered alike.';
 comment on column v_by_touchpoint.nps_hi is 'Upper end of its 95 % interval.';

@@ -1,4 +1,4 @@
--- purpose: which channel family leads into which, inside a journey
+-- purpose: which channel family customers go to next, and how often that is a switch they had to make
 -- grain: channel family and the next one
 -- key: from_family, to_family
 -- sources: v_sessions
@@ -7,21 +7,31 @@ with contacts as (
     select
         journey_id,
         channel_family,
-        started_at,
-        session_id
+        intent,
+        is_settled(outcome) as is_settled,
+        seq
     from v_sessions
-    where is_contact and not is_message
+    where is_contact and direction = 'inbound' and not is_message
 ),
 
 pairs as (
     select
         channel_family as from_family,
-        lead(channel_family) over (
-            partition by journey_id
-            order by started_at, session_id
-        ) as to_family,
+        lead(channel_family) over next_contact as to_family,
+        coalesce(intent = lead(intent) over next_contact, true) as is_same_need,
+        is_settled,
         journey_id
     from contacts
+    window next_contact as (partition by journey_id order by seq)
+),
+
+judged as (
+    select
+        *,
+        from_family != to_family and is_same_need and is_settled is distinct from true as is_switch,
+        is_settled is null as is_outcome_unknown
+    from pairs
+    where to_family is not null
 ),
 
 counted as (
@@ -29,28 +39,41 @@ counted as (
         from_family,
         to_family,
         count(*) as n_pairs,
-        count(distinct journey_id) as n_journeys
-    from pairs
-    where to_family is not null
+        count(distinct journey_id) as n_journeys,
+        count(*) filter (is_switch) as n_switches,
+        count(*) filter (is_switch and is_outcome_unknown) as n_outcome_unknown
+    from judged
     group by from_family, to_family
 ),
 
 shared as (
     select
         *,
-        from_family != to_family as is_switch,
-        share_of(n_pairs, sum(n_pairs) over (partition by from_family)) as next_share
+        share_of(n_pairs, sum(n_pairs) over (partition by from_family)) as next_share,
+        share_of(n_switches, n_pairs) as switch_share,
+        wilson_lo(n_switches, n_pairs) as switch_share_lo,
+        wilson_hi(n_switches, n_pairs) as switch_share_hi
     from counted
 )
 
 select * from shared;
 
 comment on view v_channel_switches is
-'One row per pair of consecutive contacts'' channel families.';
+'One row per pair of channel families of contacts that the customer made one after the other in a
+journey. Not each is a switch (channel_switch, n_channel_switches): see n_switches.';
 comment on column v_channel_switches.from_family is 'Family of the earlier contact.';
-comment on column v_channel_switches.to_family is 'Family of the next contact of the journey.';
-comment on column v_channel_switches.n_pairs is 'Pairs of consecutive contacts.';
+comment on column v_channel_switches.to_family is
+'Family of the next contact that the customer made in the journey.';
+comment on column v_channel_switches.n_pairs is 'Pairs of such contacts.';
 comment on column v_channel_switches.n_journeys is 'Journeys with such a pair.';
-comment on column v_channel_switches.is_switch is 'The family changes.';
+comment on column v_channel_switches.n_switches is
+'Of the pairs, of two families, for the same or an unknown need, the first of which did not settle
+it: not resolved, sold or informed.';
+comment on column v_channel_switches.n_outcome_unknown is
+'Of the switches, those of which nobody logged how the first contact ended.';
 comment on column v_channel_switches.next_share is
 'Share of this next family among all that follow the earlier one.';
+comment on column v_channel_switches.switch_share is
+'Share of switches among the pairs; null: none counted.';
+comment on column v_channel_switches.switch_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_channel_switches.switch_share_hi is 'Upper end of its 95 % Wilson interval.';

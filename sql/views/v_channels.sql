@@ -29,15 +29,15 @@ spread as (
         max(value) filter (rate = 'handle_s') as handle_s,
         max(value_lo) filter (rate = 'handle_s') as handle_s_lo,
         max(value_hi) filter (rate = 'handle_s') as handle_s_hi,
-        max(denominator) filter (rate = 'abandoned') as n_offered,
-        max(numerator) filter (rate = 'abandoned') as n_abandoned,
-        max(denominator) filter (rate = 'transferred') as n_answered,
-        max(numerator) filter (rate = 'transferred') as n_transferred,
-        max(numerator) filter (rate = 'escalated') as n_escalated,
-        max(denominator) filter (rate = 'contained') as n_automated,
-        max(numerator) filter (rate = 'contained') as n_contained,
-        max(denominator) filter (rate = 'contained_no_repeat') as n_automated_matured,
-        max(numerator) filter (rate = 'contained_no_repeat') as n_contained_no_repeat,
+        max(denominator) filter (rate = 'abandoned' and denominator > 0) as n_offered,
+        max(numerator) filter (rate = 'abandoned' and denominator > 0) as n_abandoned,
+        max(denominator) filter (rate = 'transferred' and denominator > 0) as n_answered,
+        max(numerator) filter (rate = 'transferred' and denominator > 0) as n_transferred,
+        max(numerator) filter (rate = 'escalated' and denominator > 0) as n_escalated,
+        max(denominator) filter (rate = 'contained' and denominator > 0) as n_automated,
+        max(numerator) filter (rate = 'contained' and denominator > 0) as n_contained,
+        max(denominator) filter (rate = 'contained_no_repeat' and denominator > 0) as n_automated_matured,
+        max(numerator) filter (rate = 'contained_no_repeat' and denominator > 0) as n_contained_no_repeat,
         max(value) filter (rate = 'abandoned') as abandoned_share,
         max(value_lo) filter (rate = 'abandoned') as abandoned_share_lo,
         max(value_hi) filter (rate = 'abandoned') as abandoned_share_hi,
@@ -79,13 +79,16 @@ comment on column v_channels.handle_s_lo is
 'Lower end of its 95 % interval (normal); null below two contacts.';
 comment on column v_channels.handle_s_hi is 'Upper end of its 95 % interval.';
 comment on column v_channels.wait_s_median is 'Median of the logged waiting [s].';
-comment on column v_channels.n_offered is 'Inbound contacts with a logged outcome.';
+comment on column v_channels.n_offered is
+'Inbound contacts by voice or chat with a logged outcome; null: none, as where there is no queue.';
 comment on column v_channels.n_abandoned is
 'Of these, abandoned after at least the short-abandon threshold, or after an unknown wait.';
-comment on column v_channels.n_answered is 'Offered and not abandoned.';
+comment on column v_channels.n_answered is
+'Inbound by voice, by chat or with a human, with a logged outcome that is not abandoned; null: none.';
 comment on column v_channels.n_transferred is 'Of those answered, transferred.';
 comment on column v_channels.n_escalated is 'Of those answered, escalated.';
-comment on column v_channels.n_automated is 'Inbound contacts with a machine in them.';
+comment on column v_channels.n_automated is
+'Inbound contacts by voice or chat with a machine in them; null: none. A web page contains nobody.';
 comment on column v_channels.n_contained is 'Of these, without a human.';
 comment on column v_channels.n_automated_matured is
 'Automated contacts with an intent whose window after has passed.';

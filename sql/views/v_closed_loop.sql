@@ -12,9 +12,11 @@ with records as (
         is_ignored,
         occurred_at,
         acted_at,
-        (epoch_us(acted_at) - epoch_us(occurred_at)) / 1e6 as close_s
+        (epoch_us(acted_at) - epoch_us(occurred_at)) / 1e6 as close_s,
+        respondent_type = 'customer' and (instrument = 'complaint' or score01 <= 0.4) as is_asking,
+        -- a source without a single action logs none: whether somebody acted is unknown
+        count(acted_at) over (partition by split_part(x_id, '/', 1)) > 0 as is_loop_logged
     from v_experience
-    where respondent_type = 'customer' and (instrument = 'complaint' or score01 <= 0.4)
 ),
 
 journeys as (
@@ -35,15 +37,17 @@ complete as (
 
 owned as (
     select
-        records.* exclude (owner),
+        records.* exclude (owner, is_asking),
         coalesce(records.owner, journeys.owner) as owner,
         coalesce(
-            records.occurred_at + clock.ignored_window < complete.settled_until_at, false
+            records.is_loop_logged
+            and records.occurred_at + clock.ignored_window < complete.settled_until_at, false
         ) as is_matured
     from records
     cross join clock
     left join journeys on records.journey_id = journeys.journey_id
     left join complete on records.x_id = complete.x_id
+    where records.is_asking
 ),
 
 counted as (
@@ -79,7 +83,7 @@ comment on column v_closed_loop.owner is 'Owner of the step, else of the journey
 comment on column v_closed_loop.n_records is 'Complaints and low answers.';
 comment on column v_closed_loop.n_acted is 'Of these, somebody acted on, however late.';
 comment on column v_closed_loop.n_judged is
-'Of n_records, their window has passed: known to be ignored or not.';
+'Of n_records, their window has passed, and their source logs actions: known to be ignored or not.';
 comment on column v_closed_loop.n_ignored is 'Of these, not acted on within the window.';
 comment on column v_closed_loop.close_s_median is
 'Median from the record to the action, of those acted on [s].';

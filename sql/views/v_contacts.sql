@@ -71,7 +71,9 @@ known as (
         sessions.*,
         owners.owner,
         journeys.journey_type,
-        sessions.intent is not null and sessions.direction = 'inbound' as is_comparable
+        sessions.intent is not null and sessions.direction = 'inbound' as is_comparable,
+        -- who has bought comes with a new need, whatever he comes for: he repeats nothing
+        case when sessions.outcome is distinct from 'sold' then sessions.started_at end as needed_at
     from sessions
     left join owners on sessions.session_id = owners.session_id
     left join journeys on sessions.journey_id = journeys.journey_id
@@ -82,12 +84,13 @@ known as (
 neighboured as (
     select
         *,
-        lag(started_at) over same_intent as last_at,
+        lag(needed_at) over same_intent as last_at,
+        lag(outcome) over same_intent as last_outcome,
         lead(started_at) over same_intent as next_at,
-        lag(started_at) over same_family as last_in_family_at,
-        lag(started_at) over same_channel as last_in_channel_at,
-        lag(started_at) over same_owner as last_of_owner_at,
-        lag(started_at) over same_type as last_of_type_at
+        lag(needed_at) over same_family as last_in_family_at,
+        lag(needed_at) over same_channel as last_in_channel_at,
+        lag(needed_at) over same_owner as last_of_owner_at,
+        lag(needed_at) over same_type as last_of_type_at
     from known
     window
         same_intent as (
@@ -139,6 +142,7 @@ contacts as (
         neighboured.hold_s,
         neighboured.wrap_s,
         case when neighboured.is_comparable then neighboured.last_at end as earlier_at,
+        case when neighboured.is_comparable then neighboured.last_outcome end as earlier_outcome,
         case when neighboured.is_comparable then neighboured.next_at end as later_at,
         neighboured.started_at - clock.repeat_window >= begun.first_at as is_past_known,
         neighboured.started_at + clock.repeat_window < clock.settled_until_at as is_matured,
@@ -168,22 +172,30 @@ contacts as (
         ) as is_first,
         coalesce(
             neighboured.is_comparable
-            and neighboured.next_at - neighboured.started_at <= clock.repeat_window, false
+            and neighboured.next_at - neighboured.needed_at <= clock.repeat_window, false
         ) as is_repeated,
-        coalesce(neighboured.direction = 'inbound' and neighboured.outcome is not null, false)
-            as is_offered,
+        -- Nobody queues on a web page, or hopes for a machine there to spare him a human.
         coalesce(
-            neighboured.direction = 'inbound'
+            has_queue(neighboured.channel_family)
+            and neighboured.direction = 'inbound' and neighboured.outcome is not null, false
+        ) as is_offered,
+        coalesce(
+            has_queue(neighboured.channel_family)
+            and neighboured.direction = 'inbound'
             and neighboured.outcome = 'abandoned'
             and coalesce(neighboured.wait_s >= clock.short_abandon_s, true), false
         ) as is_abandoned,
-        coalesce(neighboured.direction = 'inbound' and neighboured.outcome != 'abandoned', false)
-            as is_handled,
+        coalesce(
+            (has_queue(neighboured.channel_family) or neighboured.has_human)
+            and neighboured.direction = 'inbound' and neighboured.outcome != 'abandoned', false
+        ) as is_handled,
         coalesce(passed.is_transferred, neighboured.outcome = 'transferred', false)
             as is_transferred,
         coalesce(passed.is_escalated, neighboured.outcome = 'escalated', false) as is_escalated,
-        coalesce(neighboured.direction = 'inbound' and neighboured.has_machine, false)
-            as is_automated
+        coalesce(
+            has_queue(neighboured.channel_family)
+            and neighboured.direction = 'inbound' and neighboured.has_machine, false
+        ) as is_automated
     from neighboured
     cross join clock
     left join begun on neighboured.source = begun.source
@@ -223,7 +235,10 @@ comment on column v_contacts.talk_s is 'Talk time logged [s].';
 comment on column v_contacts.hold_s is 'Hold time logged [s].';
 comment on column v_contacts.wrap_s is 'After-contact work logged [s].';
 comment on column v_contacts.earlier_at is
-'Start of the last inbound contact of this customer with this intent [UTC].';
+'Start of the last inbound contact of this customer with this intent; null where that ended sold,
+after which a need is a new one [UTC].';
+comment on column v_contacts.earlier_outcome is
+'Last outcome of that contact; null: none, or unknown.';
 comment on column v_contacts.later_at is
 'Start of the next inbound contact of this customer with this intent [UTC].';
 comment on column v_contacts.is_past_known is
@@ -231,7 +246,7 @@ comment on column v_contacts.is_past_known is
 comment on column v_contacts.is_matured is
 'The window after it, and the allowed lateness, have passed in all sources.';
 comment on column v_contacts.is_repeat is
-'Inbound, and an earlier one of the same intent lies within the window.';
+'Inbound, and an earlier one of the same intent, not ended sold, lies within the window.';
 comment on column v_contacts.is_first_in_family is
 'Inbound with an intent, its past known, and none of that intent in the window before on the same
 channel family: who visited the web page first has not called yet.';
@@ -240,13 +255,16 @@ comment on column v_contacts.is_first_of_owner is 'The same within its owner.';
 comment on column v_contacts.is_first_of_type is 'The same within its journey type.';
 comment on column v_contacts.is_first is 'The same over all channels and owners.';
 comment on column v_contacts.is_repeated is
-'Inbound, and a later one of the same intent lies within the window.';
-comment on column v_contacts.is_offered is 'Inbound with a logged outcome.';
+'Inbound, not ended sold, and a later one of the same intent lies within the window.';
+comment on column v_contacts.is_offered is
+'Inbound by voice or chat, where there is a queue to leave, with a logged outcome.';
 comment on column v_contacts.is_abandoned is
-'Inbound, abandoned after at least the short-abandon threshold, or after an unknown wait.';
-comment on column v_contacts.is_handled is 'Inbound with a logged outcome that is not abandoned.';
+'Offered, abandoned after at least the short-abandon threshold, or after an unknown wait.';
+comment on column v_contacts.is_handled is
+'Inbound by voice, by chat or with a human, with a logged outcome that is not abandoned.';
 comment on column v_contacts.is_transferred is
 'The customer was passed on in it, or its outcome says so.';
 comment on column v_contacts.is_escalated is
 'It was escalated to a higher tier or a supervisor.';
-comment on column v_contacts.is_automated is 'Inbound with a machine in it.';
+comment on column v_contacts.is_automated is
+'Inbound by voice or chat with a machine in it: one that stands where a human could.';

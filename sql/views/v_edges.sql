@@ -60,7 +60,10 @@ rated as (
         *,
         share_of(n_none, n_context_known) as no_context_share,
         wilson_lo(n_none, n_context_known) as no_context_share_lo,
-        wilson_hi(n_none, n_context_known) as no_context_share_hi
+        wilson_hi(n_none, n_context_known) as no_context_share_hi,
+        share_of(n_context_known, n_handoffs) as context_known_share,
+        wilson_lo(n_context_known, n_handoffs) as context_known_share_lo,
+        wilson_hi(n_context_known, n_handoffs) as context_known_share_hi
     from joined
 )
 
@@ -84,6 +87,11 @@ comment on column v_edges.n_fields_reasked is 'Known fields that the receiver as
 comment on column v_edges.latency_s_median is
 'Median from the giving step''s end to the receiving step''s start [s].';
 comment on column v_edges.no_context_share is
-'Share without context among those measured; null: none counted.';
+'Share without context among those measured, which may be few (context_known_share); null: none
+was.';
 comment on column v_edges.no_context_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_edges.no_context_share_hi is 'Upper end of its 95 % Wilson interval.';
+comment on column v_edges.context_known_share is
+'Share of the hand-offs whose context could be measured: what no_context_share speaks for.';
+comment on column v_edges.context_known_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_edges.context_known_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -68,12 +68,14 @@ comment on column v_friction_cost.n_company_unknown is
 'Pieces without minutes of the company, measured or assumed: they are in no sum.';
 comment on column v_friction_cost.n_journeys is 'Journeys with such evidence.';
 comment on column v_friction_cost.minutes_customer is
-'Minutes of customers, measured and assumed [min].';
+'Minutes of customers, measured and assumed; an incident has them once, with its costliest piece, so
+that 0 of others means counted there; null: unknown [min].';
 comment on column v_friction_cost.minutes_customer_measured is 'Those measured [min].';
 comment on column v_friction_cost.minutes_customer_assumed is
 'Those assumed from cost_rates [min].';
 comment on column v_friction_cost.minutes_company is
-'Minutes of the company, measured and assumed [min].';
+'Minutes of the company, measured and assumed; once an incident, as those of customers; null:
+unknown [min].';
 comment on column v_friction_cost.minutes_company_measured is 'Those measured [min].';
 comment on column v_friction_cost.minutes_company_assumed is
 'Those assumed from cost_rates [min].';

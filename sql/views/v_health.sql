@@ -31,7 +31,7 @@ counted as (
 rated as (
     select
         *,
-        health_band(health_ops_median) as band
+        median_band(health_ops_median, n_health) as band
     from counted
 )
 
@@ -55,4 +55,5 @@ comment on column v_health.health_ops_median_hi is
 comment on column v_health.n_good is 'Journeys with health of 80 or more.';
 comment on column v_health.n_fair is 'Journeys with health from 60 to 80.';
 comment on column v_health.n_poor is 'Journeys with health below 60.';
-comment on column v_health.band is 'Band of the median: good, fair or poor.';
+comment on column v_health.band is
+'Band of the median: good, fair or poor; null: fewer than five journeys.';

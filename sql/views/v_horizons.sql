@@ -7,7 +7,8 @@ with types as (
     select
         journey_type,
         count(*) as n_journeys,
-        count(outcome01) as n_outcome_known
+        -- an outcome that is only assumed says nothing of whether outcomes are logged
+        count(outcome01) filter (outcome_basis is distinct from 'assumed') as n_outcome_known
     from v_journeys
     group by journey_type
 ),
@@ -61,7 +62,8 @@ comment on view v_horizons is
 comment on column v_horizons.journey_type is 'Journey type; null where unknown.';
 comment on column v_horizons.n_journeys is 'Journeys of the type.';
 comment on column v_horizons.n_outcome_known is
-'Of these, with a mapped outcome; 0: outcomes of the type are not recorded, so none is judged.';
+'Of these, with an outcome that is not merely assumed; 0: outcomes of the type are not recorded, so
+none is judged.';
 comment on column v_horizons.n_over is 'Of these, over as far as that is known.';
 comment on column v_horizons.measured_s is
 'Nine of ten are over by then (Kaplan-Meier: closed ones alone are the quick ones where many are

@@ -5,7 +5,8 @@
 create or replace view v_ignored_feedback as
 with ignored as (
     select * from v_experience
-    where is_ignored
+    -- a source without a single action logs none: whether somebody acted is unknown
+    qualify is_ignored and count(acted_at) over (partition by split_part(x_id, '/', 1)) > 0
 ),
 
 journeys as (
@@ -39,7 +40,8 @@ listed as (
 select * from listed;
 
 comment on view v_ignored_feedback is
-'One row per complaint or low answer of a customer that nobody acted on within the window.';
+'One row per complaint or low answer of a customer that nobody acted on within the window; none of
+sources that log no action at all.';
 comment on column v_ignored_feedback.x_id is 'X-record, as source/id.';
 comment on column v_ignored_feedback.customer_key is 'Keyed pseudonym of the customer.';
 comment on column v_ignored_feedback.journey_id is 'Journey that it is about; null: none found.';

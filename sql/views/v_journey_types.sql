@@ -130,9 +130,12 @@ comment on column v_journey_types.n_undecided is
 comment on column v_journey_types.handoffs_mean is 'Mean number of hand-offs.';
 comment on column v_journey_types.coverage_mean is
 'Mean share of the detectors that had their data.';
-comment on column v_journey_types.band is 'Band of the median: good, fair or poor.';
+comment on column v_journey_types.band is
+'Band of the median: good, fair or poor; null: fewer than five journeys with health.';
 comment on column v_journey_types.resolved_share is
-'Share resolved within the horizon among n_judged, undecided ones included; null: none judged.';
+'Share resolved within the horizon among n_judged, undecided ones included; null: none judged. Where
+the horizon is measured (basis of v_horizons) it is some nine tenths at most, since that is how the
+horizon was chosen: compare types and months by it, and set a horizon to judge by a target.';
 comment on column v_journey_types.resolved_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_journey_types.resolved_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_journey_types.resolved_late_share is

@@ -1,15 +1,16 @@
 -- purpose: the trend of each journey type, by start cohort: the month in which journeys started
 -- grain: journey type and month
 -- key: journey_type, started_month
--- sources: v_journeys, v_journey_cohorts, v_durations
+-- sources: v_journeys, v_journey_cohorts, v_ranked_journeys, v_durations
 create or replace view v_months as
 with journeys as (
     select
         cohorts.*,
         case when cohorts.is_mature then journeys.friction_score end as friction_score,
-        case when cohorts.is_mature then journeys.health_ops end as health_ops
+        case when cohorts.is_mature then ranked.health_ops end as health_ops
     from v_journey_cohorts as cohorts
     inner join v_journeys as journeys on cohorts.journey_id = journeys.journey_id
+    left join v_ranked_journeys as ranked on cohorts.journey_id = ranked.journey_id
 ),
 
 counted as (
@@ -96,7 +97,7 @@ comment on column v_months.n_mature is 'Of these, old enough (v_journey_cohorts)
 comment on column v_months.horizon_s is 'Horizon of the type (v_horizons) [s].';
 comment on column v_months.n_scored is 'Mature ones with a friction score.';
 comment on column v_months.friction_mean is 'Mean friction score of those [points of 100].';
-comment on column v_months.n_health is 'Mature ones with an operational health.';
+comment on column v_months.n_health is 'Mature ones with an operational health that ranks (v_ranked_journeys).';
 comment on column v_months.health_ops_median is
 'Median operational health of those [points of 100].';
 comment on column v_months.n_judged is
@@ -106,7 +107,9 @@ comment on column v_months.n_resolved_late is 'Of these, resolved after it.';
 comment on column v_months.n_undecided is
 'Of these, without any end on record: still open, or of unknown outcome.';
 comment on column v_months.resolved_share is
-'Share resolved within the horizon among n_judged, undecided ones included; null: none judged.';
+'Share resolved within the horizon among n_judged, undecided ones included; null: none judged. Where
+the horizon is measured (basis of v_horizons) it is some nine tenths at most, since that is how the
+horizon was chosen: compare types and months by it, and set a horizon to judge by a target.';
 comment on column v_months.resolved_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_months.resolved_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_months.undecided_share is 'Share undecided among n_judged; null: none judged.';

@@ -1,7 +1,8 @@
 -- purpose: what the customer does after each journey; association, not cause
 -- grain: journey
 -- key: journey_id
--- sources: v_journeys, v_journey_cohorts, v_sessions, v_steps, events, v_publication
+-- sources: v_journeys, v_journey_cohorts, v_ranked_journeys, v_sessions, v_steps, events,
+--          v_publication
 create or replace view v_next_journeys as
 with journeys as (
     select * from v_journeys
@@ -22,12 +23,13 @@ begun as (
         journeys.journey_id,
         journeys.journey_type,
         journeys.state,
-        journeys.health_ops,
+        ranked.health_ops,
         journeys.friction_score,
         journeys.outcome01,
         cohorts.is_resolved_in_time
     from journeys
     inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
+    left join v_ranked_journeys as ranked on journeys.journey_id = ranked.journey_id
     where journeys.n_need_driven > 0
     -- of several that began at one instant one whole row: a figure that it lacks stays null
     qualify
@@ -161,7 +163,7 @@ comment on column v_next_journeys.next_state is 'closed, or open: its outcome is
 comment on column v_next_journeys.next_after_s is 'From the end of this one to its start [s].';
 comment on column v_next_journeys.next_friction_score is 'Its F [points of 100].';
 comment on column v_next_journeys.next_health_ops is
-'Its health_ops; null while open [points of 100].';
+'Its health_ops; null while open, and where its end was assumed [points of 100].';
 comment on column v_next_journeys.next_outcome01 is 'Its outcome, 0 to 1; null while open.';
 comment on column v_next_journeys.is_next_resolved_in_time is
 'It was resolved within the horizon of its type, and that held; null: not judged.';

@@ -70,6 +70,9 @@ rated as (
         share_of(n_no_context, n_context_known) as no_context_share,
         wilson_lo(n_no_context, n_context_known) as no_context_share_lo,
         wilson_hi(n_no_context, n_context_known) as no_context_share_hi,
+        share_of(n_context_known, n_handoffs) as context_known_share,
+        wilson_lo(n_context_known, n_handoffs) as context_known_share_lo,
+        wilson_hi(n_context_known, n_handoffs) as context_known_share_hi,
         share_of(n_promises_kept, n_promises_judged) as promises_kept_share,
         wilson_lo(n_promises_kept, n_promises_judged) as promises_kept_share_lo,
         wilson_hi(n_promises_kept, n_promises_judged) as promises_kept_share_hi
@@ -92,9 +95,13 @@ comment on column v_owners.n_promises_kept is 'Of these, kept.';
 comment on column v_owners.hazard_share is 'Share of all hazard of known owners.';
 comment on column v_owners.edge_share is 'Share of its hazard that lies on edges.';
 comment on column v_owners.no_context_share is
-'Share of its hand-offs without context; null: none counted.';
+'Share without context among its hand-offs with measured context; null: none counted.';
 comment on column v_owners.no_context_share_lo is 'Lower end of its 95 % Wilson interval.';
 comment on column v_owners.no_context_share_hi is 'Upper end of its 95 % Wilson interval.';
+comment on column v_owners.context_known_share is
+'Share of its hand-offs whose context could be measured.';
+comment on column v_owners.context_known_share_lo is 'Lower end of its 95 % Wilson interval.';
+comment on column v_owners.context_known_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_owners.promises_kept_share is
 'Share of its promises that were kept; null: none counted.';
 comment on column v_owners.promises_kept_share_lo is 'Lower end of its 95 % Wilson interval.';

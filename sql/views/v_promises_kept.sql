@@ -1,4 +1,4 @@
--- purpose: which promises are kept, by kind and by who made them; an open claim is judged by the
+-- purpose: which promises are kept, by kind and by who owes them; an open claim is judged by the
 -- checks of the configuration, and of several that disagree on it broken wins
 -- grain: kind of promise and owner
 -- key: kind, owner
@@ -41,7 +41,8 @@ counted as (
         owner,
         count(*) as n_promises,
         count(*) filter (status = 'kept') as n_kept,
-        count(*) filter (status = 'late') as n_late,
+        count(*) filter (status = 'late' and delivered_at is not null) as n_late,
+        count(*) filter (status = 'late' and delivered_at is null) as n_overdue,
         count(*) filter (status = 'broken') as n_broken,
         count(*) filter (status = 'open') as n_open,
         count(*) filter (status = 'cancelled') as n_cancelled,
@@ -66,18 +67,21 @@ select * from rated;
 
 comment on view v_promises_kept is 'One row per kind of promise and owner.';
 comment on column v_promises_kept.kind is 'Kind of promise.';
-comment on column v_promises_kept.owner is 'Owner that made it; null where unknown.';
+comment on column v_promises_kept.owner is
+'Owner that must deliver it; null where unknown.';
 comment on column v_promises_kept.n_promises is 'Promises made.';
 comment on column v_promises_kept.n_kept is 'Kept in time.';
 comment on column v_promises_kept.n_late is 'Delivered late.';
+comment on column v_promises_kept.n_overdue is
+'Due and not delivered yet, their give-up still to come; promises.status says late of them, too.';
 comment on column v_promises_kept.n_broken is 'Not delivered.';
 comment on column v_promises_kept.n_open is 'Not due yet, or unknown: no check judges it.';
 comment on column v_promises_kept.n_cancelled is 'Cancelled by the customer in time.';
-comment on column v_promises_kept.n_judged is 'Kept, late or broken: those that can be judged.';
+comment on column v_promises_kept.n_judged is 'Kept, late, overdue or broken: those that can be judged.';
 comment on column v_promises_kept.n_checked is
 'Open by the events and judged by a check of the configuration; among n_kept or n_broken.';
 comment on column v_promises_kept.n_moved is 'Moved at least once.';
-comment on column v_promises_kept.lateness_s_median is 'Median lateness of the late ones [s].';
+comment on column v_promises_kept.lateness_s_median is 'Median lateness of those delivered late; null: none was [s].';
 comment on column v_promises_kept.kept_share is
 'Share kept among those judged; null: none counted.';
 comment on column v_promises_kept.kept_share_lo is 'Lower end of its 95 % Wilson interval.';

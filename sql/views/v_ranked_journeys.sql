@@ -21,7 +21,7 @@ with ranked as (
     from v_journeys as journeys
     inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
     -- the one place that says whose end and health count: an assumed end ranks nothing
-    where journeys.state = 'closed' and journeys.outcome_basis = 'recorded'
+    where journeys.state = 'closed' and journeys.outcome_basis is distinct from 'assumed'
 )
 
 select * from ranked;

@@ -76,6 +76,9 @@ counted as (
         count(*) filter (direction = 'inbound' and intent is not null and is_past_known)
             as n_comparable,
         count(*) filter (is_repeat and is_past_known) as n_repeats,
+        count(*) filter (is_repeat and is_past_known and earlier_outcome is null) as n_after_unknown,
+        count(*) filter (is_repeat and is_past_known and not is_helped(earlier_outcome))
+            as n_unsettled,
         count(*) filter (is_offered) as n_offered,
         count(*) filter (is_abandoned) as n_abandoned,
         count(*) filter (is_handled) as n_handled,
@@ -136,17 +139,18 @@ told as (
         scope_value,
         unnest([
             'fcr', 'fcr_unknown', 'fcr_proxy', 'fcr_flagged', 'fcr_confirmed', 'repeat_contact',
-            'abandoned', 'transferred', 'escalated', 'contained', 'contained_no_repeat',
-            'need_driven'
+            'repeat_unsettled', 'abandoned', 'transferred', 'escalated', 'contained',
+            'contained_no_repeat', 'need_driven'
         ]) as rate,
         unnest([
             n_resolved, n_outcome_unknown, n_not_repeated, n_flagged_resolved, n_confirmed,
-            n_repeats, n_abandoned, n_transferred, n_escalated, n_contained,
+            n_repeats, n_unsettled, n_abandoned, n_transferred, n_escalated, n_contained,
             n_contained_no_repeat, n_need_driven
         ]) as numerator,
         unnest([
             n_outcome_known, n_first, n_first, n_flagged, n_answered, n_comparable,
-            n_offered, n_handled, n_handled, n_automated, n_automated_matured, n_contacts
+            n_comparable - n_after_unknown, n_offered, n_handled, n_handled, n_automated,
+            n_automated_matured, n_contacts
         ]) as denominator
     from every
 ),
@@ -190,11 +194,13 @@ comment on column v_rates.scope_value is 'Which one; null: all, or unknown.';
 comment on column v_rates.rate is
 'fcr: resolved, sold or informed, not repeated, among matured first contacts with a known outcome
 (the first within the scope: who visited the web page has not called yet; a repeat on any channel
-counts). fcr_unknown: without a known outcome, among all of them. fcr_proxy: not repeated, whatever the outcome. fcr_flagged: the agent
-says so. fcr_confirmed: the customer says so. repeat_contact,
-abandoned (of those offered), transferred and escalated (of those handled), contained and
-contained_no_repeat (of automated ones), need_driven, reopened (of closed journeys that
-had an end),
+counts). fcr_unknown: without a known outcome, among all of them. fcr_proxy: not repeated, whatever
+the outcome. fcr_flagged: the agent says so. fcr_confirmed: the customer says so. repeat_contact:
+after an earlier one of the same need, be it the next step. repeat_unsettled: after one whose
+outcome is known and neither informed nor sold, of those not after an unknown one. abandoned (of
+those offered by voice or chat), transferred and escalated (of those handled), contained and
+contained_no_repeat (of those by voice or chat with a machine), need_driven, reopened (of closed
+journeys that had an end),
 handle_s (talk, hold, wrap; queues are not in it).';
 comment on column v_rates.numerator is
 'Contacts or journeys that count; of handle_s their seconds.';

@@ -52,8 +52,10 @@ comment on column v_relief.next_journey_id is
 'Journey of this customer that came next; null: none.';
 comment on column v_relief.next_journey_type is 'Its type.';
 comment on column v_relief.next_after_s is 'From the end of this one to its start [s].';
-comment on column v_relief.next_health_ops is 'Its health_ops [points of 100].';
+comment on column v_relief.next_health_ops is
+'Its health_ops; null while open, and where its end was assumed [points of 100].';
 comment on column v_relief.is_repurchase is
-'A journey with the outcome sold began within the follow-up window; null: not known yet.';
+'The customer bought within the follow-up window after its end (v_next_journeys); null: not known
+yet.';
 comment on column v_relief.is_silent is
 'No inbound contact within the follow-up window; null: it has not passed.';

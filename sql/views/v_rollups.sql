@@ -1,21 +1,24 @@
 -- purpose: the same figures on four levels: product, touchpoint, journey type, life-cycle stage
 -- grain: level and one of its values
 -- key: level, level_value
--- sources: v_journeys, v_journey_cohorts, v_steps, v_journey_experience, v_experience
+-- sources: v_journeys, v_journey_cohorts, v_ranked_journeys, v_steps, v_journey_experience,
+--          v_experience
 create or replace view v_rollups as
 with journeys as (
     select
         journeys.* exclude (health_ops, friction_score),
-        case when cohorts.is_mature then journeys.health_ops end as health_ops,
+        case when cohorts.is_mature then ranked.health_ops end as health_ops,
         case when cohorts.is_mature then journeys.friction_score end as friction_score,
         cohorts.is_mature,
         cohorts.is_judged,
         cohorts.is_resolved_in_time,
         cohorts.is_undecided,
         felt.experience01,
-        case when cohorts.is_mature then felt.health end as health
+        case when cohorts.is_mature and ranked.journey_id is not null then felt.health end
+            as health
     from v_journeys as journeys
     inner join v_journey_cohorts as cohorts on journeys.journey_id = cohorts.journey_id
+    left join v_ranked_journeys as ranked on journeys.journey_id = ranked.journey_id
     left join v_journey_experience as felt on journeys.journey_id = felt.journey_id
 ),
 
@@ -154,12 +157,14 @@ counted as (
         avg(evidence_coverage) as coverage_mean
     from units
     group by level, level_value
+    -- a level of which nothing was logged says nothing of it
+    qualify count(level_value) over (partition by level) > 0
 ),
 
 rated as (
     select
         *,
-        health_band(health_ops_median) as band,
+        median_band(health_ops_median, n_health_ops) as band,
         share_of(hazard, sum(hazard) over (partition by level)) as hazard_share,
         share_of(n_resolved, n_judged) as resolved_share,
         wilson_lo(n_resolved, n_judged) as resolved_share_lo,
@@ -195,14 +200,15 @@ comment on column v_rollups.friction_mean is
 'Mean F; of a touchpoint of what happened there and on the way to it [points of 100].';
 comment on column v_rollups.friction_median is 'Median F of those [points of 100].';
 comment on column v_rollups.hazard is 'Sum of hazards: the same total on each level.';
-comment on column v_rollups.n_health_ops is 'Of n_mature, with health_ops.';
+comment on column v_rollups.n_health_ops is
+'Of n_mature, with health_ops that ranks (v_ranked_journeys).';
 comment on column v_rollups.health_ops_median is
 'Median health_ops; of a touchpoint of the journeys through it [points of 100].';
 comment on column v_rollups.n_good is 'Journeys with health_ops from 80 on.';
 comment on column v_rollups.n_fair is 'Journeys with health_ops from 60 to below 80.';
 comment on column v_rollups.n_poor is 'Journeys with health_ops below 60.';
 comment on column v_rollups.n_health is
-'Of n_mature, with health, which needs answers of the customer.';
+'Of n_mature, with health that ranks, which needs answers of the customer.';
 comment on column v_rollups.health_median is
 'Median health; not on one scale with health_ops [points of 100].';
 comment on column v_rollups.n_experience is
@@ -216,7 +222,8 @@ comment on column v_rollups.n_promoters is 'Of these from 9 on.';
 comment on column v_rollups.n_detractors is 'Of these below 7.';
 comment on column v_rollups.coverage_mean is
 'Mean share of the detectors that had their data: compare only where it is equal.';
-comment on column v_rollups.band is 'Band of the median health_ops.';
+comment on column v_rollups.band is
+'Band of the median health_ops; null: fewer than five journeys with one.';
 comment on column v_rollups.hazard_share is 'Share of all hazard.';
 comment on column v_rollups.resolved_share is
 'Share resolved within the horizon among n_judged, undecided ones included; null: none judged.';
@@ -230,5 +237,5 @@ comment on column v_rollups.experience_share_lo is 'Lower end of its 95 % Wilson
 comment on column v_rollups.experience_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_rollups.nps is 'NPS, -100 to 100; null: nobody answered.';
 comment on column v_rollups.nps_lo is
-'Lower end of its 95 % interval (normal); null where all answered alike.';
+'Lower end of its 95 % interval: normal, Wilson where all answered alike.';
 comment on column v_rollups.nps_hi is 'Upper end of its 95 % interval.';

@@ -48,7 +48,8 @@ firsts as (
         neighboured.customer_key,
         neighboured.ended_at,
         coalesce(
-            neighboured.next_inbound_at - neighboured.started_at <= clock.repeat_window, false
+            neighboured.outcome is distinct from 'sold'
+            and neighboured.next_inbound_at - neighboured.started_at <= clock.repeat_window, false
         ) as is_repeated
     from neighboured
     cross join clock

@@ -30,7 +30,8 @@ counted as (
         count(distinct journey_id) as n_journeys,
         coalesce(bool_or(is_moment_of_truth), false) as is_moment_of_truth,
         median(wait_before_s) as wait_before_s_median,
-        median(processing_s) as processing_s_median,
+        -- a lone event without a start and an end tells no time
+        median(processing_s) filter (n_events > 1 or processing_s > 0) as processing_s_median,
         sum(n_reasked) as n_reasked,
         sum(n_evidence) as n_evidence,
         sum(hazard) as hazard,
@@ -60,7 +61,9 @@ comment on column v_touchpoints.n_steps is 'Visits to the touchpoint.';
 comment on column v_touchpoints.n_journeys is 'Journeys that went through it.';
 comment on column v_touchpoints.is_moment_of_truth is 'It is marked as a moment of truth.';
 comment on column v_touchpoints.wait_before_s_median is 'Median wait before it [s].';
-comment on column v_touchpoints.processing_s_median is 'Median processing time [s].';
+comment on column v_touchpoints.processing_s_median is
+'Median processing time of steps with one: of several events, or with start, end or talk logged;
+null: none has [s].';
 comment on column v_touchpoints.n_reasked is 'Fields asked again there.';
 comment on column v_touchpoints.n_evidence is 'Pieces of evidence there and on the way to it.';
 comment on column v_touchpoints.hazard is 'Sum of hazards there and on the way to it.';

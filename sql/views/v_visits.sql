@@ -24,7 +24,11 @@ with sessions as (
 visits as (
     select
         * exclude (is_contact, is_message),
-        (epoch_us(ended_at) - epoch_us(started_at)) / 1e6 as duration_s
+        -- of a lone event nobody knows how long it was looked at
+        case
+            when n_events > 1 or ended_at > started_at
+                then (epoch_us(ended_at) - epoch_us(started_at)) / 1e6
+        end as duration_s
     from sessions
     where is_contact and not is_message
 )
@@ -45,4 +49,5 @@ comment on column v_visits.outcome is 'Last outcome.';
 comment on column v_visits.started_at is 'First event [UTC].';
 comment on column v_visits.ended_at is 'Last event [UTC].';
 comment on column v_visits.n_events is 'Number of events.';
-comment on column v_visits.duration_s is 'From first to last event [s].';
+comment on column v_visits.duration_s is
+'From first to last event; null where one event tells no time [s].';

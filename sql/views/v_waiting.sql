@@ -1,4 +1,4 @@
--- purpose: who made the customer wait, and how long
+-- purpose: whom the customer waited for, and how long; the customer's own pauses are no waiting
 -- grain: cause and owner
 -- key: wait_cause, owner
 -- sources: v_steps
@@ -10,7 +10,14 @@ with steps as (
         wait_before_s,
         journey_id
     from v_steps
-    where wait_before_s is not null
+    -- what the customer does next comes when the customer likes, and nobody waits for an
+    -- advertisement: only a logged cause makes a wait of that
+    where
+        wait_before_s is not null
+        and (
+            wait_cause is not null
+            or (direction is distinct from 'inbound' and not is_pushed)
+        )
 ),
 
 counted as (
@@ -36,7 +43,9 @@ shared as (
 select * from shared;
 
 comment on view v_waiting is
-'One row per cause of waiting and owner of the step that was waited for.';
+'One row per cause of waiting and owner of the step that was waited for: steps of the company, and
+those whose cause was logged. Time between the customer''s own steps, and before messages, is none;
+queues are in v_channels (wait_s_median).';
 comment on column v_waiting.wait_cause is 'customer, company or third party; null where unknown.';
 comment on column v_waiting.owner is
 'Owner of the step that came after the wait; null where unknown.';
