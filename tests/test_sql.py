@@ -83,16 +83,9 @@ def _felt() -> Rows:
     both = {"customer_key": key_of(1), "journey_type": "claim", "owner": "Online",
             "state": "closed"}  # fmt: skip
     silent = {"x_id": "s/2", "customer_key": key_of(1), "instrument": "nps", "is_solicited": True,
-              "respondent_type": "customer", "occurred_at": START,
-              "acted_at": START}  # fmt: skip
-    asked = {
-        **silent,
-        "x_id": "s/1",
-        "acted_at": None,
-        "is_answered": True,
-        "score01": 0.2,
-        "is_ignored": True,
-    }
+              "respondent_type": "customer", "occurred_at": START, "acted_at": START}  # fmt: skip
+    asked = {**silent, "x_id": "s/1", "acted_at": None, "is_answered": True, "score01": 0.2,
+             "is_ignored": True}  # fmt: skip
     return {
         "experience": [silent, asked],
         "journey_experience": [
