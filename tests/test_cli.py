@@ -207,13 +207,16 @@ def test_exit_code_of_an_error(
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> None:
+def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from rejse.pipelines import catalogue
+
     con = duckdb.connect()
     con.execute(
         "create view v as select * from (values (1, '=1+1', timestamp '2025-01-01'),"
         " (2, null, null), (3, '\x1b[31mred', null)) t(a, b, t) order by a"
     )
-    stand_in(monkeypatch, "catalogue", connect=lambda root, publication: con)
+    session = catalogue.Session(con, tmp_path / "spilled")
+    monkeypatch.setattr(catalogue, "connect", lambda *_: session)
 
 
 @pytest.mark.usefixtures("store")
@@ -305,12 +308,12 @@ def test_a_ready_question_needs_no_path(
     con = duckdb.connect()
     asked: list[str] = []
 
-    def sql(text: str) -> Any:
+    def execute(text: str) -> Any:
         asked.append(text)
-        return con.sql("select 1 as a")
+        return con.execute("select 1 as a")
 
-    session = SimpleNamespace(sql=sql)
-    stand_in(monkeypatch, "catalogue", connect=lambda root, publication: session)
+    session = SimpleNamespace(execute=execute)
+    monkeypatch.setattr("rejse.pipelines.catalogue.connect", lambda *_: session)
     code, out, _ = rejse("sql", "--file", "headline", "-c", str(config), "--csv")
     assert (code, out) == (0, "a\n1\n")
     assert asked[0].startswith("-- purpose: the headline of a publication")
@@ -353,7 +356,7 @@ def test_init_refuses_before_it_writes(
 
 
 def test_a_report_is_a_file(rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in(monkeypatch, "catalogue", connect=lambda root, publication: None)
+    monkeypatch.setattr("rejse.pipelines.catalogue.connect", lambda *_: None)
     code, _, err = rejse("report", "-c", str(config), "--out", str(config.parent))
     assert code == 2
     assert f"such as {config.parent / 'report.html'}" in err

@@ -235,7 +235,7 @@ def test_an_end_that_does_not_rank_ranks_nothing(con: duckdb.DuckDBPyConnection)
     """All lists of the worst read one view, so what it leaves out is ranked by its friction."""
     cursor = report_fixture.stories().connect()
     cursor.execute(
-        "create or replace view v_ranked_journeys as select * from v_journeys"
+        "create or replace view v_ranked_journeys as select *, true as is_mature from v_journeys"
         f" where journey_id != '{WORKED}' and state = 'closed'"
     )
     found = journey_lookup.worst(cursor)
