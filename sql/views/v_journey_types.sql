@@ -109,7 +109,7 @@ comment on column v_journey_types.friction_median is
 'Median friction score of those [points of 100].';
 comment on column v_journey_types.hazard is 'Sum of hazards.';
 comment on column v_journey_types.edge_share is
-'Share of all their hazard that lies between steps, as report and headline have it; null: no hazard.';
+'Share of all their hazard that lies between steps, as report and headline have it; null: none.';
 comment on column v_journey_types.edge_share_mean is
 'Mean share of friction between steps: what surveys call the silo gap.';
 comment on column v_journey_types.n_health is
