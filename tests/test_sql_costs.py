@@ -10,6 +10,7 @@ import pytest
 
 from rejse.pipelines import catalogue
 from rejse.pipelines.catalogue import Session
+from rejse.sql import scripts
 from tests import store_builder
 from tests.store_builder import START, journey, key_of
 from tests.test_sql import table
@@ -88,3 +89,11 @@ def test_what_is_unknown_is_counted_beside_the_sums(session: Session) -> None:
                        "transfer": (1, 0, 0, 0), "rework": (1, 0, 2, 1)}  # fmt: skip
     shares = {kind: row["known_share"] for kind, row in rows.items()}
     assert shares == {"customer_wait": 1, "repeat_contact": 1, "transfer": 0.5, "rework": 0.75}
+
+
+def test_the_question_of_cost_has_the_measured_share_of_the_view(session: Session) -> None:
+    """Minutes, of customers and of the company, not pieces with minutes of customers."""
+    view = {row["kind"]: row["measured_share"] for row in table(session, "from v_friction_cost")}
+    asked = table(session, scripts("questions")["friction_cost"].text)
+    assert {row["kind"]: row["measured_share"] for row in asked} == view
+    assert view["customer_wait"] == pytest.approx(12 / 16)

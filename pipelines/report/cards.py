@@ -72,6 +72,8 @@ def _health(totals: Row) -> list[Card]:
     low, middle, high = totals["health_ops"]
     label = f"median health_ops; middle half {wording.amount(low, 0)} to {wording.amount(high, 0)}"
     band = f"{totals['band'].capitalize()}, " if totals["band"] else ""
+    if not band:
+        label += f"; {wording.plural(totals['n_health'], 'journey')}, too few for a band"
     return [Card(f"{band}{wording.amount(middle, 0)}", label)]
 
 

@@ -1,6 +1,6 @@
 -- purpose: how many journeys somebody spoke of, who answered, and how often gratitude hid a failure
 -- grain:   one row
--- sources: v_journey_experience, v_responses
+-- sources: v_journey_experience, v_responses, v_experience
 with
 
 felt as (
@@ -23,7 +23,11 @@ spoken as (
     select
         count(*) as n_records,
         count(experience01) as n_felt,
-        coalesce(sum(n_ignored), 0)::bigint as n_ignored,
+        -- where no action was ever logged, nobody is known to be ignored
+        case
+            when (select count(acted_at) from v_experience) > 0 then coalesce(sum(n_ignored), 0)
+            else 0
+        end::bigint as n_ignored,
         count(is_relief) as n_relief_known,
         count(*) filter (is_relief) as n_relief
     from felt

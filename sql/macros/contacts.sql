@@ -1,6 +1,6 @@
--- purpose: which contact is a first one, what settles it (who was informed got what he came for), and
---          which channels customers queue in or meet a machine instead of a human
--- grain: macros over the contact before, a contact's last outcome (null where unknown) or its family
+-- purpose: which contact is a first one, what settles it (who was informed got what he came for),
+--          and in which channels customers queue, or meet a machine instead of a human
+-- grain: macros over the contact before, a contact's last outcome (null: unknown) or its family
 -- sources:
 create or replace macro is_settled(outcome) as outcome in ('resolved', 'sold', 'informed');
 

@@ -33,8 +33,8 @@ create or replace macro net_variance(p, d, n) as case
     when n > 0 then pow(100, 2) * ((p + d) / n::double - pow((p - d) / n::double, 2)) / n
 end;
 
--- Where all answered alike the normal interval has no width; the share that did so has Wilson's, and
--- the rest may have answered the worst, or the best.
+-- Where all answered alike the normal interval has no width; the share that did so has Wilson's,
+-- and the rest may have answered the worst, or the best.
 create or replace macro net_lo(p, d, n) as case
     when net_variance(p, d, n) > 0
         then greatest(-100, net_of(p, d, n) - 1.959963984540054 * sqrt(net_variance(p, d, n)))

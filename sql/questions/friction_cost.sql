@@ -14,9 +14,13 @@ summed as (
         currency,
         count(*) as n_evidence,
         sum(hazard) as hazard,
-        count(*) filter (minutes_customer_basis = 'measured') as n_measured,
+        count(*) filter (minutes_customer_basis = 'measured' or minutes_company_basis = 'measured')
+            as n_measured,
         sum(minutes_customer) as minutes_customer,
         sum(minutes_company) as minutes_company,
+        coalesce(sum(minutes_customer) filter (minutes_customer_basis = 'measured'), 0)
+        + coalesce(sum(minutes_company) filter (minutes_company_basis = 'measured'), 0)
+            as minutes_measured,
         sum(cost) as cost
     from evidence
     group by kind, owner, currency
@@ -25,7 +29,9 @@ summed as (
 shared as (
     select
         *,
-        share_of(n_measured, n_evidence) as measured_share,
+        share_of(
+            minutes_measured, coalesce(minutes_customer, 0) + coalesce(minutes_company, 0)
+        ) as measured_share,
         share_of(hazard, sum(hazard) over ()) as hazard_share
     from summed
 )

@@ -1,4 +1,4 @@
--- purpose: which channel family customers go to next, and how often that is a switch they had to make
+-- purpose: which channel family customers go to next, and how often they had to switch
 -- grain: channel family and the next one
 -- key: from_family, to_family
 -- sources: v_sessions
@@ -28,7 +28,7 @@ pairs as (
 judged as (
     select
         *,
-        from_family != to_family and is_same_need and is_settled is distinct from true as is_switch,
+        from_family != to_family and is_same_need and not coalesce(is_settled, false) as is_switch,
         is_settled is null as is_outcome_unknown
     from pairs
     where to_family is not null

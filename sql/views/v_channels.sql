@@ -36,8 +36,10 @@ spread as (
         max(numerator) filter (rate = 'escalated' and denominator > 0) as n_escalated,
         max(denominator) filter (rate = 'contained' and denominator > 0) as n_automated,
         max(numerator) filter (rate = 'contained' and denominator > 0) as n_contained,
-        max(denominator) filter (rate = 'contained_no_repeat' and denominator > 0) as n_automated_matured,
-        max(numerator) filter (rate = 'contained_no_repeat' and denominator > 0) as n_contained_no_repeat,
+        max(denominator) filter (rate = 'contained_no_repeat' and denominator > 0)
+            as n_automated_matured,
+        max(numerator) filter (rate = 'contained_no_repeat' and denominator > 0)
+            as n_contained_no_repeat,
         max(value) filter (rate = 'abandoned') as abandoned_share,
         max(value_lo) filter (rate = 'abandoned') as abandoned_share_lo,
         max(value_hi) filter (rate = 'abandoned') as abandoned_share_hi,
@@ -84,7 +86,7 @@ comment on column v_channels.n_offered is
 comment on column v_channels.n_abandoned is
 'Of these, abandoned after at least the short-abandon threshold, or after an unknown wait.';
 comment on column v_channels.n_answered is
-'Inbound by voice, by chat or with a human, with a logged outcome that is not abandoned; null: none.';
+'Inbound by voice, by chat or with a human, of a logged outcome other than abandoned; null: none.';
 comment on column v_channels.n_transferred is 'Of those answered, transferred.';
 comment on column v_channels.n_escalated is 'Of those answered, escalated.';
 comment on column v_channels.n_automated is

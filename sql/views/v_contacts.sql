@@ -73,7 +73,8 @@ known as (
         journeys.journey_type,
         sessions.intent is not null and sessions.direction = 'inbound' as is_comparable,
         -- who has bought comes with a new need, whatever he comes for: he repeats nothing
-        case when sessions.outcome is distinct from 'sold' then sessions.started_at end as needed_at
+        case when coalesce(sessions.outcome != 'sold', true) then sessions.started_at end
+            as needed_at
     from sessions
     left join owners on sessions.session_id = owners.session_id
     left join journeys on sessions.journey_id = journeys.journey_id

@@ -58,6 +58,7 @@ comment on column v_flow.from_touchpoint is
 comment on column v_flow.to_touchpoint is 'Next touchpoint.';
 comment on column v_flow.n_transitions is 'Transitions.';
 comment on column v_flow.n_journeys is 'Journeys with it.';
-comment on column v_flow.wait_s_median is 'Median wait between them [s].';
+comment on column v_flow.wait_s_median is
+'Median time between them, whoever paused; waiting is in v_waiting [s].';
 comment on column v_flow.hazard is 'Hazard of the later step and the way to it.';
 comment on column v_flow.next_share is 'Share of this next touchpoint among all that follow.';

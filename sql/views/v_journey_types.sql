@@ -31,6 +31,7 @@ counted as (
         median(friction_score) as friction_median,
         sum(friction_hazard) as hazard,
         avg(friction_edge_share) as edge_share_mean,
+        sum(friction_hazard * friction_edge_share) as edge_hazard,
         count(*) filter (not is_mature) as n_too_young,
         count(*) filter (is_mature) as n_mature,
         count(*) filter (is_judged) as n_judged,
@@ -60,7 +61,8 @@ spread as (
 
 rated as (
     select
-        counted.*,
+        counted.* exclude (edge_hazard),
+        share_of(counted.edge_hazard, counted.hazard) as edge_share,
         coalesce(healthy.n_health, 0) as n_health,
         healthy.health_ops_median,
         healthy.health_ops_p10,
@@ -106,6 +108,8 @@ comment on column v_journey_types.friction_mean is 'Mean friction score of those
 comment on column v_journey_types.friction_median is
 'Median friction score of those [points of 100].';
 comment on column v_journey_types.hazard is 'Sum of hazards.';
+comment on column v_journey_types.edge_share is
+'Share of all their hazard that lies between steps, as report and headline have it; null: none.';
 comment on column v_journey_types.edge_share_mean is
 'Mean share of friction between steps: what surveys call the silo gap.';
 comment on column v_journey_types.n_health is

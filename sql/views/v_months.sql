@@ -97,7 +97,8 @@ comment on column v_months.n_mature is 'Of these, old enough (v_journey_cohorts)
 comment on column v_months.horizon_s is 'Horizon of the type (v_horizons) [s].';
 comment on column v_months.n_scored is 'Mature ones with a friction score.';
 comment on column v_months.friction_mean is 'Mean friction score of those [points of 100].';
-comment on column v_months.n_health is 'Mature ones with an operational health that ranks (v_ranked_journeys).';
+comment on column v_months.n_health is
+'Mature ones with an operational health that ranks (v_ranked_journeys).';
 comment on column v_months.health_ops_median is
 'Median operational health of those [points of 100].';
 comment on column v_months.n_judged is

@@ -77,11 +77,13 @@ comment on column v_promises_kept.n_overdue is
 comment on column v_promises_kept.n_broken is 'Not delivered.';
 comment on column v_promises_kept.n_open is 'Not due yet, or unknown: no check judges it.';
 comment on column v_promises_kept.n_cancelled is 'Cancelled by the customer in time.';
-comment on column v_promises_kept.n_judged is 'Kept, late, overdue or broken: those that can be judged.';
+comment on column v_promises_kept.n_judged is
+'Kept, late, overdue or broken: those that can be judged.';
 comment on column v_promises_kept.n_checked is
 'Open by the events and judged by a check of the configuration; among n_kept or n_broken.';
 comment on column v_promises_kept.n_moved is 'Moved at least once.';
-comment on column v_promises_kept.lateness_s_median is 'Median lateness of those delivered late; null: none was [s].';
+comment on column v_promises_kept.lateness_s_median is
+'Median lateness of those delivered late; null: none was [s].';
 comment on column v_promises_kept.kept_share is
 'Share kept among those judged; null: none counted.';
 comment on column v_promises_kept.kept_share_lo is 'Lower end of its 95 % Wilson interval.';

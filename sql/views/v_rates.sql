@@ -76,7 +76,8 @@ counted as (
         count(*) filter (direction = 'inbound' and intent is not null and is_past_known)
             as n_comparable,
         count(*) filter (is_repeat and is_past_known) as n_repeats,
-        count(*) filter (is_repeat and is_past_known and earlier_outcome is null) as n_after_unknown,
+        count(*) filter (is_repeat and is_past_known and earlier_outcome is null)
+            as n_after_unknown,
         count(*) filter (is_repeat and is_past_known and not is_helped(earlier_outcome))
             as n_unsettled,
         count(*) filter (is_offered) as n_offered,

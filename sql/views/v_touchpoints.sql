@@ -60,7 +60,8 @@ comment on column v_touchpoints.main_stage is
 comment on column v_touchpoints.n_steps is 'Visits to the touchpoint.';
 comment on column v_touchpoints.n_journeys is 'Journeys that went through it.';
 comment on column v_touchpoints.is_moment_of_truth is 'It is marked as a moment of truth.';
-comment on column v_touchpoints.wait_before_s_median is 'Median wait before it [s].';
+comment on column v_touchpoints.wait_before_s_median is
+'Median time since the step before, whoever paused; waiting is in v_waiting [s].';
 comment on column v_touchpoints.processing_s_median is
 'Median processing time of steps with one: of several events, or with start, end or talk logged;
 null: none has [s].';
