@@ -57,7 +57,8 @@ def _friction(totals: Row) -> Card:
     n, whole = totals["n_with_evidence"], totals["n_friction"]
     value = wording.share(n / whole) if whole else None
     label = f"of the journeys met friction, {wording.count(n)} of {wording.count(whole)}"
-    return _card(value, label, "friction: too little was logged to see any")
+    why = "no journey is old enough" if totals["n_scored"] else "too little was logged to see any"
+    return _card(value, label, f"friction: {why}")
 
 
 def _between(totals: Row) -> Card:
@@ -174,7 +175,7 @@ def not_measured(totals: Row, felt: Row) -> list[str]:
     """What the page cannot say, and why."""
     whole = totals["n_journeys"]
     gaps = (
-        ("n_friction", "friction: the logs carry too little of what the detectors need"),
+        ("n_scored", "friction: the logs carry too little of what the detectors need"),
         ("n_health", "health: the journey is open or no event says how it ended"),
         ("n_continuity", "data continuity: no field given and needed again was logged"),
         ("n_wait", "waiting of the customer: no waiting was logged"),

@@ -15,7 +15,7 @@ def headline(totals: Row, kinds: list[Row], edges: list[Row]) -> str:
     """Where most friction lies: between two owners, else the kind that weighs most."""
     if not totals["n_journeys"]:
         return "No journeys yet"
-    if not totals["n_friction"]:
+    if not totals["n_scored"]:
         return "Too little was logged to see friction"
     if not kinds:
         return f"No friction was found in {wording.plural(totals['n_journeys'], 'journey')}"

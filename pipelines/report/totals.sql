@@ -8,6 +8,7 @@ journeys as (
         journeys.* replace (
             case when cohorts.is_mature then journeys.friction_score end as friction_score
         ),
+        journeys.friction_score is not null as is_scored,
         cohorts.is_mature,
         cohorts.is_judged,
         cohorts.is_resolved_in_time,
@@ -42,6 +43,7 @@ counted as (
         count(distinct owner) as n_owners,
         timezone('UTC', min(started_at)) as started_at,
         timezone('UTC', max(ended_at)) as ended_at,
+        count(*) filter (is_scored) as n_scored,
         count(friction_score) as n_friction,
         count(*) filter (friction_score is not null and n_evidence > 0) as n_with_evidence,
         count(n_handoffs) as n_of_known_owner,
