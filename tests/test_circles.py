@@ -70,18 +70,18 @@ ENDS: dict[str, tuple[Log, Log]] = {
         [asked("partly", actor_type="human", channel="phone"), asked("no_result", "2h")],
     ),
     "channel_fallback": (
-        [asked("informed"), asked(None, "2h", channel="phone", actor_type="human")],
-        [asked("unresolved"), asked(None, "2h", channel="phone", actor_type="human")],
+        [asked("informed"), asked("informed", "2h", channel="phone", actor_type="human")],
+        [asked("unresolved"), asked("unresolved", "2h", channel="phone", actor_type="human")],
     ),
     "repeat_contact": (
-        [asked("informed"), asked(None, "2h")],
-        [asked("unresolved"), asked(None, "2h")],
+        [asked("informed"), asked("informed", "2h")],
+        [asked("unresolved"), asked("unresolved", "2h")],
     ),
     "ping_pong": (
         [asked(None, owner="a"), asked("informed", "1min", owner="b"),
-         asked(None, "2min", owner="a")],
+         asked("informed", "2min", owner="a")],
         [asked(None, owner="a"), asked("unresolved", "1min", owner="b"),
-         asked(None, "2min", owner="a")],
+         asked("unresolved", "2min", owner="a")],
     ),
     "handoff_dropped": (
         [asked(None, to_owner="b"), asked("resolved", "1h", owner="b", actor_type="human",
