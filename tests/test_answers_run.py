@@ -79,8 +79,9 @@ def test_answers_of_a_run_keep_the_silent(views: dict[str, list[dict[str, Any]]]
     assert invited["nps", "2025-03-01"] == (0, 0), "who was asked yesterday may still answer"
     nps = next(row for row in views["v_survey_scores"] if row["scope"] == "all")
     assert (nps["measure"], nps["n"], nps["value"]) == ("nps", 3, 0)
-    low = {row["instrument"]: row["n_ignored"] for row in views["v_closed_loop"]}
+    low = {row["instrument"]: row["n_records"] for row in views["v_closed_loop"]}
     assert low == {"nps": 1, "other": 1}, "a no is a low answer too"
+    assert {row["n_judged"] for row in views["v_closed_loop"]} == {0}, "no action is logged"
 
 
 def test_responses_are_the_same_by_survey_and_by_journey(

@@ -266,13 +266,9 @@ def test_channels_count_handling_abandonment_and_containment(tmp_path: Path) -> 
 
 
 def test_channel_switches_leave_messages_out(tmp_path: Path) -> None:
-    contacts = [
-        contact(1, DAY),
-        contact(2, 2 * DAY, channel_family="written", is_message=True),
-        contact(3, 3 * DAY, channel_family="voice"),
-        contact(4, 4 * DAY, channel_family="voice"),
-    ]
-    with of_contacts(tmp_path, *contacts) as opened:
+    message = contact(2, 2 * DAY, channel_family="written", is_message=True)
+    calls = [contact(n, n * DAY, channel_family="voice") for n in (3, 4)]
+    with of_contacts(tmp_path, contact(1, DAY), message, *calls) as opened:
         pairs = table(opened, "from v_channel_switches order by from_family")
         visits = table(opened, "select session_id, duration_s from v_visits order by 1")
     assert [(p["from_family"], p["to_family"], p["n_switches"]) for p in pairs] == [
