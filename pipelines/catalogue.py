@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rejse.pipelines import stage, store
+from rejse.pipelines import interruption, stage, store
 from rejse.pipelines.erasures import ERASURES
 from rejse.pipelines.traces import CURRENT, number, path, pointed
 from rejse.transforms import inputs, meeting
@@ -170,6 +170,7 @@ def connect(root: Path, publication: int | None = None, limits: Limits | None = 
     place = root.resolve()
     number = _existing(place, publication)
     room = Path(tempfile.mkdtemp(prefix="rejse-session-"))
+    interruption.keep(room)
     try:
         file = catalogue_cache.copied(place, number, room)
         return Session(sealed(file, place, limits or Limits(), room / "spilled"), room)

@@ -15,7 +15,8 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -42,6 +43,8 @@ class _State:
     folders: set[Path] = field(default_factory=set)
     #: Held by whoever says how the process ends: the main thread, or the one that listens.
     ending: threading.Lock = field(default_factory=threading.Lock)
+    #: How the end of a process of our own is said; None where it is not ours to end.
+    say: Callable[[int, str], None] | None = None
 
 
 _state = _State()
@@ -79,12 +82,41 @@ def heed(say: Callable[[int, str], None]) -> None:
 
     `say` is given exit code and message where the process ends before its work does.
     """
+    _state.say = say
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in SIGNALS:
         signal.signal(number, _raise)
     threading.Thread(target=_listen, args=(reading, say), daemon=True).start()
+
+
+def is_ours() -> bool:
+    """Whether this is a process of our own, no test's and no notebook's."""
+    return _state.say is not None
+
+
+@contextmanager
+def deadline(seconds: float | None, code: int, message: str) -> Iterator[None]:
+    """End the process, if it is one of our own, with this code and message where the work inside
+    takes longer and a library holds its thread, so that no error can be raised in it.
+    """
+    if seconds is None or not (say := _state.say):
+        yield
+        return
+    timer = threading.Timer(seconds, _expire, (say, code, message))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _expire(say: Callable[[int, str], None], code: int, message: str) -> None:
+    if _state.ending.acquire(blocking=False):
+        say(code, message)
+        leave(code)
 
 
 def end() -> bool:

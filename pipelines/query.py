@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from rejse.pipelines import damage
+from rejse.pipelines import damage, interruption, memory
 
 #: Rows that are taken from DuckDB at once: an answer is printed while it comes, not held whole.
 ROWS = 10_000
 #: What a query may take unless told otherwise: of the machine's memory, of the disk, of time.
 MEMORY, SPILL, SECONDS = "25%", "10GB", 600.0
+#: Seconds beyond its time in which DuckDB, which looks at the clock between two steps, may stop a
+#: query itself; one call of a function is one step, however long it takes.
+GRACE = 2.0
+TOO_LONG = (
+    "the query took longer than it may and was stopped; ask for less, or give it more with"
+    " --timeout 1h"
+)
+#: Of sizes as DuckDB states them.
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _SIZE = re.compile(r"[0-9]+(\.[0-9]+)?[KMGT]i?B", re.IGNORECASE)
 
 
@@ -40,6 +50,15 @@ def limits(timeout: str | None, memory: str | None, spill: str | None) -> Any:
     return Limits(memory or MEMORY, spill or SPILL, seconds)
 
 
+def cap_memory(con: Any) -> None:
+    """Hold this process, one of our own, to twice the memory that DuckDB may take on `con`, which
+    counts blocks and no values: one call of a function may make a value of any size.
+    """
+    ((stated,),) = con.execute("select current_setting('memory_limit')").fetchall()
+    number, unit = stated.split()
+    memory.cap(2 * int(float(number) * 1024 ** UNITS.index(unit)))
+
+
 def text_in(file: Path) -> str:
     """Text of a query's file, or of the ready question of that name. Raises QueryError."""
     from rejse.sql import scripts
@@ -56,8 +75,12 @@ def text_in(file: Path) -> str:
         raise QueryError(f"--file {file}: expected one SELECT as UTF-8 text") from None
 
 
-def answer(con: Any, text: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
+def answer(
+    con: Any, text: str, seconds: float | None = None
+) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
     """Columns and rows of one query; rows come as they are asked for.
+
+    Where DuckDB cannot stop it after `seconds`, the process ends, if it is one of our own.
 
     Raises QueryError, also while rows come, where it fails or takes more than it may, ReadOnlyError
     where it does more than read, StoreDamagedError where a file of the store cannot be read.
@@ -65,19 +88,26 @@ def answer(con: Any, text: str) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
     import duckdb
 
     try:
-        found = con.execute(text)
+        with _in_time(seconds):
+            found = con.execute(text)
         columns = [column[0] for column in found.description]
     except duckdb.Error as fault:
         raise _error(fault) from None
-    return columns, _rows(found)
+    return columns, _rows(found, seconds)
 
 
-def _rows(found: Any) -> Iterator[tuple[Any, ...]]:
+def _in_time(seconds: float | None) -> AbstractContextManager[None]:
+    longest = None if seconds is None else seconds + GRACE
+    return interruption.deadline(longest, QueryError.exit_code, f"rejse: {TOO_LONG}")
+
+
+def _rows(found: Any, seconds: float | None) -> Iterator[tuple[Any, ...]]:
     import duckdb
 
     while True:
         try:
-            rows = found.fetchmany(ROWS)
+            with _in_time(seconds):
+                rows = found.fetchmany(ROWS)
         except duckdb.Error as fault:
             raise _error(fault) from None
         if not rows:
@@ -91,10 +121,7 @@ def _error(fault: Exception) -> Exception:
         return damage.StoreDamagedError(damaged)
     kind = type(fault).__name__
     if kind == "InterruptException":
-        return QueryError(
-            "the query took longer than it may and was stopped; ask for less, or give it more with"
-            " --timeout 1h"
-        )
+        return QueryError(TOO_LONG)
     if kind == "OutOfMemoryException":
         return QueryError(
             "the query needs more memory and room to spill than it may take; ask for less, or give"

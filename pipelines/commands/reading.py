@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from rejse.pipelines import interruption
 from rejse.pipelines.commands.options import (
     CONFIG,
     AsOf,
@@ -73,7 +74,9 @@ def sql(
         raise MisuseError('expected one query: rejse sql "select ...", or --file query.sql')
     text = asking.text_in(file) if file else str(query)
     session = connect(config, as_of, publication, limits)
-    columns, rows = asking.answer(session, text)
+    if interruption.is_ours():
+        asking.cap_memory(session)
+    columns, rows = asking.answer(session, text, limits.seconds)
     if json:
         terminal.show_json(asking.with_names(columns, rows))
     elif csv:
