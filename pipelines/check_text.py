@@ -47,7 +47,7 @@ def _source(one: SourceCheck) -> list[str]:
     lines += [f"  {name}: {n:,} values became other or null" for name, n in one.notes.items()]
     lines += [f"  {line}" for line in (*one.unread, *one.contradicted, *one.midnights)]
     lines += _refused(one)
-    lines += [f"  suspicious identity  {clean(line, WIDTH)}" for line in one.identities]
+    lines += [f"  suspicious identity  {clean(line, 2 * WIDTH)}" for line in one.identities]
     if one.future:
         lines.append(
             f"  {one.future:,} times lie in the future, from {one.future_first} on;"

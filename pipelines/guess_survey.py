@@ -64,6 +64,13 @@ USUAL = ((1.0, 5.0), (1.0, 7.0), (0.0, 10.0), (0.0, 100.0))
 BY_SCALE = {(1.0, 5.0): "csat", (1.0, 7.0): "ces", (0.0, 10.0): "nps"}
 #: An answer as a number, or as a label that begins with one and has no other: `10 - Very likely`.
 LABEL = r"^\s*([+-]?\d+([.,]\d+)?)\D*$"
+#: What an answer may be about, for whoever knows what was asked.
+ABOUT = {
+    "relationship": "where the company as a whole was judged",
+    "journey": "where the whole matter was, from the first contact to the end",
+    "touchpoint": "where one contact was",
+    "product": "where a product was",
+}
 #: Columns worth having, with what is lost without them.
 WANTED = {
     "invited_time": "when the company asked; keep the silent too, or there is no response rate",
@@ -96,6 +103,8 @@ def guess_survey(found: Sequence[Profile], quote: dict[str, str]) -> Guesses:
     out.missing = [column for column in wanted if out.of(column) is None]
     out.rest = [p for p in found if p.name not in out.used]
     out.candidates = {column: [] for column in out.missing}
+    if "level" in out.missing:
+        out.candidates["level"] = [Guess("level", f"'{of}'", why) for of, why in ABOUT.items()]
     out.unique = [p.name for p in found if is_unique(p)]
     out.lines.sort(key=lambda g: list(EXPERIENCE.by_name).index(g.column))
     return out

@@ -56,7 +56,10 @@ def _session() -> duckdb.DuckDBPyConnection:
 
 def _quotes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, str]:
     """Each column's name as SQL writes it: quoted where it must be."""
-    query = "select keyword_name from duckdb_keywords() where keyword_category = 'reserved'"
+    query = (
+        "select keyword_name from duckdb_keywords()"
+        " where keyword_category in ('reserved', 'type_function')"  # the latter as `at` and `left`
+    )
     reserved = {row[0] for row in con.execute(query).fetchall()}
 
     def quote(name: str) -> str:

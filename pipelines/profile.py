@@ -164,7 +164,7 @@ def profiles(table: pa.Table) -> list[Profile]:
     for field, column in zip(table.schema, table.columns, strict=True):
         nested = field.type.num_fields > 0
         present = column.drop_null()
-        values = present.take(np.arange(0, len(present), stride)).to_pylist()[:VALUES]
+        values = _plain(present.take(np.arange(0, len(present), stride)))[:VALUES]
         if stride > 1 and pa.types.is_string(field.type):
             telling = present.filter(pc.match_substring_regex(present, TELLING))
             values += telling.slice(0, TOLD).to_pylist()
@@ -179,3 +179,17 @@ def profiles(table: pa.Table) -> list[Profile]:
             )
         )
     return found
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    """The values for Python; nanoseconds and years that it does not have as DuckDB gives them."""
+    import pyarrow as pa
+
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        import duckdb
+
+        with duckdb.connect() as con:
+            rows = con.from_arrow(pa.table({"value": column})).fetchall()
+        return [row[0] for row in rows]

@@ -89,6 +89,13 @@ def test_suspicious_identities_and_times_in_the_future(tmp_path: Path) -> None:
     assert "1 times lie in the future" in found.text()
 
 
+def test_what_to_do_about_a_suspicious_identity_is_not_cut_off(tmp_path: Path) -> None:
+    rows = ["1,2025-01-01 10:00:00,8.676220978733876e+18,click,web,inbound,,"]
+    rows += ["2,2025-01-01 10:00:00,1.23E+15,click,web,inbound,,"]
+    said = check(log(tmp_path, *rows)).text()
+    assert "export them as integers or texts" in said and "export it as text" in said
+
+
 def test_a_mapping_that_is_none_is_a_problem_not_a_crash(good: settings.Settings) -> None:
     found = check(edited(good, "from source", "from source where id <> '1'"))
     assert found.exit_code == 2

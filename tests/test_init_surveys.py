@@ -16,6 +16,7 @@ from rejse.pipelines.init import as_dict, begin, init, told
 from rejse.pipelines.run import run
 from rejse.pipelines.sample import sample
 from rejse.transforms.duplicates import without_duplicates
+from rejse.transforms.experience.schema import LEVELS
 from tests.test_init import LEAST, mapped, write
 from tests.test_sql import table
 
@@ -191,6 +192,17 @@ def test_what_is_missing_is_said_and_not_invented(tmp_path: Path) -> None:
     checked = check(settings.load(tmp_path / "out"))
     assert checked.exit_code == 2
     assert checked.sources[0].problem
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_what_may_have_been_judged_is_listed_to_choose_from(tmp_path: Path, level: str) -> None:
+    log = write(tmp_path / "nps.csv", "nps,customer,time\n9,c1,2025-03-01\n3,c2,2025-03-02\n")
+    init([log], tmp_path / "out")
+    mapping = tmp_path / "out" / "nps.sql"
+    text = mapping.read_text()
+    mapping.write_text(text.replace(f"-- '{level}' as level", f"'{level}' as level"))
+    checked = check(settings.load(tmp_path / "out"))
+    assert (checked.exit_code, checked.sources[0].accepted) == (0, 2)
 
 
 def test_a_second_answer_in_the_row_is_left_for_a_source_of_its_own(tmp_path: Path) -> None:
