@@ -152,8 +152,9 @@ def _by_name(profile: Profile, texts: Sequence[str]) -> str | None:
             kind = next((kind for kind, listed in words.SURE.items() if word in listed), None)
             is_label = few and set(found[:begin]) & words.THINGS
             is_key = bool(set(rest) & words.IDS)
-            if kind == "free text" and (is_key or is_label or _are_numbers(texts)):
-                continue  # `message_id`, and labels that things share
+            is_code = few and word in words.CODED and not any(" " in text for text in texts)
+            if kind == "free text" and (is_key or is_label or is_code or _are_numbers(texts)):
+                continue  # `message_id`, labels that things share, codes of questions
             if kind == "a secret or token" and rest:
                 continue
             if kind is not None:

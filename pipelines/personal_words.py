@@ -158,6 +158,8 @@ MEASURES = _words("""
 BEGINNINGS = _words("is has had can n num count no_of number_of er har ist hat ma czy es tiene")
 #: What may be added to the name of what it is.
 ADDED = _words("value raw line home work private html plain")
+#: Names of free text, under which surveys also write codes of their own.
+CODED = frozenset(("question",))
 #: Answers to a question that has two.
 FLAGS = _words("true false yes no y n t f ja nej nein tak nie si 0 1 0.0 1.0")
 #: What makes the name of a text that of another thing: `message_id`.

@@ -17,7 +17,7 @@ FOLDERS = ("pipelines", "transforms", "expectations", "sql")
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 PYTHON = MODULES + sorted((ROOT / "tests").rglob("*.py"))
 SQL = sorted(path for folder in (*FOLDERS, "tests") for path in (ROOT / folder).rglob("*.sql"))
-MAX_LINES = 400
+MAX_LINES = 450
 
 
 def name_of(path: Path) -> str:
