@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import bounded, cli, publish, raw_schema, settings, stage
+from rejse.pipelines import bounded, cli, publish, raw_schema, settings, stage, store
 from rejse.pipelines.catalogue import connect
 from rejse.pipelines.run import RunResult, run
 from rejse.pipelines.stated import UnknownSourceError
@@ -388,4 +388,6 @@ def test_a_failing_audit_publishes_nothing(
     assert (said["status"], said["publication"]) == ("audit_failed", None)
     assert any("friction_score" in finding for finding in said["findings"])
     assert not (found.store / "current").exists()
-    assert not list(found.store.glob("*/_delta_log"))
+    # The table of publications comes first of all, so that a lost one is told from none at all.
+    assert [log.parent.name for log in found.store.glob("*/_delta_log")] == ["publications"]
+    assert store.publications(found.store) == []
