@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import os
 import re
 import secrets
@@ -198,7 +199,9 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
         'touchpoints = "touchpoints.csv"  # fill in owner, silo, expected_wait_s',
     ]
     for one in looks:
-        files = ", ".join(_quoted(_relative(path, folder)) for path in one.sample.files)
+        files = ", ".join(
+            _quoted(glob.escape(_relative(path, folder))) for path in one.sample.files
+        )
         lines += [
             "",
             f"[sources.{one.name}]",

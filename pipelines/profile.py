@@ -174,11 +174,22 @@ def profiles(table: pa.Table) -> list[Profile]:
                 kind=field.type,
                 n_rows=table.num_rows,
                 n_null=column.null_count,
-                n_distinct=0 if nested else pc.count_distinct(column).as_py(),
+                n_distinct=0 if nested else _distinct(present),
                 values=tuple(values),
             )
         )
     return found
+
+
+def _distinct(present: pa.ChunkedArray) -> int:
+    """Number of different values; also of types that Arrow does not count, such as null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        return int(pc.count_distinct(present).as_py())
+    except pa.ArrowNotImplementedError:
+        return len({str(value) for value in _plain(present)})
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:

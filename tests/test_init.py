@@ -2,6 +2,7 @@ import gzip
 import json
 import stat
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -289,6 +290,10 @@ BILLIONTHS = 1_713_000_000_123_456_789
         pa.array([1, 1_001], pa.duration("ns")),
         pa.array([4_000_000, -4_000_000], pa.date32()),
         pa.array([400_000_000_000, -400_000_000_000], pa.timestamp("s")),
+        pa.nulls(2),
+        pa.array([Decimal("1.50"), None], pa.decimal128(38, 2)),
+        pa.array([2**63 + 5, 1], pa.uint64()),
+        pa.array([[("k", 1)], []], pa.map_(pa.string(), pa.int64())),
         pa.array([[{"at": BILLIONTHS}], []], pa.list_(pa.struct([("at", pa.timestamp("ns"))]))),
     ],
     ids=lambda values: str(values.type),
@@ -296,7 +301,7 @@ BILLIONTHS = 1_713_000_000_123_456_789
 def test_values_that_python_does_not_have_stop_no_first_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: pa.Array
 ) -> None:
-    """Billionths of a second, and years outside 1 to 9999."""
+    """Billionths of a second, years outside 1 to 9999, and a column of nulls."""
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     log = {
         "event_id": ["1", "2"], "customer_id": ["a", "b"], "activity": ["call", None],
@@ -315,6 +320,17 @@ def test_words_of_sql_are_quoted_as_names(tmp_path: Path, name: str) -> None:
     raw = sample(tmp_path / "log.csv").table
     [row] = mapped(tmp_path, "log", raw)
     assert ("one" in str(row["attrs"])) and row["activity"] == "phone"
+
+
+@pytest.mark.parametrize("name", ["export[1].csv", "what?.csv", "all*.csv"])
+def test_a_name_with_signs_of_a_glob_names_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    init([write(tmp_path / name, LEAST)], tmp_path)
+    write(tmp_path / name.translate(str.maketrans("[*?", "xxx")), LEAST.replace("c1", "c9"))
+    [source] = check(settings.load(tmp_path)).sources
+    assert (source.files, source.accepted) == (1, 3)
 
 
 def test_times_in_billionths_of_a_second_are_the_time_of_a_log(tmp_path: Path) -> None:
