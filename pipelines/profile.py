@@ -21,6 +21,7 @@ ENOUGH = 0.95
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?"
 )
+_ZONE = re.compile(r"(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
 _SLASHED = re.compile(
     r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:([ T])\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s*[AaPp][Mm])?)?"
 )
@@ -102,6 +103,14 @@ class Profile:
         share = sum(lower[w] for w in found) / max(1, len(self.texts))
         return found if share >= 0.8 else {}
 
+    @property
+    def has_no_zone(self) -> bool:
+        """Times of a clock, of which no value says in which zone it stands."""
+        if str(self.kind).startswith("timestamp"):
+            return "tz=" not in str(self.kind)
+        clocks = [text.strip() for text in self.texts if ":" in text]
+        return bool(clocks) and not any(_ZONE.search(text) for text in clocks)
+
     def _share(self, test: Any) -> float:
         return sum(map(test, self.texts)) / len(self.texts) if self.texts else 0.0
 
@@ -151,6 +160,20 @@ class Profile:
             "" if sure else "; DAY OR MONTH FIRST? no value tells"
         )
         return f"strptime({given}, '{date}{clock}')", why
+
+
+def zone(found: Sequence[Profile], sql: str) -> list[str]:
+    """What is assumed of times that name no zone, and how to say otherwise.
+
+    `found` are the raw columns that `sql` makes a time of.
+    """
+    if not any(one.has_no_zone for one in found) or len(sql.splitlines()) > 1:
+        return []
+    plain = sql.replace("as timestamptz)", "as timestamp)")
+    return [
+        "-- No time names its zone, so all are taken as UTC. Where they are local times, write",
+        f"-- timezone('Europe/Copenhagen', {plain}) as time, with the zone that holds.",
+    ]
 
 
 def profiles(table: pa.Table) -> list[Profile]:
