@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import os
 import re
 import secrets
@@ -129,6 +130,11 @@ def select(
     return "\n".join([*head, "select", *tries, *body, *rest, "from source", ""])
 
 
+def _zone(guesses: guess.Guesses, found: Sequence[profile.Profile]) -> list[str]:
+    time = guesses.of("time")
+    return [] if time is None else profile.zone([p for p in found if p.name in time.raw], time.sql)
+
+
 def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tuple[Any, ...]]:
     """(identity, time in µs, touchpoint, channel, case) of the sample under the mapping."""
     con.register("source", look.table)
@@ -151,10 +157,10 @@ def look(con: duckdb.DuckDBPyConnection, found: Sample, name: str) -> Look:
     if guess_survey.is_survey(profiles, file):
         answers = guess_survey.guess_survey(profiles, quotes)
         attributes.note_copies(answers, profiles)
-        return _look_at_answers(found, name, answers)
+        return _look_at_answers(found, name, answers, _zone(answers, profiles))
     guesses = guess.guess(profiles, quotes, file)
     attributes.note_copies(guesses, profiles)
-    text = select(name, found.files, guesses)
+    text = select(name, found.files, guesses, _zone(guesses, profiles))
     if guesses.missing:
         return Look(name, found, guesses, text, [], silence.NONE)
     try:
@@ -168,10 +174,10 @@ def look(con: duckdb.DuckDBPyConnection, found: Sample, name: str) -> Look:
     return Look(name, found, guesses, text, touchpoints, whole, cases)
 
 
-def _look_at_answers(found: Sample, name: str, guesses: guess.Guesses) -> Look:
+def _look_at_answers(found: Sample, name: str, guesses: guess.Guesses, zone: Sequence[str]) -> Look:
     """Answers make no journeys: they have no silences, and add no places of contact."""
     more = ['-- It looks like answers, so rejse.toml says kind = "experience".']
-    text = select(name, found.files, guesses, [*more, *guess_survey.remarks(guesses)])
+    text = select(name, found.files, guesses, [*zone, *more, *guess_survey.remarks(guesses)])
     return Look(name, found, guesses, text, [], silence.NONE, is_experience=True)
 
 
@@ -198,7 +204,9 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
         'touchpoints = "touchpoints.csv"  # fill in owner, silo, expected_wait_s',
     ]
     for one in looks:
-        files = ", ".join(_quoted(_relative(path, folder)) for path in one.sample.files)
+        files = ", ".join(
+            _quoted(glob.escape(_relative(path, folder))) for path in one.sample.files
+        )
         lines += [
             "",
             f"[sources.{one.name}]",

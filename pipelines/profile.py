@@ -21,6 +21,7 @@ ENOUGH = 0.95
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?"
 )
+_ZONE = re.compile(r"(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
 _SLASHED = re.compile(
     r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:([ T])\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s*[AaPp][Mm])?)?"
 )
@@ -102,6 +103,14 @@ class Profile:
         share = sum(lower[w] for w in found) / max(1, len(self.texts))
         return found if share >= 0.8 else {}
 
+    @property
+    def has_no_zone(self) -> bool:
+        """Times of a clock, of which no value says in which zone it stands."""
+        if str(self.kind).startswith("timestamp"):
+            return "tz=" not in str(self.kind)
+        clocks = [text.strip() for text in self.texts if ":" in text]
+        return bool(clocks) and not any(_ZONE.search(text) for text in clocks)
+
     def _share(self, test: Any) -> float:
         return sum(map(test, self.texts)) / len(self.texts) if self.texts else 0.0
 
@@ -153,6 +162,20 @@ class Profile:
         return f"strptime({given}, '{date}{clock}')", why
 
 
+def zone(found: Sequence[Profile], sql: str) -> list[str]:
+    """What is assumed of times that name no zone, and how to say otherwise.
+
+    `found` are the raw columns that `sql` makes a time of.
+    """
+    if not any(one.has_no_zone for one in found) or len(sql.splitlines()) > 1:
+        return []
+    plain = sql.replace("as timestamptz)", "as timestamp)")
+    return [
+        "-- No time names its zone, so all are taken as UTC. Where they are local times, write",
+        f"-- timezone('Europe/Copenhagen', {plain}) as time, with the zone that holds.",
+    ]
+
+
 def profiles(table: pa.Table) -> list[Profile]:
     """Profile of every column of a sample."""
     import numpy as np
@@ -174,11 +197,22 @@ def profiles(table: pa.Table) -> list[Profile]:
                 kind=field.type,
                 n_rows=table.num_rows,
                 n_null=column.null_count,
-                n_distinct=0 if nested else pc.count_distinct(column).as_py(),
+                n_distinct=0 if nested else _distinct(present),
                 values=tuple(values),
             )
         )
     return found
+
+
+def _distinct(present: pa.ChunkedArray) -> int:
+    """Number of different values; also of types that Arrow does not count, such as null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        return int(pc.count_distinct(present).as_py())
+    except pa.ArrowNotImplementedError:
+        return len({str(value) for value in _plain(present)})
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:

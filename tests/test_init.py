@@ -277,57 +277,6 @@ def test_times_of_all_sorts(
     assert (last.year, last.month, last.day) == expected
 
 
-BILLIONTHS = 1_713_000_000_123_456_789
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        pa.array([BILLIONTHS, BILLIONTHS + 1], pa.timestamp("ns")),
-        pa.array([BILLIONTHS, BILLIONTHS + 1], pa.timestamp("ns", "Europe/Copenhagen")),
-        pa.array([86_399_999_999_999, 1], pa.time64("ns")),
-        pa.array([1, 1_001], pa.duration("ns")),
-        pa.array([4_000_000, -4_000_000], pa.date32()),
-        pa.array([400_000_000_000, -400_000_000_000], pa.timestamp("s")),
-        pa.array([[{"at": BILLIONTHS}], []], pa.list_(pa.struct([("at", pa.timestamp("ns"))]))),
-    ],
-    ids=lambda values: str(values.type),
-)
-def test_values_that_python_does_not_have_stop_no_first_look(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: pa.Array
-) -> None:
-    """Billionths of a second, and years outside 1 to 9999."""
-    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    log = {
-        "event_id": ["1", "2"], "customer_id": ["a", "b"], "activity": ["call", None],
-        "time": ["2025-03-03 10:00:00", "2025-03-03 11:00:00"], "note": values,
-    }  # fmt: skip
-    pq.write_table(pa.table(log), tmp_path / "log.parquet")
-    init([tmp_path / "log.parquet"], tmp_path)
-    [found] = check(settings.load(tmp_path)).sources
-    assert (found.accepted, found.reasons) == (1, {"missing_activity": 1})
-
-
-@pytest.mark.parametrize("name", ["at", "left", "by", "full", "order", "user", "values"])
-def test_words_of_sql_are_quoted_as_names(tmp_path: Path, name: str) -> None:
-    text = f"id,time,customer_id,{name},channel\n1,2025-03-01 10:00:00,c1,one,phone\n"
-    init([write(tmp_path / "log.csv", text.replace("channel", "activity"))], tmp_path)
-    raw = sample(tmp_path / "log.csv").table
-    [row] = mapped(tmp_path, "log", raw)
-    assert ("one" in str(row["attrs"])) and row["activity"] == "phone"
-
-
-def test_times_in_billionths_of_a_second_are_the_time_of_a_log(tmp_path: Path) -> None:
-    times = pa.array([BILLIONTHS, BILLIONTHS - 1_000], pa.timestamp("ns"))
-    log = pa.table({"id": ["1", "2"], "customer": ["a", "a"], "event": ["x", "y"], "at": times})
-    pq.write_table(log, tmp_path / "log.parquet")
-    init([tmp_path / "log.parquet"], tmp_path)
-    rows = mapped(tmp_path, "log", log)
-    assert [str(row["time"])[:26] for row in rows] == [
-        "2024-04-13 09:20:00.123456", "2024-04-13 09:20:00.123455",
-    ]  # fmt: skip
-
-
 def test_day_or_month_first_is_asked_where_no_value_tells(tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", "customer,event,when\nc1,call,1/2/2025\n")
     said = init([log], tmp_path / "out")
