@@ -25,8 +25,12 @@ MOST_KEYS = 100
 def note_copies(guesses: Guesses, found: Sequence[Profile]) -> None:
     """Note as personal what holds the identity again, which is hashed: it would be in clear there.
 
-    The number of a case is none.
+    The number of a case is none. Where no column is the identity, those that may be it are left out
+    too: whoever takes the dashes off one would have it hashed there and in clear here.
     """
+    for guess in guesses.candidates.get("identity", ()):
+        for name in guess.raw:
+            guesses.personal.setdefault(name, personal.MAY_BE)
     who, kind = guesses.of("identity"), guesses.of("identitytype")
     mine = [profile for profile in found if who is not None and profile.name in who.raw]
     if mine and (kind is None or kind.sql != "'case'"):

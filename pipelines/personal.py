@@ -35,6 +35,7 @@ PAIRS = "keys and values as text: keys that come later would be kept with it"
 BYTES = "bytes: nothing tells what they hold"
 PROSE = "free text by its values"
 AGAIN = "the identity again, in clear"
+MAY_BE = "it may be the identity, which would be in clear here"
 #: A text of so many words, or so long, is prose where few say the same.
 LONG_WORDS, LONG = 6, 60
 #: A column of at most so many values, each found again, is a list of words and no prose.

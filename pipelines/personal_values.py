@@ -39,6 +39,11 @@ _SWITCH = re.compile(r"\d(?=[A-Za-z])|[A-Za-z](?=\d)")
 SENTENCE = re.compile(r"\S+(?:\s+\S+){2,}[.?!…]+")
 _PAIRS = re.compile(r"[A-Za-z_][\w.-]*=[^;&|=]+(?:[;&|] ?[A-Za-z_][\w.-]*=[^;&|=]*)*[;&|]?")
 _LOGIN = re.compile(r"[^\W\d_]{2,}[._][^\W\d_]{2,}")
+_HANDLE = re.compile(
+    r"@[\w.]{2,30}|(?:https?://)?(?:[\w-]+\.)?(?:linkedin\.com/in/|facebook\.com/(?:people/|profile)"
+    r"|t\.me/|(?:facebook|instagram|twitter|x|tiktok)\.com/@?[\w.]+/?$).*",
+    re.I,
+)
 _MASKED = re.compile(r"(?=.*[*•xX])(?:[\d*•xX]{4}[ -]?){2,3}[\d*•xX]{0,4}\d{4}")
 _NAME_PART = re.compile(r"[^\W\d_][^\W\d_]*(?:['’-][^\W\d_]+)*[.,]?")
 
@@ -129,6 +134,7 @@ _FORMS: tuple[tuple[str, Callable[[str], object], float], ...] = (
     ("a number of an account", _is_iban, 0.3),
     ("a position on the map", _POSITION.fullmatch, 0.3),
     ("a postal address", _STREET.fullmatch, 0.1),
+    ("a name of a person", _HANDLE.fullmatch, 0.1),
     ("a number of a card", _MASKED.fullmatch, 0.05),
     ("a number of a card", _is_card, 0.9),
     ("a number of a person", _is_national, 0.9),

@@ -87,7 +87,8 @@ SURE: dict[str, frozenset[str]] = {
     "a number of a person": _words("""
         ssn socialsecurity socialsecuritynumber nationalid nationalidnumber
         nationalinsurance nino passport
-        passportno passportnumber driverslicense driverlicense drivinglicence taxid personalid
+        passportno passportnumber passno passnr passnummer driverslicense driverlicense
+        drivinglicence taxid personalid
         cpr cprnr cprnummer personnummer personnr pasnr pasnummer kørekort kørekortnummer
         steuerid steuernummer ausweisnummer personalausweis reisepass reisepassnummer
         führerschein sozialversicherungsnummer
@@ -95,6 +96,16 @@ SURE: dict[str, frozenset[str]] = {
         dni nie nif pasaporte curp
         plate licenseplate licenceplate numberplate nummerplade registreringsnummer kennzeichen
         matrícula tablica numerrejestracyjny vin"""),
+    "what is sensitive of a person": _words("""
+        gender sex religion ethnicity ethnicgroup race nationality citizenship maritalstatus
+        sexualorientation disability diagnosis diagnoses diagnosiscode icd icdcode salary
+        wage income annualincome householdincome
+        køn etnicitet nationalitet statsborgerskab civilstand civilstatus handicap diagnose
+        diagnosekode løn indkomst årsindkomst
+        geschlecht konfession nationalität staatsangehörigkeit familienstand behinderung gehalt
+        einkommen
+        płeć wyznanie narodowość obywatelstwo stancywilny diagnoza wynagrodzenie dochód
+        género sexo religión nacionalidad estadocivil discapacidad diagnóstico salario ingresos"""),
     "a number of an account or card": _words("""
         iban bban bic swift cardnumber cardno ccnumber cardlast4 last4 maskedcard
         maskedpan regnr creditcard creditcardnumber pan bankaccount

@@ -53,6 +53,11 @@ PERSONAL: tuple[tuple[str, Any], ...] = (
     ("access_token", lambda n: f"t{n}"), ("password", lambda n: "x"),
     ("col13", lambda n: f"eyJhbGciOiJIUzI1{n}.eyJzdWIiOiIx.abc"),
     ("sess", lambda n: f"a{n}B9c8D7e6F5g4H3i2J1k0L9m8"),
+    ("gender", lambda n: "MF"[n % 2]), ("Diagnose", lambda n: f"J{n % 4}"),
+    ("annual_income", lambda n: 200_000 + n), ("nationalitet", lambda n: ("DK", "SE")[n % 2]),
+    ("passnr", lambda n: f"20{n:07d}"), ("col35", lambda n: f"@quux{n}"),
+    ("col36", lambda n: f"https://www.facebook.com/quux.{n}"),
+    ("col37", lambda n: f"https://dk.linkedin.com/in/quux-{n}"),
     ("latitude", lambda n: 55.6 + n), ("længdegrad", lambda n: 12.5),
     ("col14", lambda n: f"55.67{n:03d}, 12.56789"),
     ("birth_date", lambda n: f"19{50 + n}-01-02"), ("fødselsdato", lambda n: f"19{50 + n}-01-02"),
@@ -110,6 +115,7 @@ ORDINARY: tuple[tuple[str, Any], ...] = (
     ("retries", lambda n: n % 2), ("file_name", lambda n: f"scan{n % 3}.pdf"),
     ("weight_kg", lambda n: 1.5 * n), ("store_no", lambda n: f"S{n % 9}"),
     ("close_code", lambda n: ("Solved (Permanently)", "Not Solved")[n % 2]),
+    ("came_from", lambda n: ("https://www.facebook.com/", "https://x.com/")[n % 2]),
     ("customer_segment", lambda n: "B2B"), ("ip_blocked", lambda n: "partly"),
     ("address_changed", lambda n: "maybe"),
 )  # fmt: skip
@@ -309,6 +315,23 @@ def test_maps_keep_the_keys_that_were_seen(tmp_path: Path) -> None:
     attrs, text = kept(tmp_path / "out", tmp_path / "log.parquet")
     assert json.loads(attrs["traits"]) == {"plan": "gold"}
     assert "a mail address" in text and "b@x.dk" not in text
+
+
+def test_what_may_be_the_identity_is_not_kept_in_clear(tmp_path: Path) -> None:
+    """Also not once the line that makes it the identity is taken in."""
+    path = tmp_path / "log.csv"
+    path.write_text(
+        "whom,doing,day,desk\n"
+        + "".join(
+            f"K{100 + n % 8},{('called', 'wrote')[n % 2]},2025-01-{n % 28 + 1:02},desk\n"
+            for n in range(N)
+        )
+    )
+    attrs, text = kept(tmp_path / "out", path)
+    assert attrs == {"desk": "desk"}
+    text = text.replace("-- whom as identity,", "whom as identity,")
+    row = rows(text, sample(path).table)[0]
+    assert row["identity"] == "K100" and "K100" not in dict(row["attrs"]).values()
 
 
 def test_whole_lines_are_not_kept(tmp_path: Path) -> None:
