@@ -178,7 +178,7 @@ def test_without_scipy_it_says_what_to_install(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
-    with pytest.raises(CalibrationError, match=r"install rejse\[calibrate\]"):
+    with pytest.raises(CalibrationError, match=r"\.\[calibrate\]"):
         calibrate.calibrate(session, PRESENT)
 
 

@@ -189,9 +189,11 @@ def n_lines(there: Settings) -> int:
 
 
 def test_the_same_files_bring_nothing_back(there: Settings) -> None:
-    """The folder was copied: to the run its files are others, with rows that it knows."""
+    """The files have grown by an empty line: they are read again, with rows that the run knows."""
     forget(there, "customer", WHO)
     before = erasing.contents(there)
+    for path in there.root.glob("*/*.jsonl"):
+        path.write_text(path.read_text() + "\n")
     again = erasing.advance(there, 3)
     assert again.counts["erased"] == n_lines(there) > 20
     assert again.counts["kept"] == 0
@@ -228,7 +230,7 @@ def test_new_rows_of_it_are_counted_and_not_kept(there: Settings) -> None:
     done = erasing.advance(there, 4)
     assert done.status == "published"
     assert done.counts["erased"] > 5
-    assert done.counts["rejected"] == 12, "those of somebody else"
+    assert done.counts["rejected"] == 3, "those of somebody else"
     assert erasing.found(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
     assert rows(there, "select n_erased from runs order by publication desc limit 1") == [
         (done.counts["erased"],)
@@ -342,9 +344,13 @@ def test_another_key_cannot_erase_what_it_cannot_tell(there: Settings) -> None:
 
 def test_without_tombstones_another_key_reads_the_sources_again(there: Settings) -> None:
     (there.root / "rejse.key").write_text("ab" * 24)
+    lost = next(there.root.glob("*/*.jsonl"))
+    held = lost.read_bytes()
+    lost.unlink()
     with pytest.raises(SourcesGoneError, match="rules, mappings, key or version have changed"):
         erasing.advance(load(there.root), 3)
-    assert erasing.advance(load(there.root), 3, rebuild=True).status == "published"
+    lost.write_bytes(held)
+    assert erasing.advance(load(there.root), 3).status == "published"
     assert erasing.found(there.store, pseudonym(erasing.NEAR))[pseudonym(erasing.NEAR)]
     assert forget(load(there.root), "customer", WHO).rows["events"] > 3
 
