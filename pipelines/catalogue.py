@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rejse.pipelines import interruption, stage, store
+from rejse.pipelines import interruption, modes, stage, store
 from rejse.pipelines.erasures import ERASURES
 from rejse.pipelines.traces import CURRENT, number, path, pointed
 from rejse.transforms import inputs, meeting
@@ -90,6 +90,7 @@ def columns(table: str) -> pa.Schema:
 
 def settle(root: Path, publication: int, drafted: Path) -> None:
     """Make a draft the catalogue of its publication, now committed, and the current one."""
+    drafted.chmod(modes.file(modes.of(root)))
     stage.read_only(drafted)
     drafted.replace(path(root, publication))
     making = root / f"{CURRENT}.making"

@@ -18,7 +18,8 @@ Mode = Literal["private", "group"]
 _OF_GROUP = stat.S_ISGID | stat.S_IWGRP
 
 #: What lies in a store beside its tables.
-FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", ".writer.lock", ".erasing.json")
+FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", "verified.json", ".writer.lock",
+         ".erasing.json")  # fmt: skip
 FOLDERS = frozenset(("audits", "quarantine", ".ids", ".keys"))
 
 

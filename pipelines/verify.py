@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rejse.pipelines import catalogue, catalogue_draft, checksums, damage, stored
+from rejse.pipelines import catalogue, catalogue_draft, checksums, damage, modes, stored
 from rejse.pipelines import store as storage
 from rejse.pipelines.stage import StagedFile
 from rejse.pipelines.store import PUBLICATIONS, Publication
@@ -179,7 +179,8 @@ def _note(store: Path, found: Verified) -> bool:
     said = {"publication": found.publication, "verified_at": found.verified_at,
             "files": found.files, "damaged": len(found.damaged)}  # fmt: skip
     with contextlib.suppress(OSError):
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+        mode = modes.file(modes.of(store))
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as out:
             json.dump(said, out)
         draft.replace(store / NOTE)
         return True

@@ -48,13 +48,14 @@ def masks(store: Path) -> tuple[set[int], set[int]]:
 
 def test_a_store_is_its_owners(tmp_path: Path) -> None:
     found = made(tmp_path)
-    assert masks(found.store) == ({0o600}, {0o700})
+    # Data and catalogues are never written again, by nobody.
+    assert masks(found.store) == ({0o600, 0o400}, {0o700})
 
 
 def test_a_store_of_a_group_is_the_groups(tmp_path: Path) -> None:
     found = made(tmp_path, GROUP)
     assert (found.store_mode, found.store.name) == ("group", "store")
-    assert masks(found.store) == ({0o660}, {0o770})
+    assert masks(found.store) == ({0o660, 0o440}, {0o770})
     assert found.store.stat().st_mode & 0o2000, "what is made in it has its group"
 
 
