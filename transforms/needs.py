@@ -113,6 +113,15 @@ class Needs:
         )  # fmt: skip
         return self._verdict(asking, before, place, kind, shared, same)
 
+    def objects_before(self, asking: Ints, journey: Ints, moment: Ints, until: Ints) -> Bools:
+        """Does each of some events state an object that its journey stated up to a moment?"""
+        place, _, mine = self._stated(asking)
+        keys = pairs(journey[self.row], self.ident)
+        same = occurs(keys, moment[self.row], pairs(journey[asking[place]], mine), until[place])
+        out = np.zeros(len(asking), dtype=bool)
+        out[place[same]] = True
+        return out
+
     def _stated(self, rows: Ints) -> tuple[Ints, Ints, Ints]:
         """Place among `rows`, type and object of all objects that some events state."""
         begin, end = np.searchsorted(self.row, rows), np.searchsorted(self.row, rows, side="right")

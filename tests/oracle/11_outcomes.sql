@@ -107,11 +107,19 @@ back as (
         x.t as end_time_t,
         x.session_id as end_session,
         x.step_id as end_step,
+        coalesce(x.outcome = 'sold', false) as is_after_sale,
         (
             -- no intent is known before the end, or this one
             select coalesce(bool_or(e.intent = i.intent), true) from stepped as i
             where i.journey_id = e.journey_id and i.place <= x.place and i.intent is not null
         ) as is_same_intent,
+        -- after a sale only what is known to be the same agrees
+        exists(
+            select 1 from stepped as i
+            where
+                i.journey_id = e.journey_id and i.place <= x.place
+                and (i.intent = e.intent or is_shared(e.need_objects, i.need_objects))
+        ) as is_known_same,
         (
             select
                 coalesce(is_other(
@@ -137,7 +145,10 @@ first_back as (
     cross join settings as s
     where
         (
-            (b.direction = 'inbound' and coalesce(b.is_same_intent, true))
+            (
+                b.direction = 'inbound'
+                and if(b.is_after_sale, b.is_known_same, coalesce(b.is_same_intent, true))
+            )
             or (coalesce(b.lifecycle = 'resume', false) and not b.is_caseless)
         )
         and not b.is_other_need

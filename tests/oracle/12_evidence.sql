@@ -50,7 +50,7 @@ repeat_contact as (
                     and c.first_place < b.first_place
             )
             and b.first_t - a.first_t <= s.repeat_window
-    where b.direction = 'inbound' and a.outcome is not null and a.outcome <> 'informed'
+    where b.direction = 'inbound' and a.outcome not in ('informed', 'sold')
 ),
 
 fallback_between as (

@@ -48,17 +48,18 @@ def switches(scene: Scene) -> tuple[Ints, Ints]:
     "edge",
     "contacts",
     {"intent", "outcome"},
-    circular_with={"bad_end": "`informed` before it excuses it, and may be the end"},
+    circular_with={"bad_end": "`informed` or `sold` before it excuses it, and may be the end"},
 )
 def repeat_contact(scene: Scene) -> Found:
     """Inbound contact with an earlier one of the same customer and intent within W, start to
-    start, where the earlier one's outcome is known and not `informed` (9-rules).
+    start, where the earlier one's outcome is known and neither `informed` nor `sold`: who has
+    bought was served (9-rules).
     """
     met = scene.contacts
     earlier = scene.repeats
     known = pick(met.outcome.known, earlier, False)
-    informed = pick(met.outcome.of_names(("informed",)), earlier, False)
-    later = np.flatnonzero((earlier >= 0) & known & ~informed)
+    served = pick(met.outcome.of_names(("informed", "sold")), earlier, False)
+    later = np.flatnonzero((earlier >= 0) & known & ~served)
     # The two may be of different journeys: only the total order compares their events.
     last = last_before(scene, earlier[later], later, scene.spine.rank)
     return between(scene, "repeat_contact", last, later)

@@ -107,8 +107,10 @@ def _agreed(scene: Scene) -> Found:
 def reopened(scene: Scene) -> Found:
     """Inbound event of an intent that its journey had before the last end, or of an unknown one,
     of no other product or order, more than the session gap and at most the re-open window after
-    that end, in another session, that is no end itself; confidence 1 if a later event that is not
-    outbound has a mapped outcome or the case was resumed, else .5 (9-rules).
+    that end, in another session, that is no end itself. After a sale an unknown intent does not
+    agree: it takes a known one that the journey had, or its object (order). Confidence 1 if a
+    later event that is not outbound has a mapped outcome or the case was resumed, else .5
+    (9-rules).
     """
     row, end, sure = reopenings(scene)
     return found(scene, "reopened", scene.spine.steps.ids[row], row, earlier=end, confidence=sure)
@@ -128,9 +130,8 @@ def reopenings(scene: Scene) -> tuple[Ints, Ints, Reals]:
     comes &= spine.session != pick(spine.session, end)
     rows = in_time[np.flatnonzero(comes[in_time])]
     until = moment[end[rows]]
-    alike = (_same_intent(scene, rows, until) & events.is_one("direction", "inbound")[rows]) | (
-        resumed[rows]
-    )
+    alike = _comes_back(scene, rows, end[rows], until)
+    alike = (alike & events.is_one("direction", "inbound")[rows]) | resumed[rows]
     rows = rows[alike & ~scene.needs.others_before(rows, journeys.ids, moment, until)]
     rows = rows[np.sort(numbered(end[rows])[1])]
     mapped = ~np.isnan(scene.value) & ~events.is_one("direction", "outbound")
@@ -139,13 +140,15 @@ def reopenings(scene: Scene) -> tuple[Ints, Ints, Reals]:
     return rows, end[rows], sure
 
 
-def _same_intent(scene: Scene, rows: Ints, until: Ints) -> Bools:
-    """Is the intent of each event among those of its journey up to a moment, or are these, or it,
-    unknown?
+def _comes_back(scene: Scene, rows: Ints, end: Ints, until: Ints) -> Bools:
+    """Is the intent of each event among those of its journey up to the end? Where these, or it,
+    are unknown: yes, except after a sale. After a sale an object that the journey stated does too.
     """
-    intent, journey = scene.spine.events.coded("intent"), scene.journeys.ids
-    moment, known = scene.spine.moment, np.flatnonzero(intent.known)
+    events, journey = scene.spine.events, scene.journeys.ids
+    intent, moment = events.coded("intent"), scene.spine.moment
+    known, sold = np.flatnonzero(intent.known), events.is_one("outcome", "sold")[end]
     keys = pairs(journey, intent.codes.astype(np.int64))
     same = occurs(keys[known], moment[known], keys[rows], until)
     any_known = occurs(journey[known], moment[known], journey[rows], until)
-    return same | ~any_known | ~intent.known[rows]
+    of_object = scene.needs.objects_before(rows, journey, moment, until)
+    return same | np.where(sold, of_object, ~any_known | ~intent.known[rows])

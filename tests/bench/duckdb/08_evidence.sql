@@ -37,7 +37,7 @@ select
     null
 from repeats as f
 left join stood as o on f.earlier = o.earlier and f.pos = o.pos
-where f.earlier_outcome != 'informed'
+where f.earlier_outcome not in ('informed', 'sold')
 union all
 select
     'channel_fallback',
@@ -230,7 +230,8 @@ union all
             t.us,
             t.j,
             t.last_end,
-            t.intent
+            t.intent,
+            coalesce(e.outcome = 'sold', false) as is_after_sale
         from told as t
         inner join told as e on t.last_end = e.pos
         where
@@ -268,7 +269,13 @@ union all
         from returns as r
         left join intents as i on r.j = i.j and r.intent = i.intent
         left join known_since as k on r.j = k.j
-        where r.intent is null or i.pos <= r.last_end or coalesce(k.pos > r.last_end, true)
+        -- the log states no objects: after a sale only a known intent tells
+        where
+            i.pos <= r.last_end
+            or (
+                not r.is_after_sale
+                and (r.intent is null or coalesce(k.pos > r.last_end, true))
+            )
         group by r.last_end
     ),
 

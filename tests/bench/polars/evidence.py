@@ -28,7 +28,7 @@ def _pairs(found: Found) -> Iterator[pl.LazyFrame]:
     )
     yield (
         found.pairs.repeats.lazy()
-        .filter(pl.col("earlier_outcome") != "informed")
+        .filter(~pl.col("earlier_outcome").is_in(["informed", "sold"]))
         .select(piece("repeat_contact", 0.25, **between))
     )
     yield found.pairs.fallbacks.lazy().select(
@@ -143,12 +143,17 @@ def _reopened(found: Found) -> Iterator[pl.LazyFrame]:
     stated = told.lazy().filter(pl.col("intent").is_not_null()).select("j", "pos", "intent")
     stated = stated.join(came.lazy().select("j"), on="j", how="semi")
     first, any_first = pl.col("pos").min().alias("same_pos"), pl.col("pos").min().alias("any_pos")
-    # An intent that the journey had up to the end; none, where it had none or the event has none.
+    # An intent that the journey had up to the end; none, where it had none or the event has none,
+    # unless it was sold (no event of the log states an object).
     is_same = (pl.col("same_pos") <= pl.col("last_end")).fill_null(False)
-    is_same |= ~(pl.col("any_pos") <= pl.col("last_end")).fill_null(False)
+    is_unknown = ~(pl.col("any_pos") <= pl.col("last_end")).fill_null(False)
+    is_unknown |= pl.col("intent").is_null()
+    is_same |= is_unknown & pl.col("end_outcome").ne_missing("sold")
     since = pl.col("us") - pl.col("end_us")
     firsts = (
-        came.hstack(told.select(pl.col("us", "session_pos").gather(ends).name.prefix("end_")))
+        came.hstack(
+            told.select(pl.col("us", "session_pos", "outcome").gather(ends).name.prefix("end_"))
+        )
         .lazy()
         .join(windows.lazy(), on="kind")
         .filter(
@@ -158,7 +163,7 @@ def _reopened(found: Found) -> Iterator[pl.LazyFrame]:
         )
         .join(stated.group_by("j", "intent").agg(first), on=["j", "intent"], how="left")
         .join(stated.group_by("j").agg(any_first), on="j", how="left")
-        .filter(is_same | pl.col("intent").is_null())
+        .filter(is_same)
         .group_by("last_end")
         .agg(pl.col("j").first(), pl.col("step", "us").min_by("pos"), pl.col("pos").min())
         .collect()
