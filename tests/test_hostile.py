@@ -124,8 +124,8 @@ def test_naughty_strings_survive_in_every_text_field(
     fields = ", ".join(f'text as "{name}"' for name in FREE)
     mapping = Mapping(
         "select n as id, timestamp '2026-01-01' as time, 'c' || text as identity,"
-        f" 'x' || text as activity, 'web' as channel, {{'key': text}} as attrs, {fields}, text as case_id"
-        " from source",
+        f" 'x' || text as activity, 'web' as channel, {{'key': text}} as attrs, {fields},"
+        " text as case_id from source",
         schema,
         "crm",
     )
