@@ -98,7 +98,7 @@ def test_a_kept_text_is_redacted_and_apart(kept: tuple[Run, Path]) -> None:
 def test_only_its_owner_reads_a_text_and_no_view_shows_it(kept: tuple[Run, Path]) -> None:
     done, store = kept
     files = [*store.glob("texts*/part-*.parquet")]
-    assert files and {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert files and {path.stat().st_mode & 0o777 for path in files} == {0o400}
     views = rows(done.con, "select view_name, sql from duckdb_views() where not internal")
     assert "v_texts" not in {view["view_name"] for view in views}
     naming = {v["view_name"] for v in views if "text_redacted" in v["sql"]}
