@@ -133,6 +133,18 @@ def metric(
     return declare
 
 
+def lower_count(
+    *, inputs: Iterable[Set[str] | str]
+) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Declare the decorated function as a count over a journey of what better did not happen.
+
+    Args and errors are those of `metric`.
+    """
+    return metric(
+        "journey", pa.int32(), unit="1", low=0, direction="lower_is_better", inputs=inputs
+    )
+
+
 def metrics(grain: str | None = None) -> tuple[Metric, ...]:
     """All declared metrics (of one grain), in the order of their declaration."""
     from rejse.transforms import metrics as families  # registers every family on import

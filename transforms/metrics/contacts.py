@@ -10,7 +10,7 @@ from rejse.transforms.arrays import Ints, Reals
 from rejse.transforms.friction import KINDS
 from rejse.transforms.friction.assess import Assessment
 from rejse.transforms.friction.contacts import switches
-from rejse.transforms.registry import metric
+from rejse.transforms.registry import lower_count, metric
 
 INT, REAL = pa.int32(), pa.float64()
 
@@ -58,36 +58,25 @@ def n_channel_switches(a: Assessment) -> Ints:
     return np.bincount(journey, minlength=len(a.scene.journeys))
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", inputs=["intent"])
+@lower_count(inputs=["intent"])
 def n_repeat_contacts(a: Assessment) -> Ints:
     """Inbound contacts with an earlier one of the same customer and intent within W (3-scores)."""
     return a.scene.spine.journey_sessions.count(a.scene.repeats >= 0)
 
 
-@metric(
-    "journey",
-    INT,
-    unit="1",
-    low=0,
-    direction="lower_is_better",
-    inputs=KINDS["channel_fallback"].inputs,
-)
+@lower_count(inputs=KINDS["channel_fallback"].inputs)
 def n_fallbacks(a: Assessment) -> Ints:
     """Times the customer had to fall back from self-service to a human (9-rules)."""
     return a.of_kind("channel_fallback")
 
 
-@metric(
-    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["transfer"].inputs
-)
+@lower_count(inputs=KINDS["transfer"].inputs)
 def n_transfers(a: Assessment) -> Ints:
     """Events that passed the customer on, escalated ones apart (3-scores, 9-rules)."""
     return a.of_kind("transfer")
 
 
-@metric(
-    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["escalation"].inputs
-)
+@lower_count(inputs=KINDS["escalation"].inputs)
 def n_escalations(a: Assessment) -> Ints:
     """Events with the outcome `escalated`, and work passed on to a team of a higher tier
     (3-scores).
@@ -95,9 +84,7 @@ def n_escalations(a: Assessment) -> Ints:
     return a.of_kind("escalation")
 
 
-@metric(
-    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["dead_end"].inputs
-)
+@lower_count(inputs=KINDS["dead_end"].inputs)
 def n_dead_ends(a: Assessment) -> Ints:
     """Inbound contacts that failed, after which the customer went to another channel or gave up
     (3-scores, 9-rules).
@@ -105,17 +92,13 @@ def n_dead_ends(a: Assessment) -> Ints:
     return a.of_kind("dead_end")
 
 
-@metric(
-    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["abandonment"].inputs
-)
+@lower_count(inputs=KINDS["abandonment"].inputs)
 def n_abandoned(a: Assessment) -> Ints:
     """Contacts abandoned after the short-abandon threshold or an unknown wait (3-scores)."""
     return a.of_kind("abandonment")
 
 
-@metric(
-    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["reopened"].inputs
-)
+@lower_count(inputs=KINDS["reopened"].inputs)
 def n_reopens(a: Assessment) -> Ints:
     """Times the customer came back after an end within the re-open window (9-rules)."""
     return a.of_kind("reopened")

@@ -18,7 +18,7 @@ from rejse.transforms.information import (
     given_since,
 )
 from rejse.transforms.promises import BROKEN, KEPT, LATE, OPEN
-from rejse.transforms.registry import metric
+from rejse.transforms.registry import lower_count, metric
 from rejse.transforms.segments import distinct
 
 INT, REAL = pa.int32(), pa.float64()
@@ -28,7 +28,7 @@ def _per_journey(a: Assessment, journey: Ints) -> Ints:
     return np.bincount(journey, minlength=len(a.scene.journeys))
 
 
-@metric("journey", INT, unit="1", low=0, direction="lower_is_better", inputs=["owner"])
+@lower_count(inputs=["owner"])
 def n_handoffs(a: Assessment) -> Ints:
     """Changes of owner or team between consecutive steps with a known owner (3-scores)."""
     return _per_journey(a, a.scene.steps.journey[a.scene.handoffs.receiver])
@@ -52,27 +52,13 @@ def n_handoffs_full(a: Assessment) -> Ints:
     return _of_context(a, FULL)
 
 
-@metric(
-    "journey",
-    INT,
-    unit="1",
-    low=0,
-    direction="lower_is_better",
-    inputs=KINDS["handoff_without_context"].inputs,
-)
+@lower_count(inputs=KINDS["handoff_without_context"].inputs)
 def n_handoffs_part(a: Assessment) -> Ints:
     """Hand-offs with part of the context."""
     return _of_context(a, PART)
 
 
-@metric(
-    "journey",
-    INT,
-    unit="1",
-    low=0,
-    direction="lower_is_better",
-    inputs=KINDS["handoff_without_context"].inputs,
-)
+@lower_count(inputs=KINDS["handoff_without_context"].inputs)
 def n_handoffs_none(a: Assessment) -> Ints:
     """Hand-offs without any of the known context."""
     return _of_context(a, NO_CONTEXT)
@@ -84,23 +70,14 @@ def n_handoffs_unknown(a: Assessment) -> Ints:
     return _of_context(a, UNKNOWN)
 
 
-@metric(
-    "journey",
-    INT,
-    unit="1",
-    low=0,
-    direction="lower_is_better",
-    inputs=KINDS["handoff_dropped"].inputs,
-)
+@lower_count(inputs=KINDS["handoff_dropped"].inputs)
 def n_handoffs_dropped(a: Assessment) -> Ints:
     """Hand-offs asked for that nobody took up by their due time, as far as the frontier proves."""
     asked = a.scene.asked
     return _per_journey(a, a.scene.journeys.ids[asked.row[asked.is_dropped]])
 
 
-@metric(
-    "journey", INT, unit="1", low=0, direction="lower_is_better", inputs=KINDS["ping_pong"].inputs
-)
+@lower_count(inputs=KINDS["ping_pong"].inputs)
 def n_ping_pong(a: Assessment) -> Ints:
     """Hand-offs back to the owner before last, not known to be solved in between (3-scores)."""
     seen = a.scene.handoffs
@@ -138,14 +115,7 @@ def n_reasked_inferred(a: Assessment) -> Ints:
     return _reasked(a, INFERRED)
 
 
-@metric(
-    "journey",
-    INT,
-    unit="1",
-    low=0,
-    direction="lower_is_better",
-    inputs=KINDS["info_conflict"].inputs,
-)
+@lower_count(inputs=KINDS["info_conflict"].inputs)
 def n_info_conflicts(a: Assessment) -> Ints:
     """Fields given in a step with another value than the last one given before (9-rules)."""
     return a.of_kind("info_conflict")
@@ -210,27 +180,13 @@ def n_promises_kept(a: Assessment) -> Ints:
     return _promised(a, KEPT)
 
 
-@metric(
-    "journey",
-    INT,
-    unit="1",
-    low=0,
-    direction="lower_is_better",
-    inputs=KINDS["promise_broken"].inputs,
-)
+@lower_count(inputs=KINDS["promise_broken"].inputs)
 def n_promises_late(a: Assessment) -> Ints:
     """Promises delivered late, or overdue and not given up yet."""
     return _promised(a, LATE)
 
 
-@metric(
-    "journey",
-    INT,
-    unit="1",
-    low=0,
-    direction="lower_is_better",
-    inputs=KINDS["promise_broken"].inputs,
-)
+@lower_count(inputs=KINDS["promise_broken"].inputs)
 def n_promises_broken(a: Assessment) -> Ints:
     """Promises not delivered within the give-up time, or withdrawn by the company."""
     return _promised(a, BROKEN)
