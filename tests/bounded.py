@@ -18,13 +18,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from rejse.pipelines import raw_schema
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.run import RunResult, run
-from rejse.pipelines.settings import load
-from rejse.transforms import records
-from rejse.transforms.experience.schema import EXPERIENCE
-from rejse.transforms.schema import INTERACTIONS, Contract
+from rejse.pipelines.config import raw_schema
+from rejse.pipelines.config.settings import load
+from rejse.pipelines.jobs.run import RunResult, run
+from rejse.pipelines.publication.catalogue import connect
+from rejse.transforms.dimensions import customer_records
+from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.schema.contract import INTERACTIONS, Contract
 from tests import builders, transcript_links
 from tests.oracle import rows
 from tests.transcript import (
@@ -182,7 +182,7 @@ def _write_of_kind(kind: str, found: Sequence[Mapping[str, Any]], folder: Path) 
     ]
     for row in rows:
         del row["customer_key"], row["bucket"], row["source"]
-    _write_rows(kind, rows, records.CONTRACTS[kind], folder)
+    _write_rows(kind, rows, customer_records.CONTRACTS[kind], folder)
 
 
 def _of_json(kind: pa.DataType) -> pa.DataType:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from rejse.transforms import records
-from rejse.transforms.experience.hearing import Hearing, hear
-from rejse.transforms.experience.lexicon import LANGUAGES, lexicon
-from rejse.transforms.experience.schema import EXPERIENCE
-from rejse.transforms.schema import event_schema
+from rejse.transforms.dimensions import customer_records as records
+from rejse.transforms.feedback.lexicon import LANGUAGES, lexicon
+from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.feedback.text_scoring import Hearing, hear
+from rejse.transforms.schema.contract import event_schema
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 SECOND = 1_000_000

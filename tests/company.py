@@ -13,12 +13,12 @@ from typing import Any
 
 import duckdb
 
-from rejse.pipelines import demo
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.demo_truths import Truths
-from rejse.pipelines.explain import explain
-from rejse.pipelines.run import RunResult, run
-from rejse.pipelines.settings import load
+from rejse.pipelines.config.settings import load
+from rejse.pipelines.demo import write
+from rejse.pipelines.demo.planted_friction import Truths
+from rejse.pipelines.jobs.run import RunResult, run
+from rejse.pipelines.publication.catalogue import connect
+from rejse.pipelines.reporting.explain.journey import explain
 
 KEY = "5a" * 32
 
@@ -84,4 +84,4 @@ def running(folder: Path, truths: Truths) -> Iterator[Told]:
 
 def company(folder: Path, customers: int = 2_500) -> Truths:
     """Write the made company with its stories."""
-    return demo.write(folder, customers=customers, key=KEY)
+    return write.write(folder, customers=customers, key=KEY)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from rejse.pipelines import sources
-from rejse.pipelines.sources import RawBatch
-from rejse.transforms import rejects
-from rejse.transforms.contracts import accept
-from rejse.transforms.identity import pseudonymise
-from rejse.transforms.normalise import Mapping, normalise
+from rejse.pipelines.sources import files
+from rejse.pipelines.sources.files import RawBatch
+from rejse.transforms.identity.pseudonyms import pseudonymise
+from rejse.transforms.ingest import rejects
+from rejse.transforms.ingest.normalise import Mapping, normalise
+from rejse.transforms.ingest.validate import accept
 
 KEY = b"a key that is no secret: tests only"
 TEXTS = ("id", "time", "identity", "activity", "channel")
@@ -41,8 +41,8 @@ def read(path: Path, schema: pa.Schema) -> tuple[list[dict[str, Any]], list[dict
     """Rows of a file and its rejects, both as dictionaries; rows carry their number as `_row`."""
     rows: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
-    for shard in sources.pieces("crm", path):
-        for batch in sources.read(shard, schema):
+    for shard in files.pieces("crm", path):
+        for batch in files.read(shard, schema):
             numbers = (
                 range(batch.first_row, batch.first_row + batch.batch.num_rows)
                 if batch.positions is None

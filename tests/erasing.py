@@ -18,10 +18,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from rejse.pipelines import catalogue, compaction, raw_schema, store
-from rejse.pipelines.report import page
-from rejse.pipelines.run import RunResult, run
-from rejse.pipelines.settings import Settings, load
+from rejse.pipelines.config import raw_schema
+from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.jobs.run import RunResult, run
+from rejse.pipelines.maintenance import compact
+from rejse.pipelines.publication import catalogue
+from rejse.pipelines.reporting.html import page
+from rejse.pipelines.store import delta_store
 
 KEY = "5ec4e7" * 8
 WHO, WORD = "Zoë.Canary-7@example.test", "zzcanaryword"
@@ -142,7 +145,7 @@ def history(folder: Path, customers: int = 20, seed: int = 1) -> Settings:
         arrive(folder, month, who, seed + month)
         advance(settings, month)
         if month == 2:
-            compaction.compact(settings.store)
+            compact.compact(settings.store)
     with catalogue.connect(settings.store) as con:
         page.write(con, folder / "report.html")
     return settings
@@ -226,7 +229,7 @@ def contents(settings: Settings, but: str = pseudonym()) -> dict[str, list[str]]
 def _queries(con: Any, but: str) -> dict[str, str]:
     out = {}
     for name in catalogue.published_tables():
-        if name in (store.RUNS.name, "erasures"):
+        if name in (delta_store.RUNS.name, "erasures"):
             continue
         columns = [row[0] for row in con.execute(f"describe {name}").fetchall()]
         kept = [f'"{c}"' for c in columns if c not in OWN and c != "previous_key"]

@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rejse.pipelines import quarantine, store
-from rejse.pipelines.forget import ASKED, forget
-from rejse.pipelines.settings import load
+from rejse.pipelines.config.settings import load
+from rejse.pipelines.maintenance.erase import ASKED, forget
+from rejse.pipelines.store import delta_store, quarantine
 from tests import erasing, faults
 
 #: Beside those of a run: rows of quarantine, and every single file that goes.
@@ -40,7 +40,7 @@ def told(place: Path) -> dict[str, Any]:
         "others": hashlib.sha256(repr(rows).encode()).hexdigest()[:16],
         "left": sorted(name for names in left.values() for name in names),
         "waits": (there.store / ASKED).exists(),
-        "publications": len(store.publications(there.store)),
+        "publications": len(delta_store.publications(there.store)),
     }
 
 

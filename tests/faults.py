@@ -20,13 +20,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rejse.pipelines import catalogue, catalogue_draft, run, settings, stage, store
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs import run
+from rejse.pipelines.publication import catalogue, catalogue_build
+from rejse.pipelines.store import delta_store, staging
 
 DEAD = 137
 #: Everything after which the disk is another than before: a file, a commit, a rename.
 BOUNDARIES: tuple[tuple[Any, str], ...] = (
-    (store, "transact"), (catalogue_draft, "draft"), (catalogue, "settle"), (Path, "replace"),
-    (stage._File, "close"),
+    (delta_store, "transact"), (catalogue_build, "draft"), (catalogue, "settle"), (Path, "replace"),
+    (staging._File, "close"),
 )  # fmt: skip
 #: What two runs over the same input may differ in: clocks, and names made from them.
 OWN = ("known_at", "run_id", "started_at", "finished_at", "published_at")
@@ -78,7 +81,7 @@ def contents(root: Path) -> dict[str, str]:
     """A hash of each table of the current publication, but for what every run has of its own."""
     found = {}
     with catalogue.connect(root) as session:
-        tables = [*catalogue.published_tables(), store.PUBLICATIONS.name]
+        tables = [*catalogue.published_tables(), delta_store.PUBLICATIONS.name]
         for name in tables:
             columns = [row[0] for row in session.execute(f"describe {name}").fetchall()]
             own = (*OWN, "versions") if name == "publications" else OWN
@@ -120,8 +123,8 @@ def recovered(found: settings.Settings) -> dict[str, Any]:
     before, began = contents(found.store), time.monotonic()
     once(found)
     took = time.monotonic() - began
-    with store.writing(found.store):
-        orphans = len(store.remove_orphans(found.store))
+    with delta_store.writing(found.store):
+        orphans = len(delta_store.remove_orphans(found.store))
     left = [
         p.name for p in found.store.iterdir() if p.name.startswith(".scratch") or "making" in p.name
     ]

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from rejse.pipelines import stage
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.run import RunResult, reconcile, run
-from rejse.pipelines.settings import Settings, load
-from rejse.transforms.experience import tables as x_tables
-from rejse.transforms.tables import STAMP
+from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.jobs.run import RunResult, reconcile, run
+from rejse.pipelines.publication.catalogue import connect
+from rejse.pipelines.store import staging
+from rejse.transforms.feedback import output_tables as x_tables
+from rejse.transforms.scoring.output_tables import STAMP
 from tests import bounded, builders, transcript_links
 from tests.transcript import Transcript, links_of
 
@@ -196,7 +196,7 @@ def contents(settings: Settings) -> dict[str, list[str]]:
     out = {}
     with connect(settings.store) as con:
         for name in x_tables.every():
-            for table in (name, name + stage.LIVE):
+            for table in (name, name + staging.LIVE):
                 rows = con.sql(f"select * exclude ({STAMPS}) from {table}").fetchall()
                 out[table] = sorted(map(str, rows))
         for table in ("events", "answers", "cases", "customers", "pending"):

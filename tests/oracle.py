@@ -19,12 +19,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rejse.transforms import records
-from rejse.transforms.experience import tables as x_tables
-from rejse.transforms.experience.schema import EXPERIENCE
-from rejse.transforms.operational import TABLES
-from rejse.transforms.rules import Rules
-from rejse.transforms.schema import LOGGED_WHEN_PRESENT, event_schema
+from rejse.transforms.dimensions import customer_records as records
+from rejse.transforms.dimensions.tables import TABLES
+from rejse.transforms.feedback import output_tables as x_tables
+from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.schema.contract import LOGGED_WHEN_PRESENT, event_schema
+from rejse.transforms.schema.parameters import Rules
 
 FOLDER = Path(__file__).parent / "oracle"
 STATEMENTS = tuple(sorted(FOLDER.glob("*.sql")))
@@ -139,8 +139,8 @@ def _needs(case: Case) -> pa.Table:
 
     `@name` asks for an operational table: where the case has it nothing else is needed of it.
     """
-    from rejse.transforms.friction import KINDS
-    from rejse.transforms.registry import metrics
+    from rejse.transforms.schema.registry import metrics
+    from rejse.transforms.scoring.friction import KINDS
 
     made_of = [("kind", kind.name, kind.inputs) for kind in KINDS.values() if kind.is_launch]
     made_of += [(one.grain, one.name, one.inputs) for one in metrics() if one.inputs]

@@ -11,17 +11,18 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from rejse.pipelines import catalogue_draft
-from rejse.pipelines.what_if import Evidence
-from rejse.transforms import records, tables
-from rejse.transforms.experience import tables as x_tables
+from rejse.pipelines.publication import catalogue_build
+from rejse.pipelines.reporting.explain.what_if import Evidence
+from rejse.transforms.dimensions import customer_records
+from rejse.transforms.feedback import output_tables as x_tables
+from rejse.transforms.scoring import output_tables
 
 START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
 TABLES = x_tables.every()
 
 
 def _schema(name: str) -> pa.Schema:
-    columns = {c.name: c.type for c in (*TABLES[name].columns, *tables.STAMP)}
+    columns = {c.name: c.type for c in (*TABLES[name].columns, *output_tables.STAMP)}
     return pa.schema(list(columns.items()))
 
 
@@ -55,12 +56,14 @@ def session(found: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
         con.register(f"arrow_{name}", table)
         con.execute(f"create table v_{name} as from arrow_{name}")
         con.unregister(f"arrow_{name}")
-    owned = records.tables()["owned_products"].schema.empty_table()  # nobody is known to own any
+    owned = customer_records.tables()[
+        "owned_products"
+    ].schema.empty_table()  # nobody is known to own any
     con.register("arrow_owned", owned)
     con.execute("create table owned_products as from arrow_owned")
     con.unregister("arrow_owned")
     con.execute(PUBLISHED)
-    for script in catalogue_draft.served():
+    for script in catalogue_build.served():
         if script.name in SERVED:
             con.execute(script.text)
     return con

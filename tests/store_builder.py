@@ -11,10 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from rejse.pipelines import publish, stage
-from rejse.pipelines.stage import StagedFile
-from rejse.pipelines.store import Publication
-from rejse.transforms.experience import tables as x_tables
+from rejse.pipelines.publication import publish
+from rejse.pipelines.store import staging
+from rejse.pipelines.store.delta_store import Publication
+from rejse.pipelines.store.staging import StagedFile
+from rejse.transforms.feedback import output_tables as x_tables
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 Rows = dict[str, list[dict[str, Any]]]
@@ -27,9 +28,9 @@ def key_of(customer: int) -> str:
 
 def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Table `name` with its declared columns; what a row does not say is null or neutral."""
-    shape = stage.declared(name)
+    shape = staging.declared(name)
     assert shape is not None
-    found = x_tables.every().get(name.removesuffix(stage.LIVE))
+    found = x_tables.every().get(name.removesuffix(staging.LIVE))
     least = {column.name: column.low for column in (found.columns if found else ()) if column.low}
     rest = {field.name: _neutral(field) for field in shape} | least
     whole = [{field.name: row.get(field.name, rest[field.name]) for field in shape} for row in rows]
@@ -148,7 +149,7 @@ def world() -> Rows:
 
 def staged(store: Path, rows: Rows) -> list[StagedFile]:
     """Stage all rows, a file a table."""
-    files = [stage.write(store, name, table(name, found)) for name, found in rows.items()]
+    files = [staging.write(store, name, table(name, found)) for name, found in rows.items()]
     return [file for file in files if file is not None]
 
 

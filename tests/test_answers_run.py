@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import settings
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.check import check
-from rejse.pipelines.init import init
-from rejse.pipelines.report import page
-from rejse.pipelines.run import run
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.run import run
+from rejse.pipelines.onboarding.check import check
+from rejse.pipelines.onboarding.scaffold import init
+from rejse.pipelines.publication.catalogue import connect
+from rejse.pipelines.reporting.html import page
 from tests.test_sql import table
 
 #: Each customer calls on 10 January; c2 again two days later, c4 is handed on within the call.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.sources import SourceError
+from rejse.pipelines.publication.catalogue import connect
+from rejse.pipelines.sources.files import SourceError
 from tests.test_run import installation, lines, once, row
 
 

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import as_of, catalogue, cli, compaction, forget, publish, settings, store
+from rejse.pipelines.cli import main
+from rejse.pipelines.config import settings
+from rejse.pipelines.maintenance import compact, erase
+from rejse.pipelines.publication import catalogue, publish, time_travel
+from rejse.pipelines.store import delta_store
 from tests.test_run import installation, lines, once, row
 
 NOON = 1_772_366_400_000_000  # 2026-03-01T12:00Z
@@ -25,18 +29,18 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     """Publications while the clock jumps back: of runs, a compaction and an erasure."""
     found = installation(tmp_path, {})
     for number, hour in enumerate((0, -2, -1, 3)):
-        monkeypatch.setattr(store, "now", lambda at=NOON + hour * HOUR: at)
+        monkeypatch.setattr(delta_store, "now", lambda at=NOON + hour * HOUR: at)
         (tmp_path / f"{number}.jsonl").write_text(lines([row(number)]))
         once(found)
         found = settings.load(tmp_path)
-    monkeypatch.setattr(store, "now", lambda: NOON)
-    compaction.compact(found.store)
-    forget.forget(found, "customer", row(0)["identity"])
+    monkeypatch.setattr(delta_store, "now", lambda: NOON)
+    compact.compact(found.store)
+    erase.forget(found, "customer", row(0)["identity"])
     return found
 
 
 def times(root: Path) -> list[int]:
-    return [one.published_at - NOON for one in store.publications(root)]
+    return [one.published_at - NOON for one in delta_store.publications(root)]
 
 
 def test_published_at_never_goes_back(made: settings.Settings) -> None:
@@ -49,7 +53,7 @@ def of_times(root: Path, *given: int) -> settings.Settings:
     found = installation(root, {"a.jsonl": lines([row(0)])})
     once(found)
     for number, at in enumerate(given, 1):
-        base = store.latest(found.store)
+        base = delta_store.latest(found.store)
         assert base is not None
         with publish.writing(found.store) as writer:
             done = replace(base, number=number + 1, published_at=NOON + at)
@@ -60,7 +64,7 @@ def of_times(root: Path, *given: int) -> settings.Settings:
 @pytest.fixture
 def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Publications at noon, at eleven (the clock had gone back) and at two."""
-    monkeypatch.setattr(store, "now", lambda: NOON)
+    monkeypatch.setattr(delta_store, "now", lambda: NOON)
     return of_times(tmp_path, -HOUR, 2 * HOUR).store
 
 
@@ -75,7 +79,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_time_names_the_last_publication_at_or_before_it(
     three: Path, text: str, number: int
 ) -> None:
-    assert as_of.number(three, text) == number
+    assert time_travel.number(three, text) == number
 
 
 @pytest.mark.parametrize(
@@ -84,13 +88,13 @@ def test_a_time_names_the_last_publication_at_or_before_it(
         ("2026-03-01T11:30Z", catalogue.NotPublishedError, "nothing was published by then"),
         ("2026-03-01", catalogue.NotPublishedError, "nothing was published by then"),
         ("20260301", catalogue.NotPublishedError, "a day is written 2026-03-01"),
-        ("²", as_of.AsOfError, "a time such as"),
-        ("noon", as_of.AsOfError, "a time such as"),
+        ("²", time_travel.AsOfError, "a time such as"),
+        ("noon", time_travel.AsOfError, "a time such as"),
     ],
 )
 def test_what_names_none_is_said(three: Path, text: str, fault: type[Exception], said: str) -> None:
     with pytest.raises(fault, match=said):
-        as_of.number(three, text)
+        time_travel.number(three, text)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +108,6 @@ def test_a_time_without_a_zone_is_said_to_be_utc(
     three: Path, text: str, note: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as left:
-        cli.main(["sql", "select 1 as a", "-c", str(three.parent), "--as-of", text, "--json"])
+        main.main(["sql", "select 1 as a", "-c", str(three.parent), "--as-of", text, "--json"])
     out = capsys.readouterr()
     assert (left.value.code, json.loads(out.out), out.err) == (0, [{"a": 1}], note)

@@ -11,17 +11,19 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import audit, catalogue, catalogue_draft, publish, stage, store
-from rejse.pipelines.audit import AuditError, Report
+from rejse.pipelines.publication import audit_client, catalogue, catalogue_build, publish
+from rejse.pipelines.publication.audit_client import AuditError, Report
+from rejse.pipelines.store import delta_store, staging
 from rejse.sql import scripts
-from rejse.transforms import contracts, schema
+from rejse.transforms.ingest import validate
+from rejse.transforms.schema import contract
 from tests import store_builder
 from tests.store_builder import Rows
 
 MOMENT = 1_770_000_000_000_000
 
 
-def of(root: Path, rows: Rows, audits: audit.Audit = audit.audit) -> Report:
+def of(root: Path, rows: Rows, audits: audit_client.Audit = audit_client.audit) -> Report:
     staged = {name: [] for name in catalogue.published_tables()}
     for file in store_builder.staged(root, rows):
         staged[file.table].append(file)
@@ -61,11 +63,11 @@ def test_a_lawful_world_passes_and_is_published(tmp_path: Path) -> None:
         files = store_builder.staged(tmp_path, store_builder.world())
         done = publish.publish(writer, files, store_builder.run_of())
     assert done.audit == "passed"
-    report = audit.read(tmp_path / audit.FOLDER / "run-1.json")
+    report = audit_client.read(tmp_path / audit_client.FOLDER / "run-1.json")
     assert report.findings == ()
     assert report.n_rules > 100
     assert report.audited == "all rows"
-    assert [path.name for path in (tmp_path / audit.FOLDER).iterdir()] == ["run-1.json"]
+    assert [path.name for path in (tmp_path / audit_client.FOLDER).iterdir()] == ["run-1.json"]
 
 
 def test_each_broken_rule_is_named_with_its_rows_and_nothing_is_published(tmp_path: Path) -> None:
@@ -81,13 +83,13 @@ def test_each_broken_rule_is_named_with_its_rows_and_nothing_is_published(tmp_pa
     assert "journey_id=j0002" in told
     assert "the shares of a journey's friction add up to one" in told
     assert refused.value.exit_code == 1
-    assert store.latest(tmp_path) is None
+    assert delta_store.latest(tmp_path) is None
 
 
 def test_a_warning_publishes_and_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "SAMPLE_ROWS", 3)
+    monkeypatch.setattr(audit_client, "SAMPLE_ROWS", 3)
     rows = store_builder.world()
     for event in rows["events"]:
         event["channel"] = "other"
@@ -95,7 +97,7 @@ def test_a_warning_publishes_and_is_reported(
         files = store_builder.staged(tmp_path, rows)
         done = publish.publish(writer, files, store_builder.run_of())
     assert done.audit == "warned"
-    report = audit.read(tmp_path / audit.FOLDER / "run-1.json")
+    report = audit_client.read(tmp_path / audit_client.FOLDER / "run-1.json")
     assert report.audited == "one customer in 2"
 
 
@@ -108,19 +110,19 @@ def bad_rows() -> pa.RecordBatch:
         "end_time": MOMENT, "outcome": "resolved", "wait_s": 0,
     }  # fmt: skip
     changes: list[dict[str, Any]] = [{}, {"channel": "fax"}, {"outcome": "bliss"}]
-    for name in schema.REQUIRED:
+    for name in contract.REQUIRED:
         if name != "id":
             changes += [{name: None}] + ([{name: ""}] if isinstance(good[name], str) else [])
     changes += [{name: "strange"} for name in ("identitytype", "direction", "actor_type")]
-    for name in contracts.TIMES:
-        changes += [{name: contracts.FIRST_TIME - 1}, {name: contracts.END_TIME}]
-    changes += [{name: -1} for name in contracts.AMOUNTS]
-    changes += [{name: 0} for name in contracts.AMOUNTS]
+    for name in validate.TIMES:
+        changes += [{name: validate.FIRST_TIME - 1}, {name: validate.END_TIME}]
+    changes += [{name: -1} for name in validate.AMOUNTS]
+    changes += [{name: 0} for name in validate.AMOUNTS]
     changes += [{"end_time": MOMENT - 1}, {"start_time": None}, {"end_time": None}]
     rows = [{**good, **change, "id": f"e{n:03d}"} for n, change in enumerate(changes)]
-    present = {*good, "id", *contracts.AMOUNTS, *contracts.TIMES}
-    shape = schema.interaction_schema(present)
-    plain = [f.with_type(pa.string()).with_nullable(True) if f.type == schema.CODED
+    present = {*good, "id", *validate.AMOUNTS, *validate.TIMES}
+    shape = contract.interaction_schema(present)
+    plain = [f.with_type(pa.string()).with_nullable(True) if f.type == contract.CODED
              else f.with_nullable(True) for f in shape]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=pa.schema(plain))
     coded = [pa.field(f.name, f.type) for f in shape]
@@ -142,7 +144,7 @@ def ids(found: Iterable[str]) -> set[str]:
 
 def test_row_rules_and_suite_refuse_the_same_rows(tmp_path: Path) -> None:
     batch = bad_rows()
-    accepted, rejects, notes = contracts.accept(batch)
+    accepted, rejects, notes = validate.accept(batch)
     assert rejects.num_rows > 25
     assert notes == {"unknown_channel": 1, "unknown_outcome": 1}
     report = of(tmp_path / "before", as_events(batch))
@@ -153,7 +155,7 @@ def test_row_rules_and_suite_refuse_the_same_rows(tmp_path: Path) -> None:
     assert ids(e for f in suite for e in f.examples) == set(rejects["id"].to_pylist())
     with duckdb.connect() as con:
         con.register("accepted", accepted)
-        for rule in contracts.RULES:
+        for rule in validate.RULES:
             if not set(rule.columns) <= set(accepted.schema.names):
                 continue
             broken = f"select count(*) from accepted where not ({rule.sql})"
@@ -163,7 +165,7 @@ def test_row_rules_and_suite_refuse_the_same_rows(tmp_path: Path) -> None:
 def test_every_law_of_the_audit_can_run() -> None:
     """Each law binds against the declared tables, and none is broken by no rows at all."""
     con = duckdb.connect()
-    catalogue_draft.define_tables(con, Path("nowhere"), {})
+    catalogue_build.define_tables(con, Path("nowhere"), {})
     for check in scripts("checks").values():
         assert check.header["severity"] in ("critical", "warning")
         assert check.header["table"] in catalogue.published_tables()
@@ -171,6 +173,6 @@ def test_every_law_of_the_audit_can_run() -> None:
 
 
 def test_a_process_that_fails_is_told_as_such(tmp_path: Path) -> None:
-    gone = stage.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
-    with pytest.raises(audit.AuditUnavailableError, match=r"part-gone"):
-        audit.audit(tmp_path, {"journeys": [gone]}, "run-1")
+    gone = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+    with pytest.raises(audit_client.AuditUnavailableError, match=r"part-gone"):
+        audit_client.audit(tmp_path, {"journeys": [gone]}, "run-1")

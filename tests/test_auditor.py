@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import audit, stage
-from rejse.pipelines.audit import Auditor, AuditUnavailableError
+from rejse.pipelines.publication import audit_client
+from rejse.pipelines.publication.audit_client import Auditor, AuditUnavailableError
+from rejse.pipelines.store import staging
 from tests import store_builder
 from tests.quick_audit import GATE
 from tests.test_audit import broken_world, of
@@ -23,9 +24,9 @@ from tests.test_audit import broken_world, of
 PATIENCE = 120
 HOLDER = """
 import pathlib, sys
-from rejse.pipelines import audit
-audit.PROGRAM = "tests.quick_audit"
-with audit.Auditor() as auditor:
+from rejse.pipelines.publication import audit_client
+audit_client.PROGRAM = "tests.quick_audit"
+with audit_client.Auditor() as auditor:
     print(auditor.pid, flush=True)
     if sys.argv[1:]:
         auditor.audit(pathlib.Path(sys.argv[1]), {}, "run-1")
@@ -36,7 +37,7 @@ with audit.Auditor() as auditor:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[Auditor]:
     """An auditor whose process audits nothing: what is asked here is how it lives and dies."""
-    monkeypatch.setattr(audit, "PROGRAM", "tests.quick_audit")
+    monkeypatch.setattr(audit_client, "PROGRAM", "tests.quick_audit")
     with Auditor() as auditor:
         yield auditor
 
@@ -68,7 +69,7 @@ def test_many_requests_are_answered_as_one_alone(tmp_path: Path) -> None:
 def test_a_process_that_fails_is_told_and_the_next_request_goes_on(
     quick: Auditor, tmp_path: Path
 ) -> None:
-    gone = stage.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+    gone = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
     with pytest.raises(AuditUnavailableError, match=r"ended with 1:\n(.|\n)*part-gone"):
         quick.audit(tmp_path, {"journeys": [gone]}, "run-1")
     assert quick.audit(tmp_path, {}, "run-2").passed
@@ -96,7 +97,7 @@ def test_a_signal_to_all_processes_of_a_service_ends_no_audit(
 def test_a_process_that_held_much_is_replaced(
     quick: Auditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "LARGEST", 1)
+    monkeypatch.setattr(audit_client, "LARGEST", 1)
     first = quick.pid
     assert quick.audit(tmp_path, {}, "run-1").passed
     assert has_ended(first)
@@ -105,13 +106,13 @@ def test_a_process_that_held_much_is_replaced(
 
 
 def test_what_is_no_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "PROGRAM", "this")
+    monkeypatch.setattr(audit_client, "PROGRAM", "this")
     with Auditor() as auditor, pytest.raises(AuditUnavailableError, match="said b'The Zen"):
         auditor.audit(tmp_path, {}, "run-1")
 
 
 def test_an_audit_without_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "LONGEST", 0.0)
+    monkeypatch.setattr(audit_client, "LONGEST", 0.0)
     os.mkfifo(tmp_path / GATE)  # nobody opens it
     with Auditor() as auditor, pytest.raises(AuditUnavailableError, match=r"within 0 s.*with -9"):
         auditor.audit(tmp_path, {}, "run-1")

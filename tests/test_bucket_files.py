@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms import bucket_files
-from rejse.transforms.bucket_files import BUCKETS, BucketFiles, read, split
+from rejse.transforms.incremental import shuffle_files
+from rejse.transforms.incremental.shuffle_files import BUCKETS, BucketFiles, read, split
 from tests import builders
 from tests.law import FACTOR
 
@@ -96,8 +96,8 @@ def test_what_goes_in_comes_out(
     ]
     whole = [builders.table(one).combine_chunks().to_batches()[0] for one in rows]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(bucket_files, "GATHERED", gathered)
-        patched.setattr(bucket_files, "WIDE", wide)
+        patched.setattr(shuffle_files, "GATHERED", gathered)
+        patched.setattr(shuffle_files, "WIDE", wide)
         found = through(tmp_path_factory.mktemp("buckets"), whole, groups)
     assert rows_of(found.values()) == rows_of(whole)
     for group, table in found.items():

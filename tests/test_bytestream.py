@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import sources
-from rejse.pipelines.bytestream import ByteStream
+from rejse.pipelines.sources import files
+from rejse.pipelines.sources.decompress import ByteStream
 from tests import edge
 from tests.test_sources import lines, rows
 
@@ -75,8 +75,8 @@ def test_a_bomb_is_refused_in_little_memory(tmp_path: Path, kind: str, line: byt
     )
     before = pa.total_allocated_bytes()
     tracemalloc.start()
-    shard = sources.pieces("crm", path)[0]
-    for batch in sources.read(shard, pa.schema([("absent", pa.string())])):
+    shard = files.pieces("crm", path)[0]
+    for batch in files.read(shard, pa.schema([("absent", pa.string())])):
         last = batch.rejects
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

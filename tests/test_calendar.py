@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.calendar import HORIZON, Calendar
-from rejse.transforms.events import Coded
-from rejse.transforms.operational import TABLES, Operational
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.dimensions.tables import TABLES, Operational
+from rejse.transforms.dimensions.working_hours import HORIZON, Calendar
 from tests.law import FACTOR
 
 LAWS = settings(max_examples=60 * FACTOR)

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import calibrate, catalogue
-from rejse.pipelines.calibrate import Calibration, CalibrationError
-from rejse.pipelines.catalogue import Session
-from rejse.pipelines.settings import load
-from rejse.transforms.friction import KINDS
-from rejse.transforms.rules import LATE_PROMISE_WEIGHT, WEIGHTS
+from rejse.pipelines.config.settings import load
+from rejse.pipelines.publication import catalogue
+from rejse.pipelines.publication.catalogue import Session
+from rejse.pipelines.reporting import calibrate
+from rejse.pipelines.reporting.calibrate import Calibration, CalibrationError
+from rejse.transforms.schema.parameters import LATE_PROMISE_WEIGHT, WEIGHTS
+from rejse.transforms.scoring.friction import KINDS
 from tests import store_builder
 from tests.store_builder import Rows, journey, key_of
 
@@ -116,11 +117,11 @@ def test_the_block_is_toml_with_what_changes_and_what_is_configured(found: Calib
 def test_the_command_prints_and_changes_nothing(
     folder: Path, capsys: pytest.CaptureFixture[str], args: tuple[str, ...]
 ) -> None:
-    from rejse.pipelines import cli
+    from rejse.pipelines.cli import main
 
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     with pytest.raises(SystemExit) as left:
-        cli.main(["calibrate", "--config", str(folder), *args])
+        main.main(["calibrate", "--config", str(folder), *args])
     out, err = capsys.readouterr()
     assert left.value.code in (0, None), err
     assert err == ""

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from rejse.transforms.arrays import Reals
-from rejse.transforms.calibration import doubt, fit, hazards, held_out
-from rejse.transforms.calibration.hazards import Ends, Pieces, Shape
+from rejse.transforms.columnar.arrays import Reals
+from rejse.transforms.scoring.calibration import fit, hazard_data, holdout, uncertainty
+from rejse.transforms.scoring.calibration.hazard_data import Ends, Pieces, Shape
 
 KINDS = 5
 PRESENT = np.array([0.30, 0.10, 0.45, 0.25, 0.20])
@@ -36,7 +36,9 @@ def drawn(
     incident, kind, factor = (np.concatenate(part) for part in zip(*found, strict=True))
     pieces = Pieces(incident // 3, incident, kind, factor)
     stratum = rng.integers(0, 2, n)
-    hazard = hazards.by_kind(pieces, hazards.ranks(pieces, planted)[1], n, KINDS).sum(axis=1)
+    hazard = hazard_data.by_kind(pieces, hazard_data.ranks(pieces, planted)[1], n, KINDS).sum(
+        axis=1
+    )
     bad = rng.random(n) < -np.expm1(-(RATES[stratum] + hazard))
     return Ends(bad, rng.integers(0, customers, n), stratum, rng.integers(0, 10**9, n)), pieces
 
@@ -45,7 +47,7 @@ def drawn(
 def test_planted_weights_are_found_within_their_intervals(seed: int) -> None:
     ends, pieces = drawn(seed)
     found = fit.propose(ends, pieces, PRESENT, 2)
-    sure = doubt.doubt(found, ends, PRESENT, seed=seed, draws=60)
+    sure = uncertainty.doubt(found, ends, PRESENT, seed=seed, draws=60)
     assert found.is_settled
     assert found.rate == pytest.approx(RATES, abs=0.03)
     inside = (sure.low <= PLANTED) & (sure.high >= PLANTED)
@@ -59,7 +61,7 @@ def test_intervals_hold_the_planted_weights_as_often_as_they_say() -> None:
     for seed in range(20, 32):
         ends, pieces = drawn(seed, n=1_500)
         found = fit.propose(ends, pieces, PRESENT, 2)
-        sure = doubt.doubt(found, ends, PRESENT, seed=seed, draws=40)
+        sure = uncertainty.doubt(found, ends, PRESENT, seed=seed, draws=40)
         # The prior draws the far ones towards the present, so the right and the near one count.
         inside += [(sure.low[k] <= PLANTED[k]) & (PLANTED[k] <= sure.high[k]) for k in (2, 3)]
     assert stats.binomtest(sum(inside), len(inside), 0.95).pvalue > 0.001
@@ -68,7 +70,7 @@ def test_intervals_hold_the_planted_weights_as_often_as_they_say() -> None:
 def test_a_kind_without_evidence_is_left_alone() -> None:
     ends, pieces = drawn(1)
     found = fit.propose(ends, pieces, PRESENT, 2)
-    sure = doubt.doubt(found, ends, PRESENT, seed=1, draws=30)
+    sure = uncertainty.doubt(found, ends, PRESENT, seed=1, draws=30)
     assert found.weights[4] == PRESENT[4]
     assert found.multiple[4] == pytest.approx(1, abs=1e-3)
     assert (sure.low[4], sure.high[4]) == (PRESENT[4], PRESENT[4])
@@ -83,7 +85,7 @@ def test_a_rare_kind_stays_near_its_weight_and_is_unsure() -> None:
     some[first[6:]] = False
     few = Pieces(*(getattr(pieces, f)[some] for f in ("journey", "incident", "kind", "factor")))
     found = fit.propose(ends, few, PRESENT, 2)
-    sure = doubt.doubt(found, ends, PRESENT, seed=2, draws=40)
+    sure = uncertainty.doubt(found, ends, PRESENT, seed=2, draws=40)
     assert 0.1 < found.weights[0] < 0.55
     assert sure.low[0] < PRESENT[0] < sure.high[0]
     assert not sure.is_clear[0]
@@ -92,20 +94,20 @@ def test_a_rare_kind_stays_near_its_weight_and_is_unsure() -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_shuffled_ends_are_found_to_be_tied_to_nothing(seed: int) -> None:
     ends, pieces = drawn(seed)
-    x = hazards.by_kind(pieces, hazards.ranks(pieces, PRESENT)[1], len(ends), KINDS)
-    tied = doubt.association(ends, x, seed)
-    assert (tied[[0, 2, 3]] <= doubt.GATE).all()
+    x = hazard_data.by_kind(pieces, hazard_data.ranks(pieces, PRESENT)[1], len(ends), KINDS)
+    tied = uncertainty.association(ends, x, seed)
+    assert (tied[[0, 2, 3]] <= uncertainty.GATE).all()
     assert tied[4] == 1
     shuffled = replace(ends, bad=np.random.default_rng(seed).permutation(ends.bad))
-    assert doubt.association(shuffled, x, seed).min() > doubt.GATE
+    assert uncertainty.association(shuffled, x, seed).min() > uncertainty.GATE
 
 
 def test_the_chance_of_no_tie_is_as_frequent_as_it_says() -> None:
     ends, pieces = drawn(7, n=400)
-    x = hazards.by_kind(pieces, hazards.ranks(pieces, PRESENT)[1], len(ends), KINDS)
+    x = hazard_data.by_kind(pieces, hazard_data.ranks(pieces, PRESENT)[1], len(ends), KINDS)
     rng = np.random.default_rng(7)
     least = [
-        doubt.association(replace(ends, bad=rng.permutation(ends.bad)), x, seed, 199).min()
+        uncertainty.association(replace(ends, bad=rng.permutation(ends.bad)), x, seed, 199).min()
         for seed in range(60)
     ]
     assert stats.kstest(least, "uniform").pvalue > 0.001
@@ -117,8 +119,11 @@ def test_a_type_with_more_friction_and_more_bad_ends_is_no_tie() -> None:
     x = (rng.random((4_000, 1)) < np.where(stratum, 0.6, 0.1)[:, None]) * 0.3
     bad = rng.random(4_000) < np.where(stratum, 0.4, 0.05)
     ends = Ends(bad, np.arange(4_000), stratum, np.arange(4_000))
-    assert doubt.association(ends, x, 1, 199).min() > 0.05
-    assert doubt.association(replace(ends, stratum=stratum * 0), x, 1, 199).min() <= doubt.GATE
+    assert uncertainty.association(ends, x, 1, 199).min() > 0.05
+    assert (
+        uncertainty.association(replace(ends, stratum=stratum * 0), x, 1, 199).min()
+        <= uncertainty.GATE
+    )
 
 
 def test_the_shape_of_a_kind_has_the_hazard_of_its_pieces() -> None:
@@ -126,12 +131,12 @@ def test_the_shape_of_a_kind_has_the_hazard_of_its_pieces() -> None:
     pieces = Pieces(*(np.array(column) for column in ([0, 0, 1], [0, 0, 1], [0, 1, 1])),
                     factor=np.array([1.0, 0.5, 1.0]))  # fmt: skip
     weights = np.array([0.3, 0.2])
-    rank, hazard = hazards.ranks(pieces, weights)
+    rank, hazard = hazard_data.ranks(pieces, weights)
     assert rank.tolist() == [0, 1, 0]
-    cells = hazards.by_kind(pieces, hazard, 2, 2)
+    cells = hazard_data.by_kind(pieces, hazard, 2, 2)
     expected = [[-math.log(0.7), -math.log(0.9) / 2], [0, -math.log(0.8)]]
     assert cells == pytest.approx(np.array(expected))
-    for kind, shape in enumerate(hazards.shapes(pieces, rank, 2)):
+    for kind, shape in enumerate(hazard_data.shapes(pieces, rank, 2)):
         assert shape.hazard(weights[kind]) == pytest.approx(cells[:, kind].sum())
 
 
@@ -191,11 +196,11 @@ def test_a_multiple_becomes_the_weight_with_so_much_hazard(
 ) -> None:
     shape = Shape(np.array([factor, 1.0]), np.array([2.0, 0.5]))
     weight = shape.weight(multiple, present)
-    assert hazards.LEAST_WEIGHT <= weight <= 0.95
-    if hazards.LEAST_WEIGHT < weight < 0.95:
+    assert hazard_data.LEAST_WEIGHT <= weight <= 0.95
+    if hazard_data.LEAST_WEIGHT < weight < 0.95:
         assert shape.hazard(weight) == pytest.approx(multiple * shape.hazard(present))
     plain = Shape(np.ones(1), np.ones(1))
-    exact = min(0.95, max(hazards.LEAST_WEIGHT, 1 - (1 - present) ** multiple))
+    exact = min(0.95, max(hazard_data.LEAST_WEIGHT, 1 - (1 - present) ** multiple))
     assert plain.weight(multiple, present) == pytest.approx(exact)
     assert plain.weight(1.0, present) == pytest.approx(present)
 
@@ -210,18 +215,20 @@ def test_no_order_of_rows_matters() -> None:
     told = []
     for these, evidence in ((ends, pieces), (ends.rows(mixed), other)):
         found = fit.propose(these, evidence, PRESENT, 2)
-        sure = doubt.doubt(found, these, PRESENT, seed=5, draws=20)
-        x = hazards.by_kind(evidence, hazards.ranks(evidence, PRESENT)[1], len(these), KINDS)
-        tied = doubt.association(these, np.round(x, 12), 5, 99)
-        tries = [(t.auc, t.log_likelihood) for t in held_out.trials(these, evidence, PRESENT, 2)]
+        sure = uncertainty.doubt(found, these, PRESENT, seed=5, draws=20)
+        x = hazard_data.by_kind(
+            evidence, hazard_data.ranks(evidence, PRESENT)[1], len(these), KINDS
+        )
+        tied = uncertainty.association(these, np.round(x, 12), 5, 99)
+        tries = [(t.auc, t.log_likelihood) for t in holdout.trials(these, evidence, PRESENT, 2)]
         told.append(np.concatenate([found.weights, sure.low, sure.high, tied, np.ravel(tries)]))
     assert told[0] == pytest.approx(told[1], abs=1e-5)
 
 
 def test_later_journeys_are_foretold_better_by_planted_weights() -> None:
     ends, pieces = drawn(6)
-    rate, now, scaled, proposed = held_out.trials(ends, pieces, PRESENT, 2)
-    assert rate.n_journeys + len(held_out.split(ends)[0]) == len(ends)
+    rate, now, scaled, proposed = holdout.trials(ends, pieces, PRESENT, 2)
+    assert rate.n_journeys + len(holdout.split(ends)[0]) == len(ends)
     assert {t.n_bad for t in (rate, now, scaled, proposed)} == {rate.n_bad}
     assert proposed.log_likelihood > scaled.log_likelihood >= now.log_likelihood - 1e-3
     assert now.log_likelihood > rate.log_likelihood
@@ -234,27 +241,27 @@ def test_the_area_is_that_of_mann_and_whitney_type_by_type() -> None:
     score, bad = rng.integers(0, 9, 200).astype(float), rng.random(200) < 0.3
     one = np.zeros(200, dtype=int)
     both = stats.mannwhitneyu(score[bad], score[~bad]).statistic / (bad.sum() * (~bad).sum())
-    assert held_out.auc(score, bad, one) == pytest.approx(both)
-    assert held_out.auc(score, np.ones(200, dtype=bool), one) is None
+    assert holdout.auc(score, bad, one) == pytest.approx(both)
+    assert holdout.auc(score, np.ones(200, dtype=bool), one) is None
     # Another type, all good and far above: it offers no pair.
     more = np.concatenate([score, np.full(50, 99.0)])
-    told = held_out.auc(more, np.r_[bad, np.zeros(50, bool)], np.r_[one, np.ones(50, int)])
+    told = holdout.auc(more, np.r_[bad, np.zeros(50, bool)], np.r_[one, np.ones(50, int)])
     assert told == pytest.approx(both)
 
 
 def test_a_type_first_seen_later_is_left_out_and_counted() -> None:
     """Its rate was unbounded: a mean log-likelihood of -5e7, and overflow on the way."""
     ends, pieces = drawn(6)
-    early = held_out.split(ends)[0]
+    early = holdout.split(ends)[0]
     late = np.setdiff1d(np.arange(len(ends)), early)
     stratum = ends.stratum.copy()
     stratum[late[:300]] = 2
     other = replace(ends, stratum=stratum)
-    assert held_out.n_left_out(ends) == 0
-    assert held_out.n_left_out(other) == 300
-    assert held_out.split(other)[1].tolist() == late[300:].tolist()
-    whole = held_out.trials(ends, pieces, PRESENT, 2)
-    for told, without in zip(held_out.trials(other, pieces, PRESENT, 3), whole, strict=True):
+    assert holdout.n_left_out(ends) == 0
+    assert holdout.n_left_out(other) == 300
+    assert holdout.split(other)[1].tolist() == late[300:].tolist()
+    whole = holdout.trials(ends, pieces, PRESENT, 2)
+    for told, without in zip(holdout.trials(other, pieces, PRESENT, 3), whole, strict=True):
         assert told.n_journeys == without.n_journeys - 300
         assert told.log_likelihood == pytest.approx(without.log_likelihood, abs=0.05)
 
@@ -272,8 +279,8 @@ def test_a_type_of_one_end_only_has_half_an_end_of_the_other(bad: bool) -> None:
 def test_ends_at_one_instant_leave_nothing_to_try_on() -> None:
     ends, pieces = drawn(6, n=400)
     ends = replace(ends, moment=np.full(len(ends), 5))
-    assert held_out.trials(ends, pieces, PRESENT, 2) == []
-    assert held_out.n_left_out(ends) == 400
+    assert holdout.trials(ends, pieces, PRESENT, 2) == []
+    assert holdout.n_left_out(ends) == 400
 
 
 def test_a_kind_without_bad_ends_has_an_honest_upper_end() -> None:
@@ -283,8 +290,8 @@ def test_a_kind_without_bad_ends_has_an_honest_upper_end() -> None:
     pieces = Pieces(np.arange(has), np.arange(has), np.zeros(has, dtype=int), np.ones(has))
     present = np.array([0.45])
     found = fit.propose(ends, pieces, present, 1)
-    sure = doubt.doubt(found, ends, present, seed=1, draws=30)
-    assert found.weights[0] == sure.low[0] == hazards.LEAST_WEIGHT
+    sure = uncertainty.doubt(found, ends, present, seed=1, draws=30)
+    assert found.weights[0] == sure.low[0] == hazard_data.LEAST_WEIGHT
     x, prior = -math.log(0.55), 0.25 / -math.log(0.55)
     # n x g + ((g - 1)^2 - 1) / (2 prior^2) = -ln(.025), solved for g
     a, b = 1 / (2 * prior**2), has * x - 1 / prior**2

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import settings, stage, store
+from rejse.pipelines.config import settings
+from rejse.pipelines.store import delta_store, staging
 from tests import faults
 from tests.test_cli import Command, rejse
 from tests.test_run import PEOPLE, installation, lines, row
@@ -27,16 +28,16 @@ CALLS = [
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two publications: half of the calls, and all of them."""
-    from rejse.pipelines.run import run
+    from rejse.pipelines.jobs.run import run
 
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
-        patch.setattr(stage, "FILE", 1)
+        patch.setattr(staging, "FILE", 1)
         found = installation(folder, {}, {"crm": f"{folder}/*.jsonl"})
         for name, part, until in (("a", CALLS[:8], BETWEEN), ("b", CALLS[8:], DONE)):
             (folder / f"{name}.jsonl").write_text(lines(part))
-            run(found, frontier={"crm": store.micros(until)}, audit=None)
+            run(found, frontier={"crm": delta_store.micros(until)}, audit=None)
     return folder
 
 
@@ -77,8 +78,8 @@ def test_compact_and_vacuum_say_what_they_did(
     code, out, _ = rejse("vacuum", "--dry-run")
     assert (code, out) == (0, "nothing to remove: publication 1 to 3 can be read\n")
     soon = 365 * 86_400_000_000
-    now = store.now()
-    monkeypatch.setattr(store, "now", lambda: now + soon)
+    now = delta_store.now()
+    monkeypatch.setattr(delta_store, "now", lambda: now + soon)
     code, out, _ = rejse("vacuum", "--dry-run", "--json")
     said = json.loads(out)
     assert (code, said["status"], said["kept"], said["expired"]) == (0, "dry_run", [3], [1, 2])
@@ -94,7 +95,7 @@ def test_compact_and_vacuum_say_what_they_did(
 def test_retention_leaves_old_rows_out(
     folder: Path, rejse: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "now", lambda: store.micros(DONE))
+    monkeypatch.setattr(delta_store, "now", lambda: delta_store.micros(DONE))
     text = (folder / "rejse.toml").read_text()
     (folder / "rejse.toml").write_text('[retention.tables]\njourneys = "30d"\n' + text)
     _, out, _ = rejse("compact", "--json")
@@ -111,7 +112,7 @@ def test_retention_leaves_old_rows_out(
 def test_a_source_that_is_complete_before_its_time_is_named(
     now: datetime, is_said: bool, rejse: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rejse.pipelines.store.now", lambda: store.micros(now))
+    monkeypatch.setattr("rejse.pipelines.store.delta_store.now", lambda: delta_store.micros(now))
     code, out, _ = rejse("status")
     assert (code, "crm is complete up to a time that is yet to come" in out) == (0, is_said)
 
@@ -163,14 +164,14 @@ def test_who_is_erased_is_in_no_comparison(folder: Path, rejse: Command) -> None
 def test_an_increment_after_a_compaction_is_the_same_as_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rejse.pipelines.compaction import compact
-    from rejse.pipelines.run import run
+    from rejse.pipelines.jobs.run import run
+    from rejse.pipelines.maintenance.compact import compact
 
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     found = installation(tmp_path, {"a.jsonl": lines(CALLS[:12])}, {"crm": f"{tmp_path}/*.jsonl"})
     with monkeypatch.context() as patch:
-        patch.setattr(stage, "FILE", 1)  # a file a group, so that there is something to join
-        run(found, frontier={"crm": store.micros(BETWEEN)}, audit=None)
+        patch.setattr(staging, "FILE", 1)  # a file a group, so that there is something to join
+        run(found, frontier={"crm": delta_store.micros(BETWEEN)}, audit=None)
     (tmp_path / "b.jsonl").write_text(lines(CALLS[12:]))
     told = {}
     for name in ("plain", "compacted"):
@@ -178,7 +179,7 @@ def test_an_increment_after_a_compaction_is_the_same_as_without(
         shutil.copytree(found.store, place.store)
         if name == "compacted":
             assert compact(place.store).status == "published"
-        run(place, frontier={"crm": store.micros(DONE)}, audit=None)
+        run(place, frontier={"crm": delta_store.micros(DONE)}, audit=None)
         told[name] = faults.contents(place.store)
     for tables in told.values():
         del tables["publications"], tables["runs"]  # one more publication there

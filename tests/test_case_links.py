@@ -7,9 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import event_links, raw_schema, settings
-from rejse.pipelines.forget import LinkedError, forget
-from rejse.transforms.links import CASE
+from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.jobs import beam_links
+from rejse.pipelines.maintenance.erase import LinkedError, forget
+from rejse.transforms.identity.resolve import CASE
 from tests.test_forget_links import kept, of
 from tests.test_run import SELECT, TEXTS, balanced, installation, lines, once
 
@@ -71,4 +72,4 @@ def test_cases_are_asked_only_where_an_event_may_bear_one(
 ) -> None:
     more = "" if kind is None else f", {kind} as identitytype"
     (found.root / "map.sql").write_text(SELECT.replace(" from", f"{more} from"))
-    assert len(event_links.telling(settings.load(found.root))) == telling
+    assert len(beam_links.telling(settings.load(found.root))) == telling

@@ -11,8 +11,9 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import catalogue, catalogue_draft, publish, store
-from rejse.pipelines.catalogue import NotPublishedError, ReadOnlyError, Session
+from rejse.pipelines.publication import catalogue, catalogue_build, publish
+from rejse.pipelines.publication.catalogue import NotPublishedError, ReadOnlyError, Session
+from rejse.pipelines.store import delta_store
 from tests import store_builder
 
 
@@ -79,12 +80,12 @@ def test_a_continued_catalogue_is_the_one_that_would_be_made_anew(tmp_path: Path
     )
     for halves in ([], [rows.slice(0, 2), rows.slice(2)], []):
         store_writing(tmp_path, list(halves)).close()
-        base = store.latest(tmp_path)
+        base = delta_store.latest(tmp_path)
         assert base is not None
         continued = catalogue.path(tmp_path, base.number)
         files = publish.files_of(tmp_path, base)
         anew = tmp_path / "anew.duckdb"
-        catalogue_draft.anew(anew, tmp_path, files, {}, "")
+        catalogue_build.anew(anew, tmp_path, files, {}, "")
         with duckdb.connect(str(continued)) as one, duckdb.connect(str(anew)) as other:
             for question in told:
                 assert one.execute(question).fetchall() == other.execute(question).fetchall()
@@ -104,10 +105,10 @@ def test_a_catalogue_is_made_anew_where_a_file_has_columns_of_its_own(tmp_path: 
 
 
 def store_writing(place: Path, halves: list[object]) -> Session:
-    from rejse.pipelines import stage
+    from rejse.pipelines.store import staging
 
     with publish.writing(place) as writer:
-        files = [stage.write(place, "events", half) for half in halves]
+        files = [staging.write(place, "events", half) for half in halves]
         staged = [file for file in files if file is not None]
         publish.publish(writer, staged, store_builder.run_of(), audit=None)
     opened: Session = catalogue.connect(place)
@@ -204,7 +205,7 @@ def test_catalogues_are_in_the_old_storage_format(root: Path) -> None:
 
 def test_times_are_shown_in_utc_wherever_the_reader_is(root: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from rejse.pipelines import catalogue\n"
+        "import sys; from pathlib import Path; from rejse.pipelines.publication import catalogue\n"
         "con = catalogue.connect(Path(sys.argv[1]))\n"
         "q = 'select min(started_at)::varchar from journeys'\n"
         "print(con.execute(q).fetchall()[0][0])"
@@ -229,7 +230,7 @@ def test_a_broken_view_publishes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     from rejse.sql import Script
 
     broken = Script("v_broken", "create view v_broken as select nothing from journeys", {})
-    monkeypatch.setattr(catalogue_draft, "served", lambda: [broken])
+    monkeypatch.setattr(catalogue_build, "served", lambda: [broken])
     with pytest.raises(duckdb.BinderException, match="nothing"):
         store_builder.published(tmp_path)
-    assert store.latest(tmp_path) is None
+    assert delta_store.latest(tmp_path) is None

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import settings
-from rejse.pipelines.check import Check, _tables, check
-from rejse.pipelines.init import init
+from rejse.pipelines.config import settings
+from rejse.pipelines.onboarding.check import Check, _tables, check
+from rejse.pipelines.onboarding.scaffold import init
 
 HEADER = "id,time,identity,activity,channel,direction,started,ended\n"
 

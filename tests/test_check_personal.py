@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import check_identities, settings
-from rejse.pipelines.check import SourceCheck, check
-from rejse.pipelines.check_personal import without_comments
-from rejse.pipelines.init import as_dict, begin, init
+from rejse.pipelines.config import settings
+from rejse.pipelines.onboarding import check_identities
+from rejse.pipelines.onboarding.check import SourceCheck, check
+from rejse.pipelines.onboarding.check_personal import without_comments
+from rejse.pipelines.onboarding.scaffold import as_dict, begin, init
 
 ROWS = 30
 

@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import catalogue
+from rejse.pipelines.publication import catalogue
 from rejse.transforms.advance import advance
-from rejse.transforms.friction import KINDS
-from rejse.transforms.friction.evidence import TESTS, Found, kind, nothing
-from rejse.transforms.operational import Operational
-from rejse.transforms.rules import MINUTE, SECOND, JourneyType, Rules
-from rejse.transforms.scene import Scene
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.features.context import Scene
+from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
+from rejse.transforms.scoring.friction import KINDS
+from rejse.transforms.scoring.friction.evidence import TESTS, Found, kind, nothing
 from tests import builders, store_builder, strategies
 from tests.test_friction import scene_of
 from tests.test_sql import table

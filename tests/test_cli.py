@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from rejse.pipelines import cli
+from rejse.pipelines.cli import main
 
 KEY = "5ec4e7" * 8
 COMMANDS = (
@@ -55,7 +55,7 @@ def config(tmp_path: Path) -> Path:
 def rejse(capsys: pytest.CaptureFixture[str]) -> Command:
     def call(*args: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as left:
-            cli.main(list(args))
+            main.main(list(args))
         out = capsys.readouterr()
         assert KEY not in out.out + out.err
         return int(left.value.code or 0), out.out, out.err
@@ -64,13 +64,13 @@ def rejse(capsys: pytest.CaptureFixture[str]) -> Command:
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, module: str, **names: Any) -> None:
-    monkeypatch.setitem(sys.modules, f"rejse.pipelines.{module}", SimpleNamespace(**names))
+    monkeypatch.setitem(sys.modules, f"rejse.pipelines.jobs.{module}", SimpleNamespace(**names))
 
 
 def test_help_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom rejse.pipelines import cli\n"
-        "try: cli.main(['--help'])\nexcept SystemExit: pass\n"
+        "import sys\nfrom rejse.pipelines.cli import main\n"
+        "try: main.main(['--help'])\nexcept SystemExit: pass\n"
         "print(sorted({m.partition('.')[0] for m in sys.modules} &"
         " {'pyarrow', 'duckdb', 'pandas', 'numpy', 'pydantic', 'apache_beam', 'deltalake'}))"
     )
@@ -191,13 +191,13 @@ def test_exit_code_of_an_error(
     def run(settings: Any, **given: Any) -> None:
         raise type(name, (RuntimeError,), {})("what happened")
 
-    monkeypatch.delenv(cli.TRACEBACK_VARIABLE, raising=False)
+    monkeypatch.delenv(main.TRACEBACK_VARIABLE, raising=False)
     stand_in(monkeypatch, "run", run=run)
     left, out, err = rejse("run", "-c", str(config))
     assert (left, out) == (code, "")
     assert "what happened" in err
     assert "Traceback" not in err
-    assert (cli.TRACEBACK_VARIABLE in err) == (code == 70)
+    assert (main.TRACEBACK_VARIABLE in err) == (code == 70)
     left, out, _ = rejse("run", "-c", str(config), "--json")
     assert out.count("\n") == 1, "one line"
     said = json.loads(out)
@@ -208,7 +208,7 @@ def test_exit_code_of_an_error(
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from rejse.pipelines import catalogue
+    from rejse.pipelines.publication import catalogue
 
     con = duckdb.connect()
     con.execute(
@@ -313,7 +313,7 @@ def test_a_ready_question_needs_no_path(
         return con.execute("select 1 as a")
 
     session = SimpleNamespace(execute=execute)
-    monkeypatch.setattr("rejse.pipelines.catalogue.connect", lambda *_: session)
+    monkeypatch.setattr("rejse.pipelines.publication.catalogue.connect", lambda *_: session)
     code, out, _ = rejse("sql", "--file", "headline", "-c", str(config), "--csv")
     assert (code, out) == (0, "a\n1\n")
     assert asked[0].startswith("-- purpose: the headline of a publication")
@@ -356,7 +356,7 @@ def test_init_refuses_before_it_writes(
 
 
 def test_a_report_is_a_file(rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rejse.pipelines.catalogue.connect", lambda *_: None)
+    monkeypatch.setattr("rejse.pipelines.publication.catalogue.connect", lambda *_: None)
     code, _, err = rejse("report", "-c", str(config), "--out", str(config.parent))
     assert code == 2
     assert f"such as {config.parent / 'report.html'}" in err

@@ -7,9 +7,9 @@ from typing import Any
 import apache_beam as beam
 import pytest
 
-from rejse.pipelines import coders
-from rejse.pipelines.sources import RawBatch
-from rejse.transforms import rejects
+from rejse.pipelines.jobs import beam_coders
+from rejse.pipelines.sources.files import RawBatch
+from rejse.transforms.ingest import rejects
 from rejse.transforms.ptransforms import Scored
 from tests import builders
 
@@ -25,7 +25,7 @@ def elements() -> list[Any]:
 
 @pytest.mark.parametrize("element", elements(), ids=lambda e: type(e).__name__)
 def test_elements_travel_unchanged(element: Any) -> None:
-    coders.register()
+    beam_coders.register()
     coder = beam.coders.registry.get_coder(type(element))
     again = coder.decode(coder.encode(element))
     assert type(again) is type(element)
@@ -33,7 +33,7 @@ def test_elements_travel_unchanged(element: Any) -> None:
 
 
 def test_size_is_not_found_by_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    coders.register()
+    beam_coders.register()
     for element in elements():
         coder = beam.coders.registry.get_coder(type(element))
         monkeypatch.setattr(type(coder), "encode", lambda self, value: pytest.fail("encoded"))

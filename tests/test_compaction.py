@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import catalogue, compaction, publish, stage, store
-from rejse.pipelines.retention import RetentionSettings
+from rejse.pipelines.config.retention import RetentionSettings
+from rejse.pipelines.maintenance import compact
+from rejse.pipelines.publication import catalogue, publish
+from rejse.pipelines.store import delta_store, staging
 from tests import store_builder
 
 MARCH = datetime(2026, 3, 6, tzinfo=UTC)
 
 
-def scattered(root: Path, journeys: int = 6, number: int = 1) -> store.Publication:
+def scattered(root: Path, journeys: int = 6, number: int = 1) -> delta_store.Publication:
     """A publication whose tables have a file for every journey, the last journey first."""
     evidence = [{"kind": "transfer", "severity": 0.2, "at": 0, "owner": "Care"}]
     with publish.writing(root) as writer:
@@ -37,13 +39,13 @@ def contents(root: Path, publication: int | None = None) -> dict[str, list[tuple
 def test_many_small_files_become_one_with_the_same_rows(tmp_path: Path) -> None:
     before = scattered(tmp_path)
     rows = contents(tmp_path)
-    done = compaction.compact(tmp_path)
+    done = compact.compact(tmp_path)
     assert (done.status, done.publication) == ("published", 2)
-    assert done.tables["steps"] == compaction.Rewritten(6, 1, 0)
+    assert done.tables["steps"] == compact.Rewritten(6, 1, 0)
     assert contents(tmp_path) == rows
-    after = store.latest(tmp_path)
+    after = delta_store.latest(tmp_path)
     assert after is not None
-    assert len(store.files(tmp_path, "steps", after.versions["steps"])) == 1
+    assert len(delta_store.files(tmp_path, "steps", after.versions["steps"])) == 1
     assert (after.rows, after.fingerprint) == (before.rows, before.fingerprint)
     assert after.versions["runs"] == before.versions["runs"]
     assert contents(tmp_path, 1) == rows, "the earlier publication names its own files"
@@ -61,36 +63,36 @@ def test_rows_lie_by_customer_and_then_in_their_order(tmp_path: Path) -> None:
             )
         ]
         publish.publish(writer, files, store_builder.run_of(), audit=None)
-    compaction.compact(tmp_path)
-    latest = store.latest(tmp_path)
+    compact.compact(tmp_path)
+    latest = delta_store.latest(tmp_path)
     assert latest is not None
     for name, order in (("events", "time"), ("steps", "step_id")):
-        (path,) = store.files(tmp_path, name, latest.versions[name])
-        found = store.read(tmp_path / path).select(["customer_key", order]).to_pylist()
+        (path,) = delta_store.files(tmp_path, name, latest.versions[name])
+        found = delta_store.read(tmp_path / path).select(["customer_key", order]).to_pylist()
         keys = [tuple(row.values()) for row in found]
         assert keys == sorted(keys)
 
 
 def test_a_second_compaction_has_nothing_to_do(tmp_path: Path) -> None:
     scattered(tmp_path)
-    compaction.compact(tmp_path)
-    again = compaction.compact(tmp_path)
+    compact.compact(tmp_path)
+    again = compact.compact(tmp_path)
     assert (again.status, again.publication, again.tables) == ("nothing_new", 2, {})
-    assert len(store.publications(tmp_path)) == 2
+    assert len(delta_store.publications(tmp_path)) == 2
 
 
 def test_full_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "SMALL", 2)
-    monkeypatch.setattr(stage, "FILE", 4)
+    monkeypatch.setattr(compact, "SMALL", 2)
+    monkeypatch.setattr(staging, "FILE", 4)
     scattered(tmp_path)
-    done = compaction.compact(tmp_path)
+    done = compact.compact(tmp_path)
     assert "steps" not in done.tables, "each of its files has two rows"
-    assert done.tables["journeys"] == compaction.Rewritten(6, 2, 0), "at most four rows a file"
+    assert done.tables["journeys"] == compact.Rewritten(6, 2, 0), "at most four rows a file"
 
 
 def test_no_publication_is_no_compaction(tmp_path: Path) -> None:
     with pytest.raises(catalogue.NotPublishedError, match="rejse run"):
-        compaction.compact(tmp_path)
+        compact.compact(tmp_path)
 
 
 def test_what_a_crashed_run_committed_is_not_joined(tmp_path: Path) -> None:
@@ -100,8 +102,8 @@ def test_what_a_crashed_run_committed_is_not_joined(tmp_path: Path) -> None:
         files = store_builder.staged(tmp_path, store_builder.journey(9, [{}]))
         for file in files:
             shape = catalogue.columns(file.table)
-            store.commit(tmp_path, file.table, [file], shape, "crashed", 2)
-    compaction.compact(tmp_path)
+            delta_store.commit(tmp_path, file.table, [file], shape, "crashed", 2)
+    compact.compact(tmp_path)
     assert contents(tmp_path) == rows
 
 
@@ -111,14 +113,14 @@ def test_rows_past_their_retention_go_with_their_journey(tmp_path: Path) -> None
     settings = RetentionSettings.model_validate(
         {"tables": {"journeys": "3d", "friction_evidence": "1d"}}
     )
-    done = compaction.compact(tmp_path, settings.since(now))
+    done = compact.compact(tmp_path, settings.since(now))
     # journeys 1 to 6 end on 3 to 8 March at 10; kept are those from the 4th on, evidence the 6th
-    assert done.tables["journeys"] == compaction.Rewritten(6, 1, 1)
+    assert done.tables["journeys"] == compact.Rewritten(6, 1, 1)
     seen = contents(tmp_path)
     assert {name: len(found) for name, found in seen.items()} == {
         "events": 12, "journeys": 5, "steps": 10, "sessions": 10, "friction_evidence": 3, "runs": 1,
     }  # fmt: skip
-    latest = store.latest(tmp_path)
+    latest = delta_store.latest(tmp_path)
     assert latest is not None and latest.rows["steps"] == 10
     assert len(contents(tmp_path, 1)["journeys"]) == 6
 
@@ -127,7 +129,7 @@ def test_a_table_whose_rows_are_all_too_old_is_empty(tmp_path: Path) -> None:
     scattered(tmp_path)
     settings = RetentionSettings.model_validate({"tables": {"journeys": "1d", "events": "1d"}})
     late = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1_000_000)
-    compaction.compact(tmp_path, settings.since(late))
+    compact.compact(tmp_path, settings.since(late))
     assert not any(contents(tmp_path)[name] for name in ("events", "journeys", "steps"))
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import compare
-from rejse.pipelines.catalogue import NotPublishedError
+from rejse.pipelines.maintenance import diff as compare
+from rejse.pipelines.publication.catalogue import NotPublishedError
 from tests import store_builder
 from tests.store_builder import Rows, joined, journey, published
 

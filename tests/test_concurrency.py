@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import catalogue, compaction, exits, lock, publish, store
-from rejse.pipelines.lock import AnotherWriter
+from rejse.pipelines.cli import exit_codes
+from rejse.pipelines.maintenance import compact
+from rejse.pipelines.publication import catalogue, publish
+from rejse.pipelines.store import delta_store, lock
+from rejse.pipelines.store.lock import AnotherWriter
 from tests import store_builder
 from tests.store_builder import joined, journey, run_of, staged
 
@@ -66,7 +69,7 @@ def test_readers_see_one_publication_or_the_next_never_a_mixture(tmp_path: Path)
             ]
             publish.publish(writer, files, run_of(n + 1), audit=None)
         if (n + 1) % 3 == 0:
-            assert compaction.compact(tmp_path).status == "published"
+            assert compact.compact(tmp_path).status == "published"
     is_over.set()
     told = [results.get(timeout=60) for _ in readers]
     for reader in readers:
@@ -98,14 +101,14 @@ def _writes(root: str, number: int, rounds: int, barrier: Any, results: Any) -> 
                 run = run_of(n * WRITERS + number)
                 results.put(("published", publish.publish(writer, files, run, audit=None).number))
         except AnotherWriter as refused:
-            results.put((str(refused), exits.code_of(refused)))
+            results.put((str(refused), exit_codes.code_of(refused)))
             barrier.wait()
 
 
 def _races(root: str, number: int, rounds: int, barrier: Any, results: Any) -> None:
     """The same where no lock reaches, as on two machines: the commit of the truth decides."""
     lock.fcntl.flock = lambda *_: None  # type: ignore[assignment]
-    store.remove_orphans = lambda _: []
+    delta_store.remove_orphans = lambda _: []
     for n in range(rounds):
         barrier.wait()
         with publish.writing(Path(root)) as writer:
@@ -115,7 +118,7 @@ def _races(root: str, number: int, rounds: int, barrier: Any, results: Any) -> N
                 run = run_of(n * WRITERS + number)
                 results.put(("published", publish.publish(writer, files, run, audit=None).number))
             except AnotherWriter as refused:
-                results.put((str(refused), exits.code_of(refused)))
+                results.put((str(refused), exit_codes.code_of(refused)))
             barrier.wait()
 
 
@@ -139,6 +142,6 @@ def test_of_eight_writers_at_once_one_wins_and_the_others_are_told(
     refused = [one for one in told if one[0] != "published"]
     assert {code for _, code in refused} == {75}
     assert all("run" in what and "again" in what for what, _ in refused)
-    assert [one.number for one in store.publications(tmp_path)] == list(range(1, ROUNDS + 2))
+    assert [one.number for one in delta_store.publications(tmp_path)] == list(range(1, ROUNDS + 2))
     with catalogue.connect(tmp_path) as session:
         assert session.execute("select count(*) from journeys").fetchall() == [(1,)]

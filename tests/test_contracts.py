@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.contracts import RULES, accept
-from rejse.transforms.schema import CHANNELS, interaction_schema
+from rejse.transforms.ingest.validate import RULES, accept
+from rejse.transforms.schema.contract import CHANNELS, interaction_schema
 from tests.law import FACTOR
 
 CONNECTION = duckdb.connect(":memory:", config={"threads": 1})

@@ -12,12 +12,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import demo, demo_specs, demo_systems, raw_schema
-from rejse.pipelines.demo_company import END, START, draw, journeys
-from rejse.pipelines.settings import load
-from rejse.transforms.contracts import accept
-from rejse.transforms.mapping import Mapping
-from rejse.transforms.normalise import normalise
+from rejse.pipelines.config import raw_schema
+from rejse.pipelines.config.settings import load
+from rejse.pipelines.demo import specs as demo_specs
+from rejse.pipelines.demo import systems, write
+from rejse.pipelines.demo.journeys import END, START, draw, journeys
+from rejse.transforms.ingest.mapping import Mapping
+from rejse.transforms.ingest.normalise import normalise
+from rejse.transforms.ingest.validate import accept
 
 KEY = "00" * 32
 READERS = {
@@ -37,12 +39,12 @@ def raw(folder: Path, source: str) -> list[tuple[object, ...]]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("demo") / "company"
-    demo.write(out, customers=600, seed=3, key=KEY)
+    write.write(out, customers=600, seed=3, key=KEY)
     return out
 
 
 def test_the_same_seed_writes_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    demo.write(tmp_path / "again", customers=600, seed=3, key=KEY)
+    write.write(tmp_path / "again", customers=600, seed=3, key=KEY)
     files = sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
     assert files == sorted(
         p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file()
@@ -52,7 +54,7 @@ def test_the_same_seed_writes_the_same_bytes(folder: Path, tmp_path: Path) -> No
 
 
 def test_another_seed_writes_other_rows(folder: Path, tmp_path: Path) -> None:
-    demo.write(tmp_path / "other", customers=600, seed=4, key=KEY)
+    write.write(tmp_path / "other", customers=600, seed=4, key=KEY)
     assert raw(folder, "campaigns") != raw(tmp_path / "other", "campaigns")
 
 
@@ -65,7 +67,7 @@ def test_the_size_of_chunks_changes_no_row(folder: Path, tmp_path: Path, chunk: 
             pieces = np.concatenate([getattr(part, name) for part in parts])
             assert sorted(pieces) == sorted(column), name
         return
-    truths = demo.write(tmp_path / "parts", customers=600, seed=3, key=KEY, chunk=chunk)
+    truths = write.write(tmp_path / "parts", customers=600, seed=3, key=KEY, chunk=chunk)
     assert json.loads((folder / "truths.json").read_text())["counts"] == truths.counts
     for source in READERS:
         assert raw(tmp_path / "parts", source) == raw(folder, source), source
@@ -99,7 +101,7 @@ def test_truths_count_what_the_files_hold(folder: Path) -> None:
 
 
 def test_every_kind_of_fault_is_drawn_at_the_usual_size(tmp_path: Path) -> None:
-    truths = demo.write(tmp_path / "usual", customers=20_000, key=KEY)
+    truths = write.write(tmp_path / "usual", customers=20_000, key=KEY)
     assert all(n > 0 for n in truths.faults.values()), truths.faults
     assert 1.2 < truths.journeys / truths.customers < 1.4
     events = sum(truths.sources[name] for name in READERS)
@@ -140,42 +142,42 @@ def test_the_add_on_goes_with_the_fault() -> None:
 
 
 def test_all_turns_and_touchpoints_are_known() -> None:
-    places = demo_systems.places()
+    places = systems.places()
     specs = [s for some in demo_specs.journey_specs().values() for s in some]
     assert {name for s in specs for name, _ in s.when} == set(demo_specs.TURNS)
     for spec in (*specs, *demo_specs.story_specs()):
-        assert places[spec["touchpoint"] or ""] in demo_systems.SYSTEMS
+        assert places[spec["touchpoint"] or ""] in systems.SYSTEMS
     for some in demo_specs.journey_specs().values():
         assert [s.nr for s in some] == list(range(1, len(some) + 1))
 
 
 def test_a_random_key_that_only_its_owner_reads(tmp_path: Path) -> None:
-    demo.write(tmp_path / "a", customers=5)
-    demo.write(tmp_path / "b", customers=5)
+    write.write(tmp_path / "a", customers=5)
+    write.write(tmp_path / "b", customers=5)
     key = (tmp_path / "a" / "rejse.key").read_text()
     assert re.fullmatch(r"[0-9a-f]{64}\n", key)
     assert key != (tmp_path / "b" / "rejse.key").read_text()
     assert (tmp_path / "a" / "rejse.key").stat().st_mode & 0o777 == 0o600
-    demo.write(tmp_path / "a", customers=6)
+    write.write(tmp_path / "a", customers=6)
     assert (tmp_path / "a" / "rejse.key").read_text() == key
 
 
 def test_other_peoples_folders_stay_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("mine")
-    with pytest.raises(demo.DemoError, match="new or empty folder"):
-        demo.write(tmp_path, customers=5)
+    with pytest.raises(write.DemoError, match="new or empty folder"):
+        write.write(tmp_path, customers=5)
     assert [p.name for p in tmp_path.iterdir()] == ["letter.txt"]
 
 
 def test_a_folder_with_results_is_left_alone(tmp_path: Path) -> None:
-    demo.write(tmp_path / "a", customers=5)
+    write.write(tmp_path / "a", customers=5)
     (tmp_path / "a" / "store").mkdir()
-    with pytest.raises(demo.DemoError, match="holds results"):
-        demo.write(tmp_path / "a", customers=6)
+    with pytest.raises(write.DemoError, match="holds results"):
+        write.write(tmp_path / "a", customers=6)
 
 
 def test_one_log_has_exactly_the_events_asked_for(tmp_path: Path) -> None:
-    truths = demo.write_events(tmp_path / "log", 5_000, chunk=200)
+    truths = write.write_events(tmp_path / "log", 5_000, chunk=200)
     found = pq.read_table(tmp_path / "log" / "data")
     frozen = json.loads((tmp_path / "log" / "schema.json").read_text())["columns"]
     assert found.num_rows == truths.counts["kept"] == 5_000
@@ -184,7 +186,7 @@ def test_one_log_has_exactly_the_events_asked_for(tmp_path: Path) -> None:
 
 
 def test_the_one_log_maps_without_a_reject_or_an_unknown_value(tmp_path: Path) -> None:
-    demo.write_events(tmp_path / "log", 3_000, key=KEY)
+    write.write_events(tmp_path / "log", 3_000, key=KEY)
     source = load(tmp_path / "log" / "rejse.toml").sources["events"]
     found = pq.read_table(tmp_path / "log" / "data").combine_chunks().to_batches()[0]
     mapping = Mapping(source.mapping_text(), raw_schema.read(source.schema_file), "events")
@@ -196,6 +198,6 @@ def test_the_one_log_maps_without_a_reject_or_an_unknown_value(tmp_path: Path) -
 
 
 def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(demo.DemoError, match="expected one of"):
-        demo.write_events(tmp_path / "log", 10, format="xlsx")
+    with pytest.raises(write.DemoError, match="expected one of"):
+        write.write_events(tmp_path / "log", 10, format="xlsx")
     assert not (tmp_path / "log").exists()

@@ -1,4 +1,4 @@
-from rejse.pipelines.detectors import additions, runnable
+from rejse.pipelines.onboarding.detector_coverage import additions, runnable
 
 NEEDS = {
     "switch": (frozenset({"channel"}),),

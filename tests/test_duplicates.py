@@ -10,8 +10,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.duplicates import over_cap, without_duplicates
-from rejse.transforms.experience.schema import EXPERIENCE
+from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.incremental.deduplicate import over_cap, without_duplicates
 from tests import builders
 from tests.law import FACTOR
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rejse.transforms.durations import parse, render
+from rejse.transforms.schema.durations import parse, render
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines import sources
-from rejse.transforms import rejects
-from rejse.transforms.normalise import Mapping
-from rejse.transforms.rejects import REJECT_SCHEMA
-from rejse.transforms.schema import event_schema
+from rejse.pipelines.sources import files
+from rejse.transforms.ingest import rejects
+from rejse.transforms.ingest.normalise import Mapping
+from rejse.transforms.ingest.rejects import REJECT_SCHEMA
+from rejse.transforms.schema.contract import event_schema
 from tests import edge
 from tests.edge import PLAIN, RAW
 from tests.law import FACTOR
@@ -52,7 +52,7 @@ def test_each_row_becomes_one_event_or_one_reject(
     path = tmp_path_factory.mktemp("edge") / "l.jsonl"
     path.write_text("\n".join(lines), "utf-8")
     read, events, refused = 0, 0, []
-    for raw in sources.read(sources.pieces("crm", path)[0], MAPPING.reads):
+    for raw in files.read(files.pieces("crm", path)[0], MAPPING.reads):
         read += raw.batch.num_rows + raw.rejects.num_rows
         found, bad, _ = edge.through(MAPPING, raw, ("undefined",))
         events += found.num_rows

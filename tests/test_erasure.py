@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rejse.pipelines import stage
-from rejse.transforms import erasure, rejects
-from rejse.transforms.erasure import Erased
-from rejse.transforms.identity import signer
+from rejse.pipelines.store import staging
+from rejse.transforms.identity import erasure
+from rejse.transforms.identity.erasure import Erased
+from rejse.transforms.identity.pseudonyms import signer
+from rejse.transforms.ingest import rejects
 from tests.edge import KEY
 from tests.test_contracts import event
 from tests.test_identity import batch, sign
@@ -109,7 +110,7 @@ def test_files_hold_no_value_that_no_row_has(tmp_path: Path) -> None:
     for wanted in ([keys[1]], [keys[0], keys[2]], [], keys):
         chosen = pc.is_in(rows["customer_key"].cast("string"), pa.array(wanted, pa.string()))
         some = rows.filter(pc.or_(chosen, pc.is_null(rows["customer_key"])))
-        file = stage.write(tmp_path, "sessions", some)
+        file = staging.write(tmp_path, "sessions", some)
         assert file is not None
         back = pq.ParquetFile(tmp_path / file.path).read()
         assert back.to_pylist() == some.to_pylist()
@@ -122,7 +123,7 @@ def test_dictionaries_of_many_chunks_are_cut_alike(tmp_path: Path) -> None:
     parts = [pa.array(one).dictionary_encode() for one in (["x", "y", "z"], ["w", None, "x"])]
     rows = pa.table({"channel": pa.chunked_array(parts)}).unify_dictionaries()
     some = rows.filter(pa.array([True, False, False, False, True, True]))
-    file = stage.write(tmp_path, "sessions", some)
+    file = staging.write(tmp_path, "sessions", some)
     assert file is not None
     back = pq.ParquetFile(tmp_path / file.path).read()["channel"]
     assert (back.to_pylist(), back.chunk(0).dictionary.to_pylist()) == (["x", None, "x"], ["x"])

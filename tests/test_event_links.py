@@ -10,10 +10,10 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.contracts import accept
-from rejse.transforms.event_links import ended, of_rows, once, told
-from rejse.transforms.link_table import LINKS
-from rejse.transforms.schema import interaction_schema
+from rejse.transforms.identity.link_table import LINKS
+from rejse.transforms.identity.links_from_events import ended, of_rows, once, told
+from rejse.transforms.ingest.validate import accept
+from rejse.transforms.schema.contract import interaction_schema
 from tests import builders
 from tests.increments import Arrivals, contents
 from tests.law import FACTOR

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms import arrays
-from rejse.transforms.events import Coded, Events, customers, total_order
+from rejse.transforms.columnar import arrays
+from rejse.transforms.columnar.event_table import Coded, Events, customers, total_order
 from tests import builders
 from tests.law import FACTOR
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import as_of
-from rejse.pipelines.catalogue import NotPublishedError
+from rejse.pipelines.publication import time_travel
+from rejse.pipelines.publication.catalogue import NotPublishedError
 from tests import store_builder
 from tests.test_cli import Command, Result, config, rejse, stand_in
 
@@ -66,15 +66,15 @@ def test_a_publication_that_there_is_not_is_told_with_those_there_are(tmp_path: 
     with pytest.raises(
         NotPublishedError, match=r"expected a publication in .*, found none; `rejse"
     ):
-        as_of.number(tmp_path, "1")
+        time_travel.number(tmp_path, "1")
     store_builder.published(tmp_path)
     with pytest.raises(
         NotPublishedError, match=r"can still be read \(1\), came '99': there is none"
     ):
-        as_of.number(tmp_path, "99")
+        time_travel.number(tmp_path, "99")
     store_builder.published(tmp_path, number=2)
     with pytest.raises(NotPublishedError, match=r"can still be read \(1 to 2\), came '0': there"):
-        as_of.number(tmp_path, "0")
+        time_travel.number(tmp_path, "0")
 
 
 def test_nothing_new_still_tells_what_waits(

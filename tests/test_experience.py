@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.advance import judged, told
-from rejse.transforms.experience.attach import attach
-from rejse.transforms.experience.felt import Scores
-from rejse.transforms.experience.schema import EXPERIENCE
-from rejse.transforms.experience.tables import tables
-from rejse.transforms.metrics.experience import experience_of
-from rejse.transforms.metrics.health import health_of
-from rejse.transforms.scene import Scene
+from rejse.transforms.features.context import Scene
+from rejse.transforms.feedback.answers import Scores
+from rejse.transforms.feedback.attach import attach
+from rejse.transforms.feedback.metrics.experience import experience_of
+from rejse.transforms.feedback.output_tables import tables
+from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.scoring.metrics.health import health_of
 from tests import builders, oracle, strategies
 from tests.law import FACTOR
 from tests.test_transcripts import operational_of

@@ -8,17 +8,17 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines.sources import RawBatch
-from rejse.transforms import rejects
-from rejse.transforms.duplicates import without_duplicates
-from rejse.transforms.events import Events
-from rejse.transforms.experience.contract import RULES, accept
-from rejse.transforms.experience.scale import scaled, solicited
-from rejse.transforms.experience.schema import EXPERIENCE
-from rejse.transforms.identity import pseudonymise
-from rejse.transforms.mapping import Mapping
-from rejse.transforms.normalise import normalise
-from rejse.transforms.select import MappingError
+from rejse.pipelines.sources.files import RawBatch
+from rejse.transforms.columnar.event_table import Events
+from rejse.transforms.feedback.scale import scaled, solicited
+from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.feedback.validate import RULES, accept
+from rejse.transforms.identity.pseudonyms import pseudonymise
+from rejse.transforms.incremental.deduplicate import without_duplicates
+from rejse.transforms.ingest import rejects
+from rejse.transforms.ingest.mapping import Mapping
+from rejse.transforms.ingest.normalise import normalise
+from rejse.transforms.ingest.select_check import MappingError
 
 KEY = b"a key that is no secret: tests only"
 TEXTS = ("id", "asked", "who", "kind", "level", "words", "agent")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.setting_values import SettingsError
-from rejse.pipelines.settings import load
-from rejse.transforms.tables import STAMP, tables
+from rejse.pipelines.config.field_types import SettingsError
+from rejse.pipelines.config.settings import load
+from rejse.pipelines.publication.catalogue import connect
+from rejse.transforms.scoring.output_tables import STAMP, tables
 from tests import increments, strategies
 from tests.bounded import Run
 from tests.oracle import rows

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rejse.pipelines import explain_text, journey_lookup, what_if, wording
-from rejse.pipelines.explain import Explanation, explain
-from rejse.pipelines.journey_lookup import UnknownJourneyError
-from rejse.pipelines.report import page, queries
+from rejse.pipelines.reporting import wording
+from rejse.pipelines.reporting.explain import lookup, what_if
+from rejse.pipelines.reporting.explain import text as explain_text
+from rejse.pipelines.reporting.explain.journey import Explanation, explain
+from rejse.pipelines.reporting.explain.lookup import UnknownJourneyError
+from rejse.pipelines.reporting.html import page, queries
 from rejse.transforms.advance import advance
-from rejse.transforms.operational import Operational
-from rejse.transforms.rules import Rules
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.schema.parameters import Rules
 from tests import builders, report_fixture
 
 CLAIM, WORKED = "c1a10000aaaa0001", "f00d0000bbbb0002"
@@ -143,13 +145,13 @@ def test_json_carries_steps_sums_and_utc_times(con: duckdb.DuckDBPyConnection) -
 def test_journey_is_found_by_id_its_beginning_or_its_case(
     con: duckdb.DuckDBPyConnection, wanted: str
 ) -> None:
-    assert journey_lookup.find(con, wanted) == CLAIM
+    assert lookup.find(con, wanted) == CLAIM
 
 
 def test_worst_is_the_closed_journey_with_least_health(con: duckdb.DuckDBPyConnection) -> None:
-    assert journey_lookup.find(con, "worst") == WORKED
-    assert [one.journey_id for one in journey_lookup.worst(con)] == [WORKED, CLAIM, OPEN]
-    assert WORKED in journey_lookup.guide(con)
+    assert lookup.find(con, "worst") == WORKED
+    assert [one.journey_id for one in lookup.worst(con)] == [WORKED, CLAIM, OPEN]
+    assert WORKED in lookup.guide(con)
 
 
 def _worst_of(*journeys: tuple[float, float | None], **own: Any) -> report_fixture.Store:
@@ -193,11 +195,11 @@ def test_ties_beyond_the_list_are_said_in_it_and_on_the_page() -> None:
     con = _worst_of(*[(0.95, 0.0)] * 12, (0.5, 1.0)).connect()
     said = ("12 journeys share the lowest health_ops, 10.0, its floor, and the same friction; these"
             " are the first 10 by id")  # fmt: skip
-    assert f"The worst journeys ({said}):\n  00aa" in journey_lookup.guide(con)
+    assert f"The worst journeys ({said}):\n  00aa" in lookup.guide(con)
     assert said in page.render(queries.read(con), "Ties")
     few = _worst_of(*[(0.95, 0.0)] * 3, (0.5, 1.0)).connect()
     assert "the first 3 share the lowest health_ops, 10.0, its floor, and stand by id" in (
-        journey_lookup.guide(few)
+        lookup.guide(few)
     )
 
 
@@ -217,9 +219,7 @@ def test_without_friction_no_journey_is_the_worst(
     assert told.note.startswith(said)
     assert told.note.endswith("; this is the first by health and id")
     assert told.text().startswith(f"{told.note}.")
-    assert "No friction was found in 2 journeys: no journey is the worst." in (
-        journey_lookup.guide(con)
-    )
+    assert "No friction was found in 2 journeys: no journey is the worst." in (lookup.guide(con))
     html = page.render(queries.read(con), "Calm")
     assert "o friction was found in 2 journeys: no journey is the worst" in html
     assert "<details>" not in html
@@ -238,7 +238,7 @@ def test_an_end_that_does_not_rank_ranks_nothing(con: duckdb.DuckDBPyConnection)
         "create or replace view v_ranked_journeys as select *, true as is_mature from v_journeys"
         f" where journey_id != '{WORKED}' and state = 'closed'"
     )
-    found = journey_lookup.worst(cursor)
+    found = lookup.worst(cursor)
     assert [one.journey_id for one in found] == [CLAIM, WORKED, OPEN]
     assert [one.health_ops is None for one in found] == [False, True, True]
     assert queries.read(cursor).stability["n_worst"] == 1
@@ -265,13 +265,13 @@ def test_ambiguous_beginning_names_all_that_answer() -> None:
 @pytest.mark.parametrize("wanted", ["", "%", "' or 1=1 --", "\x1b[31m"])
 def test_hostile_arguments_find_nothing(con: duckdb.DuckDBPyConnection, wanted: str) -> None:
     with pytest.raises(UnknownJourneyError) as caught:
-        journey_lookup.find(con, wanted)
+        lookup.find(con, wanted)
     assert "\x1b" not in str(caught.value)
 
 
 def test_empty_store_says_what_to_do() -> None:
     con = report_fixture.Store().connect()
-    assert "run `rejse run`" in journey_lookup.guide(con)
+    assert "run `rejse run`" in lookup.guide(con)
     with pytest.raises(UnknownJourneyError, match="holds no journeys"):
         explain(con, "worst")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from rejse.pipelines.explain_around import Around, Breach, Cost, lines
+from rejse.pipelines.reporting.explain.context import Around, Breach, Cost, lines
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BARE = Around(START, START + timedelta(hours=1), None, None, None, None, None, None, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines.explain_felt import Answer, emotion
+from rejse.pipelines.reporting.explain.feedback import Answer, emotion
 
 
 def spoken(**own: Any) -> Answer:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import settings
+from rejse.pipelines.config import settings
 from tests.test_run import installation, lines, row
 
 ROOT = Path(__file__).parent.parent

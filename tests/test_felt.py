@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rejse.pipelines import demo_specs, demo_surveys
-from rejse.pipelines.demo_company import END, journeys
-from rejse.pipelines.demo_specs import MADE, NULL, Company
+from rejse.pipelines.demo import specs as demo_specs
+from rejse.pipelines.demo import surveys
+from rejse.pipelines.demo.journeys import END, journeys
+from rejse.pipelines.demo.specs import MADE, NULL, Company
 from tests.company import Told
 
 #: Journeys that lost context between the web and claims, by what was logged.
@@ -27,9 +28,9 @@ def planted(told: Told, name: str) -> Any:
 @pytest.mark.parametrize("company", [MADE, NULL])
 def test_every_question_is_put_after_events_that_are_there(company: Company) -> None:
     specs = {s.spec: s for some in demo_specs.journey_specs(company).values() for s in some}
-    names = [question.name for question in demo_surveys.questions(company)]
+    names = [question.name for question in surveys.questions(company)]
     assert len(names) == len(set(names)), "answers take their ids from the questions' names"
-    for question in demo_surveys.questions(company):
+    for question in surveys.questions(company):
         assert {specs[spec]["journey_type"] for spec in question.specs} == {
             question.columns["journey_type"]
         }
@@ -38,9 +39,9 @@ def test_every_question_is_put_after_events_that_are_there(company: Company) -> 
 @pytest.mark.parametrize("size", [1, 7])
 def test_answers_are_the_same_in_chunks_of_any_size(size: int) -> None:
     drawn = journeys(3, 0, 140, 780, 600)
-    whole = demo_surveys.asked(3, drawn)
+    whole = surveys.asked(3, drawn)
     parts = [
-        demo_surveys.asked(3, journeys(3, first, first + size, 780, 600))
+        surveys.asked(3, journeys(3, first, first + size, 780, 600))
         for first in range(0, 140, size)
     ]
     assert len(whole) > 50
@@ -50,7 +51,7 @@ def test_answers_are_the_same_in_chunks_of_any_size(size: int) -> None:
 
 
 def test_nobody_is_asked_or_answers_after_the_year() -> None:
-    answers = demo_surveys.asked(3, journeys(3, 0, 2_000, 2_000, 1_500))
+    answers = surveys.asked(3, journeys(3, 0, 2_000, 2_000, 1_500))
     assert answers.asked_at.max() < END
     assert answers.answered_at.max() < END
     assert answers.acted_at.max() < END

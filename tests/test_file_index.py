@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from rejse.pipelines import file_index, known_ids
-from rejse.pipelines.history import History
-from rejse.pipelines.key_index import KEY, counted, holding, key_index
-from rejse.pipelines.known_ids import KnownIds
-from rejse.transforms.shared_ids import leading, records
-from rejse.transforms.texts import text
+from rejse.pipelines.store import file_index, id_index
+from rejse.pipelines.store.id_index import KnownIds
+from rejse.pipelines.store.key_index import KEY, counted, holding, key_index
+from rejse.pipelines.store.state_reader import History
+from rejse.transforms.columnar.string_arrays import text
+from rejse.transforms.incremental.cross_customer_ids import leading, records
 from tests import builders
 from tests.law import FACTOR
 
@@ -76,7 +76,7 @@ def test_half_an_index_is_made_again(tmp_path: Path) -> None:
     (tmp_path / "events").mkdir()
     held = [{"time": n, "id": f"e{n}", "customer": "ann"} for n in range(9)]
     pq.write_table(builders.table(held), tmp_path / FILE)
-    known_ids.make(tmp_path, [FILE], SALT)
+    id_index.make(tmp_path, [FILE], SALT)
     (index,) = (tmp_path / file_index.IDS / "events").iterdir()
     new = records(builders.table([{"time": 0, "id": "e3", "customer": "ben"}]), SALT)
     whole = index.read_bytes()
@@ -93,7 +93,7 @@ def test_an_index_whose_file_is_gone_goes(tmp_path: Path) -> None:
     files = [f"events/part-{n}.parquet" for n in "ab"]
     for file in files:
         pq.write_table(builders.table([{"time": 0}]), tmp_path / file)
-    known_ids.make(tmp_path, files, SALT)
+    id_index.make(tmp_path, files, SALT)
     key_index(tmp_path).make(files)
     (tmp_path / file_index.IDS / "events" / "part-c.making").touch()
     (tmp_path / files[0]).unlink()

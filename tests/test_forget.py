@@ -13,13 +13,16 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import catalogue, ground, publish, settings, stage, store
-from rejse.pipelines import forget as forgetting
-from rejse.pipelines.erasures import KeyChangedError
-from rejse.pipelines.forget import forget
-from rejse.pipelines.ground import SourcesGoneError
-from rejse.pipelines.run import repair
-from rejse.pipelines.settings import Settings, load
+from rejse.pipelines.config import settings
+from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.jobs import increment
+from rejse.pipelines.jobs.increment import SourcesGoneError
+from rejse.pipelines.jobs.run import repair
+from rejse.pipelines.maintenance import erase as forgetting
+from rejse.pipelines.maintenance.erase import forget
+from rejse.pipelines.publication import catalogue, publish
+from rejse.pipelines.store import delta_store, staging
+from rejse.pipelines.store.erasure_receipts import KeyChangedError
 from tests import erasing, store_builder
 from tests.erasing import KEY, WHO, WORD, pseudonym
 from tests.test_cli import Command, rejse
@@ -101,14 +104,14 @@ def test_rows_of_others_are_as_they_were(there: Settings) -> None:
 
 
 def test_files_without_a_row_of_it_are_not_written_again(there: Settings) -> None:
-    base = store.latest(there.store)
+    base = delta_store.latest(there.store)
     assert base is not None
-    before = {n: set(store.files(there.store, n, at)) for n, at in base.versions.items()}
+    before = {n: set(delta_store.files(there.store, n, at)) for n, at in base.versions.items()}
     forget(there, "customer", "nobody at all")
-    after = store.latest(there.store)
+    after = delta_store.latest(there.store)
     assert after is not None
     for name, files in before.items():
-        assert set(store.files(there.store, name, after.versions[name])) == files
+        assert set(delta_store.files(there.store, name, after.versions[name])) == files
 
 
 def test_the_receipt_names_nobody_and_stands(there: Settings) -> None:
@@ -264,14 +267,14 @@ def test_links_of_other_rows_go_and_rows_that_are_links(tmp_path: Path) -> None:
     }
     left = {}
     for name, columns in made.items():
-        staged = stage.write(tmp_path, name, pa.table(columns))
+        staged = staging.write(tmp_path, name, pa.table(columns))
         assert staged is not None
         (kept,) = forgetting._without(tmp_path, staged, asked)
         assert (kept == staged) is (name == "plain")
-        rows = store.read(tmp_path / kept.path)
+        rows = delta_store.read(tmp_path / kept.path)
         texts = [t for column in rows.columns for one in erasing.leaves(column) for t in one]
         assert texts and mine not in map(str, texts)
-        assert rows.schema == store.read(tmp_path / staged.path).schema
+        assert rows.schema == delta_store.read(tmp_path / staged.path).schema
         left[name] = rows.to_pydict()
     assert left["events"] == {
         "customer_key": [other] * 3, "previous_key": [other, none, none],
@@ -292,7 +295,7 @@ def test_any_one_goes_and_all_others_stay(
     who = {f"c{n}": pseudonym(f"c{n}") for n in range(6)}
     monkeypatch.setenv(settings.KEY_VARIABLE, KEY)
     there = erasing.installation(tmp_path)
-    core = f"rules-{ground.key_id(bytes.fromhex(KEY))}"
+    core = f"rules-{increment.key_id(bytes.fromhex(KEY))}"
     for number in (1, 2):
         with publish.writing(there.store) as writer:
             files = [

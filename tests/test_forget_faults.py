@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rejse.pipelines import settings
+from rejse.pipelines.config import settings
 
 #: How many times as much is tried under REJSE_SOAK=1.
 FACTOR = 50 if os.environ.get("REJSE_SOAK") == "1" else 1

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import raw_schema, settings
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.forget import LinkedError, forget
+from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.maintenance.erase import LinkedError, forget
+from rejse.pipelines.publication.catalogue import connect
 from tests.test_run import SELECT, TEXTS, balanced, installation, lines, once, row
 
 TYPED = ("previousidentity", "previousidentitytype", "identity", "identitytype")

@@ -10,15 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from rejse.transforms.advance import advance
-from rejse.transforms.friction import KINDS, pushing
-from rejse.transforms.friction.assess import assess
-from rejse.transforms.friction.coverage import evidence_coverage
-from rejse.transforms.friction.score import MAX_SEVERITY
-from rejse.transforms.operational import TABLES, Operational
-from rejse.transforms.rules import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, Rules
-from rejse.transforms.scene import Scene
-from rejse.transforms.schema import BY_NAME, LOGGED_WHEN_PRESENT
-from rejse.transforms.sessionise import sessionise
+from rejse.transforms.dimensions.tables import TABLES, Operational
+from rejse.transforms.features.context import Scene
+from rejse.transforms.journeys.sessionise import sessionise
+from rejse.transforms.schema.contract import BY_NAME, LOGGED_WHEN_PRESENT
+from rejse.transforms.schema.parameters import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, Rules
+from rejse.transforms.scoring.friction import KINDS, outreach
+from rejse.transforms.scoring.friction.assess import assess
+from rejse.transforms.scoring.friction.coverage import evidence_coverage
+from rejse.transforms.scoring.friction.score import MAX_SEVERITY
 from tests import builders, strategies
 from tests.law import FACTOR
 from tests.test_transcripts import operational_of
@@ -217,6 +217,6 @@ def test_messages_of_many_customers_over_centuries_are_counted_in_their_own_week
     customer = np.repeat(np.arange(4_000), 3)
     time = np.tile(np.array([0, 6, 8]) * DAY, 4_000) + 229 * 365 * DAY
     time[0] = 0
-    seen = pushing.in_window(customer, time, 7 * DAY)
+    seen = outreach.in_window(customer, time, 7 * DAY)
     assert seen[:3].tolist() == [1, 1, 2]
     assert seen[3:].reshape(-1, 3).tolist() == [[1, 2, 2]] * 3_999

@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import raw_schema, settings, store
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.run import RunResult, run
-from rejse.transforms import future
+from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.jobs.run import RunResult, run
+from rejse.pipelines.publication.catalogue import connect
+from rejse.pipelines.store import delta_store
+from rejse.transforms.ingest import future_rows
 from tests.increments import contents
 from tests.test_run import RAW, installation, lines, row
 
@@ -30,18 +31,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def at(time: str) -> int:
         now = micros(time)
-        monkeypatch.setattr(store, "now", lambda: now)
+        monkeypatch.setattr(delta_store, "now", lambda: now)
         return now
 
     return at
 
 
 def micros(time: str) -> int:
-    return store.micros(datetime.fromisoformat(time).replace(tzinfo=UTC))
+    return delta_store.micros(datetime.fromisoformat(time).replace(tzinfo=UTC))
 
 
-def published(found: settings.Settings) -> store.Publication:
-    latest = store.latest(found.store)
+def published(found: settings.Settings) -> delta_store.Publication:
+    latest = delta_store.latest(found.store)
     assert latest is not None
     return latest
 
@@ -66,13 +67,13 @@ def test_what_lies_in_the_future_is_set_aside_and_moves_no_frontier(
     now = clock("2026-01-05T12:00")
     found = installation(tmp_path, {"a.jsonl": lines(FIRST)})
     result = increment(tmp_path)
-    assert (result.counts["kept"], result.reasons) == (20, {future.REASON: 1})
+    assert (result.counts["kept"], result.reasons) == (20, {future_rows.REASON: 1})
     assert result.frontiers == {"crm": micros("2026-01-05T09:19")}
     with connect(found.store) as con:
         refused = con.sql("select source, position, reason from rejects").fetchall()
         (recorded,) = con.sql("select started_at from runs").fetchall()[0]
-    assert refused == [("crm", "a.jsonl:21", future.REASON)]
-    assert store.micros(recorded) == now
+    assert refused == [("crm", "a.jsonl:21", future_rows.REASON)]
+    assert delta_store.micros(recorded) == now
     clock("2026-01-07")
     (tmp_path / "b.jsonl").write_text(lines(SECOND))
     result = increment(tmp_path)
@@ -120,7 +121,7 @@ def test_the_tolerance_is_set(tmp_path: Path, clock: Any) -> None:
     ahead = lines([row(0, time="2026-01-05T11:00:00Z"), row(1, time="2026-01-05T11:00:00.000001Z")])
     installation(tmp_path, {"a.jsonl": ahead}, more='[windows]\nfuture = "2h"')
     result = increment(tmp_path)
-    assert (result.counts["kept"], result.reasons) == (1, {future.REASON: 1})
+    assert (result.counts["kept"], result.reasons) == (1, {future_rows.REASON: 1})
 
 
 def test_a_rebuild_asks_the_clock_of_today(tmp_path: Path, clock: Any) -> None:
@@ -160,7 +161,7 @@ def test_answers_of_the_future_wait_and_what_will_hold_does_not(tmp_path: Path, 
              "customers.ndjson": lines(told)}  # fmt: skip
     found = installation(tmp_path, files, more=said)
     result = increment(tmp_path)
-    assert (result.counts["kept"], result.reasons) == (4, {future.REASON: 1})
+    assert (result.counts["kept"], result.reasons) == (4, {future_rows.REASON: 1})
     assert published(found).x_frontiers["experience"] == micros("2026-01-05T09:00")
 
 
@@ -190,6 +191,6 @@ def test_rows_up_to_the_limit_are_present(ahead: list[int], kept: int) -> None:
     times = [DAY + (1 if n in ahead else 0) for n in range(3)]
     kind = pa.timestamp("us", "UTC")
     batch = pa.RecordBatch.from_arrays([pa.array(times, pa.int64()).cast(kind)], ["time"])
-    present, refused, first = future.present(batch, DAY)
+    present, refused, first = future_rows.present(batch, DAY)
     assert (present.num_rows, refused.num_rows) == (kept, len(ahead))
     assert first == (DAY + 1 if ahead else None)

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rejse.transforms import rejects
-from rejse.transforms.identity import LATEST, Signer, pseudonymise
-from rejse.transforms.schema import event_schema
+from rejse.transforms.identity.pseudonyms import LATEST, Signer, pseudonymise
+from rejse.transforms.ingest import rejects
+from rejse.transforms.schema.contract import event_schema
 from tests.edge import KEY
 from tests.test_contracts import NOON, event
 
@@ -26,7 +26,7 @@ def sign(text: str, digits: int) -> str:
 
 
 def batch(*events: dict[str, Any]) -> pa.RecordBatch:
-    from rejse.transforms.schema import interaction_schema
+    from rejse.transforms.schema.contract import interaction_schema
 
     return pa.RecordBatch.from_pylist(list(events), schema=interaction_schema(PRESENT))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import plan
-from rejse.pipelines.run import repair
+from rejse.pipelines.jobs import plan
+from rejse.pipelines.jobs.run import repair
 from tests import strategies
 from tests.increments import Arrivals, Order, contents, with_copies
 from tests.law import FACTOR

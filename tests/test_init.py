@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import raw_schema, settings
-from rejse.pipelines.check import check
-from rejse.pipelines.init import InitError, init
-from rejse.pipelines.sample import SampleError, sample, samples
-from rejse.transforms.rules import DAY
+from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.onboarding.check import check
+from rejse.pipelines.onboarding.sample import SampleError, sample, samples
+from rejse.pipelines.onboarding.scaffold import InitError, init
+from rejse.transforms.schema.parameters import DAY
 
 LEAST = """id,source,time,identity,activity,channel
 1,crm,2025-03-01 10:00:00,c1,question,phone
@@ -356,7 +356,7 @@ def test_columns_that_differ_in_case_only_are_one(tmp_path: Path) -> None:
 
 
 def test_naughty_strings_as_names_and_values(real_data: Path, tmp_path: Path) -> None:
-    from rejse.pipelines.check import check
+    from rejse.pipelines.onboarding.check import check
 
     listed = real_data / "hostile" / "blns" / "blns.json"
     strings = [text for text in json.loads(listed.read_text(encoding="utf-8")) if text]

@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import settings
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.check import check
-from rejse.pipelines.init import as_dict, begin, init, told
-from rejse.pipelines.run import run
-from rejse.pipelines.sample import sample
-from rejse.transforms.duplicates import without_duplicates
-from rejse.transforms.experience.schema import LEVELS
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.run import run
+from rejse.pipelines.onboarding.check import check
+from rejse.pipelines.onboarding.sample import sample
+from rejse.pipelines.onboarding.scaffold import as_dict, begin, init, told
+from rejse.pipelines.publication.catalogue import connect
+from rejse.transforms.feedback.schema import LEVELS
+from rejse.transforms.incremental.deduplicate import without_duplicates
 from tests.test_init import LEAST, mapped, write
 from tests.test_sql import table
 

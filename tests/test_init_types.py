@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import settings
-from rejse.pipelines.check import check
-from rejse.pipelines.init import init
-from rejse.pipelines.sample import sample
+from rejse.pipelines.config import settings
+from rejse.pipelines.onboarding.check import check
+from rejse.pipelines.onboarding.sample import sample
+from rejse.pipelines.onboarding.scaffold import init
 from tests.test_init import LEAST, mapped, write
 
 BILLIONTHS = 1_713_000_000_123_456_789

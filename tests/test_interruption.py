@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import settings, store
+from rejse.pipelines.config import settings
+from rejse.pipelines.store import delta_store
 from tests.quick_audit import GATE
 from tests.test_auditor import has_ended
 from tests.test_run import installation, lines, once, row
@@ -21,29 +22,32 @@ from tests.test_run import installation, lines, once, row
 #: The command line, with an audit that audits nothing and says which process it is.
 PROGRAM = """
 import os, signal, sys, threading
-from rejse.pipelines import audit, bounded, cli, interruption
-audit.PROGRAM, start = "tests.quick_audit", audit.Auditor._start
+from rejse.pipelines.cli import main
+from rejse.pipelines.jobs import beam_graph
+from rejse.pipelines.publication import audit_client
+from rejse.pipelines.runtime import signals
+audit_client.PROGRAM, start = "tests.quick_audit", audit_client.Auditor._start
 def told(auditor):
     start(auditor)
     print(auditor.pid, flush=True)
-audit.Auditor._start = told
+audit_client.Auditor._start = told
 """
 #: Its first table of a run sends the signal, then goes on.
 HIT = """
-process = bounded._Stage.process
+process = beam_graph._Stage.process
 def hit(step, scored):
     os.kill(os.getpid(), signal.{name})
     yield from process(step, scored)
-bounded._Stage.process = hit
+beam_graph._Stage.process = hit
 """
 #: Its first table of a run sends the signal, and never ends.
 STUCK = """
-interruption.GRACE = 0.0
+signals.GRACE = 0.0
 def stuck(step, scored):
     os.kill(os.getpid(), signal.{name})
     threading.Event().wait()
     yield
-bounded._Stage.process = stuck
+beam_graph._Stage.process = stuck
 """
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
@@ -58,7 +62,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @contextmanager
 def called(place: Path, *args: str, more: str = "") -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-c", f"{PROGRAM}{more}\ncli.main()", *args, "-c", str(place)]
+    command = [sys.executable, "-c", f"{PROGRAM}{more}\nmain.main()", *args, "-c", str(place)]
     with subprocess.Popen(
         [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -73,7 +77,9 @@ def said(process: subprocess.Popen[str]) -> list[dict[str, object]]:
 
 
 def nothing_is_left(place: Path) -> bool:
-    return store.latest(place / "store") is None and not list((place / "store").glob(".scratch-*"))
+    return delta_store.latest(place / "store") is None and not list(
+        (place / "store").glob(".scratch-*")
+    )
 
 
 @SIGNALS

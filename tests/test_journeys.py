@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.events import Coded, customers, total_order
-from rejse.transforms.fold import Fold
-from rejse.transforms.journeys import REASONS, Cut, cut
-from rejse.transforms.needs import Needs
-from rejse.transforms.rules import DAY, JourneyType, Rules
-from rejse.transforms.threads import Threads, threads
+from rejse.transforms.columnar.event_table import Coded, customers, total_order
+from rejse.transforms.journeys.case_assignment import Threads, threads
+from rejse.transforms.journeys.fold import Fold
+from rejse.transforms.journeys.needs import Needs
+from rejse.transforms.journeys.split import REASONS, Cut, cut
+from rejse.transforms.schema.parameters import DAY, JourneyType, Rules
 from tests import builders
 from tests.law import FACTOR
 

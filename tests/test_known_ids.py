@@ -13,11 +13,14 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from rejse.pipelines import compaction, file_index, known_ids, plan, settings
-from rejse.pipelines.forget import forget
-from rejse.pipelines.known_ids import KnownIds
-from rejse.pipelines.run import repair
-from rejse.transforms.shared_ids import records
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs import plan
+from rejse.pipelines.jobs.run import repair
+from rejse.pipelines.maintenance import compact
+from rejse.pipelines.maintenance.erase import forget
+from rejse.pipelines.store import file_index, id_index
+from rejse.pipelines.store.id_index import KnownIds
+from rejse.transforms.incremental.cross_customer_ids import records
 from tests import builders
 from tests.law import FACTOR
 from tests.test_late import DAY, NEW_YEAR, add, on, rows
@@ -58,7 +61,7 @@ def test_the_index_finds_the_rows_of_others_and_no_more(
     files = [f"events/part-{n}.parquet" for n in range(len(held))]
     for file, some in zip(files, held, strict=True):
         pq.write_table(builders.table(some), store / file, row_group_size=group)
-    known_ids.make(store, files, SALT)
+    id_index.make(store, files, SALT)
     new = builders.table(came)
     found = named(KnownIds(store, files, SALT).of(records(new, SALT)))
     stored = {one for some in held for one in named(builders.table(some))}
@@ -74,7 +77,7 @@ def test_few_among_many_and_many_among_few(tmp_path: Path, n_new: int) -> None:
     (tmp_path / "answers").mkdir()
     held = builders.table([{"time": n, "id": f"e{n}", "customer": "ann"} for n in range(1_000)])
     pq.write_table(held, tmp_path / "answers/part-a.parquet", row_group_size=128)
-    known_ids.make(tmp_path, ["answers/part-a.parquet", "journeys/part-b.parquet"], SALT)
+    id_index.make(tmp_path, ["answers/part-a.parquet", "journeys/part-b.parquet"], SALT)
     new = [{"time": n, "id": f"e{n * 7}", "customer": "ben"} for n in range(n_new)]
     found = KnownIds(tmp_path, ["answers/part-a.parquet"], SALT).of(
         records(builders.table(new), SALT)
@@ -162,7 +165,7 @@ def test_what_rewrites_files_leaves_the_ids_known(tmp_path: Path) -> None:
     """Compaction joins files, an erasure writes others without a person."""
     made = store_of(tmp_path, on("07-01", "x", identity=LAST), on("07-01", "y", identity=PEOPLE[0]))
     add(made, "b.jsonl", on("07-02", "z", identity=LAST))
-    compaction.compact(made.store)
+    compact.compact(made.store)
     forget(made, "customer", PEOPLE[0])
     files = {path.stem for path in (made.store / "events").glob("*.parquet")}
     here = {

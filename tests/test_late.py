@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import audit, retention, settings
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.compaction import compact
-from rejse.pipelines.ground import SourcesGoneError
-from rejse.pipelines.run import NothingToBuildOnError, RunResult, repair, run
+from rejse.pipelines.config import retention, settings
+from rejse.pipelines.jobs.increment import SourcesGoneError
+from rejse.pipelines.jobs.run import NothingToBuildOnError, RunResult, repair, run
+from rejse.pipelines.maintenance.compact import compact
+from rejse.pipelines.publication import audit_client
+from rejse.pipelines.publication.catalogue import connect
 from tests import test_model
 from tests.test_run import balanced, files_of, installation, lines, once, row
 
@@ -367,7 +368,7 @@ def test_other_rules_need_all_files_again(found: settings.Settings) -> None:
 
 def test_an_increment_is_audited_over_whole_customers(found: settings.Settings) -> None:
     (found.root / "b.jsonl").write_text(lines([on("07-02", "e2"), row(1, id="e3")]))
-    result = once(found, audit=audit.audit)
+    result = once(found, audit=audit_client.audit)
     assert result.status == "published"
     report = json.loads(next((found.store / "audits").glob("*.json")).read_text())
     assert report["passed"]

@@ -12,7 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from rejse.pipelines import settings
+from rejse.pipelines.config import settings
 from tests.test_run import installation, lines, once, row
 
 ROOT = Path(__file__).parent.parent
@@ -20,9 +20,9 @@ ROOT = Path(__file__).parent.parent
 HEAVY = ("apache_beam", "great_expectations", "scipy")
 CODE = f"""
 import sys
-from rejse.pipelines import cli
+from rejse.pipelines.cli import main
 try:
-    cli.main()
+    main.main()
 except SystemExit as left:
     print(left.code or 0, sorted(set({HEAVY!r}) & sys.modules.keys()))
 """

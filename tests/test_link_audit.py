@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines.cli import main
-from rejse.transforms.link_audit import IDENTITIES, OWNERS, LinkAudit
-from rejse.transforms.link_table import pseudonymous
+from rejse.pipelines.cli.main import main
+from rejse.transforms.identity.link_audit import IDENTITIES, OWNERS, LinkAudit
+from rejse.transforms.identity.link_table import pseudonymous
 from tests.law import FACTOR
 from tests.naive_links import Link, Who, person
 from tests.test_links import ANN, BEN, COOKIE, EVE, KEY, LINK, MAIL, PHONE, WAIT, WHO, key_of, table

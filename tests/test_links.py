@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.arrays import values
-from rejse.transforms.events import Coded
-from rejse.transforms.link_table import FILE, LINKS, pseudonymous, valid_links
-from rejse.transforms.links import Links, original, resolve, to_persons
-from rejse.transforms.schema import TIME
+from rejse.transforms.columnar.arrays import values
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.identity.link_table import FILE, LINKS, pseudonymous, valid_links
+from rejse.transforms.identity.resolve import Links, original, resolve, to_persons
+from rejse.transforms.schema.contract import TIME
 from tests.law import FACTOR
 from tests.naive_links import Link, Who, file_row, person
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.run import RunResult, reconcile, repair, run
-from rejse.pipelines.settings import Settings, load
+from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.jobs.run import RunResult, reconcile, repair, run
+from rejse.pipelines.publication.catalogue import connect
 from tests import builders, strategies, transcript_links
 from tests.increments import Arrivals, contents
 from tests.law import FACTOR

@@ -16,10 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import audit, positions, settings, stage, status, store
-from rejse.pipelines.audit import Auditor, AuditUnavailableError
-from rejse.pipelines.live import ABANDONED, Loop, Pace, is_whole
-from rejse.pipelines.run import RunResult
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs import status
+from rejse.pipelines.jobs.live import ABANDONED, Loop, Pace, is_whole
+from rejse.pipelines.jobs.run import RunResult
+from rejse.pipelines.publication import audit_client
+from rejse.pipelines.publication.audit_client import Auditor, AuditUnavailableError
+from rejse.pipelines.sources import positions
+from rejse.pipelines.store import delta_store, staging
 from tests import strategies
 from tests.increments import Arrivals, contents
 from tests.law import FACTOR
@@ -46,7 +50,7 @@ def test_a_half_written_file_is_not_whole(tmp_path: Path) -> None:
 
 
 def test_what_stays_unfinished_is_taken_as_it_is(tmp_path: Path) -> None:
-    old = store.now() * 1000 - 2 * ABANDONED * 1000
+    old = delta_store.now() * 1000 - 2 * ABANDONED * 1000
     for name, content in (("a.jsonl", b'{"id"'), ("b.jsonl", gzip.compress(b"{}\n"))):
         (tmp_path / name).write_bytes(content)
         assert not is_whole(tmp_path / name)
@@ -61,14 +65,14 @@ def test_files_are_published_as_they_arrive(
     found = installation(tmp_path, {})
     loop = Loop(found, Pace(0, 0), audit=None)
     results = loop.results()
-    assert status.status(found, store.now()).publication is None
+    assert status.status(found, delta_store.now()).publication is None
 
     (tmp_path / "a.jsonl").write_text(lines([row(0)]))
     assert next(results).counts["kept"] == 1
     (tmp_path / "b.jsonl").write_text(lines([row(1)])[:-3])
     (tmp_path / "c.jsonl").write_text(lines([row(2)]))
     assert next(results).counts["read"] == 1
-    stands = status.status(found, store.now())
+    stands = status.status(found, delta_store.now())
     assert (stands.files_read, stands.files_waiting, stands.files_unfinished) == (2, 1, 1)
     (tmp_path / "b.jsonl").write_text(lines([row(1)]))
     (tmp_path / "c.jsonl").rename(tmp_path / "d.jsonl")
@@ -90,9 +94,9 @@ def test_status_looks_again_where_a_file_was_renamed(
         return look(shards)
 
     monkeypatch.setattr(positions, "paths", paths)
-    assert status.status(found, store.now()).files_waiting == 1
+    assert status.status(found, delta_store.now()).files_waiting == 1
     with pytest.raises(FileNotFoundError):
-        status.status(found, store.now())
+        status.status(found, delta_store.now())
 
 
 def test_a_loop_sees_an_operational_table_that_has_grown(
@@ -124,8 +128,8 @@ def test_a_loop_leaves_a_bounded_number_of_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr("rejse.pipelines.live.CARE", CARE)
-    monkeypatch.setattr("rejse.pipelines.delta_log.SPARE", SPARE)
+    monkeypatch.setattr("rejse.pipelines.jobs.live.CARE", CARE)
+    monkeypatch.setattr("rejse.pipelines.store.delta_log.SPARE", SPARE)
     found = installation(tmp_path, {})
     loop = Loop(found, Pace(0, 0), audit=None)
     results, seen = loop.results(), []
@@ -142,13 +146,13 @@ def test_a_loop_puts_its_care_off_while_another_writer_is_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr("rejse.pipelines.live.CARE", 1)
+    monkeypatch.setattr("rejse.pipelines.jobs.live.CARE", 1)
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
     loop = Loop(found, Pace(0, 0), audit=None)
     results = loop.results()
     assert next(results).status == "published"
     loop.stop.set()
-    with store.writing(found.store):
+    with delta_store.writing(found.store):
         assert list(results) == []
 
 
@@ -160,11 +164,11 @@ def test_a_failing_audit_publishes_nothing_and_the_next_goes_on(
     with Auditor() as auditor:
         loop, asked = Loop(found, Pace(0, 0), audit=auditor.audit), auditor.pid
         with monkeypatch.context() as broken:
-            broken.setattr(stage.Stage, "add", spoils)
+            broken.setattr(staging.Stage, "add", spoils)
             (failed,) = loop.results()
         assert (failed.status, failed.publication) == ("audit_failed", None)
         assert any("friction_score" in finding for finding in failed.findings)
-        assert store.latest(found.store) is None
+        assert delta_store.latest(found.store) is None
         assert next(loop.results()).publication == 1
         assert auditor.pid == asked
 
@@ -173,18 +177,18 @@ def test_an_audit_that_dies_publishes_nothing_and_the_next_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr(audit, "PROGRAM", "tests.quick_audit")
+    monkeypatch.setattr(audit_client, "PROGRAM", "tests.quick_audit")
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
     found.store.mkdir(exist_ok=True)
     os.mkfifo(found.store / GATE)  # however fast the process is, it waits here for its end
     with Auditor() as auditor:
         loop = Loop(found, Pace(0, 0), audit=auditor.audit)
         with monkeypatch.context() as hurried:
-            hurried.setattr(audit, "LONGEST", 0.0)
+            hurried.setattr(audit_client, "LONGEST", 0.0)
             with pytest.raises(AuditUnavailableError, match="ended with -9"):
                 next(loop.results())
         (found.store / GATE).unlink()
-        assert store.latest(found.store) is None
+        assert delta_store.latest(found.store) is None
         assert next(loop.results()).publication == 1
 
 
@@ -194,7 +198,7 @@ def test_a_stop_of_the_whole_service_leaves_no_process(
     """Such as systemd's: the signal goes to all processes, while a run may be at work."""
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    command = [sys.executable, "-m", "rejse.pipelines.cli", "live", "--every", "0s", "--json",
+    command = [sys.executable, "-m", "rejse.pipelines.cli.main", "live", "--every", "0s", "--json",
                "--config", str(tmp_path)]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as it:
         assert it.stdout is not None
@@ -216,7 +220,7 @@ def test_kills_while_files_arrive_lose_and_double_nothing(tmp_path: Path) -> Non
     batch.arrive(0)
     batch.run(is_last=True)
     live = Arrivals([told], tmp_path / "live", KILLS + 1, "wholly shuffled")
-    command = [sys.executable, "-m", "rejse.pipelines.cli", "live", "--every", "0s", "--json",
+    command = [sys.executable, "-m", "rejse.pipelines.cli.main", "live", "--every", "0s", "--json",
                "--config", str(tmp_path / "live")]  # fmt: skip
     for part in range(KILLS):
         live.arrive(part)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from rejse.pipelines import memory
+from rejse.pipelines.runtime import memory
 
 SAYS = """
-from rejse.pipelines import memory
+from rejse.pipelines.runtime import memory
 memory.economise()
 import pyarrow as pa
 pa.array([1, 2, None])
@@ -30,7 +30,7 @@ def test_what_is_unused_is_not_imported_by_a_process_of_our_own() -> None:
 
 def test_what_is_there_already_stays_and_the_rest_is_refused() -> None:
     stand_in = "import pyarrow, types; sys.modules['pandas'] = types.ModuleType('pandas')"
-    code = f"import sys\n{stand_in}\nfrom rejse.pipelines import memory\nmemory.economise()"
+    code = f"import sys\n{stand_in}\nfrom rejse.pipelines.runtime import memory\nmemory.economise()"
     told = f"{code}\nimport pandas\nprint(pandas.__name__)\nimport pymongo"
     command = [sys.executable, "-c", told]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -40,7 +40,7 @@ def test_what_is_there_already_stays_and_the_rest_is_refused() -> None:
 
 POOL = """
 import ctypes
-from rejse.pipelines import memory
+from rejse.pipelines.runtime import memory
 memory.economise()
 import pyarrow as pa
 wanted = "jemalloc" if hasattr(ctypes.CDLL(None), "mallopt") else "system"

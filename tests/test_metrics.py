@@ -12,15 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.advance import advance
-from rejse.transforms.events import Coded
-from rejse.transforms.experience.tables import tables as x_tables
-from rejse.transforms.friction.assess import Assessment, assess
-from rejse.transforms.operational import Operational
-from rejse.transforms.pending import PENDING
-from rejse.transforms.registry import Metric, metric, metrics
-from rejse.transforms.rules import Rules
-from rejse.transforms.schema import event_schema
-from rejse.transforms.tables import tables
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.feedback.output_tables import tables as x_tables
+from rejse.transforms.schema.contract import event_schema
+from rejse.transforms.schema.parameters import Rules
+from rejse.transforms.schema.registry import Metric, metric, metrics
+from rejse.transforms.scoring.friction.assess import Assessment, assess
+from rejse.transforms.scoring.output_tables import tables
+from rejse.transforms.scoring.pending import PENDING
 from tests import builders, strategies
 from tests.law import FACTOR
 from tests.test_friction import scene_of

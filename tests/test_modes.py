@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import cli, compaction, modes, settings
+from rejse.pipelines.cli import main
+from rejse.pipelines.config import settings
+from rejse.pipelines.maintenance import compact
+from rejse.pipelines.runtime import file_modes
 from tests.test_run import installation, lines, once, row
 
 GROUP = '[store]\nmode = "group"\n'
@@ -32,7 +35,7 @@ def made(folder: Path, more: str = "") -> settings.Settings:
     for name in files:
         (folder / f"{name}.later").rename(folder / name)
         once(settings.load(folder))
-    compaction.compact(found.store)
+    compact.compact(found.store)
     (found.store / "audits").mkdir(exist_ok=True)
     return found
 
@@ -84,7 +87,7 @@ def test_a_report_is_read_by_who_reads_the_store(
 ) -> None:
     made(tmp_path, more)
     with pytest.raises(SystemExit) as left:
-        cli.main(["report", "-c", str(tmp_path), "--out", str(tmp_path / "r.html")])
+        main.main(["report", "-c", str(tmp_path), "--out", str(tmp_path / "r.html")])
     assert not left.value.code, capsys.readouterr().err
     assert (tmp_path / "r.html").stat().st_mode & 0o777 == mode
 
@@ -128,4 +131,4 @@ def test_a_wrong_mode_is_said(tmp_path: Path, store: str, said: str) -> None:
 def test_a_table_names_the_path_too(tmp_path: Path) -> None:
     found = installation(tmp_path, {"a.jsonl": ""}, more='[store]\npath = "s"\n')
     assert (found.store, found.store_mode) == (tmp_path / "s", "private")
-    assert modes.of(found.store) == "private"
+    assert file_modes.of(found.store) == "private"

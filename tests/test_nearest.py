@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.nearest import Candidates
+from rejse.transforms.columnar.nearest_match import Candidates
 from tests.law import FACTOR
 
 LAWS = settings(max_examples=200 * FACTOR)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.ground import SourcesGoneError
-from rejse.pipelines.run import repair, run
-from rejse.pipelines.settings import Settings, load
-from rejse.pipelines.store import micros
+from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.jobs.increment import SourcesGoneError
+from rejse.pipelines.jobs.run import repair, run
+from rejse.pipelines.publication.catalogue import connect
+from rejse.pipelines.store.delta_store import micros
 from tests import strategies
 from tests.increments import Arrivals, contents, with_copies
 from tests.test_run import installation, once, row

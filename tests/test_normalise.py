@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.transforms import mapping as mappings
-from rejse.transforms.normalise import Mapping, MappingError, normalise
-from rejse.transforms.schema import interaction_schema
+from rejse.transforms.ingest import mapping as mappings
+from rejse.transforms.ingest.normalise import Mapping, MappingError, normalise
+from rejse.transforms.schema.contract import interaction_schema
 from tests.edge import PLAIN, RAW, TEXTS, raw, row
 
 

@@ -7,7 +7,7 @@ import sys
 
 SAYS = """
 import resource
-from rejse.pipelines import open_files
+from rejse.pipelines.runtime import open_files
 most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, most))
 open_files.allow()

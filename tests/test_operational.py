@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines import exits
-from rejse.pipelines import operational as files
-from rejse.pipelines.settings import Operational as Configured
-from rejse.transforms.as_of import AsOf
-from rejse.transforms.events import Coded
-from rejse.transforms.operational import TABLES, TOUCHPOINTS, Operational, conform
+from rejse.pipelines.cli import exit_codes
+from rejse.pipelines.config import dimension_files as files
+from rejse.pipelines.config.settings import Operational as Configured
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.dimensions.tables import TABLES, TOUCHPOINTS, Operational, conform
+from rejse.transforms.dimensions.validity import AsOf
 from tests import builders
 from tests.law import FACTOR
 
@@ -201,7 +201,7 @@ def test_a_bad_table_is_misuse_and_named(tmp_path: Path, data: bytes, said: str)
         files.OperationalError, match=rf"(?s)table touchpoints, {name}: {said}"
     ) as c:
         files.read(configured(tmp_path / name), no_key)
-    assert exits.code_of(c.value) == exits.MISUSE
+    assert exit_codes.code_of(c.value) == exit_codes.MISUSE
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_bad_identity_links_are_misuse_and_named(tmp_path: Path, row: str, said:
         files.OperationalError, match=rf"table identity_links, l\.csv: .*{said}"
     ) as c:
         files.read({files.LINKS: tmp_path / "l.csv"}, lambda: bytes(32))
-    assert exits.code_of(c.value) == exits.MISUSE
+    assert exit_codes.code_of(c.value) == exit_codes.MISUSE
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms import order
-from rejse.transforms.order import sorted_by
-from rejse.transforms.segments import distinct, numbered
+from rejse.transforms.columnar import radix_sort
+from rejse.transforms.columnar.radix_sort import sorted_by
+from rejse.transforms.columnar.segments import distinct, numbered
 from tests.law import FACTOR
 
 LAWS = settings(max_examples=200 * FACTOR)
@@ -42,7 +42,7 @@ def columns(draw: st.DrawFn) -> Columns:
 
 @pytest.fixture(autouse=True)
 def _to_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "MANY", 1)
+    monkeypatch.setattr(radix_sort, "MANY", 1)
 
 
 @LAWS
@@ -63,7 +63,7 @@ def test_values_are_numbered_in_their_order(keys: Columns) -> None:
 
 @pytest.mark.parametrize("many", [1, 10**9])
 def test_few_rows_and_many_are_sorted_alike(many: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(order, "MANY", many)
+    monkeypatch.setattr(radix_sort, "MANY", many)
     random = np.random.default_rng(5)
     keys = [random.integers(-3, 3, 5_000), random.integers(-(2**62), 2**62, 5_000)]
     keys[1][::3] = 0

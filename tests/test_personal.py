@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines.init import init
-from rejse.pipelines.personal import reason
-from rejse.pipelines.profile import profiles
-from rejse.pipelines.sample import _rows, sample
+from rejse.pipelines.onboarding.column_profile import profiles
+from rejse.pipelines.onboarding.personal_columns import reason
+from rejse.pipelines.onboarding.sample import _rows, sample
+from rejse.pipelines.onboarding.scaffold import init
 
 N = 40
 WORDS = ("late", "parcel", "again", "nobody", "called", "invoice", "wrong", "driver", "broken")

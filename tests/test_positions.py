@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import positions, settings, status, store
-from rejse.pipelines import store as storage
-from rejse.pipelines.positions import Place, Position, parse
-from rejse.pipelines.run import RunResult, run
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs import status
+from rejse.pipelines.jobs.run import RunResult, run
+from rejse.pipelines.sources import positions
+from rejse.pipelines.sources.positions import Place, Position, parse
+from rejse.pipelines.store import delta_store
+from rejse.pipelines.store import delta_store as storage
 from tests.test_run import installation, lines, once, row
 
 
@@ -28,7 +31,7 @@ def touch(path: Path) -> None:
 
 
 def published(found: settings.Settings) -> storage.Publication:
-    latest = store.latest(found.store)
+    latest = delta_store.latest(found.store)
     assert latest is not None
     return latest
 
@@ -53,13 +56,13 @@ def test_a_file_that_was_touched_makes_no_publication(tmp_path: Path) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0)]), "b.jsonl": lines([row(1)])})
     once(found)
     touch(tmp_path / "a.jsonl")
-    assert status.status(found, store.now()).files_waiting == 0
+    assert status.status(found, delta_store.now()).files_waiting == 0
     assert again(tmp_path).status == "nothing_new"
     # Of the same size and another content it has changed, also where it seems as old as before.
     before = (tmp_path / "a.jsonl").stat().st_mtime_ns
     (tmp_path / "a.jsonl").write_text(lines([row(2)]))
     os.utime(tmp_path / "a.jsonl", ns=(before + 1, before + 1))
-    assert status.status(found, store.now()).files_waiting == 1
+    assert status.status(found, delta_store.now()).files_waiting == 1
     assert again(tmp_path).counts["kept"] == 1
 
 
@@ -155,12 +158,13 @@ def test_a_store_of_an_earlier_version_is_read_on(tmp_path: Path) -> None:
 
 def as_before(found: settings.Settings) -> None:
     """Publish once more, with positions as they were written before."""
-    from rejse.pipelines import ground, publish
+    from rejse.pipelines.jobs import increment
+    from rejse.pipelines.publication import publish
 
     base = published(found)
     here = positions.of(found, base.positions)
     old = {f"{p.source}:{p.path}": f"{at.size}@{at.changed}" for p, at in here.items()}
-    sign = ground.fingerprint(found, base.core_version, old, {}, True, 0)
+    sign = increment.fingerprint(found, base.core_version, old, {}, True, 0)
     with publish.writing(found.store) as writer:
         done = replace(base, number=2, positions=old, fingerprint=sign)
         publish.announce(writer, done, publish.files_of(found.store, base))

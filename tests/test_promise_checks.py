@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import catalogue, catalogue_draft, publish, raw_schema, settings, store
-from rejse.pipelines.run import run
-from rejse.pipelines.setting_values import SettingsError
+from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.config.field_types import SettingsError
+from rejse.pipelines.jobs.run import run
+from rejse.pipelines.publication import catalogue, catalogue_build, publish
+from rejse.pipelines.store import delta_store
 from tests import store_builder
 from tests.store_builder import journey, key_of
 
@@ -94,7 +96,7 @@ def test_a_crashed_publication_keeps_its_checks(
     with publish.writing(tmp_path):
         pass
     assert asked(tmp_path, "select distinct check_name from v_promise_checks") == [("fresh",)]
-    newest = store.latest(tmp_path)
+    newest = delta_store.latest(tmp_path)
     assert newest is not None and newest.promise_checks == {"fresh": FRESH}
 
 
@@ -149,7 +151,7 @@ def test_an_unlawful_check_publishes_nothing(tmp_path: Path, text: str) -> None:
         store_builder.published(root, claims(), number=2, promise_checks=checks)
     assert str(caught.value).startswith("promise_checks")
     assert sorted(path for path in root.glob("*") if "making" not in path.name) == before
-    newest = store.latest(root)
+    newest = delta_store.latest(root)
     assert newest is not None and newest.number == catalogue.current(root) == 1
 
 
@@ -162,7 +164,7 @@ def test_an_unlawful_check_publishes_nothing(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_what_gives_the_same_at_any_time_is_lawful(tmp_path: Path, text: str) -> None:
-    catalogue_draft.try_out({"fresh": text})
+    catalogue_build.try_out({"fresh": text})
     store_builder.published(tmp_path, claims(), promise_checks={"fresh": text})
 
 

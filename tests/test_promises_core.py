@@ -8,10 +8,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.operational import FAR, Operational
-from rejse.transforms.promises import STATUS, promises
-from rejse.transforms.rules import DAY, Rules
-from rejse.transforms.sessionise import Spine, sessionise
+from rejse.transforms.dimensions.tables import FAR, Operational
+from rejse.transforms.features.promises import STATUS, promises
+from rejse.transforms.journeys.sessionise import Spine, sessionise
+from rejse.transforms.schema.parameters import DAY, Rules
 from tests import builders
 from tests.law import FACTOR
 

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import settings
 
-from rejse.transforms import frontier
-from rejse.transforms.arrivals import capped
-from rejse.transforms.frontier import NOTHING_MORE, NOTHING_SEEN, Frontiers
+from rejse.transforms.incremental.merge_rows import capped
+from rejse.transforms.journeys import watermarks
+from rejse.transforms.journeys.watermarks import NOTHING_MORE, NOTHING_SEEN, Frontiers
 from rejse.transforms.ptransforms import latest
 from tests import builders
 from tests.law import FACTOR
@@ -95,8 +95,8 @@ def test_an_event_is_late_where_its_source_was_complete() -> None:
 
 def test_a_deadline_is_inclusive_and_waits_for_the_lateness() -> None:
     at = np.array([99, 100, 101])
-    assert frontier.passed(at, 105, 5).tolist() == [True, False, False]
-    assert not frontier.passed(at, frontier.least({}), 5).any()  # no source: nothing has passed
+    assert watermarks.passed(at, 105, 5).tolist() == [True, False, False]
+    assert not watermarks.passed(at, watermarks.least({}), 5).any()  # no source: nothing has passed
 
 
 def test_quarantined_events_are_named_by_source_and_id() -> None:

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import catalogue, catalogue_draft, lock, publish, stage, store
-from rejse.pipelines.lock import AnotherWriter
+from rejse.pipelines.publication import catalogue, catalogue_build, publish
+from rejse.pipelines.store import delta_store, lock, staging
+from rejse.pipelines.store.lock import AnotherWriter
 from tests import store_builder
 
 
@@ -31,11 +32,13 @@ def counts(root: Path) -> dict[str, int]:
 def test_publications_of_an_earlier_version_stay_readable(tmp_path: Path) -> None:
     """As it was written before one said how far answers are complete and who is satisfied."""
     store_builder.published(tmp_path)
-    (path,) = store.files(tmp_path, "publications", store.head(tmp_path, "publications"))
-    old = store.read(tmp_path / path).drop_columns(["x_frontiers", "thresholds"])
+    (path,) = delta_store.files(
+        tmp_path, "publications", delta_store.head(tmp_path, "publications")
+    )
+    old = delta_store.read(tmp_path / path).drop_columns(["x_frontiers", "thresholds"])
     pq.write_table(old, tmp_path / path)
     store_builder.published(tmp_path, number=2, x_frontiers={"s": 1}, thresholds={"t": 0.5})
-    both = store.publications(tmp_path)
+    both = delta_store.publications(tmp_path)
     assert [one.x_frontiers for one in both] == [{}, {"s": 1}]
     assert [one.thresholds for one in both] == [{}, {"t": 0.5}]
 
@@ -44,7 +47,7 @@ def test_a_publication_holds_what_was_staged(tmp_path: Path) -> None:
     done = store_builder.published(tmp_path)
     assert done.number == 1
     assert done.rows["journeys"] == 3
-    assert store.latest(tmp_path) == done
+    assert delta_store.latest(tmp_path) == done
     seen = counts(tmp_path)
     assert (seen["v_journeys"], seen["v_steps"], seen["events"], seen["late"]) == (3, 4, 4, 0)
     assert seen["runs"] == seen["publications"] == 1
@@ -57,7 +60,7 @@ def test_the_next_publication_replaces_and_never_adds(tmp_path: Path) -> None:
     seen = counts(tmp_path)
     assert (seen["journeys"], seen["steps"]) == (3, 4)
     assert seen["runs"] == seen["publications"] == 2
-    assert [p.run_id for p in store.publications(tmp_path)] == ["run-1", "run-2"]
+    assert [p.run_id for p in delta_store.publications(tmp_path)] == ["run-1", "run-2"]
 
 
 def test_an_older_publication_can_still_be_read(tmp_path: Path) -> None:
@@ -72,7 +75,7 @@ def test_an_older_publication_can_still_be_read(tmp_path: Path) -> None:
 def test_a_run_that_does_not_balance_publishes_nothing(tmp_path: Path) -> None:
     with pytest.raises(publish.BalanceError, match="difference 1"):
         store_builder.published(tmp_path, counts={"read": 5, "kept": 4}, reasons={})
-    assert store.latest(tmp_path) is None
+    assert delta_store.latest(tmp_path) is None
     with pytest.raises(publish.BalanceError, match="rejects with a reason 0"):
         store_builder.published(tmp_path, reasons={})
 
@@ -88,17 +91,17 @@ def test_the_run_is_told_with_its_reconciliation(tmp_path: Path) -> None:
 
 def test_an_unknown_table_or_a_vanished_file_is_refused(tmp_path: Path) -> None:
     with publish.writing(tmp_path) as writer:
-        gone = stage.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+        gone = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
         with pytest.raises(FileNotFoundError, match=r"part-gone.*run again"):
             publish.publish(writer, [gone], store_builder.run_of(), audit=None)
-        strange = stage.StagedFile("dreams", "dreams/part-1.parquet", 1, 1)
+        strange = staging.StagedFile("dreams", "dreams/part-1.parquet", 1, 1)
         with pytest.raises(KeyError, match="dreams"):
             publish.publish(writer, [strange], store_builder.run_of(), audit=None)
 
 
 #: What a publication does, in order: a commit a table, the catalogue, the truth, the pointer.
 STEPS: list[tuple[Any, str]] = [
-    (store, "transact"), (catalogue_draft, "draft"), (catalogue, "settle")
+    (delta_store, "transact"), (catalogue_build, "draft"), (catalogue, "settle")
 ]  # fmt: skip
 
 
@@ -131,7 +134,7 @@ def test_a_crash_at_any_step_leaves_a_whole_publication(
         try:
             store_builder.published(tmp_path, rows, number=2)
         except Crash:
-            newest = store.latest(tmp_path)
+            newest = delta_store.latest(tmp_path)
             assert newest is not None
             seen = counts(tmp_path)
             assert (seen["journeys"], seen["publications"]) == (3, 1), "readers see the old one"
@@ -211,20 +214,20 @@ def test_a_writer_overtaken_from_elsewhere_publishes_nothing(
     """Two machines: the lock does not reach, the commit does."""
     store_builder.published(tmp_path)
     monkeypatch.setattr(lock.fcntl, "flock", lambda *_: None)
-    monkeypatch.setattr(store, "remove_orphans", lambda _: [])
+    monkeypatch.setattr(delta_store, "remove_orphans", lambda _: [])
     with publish.writing(tmp_path) as slow:
         files = store_builder.staged(tmp_path, store_builder.journey(7, [{}]))
         store_builder.published(tmp_path, number=2)
         with pytest.raises(AnotherWriter, match="publications"):
             publish.publish(slow, files, store_builder.run_of(3), audit=None)
-    newest = store.latest(tmp_path)
+    newest = delta_store.latest(tmp_path)
     assert newest is not None and newest.run_id == "run-2"
     assert counts(tmp_path)["journeys"] == 3
 
 
 def _race(root: str, number: int, barrier: Any, results: Any) -> None:
     lock.fcntl.flock = lambda *_: None  # type: ignore[assignment]
-    store.remove_orphans = lambda _: []
+    delta_store.remove_orphans = lambda _: []
     with publish.writing(Path(root)) as writer:
         files = store_builder.staged(Path(root), store_builder.journey(number, [{}]))
         barrier.wait()
@@ -249,6 +252,6 @@ def test_of_writers_that_race_one_wins(tmp_path: Path) -> None:
         racer.join()
     winners = [number for number, state in told.items() if state == "published"]
     assert len(winners) == 1
-    newest = store.latest(tmp_path)
+    newest = delta_store.latest(tmp_path)
     assert newest is not None and newest.run_id == f"run-{winners[0]}"
     assert newest.number == 2

@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import bounded, publish, quarantine, settings
-from rejse.pipelines.store import Publication
-from rejse.transforms import rejects
-from rejse.transforms.rules import DAY
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs import beam_graph
+from rejse.pipelines.publication import publish
+from rejse.pipelines.store import quarantine
+from rejse.pipelines.store.delta_store import Publication
+from rejse.transforms.ingest import rejects
+from rejse.transforms.schema.parameters import DAY
 from tests.test_run import installation, lines, once, row
 
 NOW = 1_800_000_000_000_000
@@ -111,15 +114,15 @@ def test_a_run_that_publishes_nothing_leaves_no_refused_rows(
     once(found)
     kept = quarantined(found.store)
     (tmp_path / "a.jsonl").write_text(lines([row(0), row(1, time=None), row(2, time=None)]))
-    execute, seen = bounded.execute, []
+    execute, seen = beam_graph.execute, []
 
     def loses(plan: Any, beam_args: list[str]) -> Any:
         done = execute(plan, beam_args)
         seen.extend(quarantined(found.store))
-        return bounded.Found(done.files, {**done.counts, "kept": 7}, done.latest, done.gone)
+        return beam_graph.Found(done.files, {**done.counts, "kept": 7}, done.latest, done.gone)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bounded, "execute", loses)
+        patch.setattr(beam_graph, "execute", loses)
         with pytest.raises(publish.BalanceError):
             once(found)
     assert len(kept) == 1 < len(seen)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import catalogue, query, terminal
+from rejse.pipelines.cli import terminal
+from rejse.pipelines.publication import catalogue, query
 from tests import store_builder
 
 #: ESC, other C0, DEL, C1, direction marks, separators; and an astral one.
@@ -103,7 +104,7 @@ def is_terminal(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_terminal_is_known_as_one() -> None:
     code = (
-        "import sys; from rejse.pipelines import terminal\n"
+        "import sys; from rejse.pipelines.cli import terminal\n"
         "terminal.show_csv(['a'], [(sys.argv[1],)]); terminal.show_json(sys.argv[1])\n"
         "terminal.say(sys.argv[1])"
     )

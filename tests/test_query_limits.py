@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import settings
+from rejse.pipelines.config import settings
 from tests import store_builder
 from tests.test_run import installation
 
@@ -21,15 +21,19 @@ from tests.test_run import installation
 ENDLESS = "select levenshtein(repeat('a', 150000), repeat('b', 150000))"
 HUGE = "select list_sum(range(400000000))"
 #: The command line, and one whose query sends a signal, as it begins.
-PROGRAM = "from rejse.pipelines import cli, interruption, query\n{more}\ncli.main()"
+PROGRAM = (
+    "from rejse.pipelines.cli import main\n"
+    "from rejse.pipelines.publication import query\n"
+    "from rejse.pipelines.runtime import signals\n{more}\nmain.main()"
+)
 SIGNALLED = """
 import os, signal
-interruption.GRACE, within = 0.0, query._in_time
+signals.GRACE, within = 0.0, query._in_time
 def hit(seconds):
     os.kill(os.getpid(), signal.{name})
     return within(seconds)
 query._in_time = hit
-interruption._raise = lambda number, frame: None  # as where a library holds the main thread
+signals._raise = lambda number, frame: None  # as where a library holds the main thread
 """
 
 

@@ -6,8 +6,8 @@ import random
 import statistics
 from pathlib import Path
 
-from rejse.pipelines import catalogue
-from rejse.pipelines.report import page, queries
+from rejse.pipelines.publication import catalogue
+from rejse.pipelines.reporting.html import page, queries
 from rejse.sql import scripts
 from tests import store_builder
 from tests.store_builder import journey

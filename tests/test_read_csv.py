@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines import read_csv
+from rejse.pipelines.sources import read_csv
 from tests import edge
 from tests.law import FACTOR
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines import read_json
-from rejse.pipelines.bytestream import RECORD
+from rejse.pipelines.sources import read_json
+from rejse.pipelines.sources.decompress import RECORD
 from tests import edge
 from tests.law import FACTOR
 

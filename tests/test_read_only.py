@@ -13,10 +13,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rejse.pipelines import catalogue, promise_checks
-from rejse.pipelines.setting_values import SettingsError
-from rejse.transforms import parse_tree, read_only, select
-from rejse.transforms.read_only import ReadOnlyError
+from rejse.pipelines.config.field_types import SettingsError
+from rejse.pipelines.publication import catalogue, promise_checks
+from rejse.transforms.ingest import read_only, select_check, sql_ast
+from rejse.transforms.ingest.read_only import ReadOnlyError
 from tests import store_builder
 from tests.conftest import absent
 
@@ -180,7 +180,7 @@ def test_published_files_cannot_be_written_by_their_owner(root: Path) -> None:
     files = [*root.glob("*/part-*.parquet"), *root.glob("catalog-*.duckdb")]
     assert files and not [path for path in files if path.stat().st_mode & 0o222]
     code = (
-        "import sys; from pathlib import Path; from rejse.pipelines import catalogue\n"
+        "import sys; from pathlib import Path; from rejse.pipelines.publication import catalogue\n"
         "con = catalogue.connect(Path(sys.argv[1]))\n"
         "con._con.execute(f\"copy (select 1) to '{sys.argv[2]}' (use_tmp_file false)\")"
     )
@@ -269,14 +269,14 @@ def test_trees_are_walked_however_deep() -> None:
     node: object = {"last": True}
     for _ in range(5_000):
         node = {"a": [node]}
-    assert sum(1 for _ in parse_tree.walk(node)) == 5_001
+    assert sum(1 for _ in sql_ast.walk(node)) == 5_001
 
 
 @pytest.mark.parametrize("nesting", ["cte", "unread cte", "materialised", "expression", "top"])
 def test_mappings_and_checks_have_the_same_seal(tmp_path: Path, nesting: str) -> None:
     copy = NESTINGS[nesting].format(f"copy (select 1 as a) to '{tmp_path}/x.csv'")
-    with pytest.raises(select.MappingError, match=r"one SELECT over|not row-wise"):
-        select.parse(select.sealed(), copy, store_builder.table("steps", []).schema)
+    with pytest.raises(select_check.MappingError, match=r"one SELECT over|not row-wise"):
+        select_check.parse(select_check.sealed(), copy, store_builder.table("steps", []).schema)
     with (
         duckdb.connect() as con,
         pytest.raises(SettingsError, match="expected one SELECT over the published"),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines.bytestream import RECORD
+from rejse.pipelines.sources.decompress import RECORD
 from tests import edge
 
 

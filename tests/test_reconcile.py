@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.link_table import pseudonymous
-from rejse.transforms.reconcile import relink
+from rejse.transforms.identity.changed_links import relink
+from rejse.transforms.identity.link_table import pseudonymous
 from tests.law import FACTOR
 from tests.naive_links import Link, Who, person
 from tests.test_links import ANN, BEN, COOKIE, KEY, LINK, MAIL, PHONE, WAIT, key_of, table

@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.transforms import operational_tables, records
-from rejse.transforms.normalise import Mapping, normalise
-from rejse.transforms.records import CONTRACTS, published, tables
+from rejse.transforms.dimensions import customer_records
+from rejse.transforms.dimensions import published as operational_tables
+from rejse.transforms.dimensions.customer_records import CONTRACTS, published, tables
+from rejse.transforms.ingest.normalise import Mapping, normalise
 from tests import builders, strategies
 from tests.bounded import Run
 from tests.edge import raw
@@ -40,7 +41,7 @@ def accepted(row: dict[str, Any]) -> tuple[Any, Any]:
     batch = raw([good | row], schema)
     canonical, refused = normalise(Mapping(sql, schema, "crm", CONTRACTS["cases"]), batch)
     assert refused.num_rows == 0
-    kept, gone, _ = records.accept("cases", canonical)
+    kept, gone, _ = customer_records.accept("cases", canonical)
     return kept, gone
 
 
@@ -120,12 +121,12 @@ def test_what_joins_is_counted_by_customer_and_case() -> None:
     ]
     shape = CONTRACTS["cases"].pseudonymous()
     came = pa.Table.from_pylist([builders.full_of_kind(row) for row in said], schema=shape)
-    assert records.by_source(came) == {"crm": 2, "erp": 1}
-    assert records.joined("cases", came, events) == {"crm": 1}
-    assert records.joined("customers", came, events) == {"crm": 2}
-    assert records.joined("cases", came, events.drop_columns(["case_id"])) == {}
+    assert customer_records.by_source(came) == {"crm": 2, "erp": 1}
+    assert customer_records.joined("cases", came, events) == {"crm": 1}
+    assert customer_records.joined("customers", came, events) == {"crm": 2}
+    assert customer_records.joined("cases", came, events.drop_columns(["case_id"])) == {}
     counts = {"came:cases:crm": 2, "came:cases:erp": 1, "joined:cases:crm": 2, "read": 9}
-    assert records.unjoined(counts) == {"unjoined_cases:erp": 1}
+    assert customer_records.unjoined(counts) == {"unjoined_cases:erp": 1}
 
 
 def test_no_raw_identity_is_published(run: tuple[Transcript, Run], tmp_path: Path) -> None:

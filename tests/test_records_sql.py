@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rejse.pipelines import catalogue
-from rejse.pipelines.catalogue import Session
+from rejse.pipelines.publication import catalogue
+from rejse.pipelines.publication.catalogue import Session
 from tests import store_builder
 from tests.store_builder import START, journey, key_of
 from tests.test_sql import table

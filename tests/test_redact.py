@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.experience.redact import MOST, PATTERNS, TAIL, redact
+from rejse.transforms.feedback.redact import MOST, PATTERNS, TAIL, redact
 
 LAWS = settings(max_examples=200)
 FOUND = [

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines.bounded import published_rejects
-from rejse.transforms.rejects import refuse, unquoted
+from rejse.pipelines.jobs.beam_graph import published_rejects
+from rejse.transforms.ingest.rejects import refuse, unquoted
 from tests import edge
 
 #: A value that no type but text holds, and a number that is too large for most.

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines.report import cards, drawings, page, queries
-from rejse.pipelines.report.headline import headline
+from rejse.pipelines.reporting.html import cards, drawings, page, queries
+from rejse.pipelines.reporting.html.headline import headline
 from tests import chromium, felt_fixture, report_fixture
 
 HOSTILE = (

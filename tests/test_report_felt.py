@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines.report import cards, drawings, page, queries
-from rejse.pipelines.report.emotion_curve import BOTTOM, TOP, emotion_curve
-from rejse.pipelines.report.queries import Figures
+from rejse.pipelines.reporting.html import cards, drawings, page, queries
+from rejse.pipelines.reporting.html.emotion_curve import BOTTOM, TOP, emotion_curve
+from rejse.pipelines.reporting.html.queries import Figures
 from tests import chromium, felt_fixture, report_fixture
 from tests.test_report import _render, _text
 

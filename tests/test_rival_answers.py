@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.transforms.experience.join import METHODS, UNJOINED
-from rejse.transforms.experience.schema import INSTRUMENTS, LEVELS, RESPONDENTS
+from rejse.transforms.feedback.join import METHODS, UNJOINED
+from rejse.transforms.feedback.schema import INSTRUMENTS, LEVELS, RESPONDENTS
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
 from tests.bench.log.write import write
 from tests.test_rival_polars import KEY, known_to_both

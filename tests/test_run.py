@@ -12,10 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import bounded, cli, publish, raw_schema, settings, stage, store
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.run import RunResult, run
-from rejse.pipelines.stated import UnknownSourceError
+from rejse.pipelines.cli import main
+from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.config.frontier_option import UnknownSourceError
+from rejse.pipelines.jobs import beam_graph
+from rejse.pipelines.jobs.run import RunResult, run
+from rejse.pipelines.publication import publish
+from rejse.pipelines.publication.catalogue import connect
+from rejse.pipelines.store import delta_store as store
+from rejse.pipelines.store import staging
 
 KEY = "5ec4e7" * 8
 TEXTS = ("id", "time", "identity", "activity", "channel")
@@ -188,7 +193,7 @@ def test_described_columns_reach_the_files(mixed: tuple[Any, RunResult]) -> None
     checked = 0
     for name in tables:
         for path in (found.store / name).glob("part-*.parquet"):
-            declared = stage.declared(name)
+            declared = staging.declared(name)
             assert declared is not None
             for field in pq.read_schema(path):
                 if field.name in declared.names:
@@ -325,7 +330,7 @@ def test_a_frontier_may_be_of_a_name_that_answers_bear(tmp_path: Path) -> None:
 
 def test_options_that_beam_refuses_are_misuse(tmp_path: Path) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    with pytest.raises(bounded.BeamOptionsError, match="after --: Unexpected pipeline runner"):
+    with pytest.raises(beam_graph.BeamOptionsError, match="after --: Unexpected pipeline runner"):
         once(found, beam_args=["--runner=Nonsense"])
 
 
@@ -342,7 +347,7 @@ def test_a_failing_worker_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.Mo
         raise ZeroDivisionError(f"a worker broke, {len(there)} files lie in its scratch")
 
     with monkeypatch.context() as patch:
-        patch.setattr(bounded, "_write_manifest", breaks)
+        patch.setattr(beam_graph, "_write_manifest", breaks)
         with pytest.raises(Exception, match=r"a worker broke, [1-9]"):
             once(found)
     assert not list(found.store.glob(".scratch-*"))
@@ -353,20 +358,20 @@ def test_a_failing_worker_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])})
-    execute = bounded.execute
+    execute = beam_graph.execute
 
     def loses(plan: Any, beam_args: list[str]) -> Any:
         done = execute(plan, beam_args)
-        return bounded.Found(done.files, {**done.counts, "kept": 1}, done.latest, done.gone)
+        return beam_graph.Found(done.files, {**done.counts, "kept": 1}, done.latest, done.gone)
 
-    monkeypatch.setattr(bounded, "execute", loses)
+    monkeypatch.setattr(beam_graph, "execute", loses)
     with pytest.raises(publish.BalanceError, match="difference 1"):
         once(found)
     assert not (found.store / "current").exists()
 
 
 def spoils(
-    self: stage.Stage, name: str, table: pa.Table, add: Callable[..., Any] = stage.Stage.add
+    self: staging.Stage, name: str, table: pa.Table, add: Callable[..., Any] = staging.Stage.add
 ) -> Any:
     """In the place of `Stage.add`: journeys have a score that no journey can have."""
     if name.startswith("journeys"):
@@ -380,9 +385,9 @@ def test_a_failing_audit_publishes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
-    monkeypatch.setattr(stage.Stage, "add", spoils)
+    monkeypatch.setattr(staging.Stage, "add", spoils)
     with pytest.raises(SystemExit) as left:
-        cli.main(["run", "-c", str(tmp_path), "--complete", "--json"])
+        main.main(["run", "-c", str(tmp_path), "--complete", "--json"])
     said = json.loads(capsys.readouterr().out)
     assert left.value.code == 1
     assert (said["status"], said["publication"]) == ("audit_failed", None)

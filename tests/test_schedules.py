@@ -18,8 +18,10 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import catalogue, settings, store
-from rejse.pipelines.commands import care, running
+from rejse.pipelines.cli import maintain, run
+from rejse.pipelines.config import settings
+from rejse.pipelines.publication import catalogue
+from rejse.pipelines.store import delta_store
 from tests.conftest import absent
 from tests.test_run import installation, lines, row
 
@@ -56,7 +58,7 @@ def test_cron_lines_fail_where_somebody_must_look(tmp_path: Path, code: int, end
         assert done.returncode == ends
     told = (place / "told").read_text().splitlines()
     assert told == [f"{name} --config c.toml --json" for name in ("run", "compact", "vacuum")]
-    assert {running.run.__name__, care.compact.__name__, care.vacuum.__name__} == {
+    assert {run.run.__name__, maintain.compact.__name__, maintain.vacuum.__name__} == {
         line.split()[0] for line in told
     }
 
@@ -153,5 +155,5 @@ def test_a_real_scheduler_runs_the_dag(tmp_path: Path, found: settings.Settings)
     (only,) = json.loads(told.stdout[told.stdout.index("[{") :])
     assert (only["state"], only["run_id"].startswith("scheduled__")) == ("success", True)
     assert catalogue.current(found.store) == 1
-    newest = store.latest(found.store)
+    newest = delta_store.latest(found.store)
     assert newest is not None and newest.counts["read"] == 2

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.order import sorted_by
-from rejse.transforms.segments import Segments, pick
+from rejse.transforms.columnar.radix_sort import sorted_by
+from rejse.transforms.columnar.segments import Segments, pick
 from tests.law import FACTOR
 
 LAWS = settings(max_examples=50 * FACTOR)

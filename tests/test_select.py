@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from rejse.transforms import select
-from rejse.transforms.select import MappingError
+from rejse.transforms.ingest import select_check
+from rejse.transforms.ingest.select_check import MappingError
 
 RAW = pa.schema(
     [
@@ -18,8 +18,8 @@ RAW = pa.schema(
 )
 
 
-def parse(sql: str) -> select.Select:
-    return select.parse(select.sealed(), sql, RAW)
+def parse(sql: str) -> select_check.Select:
+    return select_check.parse(select_check.sealed(), sql, RAW)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_whole_row_reads_all_columns() -> None:
 
 
 def test_the_connection_reaches_nothing(tmp_path: pytest.TempPathFactory) -> None:
-    connection = select.sealed()
+    connection = select_check.sealed()
     for sql in (
         "select * from read_csv('/etc/passwd')",
         f"copy (select 1) to '{tmp_path}/x.csv'",

@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines import sentiment, texts
-from rejse.pipelines.cli import main
-from rejse.pipelines.setting_values import SettingsError
-from rejse.pipelines.texts import TextSettings
-from rejse.transforms.experience import accuracy, lexicon
-from rejse.transforms.experience.accuracy import Accuracy, Labelled, LabelledError
-from rejse.transforms.experience.hearing import Hearing, hear
-from rejse.transforms.experience.lexicon import LANGUAGES
-from rejse.transforms.experience.schema import EXPERIENCE
-from rejse.transforms.experience.sentiment import (
+from rejse.pipelines.cli.main import main
+from rejse.pipelines.config import texts
+from rejse.pipelines.config.field_types import SettingsError
+from rejse.pipelines.config.texts import TextSettings
+from rejse.pipelines.reporting import sentiment_accuracy
+from rejse.transforms.feedback import lexicon
+from rejse.transforms.feedback import sentiment_accuracy as accuracy
+from rejse.transforms.feedback.lexicon import LANGUAGES
+from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.feedback.sentiment import (
     Scorer,
     ScorerError,
     Sentiment,
@@ -33,6 +33,8 @@ from rejse.transforms.experience.sentiment import (
     language_of,
     sentiments,
 )
+from rejse.transforms.feedback.sentiment_accuracy import Accuracy, Labelled, LabelledError
+from rejse.transforms.feedback.text_scoring import Hearing, hear
 
 #: A word of each language, and what turns it.
 GOOD = {"en": ("good", "not good"), "da": ("godt", "ikke godt"), "pl": ("dobrze", "nie dobrze")}
@@ -224,7 +226,7 @@ def test_no_text_reaches_the_terminal(
 
     (tmp_path / "labels.csv").write_text("label,text\npositive,a canary\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sentiment, "scorers", lambda _: {"en": Echoes([])})
+    monkeypatch.setattr(sentiment_accuracy, "scorers", lambda _: {"en": Echoes([])})
     with pytest.raises(SystemExit) as left:
         main(["sentiment", "labels.csv", "--language", "en"])
     err = capsys.readouterr().err

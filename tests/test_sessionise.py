@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from rejse.transforms import facts
-from rejse.transforms.operational import Operational
-from rejse.transforms.rules import Rules
-from rejse.transforms.sessionise import Spine, sessionise
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.journeys import event_flags
+from rejse.transforms.journeys.sessionise import Spine, sessionise
+from rejse.transforms.schema.parameters import Rules
 from tests import builders, strategies
 from tests.law import FACTOR
 from tests.test_transcripts import operational_of
@@ -48,8 +48,8 @@ def test_journeys_sessions_and_steps_cover_all_events_once(t: Transcript) -> Non
 def test_an_activity_instance_is_never_split(t: Transcript) -> None:
     found = of(t)
     instance = found.events.coded("activity_id")
-    family = facts.family(found.events.coded("channel")).codes
-    message = facts.is_message(found.events)
+    family = event_flags.family(found.events.coded("channel")).codes
+    message = event_flags.is_message(found.events)
     steps, sessions = {}, {}
     for row in np.flatnonzero(instance.known):
         key = (found.journeys.ids[row], instance.codes[row])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import journey_types, raw_schema, settings
-from rejse.transforms.rules import DAY, MINUTE, WEIGHTS
+from rejse.pipelines.config import journey_types, raw_schema, settings
+from rejse.transforms.schema.parameters import DAY, MINUTE, WEIGHTS
 
 KEY = "ab" * 32
 TOML = """
@@ -277,5 +277,5 @@ def test_a_horizon_is_of_all_types_or_of_one(folder: Path) -> None:
 
 def test_settings_need_no_arrow() -> None:
     """It must not be loaded before the command has told it how to use memory."""
-    said = "import sys, rejse.pipelines.settings; sys.exit('pyarrow' in sys.modules)"
+    said = "import sys, rejse.pipelines.config.settings; sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", said], check=False).returncode == 0

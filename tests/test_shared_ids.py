@@ -11,9 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.arrays import arrow
-from rejse.transforms.duplicates import without_duplicates
-from rejse.transforms.shared_ids import SHORT, IdFiles, lost, read, records, winners
+from rejse.transforms.columnar.arrays import arrow
+from rejse.transforms.incremental.cross_customer_ids import (
+    SHORT,
+    IdFiles,
+    lost,
+    read,
+    records,
+    winners,
+)
+from rejse.transforms.incremental.deduplicate import without_duplicates
 from tests import builders
 from tests.law import FACTOR
 

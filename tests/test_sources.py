@@ -13,9 +13,9 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import read_parquet, sources
-from rejse.pipelines.sources import SourceError
-from rejse.transforms.rejects import REJECT_SCHEMA
+from rejse.pipelines.sources import files, read_parquet
+from rejse.pipelines.sources.files import SourceError
+from rejse.transforms.ingest.rejects import REJECT_SCHEMA
 from tests import edge
 from tests.edge import RAW
 
@@ -81,7 +81,7 @@ def test_a_file_without_rows(tmp_path: Path, name: str) -> None:
 def test_parquet_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_parquet, "SHARD", 25)
     write(tmp_path / "l.parquet", rows(64))
-    shards = sources.shards(source(tmp_path / "*.parquet"))
+    shards = files.shards(source(tmp_path / "*.parquet"))
     assert [(one.row_groups, one.first_row) for one in shards] == [
         ((0, 1, 2), 1), ((3, 4, 5), 31), ((6,), 61)
     ]  # fmt: skip
@@ -90,9 +90,9 @@ def test_parquet_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_large_blocks_are_cut_into_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "ROWS", 10)
+    monkeypatch.setattr(files, "ROWS", 10)
     write(tmp_path / "l.csv", rows(25))
-    batches = list(sources.read(sources.pieces("crm", tmp_path / "l.csv")[0], RAW))
+    batches = list(files.read(files.pieces("crm", tmp_path / "l.csv")[0], RAW))
     assert [(one.first_row, one.batch.num_rows) for one in batches] == [(1, 10), (11, 10), (21, 5)]
     assert all(one.rejects.schema == REJECT_SCHEMA for one in batches)
 
@@ -101,7 +101,7 @@ def test_globs(tmp_path: Path) -> None:
     (tmp_path / "2026" / "01").mkdir(parents=True)
     for name in ("2026/01/a.jsonl", "2026/b.jsonl", "c.csv"):
         write(tmp_path / name, rows(1))
-    found = sources.shards(
+    found = files.shards(
         source(tmp_path / "**/*.jsonl", tmp_path / "2026/b.jsonl", tmp_path / "c.csv")
     )
     assert [one.file for one in found] == ["2026/01/a.jsonl", "2026/b.jsonl", "c.csv"]
@@ -110,22 +110,22 @@ def test_globs(tmp_path: Path) -> None:
 def test_positions_name_file_and_row(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "l.jsonl").write_bytes(lines(rows(1)) + b"\nnope\n")
-    shard = sources.shards(source(tmp_path / "*" / "l.jsonl"))[0]
-    batch = next(iter(sources.read(shard, RAW)))
+    shard = files.shards(source(tmp_path / "*" / "l.jsonl"))[0]
+    batch = next(iter(files.read(shard, RAW)))
     assert batch.rejects.column("position").to_pylist() == ["x/l.jsonl:3"]
 
 
 def test_no_files(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"source crm: expected files at .*nothing"):
-        sources.expect_files(source(tmp_path / "nothing-*.csv"))
-    assert sources.shards(source(tmp_path / "nothing-*.csv")) == []
+        files.expect_files(source(tmp_path / "nothing-*.csv"))
+    assert files.shards(source(tmp_path / "nothing-*.csv")) == []
 
 
 def test_files_of_two_globs_have_names_of_their_own(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "l.jsonl").write_bytes(lines(rows(1)))
-    found = sources.shards(source(tmp_path / "a/*.jsonl", tmp_path / "b/*.jsonl"))
+    found = files.shards(source(tmp_path / "a/*.jsonl", tmp_path / "b/*.jsonl"))
     assert [one.file for one in found] == ["a/l.jsonl", "b/l.jsonl"]
 
 
@@ -133,22 +133,22 @@ def test_files_of_two_globs_have_names_of_their_own(tmp_path: Path) -> None:
 def test_a_folder_may_be_called_like_a_glob(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "l.jsonl").write_bytes(lines(rows(1)))
-    assert [one.file for one in sources.shards(source(tmp_path / name / "*.jsonl"))] == ["l.jsonl"]
+    assert [one.file for one in files.shards(source(tmp_path / name / "*.jsonl"))] == ["l.jsonl"]
 
 
 def test_an_archive_is_refused_and_stops_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "l.zip").write_bytes(b"PK..")
     write(tmp_path / "m.csv", rows(2))
-    archive, log = sources.shards(source(tmp_path / "*"))
-    (found,) = sources.read(archive, RAW)
+    archive, log = files.shards(source(tmp_path / "*"))
+    (found,) = files.read(archive, RAW)
     assert found.batch.num_rows == 0 and found.batch.schema == RAW
     (refused,) = found.rejects.to_pylist()
     assert (refused["source"], refused["position"]) == ("crm", "l.zip:1")
     assert refused["reason"] == "unknown_format"
     assert "expected a log, came a ZIP archive; unpack it" in refused["detail"]
-    assert sum(one.batch.num_rows for one in sources.read(log, RAW)) == 2
+    assert sum(one.batch.num_rows for one in files.read(log, RAW)) == 2
     with pytest.raises(SourceError, match=r"l\.zip: expected a log"):  # who makes a mapping of it
-        sources.format_of(tmp_path / "l.zip")
+        files.format_of(tmp_path / "l.zip")
 
 
 @pytest.mark.parametrize(
@@ -162,13 +162,13 @@ def test_an_archive_is_refused_and_stops_no_other_file(tmp_path: Path) -> None:
 )
 def test_other_names_go_by_the_first_bytes(tmp_path: Path, data: bytes, kind: str) -> None:
     (tmp_path / "app.log").write_bytes(data)
-    assert sources.format_of(tmp_path / "app.log") == kind
+    assert files.format_of(tmp_path / "app.log") == kind
 
 
 def test_few_texts_stay_a_dictionary(tmp_path: Path) -> None:
     write(tmp_path / "l.parquet", [edge.row(i, activity="same", time="t") for i in range(500)])
-    found = next(iter(sources.read(sources.pieces("crm", tmp_path / "l.parquet")[0], RAW)))
+    found = next(iter(files.read(files.pieces("crm", tmp_path / "l.parquet")[0], RAW)))
     assert pa.types.is_string(found.batch.schema.field("id").type)
     pq.write_table(pa.table({"activity": ["a", "b"] * 5000}), tmp_path / "m.parquet")
-    found = next(iter(sources.read(sources.pieces("crm", tmp_path / "m.parquet")[0], RAW)))
+    found = next(iter(files.read(files.pieces("crm", tmp_path / "m.parquet")[0], RAW)))
     assert pa.types.is_dictionary(found.batch.schema.field("activity").type)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import settings
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.ground import AllAnewError
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.increment import AllAnewError
+from rejse.pipelines.publication.catalogue import connect
 from tests.test_late import DAY, NEW_YEAR, on
 from tests.test_run import balanced, files_of, installation, lines, once
 

@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.forget import forget
-from rejse.pipelines.init import init
-from rejse.pipelines.run import run
-from rejse.pipelines.settings import Settings, load
-from rejse.transforms import erasure
-from rejse.transforms.identity import Signer, customer_key, customer_keys, pseudonymise
-from rejse.transforms.link_table import FILE, pseudonymous
-from rejse.transforms.normalise import Mapping, normalise
-from rejse.transforms.spelling import canonical, canonical_name, spellings
+from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.jobs.run import run
+from rejse.pipelines.maintenance.erase import forget
+from rejse.pipelines.onboarding.scaffold import init
+from rejse.pipelines.publication.catalogue import connect
+from rejse.transforms.identity import erasure
+from rejse.transforms.identity.link_table import FILE, pseudonymous
+from rejse.transforms.identity.pseudonyms import Signer, customer_key, customer_keys, pseudonymise
+from rejse.transforms.ingest.identity_spelling import canonical, canonical_name, spellings
+from rejse.transforms.ingest.normalise import Mapping, normalise
 from tests.edge import KEY, PLAIN, RAW, raw, row
 from tests.test_contracts import event
 from tests.test_identity import batch

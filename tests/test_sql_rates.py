@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines import catalogue
-from rejse.pipelines.catalogue import Session
+from rejse.pipelines.publication import catalogue
+from rejse.pipelines.publication.catalogue import Session
 from tests import store_builder
 from tests.store_builder import START, Rows, journey, key_of
 from tests.test_sql import DAY, HOUR, contact, table

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import catalogue
+from rejse.pipelines.publication import catalogue
 from tests import store_builder
 from tests.test_sql import table
 from tests.test_sql_rates import said, scores

@@ -3,7 +3,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines.suggest import suggestion
+from rejse.pipelines.onboarding.suggest_fix import suggestion
 
 RAW = pa.RecordBatch.from_pydict(
     {"when": ["31/12/2024 10:00", "1/2/2025 11:00", "?"], "n": ["1", "2", "many"]}

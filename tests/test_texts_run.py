@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines.explain import explain
-from rejse.pipelines.run import run
-from rejse.pipelines.settings import load
+from rejse.pipelines.config.settings import load
+from rejse.pipelines.jobs.run import run
+from rejse.pipelines.reporting.explain.journey import explain
 from tests.bounded import Run
 from tests.oracle import rows
 from tests.transcript import Transcript

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.events import Coded, customers, total_order
-from rejse.transforms.rules import Rules
-from rejse.transforms.threads import Threads, threads
+from rejse.transforms.columnar.event_table import Coded, customers, total_order
+from rejse.transforms.journeys.case_assignment import Threads, threads
+from rejse.transforms.schema.parameters import Rules
 from tests import builders, strategies
 from tests.law import FACTOR
 from tests.transcript import Transcript

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from rejse.pipelines import catalogue
+from rejse.pipelines.publication import catalogue
 from tests import store_builder
 from tests.test_audit import broken_world
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rejse.pipelines import demo
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.explain import explain
-from rejse.pipelines.run import run
-from rejse.pipelines.settings import Settings, load
+from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.demo import write
+from rejse.pipelines.jobs.run import run
+from rejse.pipelines.publication.catalogue import connect
+from rejse.pipelines.reporting.explain.journey import explain
 from tests.company import KEY
 
 HANDED = datetime(2025, 5, 5, 10, 10, tzinfo=UTC)
@@ -28,7 +28,7 @@ Tell = Callable[[datetime], str]
 def settings(tmp_path: Path) -> Settings:
     """The made company with the one story, its call log and its back office."""
     folder = tmp_path / "company"
-    demo.write(folder, customers=1, key=KEY)
+    write.write(folder, customers=1, key=KEY)
     for source, form in (("contact_centre", "csv"), ("back_office", "parquet")):
         for part in (folder / "data" / source).glob("part-*"):
             part.unlink()

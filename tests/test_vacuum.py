@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import as_of, catalogue, compaction, delta_log, publish, store, vacuum
-from rejse.pipelines.catalogue import NotPublishedError
-from rejse.transforms.rules import DAY
+from rejse.pipelines.maintenance import compact, vacuum
+from rejse.pipelines.publication import catalogue, publish, time_travel
+from rejse.pipelines.publication.catalogue import NotPublishedError
+from rejse.pipelines.store import delta_log, delta_store
+from rejse.transforms.schema.parameters import DAY
 from tests import store_builder
 
 KEEP = 7 * DAY
@@ -19,7 +21,7 @@ def some(root: Path, n: int) -> Path:
     """Publications on the days 1, 2, … of a clock of their own, each with one journey more."""
     with pytest.MonkeyPatch.context() as patch:
         for day in range(1, n + 1):
-            patch.setattr(store, "now", lambda at=day * DAY: at)
+            patch.setattr(delta_store, "now", lambda at=day * DAY: at)
             rows = store_builder.joined(*(store_builder.journey(j, [{}]) for j in range(day)))
             store_builder.published(root, rows, number=day)
     return root
@@ -54,7 +56,7 @@ def test_a_publication_goes_when_the_next_one_is_old_enough(root: Path) -> None:
     assert (journeys(root, 2), journeys(root)) == (2, 3)
     with pytest.raises(NotPublishedError, match="its files are gone"):
         catalogue.connect(root, 1)
-    assert [one.number for one in store.publications(root)] == [1, 2, 3], "history stays"
+    assert [one.number for one in delta_store.publications(root)] == [1, 2, 3], "history stays"
 
 
 def test_the_current_publication_is_never_removed(root: Path) -> None:
@@ -106,19 +108,19 @@ def test_the_log_stays_short_and_living_files_are_no_orphans(
     """A table that a compaction leaves alone keeps a file whose entry the log no longer has."""
     monkeypatch.setattr(delta_log, "SPARE", 2)
     some(tmp_path, 5)
-    monkeypatch.setattr(store, "now", lambda: 6 * DAY)
+    monkeypatch.setattr(delta_store, "now", lambda: 6 * DAY)
     vacuum.vacuum(tmp_path, 0, 100 * DAY, dry_run=False)
     log = sorted(path.name for path in (tmp_path / "journeys" / "_delta_log").iterdir())
     assert log == [
         "00000000000000000005.checkpoint.parquet", "00000000000000000005.json", "_last_checkpoint",
     ]  # fmt: skip
-    with store.writing(tmp_path) as writer:
+    with delta_store.writing(tmp_path) as writer:
         assert writer.base is not None and writer.base.number == 5
     assert store_builder.published(tmp_path, number=6).number == 6
     assert (journeys(tmp_path, 5), journeys(tmp_path)) == (5, 3)
     for entry in (tmp_path / "journeys" / "_delta_log").glob("*.json"):
         entry.unlink()
-    gone = {path.parent.name for path in store.remove_orphans(tmp_path)}
+    gone = {path.parent.name for path in delta_store.remove_orphans(tmp_path)}
     assert gone == {"journeys"}, "what only version 6 named; the checkpoint names version 5's"
     assert journeys(tmp_path, 5) == 5
 
@@ -126,12 +128,12 @@ def test_the_log_stays_short_and_living_files_are_no_orphans(
 def test_files_before_a_compaction_go_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "now", lambda: DAY)
+    monkeypatch.setattr(delta_store, "now", lambda: DAY)
     rows = [store_builder.journey(j, [{}]) for j in range(3)]
     with publish.writing(tmp_path) as writer:
         files = [file for one in rows for file in store_builder.staged(tmp_path, one)]
         publish.publish(writer, files, store_builder.run_of(), audit=None)
-    compaction.compact(tmp_path)
+    compact.compact(tmp_path)
     # The clock stands still, so that the compaction is published a microsecond later.
     done = vacuum.vacuum(tmp_path, KEEP, DAY + 1 + KEEP + 1, dry_run=False)
     assert done.by_table["journeys"] == 3
@@ -145,14 +147,14 @@ def test_nothing_published_is_said(tmp_path: Path) -> None:
 
 def test_a_publication_is_found_by_number_or_time(root: Path) -> None:
     times = {"1": 1, "1970-01-02": 1, "1970-01-03T23:59": 2, "1970-01-04T01:00+01:00": 3}
-    assert {text: as_of.number(root, text) for text in times} == times
+    assert {text: time_travel.number(root, text) for text in times} == times
     with pytest.raises(NotPublishedError, match="nothing was published by then"):
-        as_of.number(root, "1970-01-01T23:59")
-    with pytest.raises(as_of.AsOfError, match="a time such as"):
-        as_of.number(root, "yesterday")
+        time_travel.number(root, "1970-01-01T23:59")
+    with pytest.raises(time_travel.AsOfError, match="a time such as"):
+        time_travel.number(root, "yesterday")
     vacuum.vacuum(root, KEEP, 2 * DAY + KEEP + 1, dry_run=False)
     with pytest.raises(
         NotPublishedError,
         match=r"can still be read \(2 to 3\), came '1': its files are no longer kept",
     ):
-        as_of.number(root, "1")
+        time_travel.number(root, "1")

@@ -10,8 +10,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from rejse.pipelines import catalogue, checksums, cli, lock, publish, store, verify
-from rejse.pipelines.damage import StoreDamagedError
+from rejse.pipelines.cli import main
+from rejse.pipelines.maintenance import verify
+from rejse.pipelines.publication import catalogue, publish
+from rejse.pipelines.store import checksums, delta_store, lock
+from rejse.pipelines.store.errors import StoreDamagedError
 from tests import store_builder, test_damage
 from tests.test_damage import called, data_file, served
 
@@ -21,7 +24,7 @@ made, place = test_damage.made, test_damage.place
 def asked(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str]:
     """Exit code and standard output of a command."""
     with pytest.raises(SystemExit) as left:
-        cli.main(list(args))
+        main.main(list(args))
     return int(str(left.value.code)), capsys.readouterr().out
 
 
@@ -153,7 +156,7 @@ def test_publications_that_were_lost_are_missed(root: Path, lose: Callable[[Path
         store_builder.published(root, number=3)
     assert told.value.exit_code == 74
     with pytest.raises(StoreDamagedError):
-        store.latest(root)
+        delta_store.latest(root)
     with publish.writing(root, rebuild=True) as writer:
         files = store_builder.staged(root, store_builder.world())
         done = publish.publish(writer, files, store_builder.run_of(3), audit=None)
@@ -169,8 +172,8 @@ def test_a_store_without_a_first_publication_has_lost_none(tmp_path: Path) -> No
         files = store_builder.staged(tmp_path, store_builder.journey(1, [{}]))
         for file in files:
             columns = catalogue.columns(file.table)
-            store.settle(tmp_path, file.table, [file], columns, "killed", writer.number)
-    assert store.latest(tmp_path) is None
+            delta_store.settle(tmp_path, file.table, [file], columns, "killed", writer.number)
+    assert delta_store.latest(tmp_path) is None
     assert store_builder.published(tmp_path).number == 1
 
 
@@ -225,7 +228,7 @@ def test_each_damaged_file_is_named(root: Path, table: str, how: Callable[[Path]
 
 
 def _current(root: Path, table: str) -> Path:
-    (path,) = store.files(root, table, store.head(root, table))
+    (path,) = delta_store.files(root, table, delta_store.head(root, table))
     return root / path
 
 
@@ -254,7 +257,7 @@ def test_files_without_a_checksum_are_read(root: Path, monkeypatch: pytest.Monke
 def test_rows_that_the_log_does_not_name_are_missed(root: Path) -> None:
     """A log that another program wrote to, and a catalogue of other files."""
     (file,) = store_builder.staged(root, {"steps": store_builder.world()["steps"][:1]})
-    store.settle(root, "steps", [file], catalogue.columns("steps"), "mine", 9)
+    delta_store.settle(root, "steps", [file], catalogue.columns("steps"), "mine", 9)
     shutil.copyfile(root / file.path, broken_copy(_current(root, "sessions")))
     found = verify.verify(root, 1)
     assert [one.place for one in found.damaged][:1] == [

@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from rejse.pipelines.settings import TypeSettings, WindowSettings
-from rejse.transforms.operational import TABLES
-from rejse.transforms.rules import JourneyType, Rules, Windows
+from rejse.pipelines.config.settings import TypeSettings, WindowSettings
+from rejse.transforms.dimensions.tables import TABLES
+from rejse.transforms.schema.parameters import JourneyType, Rules, Windows
 from tests import builders, transcript_links
 
 FOLDER = Path(__file__).parent / "transcripts"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from rejse.transforms.link_table import LINKS
+from rejse.transforms.identity.link_table import LINKS
 from tests import builders
 
 if TYPE_CHECKING:

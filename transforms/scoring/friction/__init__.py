@@ -1,0 +1,10 @@
+"""Detectors of friction, one family a file; importing the package registers them all."""
+
+from rejse.transforms.scoring.friction import conflicts, contacts, dead_ends, handoffs, transfers  # noqa: I001
+from rejse.transforms.scoring.friction import outreach, waiting, internal_work
+from rejse.transforms.scoring.friction.evidence import KINDS
+
+__all__ = [
+    "KINDS", "conflicts", "contacts", "dead_ends", "handoffs", "internal_work", "outreach",
+    "transfers", "waiting",
+]  # fmt: skip
