@@ -56,7 +56,7 @@ bench: .venv/ready  ## the same work by rejse and its rivals; what increments an
 	$(BIN)/python -m tests.bench.latency --events 10
 
 soak: .venv/ready  ## the laws and the oracle on many times as many examples
-	REJSE_SOAK=1 $(BIN)/python -m pytest $$(grep -l FACTOR tests/test_*.py)
+	REJSE_SOAK=1 $(BIN)/python -m pytest $$(grep -rl FACTOR tests --include='test_*.py')
 
 lock:  ## resolve the lock file anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

@@ -20,10 +20,10 @@ from rejse.transforms.features.context import Scene
 from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.evidence import TESTS, Found, kind, nothing
-from tests import builders, store_builder, strategies
-from tests.test_friction import scene_of
-from tests.test_sql import table
-from tests.transcript import Transcript
+from tests.sql.test_sql import table
+from tests.support import builders, store_builder, strategies
+from tests.support.transcript import Transcript
+from tests.transforms.scoring.test_friction import scene_of
 
 Log = Sequence[Mapping[str, Any]]
 #: As many customers of each side as an area needs.

@@ -19,7 +19,7 @@ from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.normalise import Mapping
 from rejse.transforms.ingest.rejects import printable
 from rejse.transforms.schema.contract import BY_NAME
-from tests import edge
+from tests.support import edge
 
 #: csv-spectrum's own JSON disagrees with its CSV in this one cell.
 MISPRINT = ("location_coordinates", "Contact Phone Number", "2095257564", "1234567890")

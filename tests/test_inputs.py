@@ -16,7 +16,7 @@ from rejse.transforms.schema.registry import Metric, metrics, needs_of
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.contacts import SATISFIED
 from rejse.transforms.scoring.friction.evidence import TOLD_BY
-from tests import builders
+from tests.support import builders
 
 DAY = 86_400
 OPERATIONAL: Mapping[str, list[dict[str, Any]]] = {

@@ -19,12 +19,12 @@ from rejse.pipelines.maintenance.erase import LinkedError, forget
 from rejse.pipelines.maintenance.vacuum import vacuum
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store import delta_store
-from tests.increments import contents
-from tests.law import FACTOR
-from tests.model import LAST, Model, Row, Source, micros, pseudonym
-from tests.naive_links import Link, Who, file_row
-from tests.test_publish import Crash, crash
-from tests.test_run import KEY, SELECT, TEXTS, installation, once
+from tests.pipelines.jobs.test_run import KEY, SELECT, TEXTS, installation, once
+from tests.pipelines.publication.test_publish import Crash, crash
+from tests.support.increments import contents
+from tests.support.law import FACTOR
+from tests.support.model import LAST, Model, Row, Source, micros, pseudonym
+from tests.support.naive_links import Link, Who, file_row
 
 #: Actions of the soak, each row that comes being one; seeds, files, rows of a file.
 ACTIONS = 10_000

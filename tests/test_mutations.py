@@ -19,8 +19,8 @@ import pytest
 from rejse.pipelines.sources import files
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.normalise import Mapping
-from tests import edge
-from tests.law import FACTOR
+from tests.support import edge
+from tests.support.law import FACTOR
 
 SOAK = FACTOR > 1
 #: Mutations of each format: a million together in the soak.

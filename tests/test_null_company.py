@@ -10,7 +10,7 @@ from rejse.pipelines.demo import write
 from rejse.pipelines.demo.specs import NULL
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.coverage import NEEDS
-from tests.company import KEY, Told, running
+from tests.support.company import KEY, Told, running
 
 #: Occasions of each kind: what nearly was friction, and was none.
 OCCASIONS = {

@@ -11,7 +11,7 @@ import pytest
 from rejse.pipelines.demo import specs
 from rejse.transforms.schema.registry import Metric, metrics
 from rejse.transforms.scoring.friction import KINDS
-from tests.company import Told, key_of
+from tests.support.company import Told, key_of
 
 METRICS = {(m.grain, m.name): m for m in metrics()}
 TRUTHS = specs.rows("metrics.csv")

@@ -13,11 +13,11 @@ import pytest
 
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.identity.resolve import Links, to_persons
-from tests import builders, oracle, transcript_links
-from tests.bounded import Run
-from tests.increments import Increments, LinkedAfterwards
-from tests.law import FACTOR
-from tests.transcript import (
+from tests.support import builders, oracle, transcript_links
+from tests.support.bounded import Run
+from tests.support.increments import Increments, LinkedAfterwards
+from tests.support.law import FACTOR
+from tests.support.transcript import (
     ORDER,
     Rows,
     Transcript,

@@ -2,8 +2,8 @@
 
 `customer_key` = HMAC-SHA-256(key, identitytype ':' identity), its first 32 hex digits, of the one
 spelling of the identity (`rejse.transforms.ingest.identity_spelling`). Values that are compared but
-not kept, and `actor_id`, become the first 16 hex digits of HMAC-SHA-256(key, field 0x1F value), the same for
-every customer, so that a late identity link changes none of them.
+not kept, and `actor_id`, become the first 16 hex digits of HMAC-SHA-256(key, field 0x1F value), the
+same for every customer, so that a late identity link changes none of them.
 """
 
 from __future__ import annotations

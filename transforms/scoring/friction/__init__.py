@@ -1,6 +1,10 @@
-"""Detectors of friction, one family a file; importing the package registers them all."""
+"""Detectors of friction, one family a file; importing the package registers them all.
 
-from rejse.transforms.scoring.friction import conflicts, contacts, dead_ends, handoffs, transfers  # noqa: I001
+Kinds are listed in the order of these imports.
+"""
+
+# ruff: noqa: I001
+from rejse.transforms.scoring.friction import conflicts, contacts, dead_ends, handoffs, transfers
 from rejse.transforms.scoring.friction import outreach, waiting, internal_work
 from rejse.transforms.scoring.friction.evidence import KINDS
 

@@ -1,24 +1,14 @@
-"""Metrics, one family a file; importing the package declares them all."""
+"""Metrics, one family a file; importing the package declares them all.
 
-from rejse.transforms.scoring.metrics import (
-    process,
-    contacts,
-    handoffs,
-    friction,
-    cost,
-    health,
-    steps,
-)  # noqa: E501, I001
+Columns are published in the order of these imports.
+"""
+
+# ruff: noqa: I001
+from rejse.transforms.scoring.metrics import process, contacts, handoffs, friction, cost, health
+from rejse.transforms.scoring.metrics import steps
 from rejse.transforms.feedback.metrics import experience, responses
 
 __all__ = [
-    "contacts",
-    "cost",
-    "experience",
-    "friction",
-    "handoffs",
-    "health",
-    "process",
-    "responses",
+    "contacts", "cost", "experience", "friction", "handoffs", "health", "process", "responses",
     "steps",
-]
+]  # fmt: skip
