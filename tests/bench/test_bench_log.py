@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -12,11 +13,12 @@ from tests.bench.log.write import PARTS, write
 FILES = {"events": "data/*.parquet", **{name: f"data/{name}/*.parquet" for name in PARTS}}
 
 
-def ask(folder: Path, query: str) -> list[tuple[object, ...]]:
+def ask(folder: Path, query: str) -> list[tuple[Any, ...]]:
     con = duckdb.connect()
     for name, files in FILES.items():
         con.execute(f"create view {name} as from read_parquet('{folder / files}')")
-    return con.execute(query).fetchall()
+    rows: list[tuple[Any, ...]] = con.execute(query).fetchall()
+    return rows
 
 
 @pytest.fixture(scope="module")
@@ -56,4 +58,4 @@ def test_answers_name_their_event_in_every_way_and_some_are_silent(log: Path) ->
         from surveys
     """
     (found,) = ask(log, counts)
-    assert min(found) > 0, found  # type: ignore[type-var]
+    assert min(found) > 0, found

@@ -1,8 +1,8 @@
 """Erasures that die at a boundary, each in a process of its own, and what finishes them.
 
 `python -m tests.support.erasing_faults FOLDER BOUNDARY...` makes a store, prints a line of
-JSON about the undisturbed erasure, then one about each killed one: it is finished by a run at even boundaries, by
-another `forget` at odd ones.
+JSON about the undisturbed erasure, then one about each killed one: it is finished by a
+run at even boundaries, by another `forget` at odd ones.
 """
 
 from __future__ import annotations
