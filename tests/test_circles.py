@@ -14,7 +14,6 @@ import pyarrow as pa
 import pytest
 
 from rejse.pipelines.publication import catalogue
-from rejse.transforms.advance import advance
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.features.context import Scene
 from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
@@ -22,6 +21,7 @@ from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.evidence import TESTS, Found, kind, nothing
 from tests.sql.test_sql import table
 from tests.support import builders, store_builder, strategies
+from tests.support.core import score_events
 from tests.support.transcript import Transcript
 from tests.transforms.scoring.test_friction import scene_of
 
@@ -141,7 +141,7 @@ def served(at: Path, nothing: Log, something: Log, target: str) -> tuple[Any, li
     ]
     past = {"time": "-60d", "customer": "past", "intent": "old"}
     rules = Rules(default_type=JourneyType(handoff_due=MINUTE))
-    made = advance(builders.table([past, *events]), PLACES, rules, {"crm": 2**60})
+    made = score_events(builders.table([past, *events]), PLACES, rules, {"crm": 2**60})
     told = ("journeys", "steps", "sessions", "friction_evidence")
     until = {"crm": builders.micros(builders.moment("400d"))}
     rows = {name: made[name].to_pylist() for name in told}

@@ -8,7 +8,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.transforms.advance import advance
 from rejse.transforms.dimensions.tables import TABLES, Operational
 from rejse.transforms.schema.contract import BY_NAME, LOGGED_WHEN_PRESENT, REQUIRED
 from rejse.transforms.schema.parameters import OUTCOME_MAP, JourneyType, Rules
@@ -17,6 +16,7 @@ from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.contacts import SATISFIED
 from rejse.transforms.scoring.friction.evidence import TOLD_BY
 from tests.support import builders
+from tests.support.core import score_events
 
 DAY = 86_400
 OPERATIONAL: Mapping[str, list[dict[str, Any]]] = {
@@ -107,7 +107,7 @@ def published(gone: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
     }
     data = Operational({n: pa.Table.from_pylist(r, TABLES[n].schema) for n, r in kept.items()})
     rows = [{name: value for name, value in row.items() if name not in gone} for row in ROWS]
-    found = advance(builders.table(rows), data, RULES, {"crm": builders.micros(FAR)})
+    found = score_events(builders.table(rows), data, RULES, {"crm": builders.micros(FAR)})
     return {name: found[name].to_pylist() for name in ("journeys", "steps")}
 
 

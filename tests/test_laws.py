@@ -13,13 +13,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.advance import advance
 from rejse.transforms.schema.parameters import WEIGHTS
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.score import MAX_SEVERITY, rank_hazards, severity, total
 from rejse.transforms.scoring.metrics.health import delivery_of, friction_of, health_of
 from rejse.transforms.scoring.output_tables import tables
 from tests.support import builders, oracle, strategies
+from tests.support.core import score_events
 from tests.support.law import FACTOR
 from tests.support.transcript import Transcript
 from tests.test_transcripts import operational_of
@@ -33,7 +33,7 @@ Tables = Mapping[str, pa.Table]
 
 
 def core(transcript: Transcript, events: pa.Table) -> dict[str, pa.Table]:
-    return advance(events, operational_of(transcript), transcript.rules, transcript.frontiers)
+    return score_events(events, operational_of(transcript), transcript.rules, transcript.frontiers)
 
 
 def content(found: Tables) -> dict[str, list[dict[str, Any]]]:
@@ -76,7 +76,7 @@ def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None
 
 def test_no_events_give_empty_tables_of_the_declared_schema() -> None:
     blank = builders.table([{"time": 0}]).slice(0, 0)
-    found = advance(blank, operational_of(_nothing()), _nothing().rules, {})
+    found = score_events(blank, operational_of(_nothing()), _nothing().rules, {})
     for name, table in tables().items():
         assert found[name].num_rows == 0
         assert set(table.schema.names) <= set(found[name].column_names)

@@ -73,14 +73,14 @@ def by_oracle(transcript: Transcript) -> dict[str, Rows]:
 
 
 def by_core(transcript: Transcript) -> dict[str, Rows]:
-    from rejse.transforms.advance import judged, told
+    from rejse.transforms.core import build_context, score_journeys
     from rejse.transforms.feedback.attach import attach
 
     rules = transcript.rules
     links = Links.of(transcript_links.published(transcript.links), rules.windows.identity_wait)
     events = to_persons(builders.table(transcript.events), links)
-    scene = told(events, operational_of(transcript), rules, transcript.frontiers)
-    tables = judged(scene)
+    scene = build_context(events, operational_of(transcript), rules, transcript.frontiers)
+    tables = score_journeys(scene)
     felt = attach(
         to_persons(builders.x_table(transcript.experience, transcript.validated), links),
         scene.spine,

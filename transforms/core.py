@@ -1,4 +1,4 @@
-"""The core over all that is known of some customers: journeys, what was felt, what waits."""
+"""The core: rows of whole customers in; journeys, scores, feedback and deadlines out."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from rejse.transforms.advance import judged, told
 from rejse.transforms.dimensions import customer_records
+from rejse.transforms.dimensions.campaigns import with_purpose
 from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.features.context import Scene
 from rejse.transforms.feedback.attach import attach
 from rejse.transforms.incremental.merge_customers import Met
+from rejse.transforms.journeys.sessionise import sessionise
 from rejse.transforms.schema.contract import event_schema
 from rejse.transforms.schema.parameters import Rules
+from rejse.transforms.scoring.friction.assess import assess
+from rejse.transforms.scoring.output_rows import rows
+from rejse.transforms.scoring.pending import PENDING, of_journeys
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,10 @@ class Core:
     def score(
         self, met: Met, frontiers: Mapping[str, int], x_frontiers: Mapping[str, int]
     ) -> dict[str, pa.Table]:
-        """The tables of `advance`; of customers with answers those of `attach` too."""
+        """Score whole customers.
+
+        Returns the tables of `score_journeys`, and those of `attach` where there are answers.
+        """
         events = met.rows.get("interaction")
         events = nothing() if events is None else events
         known = {
@@ -35,8 +43,8 @@ class Core:
             if kind in customer_records.CONTRACTS
         }
         data = self.data.with_records(known)
-        scene = told(events, data, self.rules, frontiers)
-        spine, found = scene.spine, judged(scene)
+        scene = build_context(events, data, self.rules, frontiers)
+        spine, found = scene.spine, score_journeys(scene)
         answers = met.rows.get("experience")
         if answers is None:
             return found
@@ -46,8 +54,29 @@ class Core:
         return {**found, **felt, "pending": waits}
 
 
+def build_context(
+    events: pa.Table, data: Operational, rules: Rules, frontiers: Mapping[str, int]
+) -> Scene:
+    """Split the events of whole customers into journeys, with all that scores them.
+
+    `events` has the columns of `event_schema` (absent optional ones are null), each event once,
+    in any order; `frontiers` says for each live source up to which time (microseconds) it is
+    complete. No result depends on the order, the chunks or the neighbours of a customer's events.
+    """
+    spine = sessionise(with_purpose(events, data), data, rules)
+    return Scene(spine, data, rules, frontiers)
+
+
+def score_journeys(scene: Scene) -> dict[str, pa.Table]:
+    """Score the journeys of a context.
+
+    Returns the tables of `output_tables.tables()`, with `is_final` on every row, and `pending`.
+    """
+    return rows(assess(scene)) | {PENDING.name: of_journeys(scene)}
+
+
 def nothing() -> pa.Table:
-    """No events."""
+    """Return an event table without rows."""
     # Not schema.empty_table(), which imports pandas.
     shape = event_schema()
     return pa.Table.from_arrays([pa.nulls(0, field.type) for field in shape], schema=shape)

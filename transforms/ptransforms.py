@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rejse.transforms.columnar import customer_buckets
 from rejse.transforms.columnar.arrays import Bools, arrow, values
 from rejse.transforms.columnar.event_table import Coded
 from rejse.transforms.columnar.string_arrays import text
@@ -320,7 +321,7 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
             if rows is not None:
                 new[kind] = rows
         frontiers = self._clocks.of(seen)
-        keys = shuffle_files.key_range(group, self._groups)
+        keys = customer_buckets.key_range(group, self._groups)
         for customers in self._meeting.customers(keys, new, *frontiers, losers):
             met = self._meeting.meet(new, customers, elsewhere)
             yield from self._told(met)

@@ -32,6 +32,7 @@ from rejse.pipelines.sources import files as sources
 from rejse.pipelines.store import quarantine, staging
 from rejse.pipelines.store.id_index import KnownIds
 from rejse.pipelines.store.staging import StagedFile
+from rejse.transforms.columnar import customer_buckets
 from rejse.transforms.columnar.arrays import arrow, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.core import Core
@@ -41,7 +42,6 @@ from rejse.transforms.identity.changed_links import Relink
 from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.pseudonyms import signer
 from rejse.transforms.identity.resolve import Links
-from rejse.transforms.incremental import shuffle_files
 from rejse.transforms.incremental.merge_customers import EVENTS, Meeting, Recall
 from rejse.transforms.ingest import rejects as refusals
 from rejse.transforms.ingest.mapping import Mapping as Select
@@ -216,7 +216,7 @@ def _brought(groups: beam.PCollection, plan: Plan) -> Any:
     """Shared ids of the late events that a repair brings in."""
     return (
         groups
-        | "Keys" >> beam.Map(shuffle_files.key_range, plan.groups)
+        | "Keys" >> beam.Map(customer_buckets.key_range, plan.groups)
         | "Brought" >> beam.ParDo(Brought(plan.meeting))
         | "SharedIdsBrought"
         >> SharedIds(

@@ -44,8 +44,11 @@ def dictionary() -> dict[str, list[dict[str, Any]]]:
     `needs` of a kind lists alternatives: any one set of fields suffices. `circular_with` names the
     tests of the score that leave it out, each with the reason.
     """
+    from rejse.transforms.feedback import output_tables
     from rejse.transforms.schema.parameters import WEIGHTS
     from rejse.transforms.schema.registry import metrics
+
+    assert output_tables.tables()  # declares them
     from rejse.transforms.scoring.friction import KINDS
 
     return {

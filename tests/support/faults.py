@@ -2,8 +2,8 @@
 
 A process that uses neither engine nor store itself forks every run, so that each is as fresh as
 one of a scheduler, and cheap. `python -m tests.support.faults FOLDER KILL...` prints a
-line of JSON about the undisturbed run, then one about each kill: a number is a
-boundary (before its call), a share such as 0.25 the moment after that share of the undisturbed run's time.
+line of JSON about the undisturbed run, then one about each kill: a number is a boundary (before
+its call), a share such as 0.25 the moment after that share of the undisturbed run's time.
 """
 
 from __future__ import annotations

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import Bools, flat, valid, values
-from rejse.transforms.incremental.shuffle_files import buckets, coded
+from rejse.transforms.columnar.customer_buckets import buckets
+from rejse.transforms.columnar.encoded_tables import encode
 from rejse.transforms.ingest import validate
 from rejse.transforms.ingest.validate import Rule, in_range, listed, missing
 from rejse.transforms.schema.contract import (
@@ -194,7 +195,7 @@ def accepted(kind: str, table: pa.Table) -> pa.Table:
     rows = table.drop_columns(["record_id"])
     rows = rows.rename_columns([names.get(name, name) for name in rows.column_names])
     rows = rows.append_column(BUCKET, buckets(flat(rows.column(CUSTOMER_KEY))))
-    return coded(rows, CONTRACTS[kind])
+    return encode(rows, CONTRACTS[kind])
 
 
 def _column(rows: pa.Table, column: Column) -> pa.Array:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from rejse.transforms.columnar.arrays import NULL, Bools, arrow, flat, take, valid, values
 from rejse.transforms.columnar.event_table import Coded, Events, total_order
 from rejse.transforms.columnar.segments import pick
+from rejse.transforms.feedback import pending
 from rejse.transforms.feedback.answers import Answers, Felt
 from rejse.transforms.feedback.join import METHODS, UNJOINED, Scored, join
 from rejse.transforms.feedback.output_tables import tables
@@ -19,8 +20,8 @@ from rejse.transforms.journeys.sessionise import Spine
 from rejse.transforms.schema import contract
 from rejse.transforms.schema.parameters import Windows
 from rejse.transforms.schema.registry import metrics
-from rejse.transforms.scoring import pending
 from rejse.transforms.scoring.output_rows import table_of
+from rejse.transforms.scoring.pending import PENDING
 
 #: Columns of a journey's row that stand beside its experience as they are.
 CARRIED = ("journey_id", "customer_key", "journey_type", "owner", "started_at", "ended_at",
@@ -55,7 +56,7 @@ def attach(
     columns["journey_experience"]["is_final"] = felt.count(~final) == 0
     found = {n: table_of(table, columns[n]) for n, table in tables().items() if n in columns}
     waits = pending.of_answers(felt.answers, until)
-    return found | {"texts": _texts(found["experience"], answers), pending.PENDING.name: waits}
+    return found | {"texts": _texts(found["experience"], answers), PENDING.name: waits}
 
 
 def _texts(experience: pa.Table, answers: Events) -> pa.Table:

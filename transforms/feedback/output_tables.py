@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 
+from rejse.transforms.feedback import metrics
 from rejse.transforms.feedback.join import METHODS, UNJOINED
 from rejse.transforms.feedback.schema import INSTRUMENTS, LEVELS, RESPONDENTS
 from rejse.transforms.schema.contract import TIME
-from rejse.transforms.schema.registry import Column, Table, metrics
+from rejse.transforms.schema.registry import Column, Table
+from rejse.transforms.schema.registry import metrics as declared
 from rejse.transforms.scoring import output_tables as core
 from rejse.transforms.scoring.output_tables import CUSTOMER, FINAL, FLAG, LONG, REAL, TEXT, TEXTS
 
@@ -93,12 +95,15 @@ TEXT_COLUMNS: tuple[Column, ...] = (
 PRIVATE = ("texts",)
 
 
+assert metrics.__all__  # importing the package has declared them
+
+
 @cache
 def tables() -> dict[str, Table]:
     """The tables by name (without stamps and `_live` twins)."""
 
     def measured(grain: str) -> tuple[Column, ...]:
-        return tuple(m.column for m in metrics(grain))
+        return tuple(m.column for m in declared(grain))
 
     found = (
         Table("experience", "X-record: what somebody felt or said, with what it is about",

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, arrow, flat, valid, values
+from rejse.transforms.columnar.customer_buckets import buckets
 from rejse.transforms.columnar.event_table import Coded
 from rejse.transforms.dimensions.validity import FAR, AsOf, bound
-from rejse.transforms.incremental.shuffle_files import buckets
 from rejse.transforms.schema.contract import BUCKET, CODED, CUSTOMER_KEY, IDENTITY_KEY
 
 CUSTOMER = "customer"

@@ -17,12 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rejse.transforms.columnar import encoded_tables
 from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions import customer_records
 from rejse.transforms.identity.changed_links import Relink
 from rejse.transforms.identity.resolve import to_persons
-from rejse.transforms.incremental import merge_rows, shuffle_files
+from rejse.transforms.incremental import merge_rows
 from rejse.transforms.incremental.deduplicate import over_cap
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.incremental.merge_rows import Arrived
@@ -236,7 +237,7 @@ class Meeting:
         those that wait already, whose place they take; the others are duplicates.
         """
         if held is not None:
-            held = shuffle_files.coded(held, INPUTS["interaction"].contract)
+            held = encoded_tables.encode(held, INPUTS["interaction"].contract)
         known = [None if one is None else _among(one, late) for one in (stored, held)]
         wins, beaten = merge_rows.contest(late, *known)
         fresh = late.filter(arrow(wins))
@@ -265,7 +266,7 @@ class Meeting:
         away = met.elsewhere("interaction", brought)
         met.counts["duplicate"] += int(away.sum())
         brought = brought.filter(arrow(~away))
-        return _together([came, shuffle_files.coded(brought, INPUTS["interaction"].contract)])
+        return _together([came, encoded_tables.encode(brought, INPUTS["interaction"].contract)])
 
     def _move_late(self, relink: Relink, customers: pa.Array, met: Met) -> None:
         """Events that came too late wait with the customers whose they are now."""
@@ -327,7 +328,7 @@ class Meeting:
             return customer_records.accepted(kind, found)
         if kind == "experience":
             found = self._with_texts(found, customers)
-        return shuffle_files.coded(found, INPUTS[kind].contract)
+        return encoded_tables.encode(found, INPUTS[kind].contract)
 
     def _with_texts(self, answers: pa.Table, customers: pa.Array) -> pa.Table:
         """Answers with their redacted texts, which lie apart."""
@@ -394,4 +395,4 @@ def _key(rows: pa.Table, *names: str) -> pa.Array:
 
 
 def _together(tables: list[pa.Table | None]) -> pa.Table:
-    return shuffle_files.together(one for one in tables if one is not None)
+    return encoded_tables.concat(one for one in tables if one is not None)

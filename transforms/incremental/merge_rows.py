@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, values
+from rejse.transforms.columnar.encoded_tables import concat
 from rejse.transforms.columnar.event_table import Coded
 from rejse.transforms.incremental.deduplicate import kept_rows, without_duplicates
-from rejse.transforms.incremental.shuffle_files import together
 from rejse.transforms.ingest import rejects
 from rejse.transforms.schema import contract
 from rejse.transforms.schema.parameters import SECOND
@@ -60,7 +60,7 @@ def arrive(stored: pa.Table | None, new: pa.Table, elsewhere: Bools | None = Non
     if stored is None or not stored.num_rows:
         whole, gone = without_duplicates(new)
         return Arrived(whole, np.ones(whole.num_rows, bool), frozenset(), gone, 0)
-    both, n = together([stored, new]), stored.num_rows
+    both, n = concat([stored, new]), stored.num_rows
     keep = kept_rows(both)
     lost = np.setdiff1d(np.arange(n), keep, assume_unique=True)
     return Arrived(
@@ -78,7 +78,7 @@ def contest(
     rest = [] if held is None else [held.drop_columns([LATENESS.name])]
     known = [one for one in (stored, *rest) if one is not None and one.num_rows]
     n = sum(one.num_rows for one in known)
-    both = together([*known, late]) if known else late
+    both = concat([*known, late]) if known else late
     keep = kept_rows(both)
     wins = np.zeros(late.num_rows, bool)
     wins[keep[keep >= n] - n] = True

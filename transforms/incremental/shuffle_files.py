@@ -18,13 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import Ints, arrow, flat, valid, values
+from rejse.transforms.columnar.customer_buckets import BUCKETS
+from rejse.transforms.columnar.encoded_tables import concat, encode
 from rejse.transforms.columnar.event_table import Coded
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.schema import contract as schema
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
 
-BUCKETS = 4096
 #: Rows gathered before they are split into groups; memory against the number of pieces.
 GATHERED = 131_072
 #: A column with more texts than this travels as plain text: no piece should carry them all.
@@ -126,19 +127,6 @@ class BucketFiles:
         self._files[key][1].write_batch(part)
 
 
-def buckets(keys: pa.Array) -> pa.Array:
-    """Buckets of customer keys: their first three hex digits."""
-    key = Coded.of(keys)
-    numbers = np.array([int(name[:3], 16) for name in key.names.to_pylist()], np.int16)
-    return arrow(numbers[key.codes] if len(key.codes) else numbers, pa.int16())
-
-
-def key_range(group: int, groups: int) -> tuple[str, str]:
-    """Customer keys of a group of buckets: the least that may be, and what all are below."""
-    low, high = (-(-edge * BUCKETS // groups) for edge in (group, group + 1))
-    return f"{low:03x}", f"{high:03x}" if high < BUCKETS else "g"
-
-
 def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Parts of a batch by group of buckets, sorted by customer.
 
@@ -170,9 +158,9 @@ def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
     tables = []
     for path in paths:
         with pa.memory_map(path) as source:
-            table = together([pa.ipc.open_stream(source, options=READ).read_all()])
-        tables.append(coded(_widened(table), contract))
-    return tables[0] if len(tables) == 1 else together(tables)
+            table = concat([pa.ipc.open_stream(source, options=READ).read_all()])
+        tables.append(encode(_widened(table), contract))
+    return tables[0] if len(tables) == 1 else concat(tables)
 
 
 def _widened(table: pa.Table) -> pa.Table:
@@ -184,20 +172,3 @@ def _widened(table: pa.Table) -> pa.Table:
             column = pa.DictionaryArray.from_arrays(codes, column.dictionary)
         arrays.append(column)
     return pa.Table.from_arrays(arrays, table.column_names)
-
-
-def together(tables: Iterable[pa.Table]) -> pa.Table:
-    """Rows of several tables, each coded column with one dictionary."""
-    whole = pa.concat_tables(tables, promote_options="default")
-    return whole.unify_dictionaries().combine_chunks()
-
-
-def coded(table: pa.Table, contract: Contract) -> pa.Table:
-    """The table with columns that travelled, or were stored, as plain text coded again."""
-    for place, name in enumerate(table.column_names):
-        wanted = contract.carried.get(name)
-        is_key = name in (schema.CUSTOMER_KEY, schema.IDENTITY_KEY)
-        is_coded = is_key or (wanted is not None and wanted.coded)
-        if is_coded and not pa.types.is_dictionary(table.column(place).type):
-            table = table.set_column(place, name, table.column(place).dictionary_encode())
-    return table

@@ -7,7 +7,9 @@ from functools import cache
 import pyarrow as pa
 
 from rejse.transforms.schema import contract
-from rejse.transforms.schema.registry import Column, Table, metrics
+from rejse.transforms.schema.registry import Column, Table
+from rejse.transforms.schema.registry import metrics as declared
+from rejse.transforms.scoring import metrics
 
 TEXT, TIME, INT, LONG, REAL, FLAG = (
     pa.string(), contract.TIME, pa.int32(), pa.int64(), pa.float64(), pa.bool_(),
@@ -242,10 +244,13 @@ REJECTS = Table("rejects", "rejected row of input", ("source", "position"), (
 ))  # fmt: skip
 
 
+assert metrics.__all__  # importing the package has declared them
+
+
 @cache
 def tables() -> dict[str, Table]:
     """All tables that the core publishes, by name (without stamps and `_live` twins)."""
-    by_grain = {g: tuple(m.column for m in metrics(g)) for g in ("journey", "step")}
+    by_grain = {g: tuple(m.column for m in declared(g)) for g in ("journey", "step")}
     journeys = Table("journeys", "journey", ("journey_id",), JOURNEY_BASE + by_grain["journey"])
     steps = Table("steps", "touchpoint visit or internal task of a journey", ("step_id",),
                   STEP_BASE + by_grain["step"])  # fmt: skip

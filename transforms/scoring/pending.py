@@ -19,13 +19,11 @@ from rejse.transforms.columnar.string_arrays import constant
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.slas import latest
 from rejse.transforms.journeys.watermarks import least, passed
-from rejse.transforms.schema import contract
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.scoring.output_tables import CUSTOMER, TEXT, TIME
 
 if TYPE_CHECKING:
     from rejse.transforms.features.context import Scene
-    from rejse.transforms.feedback.answers import Answers
 
 PENDING = Table(
     "pending", "deadline that something of a customer waits for",
@@ -54,22 +52,7 @@ def of_journeys(scene: Scene) -> pa.Table:
     )
     who = scene.spine.customer.rows(np.concatenate([journey for journey, _ in waits]))
     until = np.concatenate([deadline for _, deadline in waits])
-    return _earliest(who, until, ~passed(until, scene.frontier, windows.lateness))
-
-
-def of_answers(answers: Answers, frontier: int) -> pa.Table:
-    """The same of the answers: what their join waits for, and what their own source may tell."""
-    events, lateness = answers.events, answers.windows.lateness
-    who = events.coded(contract.CUSTOMER_KEY)
-    known = events.time + answers.windows.identity_wait
-    parts = [_earliest(who, known, ~passed(known, frontier, lateness))]
-    source = events.coded("source")
-    for code, name in enumerate(source.names.to_pylist()):
-        mine = source.codes == code
-        for until in (answers.ignored_due, answers.answer_due):
-            open_ = mine & ~passed(until, answers.complete_until, lateness)
-            parts.append(_earliest(who, until, open_, name))
-    return pa.concat_tables(parts)
+    return earliest(who, until, ~passed(until, scene.frontier, windows.lateness))
 
 
 def due(
@@ -86,7 +69,8 @@ def due(
     return flat(rows.column("customer_key").filter(arrow(over))).cast(pa.string())
 
 
-def _earliest(who: Coded, until: Ints, open_: Bools, source: str | None = None) -> pa.Table:
+def earliest(who: Coded, until: Ints, open_: Bools, source: str | None = None) -> pa.Table:
+    """Return the `pending` row of each customer with an open deadline: the earliest of them."""
     at = np.flatnonzero(open_ & (until < FAR))
     first = np.full(len(who.names), FAR)
     np.minimum.at(first, who.codes[at], until[at])

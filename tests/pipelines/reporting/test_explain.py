@@ -19,10 +19,10 @@ from rejse.pipelines.reporting.explain import text as explain_text
 from rejse.pipelines.reporting.explain.journey import Explanation, explain
 from rejse.pipelines.reporting.explain.lookup import UnknownJourneyError
 from rejse.pipelines.reporting.html import page, queries
-from rejse.transforms.advance import advance
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.schema.parameters import Rules
 from tests.support import builders, report_fixture
+from tests.support.core import score_events
 
 CLAIM, WORKED = "c1a10000aaaa0001", "f00d0000bbbb0002"
 OPEN, SILENT = "0be20000cccc0003", "51130000dddd0004"
@@ -310,7 +310,7 @@ def test_no_share_above_zero_is_worded_as_zero_and_none_below_one_as_all(
 
 def _scored(events: list[dict[str, Any]]) -> dict[str, pa.Table]:
     """Events through the real core; the published stamp columns that explain reads are added."""
-    found = advance(builders.table(events), Operational(), Rules(), {"crm": 2**60})
+    found = score_events(builders.table(events), Operational(), Rules(), {"crm": 2**60})
     stamp = pa.array(["0" * 16] * found["journeys"].num_rows)
     return {**found, "journeys": found["journeys"].append_column("config_version", stamp)}
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.advance import judged, told
+from rejse.transforms.core import build_context, score_journeys
 from rejse.transforms.features.context import Scene
 from rejse.transforms.feedback.answers import Scores
 from rejse.transforms.feedback.attach import attach
@@ -36,12 +36,12 @@ SHARE = st.floats(0, 1)
 
 def scored(t: Transcript, events: pa.Table | None = None) -> Scene:
     events = builders.table(t.events) if events is None else events
-    return told(events, operational_of(t), t.rules, t.frontiers)
+    return build_context(events, operational_of(t), t.rules, t.frontiers)
 
 
 def felt(t: Transcript, records: pa.Table, scene: Scene) -> dict[str, pa.Table]:
     given = (t.rules.windows, t.frontiers, t.x_frontiers)
-    return attach(records, scene.spine, judged(scene), *given)
+    return attach(records, scene.spine, score_journeys(scene), *given)
 
 
 def said(t: Transcript) -> pa.Table:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rejse.transforms.columnar.customer_buckets import BUCKETS
 from rejse.transforms.incremental import shuffle_files
-from rejse.transforms.incremental.shuffle_files import BUCKETS, BucketFiles, read, split
+from rejse.transforms.incremental.shuffle_files import BucketFiles, read, split
 from tests.support import builders
 from tests.support.law import FACTOR
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from rejse.transforms.advance import advance
 from rejse.transforms.dimensions.tables import TABLES, Operational
 from rejse.transforms.features.context import Scene
 from rejse.transforms.journeys.sessionise import sessionise
@@ -20,6 +19,7 @@ from rejse.transforms.scoring.friction.assess import assess
 from rejse.transforms.scoring.friction.coverage import evidence_coverage
 from rejse.transforms.scoring.friction.score import MAX_SEVERITY
 from tests.support import builders, strategies
+from tests.support.core import score_events
 from tests.support.law import FACTOR
 from tests.support.transcript import Transcript
 from tests.test_transcripts import operational_of
@@ -146,7 +146,7 @@ def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> Non
 
 def evidence(rows: list[dict[str, object]]) -> list[dict[str, object]]:
     """Evidence of events, as published."""
-    found = advance(builders.table(rows), Operational(), Rules(), {"crm": 0})
+    found = score_events(builders.table(rows), Operational(), Rules(), {"crm": 0})
     return found["friction_evidence"].to_pylist()  # type: ignore[no-any-return]
 
 

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.advance import advance
 from rejse.transforms.columnar.event_table import Coded
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.feedback.output_tables import tables as x_tables
@@ -22,6 +21,7 @@ from rejse.transforms.scoring.friction.assess import Assessment, assess
 from rejse.transforms.scoring.output_tables import tables
 from rejse.transforms.scoring.pending import PENDING
 from tests.support import builders, strategies
+from tests.support.core import score_events
 from tests.support.law import FACTOR
 from tests.support.transcript import Transcript
 from tests.transforms.scoring.test_friction import scene_of
@@ -70,7 +70,7 @@ def test_no_metric_depends_on_those_computed_before_it(t: Transcript, chance: An
 @given(strategies.transcripts())
 def test_tables_have_the_types_they_declare(t: Transcript) -> None:
     a = scene_of(t)
-    typed_as_declared(advance(builders.table(t.events), a.data, a.rules, a.frontiers))
+    typed_as_declared(score_events(builders.table(t.events), a.data, a.rules, a.frontiers))
 
 
 def typed_as_declared(found: Mapping[str, pa.Table]) -> None:
@@ -88,13 +88,13 @@ def typed_as_declared(found: Mapping[str, pa.Table]) -> None:
 @pytest.mark.parametrize("present", [None, set()], ids=["all columns", "least columns"])
 def test_no_events_give_empty_tables(present: set[str] | None) -> None:
     blank = event_schema(present).empty_table()
-    found = advance(blank, Operational(), Rules(), {})
+    found = score_events(blank, Operational(), Rules(), {})
     typed_as_declared(found)
     assert {table.num_rows for table in found.values()} == {0}
 
 
 def test_the_least_event_is_a_journey_of_unknowns_not_of_zeros() -> None:
-    found = advance(builders.table([{"time": 0}]), Operational(), Rules(), {"crm": 0})
+    found = score_events(builders.table([{"time": 0}]), Operational(), Rules(), {"crm": 0})
     (journey,) = found["journeys"].to_pylist()
     assert (journey["n_events"], journey["n_steps"], journey["n_contacts"]) == (1, 1, 1)
     unknown = ("outcome", "outcome01", "health_ops", "customer_wait_s", "internal_wait_s", "rework",

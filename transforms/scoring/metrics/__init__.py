@@ -6,9 +6,7 @@ Columns are published in the order of these imports.
 # ruff: noqa: I001
 from rejse.transforms.scoring.metrics import process, contacts, handoffs, friction, cost, health
 from rejse.transforms.scoring.metrics import steps
-from rejse.transforms.feedback.metrics import experience, responses
 
 __all__ = [
-    "contacts", "cost", "experience", "friction", "handoffs", "health", "process", "responses",
-    "steps",
+    "contacts", "cost", "friction", "handoffs", "health", "process", "steps",
 ]  # fmt: skip

@@ -1,0 +1,17 @@
+"""The core as one call, for tests that look at nothing between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from rejse.transforms.core import build_context, score_journeys
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.schema.parameters import Rules
+
+
+def score_events(
+    events: pa.Table, data: Operational, rules: Rules, frontiers: Mapping[str, int]
+) -> dict[str, pa.Table]:
+    return score_journeys(build_context(events, data, rules, frontiers))

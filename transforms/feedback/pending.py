@@ -1,0 +1,29 @@
+"""The deadlines that answers wait for, as rows of `pending`."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from rejse.transforms.feedback.answers import Answers
+from rejse.transforms.journeys.watermarks import passed
+from rejse.transforms.schema import contract
+from rejse.transforms.scoring.pending import earliest
+
+
+def of_answers(answers: Answers, frontier: int) -> pa.Table:
+    """Return the earliest deadline of each customer over their answers.
+
+    An answer waits until no identity link can still move it, and until its own source tells
+    whether it came in time and was acted on.
+    """
+    events, lateness = answers.events, answers.windows.lateness
+    who = events.coded(contract.CUSTOMER_KEY)
+    known = events.time + answers.windows.identity_wait
+    parts = [earliest(who, known, ~passed(known, frontier, lateness))]
+    source = events.coded("source")
+    for code, name in enumerate(source.names.to_pylist()):
+        mine = source.codes == code
+        for until in (answers.ignored_due, answers.answer_due):
+            open_ = mine & ~passed(until, answers.complete_until, lateness)
+            parts.append(earliest(who, until, open_, name))
+    return pa.concat_tables(parts)
