@@ -13,7 +13,7 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from rejse.pipelines.reporting.wording import clean
+from rejse.pipelines.runtime.text_safety import clean
 
 #: Rows that a person is shown; machines get all.
 SHOWN = 100

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from rejse.pipelines.store.staging import StagedFile
     from rejse.transforms.dimensions.tables import Declared, Operational
     from rejse.transforms.identity.erasure import Erased
 
@@ -80,15 +79,6 @@ def _types(data: Operational, declared: Collection[str]) -> set[str]:
         return set()
     named = data.table("touchpoints").column("journey_type").to_pylist()
     return {*declared, *(name for name in named if name), "other"}
-
-
-def staged(store: Path, data: Operational) -> list[StagedFile]:
-    """The tables that the installation has, staged as they were joined."""
-    from rejse.pipelines.store import staging
-    from rejse.transforms.dimensions.published import tables
-
-    found = [staging.write(store, name, data.table(name)) for name in tables() if data.has(name)]
-    return [file for file in found if file is not None]
 
 
 def _pseudonymous(agents: pa.Table, key: bytes) -> pa.Table:

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from rejse.pipelines.config import journey_types, key_file
+from rejse.pipelines.config import journey_types, key_file, promise_check_files
 from rejse.pipelines.config.field_types import (
     Duration,
     Frozen,
@@ -40,7 +40,6 @@ from rejse.pipelines.config.key_file import KEY_VARIABLE as KEY_VARIABLE
 from rejse.pipelines.config.retention import RetentionSettings
 from rejse.pipelines.config.surveys import SurveySettings
 from rejse.pipelines.config.texts import TextSettings
-from rejse.pipelines.publication import promise_checks
 from rejse.pipelines.runtime.file_modes import Mode
 from rejse.transforms.schema.parameters import (
     DAY,
@@ -251,7 +250,7 @@ class Settings(Frozen):
 
     def promise_check_texts(self) -> dict[str, str]:
         """SQL that judges claims, by name. Raises SettingsError."""
-        return promise_checks.read(self.promise_checks)
+        return promise_check_files.read(self.promise_checks)
 
     def journey_types(self) -> dict[str, JourneyType]:
         """Journey types by name: the table's rows, then what `[types.NAME]` says instead."""

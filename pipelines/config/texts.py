@@ -8,9 +8,7 @@ too.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -123,33 +121,3 @@ def _loaded(language: str, place: str) -> Any:
     except ScorerError as fault:
         raise SettingsError(f"texts.scorers.{language}: {place}: {fault}") from None
     return scorer
-
-
-@contextmanager
-def accounted(store: Path) -> Iterator[None]:
-    """Before and after a run, however it ends, only texts of the latest publication are there."""
-    sweep(store)
-    try:
-        yield
-    finally:
-        sweep(store)
-
-
-def sweep(store: Path) -> list[str]:
-    """Remove files of `texts` that the latest publication does not name; returns their paths.
-
-    Call it only as the one writer of the store.
-    """
-    from rejse.pipelines.store import delta_store as storage
-    from rejse.pipelines.store import staging
-    from rejse.transforms.feedback.output_tables import PRIVATE
-
-    every, removed = storage.listed(store), []
-    for table in (name + twin for name in PRIVATE for twin in ("", staging.LIVE)):
-        version = every[-1].versions.get(table, -1) if every else -1
-        named = set(storage.files(store, table, version))
-        for path in sorted((store / table).glob("part-*.parquet")):
-            if f"{table}/{path.name}" not in named:
-                path.unlink(missing_ok=True)
-                removed.append(f"{table}/{path.name}")
-    return removed

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rejse.pipelines.config import dimension_files
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store import parquet_files
 from rejse.pipelines.store.delta_store import Publication
+from rejse.pipelines.store.published_links import published_links
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +72,7 @@ def of_run(
 
     from rejse.transforms.identity import links_from_events as event_links
 
-    before = [] if base is None else [event_links.of_rows(published(settings.store, base))]
+    before = [] if base is None else [event_links.of_rows(published_links(settings.store, base))]
     told = gathering.of(settings, shards, erased)
     return event_links.ended(pa.concat_tables([_of_table(settings, erased), *before, told]))
 
@@ -88,7 +87,7 @@ def relinked(settings: Settings, base: Publication, now: pa.Table) -> Relink:
     from rejse.transforms.identity.changed_links import relink
     from rejse.transforms.incremental.merge_customers import EXCLUDED
 
-    found = relink(published(settings.store, base), now, settings.windows.identity_wait)
+    found = relink(published_links(settings.store, base), now, settings.windows.identity_wait)
     if history(settings.store, base).rows(EXCLUDED.name, found.customers) is not None:
         raise SourcesNeededError(
             "links have changed of somebody whose events were refused, since they were more than"
@@ -96,19 +95,6 @@ def relinked(settings: Settings, base: Publication, now: pa.Table) -> Relink:
             " rejse run --rebuild"
         )
     return found
-
-
-def published(store: Path, base: Publication) -> pa.Table:
-    """The links of a publication."""
-    import pyarrow as pa
-
-    from rejse.transforms.dimensions.tables import conform
-    from rejse.transforms.identity.link_table import LINKS
-
-    version = base.versions.get(dimension_files.LINKS)
-    files = [] if version is None else storage.files(store, dimension_files.LINKS, version)
-    parts = [conform(parquet_files.rows(store / path), LINKS) for path in files]
-    return pa.concat_tables(parts) if parts else conform(None, LINKS)
 
 
 def _of_table(settings: Settings, erased: Erased) -> pa.Table:

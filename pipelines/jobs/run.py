@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any, Literal
 
 from rejse.pipelines.config import journey_types
+from rejse.pipelines.config.fingerprint import fingerprint
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import identity_links, scratch
-from rejse.pipelines.jobs.increment import Ground, fingerprint, ground, stands
+from rejse.pipelines.jobs.increment import Ground, ground, stands
 from rejse.pipelines.jobs.scratch import Progress
 from rejse.pipelines.publication import audit_client as auditing
 from rejse.pipelines.publication.audit_client import Audit
@@ -169,11 +170,10 @@ def _clock(settings: Settings) -> tuple[int, identity_links.Gathering]:
 
 def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunResult:
     from rejse.pipelines.config import frontier_option as stated_frontiers
-    from rejse.pipelines.config import texts
     from rejse.pipelines.maintenance import erase
     from rejse.pipelines.publication import catalogue_build, publish, unjoined
     from rejse.pipelines.sources import files as sources
-    from rejse.pipelines.store import erasure_receipts, quarantine
+    from rejse.pipelines.store import erasure_receipts, private_texts, quarantine
 
     stated_frontiers.refuse_unknown(settings.sources, asked.stated)
     catalogue_build.try_out(settings.promise_check_texts())  # before hours of work, not after
@@ -186,7 +186,7 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
     with (
         publish.writing(settings.store, rebuild=asked.rebuild) as writer,
         quarantine.accounted(settings.store, settings.keep_quarantine, asked.now),
-        texts.accounted(settings.store),
+        private_texts.accounted(settings.store),
     ):
         erase.finish(settings, writer)  # an erasure that was killed
         found = _ground(settings, writer.base, shards, asked)
@@ -270,12 +270,12 @@ def _work(
     settings: Settings, asked: _Asked, found: Ground, sign: Callable[[Mapping[str, str]], str],
     linked: tuple[Any, Any], erased: Any, writer: Any, progress: Progress | None,
 ) -> RunResult:  # fmt: skip
-    from rejse.pipelines.config import dimension_files
     from rejse.pipelines.config import frontier_option as stated_frontiers
     from rejse.pipelines.jobs import beam_graph
     from rejse.pipelines.jobs.plan import plan
     from rejse.pipelines.publication import publish, unjoined
     from rejse.pipelines.store import carry_forward
+    from rejse.pipelines.store.staging import stage_dimensions
 
     began, clock = time.monotonic(), EPOCH + timedelta(microseconds=asked.now)
     run_id = f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
@@ -298,7 +298,7 @@ def _work(
             told["config_version"] = writer.base.config_version
         if progress:
             progress("auditing what is staged" if asked.audit else "publishing")
-        files = (*made.files, *dimension_files.staged(settings.store, planned.data))
+        files = (*made.files, *stage_dimensions(settings.store, planned.data))
         kept = (
             carry_forward.carry(
                 settings.store, found.base, made.gone, planned.texts_from, found.again, made.files

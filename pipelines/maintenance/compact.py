@@ -15,10 +15,10 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.pipelines.config import retention, texts
+from rejse.pipelines.config import retention
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store import parquet_files, staging
+from rejse.pipelines.store import parquet_files, private_texts, staging
 from rejse.pipelines.store.key_index import KEY
 from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import History, plain
@@ -72,7 +72,7 @@ def compact(store: Path, since: Mapping[str, int] | None = None) -> Compacted:
 
     Raises NotPublishedError where there is no publication, AnotherWriter while a run is at work.
     """
-    with publish.writing(store) as writer, texts.accounted(store):
+    with publish.writing(store) as writer, private_texts.accounted(store):
         base = writer.base
         if base is None:
             raise catalogue.NotPublishedError(

@@ -99,7 +99,7 @@ def configurations(
     Frontiers are those of the publication, and who is erased there stays so. Raises CompareError
     where the keys differ.
     """
-    from rejse.pipelines.jobs.increment import key_id
+    from rejse.pipelines.config.fingerprint import key_id
     from rejse.pipelines.publication import catalogue
     from rejse.pipelines.sources import positions
     from rejse.pipelines.store import delta_store as storage

@@ -29,19 +29,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.pipelines.config import dimension_files, texts
+from rejse.pipelines.config import dimension_files, fingerprint
 from rejse.pipelines.config.retention import JOURNEYS
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.jobs import identity_links, increment
 from rejse.pipelines.maintenance import vacuum as cleaning
 from rejse.pipelines.publication import audit_client, publish
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store import erasure_receipts, file_index, parquet_files, quarantine, staging
+from rejse.pipelines.store import (
+    erasure_receipts,
+    file_index,
+    parquet_files,
+    private_texts,
+    quarantine,
+    staging,
+)
 from rejse.pipelines.store.carry_forward import BY_PUBLICATION
 from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication, Writer
 from rejse.pipelines.store.erasure_receipts import ERASURES, KeyChangedError, Stone
 from rejse.pipelines.store.key_index import KEY, holding, key_index
+from rejse.pipelines.store.published_links import published_links
 from rejse.pipelines.store.staging import LIVE, StagedFile
 from rejse.pipelines.store.state_reader import History
 from rejse.transforms.columnar.arrays import arrow, flat, take, values
@@ -141,7 +148,7 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
     with (
         publish.writing(store) as writer,
         quarantine.accounted(store, settings.keep_quarantine, storage.now()),
-        texts.accounted(store),
+        private_texts.accounted(store),
     ):
         begun = finish(settings, writer)
         asked = _asked(settings, writer.base, identitytype, identity)
@@ -163,7 +170,7 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
     if asked is None:
         return None
     key = settings.key()
-    _refuse_other_key(writer.base, increment.key_id(key), asked.key_id)
+    _refuse_other_key(writer.base, fingerprint.key_id(key), asked.key_id)
     gone = frozenset(asked.payloads)
     n_refused = quarantine.remove(store, lambda one: rejects.keyed(key, "payload", one) in gone)
     for report in asked.reports:
@@ -190,7 +197,7 @@ def _asked(
     settings: Settings, base: Publication | None, identitytype: str, identity: str
 ) -> _Asked:
     key, store = settings.key(), settings.store
-    key_id = increment.key_id(key)
+    key_id = fingerprint.key_id(key)
     _refuse_other_key(base, key_id, key_id)
     sign, naming = signer(key), erasure.naming(identitytype, identity)
     keys = tuple(exact_key(identitytype, one, sign) for one in spellings(identitytype, identity))
@@ -226,7 +233,7 @@ def _refuse_damaged(store: Path, base: Publication | None) -> None:
 
 def _refuse_linked(settings: Settings, base: Publication | None, keys: tuple[str, ...]) -> None:
     """Rows that links give to somebody else, through this identity, are that person's journeys."""
-    links = identity_links.published(settings.store, base) if base else conform(None, LINKS)
+    links = published_links(settings.store, base) if base else conform(None, LINKS)
     through = [erasure.bearing(links.column(f"{end}_key"), keys).any() for end in ENDS]
     if base is None or not any(through):
         return

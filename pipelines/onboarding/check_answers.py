@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.pipelines.onboarding.guess_survey import answer_sql
-from rejse.pipelines.reporting.wording import clean
+from rejse.pipelines.runtime.text_safety import clean
 from rejse.transforms.columnar.arrays import valid, values
 from rejse.transforms.columnar.event_table import Coded, Events
 from rejse.transforms.feedback.scale import contradicts, scaled

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rejse.pipelines.publication.metric_dictionary import field_name
-from rejse.pipelines.reporting.wording import clean
+from rejse.pipelines.runtime.text_safety import clean
 
 if TYPE_CHECKING:
     from rejse.pipelines.onboarding.check import Check, SourceCheck

@@ -8,9 +8,7 @@ neither the clock nor chance: what was published once can be published again.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rejse.pipelines.config.field_types import SettingsError
@@ -21,42 +19,12 @@ if TYPE_CHECKING:
 VIEW = "v_promise_checks"
 COLUMNS = ("customer_key", "promise_id", "status")
 STATUS = ("kept", "broken")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _ABOUT = {
     "check_name": "Check of the configuration (promise_checks) that judged.",
     "customer_key": "Customer to whom the promise was made.",
     "promise_id": "Promise, unique for its customer.",
     "status": "kept or broken, as the check says.",
 }
-
-
-def read(places: Mapping[str, Path]) -> dict[str, str]:
-    """SQL of every check by name. Raises SettingsError for a name or file that cannot be one."""
-    seen: dict[str, str] = {}
-    for name in places:
-        if not _NAME.fullmatch(name):
-            raise SettingsError(
-                "promise_checks: expected names of letters, digits, _ and - that begin with a "
-                f"letter, came {name!r}"
-            )
-        if seen.setdefault(name.lower(), name) != name:
-            raise SettingsError(
-                "promise_checks: expected names that differ by more than upper and lower case, "
-                f"came {seen[name.lower()]} and {name}"
-            )
-    return {name: _text(name, place) for name, place in sorted(places.items())}
-
-
-def _text(name: str, place: Path) -> str:
-    try:
-        return place.read_text(encoding="utf-8-sig")
-    except OSError as fault:
-        came = fault.strerror
-    except UnicodeDecodeError:
-        came = "bytes that are no UTF-8"
-    raise SettingsError(
-        f"promise_checks.{name}: expected the file {place.name} with one SELECT, came {came}"
-    )
 
 
 def define(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str]) -> None:

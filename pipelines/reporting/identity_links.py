@@ -159,13 +159,13 @@ class Asking:
         """Raise KeyChangedError where pseudonyms are known to be of another key than this one:
         under it every identity would seem to be nobody's.
         """
-        from rejse.pipelines.jobs import increment
+        from rejse.pipelines.config import fingerprint
         from rejse.pipelines.store import delta_store, erasure_receipts
 
         base = delta_store.latest(self._settings.store)
         if base is None or not base.core_version:  # an earlier version's, which does not say
             return
-        if not erasure_receipts.is_under(base, increment.key_id(key)):
+        if not erasure_receipts.is_under(base, fingerprint.key_id(key)):
             raise erasure_receipts.KeyChangedError(
                 f"expected the key under which publication {base.number} was made, came another:"
                 " whose pseudonym is whose cannot be told; put that key back, or name a pseudonym"

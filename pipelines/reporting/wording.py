@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+
+from rejse.pipelines.runtime.text_safety import DASH, clean
 
 #: Kind of friction -> (name, what happened to the customer).
 KINDS: dict[str, tuple[str, str]] = {
@@ -30,7 +31,6 @@ KINDS: dict[str, tuple[str, str]] = {
     "over_pressure": ("Too many messages", "got more messages than anybody needs"),
     "ping_pong": ("Ping-pong", "was sent back to where they had been, unsolved"),
 }
-DASH = "–"
 
 
 def kind_name(kind: str | None) -> str:
@@ -41,20 +41,6 @@ def kind_name(kind: str | None) -> str:
 def kind_story(kind: str | None) -> str:
     """What the kind of friction means for the customer, as a clause without subject."""
     return KINDS[kind][1] if kind in KINDS else f"met {clean(kind).replace('_', ' ')}"
-
-
-def clean(text: object, limit: int = 80) -> str:
-    """One line of text without control or direction characters, at most `limit` long.
-
-    Names come from other people's logs: an escape sequence must not reach a terminal, and a
-    right-to-left override must not turn the rest of a line around.
-    """
-    if text is None:
-        return DASH
-    raw = str(text)[: 4 * limit]
-    kept = "".join(" " if unicodedata.category(c) in _UNSAFE else c for c in raw)
-    flat = " ".join(kept.split()) or DASH
-    return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
 
 
 def accounted(counts: Mapping[str, int]) -> dict[str, int]:
@@ -71,7 +57,6 @@ def came(counts: Mapping[str, int]) -> str:
     return f"read {counts.get('read', 0):,}{repaired}"
 
 
-_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 

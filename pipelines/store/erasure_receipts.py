@@ -88,13 +88,13 @@ def staged(store: Path, stones: Sequence[Stone]) -> StagedFile:
 
 
 def is_under(publication: Publication, key_id: str) -> bool:
-    """Whether a publication was made under the key of this `ground.key_id`."""
+    """Whether a publication was made under the key of this `fingerprint.key_id`."""
     return publication.core_version.endswith(f"-{key_id}")
 
 
 def refuse_other_key(store: Path, base: Publication | None, key_id: str) -> None:
     """Raise KeyChangedError where tombstones stand that were made under another key than that of
-    this `ground.key_id`.
+    this `fingerprint.key_id`.
     """
     if base is None or is_under(base, key_id):
         return

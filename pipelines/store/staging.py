@@ -22,6 +22,7 @@ from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums
 from rejse.transforms.columnar import string_arrays
 from rejse.transforms.columnar.arrays import Bools, arrow, valid, values
+from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.feedback import output_tables as x_tables
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.incremental import input_kinds, merge_customers, merge_rows
@@ -315,3 +316,11 @@ def _is_id(column: str) -> bool:
     """Whether nearly every row has a value of its own (a dictionary would only cost time)."""
     named = ("id", "position", "detail", "correlationid", "causationid")
     return column in named or column.endswith(("_id", "_hmac", "_step"))
+
+
+def stage_dimensions(store: Path, data: Operational) -> list[StagedFile]:
+    """Stage the operational tables that the installation has, as they were joined."""
+    from rejse.transforms.dimensions.published import tables
+
+    files = [write(store, name, data.table(name)) for name in tables() if data.has(name)]
+    return [file for file in files if file is not None]

@@ -13,6 +13,7 @@ from typing import Any
 
 from rejse.pipelines.reporting import wording
 from rejse.pipelines.reporting.explain import lookup
+from rejse.pipelines.runtime.text_safety import clean
 from rejse.transforms.schema.parameters import OUTCOME_MAP
 
 #: Outcomes of a contact that did what it was for; after all others its time was spent in vain.
@@ -171,9 +172,9 @@ def lines(found: Around) -> Iterator[str]:
     yield from _breaches(found.breaches)
     yield from _owned(found)
     if found.next_at is not None:
-        kind = wording.clean(found.next_type or "other", 40)
-        where = wording.clean(found.next_touchpoint or found.next_channel, 40)
-        channel = wording.clean(found.next_channel, 20)
+        kind = clean(found.next_type or "other", 40)
+        where = clean(found.next_touchpoint or found.next_channel, 40)
+        channel = clean(found.next_channel, 20)
         yield f"next journey: {kind}, {_later(found, found.next_at)}, at {where} ({channel})"
 
 
@@ -182,7 +183,7 @@ def _cost(cost: Cost | None) -> Iterator[str]:
         return
     minutes = (("the customer", cost.customer), ("the company", cost.company))
     said = wording.listing([f"{who} {wording.amount(n, 0)} min" for who, n in minutes if n])
-    money = f"{wording.amount(cost.amount, 0)} {wording.clean(cost.currency, 8)}"
+    money = f"{wording.amount(cost.amount, 0)} {clean(cost.currency, 8)}"
     least = "at least " if cost.known_share is not None and cost.known_share < 1 else ""
     told = "" if cost.amount is None else f", {least}{money} in all"
     yield f"its friction cost {said} ({wording.share(cost.measured_share)} of it measured){told}"
@@ -192,7 +193,7 @@ def _breaches(breaches: tuple[Breach, ...]) -> Iterator[str]:
     for one in breaches:
         late = "never met" if one.met_at is None else f"met {_late(one.met_at, one.due_at)}"
         due = wording.minute(one.due_at)
-        yield f"service level broken: {wording.clean(one.sla, 40)} ({one.kind}), due {due}, {late}"
+        yield f"service level broken: {clean(one.sla, 40)} ({one.kind}), due {due}, {late}"
 
 
 def _late(met: datetime, due: datetime | None) -> str:
@@ -210,7 +211,7 @@ def _owned(found: Around) -> Iterator[str]:
 
 
 def _product(one: Owned) -> str:
-    return wording.clean(one.product_id, 40)
+    return clean(one.product_id, 40)
 
 
 def _later(found: Around, at: datetime) -> str:

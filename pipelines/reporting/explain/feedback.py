@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rejse.pipelines.reporting import wording
+from rejse.pipelines.runtime.text_safety import clean
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def answered(answer: Answer) -> str:
         said = "complained" if answer.instrument == "complaint" else "answered without a score"
         return f"{who} {said}{about}{_written(answer)}{ignored}"
     unasked = "" if answer.is_solicited else ", unasked"
-    kind = wording.clean(answer.instrument, 20)
+    kind = clean(answer.instrument, 20)
     return f"{who} gave {_points(answer)}{about} ({kind}{unasked}){_written(answer)}{ignored}"
 
 
@@ -84,7 +85,7 @@ def _written(answer: Answer) -> str:
     """The sentiment of what was written beside it; nothing of a text that nothing scores."""
     if answer.sentiment01 is None:
         return ", in words that nothing scores" if answer.has_text else ""
-    language = wording.clean(answer.language, 20)
+    language = clean(answer.language, 20)
     return f", in words of sentiment {answer.sentiment01:.2f} ({language})"
 
 
@@ -113,9 +114,7 @@ def emotion(answers: tuple[Answer, ...]) -> float | None:
 
 
 def _level(level: str | None) -> str:
-    return {"journey": "whole", "relationship": "company"}.get(
-        level or "", wording.clean(level, 20)
-    )
+    return {"journey": "whole", "relationship": "company"}.get(level or "", clean(level, 20))
 
 
 def _points(answer: Answer) -> str:

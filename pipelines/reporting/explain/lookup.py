@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rejse.pipelines.reporting import wording
+from rejse.pipelines.runtime.text_safety import clean
 from rejse.transforms.schema.parameters import COMPONENT_FLOOR
 
 
@@ -30,7 +31,7 @@ class Found:
     health_ops: float | None
 
     def __str__(self) -> str:
-        kind = f"{wording.clean(self.journey_type, 24)}, {wording.clean(self.owner, 24)}"
+        kind = f"{clean(self.journey_type, 24)}, {clean(self.owner, 24)}"
         score = f"friction {wording.amount(self.friction_score)}"
         health = f"health_ops {wording.amount(self.health_ops)}"
         return f"{self.journey_id}  {kind}, {wording.day(self.started_at)}, {score}, {health}"
@@ -208,14 +209,14 @@ def _ill_ended(con: Any) -> str:
 
 
 def _several(wanted: str, hits: list[Found]) -> UnknownJourneyError:
-    head = f"expected one journey, but several answer to {wording.clean(wanted)!r}; give more of it"
+    head = f"expected one journey, but several answer to {clean(wanted)!r}; give more of it"
     return _error(head, hits[:5])
 
 
 def _none(con: Any, wanted: str) -> UnknownJourneyError:
     near = f"{_FOUND} order by jaro_winkler_similarity(journey_id, ?) desc, journey_id limit 3"
     found = [Found(**row) for row in rows(con, near, [wanted[:64]])]
-    return _error(f"expected a journey's id, found none that is {wording.clean(wanted)!r}", found)
+    return _error(f"expected a journey's id, found none that is {clean(wanted)!r}", found)
 
 
 def _error(head: str, found: list[Found]) -> UnknownJourneyError:

@@ -17,6 +17,7 @@ from rejse.pipelines.reporting.explain.journey import (
     Step,
 )
 from rejse.pipelines.reporting.explain.what_if import Evidence, WhatIf
+from rejse.pipelines.runtime.text_safety import clean
 from rejse.transforms.schema.parameters import COMPONENT_FLOOR, HEALTH_WEIGHTS
 
 #: Steps that are told at most; the rest is counted.
@@ -98,10 +99,10 @@ def coverage(journey: Journey) -> str:
 
 
 def _head(journey: Journey) -> Iterator[Line]:
-    case = f", case {wording.clean(journey.case_id, 40)}" if journey.case_id else ""
+    case = f", case {clean(journey.case_id, 40)}" if journey.case_id else ""
     yield Line(
-        f"Journey {journey.journey_id}: {wording.clean(journey.journey_type or 'other', 40)}{case},"
-        f" owned by {wording.clean(journey.owner or 'nobody', 40)}",
+        f"Journey {journey.journey_id}: {clean(journey.journey_type or 'other', 40)}{case},"
+        f" owned by {clean(journey.owner or 'nobody', 40)}",
         "bold",
     )
     yield Line(span(journey))
@@ -127,7 +128,7 @@ def span(journey: Journey) -> str:
 
 def verdict(journey: Journey) -> str:
     """Outcome and delivery first, then the band, then the number with its span."""
-    end = wording.clean(journey.outcome, 20) if journey.outcome else "no outcome yet"
+    end = clean(journey.outcome, 20) if journey.outcome else "no outcome yet"
     friction = _span(journey.friction_score, journey.friction_score_lo, journey.friction_score_hi)
     if journey.health_ops is None:
         return f"{end}; friction {friction}; health not measured"
@@ -156,10 +157,10 @@ def _step(step: Step, before: Step | None) -> Iterator[Line]:
 
 def title(step: Step, before: Step | None = None) -> str:
     """When, how long after the last step, who and where: one sentence that names the step."""
-    place = wording.clean(step.touchpoint or step.activity, 40)
-    did = wording.clean(step.activity, 40).replace("_", " ")
+    place = clean(step.touchpoint or step.activity, 40)
+    did = clean(step.activity, 40).replace("_", " ")
     doing = f", {did}," if step.touchpoint and step.activity not in (None, step.touchpoint) else ""
-    about = [wording.clean(part, 40) for part in (step.channel, step.owner, step.stage) if part]
+    about = [clean(part, 40) for part in (step.channel, step.owner, step.stage) if part]
     later = ""
     if before is not None and step.started_at > before.ended_at:
         later = f", {wording.duration((step.started_at - before.ended_at).total_seconds())} later"
@@ -173,7 +174,7 @@ def who(step: Step) -> str:
     """Who acted first in the step."""
     if step.is_pushed:
         return "a message of the company"
-    agent = f" {wording.clean(step.actor_id, 8)}" if step.actor_id else ""
+    agent = f" {clean(step.actor_id, 8)}" if step.actor_id else ""
     names = {
         "customer": "the customer",
         "human": f"an employee{agent}",
@@ -209,7 +210,7 @@ def moments(steps: tuple[Step, ...]) -> Iterator[str]:
     for name, best in (("best moment", max), ("worst moment", min)):
         if len({felt for _, felt in curve}) > 1:
             step, felt = best(curve, key=lambda one: one[1])
-            place = wording.clean(step.touchpoint or step.activity, 40)
+            place = clean(step.touchpoint or step.activity, 40)
             yield f"{name}: step {step.seq}, {place} ({felt:.2f})"
 
 
@@ -225,12 +226,12 @@ def _asked(asked: tuple[Asked, ...]) -> Iterator[str]:
     for (system, seq), names in known.items():
         since = f" since step {seq}" if seq is not None else ""
         verb = "had it" if len(names) == 1 else f"had these {len(names)}"
-        yield f"asked again for {wording.listing(names)}: {wording.clean(system, 40)} {verb}{since}"
+        yield f"asked again for {wording.listing(names)}: {clean(system, 40)} {verb}{since}"
 
 
 def _handoff(hand: Handoff) -> str:
-    giver = wording.clean(hand.from_owner or hand.from_team, 40)
-    taker = wording.clean(hand.to_owner or hand.to_team, 40)
+    giver = clean(hand.from_owner or hand.from_team, 40)
+    taker = clean(hand.to_owner or hand.to_team, 40)
     if hand.is_dropped:
         due = f" by {wording.minute(hand.due_at)}" if hand.due_at else ""
         return f"handed from {giver} to {taker}, who did nothing{due}"
@@ -253,7 +254,7 @@ def _promise(promise: Promise) -> str:
 def told(piece: Evidence) -> str:
     """One piece of evidence with its numbers: severity, hazard at its rank, share of the whole."""
     known = {None, piece.owner, piece.owner_to}
-    detail = "" if piece.detail in known else f" ({wording.clean(piece.detail)})"
+    detail = "" if piece.detail in known else f" ({clean(piece.detail)})"
     return (
         f"{wording.kind_name(piece.kind)}{between(piece)}{detail}: severity {piece.severity:.3f}"
         f" {_severity(piece)}; hazard {hazard(piece)}; {wording.share(piece.share)} of all;"
@@ -266,8 +267,8 @@ def between(piece: Evidence) -> str:
     if piece.locus != "edge" or not piece.owner or not piece.owner_to:
         return ""
     if piece.owner == piece.owner_to:
-        return f" within {wording.clean(piece.owner, 32)}"
-    return f" between {wording.clean(piece.owner, 32)} and {wording.clean(piece.owner_to, 32)}"
+        return f" within {clean(piece.owner, 32)}"
+    return f" between {clean(piece.owner, 32)} and {clean(piece.owner_to, 32)}"
 
 
 def hazard(piece: Evidence) -> str:
@@ -296,7 +297,7 @@ def _amount(piece: Evidence) -> str:
     if piece.unit == "n/n":
         over = f"{wording.share(piece.raw_value)} over the most that is borne"
         return over if piece.expected_value is None else f"{over}, {piece.expected_value:g}"
-    return f"{piece.raw_value:.3g} {wording.clean(piece.unit, 16)}"
+    return f"{piece.raw_value:.3g} {clean(piece.unit, 16)}"
 
 
 def _sums(explanation: Explanation) -> Iterator[Line]:

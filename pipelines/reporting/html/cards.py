@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rejse.pipelines.reporting import wording
+from rejse.pipelines.runtime.text_safety import clean
 
 Row = dict[str, Any]
 
@@ -163,7 +164,7 @@ def cost(rows: list[Row]) -> list[str]:
     )
     priced = [row for row in rows if row["cost"] is not None]
     money = wording.listing(
-        f"{wording.count(row['cost'])} {wording.clean(row['currency'], 8)}" for row in priced
+        f"{wording.count(row['cost'])} {clean(row['currency'], 8)}" for row in priced
     )
     price = f"; {money} at the rates of cost_rates" if priced else "; cost_rates has no rates"
     return [
@@ -224,11 +225,11 @@ def stamp(found: Row | None) -> list[tuple[str, str]]:
     if found is None:
         return [("Publication", "none yet")]
     said = [
-        ("Publication", wording.clean(found["publication"], 20)),
+        ("Publication", clean(found["publication"], 20)),
         ("Published", f"{wording.minute(found['published_at'])} UTC"),
-        ("Run", wording.clean(found["run_id"], 40)),
-        ("Configuration", wording.clean(found["config_version"], 32)),
-        ("Audit", wording.clean(found["audit"], 20)),
+        ("Run", clean(found["run_id"], 40)),
+        ("Configuration", clean(found["config_version"], 32)),
+        ("Audit", clean(found["audit"], 20)),
     ]
     if found["n_read"] is not None:
         counts = wording.accounted({name: found[f"n_{name}"] for name in OUTCOMES_OF_A_ROW})

@@ -8,6 +8,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from rejse.pipelines.reporting import wording
+from rejse.pipelines.runtime.text_safety import clean
 
 Row = dict[str, Any]
 STAGES = ("before", "during", "after", None)
@@ -149,11 +150,11 @@ def _place(row: Row, x: float, column: float, most: int, tall: float, mark: int 
     about = row["main_owner"] or row["main_channel"]
     letters = max(10, int(column / 7.4))
     kind = wording.kind_name(row["worst_kind"]) if mark else ""
-    name = wording.clean(row["place"], 60)
+    name = clean(row["place"], 60)
     return Place(
         x=round(x, 1),
         name=_wrapped(name.replace("_", " "), letters, 2),
-        about=wording.clean(about, letters + 2) if about else "",
+        about=clean(about, letters + 2) if about else "",
         title=f"{name}: {wording.plural(visits, 'visit')}, mean friction {wording.share(portion)}",
         radius=round(4 + 7 * (visits / most) ** 0.5, 1),
         level=level(portion),
@@ -197,7 +198,7 @@ def _way(move: Row, at: dict[str, float], column: float, most: int, named: bool)
     rise = min(104.0 if side < 0 else 70.0, 16 + 20 * abs(end - start) / column)
     middle, top = (start + end) / 2, BASELINE + side * 2 * rise
     hurt, times = move["friction01"], wording.plural(move["n_moves"], "time")
-    names = f"{wording.clean(move['earlier'], 40)} to {wording.clean(move['place'], 40)}"
+    names = f"{clean(move['earlier'], 40)} to {clean(move['place'], 40)}"
     return Way(
         path=f"M{start:.1f} {BASELINE}Q{middle:.1f} {top:.1f} {end:.1f} {BASELINE}",
         is_back=side > 0,
@@ -230,14 +231,14 @@ def matrix(edges: list[Row], all_hazard: float, most: int = 9) -> Matrix | None:
         found.setdefault((giver, taker), []).append(edge)
     peak = max(sum(edge["hazard"] for edge in inside) for inside in found.values()) / all_hazard
     cells = [[_cell(found.get((a, b), []), a, b, all_hazard, peak) for b in owners] for a in owners]
-    return Matrix([wording.clean(owner, 22) for owner in owners], cells, is_folded)
+    return Matrix([clean(owner, 22) for owner in owners], cells, is_folded)
 
 
 def _cell(inside: list[Row], giver: str, taker: str, all_hazard: float, peak: float) -> Cell:
     if not inside:
         return Cell(None, 0, "")
     value = sum(edge["hazard"] for edge in inside) / all_hazard
-    names = f"{wording.clean(giver, 30)} to {wording.clean(taker, 30)}"
+    names = f"{clean(giver, 30)} to {clean(taker, 30)}"
     pieces = wording.plural(int(sum(edge["n_pieces"] for edge in inside)), "piece")
     worst = max(inside, key=lambda edge: edge["hazard"])["worst_kind"]
     shade = 1 + min(4, int(5 * (value / peak) ** 0.7 - 1e-9)) if peak else 1

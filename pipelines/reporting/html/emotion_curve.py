@@ -8,6 +8,7 @@ from typing import Any
 
 from rejse.pipelines.reporting import wording
 from rejse.pipelines.reporting.html.drawings import Map
+from rejse.pipelines.runtime.text_safety import clean
 
 Row = dict[str, Any]
 #: Heights of the best and of the worst that can be felt.
@@ -83,7 +84,7 @@ def _point(row: Row, x: float) -> Point:
     mean, half, n = row["emotion01"], row["emotion_half"], row["n_steps"]
     spread = half or 0.0
     unasked = "" if row["n_asked"] else ", only said unasked"
-    name = wording.clean(row["place"], 60)
+    name = clean(row["place"], 60)
     return Point(
         x=round(x, 1),
         y=_height(mean),

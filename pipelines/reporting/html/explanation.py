@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rejse.pipelines.reporting import wording
 from rejse.pipelines.reporting.explain import feedback, text
 from rejse.pipelines.reporting.explain.journey import Explanation, Journey, Step
+from rejse.pipelines.runtime.text_safety import clean
 
 #: Bounds of what is told of one journey, so that ten of them fit a page at any size of data.
 MOST_STEPS, MOST_FACTS, MOST_PIECES, MOST_WHAT_IFS, LONGEST = 10, 5, 4, 6, 240
@@ -115,5 +116,5 @@ def _step(step: Step, before: Step | None) -> ToldStep:
 
 
 def _short(words: list[str], most: int) -> list[str]:
-    shown = [wording.clean(said, LONGEST) for said in words[:most]]
+    shown = [clean(said, LONGEST) for said in words[:most]]
     return [*shown, f"… {len(words) - most} more …"] if len(words) > most else shown

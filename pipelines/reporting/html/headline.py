@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rejse.pipelines.reporting import wording
+from rejse.pipelines.runtime.text_safety import clean
 
 Row = dict[str, Any]
 #: Share of all friction from which a pair of owners is worth the headline.
@@ -23,7 +24,7 @@ def headline(totals: Row, kinds: list[Row], edges: list[Row]) -> str:
     pairs = [edge for edge in edges if edge["owner"] != edge["owner_to"]]
     if pairs and pairs[0]["hazard"] >= WORTH_NAMING * whole:
         pair, part = pairs[0], wording.share(pairs[0]["hazard"] / whole)
-        giver, taker = wording.clean(pair["owner"], 32), wording.clean(pair["owner_to"], 32)
+        giver, taker = clean(pair["owner"], 32), clean(pair["owner_to"], 32)
         return f"{part} of all friction lies between {giver} and {taker}"
     part = wording.share(kinds[0]["hazard"] / whole)
     return f"{part} of all friction: the customer {wording.kind_story(kinds[0]['kind'])}"

@@ -13,6 +13,7 @@ from rejse.pipelines.reporting.html import cards, drawings, explanation, queries
 from rejse.pipelines.reporting.html.emotion_curve import emotion_curve
 from rejse.pipelines.reporting.html.headline import headline
 from rejse.pipelines.reporting.html.queries import Figures, Row
+from rejse.pipelines.runtime.text_safety import DASH, clean
 
 FOLDER = Path(__file__).resolve().parent
 #: Fonts by the characters they hold; the second is only read where such a letter occurs.
@@ -59,7 +60,7 @@ def render(figures: Figures, title: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "amount": wording.amount, "clean": wording.clean, "count": wording.count,
+        "amount": wording.amount, "clean": clean, "count": wording.count,
         "duration": wording.duration, "share": wording.share,
     }  # fmt: skip
     sheet = style()
@@ -67,7 +68,7 @@ def render(figures: Figures, title: str) -> str:
     return str(
         environment.get_template("template.html.jinja").render(
             **contents(figures),
-            title=wording.clean(title, 80),
+            title=clean(title, 80),
             style=Markup(sheet),
             style_hash=Markup(f"sha256-{digest}"),
         )
@@ -94,7 +95,7 @@ def contents(figures: Figures) -> dict[str, Any]:
         "subtitle": cards.subtitle(totals),
         "cards": cards.head_figures(totals, figures.felt_totals),
         "map": plan,
-        "map_type": wording.clean(figures.map_type, 40),
+        "map_type": clean(figures.map_type, 40),
         "curve": emotion_curve(figures.emotions, plan),
         "felt": [_banded(row, bool(row["health"])) for row in figures.felt_types],
         "felt_said": cards.felt(totals, figures.felt_totals),
@@ -132,7 +133,7 @@ def _places(rows: list[Row], plan: drawings.Map | None) -> list[Row]:
         found.append({
             **row,
             "mark": plan.marks.get(row["place"]),
-            "happens": wording.kind_name(row["worst_kind"]) if hurts else wording.DASH,
+            "happens": wording.kind_name(row["worst_kind"]) if hurts else DASH,
             "met": row["n_with_friction"] / row["n_visits"],
             "portion": row["hazard"] / whole if whole else None,
         })  # fmt: skip

@@ -13,9 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines.config import settings
+from rejse.pipelines.config import fingerprint, settings
 from rejse.pipelines.config.settings import Settings, load
-from rejse.pipelines.jobs import increment
 from rejse.pipelines.jobs.increment import SourcesGoneError
 from rejse.pipelines.jobs.run import repair
 from rejse.pipelines.maintenance import erase as forgetting
@@ -295,7 +294,7 @@ def test_any_one_goes_and_all_others_stay(
     who = {f"c{n}": pseudonym(f"c{n}") for n in range(6)}
     monkeypatch.setenv(settings.KEY_VARIABLE, KEY)
     there = erasing.installation(tmp_path)
-    core = f"rules-{increment.key_id(bytes.fromhex(KEY))}"
+    core = f"rules-{fingerprint.key_id(bytes.fromhex(KEY))}"
     for number in (1, 2):
         with publish.writing(there.store) as writer:
             files = [

@@ -158,13 +158,13 @@ def test_a_store_of_an_earlier_version_is_read_on(tmp_path: Path) -> None:
 
 def as_before(found: settings.Settings) -> None:
     """Publish once more, with positions as they were written before."""
-    from rejse.pipelines.jobs import increment
+    from rejse.pipelines.config import fingerprint
     from rejse.pipelines.publication import publish
 
     base = published(found)
     here = positions.of(found, base.positions)
     old = {f"{p.source}:{p.path}": f"{at.size}@{at.changed}" for p, at in here.items()}
-    sign = increment.fingerprint(found, base.core_version, old, {}, True, 0)
+    sign = fingerprint.fingerprint(found, base.core_version, old, {}, True, 0)
     with publish.writing(found.store) as writer:
         done = replace(base, number=2, positions=old, fingerprint=sign)
         publish.announce(writer, done, publish.files_of(found.store, base))

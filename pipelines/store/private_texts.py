@@ -1,0 +1,37 @@
+"""Files of the table `texts`, which no earlier publication keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rejse.pipelines.store import delta_store, staging
+
+
+@contextmanager
+def accounted(store: Path) -> Iterator[None]:
+    """Before and after a run, however it ends, only texts of the latest publication are there."""
+    sweep(store)
+    try:
+        yield
+    finally:
+        sweep(store)
+
+
+def sweep(store: Path) -> list[str]:
+    """Remove files of `texts` that the latest publication does not name; returns their paths.
+
+    Call it only as the one writer of the store.
+    """
+    from rejse.transforms.feedback.output_tables import PRIVATE
+
+    every, removed = delta_store.listed(store), []
+    for table in (name + twin for name in PRIVATE for twin in ("", staging.LIVE)):
+        version = every[-1].versions.get(table, -1) if every else -1
+        named = set(delta_store.files(store, table, version))
+        for path in sorted((store / table).glob("part-*.parquet")):
+            if f"{table}/{path.name}" not in named:
+                path.unlink(missing_ok=True)
+                removed.append(f"{table}/{path.name}")
+    return removed
