@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from rejse.pipelines.reporting import wording
 from rejse.pipelines.reporting.explain import context, feedback
@@ -48,15 +47,6 @@ def band(health_ops: float | None) -> str:
 def text(explanation: Explanation) -> str:
     """The explanation as plain text."""
     return "\n".join("  " * line.indent + line.words for line in lines(explanation)) + "\n"
-
-
-def show(explanation: Explanation, console: Any) -> None:
-    """Print the explanation on a rich console; its words are never read as markup."""
-    from rich.padding import Padding
-    from rich.text import Text
-
-    for line in lines(explanation):
-        console.print(Padding(Text(line.words, style=line.style), (0, 0, 0, 2 * line.indent)))
 
 
 def lines(explanation: Explanation) -> Iterator[Line]:
