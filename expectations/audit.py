@@ -32,7 +32,8 @@ from rejse.expectations import (
     thrift,
     unstored,
 )
-from rejse.pipelines import catalogue, catalogue_draft, stage
+from rejse.pipelines.publication import catalogue, catalogue_build
+from rejse.pipelines.store import staging
 from rejse.sql import statements
 
 SUITES: tuple[ModuleType, ...] = (interactions, journeys, steps, evidence)
@@ -76,7 +77,7 @@ def audited(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def chosen(rows: Mapping[str, int]) -> tuple[ModuleType, ...]:
     """Suites of a publication with so many rows in its tables."""
-    filled = [m for m in OPTIONAL if rows.get(m.TABLE, 0) or rows.get(m.TABLE + stage.LIVE, 0)]
+    filled = [m for m in OPTIONAL if rows.get(m.TABLE, 0) or rows.get(m.TABLE + staging.LIVE, 0)]
     return (*SUITES, *filled)
 
 
@@ -90,7 +91,7 @@ def define(database: Path, store: Path, files: Mapping[str, Sequence[str]], part
     with duckdb.connect(str(database)) as con:
         con.execute("set timezone = 'UTC'")
         con.begin()  # one commit, or each of the many views would sync the disk
-        catalogue_draft.define_tables(con, store, files)
+        catalogue_build.define_tables(con, store, files)
         for script in statements("macros"):
             con.execute(script.text)
         con.commit()
@@ -102,7 +103,7 @@ def define(database: Path, store: Path, files: Mapping[str, Sequence[str]], part
 def sampled() -> list[str]:
     """Tables that the suites and their laws read, final and live."""
     every = (*SUITES, *OPTIONAL)
-    twins = [module.TABLE + stage.LIVE for module in every if module is not interactions]
+    twins = [module.TABLE + staging.LIVE for module in every if module is not interactions]
     return [*(module.TABLE for module in every), *twins]
 
 

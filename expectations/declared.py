@@ -13,7 +13,7 @@ import great_expectations.expectations as gxe
 import pyarrow as pa
 
 from rejse.sql import Script, scripts
-from rejse.transforms.registry import Column
+from rejse.transforms.schema.registry import Column
 
 CRITICAL = "critical"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import great_expectations.expectations as gxe
 
 from rejse.expectations import declared
-from rejse.transforms.experience.tables import tables
+from rejse.transforms.feedback.output_tables import tables
 
 TABLE = "experience"
 KEY = ("customer_key", "x_id")

@@ -10,8 +10,9 @@ import great_expectations.expectations as gxe
 import pyarrow as pa
 
 from rejse.expectations import declared
-from rejse.transforms import contracts, schema
-from rejse.transforms.registry import Column
+from rejse.transforms.ingest import validate
+from rejse.transforms.schema import contract as schema
+from rejse.transforms.schema.registry import Column
 
 TABLE = "events"
 KEY = ("source", "id")
@@ -44,7 +45,7 @@ def rules() -> list[gxe.Expectation]:
             description=rule.says,
             **declared.rule(rule.name),
         )
-        for rule in contracts.RULES
+        for rule in validate.RULES
         if not set(rule.columns) & set(schema.IDENTITY_FIELDS)
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import great_expectations.expectations as gxe
 
 from rejse.expectations import declared
-from rejse.transforms.tables import tables
+from rejse.transforms.scoring.output_tables import tables
 
 TABLE = "steps"
 KEY = ("step_id", "journey_id")

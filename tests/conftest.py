@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests import company
-from tests.company import Told
-from tests.law import FACTOR
+from tests.support import company
+from tests.support.company import Told
+from tests.support.law import FACTOR
 
 # No test is timed: on a busy machine an example may take long. Examples are the same in every run;
 # the soak looks for new ones.

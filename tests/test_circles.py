@@ -13,17 +13,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import catalogue
+from rejse.pipelines.publication import catalogue
 from rejse.transforms.advance import advance
-from rejse.transforms.friction import KINDS
-from rejse.transforms.friction.evidence import TESTS, Found, kind, nothing
-from rejse.transforms.operational import Operational
-from rejse.transforms.rules import MINUTE, SECOND, JourneyType, Rules
-from rejse.transforms.scene import Scene
-from tests import builders, store_builder, strategies
-from tests.test_friction import scene_of
-from tests.test_sql import table
-from tests.transcript import Transcript
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.features.context import Scene
+from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
+from rejse.transforms.scoring.friction import KINDS
+from rejse.transforms.scoring.friction.evidence import TESTS, Found, kind, nothing
+from tests.sql.test_sql import table
+from tests.support import builders, store_builder, strategies
+from tests.support.transcript import Transcript
+from tests.transforms.scoring.test_friction import scene_of
 
 Log = Sequence[Mapping[str, Any]]
 #: As many customers of each side as an area needs.

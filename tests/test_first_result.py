@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines import settings
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.check import check
-from rejse.pipelines.init import init
-from rejse.pipelines.run import run
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.run import run
+from rejse.pipelines.onboarding.check import check
+from rejse.pipelines.onboarding.scaffold import init
+from rejse.pipelines.publication.catalogue import connect
 
 LOG = """id,source,time,identity,activity,channel
 1,crm,2025-03-01 10:00:00,c1,question,web

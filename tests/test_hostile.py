@@ -13,13 +13,13 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines.read_json import JsonLines
-from rejse.pipelines.sources import RawBatch
-from rejse.transforms import rejects
-from rejse.transforms.normalise import Mapping
-from rejse.transforms.rejects import printable
-from rejse.transforms.schema import BY_NAME
-from tests import edge
+from rejse.pipelines.sources.files import RawBatch
+from rejse.pipelines.sources.read_json import JsonLines
+from rejse.transforms.ingest import rejects
+from rejse.transforms.ingest.normalise import Mapping
+from rejse.transforms.ingest.rejects import printable
+from rejse.transforms.schema.contract import BY_NAME
+from tests.support import edge
 
 #: csv-spectrum's own JSON disagrees with its CSV in this one cell.
 MISPRINT = ("location_coordinates", "Contact Phone Number", "2095257564", "1234567890")

@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 
 from rejse.transforms.advance import advance
-from rejse.transforms.friction import KINDS
-from rejse.transforms.friction.contacts import SATISFIED
-from rejse.transforms.friction.evidence import TOLD_BY
-from rejse.transforms.operational import TABLES, Operational
-from rejse.transforms.registry import Metric, metrics, needs_of
-from rejse.transforms.rules import OUTCOME_MAP, JourneyType, Rules
-from rejse.transforms.schema import BY_NAME, LOGGED_WHEN_PRESENT, REQUIRED
-from tests import builders
+from rejse.transforms.dimensions.tables import TABLES, Operational
+from rejse.transforms.schema.contract import BY_NAME, LOGGED_WHEN_PRESENT, REQUIRED
+from rejse.transforms.schema.parameters import OUTCOME_MAP, JourneyType, Rules
+from rejse.transforms.schema.registry import Metric, metrics, needs_of
+from rejse.transforms.scoring.friction import KINDS
+from rejse.transforms.scoring.friction.contacts import SATISFIED
+from rejse.transforms.scoring.friction.evidence import TOLD_BY
+from tests.support import builders
 
 DAY = 86_400
 OPERATIONAL: Mapping[str, list[dict[str, Any]]] = {

@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.advance import advance
-from rejse.transforms.friction import KINDS
-from rejse.transforms.friction.score import MAX_SEVERITY, rank_hazards, severity, total
-from rejse.transforms.metrics.health import delivery_of, friction_of, health_of
-from rejse.transforms.rules import WEIGHTS
-from rejse.transforms.tables import tables
-from tests import builders, oracle, strategies
-from tests.law import FACTOR
+from rejse.transforms.schema.parameters import WEIGHTS
+from rejse.transforms.scoring.friction import KINDS
+from rejse.transforms.scoring.friction.score import MAX_SEVERITY, rank_hazards, severity, total
+from rejse.transforms.scoring.metrics.health import delivery_of, friction_of, health_of
+from rejse.transforms.scoring.output_tables import tables
+from tests.support import builders, oracle, strategies
+from tests.support.law import FACTOR
+from tests.support.transcript import Transcript
 from tests.test_transcripts import operational_of
-from tests.transcript import Transcript
 
 QUICK = settings(
     max_examples=40 * FACTOR,

@@ -11,19 +11,20 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import raw_schema, settings, store
-from rejse.pipelines.catalogue import connect
-from rejse.pipelines.compaction import compact
-from rejse.pipelines.forget import LinkedError, forget
-from rejse.pipelines.retention import RetentionSettings
-from rejse.pipelines.run import reconcile, repair
-from rejse.pipelines.vacuum import vacuum
-from tests.increments import contents
-from tests.law import FACTOR
-from tests.model import LAST, Model, Row, Source, micros, pseudonym
-from tests.naive_links import Link, Who, file_row
-from tests.test_publish import Crash, crash
-from tests.test_run import KEY, SELECT, TEXTS, installation, once
+from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.config.retention import RetentionSettings
+from rejse.pipelines.jobs.run import reconcile, repair
+from rejse.pipelines.maintenance.compact import compact
+from rejse.pipelines.maintenance.erase import LinkedError, forget
+from rejse.pipelines.maintenance.vacuum import vacuum
+from rejse.pipelines.publication.catalogue import connect
+from rejse.pipelines.store import delta_store
+from tests.pipelines.jobs.test_run import KEY, SELECT, TEXTS, installation, once
+from tests.pipelines.publication.test_publish import Crash, crash
+from tests.support.increments import contents
+from tests.support.law import FACTOR
+from tests.support.model import LAST, Model, Row, Source, micros, pseudonym
+from tests.support.naive_links import Link, Who, file_row
 
 #: Actions of the soak, each row that comes being one; seeds, files, rows of a file.
 ACTIONS = 10_000
@@ -61,7 +62,7 @@ class Store:
     @property
     def since(self) -> dict[str, int]:
         """From when rows are kept, by table."""
-        return self.settings.retention.since(store.now())
+        return self.settings.retention.since(delta_store.now())
 
     def append(self) -> None:
         """Some rows arrive, and a run follows."""
@@ -172,7 +173,7 @@ class Store:
 
     def vacuum(self) -> None:
         """All but the current publication goes."""
-        done = vacuum(self.settings.store, 0, store.now(), dry_run=False)
+        done = vacuum(self.settings.store, 0, delta_store.now(), dry_run=False)
         self.model.seen["vacuum"] += len(done.files)
 
     def check(self) -> None:

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines import sources
-from rejse.transforms import rejects
-from rejse.transforms.normalise import Mapping
-from tests import edge
-from tests.law import FACTOR
+from rejse.pipelines.sources import files
+from rejse.transforms.ingest import rejects
+from rejse.transforms.ingest.normalise import Mapping
+from tests.support import edge
+from tests.support.law import FACTOR
 
 SOAK = FACTOR > 1
 #: Mutations of each format: a million together in the soak.
@@ -72,8 +72,8 @@ class Read:
         self.accepted: dict[str, str] = {}
         self.texts: list[str] = []
         self.read, self.n_accepted, refused = 0, 0, []
-        for shard in sources.pieces("crm", path):
-            for raw in sources.read(shard, MAPPING.reads):
+        for shard in files.pieces("crm", path):
+            for raw in files.read(shard, MAPPING.reads):
                 self.texts += map(str, raw.batch.to_pylist())
                 self.read += raw.batch.num_rows + raw.rejects.num_rows
                 events, bad, _ = edge.through(MAPPING, raw)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from rejse.pipelines import demo
-from rejse.pipelines.demo_specs import NULL
-from rejse.transforms.friction import KINDS
-from rejse.transforms.friction.coverage import NEEDS
-from tests.company import KEY, Told, running
+from rejse.pipelines.demo import write
+from rejse.pipelines.demo.specs import NULL
+from rejse.transforms.scoring.friction import KINDS
+from rejse.transforms.scoring.friction.coverage import NEEDS
+from tests.support.company import KEY, Told, running
 
 #: Occasions of each kind: what nearly was friction, and was none.
 OCCASIONS = {
@@ -53,7 +53,7 @@ OCCASIONS = {
 @pytest.fixture(scope="module")
 def null(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     folder = tmp_path_factory.mktemp("null") / "company"
-    truths = demo.write(folder, customers=500, stories=False, company=NULL, key=KEY)
+    truths = write.write(folder, customers=500, stories=False, company=NULL, key=KEY)
     with running(folder, truths) as found:
         yield found
 

@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines import demo_specs
-from rejse.transforms.friction import KINDS
-from rejse.transforms.registry import Metric, metrics
-from tests.company import Told, key_of
+from rejse.pipelines.demo import specs
+from rejse.transforms.schema.registry import Metric, metrics
+from rejse.transforms.scoring.friction import KINDS
+from tests.support.company import Told, key_of
 
 METRICS = {(m.grain, m.name): m for m in metrics()}
-TRUTHS = demo_specs.rows("metrics.csv")
+TRUTHS = specs.rows("metrics.csv")
 #: How a row of metrics.csv names its row in the views: customer, and the place within them.
 JOURNEY = (
     "select {} from {} where journey_id = (select journey_id from v_journeys"
@@ -88,7 +88,7 @@ def test_who_buys_again_is_known_beforehand_and_found(
         for who in told.truths.stories["again"]
     }
     assert (len(found), sum(found.values())) == (plant["n"], plant["hits"]) == (24, 10)
-    hits = {name for name, one in demo_specs.AGAIN.items() if one.hit}
+    hits = {name for name, one in specs.AGAIN.items() if one.hit}
     wanted = {
         who for who in found if any(who.startswith(f"again-{h.replace(' ', '-')}-") for h in hits)
     }

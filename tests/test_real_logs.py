@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rejse import sql
-from rejse.pipelines import settings
+from rejse.pipelines.config import settings
 
 EXAMPLES = Path(sql.__file__).parent / "examples"
 KEY = "0f" * 32
@@ -24,8 +24,8 @@ def published(
     name: str, folder: Path, patch: pytest.MonkeyPatch, **places: Path
 ) -> tuple[Any, Any]:
     """Result of running an example as it stands, and a session on what it published."""
-    from rejse.pipelines.catalogue import connect
-    from rejse.pipelines.run import run
+    from rejse.pipelines.jobs.run import run
+    from rejse.pipelines.publication.catalogue import connect
 
     for variable, place in places.items():
         patch.setenv(variable, str(place))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.company import Told, key_of
+from tests.support.company import Told, key_of
 
 
 def test_every_row_is_accounted_for(told: Told) -> None:

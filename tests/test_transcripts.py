@@ -11,13 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from rejse.transforms.links import Links, to_persons
-from rejse.transforms.operational import Operational
-from tests import builders, oracle, transcript_links
-from tests.bounded import Run
-from tests.increments import Increments, LinkedAfterwards
-from tests.law import FACTOR
-from tests.transcript import (
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.identity.resolve import Links, to_persons
+from tests.support import builders, oracle, transcript_links
+from tests.support.bounded import Run
+from tests.support.increments import Increments, LinkedAfterwards
+from tests.support.law import FACTOR
+from tests.support.transcript import (
     ORDER,
     Rows,
     Transcript,
@@ -74,7 +74,7 @@ def by_oracle(transcript: Transcript) -> dict[str, Rows]:
 
 def by_core(transcript: Transcript) -> dict[str, Rows]:
     from rejse.transforms.advance import judged, told
-    from rejse.transforms.experience.attach import attach
+    from rejse.transforms.feedback.attach import attach
 
     rules = transcript.rules
     links = Links.of(transcript_links.published(transcript.links), rules.windows.identity_wait)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rejse.transforms.experience.felt import Scores
-from rejse.transforms.friction.score import rank_hazards, severity, total
-from rejse.transforms.metrics import experience
-from rejse.transforms.metrics.health import delivery_of, friction_of, health_of, losses
-from rejse.transforms.rules import WEIGHTS
+from rejse.transforms.feedback.answers import Scores
+from rejse.transforms.feedback.metrics import experience
+from rejse.transforms.schema.parameters import WEIGHTS
+from rejse.transforms.scoring.friction.score import rank_hazards, severity, total
+from rejse.transforms.scoring.metrics.health import delivery_of, friction_of, health_of, losses
 
 #: Steps of the worked journey, each with the severities of its evidence.
 JOURNEY = ((0.15,), (0.20,), (0.25,), (0.20, 0.30), (0.45,))

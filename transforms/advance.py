@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from rejse.transforms.campaigns import with_purpose
-from rejse.transforms.friction.assess import assess
-from rejse.transforms.operational import Operational
-from rejse.transforms.pending import PENDING, of_journeys
-from rejse.transforms.rows import rows
-from rejse.transforms.rules import Rules
-from rejse.transforms.scene import Scene
-from rejse.transforms.sessionise import sessionise
+from rejse.transforms.dimensions.campaigns import with_purpose
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.features.context import Scene
+from rejse.transforms.journeys.sessionise import sessionise
+from rejse.transforms.schema.parameters import Rules
+from rejse.transforms.scoring.friction.assess import assess
+from rejse.transforms.scoring.output_rows import rows
+from rejse.transforms.scoring.pending import PENDING, of_journeys
 
 
 def advance(

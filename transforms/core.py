@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from rejse.transforms import records
 from rejse.transforms.advance import judged, told
-from rejse.transforms.experience.attach import attach
-from rejse.transforms.meeting import Met
-from rejse.transforms.operational import Operational
-from rejse.transforms.rules import Rules
-from rejse.transforms.schema import event_schema
+from rejse.transforms.dimensions import customer_records
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.feedback.attach import attach
+from rejse.transforms.incremental.merge_customers import Met
+from rejse.transforms.schema.contract import event_schema
+from rejse.transforms.schema.parameters import Rules
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Core:
         events = met.rows.get("interaction")
         events = nothing() if events is None else events
         known = {
-            kind: records.published(kind, rows)
+            kind: customer_records.published(kind, rows)
             for kind, rows in met.rows.items()
-            if kind in records.CONTRACTS
+            if kind in customer_records.CONTRACTS
         }
         data = self.data.with_records(known)
         scene = told(events, data, self.rules, frontiers)
@@ -56,12 +56,12 @@ def nothing() -> pa.Table:
 def noted(met: Met) -> Iterator[tuple[str, int]]:
     """How many new records of each kind and source came, and how many of them are joined."""
     events = met.rows.get("interaction")
-    for kind in records.CONTRACTS:
+    for kind in customer_records.CONTRACTS:
         rows = met.inputs.get(kind)
         if rows is None or not rows.num_rows:
             continue
-        for source, n in records.by_source(rows).items():
-            yield f"{records.CAME}{kind}:{source}", n
+        for source, n in customer_records.by_source(rows).items():
+            yield f"{customer_records.CAME}{kind}:{source}", n
         if events is not None:
-            for source, n in records.joined(kind, rows, events).items():
-                yield f"{records.JOINED}{kind}:{source}", n
+            for source, n in customer_records.joined(kind, rows, events).items():
+                yield f"{customer_records.JOINED}{kind}:{source}", n

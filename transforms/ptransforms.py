@@ -18,23 +18,25 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms import bucket_files, contracts, identity, rejects, shared_ids
-from rejse.transforms.arrays import Bools, arrow, values
-from rejse.transforms.arrivals import EXCLUDED_LATER
-from rejse.transforms.bucket_files import BucketFiles
+from rejse.transforms.columnar.arrays import Bools, arrow, values
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.core import Core, noted
-from rejse.transforms.erasure import NOBODY, Erased
-from rejse.transforms.events import Coded
-from rejse.transforms.frontier import Delivery, Frontiers
-from rejse.transforms.inputs import INPUTS
-from rejse.transforms.links import Links, to_persons
-from rejse.transforms.mapping import Mapping as Select
-from rejse.transforms.meeting import LATE, Meeting, Met
-from rejse.transforms.normalise import normalise, unread
-from rejse.transforms.revision import revise
-from rejse.transforms.schema import INTERACTIONS, Contract
-from rejse.transforms.shared_ids import Shared
-from rejse.transforms.texts import text
+from rejse.transforms.identity import pseudonyms
+from rejse.transforms.identity.erasure import NOBODY, Erased
+from rejse.transforms.identity.resolve import Links, to_persons
+from rejse.transforms.incremental import cross_customer_ids, shuffle_files
+from rejse.transforms.incremental.cross_customer_ids import Shared
+from rejse.transforms.incremental.input_kinds import INPUTS
+from rejse.transforms.incremental.merge_customers import LATE, Meeting, Met
+from rejse.transforms.incremental.merge_rows import EXCLUDED_LATER
+from rejse.transforms.incremental.revisions import revise
+from rejse.transforms.incremental.shuffle_files import BucketFiles
+from rejse.transforms.ingest import rejects, validate
+from rejse.transforms.ingest.mapping import Mapping as Select
+from rejse.transforms.ingest.normalise import normalise, unread
+from rejse.transforms.journeys.watermarks import Delivery, Frontiers
+from rejse.transforms.schema.contract import INTERACTIONS, Contract
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
 #: Notes of values that a mapping gave up on, by column.
@@ -103,7 +105,7 @@ class _Normalise(beam.DoFn):  # type: ignore[misc]
 class Accept(_Parts):
     """Canonical batches -> accepted ones: the row rules of the contract."""
 
-    def __init__(self, accept: Callable[[pa.RecordBatch], Any] = contracts.accept) -> None:
+    def __init__(self, accept: Callable[[pa.RecordBatch], Any] = validate.accept) -> None:
         super().__init__(_Accept(accept))
 
 
@@ -156,10 +158,12 @@ class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
 
     def process(self, batch: pa.RecordBatch) -> Iterator[Any]:
         if self._erased.tombstones:
-            batch, gone = self._erased.split(batch, identity.signer(self._key))
+            batch, gone = self._erased.split(batch, pseudonyms.signer(self._key))
             yield from counted(ERASED, gone.num_rows)
             yield from self._latest(batch, gone)  # the clock of others does not depend on them
-        events, refused = identity.pseudonymise(batch, self._key, self._non_persons, self._contract)
+        events, refused = pseudonyms.pseudonymise(
+            batch, self._key, self._non_persons, self._contract
+        )
         yield from refused_rows(refused)
         if events.num_rows:
             if self._links is not None:
@@ -174,7 +178,7 @@ class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
                 yield beam.pvalue.TaggedOutput(LATEST, ((configured, name), time))
 
     def finish_bundle(self) -> None:
-        identity.signer.cache_clear()
+        pseudonyms.signer.cache_clear()
 
 
 def latest(events: pa.RecordBatch) -> dict[str, int]:
@@ -316,7 +320,7 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
             if rows is not None:
                 new[kind] = rows
         frontiers = self._clocks.of(seen)
-        keys = bucket_files.key_range(group, self._groups)
+        keys = shuffle_files.key_range(group, self._groups)
         for customers in self._meeting.customers(keys, new, *frontiers, losers):
             met = self._meeting.meet(new, customers, elsewhere)
             yield from self._told(met)
@@ -331,7 +335,7 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
         """New rows of a kind, and how many went since their id stays with another customer."""
         if not paths:
             return None, 0
-        rows = bucket_files.read(paths, INPUTS[kind].contract)
+        rows = shuffle_files.read(paths, INPUTS[kind].contract)
         lost = elsewhere(kind, rows)
         if kind == "interaction":
             waits = self._meeting.waits(rows)
@@ -343,7 +347,7 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
     def _elsewhere(
         self, stays: Mapping[str, Mapping[tuple[int, int], int]], kind: str, rows: pa.Table
     ) -> Bools:
-        return shared_ids.lost(rows, stays.get(kind, {}), self._salt)
+        return cross_customer_ids.lost(rows, stays.get(kind, {}), self._salt)
 
     def _told(self, met: Met) -> Iterator[Any]:
         for refused in met.refused:

@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from rejse.pipelines import catalogue
+from rejse.pipelines.publication import catalogue
 from tests.bench.rival_duckdb import TABLES
 
 #: What only one side has: constants of a run, and columns that this log leaves null.

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import duckdb
 
-from rejse.pipelines import compaction, vacuum
-from rejse.pipelines import store as storage
+from rejse.pipelines.maintenance import compact, vacuum
+from rejse.pipelines.store import delta_store as storage
 from tests.bench.bench import ROOT, measure
 from tests.bench.log.write import write
 
@@ -137,7 +137,7 @@ def grow(place: Path, arriving: Iterator[tuple[int, int]], care: int, apart: Exe
 
 def cared_for(store: Path) -> None:
     """Join small files; what only earlier publications need goes."""
-    compaction.compact(store)
+    compact.compact(store)
     vacuum.vacuum(store, 0, storage.now(), dry_run=False)
 
 

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rejse.pipelines import settings
-from rejse.pipelines.catalogue import NotPublishedError, connect
+from rejse.pipelines.config import settings
+from rejse.pipelines.publication.catalogue import NotPublishedError, connect
 from tests.bench.bench import ROOT
 
 #: How often the reader asks, seconds.
@@ -52,7 +52,7 @@ def is_visible(store: Path, ident: str) -> bool:
 def latencies(folder: Path, events: int, every: str) -> tuple[list[float], float]:
     """Seconds from arrival to sight of each event but the first, and CPU seconds of the loop."""
     store, chance, out = settings.load(folder / "rejse.toml").store, random.Random(7), []
-    program = [sys.executable, "-m", "rejse.pipelines.cli"]
+    program = [sys.executable, "-m", "rejse.pipelines.cli.main"]
     config = ["--config", str(folder / "rejse.toml")]
     subprocess.run([*program, "run", *config, "--json"], check=True, stdout=subprocess.DEVNULL)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -85,7 +85,7 @@ def main() -> None:
     said = parser.parse_args()
     (ROOT / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / "build") as place:
-        folder, made = Path(place) / "company", [sys.executable, "-m", "rejse.pipelines.cli"]
+        folder, made = Path(place) / "company", [sys.executable, "-m", "rejse.pipelines.cli.main"]
         made += ["demo-data", str(folder), "--customers", str(said.customers)]
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
         found, spent = latencies(folder, said.events, said.every)

@@ -10,12 +10,13 @@ import argparse
 import json
 from pathlib import Path
 
-from rejse.pipelines import memory, settings
+from rejse.pipelines.config import settings
+from rejse.pipelines.runtime import memory
 
 
 def run(folder: Path) -> dict[str, int]:
     """Read, score and publish without the audit; the counts of the run."""
-    from rejse.pipelines.run import run as run_once
+    from rejse.pipelines.jobs.run import run as run_once
 
     done = run_once(settings.load(folder / "rejse.toml"), complete=True, audit=None)
     if done.status != "published":
@@ -27,8 +28,8 @@ def audit(folder: Path) -> dict[str, int]:
     """Audit the published files as a run would; rules, and how many found something."""
     import pyarrow.parquet as pq
 
-    from rejse.pipelines.audit import audit as audit_once
-    from rejse.pipelines.stage import StagedFile
+    from rejse.pipelines.publication.audit_client import audit as audit_once
+    from rejse.pipelines.store.staging import StagedFile
 
     store = settings.load(folder / "rejse.toml").store
     staged: dict[str, list[StagedFile]] = {}

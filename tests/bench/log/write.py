@@ -1,6 +1,6 @@
 """Write the log of the benchmark: `python -m tests.bench.log.write FOLDER --events N --seed S`.
 
-The events are those of `rejse.pipelines.demo`; every part of them is dressed by the SQL beside
+The events are those of `rejse.pipelines.demo.write`; every part of them is dressed by the SQL beside
 this file: the visit and the case of each event, what each case is, who was asked what and answered.
 A function of the seed alone, whatever the number of threads.
 """
@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rejse.pipelines import demo
+from rejse.pipelines.demo import write as demo
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,0 +1,84 @@
+"""The command line: all commands, and how they end.
+
+Exit codes: 0 published or nothing new, 1 the data failed (an audit, the balance), 2 misuse (wrong
+arguments, settings, SQL), 75 another writer holds the store, 74 the store or its disk failed (no
+room, nothing may be written, a file gone or damaged, a log in pieces), 130 and 143 SIGINT and
+SIGTERM, 70 a fault of this program.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+
+from rejse.pipelines.cli import identity, maintain, read, reference, run, setup
+from rejse.pipelines.cli.exit_codes import FAULT, INTERRUPTED, TRACEBACK_VARIABLE, ended, tell
+from rejse.pipelines.cli.terminal import say
+from rejse.pipelines.runtime import memory, signals
+
+app = typer.Typer(
+    name="rejse",
+    help="Turns the interaction logs of every channel and department into scored journeys.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(setup.init)
+app.command()(setup.check)
+app.command(context_settings={"allow_extra_args": True})(run.run)
+app.command()(run.repair)
+app.command()(run.reconcile)
+app.command(context_settings={"allow_extra_args": True})(run.live)
+app.command()(read.status)
+app.command()(read.sql)
+app.command()(read.explain)
+app.command()(identity.identity)
+app.command()(read.report)
+app.command()(read.calibrate)
+app.command()(maintain.compact)
+app.command()(maintain.vacuum)
+app.command()(maintain.verify)
+app.command()(maintain.diff)
+app.command()(maintain.forget)
+app.command()(reference.metrics)
+app.command()(reference.sentiment)
+app.command("demo-data")(setup.demo_data)
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit code."""
+    given = sys.argv[1:] if args is None else args
+
+    def close(code: int, message: str) -> None:
+        tell(given, code, message)
+        say(message)
+
+    if args is None:  # a process of our own, not a call from a test or a notebook
+        signals.heed(close)
+        memory.economise()
+    # Libraries chat through the root logger; what matters comes as an error or in the result.
+    logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")
+    try:
+        code = app(args, standalone_mode=False)
+        if code == INTERRUPTED:  # how typer ends a KeyboardInterrupt
+            close(code, signals.message())
+    except (Exception, signals.Interrupted) as fault:
+        if args is None:
+            signals.end()
+        code, message = ended(fault)
+        if code == FAULT and os.environ.get(TRACEBACK_VARIABLE) == "1":
+            tell(given, code, message)
+            raise
+        close(code, message)
+    code = code if isinstance(code, int) else 0
+    if signals.received() is not None:
+        signals.leave(code)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""Commands that care for the store: join small files, remove old ones or one person, compare."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rejse.pipelines.cli.options import CONFIG, Config, Json, MisuseError, settings_in
+from rejse.pipelines.store.errors import IO_ERROR, mend
+
+MEGABYTE = 1_000_000
+
+
+def compact(config: Config = CONFIG, json: Json = False) -> None:
+    """Join small files and leave out rows past their retention: a new publication, fewer files.
+
+    Earlier publications stay readable until [bold]rejse vacuum[/bold] removes what only they need.
+
+    Example: [bold]rejse compact[/bold]
+    """
+    from rejse.pipelines.cli.terminal import show_line, show_table
+    from rejse.pipelines.maintenance import compact as compaction
+    from rejse.pipelines.store import delta_store as store
+
+    settings = settings_in(config)
+    done = compaction.compact(settings.store, settings.retention.since(store.now()))
+    if json:
+        tables = {name: vars(one) for name, one in done.tables.items()}
+        show_line({
+            "status": done.status, "exit_code": 0, "publication": done.publication,
+            "tables": tables,
+        })  # fmt: skip
+        return
+    if done.status == "nothing_new":
+        print(f"nothing to join or leave out: publication {done.publication} stays")
+        return
+    rows = [
+        (name, one.files_before, one.files_after, one.rows_dropped)
+        for name, one in sorted(done.tables.items())
+    ]
+    show_table(("table", "files before", "files after", "rows left out"), rows)
+    print(f"published publication {done.publication}")
+
+
+def verify(config: Config = CONFIG, json: Json = False) -> None:
+    """Compare every file of the store with what was published: size, checksum, rows, views.
+
+    What is damaged or gone is named, and the exit code is then 74. Nothing is changed.
+
+    Example: [bold]rejse verify[/bold]
+    """
+    from rejse.pipelines.cli import terminal
+    from rejse.pipelines.maintenance import verify as verifying
+    from rejse.pipelines.store import delta_store as store
+
+    place = settings_in(config).store
+    with terminal.progress("looking at the store") as progress:
+        found = verifying.verify(place, store.now(), progress)
+    if json:
+        terminal.show_line(verifying.as_dict(found))
+    else:
+        if found.damaged:
+            rows = [(one.place, one.came, mend(Path(one.place))) for one in found.damaged]
+            terminal.show_table(("damaged", "what came", "what to do"), rows, every=True)
+        print(
+            f"publication {found.publication}: {found.files:,} files, {found.rows:,} rows,"
+            f" {found.bytes / MEGABYTE:,.1f} MB, {found.views:,} views;"
+            f" {len(found.damaged):,} damaged"
+        )
+        if found.without_checksum:
+            print(
+                f"{found.without_checksum:,} files are of an earlier version, without a checksum:"
+                " they have their size and can be read"
+            )
+    if not found.is_noted:
+        terminal.say("the store cannot be written, so that status does not tell of it")
+    if found.damaged:
+        raise typer.Exit(IO_ERROR)
+
+
+def vacuum(
+    config: Config = CONFIG,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be removed.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Remove what only expired publications need; the current one never expires.
+
+    How long one can be read after the next says retention.publications (30 days).
+
+    Example: [bold]rejse vacuum --dry-run[/bold]
+    """
+    from rejse.pipelines.cli.terminal import show_line, show_table
+    from rejse.pipelines.maintenance import vacuum as cleaning
+    from rejse.pipelines.store import delta_store as store
+
+    settings = settings_in(config)
+    keep_for = settings.retention.publications
+    done = cleaning.vacuum(settings.store, keep_for, store.now(), dry_run=dry_run)
+    if json:
+        status = "dry_run" if dry_run else ("removed" if done.files else "nothing_new")
+        show_line({"status": status, "exit_code": 0, **vars(done)})
+        return
+    kept = f"publication {done.kept[0]}" + (f" to {done.kept[-1]}" if len(done.kept) > 1 else "")
+    if not done.files:
+        print(f"nothing to remove: {kept} can be read")
+        return
+    show_table(("what", "files"), list(done.by_table.items()))
+    does = "would be removed" if dry_run else "removed"
+    print(f"{len(done.files):,} files, {done.bytes / MEGABYTE:,.1f} MB {does}; {kept} can be read")
+
+
+def forget(
+    identity: Annotated[
+        str,
+        typer.Argument(
+            metavar="[TYPE:]IDENTITY",
+            help="In any spelling of a mail address or whole number, else as the mapping gives it;"
+            " of type customer if none is named; - reads a line of standard input, so that no"
+            " shell remembers it.",
+        ),
+    ],
+    config: Config = CONFIG,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: Json = False,
+) -> None:
+    """Erase one person for good: rows, texts, rejects, reports, and all earlier publications.
+
+    It cannot be undone, and cuts off whoever reads an earlier publication. Others keep every
+    value. Rows of the person that come again are counted as erased and not kept.
+
+    Example: [bold]rejse forget customer:C1[/bold]
+    """
+    from rejse.pipelines.cli import terminal
+    from rejse.pipelines.maintenance import erase as erasing
+
+    settings = settings_in(config)
+    kind, name = _person(sys.stdin.readline().rstrip("\n") if identity == "-" else identity)
+    if not yes:
+        _confirm(identity == "-" or json)
+    done = erasing.forget(settings, kind, name)
+    if json:
+        terminal.show_line({"exit_code": 0, **vars(done)})
+        return
+    if done.status == "already_erased":
+        print("it was erased before; nothing of it has come since")
+    else:
+        terminal.show_table(("table", "rows removed"), sorted(done.rows.items()))
+        if not (done.rows or done.quarantined or done.reports):
+            print("nothing of it was found: look at its type and spelling; it stays erased")
+    for report in done.reports:
+        print(f"deleted {report}: it showed a journey of this person; make it again")
+    print(
+        f"receipt {done.tombstone}: {sum(done.rows.values()):,} rows,"
+        f" {done.quarantined:,} refused rows in quarantine, {done.files:,} files of earlier"
+        f" publications; without it from publication {done.publication} on"
+    )
+
+
+def _person(said: str) -> tuple[str, str]:
+    """Type and identity that were named."""
+    from rejse.transforms.schema.contract import IDENTITY_TYPES
+
+    kind, colon, name = said.partition(":")
+    if not colon or kind not in IDENTITY_TYPES:
+        kind, name = "customer", said
+    if not name.strip():
+        raise MisuseError("expected an identity, such as customer:C1, came none")
+    return kind, name
+
+
+def _confirm(is_silent: bool) -> None:
+    """Ask on a terminal; elsewhere --yes must have been given. Raises MisuseError, Abort."""
+    if is_silent or not sys.stdin.isatty():
+        raise MisuseError("expected --yes: an erasure cannot be undone, and nobody can be asked")
+    typer.confirm("Erase this person from the store and all its publications for good?", abort=True)
+
+
+def diff(
+    older: Annotated[
+        str | None,
+        typer.Argument(help="A publication's number, or a time.", show_default=False),
+    ] = None,
+    newer: Annotated[
+        str | None,
+        typer.Argument(help="The other one; else the newest.", show_default=False),
+    ] = None,
+    config: Config = CONFIG,
+    base: Annotated[
+        Path, typer.Option("--base", help="Without publications: what --config is compared with.")
+    ] = CONFIG,
+    journeys: Annotated[
+        bool, typer.Option("--journeys", help="List every journey, not their number.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Which journeys changed band between two publications, by cause.
+
+    Without publications the newest one is compared with what another configuration makes of the
+    same events, in a store that is gone afterwards.
+
+    Example: [bold]rejse diff 3 5[/bold], [bold]rejse diff --config other.toml[/bold]
+    """
+    from rejse.pipelines.cli import terminal
+
+    found = _between(config, older, newer) if older else _configurations(config, base)
+    if json:
+        terminal.show_json(found.as_dict())
+        return
+    if journeys:
+        terminal.show_table(found.COLUMNS, found.rows)
+    elif found.rows:
+        terminal.show_table(("cause", "before", "after", "journeys"), found.counted())
+    for note in found.notes:
+        terminal.say(note)
+    n = len(found.rows)
+    print(f"{n:,} of {found.n_journeys:,} journeys changed band: {found.older} to {found.newer}")
+
+
+def _between(config: Path, older: str, newer: str | None) -> Any:
+    from rejse.pipelines.maintenance import diff as compare
+    from rejse.pipelines.publication import catalogue, time_travel
+
+    store = settings_in(config).store
+    newest = catalogue.current(store)
+    last = time_travel.number(store, newer or str(newest or 1))
+    return compare.publications(store, time_travel.number(store, older), last)
+
+
+def _configurations(config: Path, base: Path) -> Any:
+    from rejse.pipelines.cli import terminal
+    from rejse.pipelines.maintenance import diff as compare
+
+    settings, other = settings_in(base), settings_in(config)
+    if settings == other:
+        raise MisuseError(
+            f"expected two publications, or --config with another configuration than {base};"
+            " came neither"
+        )
+    from rejse.pipelines.jobs.run import run
+
+    with terminal.progress("reading the configuration") as progress:
+        return compare.configurations(settings, other, run, progress)

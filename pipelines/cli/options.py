@@ -1,0 +1,58 @@
+"""Options that several commands have, and what they all begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rejse.pipelines.config.settings import Settings
+
+Config = Annotated[
+    Path, typer.Option("--config", "-c", help="Configuration file, or the folder it lies in.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="PUB|TIME",
+        help="As it was: a publication's number, or a time such as 2026-03-01T12:00+01:00"
+        " (without a zone UTC, a day alone its first instant): the last one at or before it.",
+    ),
+]
+CONFIG = Path("rejse.toml")
+
+
+class MisuseError(Exception):
+    """The command cannot do what was asked; the message says what it expects."""
+
+
+def settings_in(config: Path) -> Settings:
+    """The configuration in a file, or in the folder where it lies. Raises SettingsError."""
+    from rejse.pipelines.config.settings import load
+
+    return load(config)
+
+
+def connect(
+    config: Path, as_of: str | None = None, publication: int | None = None, limits: Any = None
+) -> Any:
+    """A sealed session on a publication of the configuration's store; the newest by default.
+
+    `limits` are those of its queries (catalogue.Limits); `as_of` is its number or a time at which
+    it was current. Raises NotPublishedError, AsOfError.
+    """
+    from rejse.pipelines.publication.catalogue import connect as session
+
+    store = settings_in(config).store
+    if as_of is not None:
+        from rejse.pipelines.cli.terminal import say
+        from rejse.pipelines.publication import time_travel as naming
+
+        publication = naming.number(store, as_of)
+        if naming.is_naive(as_of):
+            say(f"--as-of {as_of}: taken as UTC, publication {publication}")
+    return session(store, publication, limits)

@@ -1,0 +1,240 @@
+"""Commands that publish."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rejse.pipelines.cli.exit_codes import DATA_FAILED
+from rejse.pipelines.cli.options import CONFIG, Config, Json, MisuseError, settings_in
+from rejse.pipelines.runtime import signals
+
+REPAIR = "bring them in with: rejse repair --from TIME --until TIME"
+#: All times that a row can have, in microseconds.
+EVER = (-(2**63), 2**63 - 1)
+
+
+def run(
+    context: typer.Context,
+    config: Config = CONFIG,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The files are all there is: nothing earlier comes.")
+    ] = False,
+    frontiers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--frontier",
+            metavar="SOURCE=TIME",
+            help="A configured source, or a name that its rows bear, is complete up to here.",
+        ),
+    ] = None,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Read all files again, and forget what others held."),
+    ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Take only what happened from then on."),
+    ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", metavar="TIME", help="Take only what happened before then."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Read what is new, make journeys, audit them and publish. What follows -- goes to Beam.
+
+    Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
+    """
+    span = _span(since, until)
+    result = _published(context.args, config, complete, frontiers or (), rebuild, span)
+    _show(result, json)
+
+
+def _span(since: str | None, until: str | None) -> tuple[int, int] | None:
+    """The time from `since` to before `until` in microseconds; None where neither is given."""
+    from rejse.pipelines.config import frontier_option
+
+    if since is None and until is None:
+        return None
+    first = EVER[0] if since is None else frontier_option.moment("--from", since)
+    end = EVER[1] if until is None else frontier_option.moment("--until", until)
+    if first >= end:
+        raise MisuseError(
+            f"expected --from before --until, came {since} and {until}; the end is not included"
+        )
+    return first, end
+
+
+def _published(
+    args: Sequence[str], config: Path, complete: bool, frontiers: Sequence[str], rebuild: bool,
+    span: tuple[int, int] | None,
+) -> Any:  # fmt: skip
+    from rejse.pipelines.config import frontier_option
+
+    if args and not args[0].startswith("-"):
+        raise MisuseError(
+            f"expected no argument, or Beam's options after --, came {args[0]!r};"
+            " sources and files are named in rejse.toml"
+        )
+    settings = settings_in(config)
+    given = frontier_option.parse(frontiers)
+    # Beam takes its time to import: what can be refused before it is.
+    from rejse.pipelines.cli import terminal
+    from rejse.pipelines.jobs.run import run as publish
+
+    with terminal.progress("reading the configuration") as progress:
+        return publish(
+            settings,
+            complete=complete,
+            frontier=given,
+            beam_args=list(args),
+            progress=progress,
+            rebuild=rebuild,
+            span=span,
+        )
+
+
+def repair(
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="Late events from then on.")],
+    until: Annotated[str, typer.Option("--until", metavar="TIME", help="And before then.")],
+    config: Config = CONFIG,
+    json: Json = False,
+) -> None:
+    """Bring in events that came too late; what was final is published again, with the reason.
+
+    Example: [bold]rejse repair --from 2025-05-01 --until 2025-06-01[/bold]
+    """
+    result = _repaired(since, until, config)
+    _show(result, json)
+
+
+def _repaired(since: str, until: str, config: Path) -> Any:
+    span = _span(since, until)
+    assert span is not None
+    settings = settings_in(config)
+    from rejse.pipelines.cli import terminal
+    from rejse.pipelines.jobs.run import repair as bring_in
+
+    with terminal.progress("reading the configuration") as progress:
+        return bring_in(settings, *span, progress=progress)
+
+
+def reconcile(config: Config = CONFIG, json: Json = False) -> None:
+    """Let stored journeys follow identity links that have changed; reads no source.
+
+    [bold]rejse run[/bold] does it too, before it reads what is new.
+
+    Example: [bold]rejse reconcile[/bold]
+    """
+    settings = settings_in(config)
+    from rejse.pipelines.cli import terminal
+    from rejse.pipelines.jobs.run import reconcile as follow
+
+    with terminal.progress("comparing identity links") as progress:
+        result = follow(settings, progress=progress)
+    _show(result, json)
+
+
+def live(
+    context: typer.Context,
+    config: Config = CONFIG,
+    every: Annotated[
+        str, typer.Option(help="How long to wait between two looks at the sources.")
+    ] = "10s",
+    keep: Annotated[
+        str, typer.Option(help="How long a publication can be read after the next one.")
+    ] = "1h",
+    json: Json = False,
+) -> None:
+    """Run again and again over growing folders until stopped (Ctrl-C, SIGTERM).
+
+    A run at work is left: the next start does its work. With --json each publication is one line.
+
+    Example: [bold]rejse live --every 10s[/bold]
+    """
+    from rejse.transforms.schema import durations
+
+    spans = []
+    for option, text in (("--every", every), ("--keep", keep)):
+        try:
+            spans.append(durations.parse(text))
+        except ValueError as fault:
+            raise MisuseError(f"{option}: {fault}") from None
+    settings = settings_in(config)
+    try:
+        _loop(settings, spans, context.args, json)
+    except (Exception, signals.Interrupted):
+        if signals.received() is None:
+            raise  # a signal is how a loop ends, whatever it came upon
+
+
+def _loop(settings: Any, spans: Sequence[int], args: Sequence[str], json: bool) -> None:
+    from rejse.pipelines.publication.audit_client import Auditor
+
+    with Auditor() as auditor:  # starts while Beam is imported and the first run is at work
+        from rejse.pipelines.jobs.live import Loop, Pace
+
+        loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=list(args))
+        for result in loop.results():
+            _show(result, json)
+
+
+def _show(result: Any, json: bool) -> None:
+    """What a run did, and the exit code that says it."""
+    from rejse.pipelines.cli import terminal
+    from rejse.pipelines.reporting import wording
+
+    code = DATA_FAILED if result.status == "audit_failed" else 0
+    if json:
+        counts = wording.accounted(result.counts)
+        terminal.show_line({**vars(result), "counts": counts, "exit_code": code})
+    else:
+        _show_run(result)
+    if code:
+        raise typer.Exit(code)
+
+
+def _show_run(result: Any) -> None:
+    from rejse.pipelines.cli.terminal import show_table
+    from rejse.pipelines.publication import unjoined
+    from rejse.pipelines.reporting import wording
+    from rejse.transforms.dimensions.customer_records import UNJOINED
+
+    counts = wording.accounted(result.counts)
+    if result.status == "nothing_new":
+        print(f"nothing new: publication {result.publication} holds all there is")
+        if n := result.tables.get("late", 0):
+            waits = f"{n:,} events that came too late wait" if n > 1 else (
+                "1 event that came too late waits"
+            )  # fmt: skip
+            print(f"{waits} in `late`; {REPAIR}")
+        return
+    parts = " + ".join(
+        f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
+    )
+    print(f"{wording.came(counts)} = {parts}")
+    for reason, n in sorted(result.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
+        print(f"  {reason}: {n:,}")
+    for note, n in sorted(result.notes.items()):
+        if not note.startswith(UNJOINED):
+            print(f"  {wording.note(note, n)}")
+    if apart := unjoined.listed(result.unjoined, result.notes):
+        show_table(("joins nothing", "why", "rows"), apart)
+    if result.status == "audit_failed":
+        for finding in result.findings:
+            print(f"  {finding}", file=sys.stderr)
+        print("audit failed: nothing was published", file=sys.stderr)
+        return
+    show_table(("table", "rows"), sorted(result.tables.items()))
+    final, still = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
+    print(f"{final:,} final journeys, {still:,} that later events may still change (journeys_live)")
+    if counts.get("late", 0):
+        print(f"late events wait in `late`; {REPAIR}")
+    if still and not final:
+        print("if nothing is missing before some time, say so: --frontier SOURCE=TIME")
+    print(f"published publication {result.publication} in {result.seconds:.1f} s")

@@ -1,0 +1,186 @@
+"""What a person at a terminal sees: tables, progress and short errors; machines get JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from itertools import islice
+from typing import Any
+
+from rejse.pipelines.reporting.wording import clean
+
+#: Rows that a person is shown; machines get all.
+SHOWN = 100
+#: First characters that make a spreadsheet take a text for a formula.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON can hold it: times as ISO 8601, sets sorted, the unknown as text."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(plain(v) for v in value)
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+#: Categories of characters that command a terminal, or turn the direction of what follows.
+COMMANDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def visible(text: str, kept: str = "") -> str:
+    """The text with each character that a terminal would obey, but those `kept`, as its code.
+
+    The code is JSON's, so that a document of JSON still says the same.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        _code(c) if c not in kept and unicodedata.category(c) in COMMANDING else c for c in text
+    )
+
+
+def _code(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+
+
+def is_shown(stream: Any) -> bool:
+    """Whether what is written to a stream is shown by a terminal."""
+    return bool(stream.isatty())
+
+
+def _dumped(value: Any, indent: int | None = None) -> str:
+    """A value as JSON: exact in a file or pipe, harmless on a terminal."""
+    text = json.dumps(plain(value), ensure_ascii=False, indent=indent)
+    return visible(text, "\n") if is_shown(sys.stdout) else text
+
+
+def show_json(value: Any) -> None:
+    """Print a value as one JSON document on standard output; an iterator as its list."""
+    if not isinstance(value, Iterator):
+        print(_dumped(value, indent=2))
+        return
+    between = "["
+    for one in value:
+        print(between, _dumped(one, indent=2).replace("\n", "\n  "), sep="\n  ", end="")
+        between = ","
+    print("[]" if between == "[" else "\n]")
+
+
+def show_line(value: Any) -> None:
+    """Print a result as one line of JSON, which a scheduler can take from the end of a log."""
+    print(_dumped(value))
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.7g}"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    if isinstance(value, list | tuple):
+        return ", ".join(_cell(one) for one in value)
+    # Data from logs may hold escape sequences, which must not reach a terminal.
+    return clean(value, limit=10_000) if value else ""
+
+
+def show_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", every: bool = False
+) -> None:
+    """Print rows as a table, the first `SHOWN` of them or all, and say how many there are."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    coming = iter(rows)
+    found = list(coming if every else islice(coming, SHOWN))
+    n_rows = len(found) + sum(1 for _ in coming)
+    numeric = [
+        bool(found) and all(r[i] is None or _is_number(r[i]) for r in found)
+        for i in range(len(columns))
+    ]
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for column, right in zip(columns, numeric, strict=True):
+        # Text, not markup, without commands: a name such as "[red]" is data, and so is a cell.
+        table.add_column(
+            Text(clean(column, 10_000) if column else ""),
+            justify="right" if right else "left",
+            overflow="fold",
+        )
+    for row in found:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    # Off a terminal nothing must be folded to 80 columns.
+    Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)
+    if n_rows > len(found):
+        print(f"{SHOWN} of {n_rows:,} rows; --json or --csv prints all")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+class _Lines:
+    """Standard output for rows of CSV: a line ends with LF, but with CRLF as the end of a line the
+    writer quotes a cell with a CR in it, too.
+    """
+
+    def write(self, row: str) -> int:
+        return sys.stdout.write(row.removesuffix("\r\n") + "\n")
+
+
+def show_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], guard: bool = False) -> int:
+    """Print rows as CSV and return how many cells were guarded.
+
+    With `guard` a text that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    out, guarded = csv.writer(_Lines()), 0
+    shown = visible if is_shown(sys.stdout) else str
+    out.writerow([shown(column) for column in columns])
+    for row in rows:
+        cells = []
+        for value in row:
+            cell = plain(value)
+            if isinstance(cell, list | dict):
+                cell = json.dumps(cell, ensure_ascii=False)
+            if guard and isinstance(cell, str) and cell.startswith(FORMULA):
+                cell, guarded = "'" + cell, guarded + 1
+            cells.append("" if cell is None else shown(cell) if isinstance(cell, str) else cell)
+        out.writerow(cells)
+    return guarded
+
+
+def say(message: str) -> None:
+    """Print a note for people on standard error, where it spoils no output."""
+    print(visible(message, "\n") if is_shown(sys.stderr) else message, file=sys.stderr)
+
+
+@contextmanager
+def progress(first: str) -> Iterator[Callable[[str], None] | None]:
+    """A line on standard error that says what is done now; None where that is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(first) as status:
+        yield lambda message: status.update(message)

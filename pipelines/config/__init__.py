@@ -1,0 +1,1 @@
+"""Settings: typed, validated once, read from `rejse.toml` and the files it names."""

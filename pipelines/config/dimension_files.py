@@ -1,0 +1,209 @@
+"""Operational tables from their files (CSV or Parquet) into the columns the core knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rejse.pipelines.store.staging import StagedFile
+    from rejse.transforms.dimensions.tables import Declared, Operational
+    from rejse.transforms.identity.erasure import Erased
+
+
+LINKS = "identity_links"
+
+
+class OperationalError(ValueError):
+    """A table of [operational] cannot be read or makes no sense; the message names table, file,
+    and row where one is to blame.
+    """
+
+    exit_code = 2
+
+
+def read(
+    files: Mapping[str, Path | None],
+    key: Callable[[], bytes],
+    types: Collection[str] = (),
+    non_persons: tuple[str, ...] = (),
+    erased: Erased | None = None,
+) -> Operational:
+    """The tables that are configured; ids of agents, and identities that are linked, become
+    pseudonyms under the key here, as those of events do. `types` are the journey types that are
+    declared; links of `non_persons` are left out, those of `erased` identities walled.
+
+    Raises OperationalError.
+    """
+    from rejse.transforms.dimensions import tables as core
+    from rejse.transforms.features.field_requests import valid_fields
+    from rejse.transforms.features.slas import valid_slas
+    from rejse.transforms.identity import link_table
+    from rejse.transforms.identity.erasure import NOBODY
+    from rejse.transforms.scoring.costs import valid_rates
+
+    read_as = {**core.TABLES, LINKS: link_table.FILE}
+    found = {}
+    for name, path in files.items():
+        if path is not None:
+            with _named(name, files):
+                found[name] = _table(path, read_as[name])
+    if "agents" in found:
+        found["agents"] = _pseudonymous(found["agents"], key())
+    if LINKS in found:
+        with _named(LINKS, files):
+            link_table.valid_links(found[LINKS])
+        found[LINKS] = link_table.pseudonymous(found[LINKS], key(), non_persons, erased or NOBODY)
+    data = core.Operational(found)
+    known = _types(data, types)
+    checks: Mapping[str, Callable[[], object]] = {
+        "calendar": lambda: data.calendar,
+        "cost_rates": lambda: valid_rates(data.table("cost_rates")),
+        "touchpoints": lambda: core.valid_places(data.table("touchpoints")),
+        "touchpoint_fields": lambda: valid_fields(data.fields),
+        "slas": lambda: valid_slas(data.table("slas"), data.has("calendar"), known),
+    }
+    for name, check in checks.items():
+        with _named(name, files):
+            check()
+    return data
+
+
+def _types(data: Operational, declared: Collection[str]) -> set[str]:
+    """Names of the journey types; none where none are declared: any name in the logs is one."""
+    if not declared:
+        return set()
+    named = data.table("touchpoints").column("journey_type").to_pylist()
+    return {*declared, *(name for name in named if name), "other"}
+
+
+def staged(store: Path, data: Operational) -> list[StagedFile]:
+    """The tables that the installation has, staged as they were joined."""
+    from rejse.pipelines.store import staging
+    from rejse.transforms.dimensions.published import tables
+
+    found = [staging.write(store, name, data.table(name)) for name in tables() if data.has(name)]
+    return [file for file in found if file is not None]
+
+
+def _pseudonymous(agents: pa.Table, key: bytes) -> pa.Table:
+    from rejse.transforms.columnar.arrays import flat
+    from rejse.transforms.identity.pseudonyms import actors, signer
+
+    place = agents.column_names.index("actor_id")
+    hashed = actors(flat(agents.column(place)), signer(key)).cast("string")
+    return agents.set_column(place, agents.schema.field(place), hashed)
+
+
+@contextmanager
+def _named(name: str, files: Mapping[str, Path | None]) -> Iterator[None]:
+    """Raises OperationalError, naming table and file, where its rows make no sense."""
+    try:
+        yield
+    except ValueError as fault:
+        place = files.get(name)
+        said = f"table {name}, {place.name}" if place else f"table {name}"
+        raise OperationalError(f"{said}: {fault}") from None
+
+
+def _table(path: Path, wanted: Declared) -> pa.Table:
+    import pyarrow as pa
+
+    from rejse.transforms.dimensions.tables import conform
+
+    columns = f"expected columns {', '.join(wanted.schema.names)} (others are ignored)"
+    try:
+        came = _load(path, wanted.schema)
+        table, names = conform(came, wanted.schema), came.column_names
+    except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
+        raise ValueError(f"{columns}; came: {fault}") from None
+    lacking = [name for name in wanted.needed if name not in names]
+    if lacking:
+        listed = ", ".join(names)
+        raise ValueError(f"{columns}; {', '.join(lacking)} is missing, came: {listed}")
+    _refuse_rows(table, wanted)
+    return table
+
+
+def _refuse_rows(table: pa.Table, wanted: Declared) -> None:
+    """Raises ValueError for the first row that lacks what it needs, or ends before it begins."""
+    import pyarrow.compute as pc
+
+    for name in wanted.needed:
+        if table.column(name).null_count:
+            row = table.column(name).to_pylist().index(None) + 1
+            raise ValueError(
+                f"expected a {name} in every row, came none in row {row};"
+                f" give it or strike out the row"
+            )
+    backwards = pc.less(table.column("valid_to"), table.column("valid_from")).to_pylist()
+    if True in backwards:
+        raise ValueError(
+            f"expected a valid_to that is not before valid_from, came one before it"
+            f" in row {backwards.index(True) + 1}"
+        )
+
+
+def _load(path: Path, wanted: pa.Schema) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    times = [field.name for field in wanted if pa.types.is_timestamp(field.type)]
+    if path.suffix == ".parquet":
+        table = pq.ParquetFile(path).read()
+        dates = [n for n in times if n in table.column_names and _is_local(table.field(n).type)]
+        return _with_moments(table, dates, wanted)
+    kinds = {f.name: pa.string() if f.name in times else f.type for f in wanted}
+    convert = csv.ConvertOptions(
+        column_types=kinds, strings_can_be_null=True, null_values=["", "null"]
+    )
+    table = csv.read_csv(path, convert_options=convert)
+    return _with_moments(table, [name for name in times if name in table.column_names], wanted)
+
+
+def _is_local(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None)
+
+
+def _with_moments(table: pa.Table, times: Sequence[str], wanted: pa.Schema) -> pa.Table:
+    """Times as moments; those that name no zone are in that of their row, if it has one."""
+    import pyarrow as pa
+
+    rows = table.num_rows
+    has_zone = "tz" in wanted.names and "tz" in table.column_names
+    zones = table.column("tz").to_pylist() if has_zone else [None] * rows
+    for name in times:
+        column = table.column(name)
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("us"))  # Python knows no nanoseconds
+        said = zip(column.to_pylist(), zones, strict=True)
+        found = [_moment(*one, row) for row, one in enumerate(said, start=1)]
+        column = pa.array(found, wanted.field(name).type)
+        table = table.set_column(table.column_names.index(name), name, column)
+    return table
+
+
+def _moment(said: str | date | None, zone: str | None, row: int) -> datetime | None:
+    """Time of an ISO 8601 text, or of a date: its first instant. Without a zone of its own it is in
+    the row's, else UTC. Raises ValueError, naming the row, where it is neither.
+    """
+    from rejse.transforms.dimensions.working_hours import on_the_spot
+
+    if said is None:
+        return None
+    text = said if isinstance(said, str) else said.isoformat()
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"row {row}: {text!r} where a time such as 2025-06-30T00:00:00Z belongs"
+        ) from None
+    return found if found.tzinfo else on_the_spot(found, zone)

@@ -1,0 +1,82 @@
+"""What a setting may be: a duration, a place, a share; and the error where it is none of these."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+
+from rejse.transforms.schema import durations
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+class SettingsError(ValueError):
+    """The configuration cannot be used; the message says what to change."""
+
+
+def _duration(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise ValueError(f"expected a duration such as 30d, 30min or 10s, came {value!r}")
+    if isinstance(value, int):
+        if value == 0:
+            return 0
+        raise ValueError(f"expected a duration with its unit such as 30d, came {value}")
+    return durations.parse(value)
+
+
+def expand(text: str) -> str:
+    """Text with each `${NAME}` replaced by its environment variable.
+
+    Raises SettingsError where one is not set.
+    """
+
+    def found(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise SettingsError(
+                f"{text!r} names the environment variable {match[1]}, which is not set;"
+                f" set it, for example: export {match[1]}=/your/folder"
+            )
+        return os.environ[match[1]]
+
+    return _VARIABLE.sub(found, text)
+
+
+def digest(said: Mapping[str, Any]) -> str:
+    """16 hex digits that change with what is said."""
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def text_of(path: Path, what: str) -> str:
+    """Text of a file that the configuration names. Raises SettingsError where it is missing."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise SettingsError(
+            f"{what}: expected the file {path.name} beside the configuration, came {fault.strerror}"
+        ) from None
+
+
+def placed(value: object, info: ValidationInfo) -> Path:
+    """A path of the configuration, relative to its folder."""
+    if not isinstance(value, str | Path):
+        raise ValueError(f"expected a path in quotes, came {value!r}")
+    root: Path = info.context["root"] if info.context else Path()
+    return root / expand(str(value))
+
+
+Duration = Annotated[int, BeforeValidator(_duration)]
+Place = Annotated[Path, BeforeValidator(placed)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Frozen(BaseModel):
+    """A part of the configuration: no unknown setting, no change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -1,0 +1,112 @@
+"""Journey types: rows of the `journey_types` table, completed by the configuration file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from rejse.transforms.schema.durations import parse
+from rejse.transforms.schema.parameters import JourneyType, Rules
+
+DURATIONS = ("gap", "case_gap", "reopen_window", "cap", "handoff_due", "horizon")
+LISTS = ("start_activities", "end_activities", "end_outcomes", "weak_end_outcomes")
+FLAGS = ("is_problem", "expects_outcome")
+_TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a journey_types table (CSV or Parquet) as text; empty cells are left out.
+
+    Raises ValueError where the table has no column `journey_type`.
+    """
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    else:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            found = list(csv.DictReader(lines))
+    if found and "journey_type" not in found[0]:
+        raise ValueError(f"{path.name}: expected a column journey_type, came {sorted(found[0])}")
+    return [
+        {k: str(v) for k, v in row.items() if k is not None and v not in (None, "")}
+        for row in found
+    ]
+
+
+def _value(column: str, text: str) -> Any:
+    if column in DURATIONS:
+        return parse(text)
+    if column in LISTS:
+        return tuple(part.strip() for part in text.split(";") if part.strip())
+    if column in FLAGS:
+        if text.lower() not in _TRUE:
+            raise ValueError(f"expected true or false, came {text!r}")
+        return _TRUE[text.lower()]
+    return text
+
+
+def journey_type(row: Mapping[str, str], default: JourneyType) -> JourneyType:
+    """One journey type of a table row; what the row leaves empty is the default's.
+
+    Raises ValueError, naming type and column, where a cell cannot be read.
+    """
+    name, given = row["journey_type"], {}
+    for column in (*DURATIONS, *LISTS, *FLAGS, "owner"):
+        if column in row:
+            try:
+                given[column] = _value(column, row[column])
+            except ValueError as fault:
+                raise ValueError(f"journey type {name}, column {column}: {fault}") from None
+    return replace(default, name=name, **given)
+
+
+def from_table(path: Path, default: JourneyType) -> dict[str, JourneyType]:
+    """Journey types of a table, by name.
+
+    Gap, windows and rules are configuration, not as-of: of several rows of one type the one with
+    the latest `valid_from` decides.
+    """
+    latest: dict[str, dict[str, str]] = {}
+    for row in sorted(rows(path), key=lambda r: r.get("valid_from", "")):
+        if "journey_type" in row:
+            latest[row["journey_type"]] = row
+    return {name: journey_type(row, default) for name, row in latest.items()}
+
+
+def of_core(types: Mapping[str, JourneyType]) -> dict[str, dict[str, Any]]:
+    """What stored rows depend on, by type: all but the horizon, which only views read."""
+    found = {name: asdict(kind) for name, kind in types.items()}
+    return {n: {k: v for k, v in said.items() if k != "horizon"} for n, said in found.items()}
+
+
+def horizons(types: Mapping[str, JourneyType]) -> dict[str, int | None]:
+    """The horizon of each type, in microseconds; None where the user sets none."""
+    return {name: kind.horizon for name, kind in types.items()}
+
+
+def served_windows(rules: Rules) -> dict[str, int]:
+    """What views read of each type, as `cap.claim`, in microseconds; `other` stands for the rest.
+
+    `settling` is how long after its last event, or its end, a journey may stay open.
+    """
+    found = {}
+    for kind in _every(rules):
+        found[f"settling.{kind.name}"] = max(kind.gap, kind.reopen_window)
+        found[f"cap.{kind.name}"] = kind.cap
+        if kind.horizon is not None:
+            found[f"horizon.{kind.name}"] = kind.horizon
+    return found
+
+
+def served_thresholds(rules: Rules) -> dict[str, float]:
+    """Whether a journey of the type is a problem of the customer (1) or not (0)."""
+    return {f"is_problem.{kind.name}": float(kind.is_problem) for kind in _every(rules)}
+
+
+def _every(rules: Rules) -> list[JourneyType]:
+    rest = {"other": replace(rules.default_type, name="other")}
+    return [replace(kind, name=name) for name, kind in {**rest, **rules.types}.items()]

@@ -1,0 +1,47 @@
+"""What `[surveys]` says of answers: the scale of a measure, and from where on one is satisfied."""
+
+from __future__ import annotations
+
+import math
+from typing import Self
+
+from pydantic import model_validator
+
+from rejse.pipelines.config.field_types import Frozen
+
+
+class Csat(Frozen):
+    """Customer satisfaction: the share of answers from `satisfied_from` on, of those on `scale`."""
+
+    scale: tuple[float, float] = (1, 5)
+    satisfied_from: float = 4
+
+    @model_validator(mode="after")
+    def _on_scale(self) -> Self:
+        least, most = self.scale
+        if not (math.isfinite(most - least) and least < most):
+            raise ValueError(
+                "expected scale from a least to a greatest answer such as [1, 5], "
+                f"came [{least:g}, {most:g}]"
+            )
+        if not least < self.satisfied_from <= most:
+            raise ValueError(
+                f"expected satisfied_from on its scale, above {least:g} and at most {most:g}, "
+                f"came {self.satisfied_from:g}"
+            )
+        return self
+
+
+class SurveySettings(Frozen):
+    """What `[surveys]` says, one table a measure."""
+
+    csat: Csat = Csat()
+
+    def thresholds(self) -> dict[str, float]:
+        """What the served views read, by name; in points of the answers' own scale."""
+        least, most = self.csat.scale
+        return {
+            "csat.scale_min": least,
+            "csat.scale_max": most,
+            "csat.satisfied_from": self.csat.satisfied_from,
+        }

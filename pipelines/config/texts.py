@@ -1,0 +1,155 @@
+"""Texts of X-records by configuration: which scorers, kept or dropped, and for how long.
+
+The table `texts` is apart from all others: its files may be read by their owner only (0600), no
+view shows it, and a text goes when it is older than `texts.keep_for`, out of earlier publications
+too.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from rejse.pipelines.config.field_types import Duration, Frozen, SettingsError
+from rejse.transforms.schema.parameters import DAY
+
+#: Switches the default scorer of a language off.
+NONE = "none"
+
+
+class TextSettings(Frozen):
+    """What `[texts]` says: `keep_for` in microseconds, `scorers` by language as module:name."""
+
+    keep: Literal["dropped", "redacted"] = "dropped"
+    keep_for: Duration = 90 * DAY
+    validated: tuple[str, ...] = ()
+    scorers: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("validated")
+    @classmethod
+    def _languages(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for language in value:
+            _plain(language)
+        return value
+
+    @field_validator("scorers")
+    @classmethod
+    def _places(cls, value: dict[str, str]) -> dict[str, str]:
+        for language, place in value.items():
+            _plain(language)
+            module, _, name = place.partition(":")
+            if place != NONE and not (module and name.isidentifier()):
+                raise ValueError(
+                    f"{language}: expected module:name of a scorer, or none, came {place!r}"
+                )
+        return value
+
+    def hearing(self) -> Any:
+        """Scorers, loaded, and what becomes of texts, as the edge wants it.
+
+        Raises SettingsError where a scorer cannot be loaded.
+        """
+        from rejse.transforms.feedback.text_scoring import Hearing
+
+        return Hearing(load(self.scorers), frozenset(self.validated), self.keep == "redacted")
+
+    def told(self) -> dict[str, Any]:
+        """What can change a result: the models by name and version, and what is kept."""
+        models = {name: one.model_id for name, one in sorted(load(self.scorers).items())}
+        return {
+            "keep": self.keep, "keep_for": self.keep_for,
+            "validated": sorted(self.validated), "models": models,
+        }  # fmt: skip
+
+    def kept_from(self, now: int) -> int | None:
+        """Time from which on texts are kept, microseconds; None where all are dropped.
+
+        It moves once a day, at midnight UTC, so that two runs of a day publish the same.
+        """
+        if self.keep == "dropped":
+            return None
+        return (now // DAY + 1) * DAY - self.keep_for
+
+
+def _plain(language: str) -> None:
+    from rejse.transforms.feedback.sentiment import language_of
+
+    if language_of(language) != language:
+        raise ValueError(f"expected a language such as da, came {language!r}")
+
+
+def load(scorers: Mapping[str, str]) -> dict[str, Any]:
+    """Scorers by language: the configured ones, else the default of English, Danish, Polish.
+
+    Raises SettingsError where one cannot be imported or is no scorer.
+    """
+    from rejse.transforms.feedback.lexicon import LANGUAGES, lexicon
+
+    found: dict[str, Any] = {name: lexicon(name) for name in LANGUAGES if name not in scorers}
+    for language, place in scorers.items():
+        if place != NONE:
+            found[language] = _loaded(language, place)
+    return found
+
+
+def _loaded(language: str, place: str) -> Any:
+    from rejse.transforms.feedback.sentiment import Scorer, ScorerError, model_of
+
+    module, _, name = place.partition(":")
+    try:
+        scorer = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as fault:
+        raise SettingsError(
+            f"texts.scorers.{language}: expected {place} to be importable, came"
+            f" {type(fault).__name__}: {fault};"
+            " name an object as module:name and put its module on PYTHONPATH"
+        ) from None
+    try:
+        is_scorer = not isinstance(scorer, type) and isinstance(scorer, Scorer)
+    except (Exception, SystemExit):  # before Python 3.12 the look at its model_id runs it
+        is_scorer = False
+    if not is_scorer:
+        raise SettingsError(
+            f"texts.scorers.{language}: expected {place} to have model_id and score(texts),"
+            f" came {type(scorer).__name__}; see rejse.transforms.feedback.sentiment.Scorer"
+        )
+    try:
+        model_of(scorer)
+    except ScorerError as fault:
+        raise SettingsError(f"texts.scorers.{language}: {place}: {fault}") from None
+    return scorer
+
+
+@contextmanager
+def accounted(store: Path) -> Iterator[None]:
+    """Before and after a run, however it ends, only texts of the latest publication are there."""
+    sweep(store)
+    try:
+        yield
+    finally:
+        sweep(store)
+
+
+def sweep(store: Path) -> list[str]:
+    """Remove files of `texts` that the latest publication does not name; returns their paths.
+
+    Call it only as the one writer of the store.
+    """
+    from rejse.pipelines.store import delta_store as storage
+    from rejse.pipelines.store import staging
+    from rejse.transforms.feedback.output_tables import PRIVATE
+
+    every, removed = storage.listed(store), []
+    for table in (name + twin for name in PRIVATE for twin in ("", staging.LIVE)):
+        version = every[-1].versions.get(table, -1) if every else -1
+        named = set(storage.files(store, table, version))
+        for path in sorted((store / table).glob("part-*.parquet")):
+            if f"{table}/{path.name}" not in named:
+                path.unlink(missing_ok=True)
+                removed.append(f"{table}/{path.name}")
+    return removed

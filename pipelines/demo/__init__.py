@@ -1,0 +1,1 @@
+"""The synthetic company: sample data with planted friction and known answers."""

@@ -1,0 +1,1 @@
+"""Runs: the increment, the Beam graph, the loop that runs again and again."""

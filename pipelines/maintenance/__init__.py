@@ -1,0 +1,1 @@
+"""Care of a store: compact, vacuum, erase, verify, compare publications."""

@@ -1,0 +1,136 @@
+"""What `init` keeps of raw columns that no column of the contract takes: lines of the map `attrs`.
+
+A line whose content looks personal is written as a comment, with the reason. Of a struct the
+harmless parts are kept, of keys and values those keys that the sample has: a key that comes later
+is not kept by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rejse.pipelines.onboarding import personal_columns
+from rejse.pipelines.onboarding.column_profile import Profile
+from rejse.pipelines.onboarding.guess_columns import Guesses
+from rejse.pipelines.onboarding.personal_values import form
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: A list or map of so many keys is no list of attributes.
+MOST_KEYS = 100
+
+
+def note_copies(guesses: Guesses, found: Sequence[Profile]) -> None:
+    """Note as personal what holds the identity again, which is hashed: it would be in clear there.
+
+    The number of a case is none. Where no column is the identity, those that may be it are left out
+    too: whoever takes the dashes off one would have it hashed there and in clear here.
+    """
+    for guess in guesses.candidates.get("identity", ()):
+        for name in guess.raw:
+            guesses.personal.setdefault(name, personal_columns.MAY_BE)
+    who, kind = guesses.of("identity"), guesses.of("identitytype")
+    mine = [profile for profile in found if who is not None and profile.name in who.raw]
+    if mine and (kind is None or kind.sql != "'case'"):
+        for one in guesses.rest:
+            if personal_columns.is_copy(one, mine[0]):
+                guesses.personal.setdefault(one.name, personal_columns.AGAIN)
+
+
+def lines(profile: Profile, guesses: Guesses) -> Iterator[str]:
+    """Lines for one raw column, each with its comma; comments where it is left out."""
+    import pyarrow as pa
+
+    name, quoted = profile.name, guesses.quote[profile.name]
+    why = guesses.personal.get(name)
+    if personal_columns.is_keyed(profile.kind) or pa.types.is_map(profile.kind):
+        yield from _keys(profile, quoted, why)
+    elif why is None or not pa.types.is_struct(profile.kind):
+        yield _line(name, _text(quoted, profile.kind), why)
+    else:
+        yield _line(name, _text(quoted, profile.kind), why)
+        yield from _fields(profile, name, quoted, profile.kind)
+
+
+def _line(name: str, sql: str, why: str | None) -> str:
+    said = f"'{_escaped(name)}': {sql},"
+    if why is None:
+        return f"        {said}"
+    # A name with a line break would leave the comment.
+    return f"        -- {' '.join(said.split())}  -- left out, {' '.join(why.split())}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _text(sql: str, kind: pa.DataType) -> str:
+    if kind.num_fields > 0:
+        return f"cast(to_json({sql}) as varchar)"
+    return sql if str(kind) == "string" else f"cast({sql} as varchar)"
+
+
+def _fields(profile: Profile, path: str, sql: str, kind: pa.DataType) -> Iterator[str]:
+    """Lines of the harmless fields of a struct of which another is not."""
+    import pyarrow as pa
+
+    for field in kind:
+        inner, part = f"{path}.{field.name}", f"struct_extract({sql}, '{_escaped(field.name)}')"
+        held = _part(profile, path, inner, field)
+        why = personal_columns.reason(held)
+        if pa.types.is_struct(field.type) and why is not None:
+            yield from _fields(held, inner, part, field.type)
+        elif why is None and not _is_open(field.type):
+            yield _line(inner, _text(part, field.type), None)
+
+
+def _is_open(kind: pa.DataType) -> bool:
+    """Whether keys may come that no schema knows."""
+    import pyarrow as pa
+
+    return pa.types.is_map(kind) or personal_columns.is_keyed(kind) is not None
+
+
+def _part(profile: Profile, path: str, inner: str, field: pa.Field) -> Profile:
+    """A field of a struct as a column of its own."""
+    given = tuple(value.get(field.name) for value in profile.values if value is not None)
+    values = tuple(value for value in given if value is not None)
+    distinct = 0 if field.type.num_fields else len({str(value) for value in values})
+    nulls = profile.n_rows - len(values)
+    return Profile(inner, field.type, profile.n_rows, max(0, nulls), distinct, values)
+
+
+def _tells(key: str) -> bool:
+    """Whether a key itself is data of a person, such as a mail address."""
+    return form([key], is_version=False) is not None
+
+
+def _keys(profile: Profile, quoted: str, why: str | None) -> Iterator[str]:
+    """Keys and values: those of the sample's keys that are harmless, and all as a comment."""
+    import pyarrow as pa
+
+    found = {
+        part.name.removeprefix(f"{profile.name}."): part for part in personal_columns.parts(profile)
+    }
+    kept = [
+        key for key, part in found.items() if not (_tells(key) or personal_columns.reason(part))
+    ]
+    left = [key for key in found if key not in kept and not _tells(key)]
+    whole = _text(quoted, profile.kind)
+    if len(found) > MOST_KEYS:
+        kept = []
+    if len(kept) < len(found) or not kept:
+        named = f"{', '.join(left[:5])}: " if left else ""
+        yield _line(profile.name, whole, f"{named}{why or 'any key may come'}")
+    if kept:
+        listed = ", ".join(f"'{_escaped(key)}'" for key in kept)
+        key = personal_columns.is_keyed(profile.kind)
+        if pa.types.is_map(profile.kind):
+            some = f"list_filter(map_entries({quoted}), lambda one: one.key in ({listed}))"
+            sql = f"cast(to_json(map_from_entries({some})) as varchar)"
+        else:
+            test = f"cast(one.{key} as varchar) in ({listed})"
+            sql = f"cast(to_json(list_filter({quoted}, lambda one: {test})) as varchar)"
+        yield _line(profile.name, sql, None)

@@ -1,0 +1,98 @@
+"""What `check` says of values that are read otherwise than they are meant: cells that the mapping
+could not read, scales of answers that are others, due days that were taken for midnights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.pipelines.onboarding.guess_survey import answer_sql
+from rejse.pipelines.reporting.wording import clean
+from rejse.transforms.columnar.arrays import valid, values
+from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.feedback.scale import contradicts, scaled
+from rejse.transforms.schema.parameters import DAY
+
+if TYPE_CHECKING:
+    from rejse.transforms.columnar.arrays import Bools
+
+#: So many due times say something of all.
+FEW = 2
+#: Values shown of those that could not be read.
+SHOWN = 3
+#: From this share of answers outside of their scale on it is the scale that is wrong.
+OUTSIDE = 0.05
+
+
+def unread(column: str, cells: Iterable[pa.RecordBatch]) -> str:
+    """How many raw values became null in a column, the first ones, and what reads them."""
+    found = list(cells)
+    n = sum(batch.num_rows for batch in found)
+    raw = found[0].schema.names
+    texts = {
+        str(value)
+        for batch in found for one in batch.columns
+        for value in one.slice(0, 1_000).to_pylist() if value is not None and str(value).strip()
+    }  # fmt: skip
+    shown = ", ".join(repr(clean(one, 40)) for one in sorted(texts)[:SHOWN])
+    line = f"{column}: the mapping gives null for {n:,} values of {', '.join(raw)}, such as {shown}"
+    if column != "raw_score":
+        return line
+    quoted = '"' + raw[-1].replace('"', '""') + '"'
+    return f"{line}; instead: {answer_sql(quoted)} as raw_score"
+
+
+def scales(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    """Instruments whose answers contradict the scale that they are said to be on."""
+    tables = [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows]
+    if not tables:
+        return
+    answers = Events.of(pa.concat_tables(tables, promote_options="permissive").combine_chunks())
+    found, instrument = scaled(answers), answers.coded("instrument")
+    answered = np.isfinite(found.raw) & ~found.has_no_scale
+    for one in sorted(set(_said(instrument, found.least, found.most, answered))):
+        name, least, most = one
+        mine = answered & instrument.of_names([name]) & (found.least == least)
+        mine &= found.most == most
+        raw = found.raw[mine]
+        outside = int(found.is_outside[mine].sum())
+        span = f"from {raw.min():g} to {raw.max():g}"
+        if outside > OUTSIDE * len(raw):
+            why = f"{outside:,} of {len(raw):,} lie outside of it"
+        elif contradicts(raw, least, most):
+            why = f"{len(raw):,} answers, and none in its upper third"
+        else:
+            continue
+        yield (
+            f"the scale of {name}, {least:g} to {most:g}, is contradicted: answers run"
+            f" {span}, {why}; say their own, such as"
+            f" {raw.min():g} as scale_min, {raw.max():g} as scale_max"
+        )
+
+
+def midnights(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
+    """Due times of promises that all are a midnight, so that they may be days without a time."""
+    times = [
+        values(due)[valid(due) & valid(batch.column("promise"))]
+        for batch in batches
+        if "promise" in batch.schema.names
+        for due in [batch.column("promise").field("due_time")]
+    ]
+    found = np.concatenate(times) if times else np.zeros(0, np.int64)
+    if len(found) >= FEW and not (found % DAY).any():
+        yield (
+            f"promise.due_time: all {len(found):,} are a midnight (UTC), due as the day begins; if"
+            " they are days, instead: 'due_time': cast(... as date), due until the local day ends"
+        )
+
+
+def _said(
+    instrument: Coded, least: np.ndarray, most: np.ndarray, answered: Bools
+) -> Iterator[tuple[str, float, float]]:
+    names = instrument.names.to_pylist()
+    for row in np.flatnonzero(answered):
+        yield names[instrument.codes[row]], float(least[row]), float(most[row])

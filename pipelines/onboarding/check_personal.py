@@ -1,0 +1,74 @@
+"""What looks personal in a sample: raw columns that a mapping leaves out, and what it keeps."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from rejse.pipelines.onboarding import personal_columns
+from rejse.pipelines.onboarding.column_profile import Profile, profiles
+from rejse.pipelines.onboarding.guess_columns import HASHED
+from rejse.pipelines.onboarding.personal_values import is_json
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rejse.transforms.schema.contract import Contract
+
+_COMMENTS = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|--[^\n]*|/\*.*?\*/""", re.S)
+
+
+def without_comments(sql: str) -> str:
+    """SQL without its comments: a column that only these name is not used."""
+    return _COMMENTS.sub(lambda found: found[1] or " ", sql)
+
+
+def left_out(batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> dict[str, str]:
+    """Of these raw columns those that look personal or like free text, and why."""
+    return {one.name: why for one, why in _reasons(_table(batches, names))}
+
+
+def kept(batches: Sequence[pa.RecordBatch], contract: Contract) -> dict[str, str]:
+    """What accepted rows carry in clear that looks personal: column, or attribute, and why."""
+    import pyarrow as pa
+
+    held = {name for batch in batches for name in batch.schema.names}
+    texts = [
+        field.name for field in contract.fields
+        if field.name in held - HASHED and not field.values and pa.types.is_string(field.type)
+    ]  # fmt: skip
+    found = {one.name: why for one, why in _reasons(_table(batches, texts))}
+    if "attrs" in held:
+        (attrs,) = profiles(_table(batches, ["attrs"]))
+        for part in personal_columns.parts(attrs):
+            part = replace(part, name=part.name.removeprefix("attrs."))
+            is_text = sum(map(is_json, part.texts)) * 2 > max(1, len(part.texts))
+            why = personal_columns.of_json(part) if is_text else personal_columns.reason(part)
+            if why and why != personal_columns.EMPTY:
+                found[f"attrs[{part.name!r}]"] = why
+    return found
+
+
+def _reasons(table: pa.Table) -> Iterator[tuple[Profile, str]]:
+    for one in profiles(table):
+        why = personal_columns.reason(one)
+        if why and why != personal_columns.EMPTY:
+            yield one, why
+
+
+def _table(batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> pa.Table:
+    """Some columns of batches, which have the same ones; texts as texts."""
+    import pyarrow as pa
+
+    columns = {}
+    for name in names:
+        arrays = [b.column(name) for b in batches if name in b.schema.names]
+        arrays = [
+            a.cast(a.type.value_type) if pa.types.is_dictionary(a.type) else a for a in arrays
+        ]
+        if arrays:
+            columns[name] = pa.chunked_array(arrays)
+    rows = max(map(len, columns.values()), default=0)
+    return pa.table({name: column for name, column in columns.items() if len(column) == rows})

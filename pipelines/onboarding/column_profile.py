@@ -1,0 +1,229 @@
+"""What the values of one raw column look like: the ground on which a mapping is guessed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from rejse.pipelines.onboarding.personal_words import fold
+from rejse.transforms.schema.contract import CHANNELS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+VALUES = 2_000
+MISSING = ("?", "null", "none", "n/a", "na", "-", "undefined", "nan", "unknown")
+ENOUGH = 0.95
+_ISO = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?\s*(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?"
+)
+_ZONE = re.compile(r"(?:Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$", re.IGNORECASE)
+_SLASHED = re.compile(
+    r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:([ T])\d{1,2}:\d\d(:\d\d(\.\d+)?)?(\s*[AaPp][Mm])?)?"
+)
+_EPOCH = {10: ("s", "to_timestamp({0})"), 13: ("ms", "to_timestamp({0} / 1e3)"),
+          16: ("us", "to_timestamp({0} / 1e6)")}  # fmt: skip
+#: What tells of a person wherever it stands (RE2), so that it is looked for in all rows: mail
+#: addresses, addresses of pages with a query, tokens; and how many are enough.
+TELLING, TOLD = r"(?i)[^@\s](?:@|%40)[\w-]+\.[a-z]|\?[\w.-]+=|\beyj[\w-]{8,}\.|\bbearer\s", 5
+#: What others call our channels.
+CHANNEL_WORDS = {
+    "call": "phone", "telephone": "phone", "tel": "phone", "voice": "phone", "callcenter": "phone",
+    "mail": "email", "e-mail": "email", "website": "web", "desktop": "web", "browser": "web",
+    "online": "web", "self service": "web", "self-service": "web", "portal": "web",
+    "mobile": "app", "ios": "app", "android": "app", "mobile app": "app", "mobile_app": "app",
+    "store": "branch", "shop": "branch", "in person": "visit", "in_person": "visit",
+    "field": "visit", "bot": "chatbot", "livechat": "chat", "live chat": "chat",
+    "whatsapp": "chat", "messenger": "chat", "post": "letter", "facebook": "social",
+    "twitter": "social", "instagram": "social", "text": "sms", "newsletter": "campaign",
+    "telefon": "phone", "telefonisk": "phone", "opkald": "phone", "teléfono": "phone",
+    "telefono": "phone", "e-post": "email", "correo": "email", "hjemmeside": "web",
+    "brev": "letter", "brief": "letter", "list": "letter", "carta": "letter", "butik": "branch",
+    "filial": "branch", "filiale": "branch", "oddział": "branch", "sucursal": "branch",
+}  # fmt: skip
+
+
+def snake(name: str) -> str:
+    """Name in lower case with underscores: `org:resource`, `orgResource` -> `org_resource`, and
+    without accents: `Årsag` -> `arsag`.
+    """
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[^a-z0-9]+", "_", fold(spaced)).strip("_")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One raw column: its name, type, up to `VALUES` values from all over the sample, counts.
+
+    Of a larger sample some values that tell of a person are among them, however rare these are.
+    """
+
+    name: str
+    kind: pa.DataType
+    n_rows: int
+    n_null: int
+    n_distinct: int
+    values: tuple[Any, ...]
+
+    @cached_property
+    def snake(self) -> str:
+        """Name in lower case with underscores."""
+        return snake(self.name)
+
+    @cached_property
+    def missing(self) -> str | None:
+        """Text that stands for a missing value, such as `?`."""
+        seen = Counter(v for v in self.values if isinstance(v, str) and v.lower() in MISSING)
+        return seen.most_common(1)[0][0] if seen else None
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The values as text, without missing ones."""
+        return tuple(
+            str(v) for v in self.values if not (isinstance(v, str) and v.lower() in MISSING)
+        )
+
+    @property
+    def is_nested(self) -> bool:
+        """It holds lists, structs or maps."""
+        return bool(self.kind.num_fields > 0)
+
+    def fits(self, words: Sequence[str]) -> bool:
+        """Nearly all values are among these words, without regard to case."""
+        return self._share(lambda text: text.strip().lower() in words) >= ENOUGH
+
+    def channels(self) -> dict[str, str]:
+        """Value in lower case -> channel, where most values name one; else empty."""
+        lower = Counter(text.strip().lower() for text in self.texts)
+        found = {w: CHANNEL_WORDS.get(w, w) for w in lower if w in CHANNELS or w in CHANNEL_WORDS}
+        share = sum(lower[w] for w in found) / max(1, len(self.texts))
+        return found if share >= 0.8 else {}
+
+    @property
+    def has_no_zone(self) -> bool:
+        """Times of a clock, of which no value says in which zone it stands."""
+        if str(self.kind).startswith("timestamp"):
+            return "tz=" not in str(self.kind)
+        clocks = [text.strip() for text in self.texts if ":" in text]
+        return bool(clocks) and not any(_ZONE.search(text) for text in clocks)
+
+    def _share(self, test: Any) -> float:
+        return sum(map(test, self.texts)) / len(self.texts) if self.texts else 0.0
+
+    def time_sql(self, quoted: str) -> tuple[str, str] | None:
+        """SQL that makes a time of the column and why, or None where it holds no times."""
+        name = str(self.kind)
+        if name.startswith(("timestamp", "date")):
+            return quoted, f"its type {name}"
+        if not self.texts or self.is_nested or name == "bool":
+            return None
+        given = quoted
+        if self.missing is not None:
+            given = f"nullif({quoted}, '{self.missing}')"
+        return self._iso(given) or self._epoch(given) or self._slashed(given)
+
+    def _iso(self, given: str) -> tuple[str, str] | None:
+        if self._share(lambda text: bool(_ISO.fullmatch(text.strip()))) < ENOUGH:
+            return None
+        return f"cast({given} as timestamptz)", f"values such as {self.texts[0]}"
+
+    def _epoch(self, given: str) -> tuple[str, str] | None:
+        whole = [text.partition(".")[0] for text in self.texts]
+        digits = Counter(len(text) for text in whole if text.isdigit())
+        if not digits:
+            return None
+        length, n = digits.most_common(1)[0]
+        # 10 digits are seconds since 2001, 13 and 16 the same in milli- and microseconds.
+        if length not in _EPOCH or n < ENOUGH * len(whole):
+            return None
+        unit, pattern = _EPOCH[length]
+        number = f"cast({given} as double)" if str(self.kind) == "string" else given
+        return pattern.format(number), f"values such as {self.texts[0]} ({unit} since 1970)"
+
+    def _slashed(self, given: str) -> tuple[str, str] | None:
+        found = [m for text in self.texts if (m := _SLASHED.fullmatch(text.strip()))]
+        if len(found) < ENOUGH * len(self.texts):
+            return None
+        month_first = any(int(m[3]) > 12 for m in found)
+        sure = month_first or any(int(m[1]) > 12 for m in found)
+        sep, first = found[0][2], found[0]
+        date = sep.join(("%m", "%d", "%Y") if month_first else ("%d", "%m", "%Y"))
+        hour = "%I" if first[8] else "%H"
+        clock = f"{first[5]}{hour}:%M" if first[5] else ""
+        clock += (":%S" if first[6] else "") + (".%f" if first[7] else "")
+        clock += " %p" if first[8] else ""
+        why = f"values such as {self.texts[0]}" + (
+            "" if sure else "; DAY OR MONTH FIRST? no value tells"
+        )
+        return f"strptime({given}, '{date}{clock}')", why
+
+
+def zone(found: Sequence[Profile], sql: str) -> list[str]:
+    """What is assumed of times that name no zone, and how to say otherwise.
+
+    `found` are the raw columns that `sql` makes a time of.
+    """
+    if not any(one.has_no_zone for one in found) or len(sql.splitlines()) > 1:
+        return []
+    plain = sql.replace("as timestamptz)", "as timestamp)")
+    return [
+        "-- No time names its zone, so all are taken as UTC. Where they are local times, write",
+        f"-- timezone('Europe/Copenhagen', {plain}) as time, with the zone that holds.",
+    ]
+
+
+def profiles(table: pa.Table) -> list[Profile]:
+    """Profile of every column of a sample."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = []
+    stride = max(1, table.num_rows // VALUES)
+    for field, column in zip(table.schema, table.columns, strict=True):
+        nested = field.type.num_fields > 0
+        present = column.drop_null()
+        values = _plain(present.take(np.arange(0, len(present), stride)))[:VALUES]
+        if stride > 1 and pa.types.is_string(field.type):
+            telling = present.filter(pc.match_substring_regex(present, TELLING))
+            values += telling.slice(0, TOLD).to_pylist()
+        found.append(
+            Profile(
+                name=field.name,
+                kind=field.type,
+                n_rows=table.num_rows,
+                n_null=column.null_count,
+                n_distinct=0 if nested else _distinct(present),
+                values=tuple(values),
+            )
+        )
+    return found
+
+
+def _distinct(present: pa.ChunkedArray) -> int:
+    """Number of different values; also of types that Arrow does not count, such as null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        return int(pc.count_distinct(present).as_py())
+    except pa.ArrowNotImplementedError:
+        return len({str(value) for value in _plain(present)})
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    """The values for Python; nanoseconds and years that it does not have as DuckDB gives them."""
+    import pyarrow as pa
+
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        import duckdb
+
+        with duckdb.connect() as con:
+            rows = con.from_arrow(pa.table({"value": column})).fetchall()
+        return [row[0] for row in rows]

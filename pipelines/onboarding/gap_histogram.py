@@ -1,0 +1,122 @@
+"""Silences between the events of one identity: their histogram, and the gap it proposes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log10
+
+from rejse.transforms.schema.durations import render
+from rejse.transforms.schema.parameters import DAY, HOUR, MINUTE, SECOND
+
+#: Upper edges of the histogram's bins.
+EDGES = (
+    SECOND, 10 * SECOND, MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR,
+    DAY, 2 * DAY, 4 * DAY, 7 * DAY, 14 * DAY, 30 * DAY, 60 * DAY, 120 * DAY, 240 * DAY, 480 * DAY,
+)  # fmt: skip
+DEFAULT_GAP = 30 * DAY
+DEFAULT_CASE_GAP = 90 * DAY
+#: Of so many silences inside cases one may be longer than the silence that closes a case.
+ONE_IN = 1000
+#: A valley must lie between peaks and be this much lower than the lower of them.
+DEPTH = 0.5
+ENOUGH = 30
+SHARE = 0.1
+_BAR = 32
+_FIRST = EDGES.index(HOUR)  # first bin beyond a session
+
+
+@dataclass(frozen=True)
+class Silences:
+    """How many silences are at most as long as each edge (µs) and longer than the one before."""
+
+    counts: tuple[int, ...]
+    longer: int
+
+    @property
+    def total(self) -> int:
+        """Number of silences."""
+        return sum(self.counts) + self.longer
+
+    def text(self) -> list[str]:
+        """The histogram in lines, from the first to the last bin that holds any."""
+        filled = [i for i, n in enumerate(self.counts) if n]
+        if not filled:
+            return ["no identity has two events"]
+        most = max(self.counts)
+        lines = [
+            f"<= {render(EDGES[i]):>5} {'#' * round(_BAR * self.counts[i] / most):<{_BAR}}"
+            f" {self.counts[i]:,}"
+            for i in range(filled[0], filled[-1] + 1)
+        ]
+        return [*lines, f"longer: {self.longer:,}"] if self.longer else lines
+
+    def gap(self) -> tuple[int, str]:
+        """Gap (µs) that separates journeys, and why.
+
+        Over the logarithm of their length the silences make humps: within a visit, between the
+        visits of one journey, between journeys. The gap is the valley between the last two: it
+        lies beyond a day, and both humps beyond the session's 30 minutes. Where there is no such
+        valley, or too little to see one, the default stays.
+        """
+        beyond = sum(self.counts[_FIRST:]) + self.longer
+        if beyond < ENOUGH:
+            return DEFAULT_GAP, f"the default: the sample has {beyond} silences beyond 30 min"
+        height = _densities(self.counts)
+        valley, deepest = None, DEPTH
+        for i in range(EDGES.index(2 * DAY), len(EDGES) - 1):
+            if sum(self.counts[i + 1 :]) < SHARE * beyond:
+                break  # what is left is a tail, not a hump
+            lower = min(max(height[_FIRST : i + 1]), max(height[i + 1 :]))
+            depth = height[i] / lower if lower > 0 else 1.0
+            # Of equally deep bins the last: a journey is rather kept whole than cut.
+            if depth < deepest or (valley is not None and depth == deepest):
+                valley, deepest = i, depth
+        if valley is not None:
+            return EDGES[valley], "the valley between two humps beyond 30 min"
+        inside = sum(self.counts[_FIRST : EDGES.index(DEFAULT_GAP) + 1])
+        return (
+            DEFAULT_GAP,
+            f"the default: no valley; {inside / beyond:.0%} beyond 30 min are within",
+        )
+
+    def case_gap(self) -> tuple[int, str]:
+        """Silence (µs) that closes a case without an end, and why: hardly any silence inside a
+        case is longer, so that few cases are closed too soon. Of silences inside cases only.
+        """
+        if self.total < ENOUGH:
+            return DEFAULT_CASE_GAP, f"the default: the sample has {self.total} silences in cases"
+        within = 0
+        for edge, n in zip(EDGES, self.counts, strict=True):
+            within += n
+            if (self.total - within) * ONE_IN <= self.total:
+                longest = max(edge, DAY)
+                return longest, f"at most 1 of {ONE_IN:,} silences in cases is longer"
+        return DEFAULT_CASE_GAP, "the default: too many silences in cases are longer than any bin"
+
+
+def _densities(counts: Sequence[int]) -> list[float]:
+    """Silences for each unit of the logarithm, so that bins of unequal width compare."""
+    edges = (SECOND / 10, *EDGES)
+    return [
+        n / (log10(high) - log10(low)) for n, low, high in zip(counts, edges, EDGES, strict=False)
+    ]
+
+
+def of(events: Sequence[tuple[str, int]]) -> Silences:
+    """Silences of (identity, time in µs) pairs in any order."""
+    ordered = sorted(events)
+    counts, longer = [0] * len(EDGES), 0
+    for (who, before), (same, now) in pairwise(ordered):
+        if who != same:
+            continue
+        place = next((i for i, edge in enumerate(EDGES) if now - before <= edge), None)
+        if place is None:
+            longer += 1
+        else:
+            counts[place] += 1
+    return Silences(tuple(counts), longer)
+
+
+NONE = of([])

@@ -1,0 +1,223 @@
+"""A sample of raw files: columns, types and first rows, before anything is configured."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS = 50_000
+BLOCK = 1 << 20
+_INT64 = 2**63
+
+
+class SampleError(ValueError):
+    """A file cannot be sampled; the message names it and what was expected."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """First rows of files with equal columns: format, raw schema and rows under that schema."""
+
+    files: tuple[Path, ...]
+    format: str
+    table: pa.Table
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Raw columns and types, as they are frozen."""
+        return self.table.schema
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Lines of a file as text; what is no UTF-8 is kept as an escape."""
+    from rejse.pipelines.sources.decompress import ByteStream
+
+    rest = b""
+    with ByteStream(path) as stream:
+        while block := stream.read(BLOCK):
+            *lines, rest = (rest + block).split(b"\n")
+            for line in lines:
+                yield line.decode("utf-8", "backslashreplace")
+    if rest:
+        yield rest.decode("utf-8", "backslashreplace")
+
+
+def _csv(path: Path, rows: int) -> pa.Schema:
+    """All columns are text: what a cell means is said in the mapping, where one can see it."""
+    import pyarrow as pa
+
+    from rejse.pipelines.sources.decompress import ByteStream
+    from rejse.pipelines.sources.read_csv import Csv
+
+    reader = Csv(pa.schema([]), "", path.name)
+    with ByteStream(path) as stream:
+        next(reader.parts(stream), None)
+    if not reader.names:
+        raise SampleError(f"{path}: expected a header line, came none")
+    return pa.schema([pa.field(name, pa.string()) for name in reader.names])
+
+
+def _merged(one: Any, other: Any) -> Any:
+    """Least common type of two: text where they have nothing in common."""
+    if one is None or one == other:
+        return other
+    if other is None:
+        return one
+    if {one, other} == {"int64", "double"} if isinstance(one, str) else False:
+        return "double"
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        if "list" in one:
+            return {"list": _merged(one["list"], other["list"])}
+        keys = [*one["struct"], *(k for k in other["struct"] if k not in one["struct"])]
+        return {"struct": {k: _merged(one["struct"].get(k), other["struct"].get(k)) for k in keys}}
+    return "string"
+
+
+def _kind(value: Any) -> Any:
+    """Type of a JSON value, as the schema file writes it; None for null and the empty list."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "int64" if -_INT64 <= value < _INT64 else "string"
+    if isinstance(value, float):
+        return "double"
+    if isinstance(value, list):
+        kind: Any = None
+        for one in value:
+            kind = _merged(kind, _kind(one))
+        return {"list": kind}
+    if isinstance(value, dict):
+        return {"struct": {k: _kind(v) for k, v in value.items()}} if value else None
+    return "string"
+
+
+def _known(kind: Any) -> Any:
+    """A type whose unknown parts (only nulls were seen) are text."""
+    if kind is None:
+        return "string"
+    if isinstance(kind, dict):
+        if "list" in kind:
+            return {"list": _known(kind["list"])}
+        return {"struct": {k: _known(v) for k, v in kind["struct"].items()}}
+    return kind
+
+
+def _objects(path: Path, rows: int) -> Iterator[dict[str, Any]]:
+    for line in islice(_lines(path), rows):
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            yield value
+
+
+def _json(path: Path, rows: int) -> pa.Schema:
+    import pyarrow as pa
+
+    from rejse.pipelines.config.raw_schema import parse
+
+    kinds: dict[str, Any] = {}
+    for one in _objects(path, rows):
+        for name, value in one.items():
+            kinds[name] = _merged(kinds.get(name), _kind(value))
+    if not kinds:
+        raise SampleError(
+            f"{path}: expected JSON lines, one object a line; none of the first lines is one"
+        )
+    return pa.schema([pa.field(name, parse(_known(kind))) for name, kind in kinds.items()])
+
+
+def _parquet(path: Path, rows: int) -> pa.Schema:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as fault:
+        raise SampleError(f"{path}: expected a Parquet file, it cannot be read: {fault}") from None
+    return pa.schema(
+        [
+            f.with_type(f.type.value_type) if pa.types.is_dictionary(f.type) else f
+            for f in schema.remove_metadata()
+        ]
+    )
+
+
+_SCHEMAS: dict[str, Callable[[Path, int], pa.Schema]] = {
+    "csv": _csv, "json": _json, "parquet": _parquet,
+}  # fmt: skip
+
+
+def sample(path: Path, rows: int = ROWS) -> Sample:
+    """Columns, types and up to `rows` first rows of one file, as a run will read them.
+
+    Raises SampleError where the file is missing, empty, or of none of the formats.
+    """
+    from rejse.pipelines.sources.files import SourceError, format_of
+
+    if not path.is_file():
+        raise SampleError(f"expected the file {path}, found none")
+    try:
+        kind = format_of(path)
+    except SourceError as fault:
+        raise SampleError(str(fault)) from None
+    schema = _distinct(_SCHEMAS[kind](path, rows))
+    return Sample((path,), kind, _rows(path, schema, rows))
+
+
+def _distinct(schema: pa.Schema) -> pa.Schema:
+    """Columns that SQL can tell apart: of names that differ in case only, the first; no empty one.
+
+    The others are left out of the frozen schema, and so of every run.
+    """
+    import pyarrow as pa
+
+    first: dict[str, pa.Field] = {}
+    for column in schema:
+        if column.name.strip():
+            first.setdefault(column.name.casefold(), column)
+    return pa.schema(list(first.values()))
+
+
+def _rows(path: Path, schema: pa.Schema, rows: int) -> pa.Table:
+    """First rows of a file under its schema; texts as texts."""
+    import pyarrow as pa
+
+    from rejse.pipelines.sources.files import pieces, read
+
+    batches, left = [], rows
+    for shard in pieces("sample", path):
+        for raw in read(shard, schema):
+            batches.append(pa.Table.from_batches([raw.batch.slice(0, left)]).cast(schema))
+            left -= batches[-1].num_rows
+            if left <= 0:
+                return pa.concat_tables(batches)
+    return pa.concat_tables(batches) if batches else schema.empty_table()
+
+
+def samples(paths: Sequence[Path], rows: int = ROWS) -> list[Sample]:
+    """One sample for each group of files with equal format and columns, in the order given."""
+    import pyarrow as pa
+
+    groups: dict[tuple[str, tuple[str, ...]], list[Sample]] = {}
+    for path in paths:
+        one = sample(path, rows)
+        groups.setdefault((one.format, tuple(sorted(one.schema.names))), []).append(one)
+    return [
+        Sample(
+            tuple(path for one in group for path in one.files),
+            group[0].format,
+            pa.concat_tables([g.table for g in group], promote_options="permissive")[:rows],
+        )
+        for group in groups.values()
+    ]

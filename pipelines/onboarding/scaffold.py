@@ -1,0 +1,407 @@
+"""The first configuration: a look at raw files, and every guess written where one can see it."""
+
+from __future__ import annotations
+
+import csv
+import glob
+import os
+import re
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rejse.pipelines.onboarding import (
+    attributes,
+    column_profile,
+    gap_histogram,
+    guess_columns,
+    guess_survey,
+)
+from rejse.pipelines.onboarding.sample import Sample, SampleError, samples
+from rejse.transforms.schema.durations import render
+
+if TYPE_CHECKING:
+    import duckdb
+
+TOUCHPOINT_COLUMNS = (
+    "touchpoint", "owner", "team", "silo", "channel", "stage", "expected_wait_s",
+    "expected_latency_s", "is_moment_of_truth", "journey_type", "system", "valid_from", "valid_to",
+)  # fmt: skip
+MOST_TOUCHPOINTS = 500
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+
+class InitError(ValueError):
+    """No configuration can be written; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One source as `init` sees it: its sample, its guesses, its SELECT, and what that gives."""
+
+    name: str
+    sample: Sample
+    guesses: guess_columns.Guesses
+    mapping: str
+    touchpoints: list[tuple[str, str]]
+    silences: gap_histogram.Silences
+    in_cases: gap_histogram.Silences = gap_histogram.NONE
+    is_experience: bool = False
+
+
+def _session() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    con = duckdb.connect(config={"enable_external_access": "false"})
+    con.execute("set timezone = 'UTC'")
+    return con
+
+
+def _quotes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, str]:
+    """Each column's name as SQL writes it: quoted where it must be."""
+    query = (
+        "select keyword_name from duckdb_keywords()"
+        " where keyword_category in ('reserved', 'type_function')"  # the latter as `at` and `left`
+    )
+    reserved = {row[0] for row in con.execute(query).fetchall()}
+
+    def quote(name: str) -> str:
+        plain = name.isascii() and name.isidentifier() and name == name.lower()
+        return name if plain and name not in reserved else '"' + name.replace('"', '""') + '"'
+
+    return {name: quote(name) for name in names}
+
+
+def _attributes(guesses: guess_columns.Guesses) -> list[str]:
+    """Lines of the map `attrs`: what no guess uses; of what looks personal, comments."""
+    lines = [line for one in guesses.rest for line in attributes.lines(one, guesses)]
+    if not lines:
+        return []
+    left = any(line.lstrip().startswith("--") for line in lines)
+    note = ["    -- Left out where a line begins with two dashes: take them off to keep it."] * left
+    return [*note, "    map {", *lines, "    } as attrs  -- guessed from what was left"]
+
+
+def _missing(guesses: guess_columns.Guesses, column: str) -> list[str]:
+    if guesses.candidates[column]:
+        return [
+            f"-- MISSING {column}: no column is named like it; candidates by value are the",
+            "-- comments below `select`: take the two dashes off one, or add a line of your own",
+        ]
+    return [f"-- MISSING {column}: no column looks like it; add a line `... as {column}`"]
+
+
+def select(
+    source: str, files: Sequence[Path], guesses: guess_columns.Guesses, more: Sequence[str] = ()
+) -> str:
+    """The commented SELECT of one source; `more` are comments of its kind."""
+    # A comment ends at its line: no name with a line break may leave it.
+    first = " ".join(files[0].name.split())
+    head = [
+        f"-- Mapping of source {source}, guessed by `rejse init` from {first}.",
+        "-- One row in, one row out: no where, no join, no aggregate. Correct what is wrong, then",
+        "-- run `rejse check`. The contract's other columns may be added in the same way.",
+    ]
+    head += [line for column in guesses.missing for line in _missing(guesses, column)]
+    head += more
+    if guesses.of("source") is not None:
+        head += [
+            "-- `source` is mapped, so each of its values is a source of its own: --frontier takes",
+            "-- its name too; what rejse.toml says of disorder and `retired` holds for all. Strike",
+            "-- it out if its values are no systems that write logs.",
+        ]
+    if guesses.of("id") is None:
+        what = "column named like an id" if guesses.unique else "column"
+        head.append(f"-- No {what} is unique, so `id` is not mapped: it is the hash of the row.")
+    lines = [
+        (f"    {g.sql} as {g.column}", f"  -- guessed from {' '.join(g.why.split())}")
+        for g in guesses.lines
+    ]
+    rest = _attributes(guesses)
+    body = [
+        sql + ("," if i + 1 < len(lines) or rest else "") + why
+        for i, (sql, why) in enumerate(lines)
+    ]
+    tries = [
+        f"    -- {g.sql} as {g.column},  -- candidate: {g.why}"
+        for column in guesses.missing
+        for g in guesses.candidates[column]
+        # A name with a line break would leave the comment.
+        if len(g.sql.splitlines()) == 1
+    ]
+    return "\n".join([*head, "select", *tries, *body, *rest, "from source", ""])
+
+
+def _zone(guesses: guess_columns.Guesses, found: Sequence[column_profile.Profile]) -> list[str]:
+    time = guesses.of("time")
+    return (
+        []
+        if time is None
+        else column_profile.zone([p for p in found if p.name in time.raw], time.sql)
+    )
+
+
+def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tuple[Any, ...]]:
+    """(identity, time in µs, touchpoint, channel, case) of the sample under the mapping."""
+    con.register("source", look.table)
+    case = "case_id" if "case_id" in con.sql(text).columns else "null"
+    query = (
+        f"select identity, epoch_us(cast(time as timestamptz)), touchpoint, channel, {case}"
+        f" from ({text.rstrip()}) where time is not null and identity is not null"
+    )
+    rows: list[tuple[Any, ...]] = con.execute(query).fetchall()
+    con.unregister("source")
+    return rows
+
+
+def look(con: duckdb.DuckDBPyConnection, found: Sample, name: str) -> Look:
+    """Guess the mapping of one sample and try it. Raises InitError where it cannot run."""
+    import duckdb
+
+    quotes = _quotes(con, found.schema.names)
+    profiles, file = column_profile.profiles(found.table), found.files[0].name
+    if guess_survey.is_survey(profiles, file):
+        answers = guess_survey.guess_survey(profiles, quotes)
+        attributes.note_copies(answers, profiles)
+        return _look_at_answers(found, name, answers, _zone(answers, profiles))
+    guesses = guess_columns.guess(profiles, quotes, file)
+    attributes.note_copies(guesses, profiles)
+    text = select(name, found.files, guesses, _zone(guesses, profiles))
+    if guesses.missing:
+        return Look(name, found, guesses, text, [], gap_histogram.NONE)
+    try:
+        rows = _mapped(con, found, text)
+    except duckdb.Error as fault:
+        raise InitError(f"{found.files[0]}: the guessed mapping does not run: {fault}") from None
+    places = Counter((str(row[2]), str(row[3])) for row in rows if row[2] is not None)
+    touchpoints = sorted(pair for pair, _ in places.most_common(MOST_TOUCHPOINTS))
+    whole = gap_histogram.of([(row[0], row[1]) for row in rows])
+    cases = gap_histogram.of([(row[4], row[1]) for row in rows if row[4] is not None])
+    return Look(name, found, guesses, text, touchpoints, whole, cases)
+
+
+def _look_at_answers(
+    found: Sample, name: str, guesses: guess_columns.Guesses, zone: Sequence[str]
+) -> Look:
+    """Answers make no journeys: they have no silences, and add no places of contact."""
+    more = ['-- It looks like answers, so rejse.toml says kind = "experience".']
+    text = select(name, found.files, guesses, [*zone, *more, *guess_survey.remarks(guesses)])
+    return Look(name, found, guesses, text, [], gap_histogram.NONE, is_experience=True)
+
+
+def _toml(folder: Path, looks: Sequence[Look]) -> str:
+    lines = [
+        "# Configuration of rejse. Paths are relative to this file; ${NAME} is an environment",
+        '# variable. Durations need their unit: "30d", "30min", "10s".',
+        'store = "store"',
+        'key_file = "rejse.key"  # or the variable REJSE_KEY; keep it safe and secret',
+        'keep_quarantine = "14d"  # how long refused rows lie as they are in store/quarantine',
+        "",
+        "[windows]",
+        *_gap(looks),
+        *_case_gap(looks),
+        'session_gap = "30min"  # a visit ends when silence is longer',
+        'reopen_window = "14d"  # a resolved journey may come back this long',
+        'cap = "365d"  # no journey is longer',
+        'lateness = "1d"  # how late an event may arrive',
+        'short_abandon = "10s"  # who hangs up sooner has abandoned nothing',
+        'pressure_window = "7d"  # in which a customer bears',
+        "pressure_cap = 3  # so many messages without relevance basis",
+        "",
+        "[operational]",
+        'touchpoints = "touchpoints.csv"  # fill in owner, silo, expected_wait_s',
+    ]
+    for one in looks:
+        files = ", ".join(
+            _quoted(glob.escape(_relative(path, folder))) for path in one.sample.files
+        )
+        lines += [
+            "",
+            f"[sources.{one.name}]",
+            *(
+                ['kind = "experience"  # what people felt; strike it out if these are events']
+                * one.is_experience
+            ),
+            f"files = [{files}]  # globs are welcome",
+            f'mapping = "{one.name}.sql"',
+            f'schema = "{one.name}.json"',
+            'disorder = "0s"  # how far its events may be out of order',
+        ]
+    return "\n".join([*lines, ""])
+
+
+def _gap(looks: Sequence[Look]) -> list[str]:
+    """The gap of the source with most silences, with the histogram that proposes it."""
+    main = max(looks, key=lambda one: one.silences.total)
+    gap, why = main.silences.gap()
+    return [
+        f"# Silences between two events of one identity (sample of {main.name}):",
+        *(f"#   {line}" for line in main.silences.text()),
+        f'gap = "{render(gap)}"  # longer silence ends a journey without a case; {why}',
+    ]
+
+
+def _case_gap(looks: Sequence[Look]) -> list[str]:
+    """The same of silences inside cases."""
+    main = max(looks, key=lambda one: one.in_cases.total)
+    gap, why = main.in_cases.case_gap()
+    histogram = [
+        f"# Silences between two events of one case (sample of {main.name}):",
+        *(f"#   {line}" for line in main.in_cases.text()),
+    ]
+    return [
+        *(histogram if main.in_cases.total else []),
+        f'case_gap = "{render(gap)}"  # longer silence closes a case without an end; {why}',
+    ]
+
+
+def _relative(path: Path, folder: Path) -> str:
+    target = path.resolve()
+    return os.path.relpath(target, folder.resolve())
+
+
+def _quoted(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _touchpoints(looks: Sequence[Look]) -> str:
+    out = StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(TOUCHPOINT_COLUMNS)
+    seen = dict.fromkeys(pair for one in looks for pair in one.touchpoints)
+    names: dict[str, str] = {}
+    for touchpoint, channel in seen:
+        # A place that several channels reach has no channel of its own.
+        names[touchpoint] = "" if touchpoint in names else channel
+    for touchpoint, channel in names.items():
+        table.writerow([touchpoint, "", "", "", channel, *[""] * (len(TOUCHPOINT_COLUMNS) - 5)])
+    return out.getvalue()
+
+
+def _names(found: Sequence[Sample], name: str | None) -> list[str]:
+    """Name of each source: as asked, else the first file's up to its first point."""
+    stems = [
+        name or column_profile.snake(one.files[0].name.split(".")[0]) or "source" for one in found
+    ]
+    seen: Counter[str] = Counter()
+    names = []
+    for stem in stems:
+        seen[stem] += 1
+        names.append(stem if seen[stem] == 1 else f"{stem}_{seen[stem]}")
+    return names
+
+
+def _refuse_existing(folder: Path, names: Sequence[str]) -> None:
+    wanted = ["rejse.toml", "touchpoints.csv", "rejse.key"]
+    wanted += [f"{name}{suffix}" for name in names for suffix in (".sql", ".json")]
+    there = [name for name in wanted if (folder / name).exists()]
+    if there:
+        raise InitError(
+            f"{', '.join(there)} in {folder.resolve().name} exists already, and init never"
+            " overwrites; choose another folder with --folder"
+        )
+
+
+def _write_key(path: Path) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as out:
+        out.write(secrets.token_hex(32) + "\n")
+
+
+def init(files: Sequence[Path], folder: Path, name: str | None = None) -> list[str]:
+    """Begin, and return what there is to say."""
+    return told(folder, begin(files, folder, name))
+
+
+def begin(files: Sequence[Path], folder: Path, name: str | None = None) -> list[Look]:
+    """Write rejse.toml, mappings, frozen schemas, touchpoints.csv and the key into `folder`.
+
+    Files with equal columns are one source. Raises InitError where a file to be written exists,
+    a log cannot be read or has no rows, or the name cannot be one.
+    """
+    from rejse.pipelines.config import raw_schema
+
+    if name and not _NAME.fullmatch(name):
+        raise InitError(f"--name: expected letters, digits, _ or -, such as crm, came {name!r}")
+    try:
+        found = samples(files)
+    except SampleError as fault:
+        raise InitError(str(fault)) from None
+    for log in found:
+        if not log.table.num_rows:
+            raise InitError(
+                f"{log.files[0]}: expected rows to guess from, came none that can be read;"
+                " give a log that has some"
+            )
+    names = _names(found, name)
+    _refuse_existing(folder, names)
+    with _session() as con:
+        looks = [look(con, one, named) for one, named in zip(found, names, strict=True)]
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_key(folder / "rejse.key")
+    _ignore_key(folder / ".gitignore")
+    for one in looks:
+        raw_schema.write(folder / f"{one.name}.json", one.sample.schema)
+        (folder / f"{one.name}.sql").write_text(one.mapping, encoding="utf-8")
+    (folder / "touchpoints.csv").write_text(_touchpoints(looks), encoding="utf-8")
+    (folder / "rejse.toml").write_text(_toml(folder, looks), encoding="utf-8")
+    return looks
+
+
+def _ignore_key(path: Path) -> None:
+    """Keep key and store out of version control, beside what is ignored already."""
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    lines = [line for line in ("rejse.key", "store/") if line not in before.splitlines()]
+    gap = "" if not before or before.endswith("\n") else "\n"
+    path.write_text(before + gap + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def as_dict(folder: Path, looks: Sequence[Look]) -> dict[str, Any]:
+    """What was written and guessed, as plain values."""
+    sources = [
+        {
+            "name": one.name,
+            "kind": "experience" if one.is_experience else "interaction",
+            "files": [str(path) for path in one.sample.files],
+            "columns": one.sample.schema.names,
+            "rows_sampled": one.sample.table.num_rows,
+            "guesses": [
+                {"column": g.column, "sql": g.sql, "why": g.why} for g in one.guesses.lines
+            ],
+            "missing": one.guesses.missing,
+            "left_out": {
+                p.name: one.guesses.personal[p.name]
+                for p in one.guesses.rest
+                if p.name in one.guesses.personal
+            },
+        }
+        for one in looks
+    ]
+    return {"config": str(folder / "rejse.toml"), "sources": sources}
+
+
+def told(folder: Path, looks: Sequence[Look]) -> list[str]:
+    """What was written and guessed, for people."""
+    said = []
+    for one in looks:
+        rows, columns = one.sample.table.num_rows, len(one.sample.schema)
+        kind = ", answers of people (experience)" if one.is_experience else ""
+        said.append(f"source {one.name}: {columns} columns, {rows:,} rows sampled{kind}")
+        said += [f"  {g.column:<16} {g.sql}  (from {g.why})" for g in one.guesses.lines]
+        said += [
+            f"  {column:<16} MISSING: add it to {one.name}.sql" for column in one.guesses.missing
+        ]
+        left = {p.name: one.guesses.personal.get(p.name) for p in one.guesses.rest}
+        said += [
+            f"  {'left out':<16} {' '.join(name.split())}, {why}"
+            for name, why in left.items() if why is not None
+        ]  # fmt: skip
+    config = folder / "rejse.toml"
+    where = "" if folder == Path() else f" --config {config}"
+    return [*said, f"wrote {config}; look at the guesses, then: rejse check{where}"]

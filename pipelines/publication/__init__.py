@@ -1,0 +1,1 @@
+"""Publish staged tables: audit, commit, catalogue; query what is published."""

@@ -1,0 +1,261 @@
+"""The draft of a catalogue: every table's view, its comments, and all that is served over them.
+
+Views are bound once; a later catalogue is a copy of the current one, in which the tables that have
+other files are made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from rejse.pipelines.publication import catalogue, friction_kinds, promise_checks
+from rejse.pipelines.publication.catalogue import VARIABLE, columns, quoted, tables
+from rejse.pipelines.store import parquet_files, staging
+from rejse.sql import Script, statements
+from rejse.transforms.feedback import output_tables as x_tables
+
+#: Oldest DuckDB that must be able to read a catalogue.
+STORAGE = "v1.0.0"
+#: Macro of a catalogue that tells what it was made of.
+DEFINITIONS = "catalogue_definitions"
+CHECKS = promise_checks.__file__
+#: Name of a data file.
+FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
+
+
+def draft(
+    root: Path,
+    publication: int,
+    files: Mapping[str, Sequence[str]],
+    checks: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Path:
+    """Write the catalogue of a publication over `files` (table -> paths relative to `root`).
+
+    It has a name of its own until `catalogue.settle`: a writer that loses the race for this number
+    must not touch the catalogue of the one that wins. It lies in the store, or in a `folder`.
+    `checks` (name -> SQL) judge claims; raises SettingsError where one is not lawful.
+    """
+    checks = checks or {}
+    try_out(checks)  # sealed: below, they are bound where files can be reached
+    making = (folder or root) / f"catalog-{publication}-{uuid.uuid4().hex}.making"
+    more = _more(root, files)
+    definitions = _definitions(more, checks)
+    if _continued(making, root, definitions):
+        with _written(making) as con:
+            _name(con, root, files)
+    elif more:  # what is bound to tables without these columns would not see them
+        making.unlink(missing_ok=True)
+        anew(making, root, files, checks, definitions)
+    else:
+        making.write_bytes(_blank(_definitions({}, {})))
+        with _written(making) as con:
+            _name(con, root, files)
+            _finish(con, checks, definitions)
+    if checks:
+        with catalogue.sealed(making, root.resolve()) as con:
+            promise_checks.refuse_rows(con)
+    return making
+
+
+def try_out(checks: Mapping[str, str]) -> None:
+    """Bind checks over tables without rows or files, where nothing else can be reached.
+
+    Raises SettingsError. In a sealed session they could still name a file of the store.
+    """
+    if not checks:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "blank.duckdb"
+        place.write_bytes(_blank(_definitions({}, {})))
+        with duckdb.connect(str(place), config={"python_enable_replacements": "false"}) as con:
+            catalogue.seal(con, [])
+            con.begin()
+            try:
+                promise_checks.define(con, checks)
+            finally:
+                con.rollback()
+
+
+@lru_cache(maxsize=1)
+def _blank(definitions: str) -> bytes:
+    """A catalogue of empty tables without checks, made once a process."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "blank.duckdb"
+        anew(place, Path(), {}, {}, definitions)
+        return place.read_bytes()
+
+
+def anew(
+    making: Path,
+    root: Path,
+    files: Mapping[str, Sequence[str]],
+    checks: Mapping[str, str],
+    definitions: str,
+) -> None:
+    """All views: tables, no checks, served views, and then the checks, which read any of them."""
+    with _written(making) as con:
+        define_tables(con, root, files)
+        _describe_tables(con)
+        promise_checks.define(con, {})
+        for script in served():
+            con.execute(script.text)
+        _finish(con, checks, definitions)
+
+
+def _finish(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str], definitions: str) -> None:
+    if checks:
+        promise_checks.define(con, checks)
+    con.execute(f"create or replace macro {DEFINITIONS}() as {quoted(definitions)}")
+
+
+@contextmanager
+def _written(making: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A catalogue to be written in one transaction: each of its many small statements would
+    otherwise sync the disk.
+    """
+    with duckdb.connect(str(making), config={"storage_compatibility_version": STORAGE}) as con:
+        con.execute("set timezone = 'UTC'")
+        con.begin()
+        yield con
+        con.commit()
+
+
+def _continued(making: Path, root: Path, definitions: str) -> bool:
+    """Copy the current catalogue where it was made of the same but for its files; one that is
+    broken or gone is not.
+    """
+    newest = catalogue.pointed(root)
+    try:
+        shutil.copyfile(catalogue.path(root, newest or 0), making)
+        making.chmod(0o600)
+        with duckdb.connect(str(making), read_only=True) as con:
+            said = con.execute(f"select {DEFINITIONS}()").fetchone()
+    except (OSError, duckdb.Error):  # also an earlier version's
+        return False
+    return bool(said == (definitions,))
+
+
+def _name(con: duckdb.DuckDBPyConnection, root: Path, files: Mapping[str, Sequence[str]]) -> None:
+    """Make the views again that name other files than these, or another place of the store."""
+    views = dict(con.execute("select view_name, sql from duckdb_views()").fetchall())
+    for name in tables():
+        wanted = files.get(name, ())
+        same = {Path(file).name for file in wanted} == set(FILE.findall(views[name]))
+        if not same or (wanted and quoted(str(root.resolve())) not in views[name]):
+            con.execute(_table_view(con, root, name, wanted))
+            _comment(con, name, columns(name))
+
+
+def _more(root: Path, files: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Columns of files that their tables do not declare."""
+    found = {
+        name: sorted(set(_found_columns(root, paths)[0]) - set(columns(name).names))
+        for name, paths in files.items()
+    }
+    return {name: some for name, some in found.items() if some}
+
+
+def _definitions(more: Mapping[str, list[str]], checks: Mapping[str, str]) -> str:
+    """Hash of all that a catalogue is made of but its files; `more` as `_more` gives it."""
+    code = (Path(str(module)).read_text(encoding="utf-8") for module in (__file__, CHECKS))
+    said = {
+        "scripts": [script.text for script in served()],
+        "columns": {name: _described(columns(name)) for name in tables()},
+        "more": more, "checks": dict(checks), "code": list(code),
+        "duckdb": [duckdb.__version__, STORAGE],
+    }  # fmt: skip
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
+def _described(shape: pa.Schema) -> list[str]:
+    """All that a table's view and comments are made of."""
+    every = [shape.metadata, *((field.name, field.type, field.metadata) for field in shape)]
+    return [str(one) for one in every]
+
+
+def served() -> list[Script]:
+    """Macros and views in the order in which they are made."""
+    return [friction_kinds.script(), *statements("macros", "views")]
+
+
+def define_tables(
+    con: duckdb.DuckDBPyConnection,
+    root: Path,
+    files: Mapping[str, Sequence[str]],
+) -> None:
+    """Create the view of every table, and `v_<table>` = final and live rows.
+
+    A table without files is a view with its columns and no rows.
+    """
+    for name in tables():
+        con.execute(_table_view(con, root, name, files.get(name, ())))
+    for name in _paired():
+        con.execute(
+            f"create view v_{name} as select * from {name}"
+            f" union all by name select * from {name}{staging.LIVE}"
+        )
+
+
+def _paired() -> list[str]:
+    """Tables of final rows beside which one of live rows is served."""
+    names = tables()
+    return [n for n in names if n + staging.LIVE in names and n not in x_tables.PRIVATE]
+
+
+def _describe_tables(con: duckdb.DuckDBPyConnection) -> None:
+    """Comment the views of all tables, for those who look around; no query needs it."""
+    for name in tables():
+        _comment(con, name, columns(name))
+    for name in _paired():
+        _comment(con, f"v_{name}", columns(name), " (final and not yet final)")
+
+
+def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
+    """`create view` of one table: declared columns first, absent ones as typed nulls."""
+    typed = con.from_arrow(columns(name).empty_table())
+    wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))
+    if not files:
+        nulls = ", ".join(f'cast(null as {kind}) as "{c}"' for c, kind in wanted.items())
+        return f"create or replace view {name} as select {nulls} where false"
+    found, uniform = _found_columns(root, files)
+    # Types that are the declared ones already cost nothing; they must not follow the files.
+    given = {c: f'"{c}"' if c in found else "null" for c in wanted}
+    chosen = [f'cast({given[c]} as {kind}) as "{c}"' for c, kind in wanted.items()]
+    chosen += [f'"{c}"' for c in found if c not in wanted]
+    base = f"coalesce(getvariable('{VARIABLE}'), {quoted(str(root.resolve()))})"
+    listed = ", ".join(f"{base} || {quoted('/' + file)}" for file in files)
+    by_name = "" if uniform else ", union_by_name = true"
+    return (
+        f"create or replace view {name} as select {', '.join(chosen)}"
+        f" from read_parquet([{listed}]{by_name})"
+    )
+
+
+def _found_columns(root: Path, files: Sequence[str]) -> tuple[list[str], bool]:
+    """Columns of the files in order of appearance, and whether all files have the same."""
+    shapes = {tuple(parquet_files.schema(root / file).names) for file in files}
+    every = dict.fromkeys(column for shape in sorted(shapes) for column in shape)
+    return list(every), len(shapes) == 1
+
+
+def _comment(con: duckdb.DuckDBPyConnection, view: str, shape: pa.Schema, more: str = "") -> None:
+    grain = (shape.metadata or {}).get(b"grain", b"").decode()
+    con.execute(f"comment on view {view} is {quoted(f'One row per {grain}{more}.')}")
+    for field in shape:
+        about = field.metadata or {}
+        text, unit = (about.get(key, b"").decode() for key in (b"description", b"unit"))
+        words = f"{text} [{unit}]" if unit not in ("", "1") else text
+        con.execute(f'comment on column {view}."{field.name}" is {quoted(words)}')

@@ -1,0 +1,166 @@
+"""Claims of campaigns, judged by SQL of the user where no event delivers them (9-rules, Evidence).
+
+A check is one SELECT over the published tables and views with the columns `customer_key`,
+`promise_id` and `status` (kept or broken). It becomes a view of the publication and never
+evidence: friction stays a function of the events alone, however a check is written. It may ask
+neither the clock nor chance: what was published once can be published again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rejse.pipelines.config.field_types import SettingsError
+
+if TYPE_CHECKING:
+    import duckdb
+
+VIEW = "v_promise_checks"
+COLUMNS = ("customer_key", "promise_id", "status")
+STATUS = ("kept", "broken")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_ABOUT = {
+    "check_name": "Check of the configuration (promise_checks) that judged.",
+    "customer_key": "Customer to whom the promise was made.",
+    "promise_id": "Promise, unique for its customer.",
+    "status": "kept or broken, as the check says.",
+}
+
+
+def read(places: Mapping[str, Path]) -> dict[str, str]:
+    """SQL of every check by name. Raises SettingsError for a name or file that cannot be one."""
+    seen: dict[str, str] = {}
+    for name in places:
+        if not _NAME.fullmatch(name):
+            raise SettingsError(
+                "promise_checks: expected names of letters, digits, _ and - that begin with a "
+                f"letter, came {name!r}"
+            )
+        if seen.setdefault(name.lower(), name) != name:
+            raise SettingsError(
+                "promise_checks: expected names that differ by more than upper and lower case, "
+                f"came {seen[name.lower()]} and {name}"
+            )
+    return {name: _text(name, place) for name, place in sorted(places.items())}
+
+
+def _text(name: str, place: Path) -> str:
+    try:
+        return place.read_text(encoding="utf-8-sig")
+    except OSError as fault:
+        came = fault.strerror
+    except UnicodeDecodeError:
+        came = "bytes that are no UTF-8"
+    raise SettingsError(
+        f"promise_checks.{name}: expected the file {place.name} with one SELECT, came {came}"
+    )
+
+
+def define(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str]) -> None:
+    """Create a view for each check, and `v_promise_checks` over all; empty without checks.
+
+    Raises SettingsError where a check is not one SELECT with the three columns. It runs nothing
+    but binds: what a check may open is decided by the seal of `con`.
+    """
+    for name, text in checks.items():
+        _define_one(con, name, text)
+    parts = [
+        f"select '{name}' as check_name, {_typed()} from {_view(name)}" for name in checks
+    ] or [
+        "select cast(null as varchar) as check_name, "
+        + ", ".join(f"cast(null as varchar) as {column}" for column in COLUMNS)
+        + " where false"
+    ]  # fmt: skip
+    con.execute(f"create or replace view {VIEW} as {' union all by name '.join(parts)}")
+    con.execute(
+        f"comment on view {VIEW} is 'One row per check and promise that it judges. A view over "
+        "what is published and never evidence: no friction or health changes by it.'"
+    )
+    _comment(con, VIEW, ("check_name", *COLUMNS))
+
+
+def refuse_rows(con: duckdb.DuckDBPyConnection) -> None:
+    """Run all checks; raises SettingsError for a status or key that is none, or a failing one."""
+    import duckdb
+
+    unlike = "status is null or status not in ('kept', 'broken')"
+    try:
+        found = con.execute(
+            f"select check_name, status, count(*) from {VIEW} where {unlike}"
+            " or customer_key is null or promise_id is null group by all order by all limit 1"
+        ).fetchone()
+    except duckdb.Error as fault:
+        raise SettingsError(
+            f"promise_checks: expected checks that run over what is to be published, came: {fault}"
+        ) from None
+    if found is None:
+        return
+    name, status, rows = found
+    came = "no customer_key or no promise_id" if status in STATUS else f"status {status!r}"
+    raise SettingsError(
+        f"promise_checks.{name}: expected customer_key, promise_id and a status of kept or broken "
+        f"in each row, came {came} in {rows:,}; nothing was published"
+    )
+
+
+def _define_one(con: duckdb.DuckDBPyConnection, name: str, text: str) -> None:
+    import duckdb
+
+    try:
+        kinds = [statement.type.name for statement in con.extract_statements(text)]
+        if kinds != ["SELECT"]:
+            raise _refused(name, f"{len(kinds)} ({', '.join(kinds).lower()})")
+        _refuse_unsteady(name, text)
+        con.execute(f"create view {_view(name)} as\n{text}\n")
+        columns = [row[0] for row in con.execute(f"describe {_view(name)}").fetchall()]
+    except duckdb.Error as fault:
+        raise _refused(name, f"one that fails: {fault}") from None
+    if sorted(columns) != sorted(COLUMNS):
+        raise _refused(name, f"the columns {', '.join(columns)}")
+    con.execute(
+        f"comment on view {_view(name)} is "
+        f"'One row per promise that the check {name} judges. Never evidence.'"
+    )
+    _comment(con, _view(name), COLUMNS)
+
+
+def _refuse_unsteady(name: str, text: str) -> None:
+    """Refuse what may do more than read, and what asks the clock, chance or the session."""
+    from rejse.transforms.ingest import read_only, sql_ast
+
+    try:
+        # A connection of its own: a catalogue of an older format gives trees of that format.
+        with read_only.parser() as plain:
+            read_only.refuse_writing(plain, text)
+            nodes = sql_ast.read(plain, text)
+    except (ValueError, read_only.ReadOnlyError) as fault:
+        raise _refused(name, f"one that cannot be read: {fault}") from None
+    found = [word for node in nodes for word in sql_ast.unsteady(node)]
+    for part in sql_ast.walk(nodes):
+        if part.get("sample"):
+            found.append("sample")
+    if found:
+        raise _refused(name, f"{found[0]}, which gives another value at another time")
+
+
+def _refused(name: str, came: str) -> SettingsError:
+    return SettingsError(
+        f"promise_checks.{name}: expected one SELECT over the published tables and views with "
+        f"the columns {', '.join(COLUMNS)}, came {came}; nothing was published"
+    )
+
+
+def _comment(con: duckdb.DuckDBPyConnection, view: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        con.execute(f"comment on column {view}.{name} is '{_ABOUT[name]}'")
+
+
+def _view(name: str) -> str:
+    return f'"v_promise_check_{name}"'
+
+
+def _typed() -> str:
+    return ", ".join(f"cast({column} as varchar) as {column}" for column in COLUMNS)

@@ -1,0 +1,87 @@
+"""Time travel: which publication was current at some time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import accumulate
+from pathlib import Path
+
+from rejse.pipelines.publication import catalogue
+from rejse.pipelines.publication.catalogue import NotPublishedError
+from rejse.pipelines.store import delta_store as storage
+
+
+class AsOfError(ValueError):
+    """What was named is neither a publication nor a time."""
+
+    exit_code = 2
+
+
+def number(store: Path, text: str) -> int:
+    """Publication that `text` names: its number (digits only), or a time at which it was current.
+
+    That is the last one published at or before the time. A time without a zone is UTC, a day
+    without a time its first instant. Raises AsOfError where it is neither, NotPublishedError where
+    nothing was published by then or it can be read no more.
+    """
+    found = int(text) if text.strip().isdecimal() else _at(store, text)
+    if catalogue.path(store, found).exists():
+        return found
+    every = storage.publications(store)
+    if not any(one.number == found and _is_readable(store, one) for one in every):
+        raise _unreadable(store, text, found)
+    return found
+
+
+def _is_readable(store: Path, publication: storage.Publication) -> bool:
+    """Whether one without a catalogue was not vacuumed: that can be made anew."""
+    from rejse.pipelines.publication import catalogue_cache
+
+    return catalogue_cache.is_readable(store, publication)
+
+
+def _unreadable(store: Path, text: str, found: int) -> NotPublishedError:
+    """The error of a publication that is not there, or not any more; it says which ones are."""
+    every = [one.number for one in storage.publications(store)]
+    if not every:
+        return NotPublishedError(
+            f"expected a publication in {store}, found none; `rejse run` makes the first one"
+        )
+    readable = [str(n) for n in every if catalogue.path(store, n).exists()]
+    said = " to ".join(dict.fromkeys([*readable[:1], *readable[-1:]])) or "none"
+    why = "its files are no longer kept" if found in every else "there is none of that number"
+    if len(text.strip()) in (6, 8):  # as if digits alone were a month or a day
+        why += " (a day is written 2026-03-01)"
+    return NotPublishedError(
+        f"expected a publication that can still be read ({said}), came {text!r}: {why};"
+        ' `rejse sql "select publication, published_at from publications"` lists them,'
+        " [retention] says how long they are kept"
+    )
+
+
+def is_naive(text: str) -> bool:
+    """Whether `text` names a time without a zone, which is UTC."""
+    try:
+        return not text.strip().isdecimal() and datetime.fromisoformat(text.strip()).tzinfo is None
+    except ValueError:
+        return False
+
+
+def _at(store: Path, text: str) -> int:
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise AsOfError(
+            f"expected a publication's number, or a time such as 2026-03-01T12:00Z, came {text!r}"
+        ) from None
+    moment = storage.micros(when if when.tzinfo else when.replace(tzinfo=UTC))
+    every = storage.publications(store)
+    # An earlier version let times go back with the clock: none was current before the one before.
+    since = accumulate((one.published_at for one in every), max)
+    before = [one.number for one, at in zip(every, since, strict=True) if at <= moment]
+    if not before:
+        raise NotPublishedError(
+            f"expected a publication at {text}, found none in {store}: nothing was published by"
+            " then; name a later time"
+        )
+    return before[-1]

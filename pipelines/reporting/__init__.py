@@ -1,0 +1,1 @@
+"""Read-only answers for people: explain a journey, calibrate, audit links, report."""

@@ -1,0 +1,1 @@
+"""Explain one journey: what happened, what it cost, what would have helped."""

@@ -1,0 +1,241 @@
+"""The page's sentences and head figures, worded from the totals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rejse.pipelines.reporting import wording
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A head figure: its value, or that it is absent, and what it means."""
+
+    value: str
+    label: str
+    absent: bool = False
+
+
+def _card(value: str | None, label: str, why_not: str) -> Card:
+    return Card(value, label) if value is not None else Card("not measured", why_not, True)
+
+
+def subtitle(totals: Row) -> str:
+    """How many journeys of which time the page is about."""
+    if not totals["n_journeys"]:
+        return "The store holds no journeys: run rejse run first."
+    n_open = totals["n_journeys"] - totals["n_closed"]
+    still = f"; {n_open:,} still open" if n_open else ""
+    return (
+        f"{wording.plural(totals['n_journeys'], 'journey')} of"
+        f" {wording.plural(totals['n_types'], 'type')} and"
+        f" {wording.plural(totals['n_owners'], 'owner')},"
+        f" {wording.day(totals['started_at'])} to {wording.day(totals['ended_at'])}{still}."
+    )
+
+
+def head_figures(totals: Row, felt: Row) -> list[Card]:
+    """The cards on top: components before the number, and what is absent said so."""
+    return [_resolved(totals), _friction(totals), _between(totals), *_health(totals),
+            _continuity(totals), _duration(totals), _answered(felt), _relief(felt)]  # fmt: skip
+
+
+def _resolved(totals: Row) -> Card:
+    n, whole = totals["n_resolved"], totals["n_judged"]
+    value = wording.share(n / whole) if whole else None
+    label = f"resolved in time, {wording.count(n)} of {wording.count(whole)} old enough"
+    if totals["n_undecided"]:
+        label += f"; {wording.count(totals['n_undecided'])} undecided"
+    absent = "outcome: no journey is old enough to be judged, or no event says how one ended"
+    return _card(value, label, absent)
+
+
+def _friction(totals: Row) -> Card:
+    n, whole = totals["n_with_evidence"], totals["n_friction"]
+    value = wording.share(n / whole) if whole else None
+    label = f"of the journeys met friction, {wording.count(n)} of {wording.count(whole)}"
+    why = "no journey is old enough" if totals["n_scored"] else "too little was logged to see any"
+    return _card(value, label, f"friction: {why}")
+
+
+def _between(totals: Row) -> Card:
+    hazard, edges = totals["hazard"], totals["edge_hazard"]
+    value = wording.share((edges or 0.0) / hazard) if hazard else None
+    return _card(value, "of the friction lies between steps, not in them", "no friction to divide")
+
+
+def _health(totals: Row) -> list[Card]:
+    if not totals["health_ops"]:
+        return [_card(None, "", "health: needs closed journeys with an outcome")]
+    low, middle, high = totals["health_ops"]
+    label = f"median health_ops; middle half {wording.amount(low, 0)} to {wording.amount(high, 0)}"
+    band = f"{totals['band'].capitalize()}, " if totals["band"] else ""
+    if not band:
+        label += f"; {wording.plural(totals['n_health'], 'journey')}, too few for a band"
+    return [Card(f"{band}{wording.amount(middle, 0)}", label)]
+
+
+def _continuity(totals: Row) -> Card:
+    kept = totals["data_continuity"]
+    value = None if kept is None else wording.share(1 - kept)
+    label = "of what customers had told, and was needed again, was asked again"
+    return _card(value, label, "asking again: no fields asked or given were logged")
+
+
+def _duration(totals: Row) -> Card:
+    value = totals["throughput_s"]
+    words = None if value is None else wording.duration(value)
+    return _card(words, "median time from the first need to the last event", "duration")
+
+
+def _answered(found: Row) -> Card:
+    n, whole = found["n_answered"], found["n_invited"]
+    value = wording.share(n / whole) if whole else None
+    label = f"of the customers' invitations were answered in time, {wording.count(n)} of {whole:,}"
+    return _card(value, label, "answers: no invitation is logged whose window has passed")
+
+
+def _relief(found: Row) -> Card:
+    n, whole = found["n_relief"], found["n_relief_known"]
+    label = f"of {wording.plural(whole, 'journey')}: top rating after a long failure, so no health"
+    return _card(f"{n:,}" if whole else None, label, "relief: needs answers and friction")
+
+
+def felt(totals: Row, found: Row) -> list[str]:
+    """What the answers on the page stand for, and what they do not."""
+    said = [
+        f"{wording.count(found['n_felt'])} of {wording.plural(totals['n_journeys'], 'journey')}"
+        f" ({wording.share(found['n_felt'] / totals['n_journeys'])}) have answers that score; the"
+        " silent are no neutral part."
+    ] if totals["n_journeys"] else []  # fmt: skip
+    if found["n_relief"]:
+        said.append(
+            f"Relief: {wording.plural(found['n_relief'], 'journey')} whose last answer is in the"
+            " top box although friction is 50 or more. That is gratitude, not health."
+        )
+    if found["n_ignored"]:
+        one = found["n_ignored"] == 1
+        pieces = "complaint or low answer" if one else "complaints or low answers"
+        said.append(
+            f"{found['n_ignored']:,} {pieces} that nobody acted on within the window for it."
+        )
+    return said
+
+
+def stability(found: Row) -> str:
+    """How far the list of the worst depends on the weights, which are priors."""
+    if not found["n_worst"]:
+        return ""
+    return (
+        f"of these {found['n_worst']}, {found['n_at_hi']} stay among the worst with all weights at"
+        f" half, {found['n_at_lo']} with all at 1.5"
+    )
+
+
+def cost(rows: list[Row]) -> list[str]:
+    """What friction costs, as far as minutes are logged or in cost_rates; rows of `cost.sql`."""
+    n = sum(row["n_evidence"] for row in rows)
+    if not n:
+        return []
+    sides = [
+        (side, sum(row[f"minutes_{side}"] or 0.0 for row in rows),
+         n - sum(row[f"n_{side}_unknown"] for row in rows))
+        for side in ("customer", "company")
+    ]  # fmt: skip
+    minutes = sum(of for _, of, _ in sides)
+    if not any(known for _, _, known in sides):
+        return [
+            "Minutes and money: no piece of friction has its minutes logged, and cost_rates has"
+            " none for its kind; so nothing is said of what friction costs."
+        ]
+    spent = " and ".join(
+        f"{wording.count(of / 60)} h of the {side} (known for {wording.share(known / n)} of the"
+        " pieces)"
+        for side, of, known in sides
+        if known
+    )
+    measured = sum(row["minutes_measured"] for row in rows)
+    how = f"; {wording.share(measured / minutes)} measured, the rest from cost_rates" * bool(
+        minutes
+    )
+    priced = [row for row in rows if row["cost"] is not None]
+    money = wording.listing(
+        f"{wording.count(row['cost'])} {wording.clean(row['currency'], 8)}" for row in priced
+    )
+    price = f"; {money} at the rates of cost_rates" if priced else "; cost_rates has no rates"
+    return [
+        f"Minutes and money: friction took {spent}{how}{price}. v_friction_cost has it by kind."
+    ]
+
+
+def not_measured(totals: Row, felt: Row) -> list[str]:
+    """What the page cannot say, and why."""
+    whole = totals["n_journeys"]
+    gaps = (
+        ("n_scored", "friction: the logs carry too little of what the detectors need"),
+        ("n_health", "health: the journey is open or no event says how it ended"),
+        ("n_continuity", "data continuity: no field given and needed again was logged"),
+        ("n_wait", "waiting of the customer: no waiting was logged"),
+    )
+    said = [
+        f"{wording.share(1 - totals[column] / whole)} of the journeys have no {why}."
+        for column, why in gaps
+        if whole and totals[column] < whole
+    ]
+    return [
+        *said,
+        *_not_felt(totals, felt),
+        *_not_looked_for(),
+        "Causes: shares say where friction lies, not why; drivers are not analysed yet.",
+    ]
+
+
+def _not_felt(totals: Row, felt: Row) -> list[str]:
+    whole, n = totals["n_journeys"], felt["n_felt"]
+    if whole and n:
+        return [f"{wording.share(1 - n / whole)} of the journeys have no answers that score."] * (
+            n < whole
+        )
+    return [
+        "Experience: no surveys, ratings or complaints are joined. So there is no emotion curve, no"
+        " silo gap, no relief flag, and no health with experience."
+    ]
+
+
+#: Kinds of friction that the design knows; those without a detector are named on the page.
+DESIGNED = (
+    "info_conflict", "transfer", "ping_pong", "escalation", "internal_wait", "dead_end",
+    "abandonment", "rework", "contradiction", "upsell_in_problem", "over_pressure",
+)  # fmt: skip
+
+
+def _not_looked_for() -> list[str]:
+    from rejse.transforms.scoring.friction import KINDS
+
+    missing = [kind.replace("_", " ") for kind in DESIGNED if kind not in KINDS]
+    return [f"Not looked for yet: {wording.listing(missing, 12)}."] if missing else []
+
+
+def stamp(found: Row | None) -> list[tuple[str, str]]:
+    """Which publication, run and configuration the page was drawn from, and the run's balance."""
+    if found is None:
+        return [("Publication", "none yet")]
+    said = [
+        ("Publication", wording.clean(found["publication"], 20)),
+        ("Published", f"{wording.minute(found['published_at'])} UTC"),
+        ("Run", wording.clean(found["run_id"], 40)),
+        ("Configuration", wording.clean(found["config_version"], 32)),
+        ("Audit", wording.clean(found["audit"], 20)),
+    ]
+    if found["n_read"] is not None:
+        counts = wording.accounted({name: found[f"n_{name}"] for name in OUTCOMES_OF_A_ROW})
+        parts = " + ".join(f"{counts[name]:,} {name}" for name in OUTCOMES_OF_A_ROW)
+        repaired = f" + {counts['repaired']:,} repaired" if counts["repaired"] else ""
+        said.append(("Rows read by the run", f"{found['n_read']:,}{repaired} = {parts}"))
+    return said
+
+
+OUTCOMES_OF_A_ROW = ("kept", "duplicate", "late", "rejected", "erased")

@@ -1,0 +1,158 @@
+"""The report: one HTML page that carries everything it needs and runs no script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from rejse.pipelines.reporting import wording
+from rejse.pipelines.reporting.html import cards, drawings, explanation, queries
+from rejse.pipelines.reporting.html.emotion_curve import emotion_curve
+from rejse.pipelines.reporting.html.headline import headline
+from rejse.pipelines.reporting.html.queries import Figures, Row
+
+FOLDER = Path(__file__).resolve().parent
+#: Fonts by the characters they hold; the second is only read where such a letter occurs.
+FONTS = (
+    ("inter-latin.woff2", "U+0-FF, U+2013-2014, U+2018-2026, U+2032, U+2192, U+2212"),
+    ("inter-latin-ext.woff2", "U+100-17F, U+2190-2191, U+2193, U+2264-2265"),
+)
+
+
+def write(con: Any, out: Path, title: str = "Journey report", mode: int = 0o600) -> Path:
+    """Write the report of a catalogue session to `out`, a file of this mode, and return the path.
+
+    The file is put in its place whole, so that nobody opens half a page. Raises FileNotFoundError
+    where the folder does not exist, IsADirectoryError where `out` is one.
+    """
+    if out.is_dir():
+        raise IsADirectoryError(
+            f"expected a file to write the report to, came the folder {out};"
+            f" such as {out / 'report.html'}"
+        )
+    if not out.parent.is_dir():
+        raise FileNotFoundError(
+            f"expected a folder to write the report to, found no {out.parent}; make it first"
+        )
+    page = render(queries.read(con), title)
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished.touch(mode)
+    unfinished.chmod(mode)  # whatever was there, and whatever the process masks
+    unfinished.write_text(page, encoding="utf-8")
+    unfinished.replace(out)
+    return out
+
+
+def render(figures: Figures, title: str) -> str:
+    """The page as HTML text; every value is escaped by the template engine."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "amount": wording.amount, "clean": wording.clean, "count": wording.count,
+        "duration": wording.duration, "share": wording.share,
+    }  # fmt: skip
+    sheet = style()
+    digest = base64.b64encode(hashlib.sha256(sheet.encode()).digest()).decode()
+    return str(
+        environment.get_template("template.html.jinja").render(
+            **contents(figures),
+            title=wording.clean(title, 80),
+            style=Markup(sheet),
+            style_hash=Markup(f"sha256-{digest}"),
+        )
+    )
+
+
+def style() -> str:
+    """The style sheet with its fonts inside."""
+    faces = [
+        "@font-face{font-family:Inter;font-weight:400 700;src:url(data:font/woff2;base64,"
+        f"{base64.b64encode((FOLDER / name).read_bytes()).decode()}) format('woff2');"
+        f"unicode-range:{letters}}}"
+        for name, letters in FONTS
+    ]
+    return "".join(faces) + (FOLDER / "style.css").read_text(encoding="utf-8")
+
+
+def contents(figures: Figures) -> dict[str, Any]:
+    """What the template shows, worded and laid out."""
+    totals = figures.totals
+    plan = drawings.journey_map(figures.places, figures.moves)
+    return {
+        "headline": headline(totals, figures.kinds, figures.edges),
+        "subtitle": cards.subtitle(totals),
+        "cards": cards.head_figures(totals, figures.felt_totals),
+        "map": plan,
+        "map_type": wording.clean(figures.map_type, 40),
+        "curve": emotion_curve(figures.emotions, plan),
+        "felt": [_banded(row, bool(row["health"])) for row in figures.felt_types],
+        "felt_said": cards.felt(totals, figures.felt_totals),
+        "places": _places(figures.places, plan),
+        "types": [_banded(row, bool(row["health_ops"])) for row in figures.types],
+        "types_left": _left(figures),
+        "kinds": _kinds(figures.kinds),
+        "has_owners": bool(totals["n_of_known_owner"]),
+        "matrix": drawings.matrix(figures.edges, totals["hazard"] or 0.0),
+        "worst": [explanation.tell(one) for one in figures.worst],
+        "worst_note": figures.worst_note if totals["n_journeys"] else "There are no journeys yet.",
+        "stability": cards.stability(figures.stability),
+        "coverage": figures.coverage,
+        "not_measured": [
+            *cards.cost(figures.cost),
+            *cards.not_measured(totals, figures.felt_totals),
+        ],
+        "stamp": cards.stamp(figures.stamp),
+    }
+
+
+def _banded(row: Row, has_health: bool) -> Row:
+    """The row with a word where a median is of too few journeys for a band."""
+    return {**row, "band": row["band"] or ("too few" if has_health else "not measured")}
+
+
+def _places(rows: list[Row], plan: drawings.Map | None) -> list[Row]:
+    """The places in the order of the map, the marked ones first, by their numbers."""
+    if plan is None:
+        return []
+    whole = sum(row["hazard"] for row in rows)
+    found = []
+    for row in rows:
+        hurts = row["hazard"] > 0
+        found.append({
+            **row,
+            "mark": plan.marks.get(row["place"]),
+            "happens": wording.kind_name(row["worst_kind"]) if hurts else wording.DASH,
+            "met": row["n_with_friction"] / row["n_visits"],
+            "portion": row["hazard"] / whole if whole else None,
+        })  # fmt: skip
+    return sorted(found, key=lambda row: (row["mark"] or 99, -row["hazard"], -row["n_visits"]))
+
+
+def _kinds(rows: list[Row]) -> list[Row]:
+    widest = max((row["hazard"] for row in rows), default=1.0)
+    return [
+        {
+            **row,
+            "name": wording.kind_name(row["kind"]),
+            "story": wording.kind_story(row["kind"]),
+            "portion": row["hazard"] / row["all_hazard"],
+            "widest": widest,
+        }
+        for row in rows
+    ]
+
+
+def _left(figures: Figures) -> str:
+    left = figures.totals["n_journeys"] - sum(row["n_journeys"] for row in figures.types)
+    return f"{wording.plural(left, 'journey')} of smaller groups not listed." if left else ""

@@ -1,0 +1,172 @@
+"""What the published links say of identities that somebody names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from rejse.pipelines.config.settings import Settings
+from rejse.transforms.identity.link_audit import Hop, LinkAudit, Suspicion, Turn
+
+_PSEUDONYM = re.compile(r"[0-9a-f]{32}")
+
+
+class IdentityError(ValueError):
+    """What was named is no identity."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Whose an identity was and is, who is one person with it, and whether another one is."""
+
+    key: str
+    said: tuple[Turn, ...]
+    people: tuple[tuple[str, int, tuple[Hop, ...]], ...]
+    other: str | None
+    is_same: bool | None
+    kinds: dict[str, str]
+
+    @property
+    def turns(self) -> list[tuple[Any, ...]]:
+        """Rows: from, until, person, chain."""
+        return [(t.begin, t.end, self._named(t.person), _chain(t.chain)) for t in self.said]
+
+    @property
+    def members(self) -> list[tuple[Any, ...]]:
+        """Rows: identity, events, chain."""
+        return [(self._named(key), n, _chain(hops)) for key, n, hops in self.people]
+
+    @property
+    def verdict(self) -> list[str]:
+        """Whether both identities are one person now; nothing where one was named."""
+        if self.other is None:
+            return []
+        said = "are one person now" if self.is_same else "are not one person now"
+        return [f"{self._named(self.key)} and {self._named(self.other)} {said}"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "identity": self.key, "turns": [asdict(turn) for turn in self.said],
+            "members": [
+                {"identity": key, "type": self.kinds.get(key), "events": n,
+                 "chain": [asdict(hop) for hop in hops]}
+                for key, n, hops in self.people
+            ],
+            "other": self.other, "is_same": self.is_same,
+        }  # fmt: skip
+
+    def _named(self, key: str) -> str:
+        return f"{self.kinds.get(key, 'identity')} {key}"
+
+
+def _chain(hops: Sequence[Hop]) -> str:
+    if not hops:
+        return "itself"
+    return ", ".join(f"{_linked(hop)} ({hop.method}, {_since(hop)})" for hop in hops)
+
+
+def _linked(hop: Hop) -> str:
+    return f"is {hop.identity_type} {hop.identity_key[:8]}"
+
+
+def _since(hop: Hop) -> str:
+    return "always" if hop.valid_from is None else f"from {hop.valid_from:%Y-%m-%d %H:%M}"
+
+
+class Asking:
+    """Questions to the newest publication's links. Raises NotPublishedError."""
+
+    def __init__(self, settings: Settings) -> None:
+        from rejse.pipelines.publication.catalogue import connect
+
+        self._settings, self._con = settings, connect(settings.store)
+
+    @cached_property
+    def _audit(self) -> LinkAudit:
+        import pyarrow as pa
+
+        from rejse.transforms.identity.link_table import LINKS
+
+        names = ", ".join(LINKS.names)
+        cursor = self._con.execute(f"select {names} from identity_links")
+        rows = [dict(zip(LINKS.names, row, strict=True)) for row in cursor.fetchall()]
+        table = pa.Table.from_pylist(rows, schema=LINKS)
+        return LinkAudit(table, self._settings.windows.identity_wait)
+
+    @property
+    def n_links(self) -> int:
+        """How many links there are."""
+        return int(self._audit.table.num_rows)
+
+    def suspicions(self) -> list[Suspicion]:
+        """Links that look wrong."""
+        return self._audit.suspicions(self._now)
+
+    def person(self, one: str, other: str | None) -> Answer:
+        """All about one identity, and whether another one is the same person now."""
+        key = self._key(one)
+        people = self._audit.members(key, self._now)
+        counted = self._counted([name for name, _ in people])
+        them = None if other is None else self._key(other)
+        same = None if them is None else them in {name for name, _ in people}
+        return Answer(
+            key, tuple(self._audit.turns(key)),
+            tuple((name, counted.get(name, 0), hops) for name, hops in people),
+            them, same, self._audit.kinds(),
+        )  # fmt: skip
+
+    @property
+    def _now(self) -> int:
+        from rejse.pipelines.store import delta_store
+
+        return delta_store.now()
+
+    def _counted(self, keys: list[str]) -> dict[str, int]:
+        """Events that bear each identity."""
+        told = self._con.execute("select column_name from (describe events)").fetchall()
+        bears = "customer_key"
+        if ("identity_key",) in told:
+            bears = "coalesce(identity_key, customer_key)"
+        query = f"select {bears} as who, count(*) from events where {bears} in ? group by 1"
+        return dict(self._con.execute(query, [keys]).fetchall())
+
+    def _key(self, said: str) -> str:
+        """Pseudonym of what was named; what it is is not repeated, wherever it is wrong."""
+        from rejse.transforms.identity.pseudonyms import customer_key, signer
+        from rejse.transforms.schema.contract import IDENTITY_TYPES
+
+        if _PSEUDONYM.fullmatch(said):
+            return said
+        kind, colon, name = said.partition(":")
+        if not colon or kind not in IDENTITY_TYPES:
+            kind, name = "customer", said
+        if not name:
+            raise IdentityError(
+                f"expected an identity such as {kind}:NAME, or a pseudonym, came nothing after"
+                " the colon"
+            )
+        key = self._settings.key()
+        self._refuse_other(key)
+        return customer_key(kind, name, signer(key))
+
+    def _refuse_other(self, key: bytes) -> None:
+        """Raise KeyChangedError where pseudonyms are known to be of another key than this one:
+        under it every identity would seem to be nobody's.
+        """
+        from rejse.pipelines.jobs import increment
+        from rejse.pipelines.store import delta_store, erasure_receipts
+
+        base = delta_store.latest(self._settings.store)
+        if base is None or not base.core_version:  # an earlier version's, which does not say
+            return
+        if not erasure_receipts.is_under(base, increment.key_id(key)):
+            raise erasure_receipts.KeyChangedError(
+                f"expected the key under which publication {base.number} was made, came another:"
+                " whose pseudonym is whose cannot be told; put that key back, or name a pseudonym"
+            )

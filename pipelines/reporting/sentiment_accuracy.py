@@ -1,0 +1,101 @@
+"""How often the scorers of texts are right: what `rejse sentiment` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rejse.pipelines.config import texts
+from rejse.pipelines.config.field_types import SettingsError
+from rejse.pipelines.config.settings import Settings
+from rejse.transforms.feedback import sentiment_accuracy
+from rejse.transforms.feedback.lexicon import LANGUAGES
+from rejse.transforms.feedback.sentiment_accuracy import SETS, Accuracy
+
+HEAD = (
+    "language",
+    "texts",
+    "scored",
+    "right",
+    "from",
+    "to",
+    "right of scored",
+    "majority",
+    "model",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """Accuracy of one language's scorer; `source` says where the texts are from."""
+
+    language: str
+    model_id: str
+    found: Accuracy
+    source: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines: shares from 0 to 1, the interval Wilson's at 95 %."""
+        low, high = self.found.interval
+        return {
+            "language": self.language, "model_id": self.model_id, "n": self.found.n,
+            "scored_share": self.found.coverage, "right_share": self.found.share,
+            "right_share_lo": low, "right_share_hi": high,
+            "right_of_scored_share": self.found.share_scored,
+            "majority_share": self.found.majority, "source": self.source,
+        }  # fmt: skip
+
+    def cells(self) -> Sequence[Any]:
+        """The columns of `HEAD`."""
+        low, high = self.found.interval
+        shares = (self.found.coverage, self.found.share, low, high, self.found.share_scored)
+        told = ["" if one is None else f"{one:.0%}" for one in (*shares, self.found.majority)]
+        return (self.language, self.found.n, *told, self.model_id)
+
+
+def is_there(config: Path) -> bool:
+    """Whether there is a configuration to take scorers from."""
+    return (config / "rejse.toml" if config.is_dir() else config).is_file()
+
+
+def scorers(settings: Settings | None) -> dict[str, Any]:
+    """Scorers by language, of the configuration if there is one. Raises SettingsError."""
+    return texts.load(settings.texts.scorers if settings else {})
+
+
+def of_file(found: Mapping[str, Any], file: Path, language: str) -> list[Row]:
+    """Accuracy on a user's own labelled texts.
+
+    Raises SettingsError for a language without a scorer, LabelledError for a file without labels.
+    """
+    if language not in found:
+        raise SettingsError(
+            f"--language: expected one with a scorer, {', '.join(sorted(found))}; came"
+            f" {language!r}; name one for it under [texts.scorers]"
+        )
+    scorer = found[language]
+    measured = sentiment_accuracy.measure(scorer, sentiment_accuracy.read(file))
+    return [Row(language, scorer.model_id, measured, file.name)]
+
+
+def shipped(found: Mapping[str, Any]) -> list[Row]:
+    """Accuracy of every language whose labelled texts come with rejse."""
+    return [
+        Row(name, found[name].model_id, sentiment_accuracy.measure(found[name], sentiment_accuracy.shipped(name)),
+            SETS[name])
+        for name in LANGUAGES
+        if name in found
+    ]  # fmt: skip
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """What the numbers mean, and where the texts are from."""
+    return [
+        "right: of all texts, those on the right side of .5; one without a score is wrong.",
+        "from, to: Wilson's 95 %. majority: what always saying the more frequent label reaches.",
+        *(f"{row.language}: {row.source}" for row in rows),
+        "Your customers write otherwise: label some of their texts and measure again, before"
+        " texts.validated names a language.",
+    ]

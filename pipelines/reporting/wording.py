@@ -1,0 +1,154 @@
+"""How kinds, times and amounts are worded for people: one voice for `explain` and the report."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+#: Kind of friction -> (name, what happened to the customer).
+KINDS: dict[str, tuple[str, str]] = {
+    "repeat_contact": ("Repeat contact", "had to make contact again for the same thing"),
+    "channel_fallback": ("Digital to human", "did not get there digitally and had to ask a person"),
+    "reasked_info": ("Asked again", "was asked again what had been answered before"),
+    "handoff_without_context": ("Hand-off without context", "was passed on without what was known"),
+    "handoff_dropped": ("Dropped hand-off", "was passed on, and nobody took over in time"),
+    "customer_wait": ("Customer waiting", "waited longer than expected"),
+    "promise_broken": ("Promise not kept", "was promised something that came late or never"),
+    "reopened": ("Re-opened", "had to come back after it counted as solved"),
+    "channel_switch": ("Channel switch", "had to change channel"),
+    "transfer": ("Transfer", "was passed on to somebody else"),
+    "escalation": ("Escalation", "had to be taken to a higher level"),
+    "info_conflict": ("Conflicting answers", "is on record with two answers to one question"),
+    "contradiction": ("Contradiction", "was told one thing, and then another"),
+    "dead_end": ("Dead end", "got stuck, and had to go elsewhere or gave up"),
+    "abandonment": ("Abandoned", "gave up waiting"),
+    "self_rescue": ("Self-rescue", "was not helped, and had to search for themselves"),
+    "internal_wait": ("Waiting inside", "had to wait while the work lay inside the company"),
+    "rework": ("Rework", "had to wait while work was done again"),
+    "upsell_in_problem": ("Selling at the wrong time", "was to buy more before they were helped"),
+    "over_pressure": ("Too many messages", "got more messages than anybody needs"),
+    "ping_pong": ("Ping-pong", "was sent back to where they had been, unsolved"),
+}
+DASH = "–"
+
+
+def kind_name(kind: str | None) -> str:
+    """Name of a kind of friction; an unknown kind is named after itself."""
+    return KINDS[kind][0] if kind in KINDS else clean(kind).replace("_", " ").capitalize()
+
+
+def kind_story(kind: str | None) -> str:
+    """What the kind of friction means for the customer, as a clause without subject."""
+    return KINDS[kind][1] if kind in KINDS else f"met {clean(kind).replace('_', ' ')}"
+
+
+def clean(text: object, limit: int = 80) -> str:
+    """One line of text without control or direction characters, at most `limit` long.
+
+    Names come from other people's logs: an escape sequence must not reach a terminal, and a
+    right-to-left override must not turn the rest of a line around.
+    """
+    if text is None:
+        return DASH
+    raw = str(text)[: 4 * limit]
+    kept = "".join(" " if unicodedata.category(c) in _UNSAFE else c for c in raw)
+    flat = " ".join(kept.split()) or DASH
+    return flat if len(flat) <= limit else flat[: limit - 1].rstrip() + "…"
+
+
+def accounted(counts: Mapping[str, int]) -> dict[str, int]:
+    """Rows of a run as they are told. What a repair takes out of `late` counts there as negative;
+    here it is what came in: read + repaired = kept + duplicate + late + rejected + erased.
+    """
+    late = counts.get("late", 0)
+    return {**counts, "late": max(late, 0), "repaired": max(-late, 0)}
+
+
+def came(counts: Mapping[str, int]) -> str:
+    """What came in, of the counts of `accounted`."""
+    repaired = f" + repaired {counts['repaired']:,}" if counts["repaired"] else ""
+    return f"read {counts.get('read', 0):,}{repaired}"
+
+
+_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the two largest units that matter: `1 d 5 h`, `24 min`, `40 s`."""
+    if seconds is None:
+        return DASH
+    whole = round(abs(seconds))
+    for place, (size, name) in enumerate(_SPANS):
+        if whole >= size:
+            rest, smaller = whole % size, _SPANS[place + 1 : place + 2]
+            more = rest // smaller[0][0] if smaller and name != "min" else 0
+            tail = f" {more} {smaller[0][1]}" if more else ""
+            return f"{'−' if seconds < 0 else ''}{whole // size} {name}{tail}"
+    return "0 s"
+
+
+def amount(value: float | None, digits: int = 1) -> str:
+    """Number with a fixed count of decimals; a dash where there is none."""
+    return DASH if value is None else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def count(value: float | None) -> str:
+    """Whole number with thousands separated; `12.3 k` from 10,000 on keeps columns narrow."""
+    if value is None:
+        return DASH
+    for size, name in ((1e9, "bn"), (1e6, "m"), (1e4, "k")):
+        if value >= size:
+            return f"{value / (1e3 if name == 'k' else size):.3g} {name}"
+    return f"{value:,.0f}"
+
+
+def share(value: float | None) -> str:
+    """Share of one as a percentage; small ones keep a decimal. Some are never called none, nor
+    nearly all all.
+    """
+    if value is None:
+        return DASH
+    if 0 < value < 0.001:
+        return "<0.1 %"
+    if 0.995 <= value < 1:
+        return f"{100 * value:.1f} %" if value < 0.9995 else ">99.9 %"
+    return f"{100 * value:.1f} %" if 0 < value < 0.1 else f"{100 * value:.0f} %"
+
+
+def day(moment: datetime | None) -> str:
+    """Date in UTC, as `4 May 2025`."""
+    return DASH if moment is None else f"{moment.astimezone(UTC):%-d %b %Y}"
+
+
+def minute(moment: datetime | None) -> str:
+    """Date and time of day in UTC, as `4 May 2025 14:40`."""
+    return DASH if moment is None else f"{moment.astimezone(UTC):%-d %b %Y %H:%M}"
+
+
+def listing(words: Iterable[object], most: int = 8) -> str:
+    """Words in a row with `and`; the rest beyond `most` is counted."""
+    shown = [clean(word, 40) for word in words]
+    if len(shown) > most:
+        shown = [*shown[:most], f"{len(shown) - most} more"]
+    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1]))) if shown else DASH
+
+
+def plural(number: int, noun: str) -> str:
+    """Number and noun: `1 step`, `3 steps`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def note(name: str, n: int) -> str:
+    """What a run notes of rows that it kept: `empty_owner: 3 values became other or null`."""
+    from rejse.transforms.incremental.merge_rows import EXCLUDED_LATER
+
+    if name == EXCLUDED_LATER:
+        return f"{name}: {plural(n, 'event')} kept before, of customers who now crossed the cap"
+    if name.startswith("unread_"):
+        column = name.removeprefix("unread_")
+        return f"{name}: {plural(n, 'value')} that the mapping could not read: {column} is null"
+    if name == "score_outside_scale":
+        return f"{name}: {plural(n, 'answer')} outside its scale, without a score"
+    return f"{name}: {n:,} values became other or null"

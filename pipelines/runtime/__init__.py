@@ -1,0 +1,1 @@
+"""The process: signals, memory, open files, file modes."""

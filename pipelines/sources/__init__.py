@@ -1,0 +1,1 @@
+"""Source files: find, decompress, read as Arrow batches, remember positions."""

@@ -1,0 +1,216 @@
+"""Sources as raw batches: which files, which pieces of them, and their rows as Arrow.
+
+JSON lines (.jsonl, .ndjson, .json with one object a line), CSV (.csv, .tsv) and Parquet; the first
+two plain, gzip or zstd, told by their first bytes.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import pyarrow as pa
+
+from rejse.pipelines.sources import read_parquet
+from rejse.pipelines.sources.decompress import ByteStream
+from rejse.pipelines.sources.read_csv import Csv
+from rejse.pipelines.sources.read_json import JsonLines
+from rejse.pipelines.sources.read_parquet import Parquet
+from rejse.transforms.columnar.arrays import arrow
+from rejse.transforms.ingest import rejects as refusals
+
+#: Rows of a batch at most.
+ROWS = 131_072
+Format = Literal["json", "csv", "parquet", "unknown"]
+FORMATS: dict[str, Format] = {
+    ".jsonl": "json", ".ndjson": "json", ".json": "json",
+    ".csv": "csv", ".tsv": "csv",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+#: What is said of the one format that is known to be none of a log.
+ARCHIVE = "expected a log, came a ZIP archive; unpack it first"
+COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
+
+
+class SourceError(ValueError):
+    """The files of a source cannot be found or told apart; the message says what to change."""
+
+
+class Source(Protocol):
+    """What is needed of a source's settings: its name and its globs."""
+
+    @property
+    def name(self) -> str:
+        """Name of the source."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Globs of its files."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A piece of work: a file, or some row groups of a Parquet file.
+
+    `file` is its name in positions and reports: the path below the glob's fixed part. `first_row`
+    is the number of its first row, from 1.
+    """
+
+    source: str
+    path: Path
+    file: str
+    format: Format
+    row_groups: tuple[int, ...] = ()
+    first_row: int = 1
+
+
+@dataclass(frozen=True)
+class RawBatch:
+    """Rows of a file in its owner's own columns, and the rows that could not be read.
+
+    `batch` has the columns of the raw schema; texts may be dictionary-encoded. `positions` are
+    the row numbers (int64, from 1: line of a JSON file, record of a CSV file after its header);
+    without them rows are consecutive from `first_row`. `rejects` has REJECT_SCHEMA. Rows read =
+    rows of the batch + rejects.
+    """
+
+    source: str
+    file: str
+    first_row: int
+    batch: pa.RecordBatch
+    positions: pa.Array | None
+    rejects: pa.Table
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows."""
+        return int(self.batch.nbytes)
+
+
+def expect_files(source: Source) -> None:
+    """Raise SourceError where a glob of the source finds no file."""
+    for pattern in source.files:
+        if not _matching(pattern):
+            raise SourceError(
+                f"source {source.name}: expected files at {pattern}, found none;"
+                " correct `files` in rejse.toml"
+            )
+
+
+def shards(source: Source) -> list[Shard]:
+    """All pieces of a source in a fixed order, each file once; none where there is no file."""
+    return [
+        shard for path, file in files(source).items() for shard in pieces(source.name, path, file)
+    ]
+
+
+def files(source: Source) -> dict[Path, str]:
+    """Files of a source that are there, in a fixed order, with their names in positions."""
+    found: dict[Path, str] = {}
+    base = os.path.commonpath([_fixed(pattern) for pattern in source.files])
+    for pattern in source.files:
+        for path in _matching(pattern):
+            found.setdefault(path.resolve(), path.relative_to(base).as_posix())
+    return dict(sorted(found.items()))
+
+
+def _matching(pattern: str) -> list[Path]:
+    base = _fixed(pattern)
+    rest = Path(pattern).relative_to(base).as_posix()
+    found = glob.glob(f"{glob.escape(str(base))}/{rest}", recursive=True)  # noqa: PTH207
+    return [path for path in sorted(map(Path, found)) if path.is_file()]
+
+
+def _fixed(pattern: str) -> Path:
+    """The part of a glob before its wildcards; the name of a folder that is there has none."""
+    parts = Path(pattern).parts[:-1]
+    fixed = Path(*parts[:1])
+    for part in parts[1:]:
+        if glob.has_magic(part) and not (fixed / part).is_dir():
+            break
+        fixed /= part
+    return fixed
+
+
+def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
+    """Pieces of one file; one of no known format is a piece that `read` refuses."""
+    file = file or path.name
+    try:
+        kind = format_of(path)
+    except SourceError:
+        kind = "unknown"
+    if kind != "parquet":
+        return [Shard(source, path, file, kind)]
+    return [
+        Shard(source, path, file, kind, chosen, first)
+        for chosen, first in read_parquet.groups(path)
+    ]
+
+
+def format_of(path: Path) -> Format:
+    """Format by the name, without the suffix of a compression; else by the first bytes.
+
+    Raises SourceError for an archive.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    kind = FORMATS.get(suffixes[-1] if suffixes else "")
+    return kind or _looks(path)
+
+
+def _looks(path: Path) -> Format:
+    with ByteStream(path) as stream:
+        head = stream.read(64)
+    if head.startswith(b"PK"):
+        raise SourceError(f"{path.name}: {ARCHIVE}")
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    return "json" if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else "csv"
+
+
+def read(shard: Shard, raw_schema: pa.Schema) -> Iterator[RawBatch]:
+    """Rows of a shard under the frozen schema (or the columns of it that a mapping reads).
+
+    A column that the file lacks is null, one that the schema lacks is left out. Damage never
+    raises: it becomes rejects. Raises OSError where the file cannot be opened.
+    """
+    if shard.format == "unknown":
+        yield _refused(shard, raw_schema)
+        return
+    if shard.format == "parquet":
+        reader = Parquet(raw_schema, shard.source, shard.file)
+        for part in reader.parts(shard.path, shard.row_groups, shard.first_row):
+            rows = None if part.rows is None else arrow(part.rows)
+            yield RawBatch(shard.source, shard.file, part.first, part.batch, rows, part.rejects)
+        return
+    of_format = JsonLines if shard.format == "json" else Csv
+    with ByteStream(shard.path) as stream:
+        for found in of_format(raw_schema, shard.source, shard.file).parts(stream):
+            yield from _batches(shard, found.batch, found.rows, found.rejects)
+
+
+def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:
+    """No rows, and one reject for a whole file of no known format."""
+    place = [f"{shard.file}:{shard.first_row}"]
+    refused = refusals.refuse(shard.source, place, "unknown_format", ARCHIVE, [None])
+    nothing = [pa.nulls(0, field.type) for field in raw_schema]
+    empty = pa.RecordBatch.from_arrays(nothing, schema=raw_schema)
+    return RawBatch(shard.source, shard.file, shard.first_row, empty, None, refused)
+
+
+def _batches(
+    shard: Shard, batch: pa.RecordBatch, rows: object, rejects: pa.Table
+) -> Iterator[RawBatch]:
+    """A block's rows in batches of at most ROWS, its rejects with the first."""
+    numbers = arrow(rows)  # type: ignore[arg-type]
+    for start in range(0, max(batch.num_rows, 1), ROWS):
+        piece = batch.slice(start, ROWS)
+        at = numbers.slice(start, ROWS)
+        first = at[0].as_py() if len(at) else shard.first_row
+        refused = rejects if start == 0 else refusals.empty()
+        yield RawBatch(shard.source, shard.file, first, piece, at, refused)

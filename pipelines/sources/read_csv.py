@@ -1,0 +1,344 @@
+"""CSV files as Arrow batches, read under the frozen raw schema.
+
+Arrow reads whole blocks whose quotes are regular (RFC 4180). A block with stray quotes, bytes
+that are no UTF-8, or a quote that is never closed is read record by record, so that damage stays
+where it is. An unquoted empty cell is null; a quoted one is the empty text.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+
+from rejse.pipelines.sources.decompress import RECORD, ByteStream
+from rejse.transforms.columnar.arrays import arrow
+from rejse.transforms.ingest import rejects as refusals
+
+BLOCK = 1 << 23
+DELIMITERS = ",;\t|"
+HEAD = 4096
+QUOTE, LINE, RETURN = 34, 10, 13
+
+
+class Part(NamedTuple):
+    """Rows of a file: the batch, its row numbers (int64, from 1, header not counted), rejects."""
+
+    batch: pa.RecordBatch
+    rows: np.ndarray[Any, np.dtype[np.int64]]
+    rejects: pa.Table
+
+
+class Bad(NamedTuple):
+    """A record that is refused."""
+
+    reason: str
+    detail: str
+    payload: str
+    row: int
+
+
+class Csv:
+    """Reader of one file."""
+
+    def __init__(self, schema: pa.Schema, source: str, file: str) -> None:
+        self.schema, self.source, self.file = schema, source, file
+        self.names: list[str] = []
+        self.delimiter = ","
+
+    def parts(self, stream: ByteStream) -> Iterator[Part]:
+        """All rows of a stream, block by block."""
+        rest = self._header(stream)
+        row = 1
+        while True:
+            block = stream.read(BLOCK)
+            last = not block
+            data = rest + block
+            broken = last and stream.fault
+            if data and self.names:
+                part, used, records = self._block(data, row, last and not broken)
+                if records:
+                    yield part
+                row += records
+                rest = data[used:]
+            if broken:
+                yield self._broken(stream, rest, row)
+            if last:
+                return
+
+    def _broken(self, stream: ByteStream, rest: bytes, row: int) -> Part:
+        reason, detail = stream.fault or ("damaged_file", "")
+        shown = rest[:HEAD].decode("utf-8", "backslashreplace")
+        return self._refused(_empty(self.schema), [], [Bad(reason, detail, shown, row)])
+
+    def _header(self, stream: ByteStream) -> bytes:
+        """Read the column names; give what was read beyond them."""
+        data = stream.read(BLOCK).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+        if not data.strip():
+            return b""
+        first, _, _ = data.partition(b"\n")
+        counts = {mark: first.count(mark.encode()) for mark in DELIMITERS}
+        self.delimiter = max(DELIMITERS, key=lambda mark: counts[mark])
+        lines = data[:RECORD].decode("utf-8", "backslashreplace").splitlines(keepends=True)
+        found = csv.reader(lines, delimiter=self.delimiter)
+        self.names = unique(next(found))
+        end = -1
+        for _ in range(found.line_num):
+            end = data.find(b"\n", end + 1)
+        return data[end + 1 :] if end >= 0 else b""
+
+    def _block(self, data: bytes, row: int, last: bool) -> tuple[Part, int, int]:
+        """Rows of the whole records of a block, the bytes used, and how many records there were."""
+        cut = self._regular(data, last)
+        if cut:
+            try:
+                part, records = self._read(data[:cut], row)
+                return part, cut, records
+            except pa.ArrowInvalid:
+                pass  # what the regular blocks cannot be: found by the careful reading
+        return self._careful(data, row, last)
+
+    def _regular(self, data: bytes, last: bool) -> int:
+        """Bytes of the block that are whole, regular records; 0 where it is not regular."""
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+            return 0
+        letters = np.frombuffer(data, dtype=np.uint8)
+        lines = np.flatnonzero(letters == LINE)
+        if b'"' in data:
+            quotes = np.flatnonzero(letters == QUOTE)
+            if not self._paired(letters, quotes):
+                return 0
+            lines = lines[np.searchsorted(quotes, lines) % 2 == 0]
+            if last and len(quotes) % 2:
+                return 0
+        if last and not data.endswith(b"\n"):
+            lines = np.append(lines, len(data) - 1)
+        if not len(lines) or np.diff(lines, prepend=-1).max() > RECORD:
+            return 0
+        cut = int(lines[-1]) + 1
+        return cut if len(data) - cut <= RECORD and _is_utf8(data[:cut]) else 0
+
+    def _paired(self, letters: Any, quotes: Any) -> bool:
+        """Whether quotes open after a delimiter only, close before one, and double inside."""
+        beside = np.zeros(256, dtype=bool)
+        beside[[ord(self.delimiter), LINE, RETURN, QUOTE]] = True
+        opens, closes = quotes[0::2], quotes[1::2]
+        # A quote beside a quote is a doubled one: the one closes, the other opens again.
+        before = letters[opens[opens > 0] - 1]
+        after = letters[closes[closes + 1 < len(letters)] + 1]
+        return bool(beside[before].all() and beside[after].all())
+
+    def _read(self, data: bytes, row: int) -> tuple[Part, int]:
+        """Rows of regular records. Raises pa.ArrowInvalid where they are not."""
+        if not data.endswith(b"\n"):  # Arrow takes an empty last cell for quoted if one before is
+            data += b"\n"
+        try:
+            table, wrong = self._table(data, self.schema)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a cell does not fit its type
+            table, wrong = self._table(data, None)
+        bad = [self._width(one.actual_columns, one.text, row + one.number - 1) for one in wrong]
+        records = table.num_rows + len(bad)
+        rows = np.arange(row, row + records)
+        rows = rows[~np.isin(rows, [one.row for one in bad])]
+        return self._typed(table, rows, bad), records
+
+    def _table(self, data: bytes, schema: pa.Schema | None) -> tuple[pa.Table, list[Any]]:
+        """Table of the raw schema's columns that the file has, and the records of another width.
+
+        All columns are text without a schema. Raises pa.ArrowInvalid where a cell does not fit.
+        """
+        wanted = [field for field in self.schema if field.name in self.names]
+        types = dict.fromkeys(self.names, pa.string())
+        if schema is not None:
+            types |= {field.name: field.type for field in wanted}
+        wrong: list[Any] = []
+
+        def refuse(record: Any) -> str:
+            wrong.append(record)
+            return "skip"
+
+        table = arrow_csv.read_csv(
+            pa.BufferReader(data),
+            arrow_csv.ReadOptions(
+                use_threads=False, column_names=self.names, block_size=len(data) + 64
+            ),
+            arrow_csv.ParseOptions(
+                delimiter=self.delimiter, newlines_in_values=True, invalid_row_handler=refuse
+            ),
+            arrow_csv.ConvertOptions(
+                column_types=types,
+                # At least one column, or the number of rows would be lost.
+                include_columns=[field.name for field in wanted] or self.names[:1],
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        return table, wrong
+
+    def _typed(self, table: pa.Table, rows: Any, bad: list[Bad]) -> Part:
+        """Rows under the schema; absent columns are null, cells that do not fit are rejects."""
+        kept = np.ones(table.num_rows, dtype=bool)
+        wrong: dict[int, str] = {}
+        for field in self.schema:
+            if field.name in table.column_names and table.column(field.name).type != field.type:
+                for place in misfits(table.column(field.name), field.type):
+                    cell = table.column(field.name)[place].as_py()
+                    said = f"{field.name}: expected {field.type}, came {cell[:40]!r}"
+                    wrong.setdefault(place, said)
+        for place, said in wrong.items():
+            kept[place] = False
+            cells = [
+                "" if one is None else one for one in table.slice(place, 1).to_pylist()[0].values()
+            ]
+            bad.append(Bad("type_mismatch", said, self._line(cells), int(rows[place])))
+        if wrong:
+            table, rows = table.filter(arrow(kept)), rows[kept]
+        arrays = [
+            _one(table.column(field.name).cast(field.type))
+            if field.name in table.column_names
+            else pa.nulls(table.num_rows, field.type)
+            for field in self.schema
+        ]
+        return self._refused(pa.RecordBatch.from_arrays(arrays, schema=self.schema), rows, bad)
+
+    def _refused(self, batch: pa.RecordBatch, rows: Any, bad: list[Bad]) -> Part:
+        bad = sorted(bad, key=lambda one: one.row)
+        rejects = refusals.refuse(
+            self.source,
+            [f"{self.file}:{one.row}" for one in bad],
+            [one.reason for one in bad],
+            [one.detail for one in bad],
+            [one.payload for one in bad],
+        )
+        return Part(batch, np.asarray(rows, dtype=np.int64), rejects)
+
+    def _careful(self, data: bytes, row: int, last: bool) -> tuple[Part, int, int]:
+        """Rows read record by record; a record that is damaged ends with its first line."""
+        csv.field_size_limit(max(csv.field_size_limit(), 2 * RECORD))
+        lines = data.split(b"\n")
+        lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+        if not last and not data.endswith(b"\n") and len(lines[-1]) <= RECORD:
+            lines.pop()
+        kept: list[bytes] = []
+        rows: list[int] = []
+        bad: list[Bad] = []
+        place = 0
+        while place < len(lines):
+            used, record, fault = self._record(lines, place, last)
+            if not used:
+                break
+            raw = b"".join(lines[place : place + used])
+            place += used
+            if fault is None and not record:
+                continue  # a blank line
+            at = row + len(rows) + len(bad)
+            if fault is None and len(record) == len(self.names):
+                kept.append(self._line(record).encode() if self._odd(raw) else raw)
+                rows.append(at)
+                continue
+            shown = raw[:RECORD].decode("utf-8", "backslashreplace")
+            if fault is None:
+                bad.append(self._width(len(record), shown, at))
+            else:
+                bad.append(Bad(fault[0], fault[1], shown, at))
+        part = self._of_kept(kept, np.array(rows, dtype=np.int64), bad)
+        return part, sum(map(len, lines[:place])), len(rows) + len(bad)
+
+    def _of_kept(self, kept: list[bytes], rows: Any, bad: list[Bad]) -> Part:
+        if not kept:
+            return self._refused(_empty(self.schema), rows, bad)
+        data = b"".join(one if one.endswith(b"\n") else one + b"\n" for one in kept)
+        table, wrong = self._table(data, None)
+        if wrong or table.num_rows != len(kept):
+            raise ValueError(f"{self.file}: {len(kept)} records became {table.num_rows}")
+        return self._typed(table, rows, bad)
+
+    def _odd(self, raw: bytes) -> bool:
+        """Whether a record has quotes that Arrow would read otherwise."""
+        letters = np.frombuffer(raw, dtype=np.uint8)
+        quotes = np.flatnonzero(letters == QUOTE)
+        return bool(len(quotes)) and (len(quotes) % 2 > 0 or not self._paired(letters, quotes))
+
+    def _record(
+        self, lines: list[bytes], place: int, last: bool
+    ) -> tuple[int, list[str], tuple[str, str] | None]:
+        """Next record: how many lines it takes (0: it is not whole yet), cells, or its fault."""
+        taken: list[int] = []
+
+        def texts() -> Iterator[str]:
+            size = 0
+            for line in range(place, len(lines)):
+                size += len(lines[line])
+                if size > RECORD and taken:
+                    return
+                taken.append(line)
+                yield lines[line].decode("utf-8")
+
+        try:
+            if len(lines[place]) > RECORD:
+                return 1, [], ("record_too_large", f"expected at most {RECORD} bytes a record")
+            cells = next(csv.reader(texts(), delimiter=self.delimiter, strict=True))
+        except UnicodeDecodeError as fault:
+            return 1, [], ("invalid_utf8", f"byte {fault.start} of the line is no UTF-8")
+        except csv.Error as fault:
+            whole = sum(map(len, lines[place:])) > RECORD
+            if "unexpected end of data" in str(fault) and not last and not whole:
+                return 0, [], None
+            return 1, [], ("malformed_row", f"quotes: {fault}")
+        return len(taken), cells, None
+
+    def _width(self, came: int, line: str | None, row: int) -> Bad:
+        said = f"expected {len(self.names)} cells as in the header, came {came}"
+        return Bad("malformed_row", said, line or "", row)
+
+    def _line(self, cells: list[str]) -> str:
+        out = io.StringIO()
+        csv.writer(out, delimiter=self.delimiter, lineterminator="\n").writerow(cells)
+        return out.getvalue()
+
+
+def unique(names: list[str]) -> list[str]:
+    """Column names of a header, a repeated one with `_1`, `_2` … behind it."""
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        n = seen.get(name, 0)
+        seen[name] = n + 1
+        found.append(f"{name}_{n}" if n else name)
+    return found
+
+
+def misfits(column: pa.ChunkedArray, kind: pa.DataType) -> list[int]:
+    """Places of the values that cannot become `kind`, found by halving."""
+    try:
+        column.cast(kind)
+        return []
+    except pa.ArrowInvalid:
+        if len(column) == 1:
+            return [0]
+    half = len(column) // 2
+    return misfits(column[:half], kind) + [half + at for at in misfits(column[half:], kind)]
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, f.type) for f in schema], schema=schema)

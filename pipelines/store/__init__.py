@@ -1,0 +1,1 @@
+"""The store: Delta tables, staged files, indexes, errors of damage."""

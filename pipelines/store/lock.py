@@ -1,0 +1,48 @@
+"""The lock of a store: one process of a machine writes to it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from rejse.pipelines.runtime import file_modes
+
+LOCK = ".writer.lock"
+
+
+class AnotherWriter(RuntimeError):  # noqa: N818 - says what is there, not what failed
+    """Somebody else writes to this store; nothing of ours was published."""
+
+    exit_code = 75
+
+
+@contextlib.contextmanager
+def locked(store: Path) -> Iterator[None]:
+    """Hold the store, made where there is none. Raises AnotherWriter at once where another process
+    holds it, OSError where nothing may be written.
+    """
+    if not store.exists():
+        file_modes.settle(store, "private")
+    handle = os.open(store / LOCK, os.O_RDWR | os.O_CREAT, file_modes.file(file_modes.of(store)))
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AnotherWriter(
+                f"expected to be the only writer of {store}, found another run at work; "
+                "wait until it has finished, then run again"
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+def overtaken(table: str, expected: int, version: int) -> AnotherWriter:
+    """The error of a table that another writer has committed to since it was read."""
+    return AnotherWriter(
+        f"expected table {table} to stand at version {expected}, found {version}: another writer "
+        "has published meanwhile; nothing of this run was published, run it again"
+    )

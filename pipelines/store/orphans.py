@@ -1,0 +1,48 @@
+"""Staged files that no commit names: what a crash leaves of a run that did not publish."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rejse.pipelines.store import errors, parquet_files
+
+#: In the name of a table's folder that is kept as it was found, because it cannot be read.
+SET_ASIDE = ".damaged-"
+
+
+def remove_orphans(store: Path) -> list[Path]:
+    """Delete staged files that no commit names; call it only as the one writer."""
+    removed = []
+    for folder in sorted(path for path in store.iterdir() if path.is_dir()):
+        if SET_ASIDE in folder.name:
+            continue
+        found = list(folder.glob("part-*.parquet"))
+        if not found:
+            continue
+        named = _ever_committed(folder)
+        for path in found:
+            if path.name not in named:
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _ever_committed(folder: Path) -> set[str]:
+    """Names of all files that a commit in the table's log has added, or that were there before.
+
+    Only `vacuum` shortens a log; what lived then stands in the checkpoint that it leaves.
+    """
+    named = set()
+    for checkpoint in folder.glob("_delta_log/*.checkpoint*.parquet"):
+        added = parquet_files.rows(checkpoint, ["add.path"]).column("add").combine_chunks()
+        named |= {path for path in added.field("path").to_pylist() if path is not None}
+    for log in folder.glob("_delta_log/*.json"):
+        for line in log.read_text(encoding="utf-8").splitlines():
+            try:
+                action = json.loads(line).get("add")
+            except ValueError as fault:
+                raise errors.unreadable(folder, f"{log.name}: {fault}") from None
+            if action:
+                named.add(action["path"])
+    return named

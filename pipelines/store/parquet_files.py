@@ -1,0 +1,46 @@
+"""Parquet files of the store, read again: one that is damaged is named.
+
+Files of sources are read elsewhere (`read_parquet`): damage of theirs is a reject, not the store's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rejse.pipelines.store import errors
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """A file to read several things of. Raises StoreDamagedError, also for what is read of it."""
+    with errors.reading(path), pq.ParquetFile(path) as file:
+        yield file
+
+
+def rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """All rows of a file, in all columns or some. Raises StoreDamagedError."""
+    with opened(path) as file:
+        return file.read(columns if columns is None else list(columns))
+
+
+def groups(path: Path, chosen: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
+    """Rows of some row groups of a file. Raises StoreDamagedError."""
+    with opened(path) as file:
+        return file.read_row_groups(list(chosen), columns if columns is None else list(columns))
+
+
+def metadata(path: Path) -> pq.FileMetaData:
+    """What the end of a file says of it. Raises StoreDamagedError."""
+    with errors.reading(path):
+        return pq.read_metadata(path)
+
+
+def schema(path: Path) -> pa.Schema:
+    """Columns of a file. Raises StoreDamagedError."""
+    with errors.reading(path):
+        return pq.read_schema(path)

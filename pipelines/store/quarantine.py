@@ -1,0 +1,111 @@
+"""Quarantine: raw payloads of rejects, for the eyes of the store's owner only, and not for long.
+
+`rejects` holds keyed hashes; what the rows held lies in `quarantine/` of the store, in files of
+the store's mode (0600) that bear the id of their run. `publications` says which count: one is kept
+while a publication names its run and that is younger than the setting `keep_quarantine` (14 days,
+9-rules). All others go: those of a run that publishes nothing (audit, balance, a fault) when that
+run ends, those of a crashed run and those that are too old when the next run begins, also one that
+finds nothing new. Rows of a failed run are not lost: they stand in its source.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from rejse.pipelines.runtime import file_modes
+from rejse.pipelines.store.delta_store import Publication, listed
+from rejse.transforms.columnar.arrays import arrow, valid
+
+FOLDER = "quarantine"
+_OURS = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{8})-[0-9a-f]{16}\.jsonl")
+
+
+def write(store: Path, run_id: str, refused: pa.Table) -> None:
+    """Write the raw payloads of rejects to a file that only its owner may read."""
+    kept = refused.filter(arrow(valid(refused.column("payload"))))
+    if not kept.num_rows:
+        return
+    folder = store / FOLDER
+    folder.mkdir(parents=True, exist_ok=True, mode=file_modes.folder(file_modes.of(store)))
+    name = f"{run_id}-{os.urandom(8).hex()}.jsonl"
+    _written(store, folder / name, [json.dumps(row) for row in kept.to_pylist()])
+
+
+def _written(store: Path, path: Path, rows: Iterable[str]) -> None:
+    mode = file_modes.file(file_modes.of(store))
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
+        out.writelines(f"{row}\n" for row in rows)
+
+
+def payloads(store: Path, wanted: Callable[[str], bool]) -> list[str]:
+    """Payloads of the rows in quarantine, each once, of which any part is wanted."""
+    found: dict[str, None] = {}
+    for path in _files(store):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            if any(wanted(text) for text in row.values() if text is not None):
+                found[row["payload"]] = None
+    return list(found)
+
+
+def remove(store: Path, is_gone: Callable[[str], bool]) -> int:
+    """Write files again without the rows whose payload is gone; how many those were.
+
+    A kill leaves each file as it was or as it is to be. Call it only as the one writer.
+    """
+    n_gone = 0
+    for path in _files(store):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not is_gone(json.loads(line)["payload"])]
+        if len(kept) == len(lines):
+            continue
+        n_gone += len(lines) - len(kept)
+        if kept:
+            draft = store / f"{path.name}.making"  # the next writer removes what a kill leaves
+            draft.unlink(missing_ok=True)
+            _written(store, draft, kept)
+            draft.replace(path)
+        else:
+            path.unlink()
+    return n_gone
+
+
+def _files(store: Path) -> list[Path]:
+    return [p for p in sorted((store / FOLDER).glob("*.jsonl")) if _OURS.fullmatch(p.name)]
+
+
+@contextmanager
+def accounted(store: Path, keep: int, now: int) -> Iterator[None]:
+    """Before and after a run, however it ends, only files that count lie in quarantine.
+
+    `keep` and `now` are in microseconds. Call it only as the one writer of the store.
+    """
+    sweep(store, listed(store), keep, now)
+    try:
+        yield
+    finally:
+        sweep(store, listed(store), keep, now)
+
+
+def sweep(store: Path, published: Sequence[Publication], keep: int, now: int) -> list[str]:
+    """Remove files whose run published nothing, or longer ago than `keep`; returns their names.
+
+    Files that no run has written are left alone.
+    """
+    first: dict[str, int] = {}  # a compaction publishes a run's rows anew
+    for one in published:
+        first.setdefault(one.run_id, one.published_at)
+    fresh = {run_id for run_id, at in first.items() if now - at <= keep}
+    removed = []
+    for path in _files(store):
+        if path.name.rpartition("-")[0] not in fresh:
+            path.unlink(missing_ok=True)
+            removed.append(path.name)
+    return removed

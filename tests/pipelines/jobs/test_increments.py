@@ -1,0 +1,58 @@
+"""The law of increments: however events are split into runs, the result is that of one batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rejse.pipelines.jobs import plan
+from rejse.pipelines.jobs.run import repair
+from tests.support import strategies
+from tests.support.increments import Arrivals, Order, contents, with_copies
+from tests.support.law import FACTOR
+
+CUSTOMERS = 30
+EVER = (-(2**62), 2**62)
+#: Groups of buckets by seed (the batch has four), and Beam's workers run by run.
+GROUPS = (64, 1, 7)
+WORKERS = (
+    ["--direct_num_workers=1"],
+    ["--direct_num_workers=2", "--direct_running_mode=multi_threading"],
+)
+ORDERS: tuple[Order, ...] = ("in order", "locally shuffled", "wholly shuffled")
+#: Orders of arrival, seeds, and into how many runs the rows are split; 20 seeds more in the soak.
+SPLITS = [
+    *((order, 1, 2) for order in ORDERS),
+    ("wholly shuffled", 2, 7),
+    ("wholly shuffled", 3, 2),
+    ("late", 1, 5),
+    ("late", 2, 9),
+    *(
+        (ORDERS[1 + seed % 2], seed, parts)
+        for seed in range(4, 24 if FACTOR > 1 else 4)
+        for parts in (1, 2, 7, 30)
+    ),
+]
+
+
+@pytest.mark.parametrize(("order", "seed", "parts"), SPLITS)
+def test_increments_are_one_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, seed: int, parts: int
+) -> None:
+    told = with_copies(strategies.many_felt(seed, CUSTOMERS), seed)
+    (tmp_path / "batch").mkdir()
+    (tmp_path / "parts").mkdir()
+    batch = Arrivals([told], tmp_path / "batch", 1, order, seed)
+    batch.arrive(0)
+    batch.run(is_last=True)
+    monkeypatch.setattr(plan, "LEAST_GROUPS", GROUPS[seed % len(GROUPS)])
+    split = Arrivals([told], tmp_path / "parts", parts, order, seed)
+    for part in range(parts):
+        split.arrive(part)
+        split.run(is_last=part == parts - 1, beam_args=WORKERS[part % len(WORKERS)])
+    if order == "late":
+        brought = repair(split.settings, *EVER, audit=None)
+        assert brought.counts["late"] < 0 < brought.counts["duplicate"]
+    expected, came = contents(batch.settings), contents(split.settings)
+    assert {name for name in expected if expected[name] != came[name]} == set()

@@ -1,0 +1,149 @@
+"""Compaction: fewer files, the same rows; a new publication, and the old one still readable."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from rejse.pipelines.config.retention import RetentionSettings
+from rejse.pipelines.maintenance import compact
+from rejse.pipelines.publication import catalogue, publish
+from rejse.pipelines.store import delta_store, staging
+from tests.support import store_builder
+
+MARCH = datetime(2026, 3, 6, tzinfo=UTC)
+
+
+def scattered(root: Path, journeys: int = 6, number: int = 1) -> delta_store.Publication:
+    """A publication whose tables have a file for every journey, the last journey first."""
+    evidence = [{"kind": "transfer", "severity": 0.2, "at": 0, "owner": "Care"}]
+    with publish.writing(root) as writer:
+        files = [
+            file
+            for n in range(journeys, 0, -1)
+            for file in store_builder.staged(root, store_builder.journey(n, [{}, {}], evidence))
+        ]
+        return publish.publish(writer, files, store_builder.run_of(number), audit=None)
+
+
+def contents(root: Path, publication: int | None = None) -> dict[str, list[tuple[object, ...]]]:
+    with catalogue.connect(root, publication) as session:
+        return {
+            name: session.execute(f"select * from {name} order by all").fetchall()
+            for name in ("events", "journeys", "steps", "sessions", "friction_evidence", "runs")
+        }
+
+
+def test_many_small_files_become_one_with_the_same_rows(tmp_path: Path) -> None:
+    before = scattered(tmp_path)
+    rows = contents(tmp_path)
+    done = compact.compact(tmp_path)
+    assert (done.status, done.publication) == ("published", 2)
+    assert done.tables["steps"] == compact.Rewritten(6, 1, 0)
+    assert contents(tmp_path) == rows
+    after = delta_store.latest(tmp_path)
+    assert after is not None
+    assert len(delta_store.files(tmp_path, "steps", after.versions["steps"])) == 1
+    assert (after.rows, after.fingerprint) == (before.rows, before.fingerprint)
+    assert after.versions["runs"] == before.versions["runs"]
+    assert contents(tmp_path, 1) == rows, "the earlier publication names its own files"
+
+
+def test_rows_lie_by_customer_and_then_in_their_order(tmp_path: Path) -> None:
+    """Two files, each with customers between those of the other."""
+    with publish.writing(tmp_path) as writer:
+        files = [
+            file
+            for part in ((6, 1, 3), (5, 2, 4))
+            for file in store_builder.staged(
+                tmp_path,
+                store_builder.joined(*(store_builder.journey(n, [{}, {}]) for n in part)),
+            )
+        ]
+        publish.publish(writer, files, store_builder.run_of(), audit=None)
+    compact.compact(tmp_path)
+    latest = delta_store.latest(tmp_path)
+    assert latest is not None
+    for name, order in (("events", "time"), ("steps", "step_id")):
+        (path,) = delta_store.files(tmp_path, name, latest.versions[name])
+        found = delta_store.read(tmp_path / path).select(["customer_key", order]).to_pylist()
+        keys = [tuple(row.values()) for row in found]
+        assert keys == sorted(keys)
+
+
+def test_a_second_compaction_has_nothing_to_do(tmp_path: Path) -> None:
+    scattered(tmp_path)
+    compact.compact(tmp_path)
+    again = compact.compact(tmp_path)
+    assert (again.status, again.publication, again.tables) == ("nothing_new", 2, {})
+    assert len(delta_store.publications(tmp_path)) == 2
+
+
+def test_full_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compact, "SMALL", 2)
+    monkeypatch.setattr(staging, "FILE", 4)
+    scattered(tmp_path)
+    done = compact.compact(tmp_path)
+    assert "steps" not in done.tables, "each of its files has two rows"
+    assert done.tables["journeys"] == compact.Rewritten(6, 2, 0), "at most four rows a file"
+
+
+def test_no_publication_is_no_compaction(tmp_path: Path) -> None:
+    with pytest.raises(catalogue.NotPublishedError, match="rejse run"):
+        compact.compact(tmp_path)
+
+
+def test_what_a_crashed_run_committed_is_not_joined(tmp_path: Path) -> None:
+    scattered(tmp_path)
+    rows = contents(tmp_path)
+    with publish.writing(tmp_path):
+        files = store_builder.staged(tmp_path, store_builder.journey(9, [{}]))
+        for file in files:
+            shape = catalogue.columns(file.table)
+            delta_store.commit(tmp_path, file.table, [file], shape, "crashed", 2)
+    compact.compact(tmp_path)
+    assert contents(tmp_path) == rows
+
+
+def test_rows_past_their_retention_go_with_their_journey(tmp_path: Path) -> None:
+    scattered(tmp_path)
+    now = int(MARCH.timestamp() * 1_000_000)
+    settings = RetentionSettings.model_validate(
+        {"tables": {"journeys": "3d", "friction_evidence": "1d"}}
+    )
+    done = compact.compact(tmp_path, settings.since(now))
+    # journeys 1 to 6 end on 3 to 8 March at 10; kept are those from the 4th on, evidence the 6th
+    assert done.tables["journeys"] == compact.Rewritten(6, 1, 1)
+    seen = contents(tmp_path)
+    assert {name: len(found) for name, found in seen.items()} == {
+        "events": 12, "journeys": 5, "steps": 10, "sessions": 10, "friction_evidence": 3, "runs": 1,
+    }  # fmt: skip
+    latest = delta_store.latest(tmp_path)
+    assert latest is not None and latest.rows["steps"] == 10
+    assert len(contents(tmp_path, 1)["journeys"]) == 6
+
+
+def test_a_table_whose_rows_are_all_too_old_is_empty(tmp_path: Path) -> None:
+    scattered(tmp_path)
+    settings = RetentionSettings.model_validate({"tables": {"journeys": "1d", "events": "1d"}})
+    late = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1_000_000)
+    compact.compact(tmp_path, settings.since(late))
+    assert not any(contents(tmp_path)[name] for name in ("events", "journeys", "steps"))
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"tables": {"journey": "9d"}}, "did you mean journeys"),
+        ({"tables": {"dreams": "9d"}}, "known are events, experience"),
+        ({"tables": {"journeys": "1h"}}, "expected at least 1d"),
+        ({"tables": {"events": "9d", "journeys": "10d"}}, "at least as long as journeys"),
+        ({"tables": {"events": "900d"}}, "at least as long as journeys"),
+        ({"publications": "1h"}, "greater than or equal"),
+    ],
+)
+def test_a_retention_that_makes_no_sense_is_refused(said: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RetentionSettings.model_validate(said)

@@ -1,0 +1,257 @@
+"""Publication: all or nothing, once, by one writer; and a crash at any point harms nobody."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from rejse.pipelines.publication import catalogue, catalogue_build, publish
+from rejse.pipelines.store import delta_store, lock, staging
+from rejse.pipelines.store.lock import AnotherWriter
+from tests.support import store_builder
+
+
+class Crash(BaseException):
+    """Stands for a kill: nothing may catch it."""
+
+
+def counts(root: Path) -> dict[str, int]:
+    with catalogue.connect(root) as session:
+        names = [row[0] for row in session.execute("show tables").fetchall()]
+        return {
+            name: session.execute(f"select count(*) from {name}").fetchall()[0][0] for name in names
+        }
+
+
+def test_publications_of_an_earlier_version_stay_readable(tmp_path: Path) -> None:
+    """As it was written before one said how far answers are complete and who is satisfied."""
+    store_builder.published(tmp_path)
+    (path,) = delta_store.files(
+        tmp_path, "publications", delta_store.head(tmp_path, "publications")
+    )
+    old = delta_store.read(tmp_path / path).drop_columns(["x_frontiers", "thresholds"])
+    pq.write_table(old, tmp_path / path)
+    store_builder.published(tmp_path, number=2, x_frontiers={"s": 1}, thresholds={"t": 0.5})
+    both = delta_store.publications(tmp_path)
+    assert [one.x_frontiers for one in both] == [{}, {"s": 1}]
+    assert [one.thresholds for one in both] == [{}, {"t": 0.5}]
+
+
+def test_a_publication_holds_what_was_staged(tmp_path: Path) -> None:
+    done = store_builder.published(tmp_path)
+    assert done.number == 1
+    assert done.rows["journeys"] == 3
+    assert delta_store.latest(tmp_path) == done
+    seen = counts(tmp_path)
+    assert (seen["v_journeys"], seen["v_steps"], seen["events"], seen["late"]) == (3, 4, 4, 0)
+    assert seen["runs"] == seen["publications"] == 1
+
+
+def test_the_next_publication_replaces_and_never_adds(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    again = store_builder.published(tmp_path, number=2)
+    assert again.number == 2
+    seen = counts(tmp_path)
+    assert (seen["journeys"], seen["steps"]) == (3, 4)
+    assert seen["runs"] == seen["publications"] == 2
+    assert [p.run_id for p in delta_store.publications(tmp_path)] == ["run-1", "run-2"]
+
+
+def test_an_older_publication_can_still_be_read(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    store_builder.published(tmp_path, store_builder.journey(9, [{}]), number=2)
+    with catalogue.connect(tmp_path, 1) as old, catalogue.connect(tmp_path) as new:
+        count = "select count(*) from journeys"
+        assert old.execute(count).fetchall() == [(3,)]
+        assert new.execute(count).fetchall() == [(1,)]
+
+
+def test_a_run_that_does_not_balance_publishes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(publish.BalanceError, match="difference 1"):
+        store_builder.published(tmp_path, counts={"read": 5, "kept": 4}, reasons={})
+    assert delta_store.latest(tmp_path) is None
+    with pytest.raises(publish.BalanceError, match="rejects with a reason 0"):
+        store_builder.published(tmp_path, reasons={})
+
+
+def test_the_run_is_told_with_its_reconciliation(tmp_path: Path) -> None:
+    store_builder.published(tmp_path, notes={"unknown_channel": 2})
+    with catalogue.connect(tmp_path) as session:
+        row = session.execute(
+            "select n_read, n_kept, n_rejected, difference, reasons, notes from runs"
+        ).fetchall()
+    assert row == [(5, 4, 1, 0, {"missing_time": 1}, {"unknown_channel": 2})]
+
+
+def test_an_unknown_table_or_a_vanished_file_is_refused(tmp_path: Path) -> None:
+    with publish.writing(tmp_path) as writer:
+        gone = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+        with pytest.raises(FileNotFoundError, match=r"part-gone.*run again"):
+            publish.publish(writer, [gone], store_builder.run_of(), audit=None)
+        strange = staging.StagedFile("dreams", "dreams/part-1.parquet", 1, 1)
+        with pytest.raises(KeyError, match="dreams"):
+            publish.publish(writer, [strange], store_builder.run_of(), audit=None)
+
+
+#: What a publication does, in order: a commit a table, the catalogue, the truth, the pointer.
+STEPS: list[tuple[Any, str]] = [
+    (delta_store, "transact"), (catalogue_build, "draft"), (catalogue, "settle")
+]  # fmt: skip
+
+
+def crash(patched: pytest.MonkeyPatch, after: int) -> None:
+    """After so many steps of publishing the next ones die."""
+    left = after
+
+    def crashing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any, **given: Any) -> Any:
+            nonlocal left
+            if left == 0:
+                raise Crash
+            left -= 1
+            return function(*args, **given)
+
+        return step
+
+    for module, name in STEPS:
+        patched.setattr(module, name, crashing(getattr(module, name)))
+
+
+@pytest.mark.parametrize("crash_after", (0, 1, 9, 17, 18, 19, 20, 21))
+def test_a_crash_at_any_step_leaves_a_whole_publication(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_after: int
+) -> None:
+    store_builder.published(tmp_path)
+    with monkeypatch.context() as patched:
+        crash(patched, crash_after)
+        rows = store_builder.joined(store_builder.world(), store_builder.journey(9, [{}]))
+        try:
+            store_builder.published(tmp_path, rows, number=2)
+        except Crash:
+            newest = delta_store.latest(tmp_path)
+            assert newest is not None
+            seen = counts(tmp_path)
+            assert (seen["journeys"], seen["publications"]) == (3, 1), "readers see the old one"
+    with publish.writing(tmp_path) as writer:
+        assert writer.base is not None
+        if writer.base.number == 1:
+            files = store_builder.staged(tmp_path, rows)
+            publish.publish(writer, files, store_builder.run_of(2), audit=None)
+    seen = counts(tmp_path)
+    assert (seen["journeys"], seen["steps"], seen["runs"], seen["publications"]) == (4, 5, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "said", (b"", b"garbage", b"catalog-.duckdb", b"\xff\0", b"catalog-9.duckdb")
+)
+def test_a_broken_pointer_hides_nothing_and_the_next_writer_makes_it_anew(
+    tmp_path: Path, said: bytes
+) -> None:
+    """A power cut may leave an empty file; `publications` still tells what is current."""
+    store_builder.published(tmp_path)
+    (tmp_path / catalogue.CURRENT).write_bytes(said)
+    assert catalogue.current(tmp_path) == 1
+    assert counts(tmp_path)["journeys"] == 3
+    with publish.writing(tmp_path) as writer:
+        assert writer.base is not None
+    assert (tmp_path / catalogue.CURRENT).read_text() == "catalog-1.duckdb\n"
+
+
+def test_a_catalogue_that_is_gone_is_made_anew_by_the_next_writer(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    catalogue.path(tmp_path, 1).unlink()
+    with publish.writing(tmp_path):
+        assert counts(tmp_path)["journeys"] == 3
+
+
+def test_the_pointer_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    sync, replace = os.fsync, Path.replace
+
+    def synced(handle: int) -> None:
+        done.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+        sync(handle)
+
+    def renamed(self: Path, target: Path) -> Path:
+        done.append(Path(target).name)
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    store_builder.published(tmp_path)
+    at = done.index(catalogue.CURRENT)
+    assert done[at - 1] == f"{catalogue.CURRENT}.making"
+
+
+def test_files_of_a_crashed_run_are_removed_by_the_next(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    orphan = store_builder.staged(tmp_path, store_builder.world())
+    kept = set(tmp_path.glob("*/part-*.parquet")) - {tmp_path / file.path for file in orphan}
+    with publish.writing(tmp_path):
+        assert set(tmp_path.glob("*/part-*.parquet")) == kept
+    assert counts(tmp_path)["journeys"] == 3
+
+
+def test_a_second_writer_on_this_machine_is_told_at_once(tmp_path: Path) -> None:
+    with publish.writing(tmp_path):
+        with pytest.raises(AnotherWriter, match="another run at work") as told:
+            store_builder.published(tmp_path)
+        assert told.value.exit_code == 75
+    assert store_builder.published(tmp_path).number == 1
+
+
+def test_a_writer_overtaken_from_elsewhere_publishes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two machines: the lock does not reach, the commit does."""
+    store_builder.published(tmp_path)
+    monkeypatch.setattr(lock.fcntl, "flock", lambda *_: None)
+    monkeypatch.setattr(delta_store, "remove_orphans", lambda _: [])
+    with publish.writing(tmp_path) as slow:
+        files = store_builder.staged(tmp_path, store_builder.journey(7, [{}]))
+        store_builder.published(tmp_path, number=2)
+        with pytest.raises(AnotherWriter, match="publications"):
+            publish.publish(slow, files, store_builder.run_of(3), audit=None)
+    newest = delta_store.latest(tmp_path)
+    assert newest is not None and newest.run_id == "run-2"
+    assert counts(tmp_path)["journeys"] == 3
+
+
+def _race(root: str, number: int, barrier: Any, results: Any) -> None:
+    lock.fcntl.flock = lambda *_: None  # type: ignore[assignment]
+    delta_store.remove_orphans = lambda _: []
+    with publish.writing(Path(root)) as writer:
+        files = store_builder.staged(Path(root), store_builder.journey(number, [{}]))
+        barrier.wait()
+        try:
+            publish.publish(writer, files, store_builder.run_of(number), audit=None)
+            results.put((number, "published"))
+        except AnotherWriter:
+            results.put((number, "refused"))
+
+
+def test_of_writers_that_race_one_wins(tmp_path: Path) -> None:
+    store_builder.published(tmp_path)
+    spawn = multiprocessing.get_context("spawn")
+    barrier, results = spawn.Barrier(3), spawn.Queue()
+    racers = [
+        spawn.Process(target=_race, args=(str(tmp_path), n, barrier, results)) for n in (2, 3, 4)
+    ]
+    for racer in racers:
+        racer.start()
+    told = dict(results.get(timeout=60) for _ in racers)
+    for racer in racers:
+        racer.join()
+    winners = [number for number, state in told.items() if state == "published"]
+    assert len(winners) == 1
+    newest = delta_store.latest(tmp_path)
+    assert newest is not None and newest.run_id == f"run-{winners[0]}"
+    assert newest.number == 2

@@ -1,0 +1,159 @@
+"""Why identities are one person, and which links look suspicious."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rejse.pipelines.cli.main import main
+from rejse.transforms.identity.link_audit import IDENTITIES, OWNERS, LinkAudit
+from rejse.transforms.identity.link_table import pseudonymous
+from tests.pipelines.jobs.test_links_run import one, started
+from tests.support.law import FACTOR
+from tests.support.naive_links import Link, Who, person
+from tests.support.transcript import alias
+from tests.transforms.identity.test_links import (
+    ANN,
+    BEN,
+    COOKIE,
+    EVE,
+    KEY,
+    LINK,
+    MAIL,
+    PHONE,
+    WAIT,
+    WHO,
+    key_of,
+    table,
+)
+from tests.transforms.identity.test_reconcile import upwards
+
+LAWS = settings(max_examples=50 * FACTOR)
+
+
+def audit(links: list[Link]) -> LinkAudit:
+    return LinkAudit(pseudonymous(table(links), KEY), WAIT)
+
+
+@LAWS
+@given(st.lists(LINK, max_size=7), WHO)
+def test_turns_say_whose_an_identity_is_at_every_time(links: list[Link], who: Who) -> None:
+    links = upwards(links)
+    turns = audit(links).turns(key_of(who))
+    assert turns[0].begin is None
+    assert turns[-1].end is None
+    for before, after in pairwise(turns):
+        assert before.end == after.begin
+        assert (before.person, before.chain) != (after.person, after.chain)
+    for time in range(-4, 14):
+        (mine,) = (
+            turn
+            for turn in turns
+            if (turn.begin is None or _micros(turn.begin) <= time)
+            and (turn.end is None or time < _micros(turn.end))
+        )
+        assert mine.person == key_of(person(who, time, links, WAIT))
+        ends = [hop.identity_key for hop in mine.chain]
+        assert [key_of(who), *ends][-1] == mine.person
+
+
+def _micros(moment: object) -> int:
+    return round(moment.timestamp() * 1_000_000)  # type: ignore[attr-defined]
+
+
+def test_members_come_with_the_links_that_make_them_one() -> None:
+    links = [Link(PHONE, MAIL, 1, None), Link(MAIL, ANN, 2, None), Link(COOKIE, BEN, 0, None)]
+    found = audit(links).members(key_of(PHONE), 5)
+    assert {key: len(hops) for key, hops in found} == {
+        key_of(ANN): 0, key_of(MAIL): 1, key_of(PHONE): 2,
+    }  # fmt: skip
+    assert audit(links).members(key_of(EVE), 5) == [(key_of(EVE), ())]
+    assert audit([]).members(key_of(EVE), 5) == [(key_of(EVE), ())]
+    assert audit([]).suspicions(5) == []
+
+
+def suspected(links: list[Link]) -> set[tuple[str, str, int]]:
+    return {(one.kind, one.identity_key, one.n) for one in audit(links).suspicions(5)}
+
+
+def test_suspicious_links() -> None:
+    many = [("customer", f"c{n}") for n in range(OWNERS + 1)]
+    shared = [Link(PHONE, who, n, n + 1) for n, who in enumerate(many)]
+    assert suspected(shared) == {("many owners", key_of(PHONE), OWNERS + 1)}
+    assert suspected(shared[:-1]) == set()
+    held = [Link(("case", f"c{n % 30}"), who, n, None) for n in range(90) for who in (ANN, BEN)]
+    assert suspected(held) == set()
+    crowd = [Link(("cookie", f"c{n}"), ANN, 0, None) for n in range(IDENTITIES)]
+    assert suspected(crowd) == {("many identities", key_of(ANN), IDENTITIES + 1)}
+    assert suspected(crowd[1:]) == set()
+    both = [Link(PHONE, ANN, 0, 4), Link(PHONE, BEN, 3, None)]
+    assert suspected(both) == {("two owners at once", key_of(PHONE), 1)}
+    assert suspected([Link(PHONE, ANN, 0, 3), Link(PHONE, BEN, 3, None)]) == set()
+    ring = [Link(PHONE, MAIL, 0, None), Link(MAIL, PHONE, 2, None), Link(COOKIE, MAIL, 0, None)]
+    assert suspected(ring) == {
+        ("links go round", key_of(PHONE), 2), ("links go round", key_of(MAIL), 2),
+    }  # fmt: skip
+
+
+def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(["identity", *args])
+    assert ended.value.code == 0
+    shown = capsys.readouterr()
+    return shown.out + shown.err
+
+
+def test_the_command_shows_only_pseudonyms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = one("a chain from device to e-mail to account to customer")
+    more = {"previous": "device d1", "is": "customer ben", "from": "5d"}
+    started(tmp_path, told, (*told.links, more))
+    place = ("--config", str(tmp_path))
+    names = [f"{kind}:{alias(0, name)}" for kind, name in (("device", "d1"), ("email", "mail"))]
+    out = said(capsys, *names, *place)
+    assert "are not one person now" in out
+    assert "3 events" not in out
+    out += said(capsys, alias(0, "ann"), names[1], *place)
+    assert "are one person now" in out
+    found = json.loads(said(capsys, names[1], *place, "--json"))
+    assert {one["type"]: one["events"] for one in found["members"]} == {
+        "customer": 1, "account": 1, "email": 1,
+    }  # fmt: skip
+    assert said(capsys, found["identity"], *place) in (again := said(capsys, names[1], *place))
+    suspicious = said(capsys, *place)
+    assert "two owners at once" in suspicious
+    for raw in ("d1", "mail", "ann", "acc"):
+        assert alias(0, raw) not in out + again + suspicious + json.dumps(found)
+
+
+def test_under_another_key_nobody_is_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its pseudonyms are others: an identity would seem to be nobody's."""
+    told = one("what is not linked stays apart")
+    started(tmp_path, replace(told, events=told.events[:1]), told.links)
+    (tmp_path / "rejse.key").write_text("ab" * 32)
+    place = ("--config", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
+        main(["identity", "C1", *place])
+    assert ended.value.code == 2
+    assert "expected the key under which publication 1 was made" in capsys.readouterr().err
+    assert said(capsys, "0" * 32, *place), "a pseudonym needs no key"
+
+
+def test_nothing_after_the_colon_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = one("what is not linked stays apart")
+    started(tmp_path, replace(told, events=told.events[:1]), told.links)
+    with pytest.raises(SystemExit) as ended:
+        main(["identity", "cookie:", "--config", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "expected an identity" in capsys.readouterr().err

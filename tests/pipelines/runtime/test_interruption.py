@@ -1,0 +1,134 @@
+"""Signals: the work ends at its next step, nothing of it is left, and the next run does it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rejse.pipelines.config import settings
+from rejse.pipelines.store import delta_store
+from tests.pipelines.jobs.test_run import installation, lines, once, row
+from tests.pipelines.publication.test_auditor import has_ended
+from tests.support.quick_audit import GATE
+
+#: The command line, with an audit that audits nothing and says which process it is.
+PROGRAM = """
+import os, signal, sys, threading
+from rejse.pipelines import audit, bounded, cli, interruption
+audit.PROGRAM, start = "tests.support.quick_audit", audit.Auditor._start
+def told(auditor):
+    start(auditor)
+    print(auditor.pid, flush=True)
+audit.Auditor._start = told
+"""
+#: Its first table of a run sends the signal, then goes on.
+HIT = """
+process = bounded._Stage.process
+def hit(step, scored):
+    os.kill(os.getpid(), signal.{name})
+    yield from process(step, scored)
+bounded._Stage.process = hit
+"""
+#: Its first table of a run sends the signal, and never ends.
+STUCK = """
+interruption.GRACE = 0.0
+def stuck(step, scored):
+    os.kill(os.getpid(), signal.{name})
+    threading.Event().wait()
+    yield
+bounded._Stage.process = stuck
+"""
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
+    installation(tmp_path, {"a.jsonl": lines([row(n) for n in range(4)])})
+    (tmp_path / "store").mkdir()
+    return tmp_path
+
+
+@contextmanager
+def called(place: Path, *args: str, more: str = "") -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", f"{PROGRAM}{more}\ncli.main()", *args, "-c", str(place)]
+    with subprocess.Popen(
+        [*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        yield process
+
+
+def said(process: subprocess.Popen[str]) -> list[dict[str, object]]:
+    """Lines of JSON but for the processes of audits."""
+    out, err = process.communicate()
+    assert "Traceback" not in err
+    return [json.loads(line) for line in out.splitlines() if not line.isdigit()]
+
+
+def nothing_is_left(place: Path) -> bool:
+    return delta_store.latest(place / "store") is None and not list(
+        (place / "store").glob(".scratch-*")
+    )
+
+
+@SIGNALS
+def test_a_run_that_is_being_audited_ends_with_its_audit(
+    place: Path, number: signal.Signals
+) -> None:
+    os.mkfifo(place / "store" / GATE)
+    with called(place, "run") as process:
+        assert process.stdout is not None
+        auditor = int(process.stdout.readline())
+        with (place / "store" / GATE).open("wb"):  # opens when it is being audited
+            process.send_signal(number)
+            (last,) = said(process)
+            assert has_ended(auditor)
+    code = 128 + number
+    status = {130: "interrupted", 143: "terminated"}[code]
+    assert (process.returncode, last["exit_code"], last["status"]) == (code, code, status)
+    assert nothing_is_left(place)
+    (place / "store" / GATE).unlink()
+    assert once(settings.load(place)).counts["kept"] == 4
+
+
+@SIGNALS
+@pytest.mark.parametrize("how", [HIT, STUCK], ids=("at its next step", "at once"))
+def test_a_run_at_work_ends(place: Path, number: signal.Signals, how: str) -> None:
+    with called(place, "run", more=how.format(name=number.name)) as process:
+        (last,) = said(process)
+    assert (process.returncode, last["exit_code"]) == (128 + number, 128 + number)
+    assert nothing_is_left(place)
+    assert once(settings.load(place)).counts["kept"] == 4
+
+
+def test_a_loop_leaves_the_run_at_work(place: Path) -> None:
+    with called(place, "live", "--every", "0s", more=HIT.format(name="SIGTERM")) as process:
+        assert said(process) == []
+    assert process.returncode == 0
+    assert nothing_is_left(place)
+
+
+def test_a_loop_that_cannot_leave_its_run_is_ended(place: Path) -> None:
+    with called(place, "live", "--every", "0s", more=STUCK.format(name="SIGTERM")) as process:
+        said(process)
+    assert process.returncode in (0, 143)
+    assert nothing_is_left(place)
+
+
+def test_a_killed_run_takes_its_audit_along(place: Path) -> None:
+    os.mkfifo(place / "store" / GATE)
+    with called(place, "run") as process:
+        assert process.stdout is not None
+        auditor = int(process.stdout.readline())
+        with (place / "store" / GATE).open("wb"):  # and stays open: it is audited still
+            process.kill()
+            process.communicate()
+            assert has_ended(auditor)

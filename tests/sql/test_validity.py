@@ -1,0 +1,395 @@
+"""The tests of the score in SQL, against scipy and sums by hand over a drawn world."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from math import atanh, exp, log, sqrt, tanh
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rejse.pipelines.publication import catalogue
+from rejse.pipelines.publication.catalogue import Session
+from rejse.sql import scripts
+from tests.sql.test_sql import table
+from tests.support import store_builder
+from tests.support.store_builder import START, Rows, journey, key_of
+
+BY_OUTCOME = {"dead_end", "abandonment"}
+BY_NEXT_CONTACT = {"transfer", "rework", "dead_end"}
+WEIGHTS = {"transfer": 0.1, "reasked_info": 0.32, "info_conflict": 0.45, "dead_end": 0.3,
+           "abandonment": 0.35, "rework": 0.05}  # fmt: skip
+HOUR, DAY, Z = timedelta(hours=1), timedelta(days=1), stats.norm.ppf(0.975)
+N, CUSTOMERS = 360, 150
+
+
+@dataclass
+class One:
+    """A drawn journey, as the oracle sees it."""
+
+    number: int
+    type: str
+    customer: int
+    start: datetime
+    pieces: list[dict[str, Any]]
+    outcome01: float | None
+    intents: list[str | None]
+    ces: list[float] = field(default_factory=list)
+    felt: float | None = None
+
+    def hazard(self, without: set[str], steps: tuple[int, ...] = (0, 1)) -> float:
+        """H of some kinds and steps, ranked among themselves."""
+        total = 0.0
+        for at in steps:
+            found = sorted(p["severity"] for p in self.pieces
+                           if p["at"] == at and p["kind"] not in without)  # fmt: skip
+            total += sum(-log(1 - s) * 0.5**r for r, s in enumerate(reversed(found)))
+        return total
+
+    @property
+    def bad(self) -> bool:
+        """Did it end badly?"""
+        return self.outcome01 is not None and self.outcome01 < 0.5
+
+
+def drawn(seed: int = 5) -> list[One]:
+    made, found = random.Random(seed), []
+    for number in range(N):
+        pieces = [
+            {"kind": kind, "severity": weight, "at": at}
+            for at in (0, 1) for kind, weight in WEIGHTS.items() if made.random() < 0.25
+        ]  # fmt: skip
+        one = One(number, made.choice(("claim", "claim", "repair")), made.randrange(CUSTOMERS),
+                  START + 8 * DAY + made.randrange(1300) * HOUR, pieces, None,
+                  ["bill", made.choice((None, "bill"))])  # fmt: skip
+        hazard = one.hazard(set())
+        if made.random() < 0.9:
+            is_bad = made.random() < 1 - exp(-hazard)
+            one.outcome01 = made.choice((0.0, 0.0, 0.4)) if is_bad else 0.5
+        one.ces = [round(max(0.0, min(1.0, 0.8 - 0.3 * hazard + made.gauss(0, 0.2))), 1)
+                   for _ in range(made.randrange(3))]  # fmt: skip
+        one.felt = round(made.random(), 1) if made.random() < 0.4 else None
+        found.append(one)
+    # A type of which too few ended, and all of them well.
+    few = [One(N + n, "advert", n, START + 9 * DAY, [], 1.0, ["buy", None]) for n in range(9)]
+    return found + few
+
+
+def rows_of(world: list[One]) -> Rows:
+    parts, answers, felt = [], [], []
+    for one in world:
+        steps = [{"intent": intent} for intent in one.intents]
+        own = {"journey_type": one.type, "customer_key": key_of(one.customer),
+               "started_at": one.start, "outcome01": one.outcome01}  # fmt: skip
+        part = journey(one.number, steps, one.pieces, **own)
+        for step in part["steps"]:
+            step.pop("intent", None)
+        for piece in part["friction_evidence"]:
+            piece["occurred_at"] = one.start + piece["at"] * HOUR
+        parts.append(part)
+        name = f"j{one.number:04d}"
+        answers += [
+            {"x_id": f"{name}/{n}", "journey_id": name, "customer_key": key_of(one.customer),
+             "instrument": "ces", "respondent_type": "customer", "level": "journey",
+             "score01": u, "is_solicited": True, "is_answered": True, "scored_as": "whole",
+             "occurred_at": one.start, "join_method": "case", "is_final": True}
+            for n, u in enumerate(one.ces)
+        ]  # fmt: skip
+        felt.append({"journey_id": name, "customer_key": key_of(one.customer),
+                     "experience01": one.felt, "state": "closed", "is_final": True})  # fmt: skip
+    ongoing = journey(9000, [{}], [], state="open", close_reason=None, is_final=False)
+    rows = store_builder.joined(*parts, ongoing)
+    employee = {**answers[0], "x_id": "e", "respondent_type": "employee", "score01": 0.0}
+    return {**rows, "experience": [*answers, employee], "journey_experience": felt}
+
+
+WORLD = drawn()
+COHORTS = [("claim", None), ("repair", None), ("claim", "2026-04-01"), ("repair", "2026-03-01")]
+
+
+def cohort(journey_type: str, month: str | None) -> list[One]:
+    last = [one for one in WORLD if one.type == journey_type]
+    return [one for one in last if month is None or f"{one.start + HOUR:%Y-%m-01}" == month]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    root = tmp_path_factory.mktemp("validity") / "store"
+    store_builder.published(root, rows_of(WORLD))
+    with catalogue.connect(root) as opened:
+        yield opened
+
+
+def one_row(
+    session: Session, view: str, journey_type: str, month: str | None, more: str = ""
+) -> Any:
+    when = "is null" if month is None else f"= date '{month}'"
+    where = f"journey_type = '{journey_type}' and ended_month {when} {more}"
+    [row] = table(session, f"from {view} where {where}")
+    return row
+
+
+def clustered(pulls: list[float], who: list[int]) -> float:
+    """Variance of a sum of influences, those of one customer added up first."""
+    by: dict[int, float] = defaultdict(float)
+    for pull, customer in zip(pulls, who, strict=True):
+        by[customer] += pull
+    return sum(p * p for p in by.values()) * len(by) / (len(by) - 1)
+
+
+def delong(hits: list[tuple[float, int]], others: list[tuple[float, int]]) -> tuple[float, ...]:
+    """Area and its interval by comparing every pair."""
+    won = np.array([[(h > o) + 0.5 * (h == o) for o, _ in others] for h, _ in hits])
+    area = stats.mannwhitneyu([h for h, _ in hits], [o for o, _ in others]).statistic / won.size
+    assert area == pytest.approx(won.mean())
+    pulls = [*((won.mean(1) - area) / len(hits)), *((won.mean(0) - area) / len(others))]
+    error = sqrt(clustered(pulls, [c for _, c in hits] + [c for _, c in others]))
+    logit, half = log(area / (1 - area)), Z * error / (area * (1 - area))
+    return area, 1 / (1 + exp(half - logit)), 1 / (1 + exp(-half - logit))
+
+
+@pytest.mark.parametrize(("journey_type", "month"), COHORTS)
+def test_the_area_for_bad_ends_is_that_of_all_pairs(
+    session: Session, journey_type: str, month: str | None
+) -> None:
+    scored = [(round(one.hazard(BY_OUTCOME), 12), one) for one in cohort(journey_type, month)
+              if one.outcome01 is not None]  # fmt: skip
+    hits = [(h, one.customer) for h, one in scored if one.bad]
+    others = [(h, one.customer) for h, one in scored if not one.bad]
+    row = one_row(session, "v_validity_auc", journey_type, month, "and target = 'bad_end'")
+    assert (row["n_hits"], row["n_others"]) == (len(hits), len(others))
+    assert (row["auc"], row["auc_lo"], row["auc_hi"]) == pytest.approx(delong(hits, others))
+    assert row["auc_lo"] < row["auc"] < row["auc_hi"]
+
+
+def came_again(world: list[One]) -> dict[int, bool]:
+    """First contacts that no earlier one of the customer's precedes: was there another in 7 d?"""
+    times = defaultdict(list)
+    for one in world:
+        for at, intent in enumerate(one.intents):
+            if intent:
+                times[one.customer, intent].append(one.start + at * HOUR)
+    found = {}
+    for one in world:
+        same = times[one.customer, one.intents[0]]
+        apart = [(t - one.start) / DAY for t in same]
+        if one.start - 7 * DAY >= min(o.start for o in world) and not any(
+            -7 <= d < 0 for d in apart
+        ):
+            found[one.number] = any(0 < d <= 7 for d in apart)
+    return found
+
+
+def test_a_first_contact_foretells_by_its_own_friction_only(session: Session) -> None:
+    again = came_again(WORLD)
+    by: dict[bool, list[tuple[float, int]]] = {True: [], False: []}
+    for one in cohort("claim", None):
+        if one.number in again:
+            hazard = round(one.hazard(BY_NEXT_CONTACT, (0,)), 12)
+            by[again[one.number]].append((hazard, one.customer))
+    row = one_row(session, "v_validity_auc", "claim", None, "and target = 'repeat_contact'")
+    assert (row["n_hits"], row["n_others"]) == (len(by[True]), len(by[False]))
+    assert min(row["n_hits"], row["n_others"]) > 10
+    assert (row["auc"], row["auc_lo"], row["auc_hi"]) == pytest.approx(delong(by[True], by[False]))
+
+
+@pytest.mark.parametrize(("journey_type", "month"), COHORTS)
+@pytest.mark.parametrize(
+    ("answer", "felt"),
+    [("ces", lambda one: sum(one.ces) / len(one.ces) if one.ces else None),
+     ("experience", lambda one: one.felt)],
+)  # fmt: skip
+def test_rank_correlation_is_scipys(
+    session: Session, journey_type: str, month: str | None, answer: str,
+    felt: Callable[[One], float | None],
+) -> None:  # fmt: skip
+    asked = [one for one in cohort(journey_type, month) if felt(one) is not None]
+    friction = [round(100 * (1 - exp(-one.hazard(set()))), 9) for one in asked]
+    rho = stats.spearmanr(friction, [felt(one) for one in asked]).statistic
+    half = Z * sqrt((1 + rho**2 / 2) / (len({one.customer for one in asked}) - 3))
+    row = one_row(session, "v_validity_rank", journey_type, month, f"and answer = '{answer}'")
+    assert row["n_journeys"] == len(asked)
+    assert (row["spearman"], row["spearman_lo"], row["spearman_hi"]) == pytest.approx(
+        (rho, tanh(atanh(rho) - half), tanh(atanh(rho) + half))
+    )
+
+
+def line_of(world: list[One]) -> tuple[Any, Any, Any]:
+    """Ordinary least squares of bad ends on predicted: design, coefficients, residuals."""
+    x = np.array([1 - exp(-round(one.hazard(BY_OUTCOME), 12)) for one in world])
+    y = np.array([one.bad for one in world], float)
+    design = np.stack([np.ones_like(x), x], axis=1)
+    line = np.linalg.lstsq(design, y, rcond=None)[0]
+    return design, line, y - design @ line
+
+
+@pytest.mark.parametrize(("journey_type", "month"), COHORTS)
+def test_the_line_is_least_squares_with_a_sandwich_by_customer(
+    session: Session, journey_type: str, month: str | None
+) -> None:
+    world = [one for one in cohort(journey_type, month) if one.outcome01 is not None]
+    design, line, rest = line_of(world)
+    pulls = (np.linalg.inv(design.T @ design) @ (design * rest[:, None]).T).tolist()
+    errors = [sqrt(clustered(pull, [one.customer for one in world])) for pull in pulls]
+    row = one_row(session, "v_calibration_line", journey_type, month)
+    assert (row["n_journeys"], row["n_bad_ends"]) == (len(world), sum(one.bad for one in world))
+    for name, value, error in zip(("intercept", "slope"), line, errors, strict=True):
+        told = [row[f"calibration_{name}{end}"] for end in ("", "_lo", "_hi")]
+        assert told == pytest.approx([value, value - Z * error, value + Z * error])
+
+
+@pytest.mark.parametrize("kind", sorted(set(WEIGHTS) - BY_OUTCOME))
+def test_misfit_is_seen_less_expected_over_the_larger_error(session: Session, kind: str) -> None:
+    world = [one for one in cohort("claim", None) if one.outcome01 is not None]
+    design, line, rest = line_of(world)
+    has = [any(p["kind"] == kind for p in one.pieces) for one in world]
+    fits = (design @ line)[has]
+    by: dict[int, float] = defaultdict(float)
+    for one, r in zip(np.array(world)[has], rest[has], strict=True):
+        by[one.customer] += r
+    error = max(sum(r * r for r in by.values()), sum(max(p * (1 - p), 0) for p in fits))
+    row = one_row(session, "v_kind_misfit", "claim", None, f"and kind = '{kind}'")
+    assert row["n_journeys"] == sum(has)
+    assert row["misfit_z"] == pytest.approx(sum(rest[has]) / sqrt(error))
+
+
+def test_the_tenths_hold_all_and_part_no_equals(session: Session) -> None:
+    rows = table(session, "from v_calibration where journey_type = 'claim' order by tenth")
+    world = [one for one in cohort("claim", None) if one.outcome01 is not None]
+    assert sum(row["n_journeys"] for row in rows) == len(world)
+    assert sum(row["n_bad_ends"] for row in rows) == sum(one.bad for one in world)
+    for row, after in pairwise(rows):
+        assert row["predicted_to"] < after["predicted_from"]
+    assert rows[-1]["bad_end_share"] > rows[0]["bad_end_share"]
+    assert all(r["predicted_from"] <= r["predicted_mean"] <= r["predicted_to"] for r in rows)
+
+
+def test_one_row_holds_all_tests_of_a_type_and_month(session: Session) -> None:
+    row = one_row(session, "v_score_validity", "claim", None)
+    area = one_row(session, "v_validity_auc", "claim", None, "and target = 'bad_end'")
+    line = one_row(session, "v_calibration_line", "claim", None)
+    effort = one_row(session, "v_validity_rank", "claim", None, "and answer = 'ces'")
+    assert row["n_journeys"] == len(cohort("claim", None))
+    same = {"bad_end_auc": area["auc"], "n_bad_ends": area["n_hits"],
+            "calibration_slope_lo": line["calibration_slope_lo"],
+            "ces_spearman": effort["spearman"], "n_ces": effort["n_journeys"]}  # fmt: skip
+    assert {name: row[name] for name in same} == pytest.approx(same)
+    months = table(session, "from v_score_validity where journey_type = 'claim'")
+    assert sum(m["n_journeys"] for m in months) == 2 * row["n_journeys"]
+
+
+def test_of_few_and_of_one_side_nothing_is_said_but_how_many(session: Session) -> None:
+    row = one_row(session, "v_score_validity", "advert", None)
+    assert (row["n_journeys"], row["n_outcome_known"], row["n_bad_ends"]) == (9, 9, 0)
+    silent = [name for name in row if name.endswith(("_auc", "_lo", "_hi", "_spearman", "_slope"))]
+    assert {row[name] for name in [*silent, "calibration_intercept", "misfit_kind"]} == {None}
+
+
+def test_perfect_parting_has_an_area_and_no_interval(tmp_path: Path) -> None:
+    rough = [{"kind": "transfer", "severity": 0.1, "at": 0}]
+    parts = [journey(n, [{}], rough if n < 10 else [], outcome01=float(n >= 10))
+             for n in range(20)]  # fmt: skip
+    store_builder.published(tmp_path, store_builder.joined(*parts))
+    with catalogue.connect(tmp_path) as opened:
+        row = one_row(opened, "v_validity_auc", "claim", None, "and target = 'bad_end'")
+        told = one_row(opened, "v_score_validity", "claim", None)
+    assert (row["auc"], row["auc_lo"], row["auc_hi"]) == (1, None, None)
+    assert told["calibration_slope"] == pytest.approx(10)
+
+
+def test_a_misfit_is_named_where_chance_does_not_explain_it(tmp_path: Path) -> None:
+    """Both kinds weigh the same; only transfers end badly."""
+    parts = [
+        journey(n, [{}], [{"kind": kind, "severity": 0.1, "at": 0}] if kind else [],
+                outcome01=float(kind != "transfer"))
+        for n, kind in enumerate(["transfer"] * 40 + ["rework"] * 30 + [""] * 40)
+    ]  # fmt: skip
+    store_builder.published(tmp_path, store_builder.joined(*parts))
+    with catalogue.connect(tmp_path) as opened:
+        row = one_row(opened, "v_score_validity", "claim", None)
+        [over] = table(opened, "from v_kind_misfit where kind = 'rework' "
+                       "and ended_month is null")  # fmt: skip
+    assert (row["misfit_kind"], row["n_misfit"]) == ("rework", 30)
+    assert row["misfit_z"] == pytest.approx(over["misfit_z"])
+    assert row["misfit_q"] == pytest.approx(over["q"])
+    assert over["q"] < 0.01
+    assert over["misfit_z"] < -3
+    assert over["is_misfit"]
+    assert over["expected_bad_ends"] == pytest.approx(30 * 40 / 70)
+
+
+@pytest.mark.parametrize("z", [0.0, -0.3, 1.96, -3.0, 6.9, 7.2, 15.0, None])
+def test_the_chance_of_a_deviate_is_scipys(session: Session, z: float | None) -> None:
+    [(p,)] = session.execute("select two_sided(?::double)", [z]).fetchall()
+    assert p == (None if z is None else pytest.approx(2 * stats.norm.sf(abs(z)), rel=1e-7))
+
+
+@pytest.mark.parametrize("when", ["is null", "is not null"])
+def test_q_is_scipys_over_all_types_and_kinds(session: Session, when: str) -> None:
+    rows = table(session, f"from v_kind_misfit where ended_month {when}")
+    tried = [row for row in rows if row["misfit_z"] is not None]
+    p = [2 * stats.norm.sf(abs(row["misfit_z"])) for row in tried]
+    assert len(tried) > 5
+    assert [row["p"] for row in tried] == pytest.approx(p)
+    q = stats.false_discovery_control(p)
+    assert [row["q"] for row in tried] == pytest.approx(q)
+    assert [row["is_misfit"] for row in tried] == [one < 0.05 for one in q]
+    assert not any(row["is_misfit"] or row["q"] for row in rows if row["misfit_z"] is None)
+
+
+def test_of_many_that_fit_the_luckiest_is_no_misfit(tmp_path: Path) -> None:
+    """One of eight kinds lies two errors beside the line: alone a finding, among them none."""
+    made = random.Random(4)
+    kinds = ("transfer", "rework", "escalation", "reasked_info", "info_conflict", "contradiction",
+             "over_pressure", "handoff_without_context")  # fmt: skip
+    parts = [
+        journey(n, [{}], [{"kind": kind, "severity": 0.3, "at": 0} for kind in kinds
+                          if made.random() < 0.3], outcome01=float(made.random() < 0.7))
+        for n in range(300)
+    ]  # fmt: skip
+    store_builder.published(tmp_path, store_builder.joined(*parts))
+    with catalogue.connect(tmp_path) as opened:
+        rows = table(opened, "from v_kind_misfit where ended_month is null")
+        row = one_row(opened, "v_score_validity", "claim", None)
+    assert len(rows) == len(kinds)
+    assert min(r["p"] for r in rows) < 0.05
+    assert not any(r["is_misfit"] for r in rows)
+    assert (row["misfit_kind"], row["misfit_z"], row["misfit_q"]) == (None, None, None)
+
+
+def test_each_test_says_what_it_left_out_and_how_much_is_tested(session: Session) -> None:
+    row = one_row(session, "v_score_validity", "claim", None)
+    assert row["bad_end_left_out"] > ["abandonment"]
+    assert set(row["bad_end_left_out"]) & set(WEIGHTS) == BY_OUTCOME
+    assert set(row["repeat_contact_left_out"]) & set(WEIGHTS) == BY_NEXT_CONTACT
+    world = cohort("claim", None)
+    whole, tested = (sum(one.hazard(out) for one in world) for out in (set(), BY_OUTCOME))
+    assert row["tested_hazard_share"] == pytest.approx(tested / whole)
+    for view, where, out in (
+        ("v_validity_auc", "and target = 'bad_end'", "bad_end"),
+        ("v_validity_auc", "and target = 'repeat_contact'", "repeat_contact"),
+        ("v_calibration_line", "", "bad_end"),
+        ("v_kind_misfit", "and kind = 'rework'", "bad_end"),
+    ):
+        left_out = one_row(session, view, "claim", None, where)["left_out"]
+        assert left_out == row[f"{out}_left_out"]
+    assert one_row(session, "v_validity_rank", "claim", None, "and answer = 'ces'")[
+        "left_out"] == []  # fmt: skip
+    tenths = table(session, "select distinct left_out from v_calibration")
+    assert [one["left_out"] for one in tenths] == [row["bad_end_left_out"]]
+
+
+def test_the_question_speaks_of_all_months(session: Session) -> None:
+    rows = table(session, scripts("questions")["score_validity"].text)
+    assert [row["journey_type"] for row in rows] == ["claim", "repair", "advert"]
+    assert rows[0]["bad_end_auc"] == pytest.approx(
+        one_row(session, "v_score_validity", "claim", None)["bad_end_auc"], abs=5e-4
+    )

@@ -1,0 +1,88 @@
+"""Erasures that die at a boundary, each in a process of its own, and what finishes them.
+
+`python -m tests.support.erasing_faults FOLDER BOUNDARY...` makes a store, prints a line of JSON about the
+undisturbed erasure, then one about each killed one: it is finished by a run at even boundaries, by
+another `forget` at odd ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from rejse.pipelines.config.settings import load
+from rejse.pipelines.maintenance.erase import ASKED, forget
+from rejse.pipelines.store import delta_store, quarantine
+from tests.support import erasing, faults
+
+#: Beside those of a run: rows of quarantine, and every single file that goes.
+OWN: tuple[tuple[Any, str], ...] = ((quarantine, "_written"), (Path, "unlink"))
+
+
+def made(place: Path) -> bool:
+    """A store in a folder of its own."""
+    place.mkdir()
+    erasing.history(place, customers=6)
+    return True
+
+
+def told(place: Path) -> dict[str, Any]:
+    """What is left of the erased, and a hash of the rows of all others."""
+    there = load(place)
+    (place / "report.html").unlink(missing_ok=True)  # it is drawn of other publications
+    rows = erasing.contents(there)
+    left = erasing.found(place / "store", erasing.WHO, erasing.pseudonym(), erasing.WORD)
+    return {
+        "others": hashlib.sha256(repr(rows).encode()).hexdigest()[:16],
+        "left": sorted(name for names in left.values() for name in names),
+        "waits": (there.store / ASKED).exists(),
+        "publications": len(delta_store.publications(there.store)),
+    }
+
+
+def undisturbed(place: Path) -> dict[str, Any]:
+    """The erasure as it should be, and its boundaries."""
+    passed = faults.counted()
+    forget(load(place), "customer", erasing.WHO)
+    names = list(passed)
+    return {"boundaries": names, **told(place)}
+
+
+def disturbed(place: Path, at: int) -> None:
+    """One that dies before a boundary."""
+    faults.counted(at)
+    forget(load(place), "customer", erasing.WHO)
+
+
+def finished(place: Path, at: int) -> dict[str, Any]:
+    """What the next run or erasure makes of it."""
+    there = load(place)
+    waited = (there.store / ASKED).exists()
+    if at % 2 and waited:
+        done = erasing.advance(there, 3).status
+    else:
+        done = forget(there, "customer", erasing.WHO).status
+    return {"waited": waited, "done": done, **told(place)}
+
+
+def main(folder: Path, kills: list[str]) -> None:
+    """Tell of one erasure that is left alone, and of each that is killed."""
+    faults.BOUNDARIES = (*faults.BOUNDARIES, *OWN)
+    place, kept = folder / "place", folder / "kept"
+    faults.forked(lambda: made(place))
+    shutil.copytree(place, kept)
+    print(json.dumps(faults.forked(lambda: undisturbed(place))), flush=True)
+    for at in map(int, kills):
+        shutil.rmtree(place)
+        shutil.copytree(kept, place)
+        faults.forked(lambda at=at: disturbed(place, at))  # type: ignore[misc]
+        found = faults.forked(lambda at=at: finished(place, at))  # type: ignore[misc]
+        print(json.dumps({"kill": at, **found}), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

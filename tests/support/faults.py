@@ -1,0 +1,160 @@
+"""Runs that die, each in a process of its own: at a boundary, or at some moment.
+
+A process that uses neither engine nor store itself forks every run, so that each is as fresh as
+one of a scheduler, and cheap. `python -m tests.support.faults FOLDER KILL...` prints a line of JSON about
+the undisturbed run, then one about each kill: a number is a boundary (before its call), a share
+such as 0.25 the moment after that share of the undisturbed run's time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rejse.pipelines.config import settings
+from rejse.pipelines.jobs import run
+from rejse.pipelines.publication import catalogue, catalogue_build
+from rejse.pipelines.store import delta_store, staging
+
+DEAD = 137
+#: Everything after which the disk is another than before: a file, a commit, a rename.
+BOUNDARIES: tuple[tuple[Any, str], ...] = (
+    (delta_store, "transact"), (catalogue_build, "draft"), (catalogue, "settle"), (Path, "replace"),
+    (staging._File, "close"),
+)  # fmt: skip
+#: What two runs over the same input may differ in: clocks, and names made from them.
+OWN = ("known_at", "run_id", "started_at", "finished_at", "published_at")
+#: January's events leave journeys open; all are closed when February's have come.
+FIRST, THEN = 1_770_000_000_000_000, 1_800_000_000_000_000
+
+
+def counted(at: int | None = None) -> list[str]:
+    """Names of the boundaries that this process passes from now on; it dies before number `at`."""
+    passed: list[str] = []
+
+    def watched(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def step(*args: Any, **given: Any) -> Any:
+            if len(passed) == at:
+                os._exit(DEAD)
+            passed.append(name)
+            return function(*args, **given)
+
+        return step
+
+    for owner, name in BOUNDARIES:
+        setattr(owner, name, watched(name, getattr(owner, name)))
+    return passed
+
+
+def forked(work: Callable[[], Any]) -> Any:
+    """What `work` returns (as JSON can hold it) in a process of its own; None where that died."""
+    ours, theirs = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(ours)
+        try:
+            with os.fdopen(theirs, "w") as out:
+                out.write(json.dumps(work()))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as said:
+        text = said.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code not in (0, DEAD, -signal.SIGALRM):
+        raise RuntimeError(f"expected a run that ends, or dies as asked for; came exit code {code}")
+    return json.loads(text) if code == 0 else None
+
+
+def contents(root: Path) -> dict[str, str]:
+    """A hash of each table of the current publication, but for what every run has of its own."""
+    found = {}
+    with catalogue.connect(root) as session:
+        tables = [*catalogue.published_tables(), delta_store.PUBLICATIONS.name]
+        for name in tables:
+            columns = [row[0] for row in session.execute(f"describe {name}").fetchall()]
+            own = (*OWN, "versions") if name == "publications" else OWN
+            kept = [f'"{c}"' for c in columns if c not in own or (name, c) in KEPT]
+            rows = session.execute(f"select {', '.join(kept)} from {name} order by all").fetchall()
+            found[name] = hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+    return found
+
+
+#: Columns that bear such a name and are no clock of a run.
+KEPT = {(name, "started_at") for name in ("journeys", "journeys_live", "steps", "steps_live")}
+
+
+def once(found: settings.Settings, frontier: int = THEN) -> None:
+    """One run over what lies there."""
+    run.run(found, frontier={"crm": frontier}, audit=None)
+
+
+def undisturbed(found: settings.Settings) -> dict[str, Any]:
+    """The run as it should be: its boundaries, its time and what it publishes."""
+    passed, began = counted(), time.monotonic()
+    once(found)
+    took = time.monotonic() - began
+    return {"boundaries": passed, "seconds": took, "tables": contents(found.store)}
+
+
+def disturbed(found: settings.Settings, kill: str, seconds: float) -> None:
+    """The run, which dies at a boundary or a moment."""
+    if "." in kill:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process as kill -9 does
+        signal.setitimer(signal.ITIMER_REAL, max(float(kill) * seconds, 1e-6))
+    else:
+        counted(int(kill))
+    once(found)
+
+
+def recovered(found: settings.Settings) -> dict[str, Any]:
+    """The run after a kill: what readers saw before it, what it publishes, what is left over."""
+    before, began = contents(found.store), time.monotonic()
+    once(found)
+    took = time.monotonic() - began
+    with delta_store.writing(found.store):
+        orphans = len(delta_store.remove_orphans(found.store))
+    left = [
+        p.name for p in found.store.iterdir() if p.name.startswith(".scratch") or "making" in p.name
+    ]
+    return {
+        "before": before, "seconds": took, "tables": contents(found.store),
+        "orphans": orphans, "left": left,
+    }  # fmt: skip
+
+
+def main(folder: Path, kills: list[str]) -> None:
+    """Publish `folder` once, let `b.later` come, and kill the run over both again and again."""
+    found = settings.load(folder)
+    forked(lambda: once(found, FIRST))
+    first = forked(lambda: contents(found.store))
+    (folder / "b.later").rename(folder / "b.jsonl")
+
+    def copied() -> settings.Settings:
+        place = folder / "scenario"
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(found.store, place)
+        return found.model_copy(update={"store": place})
+
+    whole = forked(lambda: undisturbed(copied()))
+    print(json.dumps({"first": first, **whole}), flush=True)
+    for kill in kills:
+        one = copied()
+        survived = forked(lambda one=one, kill=kill: disturbed(one, kill, whole["seconds"]) or True)
+        told = forked(lambda one=one: recovered(one))
+        print(json.dumps({"kill": kill, "died": survived is None, **told}), flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,129 @@
+"""Identity links that events tell, against a plain loop, and in a running store."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rejse.transforms.identity.link_table import LINKS
+from rejse.transforms.identity.links_from_events import ended, of_rows, once, told
+from rejse.transforms.ingest.validate import accept
+from rejse.transforms.schema.contract import interaction_schema
+from tests.pipelines.jobs.test_links_run import asked, differing, on_devices
+from tests.support import builders
+from tests.support.increments import Arrivals, contents
+from tests.support.law import FACTOR
+from tests.support.transcript import Transcript
+from tests.transforms.identity.test_links import ANN, BEN, COOKIE, KEY, MAIL, key_of
+
+LAWS = settings(max_examples=100 * FACTOR)
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 6),
+        st.sampled_from(("event", "table", "case")), st.one_of(st.none(), st.integers(7, 9)),
+    ),
+    max_size=8,
+)  # fmt: skip
+
+
+def links(rows: list[tuple[str, str, int, str, int | None]]) -> pa.Table:
+    told_of = [
+        {
+            "previous_key": previous, "previous_type": "cookie", "identity_key": other,
+            "identity_type": "customer", "method": method, "valid_from": begin,
+            "valid_to": None if method == "event" else end,
+        }
+        for previous, other, begin, method, end in rows
+    ]  # fmt: skip
+    return pa.Table.from_pylist(told_of, schema=LINKS)
+
+
+@LAWS
+@given(ROWS)
+def test_a_link_of_an_event_ends_where_the_next_begins(
+    rows: list[tuple[str, str, int, str, int | None]],
+) -> None:
+    wanted = set()
+    for previous, other, begin, method, end in rows:
+        later = [row[2] for row in rows if row[0] == previous and row[2] > begin]
+        until = min(later, default=None) if method == "event" else end
+        wanted.add((previous, other, begin, method, until))
+    found = ended(links(rows))
+    names = ("previous_key", "identity_key", "valid_from", "method", "valid_to")
+    plain = found.set_column(6, "valid_from", found.column("valid_from").cast("int64"))
+    plain = plain.set_column(7, "valid_to", found.column("valid_to").cast("int64"))
+    came = [tuple(row[name] for name in names) for row in plain.to_pylist()]
+    assert len(came) == len(set(came)) == len(wanted)
+    assert set(came) == wanted
+    again = ended(pa.concat_tables([of_rows(found), links(rows)]))
+    assert again.equals(found)
+
+
+def test_what_accepted_rows_tell() -> None:
+    base = {
+        "source": "crm", "time": builders.START, "activity": "login", "channel": "web",
+        "direction": "inbound", "actor_type": "customer", "identity": "ann",
+        "identitytype": "customer",
+    }  # fmt: skip
+    said = [
+        (COOKIE[1], "cookie"), (COOKIE[1], "cookie"), (MAIL[1], "email"), ("ben", "customer"),
+        ("undefined", "cookie"), (None, "cookie"),
+    ]  # fmt: skip
+    rows = [
+        {**base, "id": str(n), "previousidentity": who, "previousidentitytype": kind}
+        for n, (who, kind) in enumerate(said)
+    ]
+    shape = interaction_schema({*rows[0]})
+    accepted, refused, _ = accept(pa.RecordBatch.from_pylist(rows, schema=shape))
+    assert not refused.num_rows
+    found = told(accepted, KEY, ("undefined",))
+    pairs = zip(
+        *(found.column(f"{n}_key").to_pylist() for n in ("previous", "identity")), strict=True
+    )
+    assert sorted(pairs) == sorted((key_of(one), key_of(ANN)) for one in (COOKIE, MAIL))
+    assert set(found.column("valid_from").to_pylist()) == {builders.START}
+    assert found.equals(once(pa.concat_tables([found, found])))
+    assert key_of(BEN) not in str(found.to_pylist())
+
+
+def test_a_batch_without_previous_identities_tells_nothing() -> None:
+    shape = interaction_schema({"id", "time"})
+    batch = pa.RecordBatch.from_pylist([], schema=shape)
+    assert told(batch, KEY, ()).num_rows == 0
+
+
+def logged_in(seed: int) -> Transcript:
+    """A log on devices, in which some customers' events say which devices are theirs."""
+    made, chance = on_devices(seed), random.Random(f"logins {seed}")
+
+    def login(row: object) -> object:
+        assert isinstance(row, dict)
+        if "identitytype" in row or chance.random() < 0.5:
+            return row
+        device = "shared" if chance.random() < 0.2 else f"{row['customer']}-device"
+        return {**row, "previousidentity": device, "previousidentitytype": "device"}
+
+    return replace(made, events=tuple(login(dict(row)) for row in made.events))  # type: ignore[misc]
+
+
+def test_links_that_come_with_later_events_move_stored_rows(tmp_path: Path) -> None:
+    """Whichever parts the rows come in, the result is that of one batch."""
+    made = logged_in(5)
+    for name, parts in (("batch", 1), ("parts", 3)):
+        (tmp_path / name).mkdir()
+        arrivals = Arrivals([made], tmp_path / name, parts, "wholly shuffled", 5)
+        for part in range(parts):
+            arrivals.arrive(part)
+            arrivals.run(is_last=part == parts - 1)
+        if name == "batch":
+            expected = contents(arrivals.settings)
+    moved = "select count(*) from events where identity_key is not null"
+    assert asked(arrivals.settings, moved)[0][0] > 10
+    changed = "select count(*) from publications"
+    assert asked(arrivals.settings, changed)[0][0] > 3, "expected runs to reconcile first"
+    assert differing(expected, contents(arrivals.settings)) == set()

@@ -1,0 +1,57 @@
+"""Rejects: what of their details is published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from rejse.pipelines.jobs.beam_graph import published_rejects
+from rejse.transforms.ingest.rejects import refuse, unquoted
+from tests.support import edge
+
+#: A value that no type but text holds, and a number that is too large for most.
+SECRET, NUMBER = "Zoë, came: couldn't", 4_917_612_345_678_901_234_567_890
+KINDS = (
+    pa.int32(), pa.int64(), pa.float64(), pa.bool_(), pa.timestamp("us", tz="UTC"),
+    pa.timestamp("us"), pa.date32(), pa.decimal128(10, 2),
+)  # fmt: skip
+NESTED = (pa.list_(pa.int64()), pa.struct([("x", pa.int64())]))
+
+
+@pytest.mark.parametrize(
+    ("form", "kind"),
+    [*(("csv", kind) for kind in KINDS), *(("jsonl", kind) for kind in KINDS + NESTED)],
+    ids=str,
+)
+def test_what_readers_quote_is_not_published(tmp_path: Path, form: str, kind: pa.DataType) -> None:
+    for value in (SECRET, NUMBER, -NUMBER, [SECRET], {"x": SECRET}, {"x": NUMBER}):
+        cell = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        quoted = '"' + cell.replace('"', '""') + '"'
+        said = json.dumps({"a": value}) if form == "jsonl" else f"a\n{quoted}"
+        path = tmp_path / f"log.{form}"
+        path.write_text(said + "\n", encoding="utf-8")
+        _, refused = edge.read(path, pa.schema([("a", kind)]))
+        for one in refused:
+            told = unquoted(one["reason"], one["detail"])
+            assert told
+            assert not any(part in told for part in ("Zo", "4917", "4.917")), told
+
+
+def test_other_details_are_published_whole() -> None:
+    assert unquoted("missing_time", "time is needed: map it, came null") == (
+        "time is needed: map it, came null"
+    )
+
+
+def test_an_id_that_is_the_position_is_published_as_its_hash() -> None:
+    capped = refuse("crm", ["event e1"], "event_cap", "too many", [None], ["e1"])
+    other = refuse("crm", ["event e1:7"], "missing_time", "no time", [None], ["e1"])
+    (one,), (two,) = (
+        published_rejects(part, b"k" * 16).to_pylist() for part in (capped, other)
+    )  # fmt: skip
+    assert one["position"] == f"event {one['id']}"
+    assert one["id"] == two["id"] != "e1"
+    assert two["position"] == "event e1:7", "a file may be named so"

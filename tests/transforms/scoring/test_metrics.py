@@ -1,0 +1,135 @@
+"""Every registered metric: typed as declared, blind to what was computed before it, empty-safe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rejse.transforms.advance import advance
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.feedback.output_tables import tables as x_tables
+from rejse.transforms.schema.contract import event_schema
+from rejse.transforms.schema.parameters import Rules
+from rejse.transforms.schema.registry import Metric, metric, metrics
+from rejse.transforms.scoring.friction.assess import Assessment, assess
+from rejse.transforms.scoring.output_tables import tables
+from rejse.transforms.scoring.pending import PENDING
+from tests.support import builders, strategies
+from tests.support.law import FACTOR
+from tests.support.transcript import Transcript
+from tests.transforms.scoring.test_friction import scene_of
+
+TABLE_OF = {
+    "journey": "journeys", "step": "steps", "experience": "experience",
+    "journey_experience": "journey_experience",
+}  # fmt: skip
+LAWS = settings(
+    max_examples=20 * FACTOR,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def plain(found: Any) -> list[Any]:
+    """Values of a metric, null as None (a pair is values and their mask, NaN is null)."""
+    if isinstance(found, Coded):
+        return found.arrow().to_pylist()  # type: ignore[no-any-return]
+    if isinstance(found, pa.Array):
+        return found.to_pylist()  # type: ignore[no-any-return]
+    values, known = found if isinstance(found, tuple) else (found, np.ones(len(found), bool))
+    return [
+        None if not ok or value != value else value
+        for value, ok in zip(values.tolist(), known.tolist(), strict=True)
+    ]
+
+
+def of_grain(a: Assessment, one: Metric) -> int:
+    return len(a.scene.journeys) if one.grain == "journey" else len(a.scene.steps)
+
+
+@LAWS
+@given(strategies.transcripts(), st.randoms(use_true_random=False))
+def test_no_metric_depends_on_those_computed_before_it(t: Transcript, chance: Any) -> None:
+    shuffled = [*metrics("journey"), *metrics("step")]
+    chance.shuffle(shuffled)
+    one_way, other_way = assess(scene_of(t)), assess(scene_of(t))
+    told = {(one.grain, one.name): plain(one.compute(one_way)) for one in shuffled}
+    for one in reversed(shuffled):
+        found = plain(one.compute(other_way))
+        assert told[one.grain, one.name] == found, one.name
+        assert len(found) == of_grain(other_way, one), one.name
+
+
+@LAWS
+@given(strategies.transcripts())
+def test_tables_have_the_types_they_declare(t: Transcript) -> None:
+    a = scene_of(t)
+    typed_as_declared(advance(builders.table(t.events), a.data, a.rules, a.frontiers))
+
+
+def typed_as_declared(found: Mapping[str, pa.Table]) -> None:
+    every = {**tables(), PENDING.name: PENDING}
+    assert set(found) == set(every)
+    for name, table in every.items():
+        assert found[name].column_names == [column.name for column in table.columns], name
+        for column in table.columns:
+            came = found[name].schema.field(column.name).type
+            text = pa.types.is_dictionary(came) and came.value_type == column.type
+            assert came == column.type or text, f"{name}.{column.name}"
+        found[name].validate(full=True)
+
+
+@pytest.mark.parametrize("present", [None, set()], ids=["all columns", "least columns"])
+def test_no_events_give_empty_tables(present: set[str] | None) -> None:
+    blank = event_schema(present).empty_table()
+    found = advance(blank, Operational(), Rules(), {})
+    typed_as_declared(found)
+    assert {table.num_rows for table in found.values()} == {0}
+
+
+def test_the_least_event_is_a_journey_of_unknowns_not_of_zeros() -> None:
+    found = advance(builders.table([{"time": 0}]), Operational(), Rules(), {"crm": 0})
+    (journey,) = found["journeys"].to_pylist()
+    assert (journey["n_events"], journey["n_steps"], journey["n_contacts"]) == (1, 1, 1)
+    unknown = ("outcome", "outcome01", "health_ops", "customer_wait_s", "internal_wait_s", "rework",
+               "data_continuity", "silos_crossed", "time_to_resolution_s", "case_id", "owner",
+               "close_reason")  # fmt: skip
+    assert {name: journey[name] for name in unknown} == dict.fromkeys(unknown)
+    assert (journey["state"], journey["journey_type"], journey["is_final"]) == (
+        "open", "other", False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("one", metrics(), ids=lambda one: f"{one.grain}-{one.name}")
+def test_each_metric_is_declared_wholly(one: Metric) -> None:
+    column = one.column
+    assert one.grain in TABLE_OF
+    assert one.compute.__name__ == column.name
+    assert len(column.description) > 15
+    assert column.unit or pa.types.is_string(column.type) or pa.types.is_boolean(column.type)
+    assert one.direction in ("higher_is_better", "lower_is_better", "neutral")
+    assert one.when_empty
+    if column.low is not None and column.high is not None:
+        assert column.low < column.high
+    table = {**tables(), **x_tables()}[TABLE_OF[one.grain]]
+    assert column in table.columns
+    about = table.schema.field(column.name).metadata
+    assert about[b"description"].decode() == column.description
+
+
+def test_a_metric_without_formula_or_with_a_taken_name_is_refused() -> None:
+    def n_events(a: Any) -> Any:
+        return a
+
+    with pytest.raises(ValueError, match="expected a docstring"):
+        metric("journey", pa.int32(), unit="1")(n_events)
+    n_events.__doc__ = "Number of events."
+    assert metrics()  # the families are registered
+    with pytest.raises(ValueError, match="declared twice at grain journey"):
+        metric("journey", pa.int32(), unit="1")(n_events)

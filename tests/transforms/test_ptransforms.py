@@ -1,0 +1,115 @@
+"""Edge of the core: latest times, frontiers, quarantine."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import settings
+
+from rejse.transforms.incremental.merge_rows import capped
+from rejse.transforms.journeys import watermarks
+from rejse.transforms.journeys.watermarks import NOTHING_MORE, NOTHING_SEEN, Frontiers
+from rejse.transforms.ptransforms import latest
+from tests.support import builders
+from tests.support.law import FACTOR
+
+LAWS = settings(max_examples=60 * FACTOR)
+PEOPLE = [f"person {n}" for n in range(12)]
+
+
+def batch(people: list[str], **given_: object) -> pa.RecordBatch:
+    rows = [{"time": n, "customer": who, **given_} for n, who in enumerate(people)]
+    return builders.table(rows).combine_chunks().to_batches()[0]
+
+
+def test_latest_time_by_source() -> None:
+    rows = [
+        {"time": 5, "source": "crm"},
+        {"time": 9, "source": "web"},
+        {"time": 2, "source": "web"},
+    ]
+    whole = builders.table(rows).combine_chunks().to_batches()[0]
+    moment = {s: builders.micros(builders.moment(s)) for s in (2, 5, 9)}
+    assert latest(whole) == {"crm": moment[5], "web": moment[9]}
+    assert latest(whole.slice(2)) == {"web": moment[2]}  # a dictionary value without rows: nothing
+
+
+def frontiers(**given_: object) -> Frontiers:
+    known = {"disorder": {"crm": 10, "web": 0}, "stated": {}, "complete": False}
+    return Frontiers(**{**known, **given_})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given_", "seen", "found"),
+    [
+        ({}, {"crm": 100, "web": 70}, {"crm": 90, "web": 70}),
+        ({"complete": True}, {"crm": 100, "web": 70}, {"crm": 100, "web": 70}),
+        ({"stated": {"crm": 55}}, {"crm": 100, "web": 70}, {"crm": 55, "web": 70}),
+        ({"stated": {"web": 55}}, {"crm": 100}, {"crm": 90, "web": 55}),
+        ({"stated": {"crm": 55}, "complete": True}, {"crm": 100}, {"crm": 55}),
+        # A source not yet in it can still re-open a journey: nothing is final before it speaks.
+        ({}, {"crm": 100}, {"crm": 90, "web": NOTHING_SEEN}),
+        ({"complete": True}, {"crm": 100}, {"crm": 100}),
+        ({}, {}, {"crm": NOTHING_SEEN, "web": NOTHING_SEEN}),
+        ({"disorder": {"crm": 10}}, {"crm": 100, "web": 1}, {"crm": 90}),  # web is retired
+        # Rows of crm that name their source themselves: crm's disorder holds for each of them,
+        ({}, {"crm/siebel": 40, "crm/sap": 30, "web": 70}, {"siebel": 30, "sap": 20, "web": 70}),
+        # its stated frontier too, but for a name that is stated itself.
+        ({"stated": {"crm": 55, "sap": 25}}, {"crm/siebel": 40, "crm/sap": 30, "web": 70},
+         {"siebel": 55, "sap": 25, "web": 70}),
+        ({"disorder": {"web": 0}}, {"crm/siebel": 40, "web": 70}, {"web": 70}),
+        ({"disorder": {}}, {"crm": 100, "web": 1}, {"crm": NOTHING_MORE, "web": NOTHING_MORE}),
+        # A name that two sources deliver is complete where both are.
+        ({}, {"crm/sap": 40, "web/sap": 35}, {"sap": 30}),
+        ({}, {"crm/sap": 50, "web/sap": 35}, {"sap": 35}),
+        ({"disorder": {"web": 0}}, {"crm/sap": 10, "web/sap": 35}, {"sap": 35}),
+    ],
+)  # fmt: skip
+def test_frontiers(given_: dict[str, object], seen: dict[str, int], found: dict[str, int]) -> None:
+    delivered = {(name.partition("/")[0], name.rpartition("/")[2]): t for name, t in seen.items()}
+    assert frontiers(**given_).of(delivered) == found
+    backwards = dict(reversed(delivered.items()))
+    assert list(frontiers(**given_).of(backwards)) == sorted(found)
+
+
+def test_a_frontier_never_goes_back() -> None:
+    before, published = {("crm", "crm"): 100, ("web", "web"): 50}, {"crm": 95, "web": 50}
+    found = frontiers(before=before, published=published)
+    assert found.of({}) == {"crm": 95, "web": 50}
+    assert found.of({("crm", "crm"): 90, ("web", "web"): 60}) == {"crm": 95, "web": 60}
+    assert found.of({("crm", "crm"): 200})["crm"] == 190
+
+
+def test_nothing_more_comes_of_a_retired_source_of_answers() -> None:
+    found = frontiers(disorder={"crm": 10}, before={("web", "web"): 7})
+    assert found.of({("crm", "crm"): 100}) == {"crm": 90}
+    assert found.each({("crm", "crm"): 100}) == {"crm": 90, "web": NOTHING_MORE}
+
+
+def test_an_event_is_late_where_its_source_was_complete() -> None:
+    found = frontiers(published={"crm": 95, "web": 50})
+    assert (found.too_late("crm", 5), found.too_late("web", 5)) == (90, 45)
+    assert found.too_late("never delivered before", 5) == 45
+
+
+def test_a_deadline_is_inclusive_and_waits_for_the_lateness() -> None:
+    at = np.array([99, 100, 101])
+    assert watermarks.passed(at, 105, 5).tolist() == [True, False, False]
+    assert not watermarks.passed(at, watermarks.least({}), 5).any()  # no source: nothing has passed
+
+
+def test_quarantined_events_are_named_by_source_and_id() -> None:
+    events = [{"time": 0}, {"time": 1, "source": "web"}, {"time": 2}]
+    found = capped(builders.table(events), 1_000)
+    said = found.select(["source", "position", "id", "reason", "payload"]).to_pylist()
+    assert said == [
+        {"source": "crm", "position": "event e001", "id": "e001", "reason": "event_cap",
+         "payload": None},
+        {"source": "crm", "position": "event e003", "id": "e003", "reason": "event_cap",
+         "payload": None},
+        {"source": "web", "position": "event e002", "id": "e002", "reason": "event_cap",
+         "payload": None},
+    ]  # fmt: skip
+    assert found.column("id").num_chunks == 2  # a source, not an event: a robot has a million
+    assert "1,000 events" in found.column("detail")[0].as_py()

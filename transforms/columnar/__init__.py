@@ -1,0 +1,1 @@
+"""Columns: arrays, groups, sorts, the event table. No rule of the domain."""

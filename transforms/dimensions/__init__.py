@@ -1,0 +1,1 @@
+"""Operational tables: touchpoints, records, campaigns, validity, calendar."""

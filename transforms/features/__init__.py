@@ -1,0 +1,1 @@
+"""What journeys are made of: contacts, hand-offs, promises, SLAs, field requests."""

@@ -1,0 +1,125 @@
+"""Sessions as contacts: channel, intent, outcome and who took part, one row a session.
+
+A contact is a session with an event that is not internal; its first such event says whether it is
+inbound. Channel and intent are the first logged, outcome the last (9-rules, Threads and journeys).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rejse.transforms.columnar.arrays import NULL, Bools, Ints
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.radix_sort import sorted_by
+from rejse.transforms.columnar.segments import Array, pick
+from rejse.transforms.journeys import event_flags
+from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.schema import contract
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """One row a session, sorted by journey and first event; rows point into the spine's events."""
+
+    journey: Ints
+    first: Ints
+    last: Ints
+    is_contact: Bools
+    is_message: Bools
+    is_pushed: Bools
+    is_by_machine: Bools  # opened by a bot or system of the company
+    is_need_driven: Bools
+    direction: Coded
+    family: Coded
+    channel: Coded
+    intent: Coded
+    outcome: Coded
+    has_human: Bools
+    has_machine: Bools
+    n_events: Ints
+
+    @property
+    def inbound(self) -> Bools:
+        """The customer turned to the company."""
+        return self.is_contact & self.direction.of_names(("inbound",))
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def contacts(spine: Spine) -> Contacts:
+    """Contacts of all journeys."""
+    events, order, seg = spine.events, spine.session_order, spine.sessions
+
+    def first_known(name: str) -> Coded:
+        column = events.coded(name)
+        if not column.known.any():
+            return Coded.nulls(len(seg))
+        return column.recode(seg.first_valid(column.codes[order]))
+
+    outcome = events.coded("outcome")
+    outward = ~events.is_one("direction", "internal")[order]
+    opening = seg.first_row(outward)
+    at = np.where(opening >= 0, opening, seg.starts)
+    first = order[seg.starts]
+    human = event_flags.is_human(events)
+    machine = events.is_one("actor_type", "bot", "system")
+    machine = machine | events.is_one("channel", *event_flags.SELF_SERVICE)
+    return Contacts(
+        journey=spine.session_journey,
+        first=first,
+        last=order[seg.lasts],
+        is_contact=opening >= 0,
+        is_message=event_flags.is_message(events)[first],
+        is_pushed=event_flags.is_pushed(events)[order[at]],
+        is_by_machine=event_flags.is_by_machine(events)[order[at]],
+        is_need_driven=(opening >= 0) & event_flags.is_need_driven(events)[order[at]],
+        direction=events.coded("direction").rows(order[at]),
+        family=event_flags.family(events.coded("channel")).rows(first),
+        channel=first_known("channel"),
+        intent=first_known("intent"),
+        outcome=outcome.recode(seg.last_valid(outcome.codes[order])),
+        has_human=seg.any(human[order]),
+        has_machine=seg.any(machine[order]),
+        n_events=seg.lengths,
+    )
+
+
+def next_of(mask: Bools, journey: Ints) -> Ints:
+    """For each session of `mask` the next one of `mask` in its journey, -1 if none."""
+    rows = np.flatnonzero(mask)
+    out = np.full(len(mask), NULL, dtype=np.int64)
+    same = journey[rows[1:]] == journey[rows[:-1]] if len(rows) else np.zeros(0, bool)
+    out[rows[:-1]] = np.where(same, rows[1:], NULL) if len(rows) else out[:0]
+    return out
+
+
+def earlier_same_intent(spine: Spine, found: Contacts, window: int) -> Ints:
+    """For each inbound contact the latest earlier one of its customer and intent, -1 if none.
+
+    Start to start, at most `window` microseconds, inclusive; over all journeys of the customer.
+    """
+    asked = np.flatnonzero(found.inbound & found.intent.known)
+    customer = spine.events.coded(contract.CUSTOMER_KEY).codes[found.first[asked]]
+    intent, rank = found.intent.codes[asked], spine.rank[found.first[asked]]
+    order = sorted_by(customer, intent, rank)
+    rows = asked[order]
+    time = spine.events.time[found.first[rows]]
+    same = np.zeros(len(rows), dtype=bool)
+    same[1:] = _equal_to_before(customer[order]) & _equal_to_before(intent[order])
+    same[1:] &= np.diff(time) <= window
+    out = np.full(len(found), NULL, dtype=np.int64)
+    out[rows[1:]] = np.where(same[1:], rows[:-1], NULL)
+    return out
+
+
+def _equal_to_before(x: Array) -> Bools:
+    return np.asarray(x[1:] == x[:-1])
+
+
+def intents_agree(found: Contacts, one: Ints, other: Ints) -> Bools:
+    """Same intent, or one of the two unknown."""
+    a, b = pick(found.intent.codes, one), pick(found.intent.codes, other)
+    return np.asarray((a == b) | (a == NULL) | (b == NULL))

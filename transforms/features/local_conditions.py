@@ -1,0 +1,58 @@
+"""Around a step: the hour and the day on the wall, and the weather outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms.columnar.arrays import Bools, Ints, Reals, arrow, values
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.dimensions.working_hours import zones
+from rejse.transforms.features.steps import Steps
+from rejse.transforms.journeys.sessionise import Spine
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Of each step, at its first event; hours and days count where `has_clock`."""
+
+    local_hour: Ints
+    local_dow: Ints
+    has_clock: Bools
+    weather: Coded
+    temperature: tuple[Reals, Bools]
+
+
+def surroundings(spine: Spine, steps: Steps, data: Operational) -> Surroundings:
+    """Local time by the zone that the step logged (`tz`), else the zone of its owner's calendar;
+    weather of the site that it logged. A name that is no time zone counts as none.
+    """
+    time = spine.events.time[steps.first]
+    zone = zones(_first_known(spine, "tz")).fallback(data.zone_of(steps.owner, time))
+    hour, day, known = _on_the_wall(zone, time)
+    row = data.weather.rows(_first_known(spine, "site_id"), time)
+    weather, warmth = data.weather.text("weather", row), data.weather.number("temperature_c", row)
+    return Surroundings(hour, day, known, weather, warmth)
+
+
+def _first_known(spine: Spine, name: str) -> Coded:
+    column = spine.events.coded(name)
+    if not column.known.any():
+        return Coded.nulls(len(spine.steps))
+    return column.recode(spine.steps.first_valid(column.codes))
+
+
+def _on_the_wall(zone: Coded, time: Ints) -> tuple[Ints, Ints, Bools]:
+    """Hour (0 to 23) and day of the week (1 = Monday) of instants in their zones."""
+    hour, day = np.zeros(len(time), np.int64), np.zeros(len(time), np.int64)
+    for code, name in enumerate(zone.names.to_pylist()):
+        at = np.flatnonzero(zone.codes == code)
+        if len(at):
+            local = arrow(time[at], pa.timestamp("us", tz=name))
+            hour[at] = values(pc.hour(local))
+            day[at] = values(pc.day_of_week(local, count_from_zero=False, week_start=1))
+    return hour, day, zone.known

@@ -1,0 +1,204 @@
+"""Promises: made, moved, kept, late, broken, cancelled or open (9-rules, Evidence).
+
+A promise is one of its customer, whatever journeys its events are in; it stands in the step in
+which it was made. A non-event counts only once the frontier has passed its due time. A promise ends
+at its due time, or without one when it was made, plus the give-up; nothing later is part of it, so
+that it cannot change once its journey is final.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms.columnar.arrays import NULL, Bools, Ints, take, valid, values
+from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.radix_sort import sorted_by
+from rejse.transforms.columnar.segments import Array, Segments, pick
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.dimensions.validity import FAR
+from rejse.transforms.dimensions.working_hours import end_of_day, zones
+from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.watermarks import passed
+from rejse.transforms.schema import contract
+
+STATUS = ("kept", "late", "broken", "open", "cancelled")
+KEPT, LATE, BROKEN, OPEN, CANCELLED = range(5)
+
+
+@dataclass(frozen=True)
+class Promises:
+    """One row a promise; rows are events of the spine, -1 for none; times in microseconds."""
+
+    name: pa.Array
+    made: Ints
+    kind: Coded
+    due: Ints  # FAR without a due time
+    delivered: Ints
+    status: Ints
+    n_moves: Ints
+    latest: Ints  # last moment at which an event could still change the row
+    value: Coded  # what it promised when it was made
+    owner: Coded  # who must deliver it, where that was said when it was made
+    n_orphans: int
+
+
+@dataclass(frozen=True)
+class _Log:
+    """Promise events sorted by promise and total order."""
+
+    row: Ints
+    op: Coded
+    due: Ints
+    value: Coded
+    time: Ints
+    by_customer: Bools
+
+    def of(self, *ops: str) -> Bools:
+        return self.op.of_names(ops)
+
+    @property
+    def moves(self) -> Bools:
+        """Words that give a promise made before a new due time."""
+        return self.of("moved", "made")
+
+    @property
+    def closes(self) -> Bools:
+        """Words that settle it."""
+        return self.of("delivered", "cancelled")
+
+
+def promises(
+    spine: Spine, frontier: int, lateness: int, give_up: int, data: Operational
+) -> Promises:
+    """Promises of all customers, judged at the frontier.
+
+    One due on a day without a time is due until that day ends in the zone that its event logged
+    (`tz`), else in that of its owner's calendar, else in UTC.
+    """
+    rows, said = _said(spine.events)
+    if not len(rows):
+        return _nothing()
+    names = Coded.of(pc.struct_field(said, "id"))
+    customer = spine.events.coded(contract.CUSTOMER_KEY).codes[rows].astype(np.int64)
+    order = sorted_by(customer, names.codes, spine.rank[rows])
+    rows, names, said = rows[order], names.rows(order), take(said, order)
+    groups = Segments.of(customer[order], names.codes)
+    log = _read(spine, said, rows, data)
+    made = groups.first_row(log.of("made"))
+    real = np.flatnonzero(made >= 0)
+    end, due, limit = _terms(log, groups, made, give_up)
+    part = _after(log, groups, made) & (log.time <= limit)
+    done = groups.first_row(part & log.closes)
+    n_moves = groups.count(part & log.moves)
+    status = _status(log, made, done, due, passed(due, frontier, lateness),
+                     passed(end, frontier, lateness))  # fmt: skip
+    delivered = np.where(pick(log.of("delivered"), done, False), done, NULL)
+    kinds = Coded.of(pc.struct_field(said, "kind"))
+    # A move may set a due time so far back that the promise had ended before the move.
+    latest = np.maximum(end, groups.max(np.where(part, log.time, 0)))
+    return Promises(
+        names.rows(groups.starts[real]).arrow().cast(pa.string()), rows[made[real]],
+        kinds.rows(made[real]), due[real], pick(rows, delivered[real]), status[real],
+        n_moves[real], latest[real], log.value.rows(made[real]),
+        Coded.of(pc.struct_field(said, "owner")).rows(made[real]), int((made < 0).sum()),
+    )  # fmt: skip
+
+
+def _said(events: Events) -> tuple[Ints, pa.Array]:
+    """Rows that say something of a promise which they name, and what they say."""
+    if not events.has("promise"):
+        return np.zeros(0, np.int64), pa.nulls(0)
+    rows = np.flatnonzero(events.carries("promise"))
+    said = events.rows(rows).column("promise")
+    named = np.flatnonzero(valid(pc.struct_field(said, "id")))
+    return rows[named], take(said, named)
+
+
+def _read(spine: Spine, said: pa.Array, rows: Ints, data: Operational) -> _Log:
+    events = spine.events
+    due, day = pc.struct_field(said, "due_time"), pc.struct_field(said, "due_date")
+    dated = valid(day)
+    ends = np.full(len(rows), FAR)
+    if dated.any():
+        zone = zones(events.coded("tz").rows(rows))
+        zone = zone.fallback(data.zone_of(spine.owner.rows(rows), events.time[rows]))
+        days = values(day.cast(pa.int32())).astype(np.int64)
+        ends[dated] = end_of_day(days[dated], zone.rows(np.flatnonzero(dated)))
+    times = np.where(valid(due), values(due), ends)
+    customer = events.is_one("actor_type", "customer")[rows]
+    op, value = (Coded.of(pc.struct_field(said, part)) for part in ("op", "value"))
+    return _Log(rows, op, times, value, events.time[rows], customer)
+
+
+def _after(log: _Log, groups: Segments, made: Ints) -> Bools:
+    """Words after the promise was made that move or settle it."""
+    since = groups.spread(made)
+    return np.asarray((log.moves | log.closes) & (np.arange(groups.n) > since) & (since >= 0))
+
+
+def _end(made: Ints, due: Ints, give_up: int) -> Ints:
+    """Last moment of a promise made and due then."""
+    return np.minimum(np.where(due == FAR, made, due), FAR - give_up) + give_up
+
+
+def _terms(log: _Log, groups: Segments, made: Ints, give_up: int) -> tuple[Ints, Ints, Ints]:
+    """End and due time in force of each promise, and on each word the end in force before it.
+
+    A move counts only by the due time and the end in force, and before the promise is settled.
+    """
+    due = pick(log.due, made, FAR)
+    end = _end(pick(log.time, made, FAR), due, give_up)
+    limit, after, closes = groups.spread(end), _after(log, groups, made), log.closes
+    for at in np.flatnonzero(after & log.moves & (log.due != FAR)):
+        promise = groups.ids[at]
+        before = slice(made[promise], at)
+        is_settled = (closes[before] & (log.time[before] <= limit[before])).any()
+        if not is_settled and log.time[at] <= min(due[promise], limit[at]):
+            due[promise] = log.due[at]
+            end[promise] = _end(log.time[at], log.due[at], give_up)
+            limit[at + 1 : groups.lasts[promise] + 1] = end[promise]
+    return end, due, limit
+
+
+def _status(
+    log: _Log, made: Ints, done: Ints, due: Ints, is_overdue: Bools, is_over: Bools
+) -> Ints:
+    """Kept, late, broken, open or cancelled."""
+    dated = due != FAR
+    at = pick(log.time, done, FAR)
+    delivered = pick(log.of("delivered"), done, False)
+    cancelled = (done >= 0) & ~delivered
+    by_customer = cancelled & pick(log.by_customer, done, False) & (at <= due)
+    said, got = pick(log.value.codes, made), pick(log.value.codes, done)
+    another = ~dated & (said != NULL) & (got != NULL) & (said != got)
+    never = ~delivered & ~cancelled & dated
+    status = np.full(len(made), OPEN)
+    status[delivered & (at <= due)] = KEPT
+    status[delivered & (at > due)] = LATE
+    status[delivered & another] = BROKEN
+    status[never & is_overdue] = LATE
+    status[never & is_over] = BROKEN
+    status[cancelled] = BROKEN
+    status[by_customer] = CANCELLED
+    return status
+
+
+def _nothing() -> Promises:
+    none: Array = np.zeros(0, np.int64)
+    return Promises(
+        pa.array([], pa.string()),
+        none,
+        Coded.nulls(0),
+        none,
+        none,
+        none,
+        none,
+        none,
+        Coded.nulls(0),
+        Coded.nulls(0),
+        0,
+    )

@@ -1,0 +1,99 @@
+"""Steps: one visit to a touchpoint or one internal task, with what holds at its first event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rejse.transforms.columnar.arrays import Bools, Ints, Reals
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.journeys import event_flags
+from rejse.transforms.journeys.ownership import Belonging
+from rejse.transforms.journeys.sessionise import Spine
+
+
+@dataclass(frozen=True)
+class Steps:
+    """One row a step, in journey order; `first` and `last` point into the spine's events.
+
+    `tier` is the team's as of the first event, NaN where it has none.
+    """
+
+    first: Ints
+    last: Ints
+    journey: Ints
+    touchpoint: Coded
+    channel: Coded
+    owner: Coded
+    owner_from_table: Bools
+    team: Coded
+    team_from_place: Bools
+    tier: Reals
+    silo: Coded
+    system: Coded
+    stage: Coded
+    outcome: Coded
+    is_pushed: Bools
+    is_internal: Bools
+    is_worked: Bools  # somebody dealt with it: not only messages of machines and self-service
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+
+def steps(spine: Spine, data: Operational) -> Steps:
+    """Steps of all journeys; owner, team and silo are those valid at the first event."""
+    events, first = spine.events, spine.steps.starts
+    place = spine.place[first]
+    belongs = spine.belongs.rows(first)
+    outcome = events.coded("outcome")
+    return Steps(
+        first=first,
+        last=spine.steps.lasts,
+        journey=spine.step_journey,
+        touchpoint=events.coded("touchpoint").rows(first),
+        channel=events.coded("channel").rows(first),
+        owner=belongs.owner,
+        owner_from_table=belongs.owner_from_table,
+        team=belongs.team,
+        team_from_place=belongs.team_from_place,
+        tier=_tier(data, belongs.squad),
+        silo=_silo(data, place, belongs),
+        system=systems(spine, data).rows(first),
+        stage=events.coded("stage").rows(first).fallback(data.places.text("stage", place)),
+        outcome=outcome.recode(spine.steps.last_valid(outcome.codes)),
+        is_pushed=event_flags.is_pushed(events)[first],
+        is_internal=events.is_one("direction", "internal")[first],
+        is_worked=spine.steps.any(
+            ~event_flags.is_by_machine(events) & ~event_flags.is_own_service(events)
+        ),
+    )
+
+
+def _silo(data: Operational, place: Ints, belongs: Belonging) -> Coded:
+    """Silo of the touchpoint, else of the team, else the owner."""
+    said = data.places.text("silo", place)
+    if data.has("teams"):
+        said = said.fallback(data.teams.text("silo", belongs.squad))
+    return said.fallback(belongs.owner)
+
+
+def _tier(data: Operational, squad: Ints) -> Reals:
+    """Tier of the team, NaN where it has none."""
+    tier, known = data.teams.number("tier", squad)
+    return np.where(known, tier, np.nan)
+
+
+def systems(spine: Spine, data: Operational) -> Coded:
+    """System of each event: its own, else its touchpoint's, else its owner, else its channel."""
+    own = spine.events.coded("system").fallback(data.places.text("system", spine.place))
+    return own.fallback(spine.owner, spine.events.coded("channel"))
+
+
+def known_owner_pairs(found: Steps, kept: Bools) -> tuple[Ints, Ints]:
+    """Neighbouring steps (earlier, later) of one journey among the kept ones."""
+    rows = np.flatnonzero(kept)
+    same = found.journey[rows[1:]] == found.journey[rows[:-1]]
+    return rows[:-1][same], rows[1:][same]

@@ -1,0 +1,332 @@
+"""X-records and the journeys they are about, sorted and counted: what the metrics of X look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, flat, take, valid, values
+from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.radix_sort import sorted_by
+from rejse.transforms.columnar.segments import Array, Segments, distinct, pick
+from rejse.transforms.feedback import scale
+from rejse.transforms.feedback.join import Joined
+from rejse.transforms.feedback.scale import Scaled
+from rejse.transforms.journeys import watermarks
+from rejse.transforms.schema.parameters import Windows
+
+#: From this score down an answer asks for an action, as every complaint does (9-rules).
+LOW = 0.4
+
+
+@dataclass(frozen=True)
+class Answers:
+    """X-records in total order: what each says, and what it is about."""
+
+    events: Events
+    joined: Joined
+    windows: Windows
+    frontiers: Mapping[str, int]  # of the sources of X-records
+
+    @cached_property
+    def scaled(self) -> Scaled:
+        """Scores on one scale."""
+        return scale.scaled(self.events)
+
+    @cached_property
+    def solicited(self) -> Bools:
+        """Records that the company asked for."""
+        return scale.solicited(self.events)
+
+    @cached_property
+    def is_customer(self) -> Bools:
+        """The customer answered, or was invited to; the others' answers make no scores."""
+        return self.events.is_one("respondent_type", "customer")
+
+    @cached_property
+    def is_measured(self) -> Bools:
+        """Records with a score."""
+        return ~np.isnan(self.scaled.u)
+
+    @cached_property
+    def has_text(self) -> Bools:
+        """Something was written, in whatever language."""
+        value, known = self.events.number("has_text")
+        return np.asarray(known & value.astype(bool))
+
+    @cached_property
+    def sentiment(self) -> Reals:
+        """Sentiment of each record's text, NaN where there is none."""
+        value, known = self.events.number("sentiment01")
+        return np.where(known, value.astype(np.float64), np.nan)
+
+    @cached_property
+    def is_spoken(self) -> Bools:
+        """Customers' texts about a step, of records that give no score themselves."""
+        at_step: Bools = self.events.is_one("level", "touchpoint") & (self.joined.step != NULL)
+        return self.is_customer & ~self.is_measured & ~np.isnan(self.sentiment) & at_step
+
+    @cached_property
+    def is_trusted(self) -> Bools:
+        """Spoken ones that were asked for, in a language whose model is validated on own data."""
+        validated, said = self.events.number("sentiment_validated")
+        return np.asarray(self.is_spoken & self.solicited & said & validated.astype(bool))
+
+    @cached_property
+    def value(self) -> Reals:
+        """What a step takes of a record: its score, else the sentiment of its text."""
+        return np.where(self.is_measured, self.scaled.u, self.sentiment)
+
+    @cached_property
+    def is_top_box(self) -> Bools:
+        """The best that could be said; of a text a sentiment from .9 on."""
+        return scale.top_box(self.scaled, self.sentiment)
+
+    @cached_property
+    def is_answered(self) -> Bools:
+        """Somebody said something."""
+        given = self.events.number("raw_score")[1] | self.events.number("responded_time")[1]
+        written = self.has_text | self.events.is_one("instrument", "complaint")
+        return np.asarray(given | written)
+
+    @cached_property
+    def is_invited(self) -> Bools:
+        """The company is known to have asked: it was logged, or who was asked stayed silent.
+
+        An answer without a logged invitation says nothing of those who stayed silent, so that no
+        rate can count it.
+        """
+        silent = self.solicited & ~self.is_answered
+        return np.asarray(silent | self.events.number("invited_time")[1])
+
+    @cached_property
+    def in_time(self) -> tuple[Bools, Bools]:
+        """Invited ones who answered within the survey window; and those whose window has passed.
+
+        An answer whose time was not logged is taken as in time.
+        """
+        responded, said = self.events.number("responded_time")
+        late = said & (responded > self.answer_due)
+        matured = watermarks.passed(self.answer_due, self.complete_until, self.windows.lateness)
+        return self.is_answered & ~late, self.is_invited & matured
+
+    @cached_property
+    def answer_due(self) -> Ints:
+        """Until when each record's answer counts: the survey window after the invitation."""
+        invited, logged = self.events.number("invited_time")
+        return np.where(logged, invited, self.events.time) + self.windows.survey
+
+    @cached_property
+    def ignored_due(self) -> Ints:
+        """Until when the company must have acted on each record."""
+        return self.events.time + self.windows.ignored
+
+    @cached_property
+    def complete_until(self) -> Ints:
+        """Frontier of each record's own source."""
+        source = self.events.coded("source")
+        return source.lookup(
+            [self.frontiers.get(name, watermarks.NOTHING) for name in source.names.to_pylist()],
+            watermarks.NOTHING,
+        )
+
+    @cached_property
+    def of_step(self) -> Bools:
+        """Measured answers of customers about a step."""
+        at_step: Bools = self.events.is_one("level", "touchpoint") & (self.joined.step != NULL)
+        return self.is_customer & self.is_measured & at_step
+
+    @cached_property
+    def of_whole(self) -> Bools:
+        """Solicited, measured answers of customers about a whole journey."""
+        at_whole: Bools = self.events.is_one("level", "journey") & (self.joined.journey != NULL)
+        return np.asarray(self.is_customer & self.is_measured & self.solicited & at_whole)
+
+    @cached_property
+    def ignored(self) -> tuple[Bools, Bools]:
+        """Customers' complaints and low answers that nobody acted on in time; and where known.
+
+        That nothing was done is known only once the record's own source is complete beyond it.
+        """
+        acted, logged = self.events.number("action_time")
+        low = self.is_measured & (np.where(self.is_measured, self.scaled.u, 1.0) <= LOW)
+        asks = self.is_customer & (low | self.events.is_one("instrument", "complaint"))
+        passed = watermarks.passed(self.ignored_due, self.complete_until, self.windows.lateness)
+        return asks & ~(logged & (acted <= self.ignored_due)), asks & (logged | passed)
+
+
+@dataclass(frozen=True)
+class Felt:
+    """The journeys that X-records are about, one row each, in the order of `journeys`."""
+
+    answers: Answers
+    journeys: pa.Table  # the whole published table
+    steps: pa.Table
+
+    @cached_property
+    def rows(self) -> Ints:
+        """Rows of `journeys` with X-records."""
+        joined = self.answers.joined.journey
+        return distinct(joined[joined != NULL])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def place(self) -> Ints:
+        """Place of each record's journey among `rows`, -1 if it has none."""
+        journey = self.answers.joined.journey
+        return np.where(journey == NULL, NULL, np.searchsorted(self.rows, journey))
+
+    def count(self, mask: Bools) -> Ints:
+        """Records of each journey in `mask`."""
+        return np.bincount(self.place[mask & (self.place != NULL)], minlength=len(self))
+
+    def of_journey(self, name: str) -> pa.Array:
+        """Column of `journeys` for each row."""
+        return take(flat(self.journeys.column(name)), self.rows)
+
+    def real(self, name: str) -> Reals:
+        """Number of each journey, NaN where it is null."""
+        column = self.of_journey(name)
+        return np.where(valid(column), values(column), np.nan)
+
+    @cached_property
+    def is_closed(self) -> Bools:
+        """Journeys whose deadline has passed."""
+        return Coded.of(self.of_journey("state")).of_names(["closed"])
+
+    @cached_property
+    def asked(self) -> Bools:
+        """Answers that make the step scores: solicited ones, else trusted texts."""
+        asked = self.answers.of_step & self.answers.solicited
+        return self._first_of(asked, self.answers.is_trusted)
+
+    @cached_property
+    def step_scores(self) -> Scores:
+        """Mean of these answers about each step, in step order."""
+        return self._by_step(self.asked)
+
+    @cached_property
+    def emotions(self) -> Scores:
+        """Emotion of each step: its score, else scores given unasked, else its texts."""
+        unasked = self.answers.of_step & ~self.answers.solicited
+        return self._by_step(self._first_of(self.asked, unasked, self.answers.is_spoken))
+
+    def _first_of(self, *masks: Bools) -> Bools:
+        """Records of the first mask that has any about their step."""
+        step, has_any = self.answers.joined.step, np.zeros(self.steps.num_rows, bool)
+        out = np.zeros(len(step), bool)
+        for mask in masks:
+            new = mask & ~pick(has_any, step, False)
+            has_any[step[new]] = True
+            out |= new
+        return out
+
+    @cached_property
+    def whole(self) -> Ints:
+        """Last answer about each whole journey, -1 if nobody was asked about it."""
+        found = np.full(len(self), NULL, np.int64)
+        rows = np.flatnonzero(self.answers.of_whole)
+        found[self.place[rows]] = rows  # of equal places the last one stays
+        return found
+
+    @cached_property
+    def scores(self) -> Scores:
+        """Step scores in step order, the last journey-level score appended."""
+        steps, asked = self.step_scores, np.flatnonzero(self.whole != NULL)
+        journey = np.concatenate([steps.journey, asked])
+        order = sorted_by(journey)
+        value = np.concatenate([steps.value, self.answers.scaled.u[self.whole[asked]]])
+        record = np.concatenate([steps.record, self.whole[asked]])
+        measured = self.answers.is_measured[record]
+        return Scores(journey[order], value[order], record[order], ~measured[order], len(self))
+
+    def _by_step(self, mask: Bools) -> Scores:
+        rows = np.flatnonzero(mask)
+        step = self.answers.joined.step[rows]
+        seq = values(flat(self.steps.column("seq")))[step]
+        rows = rows[sorted_by(self.place[rows], seq)]
+        groups = Segments.of(self.answers.joined.step[rows])
+        mean = groups.sum(self.answers.value[rows]) / groups.lengths
+        last = groups.last(rows)
+        of_text = ~self.answers.is_measured[last]  # a step's answers are all scores, or all texts
+        return Scores(self.place[last], np.clip(mean, 0.0, 1.0), last, of_text, len(self))
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores in [0, 1], sorted by journey; `record` is the latest answer behind each."""
+
+    journey: Ints
+    value: Reals
+    record: Ints
+    of_text: Bools  # sentiment of texts, no answer's score
+    size: int
+
+    @cached_property
+    def groups(self) -> Segments:
+        """Journeys over scores."""
+        return Segments.of(self.journey)
+
+    @cached_property
+    def n(self) -> Ints:
+        """Scores of each journey."""
+        return np.bincount(self.journey, minlength=self.size)
+
+    @cached_property
+    def n_of_text(self) -> Ints:
+        """Scores of each journey that are sentiment of texts."""
+        return np.bincount(self.journey[self.of_text], minlength=self.size)
+
+    def spread(self, found: Array, empty: float = np.nan) -> Array:
+        """One value a journey from one a journey that has scores."""
+        out = np.full(self.size, empty)
+        out[self.groups.first(self.journey)] = found
+        return out
+
+    @property
+    def mean(self) -> Reals:
+        """Mean, NaN where there is none."""
+        means = self.groups.sum(self.value) / self.groups.lengths
+        # Rounding must not carry a mean out of the span of what it is the mean of.
+        bounded = np.clip(means, self.groups.min(self.value), self.groups.max(self.value))
+        return self.spread(bounded)
+
+    @property
+    def first(self) -> Reals:
+        """First score."""
+        return self.spread(self.groups.first(self.value))
+
+    @property
+    def last(self) -> Reals:
+        """Last score."""
+        return self.spread(self.groups.last(self.value))
+
+    @property
+    def least(self) -> Reals:
+        """Lowest score."""
+        return self.spread(self.groups.min(self.value))
+
+    @property
+    def most(self) -> Reals:
+        """Highest score."""
+        return self.spread(self.groups.max(self.value))
+
+    @property
+    def slope(self) -> Reals:
+        """Least squares over 0, 1, …; NaN where there are fewer than two."""
+        x = self.groups.places.astype(np.float64)
+        away = x - self.groups.spread((self.groups.lengths - 1) / 2)
+        mean = self.groups.spread(self.groups.sum(self.value) / self.groups.lengths)
+        across, along = self.groups.sum(away * (self.value - mean)), self.groups.sum(away**2)
+        return self.spread(np.where(along > 0, across / np.where(along > 0, along, 1), np.nan))
+
+    @property
+    def deciding(self) -> Ints:
+        """Answer behind the last score, -1 where there is none."""
+        return self.spread(self.groups.last(self.record), NULL).astype(np.int64)

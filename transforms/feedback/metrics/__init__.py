@@ -1,0 +1,1 @@
+"""Metrics of feedback, one family a file."""

@@ -1,0 +1,322 @@
+"""What somebody felt, on one journey: experience, health, emotion curve, gap, relief (3-scores)."""
+
+from __future__ import annotations
+
+from functools import cache
+from statistics import NormalDist
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, share
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.segments import Array, pick
+from rejse.transforms.feedback.answers import Felt, Scores
+from rejse.transforms.schema.parameters import BANDS, HEALTH_WEIGHTS
+from rejse.transforms.schema.registry import metric
+from rejse.transforms.scoring.metrics.health import COMPONENTS, health_of, losses
+
+PEAK, LAST, MEAN = 0.4, 0.4, 0.2
+POINTS = "points of 100"
+#: An answer to "were you understood" says yes above the middle of its scale.
+UNDERSTOOD = 0.5
+
+
+@cache
+def blom(n: int) -> float:
+    """Expected largest of n standard normal scores (Blom 1958)."""
+    return NormalDist().inv_cdf((n - 0.375) / (n + 0.25))
+
+
+@cache
+def shrinkage(n: int) -> float:
+    """How much of the lowest score's distance from the mean counts among n: b(2)/b(n) beyond 2."""
+    return blom(2) / blom(n) if n > 2 else 1.0
+
+
+def experience_of(scores: Scores) -> Reals:
+    """X = .4 min* + .4 last + .2 mean of each journey's scores; NaN where it has none.
+
+    min* = mean - (mean - min) * b(2) / b(n) for n > 2: more answers must not mean worse health by
+    noise alone.
+    """
+    mean, most = scores.mean, int(scores.n.max(initial=0))
+    table = np.array([shrinkage(n) for n in range(most + 1)])
+    lowest = mean - (mean - scores.least) * table[scores.n]
+    found = PEAK * lowest + LAST * scores.last + MEAN * mean
+    return np.asarray(np.clip(found, 0.0, 1.0))
+
+
+# One answer.
+
+
+@metric("experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+def score01(f: Felt) -> Reals:
+    """U = (raw - min) / (max - min), flipped where lower is better; null outside the scale, or
+    where there is none. Rescaling is not equating (3-scores).
+    """
+    return f.answers.scaled.u
+
+
+@metric("experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better",
+        when_empty="null where there is no text, or nothing scores its language")  # fmt: skip
+def sentiment01(f: Felt) -> Reals:
+    """Sentiment of the record's text, from 0 (bad) to 1 (good), by its language's scorer. It
+    stands beside the scores and is part of none, but for languages that the setting
+    texts.validated names (3-scores, health).
+    """
+    return f.answers.sentiment
+
+
+@metric("experience", pa.bool_(), unit="", direction="higher_is_better")
+def is_top_box(f: Felt) -> tuple[Bools, Bools]:
+    """The best that could be said: nps from 9 of 10, five points 5, else u from .9 (9-rules)."""
+    return f.answers.scaled.is_top_box, f.answers.is_measured
+
+
+@metric("experience", pa.bool_(), unit="", direction="lower_is_better",
+        when_empty="null where nothing had to be done, or it is not known yet")  # fmt: skip
+def is_ignored(f: Felt) -> tuple[Bools, Bools]:
+    """A customer's complaint, or answer of at most .4, that nobody acted on within 7 days; false:
+    somebody did. A fact of weight 0: friction stays free of it (9-rules).
+    """
+    return f.answers.ignored
+
+
+# Scores.
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_scores(f: Felt) -> Ints:
+    """Scores that experience01 is made of: steps with an answer, and the whole if it was asked."""
+    return f.scores.n
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_scores_texts(f: Felt) -> Ints:
+    """Of these, steps whose score is the sentiment of texts in a validated language: the setting
+    texts.validated names it, the company asked, and the step has no other score.
+    """
+    return f.scores.n_of_text
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+def experience01(f: Felt) -> Reals:
+    """X = .4 min* + .4 last + .2 mean of the solicited step scores in step order, the last
+    journey-level score appended; min* = mean - (mean - min) b(2)/b(n) beyond two, b(n) Blom's
+    expected extreme: more answers must not mean worse by noise alone (3-scores, peak-end).
+    """
+    return experience_of(f.scores)
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+def touchpoint_score_mean(f: Felt) -> Reals:
+    """Mean of the step scores; a step's score is the mean of its solicited answers (3-scores)."""
+    return f.step_scores.mean
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+def journey_score(f: Felt) -> Reals:
+    """Last solicited answer about the whole journey (3-scores)."""
+    return np.asarray(pick(f.answers.scaled.u, f.whole, np.nan))
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=-1, high=1,
+        direction="lower_is_better")  # fmt: skip
+def silo_gap(f: Felt) -> Reals:
+    """Touchpoint_score_mean - journey_score: 8 at the page and 7 for the whole is .1; null where
+    nobody was asked about both (3-scores).
+    """
+    return np.asarray(touchpoint_score_mean(f) - journey_score(f))
+
+
+# Emotion curve.
+
+
+@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
+def n_emotions(f: Felt) -> Ints:
+    """Steps with an emotion: a solicited score, else one given unasked, else sentiment of texts;
+    never invented (3-scores).
+    """
+    return f.emotions.n
+
+
+@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
+def n_emotions_unasked(f: Felt) -> Ints:
+    """Steps of the emotion curve whose score was only given unasked (reviews, stars)."""
+    scored = f.step_scores.n - f.step_scores.n_of_text
+    return f.emotions.n - f.emotions.n_of_text - scored
+
+
+@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
+def n_emotions_texts(f: Felt) -> Ints:
+    """Steps of the emotion curve whose emotion is the sentiment of texts: no score was given."""
+    return f.emotions.n_of_text
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+def emotion_texts_share(f: Felt) -> Reals:
+    """N_emotions_texts / n_emotions: how much of the curve comes from texts."""
+    return share(f.emotions.n_of_text, f.emotions.n)
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+def emotion_first(f: Felt) -> Reals:
+    """Emotion of the first step that has one (3-scores)."""
+    return f.emotions.first
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+def emotion_peak(f: Felt) -> Reals:
+    """Highest emotion of a step (3-scores)."""
+    return f.emotions.most
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+def emotion_lowest(f: Felt) -> Reals:
+    """Lowest emotion of a step (3-scores)."""
+    return f.emotions.least
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+def emotion_end(f: Felt) -> Reals:
+    """Emotion of the last step that has one (3-scores)."""
+    return f.emotions.last
+
+
+@metric("journey_experience", pa.float64(), unit="1 a step", low=-1, high=1,
+        direction="higher_is_better")  # fmt: skip
+def emotion_slope(f: Felt) -> Reals:
+    """Least-squares slope over the steps with an emotion, as 0, 1, …; from two on (9-rules)."""
+    return f.emotions.slope
+
+
+# Health: where what happened and what was felt meet.
+
+
+def _outcome(f: Felt) -> Reals:
+    return f.real("outcome01")
+
+
+def _health(f: Felt, delivery: Reals) -> Reals:
+    felt, what = experience01(f), _outcome(f)
+    both = health_of(delivery=delivery, experience=felt)
+    whole = health_of(outcome=what, delivery=delivery, experience=felt)
+    return np.where(f.is_closed, np.where(np.isnan(what), both, whole), np.nan)
+
+
+@metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
+        direction="higher_is_better")  # fmt: skip
+def health(f: Felt) -> Reals:
+    """Weighted harmonic mean of outcome (.35, where known), delivery (.40) and experience (.25),
+    floored at .10, times 100; of closed journeys with delivery and experience (3-scores).
+    """
+    return _health(f, f.real("delivery01"))
+
+
+@metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
+        direction="higher_is_better")  # fmt: skip
+def health_lo(f: Felt) -> Reals:
+    """Health with all weights of friction times 1.5 (3-scores)."""
+    return _health(f, 1.0 - f.real("friction_score_hi") / 100.0)
+
+
+@metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
+        direction="higher_is_better")  # fmt: skip
+def health_hi(f: Felt) -> Reals:
+    """Health with all weights of friction times .5 (3-scores)."""
+    return _health(f, 1.0 - f.real("friction_score_lo") / 100.0)
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, nullable=False)
+def health_coverage(f: Felt) -> Reals:
+    """Sum of the weights of the components that were observed (3-scores)."""
+    found = (_outcome(f), f.real("delivery01"), experience01(f))
+    weights = HEALTH_WEIGHTS.values()
+    return np.asarray(
+        np.sum([w * ~np.isnan(c) for w, c in zip(weights, found, strict=True)], axis=0)
+    )
+
+
+@metric("journey_experience", pa.string(), unit="", when_empty="null where health is")
+def band(f: Felt) -> Coded:
+    """Good from 80, fair from 60, else poor: health as reports show it first."""
+    points = health(f)
+    names = [name for name, _ in BANDS]
+    least = np.array([floor for _, floor in BANDS])
+    below = np.sum(np.nan_to_num(points)[:, None] < least[None, :], axis=1)
+    return Coded.named(np.where(np.isnan(points), NULL, below), names)
+
+
+def _lost(f: Felt) -> Array:
+    """Share of the lost health of each component; a component that is not known loses none."""
+    what = _outcome(f)
+    return losses(
+        outcome=np.where(np.isnan(what), 1.0, what),
+        delivery=f.real("delivery01"),
+        experience=experience01(f),
+    )
+
+
+def _lost_by(f: Felt, name: str) -> Reals:
+    found = _lost(f)[COMPONENTS.index(name)]
+    known = ~np.isnan(health(f)) & ~(np.isnan(_outcome(f)) & (name == "outcome"))
+    return np.where(known, found, np.nan)
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+def lost_by_outcome(f: Felt) -> Reals:
+    """Share of the lost health that the outcome lost: w(1/C - 1) over its sum (3-scores)."""
+    return _lost_by(f, "outcome")
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+def lost_by_delivery(f: Felt) -> Reals:
+    """Share of the lost health that the delivery lost (3-scores)."""
+    return _lost_by(f, "delivery")
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+def lost_by_experience(f: Felt) -> Reals:
+    """Share of the lost health that the experience lost (3-scores)."""
+    return _lost_by(f, "experience")
+
+
+@metric("journey_experience", pa.string(), unit="")
+def limiting_component(f: Felt) -> Coded:
+    """Component with the largest share of the lost health; null where nothing is lost or health
+    is not measured (3-scores).
+    """
+    lost = _lost(f)
+    measured = ~np.isnan(health(f)) & (np.nan_to_num(lost).sum(axis=0) > 0)
+    worst = np.argmax(np.nan_to_num(lost), axis=0)
+    return Coded.named(np.where(measured, worst, NULL), COMPONENTS)
+
+
+@metric("journey_experience", pa.bool_(), unit="", direction="lower_is_better")
+def is_relief(f: Felt) -> tuple[Bools, Bools]:
+    """Gratitude after a long failure: the last score's latest answer is in its top box, and
+    friction is at least 50; null where either is not measured (3-scores, Stockholm syndrome).
+    """
+    last, friction = f.scores.deciding, f.real("friction_score")
+    top = pick(f.answers.is_top_box, last, False)
+    known = (last != NULL) & ~np.isnan(friction)
+    return top & (np.nan_to_num(friction) >= f.answers.windows.relief_friction), known
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_asked_understood(f: Felt) -> Ints:
+    """Customer's answers to the question whether they felt understood (instrument empathy)."""
+    return f.count(_asked_understood(f))
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+def empathy_share(f: Felt) -> Reals:
+    """Share of these answers above the middle of their scale: the customer felt understood."""
+    yes = np.nan_to_num(f.answers.scaled.u) > UNDERSTOOD
+    return share(f.count(_asked_understood(f) & yes), n_asked_understood(f))
+
+
+def _asked_understood(f: Felt) -> Bools:
+    asked = f.answers.events.is_one("instrument", "empathy")
+    return f.answers.is_customer & f.answers.is_measured & asked

@@ -1,0 +1,96 @@
+"""Who was asked, and who answered: the denominator of a rate is the people asked (1-contract)."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, share
+from rejse.transforms.feedback.answers import Felt
+from rejse.transforms.schema.registry import metric
+
+# One record.
+
+
+@metric("experience", pa.bool_(), unit="", nullable=False)
+def is_invited(f: Felt) -> Bools:
+    """The company asked, whoever the respondent is: the invitation was logged, or the one asked
+    stayed silent; false: unasked, or an answer whose invitation nobody logged.
+    """
+    return f.answers.is_invited
+
+
+@metric("experience", pa.bool_(), unit="",
+        when_empty="null where not invited, or the window has not passed yet")  # fmt: skip
+def is_in_time(f: Felt) -> tuple[Bools, Bools]:
+    """Answered within the survey window (14 days) of the invitation, else of the record; false:
+    later or never. Known once the record's own source is complete beyond the window (9-rules).
+    """
+    return f.answers.in_time
+
+
+# One journey.
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_records(f: Felt) -> Ints:
+    """X-records about the journey, of anybody, on any level, silent ones too."""
+    return f.count(f.place != NULL)
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_invited(f: Felt) -> Ints:
+    """Invitations of the customer whose survey window has passed: what a rate is among."""
+    return f.count(f.answers.is_customer & f.answers.in_time[1])
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_answered(f: Felt) -> Ints:
+    """Of these invitations, those answered within the window."""
+    answered, matured = f.answers.in_time
+    return f.count(f.answers.is_customer & matured & answered)
+
+
+@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+def response_share(f: Felt) -> Reals:
+    """Invitations answered within the window / invitations whose window has passed; null where
+    there is none (the silent are part of it, answers to no logged invitation are not).
+    """
+    return share(n_answered(f), n_invited(f))
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_pending(f: Felt) -> Ints:
+    """Invitations of the customer whose survey window has not passed yet, answered or not."""
+    answers = f.answers
+    return f.count(answers.is_customer & answers.is_invited & ~answers.in_time[1])
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_uninvited(f: Felt) -> Ints:
+    """The customer's answers to questions whose invitation nobody logged: in no rate."""
+    return f.count(_unlogged(f) & f.answers.solicited)
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_unasked(f: Felt) -> Ints:
+    """What the customer said unasked: reviews, complaints, sentiment of texts."""
+    return f.count(_unlogged(f) & ~f.answers.solicited)
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+def n_inside(f: Felt) -> Ints:
+    """Answers of employees and partners; they make no score of the customer's."""
+    return f.count(~f.answers.is_customer & f.answers.is_answered)
+
+
+@metric("journey_experience", pa.int32(), unit="1", low=0, direction="lower_is_better",
+        nullable=False)  # fmt: skip
+def n_ignored(f: Felt) -> Ints:
+    """Complaints and low answers of the customer that are known to have been ignored (9-rules)."""
+    ignored, known = f.answers.ignored
+    return f.count(ignored & known)
+
+
+def _unlogged(f: Felt) -> Bools:
+    """Customers' answers that no invitation is known of."""
+    return f.answers.is_customer & f.answers.is_answered & ~f.answers.is_invited

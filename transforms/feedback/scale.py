@@ -1,0 +1,98 @@
+"""One scale: u = (x - min) / (max - min), flipped where lower is better; the raw answer is kept.
+
+Linear rescaling is not equating: 8 of 10 and 4 of 5 come close, and do not mean the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rejse.transforms.columnar.arrays import Bools, Reals
+from rejse.transforms.columnar.event_table import Events
+
+#: Usual scale of each instrument (least, greatest), where a record does not say its own.
+SCALES: Mapping[str, tuple[float, float]] = {
+    "nps": (0, 10), "enps": (0, 10), "csat": (1, 5), "ces": (1, 7), "effort": (1, 5),
+    "star": (1, 5), "review": (1, 5), "emotion": (1, 5), "empathy": (0, 1), "sentiment": (-1, 1),
+}  # fmt: skip
+#: Instruments of which less is better: effort is the first form of the CES (how much effort).
+LOWER_IS_BETTER = ("effort",)
+#: Instruments that are given unasked, where a record does not say.
+UNSOLICITED = ("sentiment", "review", "complaint", "other")
+#: Instruments whose top box is 9 of 10, wherever their scale begins.
+PROMOTED = ("nps", "enps")
+#: Top box: nps from 9 of 10, a scale of five points its best one, else u from .9.
+TOP, FIVE_POINTS, ROUNDING = 0.9, 4.0, 1e-12
+#: So many answers of which none lies in the upper third of a scale contradict it.
+CONTRADICTING, UPPER = 20, 2 / 3
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """Answers on one scale, one a record in the records' order; NaN where there is none."""
+
+    u: Reals
+    raw: Reals
+    least: Reals
+    most: Reals
+    is_outside: Bools
+    has_no_scale: Bools
+    is_top_box: Bools  # the best that could be said, by instrument; false where nothing was
+
+
+def scaled(answers: Events) -> Scaled:
+    """Scores of X-records (columns of `EXPERIENCE`) on [0, 1].
+
+    A bound that the record does not give is its instrument's usual one (`SCALES`).
+    """
+    instrument = answers.coded("instrument")
+    usual = [SCALES.get(name, (np.nan, np.nan)) for name in instrument.names.to_pylist()]
+    lower = [name in LOWER_IS_BETTER for name in instrument.names.to_pylist()]
+    raw = _real(answers, "raw_score")
+    least = _given(_real(answers, "scale_min"), instrument.lookup([u[0] for u in usual], np.nan))
+    most = _given(_real(answers, "scale_max"), instrument.lookup([u[1] for u in usual], np.nan))
+    up, said = answers.number("higher_is_better")
+    flipped = np.where(said, ~up.astype(bool), instrument.lookup(lower, False))
+    known = np.isfinite(most - least) & (most > least)
+    answered = answers.number("raw_score")[1]
+    inside = known & (raw >= least) & (raw <= most)
+    width = np.where(known, most - least, 1.0)
+    u = (raw - least) / width
+    u = np.where(inside, np.where(flipped, 1.0 - u, u), np.nan)
+    of_ten = instrument.of_names(PROMOTED) & (most == 10) & ~flipped
+    top = np.where(width == FIVE_POINTS, 1.0, np.where(of_ten, (9 - least) / width, TOP))
+    is_top = np.asarray(u >= top - ROUNDING)
+    return Scaled(u, raw, least, most, answered & known & ~inside, answered & ~known, is_top)
+
+
+def contradicts(raw: Sequence[float] | Reals, least: float, most: float) -> bool:
+    """Whether answers say that their scale is another: many, none in the upper third of it.
+
+    Answers from 1 to 4 taken as 0 to 10 make a detractor of everybody.
+    """
+    return len(raw) >= CONTRADICTING and max(raw) <= least + UPPER * (most - least)
+
+
+def top_box(scaled: Scaled, sentiment: Reals) -> Bools:
+    """The best that could be said; where no score was given, a sentiment from .9 on."""
+    measured = ~np.isnan(scaled.u)
+    return np.where(measured, scaled.is_top_box, sentiment >= TOP - ROUNDING)
+
+
+def solicited(answers: Events) -> Bools:
+    """Records that the company asked for: as logged, else by the instrument or an invitation."""
+    value, said = answers.number("solicited")
+    usual = ~answers.is_one("instrument", *UNSOLICITED) | answers.number("invited_time")[1]
+    return np.where(said, value.astype(bool), usual)
+
+
+def _real(answers: Events, name: str) -> Reals:
+    value, known = answers.number(name)
+    return np.where(known, value.astype(np.float64), np.nan)
+
+
+def _given(said: Reals, usual: Reals) -> Reals:
+    return np.where(np.isnan(said), usual, said)

@@ -1,0 +1,134 @@
+"""Sentiment of texts: what a scorer is, and which one scores a language.
+
+A language without a scorer has no sentiment, and no language is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.columnar.arrays import Reals
+
+
+class ScorerError(ValueError):
+    """A scorer failed, or returned what no sentiment can be."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Sentiment:
+    """Answer of a scorer, one a text in their order.
+
+    `value` is from 0 (bad) over .5 to 1 (good), `confidence` from 0 to 1; NaN where the scorer
+    cannot tell.
+    """
+
+    value: Reals
+    confidence: Reals
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """Scores texts of one language. Each text alone: neither order nor neighbours may matter."""
+
+    @property
+    def model_id(self) -> str:
+        """Name and version: another model, word list or version has another one."""
+
+    def score(self, texts: pa.StringArray) -> Sentiment:
+        """Sentiment of the texts; none of them is null."""
+
+
+def language_of(tag: str | None) -> str | None:
+    """Primary language of a BCP 47 tag in lower case: `da` of `da-DK`; null of null."""
+    return (tag or "").replace("_", "-").split("-")[0].strip().lower() or None
+
+
+def _tried(call: Callable[[], Any]) -> tuple[Any, str | None]:
+    """Its answer, or none and the class of its fault: the words of a fault may hold a text.
+
+    Whatever others' code raises, SystemExit too, is theirs; only the user may interrupt.
+    """
+    try:
+        return call(), None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as fault:
+        return None, type(fault).__name__
+
+
+def model_of(scorer: Scorer) -> str:
+    """Name and version of a scorer. Raises ScorerError where it has none."""
+    found, fault = _tried(lambda: scorer.model_id)
+    if isinstance(found, str) and found.strip():
+        return found
+    raise ScorerError(
+        f"scorer {type(scorer).__name__}: expected a model_id, name and version as text, came"
+        f" {fault or type(found).__name__}; correct the scorer"
+    ) from None
+
+
+def _reals(found: object, n: int) -> Reals | None:
+    """As n numbers from 0 to 1, or NaN; None where they are something else."""
+    reals = np.array(found, np.float64)
+    outside = reals.shape != (n,) or bool(((reals < 0) | (reals > 1)).any())
+    return None if outside else reals
+
+
+def checked(scorer: Scorer, texts: pa.StringArray) -> Sentiment:
+    """What the scorer says of the texts.
+
+    Raises ScorerError where it is not one value and one confidence from 0 to 1, or NaN, a text,
+    or where the scorer fails; it repeats no text.
+    """
+    model, n = model_of(scorer), len(texts)
+    said, fault = _tried(lambda: scorer.score(texts))
+    if fault:
+        raise ScorerError(
+            f"scorer {model}: expected a sentiment of {n} texts, came"
+            f" {fault}; call its score(texts) on some of them to see why"
+        ) from None
+    found: list[Reals] = []
+    for name in ("value", "confidence"):
+        reals, fault = _tried(partial(lambda one: _reals(getattr(said, one, None), n), name))
+        if reals is None:
+            raise ScorerError(
+                f"scorer {model}: expected a {name} from 0 to 1, or NaN, for each of"
+                f" {n} texts, came {fault or 'something else'}; correct the scorer"
+            ) from None
+        found.append(reals)
+    return Sentiment(*found)
+
+
+def sentiments(
+    texts: list[str | None], languages: list[str | None], scorers: Mapping[str, Scorer]
+) -> tuple[Sentiment, list[str | None]]:
+    """Sentiment of each text by the scorer of its language, and that scorer's `model_id`.
+
+    NaN and null where there is no text, no language, no scorer of it, or the scorer cannot tell.
+    """
+    from rejse.transforms.columnar.string_arrays import text
+
+    value, confidence = np.full((2, len(texts)), np.nan)
+    models: list[str | None] = [None] * len(texts)
+    spoken: dict[str, list[int]] = {}
+    for row, (said, tag) in enumerate(zip(texts, languages, strict=True)):
+        language = language_of(tag)
+        if language and language in scorers and said and said.strip():
+            spoken.setdefault(language, []).append(row)
+    for language, rows in spoken.items():
+        scorer = scorers[language]
+        model = model_of(scorer)
+        found = checked(scorer, text([texts[row] for row in rows]))
+        value[rows] = found.value
+        confidence[rows] = np.where(np.isnan(found.value), np.nan, found.confidence)
+        for row, known in zip(rows, ~np.isnan(found.value), strict=True):
+            models[row] = model if known else None
+    return Sentiment(value, confidence), models

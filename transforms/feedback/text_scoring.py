@@ -1,0 +1,82 @@
+"""What is made of the texts of X-records at the edge, before any of it is written.
+
+A text is scored, and then it goes, or only its redacted form goes on, by configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.columnar.arrays import arrow
+from rejse.transforms.columnar.string_arrays import coded, text
+from rejse.transforms.feedback.redact import redact
+from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.feedback.sentiment import Scorer, language_of, sentiments
+
+#: Fields of a record that may hold a person's name, or what one is called by.
+NAMING = ("identity", "previousidentity", "actor_id")
+#: Words in the key of an attribute that say that its value is a name.
+NAMED = ("name", "navn", "imie", "imię", "nazwisko", "email", "mail", "phone", "telefon")
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """How texts are taken: scorers by language, those validated on own data, kept or dropped."""
+
+    scorers: Mapping[str, Scorer] = field(default_factory=dict)
+    validated: frozenset[str] = frozenset()
+    keeps: bool = False
+
+
+def hear(batch: pa.RecordBatch, hearing: Hearing) -> pa.RecordBatch:
+    """Canonical X-records without `text`, with the fields that are made of it (`schema.MADE`).
+
+    `text_redacted` only where texts are kept. A batch without texts is returned as it is. Raises
+    ScorerError where a scorer returns no sentiment.
+    """
+    if "text" not in batch.schema.names:
+        return batch
+    texts = batch.column("text").to_pylist()
+    tags = _column(batch, "language")
+    found, models = sentiments(texts, tags, hearing.scorers)
+    known = ~np.isnan(found.value)
+    trusted = np.array([language_of(tag) in hearing.validated for tag in tags], bool)
+    made = {
+        "has_text": arrow(np.array([bool(said and said.strip()) for said in texts], bool)),
+        "sentiment01": arrow(found.value),
+        "sentiment_confidence": arrow(found.confidence),
+        "sentiment_model_id": coded(text(models)),
+        "sentiment_validated": arrow(trusted, ok=known),
+    }
+    if hearing.keeps:
+        made["text_redacted"] = text(list(_redacted(batch, texts)))
+    rest = batch.drop_columns(["text"])
+    fields = [EXPERIENCE.carried[name].arrow for name in made]
+    schema = pa.schema([*rest.schema, *fields], rest.schema.metadata)
+    return pa.RecordBatch.from_arrays([*rest.columns, *made.values()], schema=schema)
+
+
+def _column(batch: pa.RecordBatch, name: str) -> list[str | None]:
+    if name not in batch.schema.names:
+        return [None] * batch.num_rows
+    found: list[str | None] = batch.column(name).to_pylist()
+    return found
+
+
+def _redacted(batch: pa.RecordBatch, texts: list[str | None]) -> Iterator[str | None]:
+    naming = zip(*(_column(batch, name) for name in NAMING), strict=True)
+    attrs = _column(batch, "attrs")
+    for said, people, more in zip(texts, naming, attrs, strict=True):
+        names = [*people, *_of_attrs(more)]
+        yield None if said is None or not said.strip() else redact(said, names)
+
+
+def _of_attrs(more: object) -> Iterator[str | None]:
+    """Values of attributes whose key says that they are names."""
+    for key, value in more if isinstance(more, list) else ():
+        if any(word in key.casefold() for word in NAMED):
+            yield value

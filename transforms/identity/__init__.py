@@ -1,0 +1,1 @@
+"""Identities: pseudonyms, links, owners as of a time, erasure."""

@@ -1,0 +1,1 @@
+"""Increments: deduplicate, merge with stored rows, revise what is published."""

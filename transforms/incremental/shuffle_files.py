@@ -1,0 +1,203 @@
+"""Bucket files: how events cross the shuffle on one machine, as Arrow streams in a scratch folder.
+
+A file holds the events of one group of buckets. What a small piece costs is its dictionaries, so
+every coded column keeps one vocabulary over all batches (written once a file), and batches are
+gathered before they are split.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rejse.transforms.columnar.arrays import Ints, arrow, flat, valid, values
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.radix_sort import sorted_by
+from rejse.transforms.columnar.string_arrays import text
+from rejse.transforms.schema import contract as schema
+from rejse.transforms.schema.contract import INTERACTIONS, Contract
+
+BUCKETS = 4096
+#: Rows gathered before they are split into groups; memory against the number of pieces.
+GATHERED = 131_072
+#: A column with more texts than this travels as plain text: no piece should carry them all.
+WIDE = 4_096
+#: Type of the codes of other columns on the way: half the width that the core reads, a third less
+#: to write; a vocabulary stops growing long before it is full.
+CODE = pa.int16()
+#: Pieces are small: to hand their columns to threads costs more than to unpack them.
+WRITE = pa.ipc.IpcWriteOptions(compression="lz4", emit_dictionary_deltas=True, use_threads=False)
+READ = pa.ipc.IpcReadOptions(use_threads=False)
+
+
+@dataclass
+class _Vocabulary:
+    """Texts of one coded column, in the order in which they first came; codes never change."""
+
+    places: dict[str, int] = field(default_factory=dict)
+    is_wide: bool = False
+    _texts: pa.Array = field(default_factory=lambda: text([]))
+    _seen: pa.Array = field(default_factory=lambda: text([]))
+    _codes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def steady(self, column: pa.DictionaryArray) -> pa.Array:
+        """The rows as codes of this vocabulary, or as plain text where it became wide."""
+        if self.is_wide or len(column.dictionary) > WIDE:
+            self.is_wide = True
+            return column.cast(pa.string())
+        if not column.dictionary.equals(self._seen):
+            names = column.dictionary.to_pylist()
+            codes = [self.places.setdefault(name, len(self.places)) for name in names]
+            self._seen, self._codes = column.dictionary, np.array(codes, np.int64)
+            self.is_wide = len(self.places) > WIDE
+        if np.array_equal(self._codes, np.arange(len(self._codes))):
+            return column.indices.cast(CODE)
+        known = valid(column)
+        rows = self._codes[np.where(known, values(column.indices), 0)]
+        return arrow(rows, CODE, known)
+
+    def worded(self, codes: pa.Array) -> pa.DictionaryArray:
+        """Codes as a dictionary array; its dictionary is one object until a new text comes."""
+        if len(self._texts) != len(self.places):
+            self._texts = text(list(self.places))
+        return pa.DictionaryArray.from_arrays(codes, self._texts)
+
+
+class BucketFiles:
+    """Writer of the bucket files of one bundle: `add` batches, then `close`."""
+
+    def __init__(self, folder: Path, groups: int) -> None:
+        self._folder, self._groups = folder, groups
+        self._files: dict[tuple[int, str], tuple[Path, Any]] = {}
+        self._words: dict[str, _Vocabulary] = {}
+        self._held: dict[str, list[pa.RecordBatch]] = {}
+        self._rows = 0
+
+    def add(self, events: pa.RecordBatch) -> None:
+        """Take the events of a batch (columns of `event_schema`)."""
+        steady = self._steady(events)
+        self._held.setdefault(str(steady.schema), []).append(steady)
+        self._rows += events.num_rows
+        if self._rows >= GATHERED:
+            self._flush()
+
+    def close(self) -> Iterator[tuple[int, str]]:
+        """Finish all files; (group, path) of each."""
+        self._flush()
+        for (group, _), (path, writer) in self._files.items():
+            writer.close()
+            yield group, str(path)
+
+    def _steady(self, events: pa.RecordBatch) -> pa.RecordBatch:
+        """Batch whose coded columns, but for the customer's, are codes of a vocabulary."""
+        arrays = []
+        for name, column in zip(events.schema.names, events.columns, strict=True):
+            if name != schema.CUSTOMER_KEY and pa.types.is_dictionary(column.type):
+                column = self._words.setdefault(name, _Vocabulary()).steady(column)
+            arrays.append(column)
+        return pa.RecordBatch.from_arrays(arrays, names=events.schema.names)
+
+    def _flush(self) -> None:
+        for shape, held in self._held.items():
+            table = pa.Table.from_batches(held).unify_dictionaries().combine_chunks()
+            for group, part in split(self._worded(table), self._groups):
+                self._write((group, shape), part)
+        self._held.clear()
+        self._rows = 0
+
+    def _worded(self, table: pa.Table) -> pa.RecordBatch:
+        arrays = []
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            is_codes = name in self._words and pa.types.is_integer(column.type)
+            arrays.append(self._words[name].worded(flat(column)) if is_codes else flat(column))
+        return pa.RecordBatch.from_arrays(arrays, names=table.column_names)
+
+    def _write(self, key: tuple[int, str], part: pa.RecordBatch) -> None:
+        if key not in self._files:
+            path = self._folder / f"{key[0]}-{uuid.uuid4().hex}.arrows"
+            self._files[key] = (path, pa.ipc.new_stream(path, part.schema, options=WRITE))
+        self._files[key][1].write_batch(part)
+
+
+def buckets(keys: pa.Array) -> pa.Array:
+    """Buckets of customer keys: their first three hex digits."""
+    key = Coded.of(keys)
+    numbers = np.array([int(name[:3], 16) for name in key.names.to_pylist()], np.int16)
+    return arrow(numbers[key.codes] if len(key.codes) else numbers, pa.int16())
+
+
+def key_range(group: int, groups: int) -> tuple[str, str]:
+    """Customer keys of a group of buckets: the least that may be, and what all are below."""
+    low, high = (-(-edge * BUCKETS // groups) for edge in (group, group + 1))
+    return f"{low:03x}", f"{high:03x}" if high < BUCKETS else "g"
+
+
+def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Parts of a batch by group of buckets, sorted by customer.
+
+    The bucket is a prefix of the customer key, so that in the order of keys each group is one
+    slice, with a slice of the dictionary of customers for its own.
+    """
+    customer = Coded.of(batch.column(schema.CUSTOMER_KEY))
+    by_key = values(pc.sort_indices(customer.names)).astype(np.int64)
+    rank = np.empty(len(by_key), np.int64)
+    rank[by_key] = np.arange(len(by_key))
+    names = customer.names.take(arrow(by_key))
+    codes = rank[customer.codes]
+    order = sorted_by(codes)
+    rows = arrow(order)
+    columns = [pc.take(column, rows, boundscheck=False) for column in batch.columns]
+    batch, codes = pa.RecordBatch.from_arrays(columns, schema=batch.schema), codes[order]
+    group = values(batch.column(schema.BUCKET)).astype(np.int64) * groups // BUCKETS
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    place = batch.schema.get_field_index(schema.CUSTOMER_KEY)
+    for start, stop in zip(starts, np.append(starts[1:], len(group)), strict=True):
+        low, high = int(codes[start]), int(codes[stop - 1]) + 1
+        mine = Coded((codes[start:stop] - low).astype(np.int32), names.slice(low, high - low))
+        part = batch.slice(start, stop - start)
+        yield int(group[start]), part.set_column(place, batch.schema.field(place), mine.arrow())
+
+
+def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
+    """Rows of several bucket files; columns that a file lacks are null in its rows."""
+    tables = []
+    for path in paths:
+        with pa.memory_map(path) as source:
+            table = together([pa.ipc.open_stream(source, options=READ).read_all()])
+        tables.append(coded(_widened(table), contract))
+    return tables[0] if len(tables) == 1 else together(tables)
+
+
+def _widened(table: pa.Table) -> pa.Table:
+    """The table, of whose columns each is one piece, with codes as wide as the core reads them."""
+    arrays = []
+    for column in map(flat, table.columns):
+        if pa.types.is_dictionary(column.type) and column.type.index_type == CODE:
+            codes = column.indices.cast(pa.int32())
+            column = pa.DictionaryArray.from_arrays(codes, column.dictionary)
+        arrays.append(column)
+    return pa.Table.from_arrays(arrays, table.column_names)
+
+
+def together(tables: Iterable[pa.Table]) -> pa.Table:
+    """Rows of several tables, each coded column with one dictionary."""
+    whole = pa.concat_tables(tables, promote_options="default")
+    return whole.unify_dictionaries().combine_chunks()
+
+
+def coded(table: pa.Table, contract: Contract) -> pa.Table:
+    """The table with columns that travelled, or were stored, as plain text coded again."""
+    for place, name in enumerate(table.column_names):
+        wanted = contract.carried.get(name)
+        is_key = name in (schema.CUSTOMER_KEY, schema.IDENTITY_KEY)
+        is_coded = is_key or (wanted is not None and wanted.coded)
+        if is_coded and not pa.types.is_dictionary(table.column(place).type):
+            table = table.set_column(place, name, table.column(place).dictionary_encode())
+    return table

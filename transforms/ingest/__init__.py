@@ -1,0 +1,1 @@
+"""Raw rows to contract rows: mapping, types, spelling, rejects."""

@@ -1,0 +1,114 @@
+"""SQL that gives a mapped column the contract's type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from rejse.transforms.ingest.select_check import MappingError
+from rejse.transforms.schema.contract import BY_NAME, TEXT, TIME, Contract
+
+#: Column by which a mapping refuses rows: their reason in words, null for the others.
+REJECT = "reject"
+INTEGERS = frozenset({"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint",
+                      "uinteger", "ubigint", "hugeint"})  # fmt: skip
+
+
+def cast_to(contract: Contract, name: str, kind: Any, column: str) -> str:
+    """SQL that gives `column` the contract's type. Raises MappingError where none can."""
+    name = name.casefold()
+    wanted = TEXT if name == REJECT else contract.by_name[name].type
+    if wanted == TEXT:
+        return column if kind.id == "varchar" else _cast_text(kind, column)
+    if wanted == TIME:
+        return _cast_time(name, kind, column)
+    if name == "sequence":
+        return _cast_sequence(kind, column)
+    if name in ("info", "claims"):
+        return _cast_compared(name, kind, column)
+    if name == "promise" and kind.id == "struct":
+        return _cast_promise(kind, column)
+    if name == "attrs":
+        plain = kind.id == "map"
+        return f"cast({column if plain else f'to_json({column})'} as map(varchar, varchar))"
+    return f"cast({column} as {_sql_type(wanted)})"
+
+
+def _cast_time(name: str, kind: Any, column: str) -> str:
+    if kind.id == "timestamp with time zone":
+        return column
+    if kind.id != "varchar" and kind.id != "date" and not kind.id.startswith("timestamp"):
+        raise MappingError(
+            f"{name}: expected a timestamp, came {kind}; use to_timestamp({name}) for seconds"
+            f" since 1970, make_timestamp({name}) for microseconds, strptime for texts"
+        )
+    return f"cast({column} as timestamptz)"
+
+
+def _cast_text(kind: Any, column: str) -> str:
+    """Text of a value; of a whole float that of the whole number, as other columns write it."""
+    plain = f"cast({column} as varchar)"
+    if kind.id not in ("double", "float", "decimal"):
+        return plain
+    is_whole = f"{column} = trunc({column}) and abs({column}) < 1e37"
+    return f"case when {is_whole} then cast(cast({column} as hugeint) as varchar) else {plain} end"
+
+
+def _cast_sequence(kind: Any, column: str) -> str:
+    if kind.id in INTEGERS:
+        return f"try_cast({column} as bigint)"
+    whole = f"regexp_full_match(trim(cast({column} as varchar)), '[+-]?[0-9]+(\\.0+)?')"
+    return f"case when {whole} then try_cast({column} as bigint) end"
+
+
+def _cast_compared(name: str, kind: Any, column: str) -> str:
+    """Cast of a list whose raw values are hashed later; they may be called `value`."""
+    parts = {"info": ("field", "op", "value_hmac"), "claims": ("topic", "value_hmac", "valid_to")}
+    types = {"valid_to": "timestamptz"}
+    inner = kind.children[0][1] if kind.id in ("list", "array") else kind
+    names = {one for one, _ in inner.children} if inner.id == "struct" else {"value"}
+    said = {
+        part: "value" if part == "value_hmac" and "value" in names else part for part in parts[name]
+    }
+    body = ", ".join(f'"{said[part]}" {types.get(part, "varchar")}' for part in parts[name])
+    packed = ", ".join(f'"{part}" := one."{said[part]}"' for part in parts[name])
+    return f"list_transform(cast({column} as struct({body})[]), lambda one: struct_pack({packed}))"
+
+
+def _cast_promise(kind: Any, column: str) -> str:
+    """Cast of a promise; a due time that is a date, or a text of one, is a day without a time."""
+    wanted = BY_NAME["promise"].type
+    given = {name.casefold(): child.id for name, child in kind.children}
+    if given.get("due_time") not in ("date", "varchar"):
+        return f"cast({column} as {_sql_type(wanted)})"
+    due = f'{column}."due_time"'
+    is_day = "true"
+    if given["due_time"] == "varchar":
+        is_day = f"regexp_full_match(trim({due}), '[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}')"
+    made = {
+        "due_time": f"case when not {is_day} then cast({due} as timestamptz) end",
+        "due_date": f"case when {is_day} then cast({due} as date) end",
+    }
+    parts = [
+        f'"{one.name}" := ' + made.get(
+            one.name, f'{column}."{one.name}"' if one.name in given else "null"
+        )
+        for one in wanted
+    ]  # fmt: skip
+    packed = f"cast(struct_pack({', '.join(parts)}) as {_sql_type(wanted)})"
+    return f"case when {column} is not null then {packed} end"
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_list(kind):
+        return f"{_sql_type(kind.value_type)}[]"
+    if pa.types.is_struct(kind):
+        return "struct(" + ", ".join(f'"{f.name}" {_sql_type(f.type)}' for f in kind) + ")"
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision}, {kind.scale})"
+    names = {
+        TEXT: "varchar", TIME: "timestamptz", pa.int32(): "integer", pa.bool_(): "boolean",
+        pa.float64(): "double", pa.date32(): "date",
+    }  # fmt: skip
+    return names[kind]

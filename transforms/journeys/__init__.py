@@ -1,0 +1,1 @@
+"""Journeys: assign events to cases, split, sessionise, say when they are final."""

@@ -1,0 +1,1 @@
+"""Contracts, declarations of tables and metrics, parameters of the rules."""

@@ -1,0 +1,154 @@
+"""Declarations: what a published column means, and which function computes a metric.
+
+A metric is declared once, beside its function. Parquet metadata, DuckDB comments, range
+expectations, `rejse metrics` and the documentation are all read from here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from rejse.transforms.schema.contract import REQUIRED
+
+Direction = Literal["higher_is_better", "lower_is_better", "neutral"]
+
+
+#: Alternatives of what something is made of, any one of which suffices; `@name` is an operational
+#: table, the rest are fields of events, as events or the tables tell them (`coverage.py`).
+Needs = tuple[frozenset[str], ...]
+
+
+def needs_of(alternatives: Iterable[Set[str] | str]) -> Needs:
+    """Alternatives without the fields that every event has; a text is a set of one.
+
+    Empty where one of them is carried by every event: then nothing is needed.
+    """
+    sets = [frozenset([one]) if isinstance(one, str) else frozenset(one) for one in alternatives]
+    left = tuple(one - set(REQUIRED) for one in sets)
+    return () if frozenset() in left else left
+
+
+def in_words(needs: Needs) -> str:
+    """`outcome, or team + table teams`."""
+    sets = [sorted(f"table {n[1:]}" if n.startswith("@") else n for n in one) for one in needs]
+    return ", or ".join(" + ".join(names) for names in sets)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A published column: type, unit, closed range, nullability, and what it means."""
+
+    name: str
+    type: pa.DataType
+    description: str
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    nullable: bool = True
+    values: tuple[str, ...] = ()
+
+    @property
+    def arrow(self) -> pa.Field:
+        """Arrow field with description and unit in its metadata."""
+        about = {"description": self.description, "unit": self.unit}
+        return pa.field(self.name, self.type, nullable=self.nullable, metadata=about)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column with its function: id = function name = column name."""
+
+    column: Column
+    grain: str
+    direction: Direction
+    when_empty: str
+    inputs: Needs
+    compute: Callable[[Any], Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the metric, its function and its column."""
+        return self.column.name
+
+
+@dataclass(frozen=True)
+class Table:
+    """A published table: one row per `grain`, identified by `key`."""
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema whose metadata carries grain, descriptions and units."""
+        return pa.schema([c.arrow for c in self.columns], metadata={"grain": self.grain})
+
+
+_METRICS: dict[str, dict[str, Metric]] = {}
+
+
+def metric(
+    grain: str,
+    type: pa.DataType,
+    *,
+    unit: str,
+    low: float | None = None,
+    high: float | None = None,
+    direction: Direction = "neutral",
+    when_empty: str = "null",
+    nullable: bool = True,
+    inputs: Iterable[Set[str] | str] = (),
+) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Declare the decorated function as the metric of its own name.
+
+    The docstring is the formula in words, with its source. `inputs` are the fields that it is made
+    of, beside those that every event has: alternatives, any one of which suffices. Where a journey
+    carries none of them its value is null, and never 0. Raises ValueError at import where a name
+    is taken or the docstring is missing.
+    """
+    needs = needs_of(inputs)
+    if needs and when_empty == "null":
+        when_empty = f"null without {in_words(needs)}"
+
+    def declare(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        name = getattr(compute, "__name__", "")
+        about = inspect.getdoc(compute)
+        if not about:
+            raise ValueError(f"metric {name}: expected a docstring with its formula, found none")
+        taken = _METRICS.setdefault(grain, {})
+        if name in taken:
+            raise ValueError(f"metric {name}: declared twice at grain {grain}; choose a new name")
+        column = Column(name, type, " ".join(about.split()), unit, low, high,
+                        nullable or bool(needs))  # fmt: skip
+        taken[name] = Metric(column, grain, direction, when_empty, needs, compute)
+        return compute
+
+    return declare
+
+
+def lower_count(
+    *, inputs: Iterable[Set[str] | str]
+) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """Declare the decorated function as a count over a journey of what better did not happen.
+
+    Args and errors are those of `metric`.
+    """
+    return metric(
+        "journey", pa.int32(), unit="1", low=0, direction="lower_is_better", inputs=inputs
+    )
+
+
+def metrics(grain: str | None = None) -> tuple[Metric, ...]:
+    """All declared metrics (of one grain), in the order of their declaration."""
+    from rejse.transforms.scoring import metrics as families  # registers every family on import
+
+    assert families
+    grains = _METRICS if grain is None else {grain: _METRICS.get(grain, {})}
+    return tuple(m for found in grains.values() for m in found.values())

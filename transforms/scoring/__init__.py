@@ -1,0 +1,1 @@
+"""Scores: friction, cost, health, and the rows that are published."""

@@ -1,0 +1,175 @@
+"""What friction costs: minutes of the customer and of the company, and money.
+
+A minute is measured where the events log it, else assumed from `cost_rates` (9-rules, Contacts):
+the row of the kind that holds when the friction happens, else the row of kind `default`. Measured
+are the customer's minutes where the detector measures them (waiting), and the company's where the
+evidence is itself work done again: `agent_s` of the event that proves it, else its handle time
+(talk + hold + wrap). Such an event's time is divided among the incidents that it proves something
+of, so that no second counts twice.
+
+The pieces of an incident (a step with the edge into it) are one trouble seen several ways, so its
+minutes count once: the largest measured ones, else the largest assumed ones, stand with their
+piece; the other pieces whose minutes are known have 0. So sums over pieces, kinds, owners and
+journeys are the same sum.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.radix_sort import sorted_by
+from rejse.transforms.columnar.segments import Segments, distinct
+from rejse.transforms.dimensions.validity import AsOf
+from rejse.transforms.features.context import Scene
+from rejse.transforms.schema.parameters import WEIGHTS
+from rejse.transforms.scoring.friction.evidence import Found
+
+SECONDS_A_MINUTE = 60
+DEFAULT = "default"
+MEASURED, ASSUMED = range(2)
+#: Kinds whose proving event is work that the friction made necessary.
+WORKED_AGAIN = (
+    "reasked_info", "repeat_contact", "channel_fallback", "reopened", "rework", "transfer",
+)  # fmt: skip
+CURRENCY = re.compile("[A-Z]{3}")
+AMOUNTS = ("minutes_customer", "minutes_company", "rate_customer", "rate_company")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Cost of each piece of evidence; NaN and -1 where it is not known.
+
+    A piece has two halves, the customer's and the company's: what is known of one is its cost as
+    far as known, and `n_priced` says how many halves are in it.
+    """
+
+    minutes_customer: Reals
+    minutes_company: Reals
+    basis_customer: Ints
+    basis_company: Ints
+    cost: Reals
+    currency: Coded
+    n_priced: Ints
+
+    @property
+    def n_timed(self) -> Ints:
+        """Halves of each piece whose minutes are known: 0, 1 or 2."""
+        timed = [~np.isnan(half) for half in (self.minutes_customer, self.minutes_company)]
+        return np.asarray(np.sum(timed, axis=0))
+
+    @property
+    def minutes(self) -> Reals:
+        """Minutes of both together, as far as known."""
+        return np.nan_to_num(self.minutes_customer) + np.nan_to_num(self.minutes_company)
+
+    @property
+    def minutes_measured(self) -> Reals:
+        """The measured part of `minutes`."""
+        customer = np.where(self.basis_customer == MEASURED, self.minutes_customer, 0.0)
+        company = np.where(self.basis_company == MEASURED, self.minutes_company, 0.0)
+        return customer + company
+
+
+def valid_rates(table: pa.Table) -> None:
+    """Raises ValueError, naming the row, where the rates of `cost_rates` make no sense."""
+    for number, row in enumerate(table.to_pylist(), start=1):
+        if row["kind"] != DEFAULT and row["kind"] not in WEIGHTS:
+            close = difflib.get_close_matches(row["kind"], WEIGHTS, n=1)
+            raise ValueError(
+                f"row {number}: expected a kind of friction or {DEFAULT}, came {row['kind']!r};"
+                + (f" did you mean {close[0]}?" if close else f" known are {', '.join(WEIGHTS)}")
+            )
+        for name in AMOUNTS:
+            if row[name] is not None and not 0 <= row[name] < float("inf"):
+                raise ValueError(f"row {number}: expected {name} of 0 or more, came {row[name]}")
+        if row["currency"] is None and (row["rate_customer"] or row["rate_company"]):
+            raise ValueError(
+                f"row {number}: expected a currency beside a rate, came none; add the column"
+                " currency, such as DKK"
+            )
+        if row["currency"] is not None and not CURRENCY.fullmatch(row["currency"]):
+            raise ValueError(
+                f"row {number}: expected a currency of ISO 4217 such as DKK, came"
+                f" {row['currency']!r}"
+            )
+
+
+def costs(scene: Scene, kinds: Coded, found: Found) -> Costs:
+    """Minutes and money of each piece; all null without `cost_rates` but what detectors measure."""
+    rates = scene.data.rates
+    waited = ~np.isnan(found.minutes)
+    if not rates.table.num_rows:
+        none, unknown = np.full(len(found), np.nan), np.full(len(found), NULL)
+        basis = np.where(waited, MEASURED, NULL)
+        nothing = Coded.nulls(len(found))
+        once = _once(found.minutes, waited, found.step)
+        return Costs(once, none, basis, unknown, none, nothing, np.zeros(len(found), np.int64))
+    row = rates.rows(kinds, found.time)
+    usual = rates.rows(Coded.named(np.zeros(len(found)), [DEFAULT]), found.time)
+    row = np.where(row == NULL, usual, row)
+    said = {name: _real(rates, name, row) for name in AMOUNTS}
+    worked = _worked(scene.spine.events, kinds, found)
+    customer = np.where(waited, found.minutes, said["minutes_customer"])
+    customer = _once(customer, waited, found.step)
+    company = np.where(np.isnan(worked), said["minutes_company"], worked)
+    company = _once(company, ~np.isnan(worked), found.step)
+    money = np.stack([customer * said["rate_customer"], company * said["rate_company"]])
+    priced = ~np.isnan(money).all(axis=0)
+    cost = np.where(priced, np.nan_to_num(money).sum(axis=0), np.nan)
+    currency = rates.text("currency", row)
+    return Costs(
+        customer, company, _basis(customer, waited), _basis(company, ~np.isnan(worked)), cost,
+        currency.recode(np.where(priced, currency.codes, NULL)), (~np.isnan(money)).sum(axis=0),
+    )  # fmt: skip
+
+
+def _real(rates: AsOf, name: str, row: Ints) -> Reals:
+    value, known = rates.number(name, row)
+    return np.where(known, value, np.nan)
+
+
+def _basis(minutes: Reals, measured: Bools) -> Ints:
+    return np.where(np.isnan(minutes), NULL, np.where(measured, MEASURED, ASSUMED))
+
+
+def _worked(events: Events, kinds: Coded, found: Found) -> Reals:
+    """Measured minutes of the company for each piece that is work done again, else NaN."""
+    again = np.flatnonzero(kinds.of_names(WORKED_AGAIN))
+    spent = agent_seconds(events)
+    out = np.full(len(found), np.nan)
+    if len(again):
+        proof, incident = found.row[again], found.step[again]
+        pairs = distinct(proof * (int(incident.max()) + 1) + incident)
+        shared = np.bincount(pairs // (int(incident.max()) + 1), minlength=events.n)
+        out[again] = spent[proof] / shared[proof] / SECONDS_A_MINUTE
+    return out
+
+
+def _once(minutes: Reals, measured: Bools, incident: Ints) -> Reals:
+    """Minutes of each incident with one of its pieces, 0 with the others that have some.
+
+    Measured ones go before assumed ones, then the most, then the first: pieces come by rank.
+    """
+    rows = np.flatnonzero(~np.isnan(minutes))
+    rows = rows[sorted_by(incident[rows], ~measured[rows], -minutes[rows], rows)]
+    first = rows[Segments.of(incident[rows]).starts] if len(rows) else rows
+    out = np.where(np.isnan(minutes), np.nan, 0.0)
+    out[first] = minutes[first]
+    return out
+
+
+def agent_seconds(events: Events) -> Reals:
+    """Seconds of employees logged with each event: `agent_s`, else talk + hold + wrap where talk
+    is logged, else NaN.
+    """
+    agent, logged = events.number("agent_s")
+    parts = [events.number(name) for name in ("talk_s", "hold_s", "wrap_s")]
+    handled = sum((np.where(known, value, 0).astype(float) for value, known in parts))
+    return np.where(logged, agent, np.where(parts[0][1], handled, np.nan)).astype(float)

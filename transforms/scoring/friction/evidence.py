@@ -1,0 +1,191 @@
+"""Evidence: what a detector found, and the register of all kinds of friction."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.columnar.arrays import NULL, Ints, Reals
+from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.features.context import Scene
+from rejse.transforms.schema.registry import Needs
+
+Locus = Literal["node", "edge"]
+#: What events do not always say themselves -> the columns and tables that tell it.
+TOLD_BY: Mapping[str, tuple[frozenset[str], ...]] = {
+    "owner": (
+        frozenset({"owner"}), frozenset({"touchpoint", "@touchpoints"}),
+        frozenset({"team", "@teams"}),
+    ),
+    "team": (
+        frozenset({"team"}), frozenset({"actor_id", "@agents"}),
+        frozenset({"touchpoint", "@touchpoints"}),
+    ),
+    "end": (frozenset({"outcome"}),),
+}  # fmt: skip
+#: Tests of the score, by what friction is compared with: bad ends, a first contact that had to be
+#: repeated, answers on effort, experience.
+TESTS = ("bad_end", "repeat_contact", "ces", "experience")
+
+
+@dataclass(frozen=True)
+class Found:
+    """Evidence of one kind, one row each; steps and rows are indices, -1 for none.
+
+    `step` is the anchor, `previous` the step before it on an edge, `row` the event that proves it
+    and `earlier` the event it contradicts. severity = weight * intensity * confidence.
+    """
+
+    step: Ints
+    previous: Ints
+    row: Ints
+    earlier: Ints
+    time: Ints
+    raw: Reals
+    expected: Reals
+    weight: Reals
+    intensity: Reals
+    confidence: Reals
+    minutes: Reals
+    basis: Ints
+    detail: Coded
+    owner: Coded
+    owner_to: Coded
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of friction: its locus, the unit of its amount, and what it is made of.
+
+    `inputs` are what a journey must carry for it to be measured, `needs` the columns and tables
+    that bring them.
+
+    `circular_with` maps each test of the score that must leave the kind out to the reason: what
+    the test compares friction with makes or unmakes the evidence by rule.
+    """
+
+    name: str
+    locus: Locus
+    unit: str
+    inputs: Needs
+    needs: Needs
+    is_launch: bool
+    description: str
+    detect: Callable[[Scene], Found]
+    circular_with: Mapping[str, str] = field(default_factory=dict)
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def kind(
+    locus: Locus,
+    unit: str,
+    *inputs: set[str],
+    launch: bool = True,
+    circular_with: Mapping[str, str] | None = None,
+) -> Callable[[Callable[[Scene], Found]], Callable[[Scene], Found]]:
+    """Register the decorated detector under its own name.
+
+    Launch kinds are those over which `evidence_coverage` is measured. Raises ValueError where the
+    docstring is missing, the name is taken, or `circular_with` names no test or gives no reason.
+    """
+    circles = dict(circular_with or {})
+
+    def register(detect: Callable[[Scene], Found]) -> Callable[[Scene], Found]:
+        name = detect.__name__
+        about = " ".join((inspect.getdoc(detect) or "").split())
+        if not about or name in KINDS:
+            raise ValueError(f"kind {name}: expected one detector with a docstring")
+        if not set(circles) <= set(TESTS) or not all(circles.values()):
+            raise ValueError(f"kind {name}: expected a reason for each of {TESTS}, came {circles}")
+        made_of = tuple(frozenset(one) for one in inputs)
+        needs = tuple(dict.fromkeys(one for made in made_of for one in _columns(made)))
+        KINDS[name] = Kind(name, locus, unit, made_of, needs, launch, about, detect, circles)
+        return detect
+
+    return register
+
+
+def _columns(made: frozenset[str]) -> list[frozenset[str]]:
+    """Sets of columns and tables, each of which brings all of some inputs."""
+    ways = [TOLD_BY.get(name, (frozenset({name}),)) for name in sorted(made)]
+    return [frozenset().union(*way) for way in itertools.product(*ways)]
+
+
+def nothing(scene: Scene, name: str) -> Found:
+    """No evidence: what a detector gives whose fields do not occur."""
+    none = np.zeros(0, dtype=np.int64)
+    return found(scene, name, none, none)
+
+
+def found(
+    scene: Scene,
+    name: str,
+    step: Ints,
+    row: Ints,
+    *,
+    previous: Ints | None = None,
+    earlier: Ints | None = None,
+    time: Ints | None = None,
+    raw: Reals | None = None,
+    expected: Reals | None = None,
+    weight: Reals | None = None,
+    intensity: Reals | None = None,
+    confidence: Reals | None = None,
+    minutes: Reals | None = None,
+    basis: Ints | None = None,
+    detail: Coded | None = None,
+    owner: Coded | None = None,
+    owner_to: Coded | None = None,
+) -> Found:
+    """Evidence with the defaults of a plain event: x = 1, g = 1, confidence 1, observed."""
+    n = len(step)
+    one, nothing = np.ones(n), np.full(n, np.nan)
+    none = np.full(n, NULL, dtype=np.int64)
+    later = scene.steps.owner.rows(step)
+    prior = none if previous is None else previous
+    giver = scene.steps.owner.rows(np.where(prior >= 0, prior, step))
+    return Found(
+        step=step,
+        previous=prior,
+        row=row,
+        earlier=none if earlier is None else earlier,
+        time=scene.spine.events.time[row] if time is None else time,
+        raw=one if raw is None else raw,
+        expected=nothing if expected is None else expected,
+        weight=one * scene.rules.weights[name] if weight is None else weight,
+        intensity=one if intensity is None else intensity,
+        confidence=one if confidence is None else confidence,
+        minutes=nothing if minutes is None else minutes,
+        basis=np.zeros(n, dtype=np.int64) if basis is None else basis,
+        detail=Coded.nulls(n) if detail is None else detail,
+        owner=giver if owner is None else owner,
+        owner_to=later.recode(np.where(prior >= 0, later.codes, NULL))
+        if owner_to is None
+        else owner_to,
+    )
+
+
+def together(*parts: Found) -> Found:
+    """Evidence of several finds, one below the other."""
+    columns = {
+        name: _stacked([getattr(part, name) for part in parts])
+        for name in Found.__dataclass_fields__
+    }
+    return Found(**columns)
+
+
+def _stacked(columns: list[Any]) -> Any:
+    if isinstance(columns[0], Coded):
+        return Coded.of(pa.chunked_array([c.arrow() for c in columns]))
+    return np.concatenate(columns)

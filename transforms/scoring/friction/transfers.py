@@ -1,0 +1,115 @@
+"""Friction of work passed on: transfers, escalations, work that comes back unsolved."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rejse.transforms.columnar.arrays import NULL, Bools, Ints
+from rejse.transforms.features.context import Scene
+from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothing
+
+_NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+
+@kind(
+    "edge",
+    "transfers",
+    {"outcome"},
+    {"to_owner"},
+    {"to_team"},
+    launch=False,
+    circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
+)
+def transfer(scene: Scene) -> Found:
+    """Outcome `transferred`, or `to_owner` or `to_team` on an event that is not internal; an
+    escalation is no transfer. One piece an event, anchored at the next step that is not pushed,
+    else at its own (9-rules).
+    """
+    moved, escalated = _passed(scene)
+    rows = np.flatnonzero(moved & ~escalated)
+    return _onward(scene, "transfer", rows, _NO_LINKS)
+
+
+@kind(
+    "edge",
+    "escalations",
+    {"outcome"},
+    {"team", "@teams"},
+    launch=False,
+    circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
+)
+def escalation(scene: Scene) -> Found:
+    """Outcome `escalated`, or work passed on to a team of a higher tier (`teams`, as of the steps'
+    times): one piece an event that says so, by its outcome or as a transfer out of a step whose
+    next link is of a higher tier, anchored at the next step that is not pushed, else at its own;
+    where no event of the giver's step says so, the rise itself is one piece at the receiver's
+    step (9-rules).
+    """
+    _, escalated = _passed(scene)
+    giver, receiver = scene.rises
+    said = scene.spine.steps.any(escalated)[giver]
+    return _onward(scene, "escalation", np.flatnonzero(escalated), (giver[~said], receiver[~said]))
+
+
+@kind(
+    "edge",
+    "returns",
+    {"owner"},
+    launch=False,
+    circular_with={
+        "bad_end": "a good outcome in the middle excuses it, and may be the end",
+        "repeat_contact": "what follows may make the middle a consultation",
+    },
+)
+def ping_pong(scene: Scene) -> Found:
+    """Work back at the owner before last, after collapsing equal neighbours, where the last known
+    outcome of the owner in between is none of resolved, sold, informed, partly; where none is
+    known, neither is whether it was solved: confidence .5, and none where one of the two only
+    sent automatic messages or was visited in self-service (9-rules).
+    """
+    seen = scene.handoffs
+    back = np.flatnonzero(seen.is_ping_pong)
+    step, giver = seen.receiver[back], seen.giver[back]
+    return found(
+        scene, "ping_pong", step, scene.steps.first[step],
+        previous=giver, earlier=scene.steps.last[giver], confidence=seen.ping_pong[back],
+    )  # fmt: skip
+
+
+def _passed(scene: Scene) -> tuple[Bools, Bools]:
+    """Events that pass work on outside, and those that escalate it."""
+    spine, events = scene.spine, scene.spine.events
+    outward = ~events.is_one("direction", "internal")
+    named = events.coded("to_owner").known | events.coded("to_team").known
+    moved = events.is_one("outcome", "transferred") | (named & outward)
+    escalated = events.is_one("outcome", "escalated")
+    giver, _ = scene.rises
+    if len(giver):
+        rising = np.zeros(len(scene.steps), dtype=bool)
+        rising[giver] = True
+        escalated = escalated | (moved & rising[spine.steps.ids])
+    return moved, escalated
+
+
+def _onward(scene: Scene, name: str, rows: Ints, rising: tuple[Ints, Ints]) -> Found:
+    """Evidence of events on the way from their step to the next one that is not pushed, and of
+    links (giver, receiver) that no event speaks of."""
+    giver, receiver = rising
+    if not len(rows) + len(giver):
+        return nothing(scene, name)
+    steps, own = scene.steps, scene.spine.steps.ids[rows]
+    following = scene.spine.journey_steps.next_row_after(~steps.is_pushed)[own]
+    onward = following >= 0
+    # Where nothing follows, the edge begins and ends at the giver's step, as a dropped one's does.
+    none = np.full(len(giver), NULL)
+    wanted = scene.spine.events.coded("to_owner").rows(
+        np.concatenate([np.where(onward, NULL, rows), none])
+    )
+    return found(
+        scene, name,
+        np.concatenate([np.where(onward, following, own), receiver]),
+        np.concatenate([rows, steps.first[receiver]]),
+        previous=np.concatenate([own, giver]),
+        earlier=np.concatenate([np.full(len(rows), NULL), steps.last[giver]]),
+        owner_to=steps.owner.rows(np.concatenate([following, receiver])).fallback(wanted),
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""The contacts of a journey: how many, who drove them, how often the channel changed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.columnar.arrays import Ints, Reals
+from rejse.transforms.journeys import event_flags
+from rejse.transforms.schema.registry import lower_count, metric
+from rejse.transforms.scoring.friction import KINDS
+from rejse.transforms.scoring.friction.assess import Assessment
+from rejse.transforms.scoring.friction.contacts import switches
+
+INT, REAL = pa.int32(), pa.float64()
+
+
+@metric("journey", REAL, unit="1", low=0, high=1, direction="higher_is_better")
+def need_driven_share(a: Assessment) -> Reals:
+    """Need-driven contacts / (need-driven + company-driven) contacts (3-scores, 0-mission M8)."""
+    need, company = n_need_driven(a), n_company_driven(a)
+    whole = need + company
+    share = np.divide(need, whole, out=np.full(len(need), np.nan), where=whole > 0)
+    return np.asarray(share)
+
+
+@metric("journey", INT, unit="1", low=0, nullable=False)
+def n_contacts(a: Assessment) -> Ints:
+    """Sessions with an event that is not internal, and messages."""
+    return a.scene.spine.journey_sessions.count(a.scene.contacts.is_contact)
+
+
+@metric("journey", INT, unit="1", low=0, nullable=False)
+def n_need_driven(a: Assessment) -> Ints:
+    """Contacts that are inbound, or outbound with a relevance basis and consent."""
+    return a.scene.spine.journey_sessions.count(a.scene.contacts.is_need_driven)
+
+
+@metric("journey", INT, unit="1", low=0, nullable=False)
+def n_company_driven(a: Assessment) -> Ints:
+    """Other contacts, and outbound marketing or upsell inside inbound sessions (9-rules)."""
+    met, events = a.scene.contacts, a.scene.spine.events
+    sold = events.is_one("direction", "outbound") & events.is_one(
+        "message_kind", "marketing", "upsell"
+    )
+    inside = sold & met.inbound[a.scene.spine.session] & ~event_flags.is_message(events)
+    others = a.scene.spine.journey_sessions.count(met.is_contact & ~met.is_need_driven)
+    return others + a.scene.journeys.count(inside)
+
+
+@metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
+def n_channel_switches(a: Assessment) -> Ints:
+    """Consecutive inbound contacts of different channel families and of the same or unknown
+    intent, the earlier of which did not end resolved, sold or informed (9-rules).
+    """
+    _, later = switches(a.scene)
+    journey = a.scene.contacts.journey[later]
+    return np.bincount(journey, minlength=len(a.scene.journeys))
+
+
+@lower_count(inputs=["intent"])
+def n_repeat_contacts(a: Assessment) -> Ints:
+    """Inbound contacts with an earlier one of the same customer and intent within W (3-scores)."""
+    return a.scene.spine.journey_sessions.count(a.scene.repeats >= 0)
+
+
+@lower_count(inputs=KINDS["channel_fallback"].inputs)
+def n_fallbacks(a: Assessment) -> Ints:
+    """Times the customer had to fall back from self-service to a human (9-rules)."""
+    return a.of_kind("channel_fallback")
+
+
+@lower_count(inputs=KINDS["transfer"].inputs)
+def n_transfers(a: Assessment) -> Ints:
+    """Events that passed the customer on, escalated ones apart (3-scores, 9-rules)."""
+    return a.of_kind("transfer")
+
+
+@lower_count(inputs=KINDS["escalation"].inputs)
+def n_escalations(a: Assessment) -> Ints:
+    """Events with the outcome `escalated`, and work passed on to a team of a higher tier
+    (3-scores).
+    """
+    return a.of_kind("escalation")
+
+
+@lower_count(inputs=KINDS["dead_end"].inputs)
+def n_dead_ends(a: Assessment) -> Ints:
+    """Inbound contacts that failed, after which the customer went to another channel or gave up
+    (3-scores, 9-rules).
+    """
+    return a.of_kind("dead_end")
+
+
+@lower_count(inputs=KINDS["abandonment"].inputs)
+def n_abandoned(a: Assessment) -> Ints:
+    """Contacts abandoned after the short-abandon threshold or an unknown wait (3-scores)."""
+    return a.of_kind("abandonment")
+
+
+@lower_count(inputs=KINDS["reopened"].inputs)
+def n_reopens(a: Assessment) -> Ints:
+    """Times the customer came back after an end within the re-open window (9-rules)."""
+    return a.of_kind("reopened")

@@ -1,0 +1,198 @@
+"""What happens between the departments of a journey: hand-offs, re-asks, promises."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from rejse.transforms.columnar.arrays import Bools, Ints, Reals
+from rejse.transforms.columnar.segments import distinct
+from rejse.transforms.features.field_requests import (
+    DECLARED,
+    INFERRED,
+    OBSERVED,
+    VERIFY,
+    entry_keys,
+    given_since,
+)
+from rejse.transforms.features.handoffs import FULL, NO_CONTEXT, PART, UNKNOWN
+from rejse.transforms.features.promises import BROKEN, KEPT, LATE, OPEN
+from rejse.transforms.schema.registry import lower_count, metric
+from rejse.transforms.scoring.friction import KINDS
+from rejse.transforms.scoring.friction.assess import Assessment
+
+INT, REAL = pa.int32(), pa.float64()
+
+
+def _per_journey(a: Assessment, journey: Ints) -> Ints:
+    return np.bincount(journey, minlength=len(a.scene.journeys))
+
+
+@lower_count(inputs=["owner"])
+def n_handoffs(a: Assessment) -> Ints:
+    """Changes of owner or team between consecutive steps with a known owner (3-scores)."""
+    return _per_journey(a, a.scene.steps.journey[a.scene.handoffs.receiver])
+
+
+def _of_context(a: Assessment, context: int) -> Ints:
+    seen = a.scene.handoffs
+    return _per_journey(a, a.scene.steps.journey[seen.receiver[seen.context == context]])
+
+
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="higher_is_better",
+    inputs=KINDS["handoff_without_context"].inputs,
+)
+def n_handoffs_full(a: Assessment) -> Ints:
+    """Hand-offs with full context: passed = known."""
+    return _of_context(a, FULL)
+
+
+@lower_count(inputs=KINDS["handoff_without_context"].inputs)
+def n_handoffs_part(a: Assessment) -> Ints:
+    """Hand-offs with part of the context."""
+    return _of_context(a, PART)
+
+
+@lower_count(inputs=KINDS["handoff_without_context"].inputs)
+def n_handoffs_none(a: Assessment) -> Ints:
+    """Hand-offs without any of the known context."""
+    return _of_context(a, NO_CONTEXT)
+
+
+@metric("journey", INT, unit="1", low=0, inputs=["owner"])
+def n_handoffs_unknown(a: Assessment) -> Ints:
+    """Hand-offs whose context is not measurable: nothing known, or passing is not logged."""
+    return _of_context(a, UNKNOWN)
+
+
+@lower_count(inputs=KINDS["handoff_dropped"].inputs)
+def n_handoffs_dropped(a: Assessment) -> Ints:
+    """Hand-offs asked for that nobody took up by their due time, as far as the frontier proves."""
+    asked = a.scene.asked
+    return _per_journey(a, a.scene.journeys.ids[asked.row[asked.is_dropped]])
+
+
+@lower_count(inputs=KINDS["ping_pong"].inputs)
+def n_ping_pong(a: Assessment) -> Ints:
+    """Hand-offs back to the owner before last, not known to be solved in between (3-scores)."""
+    seen = a.scene.handoffs
+    return _per_journey(a, a.scene.steps.journey[seen.receiver[seen.is_ping_pong]])
+
+
+def _reasked(a: Assessment, basis: int) -> Ints:
+    requests = a.scene.told.requests
+    rows = requests.is_reask & (requests.basis == basis)
+    return _per_journey(a, a.scene.steps.journey[requests.step[rows]])
+
+
+@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", inputs=["info"])
+def n_reasked_observed(a: Assessment) -> Ints:
+    """Fields asked again, one a step and field, seen in the events."""
+    return _reasked(a, OBSERVED)
+
+
+@metric(
+    "journey",
+    INT,
+    unit="fields",
+    low=0,
+    direction="lower_is_better",
+    inputs=[{"touchpoint", "@touchpoint_fields"}],
+)
+def n_reasked_declared(a: Assessment) -> Ints:
+    """Fields asked again as `touchpoint_fields` declares."""
+    return _reasked(a, DECLARED)
+
+
+@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", nullable=False)
+def n_reasked_inferred(a: Assessment) -> Ints:
+    """Question activities that came again in a later step, where no field is known."""
+    return _reasked(a, INFERRED)
+
+
+@lower_count(inputs=KINDS["info_conflict"].inputs)
+def n_info_conflicts(a: Assessment) -> Ints:
+    """Fields given in a step with another value than the last one given before (9-rules)."""
+    return a.of_kind("info_conflict")
+
+
+@metric("journey", INT, unit="fields", low=0, inputs=["info"])
+def n_fields_known(a: Assessment) -> Ints:
+    """Distinct fields that the customer gave, seen in the events."""
+    row, _ = a.scene.told.given(a.scene.spine, declared=False)
+    return _per_journey(a, a.scene.journeys.ids[row])
+
+
+@metric("journey", REAL, unit="1", low=0, high=1, direction="higher_is_better", inputs=["info"])
+def data_continuity(a: Assessment) -> Reals:
+    """1 - distinct fields asked again / distinct fields given before that were asked, passed or
+    shown afterwards; observed only; null without such fields (9-rules, Contacts).
+    """
+    needed, again = _continuity(a)
+    share = np.divide(again, needed, out=np.full(len(needed), np.nan), where=needed > 0)
+    return np.asarray(1.0 - share)
+
+
+def _continuity(a: Assessment) -> tuple[Ints, Ints]:
+    """Distinct fields needed again after they were given, and those of them asked again."""
+    spine, told = a.scene.spine, a.scene.told
+    seen = (told.entries.basis == OBSERVED) & (told.entries.op != VERIFY)
+    entries = told.entries.rows(np.flatnonzero(seen))
+    row, field = told.given(spine, declared=False)
+    width = len(entries.field.names) + 1
+    after = entries.row > given_since(spine, entries, row, field.codes)
+    needed = distinct(entry_keys(spine, entries)[after])
+    requests = told.requests
+    asked = requests.is_reask & (requests.basis == OBSERVED)
+    journey = a.scene.steps.journey[requests.step[asked]]
+    again = distinct(journey * width + requests.field.codes[asked])
+    needed = distinct(np.concatenate([needed, again]))
+    return _per_journey(a, needed // width), _per_journey(a, again // width)
+
+
+def _promised(a: Assessment, *status: int) -> Ints:
+    made = a.scene.promises
+    chosen: Bools = np.isin(made.status, status) if status else np.ones(len(made.status), bool)
+    return _per_journey(a, a.scene.journeys.ids[made.made[chosen]])
+
+
+@metric("journey", INT, unit="1", low=0, inputs=KINDS["promise_broken"].inputs)
+def n_promises(a: Assessment) -> Ints:
+    """Promises made in the journey."""
+    return _promised(a)
+
+
+@metric(
+    "journey",
+    INT,
+    unit="1",
+    low=0,
+    direction="higher_is_better",
+    inputs=KINDS["promise_broken"].inputs,
+)
+def n_promises_kept(a: Assessment) -> Ints:
+    """Promises delivered by their due time."""
+    return _promised(a, KEPT)
+
+
+@lower_count(inputs=KINDS["promise_broken"].inputs)
+def n_promises_late(a: Assessment) -> Ints:
+    """Promises delivered late, or overdue and not given up yet."""
+    return _promised(a, LATE)
+
+
+@lower_count(inputs=KINDS["promise_broken"].inputs)
+def n_promises_broken(a: Assessment) -> Ints:
+    """Promises not delivered within the give-up time, or withdrawn by the company."""
+    return _promised(a, BROKEN)
+
+
+@metric("journey", INT, unit="1", low=0, inputs=KINDS["promise_broken"].inputs)
+def n_promises_open(a: Assessment) -> Ints:
+    """Promises whose due time the frontier has not passed, or that have none."""
+    return _promised(a, OPEN)
