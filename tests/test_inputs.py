@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from rejse.transforms.core import build_context, score_journeys
 from rejse.transforms.dimensions.tables import TABLES, Operational
+from rejse.transforms.feedback.attach import attach
+from rejse.transforms.feedback.schema import BODY, EXPERIENCE
+from rejse.transforms.feedback.schema import LOGGED_WHEN_PRESENT as LOGGED_OF_ANSWERS
 from rejse.transforms.schema.contract import BY_NAME, LOGGED_WHEN_PRESENT, REQUIRED
 from rejse.transforms.schema.parameters import OUTCOME_MAP, JourneyType, Rules
 from rejse.transforms.schema.registry import Metric, metrics, needs_of
@@ -16,7 +21,6 @@ from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.contacts import SATISFIED
 from rejse.transforms.scoring.friction.evidence import TOLD_BY
 from tests.support import builders
-from tests.support.core import score_events
 
 DAY = 86_400
 OPERATIONAL: Mapping[str, list[dict[str, Any]]] = {
@@ -87,6 +91,27 @@ ROWS = [
     for name, story in STORIES.items()
     for n, row in enumerate(story)
 ]
+#: What was felt of "talks": something asked for, said unasked, of the whole, by an employee.
+ANSWERS: list[dict[str, Any]] = [
+    {"raw_score": 2, "target": "crm/talks 1", "invited_time": 1 * DAY, "responded_time": 1 * DAY,
+     "confidence": 1.0, "model_id": "m", "survey_id": "s", "question_id": "q", "topics": ["wait"],
+     "scale_min": 0.0, "scale_max": 10.0, "higher_is_better": True},
+    {"target": "crm/talks 2", "instrument": "complaint", "solicited": False,
+     "text": "not good", "language": "en", "journey_type": "other", "touchpoint": "later"},
+    {"raw_score": 9, "level": "journey", "correlationid": "k", "case_id": "c", "solicited": True,
+     "action_time": 90 * DAY},
+    {"raw_score": 4, "target": "crm/talks 1", "respondent_type": "employee", "actor_id": "a"},
+    {"raw_score": 1, "target": "crm/talks 1", "instrument": "empathy"},
+    {"raw_score": 5, "target": "crm/talks 2", "instrument": "star", "solicited": False},
+    {"target": "crm/talks 3", "invited_time": 9 * DAY},
+    {"target": "crm/talks 3", "instrument": "review", "text": "good", "language": "en"},
+]  # fmt: skip
+#: Counts of the records at hand, which say how many there are and nothing of what is not there.
+OF_RECORDS = {
+    "n_records", "n_invited", "n_answered", "n_pending", "n_uninvited", "n_unasked", "n_inside",
+    "n_scores", "n_scores_texts", "n_emotions", "n_emotions_unasked", "n_emotions_texts",
+    "n_asked_understood",
+}  # fmt: skip
 RULES = Rules(default_type=JourneyType(), sources={"crm": frozenset()})
 MADE_OF = [one for one in metrics() if one.inputs]
 #: What is read out of other fields -> those.
@@ -107,12 +132,22 @@ def published(gone: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
     }
     data = Operational({n: pa.Table.from_pylist(r, TABLES[n].schema) for n, r in kept.items()})
     rows = [{name: value for name, value in row.items() if name not in gone} for row in ROWS]
-    found = score_events(builders.table(rows), data, RULES, {"crm": builders.micros(FAR)})
-    return {name: found[name].to_pylist() for name in ("journeys", "steps")}
+    far = {"crm": builders.micros(FAR)}
+    scene = build_context(builders.table(rows), data, RULES, far)
+    found = score_journeys(scene)
+    said = {"time": 10 * DAY, "customer": "talks"}
+    answers = [said | {n: v for n, v in row.items() if n not in gone} for row in ANSWERS]
+    rules = replace(RULES, sources={**RULES.sources, "survey": frozenset({"action_time"} - gone)})
+    x_far = {"survey": builders.micros(FAR)}
+    felt = attach(builders.x_table(answers), scene.spine, found, rules, far, x_far)
+    return {name: (found | felt)[name].to_pylist() for name in TABLE_OF.values()}
 
 
 FAR = builders.moment("90d")
-TABLE_OF = {"journey": "journeys", "step": "steps"}
+TABLE_OF = {
+    "journey": "journeys", "step": "steps", "experience": "experience",
+    "journey_experience": "journey_experience",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +168,12 @@ def test_without_its_inputs_a_metric_is_null(
     assert {row[one.name] for row in without} == {None}
 
 
-OPTIONAL = sorted(set(BY_NAME) - set(REQUIRED) - {"recordedtime", "identity", "previousidentity"})
+OF_EVENTS = set(BY_NAME) - set(REQUIRED) - {"recordedtime", "identity", "previousidentity"}
+OPTIONAL = sorted(OF_EVENTS | {field.name for field in BODY} - set(EXPERIENCE.needed))
 COUNTS = [
-    one for one in metrics("journey") + metrics("step") if pa.types.is_integer(one.column.type)
+    one
+    for one in metrics()
+    if one.grain in TABLE_OF and pa.types.is_integer(one.column.type) and one.name not in OF_RECORDS
 ]
 
 
@@ -158,8 +196,12 @@ def test_no_count_falls_to_zero_because_a_field_is_not_logged(
 
 def test_inputs_are_fields_tables_or_what_they_tell() -> None:
     known = set(BY_NAME) | {f"@{name}" for name in TABLES} | set(TOLD)
-    for made_of in [one.inputs for one in MADE_OF] + [kind.inputs for kind in KINDS.values()]:
+    of_answers = {"experience", "journey_experience"}
+    told_by = [one.inputs for one in MADE_OF if one.grain not in of_answers]
+    for made_of in told_by + [kind.inputs for kind in KINDS.values()]:
         assert all(names <= known for names in made_of)
+    for made_of in [one.inputs for one in MADE_OF if one.grain in of_answers]:
+        assert all(names <= set(EXPERIENCE.by_name) for names in made_of)
 
 
 def test_what_every_event_has_is_no_input() -> None:
@@ -173,6 +215,7 @@ def test_an_absent_description_is_unknown_and_an_absent_occurrence_is_none() -> 
     }  # fmt: skip
     assert set(BY_NAME) >= LOGGED_WHEN_PRESENT
     assert not LOGGED_WHEN_PRESENT & set(REQUIRED)
+    assert set(EXPERIENCE.by_name) - set(EXPERIENCE.needed) >= LOGGED_OF_ANSWERS
 
 
 def test_what_settles_a_contact_is_what_the_outcome_map_holds_for_good() -> None:

@@ -85,7 +85,7 @@ def by_core(transcript: Transcript) -> dict[str, Rows]:
         to_persons(builders.x_table(transcript.experience, transcript.validated), links),
         scene.spine,
         tables,
-        rules.windows,
+        rules,
         transcript.frontiers,
         transcript.x_frontiers,
     )

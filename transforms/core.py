@@ -49,7 +49,7 @@ class Core:
         if answers is None:
             return found
         del scene  # what it worked out is not needed for what was felt
-        felt = attach(answers, spine, found, self.rules.windows, frontiers, x_frontiers)
+        felt = attach(answers, spine, found, self.rules, frontiers, x_frontiers)
         waits = pa.concat_tables([found["pending"], felt["pending"]])
         return {**found, **felt, "pending": waits}
 

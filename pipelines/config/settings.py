@@ -51,6 +51,8 @@ from rejse.transforms.schema.parameters import (
 )
 
 NON_PERSONS = ("", "?", "undefined", "null", "none", "nan", "n/a", "unknown", "anonymous")
+#: Kinds of sources whose declared columns tell what is null and what is 0.
+DECLARING = ("interaction", "experience")
 
 
 class Source(Frozen):
@@ -277,7 +279,7 @@ class Settings(Frozen):
             types=types,
             default_type=types.get("other", self.windows.default_type()),
             sources=declared
-            or {name: s.declared() for name, s in self.of_kind("interaction").items()},
+            or {n: s.declared() for kind in DECLARING for n, s in self.of_kind(kind).items()},
         )
 
     @cached_property

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rejse.pipelines.config import dimension_files
-from rejse.pipelines.config.settings import Settings
+from rejse.pipelines.config.settings import DECLARING, Settings
 from rejse.pipelines.jobs.beam_graph import Plan
 from rejse.pipelines.jobs.increment import Ground
 from rejse.pipelines.store import id_index
@@ -59,9 +59,10 @@ def plan(
     }
     declared = {
         name: frozenset(
-            mappings["interaction"][name].columns if source.declares is None else source.declares
+            mappings[kind][name].columns if source.declares is None else source.declares
         )
-        for name, source in of_kind["interaction"].items()
+        for kind in DECLARING
+        for name, source in of_kind[kind].items()
     }
     rules = settings.rules(declared)
     links, relink = linked

@@ -16,7 +16,7 @@ journeys as (
     select
         owner,
         journey_type,
-        coalesce(n_reopens > 0, false) as is_reopened,
+        n_reopens > 0 as is_reopened,
         coalesce(n_reopens > 0, false)
         or coalesce(close_reason = 'end rule' and outcome01 > 0, false)
         or time_to_resolution_s is not null as is_solved
@@ -110,7 +110,7 @@ reopened as (
         coalesce(owner, journey_type) as scope_value,
         'reopened' as rate,
         count(*) filter (is_reopened) as numerator,
-        count(*) filter (is_solved) as denominator
+        count(is_reopened) filter (is_solved) as denominator
     from journeys
     group by grouping sets ((), (owner), (journey_type))
 ),
@@ -201,7 +201,7 @@ after an earlier one of the same need, be it the next step. repeat_unsettled: af
 outcome is known and neither informed nor sold, of those not after an unknown one. abandoned (of
 those offered by voice or chat), transferred and escalated (of those handled), contained and
 contained_no_repeat (of those by voice or chat with a machine), need_driven, reopened (of closed
-journeys that had an end),
+journeys that had an end, where a re-opening would be known),
 handle_s (talk, hold, wrap; queues are not in it).';
 comment on column v_rates.numerator is
 'Contacts or journeys that count; of handle_s their seconds.';

@@ -51,6 +51,21 @@ inputs as (
         'end' as field
     from stepped
     where is_end
+    union
+    select
+        journey_id,
+        'case' as field
+    from stepped
+    where not is_caseless
+),
+
+sales as (
+    select
+        journey_id,
+        bool_and(coalesce(outcome = 'sold', false)) as is_all
+    from stepped
+    where is_end
+    group by journey_id
 ),
 
 had as (
@@ -69,6 +84,14 @@ had as (
             'end' as field
         from inputs
         where field = 'outcome'
+        union
+        -- unless every end was a sale, after which an unknown need is not known to come back
+        select
+            i.journey_id,
+            'unsold_end' as field
+        from inputs as i
+        left join sales as s on i.journey_id = s.journey_id
+        where i.field in ('outcome', 'end') and not coalesce(s.is_all, false)
     ) as every
     -- a stage that only events inside a step have is no step's
     where

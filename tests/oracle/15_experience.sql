@@ -3,7 +3,7 @@
 --          after), a guess by place or time within its window; or why none was found
 -- grain:   one row per X-record
 -- key:     source, id
--- sources: records, stepped, step, o_journeys, settings, x_frontiers
+-- sources: records, x_declared, stepped, step, o_journeys, settings, x_frontiers
 create or replace table x as
 with
 usual as (
@@ -18,6 +18,12 @@ usual as (
 bounded as (
     select
         r.*,
+        r.action_time is not null
+        or r.source in (
+            select d.source from x_declared as d
+            where d.field = 'action_time'
+        )
+            as is_action_logged,
         epoch_us(r.time) as t,
         row_number() over (order by r.time, r.source, r.sequence nulls first, r.id) as place,
         coalesce(r.scale_min, u.least) as lo,
@@ -198,6 +204,7 @@ select
     x.invited_time as invited_at,
     x.responded_time as responded_at,
     x.action_time as acted_at,
+    x.is_action_logged,
     x.join_method,
     x.unjoined,
     x.u as score01,
@@ -229,6 +236,7 @@ select
         when not (x.is_customer and (x.instrument = 'complaint' or coalesce(x.u <= 0.4, false)))
             then null
         when x.action_time is not null then epoch_us(x.action_time) > x.t + c.ignored
+        when not x.is_action_logged then null
         when f.w - c.lateness > x.t + c.ignored then true
     end as is_ignored,
     x.is_invited,

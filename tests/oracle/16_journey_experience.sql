@@ -100,7 +100,7 @@ counted as (
 judged as (
     select
         journey_id,
-        count(*) filter (is_ignored) as n_ignored,
+        if(bool_or(is_action_logged), count(*) filter (is_ignored), null) as n_ignored,
         count(is_in_time) filter (respondent_type = 'customer') as n_invited,
         count(*) filter (respondent_type = 'customer' and is_in_time) as n_answered,
         count(*) filter (respondent_type = 'customer' and is_invited and is_in_time is null)

@@ -176,7 +176,7 @@ def test_scopes_add_up_and_unknown_stays_apart(tmp_path: Path) -> None:
 
 
 def test_reopened_journeys_are_counted_among_those_solved_and_matured(tmp_path: Path) -> None:
-    ends: list[tuple[str, str, str | None, int]] = [
+    ends: list[tuple[str, str, str | None, int | None]] = [
         ("j1", "closed", "end rule", 0), ("j2", "closed", "end rule", 1),
         ("j3", "closed", "silence", 1),  # solved once, opened again, never solved
         ("j4", "closed", "silence", 0),  # never solved
@@ -185,8 +185,9 @@ def test_reopened_journeys_are_counted_among_those_solved_and_matured(tmp_path: 
         ("j7", "closed", "cap", 0),  # solved, and its cap came before its window's end
         ("j8", "closed", "start rule", 0),  # solved, and a new journey was begun
         ("j9", "open", None, 0),  # its window has not passed
+        ("j10", "closed", "end rule", None),  # solved, and nothing would tell of a re-opening
     ]  # fmt: skip
-    solved = {"j1", "j2", "j7", "j8"}
+    solved = {"j1", "j2", "j7", "j8", "j10"}
     rows: Rows = {
         "journeys": [
             {"journey_id": name, "customer_key": key_of(1), "journey_type": "claim",

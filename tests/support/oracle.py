@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rejse.transforms.dimensions import customer_records as records
 from rejse.transforms.dimensions.tables import TABLES
@@ -188,10 +189,11 @@ def connect(case: Case) -> duckdb.DuckDBPyConnection:
     frontiers = [{"source": s, "w": w} for s, w in (case.frontiers or {}).items()]
     weights = [{"kind": k, "weight": w} for k, w in case.rules.weights.items()]
     declared = [
-        {"source": s, "field": f}
-        for s, fields in case.rules.sources.items()
-        for f in fields & LOGGED_WHEN_PRESENT
+        {"source": s, "field": f} for s, fields in case.rules.sources.items() for f in fields
     ]
+    declares = pa.Table.from_pylist(
+        declared, schema=pa.schema([("source", pa.string()), ("field", pa.string())])
+    )
     inputs = {
         "events": events,
         **{n: _rows(case.operational.get(n, ()), t.schema) for n, t in TABLES.items()},
@@ -218,8 +220,9 @@ def connect(case: Case) -> duckdb.DuckDBPyConnection:
             schema=pa.schema([("source", pa.string()), ("w", pa.int64())]),
         ),
         "blom": _blom(),
-        "declared_columns": pa.Table.from_pylist(
-            declared, schema=pa.schema([("source", pa.string()), ("field", pa.string())])
+        "x_declared": declares,
+        "declared_columns": declares.filter(
+            pc.is_in(declares["field"], pa.array(sorted(LOGGED_WHEN_PRESENT)))
         ),
     }
     for name, table in inputs.items():

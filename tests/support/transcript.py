@@ -61,8 +61,21 @@ class Transcript:
 
     @property
     def rules(self) -> Rules:
-        """Settings of the core that the story's `windows`, `types` and `sources` say."""
-        return rules_of(self.config)
+        """Settings of the core that the story's `windows`, `types` and `sources` say.
+
+        A source of X-records maps the columns that one of them fills.
+        """
+        rules = rules_of(self.config)
+        return replace(rules, sources={**self.x_sources, **rules.sources})
+
+    @property
+    def x_sources(self) -> dict[str, frozenset[str]]:
+        """Columns that the records of each source of X-records fill."""
+        found: dict[str, frozenset[str]] = {}
+        for record in map(builders.full_record, self.experience):
+            filled = {name for name, value in record.items() if value is not None}
+            found[record["source"]] = found.get(record["source"], frozenset()) | filled
+        return found
 
     @property
     def frontiers(self) -> dict[str, int]:

@@ -5,7 +5,7 @@ Texts are codes into a small dictionary, times are microseconds, null is -1 (cod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
@@ -176,6 +176,13 @@ class Events:
         """Rows in which the column, of whatever type, is not null."""
         known = self._base(f"known {name}", lambda: valid(self.table.column(name)))
         return known if self.order is None else known[self.order]  # type: ignore[no-any-return]
+
+    def logs(self, name: str, declared: Mapping[str, Collection[str]]) -> Bools:
+        """Rows that carry a column, or whose source declares that it would log it."""
+        source = self.coded("source")
+        says = [name in declared.get(one, ()) for one in source.names.to_pylist()]
+        has = self.carries(name) if self.has(name) else np.zeros(self.n, dtype=bool)
+        return has | source.lookup(says, False)
 
     def coded(self, name: str) -> Coded:
         """Text column as codes."""

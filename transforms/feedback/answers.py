@@ -16,8 +16,10 @@ from rejse.transforms.columnar.segments import Array, Segments, distinct, pick
 from rejse.transforms.feedback import scale
 from rejse.transforms.feedback.join import Joined
 from rejse.transforms.feedback.scale import Scaled
+from rejse.transforms.feedback.schema import LOGGED_WHEN_PRESENT
 from rejse.transforms.journeys import watermarks
 from rejse.transforms.schema.parameters import Windows
+from rejse.transforms.schema.registry import Needs
 
 #: From this score down an answer asks for an action, as every complaint does (9-rules).
 LOW = 0.4
@@ -31,6 +33,16 @@ class Answers:
     joined: Joined
     windows: Windows
     frontiers: Mapping[str, int]  # of the sources of X-records
+    sources: Mapping[str, frozenset[str]]  # columns that they declare
+
+    def carry(self, needs: Needs) -> Bools:
+        """Records that carry all of one of the alternatives."""
+        carried = [[self.logs(name) for name in sorted(names)] for names in needs]
+        return np.asarray(np.any([np.all(every, axis=0) for every in carried], axis=0))
+
+    def logs(self, name: str) -> Bools:
+        """Records with a field; of `LOGGED_WHEN_PRESENT` those whose source maps it too."""
+        return self.events.logs(name, self.sources if name in LOGGED_WHEN_PRESENT else {})
 
     @cached_property
     def scaled(self) -> Scaled:
@@ -150,13 +162,15 @@ class Answers:
     def ignored(self) -> tuple[Bools, Bools]:
         """Customers' complaints and low answers that nobody acted on in time; and where known.
 
-        That nothing was done is known only once the record's own source is complete beyond it.
+        That nothing was done is known only of a source that logs what is done, and once it is
+        complete beyond the window.
         """
         acted, logged = self.events.number("action_time")
         low = self.is_measured & (np.where(self.is_measured, self.scaled.u, 1.0) <= LOW)
         asks = self.is_customer & (low | self.events.is_one("instrument", "complaint"))
         passed = watermarks.passed(self.ignored_due, self.complete_until, self.windows.lateness)
-        return asks & ~(logged & (acted <= self.ignored_due)), asks & (logged | passed)
+        known = logged | (passed & self.logs("action_time"))
+        return asks & ~(logged & (acted <= self.ignored_due)), asks & known
 
 
 @dataclass(frozen=True)
@@ -181,6 +195,10 @@ class Felt:
         """Place of each record's journey among `rows`, -1 if it has none."""
         journey = self.answers.joined.journey
         return np.where(journey == NULL, NULL, np.searchsorted(self.rows, journey))
+
+    def carry(self, needs: Needs) -> Bools:
+        """Journeys of which one record carries all of one of the alternatives."""
+        return self.count(self.answers.carry(needs)) > 0
 
     def count(self, mask: Bools) -> Ints:
         """Records of each journey in `mask`."""

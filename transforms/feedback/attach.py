@@ -18,9 +18,8 @@ from rejse.transforms.feedback.output_tables import tables
 from rejse.transforms.journeys import watermarks
 from rejse.transforms.journeys.sessionise import Spine
 from rejse.transforms.schema import contract
-from rejse.transforms.schema.parameters import Windows
-from rejse.transforms.schema.registry import metrics
-from rejse.transforms.scoring.output_rows import table_of
+from rejse.transforms.schema.parameters import Rules
+from rejse.transforms.scoring.output_rows import measured, table_of
 from rejse.transforms.scoring.pending import PENDING
 
 #: Columns of a journey's row that stand beside its experience as they are.
@@ -32,7 +31,7 @@ def attach(
     records: pa.Table,
     spine: Spine,
     scored: Mapping[str, pa.Table],
-    windows: Windows,
+    rules: Rules,
     frontiers: Mapping[str, int],
     x_frontiers: Mapping[str, int],
 ) -> dict[str, pa.Table]:
@@ -47,8 +46,9 @@ def attach(
     steps, journeys = scored["steps"], scored["journeys"]
     who = answers.coded(contract.CUSTOMER_KEY)
     kind = Coded.of(journeys.column("journey_type"))
-    joined = join(answers, Scored.of(spine, who, kind), windows)
-    felt = Felt(Answers(answers, joined, windows, x_frontiers), journeys, steps)
+    joined = join(answers, Scored.of(spine, who, kind), rules.windows)
+    about = Answers(answers, joined, rules.windows, x_frontiers, rules.sources)
+    felt = Felt(about, journeys, steps)
     until = watermarks.least(frontiers)
     final = _final(felt, until)
     columns = {"experience": _records(felt), "journey_experience": _journeys(felt)}
@@ -130,7 +130,7 @@ def _records(felt: Felt) -> dict[str, Any]:
         "join_method": Coded.named(joined.method, METHODS),
         "join_gap_s": (joined.gap_s, joined.found),
         "unjoined": Coded.named(joined.unjoined, UNJOINED),
-        **{m.name: m.compute(felt) for m in metrics("experience")},
+        **measured("experience", felt, answers.carry),
     }
 
 
@@ -140,7 +140,7 @@ def _journeys(felt: Felt) -> dict[str, Any]:
         column = felt.of_journey(name)
         text = pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)
         carried[name] = Coded.of(column) if text else (values(column), valid(column))
-    return carried | {m.name: m.compute(felt) for m in metrics("journey_experience")}
+    return carried | measured("journey_experience", felt, felt.carry)
 
 
 def _topics(felt: Felt) -> pa.Array:

@@ -47,6 +47,9 @@ BODY: tuple[Field, ...] = (
     Field("attrs", pa.map_(TEXT, TEXT), "O", "Whatever else the source says."),
 )  # fmt: skip
 
+#: Fields of what happens now and then, as `schema.LOGGED_WHEN_PRESENT` are of interactions.
+LOGGED_WHEN_PRESENT = frozenset({"action_time"})
+
 #: What the edge makes of `text` (`hearing`); no mapping gives it.
 MADE: tuple[Field, ...] = (
     Field("has_text", pa.bool_(), "O", "Something was written."),

@@ -97,7 +97,7 @@ class Rules:
     default_type: JourneyType = field(default_factory=JourneyType)
     sources: Mapping[str, frozenset[str]] = field(
         default_factory=dict
-    )  # source -> declared columns
+    )  # source of interactions or X-records -> declared columns
 
     def type_of(self, name: str | None) -> JourneyType:
         """Rules of a journey type, those of `other` where the name is unknown or null."""

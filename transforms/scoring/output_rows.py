@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from rejse.transforms.features.steps import systems
 from rejse.transforms.journeys.journey_times import intervals
 from rejse.transforms.journeys.split import REASONS
 from rejse.transforms.schema.parameters import SECOND
-from rejse.transforms.schema.registry import Table, metrics
+from rejse.transforms.schema.registry import Needs, Table, metrics
 from rejse.transforms.scoring.friction.assess import Assessment
 from rejse.transforms.scoring.friction.evidence import KINDS
 from rejse.transforms.scoring.output_tables import MINUTE_BASES, tables
@@ -75,8 +75,13 @@ def _at(a: Assessment, event: Array) -> tuple[Array, Array]:
 def _measured(a: Assessment, grain: str) -> dict[str, Any]:
     """Values of the metrics, null in journeys (and their steps) that do not carry the inputs."""
     journey = a.scene.spine.step_journey if grain == "step" else slice(None)
+    return measured(grain, a, lambda needs: a.carried.any(needs)[journey])
+
+
+def measured(grain: str, of: Any, carried: Callable[[Needs], Array]) -> dict[str, Any]:
+    """Values of the metrics of a grain by name, null in rows that do not carry their inputs."""
     return {
-        m.name: _known(m.compute(a), a.carried.any(m.inputs)[journey]) if m.inputs else m.compute(a)
+        m.name: _known(m.compute(of), carried(m.inputs)) if m.inputs else m.compute(of)
         for m in metrics(grain)
     }
 

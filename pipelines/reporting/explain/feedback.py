@@ -41,7 +41,7 @@ class Felt:
     n_answered: int
     n_pending: int
     n_uninvited: int
-    n_ignored: int
+    n_ignored: int | None
     n_scores: int
     experience01: float | None
     touchpoint_score_mean: float | None
@@ -70,7 +70,7 @@ def answered(answer: Answer) -> str:
         answer.respondent_type or "", "the customer"
     )
     about = "" if answer.level == "touchpoint" else f" for the {_level(answer.level)}"
-    ignored = "; nobody acted on it" if answer.is_ignored else ""
+    ignored = "; nobody acted on it in time" if answer.is_ignored else ""
     if not answer.is_answered:
         return f"{who} was asked{about} and stayed silent"
     if answer.raw_score is None:
@@ -165,7 +165,8 @@ def lines(felt: Felt) -> Iterator[str]:
     if felt.is_relief:
         yield "relief after a long failure: the last answer is in the top box, the friction high"
     if felt.n_ignored:
-        yield f"{wording.plural(felt.n_ignored, 'complaint or low answer')} that nobody acted on"
+        asking = wording.plural(felt.n_ignored, "complaint or low answer")
+        yield f"{asking} that nobody acted on in time"
 
 
 def _less_sure(felt: Felt) -> str:

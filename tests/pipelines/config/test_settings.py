@@ -80,6 +80,11 @@ def test_rules_of_the_core(folder: Path) -> None:
     assert rules.sources == {"web": frozenset({"id", "time"})}
 
 
+def test_sources_of_answers_say_what_they_map_too(folder: Path) -> None:
+    found = changed(folder, "[sources.web]", '[sources.web]\nkind = "experience"')
+    assert found.rules().sources == {"web": frozenset({"id", "time"})}
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [

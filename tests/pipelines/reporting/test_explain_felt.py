@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines.reporting.explain.feedback import Answer, emotion
+from rejse.pipelines.reporting.explain.feedback import Answer, answered, emotion
 
 
 def spoken(**own: Any) -> Answer:
@@ -36,3 +36,11 @@ def test_what_was_said_of_more_than_the_step_is_no_emotion_of_it(level: str | No
     words = spoken(sentiment01=0.1, level=level)
     assert emotion((whole, words)) is None
     assert emotion((whole, words, ORDER[0])) == 0.8
+
+
+@pytest.mark.parametrize(
+    ("ignored", "ending"), [(True, "; nobody acted on it in time"), (False, ""), (None, "")]
+)
+def test_only_what_is_known_to_be_ignored_is_told_to_be(ignored: bool | None, ending: str) -> None:
+    complaint = spoken(instrument="complaint", is_answered=True, is_ignored=ignored)
+    assert answered(complaint) == f"the customer complained{ending}"

@@ -40,7 +40,7 @@ def scored(t: Transcript, events: pa.Table | None = None) -> Scene:
 
 
 def felt(t: Transcript, records: pa.Table, scene: Scene) -> dict[str, pa.Table]:
-    given = (t.rules.windows, t.frontiers, t.x_frontiers)
+    given = (t.rules, t.frontiers, t.x_frontiers)
     return attach(records, scene.spine, score_journeys(scene), *given)
 
 

@@ -124,6 +124,7 @@ def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> Non
     launch = [kind for kind in KINDS.values() if kind.is_launch]
 
     owners = scene.spine.owner.arrow().to_pylist()
+    cased = {ids[n] for n in scene.spine.case.known.nonzero()[0]}
     ended = {ids[n] for n in scene.is_end.nonzero()[0]}
     owned = {ids[n] for n, owner in enumerate(owners) if owner is not None}
 
@@ -134,6 +135,11 @@ def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> Non
             return any(row["id"] in owned for row in mine)
         if field == "end":
             return carries(mine, "outcome") or any(row["id"] in ended for row in mine)
+        if field == "unsold_end":
+            sold = [row["outcome"] == "sold" for row in mine if row["id"] in ended]
+            return carries(mine, "end") and not (sold and all(sold))
+        if field == "case":
+            return any(row["id"] in cased for row in mine)
         declared = scene.rules.sources if field in LOGGED_WHEN_PRESENT else {}
         return any(row.get(field) is not None or field in declared.get(str(row["source"]), ())
                    for row in mine)  # fmt: skip

@@ -75,7 +75,8 @@ def is_top_box(f: Felt) -> tuple[Bools, Bools]:
 
 
 @metric("experience", pa.bool_(), unit="", direction="lower_is_better",
-        when_empty="null where nothing had to be done, or it is not known yet")  # fmt: skip
+        when_empty="null where nothing had to be done, or it is not known: not yet, or never, where"
+                   " the source maps no action_time", inputs=["action_time"])  # fmt: skip
 def is_ignored(f: Felt) -> tuple[Bools, Bools]:
     """A customer's complaint, or answer of at most .4, that nobody acted on within 7 days; false:
     somebody did. A fact of weight 0: friction stays free of it (9-rules).

@@ -84,9 +84,11 @@ def n_inside(f: Felt) -> Ints:
 
 
 @metric("journey_experience", pa.int32(), unit="1", low=0, direction="lower_is_better",
-        nullable=False)  # fmt: skip
+        inputs=["action_time"])  # fmt: skip
 def n_ignored(f: Felt) -> Ints:
-    """Complaints and low answers of the customer that are known to have been ignored (9-rules)."""
+    """Complaints and low answers of the customer that are known to have been ignored, among those
+    whose source maps action_time (9-rules).
+    """
     ignored, known = f.answers.ignored
     return f.count(ignored & known)
 

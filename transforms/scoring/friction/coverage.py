@@ -30,7 +30,8 @@ class Carried:
     A journey carries a field where one of its events has it. Of fields of what happens now and
     then (`LOGGED_WHEN_PRESENT`) it is enough that one of its sources maps them: absent means that
     it did not happen. `owner`, `team`, `silo` and `stage` are also those that the tables tell,
-    `end` is one that an outcome or an activity makes, and `question` a question activity.
+    `end` is one that an outcome or an activity makes, `unsold_end` one that is not only sales,
+    `case` that of the journey, and `question` a question activity.
     """
 
     scene: Scene
@@ -57,6 +58,12 @@ class Carried:
             return np.full(size, scene.data.has(name.removeprefix("@")))
         if name == "end":
             return self.one("outcome") | scene.journeys.any(scene.is_end)
+        if name == "unsold_end":
+            sold = scene.is_end & scene.spine.events.is_one("outcome", "sold")
+            others = scene.journeys.any(scene.is_end & ~sold)
+            return others | (self.one("end") & ~scene.journeys.any(sold))
+        if name == "case":
+            return scene.spine.journey_case.known
         if name in ("silo", "stage"):
             told: Coded = getattr(scene.steps, name)
             return scene.spine.journey_steps.any(told.known)
@@ -70,12 +77,7 @@ class Carried:
         if name in ("owner", "team"):
             effective: Coded = getattr(scene.spine, name)
             return effective.known
-        has = events.carries(name) if events.has(name) else np.zeros(events.n, dtype=bool)
-        if name in LOGGED_WHEN_PRESENT:
-            source, declared = events.coded("source"), scene.rules.sources
-            says = [name in declared.get(one, ()) for one in source.names.to_pylist()]
-            has = has | source.lookup(says, False)
-        return has
+        return events.logs(name, scene.rules.sources if name in LOGGED_WHEN_PRESENT else {})
 
 
 def evidence_coverage(scene: Scene, carried: Carried | None = None) -> Reals:

@@ -27,7 +27,8 @@ TOLD_BY: Mapping[str, tuple[frozenset[str], ...]] = {
         frozenset({"team"}), frozenset({"actor_id", "@agents"}),
         frozenset({"touchpoint", "@touchpoints"}),
     ),
-    "end": (frozenset({"outcome"}),),
+    "end": (frozenset({"outcome"}),), "unsold_end": (frozenset({"outcome"}),),
+    "case": (frozenset({"case_id"}),),
 }  # fmt: skip
 #: Tests of the score, by what friction is compared with: bad ends, a first contact that had to be
 #: repeated, answers on effort, experience.

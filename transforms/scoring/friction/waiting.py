@@ -98,7 +98,10 @@ def _agreed(scene: Scene) -> Found:
 @kind(
     "node",
     "re-openings",
-    {"end"},
+    {"unsold_end"},
+    {"end", "intent"},
+    {"end", "objects"},
+    {"case", "end", "lifecycle"},
     circular_with={
         "bad_end": "it takes a good end away",
         "repeat_contact": "its confidence hangs on a later outcome",
