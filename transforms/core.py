@@ -48,9 +48,7 @@ class Core:
 
 def nothing() -> pa.Table:
     """No events."""
-    # Not schema.empty_table(), which imports pandas.
-    shape = event_schema()
-    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in shape], schema=shape)
+    return event_schema().empty_table()
 
 
 def noted(met: Met) -> Iterator[tuple[str, int]]:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rejse.pipelines.reporting import wording
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.schema.parameters import COMPONENT_FLOOR
 
 
-class UnknownJourneyError(ValueError):
+class UnknownJourneyError(MisuseError):
     """No journey, or more than one, answers to what was given; `near` lists candidates."""
 
     def __init__(self, message: str, near: tuple[str, ...]) -> None:
