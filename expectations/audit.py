@@ -15,39 +15,25 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import duckdb
 import great_expectations as gx
 
-from rejse.expectations import (
-    dialect,
-    evidence,
-    experience,
-    interactions,
-    journey_experience,
-    journeys,
-    steps,
-    thrift,
-    unstored,
-)
+from rejse.expectations import dialect, gx_stateless
+from rejse.expectations.suites import SUITES, Suite, chosen
 from rejse.pipelines.publication import catalogue, catalogue_build
-from rejse.pipelines.store import staging
 from rejse.sql import statements
 
-SUITES: tuple[ModuleType, ...] = (interactions, journeys, steps, evidence)
-#: Suites of tables that only some installations fill; empty ones cost no audit.
-OPTIONAL: tuple[ModuleType, ...] = (experience, journey_experience)
 MEMORY = "1GB"
 _SHOWN = 20
 
 
 @dataclass(frozen=True)
 class Result:
-    """What an audit says of one table: how many rules it tried, and what of each broken one."""
+    """Outcome of one suite: how many rules were tried, and the results of the broken ones."""
 
-    table: str
+    suite: Suite
     n_rules: int
     broken: Sequence[Any]
 
@@ -61,24 +47,17 @@ def audited(asked: Mapping[str, Any]) -> dict[str, Any]:
         define(database, Path(asked["store"]), asked["files"], part)
         # A copy for the examples: DuckDB refuses a second connection with other settings.
         twin = shutil.copyfile(database, Path(folder) / "examples.duckdb")
-        with thrift.spared():
-            results = run(database, chosen(asked["rows"]))
+        results = run(database, chosen(asked["rows"]))
         with duckdb.connect(str(twin), read_only=True) as con:
-            found = [finding for result in results for finding in findings(con, result)]
-    critical = any(finding["severity"] == "critical" for finding in found)
+            broken = [finding for result in results for finding in findings(con, result)]
+    critical = any(finding["severity"] == "critical" for finding in broken)
     return {
         "passed": not critical,
-        "findings": found,
+        "findings": broken,
         "seconds": round(time.monotonic() - started, 3),
         "n_rules": sum(result.n_rules for result in results),
         "audited": f"one customer in {part}" if part > 1 else "all rows",
     }
-
-
-def chosen(rows: Mapping[str, int]) -> tuple[ModuleType, ...]:
-    """Suites of a publication with so many rows in its tables."""
-    filled = [m for m in OPTIONAL if rows.get(m.TABLE, 0) or rows.get(m.TABLE + staging.LIVE, 0)]
-    return (*SUITES, *filled)
 
 
 def sample(rows: Mapping[str, int], most: int) -> int:
@@ -96,15 +75,8 @@ def define(database: Path, store: Path, files: Mapping[str, Sequence[str]], part
             con.execute(script.text)
         con.commit()
         if part > 1:
-            for name in sampled():
+            for name in (name for suite in SUITES for name in suite.published):
                 _keep_one_in(con, name, part)
-
-
-def sampled() -> list[str]:
-    """Tables that the suites and their laws read, final and live."""
-    every = (*SUITES, *OPTIONAL)
-    twins = [module.TABLE + staging.LIVE for module in every if module is not interactions]
-    return [*(module.TABLE for module in every), *twins]
 
 
 def _keep_one_in(con: duckdb.DuckDBPyConnection, name: str, part: int) -> None:
@@ -118,99 +90,92 @@ def _keep_one_in(con: duckdb.DuckDBPyConnection, name: str, part: int) -> None:
     con.execute(f"create table {name} as from {name}_whole where customer_key < '{bound}'")
 
 
-def run(database: Path, suites: Sequence[ModuleType] = SUITES) -> list[Result]:
-    """Run every suite; a rule that is broken is run again to tell its rows."""
+def run(database: Path, suites: Sequence[Suite]) -> list[Result]:
+    """Run every suite; a rule that is broken is run again for the rows that break it."""
     dialect.register()
     logging.getLogger("great_expectations").setLevel(logging.ERROR)  # warns of each law's query
-    context = unstored.context()
+    context = gx_stateless.context()
     settings = {"memory_limit": MEMORY, "disabled_optimizers": catalogue.HANGS}
-    reading = {"read_only": True, "config": settings}
     source = context.data_sources.add_sql(
         "staged",
         connection_string=f"{dialect.NAME}:///{database}",
-        kwargs={"connect_args": reading},
+        kwargs={"connect_args": {"read_only": True, "config": settings}},
     )
     results = []
-    for module in suites:
-        every = module.suite()
-        quick = _validated(context, source, module, every, {"result_format": "BOOLEAN_ONLY"})
+    for suite in suites:
+        rules = suite.expectations()
+        quick = _validated(source, suite, rules, {"result_format": "BOOLEAN_ONLY"})
         failed = {result.expectation_config.meta["rule"] for result in quick if not result.success}
-        broken = [one for one in module.suite() if one.meta["rule"] in failed]
-        told = _validated(context, source, module, broken, _told(module.KEY)) if broken else []
-        results.append(Result(module.TABLE, len(every), told))
+        again = [rule for rule in suite.expectations() if rule.meta["rule"] in failed]
+        broken = _validated(source, suite, again, _with_rows(suite.row)) if again else []
+        results.append(Result(suite, len(rules), broken))
     return results
 
 
-def _told(key: Sequence[str]) -> dict[str, Any]:
-    """Ask for rows and keys: two more queries a rule, so only of the rules that are broken."""
+def _with_rows(names: Sequence[str]) -> dict[str, Any]:
+    """Ask for rows by these columns: two more queries a rule, so only of broken rules."""
     return {
         "result_format": "SUMMARY",
-        "unexpected_index_column_names": list(key),
+        "unexpected_index_column_names": list(names),
         "partial_unexpected_count": _SHOWN,
     }
 
 
 def _validated(
-    context: Any, source: Any, module: ModuleType, rules: Sequence[Any], asked: dict[str, Any]
+    source: Any, suite: Suite, rules: Sequence[Any], result_format: dict[str, Any]
 ) -> list[Any]:
     """Results of these rules on one table, run as a Checkpoint."""
-    name = f"{module.TABLE}-{asked['result_format']}"
-    asset = source.add_table_asset(name, table_name=view(module.TABLE))
+    name = f"{suite.table}-{result_format['result_format']}"
+    asset = source.add_table_asset(name, table_name=suite.view)
     batch = asset.add_batch_definition_whole_table(name)
-    suite = gx.ExpectationSuite(name=name, expectations=list(rules))
-    definition = unstored.ValidationDefinition(name=name, data=batch, suite=suite)
-    checkpoint = unstored.Checkpoint(
-        name=name, validation_definitions=[definition], result_format=asked
+    expectations = gx.ExpectationSuite(name=name, expectations=list(rules))
+    definition = gx_stateless.ValidationDefinition(name=name, data=batch, suite=expectations)
+    checkpoint = gx_stateless.Checkpoint(
+        name=name, validation_definitions=[definition], result_format=result_format
     )
-    ran = checkpoint.run()
-    return list(next(iter(ran.run_results.values())).results)
-
-
-def view(table: str) -> str:
-    """View that shows a table's final and live rows."""
-    return table if table == interactions.TABLE else f"v_{table}"
+    (outcome,) = checkpoint.run().run_results.values()
+    return list(outcome.results)
 
 
 def findings(con: duckdb.DuckDBPyConnection, result: Result) -> list[dict[str, Any]]:
     """The broken rules of one table."""
-    return [_finding(con, result.table, one.to_json_dict()) for one in result.broken]
+    return [_finding(con, result.suite, broken.to_json_dict()) for broken in result.broken]
 
 
 def _finding(
-    con: duckdb.DuckDBPyConnection, table: str, result: Mapping[str, Any]
+    con: duckdb.DuckDBPyConnection, suite: Suite, result: Mapping[str, Any]
 ) -> dict[str, Any]:
-    told, counted = result["expectation_config"], result["result"]
-    law = told["kwargs"].get("unexpected_rows_query")
-    shown = _examples(con, law) if law else counted.get("partial_unexpected_index_list")
-    rows = counted.get("unexpected_count", counted.get("observed_value", 0))
-    total = con.execute(f"select count(*) from {view(table)}").fetchone()
+    rule, outcome = result["expectation_config"], result["result"]
+    law = rule["kwargs"].get("unexpected_rows_query")
+    examples = _examples(con, law) if law else outcome.get("partial_unexpected_index_list")
+    rows = outcome.get("unexpected_count", outcome.get("observed_value", 0))
+    total = con.execute(f"select count(*) from {suite.view}").fetchone()
     return {
-        "table": table,
-        "rule": told["meta"]["rule"],
-        "severity": told["severity"],
+        "table": suite.table,
+        "rule": rule["meta"]["rule"],
+        "severity": rule["severity"],
         "rows": rows if isinstance(rows, int) else 0,
         "of": total[0] if total else 0,
-        "examples": _faults(result) or [_words(one) for one in (shown or [])],
-        "description": told["description"],
+        "examples": _faults(result) or [_words(example) for example in (examples or [])],
+        "description": rule["description"],
     }
 
 
 def _faults(result: Mapping[str, Any]) -> list[str]:
     """Why a rule could not be tried at all; it counts as broken."""
-    told = result.get("exception_info") or {}
-    each = [told, *told.values()]
+    exceptions = result.get("exception_info") or {}
     return [
-        one["exception_message"]
-        for one in each
-        if isinstance(one, dict) and one.get("exception_message")
+        exception["exception_message"]
+        for exception in (exceptions, *exceptions.values())
+        if isinstance(exception, dict) and exception.get("exception_message")
     ]
 
 
 def _examples(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
     """Some rows that break a law."""
-    found = con.execute(query.replace("{{", "{").replace("}}", "}"))
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchmany(_SHOWN)]
+    rows = con.execute(query.replace("{{", "{").replace("}}", "}"))
+    names = [column[0] for column in rows.description]
+    return [dict(zip(names, row, strict=True)) for row in rows.fetchmany(_SHOWN)]
 
 
 def _words(example: Mapping[str, Any]) -> str:

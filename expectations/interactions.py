@@ -15,7 +15,6 @@ from rejse.transforms.schema import contract as schema
 from rejse.transforms.schema.registry import Column
 
 TABLE = "events"
-KEY = ("source", "id")
 
 
 def contract() -> list[Column]:
@@ -37,21 +36,9 @@ def contract() -> list[Column]:
 def rules() -> list[gxe.Expectation]:
     """The row rules that can still be seen: raw identities were never written."""
     return [
-        gxe.UnexpectedRowsExpectation(
-            unexpected_rows_query=declared.escaped(
-                f"select source, id from {TABLE} where not ({rule.sql})"
-            ),
-            severity=declared.CRITICAL,
-            description=rule.says,
-            **declared.rule(rule.name),
+        declared.query(
+            rule.name, rule.says, f"select source, id from {TABLE} where not ({rule.sql})"
         )
         for rule in validate.RULES
         if not set(rule.columns) & set(schema.IDENTITY_FIELDS)
     ]
-
-
-def suite() -> list[gxe.Expectation]:
-    """The contract's fields and rules, its key, and the laws of events."""
-    return [
-        *declared.columns(contract()), *rules(), declared.key(KEY), *declared.laws(TABLE)
-    ]  # fmt: skip

@@ -21,7 +21,7 @@ SQL = sorted(path for folder in (*FOLDERS, "tests") for path in (ROOT / folder).
 #: Packages from the lowest to the highest. Each imports only packages of earlier lines, so that
 #: there is no circle; those of one line do not know each other.
 LAYERS = (
-    ("sql",),
+    ("sql", "transforms.errors"),
     ("transforms.schema",),
     ("transforms.columnar",),
     ("transforms.ingest",),

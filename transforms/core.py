@@ -77,9 +77,7 @@ def score_journeys(scene: Scene) -> dict[str, pa.Table]:
 
 def nothing() -> pa.Table:
     """Return an event table without rows."""
-    # Not schema.empty_table(), which imports pandas.
-    shape = event_schema()
-    return pa.Table.from_arrays([pa.nulls(0, field.type) for field in shape], schema=shape)
+    return event_schema().empty_table()
 
 
 def noted(met: Met) -> Iterator[tuple[str, int]]:

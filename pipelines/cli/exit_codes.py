@@ -5,36 +5,19 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 
-from rejse.pipelines.runtime import signals
-from rejse.pipelines.store import errors
+from rejse.pipelines.runtime import signals as interruption
+from rejse.pipelines.store import errors as damage
+from rejse.transforms.errors import BRANCHES, DataError, MisuseError, RejseError, StoreError
 
-DATA_FAILED, MISUSE, FAULT, BUSY, INTERRUPTED, TERMINATED = 1, 2, 70, 75, 130, 143
-#: Exit code by class of error; named, not imported, because most commands need few of them.
-EXIT_CODES = {
-    "AnotherWriter": BUSY,
-    "BalanceError": DATA_FAILED,
-    "AuditError": DATA_FAILED,
-    "AuditUnavailableError": MISUSE,
-    "NotPublishedError": MISUSE,
-    "UnknownJourneyError": MISUSE,
-    "InitError": MISUSE,
-    "SettingsError": MISUSE,
-    "MappingError": MISUSE,
-    "SourceError": MISUSE,
-    "MisuseError": MISUSE,
-    "FileNotFoundError": MISUSE,
-    "FileExistsError": MISUSE,
-    "IsADirectoryError": MISUSE,
-    "NotADirectoryError": MISUSE,
-    "PermissionError": MISUSE,
-}
+DATA_FAILED, MISUSE, FAULT = DataError.exit_code, MisuseError.exit_code, RejseError.exit_code
+INTERRUPTED, TERMINATED = 130, 143
+#: Errors of Python by which a path that somebody named is wrong.
+WRONG_PATH = (
+    FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError
+)  # fmt: skip
 #: Exit codes in the words of a line of JSON.
 STATUS = {
-    DATA_FAILED: "data_failed",
-    MISUSE: "misuse",
-    BUSY: "another_writer",
-    errors.IO_ERROR: "store_failed",
-    FAULT: "fault",
+    **{branch.exit_code: branch.status for branch in BRANCHES},
     INTERRUPTED: "interrupted",
     TERMINATED: "terminated",
 }
@@ -42,27 +25,31 @@ STATUS = {
 TRACEBACK_VARIABLE = "REJSE_TRACEBACK"
 
 
+def meanings() -> dict[int, str]:
+    """What each exit code of a command means, as documentation and `--help` list them."""
+    errors = {
+        branch.exit_code: str(branch.__doc__).partition("\n")[0].rstrip(".") for branch in BRANCHES
+    }
+    signals = {INTERRUPTED: "SIGINT (Ctrl-C)", TERMINATED: "SIGTERM"}
+    return dict(sorted({0: "Published, or nothing new", **errors, **signals}.items()))
+
+
 def code_of(fault: Exception) -> int:
-    """Exit code of an error: what it says itself, else by its class."""
-    stated = getattr(fault, "exit_code", None)
-    if isinstance(stated, int):
-        return stated
-    if errors.words(fault):
-        return errors.IO_ERROR
-    if isinstance(fault, OSError) and fault.errno == errno.EROFS:  # no place of the store's
-        return MISUSE
-    for kind in type(fault).__mro__:
-        if kind.__name__ in EXIT_CODES:
-            return EXIT_CODES[kind.__name__]
-    return FAULT
+    """Exit code of an error: what its branch states, else by what Python or a library means."""
+    if isinstance(fault, RejseError):
+        return fault.exit_code
+    if damage.words(fault):
+        return StoreError.exit_code
+    is_read_only = isinstance(fault, OSError) and fault.errno == errno.EROFS  # not the store's
+    return MISUSE if is_read_only or isinstance(fault, WRONG_PATH) else FAULT
 
 
 def ended(fault: BaseException) -> tuple[int, str]:
     """Exit code and words of a command that failed."""
-    if signals.received() is not None:  # whatever the work then failed with
-        return signals.code(), signals.message()
+    if interruption.received() is not None:  # whatever the work then failed with
+        return interruption.code(), interruption.message()
     if not isinstance(fault, Exception) or type(fault).__name__ == "Abort":
-        return INTERRUPTED, signals.message()
+        return INTERRUPTED, interruption.message()
     if hasattr(fault, "format_message"):
         return MISUSE, usage(fault)
     code = code_of(fault)
@@ -93,7 +80,7 @@ def usage(fault: Exception) -> str:
 def said(fault: Exception, code: int) -> str:
     """An error in words, for the standard error."""
     if code != FAULT:
-        if told := errors.words(fault):
+        if told := damage.words(fault):
             return f"rejse: {told}"
         if isinstance(fault, OSError) and fault.filename and fault.strerror:
             return f"rejse: {fault.filename}: {fault.strerror.lower()}; name another place"

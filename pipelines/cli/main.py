@@ -1,10 +1,4 @@
-"""The command line: all commands, and how they end.
-
-Exit codes: 0 published or nothing new, 1 the data failed (an audit, the balance), 2 misuse (wrong
-arguments, settings, SQL), 75 another writer holds the store, 74 the store or its disk failed (no
-room, nothing may be written, a file gone or damaged, a log in pieces), 130 and 143 SIGINT and
-SIGTERM, 70 a fault of this program.
-"""
+"""The command line: all commands, and how they end."""
 
 from __future__ import annotations
 
@@ -15,13 +9,21 @@ import sys
 import typer
 
 from rejse.pipelines.cli import identity, maintain, read, reference, run, setup
-from rejse.pipelines.cli.exit_codes import FAULT, INTERRUPTED, TRACEBACK_VARIABLE, ended, tell
+from rejse.pipelines.cli.exit_codes import (
+    FAULT,
+    INTERRUPTED,
+    TRACEBACK_VARIABLE,
+    ended,
+    meanings,
+    tell,
+)
 from rejse.pipelines.cli.terminal import say
 from rejse.pipelines.runtime import memory, signals
 
 app = typer.Typer(
     name="rejse",
     help="Turns the interaction logs of every channel and department into scored journeys.",
+    epilog="Exit codes: " + "; ".join(f"{code} {text}" for code, text in meanings().items()) + ".",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

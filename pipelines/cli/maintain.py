@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from rejse.pipelines.cli.options import CONFIG, Config, Json, MisuseError, settings_in
-from rejse.pipelines.store.errors import IO_ERROR, mend
+from rejse.pipelines.cli.options import CONFIG, Config, Json, settings_in
+from rejse.pipelines.store.errors import mend
+from rejse.transforms.errors import MisuseError, StoreError
 
 MEGABYTE = 1_000_000
 
@@ -78,7 +79,7 @@ def verify(config: Config = CONFIG, json: Json = False) -> None:
     if not found.is_noted:
         terminal.say("the store cannot be written, so that status does not tell of it")
     if found.damaged:
-        raise typer.Exit(IO_ERROR)
+        raise typer.Exit(StoreError.exit_code)
 
 
 def vacuum(

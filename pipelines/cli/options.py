@@ -26,10 +26,6 @@ AsOf = Annotated[
 CONFIG = Path("rejse.toml")
 
 
-class MisuseError(Exception):
-    """The command cannot do what was asked; the message says what it expects."""
-
-
 def settings_in(config: Path) -> Settings:
     """The configuration in a file, or in the folder where it lies. Raises SettingsError."""
     from rejse.pipelines.config.settings import load

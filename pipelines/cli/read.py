@@ -14,12 +14,12 @@ from rejse.pipelines.cli.options import (
     AsOf,
     Config,
     Json,
-    MisuseError,
     connect,
     settings_in,
 )
 from rejse.pipelines.runtime import signals
-from rejse.pipelines.store.errors import IO_ERROR, mend
+from rejse.pipelines.store.errors import mend
+from rejse.transforms.errors import MisuseError, StoreError
 
 Toml = Annotated[bool, typer.Option("--toml", help="Print a [weights] block to paste.")]
 
@@ -157,7 +157,6 @@ def status(config: Config = CONFIG, json: Json = False) -> None:
 
     Example: [bold]rejse status[/bold]
     """
-    from rejse.pipelines.cli.exit_codes import STATUS
     from rejse.pipelines.cli.terminal import show_line
     from rejse.pipelines.jobs import status as standing
     from rejse.pipelines.store import delta_store
@@ -166,12 +165,12 @@ def status(config: Config = CONFIG, json: Json = False) -> None:
     settings = settings_in(config)
     found = standing.status(settings, delta_store.now())
     if json:
-        told = {"status": STATUS[IO_ERROR], "exit_code": IO_ERROR} if found.missing else {}
-        show_line({**vars(found), **told})
+        failed = {"status": StoreError.status, "exit_code": StoreError.exit_code}
+        show_line({**vars(found), **(failed if found.missing else {})})
     else:
         _show_status(found, settings.windows.future // SECOND)
     if found.missing:
-        raise typer.Exit(IO_ERROR)
+        raise typer.Exit(StoreError.exit_code)
 
 
 def _show_status(found: Any, ahead: int) -> None:

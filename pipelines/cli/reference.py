@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from rejse.pipelines.cli.options import CONFIG, Config, Json, MisuseError, settings_in
+from rejse.pipelines.cli.options import CONFIG, Config, Json, settings_in
+from rejse.transforms.errors import MisuseError
 
 
 def metrics(json: Json = False) -> None:

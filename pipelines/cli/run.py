@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 
 from rejse.pipelines.cli.exit_codes import DATA_FAILED
-from rejse.pipelines.cli.options import CONFIG, Config, Json, MisuseError, settings_in
+from rejse.pipelines.cli.options import CONFIG, Config, Json, settings_in
 from rejse.pipelines.runtime import signals
+from rejse.transforms.errors import MisuseError
 
 REPAIR = "bring them in with: rejse repair --from TIME --until TIME"
 #: All times that a row can have, in microseconds.

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rejse.transforms.errors import MisuseError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -18,12 +20,10 @@ if TYPE_CHECKING:
 LINKS = "identity_links"
 
 
-class OperationalError(ValueError):
+class OperationalError(MisuseError):
     """A table of [operational] cannot be read or makes no sense; the message names table, file,
     and row where one is to blame.
     """
-
-    exit_code = 2
 
 
 def read(

@@ -12,13 +12,17 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.schema import durations
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
-class SettingsError(ValueError):
-    """The configuration cannot be used; the message says what to change."""
+class SettingsError(MisuseError, ValueError):
+    """The configuration cannot be used; the message says what to change.
+
+    It is a ValueError, so that pydantic adds the setting to what a validator raises.
+    """
 
 
 def _duration(value: object) -> int:

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from rejse.transforms.errors import MisuseError
+
 if TYPE_CHECKING:
     from rejse.pipelines.config.settings import Source
 
 
-class StatedError(ValueError):
+class StatedError(MisuseError):
     """A frontier is not stated as it must be; the message says what was expected."""
-
-    exit_code = 2
 
 
 class UnknownSourceError(StatedError):

@@ -31,15 +31,14 @@ from rejse.pipelines.demo.journeys import (
 from rejse.pipelines.demo.planted_answers import Felt
 from rejse.pipelines.demo.planted_friction import SURVEYS, Tally, Truths, repurchase
 from rejse.pipelines.demo.specs import MADE, Company, Spec, folder, journey_specs, story_specs
+from rejse.transforms.errors import MisuseError
 
 CHUNK = 25_000  # journeys drawn at once: some 300,000 events, half a gigabyte at most
 FORMATS = {"parquet": demo_systems.PARQUET, "jsonl": "format json"}
 
 
-class DemoError(ValueError):
+class DemoError(MisuseError):
     """Sample data cannot be written here; the message says where it can."""
-
-    exit_code = 2
 
 
 def _prepare(out: Path) -> None:

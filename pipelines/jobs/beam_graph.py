@@ -37,6 +37,7 @@ from rejse.transforms.columnar.arrays import arrow, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.core import Core
 from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.feedback.output_tables import PRIVATE
 from rejse.transforms.identity.changed_links import Relink
 from rejse.transforms.identity.erasure import Erased
@@ -136,10 +137,8 @@ class Found:
     aside: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
-class BeamOptionsError(ValueError):
+class BeamOptionsError(MisuseError):
     """Beam refuses the options that it was given."""
-
-    exit_code = 2
 
 
 def empty(beam_args: Sequence[str]) -> beam.Pipeline:

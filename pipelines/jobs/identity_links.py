@@ -12,6 +12,7 @@ from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.published_links import published_links
+from rejse.transforms.errors import MisuseError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
     from rejse.transforms.identity.erasure import Erased
 
 
-class SourcesNeededError(LookupError):
+class SourcesNeededError(MisuseError):
     """Links have changed of customers whose rows are not stored."""
-
-    exit_code = 2
 
 
 def are_kept(settings: Settings) -> bool:

@@ -20,13 +20,12 @@ from rejse.pipelines.sources.positions import Place, Position
 from rejse.pipelines.store import erasure_receipts
 from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.dimensions.customer_records import CASES
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.resolve import CASE
 
 
-class SourcesGoneError(LookupError):
+class SourcesGoneError(MisuseError):
     """All sources must be read again, and files that were read before are gone."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -46,10 +45,8 @@ class Ground:
     again: frozenset[tuple[str, str]] = frozenset()
 
 
-class AllAnewError(ValueError):
+class AllAnewError(MisuseError):
     """All sources must be read again, and the run was asked for a part of their time only."""
-
-    exit_code = 2
 
 
 def ground(

@@ -23,6 +23,7 @@ from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import errors
 from rejse.pipelines.store.delta_store import COUNTS, Publication
+from rejse.transforms.errors import MisuseError
 
 Status = Literal["published", "nothing_new", "audit_failed"]
 #: Windows that the views of a publication read.
@@ -136,10 +137,8 @@ def _reconciled(settings: Settings, asked: _Asked, progress: Progress | None) ->
     return first if is_all and first is not None else result
 
 
-class NothingToBuildOnError(LookupError):
+class NothingToBuildOnError(MisuseError):
     """There is no publication whose late events, or whose links, could be brought in."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)

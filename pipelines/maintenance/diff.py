@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.store.delta_store import Publication
+from rejse.transforms.errors import MisuseError
 
 #: What may have changed a band, in the order in which it is held responsible.
 CAUSES: Mapping[str, str] = {
@@ -30,10 +31,8 @@ CAUSES: Mapping[str, str] = {
 }
 
 
-class CompareError(ValueError):
+class CompareError(MisuseError):
     """The two cannot be compared; the message says what was expected."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ from rejse.pipelines.store.state_reader import History
 from rejse.transforms.columnar.arrays import arrow, flat, take, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions.tables import conform
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity import erasure
 from rejse.transforms.identity.link_table import LINKS, walled
 from rejse.transforms.identity.pseudonyms import exact_key, signer
@@ -74,10 +75,8 @@ ENDS, BORNE = ("previous", "identity"), (*STORED.values(), LATE)
 DRAWN = "Drawn by rejse"
 
 
-class LinkedError(LookupError):
+class LinkedError(MisuseError):
     """The identity is another person's."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from rejse.pipelines.store import checksums, errors, parquet_files
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication
 from rejse.pipelines.store.staging import StagedFile
+from rejse.transforms.errors import StoreError
 
 #: Where it is noted when a store was verified.
 NOTE = "verified.json"
@@ -219,6 +220,6 @@ def _has_size(path: Path, size: int) -> bool:
 
 def as_dict(found: Verified) -> dict[str, Any]:
     """For machines."""
-    code = errors.IO_ERROR if found.damaged else 0
+    code = StoreError.exit_code if found.damaged else 0
     status = "store_failed" if found.damaged else "verified"
     return {"status": status, "exit_code": code, **asdict(found)}

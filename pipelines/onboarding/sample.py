@@ -9,6 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rejse.transforms.errors import MisuseError
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -17,7 +19,7 @@ BLOCK = 1 << 20
 _INT64 = 2**63
 
 
-class SampleError(ValueError):
+class SampleError(MisuseError):
     """A file cannot be sampled; the message names it and what was expected."""
 
 

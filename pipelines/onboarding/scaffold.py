@@ -22,6 +22,7 @@ from rejse.pipelines.onboarding import (
     guess_survey,
 )
 from rejse.pipelines.onboarding.sample import Sample, SampleError, samples
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.schema.durations import render
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ MOST_TOUCHPOINTS = 500
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 
-class InitError(ValueError):
+class InitError(MisuseError):
     """No configuration can be written; the message says why and what to do."""
 
 

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from rejse.pipelines.store.staging import StagedFile
+from rejse.transforms.errors import DataError, MisuseError
 
 FOLDER = "audits"
 SAMPLE_ROWS = 1_000_000
@@ -66,10 +67,8 @@ class Report:
     path: Path
 
 
-class AuditError(RuntimeError):
+class AuditError(DataError):
     """Staged rows broke a critical rule; nothing was published."""
-
-    exit_code = 1
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -81,10 +80,8 @@ class AuditError(RuntimeError):
         )
 
 
-class AuditUnavailableError(RuntimeError):
+class AuditUnavailableError(MisuseError):
     """The audit cannot run here."""
-
-    exit_code = 2
 
 
 #: What audits the staged files of each table: `audit`, or that of an `Auditor`.

@@ -25,6 +25,7 @@ from rejse.pipelines.runtime import file_modes, signals
 from rejse.pipelines.store import delta_store, staging
 from rejse.pipelines.store.erasure_receipts import ERASURES
 from rejse.pipelines.store.traces import CURRENT, number, path, pointed
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.feedback import output_tables as x_tables
 from rejse.transforms.incremental import input_kinds, merge_customers
 from rejse.transforms.ingest.read_only import ReadOnlyError, parser, refuse_writing
@@ -49,7 +50,7 @@ HANGS = "cte_inlining"
 _NAMED = re.compile(r"'(/[a-z_]+/part-[0-9a-f]{32}\.parquet)'")
 
 
-class NotPublishedError(LookupError):
+class NotPublishedError(MisuseError):
     """The store has no such publication."""
 
 

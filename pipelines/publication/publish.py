@@ -23,6 +23,7 @@ from rejse.pipelines.store import erasure_receipts, file_index, parquet_files, s
 from rejse.pipelines.store.delta_store import COUNTS, PUBLICATIONS, RUNS, Publication, Writer
 from rejse.pipelines.store.staging import StagedFile
 from rejse.transforms.dimensions import published
+from rejse.transforms.errors import DataError
 from rejse.transforms.schema.registry import Table
 
 #: Folders of a run for what is not staged yet, gone with it.
@@ -62,10 +63,8 @@ class Run(TypedDict, total=False):
     latest: Mapping[tuple[str, str, str], int]
 
 
-class BalanceError(RuntimeError):
+class BalanceError(DataError):
     """Rows came in that are accounted for nowhere, or twice; nothing was published."""
-
-    exit_code = 1
 
 
 @contextlib.contextmanager

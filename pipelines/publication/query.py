@@ -10,6 +10,7 @@ from typing import Any
 
 from rejse.pipelines.runtime import memory, signals
 from rejse.pipelines.store import errors
+from rejse.transforms.errors import MisuseError
 
 #: Rows that are taken from DuckDB at once: an answer is printed while it comes, not held whole.
 ROWS = 10_000
@@ -27,10 +28,8 @@ UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _SIZE = re.compile(r"[0-9]+(\.[0-9]+)?[KMGT]i?B", re.IGNORECASE)
 
 
-class QueryError(ValueError):
+class QueryError(MisuseError):
     """The query cannot be answered; the message says what was expected."""
-
-    exit_code = 2
 
 
 def limits(timeout: str | None, memory: str | None, spill: str | None) -> Any:

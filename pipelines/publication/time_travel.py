@@ -9,12 +9,11 @@ from pathlib import Path
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.catalogue import NotPublishedError
 from rejse.pipelines.store import delta_store as storage
+from rejse.transforms.errors import MisuseError
 
 
-class AsOfError(ValueError):
+class AsOfError(MisuseError):
     """What was named is neither a publication nor a time."""
-
-    exit_code = 2
 
 
 def number(store: Path, text: str) -> int:

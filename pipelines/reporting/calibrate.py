@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rejse.pipelines.config.settings import Settings
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.schema.parameters import LATE_PROMISE_WEIGHT, WEIGHTS
 
 if TYPE_CHECKING:
@@ -73,10 +74,8 @@ order by kind
 """
 
 
-class CalibrationError(ValueError):
+class CalibrationError(MisuseError):
     """Nothing can be proposed; the message says what is missing and what to do."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,14 @@ from functools import cached_property
 from typing import Any
 
 from rejse.pipelines.config.settings import Settings
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.link_audit import Hop, LinkAudit, Suspicion, Turn
 
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 
 
-class IdentityError(ValueError):
+class IdentityError(MisuseError):
     """What was named is no identity."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from rejse.transforms.errors import RejseError
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 #: Seconds that the work has to end by itself, and then whoever says so.
 GRACE = 4.0
@@ -30,7 +32,7 @@ class Interrupted(BaseException):
     """A signal has come. No Exception: whatever handles those goes on."""
 
 
-class StoppedError(RuntimeError):
+class StoppedError(RejseError):
     """Work of a thread beside the main one that is wanted no more."""
 
 

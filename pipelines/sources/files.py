@@ -21,6 +21,7 @@ from rejse.pipelines.sources.read_csv import Csv
 from rejse.pipelines.sources.read_json import JsonLines
 from rejse.pipelines.sources.read_parquet import Parquet
 from rejse.transforms.columnar.arrays import arrow
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.ingest import rejects as refusals
 
 #: Rows of a batch at most.
@@ -36,7 +37,7 @@ ARCHIVE = "expected a log, came a ZIP archive; unpack it first"
 COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 
 
-class SourceError(ValueError):
+class SourceError(MisuseError):
     """The files of a source cannot be found or told apart; the message says what to change."""
 
 

@@ -19,6 +19,7 @@ import pyarrow.json as arrow_json
 
 from rejse.pipelines.sources.decompress import RECORD, ByteStream
 from rejse.transforms.columnar.string_arrays import text
+from rejse.transforms.errors import RejseError
 from rejse.transforms.ingest import rejects as refusals
 
 BLOCK = 1 << 23
@@ -47,7 +48,7 @@ class NumberText(str):
     __slots__ = ()
 
 
-class MismatchError(ValueError):
+class MismatchError(RejseError):
     """A value that the frozen type cannot hold unchanged."""
 
 

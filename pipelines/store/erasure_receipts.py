@@ -19,6 +19,7 @@ from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import staging
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.staging import StagedFile
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.schema import contract
 from rejse.transforms.schema.contract import TIME
@@ -35,10 +36,8 @@ ERASURES = Table("erasures", "erased identity: receipt without it", ("tombstone"
 ))  # fmt: skip
 
 
-class KeyChangedError(LookupError):
+class KeyChangedError(MisuseError):
     """The key is not the one under which the store's pseudonyms or tombstones were made."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)

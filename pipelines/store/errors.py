@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-IO_ERROR = 74
+from rejse.transforms.errors import StoreError
+
 #: A full disk, a spent quota, the largest file that a process may write.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 #: A file system that is mounted to be read, a folder of somebody else.
@@ -30,10 +31,8 @@ OWN = ("publications", "runs", "erasures")
 SERVED = "nothing was published; `rejse sql` serves the last publication on"
 
 
-class StoreDamagedError(RuntimeError):
+class StoreDamagedError(StoreError):
     """The store cannot be read as it was written; the message says what is wrong."""
-
-    exit_code = IO_ERROR
 
 
 @contextmanager

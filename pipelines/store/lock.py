@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rejse.pipelines.runtime import file_modes
+from rejse.transforms.errors import BusyError
 
 LOCK = ".writer.lock"
 
 
-class AnotherWriter(RuntimeError):  # noqa: N818 - says what is there, not what failed
+class AnotherWriter(BusyError):  # noqa: N818 - says what is there, not what failed
     """Somebody else writes to this store; nothing of ours was published."""
-
-    exit_code = 75
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from rejse.pipelines.store import checksums
 from rejse.transforms.columnar import string_arrays
 from rejse.transforms.columnar.arrays import Bools, arrow, valid, values
 from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.errors import RejseError
 from rejse.transforms.feedback import output_tables as x_tables
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.incremental import input_kinds, merge_customers, merge_rows
@@ -56,7 +57,7 @@ ANSWER_GRAIN = "accepted X-record, canonical and pseudonymous, without its text"
 KEEPING = {table.name: table for table in (PENDING, SUPERSEDED, EXCLUDED)}
 
 
-class StageError(TypeError):
+class StageError(RejseError):
     """A table does not have the columns that its declaration promises."""
 
 
@@ -242,11 +243,9 @@ def _constant(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
 
 @lru_cache(maxsize=64)
 def _repeated(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
-    """The value so often, made without what imports pandas."""
     if isinstance(value, str):
         return string_arrays.constant(value, rows)
-    width = np.int32 if kind == pa.int32() else np.int64
-    return pa.Array.from_buffers(kind, rows, [None, pa.py_buffer(np.full(rows, value, width))])
+    return pa.repeat(pa.scalar(value, kind), rows)
 
 
 @cache

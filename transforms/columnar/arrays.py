@@ -1,8 +1,4 @@
-"""Arrow arrays as numpy arrays and back, without copies where possible and without pandas.
-
-`pa.array(ndarray)` and `to_numpy` import pandas when it is installed, which costs start-up time
-that no scoring worker should pay; buffers do not.
-"""
+"""Arrow arrays as numpy arrays and back, without copies where possible."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ Reals = np.ndarray[Any, np.dtype[np.float64]]
 NULL = -1
 #: Texts that a dictionary of Python looks up sooner than Arrow is called.
 FEW = 100
-#: Numpy's equals of types, by their ids; `to_pandas_dtype` would import pandas.
+#: Numpy's equals of types, by their ids: times, dates and durations as the integers they are.
 NUMPY: dict[int, np.dtype[Any]] = {
     kind.id: np.dtype(code)
     for kind, code in (

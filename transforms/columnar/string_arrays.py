@@ -1,4 +1,4 @@
-"""Text arrays from Python strings, without pandas (which `pa.array` of a list would import)."""
+"""Text arrays: of Python strings, of one text repeated, of hex digits; dictionary-encoded texts."""
 
 from __future__ import annotations
 
@@ -15,26 +15,14 @@ def text(values: Sequence[str | None]) -> pa.Array:
 
     Raises UnicodeEncodeError for a lone surrogate, which no UTF-8 text can hold.
     """
-    raw = [b"" if value is None else value.encode() for value in values]
-    sizes = np.fromiter((len(one) for one in raw), dtype=np.int64, count=len(raw))
-    offsets = np.zeros(len(raw) + 1, dtype=np.int32)
-    np.cumsum(sizes, out=offsets[1:])
-    mask = None
-    if any(value is None for value in values):
-        known = np.fromiter((value is not None for value in values), dtype=bool, count=len(raw))
-        mask = pa.py_buffer(np.packbits(known, bitorder="little").tobytes())
-    return pa.StringArray.from_buffers(
-        len(raw), pa.py_buffer(offsets), pa.py_buffer(b"".join(raw)), mask
-    )
+    return pa.array(values, pa.string())
 
 
 def constant(value: str | None, rows: int) -> pa.Array:
     """Dictionary-encoded array of one text, repeated; None gives nulls."""
     if value is None:
         return pa.nulls(rows, CODED)
-    codes = pa.Array.from_buffers(
-        pa.int32(), rows, [None, pa.py_buffer(np.zeros(rows, dtype=np.int32))]
-    )
+    codes = pa.repeat(pa.scalar(0, pa.int32()), rows)
     return pa.DictionaryArray.from_arrays(codes, text([value]))
 
 

@@ -14,12 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import Reals
+from rejse.transforms.errors import DataError
 
 
-class ScorerError(ValueError):
+class ScorerError(DataError):
     """A scorer failed, or returned what no sentiment can be."""
-
-    exit_code = 1
 
 
 @dataclass(frozen=True)

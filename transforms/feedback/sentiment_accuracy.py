@@ -12,6 +12,7 @@ from statistics import NormalDist
 import numpy as np
 
 from rejse.transforms.columnar.string_arrays import text
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.feedback.sentiment import Scorer, checked
 
 LABELS = ("negative", "positive")
@@ -24,10 +25,8 @@ SETS = {
 }
 
 
-class LabelledError(ValueError):
+class LabelledError(MisuseError):
     """The file has no labelled texts."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)

@@ -356,9 +356,7 @@ def _as_stored(kind: str, rows: pa.Table) -> pa.Table:
 
 
 def _empty(kind: str) -> pa.Table:
-    shape = INPUTS[kind].contract.pseudonymous(set())
-    # Not schema.empty_table(), which imports pandas.
-    return pa.Table.from_arrays([pa.nulls(0, f.type) for f in shape], schema=shape)
+    return INPUTS[kind].contract.pseudonymous(set()).empty_table()
 
 
 def _of(rows: pa.Table | None, customers: pa.Array | None) -> pa.Table | None:

@@ -12,6 +12,7 @@ from functools import cache
 
 import duckdb
 
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.ingest.sql_ast import Node, walk
 
 EXPRESSIONS = frozenset({
@@ -48,10 +49,8 @@ HARMLESS = frozenset({
 READING = "select, from, values, explain, describe, show, summarize"
 
 
-class ReadOnlyError(PermissionError):
+class ReadOnlyError(MisuseError):
     """A statement would do more than read, or cannot be seen to do no more."""
-
-    exit_code = 2
 
 
 def parser() -> duckdb.DuckDBPyConnection:

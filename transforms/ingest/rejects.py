@@ -46,9 +46,7 @@ ROW_IDS = b"rejse.row_ids"
 
 def empty() -> pa.Table:
     """No rejects."""
-    # Not REJECT_SCHEMA.empty_table(), which imports pandas.
-    nothing = [pa.nulls(0, field.type) for field in REJECT_SCHEMA]
-    return pa.Table.from_arrays(nothing, schema=REJECT_SCHEMA)
+    return REJECT_SCHEMA.empty_table()
 
 
 def refuse(

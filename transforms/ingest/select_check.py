@@ -14,6 +14,7 @@ from typing import Any, Literal
 import duckdb
 import pyarrow as pa
 
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.ingest import read_only, sql_ast
 from rejse.transforms.ingest.sql_ast import Node, walk
 
@@ -24,7 +25,7 @@ TRIED = re.compile(r"\btry(?:_cast|_strptime)?\s*\(", re.IGNORECASE)
 ROW_WISE = frozenset({"PROJECTION", "PYTHON_ARROW_SCAN", "ARROW_SCAN"})
 
 
-class MappingError(ValueError):
+class MappingError(MisuseError):
     """A mapping that cannot be used; the message says what to change."""
 
 
@@ -82,9 +83,7 @@ def parse(connection: duckdb.DuckDBPyConnection, sql: str, raw: pa.Schema) -> Se
         read_only.refuse_writing(connection, sql)
     except read_only.ReadOnlyError as fault:
         raise MappingError(f"expected one SELECT over source: {fault}") from None
-    # Not raw.empty_table(), which imports pandas.
-    nothing = [pa.nulls(0, field.type) for field in raw]
-    connection.register("source", pa.RecordBatch.from_arrays(nothing, schema=raw))
+    connection.register("source", raw.empty_table())
     try:
         relation = connection.sql(sql)
         types = dict(zip(relation.columns, relation.types, strict=True))

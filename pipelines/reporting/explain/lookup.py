@@ -8,10 +8,11 @@ from typing import Any
 
 from rejse.pipelines.reporting import wording
 from rejse.pipelines.runtime.text_safety import clean
+from rejse.transforms.errors import MisuseError
 from rejse.transforms.schema.parameters import COMPONENT_FLOOR
 
 
-class UnknownJourneyError(ValueError):
+class UnknownJourneyError(MisuseError):
     """No journey, or more than one, answers to what was given; `near` lists candidates."""
 
     def __init__(self, message: str, near: tuple[str, ...]) -> None:

@@ -11,6 +11,9 @@ import duckdb
 import pytest
 
 from rejse.pipelines.cli import main
+from rejse.pipelines.publication.publish import BalanceError
+from rejse.pipelines.store.lock import AnotherWriter
+from rejse.transforms.ingest.select_check import MappingError
 
 KEY = "5ec4e7" * 8
 COMMANDS = (
@@ -182,14 +185,14 @@ def test_exit_code_of_a_run(
 
 
 @pytest.mark.parametrize(
-    ("name", "code"),
-    [("AnotherWriter", 75), ("BalanceError", 1), ("MappingError", 2), ("ZeroDivisionError", 70)],
+    ("fault", "code"),
+    [(AnotherWriter, 75), (BalanceError, 1), (MappingError, 2), (ZeroDivisionError, 70)],
 )
 def test_exit_code_of_an_error(
-    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: int
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception], code: int
 ) -> None:
     def run(settings: Any, **given: Any) -> None:
-        raise type(name, (RuntimeError,), {})("what happened")
+        raise fault("what happened")
 
     monkeypatch.delenv(main.TRACEBACK_VARIABLE, raising=False)
     stand_in(monkeypatch, "run", run=run)

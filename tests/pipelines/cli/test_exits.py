@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import json
 from pathlib import Path
 
 import pytest
 
+from rejse.pipelines.cli import exit_codes
 from rejse.pipelines.publication import time_travel
 from rejse.pipelines.publication.catalogue import NotPublishedError
+from rejse.transforms.errors import BRANCHES
 from tests.pipelines.cli.test_cli import Command, Result, config, rejse, stand_in
 from tests.support import store_builder
+from tests.test_architecture import MODULES
 
 __all__ = ["config", "rejse"]  # fixtures
 
@@ -93,3 +98,32 @@ def test_nothing_new_still_tells_what_waits(
     stand_in(monkeypatch, "run", run=lambda *_, **given: found)
     _, out, _ = rejse("run", "-c", str(config))
     assert "repair" not in out
+
+
+def test_each_error_of_ours_is_in_the_tree() -> None:
+    """A class beside the tree would end a command as a fault of rejse, whatever it means."""
+    outside = set()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases = [getattr(builtins, ast.unparse(base), object) for base in node.bases]
+                if bases and issubclass(bases[0], BaseException):
+                    outside.add(node.name)
+    assert outside == {"RejseError", "Interrupted"}
+
+
+def test_each_branch_has_its_own_code_and_help_lists_all(rejse: Command) -> None:
+    assert len({branch.exit_code for branch in BRANCHES}) == len(BRANCHES)
+    assert exit_codes.meanings() == {
+        0: "Published, or nothing new",
+        1: "The data failed (an audit, the balance); nothing was published",
+        2: "The call or the configuration is wrong (arguments, settings, SQL)",
+        70: "A fault of this program",
+        74: "The store or its disk failed (no room, not writable, a file or a log gone or damaged)",
+        75: "Another writer holds the store",
+        130: "SIGINT (Ctrl-C)",
+        143: "SIGTERM",
+    }
+    code, out, _ = rejse("--help")
+    assert code == 0
+    assert "75 Another writer holds the store;" in " ".join(out.split())

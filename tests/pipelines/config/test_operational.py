@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rejse.pipelines.cli import exit_codes
 from rejse.pipelines.config import dimension_files as files
+from rejse.pipelines.config.dimension_files import OperationalError
 from rejse.pipelines.config.settings import Operational as Configured
 from rejse.transforms.columnar.event_table import Coded
 from rejse.transforms.dimensions.tables import TABLES, TOUCHPOINTS, Operational, conform
@@ -179,7 +180,7 @@ def test_the_first_day_that_there_is_stands_for_always(tmp_path: Path) -> None:
 def test_a_row_without_a_time_zone_of_its_own_is_told_so(tmp_path: Path) -> None:
     said = "weekday,opens,closes,tz,valid_from\n1,08:00,16:00,Mars/Base,2026-02-01\n"
     (tmp_path / "c.csv").write_text(said)
-    with pytest.raises(ValueError, match=r"c\.csv: row 1: expected a time zone such as"):
+    with pytest.raises(OperationalError, match=r"c\.csv: row 1: expected a time zone such as"):
         files.read({"calendar": tmp_path / "c.csv"}, no_key)
 
 
@@ -197,9 +198,7 @@ def test_a_bad_table_is_misuse_and_named(tmp_path: Path, data: bytes, said: str)
     """Whoever keeps the table can mend it: no fault of the program."""
     name = "t.parquet" if data.startswith(b"PAR1") else "t.csv"
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(
-        files.OperationalError, match=rf"(?s)table touchpoints, {name}: {said}"
-    ) as c:
+    with pytest.raises(OperationalError, match=rf"(?s)table touchpoints, {name}: {said}") as c:
         files.read(configured(tmp_path / name), no_key)
     assert exit_codes.code_of(c.value) == exit_codes.MISUSE
 
@@ -217,9 +216,7 @@ def test_a_bad_table_is_misuse_and_named(tmp_path: Path, data: bytes, said: str)
 def test_bad_identity_links_are_misuse_and_named(tmp_path: Path, row: str, said: str) -> None:
     head = "previousidentitytype,previousidentity,identitytype,identity,valid_from,valid_to"
     (tmp_path / "l.csv").write_text(f"{head}\ncookie,K1,customer,C1,,\n{row}\n")
-    with pytest.raises(
-        files.OperationalError, match=rf"table identity_links, l\.csv: .*{said}"
-    ) as c:
+    with pytest.raises(OperationalError, match=rf"table identity_links, l\.csv: .*{said}") as c:
         files.read({files.LINKS: tmp_path / "l.csv"}, lambda: bytes(32))
     assert exit_codes.code_of(c.value) == exit_codes.MISUSE
 
@@ -234,20 +231,24 @@ def test_bad_identity_links_are_misuse_and_named(tmp_path: Path, row: str, said:
 )
 def test_a_table_that_cannot_be_read_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(ValueError, match=r"t\.csv: expected columns touchpoint, owner") as caught:
+    with pytest.raises(
+        OperationalError, match=r"t\.csv: expected columns touchpoint, owner"
+    ) as caught:
         files.read(configured(tmp_path / "t.csv"), no_key)
     assert said in str(caught.value)
 
 
 def test_a_row_without_its_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("touchpoint,owner\ndesk,sales\n,claims\n")
-    with pytest.raises(ValueError, match=r"expected a touchpoint in every row, .* row 2"):
+    with pytest.raises(OperationalError, match=r"expected a touchpoint in every row, .* row 2"):
         files.read(configured(tmp_path / "t.csv"), no_key)
 
 
 def test_hours_that_make_no_sense_are_named(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("weekday,opens,closes,tz\n1,08:00,16:00,UTC\n2,8,16,UTC\n")
-    with pytest.raises(ValueError, match=r"c\.csv: row 2: expected opens as a time such as 08:30"):
+    with pytest.raises(
+        OperationalError, match=r"c\.csv: row 2: expected opens as a time such as 08:30"
+    ):
         files.read({"calendar": tmp_path / "c.csv"}, no_key)
 
 
@@ -276,7 +277,7 @@ def test_agents_bear_the_pseudonyms_of_events(tmp_path: Path) -> None:
 )
 def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
     (tmp_path / "r.csv").write_text(f"kind,minutes_company,rate_company,currency\n{row}\n")
-    with pytest.raises(ValueError, match=rf"r\.csv: {said}"):
+    with pytest.raises(OperationalError, match=rf"r\.csv: {said}"):
         files.read({"cost_rates": tmp_path / "r.csv"}, no_key)
 
 
@@ -295,7 +296,7 @@ def test_rates_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str)
 )
 def test_service_levels_that_make_no_sense_are_named(tmp_path: Path, row: str, said: str) -> None:
     (tmp_path / "s.csv").write_text(f"sla,journey_type,kind,due,is_working_time\n{row}\n")
-    with pytest.raises(ValueError, match=rf"s\.csv: {said}"):
+    with pytest.raises(OperationalError, match=rf"s\.csv: {said}"):
         files.read({"slas": tmp_path / "s.csv"}, no_key)
 
 
@@ -324,7 +325,7 @@ def test_a_value_that_is_none_of_those_known_is_named(
     tmp_path: Path, name: str, text: str, said: str
 ) -> None:
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(OperationalError, match=said):
         files.read({name: tmp_path / "t.csv"}, no_key, types=("claim",))
 
 
@@ -354,7 +355,7 @@ def test_every_table_can_be_configured() -> None:
 )
 def test_a_table_that_means_nothing_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(OperationalError, match=said):
         files.read(configured(tmp_path / "t.csv"), no_key)
 
 

@@ -23,6 +23,7 @@ from rejse.pipelines.config import settings
 from rejse.pipelines.maintenance import erase
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.store import delta_store, errors
+from rejse.transforms.errors import StoreError
 from tests.conftest import absent
 from tests.pipelines.jobs.test_run import installation, lines, row
 
@@ -219,7 +220,7 @@ def test_other_faults_are_not_the_disk(tmp_path: Path) -> None:
         RuntimeError("part-1.parquet"),
     ):
         assert errors.words(fault) is None
-        assert exit_codes.code_of(fault) != errors.IO_ERROR
+        assert exit_codes.code_of(fault) != StoreError.exit_code
 
 
 def test_a_store_on_a_file_system_that_is_read_only_is_said(

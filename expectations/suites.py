@@ -1,0 +1,66 @@
+"""The suites: one entry a table, its expectations made from the table's declaration and laws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import great_expectations.expectations as gxe
+
+from rejse.expectations import declared, interactions
+from rejse.pipelines.store.staging import LIVE
+from rejse.transforms.feedback.output_tables import every
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What must hold of `table`; `row` are the columns by which a report names a row.
+
+    Optional tables are filled by some installations only: empty ones are not audited.
+    """
+
+    table: str
+    row: tuple[str, ...]
+    is_optional: bool = False
+
+    @property
+    def published(self) -> tuple[str, ...]:
+        """Tables that hold the rows: the final ones, and those that may still change."""
+        return (
+            (self.table,) if self.table == interactions.TABLE else (self.table, self.table + LIVE)
+        )
+
+    @property
+    def view(self) -> str:
+        """View of all the rows."""
+        return self.table if len(self.published) == 1 else f"v_{self.table}"
+
+    def expectations(self) -> list[gxe.Expectation]:
+        """Make the expectations: declared columns and key, row rules of the contract, laws."""
+        if self.table == interactions.TABLE:
+            columns, key = interactions.contract(), self.row
+            rows = interactions.rules()
+        else:
+            columns, key = list(every()[self.table].columns), every()[self.table].key
+            rows = []
+        laws = declared.laws(self.table)
+        return [*declared.columns(columns), *rows, declared.key(key), *laws]
+
+
+SUITES = (
+    Suite(interactions.TABLE, ("source", "id")),
+    Suite("journeys", ("journey_id",)),
+    Suite("steps", ("step_id", "journey_id")),
+    Suite("friction_evidence", ("evidence_id", "journey_id")),
+    Suite("experience", ("customer_key", "x_id"), is_optional=True),
+    Suite("journey_experience", ("journey_id",), is_optional=True),
+)
+
+
+def chosen(rows: Mapping[str, int]) -> list[Suite]:
+    """Suites of a publication with so many `rows` by table."""
+    return [
+        suite
+        for suite in SUITES
+        if not suite.is_optional or any(rows.get(name, 0) for name in suite.published)
+    ]
