@@ -1,7 +1,9 @@
 """The served SQL: macros, views, checks and questions, each a file with a header.
 
 A header says purpose, grain, key and sources (the tables and views it reads), one comment line
-each; views are run in the order of their sources.
+each, and of a view a note where readers need one; views are run in the order of their sources.
+A view's comment follows from its header. A column needs a comment only where it means something
+else than the column of its name in the first source that has one.
 """
 
 from __future__ import annotations

@@ -33,6 +33,8 @@ DEFINITIONS = "catalogue_definitions"
 CHECKS = promise_checks.__file__
 #: Name of a data file.
 FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
+#: Ends of an interval, by the last letters of their column.
+ENDS = {"_lo": "Lower", "_hi": "Upper"}
 
 
 def draft(
@@ -112,6 +114,7 @@ def anew(
         promise_checks.define(con, {})
         for script in served():
             con.execute(script.text)
+        describe_views(con, statements("views"))
         _finish(con, checks, definitions)
 
 
@@ -221,6 +224,46 @@ def _describe_tables(con: duckdb.DuckDBPyConnection) -> None:
         _comment(con, name, columns(name))
     for name in _paired():
         _comment(con, f"v_{name}", columns(name), " (final and not yet final)")
+
+
+def describe_views(con: duckdb.DuckDBPyConnection, views: Sequence[Script]) -> None:
+    """Comment served views by their headers, and their columns where the script does not.
+
+    `views` are in the order of their sources. A column without any comment stays so.
+    """
+    comments: dict[str, dict[str, str | None]] = {}
+    query = "select table_name, column_name, comment from duckdb_columns() where not internal"
+    for view, column, comment in con.execute(query).fetchall():
+        comments.setdefault(view, {})[column] = comment
+    for script in views:
+        con.execute(f"comment on view {script.name} is {quoted(_view_comment(script))}")
+        for column, comment in comments[script.name].items():
+            if comment is None and (derived := derived_comment(script, column, comments)):
+                comments[script.name][column] = derived
+                con.execute(f'comment on column {script.name}."{column}" is {quoted(derived)}')
+
+
+def _view_comment(script: Script) -> str:
+    purpose, grain, note = (script.header.get(key, "") for key in ("purpose", "grain", "note"))
+    return f"{purpose[:1].upper()}{purpose[1:]}. One row per {grain}. {note}".rstrip()
+
+
+def derived_comment(
+    script: Script, column: str, comments: Mapping[str, Mapping[str, str | None]]
+) -> str | None:
+    """Comment that follows for a column, None where nothing does.
+
+    The first of the script's sources that has a column of this name (`comments`: view -> column ->
+    comment) describes it; else `x_lo` and `x_hi` beside an `x` are the ends of its interval.
+    """
+    for source in script.sources:
+        if comment := comments[source].get(column):
+            return comment
+    stem, end = column[:-3], ENDS.get(column[-3:])
+    if end is None or stem not in comments[script.name]:
+        return None
+    method = "Wilson " if stem.endswith("_share") else ""
+    return f"{end} end of its 95 % {method}interval."
 
 
 def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:

@@ -1,7 +1,9 @@
 -- purpose: what those who came with a problem own: from before it, or bought after it (association)
 -- grain: journey type that is a problem, and owned product; the surest first
+-- note: A problem is a journey whose type is declared one (is_problem); where none is, one that
+--       ended unsolved, purchases excepted.
 -- key: journey_type, product_id
--- sources: v_journeys, v_steps, v_type_rules, owned_products, customers, cases
+-- sources: owned_products, v_journeys, v_steps, v_type_rules, customers, cases
 create or replace view v_addons as
 with rules as (
     select * from v_type_rules
@@ -250,12 +252,7 @@ addons as (
 select * from addons
 order by q asc, p asc, odds_ratio desc, journey_type asc, product_id asc;
 
-comment on view v_addons is
-'One row per kind of problem and product that anybody owns, the surest first: association, no cause.
-A problem is a journey whose type is declared one (is_problem); where none is, one that ended
-unsolved, purchases excepted.';
 comment on column v_addons.journey_type is 'Type of journey: a kind of problem.';
-comment on column v_addons.product_id is 'Product owned.';
 comment on column v_addons.n_people is
 'Customers of whom anything is known: journeys, cases, products owned, or a row in customers.';
 comment on column v_addons.n_coming is 'Of these, who came with such a problem.';
@@ -266,8 +263,6 @@ comment on column v_addons.n_given_up_before is
 'Of n_coming, who had owned it only earlier: no longer as their first one began, nor again.';
 comment on column v_addons.owning_share is
 'Who ever owned it (the three together) over n_coming, as the others are counted.';
-comment on column v_addons.owning_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_addons.owning_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_addons.n_others is 'Of n_people, who came with no such problem.';
 comment on column v_addons.n_others_owning is 'Of these, who ever owned it.';
 comment on column v_addons.n_others_owning_before is
@@ -275,8 +270,6 @@ comment on column v_addons.n_others_owning_before is
 comment on column v_addons.n_others_bought_after is
 'Of n_others, who did not then, and came to own it afterwards.';
 comment on column v_addons.others_owning_share is 'n_others_owning over n_others.';
-comment on column v_addons.others_owning_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_addons.others_owning_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_addons.odds_ratio is
 'Odds of ever owning it among those who came over those of the others (+ 1/2 where a cell is 0);
 null: all came, or all own it.';

@@ -44,11 +44,6 @@ shared as (
 
 select * from shared;
 
-comment on view v_balance is 'One row per run and what became of its input rows.';
-comment on column v_balance.run_id is 'Run.';
-comment on column v_balance.publication is 'Publication that it made.';
 comment on column v_balance.reason is 'kept, duplicate, late, erased, or why rejected.';
 comment on column v_balance.n_rows is 'Input rows.';
-comment on column v_balance.n_read is 'Input rows read by the run.';
-comment on column v_balance.difference is 'Rows accounted for nowhere: always 0.';
 comment on column v_balance.row_share is 'Share of the rows read.';

@@ -4,73 +4,13 @@
 -- sources: v_rollups
 create or replace view v_by_journey_type as
 with rollups as (
-    select * from v_rollups
-    where level = 'journey_type'
-),
-
-chosen as (
     select
         level_value as journey_type,
         * exclude (level, level_value)
-    from rollups
+    from v_rollups
+    where level = 'journey_type'
 )
 
-select * from chosen;
+select * from rollups;
 
-comment on view v_by_journey_type is 'One row per journey type.';
 comment on column v_by_journey_type.journey_type is 'Type of the journeys.';
-comment on column v_by_journey_type.n_journeys is
-'Journeys; of a touchpoint those that went through it.';
-comment on column v_by_journey_type.n_open is 'Of these still open.';
-comment on column v_by_journey_type.n_too_young is
-'Of these too young to be judged: in no median, and in no share of those resolved.';
-comment on column v_by_journey_type.n_mature is 'Of these old enough (v_journey_cohorts).';
-comment on column v_by_journey_type.n_judged is
-'Of n_mature, of a type of which outcomes are recorded: what resolved_share is of.';
-comment on column v_by_journey_type.n_resolved is
-'Of n_judged, resolved within the horizon of the type, and held.';
-comment on column v_by_journey_type.n_undecided is
-'Of n_judged, without any end on record: still open, or of unknown outcome.';
-comment on column v_by_journey_type.n_scored is 'Of n_mature, with friction measured.';
-comment on column v_by_journey_type.friction_mean is
-'Mean F; of a touchpoint of what happened there and on the way to it [points of 100].';
-comment on column v_by_journey_type.friction_median is 'Median F of those [points of 100].';
-comment on column v_by_journey_type.hazard is 'Sum of hazards: the same total on each level.';
-comment on column v_by_journey_type.n_health_ops is
-'Of n_mature, with health_ops that ranks (v_ranked_journeys).';
-comment on column v_by_journey_type.health_ops_median is
-'Median health_ops; of a touchpoint of the journeys through it [points of 100].';
-comment on column v_by_journey_type.n_good is 'Journeys with health_ops from 80 on.';
-comment on column v_by_journey_type.n_fair is 'Journeys with health_ops from 60 to below 80.';
-comment on column v_by_journey_type.n_poor is 'Journeys with health_ops below 60.';
-comment on column v_by_journey_type.n_health is
-'Of n_mature, with health that ranks, which needs answers of the customer.';
-comment on column v_by_journey_type.health_median is
-'Median health; not on one scale with health_ops [points of 100].';
-comment on column v_by_journey_type.n_experience is
-'Journeys with answers; of a touchpoint answers about it.';
-comment on column v_by_journey_type.experience_mean is
-'Mean X; of a touchpoint mean of its answers, 0 to 1.';
-comment on column v_by_journey_type.n_nps is
-'Answers to nps about the whole journey; of a touchpoint about it.';
-comment on column v_by_journey_type.n_promoters is 'Of these from 9 on.';
-comment on column v_by_journey_type.n_detractors is 'Of these below 7.';
-comment on column v_by_journey_type.coverage_mean is
-'Mean share of the detectors that had their data: compare only where it is equal.';
-comment on column v_by_journey_type.band is
-'Band of the median health_ops; null: fewer than five journeys with one.';
-comment on column v_by_journey_type.hazard_share is 'Share of all hazard.';
-comment on column v_by_journey_type.resolved_share is
-'Share resolved within the horizon among n_judged, undecided ones included; null: none judged.';
-comment on column v_by_journey_type.resolved_share_lo is
-'Lower end of its 95 % Wilson interval.';
-comment on column v_by_journey_type.resolved_share_hi is
-'Upper end of its 95 % Wilson interval.';
-comment on column v_by_journey_type.experience_share is
-'Journeys with answers among all; null: none counted.';
-comment on column v_by_journey_type.experience_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_by_journey_type.experience_share_hi is 'Upper end of its 95 % Wilson interval.';
-comment on column v_by_journey_type.nps is 'NPS, -100 to 100; null: nobody answered.';
-comment on column v_by_journey_type.nps_lo is
-'Lower end of its 95 % interval: normal, Wilson where all answered alike.';
-comment on column v_by_journey_type.nps_hi is 'Upper end of its 95 % interval.';

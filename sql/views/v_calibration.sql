@@ -51,9 +51,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_calibration is
-'One row per journey type and tenth of friction: bad ends predicted and seen.';
-comment on column v_calibration.journey_type is 'Type of the journeys.';
 comment on column v_calibration.tenth is
 'Tenth of the journeys by predicted, 10 = most friction; equals share the highest of theirs.';
 comment on column v_calibration.n_journeys is 'Closed journeys with a score and an outcome.';
@@ -64,7 +61,3 @@ comment on column v_calibration.predicted_mean is
 comment on column v_calibration.n_bad_ends is 'Bad ends seen.';
 comment on column v_calibration.bad_end_share is
 'Share of bad ends among these journeys; null: none counted.';
-comment on column v_calibration.bad_end_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_calibration.bad_end_share_hi is 'Upper end of its 95 % Wilson interval.';
-comment on column v_calibration.left_out is
-'Kinds of friction that are in no prediction here, lest they prove themselves (list).';

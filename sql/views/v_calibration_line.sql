@@ -112,9 +112,6 @@ bounded as (
 
 select * from bounded;
 
-comment on view v_calibration_line is
-'One row per journey type and month: the line of bad ends on the predicted chance.';
-comment on column v_calibration_line.journey_type is 'Type of the journeys.';
 comment on column v_calibration_line.ended_month is
 'First day of the month in which they ended; null: all months together.';
 comment on column v_calibration_line.n_journeys is
@@ -124,16 +121,9 @@ comment on column v_calibration_line.is_enough is 'At least ten bad ends and ten
 comment on column v_calibration_line.predicted_mean is 'Mean predicted chance of a bad end.';
 comment on column v_calibration_line.bad_end_share is
 'Share of bad ends seen; null: none counted.';
-comment on column v_calibration_line.bad_end_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_calibration_line.bad_end_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_calibration_line.calibration_intercept is
 'Share of bad ends that the line gives journeys without friction; null: too few, or all alike.';
 comment on column v_calibration_line.calibration_intercept_lo is
 'Lower end of its 95 % interval (sandwich by customer).';
-comment on column v_calibration_line.calibration_intercept_hi is 'Upper end of its 95 % interval.';
 comment on column v_calibration_line.calibration_slope is
 'Bad ends per unit of predicted chance: 1 if F / 100 were it; null: too few, or all alike.';
-comment on column v_calibration_line.calibration_slope_lo is 'Lower end of its 95 % interval.';
-comment on column v_calibration_line.calibration_slope_hi is 'Upper end of its 95 % interval.';
-comment on column v_calibration_line.left_out is
-'Kinds of friction that are in no prediction here, lest they prove themselves (list).';

@@ -1,5 +1,7 @@
 -- purpose: which channel family customers go to next, and how often they had to switch
 -- grain: channel family and the next one
+-- note: Pairs are of contacts that the customer made one after the other in a journey; not each is
+--       a switch (channel_switch, n_channel_switches): see n_switches.
 -- key: from_family, to_family
 -- sources: v_sessions
 create or replace view v_channel_switches as
@@ -58,9 +60,6 @@ shared as (
 
 select * from shared;
 
-comment on view v_channel_switches is
-'One row per pair of channel families of contacts that the customer made one after the other in a
-journey. Not each is a switch (channel_switch, n_channel_switches): see n_switches.';
 comment on column v_channel_switches.from_family is 'Family of the earlier contact.';
 comment on column v_channel_switches.to_family is
 'Family of the next contact that the customer made in the journey.';
@@ -75,5 +74,3 @@ comment on column v_channel_switches.next_share is
 'Share of this next family among all that follow the earlier one.';
 comment on column v_channel_switches.switch_share is
 'Share of switches among the pairs; null: none counted.';
-comment on column v_channel_switches.switch_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_channel_switches.switch_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -69,9 +69,6 @@ channels as (
 
 select * from channels;
 
-comment on view v_channels is
-'One row per channel: contacts, handling time, abandonment, transfer, escalation, containment.';
-comment on column v_channels.channel is 'First channel of the contact.';
 comment on column v_channels.n_contacts is 'Contacts.';
 comment on column v_channels.n_need_driven is 'Need-driven contacts.';
 comment on column v_channels.n_handled is 'Contacts with logged talk time.';
@@ -79,7 +76,6 @@ comment on column v_channels.handle_s is
 'Average handling time: talk, hold and wrap; queues are not in it [s].';
 comment on column v_channels.handle_s_lo is
 'Lower end of its 95 % interval (normal); null below two contacts.';
-comment on column v_channels.handle_s_hi is 'Upper end of its 95 % interval.';
 comment on column v_channels.wait_s_median is 'Median of the logged waiting [s].';
 comment on column v_channels.n_offered is
 'Inbound contacts by voice or chat with a logged outcome; null: none, as where there is no queue.';
@@ -98,21 +94,9 @@ comment on column v_channels.n_contained_no_repeat is
 'Of these, without a human and without a repeat.';
 comment on column v_channels.abandoned_share is
 'Share abandoned among those offered; null: none counted.';
-comment on column v_channels.abandoned_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_channels.abandoned_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_channels.transferred_share is 'Share transferred among those answered.';
-comment on column v_channels.transferred_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_channels.transferred_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_channels.escalated_share is 'Share escalated among those answered.';
-comment on column v_channels.escalated_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_channels.escalated_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_channels.contained_share is
 'Share without a human among automated contacts, resolved or not; null: none counted.';
-comment on column v_channels.contained_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_channels.contained_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_channels.contained_no_repeat_share is
 'Share without a human and without a repeat, among matured automated contacts.';
-comment on column v_channels.contained_no_repeat_share_lo is
-'Lower end of its 95 % Wilson interval.';
-comment on column v_channels.contained_no_repeat_share_hi is
-'Upper end of its 95 % Wilson interval.';

@@ -1,5 +1,6 @@
 -- purpose: how fast, and whether, somebody acts on complaints and low answers
 -- grain: instrument and owner
+-- note: Of customers only; an answer is low up to .4.
 -- key: instrument, owner
 -- sources: v_experience, v_journeys, v_x_complete, v_publication
 create or replace view v_closed_loop as
@@ -76,9 +77,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_closed_loop is
-'One row per instrument and owner of customers'' complaints and low answers (up to .4).';
-comment on column v_closed_loop.instrument is 'How it was asked or said.';
 comment on column v_closed_loop.owner is 'Owner of the step, else of the journey; null: unknown.';
 comment on column v_closed_loop.n_records is 'Complaints and low answers.';
 comment on column v_closed_loop.n_acted is 'Of these, somebody acted on, however late.';
@@ -90,5 +88,3 @@ comment on column v_closed_loop.close_s_median is
 comment on column v_closed_loop.close_s_p90 is 'What one in ten exceeds [s].';
 comment on column v_closed_loop.ignored_share is
 'Share ignored among those judged; null: none counted.';
-comment on column v_closed_loop.ignored_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_closed_loop.ignored_share_hi is 'Upper end of its 95 % Wilson interval.';

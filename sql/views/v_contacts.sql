@@ -206,35 +206,9 @@ contacts as (
 
 select * from contacts;
 
-comment on view v_contacts is
-'One row per contact, with the nearest inbound one of its customer and intent before and after.';
-comment on column v_contacts.session_id is 'Session that is the contact.';
-comment on column v_contacts.journey_id is 'Journey of the contact.';
-comment on column v_contacts.customer_key is 'Keyed pseudonym of the customer.';
-comment on column v_contacts.journey_type is 'Type of the journey.';
 comment on column v_contacts.owner is 'Owner of its first step that has one.';
-comment on column v_contacts.channel_family is
-'digital, chat, voice, written, place, or the channel itself.';
-comment on column v_contacts.channel is 'First channel.';
-comment on column v_contacts.source is 'Source of its first event.';
-comment on column v_contacts.direction is 'inbound where the customer turned to the company.';
-comment on column v_contacts.intent is 'First intent; repeats are counted where it is known.';
-comment on column v_contacts.outcome is 'Last outcome.';
-comment on column v_contacts.is_message is 'One outbound message of a bot or system.';
-comment on column v_contacts.is_need_driven is
-'Inbound, or outbound with a relevance basis and consent.';
-comment on column v_contacts.has_human is 'A human of the company took part.';
-comment on column v_contacts.has_machine is
-'A bot or system took part, or a digital channel carried it.';
-comment on column v_contacts.fcr_flag is 'Agent says: resolved at first contact.';
 comment on column v_contacts.is_confirmed is
 'Customer says: resolved (last answer to question or topic resolved, above .5); null: not asked.';
-comment on column v_contacts.started_at is 'First event [UTC].';
-comment on column v_contacts.ended_at is 'Last event [UTC].';
-comment on column v_contacts.wait_s is 'Waiting logged [s].';
-comment on column v_contacts.talk_s is 'Talk time logged [s].';
-comment on column v_contacts.hold_s is 'Hold time logged [s].';
-comment on column v_contacts.wrap_s is 'After-contact work logged [s].';
 comment on column v_contacts.earlier_at is
 'Start of the last inbound contact of this customer with this intent; null where that ended sold,
 after which a need is a new one [UTC].';

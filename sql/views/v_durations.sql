@@ -1,5 +1,6 @@
 -- purpose: medians and ninetieths of times that censor what is not over
 -- grain: scope, its values, measure
+-- note: Kaplan-Meier.
 -- key: scope, journey_type, owner, started_month, measure
 -- sources: v_survival
 create or replace view v_durations as
@@ -27,15 +28,6 @@ reached as (
 
 select * from reached;
 
-comment on view v_durations is
-'One row per scope and measure: when half and nine tenths of the journeys are over (Kaplan-Meier).';
-comment on column v_durations.scope is
-'all, journey_type, journey_type_owner, or journey_type_month (start cohorts).';
-comment on column v_durations.journey_type is 'Journey type; null: all, or unknown.';
-comment on column v_durations.owner is 'Owner of the journeys; null: all, or unknown.';
-comment on column v_durations.started_month is
-'First day of the month in which they started; null: all.';
-comment on column v_durations.measure is 'throughput_s, or time_to_resolution_s.';
 comment on column v_durations.n_seen is 'Journeys that are over.';
 comment on column v_durations.n_censored is 'Journeys of which only a least time is known.';
 comment on column v_durations.median_s is

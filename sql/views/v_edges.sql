@@ -69,8 +69,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_edges is
-'One row per pair of owners: hand-offs and friction on the way from one to the other.';
 comment on column v_edges.from_owner is 'Owner of the earlier step; null where unknown.';
 comment on column v_edges.to_owner is 'Owner of the later step; null where unknown.';
 comment on column v_edges.n_evidence is 'Pieces of evidence on this edge.';
@@ -83,15 +81,10 @@ comment on column v_edges.n_none is 'With none of them passed.';
 comment on column v_edges.n_context_known is 'Hand-offs whose context could be measured.';
 comment on column v_edges.n_dropped is 'Asked for and not received in time.';
 comment on column v_edges.n_ping_pong is 'Back to the owner it came from.';
-comment on column v_edges.n_fields_reasked is 'Known fields that the receiver asked again.';
 comment on column v_edges.latency_s_median is
 'Median from the giving step''s end to the receiving step''s start [s].';
 comment on column v_edges.no_context_share is
 'Share without context among those measured, which may be few (context_known_share); null: none
 was.';
-comment on column v_edges.no_context_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_edges.no_context_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_edges.context_known_share is
 'Share of the hand-offs whose context could be measured: what no_context_share speaks for.';
-comment on column v_edges.context_known_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_edges.context_known_share_hi is 'Upper end of its 95 % Wilson interval.';

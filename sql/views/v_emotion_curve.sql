@@ -1,7 +1,7 @@
 -- purpose: the emotional track of each journey: what was felt at its steps, in their order
 -- grain: step with an answer or a text of the customer
 -- key: journey_id, step_id
--- sources: v_experience, v_steps
+-- sources: v_steps, v_experience
 create or replace view v_emotion_curve as
 with answers as (
     select
@@ -62,20 +62,10 @@ placed as (
 
 select * from placed;
 
-comment on view v_emotion_curve is
-'One row per step with an answer or a text of the customer; others are not invented.';
-comment on column v_emotion_curve.journey_id is 'Journey.';
-comment on column v_emotion_curve.step_id is 'Step.';
-comment on column v_emotion_curve.seq is 'Place of the step in its journey, from 1.';
 comment on column v_emotion_curve.place is 'Place among these steps, from 1.';
-comment on column v_emotion_curve.started_at is 'Start of the step [UTC].';
-comment on column v_emotion_curve.stage is 'Before, during or after the service.';
-comment on column v_emotion_curve.touchpoint is 'Touchpoint of the step.';
-comment on column v_emotion_curve.owner is 'Owner of the step.';
 comment on column v_emotion_curve.emotion01 is
 'Mean of the solicited answers, else of scores given unasked, else sentiment of texts [0 to 1].';
 comment on column v_emotion_curve.emotion_change is 'Change since the answer before; null: first.';
 comment on column v_emotion_curve.is_asked is 'The company asked; false: said unasked only.';
 comment on column v_emotion_curve.is_text is 'No score was given: the sentiment of texts.';
 comment on column v_emotion_curve.n_answers is 'Answers and texts about the step.';
-comment on column v_emotion_curve.friction is 'Friction of the step [points of 100].';

@@ -57,9 +57,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_first_contacts is
-'One row per intent: first contact resolution among matured first inbound contacts.';
-comment on column v_first_contacts.intent is 'What the customer wanted.';
 comment on column v_first_contacts.n_first is
 'Matured inbound contacts without one of that intent in the window before, on whichever channel
 (v_rates has them by channel, owner and type, the first one judged within it).';
@@ -80,10 +77,6 @@ comment on column v_first_contacts.fcr_lo is 'Lower end of its 95 % Wilson inter
 comment on column v_first_contacts.fcr_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_first_contacts.outcome_unknown_share is
 'Share of first contacts without a logged outcome: so far fcr speaks of others.';
-comment on column v_first_contacts.outcome_unknown_share_lo is
-'Lower end of its 95 % Wilson interval.';
-comment on column v_first_contacts.outcome_unknown_share_hi is
-'Upper end of its 95 % Wilson interval.';
 comment on column v_first_contacts.fcr_proxy is
 'Share not repeated among first contacts, whatever the outcome; null: none counted.';
 comment on column v_first_contacts.fcr_proxy_lo is 'Lower end of its 95 % Wilson interval.';

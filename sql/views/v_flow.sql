@@ -50,9 +50,6 @@ shared as (
 
 select * from shared;
 
-comment on view v_flow is
-'One row per transition between touchpoints; from null: the journey begins there.';
-comment on column v_flow.journey_type is 'Type of the journeys.';
 comment on column v_flow.from_touchpoint is
 'Earlier touchpoint (activity or channel where none was logged); null: begin.';
 comment on column v_flow.to_touchpoint is 'Next touchpoint.';

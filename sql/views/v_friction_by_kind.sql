@@ -40,11 +40,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_friction_by_kind is 'One row per kind of friction, locus and basis.';
-comment on column v_friction_by_kind.kind is 'Kind of friction.';
-comment on column v_friction_by_kind.locus is 'node: within a step; edge: between two steps.';
-comment on column v_friction_by_kind.basis is
-'observed in the events, declared by a table, or inferred.';
 comment on column v_friction_by_kind.n_evidence is 'Pieces of evidence.';
 comment on column v_friction_by_kind.n_journeys is 'Journeys with such evidence.';
 comment on column v_friction_by_kind.hazard is 'Sum of hazards: what this kind adds to H.';
@@ -55,5 +50,3 @@ comment on column v_friction_by_kind.n_scored is 'Journeys with a friction score
 comment on column v_friction_by_kind.hazard_share is 'Share of all hazard.';
 comment on column v_friction_by_kind.journey_share is
 'Share of scored journeys that have it; null: none counted.';
-comment on column v_friction_by_kind.journey_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_friction_by_kind.journey_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -50,13 +50,6 @@ shared as (
 
 select * from shared;
 
-comment on view v_friction_cost is
-'One row per kind of friction, locus, owner, receiving owner and currency.';
-comment on column v_friction_cost.kind is 'Kind of friction.';
-comment on column v_friction_cost.locus is 'node: within a step; edge: between two steps.';
-comment on column v_friction_cost.owner is
-'Owner of the step; of an edge the earlier one; null: unknown.';
-comment on column v_friction_cost.owner_to is 'Owner of the later step of an edge.';
 comment on column v_friction_cost.currency is 'Currency of the cost; null: not priced.';
 comment on column v_friction_cost.n_evidence is 'Pieces of evidence.';
 comment on column v_friction_cost.n_priced is 'Pieces with a cost.';

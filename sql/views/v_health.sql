@@ -1,5 +1,7 @@
 -- purpose: how healthy the journeys of each type and owner are: the one average that all quote
 -- grain: journey type and owner, of those with a health that ranks
+-- note: It is the median of journeys old enough to be judged whose ends are recorded; headline and
+--       report quote it.
 -- key: journey_type, owner
 -- sources: v_ranked_journeys
 create or replace view v_health as
@@ -37,11 +39,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_health is
-'One row per journey type and owner with health: the average of health that headline and report
-quote. It is the median of journeys old enough to be judged whose ends are recorded.';
-comment on column v_health.journey_type is 'Type of the journeys.';
-comment on column v_health.owner is 'Owner of the journeys; null where unknown.';
 comment on column v_health.n_health is
 'Closed journeys, old enough to be judged, with a health that ranks.';
 comment on column v_health.health_ops_median is 'Median operational health [points of 100].';

@@ -1,5 +1,5 @@
 -- purpose: the age at which a journey of each type is judged: resolved by then, or not
--- grain: journey type of a journey
+-- grain: journey type that a journey has
 -- key: journey_type
 -- sources: v_journeys, v_durations, v_type_rules
 create or replace view v_horizons as
@@ -57,9 +57,6 @@ horizons as (
 
 select * from horizons;
 
-comment on view v_horizons is
-'One row per journey type: the horizon within which its journeys are resolved, or not.';
-comment on column v_horizons.journey_type is 'Journey type; null where unknown.';
 comment on column v_horizons.n_journeys is 'Journeys of the type.';
 comment on column v_horizons.n_outcome_known is
 'Of these, with an outcome that is not merely assumed; 0: outcomes of the type are not recorded, so
@@ -71,5 +68,5 @@ open); null: fewer are over so far, or below ten that are [s].';
 comment on column v_horizons.set_s is 'Horizon that the user has set; null: none [s].';
 comment on column v_horizons.default_s is 'The type''s cap, 90 days at most [s].';
 comment on column v_horizons.horizon_s is
-'The one set, else the measured one, else the default [s].';
+'Horizon: the one set, else the measured one, else the default [s].';
 comment on column v_horizons.basis is 'set, measured or default.';

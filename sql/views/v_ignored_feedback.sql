@@ -1,5 +1,6 @@
 -- purpose: complaints and low answers that nobody acted on within seven days: call these customers
 -- grain: X-record that was ignored
+-- note: Sources that log no action at all are left out.
 -- key: customer_key, x_id
 -- sources: v_experience, v_journeys
 create or replace view v_ignored_feedback as
@@ -39,23 +40,6 @@ listed as (
 
 select * from listed;
 
-comment on view v_ignored_feedback is
-'One row per complaint or low answer of a customer that nobody acted on within the window; none of
-sources that log no action at all.';
-comment on column v_ignored_feedback.x_id is 'X-record, as source/id.';
-comment on column v_ignored_feedback.customer_key is 'Keyed pseudonym of the customer.';
-comment on column v_ignored_feedback.journey_id is 'Journey that it is about; null: none found.';
-comment on column v_ignored_feedback.step_id is 'Step that it is about; null: none found.';
-comment on column v_ignored_feedback.instrument is 'How it was asked or said.';
-comment on column v_ignored_feedback.level is 'What was judged.';
-comment on column v_ignored_feedback.touchpoint is 'Place of contact; null: unknown.';
-comment on column v_ignored_feedback.journey_type is 'Type of the journey; null: unknown.';
 comment on column v_ignored_feedback.owner is 'Owner of the step, else of the journey.';
-comment on column v_ignored_feedback.occurred_at is 'When it was said [UTC].';
-comment on column v_ignored_feedback.raw_score is
-'Answer as given; null: none [points of its scale].';
-comment on column v_ignored_feedback.score01 is 'Answer on one scale, 0 to 1.';
-comment on column v_ignored_feedback.acted_at is
-'When somebody acted after all; null: never [UTC].';
 comment on column v_ignored_feedback.is_still_open is 'Nobody has acted on it yet.';
 comment on column v_ignored_feedback.close_s is 'From the record to the late action [s].';

@@ -41,17 +41,6 @@ cohorts as (
 
 select * from cohorts;
 
-comment on view v_journey_cohorts is
-'One row per journey: its start cohort, whether it is old enough to be judged, and the judgement.';
-comment on column v_journey_cohorts.journey_id is 'Journey.';
-comment on column v_journey_cohorts.journey_type is 'Type of the journey.';
-comment on column v_journey_cohorts.started_month is
-'First day of the month in which it started (UTC): its start cohort.';
-comment on column v_journey_cohorts.state is 'closed, or open.';
-comment on column v_journey_cohorts.age_s is
-'From its start to the time up to which all sources are complete, less the lateness [s].';
-comment on column v_journey_cohorts.horizon_s is
-'Horizon of its type (v_horizons) [s].';
 comment on column v_journey_cohorts.is_mature is
 'Older than its horizon, and than the time in which an end within it may still be taken back: what
 it is judged by has happened.';

@@ -82,14 +82,8 @@ times as (
 
 select * from times;
 
-comment on view v_journey_times is
-'One row per journey, with its times as far as they are known; what is not over is censored.';
-comment on column v_journey_times.journey_id is 'Journey.';
-comment on column v_journey_times.journey_type is 'Type of the journey.';
-comment on column v_journey_times.owner is 'Owner of the journey.';
 comment on column v_journey_times.started_month is
 'First day of the month in which it started (UTC): its start cohort.';
-comment on column v_journey_times.state is 'closed, or open.';
 comment on column v_journey_times.is_resolved is
 'It closed with a recorded outcome that counts 1.';
 comment on column v_journey_times.is_decided is 'It closed with a recorded outcome, whichever.';

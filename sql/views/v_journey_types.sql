@@ -1,5 +1,7 @@
 -- purpose: how the journeys of each type and owner go
 -- grain: journey type and owner
+-- note: Compare owners only at equal coverage. Scores and shares are of journeys old enough to be
+--       judged; of the youngest only the quick ones have ended.
 -- key: journey_type, owner
 -- sources: v_journeys, v_journey_cohorts, v_durations, v_health
 create or replace view v_journey_types as
@@ -96,11 +98,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_journey_types is
-'One row per journey type and owner; compare owners only at equal coverage. Scores and shares are of
-journeys old enough to be judged; of the youngest only the quick ones have ended.';
-comment on column v_journey_types.journey_type is 'Type of the journeys.';
-comment on column v_journey_types.owner is 'Owner of the journeys; null where unknown.';
 comment on column v_journey_types.n_journeys is 'Journeys, open ones included.';
 comment on column v_journey_types.n_open is 'Journeys that may still grow.';
 comment on column v_journey_types.n_scored is 'Mature journeys with a friction score.';
@@ -112,15 +109,6 @@ comment on column v_journey_types.edge_share is
 'Share of all their hazard that lies between steps, as report and headline have it; null: none.';
 comment on column v_journey_types.edge_share_mean is
 'Mean share of friction between steps: what surveys call the silo gap.';
-comment on column v_journey_types.n_health is
-'Mature journeys with a health that ranks (v_health).';
-comment on column v_journey_types.health_ops_median is
-'Median operational health of those [points of 100].';
-comment on column v_journey_types.health_ops_p10 is
-'What nine of ten journeys exceed [points of 100].';
-comment on column v_journey_types.n_good is 'Of those, with health of 80 or more.';
-comment on column v_journey_types.n_fair is 'Of those, from 60 to below 80.';
-comment on column v_journey_types.n_poor is 'Of those, below 60.';
 comment on column v_journey_types.n_too_young is
 'Journeys too young to be judged: in no share, and in no score.';
 comment on column v_journey_types.n_mature is 'Journeys old enough (v_journey_cohorts).';
@@ -134,29 +122,17 @@ comment on column v_journey_types.n_undecided is
 comment on column v_journey_types.handoffs_mean is 'Mean number of hand-offs.';
 comment on column v_journey_types.coverage_mean is
 'Mean share of the detectors that had their data.';
-comment on column v_journey_types.band is
-'Band of the median: good, fair or poor; null: fewer than five journeys with health.';
 comment on column v_journey_types.resolved_share is
 'Share resolved within the horizon among n_judged, undecided ones included; null: none judged. Where
 the horizon is measured (basis of v_horizons) it is some nine tenths at most, since that is how the
 horizon was chosen: compare types and months by it, and set a horizon to judge by a target.';
-comment on column v_journey_types.resolved_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_journey_types.resolved_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_journey_types.resolved_late_share is
 'Share resolved after the horizon among n_judged; null: none judged.';
-comment on column v_journey_types.resolved_late_share_lo is
-'Lower end of its 95 % Wilson interval.';
-comment on column v_journey_types.resolved_late_share_hi is
-'Upper end of its 95 % Wilson interval.';
 comment on column v_journey_types.undecided_share is
 'Share undecided among n_judged; null: none judged.';
-comment on column v_journey_types.undecided_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_journey_types.undecided_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_journey_types.throughput_s_median is
 'Half are over by then (Kaplan-Meier, open ones included); null: not so far [s].';
 comment on column v_journey_types.time_to_resolution_s_median is
 'Half are resolved by then (Kaplan-Meier, unresolved ones included); null: not so far [s].';
-comment on column v_journey_types.time_to_resolution_s_median_lo is
-'Lower end of its 95 % interval [s].';
 comment on column v_journey_types.time_to_resolution_s_median_hi is
 'Upper end of its 95 % interval; null: not reached so far [s].';

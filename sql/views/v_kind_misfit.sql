@@ -1,7 +1,7 @@
 -- purpose: kinds of friction whose journeys end badly more or less often than their weight says
 -- grain: journey type, month and kind; null month: all months
 -- key: journey_type, ended_month, kind
--- sources: v_scored_ends, v_friction_evidence, v_calibration_line, v_validity_tests
+-- sources: v_calibration_line, v_scored_ends, v_friction_evidence, v_validity_tests
 create or replace view v_kind_misfit as
 with ends as (
     select
@@ -144,24 +144,13 @@ tested as (
 
 select * from tested;
 
-comment on view v_kind_misfit is
-'One row per journey type, month and kind that is in the test of bad ends: seen and expected.';
-comment on column v_kind_misfit.journey_type is 'Type of the journeys.';
-comment on column v_kind_misfit.ended_month is
-'First day of the month in which they ended; null: all months together.';
-comment on column v_kind_misfit.kind is 'Kind of friction.';
 comment on column v_kind_misfit.n_journeys is
 'Closed journeys with a score, an outcome and such evidence.';
-comment on column v_kind_misfit.n_bad_ends is 'Of these, with an outcome below one half.';
 comment on column v_kind_misfit.expected_bad_ends is
 'Bad ends by the line of their type (v_calibration_line); null where there is no line.';
 comment on column v_kind_misfit.misfit_z is
 '(seen - expected) / standard error: above 0 its weight is small, below large; null: below ten
 journeys, or no line. One among many is large by chance: see q.';
-comment on column v_kind_misfit.bad_end_share is
-'Share of bad ends among these journeys; null: none counted.';
-comment on column v_kind_misfit.bad_end_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_kind_misfit.bad_end_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_kind_misfit.expected_share is 'Share of bad ends expected.';
 comment on column v_kind_misfit.p is
 'Chance of a misfit_z as far from 0, on either side, if the kind fitted; null: none.';
@@ -170,5 +159,3 @@ comment on column v_kind_misfit.q is
 among themselves).';
 comment on column v_kind_misfit.is_misfit is
 'q below .05: the kind goes with more or fewer bad ends than its weight says.';
-comment on column v_kind_misfit.left_out is
-'Kinds of friction that are not tried, lest they prove themselves (list, v_kinds has why).';

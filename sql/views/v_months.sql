@@ -1,5 +1,7 @@
 -- purpose: the trend of each journey type, by start cohort: the month in which journeys started
 -- grain: journey type and month
+-- note: Shares and medians of scores are of those old enough to be judged; of the youngest only the
+--       quick ones have ended.
 -- key: journey_type, started_month
 -- sources: v_journeys, v_journey_cohorts, v_ranked_journeys, v_durations
 create or replace view v_months as
@@ -84,17 +86,10 @@ rated as (
 
 select * from rated;
 
-comment on view v_months is
-'One row per journey type and month of the first event (UTC). Shares and medians of scores are of
-those old enough to be judged; of the youngest only the quick ones have ended.';
-comment on column v_months.journey_type is 'Type of the journeys.';
-comment on column v_months.started_month is
-'First day of the month in which they started: their start cohort.';
 comment on column v_months.n_journeys is 'Journeys that started in it.';
 comment on column v_months.n_open is 'Of these, still open.';
 comment on column v_months.n_too_young is 'Of these, too young to be judged: in no share.';
 comment on column v_months.n_mature is 'Of these, old enough (v_journey_cohorts).';
-comment on column v_months.horizon_s is 'Horizon of the type (v_horizons) [s].';
 comment on column v_months.n_scored is 'Mature ones with a friction score.';
 comment on column v_months.friction_mean is 'Mean friction score of those [points of 100].';
 comment on column v_months.n_health is
@@ -111,22 +106,16 @@ comment on column v_months.resolved_share is
 'Share resolved within the horizon among n_judged, undecided ones included; null: none judged. Where
 the horizon is measured (basis of v_horizons) it is some nine tenths at most, since that is how the
 horizon was chosen: compare types and months by it, and set a horizon to judge by a target.';
-comment on column v_months.resolved_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_months.resolved_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_months.undecided_share is 'Share undecided among n_judged; null: none judged.';
-comment on column v_months.undecided_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_months.undecided_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_months.n_throughput_censored is
 'Journeys not over, as far as that is known: in the median they last at least so long.';
 comment on column v_months.throughput_s_median is
 'Half are over by then (Kaplan-Meier, open ones included); null: not so far [s].';
-comment on column v_months.throughput_s_median_lo is 'Lower end of its 95 % interval [s].';
 comment on column v_months.throughput_s_median_hi is
 'Upper end of its 95 % interval; null: not reached so far [s].';
 comment on column v_months.n_resolution_censored is
 'Journeys not resolved, as far as that is known: in the median they last at least so long.';
 comment on column v_months.time_to_resolution_s_median is
 'Half are resolved by then (Kaplan-Meier, unresolved ones included); null: not so far [s].';
-comment on column v_months.time_to_resolution_s_median_lo is 'Lower end of its 95 % interval [s].';
 comment on column v_months.time_to_resolution_s_median_hi is
 'Upper end of its 95 % interval; null: not reached so far [s].';

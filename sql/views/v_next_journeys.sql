@@ -142,17 +142,6 @@ judged as (
 
 select * from judged;
 
-comment on view v_next_journeys is
-'One row per journey, with what its customer did next: association, not cause.';
-comment on column v_next_journeys.journey_id is 'Journey.';
-comment on column v_next_journeys.customer_key is 'Keyed pseudonym of the customer.';
-comment on column v_next_journeys.journey_type is 'Type of the journey.';
-comment on column v_next_journeys.owner is 'Owner of the journey.';
-comment on column v_next_journeys.state is 'closed, or open.';
-comment on column v_next_journeys.ended_at is 'Last event of the journey [UTC].';
-comment on column v_next_journeys.friction_score is 'F of the journey [points of 100].';
-comment on column v_next_journeys.health_ops is 'Its health_ops [points of 100].';
-comment on column v_next_journeys.outcome01 is 'Its outcome, 0 to 1.';
 comment on column v_next_journeys.is_matured is
 'The follow-up window after its end, and the allowed lateness, have passed in all sources.';
 comment on column v_next_journeys.next_journey_id is

@@ -1,5 +1,6 @@
 -- purpose: what the company sends or calls about: with a basis and consent for it, or without
 -- grain: message kind, channel and owner
+-- note: A message counts once per customer, a call once, however many events were logged of it.
 -- key: message_kind, channel, owner
 -- sources: events, v_sessions, v_steps
 create or replace view v_outreach as
@@ -90,9 +91,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_outreach is
-'One row per message kind, channel and owner of outbound contacts: a message counts once per
-customer, a call once, however many events were logged of it.';
 comment on column v_outreach.message_kind is
 'service, reminder, marketing, upsell, survey; null: not logged, such as a call.';
 comment on column v_outreach.channel is 'First channel.';
@@ -111,9 +109,5 @@ comment on column v_outreach.n_relevant_no_consent is
 'With a basis, but without consent: relevant and creepy.';
 comment on column v_outreach.relevant_share is
 'Share with a basis among those known; null: none counted.';
-comment on column v_outreach.relevant_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_outreach.relevant_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_outreach.consented_share is
 'Share with consent among those known; null: none counted.';
-comment on column v_outreach.consented_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_outreach.consented_share_hi is 'Upper end of its 95 % Wilson interval.';

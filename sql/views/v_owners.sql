@@ -81,28 +81,15 @@ rated as (
 
 select * from rated;
 
-comment on view v_owners is 'One row per owner that has steps.';
-comment on column v_owners.owner is 'Department.';
 comment on column v_owners.n_steps is 'Steps it owns.';
 comment on column v_owners.n_journeys is 'Journeys it takes part in.';
 comment on column v_owners.hazard is 'Hazard of its steps and of the edges that leave them.';
 comment on column v_owners.edge_hazard is 'Of this, on edges that leave it.';
 comment on column v_owners.n_handoffs is 'Hand-offs that it gives.';
-comment on column v_owners.n_context_known is 'Of these, with measured context.';
 comment on column v_owners.n_no_context is 'Of these, without context.';
 comment on column v_owners.n_promises_judged is 'Promises of it that can be judged.';
 comment on column v_owners.n_promises_kept is 'Of these, kept.';
 comment on column v_owners.hazard_share is 'Share of all hazard of known owners.';
 comment on column v_owners.edge_share is 'Share of its hazard that lies on edges.';
-comment on column v_owners.no_context_share is
-'Share without context among its hand-offs with measured context; null: none counted.';
-comment on column v_owners.no_context_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_owners.no_context_share_hi is 'Upper end of its 95 % Wilson interval.';
-comment on column v_owners.context_known_share is
-'Share of its hand-offs whose context could be measured.';
-comment on column v_owners.context_known_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_owners.context_known_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_owners.promises_kept_share is
 'Share of its promises that were kept; null: none counted.';
-comment on column v_owners.promises_kept_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_owners.promises_kept_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -65,10 +65,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_promises_kept is 'One row per kind of promise and owner.';
-comment on column v_promises_kept.kind is 'Kind of promise.';
-comment on column v_promises_kept.owner is
-'Owner that must deliver it; null where unknown.';
 comment on column v_promises_kept.n_promises is 'Promises made.';
 comment on column v_promises_kept.n_kept is 'Kept in time.';
 comment on column v_promises_kept.n_late is 'Delivered late.';
@@ -86,5 +82,3 @@ comment on column v_promises_kept.lateness_s_median is
 'Median lateness of those delivered late; null: none was [s].';
 comment on column v_promises_kept.kept_share is
 'Share kept among those judged; null: none counted.';
-comment on column v_promises_kept.kept_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_promises_kept.kept_share_hi is 'Upper end of its 95 % Wilson interval.';

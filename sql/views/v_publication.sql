@@ -1,5 +1,5 @@
 -- purpose: the newest publication's clock: what is complete, the windows of rates, thresholds
--- grain: publication (one row)
+-- grain: publication; only the newest
 -- key: publication
 -- sources: publications
 create or replace view v_publication as
@@ -27,15 +27,7 @@ with newest as (
 
 select * from newest;
 
-comment on view v_publication is
-'One row: the newest publication, how far its data is complete, its windows and thresholds.';
-comment on column v_publication.publication is 'Number of the publication.';
-comment on column v_publication.run_id is 'Run that published.';
-comment on column v_publication.config_version is 'Hash of the configuration.';
-comment on column v_publication.published_at is 'When it was published [UTC].';
 comment on column v_publication.complete_until_at is 'All sources are complete up to here [UTC].';
-comment on column v_publication.x_frontiers is
-'How far each source of answers is complete (map of source to UTC).';
 comment on column v_publication.repeat_window is
 'Window W of repeat contacts and first contact resolution (interval).';
 comment on column v_publication.short_abandon_s is

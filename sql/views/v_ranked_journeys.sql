@@ -1,5 +1,5 @@
 -- purpose: the journeys whose health may rank them: all lists of best and worst read this view
--- grain: closed journey
+-- grain: closed journey whose end is not merely assumed
 -- key: journey_id
 -- sources: v_journeys, v_journey_cohorts
 create or replace view v_ranked_journeys as
@@ -25,25 +25,3 @@ with ranked as (
 )
 
 select * from ranked;
-
-comment on view v_ranked_journeys is
-'One row per closed journey whose end is not merely assumed: its health may rank it.';
-comment on column v_ranked_journeys.journey_id is 'Journey.';
-comment on column v_ranked_journeys.customer_key is 'Keyed pseudonym of the customer.';
-comment on column v_ranked_journeys.journey_type is 'Type of the journey.';
-comment on column v_ranked_journeys.owner is 'Owner of the journey; null where unknown.';
-comment on column v_ranked_journeys.started_at is 'Its first event [UTC].';
-comment on column v_ranked_journeys.ended_at is 'Its last event [UTC].';
-comment on column v_ranked_journeys.outcome is 'How it ended; null where no event says so.';
-comment on column v_ranked_journeys.outcome01 is
-'What came of it, 0 to 1; null where no event says so.';
-comment on column v_ranked_journeys.friction_score is
-'F [points of 100]; null where too little was logged.';
-comment on column v_ranked_journeys.health_ops is
-'Operational health [points of 100]; null without outcome or friction.';
-comment on column v_ranked_journeys.health_ops_lo is
-'The same with all weights of friction at one and a half [points of 100].';
-comment on column v_ranked_journeys.health_ops_hi is
-'The same with all weights of friction at half [points of 100].';
-comment on column v_ranked_journeys.is_mature is
-'Old enough to be judged (v_journey_cohorts): averages are of those only.';

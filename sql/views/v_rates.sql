@@ -186,9 +186,6 @@ rates as (
 
 select * from rates;
 
-comment on view v_rates is
-'One row per scope and rate: first contact resolution (three ways apart), repeats, abandonment,
-transfer, escalation, containment, re-opening, need-driven share, handling time.';
 comment on column v_rates.scope is
 'all, owner, channel, channel_family, intent, journey_type; of reopened: all, owner, journey_type.';
 comment on column v_rates.scope_value is 'Which one; null: all, or unknown.';
@@ -211,4 +208,3 @@ comment on column v_rates.unit is 'share, or s.';
 comment on column v_rates.value is 'Numerator over denominator; null: nothing to count.';
 comment on column v_rates.value_lo is
 'Lower end of its 95 % interval: Wilson, of handle_s normal (null below two contacts).';
-comment on column v_rates.value_hi is 'Upper end of its 95 % interval.';

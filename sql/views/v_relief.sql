@@ -1,7 +1,8 @@
 -- purpose: gratitude after a long failure, and what such customers did next (association only)
 -- grain: journey with the relief flag
+-- note: Its last answer is in the top box although its friction is high.
 -- key: journey_id
--- sources: v_next_journeys, v_journey_experience
+-- sources: v_journey_experience, v_next_journeys
 create or replace view v_relief as
 with followed as (
     select * from v_next_journeys
@@ -36,26 +37,3 @@ relieved as (
 )
 
 select * from relieved;
-
-comment on view v_relief is
-'One row per journey whose last answer is in the top box although its friction is high.';
-comment on column v_relief.journey_id is 'Journey.';
-comment on column v_relief.customer_key is 'Keyed pseudonym of the customer.';
-comment on column v_relief.journey_type is 'Type of the journey.';
-comment on column v_relief.owner is 'Owner of the journey.';
-comment on column v_relief.ended_at is 'Last event of the journey [UTC].';
-comment on column v_relief.friction_score is 'F of the journey [points of 100].';
-comment on column v_relief.experience01 is 'X of the journey, 0 to 1.';
-comment on column v_relief.emotion_end is 'Emotion of its last step with one, 0 to 1.';
-comment on column v_relief.health is 'Health, which the gratitude does not repair [points of 100].';
-comment on column v_relief.next_journey_id is
-'Journey of this customer that came next; null: none.';
-comment on column v_relief.next_journey_type is 'Its type.';
-comment on column v_relief.next_after_s is 'From the end of this one to its start [s].';
-comment on column v_relief.next_health_ops is
-'Its health_ops; null while open, and where its end was assumed [points of 100].';
-comment on column v_relief.is_repurchase is
-'The customer bought within the follow-up window after its end (v_next_journeys); null: not known
-yet.';
-comment on column v_relief.is_silent is
-'No inbound contact within the follow-up window; null: it has not passed.';

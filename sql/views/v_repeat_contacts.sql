@@ -1,5 +1,6 @@
 -- purpose: how often customers had to come again, apart from those who took the next step
 -- grain: intent and channel family
+-- note: Who was informed and goes on has not failed.
 -- key: intent, channel_family
 -- sources: v_contacts
 create or replace view v_repeat_contacts as
@@ -42,10 +43,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_repeat_contacts is
-'One row per intent and channel family: inbound contacts that repeat an earlier one in the window,
-by what came of that. Who was informed and goes on has not failed.';
-comment on column v_repeat_contacts.intent is 'What the customer wanted.';
 comment on column v_repeat_contacts.channel_family is 'Family of the later contact.';
 comment on column v_repeat_contacts.n_contacts is
 'Inbound contacts with that intent whose window before is known.';
@@ -61,9 +58,5 @@ comment on column v_repeat_contacts.n_known is
 'Contacts of which it is known whether the customer had to come again: all but n_after_unknown.';
 comment on column v_repeat_contacts.repeat_share is
 'Share of n_unsettled among n_known; null: none counted.';
-comment on column v_repeat_contacts.repeat_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_repeat_contacts.repeat_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_repeat_contacts.unknown_share is
 'Share of n_after_unknown among n_contacts: where it is high, repeat_share says little.';
-comment on column v_repeat_contacts.unknown_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_repeat_contacts.unknown_share_hi is 'Upper end of its 95 % Wilson interval.';

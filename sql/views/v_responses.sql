@@ -44,13 +44,7 @@ rated as (
 
 select * from rated;
 
-comment on view v_responses is
-'One row per respondent, instrument, level, touchpoint, journey type and month of invitation.';
 comment on column v_responses.respondent_type is 'customer, employee or partner.';
-comment on column v_responses.instrument is 'How it was asked.';
-comment on column v_responses.level is 'What was judged.';
-comment on column v_responses.touchpoint is 'Place of contact asked about; null: none.';
-comment on column v_responses.journey_type is 'Type of the journey asked about; null: unknown.';
 comment on column v_responses.invited_month is 'Month of the invitation (UTC).';
 comment on column v_responses.n_invited is
 'Logged invitations whose survey window has passed, as far as their own source is complete.';
@@ -64,5 +58,3 @@ comment on column v_responses.n_scores is 'Answers with a score on their scale.'
 comment on column v_responses.score_mean is
 'Mean score on one scale, 0 to 1: of those who answered, not of those who were asked.';
 comment on column v_responses.response_share is 'Answered among invited; null: none counted.';
-comment on column v_responses.response_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_responses.response_share_hi is 'Upper end of its 95 % Wilson interval.';

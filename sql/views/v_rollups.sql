@@ -180,8 +180,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_rollups is
-'One row per product, touchpoint, journey type and life-cycle stage.';
 comment on column v_rollups.level is 'product, touchpoint, journey_type or lifecycle_stage.';
 comment on column v_rollups.level_value is 'Which one; null: unknown.';
 comment on column v_rollups.n_journeys is 'Journeys; of a touchpoint those that went through it.';
@@ -227,15 +225,8 @@ comment on column v_rollups.band is
 comment on column v_rollups.hazard_share is 'Share of all hazard.';
 comment on column v_rollups.resolved_share is
 'Share resolved within the horizon among n_judged, undecided ones included; null: none judged.';
-comment on column v_rollups.resolved_share_lo is
-'Lower end of its 95 % Wilson interval.';
-comment on column v_rollups.resolved_share_hi is
-'Upper end of its 95 % Wilson interval.';
 comment on column v_rollups.experience_share is
 'Journeys with answers among all; null: none counted.';
-comment on column v_rollups.experience_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_rollups.experience_share_hi is 'Upper end of its 95 % Wilson interval.';
 comment on column v_rollups.nps is 'NPS, -100 to 100; null: nobody answered.';
 comment on column v_rollups.nps_lo is
 'Lower end of its 95 % interval: normal, Wilson where all answered alike.';
-comment on column v_rollups.nps_hi is 'Upper end of its 95 % interval.';

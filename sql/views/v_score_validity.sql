@@ -1,7 +1,7 @@
 -- purpose: whether the friction score means what it says, by what it does not know
 -- grain: journey type and month in which journeys ended; null month: all months together
 -- key: journey_type, ended_month
--- sources: v_scored_ends, v_validity_rank, v_validity_auc, v_calibration_line, v_kind_misfit,
+-- sources: v_validity_rank, v_scored_ends, v_validity_auc, v_calibration_line, v_kind_misfit,
 --          v_validity_tests
 create or replace view v_score_validity as
 with ends as (
@@ -138,30 +138,17 @@ validity as (
 
 select * from validity;
 
-comment on view v_score_validity is
-'One row per journey type and month: the friction score tested by answers, ends and repeats.';
-comment on column v_score_validity.journey_type is 'Type of the journeys.';
-comment on column v_score_validity.ended_month is
-'First day of the month in which they ended; null: all months together.';
 comment on column v_score_validity.n_journeys is 'Closed, final journeys with a friction score.';
-comment on column v_score_validity.n_customers is 'Their customers.';
 comment on column v_score_validity.n_ces is 'Journeys with an answered question on effort.';
 comment on column v_score_validity.ces_spearman is
 'Rank correlation of friction with ease, -1 to 1; valid is below 0; null: too few, or all alike.';
-comment on column v_score_validity.ces_spearman_lo is 'Lower end of its 95 % interval.';
-comment on column v_score_validity.ces_spearman_hi is 'Upper end of its 95 % interval.';
 comment on column v_score_validity.n_experience is 'Journeys with X.';
 comment on column v_score_validity.experience_spearman is
 'Rank correlation of friction with X, -1 to 1; valid is below 0; null: too few, or all alike.';
-comment on column v_score_validity.experience_spearman_lo is 'Lower end of its 95 % interval.';
-comment on column v_score_validity.experience_spearman_hi is 'Upper end of its 95 % interval.';
 comment on column v_score_validity.n_outcome_known is 'Journeys with a recorded outcome.';
-comment on column v_score_validity.n_bad_ends is 'Of these, with an outcome below one half.';
 comment on column v_score_validity.bad_end_auc is
 'Chance that a bad end has more hazard_apart than another, 0 to 1; null: below ten on one side, or
 none has any.';
-comment on column v_score_validity.bad_end_auc_lo is 'Lower end of its 95 % interval.';
-comment on column v_score_validity.bad_end_auc_hi is 'Upper end of its 95 % interval.';
 comment on column v_score_validity.bad_end_left_out is
 'Kinds that are in no figure on bad ends, for an end makes or unmakes them (list, see v_kinds).';
 comment on column v_score_validity.tested_hazard_share is
@@ -170,22 +157,12 @@ comment on column v_score_validity.n_first_contacts is 'Journeys with a matured 
 comment on column v_score_validity.n_repeated is 'Of these, repeated within the window.';
 comment on column v_score_validity.repeat_contact_auc is
 'Chance that a repeated one had more hazard than another, 0 to 1; null: below ten on one side.';
-comment on column v_score_validity.repeat_contact_auc_lo is 'Lower end of its 95 % interval.';
-comment on column v_score_validity.repeat_contact_auc_hi is 'Upper end of its 95 % interval.';
 comment on column v_score_validity.repeat_contact_left_out is
 'Kinds that are in no figure on repeated contacts, for what follows makes or unmakes them (list).';
 comment on column v_score_validity.predicted_mean is
 'Mean chance of a bad end if F / 100 were one; without the kinds in bad_end_left_out.';
 comment on column v_score_validity.bad_end_share is
 'Share of bad ends seen among journeys with an outcome; null: none counted.';
-comment on column v_score_validity.calibration_intercept is
-'Share of bad ends that the line gives journeys without friction; null: too few, or all alike.';
-comment on column v_score_validity.calibration_intercept_lo is 'Lower end of its 95 % interval.';
-comment on column v_score_validity.calibration_intercept_hi is 'Upper end of its 95 % interval.';
-comment on column v_score_validity.calibration_slope is
-'Bad ends per unit of predicted chance: 1 if F / 100 were the chance; null: too few, or all alike.';
-comment on column v_score_validity.calibration_slope_lo is 'Lower end of its 95 % interval.';
-comment on column v_score_validity.calibration_slope_hi is 'Upper end of its 95 % interval.';
 comment on column v_score_validity.misfit_kind is
 'Kind whose bad ends differ most from the line (v_kind_misfit); null: none with q below .05.';
 comment on column v_score_validity.n_misfit is 'Journeys with an outcome that have this kind.';

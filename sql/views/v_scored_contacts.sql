@@ -110,16 +110,6 @@ scored as (
 
 select * from scored;
 
-comment on view v_scored_contacts is
-'One row per journey with a matured first contact: its friction, and whether it was repeated.';
-comment on column v_scored_contacts.session_id is 'Session that is the contact.';
-comment on column v_scored_contacts.journey_id is 'Journey of the contact.';
-comment on column v_scored_contacts.customer_key is 'Keyed pseudonym of the customer.';
-comment on column v_scored_contacts.journey_type is 'Type of the journey.';
-comment on column v_scored_contacts.ended_month is
-'First day of the month in which the journey ended.';
 comment on column v_scored_contacts.hazard is
 'Hazard of its steps by what had happened when it ended; without the kinds that what comes next
 makes or unmakes by rule (v_validity_tests, repeat_contact).';
-comment on column v_scored_contacts.is_repeated is
-'An inbound contact of that customer and intent followed within the window.';

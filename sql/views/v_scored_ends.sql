@@ -92,16 +92,7 @@ ends as (
 
 select * from ends;
 
-comment on view v_scored_ends is
-'One row per closed, final journey with a friction score: what the tests of the score compare.';
-comment on column v_scored_ends.journey_id is 'Journey.';
-comment on column v_scored_ends.customer_key is
-'Keyed pseudonym of the customer, by whom uncertainty is counted.';
-comment on column v_scored_ends.journey_type is 'Type of the journey.';
-comment on column v_scored_ends.ended_at is 'Its last event [UTC].';
 comment on column v_scored_ends.ended_month is 'First day of the month in which it ended.';
-comment on column v_scored_ends.friction_score is 'F, all kinds [points of 100].';
-comment on column v_scored_ends.friction_hazard is 'H, all kinds.';
 comment on column v_scored_ends.hazard_apart is
 'H without the kinds that an end makes or unmakes by rule (v_validity_tests, bad_end).';
 comment on column v_scored_ends.predicted is
@@ -110,4 +101,3 @@ comment on column v_scored_ends.is_bad_end is
 'Outcome below one half; null where no outcome is recorded.';
 comment on column v_scored_ends.ces01 is
 'Mean of its answered questions on effort, 0 to 1, 1 = no effort; null: not asked or silent.';
-comment on column v_scored_ends.experience01 is 'X, 0 to 1; null: nobody answered.';

@@ -36,21 +36,10 @@ spanned as (
 
 select * from spanned;
 
-comment on view v_silo_gaps is 'One row per journey type and owner of journeys with X-records.';
-comment on column v_silo_gaps.journey_type is 'Type of the journeys.';
-comment on column v_silo_gaps.owner is 'Owner of the journeys; null where unknown.';
 comment on column v_silo_gaps.n_journeys is 'Journeys that somebody was asked about or spoke of.';
-comment on column v_silo_gaps.n_invited is
-'Invitations of their customers whose survey window has passed (see v_responses).';
-comment on column v_silo_gaps.n_answered is 'Of these answered within the window.';
 comment on column v_silo_gaps.n_gaps is 'Journeys asked about both, as places and as a whole.';
 comment on column v_silo_gaps.touchpoint_score is 'Mean of their touchpoint scores, 0 to 1.';
 comment on column v_silo_gaps.journey_score is 'Mean of their journey scores, 0 to 1.';
 comment on column v_silo_gaps.silo_gap is 'Mean of touchpoint mean minus journey score.';
 comment on column v_silo_gaps.silo_gap_lo is
 'Lower end of its 95 % interval (normal); null below two journeys.';
-comment on column v_silo_gaps.silo_gap_hi is 'Upper end of its 95 % interval.';
-comment on column v_silo_gaps.response_share is
-'Answered among invited: the silent are no neutral part; null: no invitation counted.';
-comment on column v_silo_gaps.response_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_silo_gaps.response_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -39,14 +39,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_sla_attainment is
-'One row per journey type, service level, kind and owner.';
-comment on column v_sla_attainment.journey_type is 'Journey type.';
-comment on column v_sla_attainment.sla is 'Service level, as in slas.';
-comment on column v_sla_attainment.kind is
-'response: until the first answer; resolution: until the end that holds.';
-comment on column v_sla_attainment.owner is
-'Owner of the step in which the clock started; null where unknown.';
 comment on column v_sla_attainment.n_results is 'Journeys with this level.';
 comment on column v_sla_attainment.n_achieved is 'Achieved: the numerator.';
 comment on column v_sla_attainment.n_breached is 'Breached.';
@@ -57,7 +49,3 @@ comment on column v_sla_attainment.elapsed_s_median is
 'Median time on the clock until met, of those met [s].';
 comment on column v_sla_attainment.attainment_share is
 'Achieved / (achieved + breached); null: none judged.';
-comment on column v_sla_attainment.attainment_share_lo is
-'Lower end of its 95 % Wilson interval.';
-comment on column v_sla_attainment.attainment_share_hi is
-'Upper end of its 95 % Wilson interval.';

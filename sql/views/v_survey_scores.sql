@@ -1,5 +1,6 @@
 -- purpose: NPS, CSAT and the three conventions of CES, each under its own name with its interval
 -- grain: scope, value of the scope, level, measure
+-- note: Answers of customers (of employees for enps).
 -- key: scope, scope_value, level, measure
 -- sources: v_experience, v_publication
 create or replace view v_survey_scores as
@@ -148,8 +149,6 @@ scores as (
 
 select * from scores;
 
-comment on view v_survey_scores is
-'One row per scope, level and measure: answers of customers (of employees for enps).';
 comment on column v_survey_scores.scope is 'all, journey_type, touchpoint, owner, month (UTC).';
 comment on column v_survey_scores.scope_value is 'Which one; null: all, or unknown.';
 comment on column v_survey_scores.level is
@@ -171,4 +170,3 @@ comment on column v_survey_scores.value is 'The score; null: no answer on its sc
 comment on column v_survey_scores.variance is 'Variance of the score.';
 comment on column v_survey_scores.value_lo is
 'Lower end of its 95 % interval: Wilson of a share, else normal; null where all answered alike.';
-comment on column v_survey_scores.value_hi is 'Upper end of its 95 % interval.';

@@ -86,8 +86,6 @@ bounded as (
 
 select * from bounded;
 
-comment on view v_survival is
-'One row per scope and time at which a journey ends or is censored: Kaplan-Meier curves.';
 comment on column v_survival.scope is
 'all, journey_type, journey_type_owner, or journey_type_month (start cohorts).';
 comment on column v_survival.journey_type is 'Journey type; null: all, or unknown.';
@@ -106,4 +104,3 @@ comment on column v_survival.n_at_risk is 'Journeys not over, nor censored, befo
 comment on column v_survival.survival is 'Share that lasts longer than that time (product-limit).';
 comment on column v_survival.survival_lo is
 'Lower end of its 95 % interval (Greenwood, log-log); null at 0 and 1.';
-comment on column v_survival.survival_hi is 'Upper end of its 95 % interval.';

@@ -52,14 +52,10 @@ rated as (
 
 select * from rated;
 
-comment on view v_touchpoints is 'One row per touchpoint and owner.';
-comment on column v_touchpoints.touchpoint is 'Place of contact; null where none was logged.';
-comment on column v_touchpoints.owner is 'Department answerable; null where unknown.';
 comment on column v_touchpoints.main_stage is
 'Most frequent stage: before, during or after the service.';
 comment on column v_touchpoints.n_steps is 'Visits to the touchpoint.';
 comment on column v_touchpoints.n_journeys is 'Journeys that went through it.';
-comment on column v_touchpoints.is_moment_of_truth is 'It is marked as a moment of truth.';
 comment on column v_touchpoints.wait_before_s_median is
 'Median time since the step before, whoever paused; waiting is in v_waiting [s].';
 comment on column v_touchpoints.processing_s_median is
@@ -71,5 +67,3 @@ comment on column v_touchpoints.hazard is 'Sum of hazards there and on the way t
 comment on column v_touchpoints.n_rough is 'Visits with evidence.';
 comment on column v_touchpoints.hazard_share is 'Share of all hazard.';
 comment on column v_touchpoints.rough_share is 'Share of visits with evidence; null: none counted.';
-comment on column v_touchpoints.rough_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_touchpoints.rough_share_hi is 'Upper end of its 95 % Wilson interval.';

@@ -64,8 +64,6 @@ types as (
 
 select * from types;
 
-comment on view v_type_rules is
-'One row per journey type of the configuration; other stands for all without a row.';
 comment on column v_type_rules.journey_type is 'Journey type; other: all without a row.';
 comment on column v_type_rules.horizon_s is
 'Age at which a journey is judged, set by the user; null: as measured [s].';

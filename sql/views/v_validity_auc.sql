@@ -131,11 +131,8 @@ bounded as (
 
 select * from bounded;
 
-comment on view v_validity_auc is
-'One row per target, journey type and month: how well friction tells hits from the others.';
 comment on column v_validity_auc.target is
 'bad_end: outcome below one half, by hazard_apart; repeat_contact: repeated, by the first one.';
-comment on column v_validity_auc.journey_type is 'Type of the journeys.';
 comment on column v_validity_auc.ended_month is
 'First day of the month in which they ended; null: all months together.';
 comment on column v_validity_auc.n_customers is 'Customers, by whom the interval is counted.';
@@ -146,6 +143,3 @@ comment on column v_validity_auc.auc is
 of one, or all alike.';
 comment on column v_validity_auc.auc_lo is
 'Lower end of its 95 % interval (DeLong by customer, logit scale); null also at 0 and 1.';
-comment on column v_validity_auc.auc_hi is 'Upper end of its 95 % interval.';
-comment on column v_validity_auc.left_out is
-'Kinds of friction that are in no hazard here, lest they prove themselves (list, v_kinds has why).';

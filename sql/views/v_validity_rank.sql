@@ -96,10 +96,7 @@ bounded as (
 
 select * from bounded;
 
-comment on view v_validity_rank is
-'One row per kind of answer, journey type and month: rank correlation of friction with answers.';
 comment on column v_validity_rank.answer is 'ces: questions on effort; experience: X.';
-comment on column v_validity_rank.journey_type is 'Type of the journeys.';
 comment on column v_validity_rank.ended_month is
 'First day of the month in which they ended; null: all months together.';
 comment on column v_validity_rank.n_journeys is 'Closed journeys with a score and an answer.';
@@ -108,6 +105,5 @@ comment on column v_validity_rank.spearman is
 'Rank correlation of friction with the answer; valid is below 0; null: below ten customers.';
 comment on column v_validity_rank.spearman_lo is
 'Lower end of its 95 % interval (Bonett and Wright, by customers); null at -1 and 1.';
-comment on column v_validity_rank.spearman_hi is 'Upper end of its 95 % interval.';
 comment on column v_validity_rank.left_out is
 'Kinds of friction that are not in the score here (list): none, for no kind reads an answer.';

@@ -1,5 +1,6 @@
 -- purpose: what each test of the score compares friction with, and which kinds it leaves out
 -- grain: test of the score
+-- note: Kinds are left out lest they prove themselves; v_kinds has the reasons.
 -- key: test
 -- sources: v_kinds
 create or replace view v_validity_tests as
@@ -32,11 +33,9 @@ counted as (
 
 select * from counted;
 
-comment on view v_validity_tests is
-'One row per test of the score: the kinds of friction that it leaves out, lest they prove
-themselves; v_kinds has the reasons.';
 comment on column v_validity_tests.test is
 'bad_end: outcome below one half; repeat_contact: a first contact repeated; ces: answers on effort;
 experience: X.';
 comment on column v_validity_tests.left_out is
-'Kinds that what is compared makes or unmakes by rule (list); empty: all are in the test.';
+'Kinds that what is compared makes or unmakes by rule, left out lest they prove themselves (list,
+v_kinds has why); empty: all are in the test.';

@@ -35,19 +35,5 @@ visits as (
 
 select * from visits;
 
-comment on view v_visits is
-'One row per visit: a session that is not internal, machine-sent messages left out.';
-comment on column v_visits.session_id is 'Session.';
-comment on column v_visits.journey_id is 'Journey of the visit.';
-comment on column v_visits.customer_key is 'Keyed pseudonym of the customer.';
-comment on column v_visits.channel_family is
-'digital, chat, voice, written, place, or the channel itself.';
-comment on column v_visits.channel is 'First channel.';
-comment on column v_visits.direction is 'Direction of the first event that is not internal.';
-comment on column v_visits.intent is 'First intent.';
-comment on column v_visits.outcome is 'Last outcome.';
-comment on column v_visits.started_at is 'First event [UTC].';
-comment on column v_visits.ended_at is 'Last event [UTC].';
-comment on column v_visits.n_events is 'Number of events.';
 comment on column v_visits.duration_s is
 'From first to last event; null where one event tells no time [s].';

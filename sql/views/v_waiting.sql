@@ -1,5 +1,7 @@
 -- purpose: whom the customer waited for, and how long; the customer's own pauses are no waiting
 -- grain: cause and owner
+-- note: Steps of the company, and those whose cause was logged. Time between the customer's own
+--       steps, and before messages, is none; queues are in v_channels (wait_s_median).
 -- key: wait_cause, owner
 -- sources: v_steps
 create or replace view v_waiting as
@@ -42,10 +44,6 @@ shared as (
 
 select * from shared;
 
-comment on view v_waiting is
-'One row per cause of waiting and owner of the step that was waited for: steps of the company, and
-those whose cause was logged. Time between the customer''s own steps, and before messages, is none;
-queues are in v_channels (wait_s_median).';
 comment on column v_waiting.wait_cause is 'customer, company or third party; null where unknown.';
 comment on column v_waiting.owner is
 'Owner of the step that came after the wait; null where unknown.';

@@ -1,5 +1,6 @@
 -- purpose: what customers do next by tenth of this journey's friction or health; no cause
 -- grain: measure and tenth
+-- note: A bad journey and a bad next one may share a cause, such as the customer's situation.
 -- key: measure, tenth
 -- sources: v_next_journeys, v_journey_experience, v_ranked_journeys
 create or replace view v_what_comes_next as
@@ -98,9 +99,6 @@ rated as (
 
 select * from rated;
 
-comment on view v_what_comes_next is
-'One row per measure and tenth of closed journeys: association, not cause. A bad journey and a bad
-next one may share a cause, such as the customer''s situation.';
 comment on column v_what_comes_next.measure is
 'friction_score, health_ops, or health (journeys with answers only); never on one scale.';
 comment on column v_what_comes_next.tenth is
@@ -135,17 +133,7 @@ comment on column v_what_comes_next.next_health_ops_hi is
 'Upper end of the 95 % interval of the mean.';
 comment on column v_what_comes_next.next_resolved_share is
 'Share resolved in time among n_next_judged, undecided ones included; null: none judged.';
-comment on column v_what_comes_next.next_resolved_share_lo is
-'Lower end of its 95 % Wilson interval.';
-comment on column v_what_comes_next.next_resolved_share_hi is
-'Upper end of its 95 % Wilson interval.';
 comment on column v_what_comes_next.repurchase_share is
 'Share followed by a purchase within the window; null: none known.';
-comment on column v_what_comes_next.repurchase_share_lo is
-'Lower end of its 95 % Wilson interval.';
-comment on column v_what_comes_next.repurchase_share_hi is
-'Upper end of its 95 % Wilson interval.';
 comment on column v_what_comes_next.silent_share is
 'Share silent through the window: silence need not be churn; null: none counted.';
-comment on column v_what_comes_next.silent_share_lo is 'Lower end of its 95 % Wilson interval.';
-comment on column v_what_comes_next.silent_share_hi is 'Upper end of its 95 % Wilson interval.';

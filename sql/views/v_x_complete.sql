@@ -27,8 +27,5 @@ settled as (
 
 select * from settled;
 
-comment on view v_x_complete is
-'One row per X-record whose source says how far it is complete.';
-comment on column v_x_complete.x_id is 'X-record, as source/id.';
 comment on column v_x_complete.settled_until_at is
 'A window that ended before this has passed: its source is complete, the lateness left off [UTC].';

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,8 +14,12 @@ import pytest
 
 from rejse.pipelines.publication import catalogue, catalogue_build, publish
 from rejse.pipelines.publication.catalogue import NotPublishedError, ReadOnlyError, Session
+from rejse.pipelines.publication.catalogue_build import derived_comment
 from rejse.pipelines.store import delta_store
+from rejse.sql import Script, scripts
 from tests.support import store_builder
+
+WILSON, UPPER = "Lower end of its 95 % Wilson interval.", "Upper end of its 95 % interval."
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +61,51 @@ def test_every_view_and_column_is_commented(session: Session) -> None:
         """
     ).fetchall()
     assert columns == []
+
+
+def test_no_comment_is_written_by_hand_that_follows_from_a_source(session: Session) -> None:
+    comments: dict[str, dict[str, str]] = {}
+    query = "select table_name, column_name, comment from duckdb_columns() where not internal"
+    for view, column, comment in session.execute(query).fetchall():
+        comments.setdefault(view, {})[column] = comment
+    written = re.compile(r"comment on column \w+\.(\w+) is\s*'((?:[^']|'')*)'")
+    needless = [
+        f"{script.name}.{column}"
+        for script in scripts("views").values()
+        for column, comment in written.findall(script.text)
+        if words(comment) == words(derived_comment(script, column, comments) or "")
+    ]
+    assert needless == []
+    assert not any("comment on view" in script.text for script in scripts("views").values())
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+@pytest.mark.parametrize(
+    ("column", "comment"),
+    [("owner", "Owner."), ("age_s", "Age [s]."), ("kept_share_lo", WILSON), ("kept_hi", UPPER),
+     ("low_lo", None), ("lo", None), ("kept", None)],
+)  # fmt: skip
+def test_a_comment_follows_from_the_first_source_or_the_interval(
+    column: str, comment: str | None
+) -> None:
+    script = Script("v_mine", "", {"sources": "steps, journeys"})
+    comments = {
+        "steps": {"owner": "Owner.", "age_s": None},
+        "journeys": {"owner": "Another owner.", "age_s": "Age [s]."},
+        "v_mine": {"kept": None, "kept_share": None, "kept_share_lo": None, "kept_hi": None},
+    }
+    assert derived_comment(script, column, comments) == comment
+
+
+def test_a_view_is_described_by_its_header(session: Session) -> None:
+    comment = "select comment from duckdb_views() where view_name = 'v_closed_loop'"
+    assert session.execute(comment).fetchall() == [(
+        "How fast, and whether, somebody acts on complaints and low answers. One row per"
+        " instrument and owner. Of customers only; an answer is low up to .4.",
+    )]  # fmt: skip
 
 
 def test_files_that_lack_columns_are_read_with_nulls(tmp_path: Path) -> None:
@@ -227,8 +277,6 @@ def test_without_a_publication_the_message_says_what_to_do(root: Path, tmp_path:
 
 
 def test_a_broken_view_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rejse.sql import Script
-
     broken = Script("v_broken", "create view v_broken as select nothing from journeys", {})
     monkeypatch.setattr(catalogue_build, "served", lambda: [broken])
     with pytest.raises(duckdb.BinderException, match="nothing"):
