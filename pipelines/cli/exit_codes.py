@@ -42,6 +42,21 @@ STATUS = {
 TRACEBACK_VARIABLE = "REJSE_TRACEBACK"
 
 
+def meanings() -> dict[int, str]:
+    """What each exit code of a command means, as the documentation lists them."""
+    return {
+        0: "Published, or nothing new",
+        DATA_FAILED: "The data failed: an audit, the balance, a scale that answers contradict",
+        MISUSE: "Misuse: wrong arguments, configuration, mapping or SQL",
+        FAULT: f"A fault of rejse; with {TRACEBACK_VARIABLE}=1 it shows where",
+        errors.IO_ERROR: "The store or its disk failed: no room, nothing may be written, a file"
+        " gone or damaged, a log in pieces",
+        BUSY: "Another run writes to the store",
+        INTERRUPTED: "SIGINT (Ctrl-C)",
+        TERMINATED: "SIGTERM",
+    }
+
+
 def code_of(fault: Exception) -> int:
     """Exit code of an error: what it says itself, else by its class."""
     stated = getattr(fault, "exit_code", None)

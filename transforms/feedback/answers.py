@@ -19,7 +19,8 @@ from rejse.transforms.feedback.scale import Scaled
 from rejse.transforms.journeys import watermarks
 from rejse.transforms.schema.parameters import Windows
 
-#: From this score down an answer asks for an action, as every complaint does (9-rules).
+#: From this score down an answer asks for an action, as every complaint does
+#: (docs/reference/scores.md#ignored-feedback).
 LOW = 0.4
 
 
