@@ -5,7 +5,7 @@ DEMO ?= demo
 CUSTOMERS ?= 20000
 export PYTHONPYCACHEPREFIX := build/pycache
 
-.PHONY: demo test lint types bench soak lock clean help
+.PHONY: demo test lint types docs bench soak lock clean help
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -29,7 +29,7 @@ env: .venv/ready  ## make the environment
 demo: .venv/ready  ## sample data, the main job, headline tables, the report
 	@test -f $(DEMO)/rejse.toml || $(BIN)/rejse demo-data $(DEMO) --customers $(CUSTOMERS)
 	$(BIN)/rejse run --config $(DEMO)/rejse.toml --complete
-	@$(BIN)/rejse sql --config $(DEMO)/rejse.toml --file sql/questions/headline.sql
+	@$(BIN)/rejse sql --config $(DEMO)/rejse.toml --file headline
 	$(BIN)/rejse report --config $(DEMO)/rejse.toml
 
 # Checkers follow folders, not the package mapping: a link tree shows them `rejse.<folder>`.
@@ -49,6 +49,9 @@ types: .venv/ready build/typing/rejse
 
 test: lint types  ## everything that must hold: style, types, tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+docs: .venv/ready  ## the reference pages, from the declarations in the code
+	$(BIN)/python docs/generate.py
 
 bench: .venv/ready  ## the same work by rejse and its rivals; what increments and live cost
 	$(BIN)/python -m tests.bench.bench --events 1000000 10000000

@@ -38,10 +38,11 @@ KNOWN = sorted({*OWN_TIME, *OF_JOURNEY})
 
 
 class RetentionSettings(Frozen):
-    """What `[retention]` says; durations in microseconds, a table without one is kept for ever."""
+    """How long publications and rows are kept. Durations are microseconds here."""
 
-    #: How long a publication can be read after the next one.
+    #: How long a publication can be read after the next one; at least 1d.
     publications: Duration = Field(default=30 * DAY, ge=DAY)
+    #: How long rows of a table are kept; a table that is not named is kept.
     tables: dict[str, Duration] = Field(default_factory=dict)
 
     @field_validator("tables")

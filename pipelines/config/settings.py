@@ -56,7 +56,7 @@ DECLARING = ("interaction", "experience")
 
 
 class Source(Frozen):
-    """One source: its files (absolute globs), its mapping, its frozen raw schema.
+    """One source: its files, its mapping, its frozen raw schema.
 
     `kind` says which contract its rows keep: what happened (interaction), what somebody felt or
     said (experience), or what holds of a customer (customers, cases, owned_products). `disorder` is
@@ -65,14 +65,21 @@ class Source(Frozen):
     """
 
     name: str
+    #: Which contract its rows keep (docs/reference/contract.md).
     kind: Literal["interaction", "experience", "customers", "cases", "owned_products"] = (
         "interaction"
     )
+    #: Paths or globs: JSON lines, CSV, Parquet; gzip and zstd too.
     files: tuple[str, ...]
+    #: File with the SELECT that maps the source to the contract.
     mapping: Place
+    #: File with the frozen raw columns and types.
     schema_file: Place = Field(alias="schema")
+    #: How far out of order its rows come: complete up to its latest time less this.
     disorder: Duration = 0
+    #: It sends nothing more: no journey waits for it.
     retired: bool = False
+    #: Columns it is known to carry; without it those that the mapping maps.
     declares: frozenset[str] | None = None
 
     @field_validator("files", mode="before")
@@ -113,54 +120,86 @@ class Source(Frozen):
 
 
 class Operational(Frozen):
-    """Where the operational tables lie (CSV or Parquet); None where there is none."""
+    """Files of the operational tables (CSV or Parquet). None where there is none."""
 
+    #: Owners, silos, expected waits of places of contact.
     touchpoints: Place | None = None
+    #: Fields that a touchpoint asks, knows or passes.
     touchpoint_fields: Place | None = None
+    #: Owner, windows and ends by journey type.
     journey_types: Place | None = None
+    #: Team of an employee.
     agents: Place | None = None
+    #: Owner, silo and tier of a team.
     teams: Place | None = None
+    #: Working hours and time zone by owner.
     calendar: Place | None = None
+    #: Weather by site and hour.
     weather: Place | None = None
+    #: Service levels by journey type.
     slas: Place | None = None
+    #: Minutes and money by kind of friction.
     cost_rates: Place | None = None
+    #: Names and prices.
     products: Place | None = None
+    #: Purpose and claim of a campaign.
     campaigns: Place | None = None
+    #: Which identities are one person.
     identity_links: Place | None = None
 
 
 class WindowSettings(Frozen):
-    """Windows and thresholds; durations in microseconds, the defaults of the rules."""
+    """Windows and thresholds of the rules. Durations are microseconds here."""
 
+    #: Silence that ends a journey without a case.
     gap: Duration = JourneyType.gap
+    #: Silence that closes a case without an end.
     case_gap: Duration = JourneyType.case_gap
+    #: Time after an end in which a journey can be opened again.
     reopen_window: Duration = JourneyType.reopen_window
+    #: Longest life of a journey.
     cap: Duration = JourneyType.cap
+    #: Time in which a hand-off must be taken up.
     handoff_due: Duration = JourneyType.handoff_due
+    #: Age at which views judge a journey; without it as measured.
     horizon: Duration | None = None
+    #: Silence that ends a session.
     session_gap: Duration = Windows.session_gap
+    #: How late an event may come after its source was complete up to its time.
     lateness: Duration = Windows.lateness
     #: How far ahead of the run's clock the clock of a source may be.
     future: Duration = 1 * DAY
+    #: How long an identity without a link waits for its first one.
     identity_wait: Duration = Windows.identity_wait
+    #: Time in which a contact of the same intent is a repeat.
     repeat: Duration = Windows.repeat
+    #: Time after its due time at which a promise is broken.
     promise_give_up: Duration = Windows.promise_give_up
+    #: Events above which an identity is taken for no person.
     max_events: int = Field(default=Windows.max_events, ge=1)
+    #: Evidence coverage below which a journey without evidence has no score.
     coverage_floor: Share = Windows.coverage_floor
     #: A contact abandoned after a shorter logged wait is no abandonment.
     short_abandon: Duration = Windows.short_abandon
-    #: So many messages without relevance basis a customer bears in (t - window, t].
+    #: Window of `pressure_cap`, up to and with the message.
     pressure_window: Duration = Windows.pressure_window
+    #: Messages without relevance basis in the window before there are too many.
     pressure_cap: int = Field(default=Windows.pressure_cap, ge=1)
     #: Intents that state a quick need: any upsell against them counts.
     quick_intents: tuple[str, ...] = ()
+    #: Fields that are not compared: passwords, wished dates.
     volatile_fields: tuple[str, ...] = ()
+    #: Activities that ask; the same one again is an inferred re-ask.
     question_activities: tuple[str, ...] = Windows.question_activities
+    #: How far back an answer is joined by its touchpoint.
     x_touchpoint: Duration = Windows.x_touchpoint
+    #: How far back an answer is joined by the customer's journeys.
     survey: Duration = Windows.survey
+    #: Time in which a complaint or low answer must be acted on.
     ignored: Duration = Windows.ignored
     #: How long what a customer does next is looked for after a journey.
     follow_up: Duration = Windows.follow_up
+    #: Friction from which a best answer is relief.
     relief_friction: float = Field(default=Windows.relief_friction, ge=0, le=100)
 
     def of_core(self) -> Windows:
@@ -176,6 +215,7 @@ class WindowSettings(Frozen):
 class TypeSettings(Frozen):
     """What `[types.NAME]` says of a journey type; it goes before the journey_types table."""
 
+    #: Department that owns journeys of the type.
     owner: str | None = None
     gap: Duration | None = None
     case_gap: Duration | None = None
@@ -183,12 +223,19 @@ class TypeSettings(Frozen):
     cap: Duration | None = None
     handoff_due: Duration | None = None
     horizon: Duration | None = None
+    #: Activities that begin a new journey.
     start_activities: tuple[str, ...] | None = None
+    #: Activities that end one.
     end_activities: tuple[str, ...] | None = None
+    #: Good ends; `resolved` and `sold` without it.
     end_outcomes: tuple[str, ...] | None = None
+    #: Bad ends; `unresolved`, `abandoned` and `declined` without it.
     weak_end_outcomes: tuple[str, ...] | None = None
+    #: Value of each outcome, from 0 to 1.
     outcome_map: dict[str, Share] | None = None
+    #: Whether a journey without an outcome counts as unresolved; else if it has a case.
     expects_outcome: bool | None = None
+    #: Whether such a journey is a problem of the customer.
     is_problem: bool | None = None
 
 
@@ -200,19 +247,26 @@ class Settings(Frozen):
     """
 
     root: Path
+    #: Folder of the store; or a table with `path` and `mode`.
     store: Place = Field(default=Path("store"), validate_default=True)
+    #: `private`: its owner reads it (0700). `group`: accounts of one group do (2770).
     store_mode: Mode = "private"
+    #: File with the pseudonym key, which only its owner may read.
     key_file: Place = Field(default=Path("rejse.key"), validate_default=True)
     sources: dict[str, Source]
     operational: Operational = Operational()
+    #: How long refused rows are kept in quarantine.
     keep_quarantine: Duration = 14 * DAY
+    #: Identities that are no person.
     non_persons: tuple[str, ...] = NON_PERSONS
     windows: WindowSettings = WindowSettings()
+    #: Weight of a kind of friction, in (0, 0.95]; also `promise_late`.
     weights: dict[str, float] = Field(default_factory=dict)
     types: dict[str, TypeSettings] = Field(default_factory=dict)
     texts: TextSettings = TextSettings()
     retention: RetentionSettings = RetentionSettings()
     surveys: SurveySettings = SurveySettings()
+    #: SQL that judges what campaigns claim, by name.
     promise_checks: dict[str, Place] = Field(default_factory=dict)
 
     @model_validator(mode="before")

@@ -13,7 +13,9 @@ from rejse.pipelines.config.field_types import Frozen
 class Csat(Frozen):
     """Customer satisfaction: the share of answers from `satisfied_from` on, of those on `scale`."""
 
+    #: Least and greatest answer.
     scale: tuple[float, float] = (1, 5)
+    #: Least answer of a satisfied customer.
     satisfied_from: float = 4
 
     @model_validator(mode="after")

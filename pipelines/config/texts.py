@@ -21,11 +21,15 @@ NONE = "none"
 
 
 class TextSettings(Frozen):
-    """What `[texts]` says: `keep_for` in microseconds, `scorers` by language as module:name."""
+    """Texts of answers. `keep_for` is microseconds, `scorers` module:name by language."""
 
+    #: Whether texts are dropped or kept redacted in the table `texts`.
     keep: Literal["dropped", "redacted"] = "dropped"
+    #: How long redacted texts are kept.
     keep_for: Duration = 90 * DAY
+    #: Languages whose sentiment may enter X.
     validated: tuple[str, ...] = ()
+    #: Scorer by language, `module:name`; `none` switches a default off.
     scorers: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("validated")

@@ -1,4 +1,5 @@
-"""Claims of campaigns, judged by SQL of the user where no event delivers them (9-rules, Evidence).
+"""Claims of campaigns, judged by SQL of the user where no event delivers them
+(docs/reference/friction.md#promises).
 
 A check is one SELECT over the published tables and views with the columns `customer_key`,
 `promise_id` and `status` (kept or broken). It becomes a view of the publication and never

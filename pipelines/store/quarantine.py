@@ -1,11 +1,12 @@
 """Quarantine: raw payloads of rejects, for the eyes of the store's owner only, and not for long.
 
-`rejects` holds keyed hashes; what the rows held lies in `quarantine/` of the store, in files of
-the store's mode (0600) that bear the id of their run. `publications` says which count: one is kept
-while a publication names its run and that is younger than the setting `keep_quarantine` (14 days,
-9-rules). All others go: those of a run that publishes nothing (audit, balance, a fault) when that
-run ends, those of a crashed run and those that are too old when the next run begins, also one that
-finds nothing new. Rows of a failed run are not lost: they stand in its source.
+`rejects` holds keyed hashes; what the rows held lies in `quarantine/` of the store, in files of the
+store's mode (0600) that bear the id of their run. `publications` says which count: one is kept
+while a publication names its run and that is younger than the setting `keep_quarantine` (14 days;
+docs/reference/ingest.md#rejected-rows). All others go: those of a run that publishes nothing
+(audit, balance, a fault) when that run ends, those of a crashed run and those that are too old when
+the next run begins, also one that finds nothing new. Rows of a failed run are not lost: they stand
+in its source.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """A store in a few dictionaries: what random actions should leave behind, without Beam or Arrow.
 
-It knows the rules of keys, lateness and identity only (9-rules, Keys, Identity; 2-journeys): of
-rows with one id the first recorded stays, however late it comes; an event from more than a day
-before what its source said was complete waits until a repair; rows are the person's to whom the
-links of the last run lead; erased people's rows never come back; rows past their retention go, and
-are unknown from then on.
+It knows the rules of keys, lateness and identity only (docs/reference/ingest.md#duplicates and
+docs/reference/identity.md#links): of rows with one id the first recorded stays, however late it
+comes; an event from more than a day before what its source said was complete waits until a repair;
+rows are the person's to whom the links of the last run lead; erased people's rows never come back;
+rows past their retention go, and are unknown from then on.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
 """Working time: how much of the time between two instants an owner works, and the way back.
 
-Definition of the hours (table `calendar`, 1-contract): rows with an owner are his, rows without
-one are everybody's who has no rows. A row says the hours of a weekday (1 = Monday) or of a date,
-in the wall-clock time of its zone (IANA; none: UTC). For each local day those rows count that are
-valid when the day begins; a date goes before a weekday, then the latest valid_from; rows that are
-equal in this are shifts of one day, whose union counts. Without opens and closes the day is a
-holiday. A shift that closes before it opens ends on the next day. Where the clock changes, hours
-run from the first instant that shows `opens` to the last that shows `closes`; a time that is
-skipped is the instant of the change.
+Definition of the hours (table `calendar`; docs/reference/ingest.md#working-hours): rows with an
+owner are his, rows without one are everybody's who has no rows. A row says the hours of a weekday
+(1 = Monday) or of a date, in the wall-clock time of its zone (IANA; none: UTC). For each local day
+those rows count that are valid when the day begins; a date goes before a weekday, then the latest
+valid_from; rows that are equal in this are shifts of one day, whose union counts. Without opens and
+closes the day is a holiday. A shift that closes before it opens ends on the next day. Where the
+clock changes, hours run from the first instant that shows `opens` to the last that shows `closes`;
+a time that is skipped is the instant of the change.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Sessions as contacts: channel, intent, outcome and who took part, one row a session.
 
 A contact is a session with an event that is not internal; its first such event says whether it is
-inbound. Channel and intent are the first logged, outcome the last (9-rules, Threads and journeys).
+inbound. Channel and intent are the first logged, outcome the last
+(docs/reference/journeys.md#contacts).
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ class Scene:
     @cached_property
     def deciding(self) -> Ints:
         """Event that decides each journey's outcome, -1 if none: the last end or mapped outcome,
-        after an end only of events that are not outbound (9-rules).
+        after an end only of events that are not outbound (docs/reference/scores.md#outcome).
         """
         in_time = self.spine.by_time
         outbound = self.spine.events.is_one("direction", "outbound")[in_time]
@@ -206,7 +206,9 @@ class Scene:
 
     @cached_property
     def until(self) -> Ints:
-        """When nothing of each journey waits for anything any more (9-rules, Closing)."""
+        """When nothing of each journey waits for anything any more
+        (docs/reference/journeys.md#finality).
+        """
         windows, journeys = self.rules.windows, self.journeys
         until: Ints = np.maximum(
             self.spine.cut.deadline,
@@ -219,7 +221,9 @@ class Scene:
 
     @cached_property
     def final(self) -> Bools:
-        """Journeys that no event within the allowed lateness can change any more (9-rules)."""
+        """Journeys that no event within the allowed lateness can change any more
+        (docs/reference/journeys.md#finality).
+        """
         return frontier.passed(self.until, self.frontier, self.rules.windows.lateness)
 
     def journey_of(self, rows: Ints) -> Ints:

@@ -1,4 +1,5 @@
-"""Promises: made, moved, kept, late, broken, cancelled or open (9-rules, Evidence).
+"""Promises: made, moved, kept, late, broken, cancelled or open
+(docs/reference/friction.md#promises).
 
 A promise is one of its customer, whatever journeys its events are in; it stands in the step in
 which it was made. A non-event counts only once the frontier has passed its due time. A promise ends

@@ -1,12 +1,12 @@
 """Service levels: what was agreed for a kind of journey, and whether it was achieved.
 
-`slas` declares them by journey type: `response` runs until the first answer of the company that
-is not internal, made by no machine and not pushed; `resolution` until the end that holds;
-`handoff` says when the receiver (`to_owner`, null: any) of a hand-off is due. The first two start
-at the journey's first need-driven event, with the row that holds then; their clock stands still
-from an event that waits for the customer until he acts or an event waits for somebody else
-(3-scores, SLA attainment). With `is_working_time` it runs in the working hours of the owner of the
-step in which it started; where these are not known the level is not measurable.
+`slas` declares them by journey type: `response` runs until the first answer of the company that is
+not internal, made by no machine and not pushed; `resolution` until the end that holds; `handoff`
+says when the receiver (`to_owner`, null: any) of a hand-off is due. The first two start at the
+journey's first need-driven event, with the row that holds then; their clock stands still from an
+event that waits for the customer until he acts or an event waits for somebody else
+(docs/reference/friction.md#service-levels). With `is_working_time` it runs in the working hours of
+the owner of the step in which it started; where these are not known the level is not measurable.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from rejse.transforms.journeys import watermarks
 from rejse.transforms.schema.parameters import Windows
 from rejse.transforms.schema.registry import Needs
 
-#: From this score down an answer asks for an action, as every complaint does (9-rules).
+#: From this score down an answer asks for an action, as every complaint does
+#: (docs/reference/scores.md#ignored-feedback).
 LOW = 0.4
 
 

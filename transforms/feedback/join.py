@@ -1,4 +1,6 @@
-"""Which event, step and journey an X-record is about: five ways, tried in order (9-rules)."""
+"""Which event, step and journey an X-record is about: five ways, tried in order
+(docs/reference/feedback.md#joins).
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Erased identities: what their rows were is gone, and rows of theirs that come again are not kept.
 
 What stands for one is its tombstone: HMAC-SHA-256(key, 'erased' 0x1F identitytype ':' identity),
-its first 32 hex digits (8-trust), of the one spelling of the identity. It is no customer's key,
-and whoever lacks the key cannot tell whose it is.
+its first 32 hex digits (docs/reference/identity.md#erasure), of the one spelling of the identity.
+It is no customer's key, and whoever lacks the key cannot tell whose it is.
 """
 
 from __future__ import annotations

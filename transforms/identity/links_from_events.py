@@ -2,7 +2,7 @@
 
 An event says that its `previousidentity` is its `identity`, until that one's next link; a row of
 the cases says, as long as it holds, that the case is its customer, where events bear the case as
-their identity (9-rules).
+their identity (docs/reference/identity.md#links).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Identity links: whose an identity is, as of a time (9-rules, Identity).
+"""Identity links: whose an identity is, as of a time (docs/reference/identity.md#links).
 
 A link says that from `valid_from` until `valid_to` the previous identity is another one's. Every
 identity that is not a customer follows the live one of them that began last; if it never had one,

@@ -1,4 +1,5 @@
-"""Ids that a source gave to several customers: the row of one of them stays (9-rules, Keys).
+"""Ids that a source gave to several customers: the row of one of them stays
+(docs/reference/ingest.md#duplicates).
 
 Rows with one (source, id) are duplicates whoever they name, but customers lie in different groups
 of buckets. So every event leaves a narrow record, gathered by its id; of an id with several

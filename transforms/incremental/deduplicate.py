@@ -1,4 +1,5 @@
-"""Duplicates: of rows with one (source, id) the first recorded stays (9-rules, Keys).
+"""Duplicates: of rows with one (source, id) the first recorded stays
+(docs/reference/ingest.md#duplicates).
 
 Of X-records recorded at one time, or at none that is known, the one that says most stays: a survey
 that is exported silent and later again with its answer is answered.

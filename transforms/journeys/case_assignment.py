@@ -1,4 +1,5 @@
-"""Threads: which case, or which case-less strand of one type, an event belongs to (2-journeys).
+"""Threads: which case, or which case-less strand of one type, an event belongs to
+(docs/reference/journeys.md#case-assignment).
 
 Local to a customer and free of order: an event without a case looks only at events with one,
 never at another guess.

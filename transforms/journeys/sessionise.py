@@ -1,4 +1,6 @@
-"""Events to threads, journeys, sessions and steps (2-journeys): the spine of every metric."""
+"""Events to threads, journeys, sessions and steps (docs/reference/journeys.md#splitting): the spine
+of every metric.
+"""
 
 from __future__ import annotations
 

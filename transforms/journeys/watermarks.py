@@ -1,4 +1,4 @@
-"""Frontiers: how far each source is known to be complete (2-journeys, Time)."""
+"""How far each source is known to be complete (docs/reference/journeys.md#watermarks)."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """What friction costs: minutes of the customer and of the company, and money.
 
-A minute is measured where the events log it, else assumed from `cost_rates` (9-rules, Contacts):
-the row of the kind that holds when the friction happens, else the row of kind `default`. Measured
-are the customer's minutes where the detector measures them (waiting), and the company's where the
-evidence is itself work done again: `agent_s` of the event that proves it, else its handle time
-(talk + hold + wrap). Such an event's time is divided among the incidents that it proves something
-of, so that no second counts twice.
+A minute is measured where the events log it, else assumed from `cost_rates`
+(docs/reference/friction.md#costs): the row of the kind that holds when the friction happens, else
+the row of kind `default`. Measured are the customer's minutes where the detector measures them
+(waiting), and the company's where the evidence is itself work done again: `agent_s` of the event
+that proves it, else its handle time (talk + hold + wrap). Such an event's time is divided among the
+incidents that it proves something of, so that no second counts twice.
 
 The pieces of an incident (a step with the edge into it) are one trouble seen several ways, so its
 minutes count once: the largest measured ones, else the largest assumed ones, stand with their

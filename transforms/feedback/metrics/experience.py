@@ -1,4 +1,6 @@
-"""What somebody felt, on one journey: experience, health, emotion curve, gap, relief (3-scores)."""
+"""What somebody felt, on one journey: experience, health, emotion curve, gap, relief
+(docs/reference/scores.md#experience).
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,7 @@ def experience_of(scores: Scores) -> Reals:
 @metric("experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def score01(f: Felt) -> Reals:
     """U = (raw - min) / (max - min), flipped where lower is better; null outside the scale, or
-    where there is none. Rescaling is not equating (3-scores).
+    where there is none. Rescaling is not equating (docs/reference/feedback.md#scale).
     """
     return f.answers.scaled.u
 
@@ -63,14 +65,16 @@ def score01(f: Felt) -> Reals:
 def sentiment01(f: Felt) -> Reals:
     """Sentiment of the record's text, from 0 (bad) to 1 (good), by its language's scorer. It
     stands beside the scores and is part of none, but for languages that the setting
-    texts.validated names (3-scores, health).
+    texts.validated names (docs/reference/feedback.md#texts).
     """
     return f.answers.sentiment
 
 
 @metric("experience", pa.bool_(), unit="", direction="higher_is_better")
 def is_top_box(f: Felt) -> tuple[Bools, Bools]:
-    """The best that could be said: nps from 9 of 10, five points 5, else u from .9 (9-rules)."""
+    """The best that could be said: nps from 9 of 10, five points 5, else u from .9
+    (docs/reference/scores.md#relief).
+    """
     return f.answers.scaled.is_top_box, f.answers.is_measured
 
 
@@ -79,7 +83,8 @@ def is_top_box(f: Felt) -> tuple[Bools, Bools]:
                    " the source maps no action_time", inputs=["action_time"])  # fmt: skip
 def is_ignored(f: Felt) -> tuple[Bools, Bools]:
     """A customer's complaint, or answer of at most .4, that nobody acted on within 7 days; false:
-    somebody did. A fact of weight 0: friction stays free of it (9-rules).
+    somebody did. A fact of weight 0: friction stays free of it
+    (docs/reference/scores.md#ignored-feedback).
     """
     return f.answers.ignored
 
@@ -105,20 +110,23 @@ def n_scores_texts(f: Felt) -> Ints:
 def experience01(f: Felt) -> Reals:
     """X = .4 min* + .4 last + .2 mean of the solicited step scores in step order, the last
     journey-level score appended; min* = mean - (mean - min) b(2)/b(n) beyond two, b(n) Blom's
-    expected extreme: more answers must not mean worse by noise alone (3-scores, peak-end).
+    expected extreme: more answers must not mean worse by noise alone
+    (docs/reference/scores.md#experience).
     """
     return experience_of(f.scores)
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def touchpoint_score_mean(f: Felt) -> Reals:
-    """Mean of the step scores; a step's score is the mean of its solicited answers (3-scores)."""
+    """Mean of the step scores; a step's score is the mean of its solicited answers
+    (docs/reference/scores.md#experience).
+    """
     return f.step_scores.mean
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def journey_score(f: Felt) -> Reals:
-    """Last solicited answer about the whole journey (3-scores)."""
+    """Last solicited answer about the whole journey (docs/reference/scores.md#experience)."""
     return np.asarray(pick(f.answers.scaled.u, f.whole, np.nan))
 
 
@@ -126,7 +134,7 @@ def journey_score(f: Felt) -> Reals:
         direction="lower_is_better")  # fmt: skip
 def silo_gap(f: Felt) -> Reals:
     """Touchpoint_score_mean - journey_score: 8 at the page and 7 for the whole is .1; null where
-    nobody was asked about both (3-scores).
+    nobody was asked about both (docs/reference/scores.md#silo-gap).
     """
     return np.asarray(touchpoint_score_mean(f) - journey_score(f))
 
@@ -137,7 +145,7 @@ def silo_gap(f: Felt) -> Reals:
 @metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
 def n_emotions(f: Felt) -> Ints:
     """Steps with an emotion: a solicited score, else one given unasked, else sentiment of texts;
-    never invented (3-scores).
+    never invented (docs/reference/scores.md#emotion-curve).
     """
     return f.emotions.n
 
@@ -163,32 +171,34 @@ def emotion_texts_share(f: Felt) -> Reals:
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def emotion_first(f: Felt) -> Reals:
-    """Emotion of the first step that has one (3-scores)."""
+    """Emotion of the first step that has one (docs/reference/scores.md#emotion-curve)."""
     return f.emotions.first
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def emotion_peak(f: Felt) -> Reals:
-    """Highest emotion of a step (3-scores)."""
+    """Highest emotion of a step (docs/reference/scores.md#emotion-curve)."""
     return f.emotions.most
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def emotion_lowest(f: Felt) -> Reals:
-    """Lowest emotion of a step (3-scores)."""
+    """Lowest emotion of a step (docs/reference/scores.md#emotion-curve)."""
     return f.emotions.least
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def emotion_end(f: Felt) -> Reals:
-    """Emotion of the last step that has one (3-scores)."""
+    """Emotion of the last step that has one (docs/reference/scores.md#emotion-curve)."""
     return f.emotions.last
 
 
 @metric("journey_experience", pa.float64(), unit="1 a step", low=-1, high=1,
         direction="higher_is_better")  # fmt: skip
 def emotion_slope(f: Felt) -> Reals:
-    """Least-squares slope over the steps with an emotion, as 0, 1, …; from two on (9-rules)."""
+    """Least-squares slope over the steps with an emotion, as 0, 1, …; from two on
+    (docs/reference/scores.md#emotion-curve).
+    """
     return f.emotions.slope
 
 
@@ -210,7 +220,8 @@ def _health(f: Felt, delivery: Reals) -> Reals:
         direction="higher_is_better")  # fmt: skip
 def health(f: Felt) -> Reals:
     """Weighted harmonic mean of outcome (.35, where known), delivery (.40) and experience (.25),
-    floored at .10, times 100; of closed journeys with delivery and experience (3-scores).
+    floored at .10, times 100; of closed journeys with delivery and experience
+    (docs/reference/scores.md#health).
     """
     return _health(f, f.real("delivery01"))
 
@@ -218,20 +229,20 @@ def health(f: Felt) -> Reals:
 @metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
         direction="higher_is_better")  # fmt: skip
 def health_lo(f: Felt) -> Reals:
-    """Health with all weights of friction times 1.5 (3-scores)."""
+    """Health with all weights of friction times 1.5 (docs/reference/scores.md#health)."""
     return _health(f, 1.0 - f.real("friction_score_hi") / 100.0)
 
 
 @metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
         direction="higher_is_better")  # fmt: skip
 def health_hi(f: Felt) -> Reals:
-    """Health with all weights of friction times .5 (3-scores)."""
+    """Health with all weights of friction times .5 (docs/reference/scores.md#health)."""
     return _health(f, 1.0 - f.real("friction_score_lo") / 100.0)
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1, nullable=False)
 def health_coverage(f: Felt) -> Reals:
-    """Sum of the weights of the components that were observed (3-scores)."""
+    """Sum of the weights of the components that were observed (docs/reference/scores.md#health)."""
     found = (_outcome(f), f.real("delivery01"), experience01(f))
     weights = HEALTH_WEIGHTS.values()
     return np.asarray(
@@ -267,26 +278,28 @@ def _lost_by(f: Felt, name: str) -> Reals:
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
 def lost_by_outcome(f: Felt) -> Reals:
-    """Share of the lost health that the outcome lost: w(1/C - 1) over its sum (3-scores)."""
+    """Share of the lost health that the outcome lost: w(1/C - 1) over its sum
+    (docs/reference/scores.md#health).
+    """
     return _lost_by(f, "outcome")
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
 def lost_by_delivery(f: Felt) -> Reals:
-    """Share of the lost health that the delivery lost (3-scores)."""
+    """Share of the lost health that the delivery lost (docs/reference/scores.md#health)."""
     return _lost_by(f, "delivery")
 
 
 @metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
 def lost_by_experience(f: Felt) -> Reals:
-    """Share of the lost health that the experience lost (3-scores)."""
+    """Share of the lost health that the experience lost (docs/reference/scores.md#health)."""
     return _lost_by(f, "experience")
 
 
 @metric("journey_experience", pa.string(), unit="")
 def limiting_component(f: Felt) -> Coded:
     """Component with the largest share of the lost health; null where nothing is lost or health
-    is not measured (3-scores).
+    is not measured (docs/reference/scores.md#health).
     """
     lost = _lost(f)
     measured = ~np.isnan(health(f)) & (np.nan_to_num(lost).sum(axis=0) > 0)
@@ -297,7 +310,7 @@ def limiting_component(f: Felt) -> Coded:
 @metric("journey_experience", pa.bool_(), unit="", direction="lower_is_better")
 def is_relief(f: Felt) -> tuple[Bools, Bools]:
     """Gratitude after a long failure: the last score's latest answer is in its top box, and
-    friction is at least 50; null where either is not measured (3-scores, Stockholm syndrome).
+    friction is at least 50; null where either is not measured (docs/reference/scores.md#relief).
     """
     last, friction = f.scores.deciding, f.real("friction_score")
     top = pick(f.answers.is_top_box, last, False)

@@ -1,4 +1,6 @@
-"""Who was asked, and who answered: the denominator of a rate is the people asked (1-contract)."""
+"""Who was asked, and who answered: the denominator of a rate is the people asked
+(docs/reference/feedback.md#invitations).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ def is_invited(f: Felt) -> Bools:
         when_empty="null where not invited, or the window has not passed yet")  # fmt: skip
 def is_in_time(f: Felt) -> tuple[Bools, Bools]:
     """Answered within the survey window (14 days) of the invitation, else of the record; false:
-    later or never. Known once the record's own source is complete beyond the window (9-rules).
+    later or never. Known once the record's own source is complete beyond the window
+    (docs/reference/feedback.md#invitations).
     """
     return f.answers.in_time
 
@@ -87,7 +90,7 @@ def n_inside(f: Felt) -> Ints:
         inputs=["action_time"])  # fmt: skip
 def n_ignored(f: Felt) -> Ints:
     """Complaints and low answers of the customer that are known to have been ignored, among those
-    whose source maps action_time (9-rules).
+    whose source maps action_time (docs/reference/scores.md#ignored-feedback).
     """
     ignored, known = f.answers.ignored
     return f.count(ignored & known)

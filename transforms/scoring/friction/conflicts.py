@@ -21,8 +21,9 @@ from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothi
 
 @kind("edge", "conflicts", {"info"}, launch=False)
 def info_conflict(scene: Scene) -> Found:
-    """Field given with another hash than its last in this journey for no other product or order,
-    in a later step; from the step that got the last value to that which got another (9-rules).
+    """Field given with another hash than its last in this journey for no other product or order, in
+    a later step; from the step that got the last value to that which got another
+    (docs/reference/friction.md#fields-asked-again).
     """
     entries, step_of = scene.told.entries, scene.spine.steps.ids
     gave = (entries.basis == OBSERVED) & (entries.op == GIVEN) & entries.value.known
@@ -74,7 +75,7 @@ class _Claims:
 def contradiction(scene: Scene) -> Found:
     """Claim of a non-customer with another value than the last earlier one of a non-customer to
     this customer on its topic, in whatever journey, while that one was valid; not where the event
-    moves a promise (9-rules).
+    moves a promise (docs/reference/friction.md#claims).
     """
     spine = scene.spine
     said = _claims(spine)

@@ -24,7 +24,7 @@ SATISFIED = ("resolved", "sold", "informed")
 def channel_switch(scene: Scene) -> Found:
     """Consecutive inbound contacts of different channel families and of the same or unknown
     intent, the earlier of which did not end resolved, sold or informed; unknown outcome:
-    confidence .5 (3-scores, after Gartner's effort drivers; 9-rules).
+    confidence .5 (after Gartner's effort drivers; docs/reference/friction.md#contacts).
     """
     earlier, later = switches(scene)
     sure = np.where(scene.contacts.outcome.known[earlier], 1.0, 0.5)
@@ -53,7 +53,7 @@ def switches(scene: Scene) -> tuple[Ints, Ints]:
 def repeat_contact(scene: Scene) -> Found:
     """Inbound contact with an earlier one of the same customer and intent within W, start to
     start, where the earlier one's outcome is known and neither `informed` nor `sold`: who has
-    bought was served (9-rules).
+    bought was served (docs/reference/friction.md#contacts).
     """
     met = scene.contacts
     earlier = scene.repeats
@@ -75,7 +75,7 @@ def channel_fallback(scene: Scene) -> Found:
     """Digital to human: an inbound contact without a human on web, app, chatbot or device whose
     next inbound contact of the same or unknown intent has one, or a chatbot that gives over to a
     human inside a session; not after resolved, sold, informed; unknown outcome: confidence .5
-    (9-rules).
+    (docs/reference/friction.md#contacts).
     """
     earlier, later = fallbacks(scene)
     met = scene.contacts

@@ -81,7 +81,9 @@ class Carried:
 
 
 def evidence_coverage(scene: Scene, carried: Carried | None = None) -> Reals:
-    """Launch kinds whose inputs the journey carries, over all launch kinds (3-scores)."""
+    """Launch kinds whose inputs the journey carries, over all launch kinds
+    (docs/reference/friction.md#coverage).
+    """
     carried = carried or Carried(scene)
     covered = np.zeros(len(scene.journeys))
     for name in LAUNCH:

@@ -32,7 +32,7 @@ def dead_end(scene: Scene) -> Found:
     """Inbound contact whose last event with an outcome, an error code or no results failed (error,
     no_result, abandoned; where no outcome is logged the error or the empty result), and whose next
     inbound contact of equal or unknown intent has another channel, or there is none when the
-    journey closes (9-rules, 3-scores).
+    journey closes (docs/reference/friction.md#contacts).
     """
     spine, met, events = scene.spine, scene.contacts, scene.spine.events
     results, counted = events.number("results_n")
@@ -62,7 +62,7 @@ def dead_end(scene: Scene) -> Found:
 )
 def abandonment(scene: Scene) -> Found:
     """Contact whose outcome is abandoned, after a logged wait of at least the short-abandon
-    threshold; an unknown wait counts (9-rules).
+    threshold; an unknown wait counts (docs/reference/friction.md#contacts).
     """
     spine, met, events = scene.spine, scene.contacts, scene.spine.events
     if not events.is_one("outcome", "abandoned").any():
@@ -86,8 +86,8 @@ def abandonment(scene: Scene) -> Found:
 )
 def self_rescue(scene: Scene) -> Found:
     """Human to own search: an inbound contact with a human that left the problem open, whose next
-    inbound contact is on the web without a human, of the same known intent (9-rules, with
-    channel_fallback).
+    inbound contact is on the web without a human, of the same known intent
+    (docs/reference/friction.md#contacts).
     """
     met = scene.contacts
     failed = met.inbound & met.has_human & met.outcome.of_names(event_flags.LEAVES_OPEN)

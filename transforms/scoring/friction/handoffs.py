@@ -20,8 +20,8 @@ FIELDS_TAU = 4.0
 @kind("edge", "fields", {"info"}, {"touchpoint", "@touchpoint_fields"})
 def reasked_info(scene: Scene) -> Found:
     """Fields asked in a step that the customer had given before in this journey: one piece of
-    evidence a step and knowing system, x = number of fields, g = 1 - exp(-x/4); observed,
-    declared (confidence .6) or inferred (.3), never mixed (9-rules).
+    evidence a step and knowing system, x = number of fields, g = 1 - exp(-x/4); observed, declared
+    (confidence .6) or inferred (.3), never mixed (docs/reference/friction.md#fields-asked-again).
     """
     requests = scene.told.requests
     again = np.flatnonzero(requests.is_reask)
@@ -53,8 +53,9 @@ def reasked_info(scene: Scene) -> Found:
     circular_with={"repeat_contact": "what follows may make the hand-off a consultation"},
 )
 def handoff_without_context(scene: Scene) -> Found:
-    """Hand-off whose receiver got none or part of what the customer had told; confidence is
-    1 - |passed| / |known|, times .6 where the fields are only declared (9-rules).
+    """Hand-off whose receiver got none or part of what the customer had told; confidence is 1 -
+    |passed| / |known|, times .6 where the fields are only declared
+    (docs/reference/friction.md#hand-offs).
     """
     seen = scene.handoffs
     lost = np.flatnonzero((seen.context == NO_CONTEXT) | (seen.context == PART))
@@ -81,7 +82,8 @@ def handoff_without_context(scene: Scene) -> Found:
 )
 def handoff_dropped(scene: Scene) -> Found:
     """Hand-off asked for (`to_owner`, `to_team`) that no step of the receiver took up when the
-    frontier had passed its due time; anchored at the giver's step (9-rules).
+    frontier had passed its due time; anchored at the giver's step
+    (docs/reference/friction.md#dropped-hand-offs).
     """
     asked = scene.asked
     lost = np.flatnonzero(asked.is_dropped)

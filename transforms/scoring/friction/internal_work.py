@@ -30,7 +30,7 @@ def internal_wait(scene: Scene) -> Found:
     """Work that waits inside beyond the expected latency: from schedule, assign or suspend to the
     next event of that activity and owner (unless it waits for the customer), or a hand-off
     received after its due time; x = wait/expected - 1, g = 1 - exp(-x); anchored where the wait
-    ends (9-rules).
+    ends (docs/reference/friction.md#waiting).
     """
     queued, handed = _queued(scene), _received_late(scene)
     begun, ended, expected = (np.concatenate(pair) for pair in zip(queued, handed, strict=True))
@@ -86,7 +86,8 @@ def _received_late(scene: Scene) -> Waits:
 )
 def rework(scene: Scene) -> Found:
     """Internal completes - distinct activities among them, one piece a journey, anchored at the
-    first that was done again; g = 1 - exp(-x/3) (9-rules; pm4py's rework).
+    first that was done again; g = 1 - exp(-x/3) (pm4py's rework;
+    docs/reference/friction.md#rework).
     """
     spine, events = scene.spine, scene.spine.events
     rows = np.flatnonzero(event_flags.is_done_inside(events))

@@ -23,8 +23,9 @@ from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothi
 )
 def upsell_in_problem(scene: Scene) -> Found:
     """Upsell after the first inbound event and before the first end, or while a problem is open
-    (the type is one and has not ended, or an outcome since the last end left it open), or against
-    a stated quick need (intent of its contact among `quick_intents`) (9-rules).
+    (the type is one and has not ended, or an outcome since the last end left it open), or against a
+    stated quick need (intent of its contact among `quick_intents`)
+    (docs/reference/friction.md#outreach).
     """
     spine, events, journeys = scene.spine, scene.spine.events, scene.journeys
     rows = np.flatnonzero(events.is_one("message_kind", "upsell"))
@@ -50,7 +51,7 @@ def upsell_in_problem(scene: Scene) -> Found:
 def over_pressure(scene: Scene) -> Found:
     """Outbound message without relevance basis, once per message_id, that makes more than the cap
     of such messages to this customer in the window (t - 7 d, t]; x = n/cap - 1, g = 1 - exp(-x)
-    (9-rules).
+    (docs/reference/friction.md#outreach).
     """
     spine, events, windows = scene.spine, scene.spine.events, scene.rules.windows
     sent = events.is_one("direction", "outbound") & events.coded("message_kind").known

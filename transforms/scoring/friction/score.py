@@ -1,4 +1,5 @@
-"""From severity to hazard: the arithmetic of the friction score (3-scores).
+"""From severity to hazard: the arithmetic of the friction score
+(docs/reference/friction.md#hazard).
 
 An incident is a step together with the edge that leads into it. Inside it evidence is ranked by
 falling severity and counts half as much at each rank, so that one bad hand-over seen in three

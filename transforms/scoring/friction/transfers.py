@@ -23,7 +23,7 @@ _NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 def transfer(scene: Scene) -> Found:
     """Outcome `transferred`, or `to_owner` or `to_team` on an event that is not internal; an
     escalation is no transfer. One piece an event, anchored at the next step that is not pushed,
-    else at its own (9-rules).
+    else at its own (docs/reference/friction.md#transfers-and-escalations).
     """
     moved, escalated = _passed(scene)
     rows = np.flatnonzero(moved & ~escalated)
@@ -43,7 +43,7 @@ def escalation(scene: Scene) -> Found:
     times): one piece an event that says so, by its outcome or as a transfer out of a step whose
     next link is of a higher tier, anchored at the next step that is not pushed, else at its own;
     where no event of the giver's step says so, the rise itself is one piece at the receiver's
-    step (9-rules).
+    step (docs/reference/friction.md#transfers-and-escalations).
     """
     _, escalated = _passed(scene)
     giver, receiver = scene.rises
@@ -65,7 +65,7 @@ def ping_pong(scene: Scene) -> Found:
     """Work back at the owner before last, after collapsing equal neighbours, where the last known
     outcome of the owner in between is none of resolved, sold, informed, partly; where none is
     known, neither is whether it was solved: confidence .5, and none where one of the two only
-    sent automatic messages or was visited in self-service (9-rules).
+    sent automatic messages or was visited in self-service (docs/reference/friction.md#ping-pong).
     """
     seen = scene.handoffs
     back = np.flatnonzero(seen.is_ping_pong)

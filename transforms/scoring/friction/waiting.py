@@ -27,7 +27,8 @@ SECONDS_A_MINUTE = 60
 )
 def customer_wait(scene: Scene) -> Found:
     """Waiting beyond the touchpoint's expected wait: x = (wait_s - expected) / max(expected, 1 s),
-    g = 1 - exp(-x); without an expected wait it is not measurable (9-rules).
+    g = 1 - exp(-x); without an expected wait it is not measurable
+    (docs/reference/friction.md#waiting).
     """
     spine = scene.spine
     waited, logged = spine.events.number("wait_s")
@@ -53,8 +54,9 @@ def customer_wait(scene: Scene) -> Found:
 def promise_broken(scene: Scene) -> Found:
     """Promise broken, or (weight .25) late: not delivered by its due time once the frontier has
     passed it; anchored at the step in which it was made, and its owner is who must deliver it:
-    `promise.owner`, else the type's owner, else the step's (9-rules). A breached SLA is one too,
-    made at the first need-driven step, unless an event promises that level itself (`slas`).
+    `promise.owner`, else the type's owner, else the step's (docs/reference/friction.md#promises). A
+    breached SLA is one too, made at the first need-driven step, unless an event promises that level
+    itself (`slas`).
     """
     return together(_said(scene), _agreed(scene))
 
@@ -113,7 +115,7 @@ def reopened(scene: Scene) -> Found:
     that end, in another session, that is no end itself. After a sale an unknown intent does not
     agree: it takes a known one that the journey had, or its object (order). Confidence 1 if a
     later event that is not outbound has a mapped outcome or the case was resumed, else .5
-    (9-rules).
+    (docs/reference/journeys.md#re-opening).
     """
     row, end, sure = reopenings(scene)
     return found(scene, "reopened", scene.spine.steps.ids[row], row, earlier=end, confidence=sure)

@@ -17,7 +17,9 @@ INT, REAL = pa.int32(), pa.float64()
 
 @metric("journey", REAL, unit="1", low=0, high=1, direction="higher_is_better")
 def need_driven_share(a: Assessment) -> Reals:
-    """Need-driven contacts / (need-driven + company-driven) contacts (3-scores, 0-mission M8)."""
+    """Need-driven contacts / (need-driven + company-driven) contacts
+    (docs/reference/journeys.md#company-driven-messages).
+    """
     need, company = n_need_driven(a), n_company_driven(a)
     whole = need + company
     share = np.divide(need, whole, out=np.full(len(need), np.nan), where=whole > 0)
@@ -38,7 +40,9 @@ def n_need_driven(a: Assessment) -> Ints:
 
 @metric("journey", INT, unit="1", low=0, nullable=False)
 def n_company_driven(a: Assessment) -> Ints:
-    """Other contacts, and outbound marketing or upsell inside inbound sessions (9-rules)."""
+    """Other contacts, and outbound marketing or upsell inside inbound sessions
+    (docs/reference/journeys.md#company-driven-messages).
+    """
     met, events = a.scene.contacts, a.scene.spine.events
     sold = events.is_one("direction", "outbound") & events.is_one(
         "message_kind", "marketing", "upsell"
@@ -50,8 +54,9 @@ def n_company_driven(a: Assessment) -> Ints:
 
 @metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
 def n_channel_switches(a: Assessment) -> Ints:
-    """Consecutive inbound contacts of different channel families and of the same or unknown
-    intent, the earlier of which did not end resolved, sold or informed (9-rules).
+    """Consecutive inbound contacts of different channel families and of the same or unknown intent,
+    the earlier of which did not end resolved, sold or informed
+    (docs/reference/friction.md#contacts).
     """
     _, later = switches(a.scene)
     journey = a.scene.contacts.journey[later]
@@ -60,26 +65,32 @@ def n_channel_switches(a: Assessment) -> Ints:
 
 @lower_count(inputs=["intent"])
 def n_repeat_contacts(a: Assessment) -> Ints:
-    """Inbound contacts with an earlier one of the same customer and intent within W (3-scores)."""
+    """Inbound contacts with an earlier one of the same customer and intent within W
+    (docs/reference/rates.md#repeats).
+    """
     return a.scene.spine.journey_sessions.count(a.scene.repeats >= 0)
 
 
 @lower_count(inputs=KINDS["channel_fallback"].inputs)
 def n_fallbacks(a: Assessment) -> Ints:
-    """Times the customer had to fall back from self-service to a human (9-rules)."""
+    """Times the customer had to fall back from self-service to a human
+    (docs/reference/friction.md#contacts).
+    """
     return a.of_kind("channel_fallback")
 
 
 @lower_count(inputs=KINDS["transfer"].inputs)
 def n_transfers(a: Assessment) -> Ints:
-    """Events that passed the customer on, escalated ones apart (3-scores, 9-rules)."""
+    """Events that passed the customer on, escalated ones apart
+    (docs/reference/friction.md#transfers-and-escalations).
+    """
     return a.of_kind("transfer")
 
 
 @lower_count(inputs=KINDS["escalation"].inputs)
 def n_escalations(a: Assessment) -> Ints:
     """Events with the outcome `escalated`, and work passed on to a team of a higher tier
-    (3-scores).
+    (docs/reference/friction.md#transfers-and-escalations).
     """
     return a.of_kind("escalation")
 
@@ -87,18 +98,22 @@ def n_escalations(a: Assessment) -> Ints:
 @lower_count(inputs=KINDS["dead_end"].inputs)
 def n_dead_ends(a: Assessment) -> Ints:
     """Inbound contacts that failed, after which the customer went to another channel or gave up
-    (3-scores, 9-rules).
+    (docs/reference/friction.md#contacts).
     """
     return a.of_kind("dead_end")
 
 
 @lower_count(inputs=KINDS["abandonment"].inputs)
 def n_abandoned(a: Assessment) -> Ints:
-    """Contacts abandoned after the short-abandon threshold or an unknown wait (3-scores)."""
+    """Contacts abandoned after the short-abandon threshold or an unknown wait
+    (docs/reference/friction.md#contacts).
+    """
     return a.of_kind("abandonment")
 
 
 @lower_count(inputs=KINDS["reopened"].inputs)
 def n_reopens(a: Assessment) -> Ints:
-    """Times the customer came back after an end within the re-open window (9-rules)."""
+    """Times the customer came back after an end within the re-open window
+    (docs/reference/journeys.md#re-opening).
+    """
     return a.of_kind("reopened")

@@ -1,4 +1,4 @@
-"""What the friction of a journey costs, in minutes and money (9-rules, Contacts)."""
+"""What the friction of a journey costs, in minutes and money (docs/reference/friction.md#costs)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REAL, TEXT = pa.float64(), pa.string()
 @metric("journey", REAL, unit="min", low=0, direction="lower_is_better")
 def friction_minutes_customer(a: Assessment) -> Reals:
     """Sum of the customer's minutes over the evidence, measured or assumed from `cost_rates`; null
-    where none are known, or no friction can be measured (9-rules).
+    where none are known, or no friction can be measured (docs/reference/friction.md#costs).
     """
     return _summed(a, a.costs.minutes_customer)
 
@@ -26,7 +26,7 @@ def friction_minutes_customer(a: Assessment) -> Reals:
 @metric("journey", REAL, unit="min", low=0, direction="lower_is_better")
 def friction_minutes_company(a: Assessment) -> Reals:
     """Sum of the company's minutes over the evidence, measured or assumed from `cost_rates`; null
-    where none are known, or no friction can be measured (9-rules).
+    where none are known, or no friction can be measured (docs/reference/friction.md#costs).
     """
     return _summed(a, a.costs.minutes_company)
 
@@ -34,7 +34,7 @@ def friction_minutes_company(a: Assessment) -> Reals:
 @metric("journey", REAL, unit="1", low=0, high=1)
 def friction_minutes_measured_share(a: Assessment) -> Reals:
     """Measured minutes of customer and company / all of them; the rest is assumed; null without
-    minutes (9-rules).
+    minutes (docs/reference/friction.md#costs).
     """
     whole, measured = _total(a, a.costs.minutes), _total(a, a.costs.minutes_measured)
     return np.asarray(np.minimum(share(measured, whole), 1.0))
@@ -44,7 +44,7 @@ def friction_minutes_measured_share(a: Assessment) -> Reals:
 def friction_minutes_known_share(a: Assessment) -> Reals:
     """Halves of the evidence (each piece has the customer's and the company's) whose minutes are
     measured or assumed / all halves; the others are unknown, and in no sum; null without evidence
-    (9-rules).
+    (docs/reference/friction.md#costs).
     """
     return _share_of_halves(a, a.costs.n_timed)
 
@@ -53,7 +53,7 @@ def friction_minutes_known_share(a: Assessment) -> Reals:
 def friction_cost_known_share(a: Assessment) -> Reals:
     """Halves of the evidence (each piece has the customer's and the company's) whose minutes and
     rate are both known / all halves; friction_cost is without the others; null without evidence
-    or without `cost_rates` (9-rules).
+    or without `cost_rates` (docs/reference/friction.md#costs).
     """
     known = _share_of_halves(a, a.costs.n_priced)
     return known if a.scene.data.has("cost_rates") else np.full(len(known), np.nan)
@@ -62,7 +62,7 @@ def friction_cost_known_share(a: Assessment) -> Reals:
 @metric("journey", REAL, unit="currency", low=0, direction="lower_is_better")
 def friction_cost(a: Assessment) -> Reals:
     """Sum of minutes times rates over the evidence, in friction_currency; null where currencies
-    mix, none is priced, or no friction can be measured (9-rules).
+    mix, none is priced, or no friction can be measured (docs/reference/friction.md#costs).
     """
     _, mixed = _one_name(a.costs.currency, a.journey, len(a.hazard))
     return np.where(mixed, np.nan, _summed(a, a.costs.cost))
@@ -77,8 +77,9 @@ def friction_currency(a: Assessment) -> Coded:
 
 @metric("journey", REAL, unit="currency", inputs=[{"cost_amount", "currency"}])
 def logged_cost(a: Assessment) -> Reals:
-    """Sum of the `cost_amount` that the events log, friction or not, in logged_currency; null
-    where none is logged, one is without currency, or currencies mix (1-contract).
+    """Sum of the `cost_amount` that the events log, friction or not, in logged_currency; null where
+    none is logged, one is without currency, or currencies mix
+    (docs/reference/contract.md#interaction).
     """
     code, amount, known = _logged(a)
     journeys = a.scene.journeys

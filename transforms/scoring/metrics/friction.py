@@ -1,4 +1,4 @@
-"""Friction of a journey (3-scores)."""
+"""Friction of a journey (docs/reference/friction.md#friction-score)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def n_evidence(a: Assessment) -> Ints:
 @metric("journey", pa.float64(), unit="1", low=0, direction="lower_is_better")
 def friction_hazard(a: Assessment) -> Reals:
     """H, the sum of the hazards of the evidence; null below the coverage floor without evidence
-    (3-scores).
+    (docs/reference/friction.md#hazard).
     """
     return np.where(a.is_scored, a.hazard, np.nan)
 
@@ -29,28 +29,32 @@ def friction_hazard(a: Assessment) -> Reals:
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="lower_is_better")  # fmt: skip
 def friction_score(a: Assessment) -> Reals:
-    """F = 100 * (1 - e^-H): one minus the chance that no step spoils the journey (3-scores)."""
+    """F = 100 * (1 - e^-H): one minus the chance that no step spoils the journey
+    (docs/reference/friction.md#friction-score).
+    """
     return np.where(a.is_scored, friction_of(a.hazard), np.nan)
 
 
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="lower_is_better")  # fmt: skip
 def friction_score_lo(a: Assessment) -> Reals:
-    """Friction_score with all weights times .5 (3-scores)."""
+    """Friction_score with all weights times .5 (docs/reference/friction.md#friction-score)."""
     return np.where(a.is_scored, friction_of(a.low), np.nan)
 
 
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="lower_is_better")  # fmt: skip
 def friction_score_hi(a: Assessment) -> Reals:
-    """Friction_score with all weights times 1.5, each at most .95 (3-scores)."""
+    """Friction_score with all weights times 1.5, each at most .95
+    (docs/reference/friction.md#friction-score).
+    """
     return np.where(a.is_scored, friction_of(a.high), np.nan)
 
 
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="lower_is_better")
 def friction_edge_share(a: Assessment) -> Reals:
     """Hazard on edges / H: how much of the friction lies between steps; null without friction
-    (3-scores).
+    (docs/reference/friction.md#friction-score).
     """
     edges = total(a.hazards.hazard * a.is_edge, a.journey, len(a.hazard))
     share = np.divide(edges, a.hazard, out=np.full(len(edges), np.nan), where=a.hazard > 0)
@@ -60,6 +64,6 @@ def friction_edge_share(a: Assessment) -> Reals:
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def evidence_coverage(a: Assessment) -> Reals:
     """Launch kinds of friction whose fields an event of the journey carries or one of its sources
-    declares, over all launch kinds (3-scores).
+    declares, over all launch kinds (docs/reference/friction.md#coverage).
     """
     return a.coverage

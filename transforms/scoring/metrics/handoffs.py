@@ -30,7 +30,9 @@ def _per_journey(a: Assessment, journey: Ints) -> Ints:
 
 @lower_count(inputs=["owner"])
 def n_handoffs(a: Assessment) -> Ints:
-    """Changes of owner or team between consecutive steps with a known owner (3-scores)."""
+    """Changes of owner or team between consecutive steps with a known owner
+    (docs/reference/friction.md#hand-offs).
+    """
     return _per_journey(a, a.scene.steps.journey[a.scene.handoffs.receiver])
 
 
@@ -79,7 +81,9 @@ def n_handoffs_dropped(a: Assessment) -> Ints:
 
 @lower_count(inputs=KINDS["ping_pong"].inputs)
 def n_ping_pong(a: Assessment) -> Ints:
-    """Hand-offs back to the owner before last, not known to be solved in between (3-scores)."""
+    """Hand-offs back to the owner before last, not known to be solved in between
+    (docs/reference/friction.md#ping-pong).
+    """
     seen = a.scene.handoffs
     return _per_journey(a, a.scene.steps.journey[seen.receiver[seen.is_ping_pong]])
 
@@ -117,7 +121,9 @@ def n_reasked_inferred(a: Assessment) -> Ints:
 
 @lower_count(inputs=KINDS["info_conflict"].inputs)
 def n_info_conflicts(a: Assessment) -> Ints:
-    """Fields given in a step with another value than the last one given before (9-rules)."""
+    """Fields given in a step with another value than the last one given before
+    (docs/reference/friction.md#fields-asked-again).
+    """
     return a.of_kind("info_conflict")
 
 
@@ -131,7 +137,8 @@ def n_fields_known(a: Assessment) -> Ints:
 @metric("journey", REAL, unit="1", low=0, high=1, direction="higher_is_better", inputs=["info"])
 def data_continuity(a: Assessment) -> Reals:
     """1 - distinct fields asked again / distinct fields given before that were asked, passed or
-    shown afterwards; observed only; null without such fields (9-rules, Contacts).
+    shown afterwards; observed only; null without such fields
+    (docs/reference/friction.md#fields-asked-again).
     """
     needed, again = _continuity(a)
     share = np.divide(again, needed, out=np.full(len(needed), np.nan), where=needed > 0)

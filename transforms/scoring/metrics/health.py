@@ -1,4 +1,4 @@
-"""Outcome, delivery and health of a journey (3-scores)."""
+"""Outcome, delivery and health of a journey (docs/reference/scores.md#health)."""
 
 from __future__ import annotations
 
@@ -17,17 +17,22 @@ COMPONENTS = tuple(HEALTH_WEIGHTS)
 
 
 def friction_of(hazard: Reals) -> Reals:
-    """F = 100 * (1 - e^-H), the largest number below 100 at most (3-scores)."""
+    """F = 100 * (1 - e^-H), the largest number below 100 at most
+    (docs/reference/friction.md#friction-score).
+    """
     return np.minimum(0.0 - 100.0 * np.expm1(-hazard), BELOW_100)
 
 
 def delivery_of(hazard: Reals) -> Reals:
-    """D = e^-H = 1 - F / 100: the chance that no step spoils the journey (3-scores)."""
+    """D = e^-H = 1 - F / 100: the chance that no step spoils the journey
+    (docs/reference/scores.md#delivery).
+    """
     return np.exp(-hazard)
 
 
 def health_of(**components: Reals) -> Reals:
-    """Weighted harmonic mean of the components given, floored at .10, times 100 (3-scores).
+    """Weighted harmonic mean of the components given, floored at .10, times 100
+    (docs/reference/scores.md#health).
 
     Components are named `outcome`, `delivery`, `experience`; NaN where one is not measured, which
     makes the result NaN.
@@ -68,7 +73,8 @@ NOT_SAID = 2
 @metric("journey", pa.string(), unit="", when_empty="null while open, or where none is expected")
 def outcome(a: Assessment) -> Coded:
     """What came of it: the last end if held, else the last mapped outcome (after an end only of
-    events that are not outbound), else `unresolved` for types that expect one (9-rules).
+    events that are not outbound), else `unresolved` for types that expect one
+    (docs/reference/scores.md#outcome).
     """
     row = a.scene.deciding
     logged = a.scene.spine.events.coded("outcome").rows(row)
@@ -81,7 +87,8 @@ def outcome(a: Assessment) -> Coded:
 @metric("journey", pa.string(), unit="", when_empty="null where there is no outcome")
 def outcome_basis(a: Assessment) -> Coded:
     """Whether the outcome is recorded (by an end, or as the last but for messages that the company
-    drives) or assumed: something followed and told of none, or none was ever told of (9-rules).
+    drives) or assumed: something followed and told of none, or none was ever told of
+    (docs/reference/scores.md#outcome).
     """
     basis = Coded.named(np.where(a.scene.is_recorded, 0, 1), ["recorded", "assumed"])
     return basis.recode(np.where(outcome(a).known, basis.codes, -1))
@@ -90,7 +97,7 @@ def outcome_basis(a: Assessment) -> Coded:
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def outcome01(a: Assessment) -> Reals:
     """O, value of the outcome by the journey type's map: resolved, sold, informed 1; partly,
-    declined .5; unresolved, abandoned, error, no_result 0 (3-scores).
+    declined .5; unresolved, abandoned, error, no_result 0 (docs/reference/scores.md#outcome).
     """
     row = a.scene.deciding
     value = a.scene.value[row] if len(a.scene.value) else np.zeros(len(row))
@@ -103,7 +110,7 @@ def outcome01(a: Assessment) -> Reals:
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
 def delivery01(a: Assessment) -> Reals:
     """D = e^-H: the chance that no step spoils the journey; null below the coverage floor without
-    evidence (3-scores).
+    evidence (docs/reference/scores.md#delivery).
     """
     return np.where(a.is_scored, delivery_of(a.hazard), np.nan)
 
@@ -112,7 +119,7 @@ def delivery01(a: Assessment) -> Reals:
         direction="higher_is_better")  # fmt: skip
 def health_ops(a: Assessment) -> Reals:
     """Health from outcome and delivery only: weighted harmonic mean of O (.35) and D (.40),
-    floored at .10, times 100; of closed journeys with both (3-scores).
+    floored at .10, times 100; of closed journeys with both (docs/reference/scores.md#health).
     """
     return health_of(outcome=outcome01(a), delivery=delivery01(a))
 
@@ -120,7 +127,7 @@ def health_ops(a: Assessment) -> Reals:
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="higher_is_better")  # fmt: skip
 def health_ops_lo(a: Assessment) -> Reals:
-    """Health_ops with all weights of friction times 1.5 (3-scores)."""
+    """Health_ops with all weights of friction times 1.5 (docs/reference/scores.md#health)."""
     delivery = np.where(a.is_scored, delivery_of(a.high), np.nan)
     return health_of(outcome=outcome01(a), delivery=delivery)
 
@@ -128,7 +135,7 @@ def health_ops_lo(a: Assessment) -> Reals:
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="higher_is_better")  # fmt: skip
 def health_ops_hi(a: Assessment) -> Reals:
-    """Health_ops with all weights of friction times .5 (3-scores)."""
+    """Health_ops with all weights of friction times .5 (docs/reference/scores.md#health)."""
     delivery = np.where(a.is_scored, delivery_of(a.low), np.nan)
     return health_of(outcome=outcome01(a), delivery=delivery)
 
@@ -136,7 +143,7 @@ def health_ops_hi(a: Assessment) -> Reals:
 @metric("journey", pa.string(), unit="")
 def limiting_component(a: Assessment) -> Coded:
     """Component with the largest share of the lost health; null where nothing is lost or health
-    is not measured (3-scores).
+    is not measured (docs/reference/scores.md#health).
     """
     lost = losses(outcome=outcome01(a), delivery=delivery01(a))
     measured = ~np.isnan(lost).any(axis=0) & (lost.sum(axis=0) > 0)

@@ -70,7 +70,7 @@ def n_silos(a: Assessment) -> Ints:
 
 @metric("journey", INT, unit="1", low=0, direction="lower_is_better", inputs=["silo"])
 def silos_crossed(a: Assessment) -> tuple[Ints, Bools]:
-    """Distinct silos - 1; null where no step has a silo (0-mission M9)."""
+    """Distinct silos - 1; null where no step has a silo (docs/reference/journeys.md#steps)."""
     silos = n_silos(a)
     return silos - 1, silos > 0
 

@@ -39,7 +39,7 @@ def wait_before_work_s(a: Assessment) -> tuple[Ints, Bools]:
 @metric("step", pa.int32(), unit="h", low=0, high=23)
 def local_hour(a: Assessment) -> tuple[Ints, Bools]:
     """Hour on the wall at the step's first event, by its logged `tz`, else the zone of its owner's
-    `calendar` as of then; null without one (0-mission M23).
+    `calendar` as of then; null without one (docs/reference/ingest.md#working-hours).
     """
     return a.scene.around.local_hour, a.scene.around.has_clock
 
@@ -52,8 +52,9 @@ def local_dow(a: Assessment) -> tuple[Ints, Bools]:
 
 @metric("step", pa.string(), unit="", inputs=[{"site_id", "@weather"}])
 def weather(a: Assessment) -> Coded:
-    """Weather of the step's site in the hour of its first event, as `weather` says; a row holds
-    for an hour unless its valid_to says otherwise; null without one (0-mission M23).
+    """Weather of the step's site in the hour of its first event, as `weather` says; a row holds for
+    an hour unless its valid_to says otherwise; null without one
+    (docs/reference/ingest.md#validity).
     """
     return a.scene.around.weather
 
@@ -104,12 +105,14 @@ def n_reasked(a: Assessment) -> Ints:
 
 @metric("step", pa.float64(), unit="1", low=0, direction="lower_is_better", nullable=False)
 def hazard(a: Assessment) -> Reals:
-    """Hazard of the incident: this step and the edge that leads into it (3-scores)."""
+    """Hazard of the incident: this step and the edge that leads into it
+    (docs/reference/friction.md#hazard).
+    """
     return a.step_hazard
 
 
 @metric("step", pa.float64(), unit="points of 100", low=0, high=100,
         direction="lower_is_better", nullable=False)  # fmt: skip
 def friction(a: Assessment) -> Reals:
-    """100 * (1 - e^-hazard) of the incident (3-scores)."""
+    """100 * (1 - e^-hazard) of the incident (docs/reference/friction.md#hazard)."""
     return friction_of(a.step_hazard)
