@@ -15,7 +15,7 @@ import pytest
 
 from rejse.pipelines.publication import catalogue
 from rejse.transforms.dimensions.tables import Operational
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.evidence import TESTS, Found, kind, nothing
@@ -188,10 +188,10 @@ def pieces(t: Transcript, name: str, until: Mapping[str, int] | None = None) -> 
     """Evidence of a kind: by which event it is proved, at which one it lies, how heavy it is; of
     the events in `until` only, where it had happened by the time given there.
     """
-    scene = scene_of(t)
-    found, ids = KINDS[name].detect(scene), scene.spine.events.column("id").to_pylist()
+    ctx = scene_of(t)
+    found, ids = KINDS[name].detect(ctx), ctx.sessionised.events.column("id").to_pylist()
     heavy = np.round(found.weight * found.intensity * found.confidence, 9).tolist()
-    rows = zip(found.row, scene.steps.first[found.step], heavy, found.time, strict=True)
+    rows = zip(found.row, ctx.steps.first[found.step], heavy, found.time, strict=True)
     named = {(ids[row], ids[at], s, int(when)) for row, at, s, when in rows}
     if until is None:
         return named
@@ -255,9 +255,9 @@ def test_a_circle_is_declared_with_its_reason() -> None:
     assert "_detect" not in KINDS
 
 
-def _detect(scene: Scene) -> Found:
+def _detect(ctx: JourneyContext) -> Found:
     """Nothing: it is never registered."""
-    return nothing(scene, "_detect")
+    return nothing(ctx, "_detect")
 
 
 def test_the_catalogue_lists_the_kinds_as_they_are_declared(tmp_path: Path) -> None:

@@ -133,13 +133,13 @@ def published(gone: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
     data = Operational({n: pa.Table.from_pylist(r, TABLES[n].schema) for n, r in kept.items()})
     rows = [{name: value for name, value in row.items() if name not in gone} for row in ROWS]
     far = {"crm": builders.micros(FAR)}
-    scene = build_context(builders.table(rows), data, RULES, far)
-    found = score_journeys(scene)
+    ctx = build_context(builders.table(rows), data, RULES, far)
+    found = score_journeys(ctx)
     said = {"time": 10 * DAY, "customer": "talks"}
     answers = [said | {n: v for n, v in row.items() if n not in gone} for row in ANSWERS]
     rules = replace(RULES, sources={**RULES.sources, "survey": frozenset({"action_time"} - gone)})
     x_far = {"survey": builders.micros(FAR)}
-    felt = attach(builders.x_table(answers), scene.spine, found, rules, far, x_far)
+    felt = attach(builders.x_table(answers), ctx.sessionised, found, rules, far, x_far)
     return {name: (found | felt)[name].to_pylist() for name in TABLE_OF.values()}
 
 

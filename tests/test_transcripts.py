@@ -79,11 +79,11 @@ def by_core(transcript: Transcript) -> dict[str, Rows]:
     rules = transcript.rules
     links = Links.of(transcript_links.published(transcript.links), rules.windows.identity_wait)
     events = to_persons(builders.table(transcript.events), links)
-    scene = build_context(events, operational_of(transcript), rules, transcript.frontiers)
-    tables = score_journeys(scene)
+    ctx = build_context(events, operational_of(transcript), rules, transcript.frontiers)
+    tables = score_journeys(ctx)
     felt = attach(
         to_persons(builders.x_table(transcript.experience, transcript.validated), links),
-        scene.spine,
+        ctx.sessionised,
         tables,
         rules,
         transcript.frontiers,

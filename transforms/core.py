@@ -10,9 +10,9 @@ import pyarrow as pa
 from rejse.transforms.dimensions import customer_records
 from rejse.transforms.dimensions.campaigns import with_purpose
 from rejse.transforms.dimensions.tables import Operational
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.feedback.attach import attach
-from rejse.transforms.incremental.merge_customers import Met
+from rejse.transforms.incremental.merge_customers import MergedRows
 from rejse.transforms.journeys.sessionise import sessionise
 from rejse.transforms.schema.contract import event_schema
 from rejse.transforms.schema.parameters import Rules
@@ -29,7 +29,7 @@ class Core:
     rules: Rules
 
     def score(
-        self, met: Met, frontiers: Mapping[str, int], x_frontiers: Mapping[str, int]
+        self, met: MergedRows, frontiers: Mapping[str, int], x_frontiers: Mapping[str, int]
     ) -> dict[str, pa.Table]:
         """Score whole customers.
 
@@ -43,36 +43,36 @@ class Core:
             if kind in customer_records.CONTRACTS
         }
         data = self.data.with_records(known)
-        scene = build_context(events, data, self.rules, frontiers)
-        spine, found = scene.spine, score_journeys(scene)
+        ctx = build_context(events, data, self.rules, frontiers)
+        sessionised, found = ctx.sessionised, score_journeys(ctx)
         answers = met.rows.get("experience")
         if answers is None:
             return found
-        del scene  # what it worked out is not needed for what was felt
-        felt = attach(answers, spine, found, self.rules, frontiers, x_frontiers)
+        del ctx  # what it worked out is not needed for what was felt
+        felt = attach(answers, sessionised, found, self.rules, frontiers, x_frontiers)
         waits = pa.concat_tables([found["pending"], felt["pending"]])
         return {**found, **felt, "pending": waits}
 
 
 def build_context(
     events: pa.Table, data: Operational, rules: Rules, frontiers: Mapping[str, int]
-) -> Scene:
+) -> JourneyContext:
     """Split the events of whole customers into journeys, with all that scores them.
 
     `events` has the columns of `event_schema` (absent optional ones are null), each event once,
     in any order; `frontiers` says for each live source up to which time (microseconds) it is
     complete. No result depends on the order, the chunks or the neighbours of a customer's events.
     """
-    spine = sessionise(with_purpose(events, data), data, rules)
-    return Scene(spine, data, rules, frontiers)
+    sessionised = sessionise(with_purpose(events, data), data, rules)
+    return JourneyContext(sessionised, data, rules, frontiers)
 
 
-def score_journeys(scene: Scene) -> dict[str, pa.Table]:
+def score_journeys(ctx: JourneyContext) -> dict[str, pa.Table]:
     """Score the journeys of a context.
 
     Returns the tables of `output_tables.tables()`, with `is_final` on every row, and `pending`.
     """
-    return rows(assess(scene)) | {PENDING.name: of_journeys(scene)}
+    return rows(assess(ctx)) | {PENDING.name: of_journeys(ctx)}
 
 
 def nothing() -> pa.Table:
@@ -80,7 +80,7 @@ def nothing() -> pa.Table:
     return event_schema().empty_table()
 
 
-def noted(met: Met) -> Iterator[tuple[str, int]]:
+def noted(met: MergedRows) -> Iterator[tuple[str, int]]:
     """How many new records of each kind and source came, and how many of them are joined."""
     events = met.rows.get("interaction")
     for kind in customer_records.CONTRACTS:

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar import customer_buckets
 from rejse.transforms.columnar.arrays import Bools, arrow, values
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.core import Core, noted
 from rejse.transforms.identity import pseudonyms
@@ -29,7 +29,7 @@ from rejse.transforms.identity.resolve import Links, to_persons
 from rejse.transforms.incremental import cross_customer_ids, shuffle_files
 from rejse.transforms.incremental.cross_customer_ids import Shared
 from rejse.transforms.incremental.input_kinds import INPUTS
-from rejse.transforms.incremental.merge_customers import LATE, Meeting, Met
+from rejse.transforms.incremental.merge_customers import LATE, CustomerMerger, MergedRows
 from rejse.transforms.incremental.merge_rows import EXCLUDED_LATER
 from rejse.transforms.incremental.revisions import revise
 from rejse.transforms.incremental.shuffle_files import BucketFiles
@@ -184,7 +184,7 @@ class _Pseudonymise(beam.DoFn):  # type: ignore[misc]
 
 def latest(events: pa.RecordBatch) -> dict[str, int]:
     """Latest event time of each source, microseconds."""
-    source = Coded.of(events.column("source"))
+    source = Categorical.of(events.column("source"))
     out = np.full(len(source.names), np.iinfo(np.int64).min)
     np.maximum.at(out, source.codes, values(events.column("time")))
     present = np.unique(source.codes)
@@ -273,7 +273,7 @@ class Advance(beam.PTransform):  # type: ignore[misc]
 
     def __init__(
         self,
-        meeting: Meeting,
+        meeting: CustomerMerger,
         core: Core,
         clocks: Clocks,
         kept: Kept,
@@ -295,7 +295,7 @@ class Advance(beam.PTransform):  # type: ignore[misc]
 class _Advance(beam.DoFn):  # type: ignore[misc]
     def __init__(
         self,
-        meeting: Meeting,
+        meeting: CustomerMerger,
         core: Core,
         clocks: Clocks,
         kept: Kept,
@@ -350,7 +350,7 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
     ) -> Bools:
         return cross_customer_ids.lost(rows, stays.get(kind, {}), self._salt)
 
-    def _told(self, met: Met) -> Iterator[Any]:
+    def _told(self, met: MergedRows) -> Iterator[Any]:
         for refused in met.refused:
             yield from refused_rows(refused)
         for refused in met.taken_back:  # counted as kept by an earlier run
@@ -360,7 +360,7 @@ class _Advance(beam.DoFn):  # type: ignore[misc]
             yield from counted(name, n)
 
     def _scored(
-        self, met: Met, events: Mapping[str, int], answers: Mapping[str, int]
+        self, met: MergedRows, events: Mapping[str, int], answers: Mapping[str, int]
     ) -> dict[str, pa.Table]:
         """Rows by table, none empty."""
         found = self._core.score(met, events, answers)

@@ -56,9 +56,9 @@ class TextSettings(Frozen):
 
         Raises SettingsError where a scorer cannot be loaded.
         """
-        from rejse.transforms.feedback.text_scoring import Hearing
+        from rejse.transforms.feedback.text_scoring import TextScoring
 
-        return Hearing(load(self.scorers), frozenset(self.validated), self.keep == "redacted")
+        return TextScoring(load(self.scorers), frozenset(self.validated), self.keep == "redacted")
 
     def told(self) -> dict[str, Any]:
         """What can change a result: the models by name and version, and what is kept."""

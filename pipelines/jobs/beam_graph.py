@@ -43,7 +43,7 @@ from rejse.transforms.identity.changed_links import Relink
 from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.pseudonyms import signer
 from rejse.transforms.identity.resolve import Links
-from rejse.transforms.incremental.merge_customers import EVENTS, Meeting, Recall
+from rejse.transforms.incremental.merge_customers import EVENTS, CustomerMerger, StateReader
 from rejse.transforms.ingest import rejects as refusals
 from rejse.transforms.ingest.mapping import Mapping as Select
 from rejse.transforms.journeys.watermarks import Delivery
@@ -90,7 +90,7 @@ class Plan:
     known_at: datetime
     salt: bytes  # under which ids are compared; no result depends on it
     #: What the last publication holds; None where everything is read anew.
-    history: Recall | None = None
+    history: StateReader | None = None
     is_changed: bool = False  # operational tables are others than the last publication's
     repair: tuple[int, int] | None = None  # late events of these times are brought in
     span: tuple[int, int] | None = None  # only what happened then is taken
@@ -114,11 +114,11 @@ class Plan:
         return {kind: said for kind, said in self.mappings.items() if sources & said.keys()}
 
     @property
-    def meeting(self) -> Meeting:
+    def meeting(self) -> CustomerMerger:
         """How new rows meet stored ones."""
         windows = self.rules.windows
         until = partial(self.clocks.events.too_late, lateness=windows.lateness)
-        return Meeting(
+        return CustomerMerger(
             self.history, windows.max_events, windows.lateness, until, self.repair,
             self.is_changed, self.relink,
         )  # fmt: skip

@@ -15,7 +15,7 @@ from rejse.pipelines.store.id_index import KnownIds
 from rejse.transforms.columnar.arrays import arrow
 from rejse.transforms.incremental import cross_customer_ids, merge_rows
 from rejse.transforms.incremental.cross_customer_ids import IdFiles
-from rejse.transforms.incremental.merge_customers import LATE, Meeting
+from rejse.transforms.incremental.merge_customers import LATE, CustomerMerger
 
 
 class SharedIds(beam.PTransform):  # type: ignore[misc]
@@ -28,7 +28,7 @@ class SharedIds(beam.PTransform):  # type: ignore[misc]
 
     def __init__(
         self, kind: str, folder: Path, parts: int, salt: bytes, known: KnownIds | None = None,
-        meeting: Meeting | None = None,
+        meeting: CustomerMerger | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
         self._written = _ToIds(kind, partial(IdFiles, folder, parts, salt), meeting)
@@ -47,7 +47,9 @@ class SharedIds(beam.PTransform):  # type: ignore[misc]
 class _ToIds(beam.DoFn):  # type: ignore[misc]
     """Events -> files of their records as ((kind, part), path); those that wait are `late`."""
 
-    def __init__(self, kind: str, writer: Callable[[], IdFiles], meeting: Meeting | None) -> None:
+    def __init__(
+        self, kind: str, writer: Callable[[], IdFiles], meeting: CustomerMerger | None
+    ) -> None:
         self._kind, self._writer, self._meeting = kind, writer, meeting
 
     def start_bundle(self) -> None:
@@ -91,7 +93,7 @@ class _Compare(beam.DoFn):  # type: ignore[misc]
 class Brought(beam.DoFn):  # type: ignore[misc]
     """Ranges of keys -> late events that a repair brings in of their customers."""
 
-    def __init__(self, meeting: Meeting) -> None:
+    def __init__(self, meeting: CustomerMerger) -> None:
         self._meeting = meeting
 
     def process(self, keys: tuple[str, str]) -> Iterator[pa.Table]:

@@ -29,7 +29,7 @@ class SourcesGoneError(MisuseError):
 
 
 @dataclass(frozen=True)
-class Ground:
+class Increment:
     """The publication to build on (None: everything anew), and the pieces of files to read.
 
     `positions` are those after the run; `standing` are the publication's own where it has read the
@@ -52,7 +52,7 @@ class AllAnewError(MisuseError):
 def ground(
     settings: Settings, base: Publication | None, shards: Sequence[Any], rebuild: bool, now: int,
     in_part: bool = False, anew: bool = False,
-) -> Ground:  # fmt: skip
+) -> Increment:  # fmt: skip
     """Whether the run is an increment on `base`, and what it reads; `now` in microseconds;
     `in_part`: not all rows of the files, so that they count as not read yet; `anew`: it can be no
     increment.
@@ -74,7 +74,7 @@ def ground(
                     " without, or with --rebuild to publish that part alone"
                 )
         here = places.look(shards, {}, key, now, in_part, anew=True).positions
-        return Ground(None, tuple(shards), here, places.told(settings, here), core, False)
+        return Increment(None, tuple(shards), here, places.told(settings, here), core, False)
     looked = places.look(shards, before, key, now, in_part)
     new = tuple(one for one in shards if _place(one) in looked.unread)
     again = frozenset((one.source, one.file) for one in new if _place(one) in before)
@@ -83,7 +83,7 @@ def ground(
     is_same = places.are_alike(before, here)
     standing = base.positions if is_same else places.told(settings, here)
     changed = base.config_version != settings.version
-    return Ground(base, new, here, standing, core, changed, again)
+    return Increment(base, new, here, standing, core, changed, again)
 
 
 def _place(shard: Any) -> Place:

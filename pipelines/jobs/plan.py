@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from rejse.pipelines.config import dimension_files
 from rejse.pipelines.config.settings import DECLARING, Settings
 from rejse.pipelines.jobs.beam_graph import Plan
-from rejse.pipelines.jobs.increment import Ground
+from rejse.pipelines.jobs.increment import Increment
 from rejse.pipelines.store import id_index
 from rejse.pipelines.store.carry_forward import history
 from rejse.pipelines.store.delta_store import Publication, micros
 from rejse.pipelines.store.id_index import KnownIds
-from rejse.pipelines.store.state_reader import History
+from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.identity.pseudonyms import Signer
 from rejse.transforms.identity.resolve import Links
@@ -43,7 +43,7 @@ BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
 
 
 def plan(
-    settings: Settings, found: Ground, scratch: Path, run_id: str, clock: datetime,
+    settings: Settings, found: Increment, scratch: Path, run_id: str, clock: datetime,
     stated: Mapping[str, int], complete: bool, repair: tuple[int, int] | None,
     span: tuple[int, int] | None, linked: tuple[pa.Table | None, Relink | None], erased: Erased,
 ) -> Plan:  # fmt: skip
@@ -95,7 +95,7 @@ def plan(
     )  # fmt: skip
 
 
-def _known(store: Path, before: History, salt: bytes) -> dict[str, KnownIds]:
+def _known(store: Path, before: PublishedTables, salt: bytes) -> dict[str, KnownIds]:
     """Ids that the last publication holds, by kind of input; files without an index get theirs."""
     files = {kind: before.files.get(table, ()) for kind, table in STORED.items()}
     id_index.make(store, chain(*files.values()), salt)

@@ -14,7 +14,7 @@ from rejse.pipelines.config import journey_types
 from rejse.pipelines.config.fingerprint import fingerprint
 from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import identity_links, scratch
-from rejse.pipelines.jobs.increment import Ground, ground, stands
+from rejse.pipelines.jobs.increment import Increment, ground, stands
 from rejse.pipelines.jobs.scratch import Progress
 from rejse.pipelines.publication import audit_client as auditing
 from rejse.pipelines.publication.audit_client import Audit
@@ -230,8 +230,8 @@ def _expect_files(settings: Settings) -> None:
 
 
 def _relinked(
-    settings: Settings, found: Ground, asked: _Asked, erased: Any
-) -> tuple[Ground, Any, Any]:
+    settings: Settings, found: Increment, asked: _Asked, erased: Any
+) -> tuple[Increment, Any, Any]:
     """The ground of a run that reads no source; links of today, and whom they move."""
     base = found.base
     if base is None:
@@ -244,7 +244,7 @@ def _relinked(
 
 def _ground(
     settings: Settings, base: Publication | None, shards: Sequence[Any], asked: _Asked
-) -> Ground:
+) -> Increment:
     is_stored = asked.repair or asked.reconcile
     if is_stored and (base is None or asked.anew or not stands(settings, base)):
         raise NothingToBuildOnError(
@@ -266,7 +266,7 @@ def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked
 
 
 def _work(
-    settings: Settings, asked: _Asked, found: Ground, sign: Callable[[Mapping[str, str]], str],
+    settings: Settings, asked: _Asked, found: Increment, sign: Callable[[Mapping[str, str]], str],
     linked: tuple[Any, Any], erased: Any, writer: Any, progress: Progress | None,
 ) -> RunResult:  # fmt: skip
     from rejse.pipelines.config import frontier_option as stated_frontiers
@@ -318,7 +318,7 @@ def _work(
         return replace(result, unjoined=unjoined.answers(settings.store, done.versions))
 
 
-def _latest(found: Ground, made: Any) -> dict[tuple[str, tuple[str, str]], int]:
+def _latest(found: Increment, made: Any) -> dict[tuple[str, tuple[str, str]], int]:
     """Latest times by kind and delivery, of this run and those before it."""
     latest = {} if found.base is None else {
         (kind, (source, name)): at for (kind, source, name), at in found.base.latest.items()
@@ -328,7 +328,7 @@ def _latest(found: Ground, made: Any) -> dict[tuple[str, tuple[str, str]], int]:
     return latest
 
 
-def _told(settings: Settings, plan: Any, found: Ground, made: Any, now: int) -> Any:
+def _told(settings: Settings, plan: Any, found: Increment, made: Any, now: int) -> Any:
     """What the publication says about the run."""
     from rejse.transforms.dimensions.customer_records import unjoined
 

@@ -21,7 +21,7 @@ from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import parquet_files, private_texts, staging
 from rejse.pipelines.store.key_index import KEY
 from rejse.pipelines.store.staging import StagedFile
-from rejse.pipelines.store.state_reader import History, plain
+from rejse.pipelines.store.state_reader import PublishedTables, plain
 from rejse.transforms.feedback import output_tables as x_tables
 from rejse.transforms.incremental import input_kinds, merge_customers
 from rejse.transforms.scoring.output_tables import REJECTS
@@ -195,7 +195,7 @@ class _Keeping:
     def _began(self, customers: pa.Array) -> pa.Table:
         """When journeys of some customers that are kept or open, and their steps, began."""
         files = {name: [file.path for file in some] for name, some in self.named.items()}
-        history = History(self.store, files)
+        history = PublishedTables(self.store, files)
         shape = pa.schema({KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
         parts = [shape.empty_table()]
         for name in (retention.JOURNEYS, "steps"):

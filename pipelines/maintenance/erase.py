@@ -46,11 +46,11 @@ from rejse.pipelines.store import (
 )
 from rejse.pipelines.store.carry_forward import BY_PUBLICATION
 from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication, Writer
-from rejse.pipelines.store.erasure_receipts import ERASURES, KeyChangedError, Stone
+from rejse.pipelines.store.erasure_receipts import ERASURES, KeyChangedError, Tombstone
 from rejse.pipelines.store.key_index import KEY, holding, key_index
 from rejse.pipelines.store.published_links import published_links
 from rejse.pipelines.store.staging import LIVE, StagedFile
-from rejse.pipelines.store.state_reader import History
+from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.transforms.columnar.arrays import arrow, flat, take, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions.tables import conform
@@ -267,7 +267,7 @@ def _journeys(store: Path, keys: tuple[str, ...]) -> list[str]:
         name: [f"{name}/{path.name}" for path in sorted((store / name).glob("part-*.parquet"))]
         for name in tables
     }
-    found = (History(store, files).rows(name, text(sorted(keys))) for name in tables)
+    found = (PublishedTables(store, files).rows(name, text(sorted(keys))) for name in tables)
     columns = [one.column("journey_id").to_pylist() for one in found if one is not None]
     return sorted({ident for column in columns for ident in column})
 
@@ -296,7 +296,7 @@ def _publish(writer: Writer, asked: _Asked) -> None:
     draft = _draft(base, asked.key_id)
     is_known = asked.tombstone in erasure_receipts.erased(store, base).tombstones
     if not is_known:
-        stone = Stone(
+        stone = Tombstone(
             asked.tombstone, asked.identitytype, draft.published_at, draft.number,
             {name: n for name, n in removed.items() if n},
         )  # fmt: skip

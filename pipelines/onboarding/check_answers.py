@@ -13,7 +13,7 @@ import pyarrow as pa
 from rejse.pipelines.onboarding.guess_survey import answer_sql
 from rejse.pipelines.runtime.text_safety import clean
 from rejse.transforms.columnar.arrays import valid, values
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.feedback.scale import contradicts, scaled
 from rejse.transforms.schema.parameters import DAY
 
@@ -91,7 +91,7 @@ def midnights(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
 
 
 def _said(
-    instrument: Coded, least: np.ndarray, most: np.ndarray, answered: Bools
+    instrument: Categorical, least: np.ndarray, most: np.ndarray, answered: Bools
 ) -> Iterator[tuple[str, float, float]]:
     names = instrument.names.to_pylist()
     for row in np.flatnonzero(answered):

@@ -18,7 +18,7 @@ from rejse.pipelines.store.delta_store import PUBLICATIONS, RUNS, Publication
 from rejse.pipelines.store.erasure_receipts import ERASURES
 from rejse.pipelines.store.key_index import KEY, holding, key_index
 from rejse.pipelines.store.staging import LIVE, StagedFile
-from rejse.pipelines.store.state_reader import History, plain
+from rejse.pipelines.store.state_reader import PublishedTables, plain
 from rejse.transforms.columnar.arrays import arrow, flat, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions import published
@@ -50,7 +50,7 @@ class Carried:
         beside the new rows they are whole customers.
         """
         names = {table: [file.path for file in files] for table, files in self.files.items()}
-        history, folder = History(self.store, names), scratch / "slices"
+        history, folder = PublishedTables(self.store, names), scratch / "slices"
         for table in names:
             if KEY not in _columns(table):
                 continue
@@ -62,9 +62,9 @@ class Carried:
                     yield replace(file, path=place)
 
 
-def history(store: Path, base: Publication) -> History:
+def history(store: Path, base: Publication) -> PublishedTables:
     """The tables of a publication."""
-    return History(
+    return PublishedTables(
         store, {name: storage.files(store, name, at) for name, at in base.versions.items()}
     )
 

@@ -41,7 +41,7 @@ class KeyChangedError(MisuseError):
 
 
 @dataclass(frozen=True)
-class Stone:
+class Tombstone:
     """A row of the table; `erased_at` in microseconds."""
 
     tombstone: str
@@ -61,12 +61,14 @@ def standing(store: Path, base: Publication | None) -> dict[str, list[StagedFile
     return {} if version < 0 else {ERASURES.name: storage.named(store, ERASURES.name, version)}
 
 
-def stones(store: Path, base: Publication | None) -> list[Stone]:
+def stones(store: Path, base: Publication | None) -> list[Tombstone]:
     """All receipts of a publication."""
     files = standing(store, base).get(ERASURES.name, ())
     rows = [row for file in files for row in storage.read(store / file.path).to_pylist()]
     return [
-        Stone(**{**row, "erased_at": storage.micros(row["erased_at"]), "rows": dict(row["rows"])})
+        Tombstone(
+            **{**row, "erased_at": storage.micros(row["erased_at"]), "rows": dict(row["rows"])}
+        )
         for row in rows
     ]
 
@@ -78,7 +80,7 @@ def erased(store: Path, base: Publication | None) -> Erased:
     return Erased(frozenset(one.tombstone for one in found), kinds)
 
 
-def staged(store: Path, stones: Sequence[Stone]) -> StagedFile:
+def staged(store: Path, stones: Sequence[Tombstone]) -> StagedFile:
     """A table of these receipts, one at least, staged as one file."""
     rows = [one.row() for one in stones]
     file = staging.write(store, ERASURES.name, pa.Table.from_pylist(rows, schema=ERASURES.schema))

@@ -15,7 +15,7 @@ import numpy as np
 from rejse.pipelines.store import parquet_files
 from rejse.pipelines.store.file_index import KEYS, FileIndex, Words, pairs
 from rejse.transforms.columnar.arrays import Ints
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.incremental.cross_customer_ids import leading
 
 KEY = "customer_key"
@@ -65,7 +65,7 @@ def _index(path: Path) -> Words:
     parts = [np.zeros((3, 0), np.uint64)]
     with parquet_files.opened(path) as file:
         for group in range(file.num_row_groups):
-            keys = Coded.of(file.read_row_group(group, columns=[KEY]).column(KEY))
+            keys = Categorical.of(file.read_row_group(group, columns=[KEY]).column(KEY))
             rows = np.bincount(keys.codes, minlength=len(keys.names))
             told = [leading(keys.names), np.full(len(rows), group, np.uint64), rows]
             parts.append(np.stack([one.astype(np.uint64) for one in told])[:, rows > 0])

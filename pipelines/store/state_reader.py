@@ -22,7 +22,7 @@ FIRST, LAST = "", "g"
 
 
 @dataclass(frozen=True)
-class History:
+class PublishedTables:
     """Tables of a publication by name, as paths relative to the store."""
 
     store: Path

@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import arrow
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 
 BUCKETS = 4096
 
 
 def buckets(keys: pa.Array) -> pa.Array:
     """Buckets of customer keys: their first three hex digits."""
-    key = Coded.of(keys)
+    key = Categorical.of(keys)
     numbers = np.array([int(name[:3], 16) for name in key.names.to_pylist()], np.int16)
     return arrow(numbers[key.codes] if len(key.codes) else numbers, pa.int16())
 

@@ -26,19 +26,19 @@ from rejse.transforms.columnar.arrays import (
     values,
 )
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Segments, pick
+from rejse.transforms.columnar.segments import Array, Groups, pick
 from rejse.transforms.schema import contract
 
 
 @dataclass(frozen=True)
-class Coded:
+class Categorical:
     """A column of texts: `codes[i]` points into `names`, -1 is null."""
 
     codes: Array
     names: pa.Array
 
     @classmethod
-    def of(cls, column: pa.Array | pa.ChunkedArray) -> Coded:
+    def of(cls, column: pa.Array | pa.ChunkedArray) -> Categorical:
         """Encode a text or dictionary column."""
         array = flat(column)
         if not pa.types.is_dictionary(array.type):
@@ -50,17 +50,17 @@ class Coded:
         return cls(codes.astype(np.int32, copy=False), array.dictionary.cast(pa.string()))
 
     @classmethod
-    def named(cls, codes: Array, names: Iterable[str]) -> Coded:
+    def named(cls, codes: Array, names: Iterable[str]) -> Categorical:
         """A column of codes into given names."""
         return cls(codes.astype(np.int32, copy=False), pa.array(list(names), pa.string()))
 
     @classmethod
-    def among(cls, column: pa.Array, names: pa.Array) -> Coded:
+    def among(cls, column: pa.Array, names: pa.Array) -> Categorical:
         """A text column as codes into given names; texts that are none of them are null."""
         return cls(places(column, names).astype(np.int32), names)
 
     @classmethod
-    def nulls(cls, n: int) -> Coded:
+    def nulls(cls, n: int) -> Categorical:
         """A column of nothing but nulls."""
         return _nulls(n)
 
@@ -84,37 +84,37 @@ class Coded:
         """Value of each row, given one value a name and one for null."""
         return np.asarray(np.asarray([*per_name, null]).take(self.codes, mode="wrap"))
 
-    def rows(self, rows: Array) -> Coded:
+    def rows(self, rows: Array) -> Categorical:
         """The column at `rows`; row -1 gives null."""
-        return Coded(pick(self.codes, rows).astype(np.int32, copy=False), self.names)
+        return Categorical(pick(self.codes, rows).astype(np.int32, copy=False), self.names)
 
-    def recode(self, codes: Array) -> Coded:
+    def recode(self, codes: Array) -> Categorical:
         """Other codes of the same names."""
-        return Coded(codes.astype(np.int32, copy=False), self.names)
+        return Categorical(codes.astype(np.int32, copy=False), self.names)
 
     def arrow(self) -> pa.Array:
         """Dictionary array of the column."""
         ok = None if not len(self.codes) or self.codes.min() >= 0 else self.codes >= 0
         return pa.DictionaryArray.from_arrays(arrow(self.codes, pa.int32(), ok), self.names)
 
-    def within(self, names: pa.Array) -> Coded:
+    def within(self, names: pa.Array) -> Categorical:
         """The column as codes into other names; texts that are none of them are null."""
-        return Coded(self._moved(places(self.names, names)), names)
+        return Categorical(self._moved(places(self.names, names)), names)
 
-    def aligned(self, other: Coded) -> tuple[Array, Array]:
+    def aligned(self, other: Categorical) -> tuple[Array, Array]:
         """Codes of both columns over one dictionary, so that equal texts have equal codes."""
         if other.names.equals(self.names):
             return self.codes, other.codes
         return self.codes, other._moved(self._joined(other.names)[0])
 
-    def fallback(self, *others: Coded) -> Coded:
+    def fallback(self, *others: Categorical) -> Categorical:
         """This column, where null the first other one that is not (coalesce)."""
         out = self
         for other in others:
             if len(out.codes) and out.codes.min() >= 0:
                 break
             at, names = out._joined(other.names)
-            out = Coded(np.where(out.known, out.codes, other._moved(at)), names)
+            out = Categorical(np.where(out.known, out.codes, other._moved(at)), names)
         return out
 
     def _joined(self, names: pa.Array) -> tuple[Ints, pa.Array]:
@@ -130,8 +130,8 @@ class Coded:
 
 
 @lru_cache(maxsize=16)
-def _nulls(n: int) -> Coded:
-    return Coded(_shared(np.full(n, NULL, np.int32)), pa.array([], pa.string()))
+def _nulls(n: int) -> Categorical:
+    return Categorical(_shared(np.full(n, NULL, np.int32)), pa.array([], pa.string()))
 
 
 @dataclass(frozen=True)
@@ -184,13 +184,13 @@ class Events:
         has = self.carries(name) if self.has(name) else np.zeros(self.n, dtype=bool)
         return has | source.lookup(says, False)
 
-    def coded(self, name: str) -> Coded:
+    def coded(self, name: str) -> Categorical:
         """Text column as codes."""
         if not self.has(name):
-            return Coded.nulls(self.n)
+            return Categorical.nulls(self.n)
         key = f"codes {name}"
         if key not in self._taken:
-            base = self._base(key, lambda: Coded.of(self.table.column(name)))
+            base = self._base(key, lambda: Categorical.of(self.table.column(name)))
             self._taken[key] = base if self.order is None else base.recode(base.codes[self.order])
             _shared(self._taken[key].codes)
         return self._taken[key]  # type: ignore[no-any-return]
@@ -257,7 +257,7 @@ def total_order(table: pa.Table) -> Events:
     return events.rows(_settle_ties(events, order, customer))
 
 
-def _ranked(texts: Coded) -> Ints:
+def _ranked(texts: Categorical) -> Ints:
     """Codes whose order is that of the texts."""
     rank = np.empty(len(texts.names), np.int64)
     rank[values(pc.sort_indices(texts.names)).astype(np.int64)] = np.arange(len(rank))
@@ -291,6 +291,6 @@ def _settle_ties(events: Events, order: Ints, customer: Ints) -> Ints:
     return out
 
 
-def customers(events: Events) -> Segments:
+def customers(events: Events) -> Groups:
     """One segment a customer of events in total order."""
-    return Segments.of(events.coded(contract.CUSTOMER_KEY).codes)
+    return Groups.of(events.coded(contract.CUSTOMER_KEY).codes)

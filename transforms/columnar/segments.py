@@ -19,14 +19,14 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Segments:
+class Groups:
     """Consecutive segments, none empty: segment i is rows `starts[i]:starts[i + 1]` of `n`."""
 
     starts: Ints
     n: int
 
     @classmethod
-    def where(cls, begins: Bools) -> Segments:
+    def where(cls, begins: Bools) -> Groups:
         """Segments that begin where `begins` is true; the first row always begins one."""
         if len(begins):
             begins = begins.copy()
@@ -34,7 +34,7 @@ class Segments:
         return cls(np.flatnonzero(begins), len(begins))
 
     @classmethod
-    def of(cls, *keys: Array) -> Segments:
+    def of(cls, *keys: Array) -> Groups:
         """Segments of rows with equal keys, which must already be sorted together."""
         begins = np.zeros(len(keys[0]), dtype=bool)
         for key in keys:
@@ -200,7 +200,7 @@ def numbered(x: Array) -> tuple[Array, Ints, Ints]:
     """Distinct values, rising; the first row of each; and the place of each row among them."""
     order = sorted_by(x)
     ranked = x[order]
-    same = Segments.of(ranked)
+    same = Groups.of(ranked)
     places = np.empty(len(x), dtype=np.int64)
     places[order] = same.ids
     return ranked[same.starts], order[same.starts], places

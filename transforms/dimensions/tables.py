@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Ints, flat
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.dimensions import customer_records as records
 from rejse.transforms.dimensions.validity import FAR, KEY_MARK, AsOf, joined
 from rejse.transforms.dimensions.working_hours import Calendar
@@ -161,7 +161,7 @@ class Operational:
         """Customers by their keys, as of a time."""
         return self._of_customers("customers")
 
-    def case_rows(self, events: Events, case: Coded | None = None) -> Ints:
+    def case_rows(self, events: Events, case: Categorical | None = None) -> Ints:
         """Row of `cases` that holds of each event's case at its time, -1 if none; the case is the
         event's own where no other is given.
         """
@@ -238,7 +238,7 @@ class Operational:
         until = np.where(found.valid_to == FAR, found.valid_from + HOUR, found.valid_to)
         return replace(found, valid_to=until)
 
-    def zone_of(self, owner: Coded, time: Ints) -> Coded:
+    def zone_of(self, owner: Categorical, time: Ints) -> Categorical:
         """Time zone of each owner's row of the calendar as of a time."""
         zones: AsOf = self.once("zones", self._zones)
         return zones.text("tz", zones.rows(self.calendar.owners(owner, EVERYBODY), time))

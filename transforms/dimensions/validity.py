@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.segments import numbered
 
@@ -30,12 +30,12 @@ class AsOf:
     key_codes: Ints
     valid_from: Ints
     valid_to: Ints
-    _texts: dict[str, Coded] = field(default_factory=dict, compare=False)
+    _texts: dict[str, Categorical] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, table: pa.Table, key: str) -> AsOf:
         """Index a table with `key`, `valid_from` and `valid_to` (null = always)."""
-        coded = Coded.of(table.column(key))
+        coded = Categorical.of(table.column(key))
         codes, starts = coded.codes.astype(np.int64), bound(table, "valid_from", -FAR)
         order = _settled(table, codes, starts, sorted_by(codes, starts))
         return cls(
@@ -46,7 +46,7 @@ class AsOf:
             bound(table, "valid_to", FAR)[order],
         )
 
-    def rows(self, texts: Coded, time: Ints) -> Ints:
+    def rows(self, texts: Categorical, time: Ints) -> Ints:
         """Row valid for each text at its time, -1 where there is none."""
         if not len(self.key_codes):
             return np.full(len(time), NULL, np.int64)
@@ -102,10 +102,10 @@ class AsOf:
         same = (at >= 0) & (code >= 0) & (self.key_codes[at] == code)
         return np.where(same, at, NULL)
 
-    def text(self, name: str, rows: Ints) -> Coded:
+    def text(self, name: str, rows: Ints) -> Categorical:
         """A text column at the rows found."""
         if name not in self._texts:
-            self._texts[name] = Coded.of(self.table.column(name))
+            self._texts[name] = Categorical.of(self.table.column(name))
         return self._texts[name].rows(rows)
 
     def number(self, name: str, rows: Ints) -> tuple[np.ndarray[Any, Any], Bools]:
@@ -117,7 +117,7 @@ class AsOf:
         return values(column)[rows], (rows >= 0) & valid(column)[rows]
 
 
-def joined(first: Coded, second: Coded) -> Coded:
+def joined(first: Categorical, second: Categorical) -> Categorical:
     """A key of two columns, null where either is; each pair that occurs is named once."""
     width = max(1, len(second.names))
     known = first.known & second.known
@@ -129,7 +129,7 @@ def joined(first: Coded, second: Coded) -> Coded:
     ]
     out = np.full(len(pair), NULL)
     out[known] = places
-    return Coded(out.astype(np.int32), pc.binary_join_element_wise(*names, KEY_MARK))
+    return Categorical(out.astype(np.int32), pc.binary_join_element_wise(*names, KEY_MARK))
 
 
 def _settled(table: pa.Table, codes: Ints, starts: Ints, order: Ints) -> Ints:

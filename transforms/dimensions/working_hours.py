@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, arrow, values
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.schema.parameters import DAY, MINUTE
 
@@ -96,14 +96,14 @@ class Calendar:
             found.setdefault(said["owner"], []).append(row)
         return cls({owner: tuple(rows) for owner, rows in found.items()})
 
-    def owners(self, owner: Coded, others: str) -> Coded:
+    def owners(self, owner: Categorical, others: str) -> Categorical:
         """Whose rows are each owner's: his own, else `others`, which stands for everybody."""
         names = owner.names.to_pylist()
         own = sorted(name for name in set(names) if name in self.rows)
         codes = [own.index(n) if n in self.rows else len(own) for n in names]
-        return Coded.named(owner.lookup(codes, len(own)), [*own, others])
+        return Categorical.named(owner.lookup(codes, len(own)), [*own, others])
 
-    def between(self, owner: Coded, begin: Ints, end: Ints) -> tuple[Ints, Bools]:
+    def between(self, owner: Categorical, begin: Ints, end: Ints) -> tuple[Ints, Bools]:
         """Microseconds that each row's owner works from `begin` to `end` (0 where it is not
         later), and where that is known: not for owners without hours where everybody has none.
         """
@@ -114,7 +114,7 @@ class Calendar:
             known[at] = True
         return out, known
 
-    def after(self, owner: Coded, begin: Ints, span: Ints) -> tuple[Ints, Bools]:
+    def after(self, owner: Categorical, begin: Ints, span: Ints) -> tuple[Ints, Bools]:
         """Instant at which each row's owner has worked `span` microseconds since `begin`, the
         first such one, `begin` itself for none; unknown without hours, and where it lies more
         than HORIZON after `begin`.
@@ -128,7 +128,7 @@ class Calendar:
             out[at] = np.where(known[at], found, 0)
         return out, known
 
-    def _each(self, owner: Coded) -> list[tuple[str | None, Ints]]:
+    def _each(self, owner: Categorical) -> list[tuple[str | None, Ints]]:
         """Owners with hours (None: everybody's) and the rows of each."""
         names = owner.names.to_pylist()
         own = sorted(name for name in set(names) if name in self.rows)
@@ -192,14 +192,14 @@ def is_zone(name: str) -> bool:
     return bool(name)
 
 
-def zones(said: Coded) -> Coded:
+def zones(said: Categorical) -> Categorical:
     """The column with null where the text names no time zone."""
     names = said.names.to_pylist()
     real = [code if is_zone(name) else NULL for code, name in enumerate(names)]
     return said.recode(said.lookup(real, NULL))
 
 
-def end_of_day(days: Ints, zone: Coded) -> Ints:
+def end_of_day(days: Ints, zone: Categorical) -> Ints:
     """Last microsecond of days (since 1970) in their zones, UTC where there is none."""
     out = (days + 1) * DAY
     for code, name in enumerate(zone.names.to_pylist()):

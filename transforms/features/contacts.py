@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.segments import Array, pick
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema import contract
 
 
@@ -32,11 +32,11 @@ class Contacts:
     is_pushed: Bools
     is_by_machine: Bools  # opened by a bot or system of the company
     is_need_driven: Bools
-    direction: Coded
-    family: Coded
-    channel: Coded
-    intent: Coded
-    outcome: Coded
+    direction: Categorical
+    family: Categorical
+    channel: Categorical
+    intent: Categorical
+    outcome: Categorical
     has_human: Bools
     has_machine: Bools
     n_events: Ints
@@ -50,14 +50,14 @@ class Contacts:
         return len(self.first)
 
 
-def contacts(spine: Spine) -> Contacts:
+def contacts(sessionised: SessionisedEvents) -> Contacts:
     """Contacts of all journeys."""
-    events, order, seg = spine.events, spine.session_order, spine.sessions
+    events, order, seg = sessionised.events, sessionised.session_order, sessionised.sessions
 
-    def first_known(name: str) -> Coded:
+    def first_known(name: str) -> Categorical:
         column = events.coded(name)
         if not column.known.any():
-            return Coded.nulls(len(seg))
+            return Categorical.nulls(len(seg))
         return column.recode(seg.first_valid(column.codes[order]))
 
     outcome = events.coded("outcome")
@@ -69,7 +69,7 @@ def contacts(spine: Spine) -> Contacts:
     machine = events.is_one("actor_type", "bot", "system")
     machine = machine | events.is_one("channel", *event_flags.SELF_SERVICE)
     return Contacts(
-        journey=spine.session_journey,
+        journey=sessionised.session_journey,
         first=first,
         last=order[seg.lasts],
         is_contact=opening >= 0,
@@ -97,17 +97,17 @@ def next_of(mask: Bools, journey: Ints) -> Ints:
     return out
 
 
-def earlier_same_intent(spine: Spine, found: Contacts, window: int) -> Ints:
+def earlier_same_intent(sessionised: SessionisedEvents, found: Contacts, window: int) -> Ints:
     """For each inbound contact the latest earlier one of its customer and intent, -1 if none.
 
     Start to start, at most `window` microseconds, inclusive; over all journeys of the customer.
     """
     asked = np.flatnonzero(found.inbound & found.intent.known)
-    customer = spine.events.coded(contract.CUSTOMER_KEY).codes[found.first[asked]]
-    intent, rank = found.intent.codes[asked], spine.rank[found.first[asked]]
+    customer = sessionised.events.coded(contract.CUSTOMER_KEY).codes[found.first[asked]]
+    intent, rank = found.intent.codes[asked], sessionised.rank[found.first[asked]]
     order = sorted_by(customer, intent, rank)
     rows = asked[order]
-    time = spine.events.time[found.first[rows]]
+    time = sessionised.events.time[found.first[rows]]
     same = np.zeros(len(rows), dtype=bool)
     same[1:] = _equal_to_before(customer[order]) & _equal_to_before(intent[order])
     same[1:] &= np.diff(time) <= window

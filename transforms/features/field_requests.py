@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, values
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Segments, numbered, pick
+from rejse.transforms.columnar.segments import Array, Groups, numbered, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.features.steps import Steps
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 
 BASES = ("observed", "declared", "inferred")
 OBSERVED, DECLARED, INFERRED = range(3)
@@ -43,9 +43,9 @@ class Entries:
     """One row for each field that an event names, in order of events."""
 
     row: Ints
-    field: Coded
+    field: Categorical
     op: Ints
-    value: Coded
+    value: Categorical
     basis: Ints
 
     def rows(self, at: Array) -> Entries:
@@ -61,7 +61,7 @@ class Requests:
 
     step: Ints
     row: Ints  # event that asked first
-    field: Coded
+    field: Categorical
     again_row: Ints  # event that asked again, else the first
     known_row: Ints  # event that first gave the field, -1 if none did before
     is_reask: Bools
@@ -77,52 +77,56 @@ class Information:
     asks: Bools  # of each entry: does it ask the customer for the field?
     requests: Requests
 
-    def given(self, spine: Spine, declared: bool) -> tuple[Ints, Coded]:
+    def given(self, sessionised: SessionisedEvents, declared: bool) -> tuple[Ints, Categorical]:
         """First giving event of each (journey, field), sorted by event, and its field."""
         allowed = self.entries.basis <= (DECLARED if declared else OBSERVED)
         gave = self.entries.rows(np.flatnonzero(allowed & (self.entries.op == GIVEN)))
-        first = np.sort(numbered(entry_keys(spine, gave))[1])
+        first = np.sort(numbered(entry_keys(sessionised, gave))[1])
         return gave.row[first], gave.field.rows(first)
 
 
 def information(
-    spine: Spine, steps: Steps, data: Operational, volatile: tuple[str, ...],
+    sessionised: SessionisedEvents, steps: Steps, data: Operational, volatile: tuple[str, ...],
     questions: tuple[str, ...],
 ) -> Information:  # fmt: skip
     """Entries and requests of all journeys; `volatile` fields are left out."""
-    observed = _observed(spine)
-    logged = _names_fields(steps, observed, spine)
-    declared = _declared(spine, steps, data, ~logged)
-    inferred = _inferred(spine, ~logged & ~_names_fields(steps, declared, spine), questions)
+    observed = _observed(sessionised)
+    logged = _names_fields(steps, observed, sessionised)
+    declared = _declared(sessionised, steps, data, ~logged)
+    inferred = _inferred(
+        sessionised, ~logged & ~_names_fields(steps, declared, sessionised), questions
+    )
     entries = _joined([observed, declared, inferred])
     keep = ~entries.field.of_names(volatile) & (entries.op != OTHER)
     entries = entries.rows(np.flatnonzero(keep))
-    asks = _asks(spine, entries)
-    return Information(entries, asks, _requests(spine, entries, asks))
+    asks = _asks(sessionised, entries)
+    return Information(entries, asks, _requests(sessionised, entries, asks))
 
 
-def _observed(spine: Spine) -> Entries:
+def _observed(sessionised: SessionisedEvents) -> Entries:
     """What the events log in `info`."""
-    if not spine.events.has("info"):
+    if not sessionised.events.has("info"):
         return _none()
-    rows = np.flatnonzero(spine.events.carries("info"))
-    said = spine.events.rows(rows).column("info")
+    rows = np.flatnonzero(sessionised.events.carries("info"))
+    said = sessionised.events.rows(rows).column("info")
     row = rows[values(pc.list_parent_indices(said)).astype(np.int64)]
     items = pc.list_flatten(said)
-    op = Coded.of(pc.struct_field(items, "op"))
-    field = Coded.of(pc.struct_field(items, "field"))
+    op = Categorical.of(pc.struct_field(items, "op"))
+    field = Categorical.of(pc.struct_field(items, "field"))
     ops = op.lookup([_OPS.get(n, OTHER) for n in op.names.to_pylist()], OTHER)
     ops = np.where(field.known, ops, OTHER)
-    value = Coded.of(pc.struct_field(items, "value_hmac"))
+    value = Categorical.of(pc.struct_field(items, "value_hmac"))
     return Entries(row, field, ops, value, np.full(len(row), OBSERVED))
 
 
-def _declared(spine: Spine, steps: Steps, data: Operational, silent: Bools) -> Entries:
+def _declared(
+    sessionised: SessionisedEvents, steps: Steps, data: Operational, silent: Bools
+) -> Entries:
     """What `touchpoint_fields` declares of steps whose events log nothing."""
     found = [_none()]
     if not silent.any() or not len(data.fields):
         return found[0]
-    time = spine.events.time[steps.first]
+    time = sessionised.events.time[steps.first]
     names = {n: code for code, n in enumerate(steps.touchpoint.names.to_pylist())}
     since, until = bound(data.fields, "valid_from", -FAR), bound(data.fields, "valid_to", FAR)
     for i, line in enumerate(data.fields.select(["touchpoint", "field", "op"]).to_pylist()):
@@ -133,54 +137,58 @@ def _declared(spine: Spine, steps: Steps, data: Operational, silent: Bools) -> E
     return _joined(found)
 
 
-def _inferred(spine: Spine, silent: Bools, questions: tuple[str, ...]) -> Entries:
+def _inferred(sessionised: SessionisedEvents, silent: Bools, questions: tuple[str, ...]) -> Entries:
     """The same question activity again, where nothing says which field was asked."""
-    asked = spine.events.is_one("activity", *questions)
-    rows = np.flatnonzero(asked & silent[spine.steps.ids]) if asked.any() else np.zeros(0, int)
-    field = spine.events.coded("activity").rows(rows)
+    asked = sessionised.events.is_one("activity", *questions)
+    rows = (
+        np.flatnonzero(asked & silent[sessionised.steps.ids]) if asked.any() else np.zeros(0, int)
+    )
+    field = sessionised.events.coded("activity").rows(rows)
     size = len(rows)
-    return Entries(rows, field, np.full(size, GIVEN), Coded.nulls(size), np.full(size, INFERRED))
+    return Entries(
+        rows, field, np.full(size, GIVEN), Categorical.nulls(size), np.full(size, INFERRED)
+    )
 
 
-def _asks(spine: Spine, entries: Entries) -> Bools:
+def _asks(sessionised: SessionisedEvents, entries: Entries) -> Bools:
     """Entries that ask: op `asked`, or `given` without an ask of that field in that step.
 
     An answer to a verification is no ask, as the verification itself is none.
     """
-    place = _place(spine, entries)
+    place = _place(sessionised, entries)
     order = sorted_by(place)
-    places = Segments.of(place[order])
+    places = Groups.of(place[order])
     asks = (entries.op == ASKED) | (entries.op == VERIFY)
     asked_here = np.empty(len(place), bool)
     asked_here[order] = places.spread(places.any(asks[order]))
     return np.asarray((entries.op == ASKED) | ((entries.op == GIVEN) & ~asked_here))
 
 
-def _requests(spine: Spine, entries: Entries, asks: Bools) -> Requests:
+def _requests(sessionised: SessionisedEvents, entries: Entries, asks: Bools) -> Requests:
     """One row a step and field: asked first when, known since when, by whom."""
-    step, place = spine.steps.ids[entries.row], _place(spine, entries)
+    step, place = sessionised.steps.ids[entries.row], _place(sessionised, entries)
     known = np.full(len(step), NULL, dtype=np.int64)
     basis = entries.basis.copy()
     for level in (OBSERVED, DECLARED, INFERRED):
         if not (entries.basis == level).any():
             continue  # it would tell nothing new
-        before = _given_before(spine, entries, level)
+        before = _given_before(sessionised, entries, level)
         fresh = (known == NULL) & (before >= 0)
         known = np.where(fresh, before, known)
         basis = np.where(fresh, np.maximum(basis, level), basis)
     rows = np.flatnonzero(asks)
     rows = rows[sorted_by(place[rows], entries.row[rows])]
-    groups = Segments.of(place[rows])
+    groups = Groups.of(place[rows])
     again = groups.first_row(known[rows] >= 0)
     proof = rows[np.where(again >= 0, again, groups.starts)]
     return Requests(
         step[proof], entries.row[rows[groups.starts]], entries.field.rows(proof),
         entries.row[proof], known[proof],
-        again >= 0, basis[proof], _agreement(spine, entries, proof, place),
+        again >= 0, basis[proof], _agreement(sessionised, entries, proof, place),
     )  # fmt: skip
 
 
-def _given_before(spine: Spine, entries: Entries, level: int) -> Ints:
+def _given_before(sessionised: SessionisedEvents, entries: Entries, level: int) -> Ints:
     """Event before each entry that first gave its field, counting bases up to `level`.
 
     An inferred ask looks only at inferred ones, in an earlier step.
@@ -188,23 +196,23 @@ def _given_before(spine: Spine, entries: Entries, level: int) -> Ints:
     inferred = level == INFERRED
     reads = entries.basis == INFERRED if inferred else entries.basis <= level
     gives = np.flatnonzero(reads & (entries.op == GIVEN))
-    key = entry_keys(spine, entries)
+    key = entry_keys(sessionised, entries)
     keys, first, _ = numbered(key[gives])
     at = np.searchsorted(keys, key)
     at = np.where((at < len(keys)) & reads, at, NULL)
     hit = (at >= 0) & (pick(keys, at) == key)
     source = pick(entries.row[gives][first], np.where(hit, at, NULL))
-    own_step = spine.steps.starts[spine.steps.ids[entries.row]]
+    own_step = sessionised.steps.starts[sessionised.steps.ids[entries.row]]
     earlier = source < (own_step if inferred else entries.row)
     return np.where(hit & earlier, source, NULL)
 
 
-def _agreement(spine: Spine, entries: Entries, asks: Ints, place: Ints) -> Ints:
+def _agreement(sessionised: SessionisedEvents, entries: Entries, asks: Ints, place: Ints) -> Ints:
     """Does the answer in the step equal the last value given before? -1 where unknown."""
-    key = entry_keys(spine, entries)
+    key = entry_keys(sessionised, entries)
     gives = np.flatnonzero((entries.op == GIVEN) & entries.value.known)
     order = gives[sorted_by(key[gives], entries.row[gives])]
-    width = spine.events.n + 1
+    width = sessionised.events.n + 1
     stamp = key[order] * width + entries.row[order]
     wanted = key[asks] * width + entries.row[asks]
     before = np.searchsorted(stamp, wanted) - 1
@@ -219,43 +227,47 @@ def _agreement(spine: Spine, entries: Entries, asks: Ints, place: Ints) -> Ints:
     return np.where(both, (pick(codes, old) == pick(codes, new)).astype(np.int64), NULL)
 
 
-def given_since(spine: Spine, entries: Entries, given_row: Ints, given_field: Ints) -> Ints:
+def given_since(
+    sessionised: SessionisedEvents, entries: Entries, given_row: Ints, given_field: Ints
+) -> Ints:
     """Event that first gave each entry's field in its journey; beyond all events if none did."""
     width = len(entries.field.names) + 1
-    keys = spine.journeys.ids[given_row] * width + given_field
+    keys = sessionised.journeys.ids[given_row] * width + given_field
     order = sorted_by(keys)
-    wanted = entry_keys(spine, entries)
+    wanted = entry_keys(sessionised, entries)
     at = np.searchsorted(keys[order], wanted)
     at = np.where(at < len(keys), at, NULL)
     hit = (at >= 0) & (pick(keys[order], at) == wanted)
-    return pick(given_row[order], np.where(hit, at, NULL), spine.events.n)
+    return pick(given_row[order], np.where(hit, at, NULL), sessionised.events.n)
 
 
-def entry_keys(spine: Spine, entries: Entries) -> Ints:
+def entry_keys(sessionised: SessionisedEvents, entries: Entries) -> Ints:
     """(journey, field) of each entry as one number."""
-    return spine.journeys.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
+    return (
+        sessionised.journeys.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
+    )
 
 
-def _place(spine: Spine, entries: Entries) -> Ints:
+def _place(sessionised: SessionisedEvents, entries: Entries) -> Ints:
     """(step, field) of each entry as one number."""
-    return spine.steps.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
+    return sessionised.steps.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
 
 
-def _names_fields(steps: Steps, entries: Entries, spine: Spine) -> Bools:
+def _names_fields(steps: Steps, entries: Entries, sessionised: SessionisedEvents) -> Bools:
     mask = np.zeros(len(steps), dtype=bool)
-    mask[spine.steps.ids[entries.row]] = True
+    mask[sessionised.steps.ids[entries.row]] = True
     return mask
 
 
 def _entries(rows: Ints, field: str, op: int, basis: int) -> Entries:
     size = len(rows)
-    named = Coded.named(np.zeros(size), [field])
-    return Entries(rows, named, np.full(size, op), Coded.nulls(size), np.full(size, basis))
+    named = Categorical.named(np.zeros(size), [field])
+    return Entries(rows, named, np.full(size, op), Categorical.nulls(size), np.full(size, basis))
 
 
 def _none() -> Entries:
-    return Entries(*(np.zeros(0, np.int64), Coded.nulls(0), np.zeros(0, np.int64), Coded.nulls(0),
-                     np.zeros(0, np.int64)))  # fmt: skip
+    none = np.zeros(0, np.int64)
+    return Entries(none, Categorical.nulls(0), none, Categorical.nulls(0), none)
 
 
 def _joined(parts: list[Entries]) -> Entries:
@@ -268,5 +280,5 @@ def _joined(parts: list[Entries]) -> Entries:
     row = np.concatenate([p.row for p in filled])
     op = np.concatenate([p.op for p in filled])
     basis = np.concatenate([p.basis for p in filled])
-    joined = Entries(row, Coded.of(fields), op, Coded.of(hashes), basis)
+    joined = Entries(row, Categorical.of(fields), op, Categorical.of(hashes), basis)
     return joined.rows(sorted_by(row)) if len(filled) > 1 else joined

@@ -21,7 +21,7 @@ from rejse.transforms.features.field_requests import (
 from rejse.transforms.features.slas import handoff_due
 from rejse.transforms.features.steps import Steps, known_owner_pairs
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.journeys.watermarks import passed
 from rejse.transforms.schema.parameters import Rules
 
@@ -71,13 +71,13 @@ class Asked:
         return Asked(self.row[at], self.due[at], self.received[at], self.is_dropped[at])
 
 
-def handoffs(spine: Spine, steps: Steps, told: Information) -> Handoffs:
+def handoffs(sessionised: SessionisedEvents, steps: Steps, told: Information) -> Handoffs:
     """Hand-offs between neighbouring steps with a known owner.
 
     Pushed messages and consultations are no links of the chain; two steps of one touchpoint whose
     owners both came from the table are never a hand-off.
     """
-    kept = links(spine, steps)
+    kept = links(sessionised, steps)
     giver, receiver = known_owner_pairs(steps, kept)
     owner, team = steps.owner.codes, steps.team.codes
     both_teams = (team[giver] != NULL) & (team[receiver] != NULL)
@@ -87,44 +87,49 @@ def handoffs(spine: Spine, steps: Steps, told: Information) -> Handoffs:
     table_only = same_place & steps.owner_from_table[giver] & steps.owner_from_table[receiver]
     chosen = moved & ~table_only
     giver, receiver = giver[chosen], receiver[chosen]
-    return _with_context(spine, steps, told, giver, receiver, _ping_pong(steps, kept)[receiver])
+    return _with_context(
+        sessionised, steps, told, giver, receiver, _ping_pong(steps, kept)[receiver]
+    )
 
 
-def links(spine: Spine, steps: Steps) -> Bools:
+def links(sessionised: SessionisedEvents, steps: Steps) -> Bools:
     """Steps that are links of the chain: of a known owner, neither pushed nor consultations."""
     kept = steps.owner.known & ~steps.is_pushed
-    return kept & ~_consultations(spine, steps, kept)
+    return kept & ~_consultations(sessionised, steps, kept)
 
 
-def rises(spine: Spine, steps: Steps) -> tuple[Ints, Ints]:
+def rises(sessionised: SessionisedEvents, steps: Steps) -> tuple[Ints, Ints]:
     """Neighbouring links (giver, receiver) of which the later has a team of a higher tier.
 
     Tiers are those of the steps' times. The owner may stay the same. A touchpoint whose own row
     names another team from now on is no rise: that is a re-organisation. Nor is an employee's
     promotion between two of his own steps: nobody else has the work.
     """
-    giver, receiver = known_owner_pairs(steps, links(spine, steps))
+    giver, receiver = known_owner_pairs(steps, links(sessionised, steps))
     higher = steps.tier[receiver] > steps.tier[giver]  # false where either has none
     higher &= steps.team.codes[giver] != steps.team.codes[receiver]
     place = steps.touchpoint.codes
     same_place = (place[giver] == place[receiver]) & (place[giver] != NULL)
     by_table = steps.team_from_place[giver] & steps.team_from_place[receiver]
-    rising = higher & ~(same_place & by_table) & ~_is_of_one(spine, giver, receiver)
+    rising = higher & ~(same_place & by_table) & ~_is_of_one(sessionised, giver, receiver)
     return giver[rising], receiver[rising]
 
 
-def _is_of_one(spine: Spine, giver: Ints, receiver: Ints) -> Bools:
+def _is_of_one(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) -> Bools:
     """Pairs of steps of one employee: the first whom each names, customers apart."""
-    actor, customer = spine.events.coded("actor_id"), spine.events.is_one("actor_type", "customer")
-    first = spine.steps.first_valid(np.where(customer, NULL, actor.codes))
+    actor, customer = (
+        sessionised.events.coded("actor_id"),
+        sessionised.events.is_one("actor_type", "customer"),
+    )
+    first = sessionised.steps.first_valid(np.where(customer, NULL, actor.codes))
     return np.asarray((first[giver] == first[receiver]) & (first[giver] != NULL))
 
 
-def _consultations(spine: Spine, steps: Steps, kept: Bools) -> Bools:
+def _consultations(sessionised: SessionisedEvents, steps: Steps, kept: Bools) -> Bools:
     """Internal steps without a receiver, between two steps of one other owner."""
     if not steps.is_internal.any():
         return np.zeros(len(steps), dtype=bool)
-    hands = spine.steps.any(spine.events.coded("to_owner").known)
+    hands = sessionised.steps.any(sessionised.events.coded("to_owner").known)
     rows = np.flatnonzero(kept)
     owner, journey = steps.owner.codes[rows], steps.journey[rows]
     out = np.zeros(len(steps), dtype=bool)
@@ -169,12 +174,17 @@ def _last_of_runs(rows: Ints, head: Bools, mask: Bools) -> Ints:
 
 
 def _with_context(
-    spine: Spine, steps: Steps, told: Information, giver: Ints, receiver: Ints, ping_pong: Reals
+    sessionised: SessionisedEvents,
+    steps: Steps,
+    told: Information,
+    giver: Ints,
+    receiver: Ints,
+    ping_pong: Reals,
 ) -> Handoffs:
     """Context by what events log; where they log nothing, by what the table declares."""
-    seen = _Context.of(spine, steps, told, giver, receiver, OBSERVED)
+    seen = _Context.of(sessionised, steps, told, giver, receiver, OBSERVED)
     says_more = bool((told.entries.basis == DECLARED).any())
-    said = _Context.of(spine, steps, told, giver, receiver, DECLARED) if says_more else seen
+    said = _Context.of(sessionised, steps, told, giver, receiver, DECLARED) if says_more else seen
     declared = ~seen.measured & said.measured
     known = np.where(declared, said.known, seen.known)
     went = np.where(declared, said.passed, seen.passed)
@@ -194,16 +204,22 @@ class _Context:
 
     @classmethod
     def of(
-        cls, spine: Spine, steps: Steps, told: Information, giver: Ints, receiver: Ints, level: int
+        cls,
+        sessionised: SessionisedEvents,
+        steps: Steps,
+        told: Information,
+        giver: Ints,
+        receiver: Ints,
+        level: int,
     ) -> _Context:
         allowed = np.flatnonzero(told.entries.basis <= level)
         entries, asks = told.entries.rows(allowed), told.asks[allowed]
-        given_row, given_field = told.given(spine, declared=level == DECLARED)
+        given_row, given_field = told.given(sessionised, declared=level == DECLARED)
         start = steps.first[receiver]
-        journey_start = spine.journeys.starts[steps.journey[receiver]]
+        journey_start = sessionised.journeys.starts[steps.journey[receiver]]
         known = np.searchsorted(given_row, start) - np.searchsorted(given_row, journey_start)
-        since = given_since(spine, entries, given_row, given_field.codes)
-        pairs = _Pairs.of(spine, steps, entries, giver, receiver)
+        since = given_since(sessionised, entries, given_row, given_field.codes)
+        pairs = _Pairs.of(sessionised, steps, entries, giver, receiver)
         was_known = since[pairs.entry] < start[pairs.handoff]
         passing = entries.op[pairs.entry] == PASSED
         asking = asks[pairs.entry] & pairs.at_receiver
@@ -224,9 +240,14 @@ class _Pairs:
 
     @classmethod
     def of(
-        cls, spine: Spine, steps: Steps, entries: Entries, giver: Ints, receiver: Ints
+        cls,
+        sessionised: SessionisedEvents,
+        steps: Steps,
+        entries: Entries,
+        giver: Ints,
+        receiver: Ints,
     ) -> _Pairs:
-        step = spine.steps.ids[entries.row]
+        step = sessionised.steps.ids[entries.row]
         sides = []
         for side in (giver, receiver):
             handoff = np.full(len(steps), NULL, dtype=np.int64)
@@ -244,7 +265,9 @@ class _Pairs:
         return np.bincount(pairs // width, minlength=self.n)
 
 
-def asked_for(spine: Spine, data: Operational, rules: Rules, frontier: int) -> Asked:
+def asked_for(
+    sessionised: SessionisedEvents, data: Operational, rules: Rules, frontier: int
+) -> Asked:
     """Hand-offs asked for, and the event that took each up; dropped if there is none when the
     frontier has passed the due time.
 
@@ -252,31 +275,35 @@ def asked_for(spine: Spine, data: Operational, rules: Rules, frontier: int) -> A
     receiver in this journey that is not the customer's own, and not inbound unless in the giver's
     session or by a human of the receiver.
     """
-    events = spine.events
+    events = sessionised.events
     to_owner, to_team = events.coded("to_owner"), events.coded("to_team")
     rows = np.flatnonzero(to_owner.known | to_team.known)
-    due_in = event_flags.by_type(spine.journey_kind, rules, lambda of: of.handoff_due)
-    usual = events.time[rows] + due_in[spine.journeys.ids[rows]]
-    due = handoff_due(spine, data, rows, usual)
-    owner, want_owner = spine.owner.aligned(to_owner)
-    team, want_team = spine.team.aligned(to_team)
+    due_in = event_flags.by_type(sessionised.journey_kind, rules, lambda of: of.handoff_due)
+    usual = events.time[rows] + due_in[sessionised.journeys.ids[rows]]
+    due = handoff_due(sessionised, data, rows, usual)
+    owner, want_owner = sessionised.owner.aligned(to_owner)
+    team, want_team = sessionised.team.aligned(to_team)
     human = events.is_one("actor_type", "human")
     answers = ~events.is_one("actor_type", "customer")
     inbound = events.is_one("direction", "inbound")
 
-    in_time, moment = spine.by_time, spine.moment
+    in_time, moment = sessionised.by_time, sessionised.moment
 
     def takes_up(asking: Ints, found: Ints) -> Bools:
         asked, taken = in_time[asking], in_time[found]
-        outward = ~inbound[taken] | human[taken] | (spine.session[taken] == spine.session[asked])
+        outward = (
+            ~inbound[taken]
+            | human[taken]
+            | (sessionised.session[taken] == sessionised.session[asked])
+        )
         return np.asarray(answers[taken] & outward)
 
     received = np.full(len(rows), events.n)
     for have, want in ((owner, want_owner[rows]), (team, want_team[rows])):
         width = int(max(have.max(initial=0), want.max(initial=0))) + 2
         held, named = np.flatnonzero(have != NULL), np.flatnonzero(want != NULL)
-        key = spine.journeys.ids * width + have + 1
-        wanted = spine.journeys.ids[rows[named]] * width + want[named] + 1
+        key = sessionised.journeys.ids * width + have + 1
+        wanted = sessionised.journeys.ids[rows[named]] * width + want[named] + 1
         takers = Candidates.of(moment[held], key[held], events.n)
         at = takers.later(moment[rows[named]], wanted, takes_up)
         received[named] = np.minimum(received[named], np.where(at >= 0, at, events.n))

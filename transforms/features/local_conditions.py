@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import Bools, Ints, Reals, arrow, values
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.working_hours import zones
 from rejse.transforms.features.steps import Steps
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 
 
 @dataclass(frozen=True)
@@ -23,30 +23,30 @@ class Surroundings:
     local_hour: Ints
     local_dow: Ints
     has_clock: Bools
-    weather: Coded
+    weather: Categorical
     temperature: tuple[Reals, Bools]
 
 
-def surroundings(spine: Spine, steps: Steps, data: Operational) -> Surroundings:
+def surroundings(sessionised: SessionisedEvents, steps: Steps, data: Operational) -> Surroundings:
     """Local time by the zone that the step logged (`tz`), else the zone of its owner's calendar;
     weather of the site that it logged. A name that is no time zone counts as none.
     """
-    time = spine.events.time[steps.first]
-    zone = zones(_first_known(spine, "tz")).fallback(data.zone_of(steps.owner, time))
+    time = sessionised.events.time[steps.first]
+    zone = zones(_first_known(sessionised, "tz")).fallback(data.zone_of(steps.owner, time))
     hour, day, known = _on_the_wall(zone, time)
-    row = data.weather.rows(_first_known(spine, "site_id"), time)
+    row = data.weather.rows(_first_known(sessionised, "site_id"), time)
     weather, warmth = data.weather.text("weather", row), data.weather.number("temperature_c", row)
     return Surroundings(hour, day, known, weather, warmth)
 
 
-def _first_known(spine: Spine, name: str) -> Coded:
-    column = spine.events.coded(name)
+def _first_known(sessionised: SessionisedEvents, name: str) -> Categorical:
+    column = sessionised.events.coded(name)
     if not column.known.any():
-        return Coded.nulls(len(spine.steps))
-    return column.recode(spine.steps.first_valid(column.codes))
+        return Categorical.nulls(len(sessionised.steps))
+    return column.recode(sessionised.steps.first_valid(column.codes))
 
 
-def _on_the_wall(zone: Coded, time: Ints) -> tuple[Ints, Ints, Bools]:
+def _on_the_wall(zone: Categorical, time: Ints) -> tuple[Ints, Ints, Bools]:
     """Hour (0 to 23) and day of the week (1 = Monday) of instants in their zones."""
     hour, day = np.zeros(len(time), np.int64), np.zeros(len(time), np.int64)
     for code, name in enumerate(zone.names.to_pylist()):

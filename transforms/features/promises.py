@@ -16,13 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, take, valid, values
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Segments, pick
+from rejse.transforms.columnar.segments import Array, Groups, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.dimensions.working_hours import end_of_day, zones
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.journeys.watermarks import passed
 from rejse.transforms.schema import contract
 
@@ -36,14 +36,14 @@ class Promises:
 
     name: pa.Array
     made: Ints
-    kind: Coded
+    kind: Categorical
     due: Ints  # FAR without a due time
     delivered: Ints
     status: Ints
     n_moves: Ints
     latest: Ints  # last moment at which an event could still change the row
-    value: Coded  # what it promised when it was made
-    owner: Coded  # who must deliver it, where that was said when it was made
+    value: Categorical  # what it promised when it was made
+    owner: Categorical  # who must deliver it, where that was said when it was made
     n_orphans: int
 
 
@@ -52,9 +52,9 @@ class _Log:
     """Promise events sorted by promise and total order."""
 
     row: Ints
-    op: Coded
+    op: Categorical
     due: Ints
-    value: Coded
+    value: Categorical
     time: Ints
     by_customer: Bools
 
@@ -73,22 +73,22 @@ class _Log:
 
 
 def promises(
-    spine: Spine, frontier: int, lateness: int, give_up: int, data: Operational
+    sessionised: SessionisedEvents, frontier: int, lateness: int, give_up: int, data: Operational
 ) -> Promises:
     """Promises of all customers, judged at the frontier.
 
     One due on a day without a time is due until that day ends in the zone that its event logged
     (`tz`), else in that of its owner's calendar, else in UTC.
     """
-    rows, said = _said(spine.events)
+    rows, said = _said(sessionised.events)
     if not len(rows):
         return _nothing()
-    names = Coded.of(pc.struct_field(said, "id"))
-    customer = spine.events.coded(contract.CUSTOMER_KEY).codes[rows].astype(np.int64)
-    order = sorted_by(customer, names.codes, spine.rank[rows])
+    names = Categorical.of(pc.struct_field(said, "id"))
+    customer = sessionised.events.coded(contract.CUSTOMER_KEY).codes[rows].astype(np.int64)
+    order = sorted_by(customer, names.codes, sessionised.rank[rows])
     rows, names, said = rows[order], names.rows(order), take(said, order)
-    groups = Segments.of(customer[order], names.codes)
-    log = _read(spine, said, rows, data)
+    groups = Groups.of(customer[order], names.codes)
+    log = _read(sessionised, said, rows, data)
     made = groups.first_row(log.of("made"))
     real = np.flatnonzero(made >= 0)
     end, due, limit = _terms(log, groups, made, give_up)
@@ -98,14 +98,14 @@ def promises(
     status = _status(log, made, done, due, passed(due, frontier, lateness),
                      passed(end, frontier, lateness))  # fmt: skip
     delivered = np.where(pick(log.of("delivered"), done, False), done, NULL)
-    kinds = Coded.of(pc.struct_field(said, "kind"))
+    kinds = Categorical.of(pc.struct_field(said, "kind"))
     # A move may set a due time so far back that the promise had ended before the move.
     latest = np.maximum(end, groups.max(np.where(part, log.time, 0)))
     return Promises(
         names.rows(groups.starts[real]).arrow().cast(pa.string()), rows[made[real]],
         kinds.rows(made[real]), due[real], pick(rows, delivered[real]), status[real],
         n_moves[real], latest[real], log.value.rows(made[real]),
-        Coded.of(pc.struct_field(said, "owner")).rows(made[real]), int((made < 0).sum()),
+        Categorical.of(pc.struct_field(said, "owner")).rows(made[real]), int((made < 0).sum()),
     )  # fmt: skip
 
 
@@ -119,23 +119,23 @@ def _said(events: Events) -> tuple[Ints, pa.Array]:
     return rows[named], take(said, named)
 
 
-def _read(spine: Spine, said: pa.Array, rows: Ints, data: Operational) -> _Log:
-    events = spine.events
+def _read(sessionised: SessionisedEvents, said: pa.Array, rows: Ints, data: Operational) -> _Log:
+    events = sessionised.events
     due, day = pc.struct_field(said, "due_time"), pc.struct_field(said, "due_date")
     dated = valid(day)
     ends = np.full(len(rows), FAR)
     if dated.any():
         zone = zones(events.coded("tz").rows(rows))
-        zone = zone.fallback(data.zone_of(spine.owner.rows(rows), events.time[rows]))
+        zone = zone.fallback(data.zone_of(sessionised.owner.rows(rows), events.time[rows]))
         days = values(day.cast(pa.int32())).astype(np.int64)
         ends[dated] = end_of_day(days[dated], zone.rows(np.flatnonzero(dated)))
     times = np.where(valid(due), values(due), ends)
     customer = events.is_one("actor_type", "customer")[rows]
-    op, value = (Coded.of(pc.struct_field(said, part)) for part in ("op", "value"))
+    op, value = (Categorical.of(pc.struct_field(said, part)) for part in ("op", "value"))
     return _Log(rows, op, times, value, events.time[rows], customer)
 
 
-def _after(log: _Log, groups: Segments, made: Ints) -> Bools:
+def _after(log: _Log, groups: Groups, made: Ints) -> Bools:
     """Words after the promise was made that move or settle it."""
     since = groups.spread(made)
     return np.asarray((log.moves | log.closes) & (np.arange(groups.n) > since) & (since >= 0))
@@ -146,7 +146,7 @@ def _end(made: Ints, due: Ints, give_up: int) -> Ints:
     return np.minimum(np.where(due == FAR, made, due), FAR - give_up) + give_up
 
 
-def _terms(log: _Log, groups: Segments, made: Ints, give_up: int) -> tuple[Ints, Ints, Ints]:
+def _terms(log: _Log, groups: Groups, made: Ints, give_up: int) -> tuple[Ints, Ints, Ints]:
     """End and due time in force of each promise, and on each word the end in force before it.
 
     A move counts only by the due time and the end in force, and before the promise is settled.
@@ -193,13 +193,13 @@ def _nothing() -> Promises:
     return Promises(
         pa.array([], pa.string()),
         none,
-        Coded.nulls(0),
+        Categorical.nulls(0),
         none,
         none,
         none,
         none,
         none,
-        Coded.nulls(0),
-        Coded.nulls(0),
+        Categorical.nulls(0),
+        Categorical.nulls(0),
         0,
     )

@@ -20,19 +20,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments, pick
+from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR, KEY_MARK, AsOf, joined
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.journeys.watermarks import passed
 from rejse.transforms.schema import durations
 from rejse.transforms.schema.parameters import DAY
 
 if TYPE_CHECKING:
-    from rejse.transforms.features.context import Scene
+    from rejse.transforms.features.context import JourneyContext
 
 KINDS = ("response", "resolution", "handoff")
 STATUS = ("achieved", "breached", "open")
@@ -45,8 +45,8 @@ class SlaResults:
     """One row a journey and service level; rows are events of the spine, -1 for none."""
 
     journey: Ints
-    sla: Coded
-    kind: Coded
+    sla: Categorical
+    kind: Categorical
     row: Ints  # event at which the clock started
     due: Ints  # FAR: not due while it waits for the customer, or nobody's hours are known
     met: Ints
@@ -91,17 +91,17 @@ def _of_kind(data: Operational, *kinds: str) -> pa.Table:
     return table.filter(pc.is_in(table.column("kind"), pa.array(kinds, pa.string())))
 
 
-def handoff_due(spine: Spine, data: Operational, rows: Ints, usual: Ints) -> Ints:
+def handoff_due(sessionised: SessionisedEvents, data: Operational, rows: Ints, usual: Ints) -> Ints:
     """When the hand-offs asked for by the events `rows` are due: by the SLA for the receiver, else
     for any, else `usual` (also where the receiver's working hours are not known).
     """
     index: AsOf | None = data.once("slas of hand-offs", lambda: _of_handoffs(data))
     if index is None or not len(rows):
         return usual
-    kind = _types(spine).rows(spine.journeys.ids[rows])
-    to_owner = spine.events.coded("to_owner").rows(rows)
-    anybody = Coded.named(np.zeros(len(rows)), [""])
-    time = spine.events.time[rows]
+    kind = _types(sessionised).rows(sessionised.journeys.ids[rows])
+    to_owner = sessionised.events.coded("to_owner").rows(rows)
+    anybody = Categorical.named(np.zeros(len(rows)), [""])
+    time = sessionised.events.time[rows]
     row = index.rows(joined(kind, to_owner), time)
     row = np.where(row == NULL, index.rows(joined(kind, anybody), time), row)
     span, working = _spans(index, row)
@@ -120,9 +120,9 @@ def _of_handoffs(data: Operational) -> AsOf | None:
     return AsOf.of(table.append_column("key", key), "key")
 
 
-def _types(spine: Spine) -> Coded:
-    n = len(spine.journeys)
-    return spine.journey_kind.fallback(Coded.named(np.zeros(n), ["other"]))
+def _types(sessionised: SessionisedEvents) -> Categorical:
+    n = len(sessionised.journeys)
+    return sessionised.journey_kind.fallback(Categorical.named(np.zeros(n), ["other"]))
 
 
 def _spans(index: AsOf, row: Ints) -> tuple[Ints, Bools]:
@@ -133,21 +133,23 @@ def _spans(index: AsOf, row: Ints) -> tuple[Ints, Bools]:
     return given, known & flag.astype(bool)
 
 
-def sla_results(scene: Scene) -> SlaResults:
+def sla_results(ctx: JourneyContext) -> SlaResults:
     """Results of the response and resolution levels of all journeys, judged at the frontier."""
-    levels: list[_Level] = scene.data.once("slas of journeys", lambda: _levels(scene.data))
+    levels: list[_Level] = ctx.data.once("slas of journeys", lambda: _levels(ctx.data))
     if not levels:
         none = np.zeros(0, np.int64)
-        return SlaResults(none, Coded.nulls(0), Coded.nulls(0), none, none, none, none, none)
+        return SlaResults(
+            none, Categorical.nulls(0), Categorical.nulls(0), none, none, none, none, none
+        )
 
-    start = _Start.of(scene)
-    parts = [_of_one(scene, start, *level) for level in levels]
+    start = _Start.of(ctx)
+    parts = [_of_one(ctx, start, *level) for level in levels]
 
     def ints(name: str) -> Ints:
         return np.concatenate([getattr(part, name) for part in parts])
 
-    def texts(name: str) -> Coded:
-        return Coded.of(pa.chunked_array([getattr(part, name).arrow() for part in parts]))
+    def texts(name: str) -> Categorical:
+        return Categorical.of(pa.chunked_array([getattr(part, name).arrow() for part in parts]))
 
     return SlaResults(
         ints("journey"), texts("sla"), texts("kind"), ints("row"), ints("due"), ints("met"),
@@ -181,10 +183,10 @@ class _Start:
     run: Ints  # time on the clock at each event
 
     @classmethod
-    def of(cls, scene: Scene) -> _Start:
-        journeys, in_time, events = scene.journeys, scene.spine.by_time, scene.spine.events
+    def of(cls, ctx: JourneyContext) -> _Start:
+        journeys, in_time, events = ctx.journeys, ctx.sessionised.by_time, ctx.sessionised.events
         opening = journeys.first_row(event_flags.is_need_driven(events)[in_time])
-        time, stands = events.time[in_time], _stands(scene)
+        time, stands = events.time[in_time], _stands(ctx)
         gap = np.zeros(len(time), np.int64)
         gap[:-1] = np.diff(time)
         gap[journeys.lasts] = 0
@@ -193,61 +195,64 @@ class _Start:
         return cls(opening, time, stands, since, gap, _run(journeys, opening, gap))
 
 
-def _run(journeys: Segments, opening: Ints, gap: Ints) -> Ints:
+def _run(journeys: Groups, opening: Ints, gap: Ints) -> Ints:
     """Time on the clock at each event: the gaps since the opening of its journey."""
     whole = np.cumsum(gap) - gap
     return np.asarray(whole - journeys.spread(pick(whole, opening, 0)))
 
 
-def _of_one(scene: Scene, start: _Start, sla: str, kind: str, index: AsOf) -> SlaResults:
+def _of_one(ctx: JourneyContext, start: _Start, sla: str, kind: str, index: AsOf) -> SlaResults:
     """Results of one service level of one kind, in the time that each journey's row gives it."""
-    spine, events, opening = scene.spine, scene.spine.events, start.opening
-    in_time = spine.by_time
+    sessionised, events, opening = ctx.sessionised, ctx.sessionised.events, start.opening
+    in_time = sessionised.by_time
     began = pick(start.time, opening, 0)
-    said = np.where(opening >= 0, index.rows(_types(spine), began), NULL)
+    said = np.where(opening >= 0, index.rows(_types(sessionised), began), NULL)
     span, working = _spans(index, said)
-    owner = scene.steps.owner.rows(np.where(opening >= 0, spine.steps.ids[in_time[opening]], NULL))
-    run, due, measured = _due(scene, start, span, working, owner)
-    met = _answered(scene, start.since) if kind == "response" else _ended(scene, opening)
-    settled = scene.closed | (kind == "response")
-    status = _status(scene, met, due, pick(events.time[in_time], met, FAR), settled)
+    owner = ctx.steps.owner.rows(
+        np.where(opening >= 0, sessionised.steps.ids[in_time[opening]], NULL)
+    )
+    run, due, measured = _due(ctx, start, span, working, owner)
+    met = _answered(ctx, start.since) if kind == "response" else _ended(ctx, opening)
+    settled = ctx.closed | (kind == "response")
+    status = _status(ctx, met, due, pick(events.time[in_time], met, FAR), settled)
     at = np.flatnonzero(said >= 0)
     one = np.zeros(len(at))
     return SlaResults(
-        at, Coded.named(one, [sla]), Coded.named(one, [kind]), in_time[opening[at]], due[at],
+        at, Categorical.named(one, [sla]), Categorical.named(one, [kind]), in_time[opening[at]],
+        due[at],
         pick(in_time, met, NULL)[at], pick(run, met, 0)[at],
         np.where(measured, status, NULL)[at],
     )  # fmt: skip
 
 
-def _answered(scene: Scene, since: Bools) -> Ints:
+def _answered(ctx: JourneyContext, since: Bools) -> Ints:
     """Place in total order of the first answer after each opening."""
-    spine = scene.spine
-    return scene.journeys.first_row(_answers(spine.events)[spine.by_time] & since)
+    sessionised = ctx.sessionised
+    return ctx.journeys.first_row(_answers(sessionised.events)[sessionised.by_time] & since)
 
 
-def _ended(scene: Scene, opening: Ints) -> Ints:
+def _ended(ctx: JourneyContext, opening: Ints) -> Ints:
     """Place in total order of the end that holds, if it is not before the opening."""
-    ended = pick(scene.spine.moment, scene.held_end, NULL)
+    ended = pick(ctx.sessionised.moment, ctx.held_end, NULL)
     return np.where(ended >= opening, ended, NULL)
 
 
-def _stands(scene: Scene) -> Bools:
+def _stands(ctx: JourneyContext) -> Bools:
     """Events (in total order) after which the customer is awaited, by the last that says so."""
-    events, in_time = scene.spine.events, scene.spine.by_time
+    events, in_time = ctx.sessionised.events, ctx.sessionised.by_time
     awaited = events.is_one("waiting_for", "customer")[in_time]
     acts = events.is_one("actor_type", "customer") | events.coded("waiting_for").known
-    said = scene.journeys.last_row_before(awaited | acts[in_time], inclusive=True)
+    said = ctx.journeys.last_row_before(awaited | acts[in_time], inclusive=True)
     return np.asarray(pick(awaited, said, False))
 
 
 def _due(
-    scene: Scene, start: _Start, span: Ints, working: Bools, owner: Coded
+    ctx: JourneyContext, start: _Start, span: Ints, working: Bools, owner: Categorical
 ) -> tuple[Ints, Ints, Bools]:
     """Time on the clock at each event (in total order), when each journey's level is due, and
     whether its clock is known.
     """
-    journeys, calendar = scene.journeys, scene.data.calendar
+    journeys, calendar = ctx.journeys, ctx.data.calendar
     time, stands, run = start.time, start.stands, start.run
     if working.any():
         gap, each = start.gap.copy(), np.flatnonzero(journeys.spread(working) & (start.gap > 0))
@@ -280,9 +285,9 @@ def _answers(events: Events) -> Bools:
     return (outbound | within) & ~event_flags.is_pushed(events)
 
 
-def _status(scene: Scene, met: Ints, due: Ints, met_at: Ints, settled: Bools) -> Ints:
+def _status(ctx: JourneyContext, met: Ints, due: Ints, met_at: Ints, settled: Bools) -> Ints:
     """Achieved, breached, or open: nothing is judged before the frontier has passed it."""
-    over = passed(due, scene.frontier, scene.rules.windows.lateness)
+    over = passed(due, ctx.frontier, ctx.rules.windows.lateness)
     is_met = met != NULL
     status = np.full(len(met), OPEN)
     status[is_met & settled & (met_at <= due)] = ACHIEVED
@@ -290,18 +295,18 @@ def _status(scene: Scene, met: Ints, due: Ints, met_at: Ints, settled: Bools) ->
     return status
 
 
-def promised(scene: Scene, found: SlaResults) -> Bools:
+def promised(ctx: JourneyContext, found: SlaResults) -> Bools:
     """Levels that an event of the journey promises itself (a promise of kind sla): those whose
     name or kind its id or value is; where it names none, the one due nearest to its own due time
     (of equal ones the least name, then kind).
     """
-    made, out = scene.promises, np.zeros(len(found), dtype=bool)
+    made, out = ctx.promises, np.zeros(len(found), dtype=bool)
     own = np.flatnonzero(made.kind.of_names(("sla",)))
     if not len(own) or not len(found):
         return out
-    promise, level = _pairs(scene.journeys.ids[made.made[own]], found.journey)
+    promise, level = _pairs(ctx.journeys.ids[made.made[own]], found.journey)
     names = np.zeros(len(promise), dtype=bool)
-    for said in (Coded.of(made.name), made.value):
+    for said in (Categorical.of(made.name), made.value):
         for meant in (found.sla, found.kind):
             one, other = said.rows(own[promise]).aligned(meant.rows(level))
             names |= (one == other) & (one != NULL)
@@ -324,13 +329,13 @@ def _pairs(one: Ints, other: Ints) -> tuple[Ints, Ints]:
     return np.repeat(np.arange(len(one)), count), order[np.repeat(low, count) + within]
 
 
-def is_late(scene: Scene, found: SlaResults) -> Bools:
+def is_late(ctx: JourneyContext, found: SlaResults) -> Bools:
     """Breached ones that were met, or may still be, within the give-up time of promises."""
-    windows, time = scene.rules.windows, scene.spine.events.time
+    windows, time = ctx.rules.windows, ctx.sessionised.events.time
     limit = np.minimum(found.due, FAR - windows.promise_give_up) + windows.promise_give_up
     met = found.met != NULL
     in_time = pick(time, found.met, FAR) <= limit
-    return np.where(met, in_time, ~passed(limit, scene.frontier, windows.lateness))
+    return np.where(met, in_time, ~passed(limit, ctx.frontier, windows.lateness))
 
 
 def latest(found: SlaResults, give_up: int) -> Ints:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.columnar.arrays import Bools, Ints, Reals
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.ownership import Belonging
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Steps:
     first: Ints
     last: Ints
     journey: Ints
-    touchpoint: Coded
-    channel: Coded
-    owner: Coded
+    touchpoint: Categorical
+    channel: Categorical
+    owner: Categorical
     owner_from_table: Bools
-    team: Coded
+    team: Categorical
     team_from_place: Bools
     tier: Reals
-    silo: Coded
-    system: Coded
-    stage: Coded
-    outcome: Coded
+    silo: Categorical
+    system: Categorical
+    stage: Categorical
+    outcome: Categorical
     is_pushed: Bools
     is_internal: Bools
     is_worked: Bools  # somebody dealt with it: not only messages of machines and self-service
@@ -43,16 +43,16 @@ class Steps:
         return len(self.first)
 
 
-def steps(spine: Spine, data: Operational) -> Steps:
+def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
     """Steps of all journeys; owner, team and silo are those valid at the first event."""
-    events, first = spine.events, spine.steps.starts
-    place = spine.place[first]
-    belongs = spine.belongs.rows(first)
+    events, first = sessionised.events, sessionised.steps.starts
+    place = sessionised.place[first]
+    belongs = sessionised.belongs.rows(first)
     outcome = events.coded("outcome")
     return Steps(
         first=first,
-        last=spine.steps.lasts,
-        journey=spine.step_journey,
+        last=sessionised.steps.lasts,
+        journey=sessionised.step_journey,
         touchpoint=events.coded("touchpoint").rows(first),
         channel=events.coded("channel").rows(first),
         owner=belongs.owner,
@@ -61,18 +61,18 @@ def steps(spine: Spine, data: Operational) -> Steps:
         team_from_place=belongs.team_from_place,
         tier=_tier(data, belongs.squad),
         silo=_silo(data, place, belongs),
-        system=systems(spine, data).rows(first),
+        system=systems(sessionised, data).rows(first),
         stage=events.coded("stage").rows(first).fallback(data.places.text("stage", place)),
-        outcome=outcome.recode(spine.steps.last_valid(outcome.codes)),
+        outcome=outcome.recode(sessionised.steps.last_valid(outcome.codes)),
         is_pushed=event_flags.is_pushed(events)[first],
         is_internal=events.is_one("direction", "internal")[first],
-        is_worked=spine.steps.any(
+        is_worked=sessionised.steps.any(
             ~event_flags.is_by_machine(events) & ~event_flags.is_own_service(events)
         ),
     )
 
 
-def _silo(data: Operational, place: Ints, belongs: Belonging) -> Coded:
+def _silo(data: Operational, place: Ints, belongs: Belonging) -> Categorical:
     """Silo of the touchpoint, else of the team, else the owner."""
     said = data.places.text("silo", place)
     if data.has("teams"):
@@ -86,10 +86,10 @@ def _tier(data: Operational, squad: Ints) -> Reals:
     return np.where(known, tier, np.nan)
 
 
-def systems(spine: Spine, data: Operational) -> Coded:
+def systems(sessionised: SessionisedEvents, data: Operational) -> Categorical:
     """System of each event: its own, else its touchpoint's, else its owner, else its channel."""
-    own = spine.events.coded("system").fallback(data.places.text("system", spine.place))
-    return own.fallback(spine.owner, spine.events.coded("channel"))
+    own = sessionised.events.coded("system").fallback(data.places.text("system", sessionised.place))
+    return own.fallback(sessionised.owner, sessionised.events.coded("channel"))
 
 
 def known_owner_pairs(found: Steps, kept: Bools) -> tuple[Ints, Ints]:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, flat, take, valid, values
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Segments, distinct, pick
+from rejse.transforms.columnar.segments import Array, Groups, distinct, pick
 from rejse.transforms.feedback import scale
 from rejse.transforms.feedback.join import Joined
 from rejse.transforms.feedback.scale import Scaled
@@ -217,7 +217,7 @@ class Felt:
     @cached_property
     def is_closed(self) -> Bools:
         """Journeys whose deadline has passed."""
-        return Coded.of(self.of_journey("state")).of_names(["closed"])
+        return Categorical.of(self.of_journey("state")).of_names(["closed"])
 
     @cached_property
     def asked(self) -> Bools:
@@ -270,7 +270,7 @@ class Felt:
         step = self.answers.joined.step[rows]
         seq = values(flat(self.steps.column("seq")))[step]
         rows = rows[sorted_by(self.place[rows], seq)]
-        groups = Segments.of(self.answers.joined.step[rows])
+        groups = Groups.of(self.answers.joined.step[rows])
         mean = groups.sum(self.answers.value[rows]) / groups.lengths
         last = groups.last(rows)
         of_text = ~self.answers.is_measured[last]  # a step's answers are all scores, or all texts
@@ -288,9 +288,9 @@ class Scores:
     size: int
 
     @cached_property
-    def groups(self) -> Segments:
+    def groups(self) -> Groups:
         """Journeys over scores."""
-        return Segments.of(self.journey)
+        return Groups.of(self.journey)
 
     @cached_property
     def n(self) -> Ints:

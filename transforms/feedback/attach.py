@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, arrow, flat, take, valid, values
-from rejse.transforms.columnar.event_table import Coded, Events, total_order
+from rejse.transforms.columnar.event_table import Categorical, Events, total_order
 from rejse.transforms.columnar.segments import pick
 from rejse.transforms.feedback import pending
 from rejse.transforms.feedback.answers import Answers, Felt
 from rejse.transforms.feedback.join import METHODS, UNJOINED, Scored, join
 from rejse.transforms.feedback.output_tables import tables
 from rejse.transforms.journeys import watermarks
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema import contract
 from rejse.transforms.schema.parameters import Rules
 from rejse.transforms.scoring.output_rows import measured, table_of
@@ -29,7 +29,7 @@ CARRIED = ("journey_id", "customer_key", "journey_type", "owner", "started_at", 
 
 def attach(
     records: pa.Table,
-    spine: Spine,
+    sessionised: SessionisedEvents,
     scored: Mapping[str, pa.Table],
     rules: Rules,
     frontiers: Mapping[str, int],
@@ -45,8 +45,8 @@ def attach(
     answers = total_order(records)
     steps, journeys = scored["steps"], scored["journeys"]
     who = answers.coded(contract.CUSTOMER_KEY)
-    kind = Coded.of(journeys.column("journey_type"))
-    joined = join(answers, Scored.of(spine, who, kind), rules.windows)
+    kind = Categorical.of(journeys.column("journey_type"))
+    joined = join(answers, Scored.of(sessionised, who, kind), rules.windows)
     about = Answers(answers, joined, rules.windows, x_frontiers, rules.sources)
     felt = Felt(about, journeys, steps)
     until = watermarks.least(frontiers)
@@ -90,11 +90,11 @@ def _records(felt: Felt) -> dict[str, Any]:
     scored_as = np.where(answers.of_whole, 1, NULL)
     scored_as[felt.asked] = 0
 
-    def of_step(name: str) -> Coded:
-        return Coded.of(felt.steps.column(name)).rows(joined.step)
+    def of_step(name: str) -> Categorical:
+        return Categorical.of(felt.steps.column(name)).rows(joined.step)
 
-    def of_journey(name: str) -> Coded:
-        return Coded.of(felt.journeys.column(name)).rows(joined.journey)
+    def of_journey(name: str) -> Categorical:
+        return Categorical.of(felt.journeys.column(name)).rows(joined.journey)
 
     return {
         "x_id": events.refs(),
@@ -123,13 +123,13 @@ def _records(felt: Felt) -> dict[str, Any]:
         "sentiment_model_id": events.coded("sentiment_model_id"),
         "is_solicited": answers.solicited,
         "is_answered": answers.is_answered,
-        "scored_as": Coded.named(scored_as, ["step", "whole"]),
+        "scored_as": Categorical.named(scored_as, ["step", "whole"]),
         "invited_at": events.number("invited_time"),
         "responded_at": events.number("responded_time"),
         "acted_at": events.number("action_time"),
-        "join_method": Coded.named(joined.method, METHODS),
+        "join_method": Categorical.named(joined.method, METHODS),
         "join_gap_s": (joined.gap_s, joined.found),
-        "unjoined": Coded.named(joined.unjoined, UNJOINED),
+        "unjoined": Categorical.named(joined.unjoined, UNJOINED),
         **measured("experience", felt, answers.carry),
     }
 
@@ -139,7 +139,7 @@ def _journeys(felt: Felt) -> dict[str, Any]:
     for name in CARRIED:
         column = felt.of_journey(name)
         text = pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)
-        carried[name] = Coded.of(column) if text else (values(column), valid(column))
+        carried[name] = Categorical.of(column) if text else (values(column), valid(column))
     return carried | measured("journey_experience", felt, felt.carry)
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, arrow
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.segments import Array, distinct, pick
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema import contract
 from rejse.transforms.schema.parameters import SECOND, Windows
 
@@ -37,18 +37,22 @@ class Scored:
     events: Events
     step: Ints
     journey: Ints
-    journey_type: Coded
+    journey_type: Categorical
 
     @classmethod
-    def of(cls, spine: Spine, customers: Coded, kind: Coded) -> Scored:
+    def of(
+        cls, sessionised: SessionisedEvents, customers: Categorical, kind: Categorical
+    ) -> Scored:
         """The events of some customers; `kind` is the type of each journey."""
         people = customers.names.take(arrow(distinct(customers.codes[customers.known])))
-        theirs = spine.events.coded(contract.CUSTOMER_KEY).within(people).known
-        in_order = np.empty(spine.events.n, np.int64)
-        in_order[spine.rank] = np.arange(spine.events.n)
+        theirs = sessionised.events.coded(contract.CUSTOMER_KEY).within(people).known
+        in_order = np.empty(sessionised.events.n, np.int64)
+        in_order[sessionised.rank] = np.arange(sessionised.events.n)
         rows = in_order[theirs[in_order]]
-        journey = spine.journeys.ids[rows]
-        return cls(spine.events.rows(rows), spine.steps.ids[rows], journey, kind.rows(journey))
+        journey = sessionised.journeys.ids[rows]
+        return cls(
+            sessionised.events.rows(rows), sessionised.steps.ids[rows], journey, kind.rows(journey)
+        )
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ def _candidates(answers: Events, scored: Scored, match: Match) -> Iterator[tuple
     events = scored.events
     target = answers.coded("target")
     for text in (events.refs(), events.column("id")):
-        yield "event", match.first(Coded.among(text, target.names), target)
+        yield "event", match.first(Categorical.among(text, target.names), target)
     thread = events.coded("correlationid")
     yield "correlation", match.named(thread, answers.coded("correlationid"))
     yield "correlation", match.named(thread, target)
@@ -124,17 +128,17 @@ def _candidates(answers: Events, scored: Scored, match: Match) -> Iterator[tuple
     yield "touchpoint", match.latest(place, answers.coded("touchpoint"))
     yield "touchpoint", match.latest(place, target)
     kept, kind = ~event_flags.is_pushed(events), answers.coded("journey_type")
-    everyone = Coded.named(np.where(kept, 0, NULL), ["anybody's"])
-    any_type = Coded.named(np.where(kind.known, NULL, 0), ["anybody's"])
+    everyone = Categorical.named(np.where(kept, 0, NULL), ["anybody's"])
+    any_type = Categorical.named(np.where(kind.known, NULL, 0), ["anybody's"])
     of_type = scored.journey_type.recode(np.where(kept, scored.journey_type.codes, NULL))
     yield "journey", match.latest(of_type, kind)
     yield "journey", match.latest(everyone, any_type)
 
 
-def _anybodys(n_events: int, n_answers: int) -> tuple[Coded, Coded]:
+def _anybodys(n_events: int, n_answers: int) -> tuple[Categorical, Categorical]:
     """One text for all events and all records."""
     events, answers = (np.zeros(n, np.int64) for n in (n_events, n_answers))
-    return Coded.named(events, ["anybody's"]), Coded.named(answers, ["anybody's"])
+    return Categorical.named(events, ["anybody's"]), Categorical.named(answers, ["anybody's"])
 
 
 def _unknown_name(answers: Events, events: Events, match: Match) -> Bools:
@@ -166,7 +170,7 @@ class Match:
         until = np.searchsorted(events.time[by_time], answers.time, side="right")
         return cls(mine.astype(np.int64), theirs.astype(np.int64), moment, until)
 
-    def latest(self, texts: Coded, wanted: Coded) -> Ints:
+    def latest(self, texts: Categorical, wanted: Categorical) -> Ints:
         """Last event in total order at or before each record with its text, -1 if none."""
         mine, theirs, rows = self._keys(texts, wanted)
         width = len(self.moment) + 1
@@ -175,19 +179,19 @@ class Match:
         at = np.searchsorted(keys[order], theirs * width + self.until, side="right") - 1
         return self._same(mine[order], theirs, rows[order], at)
 
-    def named(self, texts: Coded, wanted: Coded) -> Ints:
+    def named(self, texts: Categorical, wanted: Categorical) -> Ints:
         """Last event at or before each record with its text, else the first after it."""
         before = self.latest(texts, wanted)
         return np.where(before != NULL, before, self.first(texts, wanted))
 
-    def first(self, texts: Coded, wanted: Coded) -> Ints:
+    def first(self, texts: Categorical, wanted: Categorical) -> Ints:
         """First event in total order with each record's text, whenever, -1 if none."""
         mine, theirs, rows = self._keys(texts, wanted)
         order = sorted_by(mine)
         at = np.searchsorted(mine[order], theirs, side="left")
         return self._same(mine[order], theirs, rows[order], at)
 
-    def _keys(self, texts: Coded, wanted: Coded) -> tuple[Ints, Ints, Ints]:
+    def _keys(self, texts: Categorical, wanted: Categorical) -> tuple[Ints, Ints, Ints]:
         """Codes of (customer, text): of the events that may be found, of the records; and rows."""
         mine, theirs = texts.aligned(wanted)
         width = int(max(mine.max(initial=0), theirs.max(initial=0))) + 1

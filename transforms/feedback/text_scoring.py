@@ -24,7 +24,7 @@ NAMED = ("name", "navn", "imie", "imię", "nazwisko", "email", "mail", "phone", 
 
 
 @dataclass(frozen=True)
-class Hearing:
+class TextScoring:
     """How texts are taken: scorers by language, those validated on own data, kept or dropped."""
 
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Hearing:
     keeps: bool = False
 
 
-def hear(batch: pa.RecordBatch, hearing: Hearing) -> pa.RecordBatch:
+def hear(batch: pa.RecordBatch, hearing: TextScoring) -> pa.RecordBatch:
     """Canonical X-records without `text`, with the fields that are made of it (`schema.MADE`).
 
     `text_redacted` only where texts are kept. A batch without texts is returned as it is. Raises

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, arrow, flat, valid, values
 from rejse.transforms.columnar.customer_buckets import buckets
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.validity import FAR, AsOf, bound
 from rejse.transforms.schema.contract import BUCKET, CODED, CUSTOMER_KEY, IDENTITY_KEY
 
@@ -60,7 +60,7 @@ class Links:
         told = np.flatnonzero(_followed(table))
         table = table.take(arrow(told, pa.int64()))
         every = _identities(table)
-        keys, kinds = words(flat(every.column("key"))), Coded.of(every.column("kind"))
+        keys, kinds = words(flat(every.column("key"))), Categorical.of(every.column("kind"))
         by_key = np.argsort(keys)
         ends = [
             values(pc.index_in(flat(table.column(name)), value_set=flat(every.column("key"))))
@@ -157,7 +157,7 @@ class Links:
         return least
 
 
-def resolve(keys: Coded, time: Ints, links: Links) -> tuple[pa.Array, Ints]:
+def resolve(keys: Categorical, time: Ints, links: Links) -> tuple[pa.Array, Ints]:
     """Names of persons, and the place among them of each row's (`keys`: identity, `time`: when).
 
     The names begin with those of `keys`, at their places.
@@ -190,8 +190,8 @@ def to_persons(rows: pa.RecordBatch | pa.Table, links: Links) -> pa.RecordBatch 
     moved = place != mine.codes
     if not moved.any() and IDENTITY_KEY not in rows.schema.names:
         return rows
-    kept = Coded(np.where(moved, mine.codes, NULL).astype(np.int32), mine.names).arrow()
-    customer = Coded(place.astype(np.int32), names).arrow()
+    kept = Categorical(np.where(moved, mine.codes, NULL).astype(np.int32), mine.names).arrow()
+    customer = Categorical(place.astype(np.int32), names).arrow()
     told = {CUSTOMER_KEY: customer, BUCKET: buckets(customer), IDENTITY_KEY: kept.cast(CODED)}
     for name, column in told.items():
         at = rows.schema.get_field_index(name)
@@ -199,12 +199,12 @@ def to_persons(rows: pa.RecordBatch | pa.Table, links: Links) -> pa.RecordBatch 
     return rows
 
 
-def original(rows: pa.RecordBatch | pa.Table) -> Coded:
+def original(rows: pa.RecordBatch | pa.Table) -> Categorical:
     """The identity that each pseudonymous row bears."""
-    customer = Coded.of(rows.column(CUSTOMER_KEY))
+    customer = Categorical.of(rows.column(CUSTOMER_KEY))
     if IDENTITY_KEY not in rows.schema.names:
         return customer
-    return Coded.of(rows.column(IDENTITY_KEY)).fallback(customer)
+    return Categorical.of(rows.column(IDENTITY_KEY)).fallback(customer)
 
 
 def _followed(table: pa.Table) -> Bools:

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import Bools, Ints, flat
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.identity.resolve import original
 from rejse.transforms.incremental.deduplicate import standing
@@ -51,7 +51,7 @@ def records(events: pa.RecordBatch | pa.Table, salt: bytes) -> Records:
     """One record an event (columns `source`, `id`, `customer_key`, those of `standing`)."""
     out = np.empty(events.num_rows, RECORD)
     out["high"], out["low"] = _identified(events, salt)
-    out["customer"] = out["borne"] = _leading(Coded.of(events.column(contract.CUSTOMER_KEY)))
+    out["customer"] = out["borne"] = _leading(Categorical.of(events.column(contract.CUSTOMER_KEY)))
     if contract.IDENTITY_KEY in events.schema.names:
         out["borne"] = _leading(original(events))
     out["standing"] = standing(events)
@@ -121,7 +121,7 @@ def read(paths: Iterable[str]) -> Records:
 
 def _identified(events: pa.RecordBatch | pa.Table, salt: bytes) -> tuple[Words, Words]:
     """128 bits of each row's (source, id), alike in every process and batch of one salt."""
-    source = Coded.of(events.column("source"))
+    source = Categorical.of(events.column("source"))
     seeds = [_digest(salt + name.encode()) for name in source.names.to_pylist()]
     start = np.array([*seeds, (0, 0)], np.uint64)[source.codes]
     ids = flat(events.column("id")).cast(pa.binary())
@@ -179,7 +179,7 @@ def leading(keys: pa.Array) -> Words:
     return out
 
 
-def _leading(customer: Coded) -> Words:
+def _leading(customer: Categorical) -> Words:
     if not len(customer.names):
         return np.zeros(0, np.uint64)
     return np.asarray(leading(customer.names)[customer.codes])

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments
+from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.identity.resolve import original
 from rejse.transforms.schema import contract
 
@@ -64,9 +64,9 @@ def kept_rows(table: pa.Table) -> Ints:
     if len(ids.dictionary) == table.num_rows:
         return np.arange(table.num_rows)
     events = Events.of(table)
-    key = _keys(events, Coded.of(ids))
+    key = _keys(events, Categorical.of(ids))
     order = sorted_by(key)
-    groups = Segments.of(key[order])
+    groups = Groups.of(key[order])
     keep: Ints = order[groups.starts]
     stands = standing(table)
     for group in np.flatnonzero(groups.lengths > 1):
@@ -76,7 +76,7 @@ def kept_rows(table: pa.Table) -> Ints:
     return keep
 
 
-def _keys(events: Events, ids: Coded) -> Ints:
+def _keys(events: Events, ids: Categorical) -> Ints:
     return events.coded("source").codes.astype(np.int64) * len(ids.names) + ids.codes
 
 
@@ -85,7 +85,7 @@ def _first(events: Events, stands: Ints, rows: Ints) -> int:
     if len(first) == 1:
         return int(first[0])
     tied = events.table.take(arrow(first, pa.int64()))
-    whose = [original(tied), Coded.of(tied.column(contract.CUSTOMER_KEY))]
+    whose = [original(tied), Categorical.of(tied.column(contract.CUSTOMER_KEY))]
     keys = list(zip(*(one.arrow().to_pylist() for one in whose), strict=True))
     first = first[[key == min(keys) for key in keys]]
     texts = events.table.take(arrow(first, pa.int64())).to_pylist()
@@ -95,7 +95,7 @@ def _first(events: Events, stands: Ints, rows: Ints) -> int:
 
 def over_cap(table: pa.Table, cap: int) -> Bools:
     """Rows of customers with more than `cap` events."""
-    customer = Coded.of(table.column(contract.CUSTOMER_KEY))
+    customer = Categorical.of(table.column(contract.CUSTOMER_KEY))
     if not len(customer.codes):
         return np.zeros(0, dtype=bool)
     many = np.bincount(customer.codes) > cap

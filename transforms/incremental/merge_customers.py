@@ -26,7 +26,7 @@ from rejse.transforms.identity.resolve import to_persons
 from rejse.transforms.incremental import merge_rows
 from rejse.transforms.incremental.deduplicate import over_cap
 from rejse.transforms.incremental.input_kinds import INPUTS
-from rejse.transforms.incremental.merge_rows import Arrived
+from rejse.transforms.incremental.merge_rows import UpsertResult
 from rejse.transforms.schema import contract
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.scoring import pending
@@ -48,7 +48,7 @@ EXCLUDED = Table("excluded", "customer who is no person, and the kind of rows th
 ))  # fmt: skip
 
 
-class Recall(Protocol):
+class StateReader(Protocol):
     """What the last publication holds."""
 
     def rows(self, table: str, customers: pa.Array) -> pa.Table | None:
@@ -62,7 +62,7 @@ class Recall(Protocol):
 
 
 @dataclass
-class Met:
+class MergedRows:
     """All rows of some customers, each once, by kind; and what became of the new ones.
 
     `inputs` are the rows to be stored by table, `gone` the customers whose stored rows they
@@ -87,7 +87,7 @@ class Met:
 
 
 @dataclass(frozen=True)
-class Meeting:
+class CustomerMerger:
     """How rows meet: `recall` is None where everything is read anew.
 
     `complete_until` says of a source's name before which time its events come too late, `repair`
@@ -96,7 +96,7 @@ class Meeting:
     stored rows are resolved anew, and nobody else is looked at.
     """
 
-    recall: Recall | None
+    recall: StateReader | None
     max_events: int
     lateness: int
     complete_until: Callable[[str], int]
@@ -165,11 +165,11 @@ class Meeting:
         new: Mapping[str, pa.Table],
         customers: pa.Array | None,
         elsewhere: Callable[[str, pa.Table], Bools] | None = None,
-    ) -> Met:
+    ) -> MergedRows:
         """All rows of the customers (None: of all who are in `new`), but those whose id stays
         `elsewhere`.
         """
-        met = Met(customers)
+        met = MergedRows(customers)
         if elsewhere is not None:
             met.elsewhere = elsewhere
         if self.relink is not None and customers is not None:
@@ -183,7 +183,7 @@ class Meeting:
         return met
 
     def _take(
-        self, kind: str, table: str, stored: pa.Table | None, came: pa.Table, met: Met
+        self, kind: str, table: str, stored: pa.Table | None, came: pa.Table, met: MergedRows
     ) -> None:
         if kind == "interaction" and self.recall is not None:
             came = self._in_time(came, stored, met)
@@ -203,7 +203,7 @@ class Meeting:
         kept = arrived.rows if told.all() else arrived.rows.filter(arrow(told))
         met.inputs[table] = _as_stored(kind, kept)
 
-    def _note(self, kind: str, came: pa.Table, arrived: Arrived, met: Met) -> None:
+    def _note(self, kind: str, came: pa.Table, arrived: UpsertResult, met: MergedRows) -> None:
         """Whose final rows may change: new rows in time change none but those of answers."""
         if self.recall is None:
             return
@@ -217,7 +217,7 @@ class Meeting:
 
     # --- too late, too many -------------------------------------------------------------------
 
-    def _in_time(self, came: pa.Table, stored: pa.Table | None, met: Met) -> pa.Table:
+    def _in_time(self, came: pa.Table, stored: pa.Table | None, met: MergedRows) -> pa.Table:
         """The new events without those that came too late, and with those of a repair."""
         assert self.recall is not None
         held = None if met.customers is None else self.recall.rows(LATE, met.customers)
@@ -231,7 +231,7 @@ class Meeting:
         return came
 
     def _wait(
-        self, late: pa.Table, stored: pa.Table | None, held: pa.Table | None, met: Met
+        self, late: pa.Table, stored: pa.Table | None, held: pa.Table | None, met: MergedRows
     ) -> None:
         """Late events wait that are the first of their id, or stand before its stored copy and
         those that wait already, whose place they take; the others are duplicates.
@@ -252,7 +252,7 @@ class Meeting:
         told = merge_rows.with_lateness(fresh, self.complete_until)
         met.inputs[LATE] = _together([met.inputs.get(LATE), told])
 
-    def _repaired(self, held: pa.Table, came: pa.Table, met: Met) -> pa.Table:
+    def _repaired(self, held: pa.Table, came: pa.Table, met: MergedRows) -> pa.Table:
         """Late events of the time of the repair join those that came, and leave `late`."""
         chosen = self._in_repair(held)
         if not chosen.any():
@@ -268,7 +268,7 @@ class Meeting:
         brought = brought.filter(arrow(~away))
         return _together([came, encoded_tables.encode(brought, INPUTS["interaction"].contract)])
 
-    def _move_late(self, relink: Relink, customers: pa.Array, met: Met) -> None:
+    def _move_late(self, relink: Relink, customers: pa.Array, met: MergedRows) -> None:
         """Events that came too late wait with the customers whose they are now."""
         assert self.recall is not None
         held = self.recall.rows(LATE, customers)
@@ -281,7 +281,9 @@ class Meeting:
         time = values(late.column("time"))
         return np.asarray((time >= self.repair[0]) & (time < self.repair[1]))
 
-    def _without_crowds(self, kind: str, table: str, arrived: Arrived, met: Met) -> Arrived:
+    def _without_crowds(
+        self, kind: str, table: str, arrived: UpsertResult, met: MergedRows
+    ) -> UpsertResult:
         """Without the rows of customers above the event cap, now or in an earlier run."""
         many = over_cap(arrived.rows, self.max_events)
         known = self._excluded(kind, met.customers)

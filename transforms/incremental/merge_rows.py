@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, values
 from rejse.transforms.columnar.encoded_tables import concat
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.incremental.deduplicate import kept_rows, without_duplicates
 from rejse.transforms.ingest import rejects
 from rejse.transforms.schema import contract
@@ -29,7 +29,7 @@ LATENESS = pa.field(
 
 
 @dataclass(frozen=True)
-class Arrived:
+class UpsertResult:
     """Rows of whole customers, each once: `rows`; which of them are new; who lost a stored one."""
 
     rows: pa.Table
@@ -38,7 +38,7 @@ class Arrived:
     n_duplicate: int
     n_lost: int  # stored rows that gave way to new ones
 
-    def without(self, gone: Bools) -> Arrived:
+    def without(self, gone: Bools) -> UpsertResult:
         """The same without some rows."""
         if not gone.any():
             return self
@@ -46,7 +46,7 @@ class Arrived:
         return replace(self, rows=kept, is_new=self.is_new[~gone])
 
 
-def arrive(stored: pa.Table | None, new: pa.Table, elsewhere: Bools | None = None) -> Arrived:
+def arrive(stored: pa.Table | None, new: pa.Table, elsewhere: Bools | None = None) -> UpsertResult:
     """Stored and new rows of one kind with each (source, id) once, by the rule of duplicates:
     the same row stays in whatever order they came. Stored ones whose id stays `elsewhere`, with
     another customer, give way.
@@ -59,11 +59,11 @@ def arrive(stored: pa.Table | None, new: pa.Table, elsewhere: Bools | None = Non
         )  # fmt: skip
     if stored is None or not stored.num_rows:
         whole, gone = without_duplicates(new)
-        return Arrived(whole, np.ones(whole.num_rows, bool), frozenset(), gone, 0)
+        return UpsertResult(whole, np.ones(whole.num_rows, bool), frozenset(), gone, 0)
     both, n = concat([stored, new]), stored.num_rows
     keep = kept_rows(both)
     lost = np.setdiff1d(np.arange(n), keep, assume_unique=True)
-    return Arrived(
+    return UpsertResult(
         both.take(arrow(keep, pa.int64())), keep >= n, names(stored, lost),
         both.num_rows - len(keep), len(lost),
     )  # fmt: skip
@@ -117,7 +117,7 @@ def with_lateness(events: pa.Table, until: Callable[[str], int]) -> pa.Table:
 
 
 def _limits(events: pa.Table, until: Callable[[str], int]) -> Ints:
-    source = Coded.of(events.column("source"))
+    source = Categorical.of(events.column("source"))
     limits = np.array([until(name) for name in source.names.to_pylist()], np.int64)
     return limits[source.codes]
 

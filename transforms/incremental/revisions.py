@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, places, take, valid, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.feedback import output_tables as x_tables
-from rejse.transforms.incremental.merge_customers import IDENTITY, Met, Recall
+from rejse.transforms.incremental.merge_customers import IDENTITY, MergedRows, StateReader
 from rejse.transforms.incremental.merge_rows import names
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.scoring import output_tables as core
@@ -45,8 +45,8 @@ class Revised:
 
 def revise(
     found: Mapping[str, pa.Table],
-    met: Met,
-    recall: Recall | None,
+    met: MergedRows,
+    recall: StateReader | None,
     otherwise: str = "late event",
 ) -> Revised:
     """Of all rows of some customers those that are not published yet, or otherwise.
@@ -82,7 +82,7 @@ def revise(
 
 def _reopened(
     found: Mapping[str, pa.Table], before: pa.Table | None, reasons: Mapping[str, str],
-    recall: Recall, met: Met, out: Revised,
+    recall: StateReader, met: MergedRows, out: Revised,
 ) -> None:  # fmt: skip
     """Rows of journeys that were final before, and then were not: they go on counting revisions."""
     revised: dict[str, tuple[int, str]] = {}
@@ -120,8 +120,8 @@ def _counting_on(rows: pa.Table, revised: Mapping[str, tuple[int, str]]) -> pa.T
 
 
 def _core_rows(
-    table: Table, rows: pa.Table, known: pa.Array, again: Mapping[str, str], met: Met,
-    recall: Recall, out: Revised,
+    table: Table, rows: pa.Table, known: pa.Array, again: Mapping[str, str], met: MergedRows,
+    recall: StateReader, out: Revised,
 ) -> None:  # fmt: skip
     """New final rows of quiet customers, all changes of the others."""
     who = text(sorted(again))
@@ -198,7 +198,11 @@ def _with(rows: pa.Table, name: str, column: pa.Array) -> pa.Table:
 
 
 def _superseded(
-    found: Mapping[str, pa.Table], before: pa.Table | None, recall: Recall, met: Met, out: Revised
+    found: Mapping[str, pa.Table],
+    before: pa.Table | None,
+    recall: StateReader,
+    met: MergedRows,
+    out: Revised,
 ) -> None:
     """Published final journeys that are no more, with the journeys that have their events now;
     those that are there again are superseded no longer.
@@ -220,7 +224,7 @@ def _superseded(
 
 
 def _successors(
-    lost: pa.Table, now: pa.Table, recall: Recall, met: Met
+    lost: pa.Table, now: pa.Table, recall: StateReader, met: MergedRows
 ) -> list[tuple[str | None, ...]]:
     """Rows of `superseded` for lost journeys, by the events of their steps then and now."""
     steps = recall.rows(STEPS, met.customers) if met.customers is not None else None

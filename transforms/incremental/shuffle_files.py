@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from rejse.transforms.columnar.arrays import Ints, arrow, flat, valid, values
 from rejse.transforms.columnar.customer_buckets import BUCKETS
 from rejse.transforms.columnar.encoded_tables import concat, encode
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.schema import contract as schema
@@ -133,7 +133,7 @@ def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBa
     The bucket is a prefix of the customer key, so that in the order of keys each group is one
     slice, with a slice of the dictionary of customers for its own.
     """
-    customer = Coded.of(batch.column(schema.CUSTOMER_KEY))
+    customer = Categorical.of(batch.column(schema.CUSTOMER_KEY))
     by_key = values(pc.sort_indices(customer.names)).astype(np.int64)
     rank = np.empty(len(by_key), np.int64)
     rank[by_key] = np.arange(len(by_key))
@@ -148,7 +148,7 @@ def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBa
     place = batch.schema.get_field_index(schema.CUSTOMER_KEY)
     for start, stop in zip(starts, np.append(starts[1:], len(group)), strict=True):
         low, high = int(codes[start]), int(codes[stop - 1]) + 1
-        mine = Coded((codes[start:stop] - low).astype(np.int32), names.slice(low, high - low))
+        mine = Categorical((codes[start:stop] - low).astype(np.int32), names.slice(low, high - low))
         part = batch.slice(start, stop - start)
         yield int(group[start]), part.set_column(place, batch.schema.field(place), mine.arrow())
 

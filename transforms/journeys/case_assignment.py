@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.nearest_match import Candidates, Within
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments
+from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema.parameters import MINUTE, Rules
 
@@ -24,7 +24,7 @@ NEAR_IN_FAMILY = 30 * MINUTE
 
 
 #: Journey type that the table of cases gives each event's case, one of them an event, at its time.
-OfCase = Callable[[Coded], Coded]
+OfCase = Callable[[Categorical], Categorical]
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Threads:
     """
 
     order: Ints
-    segments: Segments
+    segments: Groups
     has_case: Bools
-    case: Coded
-    kind: Coded
+    case: Categorical
+    kind: Categorical
 
 
 def threads(
-    events: Events, customers: Segments, places: Coded, of_case: OfCase, rules: Rules
+    events: Events, customers: Groups, places: Categorical, of_case: OfCase, rules: Rules
 ) -> Threads:
     """Put each event of customers in total order into its thread (rules 1 to 4).
 
@@ -63,13 +63,13 @@ def threads(
     strand = np.where(typed.of_names(("other",)), NULL, typed.codes.astype(np.int64))
     key = (customers.ids * 2 + has_case) * width + np.where(has_case, cases, strand + 1)
     order = sorted_by(key)
-    segments, typed = Segments.of(key[order]), typed.rows(order)
+    segments, typed = Groups.of(key[order]), typed.rows(order)
     if (has_case[order] & ~typed.known).any():
-        typed = _first_known(Segments.of(key[order], events.time[order]), typed)
+        typed = _first_known(Groups.of(key[order], events.time[order]), typed)
     return Threads(order, segments, has_case[order], case.recode(cases[order]), typed)
 
 
-def resolved_types(events: Events, customers: Segments, own: Coded) -> Coded:
+def resolved_types(events: Events, customers: Groups, own: Categorical) -> Categorical:
     """Journey type by which an event finds its case: what it logs, else its case's so far, else
     its touchpoint's; `own` is the first and the last of these. Events of one instant are alike.
     """
@@ -78,7 +78,7 @@ def resolved_types(events: Events, customers: Segments, own: Coded) -> Coded:
         return own
     key = np.where(case.known, customers.ids * (len(case.names) + 1) + case.codes + 1, 0)
     order = sorted_by(key)
-    segments, kind, time = Segments.of(key[order]), own.rows(order), events.time[order]
+    segments, kind, time = Groups.of(key[order]), own.rows(order), events.time[order]
     since = segments.spread(segments.first_row(kind.known))
     codes = np.empty_like(own.codes)
     codes[order] = np.where((since >= 0) & (time >= time[since]), kind.codes[since], NULL)
@@ -86,19 +86,19 @@ def resolved_types(events: Events, customers: Segments, own: Coded) -> Coded:
     return own.recode(np.where(keep, own.codes, codes))
 
 
-def _first_known(instants: Segments, kind: Coded) -> Coded:
+def _first_known(instants: Groups, kind: Categorical) -> Categorical:
     """The type of each row, where null the first known one of its instant."""
     first = instants.spread(instants.first_valid(kind.codes))
     return kind.recode(np.where(kind.known, kind.codes, first))
 
 
-def _attach(events: Events, customers: Segments, kind: Coded, case: Ints, rules: Rules) -> Ints:
+def _attach(events: Events, customers: Groups, kind: Categorical, case: Ints, rules: Rules) -> Ints:
     """Case of each event: its own, or that of the nearest case event within reach (rules 3, 4)."""
     reach = _Reach.of(events, customers, kind, case, rules)
     may_be = customers.spread(customers.any(case != NULL))
     asking = np.flatnonzero((case == NULL) & may_be)
     # Events of one instant ask alike: each looks back from the last of them.
-    here = Segments.of(customers.ids, events.time)
+    here = Groups.of(customers.ids, events.time)
     instant = here.lasts[here.ids]
     width = len(kind.names) + 1
     by_type = customers.ids * width + kind.codes + 1
@@ -174,7 +174,7 @@ class _Reach:
 
     @classmethod
     def of(
-        cls, events: Events, customers: Segments, kind: Coded, case: Ints, rules: Rules
+        cls, events: Events, customers: Groups, kind: Categorical, case: Ints, rules: Rules
     ) -> _Reach:
         gap = event_flags.by_type(kind, rules, lambda of: of.gap)
         window = event_flags.by_type(kind, rules, lambda of: of.reopen_window)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Reals, valid
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.segments import Array
 from rejse.transforms.schema.parameters import JourneyType, Rules
 
@@ -26,12 +26,12 @@ HUMAN_CHANNELS = ("phone", "branch", "visit", "chat")
 SELF_SERVICE = ("web", "app", "chatbot", "device")
 
 
-def family(channel: Coded) -> Coded:
+def family(channel: Categorical) -> Categorical:
     """Channel family of each event; channels without one are a family of their own."""
     names = [FAMILIES.get(name, name) for name in channel.names.to_pylist()]
     found = sorted(set(names))
     codes = channel.lookup([found.index(name) for name in names], NULL)
-    return Coded.named(codes, found)
+    return Categorical.named(codes, found)
 
 
 def is_human(events: Events) -> Bools:
@@ -89,7 +89,7 @@ def _consented(events: Events) -> Bools:
     return given
 
 
-def by_type(kind: Coded, rules: Rules, value: Callable[[JourneyType], int]) -> Array:
+def by_type(kind: Categorical, rules: Rules, value: Callable[[JourneyType], int]) -> Array:
     """A setting of each row's journey type, that of `other` where the type is null."""
     names = kind.names.to_pylist()
     return kind.lookup([value(rules.type_of(n)) for n in names], value(rules.type_of(None)))
@@ -103,7 +103,7 @@ def is_done_inside(events: Events) -> Bools:
     return inside & (events.is_one("lifecycle", "complete") | ~events.coded("lifecycle").known)
 
 
-def is_end(events: Events, kind: Coded, rules: Rules) -> Bools:
+def is_end(events: Events, kind: Categorical, rules: Rules) -> Bools:
     """End activity or end outcome of the row's journey type."""
     by_outcome = _by_type_and(
         kind, events.coded("outcome"), rules, lambda of, outcome: outcome in of.end_outcomes
@@ -115,7 +115,7 @@ def is_end(events: Events, kind: Coded, rules: Rules) -> Bools:
     )
 
 
-def is_weak_end(events: Events, kind: Coded, rules: Rules) -> Bools:
+def is_weak_end(events: Events, kind: Categorical, rules: Rules) -> Bools:
     """Bad outcome that ends the row's journey where nothing but company-driven messages follows."""
     weak = _by_type_and(
         kind, events.coded("outcome"), rules, lambda of, outcome: outcome in of.weak_end_outcomes
@@ -123,7 +123,7 @@ def is_weak_end(events: Events, kind: Coded, rules: Rules) -> Bools:
     return weak & ~is_end(events, kind, rules)
 
 
-def outcome01(events: Events, kind: Coded, rules: Rules) -> Reals:
+def outcome01(events: Events, kind: Categorical, rules: Rules) -> Reals:
     """Value of the event's outcome by its journey type's map; NaN where none is mapped."""
     return _by_type_and(
         kind,
@@ -134,7 +134,7 @@ def outcome01(events: Events, kind: Coded, rules: Rules) -> Reals:
 
 
 def _by_type_and(
-    kind: Coded, other: Coded, rules: Rules, value: Callable[[JourneyType, Any], Any]
+    kind: Categorical, other: Categorical, rules: Rules, value: Callable[[JourneyType, Any], Any]
 ) -> Array:
     """Value of each row by its journey type and another text, each of which may be null."""
     types = [rules.type_of(name) for name in (*kind.names.to_pylist(), None)]

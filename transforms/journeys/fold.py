@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.case_assignment import Threads
@@ -40,10 +40,12 @@ class _Type:
     starts: frozenset[int]
 
 
-def _types(kind: Coded, outcome: Coded, activity: Coded, rules: Rules) -> list[_Type]:
+def _types(
+    kind: Categorical, outcome: Categorical, activity: Categorical, rules: Rules
+) -> list[_Type]:
     """Each type by its code, at last (-1) that of events without a type."""
 
-    def codes(column: Coded, names: Iterable[str]) -> frozenset[int]:
+    def codes(column: Categorical, names: Iterable[str]) -> frozenset[int]:
         wanted = set(names)
         texts = column.names.to_pylist()
         return frozenset(code for code, name in enumerate(texts) if name in wanted)

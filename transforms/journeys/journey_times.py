@@ -9,9 +9,9 @@ import numpy as np
 from rejse.transforms.columnar.arrays import Bools, Ints
 from rejse.transforms.columnar.event_table import Events
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments
+from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema.parameters import SECOND
 
 _FAR = np.iinfo(np.int64).max
@@ -29,16 +29,16 @@ class Clock:
     busy: Ints
 
 
-def clock(spine: Spine) -> Clock:
+def clock(sessionised: SessionisedEvents) -> Clock:
     """When journeys start and end, and for how long somebody was at work on them.
 
     They start where the first of their need-driven or internal activities starts (without one, the
     first of all), however these overlap; busy time is the union of the intervals of their
     activities from then on.
     """
-    journeys, events = spine.journeys, spine.events
+    journeys, events = sessionised.journeys, sessionised.events
     drives = event_flags.is_need_driven(events) | events.is_one("direction", "internal")
-    begin, end = intervals(spine)
+    begin, end = intervals(sessionised)
     has_start = journeys.any(drives)
     counts = drives | ~journeys.spread(has_start)
     started = journeys.min(np.where(counts, begin, _FAR))
@@ -52,18 +52,18 @@ def clock(spine: Spine) -> Clock:
     )  # fmt: skip
 
 
-def intervals(spine: Spine) -> tuple[Ints, Ints]:
+def intervals(sessionised: SessionisedEvents) -> tuple[Ints, Ints]:
     """Begin and end of each event: its start_time and end_time, else its time; events of one
     activity span it together, by `activity_id` or as start and complete (`_pairs`). One that stands
     alone, without start_time and end_time, takes the time of talk, hold and wrap-up that it logged:
     from its time on, where it is logged as complete up to it. The same array twice where every
     event is a point.
     """
-    events = spine.events
+    events = sessionised.events
     (start, has_start), (stop, has_stop) = events.number("start_time"), events.number("end_time")
     instance, handled = events.coded("activity_id"), _handled(events)
     alone = ~(has_start | has_stop | instance.known)
-    begun, done = _pairs(spine, alone)
+    begun, done = _pairs(sessionised, alone)
     if alone.all() and not len(begun) and not handled.any():
         return events.time, events.time
     logged = np.where(has_stop, np.minimum(events.time, stop), events.time)
@@ -71,9 +71,9 @@ def intervals(spine: Spine) -> tuple[Ints, Ints]:
     end = np.where(has_stop, stop, np.maximum(events.time, begin))
     begin[done], end[begun] = begin[begun], end[done]
     if instance.known.any():
-        same = spine.journeys.ids * (len(instance.names) + 1) + instance.codes
+        same = sessionised.journeys.ids * (len(instance.names) + 1) + instance.codes
         row = np.arange(events.n) + int(same.max(initial=0)) + 1
-        groups = Segments.of(np.where(instance.known, same, row))
+        groups = Groups.of(np.where(instance.known, same, row))
         # An activity of one event is no other than an event without an activity's id.
         alone |= (groups.spread(groups.lengths) == 1) & ~(has_start | has_stop)
         begin, end = groups.spread(groups.min(begin)), groups.spread(groups.max(end))
@@ -92,27 +92,29 @@ def _handled(events: Events) -> Ints:
     return out * SECOND
 
 
-def _pairs(spine: Spine, alone: Bools) -> tuple[Ints, Ints]:
+def _pairs(sessionised: SessionisedEvents, alone: Bools) -> tuple[Ints, Ints]:
     """Rows of starts, and of the completes that end them, of events that stand `alone`.
 
     Inside a journey those of one activity, owner and resource belong together in the order of their
     times, a start before a complete of its instant: the first start with the first complete after
     it. What is left over is a point. Without a lifecycle an event is complete.
     """
-    events = spine.events
+    events = sessionised.events
     starts, lifecycle = events.is_one("lifecycle", "start"), events.coded("lifecycle")
     if not starts.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     completes = events.is_one("lifecycle", "complete") | ~lifecycle.known
     rows = np.flatnonzero(alone & (starts | completes))
     keys = [
-        spine.journeys.ids, events.coded("activity").codes, spine.owner.codes,
+        sessionised.journeys.ids, events.coded("activity").codes, sessionised.owner.codes,
         events.coded("actor_id").codes,
     ]  # fmt: skip
-    rows = rows[sorted_by(*(key[rows] for key in (*keys, events.time, completes, spine.rank)))]
+    rows = rows[
+        sorted_by(*(key[rows] for key in (*keys, events.time, completes, sessionised.rank)))
+    ]
     if not len(rows):
         return rows, rows
-    groups, opens = Segments.of(*(key[rows] for key in keys)), starts[rows]
+    groups, opens = Groups.of(*(key[rows] for key in keys)), starts[rows]
     # How many starts wait: where none does, a complete changes nothing.
     height = np.cumsum(np.where(opens, 1, -1))
     height -= groups.spread(height[groups.starts] - np.where(opens[groups.starts], 1, -1))
@@ -125,7 +127,7 @@ def _pairs(spine: Spine, alone: Bools) -> tuple[Ints, Ints]:
     return rows[begun], rows[served]
 
 
-def _union(journeys: Segments, begin: Ints, end: Ints) -> Ints:
+def _union(journeys: Groups, begin: Ints, end: Ints) -> Ints:
     """Length of the union of the intervals of each journey."""
     order = sorted_by(journeys.ids, begin)
     begin, end = begin[order], end[order]

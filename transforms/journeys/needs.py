@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, values
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments, pick
+from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags
 
@@ -27,7 +27,7 @@ SOME_OTHER = -2
 CODES = 1 << 32
 
 
-def product(events: Events, data: Operational) -> Coded:
+def product(events: Events, data: Operational) -> Categorical:
     """Product of each event: its own, else that of its case at its time."""
     cases = data.cases
     return events.coded("product_id").fallback(cases.text("product_id", data.case_rows(events)))
@@ -43,7 +43,7 @@ class Needs:
     ident: Ints  # type and id of the object
 
     @classmethod
-    def of(cls, events: Events, product: Coded) -> Needs:
+    def of(cls, events: Events, product: Categorical) -> Needs:
         """What each event states."""
         silent = event_flags.is_company_driven(events)
         codes = np.where(silent, NULL, product.codes).astype(np.int64)
@@ -53,7 +53,7 @@ class Needs:
         column = events.column("objects")
         row = values(pc.list_parent_indices(column)).astype(np.int64)
         items = pc.list_flatten(column)
-        kind, ident = (Coded.of(pc.struct_field(items, part)) for part in ("type", "id"))
+        kind, ident = (Categorical.of(pc.struct_field(items, part)) for part in ("type", "id"))
         kept = np.flatnonzero(kind.known & ident.known & ~silent[row])
         both = kind.codes.astype(np.int64) * len(ident.names) + ident.codes
         return cls(codes, row[kept], kind.codes[kept].astype(np.int64), both[kept])
@@ -68,7 +68,7 @@ class Needs:
             of[kind] = of.get(kind, frozenset()) | {ident}
         return found
 
-    def changes(self, journeys: Segments) -> Bools:
+    def changes(self, journeys: Groups) -> Bools:
         """Events that state another product than the last one stated in their journey, or another
         object of a type: all that can state another need than it, and more.
         """
@@ -78,7 +78,7 @@ class Needs:
         if len(self.row):
             order = sorted_by(journeys.ids[self.row], self.kind)
             row, ident = self.row[order], self.ident[order]
-            groups = Segments.of(journeys.ids[row], self.kind[order])
+            groups = Groups.of(journeys.ids[row], self.kind[order])
             out[row[groups.changed(ident)]] = True
         return out
 
@@ -151,7 +151,7 @@ def pairs(group: Ints, code: Ints) -> Ints:
 def occurs(keys: Ints, moments: Ints, asked: Ints, until: Ints) -> Bools:
     """Is each key asked for among `keys` at a moment of at most `until`?"""
     order = sorted_by(keys, moments)
-    same = Segments.of(keys[order])
+    same = Groups.of(keys[order])
     at, first = keys[order][same.starts], moments[order][same.starts]
     if not len(at):
         return np.zeros(len(asked), dtype=bool)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.dimensions.tables import Operational
 
 
@@ -19,9 +19,9 @@ class Belonging:
     event's own, else its touchpoint's, else its team's (`teams`). Both as of the event's time.
     """
 
-    owner: Coded
+    owner: Categorical
     owner_from_table: Bools
-    team: Coded
+    team: Categorical
     team_from_place: Bools
     squad: Ints
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import Bools, Ints, arrow, take
-from rejse.transforms.columnar.event_table import Coded, Events, customers, total_order
+from rejse.transforms.columnar.event_table import Categorical, Events, customers, total_order
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments
+from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.columnar.string_arrays import hexadecimal
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags, needs
@@ -29,7 +29,7 @@ DIGEST, ID_DIGITS = 32, 16
 
 
 @dataclass(frozen=True)
-class Spine:
+class SessionisedEvents:
     """Events in journey order, and how they fall into journeys, sessions and steps.
 
     Every event row carries the journey it is in (`journeys.ids`), its step (`steps.ids`) and its
@@ -40,25 +40,25 @@ class Spine:
     events: Events
     rank: Ints  # place in the total order of the customers
     cut: Cut
-    case: Coded
-    kind: Coded
+    case: Categorical
+    kind: Categorical
     place: Ints
     belongs: Belonging
     session: Ints
-    steps: Segments
+    steps: Groups
 
     @property
-    def owner(self) -> Coded:
+    def owner(self) -> Categorical:
         """Effective owner of each event."""
         return self.belongs.owner
 
     @property
-    def team(self) -> Coded:
+    def team(self) -> Categorical:
         """Effective team of each event."""
         return self.belongs.team
 
     @property
-    def journeys(self) -> Segments:
+    def journeys(self) -> Groups:
         """Journeys over events."""
         return self.cut.journeys
 
@@ -68,9 +68,9 @@ class Spine:
         return sorted_by(self.session)
 
     @cached_property
-    def sessions(self) -> Segments:
+    def sessions(self) -> Groups:
         """Sessions over events in `session_order`."""
-        return Segments.of(self.session[self.session_order])
+        return Groups.of(self.session[self.session_order])
 
     @cached_property
     def session_journey(self) -> Ints:
@@ -100,27 +100,27 @@ class Spine:
         return self.journeys.ids[self.steps.starts]
 
     @cached_property
-    def journey_steps(self) -> Segments:
+    def journey_steps(self) -> Groups:
         """Journeys over steps."""
-        return Segments.of(self.step_journey)
+        return Groups.of(self.step_journey)
 
     @cached_property
-    def journey_sessions(self) -> Segments:
+    def journey_sessions(self) -> Groups:
         """Journeys over sessions."""
-        return Segments.of(self.session_journey)
+        return Groups.of(self.session_journey)
 
     @cached_property
-    def customer(self) -> Coded:
+    def customer(self) -> Categorical:
         """Customer of each journey."""
         return self.events.coded(contract.CUSTOMER_KEY).rows(self.journeys.starts)
 
     @cached_property
-    def journey_kind(self) -> Coded:
+    def journey_kind(self) -> Categorical:
         """Type of each journey: its first typed event's, null where none has one."""
         return self.kind.recode(self.journeys.first_valid(self.kind.codes))
 
     @cached_property
-    def journey_case(self) -> Coded:
+    def journey_case(self) -> Categorical:
         """Case of each journey, null in case-less threads."""
         return self.case.rows(self.journeys.starts)
 
@@ -129,8 +129,8 @@ class Spine:
         """Hash of customer key, case or type, and first event."""
         starts = self.journeys.starts
         case = self.journey_case
-        strand = Coded.named(np.where(case.known, 0, 1), ["case", "none"])
-        named = case.fallback(self.kind.rows(starts), Coded.named(0 * starts, ["other"]))
+        strand = Categorical.named(np.where(case.known, 0, 1), ["case", "none"])
+        named = case.fallback(self.kind.rows(starts), Categorical.named(0 * starts, ["other"]))
         texts = [
             *(c.arrow().cast(pa.string()) for c in (self.customer, strand, named)),
             self.events.coded("source").rows(starts).arrow().cast(pa.string()),
@@ -151,13 +151,13 @@ class Spine:
         return _numbered(self.journey_id, self.session_journey, self.journey_sessions, "-s", 1)
 
 
-def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
+def sessionise(table: pa.Table, data: Operational, rules: Rules) -> SessionisedEvents:
     """Sessionise events of whole customers (columns of `schema.event_schema`, any order)."""
     events = total_order(table)
     place = data.places.rows(events.coded("touchpoint"), events.time)
     kinds = data.places.text("journey_type", place)
 
-    def of_case(case: Coded) -> Coded:
+    def of_case(case: Categorical) -> Categorical:
         return data.cases.text("journey_type", data.case_rows(events, case))
 
     found = threads(events, customers(events), kinds, of_case, rules)
@@ -170,7 +170,7 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
     rank = rank[order]
     session = _sessions(events, pieces.journeys, anchor, rules.windows.session_gap)
     belongs = belonging(events, place, data)
-    return Spine(
+    return SessionisedEvents(
         events=events, rank=rank, cut=pieces,
         case=found.case.rows(order), kind=pieces.kind.rows(order), place=place,
         belongs=belongs, session=session,
@@ -178,7 +178,7 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> Spine:
     )  # fmt: skip
 
 
-def _instances(events: Events, journeys: Segments) -> Ints:
+def _instances(events: Events, journeys: Groups) -> Ints:
     """Row at which each event's activity instance begins; an event without one stands alone."""
     row = np.arange(events.n)
     instance = events.coded("activity_id")
@@ -188,13 +188,13 @@ def _instances(events: Events, journeys: Segments) -> Ints:
     rows = np.flatnonzero(instance.known)
     key = journeys.ids[rows] * width + instance.codes[rows]
     by_key = sorted_by(key)
-    groups = Segments.of(key[by_key])
+    groups = Groups.of(key[by_key])
     anchor = row.copy()
     anchor[rows[by_key]] = groups.spread(rows[by_key][groups.starts])
     return anchor
 
 
-def _sessions(events: Events, journeys: Segments, anchor: Ints, gap: int) -> Ints:
+def _sessions(events: Events, journeys: Groups, anchor: Ints, gap: int) -> Ints:
     """Session of each event, numbered by journey and first event.
 
     Silence counts from the latest time seen in the family; a silence of exactly the gap still
@@ -205,12 +205,12 @@ def _sessions(events: Events, journeys: Segments, anchor: Ints, gap: int) -> Int
     strand = np.where(message, len(family.names), family.codes)
     key = journeys.ids * (len(family.names) + 1) + strand
     order = sorted_by(key)
-    strands = Segments.of(key[order])
+    strands = Groups.of(key[order])
     time = events.time[order]
     latest = strands.running_max(time) if events.coded("activity_id").known.any() else time
     silent = time - strands.before(latest, 0) > gap
     begins = strands.begins | (silent & ~_same_as_before(anchor[order])) | message[order]
-    sessions = Segments.where(begins)
+    sessions = Groups.where(begins)
     first_row = order[sessions.starts]
     number = np.empty(len(sessions), np.int64)
     number[sorted_by(first_row)] = np.arange(len(sessions))
@@ -220,15 +220,15 @@ def _sessions(events: Events, journeys: Segments, anchor: Ints, gap: int) -> Int
 
 
 def _steps(
-    events: Events, journeys: Segments, anchor: Ints, session: Ints, belongs: Belonging
-) -> Segments:
+    events: Events, journeys: Groups, anchor: Ints, session: Ints, belongs: Belonging
+) -> Groups:
     """Consecutive events of one touchpoint, owner, team and session."""
     where = _stand_in(events)
     from_table = belongs.owner_from_table
     both_from_table = from_table & journeys.before(from_table, False)
     other_owner = journeys.changed(belongs.owner.codes) & ~both_from_table
     other = journeys.changed(where, belongs.team.codes, session) | other_owner
-    return Segments.where(journeys.begins | (other & ~_same_as_before(anchor)))
+    return Groups.where(journeys.begins | (other & ~_same_as_before(anchor)))
 
 
 def _stand_in(events: Events) -> Ints:
@@ -248,7 +248,7 @@ def _same_as_before(x: Ints) -> Bools:
     return same
 
 
-def _numbered(ids: pa.Array, owner: Ints, places: Segments, mark: str, digits: int) -> pa.Array:
+def _numbered(ids: pa.Array, owner: Ints, places: Groups, mark: str, digits: int) -> pa.Array:
     """`<id><mark><place from 1>` of each row."""
     number = pc.utf8_lpad(arrow(places.places + 1, pa.int64()).cast(pa.string()), digits, "0")
     return pc.binary_join_element_wise(take(ids, owner), number, mark)

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
-from rejse.transforms.columnar.event_table import Coded, Events
-from rejse.transforms.columnar.segments import Segments, pick
+from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.case_assignment import Threads
@@ -31,10 +31,10 @@ class Cut:
     `kind` is the type of each event's journey as far as it is known at the event.
     """
 
-    journeys: Segments
+    journeys: Groups
     deadline: Ints
     reason: Ints  # place in REASONS
-    kind: Coded
+    kind: Categorical
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def cut(events: Events, threads: Threads, needs: Needs, rules: Rules) -> Cut:
     rows = _rows(events, threads, kind, known_before, rules)
     start = _starts(events, kind, rules)
     begins, doubtful = _local_cuts(threads, rows, start & ~threads.has_case)
-    journeys = Segments.where(begins)
+    journeys = Groups.where(begins)
     doubtful |= _beyond(journeys, rows) & ~whole.begins
     doubtful |= _new_needs(events, threads, journeys, rows, needs, start & threads.has_case)
     doubtful |= begins & ~whole.begins & ~_one_type(threads)
@@ -89,14 +89,14 @@ def cut(events: Events, threads: Threads, needs: Needs, rules: Rules) -> Cut:
             begins[first : last + 1] = False
             for row, reason, time in fold.thread(first, last + 1):
                 begins[row], why[row], shown[row] = True, reason, time
-    journeys = Segments.where(begins)
+    journeys = Groups.where(begins)
     kind, _ = _running(journeys, threads.kind)
     return _deadlines(
         journeys, threads, _rows(events, threads, kind, kind, rules), why, shown, kind
     )
 
 
-def _running(journeys: Segments, kind: Coded) -> tuple[Coded, Coded]:
+def _running(journeys: Groups, kind: Categorical) -> tuple[Categorical, Categorical]:
     """First known type of the journey so far, at each row and before it."""
     since = journeys.spread(journeys.first_row(kind.known))
     row = np.arange(journeys.n)
@@ -115,7 +115,9 @@ def _one_type(threads: Threads) -> Bools:
     return same
 
 
-def _rows(events: Events, threads: Threads, kind: Coded, known: Coded, rules: Rules) -> _Rows:
+def _rows(
+    events: Events, threads: Threads, kind: Categorical, known: Categorical, rules: Rules
+) -> _Rows:
     # Whether an event is an end is judged by the type known with it; how long the deadline runs,
     # by the type known when it was set.
     end, weak = (
@@ -141,7 +143,7 @@ def _rows(events: Events, threads: Threads, kind: Coded, known: Coded, rules: Ru
     )
 
 
-def _starts(events: Events, kind: Coded, rules: Rules) -> Bools:
+def _starts(events: Events, kind: Categorical, rules: Rules) -> Bools:
     """Start activities of the rows' types."""
     out = np.zeros(events.n, dtype=bool)
     for code, name in ((NULL, None), *enumerate(kind.names.to_pylist())):
@@ -170,14 +172,14 @@ def _local_cuts(threads: Threads, rows: _Rows, start: Bools) -> tuple[Bools, Boo
     return whole.begins | start | (over & ~behind) | silent, unsure
 
 
-def _beyond(journeys: Segments, rows: _Rows) -> Bools:
+def _beyond(journeys: Groups, rows: _Rows) -> Bools:
     """Events after the cap of their journey."""
     first = journeys.spread(rows.time[journeys.starts])
     return np.asarray(rows.time - first > rows.cap)
 
 
 def _new_needs(
-    events: Events, threads: Threads, journeys: Segments, rows: _Rows, needs: Needs, start: Bools
+    events: Events, threads: Threads, journeys: Groups, rows: _Rows, needs: Needs, start: Bools
 ) -> Bools:
     """Events after an end of their journey that may be of a new need, or a start in a case."""
     first_end = journeys.first_row(rows.end | rows.weak)
@@ -190,7 +192,7 @@ def _new_needs(
 
 
 def _deadlines(
-    journeys: Segments, threads: Threads, rows: _Rows, why: Ints, shown: Ints, kind: Coded
+    journeys: Groups, threads: Threads, rows: _Rows, why: Ints, shown: Ints, kind: Categorical
 ) -> Cut:
     """Deadline and reason of each journey from what is known at its last event."""
     last, time = journeys.lasts, rows.time

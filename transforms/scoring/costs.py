@@ -23,11 +23,11 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals
-from rejse.transforms.columnar.event_table import Coded, Events
+from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments, distinct
+from rejse.transforms.columnar.segments import Groups, distinct
 from rejse.transforms.dimensions.validity import AsOf
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.parameters import WEIGHTS
 from rejse.transforms.scoring.friction.evidence import Found
 
@@ -55,7 +55,7 @@ class Costs:
     basis_customer: Ints
     basis_company: Ints
     cost: Reals
-    currency: Coded
+    currency: Categorical
     n_priced: Ints
 
     @property
@@ -101,21 +101,21 @@ def valid_rates(table: pa.Table) -> None:
             )
 
 
-def costs(scene: Scene, kinds: Coded, found: Found) -> Costs:
+def costs(ctx: JourneyContext, kinds: Categorical, found: Found) -> Costs:
     """Minutes and money of each piece; all null without `cost_rates` but what detectors measure."""
-    rates = scene.data.rates
+    rates = ctx.data.rates
     waited = ~np.isnan(found.minutes)
     if not rates.table.num_rows:
         none, unknown = np.full(len(found), np.nan), np.full(len(found), NULL)
         basis = np.where(waited, MEASURED, NULL)
-        nothing = Coded.nulls(len(found))
+        nothing = Categorical.nulls(len(found))
         once = _once(found.minutes, waited, found.step)
         return Costs(once, none, basis, unknown, none, nothing, np.zeros(len(found), np.int64))
     row = rates.rows(kinds, found.time)
-    usual = rates.rows(Coded.named(np.zeros(len(found)), [DEFAULT]), found.time)
+    usual = rates.rows(Categorical.named(np.zeros(len(found)), [DEFAULT]), found.time)
     row = np.where(row == NULL, usual, row)
     said = {name: _real(rates, name, row) for name in AMOUNTS}
-    worked = _worked(scene.spine.events, kinds, found)
+    worked = _worked(ctx.sessionised.events, kinds, found)
     customer = np.where(waited, found.minutes, said["minutes_customer"])
     customer = _once(customer, waited, found.step)
     company = np.where(np.isnan(worked), said["minutes_company"], worked)
@@ -139,7 +139,7 @@ def _basis(minutes: Reals, measured: Bools) -> Ints:
     return np.where(np.isnan(minutes), NULL, np.where(measured, MEASURED, ASSUMED))
 
 
-def _worked(events: Events, kinds: Coded, found: Found) -> Reals:
+def _worked(events: Events, kinds: Categorical, found: Found) -> Reals:
     """Measured minutes of the company for each piece that is work done again, else NaN."""
     again = np.flatnonzero(kinds.of_names(WORKED_AGAIN))
     spent = agent_seconds(events)
@@ -159,7 +159,7 @@ def _once(minutes: Reals, measured: Bools, incident: Ints) -> Reals:
     """
     rows = np.flatnonzero(~np.isnan(minutes))
     rows = rows[sorted_by(incident[rows], ~measured[rows], -minutes[rows], rows)]
-    first = rows[Segments.of(incident[rows]).starts] if len(rows) else rows
+    first = rows[Groups.of(incident[rows]).starts] if len(rows) else rows
     out = np.where(np.isnan(minutes), np.nan, 0.0)
     out[first] = minutes[first]
     return out

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, values
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.string_arrays import constant
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.slas import latest
@@ -23,7 +23,7 @@ from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.scoring.output_tables import CUSTOMER, TEXT, TIME
 
 if TYPE_CHECKING:
-    from rejse.transforms.features.context import Scene
+    from rejse.transforms.features.context import JourneyContext
 
 PENDING = Table(
     "pending", "deadline that something of a customer waits for",
@@ -36,23 +36,23 @@ PENDING = Table(
 )  # fmt: skip
 
 
-def of_journeys(scene: Scene) -> pa.Table:
+def of_journeys(ctx: JourneyContext) -> pa.Table:
     """Earliest deadline of each customer with one, over his journeys, promises, hand-offs, SLAs."""
-    windows, journeys = scene.rules.windows, scene.journeys
-    made, asked, levels = scene.promises, scene.asked, scene.slas
+    windows, journeys = ctx.rules.windows, ctx.journeys
+    made, asked, levels = ctx.promises, ctx.asked, ctx.slas
     every = np.arange(len(journeys))
     waits = (
-        (every, scene.spine.cut.deadline),
-        (every, scene.until),
-        (scene.journey_of(made.made), made.due),
-        (scene.journey_of(made.made), made.latest),
-        (scene.journey_of(asked.row), asked.due),
+        (every, ctx.sessionised.cut.deadline),
+        (every, ctx.until),
+        (ctx.journey_of(made.made), made.due),
+        (ctx.journey_of(made.made), made.latest),
+        (ctx.journey_of(asked.row), asked.due),
         (levels.journey, levels.due),
         (levels.journey, latest(levels, windows.promise_give_up)),
     )
-    who = scene.spine.customer.rows(np.concatenate([journey for journey, _ in waits]))
+    who = ctx.sessionised.customer.rows(np.concatenate([journey for journey, _ in waits]))
     until = np.concatenate([deadline for _, deadline in waits])
-    return earliest(who, until, ~passed(until, scene.frontier, windows.lateness))
+    return earliest(who, until, ~passed(until, ctx.frontier, windows.lateness))
 
 
 def due(
@@ -62,14 +62,14 @@ def due(
     lateness: int,
 ) -> pa.Array:
     """Customers of `pending` rows whose deadline has passed."""
-    source = Coded.of(rows.column("source"))
+    source = Categorical.of(rows.column("source"))
     names = [x_frontiers.get(name, least({})) for name in source.names.to_pylist()]
     clock = np.array([*names, least(frontiers)], np.int64)[source.codes]
     over = passed(values(rows.column("until")), clock, lateness)
     return flat(rows.column("customer_key").filter(arrow(over))).cast(pa.string())
 
 
-def earliest(who: Coded, until: Ints, open_: Bools, source: str | None = None) -> pa.Table:
+def earliest(who: Categorical, until: Ints, open_: Bools, source: str | None = None) -> pa.Table:
     """Return the `pending` row of each customer with an open deadline: the earliest of them."""
     at = np.flatnonzero(open_ & (until < FAR))
     first = np.full(len(who.names), FAR)

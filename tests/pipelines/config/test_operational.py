@@ -19,7 +19,7 @@ from rejse.pipelines.cli import exit_codes
 from rejse.pipelines.config import dimension_files as files
 from rejse.pipelines.config.dimension_files import OperationalError
 from rejse.pipelines.config.settings import Operational as Configured
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import TABLES, TOUCHPOINTS, Operational, conform
 from rejse.transforms.dimensions.validity import AsOf
 from tests.support import builders
@@ -82,7 +82,7 @@ def test_the_row_as_of_a_time_is_that_of_a_scan(
     rows: list[dict[str, Any]], asked: list[tuple[str | None, int]]
 ) -> None:
     index = AsOf.of(table(rows), "touchpoint")
-    texts = Coded.of(pa.array([key for key, _ in asked], pa.string()))
+    texts = Categorical.of(pa.array([key for key, _ in asked], pa.string()))
     found = index.rows(texts, np.array([micros(day) for _, day in asked], np.int64))
     whole = table(rows).to_pylist()
     wanted = [naive(whole, key, START + timedelta(days=day)) for key, day in asked]
@@ -100,7 +100,7 @@ def test_the_row_as_of_a_time_is_that_of_a_scan(
 def test_the_order_of_a_table_decides_nothing(rows: list[dict[str, Any]], chance: Any) -> None:
     shuffled = list(rows)
     chance.shuffle(shuffled)
-    texts = Coded.of(pa.array(list("xyz") * 3, pa.string()))
+    texts = Categorical.of(pa.array(list("xyz") * 3, pa.string()))
     time = np.array([micros(day) for day in (0, 2, 5) for _ in range(3)], np.int64)
     one, two = (AsOf.of(table(t), "touchpoint") for t in (rows, shuffled))
     a, b = (i.text("owner", i.rows(texts, time)).arrow().to_pylist() for i in (one, two))
@@ -109,7 +109,7 @@ def test_the_order_of_a_table_decides_nothing(rows: list[dict[str, Any]], chance
 
 def test_no_table_at_all_says_nothing_of_anything() -> None:
     data = Operational()
-    row = data.places.rows(Coded.of(pa.array(["x", None], pa.string())), np.array([0, 0]))
+    row = data.places.rows(Categorical.of(pa.array(["x", None], pa.string())), np.array([0, 0]))
     assert row.tolist() == [-1, -1]
     assert data.places.text("owner", row).arrow().to_pylist() == [None, None]
     for name in ("expected_wait_s", "is_moment_of_truth"):

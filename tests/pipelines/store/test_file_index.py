@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rejse.pipelines.store import file_index, id_index
 from rejse.pipelines.store.id_index import KnownIds
 from rejse.pipelines.store.key_index import KEY, counted, holding, key_index
-from rejse.pipelines.store.state_reader import History
+from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.incremental.cross_customer_ids import leading, records
 from tests.support import builders
@@ -54,7 +54,7 @@ def test_the_index_says_which_row_groups_hold_whom(
     assert holding(index, wanted) == sorted(set(there))
     each = Counter(one[:16] for one in rows)
     assert counted(index, wanted).tolist() == [each[one[:16]] for one in asked]
-    found = History(store, {"events": [FILE]}).rows("events", text(asked))
+    found = PublishedTables(store, {"events": [FILE]}).rows("events", text(asked))
     came = [] if found is None else found.column(KEY).to_pylist()
     assert came == [one for one in rows if one in asked]
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.columnar import arrays
-from rejse.transforms.columnar.event_table import Coded, Events, customers, total_order
+from rejse.transforms.columnar.event_table import Categorical, Events, customers, total_order
 from tests.support import builders
 from tests.support.law import FACTOR
 
@@ -115,12 +115,12 @@ def test_fallback_takes_the_first_that_is_known(
     rows: list[tuple[str | None, ...]], few: int
 ) -> None:
     """However few names count as few."""
-    columns = [Coded.of(pa.array([row[i] for row in rows], pa.string())) for i in range(3)]
+    columns = [Categorical.of(pa.array([row[i] for row in rows], pa.string())) for i in range(3)]
     with mock.patch.object(arrays, "FEW", few):
         assert_aligned(columns, rows)
 
 
-def assert_aligned(columns: list[Coded], rows: list[tuple[str | None, ...]]) -> None:
+def assert_aligned(columns: list[Categorical], rows: list[tuple[str | None, ...]]) -> None:
     """What is said of several columns at once is what is said row by row."""
     found = columns[0].fallback(*columns[1:])
     wanted = [next((v for v in row if v is not None), None) for row in rows]
@@ -131,7 +131,7 @@ def assert_aligned(columns: list[Coded], rows: list[tuple[str | None, ...]]) -> 
     names = pa.array(["c", "a"])
     told = [row[0] if row[0] in ("a", "c") else None for row in rows]
     plain = pa.array([row[0] for row in rows], pa.string())
-    for some in (columns[0].within(names), Coded.among(plain, names)):
+    for some in (columns[0].within(names), Categorical.among(plain, names)):
         assert some.arrow().to_pylist() == told
 
 
@@ -146,7 +146,7 @@ def test_coded_of_any_form_of_a_column(
         pa.chunked_array(plain), pa.chunked_array([p.dictionary_encode() for p in plain]),
     )  # fmt: skip
     for form in forms:
-        found = Coded.of(form.slice(at))
+        found = Categorical.of(form.slice(at))
         assert found.arrow().to_pylist() == whole
         assert found.known.tolist() == [v is not None for v in whole]
         assert found.rows(np.array([-1, -1])).arrow().to_pylist() == [None, None]

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments, pick
+from rejse.transforms.columnar.segments import Groups, pick
 from tests.support.law import FACTOR
 
 LAWS = settings(max_examples=50 * FACTOR)
-Rows = tuple[Segments, list[range], np.ndarray[Any, Any], np.ndarray[Any, Any]]
+Rows = tuple[Groups, list[range], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
 @st.composite
@@ -28,12 +28,12 @@ def segmented(draw: st.DrawFn, codes: st.SearchStrategy[int] = st.integers(-1, 4
     values = draw(st.lists(codes, min_size=n, max_size=n))
     mask = draw(st.lists(st.booleans(), min_size=n, max_size=n))
     rows = [range(start, start + length) for start, length in zip(starts, lengths, strict=True)]
-    segments = Segments(np.array(starts, np.int64), n)
+    segments = Groups(np.array(starts, np.int64), n)
     return segments, rows, np.array(values, np.int64), np.array(mask, bool)
 
 
 Reduce = Callable[[list[int], list[int], list[bool]], Any]
-REDUCTIONS: dict[str, tuple[Callable[[Segments, Any, Any], Any], Reduce]] = {
+REDUCTIONS: dict[str, tuple[Callable[[Groups, Any, Any], Any], Reduce]] = {
     "sum": (lambda s, x, m: s.sum(x), lambda r, x, m: sum(x)),
     "count": (lambda s, x, m: s.count(m), lambda r, x, m: sum(m)),
     "any": (lambda s, x, m: s.any(m), lambda r, x, m: any(m)),
@@ -81,7 +81,7 @@ def _before(rows: range, mask: Any, i: int, inclusive: bool) -> int:
     return max([-1, *(j for j in rows if mask[j] and (j <= i if inclusive else j < i))])
 
 
-SCANS: dict[str, tuple[Callable[[Segments, Any, Any], Any], Callable[[range, Any, Any, int], Any]]]
+SCANS: dict[str, tuple[Callable[[Groups, Any, Any], Any], Callable[[range, Any, Any, int], Any]]]
 SCANS = {
     "begins": (lambda s, x, m: s.begins, lambda r, x, m, i: i == r[0]),
     "places": (lambda s, x, m: s.places, lambda r, x, m, i: i - r[0]),
@@ -141,16 +141,16 @@ def test_segments_of_sorted_keys(pairs: list[tuple[int, int]]) -> None:
     order = sorted_by(one, two)
     assert [pairs[i] for i in order] == sorted(pairs)
     assert all(a < b for a, b in pairwise(order) if pairs[a] == pairs[b])
-    found = Segments.of(one[order], two[order])
+    found = Groups.of(one[order], two[order])
     assert len(found) == len(set(pairs))
     assert found.lengths.tolist() == [pairs.count(p) for p in sorted(set(pairs))]
 
 
 def test_the_first_row_always_begins_a_segment_and_the_mask_stays_as_it_was() -> None:
     mask = np.array([False, False, True])
-    assert Segments.where(mask).starts.tolist() == [0, 2]
+    assert Groups.where(mask).starts.tolist() == [0, 2]
     assert not mask[0]
-    assert len(Segments.where(mask[:0])) == 0
+    assert len(Groups.where(mask[:0])) == 0
 
 
 def test_pick_of_nothing_is_the_fill() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import TABLES, Operational
 from rejse.transforms.dimensions.working_hours import HORIZON, Calendar
 from tests.support.law import FACTOR
@@ -53,13 +53,13 @@ def micros(moments: list[datetime]) -> Any:
 
 
 def between(rows: list[dict[str, Any]], who: str | None, begin: datetime, end: datetime) -> Any:
-    owner = Coded.named(np.array([0 if who else -1]), ["" if who is None else who])
+    owner = Categorical.named(np.array([0 if who else -1]), ["" if who is None else who])
     found, known = calendar(rows).between(owner, micros([begin]), micros([end]))
     return int(found[0]) / HOUR if known[0] else None
 
 
 def after(rows: list[dict[str, Any]], begin: datetime, span: int) -> Any:
-    owner = Coded.named(np.array([0]), ["desk"])
+    owner = Categorical.named(np.array([0]), ["desk"])
     found, known = calendar(rows).after(owner, micros([begin]), np.array([span]))
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(found[0])) if known[0] \
         else None  # fmt: skip
@@ -151,7 +151,7 @@ def test_additive_monotone_and_never_more_than_elapsed(
 ) -> None:
     a, b, c = sorted(m + timedelta(microseconds=odd) for m, odd in some)
     known = calendar(rows)
-    owner = Coded.named(np.zeros(3), ["desk"])
+    owner = Categorical.named(np.zeros(3), ["desk"])
     found, sure = known.between(owner, micros([a, b, a]), micros([b, c, c]))
     assert found[0] + found[1] == found[2]
     assert (found >= 0).all()
@@ -165,7 +165,7 @@ def test_after_is_the_first_instant_with_so_much_work(
     rows: list[dict[str, Any]], begin: datetime, span: int
 ) -> None:
     known = calendar(rows)
-    owner, since = Coded.named(np.zeros(1), ["desk"]), micros([begin])
+    owner, since = Categorical.named(np.zeros(1), ["desk"]), micros([begin])
     found, there = known.after(owner, since, np.array([span]))
     if not there[0]:
         whole, sure = known.between(owner, since, since + HORIZON)
@@ -181,7 +181,7 @@ def test_after_is_the_first_instant_with_so_much_work(
 def test_company_of_other_rows_changes_nothing(
     rows: list[dict[str, Any]], begins: list[datetime], end: datetime
 ) -> None:
-    many = Coded.named(np.zeros(len(begins)), ["desk"])
+    many = Categorical.named(np.zeros(len(begins)), ["desk"])
     ends = micros([end] * len(begins))
     together = calendar(rows).between(many, micros(begins), ends)[0]
     alone = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rejse.transforms.dimensions.tables import FAR, Operational
 from rejse.transforms.features.promises import STATUS, promises
-from rejse.transforms.journeys.sessionise import Spine, sessionise
+from rejse.transforms.journeys.sessionise import SessionisedEvents, sessionise
 from rejse.transforms.schema.parameters import DAY, Rules
 from tests.support import builders
 from tests.support.law import FACTOR
@@ -87,7 +87,7 @@ def status(promise: dict[str, Any], frontier: int) -> str:
     return "kept" if now <= due else "late"
 
 
-def spine(rows: list[dict[str, Any]]) -> Spine:
+def sessionised(rows: list[dict[str, Any]]) -> SessionisedEvents:
     return sessionise(builders.table(rows), Operational(), Rules())
 
 
@@ -97,7 +97,7 @@ def test_every_promise_is_as_its_story_says(
     rows: list[dict[str, Any]], day: int, beside: int
 ) -> None:
     frontier = builders.micros(builders.moment(day * 86_400)) + beside
-    found = spine(rows)
+    found = sessionised(rows)
     ids = found.events.column("id").to_pylist()
     made = promises(found, frontier, LATENESS, GIVE_UP, Operational({}))
     wanted, orphans = [], 0
@@ -124,13 +124,13 @@ def test_what_comes_later_changes_no_promise_that_has_ended(
 ) -> None:
     frontier = builders.micros(builders.moment(day * 86_400))
     known = [r for r in rows if builders.micros(builders.moment(r["time"])) <= frontier - LATENESS]
-    before, after = (of(spine(some), frontier) for some in (known, rows))
+    before, after = (of(sessionised(some), frontier) for some in (known, rows))
     for key, (latest, told) in before.items():
         if latest < frontier - LATENESS:
             assert after[key] == (latest, told)
 
 
-def of(found: Spine, frontier: int) -> dict[tuple[str, str], tuple[int, Any]]:
+def of(found: SessionisedEvents, frontier: int) -> dict[tuple[str, str], tuple[int, Any]]:
     """By the event that made it and its id: when a promise ends, and what became of it."""
     ids = found.events.column("id").to_pylist()
     made = promises(found, frontier, LATENESS, GIVE_UP, Operational({}))
@@ -145,6 +145,6 @@ def of(found: Spine, frontier: int) -> dict[tuple[str, str], tuple[int, Any]]:
 
 def test_nothing_promised() -> None:
     for rows in ([{"time": 0}], [{"time": 0, "promise": {"op": "made", "id": None}}]):
-        made = promises(spine(rows), 0, 0, 0, Operational({}))
+        made = promises(sessionised(rows), 0, 0, 0, Operational({}))
         assert len(made.made) == made.n_orphans == 0
         assert made.due.dtype == np.int64

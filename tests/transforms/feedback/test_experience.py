@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.core import build_context, score_journeys
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.feedback.answers import Scores
 from rejse.transforms.feedback.attach import attach
 from rejse.transforms.feedback.metrics.experience import experience_of
@@ -34,14 +34,14 @@ SCORES = settings(max_examples=200 * FACTOR)
 SHARE = st.floats(0, 1)
 
 
-def scored(t: Transcript, events: pa.Table | None = None) -> Scene:
+def scored(t: Transcript, events: pa.Table | None = None) -> JourneyContext:
     events = builders.table(t.events) if events is None else events
     return build_context(events, operational_of(t), t.rules, t.frontiers)
 
 
-def felt(t: Transcript, records: pa.Table, scene: Scene) -> dict[str, pa.Table]:
+def felt(t: Transcript, records: pa.Table, ctx: JourneyContext) -> dict[str, pa.Table]:
     given = (t.rules, t.frontiers, t.x_frontiers)
-    return attach(records, scene.spine, score_journeys(scene), *given)
+    return attach(records, ctx.sessionised, score_journeys(ctx), *given)
 
 
 def said(t: Transcript) -> pa.Table:

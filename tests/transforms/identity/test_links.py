@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.columnar.arrays import values
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.identity.link_table import FILE, LINKS, pseudonymous, valid_links
 from rejse.transforms.identity.resolve import Links, original, resolve, to_persons
 from rejse.transforms.schema.contract import TIME
@@ -194,7 +194,7 @@ def test_rows_of_no_linked_identity_come_back_as_they_are() -> None:
 
 
 def test_names_of_persons_begin_with_those_that_came() -> None:
-    keys = Coded.of(rows([(COOKIE, 1), (ANN, 1)]).column("customer_key"))
+    keys = Categorical.of(rows([(COOKIE, 1), (ANN, 1)]).column("customer_key"))
     links = indexed([Link(COOKIE, ANN, 0, None), Link(PHONE, BEN, 0, None)])
     names, place = resolve(keys, values(rows([(COOKIE, 1), (ANN, 1)]).column("time")), links)
     assert names.equals(keys.names)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.columnar.event_table import Coded, customers, total_order
+from rejse.transforms.columnar.event_table import Categorical, customers, total_order
 from rejse.transforms.journeys.case_assignment import Threads, threads
 from rejse.transforms.journeys.fold import Fold
 from rejse.transforms.journeys.needs import Needs
@@ -47,7 +47,7 @@ def days(*of: float) -> list[dict[str, Any]]:
 
 def pieces(rows: Sequence[dict[str, Any]], rules: Rules = RULES) -> Pieces:
     events = total_order(builders.table(rows))
-    nothing = Coded.nulls(events.n)
+    nothing = Categorical.nulls(events.n)
     found = threads(events, customers(events), nothing, lambda _: nothing, rules)
     events = events.rows(found.order)
     needs = Needs.of(events, events.coded("product_id"))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.sessionise import Spine, sessionise
+from rejse.transforms.journeys.sessionise import SessionisedEvents, sessionise
 from rejse.transforms.schema.parameters import Rules
 from tests.support import builders, strategies
 from tests.support.law import FACTOR
@@ -20,11 +20,11 @@ from tests.test_transcripts import operational_of
 LAWS = settings(max_examples=80 * FACTOR)
 
 
-def spine(rows: list[dict[str, Any]]) -> Spine:
+def sessionised(rows: list[dict[str, Any]]) -> SessionisedEvents:
     return sessionise(builders.table(rows), Operational(), Rules())
 
 
-def of(t: Transcript) -> Spine:
+def of(t: Transcript) -> SessionisedEvents:
     return sessionise(builders.table(t.events), operational_of(t), t.rules)
 
 
@@ -80,7 +80,7 @@ def test_steps_are_as_long_as_they_can_be(t: Transcript) -> None:
         assert differs
 
 
-def _rows(found: Spine) -> Any:
+def _rows(found: SessionisedEvents) -> Any:
     import pyarrow as pa
 
     order = found.events.order
@@ -89,14 +89,14 @@ def _rows(found: Spine) -> Any:
 
 @pytest.mark.parametrize(("silence", "sessions"), [(1799, 1), (1800, 1), (1801, 2)])
 def test_a_silence_of_exactly_the_gap_still_belongs(silence: int, sessions: int) -> None:
-    assert len(spine([{"time": 0}, {"time": silence}]).sessions) == sessions
+    assert len(sessionised([{"time": 0}, {"time": silence}]).sessions) == sessions
 
 
 def test_work_that_takes_hours_is_one_session() -> None:
     work = {"channel": "phone", "activity_id": "a1"}
     rows = [{"time": 0, **work}, {"time": "1h", "channel": "phone"}, {"time": "3h", **work},
             {"time": "3h 31min", "channel": "phone"}]  # fmt: skip
-    found = spine(rows)
+    found = sessionised(rows)
     assert found.session.tolist() == [0, 0, 0, 1]
     assert found.events.column("id").to_pylist() == ["e001", "e003", "e002", "e004"]
 
@@ -104,7 +104,7 @@ def test_work_that_takes_hours_is_one_session() -> None:
 def test_families_are_sessionised_each_by_itself() -> None:
     rows = [{"time": 0}, {"time": "20min", "channel": "phone"}, {"time": "25min", "channel": "app"},
             {"time": "55min"}, {"time": "51min", "channel": "ivr"}]  # fmt: skip
-    found = spine(rows)
+    found = sessionised(rows)
     said = dict(zip(found.events.column("id").to_pylist(), found.session.tolist(), strict=True))
     assert said["e001"] == said["e003"] == said["e004"]  # web, app, web: 25 and 30 minutes
     assert said["e002"] != said["e005"]  # phone, ivr: 31 minutes
@@ -113,8 +113,8 @@ def test_families_are_sessionised_each_by_itself() -> None:
 def test_each_message_of_a_machine_is_a_session_of_its_own() -> None:
     message = {"channel": "email", "direction": "outbound", "actor_type": "system",
                "message_kind": "reminder"}  # fmt: skip
-    found = spine([{"time": 0, "channel": "email"}, {"time": 1, **message}, {"time": 2, **message},
-                   {"time": 3, "channel": "email"}])  # fmt: skip
+    found = sessionised([{"time": 0, "channel": "email"}, {"time": 1, **message},
+                         {"time": 2, **message}, {"time": 3, "channel": "email"}])  # fmt: skip
     assert found.session.tolist() == [0, 1, 2, 0]
 
 

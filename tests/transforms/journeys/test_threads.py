@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.columnar.event_table import Coded, customers, total_order
+from rejse.transforms.columnar.event_table import Categorical, customers, total_order
 from rejse.transforms.journeys.case_assignment import Threads, threads
 from rejse.transforms.schema.parameters import Rules
 from tests.support import builders, strategies
@@ -21,7 +21,7 @@ LAWS = settings(max_examples=80 * FACTOR)
 
 def of(rows: list[dict[str, Any]], rules: Rules | None = None) -> tuple[Any, Threads]:
     events = total_order(builders.table(rows))
-    nothing = Coded.nulls(events.n)
+    nothing = Categorical.nulls(events.n)
     found = threads(events, customers(events), nothing, lambda _: nothing, rules or Rules())
     return events.rows(found.order), found
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from rejse.transforms.dimensions.tables import TABLES, Operational
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys.sessionise import sessionise
 from rejse.transforms.schema.contract import BY_NAME, LOGGED_WHEN_PRESENT
 from rejse.transforms.schema.parameters import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, Rules
@@ -36,9 +36,11 @@ OVER_ALL = ("repeat_contact", "contradiction")
 CONTACTS = ("contradiction", "self_rescue", "channel_fallback", "channel_switch", "repeat_contact")
 
 
-def scene_of(t: Transcript) -> Scene:
+def scene_of(t: Transcript) -> JourneyContext:
     data = operational_of(t)
-    return Scene(sessionise(builders.table(t.events), data, t.rules), data, t.rules, t.frontiers)
+    return JourneyContext(
+        sessionise(builders.table(t.events), data, t.rules), data, t.rules, t.frontiers
+    )
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
@@ -63,16 +65,18 @@ def test_a_late_promise_weighs_less_than_a_broken_one() -> None:
 @pytest.mark.parametrize("seed", range(11, 14))
 def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
     t = strategies.many(seed, 150)
-    scene = scene_of(t)
-    spine, journey_of = scene.spine, scene.spine.step_journey
+    ctx = scene_of(t)
+    sessionised, journey_of = ctx.sessionised, ctx.sessionised.step_journey
     for name, kind in KINDS.items():
-        found = kind.detect(scene)
+        found = kind.detect(ctx)
         for column in fields(found):
             held = getattr(found, column.name)
             assert len(held.codes if hasattr(held, "codes") else held) == len(found), name
-        owner_of = spine.customer.codes if name in OVER_ALL else np.arange(len(spine.journeys))
+        owner_of = (
+            sessionised.customer.codes if name in OVER_ALL else np.arange(len(sessionised.journeys))
+        )
         journey = owner_of[journey_of[found.step]]
-        assert (owner_of[spine.journeys.ids[found.row]] == journey).all(), name
+        assert (owner_of[sessionised.journeys.ids[found.row]] == journey).all(), name
         linked = found.previous >= 0
         assert kind.locus == "edge" or not linked.any(), name
         assert (owner_of[journey_of[found.previous[linked]]] == journey[linked]).all(), name
@@ -80,7 +84,9 @@ def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
         # Contacts may overlap: the one that began first may last longer.
         assert name in CONTACTS or (found.previous[linked] <= led[linked]).all(), name
         proved = found.earlier >= 0
-        assert (owner_of[spine.journeys.ids[found.earlier[proved]]] == journey[proved]).all(), name
+        assert (
+            owner_of[sessionised.journeys.ids[found.earlier[proved]]] == journey[proved]
+        ).all(), name
         assert (found.earlier[proved] != found.row[proved]).all(), name
         for share in (found.intensity, found.confidence):
             assert ((share >= 0) & (share <= 1)).all(), name
@@ -92,8 +98,8 @@ def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
 def test_the_made_logs_have_every_kind() -> None:
     seen: set[str] = set()
     for seed in (11, 12, 13, 14):
-        scene = scene_of(strategies.many(seed, 150))
-        seen |= {name for name, kind in KINDS.items() if len(kind.detect(scene))}
+        ctx = scene_of(strategies.many(seed, 150))
+        seen |= {name for name, kind in KINDS.items() if len(kind.detect(ctx))}
     assert seen == set(KINDS)
 
 
@@ -115,22 +121,22 @@ def test_ranks_halve_inside_a_step_from_its_worst_evidence(t: Transcript) -> Non
 @LAWS
 @given(strategies.transcripts())
 def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> None:
-    scene = scene_of(t)
-    ids = scene.spine.events.column("id").to_pylist()
+    ctx = scene_of(t)
+    ids = ctx.sessionised.events.column("id").to_pylist()
     rows = {row["id"]: row for row in builders.table(t.events).to_pylist()}
     journeys: dict[int, list[dict[str, object]]] = {}
-    for place, journey in enumerate(scene.journeys.ids.tolist()):
+    for place, journey in enumerate(ctx.journeys.ids.tolist()):
         journeys.setdefault(journey, []).append(rows[ids[place]])
     launch = [kind for kind in KINDS.values() if kind.is_launch]
 
-    owners = scene.spine.owner.arrow().to_pylist()
-    cased = {ids[n] for n in scene.spine.case.known.nonzero()[0]}
-    ended = {ids[n] for n in scene.is_end.nonzero()[0]}
+    owners = ctx.sessionised.owner.arrow().to_pylist()
+    cased = {ids[n] for n in ctx.sessionised.case.known.nonzero()[0]}
+    ended = {ids[n] for n in ctx.is_end.nonzero()[0]}
     owned = {ids[n] for n, owner in enumerate(owners) if owner is not None}
 
     def carries(mine: list[dict[str, object]], field: str) -> bool:
         if field.startswith("@"):
-            return scene.data.has(field[1:])
+            return ctx.data.has(field[1:])
         if field == "owner":
             return any(row["id"] in owned for row in mine)
         if field == "end":
@@ -140,11 +146,11 @@ def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> Non
             return carries(mine, "end") and not (sold and all(sold))
         if field == "case":
             return any(row["id"] in cased for row in mine)
-        declared = scene.rules.sources if field in LOGGED_WHEN_PRESENT else {}
+        declared = ctx.rules.sources if field in LOGGED_WHEN_PRESENT else {}
         return any(row.get(field) is not None or field in declared.get(str(row["source"]), ())
                    for row in mine)  # fmt: skip
 
-    for journey, covered in enumerate(evidence_coverage(scene)):
+    for journey, covered in enumerate(evidence_coverage(ctx)):
         mine = journeys[journey]
         seen = [k for k in launch if any(all(carries(mine, f) for f in n) for n in k.inputs)]
         assert covered == pytest.approx(len(seen) / len(launch))

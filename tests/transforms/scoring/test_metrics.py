@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.feedback.output_tables import tables as x_tables
 from rejse.transforms.schema.contract import event_schema
 from rejse.transforms.schema.parameters import Rules
 from rejse.transforms.schema.registry import Metric, metric, metrics
-from rejse.transforms.scoring.friction.assess import Assessment, assess
+from rejse.transforms.scoring.friction.assess import ScoredJourneys, assess
 from rejse.transforms.scoring.output_tables import tables
 from rejse.transforms.scoring.pending import PENDING
 from tests.support import builders, strategies
@@ -38,7 +38,7 @@ LAWS = settings(
 
 def plain(found: Any) -> list[Any]:
     """Values of a metric, null as None (a pair is values and their mask, NaN is null)."""
-    if isinstance(found, Coded):
+    if isinstance(found, Categorical):
         return found.arrow().to_pylist()  # type: ignore[no-any-return]
     if isinstance(found, pa.Array):
         return found.to_pylist()  # type: ignore[no-any-return]
@@ -49,8 +49,8 @@ def plain(found: Any) -> list[Any]:
     ]
 
 
-def of_grain(a: Assessment, one: Metric) -> int:
-    return len(a.scene.journeys) if one.grain == "journey" else len(a.scene.steps)
+def of_grain(a: ScoredJourneys, one: Metric) -> int:
+    return len(a.ctx.journeys) if one.grain == "journey" else len(a.ctx.steps)
 
 
 @LAWS

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, share
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.segments import Array, pick
 from rejse.transforms.feedback.answers import Felt, Scores
 from rejse.transforms.schema.parameters import BANDS, HEALTH_WEIGHTS
@@ -251,13 +251,13 @@ def health_coverage(f: Felt) -> Reals:
 
 
 @metric("journey_experience", pa.string(), unit="", when_empty="null where health is")
-def band(f: Felt) -> Coded:
+def band(f: Felt) -> Categorical:
     """Good from 80, fair from 60, else poor: health as reports show it first."""
     points = health(f)
     names = [name for name, _ in BANDS]
     least = np.array([floor for _, floor in BANDS])
     below = np.sum(np.nan_to_num(points)[:, None] < least[None, :], axis=1)
-    return Coded.named(np.where(np.isnan(points), NULL, below), names)
+    return Categorical.named(np.where(np.isnan(points), NULL, below), names)
 
 
 def _lost(f: Felt) -> Array:
@@ -297,14 +297,14 @@ def lost_by_experience(f: Felt) -> Reals:
 
 
 @metric("journey_experience", pa.string(), unit="")
-def limiting_component(f: Felt) -> Coded:
+def limiting_component(f: Felt) -> Categorical:
     """Component with the largest share of the lost health; null where nothing is lost or health
     is not measured (docs/reference/scores.md#health).
     """
     lost = _lost(f)
     measured = ~np.isnan(health(f)) & (np.nan_to_num(lost).sum(axis=0) > 0)
     worst = np.argmax(np.nan_to_num(lost), axis=0)
-    return Coded.named(np.where(measured, worst, NULL), COMPONENTS)
+    return Categorical.named(np.where(measured, worst, NULL), COMPONENTS)
 
 
 @metric("journey_experience", pa.bool_(), unit="", direction="lower_is_better")

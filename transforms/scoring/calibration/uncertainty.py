@@ -13,7 +13,7 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import Bools, Ints, Reals
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments
+from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.scoring.calibration.fit import Proposal, fit, penalised, spread
 from rejse.transforms.scoring.calibration.hazard_data import Ends
 
@@ -118,7 +118,7 @@ def association(ends: Ends, hazard: Reals, seed: int, shuffles: int = SHUFFLES) 
     seen = (bad @ centred) * scale
     rng, largest = np.random.default_rng(seed), np.empty(0)
     step = max(1, CHUNK // max(len(bad), 1))
-    starts = Segments.of(stratum).starts.tolist()
+    starts = Groups.of(stratum).starts.tolist()
     for first in range(0, shuffles, step):
         drawn = np.tile(bad, (min(step, shuffles - first), 1))
         for begin, end in zip(starts, [*starts[1:], len(bad)], strict=True):

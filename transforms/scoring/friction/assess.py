@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from rejse.transforms.columnar.arrays import Ints, Reals
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.segments import Array, pick
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys.journey_times import Clock
 from rejse.transforms.scoring.costs import Costs, costs
 from rejse.transforms.scoring.friction import KINDS
@@ -24,10 +24,10 @@ LOW, HIGH = 0.5, 1.5
 
 
 @dataclass(frozen=True)
-class Assessment:
+class ScoredJourneys:
     """Evidence sorted by step and rank, and the journeys' hazards; H is null (NaN) nowhere."""
 
-    scene: Scene
+    ctx: JourneyContext
     kind: Ints  # place in the sorted names of KINDS
     found: Found
     hazards: Hazards
@@ -35,9 +35,9 @@ class Assessment:
     high: Reals  # H of each journey at all weights * 1.5
 
     @property
-    def kinds(self) -> Coded:
+    def kinds(self) -> Categorical:
         """Kind of each piece of evidence."""
-        return Coded.named(self.kind, sorted(KINDS))
+        return Categorical.named(self.kind, sorted(KINDS))
 
     @cached_property
     def is_edge(self) -> Array:
@@ -47,74 +47,74 @@ class Assessment:
     @cached_property
     def journey(self) -> Ints:
         """Journey of each piece of evidence."""
-        return self.scene.spine.step_journey[self.found.step]
+        return self.ctx.sessionised.step_journey[self.found.step]
 
     @cached_property
     def hazard(self) -> Reals:
         """H of each journey."""
-        return total(self.hazards.hazard, self.journey, len(self.scene.journeys))
+        return total(self.hazards.hazard, self.journey, len(self.ctx.journeys))
 
     @cached_property
     def step_hazard(self) -> Reals:
         """Hazard of each step, with the edge that leads into it."""
-        return total(self.hazards.hazard, self.found.step, len(self.scene.spine.steps))
+        return total(self.hazards.hazard, self.found.step, len(self.ctx.sessionised.steps))
 
     @cached_property
     def n_evidence(self) -> Ints:
         """Pieces of evidence of each journey."""
-        return np.bincount(self.journey, minlength=len(self.scene.journeys))
+        return np.bincount(self.journey, minlength=len(self.ctx.journeys))
 
     @cached_property
     def carried(self) -> Carried:
         """Which journeys carry which inputs."""
-        return Carried(self.scene)
+        return Carried(self.ctx)
 
     @cached_property
     def coverage(self) -> Reals:
         """Evidence coverage of each journey."""
-        return evidence_coverage(self.scene, self.carried)
+        return evidence_coverage(self.ctx, self.carried)
 
     @cached_property
     def costs(self) -> Costs:
         """Minutes and money of each piece of evidence."""
-        return costs(self.scene, self.kinds, self.found)
+        return costs(self.ctx, self.kinds, self.found)
 
     @cached_property
     def is_scored(self) -> Array:
         """Journeys with evidence, or with enough coverage for its absence to mean something."""
-        floor = self.scene.rules.windows.coverage_floor
+        floor = self.ctx.rules.windows.coverage_floor
         return (self.n_evidence > 0) | (self.coverage >= floor)
 
     @cached_property
     def clock(self) -> Clock:
         """Start, end and busy time of each journey."""
-        return self.scene.clock
+        return self.ctx.clock
 
     def of_kind(self, name: str) -> Ints:
         """Pieces of evidence of one kind in each journey."""
         code = sorted(KINDS).index(name)
-        return np.bincount(self.journey[self.kind == code], minlength=len(self.scene.journeys))
+        return np.bincount(self.journey[self.kind == code], minlength=len(self.ctx.journeys))
 
 
-def assess(scene: Scene) -> Assessment:
+def assess(ctx: JourneyContext) -> ScoredJourneys:
     """Run every registered detector and rank what they found."""
-    kinds, found = _together(scene)
+    kinds, found = _together(ctx)
     ties: tuple[Array, ...] = (
         kinds,
         found.time,
-        scene.spine.rank[found.row],
+        ctx.sessionised.rank[found.row],
         _text_rank(found.detail),
         found.basis,
-        pick(scene.spine.rank, found.earlier),
+        pick(ctx.sessionised.rank, found.earlier),
     )
     plain = _ranked(found, 1.0, ties)
     order = sorted_by(found.step, plain.rank)
     found, kinds = _rows(found, order), kinds[order]
     ties = tuple(t[order] for t in ties)
     plain = Hazards(plain.severity[order], plain.rank[order], plain.hazard[order])
-    journey, size = scene.spine.step_journey[found.step], len(scene.journeys)
+    journey, size = ctx.sessionised.step_journey[found.step], len(ctx.journeys)
     low, high = (total(_ranked(found, scale, ties).hazard, journey, size) for scale in (LOW, HIGH))
-    return Assessment(scene, kinds, found, plain, low, high)
+    return ScoredJourneys(ctx, kinds, found, plain, low, high)
 
 
 def _ranked(found: Found, scale: float, ties: tuple[Array, ...]) -> Hazards:
@@ -122,11 +122,11 @@ def _ranked(found: Found, scale: float, ties: tuple[Array, ...]) -> Hazards:
     return rank_hazards(severities, found.step, *ties)
 
 
-def _together(scene: Scene) -> tuple[Ints, Found]:
+def _together(ctx: JourneyContext) -> tuple[Ints, Found]:
     """Evidence of every kind with positive severity, one below the other."""
     kinds, parts = [], []
     for code, name in enumerate(sorted(KINDS)):
-        part = KINDS[name].detect(scene)
+        part = KINDS[name].detect(ctx)
         real = severity(part.weight, part.intensity, part.confidence) > 0
         parts.append(part if real.all() else _rows(part, np.flatnonzero(real)))
         kinds.append(np.full(len(parts[-1]), code))
@@ -135,12 +135,12 @@ def _together(scene: Scene) -> tuple[Ints, Found]:
 
 def _rows(found: Found, rows: Ints) -> Found:
     def pick(column: Any) -> Any:
-        return column.rows(rows) if isinstance(column, Coded) else column[rows]
+        return column.rows(rows) if isinstance(column, Categorical) else column[rows]
 
     return Found(**{name: pick(getattr(found, name)) for name in Found.__dataclass_fields__})
 
 
-def _text_rank(texts: Coded) -> Ints:
+def _text_rank(texts: Categorical) -> Ints:
     """Codes in the order of their texts, so that ties do not depend on dictionaries."""
     names = texts.names.to_pylist()
     rank = {name: place for place, name in enumerate(sorted(names))}

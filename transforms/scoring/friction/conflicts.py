@@ -8,52 +8,52 @@ import numpy as np
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, valid, values
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments, pick
+from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.validity import FAR
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.features.field_requests import GIVEN, OBSERVED, entry_keys
-from rejse.transforms.journeys.sessionise import Spine
+from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema import contract
 from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothing
 
 
 @kind("edge", "conflicts", {"info"}, launch=False)
-def info_conflict(scene: Scene) -> Found:
+def info_conflict(ctx: JourneyContext) -> Found:
     """Field given with another hash than its last in this journey for no other product or order, in
     a later step; from the step that got the last value to that which got another
     (docs/reference/friction.md#fields-asked-again).
     """
-    entries, step_of = scene.told.entries, scene.spine.steps.ids
+    entries, step_of = ctx.told.entries, ctx.sessionised.steps.ids
     gave = (entries.basis == OBSERVED) & (entries.op == GIVEN) & entries.value.known
     if not gave.any():
-        return nothing(scene, "info_conflict")
+        return nothing(ctx, "info_conflict")
     said = entries.rows(np.flatnonzero(gave))
-    key = entry_keys(scene.spine, said)
+    key = entry_keys(ctx.sessionised, said)
     order = sorted_by(key)
     said, key = said.rows(order), key[order]
     value, step = said.value.codes, step_of[said.row]
-    last = _last_of_need(scene, said.row, key)
+    last = _last_of_need(ctx, said.row, key)
     other = (last >= 0) & (value != pick(value, last)) & (step != pick(step, last))
     new = np.flatnonzero(other)
     last = last[new]
     return found(
-        scene, "info_conflict", step[new], said.row[new], previous=step[last],
+        ctx, "info_conflict", step[new], said.row[new], previous=step[last],
         earlier=said.row[last], detail=said.field.rows(new),
     )  # fmt: skip
 
 
-def _last_of_need(scene: Scene, row: Ints, key: Ints) -> Ints:
+def _last_of_need(ctx: JourneyContext, row: Ints, key: Ints) -> Ints:
     """Place of the last answer of the same key before each one that is not of another need, -1
     where there is none; answers are sorted by key.
     """
-    groups = Segments.of(key) if len(key) else Segments(key, 0)
+    groups = Groups.of(key) if len(key) else Groups(key, 0)
     place = np.arange(len(key))
     last = groups.before(place)
     asking = np.flatnonzero(last >= 0)
     while len(asking):
-        asking = asking[scene.needs.others(row[asking], row[last[asking]])]
+        asking = asking[ctx.needs.others(row[asking], row[last[asking]])]
         begins = groups.begins[last[asking]]
         last[asking] = np.where(begins, NULL, last[asking] - 1)
         asking = asking[~begins]
@@ -66,49 +66,51 @@ class _Claims:
 
     row: Ints
     customer: Ints
-    topic: Coded
-    value: Coded
+    topic: Categorical
+    value: Categorical
     until: Ints  # FAR where the claim holds for good
 
 
 @kind("edge", "contradictions", {"claims"}, launch=False)
-def contradiction(scene: Scene) -> Found:
+def contradiction(ctx: JourneyContext) -> Found:
     """Claim of a non-customer with another value than the last earlier one of a non-customer to
     this customer on its topic, in whatever journey, while that one was valid; not where the event
     moves a promise (docs/reference/friction.md#claims).
     """
-    spine = scene.spine
-    said = _claims(spine)
+    sessionised = ctx.sessionised
+    said = _claims(sessionised)
     if said is None:
-        return nothing(scene, "contradiction")
+        return nothing(ctx, "contradiction")
     topic, value = said.topic.codes, said.value.codes
     same = (said.customer[1:] == said.customer[:-1]) & (topic[1:] == topic[:-1])
-    valid_still = spine.events.time[said.row[1:]] < said.until[:-1]
-    moved = _moves(spine)[said.row[1:]]
+    valid_still = sessionised.events.time[said.row[1:]] < said.until[:-1]
+    moved = _moves(sessionised)[said.row[1:]]
     last = np.flatnonzero(same & (value[1:] != value[:-1]) & valid_still & ~moved)
     row, earlier = said.row[last + 1], said.row[last]
-    step, before = spine.steps.ids[row], spine.steps.ids[earlier]
+    step, before = sessionised.steps.ids[row], sessionised.steps.ids[earlier]
     return found(
-        scene, "contradiction", step, row, previous=np.where(before == step, NULL, before),
+        ctx, "contradiction", step, row, previous=np.where(before == step, NULL, before),
         earlier=earlier, detail=said.topic.rows(last + 1),
     )  # fmt: skip
 
 
-def _claims(spine: Spine) -> _Claims | None:
+def _claims(sessionised: SessionisedEvents) -> _Claims | None:
     """Claims with topic and value; of several of one event on a topic the first."""
-    events = spine.events
+    events = sessionised.events
     if not events.has("claims") or not events.carries("claims").any():
         return None
     column = events.column("claims")
     row = values(pc.list_parent_indices(column)).astype(np.int64)
     items = pc.list_flatten(column)
-    topic, value = (Coded.of(pc.struct_field(items, part)) for part in ("topic", "value_hmac"))
+    topic, value = (
+        Categorical.of(pc.struct_field(items, part)) for part in ("topic", "value_hmac")
+    )
     until = pc.struct_field(items, "valid_to")
     until = np.where(valid(until), values(until), FAR)
     company = ~events.is_one("actor_type", "customer")[row]
     kept = np.flatnonzero(company & topic.known & value.known)
     customer = events.coded(contract.CUSTOMER_KEY).codes[row]
-    order = kept[sorted_by(customer[kept], topic.codes[kept], spine.rank[row[kept]])]
+    order = kept[sorted_by(customer[kept], topic.codes[kept], sessionised.rank[row[kept]])]
     first = np.ones(len(order), dtype=bool)
     first[1:] = (row[order[1:]] != row[order[:-1]]) | (
         topic.codes[order[1:]] != topic.codes[order[:-1]]
@@ -120,9 +122,9 @@ def _claims(spine: Spine) -> _Claims | None:
     )  # fmt: skip
 
 
-def _moves(spine: Spine) -> Bools:
+def _moves(sessionised: SessionisedEvents) -> Bools:
     """Events that move a promise."""
-    if not spine.events.has("promise"):
-        return np.zeros(spine.events.n, dtype=bool)
-    op = Coded.of(pc.struct_field(spine.events.column("promise"), "op"))
+    if not sessionised.events.has("promise"):
+        return np.zeros(sessionised.events.n, dtype=bool)
+    op = Categorical.of(pc.struct_field(sessionised.events.column("promise"), "op"))
     return op.of_names(("moved",))

@@ -7,7 +7,7 @@ import numpy as np
 from rejse.transforms.columnar.arrays import NULL, Ints, Reals
 from rejse.transforms.columnar.segments import pick
 from rejse.transforms.features.contacts import intents_agree, next_of
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.scoring.friction.evidence import Found, found, kind
 
@@ -21,20 +21,20 @@ SATISFIED = ("resolved", "sold", "informed")
     launch=False,
     circular_with={"bad_end": "a good outcome before it excuses it, and may be the end"},
 )
-def channel_switch(scene: Scene) -> Found:
+def channel_switch(ctx: JourneyContext) -> Found:
     """Consecutive inbound contacts of different channel families and of the same or unknown
     intent, the earlier of which did not end resolved, sold or informed; unknown outcome:
     confidence .5 (after Gartner's effort drivers; docs/reference/friction.md#contacts).
     """
-    earlier, later = switches(scene)
-    sure = np.where(scene.contacts.outcome.known[earlier], 1.0, 0.5)
-    last = last_before(scene, earlier, later, np.arange(scene.spine.events.n))
-    return between(scene, "channel_switch", last, later, confidence=sure)
+    earlier, later = switches(ctx)
+    sure = np.where(ctx.contacts.outcome.known[earlier], 1.0, 0.5)
+    last = last_before(ctx, earlier, later, np.arange(ctx.sessionised.events.n))
+    return between(ctx, "channel_switch", last, later, confidence=sure)
 
 
-def switches(scene: Scene) -> tuple[Ints, Ints]:
+def switches(ctx: JourneyContext) -> tuple[Ints, Ints]:
     """Sessions before and after each channel switch."""
-    met = scene.contacts
+    met = ctx.contacts
     following = next_of(met.inbound, met.journey)
     other = met.family.codes != pick(met.family.codes, following)
     unsettled = ~met.outcome.of_names(SATISFIED)
@@ -50,19 +50,19 @@ def switches(scene: Scene) -> tuple[Ints, Ints]:
     {"intent", "outcome"},
     circular_with={"bad_end": "`informed` or `sold` before it excuses it, and may be the end"},
 )
-def repeat_contact(scene: Scene) -> Found:
+def repeat_contact(ctx: JourneyContext) -> Found:
     """Inbound contact with an earlier one of the same customer and intent within W, start to
     start, where the earlier one's outcome is known and neither `informed` nor `sold`: who has
     bought was served (docs/reference/friction.md#contacts).
     """
-    met = scene.contacts
-    earlier = scene.repeats
+    met = ctx.contacts
+    earlier = ctx.repeats
     known = pick(met.outcome.known, earlier, False)
     served = pick(met.outcome.of_names(("informed", "sold")), earlier, False)
     later = np.flatnonzero((earlier >= 0) & known & ~served)
     # The two may be of different journeys: only the total order compares their events.
-    last = last_before(scene, earlier[later], later, scene.spine.rank)
-    return between(scene, "repeat_contact", last, later)
+    last = last_before(ctx, earlier[later], later, ctx.sessionised.rank)
+    return between(ctx, "repeat_contact", last, later)
 
 
 @kind(
@@ -71,31 +71,31 @@ def repeat_contact(scene: Scene) -> Found:
     {"channel"},
     circular_with={"bad_end": "a good outcome before it excuses it, and may be the end"},
 )
-def channel_fallback(scene: Scene) -> Found:
+def channel_fallback(ctx: JourneyContext) -> Found:
     """Digital to human: an inbound contact without a human on web, app, chatbot or device whose
     next inbound contact of the same or unknown intent has one, or a chatbot that gives over to a
     human inside a session; not after resolved, sold, informed; unknown outcome: confidence .5
     (docs/reference/friction.md#contacts).
     """
-    earlier, later = fallbacks(scene)
-    met = scene.contacts
+    earlier, later = fallbacks(ctx)
+    met = ctx.contacts
     sure = np.where(met.outcome.known[earlier], 1.0, 0.5)
-    last = last_before(scene, earlier, later, np.arange(scene.spine.events.n))
-    step_of = scene.spine.steps.ids
-    inner_row, inner_before, inner_proof, inner_sure = _inside_sessions(scene)
+    last = last_before(ctx, earlier, later, np.arange(ctx.sessionised.events.n))
+    step_of = ctx.sessionised.steps.ids
+    inner_row, inner_before, inner_proof, inner_sure = _inside_sessions(ctx)
     steps = np.concatenate([step_of[met.first[later]], step_of[inner_row]])
     previous = np.concatenate([step_of[last], inner_before])
     rows = np.concatenate([met.first[later], inner_row])
     proof = np.concatenate([last, inner_proof])
     sure = np.concatenate([sure, inner_sure])
     return found(
-        scene, "channel_fallback", steps, rows, previous=previous, earlier=proof, confidence=sure
+        ctx, "channel_fallback", steps, rows, previous=previous, earlier=proof, confidence=sure
     )
 
 
-def fallbacks(scene: Scene) -> tuple[Ints, Ints]:
+def fallbacks(ctx: JourneyContext) -> tuple[Ints, Ints]:
     """Self-service contact and the human contact that had to follow it."""
-    met = scene.contacts
+    met = ctx.contacts
     alone = met.inbound & ~met.has_human & met.channel.of_names(event_flags.SELF_SERVICE)
     following = next_of(met.inbound, met.journey)
     human_next = pick(met.has_human, following, False)
@@ -106,12 +106,12 @@ def fallbacks(scene: Scene) -> tuple[Ints, Ints]:
     return earlier[same], later[same]
 
 
-def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, Ints, np.ndarray]:  # type: ignore[type-arg]
+def _inside_sessions(ctx: JourneyContext) -> tuple[Ints, Ints, Ints, np.ndarray]:  # type: ignore[type-arg]
     """Chatbot to human within one session: event of the human, the session's last step before
     (-1 where both are in one), its event before, and confidence.
     """
-    spine, met = scene.spine, scene.contacts
-    events, order, seg = spine.events, spine.session_order, spine.sessions
+    sessionised, met = ctx.sessionised, ctx.contacts
+    events, order, seg = sessionised.events, sessionised.session_order, sessionised.sessions
     bot = events.is_one("channel", "chatbot")[order]
     if not bot.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
@@ -124,36 +124,36 @@ def _inside_sessions(scene: Scene) -> tuple[Ints, Ints, Ints, np.ndarray]:  # ty
     fine = pick(outcome.of_names(SATISFIED), said, False)
     chosen = np.flatnonzero(met_bot_first & ~fine)
     at = first_human[chosen]
-    step = spine.steps.ids[order]
+    step = sessionised.steps.ids[order]
     begun = seg.last_row_before(seg.changed(step), inclusive=True)[at]
     before = pick(step, np.where(begun >= 0, begun - 1, NULL))
     return order[at], before, order[at - 1], np.where(said[chosen] >= 0, 1.0, 0.5)
 
 
 def between(
-    scene: Scene, name: str, last: Ints, later: Ints, *, confidence: Reals | None = None
+    ctx: JourneyContext, name: str, last: Ints, later: Ints, *, confidence: Reals | None = None
 ) -> Found:
     """Evidence on the edge from an event of one contact to the first step of a later one."""
-    first, step_of = scene.contacts.first[later], scene.spine.steps.ids
+    first, step_of = ctx.contacts.first[later], ctx.sessionised.steps.ids
     return found(
-        scene, name, step_of[first], first, previous=step_of[last], earlier=last,
+        ctx, name, step_of[first], first, previous=step_of[last], earlier=last,
         confidence=confidence,
     )  # fmt: skip
 
 
-def last_before(scene: Scene, earlier: Ints, later: Ints, place: Ints) -> Ints:
+def last_before(ctx: JourneyContext, earlier: Ints, later: Ints, place: Ints) -> Ints:
     """Last event of each earlier contact that stands before the later one begins.
 
     Contacts of two channel families may overlap: what the earlier one did afterwards did not lead
     to the later one. `place` of each event is the order by which earlier was told from later; no
     contact may be an earlier one twice.
     """
-    met, spine = scene.contacts, scene.spine
+    met, sessionised = ctx.contacts, ctx.sessionised
     began, last = place[met.first[later]], met.last[earlier]
     if (place[last] < began).all():
         return last
     until = np.zeros(len(met), dtype=np.int64)
     until[earlier] = began
-    order, seg = spine.session_order, spine.sessions
+    order, seg = sessionised.session_order, sessionised.sessions
     rows = seg.last_row(place[order] < seg.spread(until))
     return np.asarray(order[rows[earlier]])

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from rejse.transforms.columnar.arrays import Bools, Reals
-from rejse.transforms.columnar.event_table import Coded
-from rejse.transforms.features.context import Scene
+from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.contract import LOGGED_WHEN_PRESENT, REQUIRED
 from rejse.transforms.schema.registry import Needs
 from rejse.transforms.scoring.friction import KINDS
@@ -34,12 +34,12 @@ class Carried:
     `case` that of the journey, and `question` a question activity.
     """
 
-    scene: Scene
+    ctx: JourneyContext
     _seen: dict[str, Bools] = field(default_factory=dict)
 
     def any(self, needs: Needs) -> Bools:
         """Journeys that carry all of one of the alternatives."""
-        out = np.zeros(len(self.scene.journeys), dtype=bool)
+        out = np.zeros(len(self.ctx.journeys), dtype=bool)
         for names in needs:
             out |= np.logical_and.reduce([self.one(name) for name in sorted(names)])
         return out
@@ -51,41 +51,41 @@ class Carried:
         return self._seen[name]
 
     def _look(self, name: str) -> Bools:
-        scene, size = self.scene, len(self.scene.journeys)
+        ctx, size = self.ctx, len(self.ctx.journeys)
         if name in REQUIRED:
             return np.ones(size, dtype=bool)
         if name.startswith("@"):
-            return np.full(size, scene.data.has(name.removeprefix("@")))
+            return np.full(size, ctx.data.has(name.removeprefix("@")))
         if name == "end":
-            return self.one("outcome") | scene.journeys.any(scene.is_end)
+            return self.one("outcome") | ctx.journeys.any(ctx.is_end)
         if name == "unsold_end":
-            sold = scene.is_end & scene.spine.events.is_one("outcome", "sold")
-            others = scene.journeys.any(scene.is_end & ~sold)
-            return others | (self.one("end") & ~scene.journeys.any(sold))
+            sold = ctx.is_end & ctx.sessionised.events.is_one("outcome", "sold")
+            others = ctx.journeys.any(ctx.is_end & ~sold)
+            return others | (self.one("end") & ~ctx.journeys.any(sold))
         if name == "case":
-            return scene.spine.journey_case.known
+            return ctx.sessionised.journey_case.known
         if name in ("silo", "stage"):
-            told: Coded = getattr(scene.steps, name)
-            return scene.spine.journey_steps.any(told.known)
-        return scene.journeys.any(self._events(name))
+            told: Categorical = getattr(ctx.steps, name)
+            return ctx.sessionised.journey_steps.any(told.known)
+        return ctx.journeys.any(self._events(name))
 
     def _events(self, name: str) -> Bools:
         """Events that carry a field, or whose source says that it would log it."""
-        scene, events = self.scene, self.scene.spine.events
+        ctx, events = self.ctx, self.ctx.sessionised.events
         if name == "question":
-            return events.is_one("activity", *scene.rules.windows.question_activities)
+            return events.is_one("activity", *ctx.rules.windows.question_activities)
         if name in ("owner", "team"):
-            effective: Coded = getattr(scene.spine, name)
+            effective: Categorical = getattr(ctx.sessionised, name)
             return effective.known
-        return events.logs(name, scene.rules.sources if name in LOGGED_WHEN_PRESENT else {})
+        return events.logs(name, ctx.rules.sources if name in LOGGED_WHEN_PRESENT else {})
 
 
-def evidence_coverage(scene: Scene, carried: Carried | None = None) -> Reals:
+def evidence_coverage(ctx: JourneyContext, carried: Carried | None = None) -> Reals:
     """Launch kinds whose inputs the journey carries, over all launch kinds
     (docs/reference/friction.md#coverage).
     """
-    carried = carried or Carried(scene)
-    covered = np.zeros(len(scene.journeys))
+    carried = carried or Carried(ctx)
+    covered = np.zeros(len(ctx.journeys))
     for name in LAUNCH:
         covered += carried.any(KINDS[name].inputs)
     return covered / len(LAUNCH)

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Ints, Reals
-from rejse.transforms.columnar.event_table import Coded
-from rejse.transforms.features.context import Scene
+from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.registry import Needs
 
 Locus = Literal["node", "edge"]
@@ -55,9 +55,9 @@ class Found:
     confidence: Reals
     minutes: Reals
     basis: Ints
-    detail: Coded
-    owner: Coded
-    owner_to: Coded
+    detail: Categorical
+    owner: Categorical
+    owner_to: Categorical
 
     def __len__(self) -> int:
         return len(self.step)
@@ -81,7 +81,7 @@ class Kind:
     needs: Needs
     is_launch: bool
     description: str
-    detect: Callable[[Scene], Found]
+    detect: Callable[[JourneyContext], Found]
     circular_with: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,7 +94,7 @@ def kind(
     *inputs: set[str],
     launch: bool = True,
     circular_with: Mapping[str, str] | None = None,
-) -> Callable[[Callable[[Scene], Found]], Callable[[Scene], Found]]:
+) -> Callable[[Callable[[JourneyContext], Found]], Callable[[JourneyContext], Found]]:
     """Register the decorated detector under its own name.
 
     Launch kinds are those over which `evidence_coverage` is measured. Raises ValueError where the
@@ -102,7 +102,7 @@ def kind(
     """
     circles = dict(circular_with or {})
 
-    def register(detect: Callable[[Scene], Found]) -> Callable[[Scene], Found]:
+    def register(detect: Callable[[JourneyContext], Found]) -> Callable[[JourneyContext], Found]:
         name = detect.__name__
         about = " ".join((inspect.getdoc(detect) or "").split())
         if not about or name in KINDS:
@@ -123,14 +123,14 @@ def _columns(made: frozenset[str]) -> list[frozenset[str]]:
     return [frozenset().union(*way) for way in itertools.product(*ways)]
 
 
-def nothing(scene: Scene, name: str) -> Found:
+def nothing(ctx: JourneyContext, name: str) -> Found:
     """No evidence: what a detector gives whose fields do not occur."""
     none = np.zeros(0, dtype=np.int64)
-    return found(scene, name, none, none)
+    return found(ctx, name, none, none)
 
 
 def found(
-    scene: Scene,
+    ctx: JourneyContext,
     name: str,
     step: Ints,
     row: Ints,
@@ -145,31 +145,31 @@ def found(
     confidence: Reals | None = None,
     minutes: Reals | None = None,
     basis: Ints | None = None,
-    detail: Coded | None = None,
-    owner: Coded | None = None,
-    owner_to: Coded | None = None,
+    detail: Categorical | None = None,
+    owner: Categorical | None = None,
+    owner_to: Categorical | None = None,
 ) -> Found:
     """Evidence with the defaults of a plain event: x = 1, g = 1, confidence 1, observed."""
     n = len(step)
     one, nothing = np.ones(n), np.full(n, np.nan)
     none = np.full(n, NULL, dtype=np.int64)
-    later = scene.steps.owner.rows(step)
+    later = ctx.steps.owner.rows(step)
     prior = none if previous is None else previous
-    giver = scene.steps.owner.rows(np.where(prior >= 0, prior, step))
+    giver = ctx.steps.owner.rows(np.where(prior >= 0, prior, step))
     return Found(
         step=step,
         previous=prior,
         row=row,
         earlier=none if earlier is None else earlier,
-        time=scene.spine.events.time[row] if time is None else time,
+        time=ctx.sessionised.events.time[row] if time is None else time,
         raw=one if raw is None else raw,
         expected=nothing if expected is None else expected,
-        weight=one * scene.rules.weights[name] if weight is None else weight,
+        weight=one * ctx.rules.weights[name] if weight is None else weight,
         intensity=one if intensity is None else intensity,
         confidence=one if confidence is None else confidence,
         minutes=nothing if minutes is None else minutes,
         basis=np.zeros(n, dtype=np.int64) if basis is None else basis,
-        detail=Coded.nulls(n) if detail is None else detail,
+        detail=Categorical.nulls(n) if detail is None else detail,
         owner=giver if owner is None else owner,
         owner_to=later.recode(np.where(prior >= 0, later.codes, NULL))
         if owner_to is None
@@ -187,6 +187,6 @@ def together(*parts: Found) -> Found:
 
 
 def _stacked(columns: list[Any]) -> Any:
-    if isinstance(columns[0], Coded):
-        return Coded.of(pa.chunked_array([c.arrow() for c in columns]))
+    if isinstance(columns[0], Categorical):
+        return Categorical.of(pa.chunked_array([c.arrow() for c in columns]))
     return np.concatenate(columns)

@@ -6,8 +6,8 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments
-from rejse.transforms.features.context import Scene
+from rejse.transforms.columnar.segments import Groups
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.features.field_requests import BASES
 from rejse.transforms.features.handoffs import NO_CONTEXT, PART
 from rejse.transforms.features.steps import systems
@@ -18,28 +18,28 @@ FIELDS_TAU = 4.0
 
 
 @kind("edge", "fields", {"info"}, {"touchpoint", "@touchpoint_fields"})
-def reasked_info(scene: Scene) -> Found:
+def reasked_info(ctx: JourneyContext) -> Found:
     """Fields asked in a step that the customer had given before in this journey: one piece of
     evidence a step and knowing system, x = number of fields, g = 1 - exp(-x/4); observed, declared
     (confidence .6) or inferred (.3), never mixed (docs/reference/friction.md#fields-asked-again).
     """
-    requests = scene.told.requests
+    requests = ctx.told.requests
     again = np.flatnonzero(requests.is_reask)
-    system = systems(scene.spine, scene.data).rows(requests.known_row[again])
+    system = systems(ctx.sessionised, ctx.data).rows(requests.known_row[again])
     step, basis = requests.step[again], requests.basis[again]
     asked, known = requests.row[again], requests.known_row[again]
     order = sorted_by(step, basis, system.codes, asked, known)
     again, step, basis, system = again[order], step[order], basis[order], system.rows(order)
-    groups = Segments.of(step, basis, system.codes)
+    groups = Groups.of(step, basis, system.codes)
     fields = groups.lengths.astype(float)
     first = again[groups.starts]
     earlier = requests.known_row[first]
     at = step[groups.starts]
     sure = np.array([REASK_CONFIDENCE[b] for b in BASES])[basis[groups.starts]]
     return found(
-        scene, "reasked_info", at, requests.again_row[first],
-        time=scene.spine.events.time[requests.row[first]],
-        previous=np.where(scene.spine.journey_steps.places[at] > 0, at - 1, NULL),
+        ctx, "reasked_info", at, requests.again_row[first],
+        time=ctx.sessionised.events.time[requests.row[first]],
+        previous=np.where(ctx.sessionised.journey_steps.places[at] > 0, at - 1, NULL),
         earlier=earlier, raw=fields, intensity=-np.expm1(-fields / FIELDS_TAU), confidence=sure,
         basis=basis[groups.starts], detail=system.rows(groups.starts),
     )  # fmt: skip
@@ -52,18 +52,18 @@ def reasked_info(scene: Scene) -> Found:
     {"owner", "touchpoint", "@touchpoint_fields"},
     circular_with={"repeat_contact": "what follows may make the hand-off a consultation"},
 )
-def handoff_without_context(scene: Scene) -> Found:
+def handoff_without_context(ctx: JourneyContext) -> Found:
     """Hand-off whose receiver got none or part of what the customer had told; confidence is 1 -
     |passed| / |known|, times .6 where the fields are only declared
     (docs/reference/friction.md#hand-offs).
     """
-    seen = scene.handoffs
+    seen = ctx.handoffs
     lost = np.flatnonzero((seen.context == NO_CONTEXT) | (seen.context == PART))
     step = seen.receiver[lost]
     trust = np.array([REASK_CONFIDENCE[b] for b in BASES])[seen.basis[lost]]
     return found(
-        scene, "handoff_without_context", step, scene.steps.first[step],
-        previous=seen.giver[lost], earlier=scene.steps.last[seen.giver[lost]],
+        ctx, "handoff_without_context", step, ctx.steps.first[step],
+        previous=seen.giver[lost], earlier=ctx.steps.last[seen.giver[lost]],
         confidence=(1.0 - seen.passed_share[lost]) * trust, basis=seen.basis[lost],
         expected=seen.n_known[lost].astype(float),
         raw=(seen.n_known - seen.n_passed)[lost].astype(float),
@@ -80,19 +80,19 @@ def handoff_without_context(scene: Scene) -> Found:
         "repeat_contact": "the receiver who answers the repeated contact has taken it up",
     },
 )
-def handoff_dropped(scene: Scene) -> Found:
+def handoff_dropped(ctx: JourneyContext) -> Found:
     """Hand-off asked for (`to_owner`, `to_team`) that no step of the receiver took up when the
     frontier had passed its due time; anchored at the giver's step
     (docs/reference/friction.md#dropped-hand-offs).
     """
-    asked = scene.asked
+    asked = ctx.asked
     lost = np.flatnonzero(asked.is_dropped)
     row = asked.row[lost]
-    events = scene.spine.events
+    events = ctx.sessionised.events
     to_owner = events.coded("to_owner").rows(row)
     receiver = to_owner.fallback(events.coded("to_team").rows(row))
-    step = scene.spine.steps.ids[row]
+    step = ctx.sessionised.steps.ids[row]
     return found(
-        scene, "handoff_dropped", step, row,
+        ctx, "handoff_dropped", step, row,
         previous=step, time=asked.due[lost], detail=receiver, owner_to=to_owner,
     )  # fmt: skip

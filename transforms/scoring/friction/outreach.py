@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.transforms.columnar.arrays import Bools, Ints, take
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Segments, numbered
-from rejse.transforms.features.context import Scene
+from rejse.transforms.columnar.segments import Groups, numbered
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema import contract
 from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothing
@@ -21,60 +21,60 @@ from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothi
     launch=False,
     circular_with={"bad_end": "after a good end it is none, after a bad one it is"},
 )
-def upsell_in_problem(scene: Scene) -> Found:
+def upsell_in_problem(ctx: JourneyContext) -> Found:
     """Upsell after the first inbound event and before the first end, or while a problem is open
     (the type is one and has not ended, or an outcome since the last end left it open), or against a
     stated quick need (intent of its contact among `quick_intents`)
     (docs/reference/friction.md#outreach).
     """
-    spine, events, journeys = scene.spine, scene.spine.events, scene.journeys
+    sessionised, events, journeys = ctx.sessionised, ctx.sessionised.events, ctx.journeys
     rows = np.flatnonzero(events.is_one("message_kind", "upsell"))
     if not len(rows):
-        return nothing(scene, "upsell_in_problem")
+        return nothing(ctx, "upsell_in_problem")
 
     def last_before(mask: Bools) -> Ints:
-        return journeys.last_row_before(mask[spine.by_time])[spine.moment[rows]]
+        return journeys.last_row_before(mask[sessionised.by_time])[sessionised.moment[rows]]
 
-    end = last_before(scene.is_end)
+    end = last_before(ctx.is_end)
     asked = last_before(events.is_one("direction", "inbound")) >= 0
     left_open = last_before(events.is_one("outcome", *event_flags.LEAVES_OPEN))
-    problem = event_flags.by_type(spine.journey_kind, scene.rules, lambda of: of.is_problem)
+    problem = event_flags.by_type(sessionised.journey_kind, ctx.rules, lambda of: of.is_problem)
     problem = problem.astype(bool)[journeys.ids[rows]]
-    intent = scene.contacts.intent.of_names(scene.rules.windows.quick_intents)
-    wrong = asked & (end < 0) & ~scene.is_end[rows]
-    wrong |= (problem & (end < 0)) | (left_open > end) | intent[spine.session[rows]]
+    intent = ctx.contacts.intent.of_names(ctx.rules.windows.quick_intents)
+    wrong = asked & (end < 0) & ~ctx.is_end[rows]
+    wrong |= (problem & (end < 0)) | (left_open > end) | intent[sessionised.session[rows]]
     rows = rows[wrong]
-    return found(scene, "upsell_in_problem", spine.steps.ids[rows], rows)
+    return found(ctx, "upsell_in_problem", sessionised.steps.ids[rows], rows)
 
 
 @kind("node", "n/n", {"message_kind"}, launch=False)
-def over_pressure(scene: Scene) -> Found:
+def over_pressure(ctx: JourneyContext) -> Found:
     """Outbound message without relevance basis, once per message_id, that makes more than the cap
     of such messages to this customer in the window (t - 7 d, t]; x = n/cap - 1, g = 1 - exp(-x)
     (docs/reference/friction.md#outreach).
     """
-    spine, events, windows = scene.spine, scene.spine.events, scene.rules.windows
+    sessionised, events, windows = ctx.sessionised, ctx.sessionised.events, ctx.rules.windows
     sent = events.is_one("direction", "outbound") & events.coded("message_kind").known
     sent &= ~events.is_one("relevance_basis", *event_flags.RELEVANT)
     if sent.sum() <= windows.pressure_cap:
-        return nothing(scene, "over_pressure")
+        return nothing(ctx, "over_pressure")
     rows = np.flatnonzero(sent)
     customer = events.coded(contract.CUSTOMER_KEY).codes
-    rows = rows[sorted_by(customer[rows], spine.rank[rows])]
+    rows = rows[sorted_by(customer[rows], sessionised.rank[rows])]
     if events.has("message_id"):
-        rows = rows[_first_of_ids(scene, rows, customer[rows])]
+        rows = rows[_first_of_ids(ctx, rows, customer[rows])]
     n = in_window(customer[rows], events.time[rows], windows.pressure_window)
     over = np.flatnonzero(n > windows.pressure_cap)
     row, excess = rows[over], n[over] / windows.pressure_cap - 1.0
     return found(
-        scene, "over_pressure", spine.steps.ids[row], row, raw=excess,
+        ctx, "over_pressure", sessionised.steps.ids[row], row, raw=excess,
         expected=np.full(len(row), float(windows.pressure_cap)), intensity=-np.expm1(-excess),
     )  # fmt: skip
 
 
-def _first_of_ids(scene: Scene, rows: Ints, customer: Ints) -> Bools:
+def _first_of_ids(ctx: JourneyContext, rows: Ints, customer: Ints) -> Bools:
     """Rows (by customer, in total order) that are the first of their message, or name none."""
-    ident = Coded.of(take(scene.spine.events.column("message_id"), rows))
+    ident = Categorical.of(take(ctx.sessionised.events.column("message_id"), rows))
     named = np.flatnonzero(ident.known)
     key = customer[named].astype(np.int64) * (len(ident.names) + 1) + ident.codes[named]
     first = ~ident.known
@@ -86,7 +86,7 @@ def in_window(customer: Ints, time: Ints, window: int) -> Ints:
     """Rows of the same customer in (t - window, t] for each row, sorted by customer and time."""
     # Places among all times, not times: customers x microseconds would leave 64 bits.
     moments = np.unique(time)
-    customers = Segments.of(customer).ids * (len(moments) + 1)
+    customers = Groups.of(customer).ids * (len(moments) + 1)
     stamp = customers + np.searchsorted(moments, time, side="right")
     gone = customers + np.searchsorted(moments, time - window, side="right")
     before = np.searchsorted(stamp, gone, side="right")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothing
 
 _NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -20,14 +20,14 @@ _NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
     launch=False,
     circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
 )
-def transfer(scene: Scene) -> Found:
+def transfer(ctx: JourneyContext) -> Found:
     """Outcome `transferred`, or `to_owner` or `to_team` on an event that is not internal; an
     escalation is no transfer. One piece an event, anchored at the next step that is not pushed,
     else at its own (docs/reference/friction.md#transfers-and-escalations).
     """
-    moved, escalated = _passed(scene)
+    moved, escalated = _passed(ctx)
     rows = np.flatnonzero(moved & ~escalated)
-    return _onward(scene, "transfer", rows, _NO_LINKS)
+    return _onward(ctx, "transfer", rows, _NO_LINKS)
 
 
 @kind(
@@ -38,17 +38,17 @@ def transfer(scene: Scene) -> Found:
     launch=False,
     circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
 )
-def escalation(scene: Scene) -> Found:
+def escalation(ctx: JourneyContext) -> Found:
     """Outcome `escalated`, or work passed on to a team of a higher tier (`teams`, as of the steps'
     times): one piece an event that says so, by its outcome or as a transfer out of a step whose
     next link is of a higher tier, anchored at the next step that is not pushed, else at its own;
     where no event of the giver's step says so, the rise itself is one piece at the receiver's
     step (docs/reference/friction.md#transfers-and-escalations).
     """
-    _, escalated = _passed(scene)
-    giver, receiver = scene.rises
-    said = scene.spine.steps.any(escalated)[giver]
-    return _onward(scene, "escalation", np.flatnonzero(escalated), (giver[~said], receiver[~said]))
+    _, escalated = _passed(ctx)
+    giver, receiver = ctx.rises
+    said = ctx.sessionised.steps.any(escalated)[giver]
+    return _onward(ctx, "escalation", np.flatnonzero(escalated), (giver[~said], receiver[~said]))
 
 
 @kind(
@@ -61,52 +61,52 @@ def escalation(scene: Scene) -> Found:
         "repeat_contact": "what follows may make the middle a consultation",
     },
 )
-def ping_pong(scene: Scene) -> Found:
+def ping_pong(ctx: JourneyContext) -> Found:
     """Work back at the owner before last, after collapsing equal neighbours, where the last known
     outcome of the owner in between is none of resolved, sold, informed, partly; where none is
     known, neither is whether it was solved: confidence .5, and none where one of the two only
     sent automatic messages or was visited in self-service (docs/reference/friction.md#ping-pong).
     """
-    seen = scene.handoffs
+    seen = ctx.handoffs
     back = np.flatnonzero(seen.is_ping_pong)
     step, giver = seen.receiver[back], seen.giver[back]
     return found(
-        scene, "ping_pong", step, scene.steps.first[step],
-        previous=giver, earlier=scene.steps.last[giver], confidence=seen.ping_pong[back],
+        ctx, "ping_pong", step, ctx.steps.first[step],
+        previous=giver, earlier=ctx.steps.last[giver], confidence=seen.ping_pong[back],
     )  # fmt: skip
 
 
-def _passed(scene: Scene) -> tuple[Bools, Bools]:
+def _passed(ctx: JourneyContext) -> tuple[Bools, Bools]:
     """Events that pass work on outside, and those that escalate it."""
-    spine, events = scene.spine, scene.spine.events
+    sessionised, events = ctx.sessionised, ctx.sessionised.events
     outward = ~events.is_one("direction", "internal")
     named = events.coded("to_owner").known | events.coded("to_team").known
     moved = events.is_one("outcome", "transferred") | (named & outward)
     escalated = events.is_one("outcome", "escalated")
-    giver, _ = scene.rises
+    giver, _ = ctx.rises
     if len(giver):
-        rising = np.zeros(len(scene.steps), dtype=bool)
+        rising = np.zeros(len(ctx.steps), dtype=bool)
         rising[giver] = True
-        escalated = escalated | (moved & rising[spine.steps.ids])
+        escalated = escalated | (moved & rising[sessionised.steps.ids])
     return moved, escalated
 
 
-def _onward(scene: Scene, name: str, rows: Ints, rising: tuple[Ints, Ints]) -> Found:
+def _onward(ctx: JourneyContext, name: str, rows: Ints, rising: tuple[Ints, Ints]) -> Found:
     """Evidence of events on the way from their step to the next one that is not pushed, and of
     links (giver, receiver) that no event speaks of."""
     giver, receiver = rising
     if not len(rows) + len(giver):
-        return nothing(scene, name)
-    steps, own = scene.steps, scene.spine.steps.ids[rows]
-    following = scene.spine.journey_steps.next_row_after(~steps.is_pushed)[own]
+        return nothing(ctx, name)
+    steps, own = ctx.steps, ctx.sessionised.steps.ids[rows]
+    following = ctx.sessionised.journey_steps.next_row_after(~steps.is_pushed)[own]
     onward = following >= 0
     # Where nothing follows, the edge begins and ends at the giver's step, as a dropped one's does.
     none = np.full(len(giver), NULL)
-    wanted = scene.spine.events.coded("to_owner").rows(
+    wanted = ctx.sessionised.events.coded("to_owner").rows(
         np.concatenate([np.where(onward, NULL, rows), none])
     )
     return found(
-        scene, name,
+        ctx, name,
         np.concatenate([np.where(onward, following, own), receiver]),
         np.concatenate([rows, steps.first[receiver]]),
         previous=np.concatenate([own, giver]),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.transforms.columnar.arrays import Bools, Ints, Reals
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.segments import numbered, pick
 from rejse.transforms.dimensions.validity import FAR
-from rejse.transforms.features.context import Scene
+from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.features.promises import BROKEN, LATE, STATUS
 from rejse.transforms.features.slas import BREACHED, is_late, promised
 from rejse.transforms.journeys import event_flags
@@ -25,19 +25,19 @@ SECONDS_A_MINUTE = 60
     {"wait_s", "touchpoint", "@touchpoints"},
     circular_with={"bad_end": "leaving ends the wait: an abandoned call logs none, or a short one"},
 )
-def customer_wait(scene: Scene) -> Found:
+def customer_wait(ctx: JourneyContext) -> Found:
     """Waiting beyond the touchpoint's expected wait: x = (wait_s - expected) / max(expected, 1 s),
     g = 1 - exp(-x); without an expected wait it is not measurable
     (docs/reference/friction.md#waiting).
     """
-    spine = scene.spine
-    waited, logged = spine.events.number("wait_s")
-    expected, known = scene.data.places.number("expected_wait_s", spine.place)
+    sessionised = ctx.sessionised
+    waited, logged = sessionised.events.number("wait_s")
+    expected, known = ctx.data.places.number("expected_wait_s", sessionised.place)
     rows = np.flatnonzero(logged & known & (waited > expected))
     wait, usual = waited[rows].astype(float), expected[rows].astype(float)
     excess = (wait - usual) / np.maximum(usual, 1.0)
     return found(
-        scene, "customer_wait", spine.steps.ids[rows], rows, raw=excess,
+        ctx, "customer_wait", sessionised.steps.ids[rows], rows, raw=excess,
         expected=usual, intensity=-np.expm1(-excess), minutes=wait / SECONDS_A_MINUTE,
     )  # fmt: skip
 
@@ -51,49 +51,49 @@ def customer_wait(scene: Scene) -> Found:
         "repeat_contact": "what follows decides whether it is late, broken or cancelled",
     },
 )
-def promise_broken(scene: Scene) -> Found:
+def promise_broken(ctx: JourneyContext) -> Found:
     """Promise broken, or (weight .25) late: not delivered by its due time once the frontier has
     passed it; anchored at the step in which it was made, and its owner is who must deliver it:
     `promise.owner`, else the type's owner, else the step's (docs/reference/friction.md#promises). A
     breached SLA is one too, made at the first need-driven step, unless an event promises that level
     itself (`slas`).
     """
-    return together(_said(scene), _agreed(scene))
+    return together(_said(ctx), _agreed(ctx))
 
 
-def _said(scene: Scene) -> Found:
+def _said(ctx: JourneyContext) -> Found:
     """Promises that events made."""
-    made = scene.promises
+    made = ctx.promises
     bad = np.flatnonzero((made.status == BROKEN) | (made.status == LATE))
     late = made.status[bad] == LATE
-    weight = np.where(late, scene.rules.late_promise_weight, scene.rules.weights["promise_broken"])
+    weight = np.where(late, ctx.rules.late_promise_weight, ctx.rules.weights["promise_broken"])
     row, due = made.made[bad], made.due[bad]
     delivered = made.delivered[bad]
-    at = pick(scene.spine.events.time, delivered, FAR)
+    at = pick(ctx.sessionised.events.time, delivered, FAR)
     known = (at < FAR) & (due < FAR)
     late_days = np.where(known, (at - due) / (86_400 * SECOND), np.nan)
     dated = due < FAR
     return found(
-        scene, "promise_broken", scene.spine.steps.ids[row], row, weight=weight,
-        time=np.where(dated, due, scene.spine.events.time[row]),
+        ctx, "promise_broken", ctx.sessionised.steps.ids[row], row, weight=weight,
+        time=np.where(dated, due, ctx.sessionised.events.time[row]),
         expected=np.where(known, late_days, np.nan),
-        detail=Coded.named(made.status[bad], STATUS),
-        owner=scene.owed_by(row, made.owner.rows(bad)),
+        detail=Categorical.named(made.status[bad], STATUS),
+        owner=ctx.owed_by(row, made.owner.rows(bad)),
     )  # fmt: skip
 
 
-def _agreed(scene: Scene) -> Found:
+def _agreed(ctx: JourneyContext) -> Found:
     """Breached service levels that no event promises itself."""
-    levels = scene.slas
-    bad = np.flatnonzero((levels.status == BREACHED) & ~promised(scene, levels))
-    late = is_late(scene, levels)[bad]
-    weight = np.where(late, scene.rules.late_promise_weight, scene.rules.weights["promise_broken"])
+    levels = ctx.slas
+    bad = np.flatnonzero((levels.status == BREACHED) & ~promised(ctx, levels))
+    late = is_late(ctx, levels)[bad]
+    weight = np.where(late, ctx.rules.late_promise_weight, ctx.rules.weights["promise_broken"])
     row, due = levels.row[bad], levels.due[bad]
-    met = pick(scene.spine.events.time, levels.met[bad], FAR)
+    met = pick(ctx.sessionised.events.time, levels.met[bad], FAR)
     late_days = np.where(met < FAR, (met - due) / (86_400 * SECOND), np.nan)
     return found(
-        scene, "promise_broken", scene.spine.steps.ids[row], row, weight=weight, time=due,
-        expected=late_days, detail=levels.sla.rows(bad), owner=scene.owed_by(row),
+        ctx, "promise_broken", ctx.sessionised.steps.ids[row], row, weight=weight, time=due,
+        expected=late_days, detail=levels.sla.rows(bad), owner=ctx.owed_by(row),
     )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def _agreed(scene: Scene) -> Found:
         "repeat_contact": "its confidence hangs on a later outcome",
     },
 )
-def reopened(scene: Scene) -> Found:
+def reopened(ctx: JourneyContext) -> Found:
     """Inbound event of an intent that its journey had before the last end, or of an unknown one,
     of no other product or order, more than the session gap and at most the re-open window after
     that end, in another session, that is no end itself. After a sale an unknown intent does not
@@ -117,43 +117,43 @@ def reopened(scene: Scene) -> Found:
     later event that is not outbound has a mapped outcome or the case was resumed, else .5
     (docs/reference/journeys.md#re-opening).
     """
-    row, end, sure = reopenings(scene)
-    return found(scene, "reopened", scene.spine.steps.ids[row], row, earlier=end, confidence=sure)
+    row, end, sure = reopenings(ctx)
+    return found(ctx, "reopened", ctx.sessionised.steps.ids[row], row, earlier=end, confidence=sure)
 
 
-def reopenings(scene: Scene) -> tuple[Ints, Ints, Reals]:
+def reopenings(ctx: JourneyContext) -> tuple[Ints, Ints, Reals]:
     """Re-opening event, the end it opens again, and the confidence; the first after each end."""
-    spine, windows = scene.spine, scene.rules.windows
-    events, journeys = spine.events, scene.journeys
-    in_time, moment = spine.by_time, spine.moment
-    end = pick(in_time, journeys.last_row_before(scene.is_end[in_time])[moment])
+    sessionised, windows = ctx.sessionised, ctx.rules.windows
+    events, journeys = sessionised.events, ctx.journeys
+    in_time, moment = sessionised.by_time, sessionised.moment
+    end = pick(in_time, journeys.last_row_before(ctx.is_end[in_time])[moment])
     since = events.time - pick(events.time, end, 0)
-    window = event_flags.by_type(spine.kind, scene.rules, lambda of: of.reopen_window)
-    resumed = events.is_one("lifecycle", "resume") & spine.case.known
+    window = event_flags.by_type(sessionised.kind, ctx.rules, lambda of: of.reopen_window)
+    resumed = events.is_one("lifecycle", "resume") & sessionised.case.known
     comes = events.is_one("direction", "inbound") | resumed
-    comes &= (end >= 0) & (since > windows.session_gap) & (since <= window) & ~scene.is_end
-    comes &= spine.session != pick(spine.session, end)
+    comes &= (end >= 0) & (since > windows.session_gap) & (since <= window) & ~ctx.is_end
+    comes &= sessionised.session != pick(sessionised.session, end)
     rows = in_time[np.flatnonzero(comes[in_time])]
     until = moment[end[rows]]
-    alike = _comes_back(scene, rows, end[rows], until)
+    alike = _comes_back(ctx, rows, end[rows], until)
     alike = (alike & events.is_one("direction", "inbound")[rows]) | resumed[rows]
-    rows = rows[alike & ~scene.needs.others_before(rows, journeys.ids, moment, until)]
+    rows = rows[alike & ~ctx.needs.others_before(rows, journeys.ids, moment, until)]
     rows = rows[np.sort(numbered(end[rows])[1])]
-    mapped = ~np.isnan(scene.value) & ~events.is_one("direction", "outbound")
+    mapped = ~np.isnan(ctx.value) & ~events.is_one("direction", "outbound")
     fell = journeys.next_row_after(mapped[in_time])[moment[end[rows]]] >= 0
     sure = np.where(fell | resumed[rows], 1.0, 0.5)
     return rows, end[rows], sure
 
 
-def _comes_back(scene: Scene, rows: Ints, end: Ints, until: Ints) -> Bools:
+def _comes_back(ctx: JourneyContext, rows: Ints, end: Ints, until: Ints) -> Bools:
     """Is the intent of each event among those of its journey up to the end? Where these, or it,
     are unknown: yes, except after a sale. After a sale an object that the journey stated does too.
     """
-    events, journey = scene.spine.events, scene.journeys.ids
-    intent, moment = events.coded("intent"), scene.spine.moment
+    events, journey = ctx.sessionised.events, ctx.journeys.ids
+    intent, moment = events.coded("intent"), ctx.sessionised.moment
     known, sold = np.flatnonzero(intent.known), events.is_one("outcome", "sold")[end]
     keys = pairs(journey, intent.codes.astype(np.int64))
     same = occurs(keys[known], moment[known], keys[rows], until)
     any_known = occurs(journey[known], moment[known], journey[rows], until)
-    of_object = scene.needs.objects_before(rows, journey, moment, until)
+    of_object = ctx.needs.objects_before(rows, journey, moment, until)
     return same | np.where(sold, of_object, ~any_known | ~intent.known[rows])

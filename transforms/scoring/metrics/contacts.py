@@ -9,14 +9,14 @@ from rejse.transforms.columnar.arrays import Ints, Reals
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema.registry import lower_count, metric
 from rejse.transforms.scoring.friction import KINDS
-from rejse.transforms.scoring.friction.assess import Assessment
+from rejse.transforms.scoring.friction.assess import ScoredJourneys
 from rejse.transforms.scoring.friction.contacts import switches
 
 INT, REAL = pa.int32(), pa.float64()
 
 
 @metric("journey", REAL, unit="1", low=0, high=1, direction="higher_is_better")
-def need_driven_share(a: Assessment) -> Reals:
+def need_driven_share(a: ScoredJourneys) -> Reals:
     """Need-driven contacts / (need-driven + company-driven) contacts
     (docs/reference/journeys.md#company-driven-messages).
     """
@@ -27,52 +27,52 @@ def need_driven_share(a: Assessment) -> Reals:
 
 
 @metric("journey", INT, unit="1", low=0, nullable=False)
-def n_contacts(a: Assessment) -> Ints:
+def n_contacts(a: ScoredJourneys) -> Ints:
     """Sessions with an event that is not internal, and messages."""
-    return a.scene.spine.journey_sessions.count(a.scene.contacts.is_contact)
+    return a.ctx.sessionised.journey_sessions.count(a.ctx.contacts.is_contact)
 
 
 @metric("journey", INT, unit="1", low=0, nullable=False)
-def n_need_driven(a: Assessment) -> Ints:
+def n_need_driven(a: ScoredJourneys) -> Ints:
     """Contacts that are inbound, or outbound with a relevance basis and consent."""
-    return a.scene.spine.journey_sessions.count(a.scene.contacts.is_need_driven)
+    return a.ctx.sessionised.journey_sessions.count(a.ctx.contacts.is_need_driven)
 
 
 @metric("journey", INT, unit="1", low=0, nullable=False)
-def n_company_driven(a: Assessment) -> Ints:
+def n_company_driven(a: ScoredJourneys) -> Ints:
     """Other contacts, and outbound marketing or upsell inside inbound sessions
     (docs/reference/journeys.md#company-driven-messages).
     """
-    met, events = a.scene.contacts, a.scene.spine.events
+    met, events = a.ctx.contacts, a.ctx.sessionised.events
     sold = events.is_one("direction", "outbound") & events.is_one(
         "message_kind", "marketing", "upsell"
     )
-    inside = sold & met.inbound[a.scene.spine.session] & ~event_flags.is_message(events)
-    others = a.scene.spine.journey_sessions.count(met.is_contact & ~met.is_need_driven)
-    return others + a.scene.journeys.count(inside)
+    inside = sold & met.inbound[a.ctx.sessionised.session] & ~event_flags.is_message(events)
+    others = a.ctx.sessionised.journey_sessions.count(met.is_contact & ~met.is_need_driven)
+    return others + a.ctx.journeys.count(inside)
 
 
 @metric("journey", INT, unit="1", low=0, direction="lower_is_better", nullable=False)
-def n_channel_switches(a: Assessment) -> Ints:
+def n_channel_switches(a: ScoredJourneys) -> Ints:
     """Consecutive inbound contacts of different channel families and of the same or unknown intent,
     the earlier of which did not end resolved, sold or informed
     (docs/reference/friction.md#contacts).
     """
-    _, later = switches(a.scene)
-    journey = a.scene.contacts.journey[later]
-    return np.bincount(journey, minlength=len(a.scene.journeys))
+    _, later = switches(a.ctx)
+    journey = a.ctx.contacts.journey[later]
+    return np.bincount(journey, minlength=len(a.ctx.journeys))
 
 
 @lower_count(inputs=["intent"])
-def n_repeat_contacts(a: Assessment) -> Ints:
+def n_repeat_contacts(a: ScoredJourneys) -> Ints:
     """Inbound contacts with an earlier one of the same customer and intent within W
     (docs/reference/rates.md#repeats).
     """
-    return a.scene.spine.journey_sessions.count(a.scene.repeats >= 0)
+    return a.ctx.sessionised.journey_sessions.count(a.ctx.repeats >= 0)
 
 
 @lower_count(inputs=KINDS["channel_fallback"].inputs)
-def n_fallbacks(a: Assessment) -> Ints:
+def n_fallbacks(a: ScoredJourneys) -> Ints:
     """Times the customer had to fall back from self-service to a human
     (docs/reference/friction.md#contacts).
     """
@@ -80,7 +80,7 @@ def n_fallbacks(a: Assessment) -> Ints:
 
 
 @lower_count(inputs=KINDS["transfer"].inputs)
-def n_transfers(a: Assessment) -> Ints:
+def n_transfers(a: ScoredJourneys) -> Ints:
     """Events that passed the customer on, escalated ones apart
     (docs/reference/friction.md#transfers-and-escalations).
     """
@@ -88,7 +88,7 @@ def n_transfers(a: Assessment) -> Ints:
 
 
 @lower_count(inputs=KINDS["escalation"].inputs)
-def n_escalations(a: Assessment) -> Ints:
+def n_escalations(a: ScoredJourneys) -> Ints:
     """Events with the outcome `escalated`, and work passed on to a team of a higher tier
     (docs/reference/friction.md#transfers-and-escalations).
     """
@@ -96,7 +96,7 @@ def n_escalations(a: Assessment) -> Ints:
 
 
 @lower_count(inputs=KINDS["dead_end"].inputs)
-def n_dead_ends(a: Assessment) -> Ints:
+def n_dead_ends(a: ScoredJourneys) -> Ints:
     """Inbound contacts that failed, after which the customer went to another channel or gave up
     (docs/reference/friction.md#contacts).
     """
@@ -104,7 +104,7 @@ def n_dead_ends(a: Assessment) -> Ints:
 
 
 @lower_count(inputs=KINDS["abandonment"].inputs)
-def n_abandoned(a: Assessment) -> Ints:
+def n_abandoned(a: ScoredJourneys) -> Ints:
     """Contacts abandoned after the short-abandon threshold or an unknown wait
     (docs/reference/friction.md#contacts).
     """
@@ -112,7 +112,7 @@ def n_abandoned(a: Assessment) -> Ints:
 
 
 @lower_count(inputs=KINDS["reopened"].inputs)
-def n_reopens(a: Assessment) -> Ints:
+def n_reopens(a: ScoredJourneys) -> Ints:
     """Times the customer came back after an end within the re-open window
     (docs/reference/journeys.md#re-opening).
     """

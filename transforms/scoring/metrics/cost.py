@@ -7,16 +7,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, share, values
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.schema.registry import metric
-from rejse.transforms.scoring.friction.assess import Assessment
+from rejse.transforms.scoring.friction.assess import ScoredJourneys
 from rejse.transforms.scoring.friction.score import total
 
 REAL, TEXT = pa.float64(), pa.string()
 
 
 @metric("journey", REAL, unit="min", low=0, direction="lower_is_better")
-def friction_minutes_customer(a: Assessment) -> Reals:
+def friction_minutes_customer(a: ScoredJourneys) -> Reals:
     """Sum of the customer's minutes over the evidence, measured or assumed from `cost_rates`; null
     where none are known, or no friction can be measured (docs/reference/friction.md#costs).
     """
@@ -24,7 +24,7 @@ def friction_minutes_customer(a: Assessment) -> Reals:
 
 
 @metric("journey", REAL, unit="min", low=0, direction="lower_is_better")
-def friction_minutes_company(a: Assessment) -> Reals:
+def friction_minutes_company(a: ScoredJourneys) -> Reals:
     """Sum of the company's minutes over the evidence, measured or assumed from `cost_rates`; null
     where none are known, or no friction can be measured (docs/reference/friction.md#costs).
     """
@@ -32,7 +32,7 @@ def friction_minutes_company(a: Assessment) -> Reals:
 
 
 @metric("journey", REAL, unit="1", low=0, high=1)
-def friction_minutes_measured_share(a: Assessment) -> Reals:
+def friction_minutes_measured_share(a: ScoredJourneys) -> Reals:
     """Measured minutes of customer and company / all of them; the rest is assumed; null without
     minutes (docs/reference/friction.md#costs).
     """
@@ -41,7 +41,7 @@ def friction_minutes_measured_share(a: Assessment) -> Reals:
 
 
 @metric("journey", REAL, unit="1", low=0, high=1)
-def friction_minutes_known_share(a: Assessment) -> Reals:
+def friction_minutes_known_share(a: ScoredJourneys) -> Reals:
     """Halves of the evidence (each piece has the customer's and the company's) whose minutes are
     measured or assumed / all halves; the others are unknown, and in no sum; null without evidence
     (docs/reference/friction.md#costs).
@@ -50,17 +50,17 @@ def friction_minutes_known_share(a: Assessment) -> Reals:
 
 
 @metric("journey", REAL, unit="1", low=0, high=1)
-def friction_cost_known_share(a: Assessment) -> Reals:
+def friction_cost_known_share(a: ScoredJourneys) -> Reals:
     """Halves of the evidence (each piece has the customer's and the company's) whose minutes and
     rate are both known / all halves; friction_cost is without the others; null without evidence
     or without `cost_rates` (docs/reference/friction.md#costs).
     """
     known = _share_of_halves(a, a.costs.n_priced)
-    return known if a.scene.data.has("cost_rates") else np.full(len(known), np.nan)
+    return known if a.ctx.data.has("cost_rates") else np.full(len(known), np.nan)
 
 
 @metric("journey", REAL, unit="currency", low=0, direction="lower_is_better")
-def friction_cost(a: Assessment) -> Reals:
+def friction_cost(a: ScoredJourneys) -> Reals:
     """Sum of minutes times rates over the evidence, in friction_currency; null where currencies
     mix, none is priced, or no friction can be measured (docs/reference/friction.md#costs).
     """
@@ -69,32 +69,32 @@ def friction_cost(a: Assessment) -> Reals:
 
 
 @metric("journey", TEXT, unit="")
-def friction_currency(a: Assessment) -> Coded:
+def friction_currency(a: ScoredJourneys) -> Categorical:
     """Currency of friction_cost (ISO 4217); null where nothing is priced or currencies mix."""
     code, _ = _one_name(a.costs.currency, a.journey, len(a.hazard))
     return a.costs.currency.recode(code)
 
 
 @metric("journey", REAL, unit="currency", inputs=[{"cost_amount", "currency"}])
-def logged_cost(a: Assessment) -> Reals:
+def logged_cost(a: ScoredJourneys) -> Reals:
     """Sum of the `cost_amount` that the events log, friction or not, in logged_currency; null where
     none is logged, one is without currency, or currencies mix
     (docs/reference/contract.md#interaction).
     """
     code, amount, known = _logged(a)
-    journeys = a.scene.journeys
+    journeys = a.ctx.journeys
     return np.where(code == NULL, np.nan, journeys.sum(np.where(known, amount, 0.0)))
 
 
 @metric("journey", TEXT, unit="", inputs=[{"cost_amount", "currency"}])
-def logged_currency(a: Assessment) -> Coded:
+def logged_currency(a: ScoredJourneys) -> Categorical:
     """Currency of logged_cost (ISO 4217); null where logged_cost is."""
-    return a.scene.spine.events.coded("currency").recode(_logged(a)[0])
+    return a.ctx.sessionised.events.coded("currency").recode(_logged(a)[0])
 
 
-def _logged(a: Assessment) -> tuple[Ints, Reals, Bools]:
+def _logged(a: ScoredJourneys) -> tuple[Ints, Reals, Bools]:
     """Currency of each journey's logged costs (-1: none or several), and the events' amounts."""
-    events, journeys = a.scene.spine.events, a.scene.journeys
+    events, journeys = a.ctx.sessionised.events, a.ctx.journeys
     known = events.carries("cost_amount") if events.has("cost_amount") else None
     if known is None or not known.any():
         none = np.zeros(events.n)
@@ -107,7 +107,7 @@ def _logged(a: Assessment) -> tuple[Ints, Reals, Bools]:
     return np.where(unnamed, NULL, code), amount, known
 
 
-def _one_name(names: Coded, journey: Ints, size: int) -> tuple[Ints, Bools]:
+def _one_name(names: Categorical, journey: Ints, size: int) -> tuple[Ints, Bools]:
     """The one name of each journey (-1: none or several), and whether it has several."""
     known = names.known
     least, most = np.full(size, len(names.names)), np.full(size, NULL)
@@ -117,16 +117,16 @@ def _one_name(names: Coded, journey: Ints, size: int) -> tuple[Ints, Bools]:
     return np.where(mixed, NULL, most), mixed
 
 
-def _total(a: Assessment, amount: Reals) -> Reals:
+def _total(a: ScoredJourneys, amount: Reals) -> Reals:
     return total(np.nan_to_num(amount), a.journey, len(a.hazard))
 
 
-def _share_of_halves(a: Assessment, halves: Ints) -> Reals:
+def _share_of_halves(a: ScoredJourneys, halves: Ints) -> Reals:
     return share(_total(a, halves.astype(float)), 2 * a.n_evidence)
 
 
-def _summed(a: Assessment, amount: Reals) -> Reals:
+def _summed(a: ScoredJourneys, amount: Reals) -> Reals:
     """Sum of the known amounts; 0 where friction was measured, could be priced and is none."""
     some = np.bincount(a.journey[~np.isnan(amount)], minlength=len(a.hazard)) > 0
-    could = a.is_scored & (a.n_evidence == 0) & a.scene.data.has("cost_rates")
+    could = a.is_scored & (a.n_evidence == 0) & a.ctx.data.has("cost_rates")
     return np.where(some | could, _total(a, amount), np.nan)

@@ -7,19 +7,19 @@ import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import Ints, Reals
 from rejse.transforms.schema.registry import metric
-from rejse.transforms.scoring.friction.assess import Assessment
+from rejse.transforms.scoring.friction.assess import ScoredJourneys
 from rejse.transforms.scoring.friction.score import total
 from rejse.transforms.scoring.metrics.health import friction_of
 
 
 @metric("journey", pa.int32(), unit="1", low=0, direction="lower_is_better", nullable=False)
-def n_evidence(a: Assessment) -> Ints:
+def n_evidence(a: ScoredJourneys) -> Ints:
     """Number of pieces of friction evidence."""
     return a.n_evidence
 
 
 @metric("journey", pa.float64(), unit="1", low=0, direction="lower_is_better")
-def friction_hazard(a: Assessment) -> Reals:
+def friction_hazard(a: ScoredJourneys) -> Reals:
     """H, the sum of the hazards of the evidence; null below the coverage floor without evidence
     (docs/reference/friction.md#hazard).
     """
@@ -28,7 +28,7 @@ def friction_hazard(a: Assessment) -> Reals:
 
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="lower_is_better")  # fmt: skip
-def friction_score(a: Assessment) -> Reals:
+def friction_score(a: ScoredJourneys) -> Reals:
     """F = 100 * (1 - e^-H): one minus the chance that no step spoils the journey
     (docs/reference/friction.md#friction-score).
     """
@@ -37,14 +37,14 @@ def friction_score(a: Assessment) -> Reals:
 
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="lower_is_better")  # fmt: skip
-def friction_score_lo(a: Assessment) -> Reals:
+def friction_score_lo(a: ScoredJourneys) -> Reals:
     """Friction_score with all weights times .5 (docs/reference/friction.md#friction-score)."""
     return np.where(a.is_scored, friction_of(a.low), np.nan)
 
 
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="lower_is_better")  # fmt: skip
-def friction_score_hi(a: Assessment) -> Reals:
+def friction_score_hi(a: ScoredJourneys) -> Reals:
     """Friction_score with all weights times 1.5, each at most .95
     (docs/reference/friction.md#friction-score).
     """
@@ -52,7 +52,7 @@ def friction_score_hi(a: Assessment) -> Reals:
 
 
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="lower_is_better")
-def friction_edge_share(a: Assessment) -> Reals:
+def friction_edge_share(a: ScoredJourneys) -> Reals:
     """Hazard on edges / H: how much of the friction lies between steps; null without friction
     (docs/reference/friction.md#friction-score).
     """
@@ -62,7 +62,7 @@ def friction_edge_share(a: Assessment) -> Reals:
 
 
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def evidence_coverage(a: Assessment) -> Reals:
+def evidence_coverage(a: ScoredJourneys) -> Reals:
     """Launch kinds of friction whose fields an event of the journey carries or one of its sources
     declares, over all launch kinds (docs/reference/friction.md#coverage).
     """

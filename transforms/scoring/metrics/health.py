@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import Reals
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.segments import Array
 from rejse.transforms.schema.parameters import COMPONENT_FLOOR, HEALTH_WEIGHTS
 from rejse.transforms.schema.registry import metric
-from rejse.transforms.scoring.friction.assess import Assessment
+from rejse.transforms.scoring.friction.assess import ScoredJourneys
 
 BELOW_100 = float(np.nextafter(100.0, 0.0))
 COMPONENTS = tuple(HEALTH_WEIGHTS)
@@ -56,59 +56,59 @@ def losses(**components: Reals) -> Array:
     return np.asarray(np.divide(lost, whole, out=np.zeros_like(lost), where=whole > 0))
 
 
-def _expects(a: Assessment) -> Array:
+def _expects(a: ScoredJourneys) -> Array:
     """Journeys whose type expects an outcome; by default those with a case."""
-    spine, rules = a.scene.spine, a.scene.rules
-    kind = spine.journey_kind
+    sessionised, rules = a.ctx.sessionised, a.ctx.rules
+    kind = sessionised.journey_kind
     said = [rules.type_of(name).expects_outcome for name in kind.names.to_pylist()]
     codes = [NOT_SAID if s is None else int(s) for s in said]
     default = rules.type_of(None).expects_outcome
     of_type = kind.lookup(codes, NOT_SAID if default is None else int(default))
-    return np.where(of_type == NOT_SAID, spine.journey_case.known, of_type == 1)
+    return np.where(of_type == NOT_SAID, sessionised.journey_case.known, of_type == 1)
 
 
 NOT_SAID = 2
 
 
 @metric("journey", pa.string(), unit="", when_empty="null while open, or where none is expected")
-def outcome(a: Assessment) -> Coded:
+def outcome(a: ScoredJourneys) -> Categorical:
     """What came of it: the last end if held, else the last mapped outcome (after an end only of
     events that are not outbound), else `unresolved` for types that expect one
     (docs/reference/scores.md#outcome).
     """
-    row = a.scene.deciding
-    logged = a.scene.spine.events.coded("outcome").rows(row)
-    ended = (row >= 0) & a.scene.is_end[row]
+    row = a.ctx.deciding
+    logged = a.ctx.sessionised.events.coded("outcome").rows(row)
+    ended = (row >= 0) & a.ctx.is_end[row]
     stand_in = np.where(ended, 0, np.where(_expects(a) & (row < 0), 1, -1))
-    named = logged.fallback(Coded.named(stand_in, ["resolved", "unresolved"]))
-    return named.recode(np.where(a.scene.closed, named.codes, -1))
+    named = logged.fallback(Categorical.named(stand_in, ["resolved", "unresolved"]))
+    return named.recode(np.where(a.ctx.closed, named.codes, -1))
 
 
 @metric("journey", pa.string(), unit="", when_empty="null where there is no outcome")
-def outcome_basis(a: Assessment) -> Coded:
+def outcome_basis(a: ScoredJourneys) -> Categorical:
     """Whether the outcome is recorded (by an end, or as the last but for messages that the company
     drives) or assumed: something followed and told of none, or none was ever told of
     (docs/reference/scores.md#outcome).
     """
-    basis = Coded.named(np.where(a.scene.is_recorded, 0, 1), ["recorded", "assumed"])
+    basis = Categorical.named(np.where(a.ctx.is_recorded, 0, 1), ["recorded", "assumed"])
     return basis.recode(np.where(outcome(a).known, basis.codes, -1))
 
 
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def outcome01(a: Assessment) -> Reals:
+def outcome01(a: ScoredJourneys) -> Reals:
     """O, value of the outcome by the journey type's map: resolved, sold, informed 1; partly,
     declined .5; unresolved, abandoned, error, no_result 0 (docs/reference/scores.md#outcome).
     """
-    row = a.scene.deciding
-    value = a.scene.value[row] if len(a.scene.value) else np.zeros(len(row))
-    ended = (row >= 0) & a.scene.is_end[row]
+    row = a.ctx.deciding
+    value = a.ctx.value[row] if len(a.ctx.value) else np.zeros(len(row))
+    ended = (row >= 0) & a.ctx.is_end[row]
     value = np.where(ended & np.isnan(value), 1.0, value)
     value = np.where(row >= 0, value, np.where(_expects(a), 0.0, np.nan))
-    return np.where(a.scene.closed, value, np.nan)
+    return np.where(a.ctx.closed, value, np.nan)
 
 
 @metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def delivery01(a: Assessment) -> Reals:
+def delivery01(a: ScoredJourneys) -> Reals:
     """D = e^-H: the chance that no step spoils the journey; null below the coverage floor without
     evidence (docs/reference/scores.md#delivery).
     """
@@ -117,7 +117,7 @@ def delivery01(a: Assessment) -> Reals:
 
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="higher_is_better")  # fmt: skip
-def health_ops(a: Assessment) -> Reals:
+def health_ops(a: ScoredJourneys) -> Reals:
     """Health from outcome and delivery only: weighted harmonic mean of O (.35) and D (.40),
     floored at .10, times 100; of closed journeys with both (docs/reference/scores.md#health).
     """
@@ -126,7 +126,7 @@ def health_ops(a: Assessment) -> Reals:
 
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="higher_is_better")  # fmt: skip
-def health_ops_lo(a: Assessment) -> Reals:
+def health_ops_lo(a: ScoredJourneys) -> Reals:
     """Health_ops with all weights of friction times 1.5 (docs/reference/scores.md#health)."""
     delivery = np.where(a.is_scored, delivery_of(a.high), np.nan)
     return health_of(outcome=outcome01(a), delivery=delivery)
@@ -134,17 +134,17 @@ def health_ops_lo(a: Assessment) -> Reals:
 
 @metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
         direction="higher_is_better")  # fmt: skip
-def health_ops_hi(a: Assessment) -> Reals:
+def health_ops_hi(a: ScoredJourneys) -> Reals:
     """Health_ops with all weights of friction times .5 (docs/reference/scores.md#health)."""
     delivery = np.where(a.is_scored, delivery_of(a.low), np.nan)
     return health_of(outcome=outcome01(a), delivery=delivery)
 
 
 @metric("journey", pa.string(), unit="")
-def limiting_component(a: Assessment) -> Coded:
+def limiting_component(a: ScoredJourneys) -> Categorical:
     """Component with the largest share of the lost health; null where nothing is lost or health
     is not measured (docs/reference/scores.md#health).
     """
     lost = losses(outcome=outcome01(a), delivery=delivery01(a))
     measured = ~np.isnan(lost).any(axis=0) & (lost.sum(axis=0) > 0)
-    return Coded.named(np.where(measured, np.argmax(lost, axis=0), -1), COMPONENTS[:2])
+    return Categorical.named(np.where(measured, np.argmax(lost, axis=0), -1), COMPONENTS[:2])

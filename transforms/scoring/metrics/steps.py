@@ -6,86 +6,86 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import Bools, Ints, Reals
-from rejse.transforms.columnar.event_table import Coded
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.journeys.journey_times import intervals
 from rejse.transforms.schema.parameters import SECOND
 from rejse.transforms.schema.registry import metric
 from rejse.transforms.scoring.friction import KINDS
-from rejse.transforms.scoring.friction.assess import Assessment
+from rejse.transforms.scoring.friction.assess import ScoredJourneys
 from rejse.transforms.scoring.metrics.health import friction_of
 
 
 @metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better")
-def wait_before_s(a: Assessment) -> tuple[Ints, Bools]:
+def wait_before_s(a: ScoredJourneys) -> tuple[Ints, Bools]:
     """From the last event of the step before to the first of this one; null in the first step."""
-    time, steps = a.scene.spine.events.time, a.scene.steps
+    time, steps = a.ctx.sessionised.events.time, a.ctx.steps
     gap = np.zeros(len(steps), np.int64)
     gap[1:] = np.maximum(time[steps.first[1:]] - time[steps.last[:-1]], 0)
-    return gap // SECOND, ~a.scene.spine.journey_steps.begins
+    return gap // SECOND, ~a.ctx.sessionised.journey_steps.begins
 
 
 @metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better", inputs=["@calendar"])
-def wait_before_work_s(a: Assessment) -> tuple[Ints, Bools]:
+def wait_before_work_s(a: ScoredJourneys) -> tuple[Ints, Bools]:
     """The part of wait_before_s in which this step's owner worked (`calendar`): the time in which
     he could have begun; null in the first step, and where the calendar has no hours for him.
     """
-    time, steps = a.scene.spine.events.time, a.scene.steps
+    time, steps = a.ctx.sessionised.events.time, a.ctx.steps
     before = np.maximum(steps.first - 1, 0)
     before[1:] = steps.last[:-1]
-    worked, known = a.scene.data.calendar.between(steps.owner, time[before], time[steps.first])
-    return worked // SECOND, known & ~a.scene.spine.journey_steps.begins
+    worked, known = a.ctx.data.calendar.between(steps.owner, time[before], time[steps.first])
+    return worked // SECOND, known & ~a.ctx.sessionised.journey_steps.begins
 
 
 @metric("step", pa.int32(), unit="h", low=0, high=23)
-def local_hour(a: Assessment) -> tuple[Ints, Bools]:
+def local_hour(a: ScoredJourneys) -> tuple[Ints, Bools]:
     """Hour on the wall at the step's first event, by its logged `tz`, else the zone of its owner's
     `calendar` as of then; null without one (docs/reference/ingest.md#working-hours).
     """
-    return a.scene.around.local_hour, a.scene.around.has_clock
+    return a.ctx.around.local_hour, a.ctx.around.has_clock
 
 
 @metric("step", pa.int32(), unit="day", low=1, high=7)
-def local_dow(a: Assessment) -> tuple[Ints, Bools]:
+def local_dow(a: ScoredJourneys) -> tuple[Ints, Bools]:
     """Day of the week on the wall at the step's first event, 1 = Monday; null as local_hour."""
-    return a.scene.around.local_dow, a.scene.around.has_clock
+    return a.ctx.around.local_dow, a.ctx.around.has_clock
 
 
 @metric("step", pa.string(), unit="", inputs=[{"site_id", "@weather"}])
-def weather(a: Assessment) -> Coded:
+def weather(a: ScoredJourneys) -> Categorical:
     """Weather of the step's site in the hour of its first event, as `weather` says; a row holds for
     an hour unless its valid_to says otherwise; null without one
     (docs/reference/ingest.md#validity).
     """
-    return a.scene.around.weather
+    return a.ctx.around.weather
 
 
 @metric("step", pa.float64(), unit="degrees Celsius", inputs=[{"site_id", "@weather"}])
-def temperature_c(a: Assessment) -> tuple[Reals, Bools]:
+def temperature_c(a: ScoredJourneys) -> tuple[Reals, Bools]:
     """Temperature at the step's site in the hour of its first event; null as weather."""
-    return a.scene.around.temperature
+    return a.ctx.around.temperature
 
 
 @metric("step", pa.string(), unit="", inputs=["waiting_for"])
-def wait_cause(a: Assessment) -> Coded:
+def wait_cause(a: ScoredJourneys) -> Categorical:
     """Whom the wait before this step was for, as the event before it logged."""
-    steps = a.scene.steps
-    before = np.where(a.scene.spine.journey_steps.begins, -1, steps.first - 1)
-    return a.scene.spine.events.coded("waiting_for").rows(before)
+    steps = a.ctx.steps
+    before = np.where(a.ctx.sessionised.journey_steps.begins, -1, steps.first - 1)
+    return a.ctx.sessionised.events.coded("waiting_for").rows(before)
 
 
 @metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better", inputs=["wait_s"])
-def queue_s(a: Assessment) -> tuple[Ints, Bools]:
+def queue_s(a: ScoredJourneys) -> tuple[Ints, Bools]:
     """Sum of the waiting logged with the step's events (`wait_s`); null if none."""
-    waited, logged = a.scene.spine.events.number("wait_s")
-    steps = a.scene.spine.steps
+    waited, logged = a.ctx.sessionised.events.number("wait_s")
+    steps = a.ctx.sessionised.steps
     return steps.sum(np.where(logged, waited, 0)), steps.any(logged)
 
 
 @metric("step", pa.int64(), unit="s", low=0)
-def processing_s(a: Assessment) -> Ints:
+def processing_s(a: ScoredJourneys) -> Ints:
     """From the first start to the last end of the step's events."""
-    begin, end = intervals(a.scene.spine)
-    steps = a.scene.spine.steps
+    begin, end = intervals(a.ctx.sessionised)
+    steps = a.ctx.sessionised.steps
     return (steps.max(end) - steps.min(begin)) // SECOND
 
 
@@ -97,14 +97,14 @@ def processing_s(a: Assessment) -> Ints:
     direction="lower_is_better",
     inputs=[*KINDS["reasked_info"].inputs, "question"],
 )
-def n_reasked(a: Assessment) -> Ints:
+def n_reasked(a: ScoredJourneys) -> Ints:
     """Fields asked again in this step, on any basis."""
-    requests = a.scene.told.requests
-    return np.bincount(requests.step[requests.is_reask], minlength=len(a.scene.steps))
+    requests = a.ctx.told.requests
+    return np.bincount(requests.step[requests.is_reask], minlength=len(a.ctx.steps))
 
 
 @metric("step", pa.float64(), unit="1", low=0, direction="lower_is_better", nullable=False)
-def hazard(a: Assessment) -> Reals:
+def hazard(a: ScoredJourneys) -> Reals:
     """Hazard of the incident: this step and the edge that leads into it
     (docs/reference/friction.md#hazard).
     """
@@ -113,6 +113,6 @@ def hazard(a: Assessment) -> Reals:
 
 @metric("step", pa.float64(), unit="points of 100", low=0, high=100,
         direction="lower_is_better", nullable=False)  # fmt: skip
-def friction(a: Assessment) -> Reals:
+def friction(a: ScoredJourneys) -> Reals:
     """100 * (1 - e^-hazard) of the incident (docs/reference/friction.md#hazard)."""
     return friction_of(a.step_hazard)
