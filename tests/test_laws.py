@@ -21,8 +21,7 @@ from rejse.transforms.scoring.output_tables import tables
 from tests.support import builders, oracle, strategies
 from tests.support.core import score_events
 from tests.support.law import FACTOR
-from tests.support.transcript import Transcript
-from tests.test_transcripts import operational_of
+from tests.support.transcript import Transcript, operational_of
 
 QUICK = settings(
     max_examples=40 * FACTOR,

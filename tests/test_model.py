@@ -19,9 +19,9 @@ from rejse.pipelines.maintenance.erase import LinkedError, forget
 from rejse.pipelines.maintenance.vacuum import vacuum
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store import delta_store
-from tests.pipelines.jobs.test_run import KEY, SELECT, TEXTS, installation, once
-from tests.pipelines.publication.test_publish import Crash, crash
+from tests.support.crashes import Crash, crash_after
 from tests.support.increments import contents
+from tests.support.installation import KEY, SELECT, TEXTS, installation, once
 from tests.support.law import FACTOR
 from tests.support.model import LAST, Model, Row, Source, micros, pseudonym
 from tests.support.naive_links import Link, Who, file_row
@@ -85,7 +85,7 @@ class Store:
         is_killed, steps = self.chance.random() < 0.25, self.chance.randrange(25)
         if is_killed or not self.model.seen["kill"]:
             with self._patch.context() as patched:
-                crash(patched, steps)
+                crash_after(patched, steps)
                 try:
                     return work()  # which may be over before its end comes
                 except Crash:
