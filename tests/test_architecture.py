@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -100,20 +99,18 @@ def test_what_is_public_is_documented(path: Path) -> None:
     assert undocumented(path) == []
 
 
-def test_every_package_is_in_the_wheel() -> None:
-    """A subpackage missing from `packages` would be silently missing when installed."""
-    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    listed = set(said["tool"]["setuptools"]["packages"])
-    held = {
-        ".".join(("rejse", *path.parent.relative_to(ROOT).parts))
-        for path in MODULES
-        if path.name == "__init__.py"
-    }
-    loose = {name_of(p) for p in MODULES if not (p.parent / "__init__.py").exists()}
-    assert listed == held
-    assert loose == set(), "modules in folders without __init__.py"
-    for package, folder in said["tool"]["setuptools"]["package-dir"].items():
-        assert package == f"rejse.{folder}"
+def test_every_folder_is_a_package() -> None:
+    """A folder without `__init__.py` would be silently missing when installed."""
+    assert {
+        name_of(path) for path in MODULES if not (path.parent / "__init__.py").exists()
+    } == set()
+
+
+def test_what_is_imported_is_what_is_edited() -> None:
+    """`src/rejse` holds links to the folders and nothing else, so that tools follow imports."""
+    links = {path.name: path.resolve() for path in (ROOT / "src" / "rejse").iterdir()
+             if path.is_symlink()}  # fmt: skip
+    assert links == {folder: ROOT / folder for folder in FOLDERS}
 
 
 @pytest.mark.parametrize("path", SQL, ids=name_of)
