@@ -26,3 +26,7 @@ def context_of(t: Transcript) -> JourneyContext:
     return JourneyContext(
         sessionise(builders.table(t.events), data, t.rules), data, t.rules, t.frontiers
     )
+
+
+def score_transcript(transcript: Transcript, events: pa.Table) -> dict[str, pa.Table]:
+    return score_events(events, operational_of(transcript), transcript.rules, transcript.frontiers)

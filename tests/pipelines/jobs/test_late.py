@@ -15,7 +15,6 @@ from rejse.pipelines.jobs.increment import SourcesGoneError
 from rejse.pipelines.jobs.run import NothingToBuildOnError, repair, run
 from rejse.pipelines.maintenance.compact import compact
 from rejse.pipelines.publication import audit_client
-from tests import test_model
 from tests.support.installation import (
     DAY,
     NEW_YEAR,
@@ -29,6 +28,7 @@ from tests.support.installation import (
     row,
     row_on,
 )
+from tests.support.linked_installation import linked_installation
 
 #: A row of somebody else, so late in the year that everything before it is final.
 SUMMER = row(1, id="summer", time="2026-07-01T12:00:00Z")
@@ -96,7 +96,7 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., s
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
 
     def made(name: str, *given: dict[str, Any]) -> settings.Settings:
-        found = test_model.made(tmp_path / name, [])
+        found = linked_installation(tmp_path / name, [])
         (found.root / "000.jsonl").write_text(lines([*given, SUMMER]), encoding="utf-8")
         once(found)
         return found

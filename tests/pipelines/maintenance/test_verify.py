@@ -15,11 +15,10 @@ from rejse.pipelines.maintenance import verify
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import checksums, delta_store, lock
 from rejse.pipelines.store.errors import StoreDamagedError
-from tests.pipelines.store import test_damage
 from tests.support import store_builder
-from tests.support.damage import data_file, run_in_process, served_counts
+from tests.support.damage import data_file, made, place, run_in_process, served_counts
 
-made, place = test_damage.made, test_damage.place
+__all__ = ["made", "place"]  # fixtures
 
 
 def asked(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str]:

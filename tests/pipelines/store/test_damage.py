@@ -16,37 +16,13 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.cli import exit_codes, main
-from rejse.pipelines.config import settings
 from rejse.pipelines.maintenance import erase
 from rejse.pipelines.store import delta_store, errors
 from rejse.transforms.errors import StoreError
-from tests.support.damage import data_file, run_in_process, served_counts
-from tests.support.installation import installation, lines, row
+from tests.support.damage import data_file, made, place, run_in_process, served_counts
 from tests.support.strict import absent
 
-FIRST, THEN = 1_770_000_000_000_000, 1_800_000_000_000_000
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> settings.Settings:
-    """One publication, and new files that a second run would read."""
-    from rejse.pipelines.jobs.run import run
-
-    folder = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(settings.KEY_VARIABLE, raising=False)
-        rows = lines([row(n) for n in range(8)])
-        found = installation(folder, {"a.jsonl": rows}, {"crm": f"{folder}/*.jsonl"})
-        run(found, frontier={"crm": FIRST}, audit=None)
-    later = [row(n, time=f"2026-02-{1 + n % 20:02d}T09:00:00Z") for n in range(8, 40)]
-    (folder / "b.jsonl").write_text(lines(later))
-    return found
-
-
-@pytest.fixture
-def place(made: settings.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    return Path(shutil.copytree(made.root, tmp_path / "place"))
+__all__ = ["made", "place"]  # fixtures
 
 
 @pytest.mark.parametrize("most", (1_000, 30_000))
