@@ -1,10 +1,11 @@
-# Two commands do all: `make demo` and `make test`. Everything else is for those who build rejse.
+# Two commands do all: `make demo` and `make test`. Everything else is for those who build rejse:
+# `make check` at every commit, `make test` before a merge, `make soak` before a release.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO ?= demo
 CUSTOMERS ?= 20000
 
-.PHONY: demo test lint types docs bench soak lock clean help
+.PHONY: help env demo lint types check test graph docs bench soak lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -39,8 +40,14 @@ lint: .venv/ready
 types: .venv/ready
 	$(BIN)/mypy -p rejse -p tests.bench
 
-test: lint types  ## everything that must hold: style, types, tests
+check: lint types  ## for every commit: style, types, unit tests, laws on a small sample
+	REJSE_SAMPLE=small $(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
+
+test: lint types  ## everything that must hold: style, types, all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+graph: .venv/ready  ## who imports whom: packages by layer with their lines; a circle if there is one
+	@$(BIN)/python -m tests.support.import_graph
 
 docs: .venv/ready  ## the reference pages, from the declarations in the code
 	$(BIN)/python docs/generate.py
@@ -50,8 +57,8 @@ bench: .venv/ready  ## the same work by rejse and its rivals; what increments an
 	$(BIN)/python -m tests.bench.growth --events 1000000 --increments 100 --generations 10 --care 20
 	$(BIN)/python -m tests.bench.latency --events 10
 
-soak: .venv/ready  ## the laws and the oracle on many times as many examples
-	REJSE_SOAK=1 $(BIN)/python -m pytest $$(grep -rl FACTOR tests --include='test_*.py')
+soak: .venv/ready  ## laws, oracle, kills and mutations on many times as many examples
+	REJSE_SAMPLE=soak $(BIN)/python -m pytest $$(grep -rl 'support\.law' tests --include='test_*.py')
 
 lock:  ## resolve the lock file anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
@@ -59,4 +66,5 @@ lock:  ## resolve the lock file anew (needs uv)
 		--output-file requirements.lock --quiet
 
 clean:  ## remove what was built
-	rm -rf build .venv .airflow $(DEMO)
+	rm -rf build .venv .airflow src/*.egg-info $(DEMO)
+	find . -name __pycache__ -prune -exec rm -r {} +

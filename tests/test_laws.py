@@ -19,15 +19,15 @@ from rejse.transforms.scoring.metrics.health import delivery_of, friction_of, he
 from rejse.transforms.scoring.output_tables import tables
 from tests.support import builders, strategies
 from tests.support.core import score_events, score_transcript
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.oracle_agreement import mismatches, smallest_mismatch
 from tests.support.transcript import Transcript, operational_of
 
 QUICK = settings(
-    max_examples=40 * FACTOR,
+    max_examples=examples(40),
     suppress_health_check=list(HealthCheck),
 )
-SCORES = settings(max_examples=200 * FACTOR)
+SCORES = settings(max_examples=examples(200))
 Tables = Mapping[str, pa.Table]
 
 
@@ -123,7 +123,7 @@ def test_shares_and_bounds_of_published_scores(t: Transcript) -> None:
 # The oracle ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(1, 1 + 4 * FACTOR))
+@pytest.mark.parametrize("seed", range(1, 1 + examples(4)))
 @pytest.mark.parametrize("rich", [False, True], ids=["plain", "rich"])
 def test_the_oracle_agrees(seed: int, rich: bool) -> None:
     whole = strategies.many(seed, 100, rich)

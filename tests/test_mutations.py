@@ -20,9 +20,8 @@ from rejse.pipelines.sources import files
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.normalise import Mapping
 from tests.support import edge
-from tests.support.law import FACTOR
+from tests.support.law import SOAK
 
-SOAK = FACTOR > 1
 #: Mutations of each format: a million together in the soak.
 JSON, CSV, PARQUET = (600_000, 390_000, 10_000) if SOAK else (6_000, 6_000, 300)
 #: Lines of one file; every other one is mutated.

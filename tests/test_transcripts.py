@@ -13,7 +13,7 @@ from rejse.transforms.identity.resolve import Links, to_persons
 from tests.support import builders, oracle, transcript_links
 from tests.support.bounded import Run
 from tests.support.increments import Increments, LinkedAfterwards
-from tests.support.law import FACTOR
+from tests.support.law import SOAK
 from tests.support.transcript import (
     ORDER,
     Rows,
@@ -143,7 +143,7 @@ def test_transcript_by_the_bounded_pipeline(transcript: Transcript, pipeline: Pi
 
 #: Every transcript by increments in the soak; else those of the settings that most share.
 SHARED = [group for group, _ in Counter(group_of(one) for one in BOUNDED).most_common()]
-SPLIT = [one for one in BOUNDED if group_of(one) in SHARED[: 6 if FACTOR == 1 else None]]
+SPLIT = [one for one in BOUNDED if group_of(one) in SHARED[: None if SOAK else 6]]
 
 
 @pytest.fixture(scope="module")

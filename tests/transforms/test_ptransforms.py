@@ -12,9 +12,9 @@ from rejse.transforms.journeys import watermarks
 from rejse.transforms.journeys.watermarks import NOTHING_MORE, NOTHING_SEEN, Frontiers
 from rejse.transforms.ptransforms import latest
 from tests.support import builders
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=60 * FACTOR)
+LAWS = settings(max_examples=examples(60))
 PEOPLE = [f"person {n}" for n in range(12)]
 
 

@@ -23,9 +23,9 @@ from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import TABLES, TOUCHPOINTS, Operational, conform
 from rejse.transforms.dimensions.validity import AsOf
 from tests.support import builders
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=200 * FACTOR)
+LAWS = settings(max_examples=examples(200))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENT = st.one_of(st.none(), st.integers(0, 6))
 

@@ -17,7 +17,7 @@ from rejse.transforms.ingest.rejects import REJECT_SCHEMA
 from rejse.transforms.schema.contract import event_schema
 from tests.support import edge
 from tests.support.edge import PLAIN, RAW
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
 MAPPING = Mapping(
     PLAIN.replace(
@@ -45,7 +45,7 @@ LINE = ROW.map(json.dumps) | st.sampled_from(["", "[]", "{", "nope", "\u2028", '
 
 
 @given(st.lists(LINE, max_size=30))
-@settings(max_examples=80 * FACTOR)
+@settings(max_examples=examples(80))
 def test_each_row_becomes_one_event_or_one_reject(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]
 ) -> None:
@@ -68,7 +68,7 @@ def test_each_row_becomes_one_event_or_one_reject(
 
 
 @given(st.lists(ROW, min_size=1, max_size=30), st.integers(1, 30))
-@settings(max_examples=60 * FACTOR)
+@settings(max_examples=examples(60))
 def test_where_a_batch_is_cut_changes_nothing(rows: list[dict[str, Any]], cut: int) -> None:
     texts = [{k: None if v is None else str(v) for k, v in one.items()} for one in rows]
     whole = edge.through(MAPPING, edge.raw(texts))

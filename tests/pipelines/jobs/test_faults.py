@@ -15,11 +15,10 @@ import pytest
 
 from rejse.pipelines.config import settings
 from tests.support.installation import installation, lines, row
+from tests.support.law import SOAK
 from tests.support.paths import ROOT
 
-#: How many times as much is tried under REJSE_SOAK=1.
-FACTOR = 50 if os.environ.get("REJSE_SOAK") == "1" else 1
-MOMENTS = 4 * FACTOR
+MOMENTS = 200 if SOAK else 4
 RECOVERY_S = 180
 
 
@@ -52,7 +51,7 @@ def test_a_run_killed_at_boundaries_is_as_if_it_had_not_been(tmp_path: Path) -> 
     n = len(whole["boundaries"])
     every = list(range(n))
     some = sorted({0, *random.Random(7).sample(every[1:-3], 2), n - 3, n - 1})
-    told = kills(tmp_path / "kill", *map(str, every if FACTOR > 1 else some))
+    told = kills(tmp_path / "kill", *map(str, every if SOAK else some))
     whole = next(told)
     published = [(one["died"], judge(whole, one)) for one in told]
     assert all(died for died, _ in published)

@@ -10,7 +10,7 @@ from rejse.pipelines.jobs import plan
 from rejse.pipelines.jobs.run import repair
 from tests.support import strategies
 from tests.support.increments import Arrivals, Order, contents, with_copies
-from tests.support.law import FACTOR
+from tests.support.law import SOAK
 
 CUSTOMERS = 30
 EVER = (-(2**62), 2**62)
@@ -30,7 +30,7 @@ SPLITS = [
     ("late", 2, 9),
     *(
         (ORDERS[1 + seed % 2], seed, parts)
-        for seed in range(4, 24 if FACTOR > 1 else 4)
+        for seed in range(4, 24 if SOAK else 4)
         for parts in (1, 2, 7, 30)
     ),
 ]

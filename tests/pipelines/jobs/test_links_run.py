@@ -14,7 +14,7 @@ from rejse.pipelines.jobs.run import RunResult, reconcile, repair, run
 from tests.support import builders
 from tests.support.increments import Arrivals, contents
 from tests.support.installation import fetch
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.linked_transcripts import (
     Links,
     on_devices,
@@ -59,7 +59,7 @@ def batch(folder: Path, told: Transcript, said: Links) -> dict[str, list[str]]:
     return contents(arrivals.settings)
 
 
-@pytest.mark.parametrize("seed", range(1, 1 + FACTOR))
+@pytest.mark.parametrize("seed", range(1, 1 + examples(1)))
 def test_stored_rows_follow_links_that_change(tmp_path: Path, seed: int) -> None:
     """Without links, with some, with others: then as if these had always been."""
     told = on_devices(seed)
@@ -78,7 +78,7 @@ def test_stored_rows_follow_links_that_change(tmp_path: Path, seed: int) -> None
     )
 
 
-@pytest.mark.parametrize("seed", range(1, 1 + FACTOR))
+@pytest.mark.parametrize("seed", range(1, 1 + examples(1)))
 def test_reconcile_needs_no_source(tmp_path: Path, seed: int) -> None:
     told = on_devices(seed)
     first, last = links(told, seed), links(told, seed + 1000)

@@ -28,13 +28,13 @@ from tests.support import strategies
 from tests.support.faults import spoil_scores
 from tests.support.increments import Arrivals, contents
 from tests.support.installation import installation, lines, row
-from tests.support.law import FACTOR
+from tests.support.law import SOAK
 from tests.support.quick_audit import GATE
 
 #: Kills while files arrive; the soak makes many more.
-KILLS = 3 if FACTOR == 1 else 200
+KILLS = 200 if SOAK else 3
 #: Publications of a loop, how many from one care to the next, and entries that a log may have.
-PUBLICATIONS, CARE, SPARE = (9, 2, 2) if FACTOR == 1 else (1_000, 20, 20)
+PUBLICATIONS, CARE, SPARE = (1_000, 20, 20) if SOAK else (9, 2, 2)
 
 
 def test_a_half_written_file_is_not_whole(tmp_path: Path) -> None:

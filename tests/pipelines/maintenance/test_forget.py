@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import random
 import shutil
 from pathlib import Path
@@ -25,10 +24,9 @@ from rejse.pipelines.store.erasure_receipts import KeyChangedError
 from tests.support import erasing, store_builder
 from tests.support.cli import Command
 from tests.support.erasing import KEY, WHO, WORD, pseudonym
+from tests.support.law import SOAK
 
-#: How many times as much is tried under REJSE_SOAK=1.
-FACTOR = 20 if os.environ.get("REJSE_SOAK") == "1" else 1
-MANY = 1_000_000 if FACTOR > 1 else 400
+MANY = 1_000_000 if SOAK else 400
 CANARIES = (WHO, pseudonym(), WORD)
 
 
@@ -284,7 +282,7 @@ def test_links_of_other_rows_go_and_rows_that_are_links(tmp_path: Path) -> None:
 # --- others, over many made stores ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seed", range(3 * FACTOR))
+@pytest.mark.parametrize("seed", range(60 if SOAK else 3))
 def test_any_one_goes_and_all_others_stay(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.config import settings
+from tests.support.law import SOAK
 from tests.support.paths import ROOT
-
-#: How many times as much is tried under REJSE_SOAK=1.
-FACTOR = 50 if os.environ.get("REJSE_SOAK") == "1" else 1
 
 
 def killed(folder: Path, *boundaries: int) -> Iterator[dict[str, Any]]:
@@ -51,7 +49,7 @@ def test_a_killed_erasure_is_finished_by_the_next_one_or_by_a_run(tmp_path: Path
         n - 30,
         n - 1,
     }
-    told = killed(tmp_path / "kill", *(range(n) if FACTOR > 1 else sorted(some)))
+    told = killed(tmp_path / "kill", *(range(n) if SOAK else sorted(some)))
     assert next(told)["others"] == whole["others"]
     for one in told:
         assert one["waited"] == (one["kill"] > asked), "nothing was begun, or it is known"

@@ -29,12 +29,12 @@ from tests.support.identity_links import (
     link_table,
     without_circles,
 )
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.linked_transcripts import started_arrivals, transcript_named
 from tests.support.naive_links import Link, Who, person
 from tests.support.transcript import alias
 
-LAWS = settings(max_examples=50 * FACTOR)
+LAWS = settings(max_examples=examples(50))
 
 
 def audit(links: list[Link]) -> LinkAudit:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from rejse.pipelines.sources import read_csv
 from tests.support import edge
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
 SCHEMA = pa.schema([("a", pa.string()), ("b", pa.int64())])
 TEXT = pa.schema([("a", pa.string()), ("b", pa.string())])
@@ -77,7 +77,7 @@ CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6
 
 
 @given(st.lists(st.tuples(CELL, CELL), max_size=8), st.sampled_from("\n "), st.booleans())
-@settings(max_examples=80 * FACTOR)
+@settings(max_examples=examples(80))
 def test_what_python_writes_is_read(
     tmp_path_factory: pytest.TempPathFactory,
     rows: list[tuple[str, str]],
@@ -121,7 +121,7 @@ PIECES = st.sampled_from(
     st.lists(PIECES, max_size=40).map(lambda found: b"a,b\n" + b"".join(found)), st.integers(1, 20)
 )
 @example(b'a,b\n\r"\n"",', 1)  # a last line without an end, in a block of its own
-@settings(max_examples=200 * FACTOR)
+@settings(max_examples=examples(200))
 def test_anything_is_read_in_blocks_of_any_size(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int
 ) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rejse.pipelines.sources import read_json
 from rejse.pipelines.sources.decompress import RECORD
 from tests.support import edge
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
 SCHEMA = pa.schema(
     [
@@ -127,7 +127,7 @@ VALUES = st.one_of(
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("andbtls"), VALUES, max_size=4), max_size=6))
-@settings(max_examples=60 * FACTOR)
+@settings(max_examples=examples(60))
 def test_fast_and_careful_reading_agree(
     tmp_path_factory: pytest.TempPathFactory, found: list[dict[str, Any]]
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,11 @@ from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store, lock
 from rejse.pipelines.store.lock import AnotherWriter
 from tests.support import store_builder
+from tests.support.law import SOAK
 from tests.support.store_builder import joined, journey, run_of, staged
 
-SOAK = os.environ.get("REJSE_SOAK") == "1"
-#: How many times as much is tried under REJSE_SOAK=1.
-FACTOR = 100 if SOAK else 1
 PUBLICATIONS, READS, READERS = (50, 10_000, 4) if SOAK else (3, 50, 1)
-WRITERS, ROUNDS = 8, FACTOR
+WRITERS, ROUNDS = 8, 100 if SOAK else 1
 #: Publication n holds n journeys, and as many of all else; a compaction changes none of it.
 COUNTS = (
     "select (select count(*) from journeys), (select count(*) from steps),"

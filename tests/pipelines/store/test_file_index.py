@@ -19,11 +19,11 @@ from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.incremental.cross_customer_ids import leading, records
 from tests.support import builders
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
 SALT = b"salt"
 FILE = "events/part-a.parquet"
-LAWS = hypothesis_settings(max_examples=100 * FACTOR)
+LAWS = hypothesis_settings(max_examples=examples(100))
 KEYS = sorted(builders.key_of(str(n)) for n in range(12))
 #: Two customers whose keys begin alike, and no others.
 ALIKE = [KEYS[5][:16] + 16 * digit for digit in "07"]

@@ -36,10 +36,10 @@ from tests.support.installation import (
     row,
     row_on,
 )
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
 SALT = b"salt"
-LAWS = hypothesis_settings(max_examples=60 * FACTOR)
+LAWS = hypothesis_settings(max_examples=examples(60))
 SUMMER = row(1, id="summer", time="2026-07-01T12:00:00Z")
 
 

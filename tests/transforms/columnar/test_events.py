@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from rejse.transforms.columnar import arrays
 from rejse.transforms.columnar.event_table import Categorical, Events, customers, total_order
 from tests.support import builders
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=100 * FACTOR)
+LAWS = settings(max_examples=examples(100))
 #: Texts whose order as bytes is not that of UTF-16 units or of a locale.
 NAMES = ("a", "B", "ab", "é", "\uffee", "\U0001f600", "Z")
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.columnar.nearest_match import Candidates
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=200 * FACTOR)
+LAWS = settings(max_examples=examples(200))
 
 
 @LAWS

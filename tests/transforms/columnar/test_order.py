@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rejse.transforms.columnar import radix_sort
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.segments import distinct, numbered
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=200 * FACTOR)
+LAWS = settings(max_examples=examples(200))
 KINDS = ("int8", "int16", "int32", "int64", "uint8", "uint64", "bool", "float64")
 Columns = list[np.ndarray[Any, Any]]
 

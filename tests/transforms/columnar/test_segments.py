@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.segments import Groups, pick
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=50 * FACTOR)
+LAWS = settings(max_examples=examples(50))
 Rows = tuple[Groups, list[range], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import TABLES, Operational
 from rejse.transforms.dimensions.working_hours import HORIZON, Calendar
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=60 * FACTOR)
+LAWS = settings(max_examples=examples(60))
 QUARTER = timedelta(minutes=15)
 HOUR = 3_600_000_000
 #: Fridays before the clock of Copenhagen changes, and a Monday in winter.

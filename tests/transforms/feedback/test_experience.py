@@ -22,14 +22,14 @@ from rejse.transforms.feedback.output_tables import tables
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.scoring.metrics.health import health_of
 from tests.support import builders, oracle, strategies
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.transcript import Transcript, operational_of
 
 QUICK = settings(
-    max_examples=40 * FACTOR,
+    max_examples=examples(40),
     suppress_health_check=list(HealthCheck),
 )
-SCORES = settings(max_examples=200 * FACTOR)
+SCORES = settings(max_examples=examples(200))
 SHARE = st.floats(0, 1)
 
 
@@ -139,7 +139,7 @@ def mismatches(t: Transcript) -> list[str]:
     return out
 
 
-@pytest.mark.parametrize("seed", range(11, 11 + 3 * FACTOR))
+@pytest.mark.parametrize("seed", range(11, 11 + examples(3)))
 def test_the_oracle_agrees(seed: int) -> None:
     whole = strategies.many_felt(seed, 60)
     if not mismatches(whole):

@@ -18,11 +18,11 @@ from tests.support import builders
 from tests.support.identity_links import ANN, BEN, COOKIE, KEY, MAIL, key_of
 from tests.support.increments import Arrivals, contents
 from tests.support.installation import fetch
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.linked_transcripts import on_devices, tables_that_differ
 from tests.support.transcript import Transcript
 
-LAWS = settings(max_examples=100 * FACTOR)
+LAWS = settings(max_examples=examples(100))
 ROWS = st.lists(
     st.tuples(
         st.sampled_from("ab"), st.sampled_from("xyz"), st.integers(0, 6),

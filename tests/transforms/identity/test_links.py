@@ -27,10 +27,10 @@ from tests.support.identity_links import (
     key_of,
     link_table,
 )
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.naive_links import Link, Who, person
 
-LAWS = settings(max_examples=100 * FACTOR)
+LAWS = settings(max_examples=examples(100))
 
 
 def indexed(links: list[Link]) -> Links:

@@ -21,11 +21,11 @@ from tests.support.identity_links import (
     link_table,
     without_circles,
 )
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.naive_links import Link, person
 
 TIMES = range(-1 - WAIT, 14)
-LAWS = settings(max_examples=100 * FACTOR)
+LAWS = settings(max_examples=examples(100))
 
 
 def touched(before: list[Link], now: list[Link]) -> list[str]:

@@ -14,9 +14,9 @@ from rejse.transforms.columnar.customer_buckets import BUCKETS
 from rejse.transforms.incremental import shuffle_files
 from rejse.transforms.incremental.shuffle_files import BucketFiles, read, split
 from tests.support import builders
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=60 * FACTOR)
+LAWS = settings(max_examples=examples(60))
 PEOPLE = [f"person {n}" for n in range(12)]
 INTENTS = st.sampled_from([None, "bill", "move", "", "loss", "é\x1f"])
 

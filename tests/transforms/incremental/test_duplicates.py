@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.incremental.deduplicate import over_cap, without_duplicates
 from tests.support import builders
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=80 * FACTOR)
+LAWS = settings(max_examples=examples(80))
 
 
 @st.composite

@@ -22,9 +22,9 @@ from rejse.transforms.incremental.cross_customer_ids import (
 )
 from rejse.transforms.incremental.deduplicate import without_duplicates
 from tests.support import builders
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=80 * FACTOR)
+LAWS = settings(max_examples=examples(80))
 IDS = ("", "a", "b", "x" * 7, "x" * 8, "x" * 9, "x" * SHORT, "x" * (SHORT + 1), "é" * 40, "a\0")
 
 

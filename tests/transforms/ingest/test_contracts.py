@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rejse.transforms.ingest.validate import RULES, accept
 from rejse.transforms.schema.contract import CHANNELS, interaction_schema
 from tests.support.contract_events import NOON, event
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
 CONNECTION = duckdb.connect(":memory:", config={"threads": 1})
 PRESENT = {
@@ -169,7 +169,7 @@ ANY = st.fixed_dictionaries(
 
 
 @given(st.lists(ANY, min_size=1, max_size=12))
-@settings(max_examples=60 * FACTOR)
+@settings(max_examples=examples(60))
 def test_masks_and_sql_refuse_the_same_rows(events: list[dict[str, Any]]) -> None:
     found = batch(*events)
     rules = [rule for rule in RULES if set(found.schema.names).issuperset(rule.columns)]
@@ -181,7 +181,7 @@ def test_masks_and_sql_refuse_the_same_rows(events: list[dict[str, Any]]) -> Non
 
 
 @given(st.lists(ANY, max_size=12))
-@settings(max_examples=60 * FACTOR)
+@settings(max_examples=examples(60))
 def test_every_row_is_accepted_or_refused_once(events: list[dict[str, Any]]) -> None:
     accepted, refused, _ = accept(batch(*events))
     assert accepted.num_rows + refused.num_rows == len(events)

@@ -17,9 +17,9 @@ from rejse.transforms.journeys.needs import Needs
 from rejse.transforms.journeys.split import REASONS, Cut, cut
 from rejse.transforms.schema.parameters import DAY, JourneyType, Rules
 from tests.support import builders
-from tests.support.law import FACTOR
+from tests.support.law import examples
 
-LAWS = settings(max_examples=250 * FACTOR)
+LAWS = settings(max_examples=examples(250))
 #: Gap, window and cap so near each other that every one of them is the earliest deadline at times.
 TYPES = {
     "claim": JourneyType("claim", gap=3 * DAY, case_gap=5 * DAY, reopen_window=2 * DAY, cap=9 * DAY,

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import builders, strategies
 from tests.support.core import score_transcript
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.oracle_agreement import mismatches, smallest_mismatch
 from tests.support.strategies import Pick
 from tests.support.transcript import Transcript
@@ -69,7 +69,7 @@ def customers(seed: int, n: int) -> Transcript:
     return dataclasses.replace(strategies.in_a_company(chance.choice, rows), records=known)
 
 
-@pytest.mark.parametrize("seed", range(1, 1 + 2 * FACTOR))
+@pytest.mark.parametrize("seed", range(1, 1 + examples(2)))
 def test_the_oracle_agrees_on_needs(seed: int) -> None:
     whole = customers(seed, 120)
     found = score_transcript(whole, builders.table(whole.events))

@@ -13,10 +13,10 @@ from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.sessionise import SessionisedEvents, sessionise
 from rejse.transforms.schema.parameters import Rules
 from tests.support import builders, strategies
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.transcript import Transcript, operational_of
 
-LAWS = settings(max_examples=80 * FACTOR)
+LAWS = settings(max_examples=examples(80))
 
 
 def sessionised(rows: list[dict[str, Any]]) -> SessionisedEvents:

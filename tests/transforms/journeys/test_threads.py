@@ -13,10 +13,10 @@ from rejse.transforms.columnar.event_table import Categorical, customers, total_
 from rejse.transforms.journeys.case_assignment import Threads, threads
 from rejse.transforms.schema.parameters import Rules
 from tests.support import builders, strategies
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.transcript import Transcript
 
-LAWS = settings(max_examples=80 * FACTOR)
+LAWS = settings(max_examples=examples(80))
 
 
 def of(rows: list[dict[str, Any]], rules: Rules | None = None) -> tuple[Any, Threads]:

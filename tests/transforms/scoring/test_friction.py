@@ -18,11 +18,11 @@ from rejse.transforms.scoring.friction.coverage import evidence_coverage
 from rejse.transforms.scoring.friction.score import MAX_SEVERITY
 from tests.support import builders, strategies
 from tests.support.core import context_of, score_events
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.transcript import Transcript
 
 LAWS = settings(
-    max_examples=60 * FACTOR,
+    max_examples=examples(60),
     suppress_health_check=list(HealthCheck),
 )
 

@@ -22,7 +22,7 @@ from rejse.transforms.scoring.output_tables import tables
 from rejse.transforms.scoring.pending import PENDING
 from tests.support import builders, strategies
 from tests.support.core import context_of, score_events
-from tests.support.law import FACTOR
+from tests.support.law import examples
 from tests.support.transcript import Transcript
 
 TABLE_OF = {
@@ -30,7 +30,7 @@ TABLE_OF = {
     "journey_experience": "journey_experience",
 }  # fmt: skip
 LAWS = settings(
-    max_examples=20 * FACTOR,
+    max_examples=examples(20),
     suppress_health_check=list(HealthCheck),
 )
 
