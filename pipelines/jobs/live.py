@@ -52,6 +52,7 @@ class Loop:
     stop: Event = field(default_factory=Event)
     beam_args: Sequence[str] = ()
     audit: auditing.Audit | None = auditing.audit
+    care_after: int = CARE  # publications from one care to the next
     _n_gone: int = 0  # runs one after the other that missed a file
 
     def results(self) -> Iterator[RunResult]:
@@ -67,7 +68,7 @@ class Loop:
                 if result.status == "audit_failed":
                     return
                 n_published += 1
-                if n_published % CARE == 0:
+                if n_published % self.care_after == 0:
                     self._care()
             self.stop.wait(self.pace.every / 1_000_000)
 

@@ -98,13 +98,18 @@ def audit(store: Path, staged: Mapping[str, Sequence[StagedFile]], run_id: str) 
         return auditor.audit(store, staged, run_id)
 
 
+@dataclass
 class Auditor:
     """A process that audits one request after the other: its start is paid once, beside other work.
 
     As a context: it starts on entering and has ended after leaving. Where it died while it had
-    nothing to do, or held more than `LARGEST` bytes, another takes its place. It ends by itself
+    nothing to do, or held more than `largest` bytes, another takes its place. It ends by itself
     when this process is gone. Raises AuditUnavailableError where Great Expectations is missing.
     """
+
+    program: str = PROGRAM
+    longest: float = LONGEST
+    largest: int = LARGEST
 
     def __enter__(self) -> Auditor:
         if importlib.util.find_spec("great_expectations") is None:
@@ -127,8 +132,8 @@ class Auditor:
         """Audit the staged files of each table.
 
         Raises AuditUnavailableError where the process ends badly, says what is no answer or takes
-        longer than `LONGEST`; the next request finds another process. Never for what is found:
-        that is in the report.
+        longer than `longest` seconds; the next request finds another process. Never for what is
+        found: that is in the report.
         """
         if self._process.poll() is not None:
             self._replace()
@@ -136,7 +141,7 @@ class Auditor:
         report = store / FOLDER / f"{run_id}.json"
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(json.dumps(said["report"], indent=1), encoding="utf-8")
-        if said["peak"] > LARGEST:
+        if said["peak"] > self.largest:
             self._end()  # the next request, if there is one, finds another
         return read(report)
 
@@ -151,7 +156,7 @@ class Auditor:
         self._stderr = self._held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         self._process = self._held.enter_context(
             subprocess.Popen(
-                [sys.executable, "-m", PROGRAM],
+                [sys.executable, "-m", self.program],
                 bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
             )
         )  # fmt: skip
@@ -172,7 +177,7 @@ class Auditor:
         self._stderr.seek(0)  # where the process goes on writing: the file is one to both
         self._stderr.truncate()
         try:
-            with _killed_after(LONGEST, self._process):
+            with _killed_after(self.longest, self._process):
                 line = self._said(json.dumps(request) + "\n")
         except BaseException:  # such as an interrupt: it would go on for nobody
             self._process.kill()
@@ -201,7 +206,7 @@ class Auditor:
             code = self._process.wait()
         self._stderr.seek(0)
         return AuditUnavailableError(
-            f"expected the audit to end with a report within {LONGEST:,.0f} s, it "
+            f"expected the audit to end with a report within {self.longest:,.0f} s, it "
             + (f"said {said[:200]!r}" if said else f"ended with {code}")
             + f":\n{_told(self._stderr.read().decode(errors='replace'))}"
         )

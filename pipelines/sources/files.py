@@ -174,7 +174,7 @@ def _looks(path: Path) -> Format:
     return "json" if head.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"{") else "csv"
 
 
-def read(shard: Shard, raw_schema: pa.Schema) -> Iterator[RawBatch]:
+def read(shard: Shard, raw_schema: pa.Schema, batch_rows: int = ROWS) -> Iterator[RawBatch]:
     """Rows of a shard under the frozen schema (or the columns of it that a mapping reads).
 
     A column that the file lacks is null, one that the schema lacks is left out. Damage never
@@ -192,7 +192,7 @@ def read(shard: Shard, raw_schema: pa.Schema) -> Iterator[RawBatch]:
     of_format = JsonLines if shard.format == "json" else Csv
     with ByteStream(shard.path) as stream:
         for found in of_format(raw_schema, shard.source, shard.file).parts(stream):
-            yield from _batches(shard, found.batch, found.rows, found.rejects)
+            yield from _batches(shard, found.batch, found.rows, found.rejects, batch_rows)
 
 
 def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:
@@ -205,13 +205,13 @@ def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:
 
 
 def _batches(
-    shard: Shard, batch: pa.RecordBatch, rows: object, rejects: pa.Table
+    shard: Shard, batch: pa.RecordBatch, rows: object, rejects: pa.Table, batch_rows: int
 ) -> Iterator[RawBatch]:
-    """A block's rows in batches of at most ROWS, its rejects with the first."""
+    """A block's rows in batches of at most `batch_rows`, its rejects with the first."""
     numbers = arrow(rows)  # type: ignore[arg-type]
-    for start in range(0, max(batch.num_rows, 1), ROWS):
-        piece = batch.slice(start, ROWS)
-        at = numbers.slice(start, ROWS)
+    for start in range(0, max(batch.num_rows, 1), batch_rows):
+        piece = batch.slice(start, batch_rows)
+        at = numbers.slice(start, batch_rows)
         first = at[0].as_py() if len(at) else shard.first_row
         refused = rejects if start == 0 else refusals.empty()
         yield RawBatch(shard.source, shard.file, first, piece, at, refused)

@@ -36,7 +36,7 @@ class Part(NamedTuple):
     first: int = 1
 
 
-def groups(path: Path) -> list[tuple[tuple[int, ...], int]]:
+def groups(path: Path, least_rows: int = SHARD) -> list[tuple[tuple[int, ...], int]]:
     """Row groups to read together, each with the number of its first row (from 1).
 
     One empty group, read as a whole and refused there, where the footer cannot be read.
@@ -54,7 +54,7 @@ def groups(path: Path) -> list[tuple[tuple[int, ...], int]]:
     for place, size in enumerate(sizes):
         chosen.append(place)
         row += size
-        if row - first >= SHARD or place == len(sizes) - 1:
+        if row - first >= least_rows or place == len(sizes) - 1:
             found.append((tuple(chosen), first))
             chosen, first = [], row
     return found or [((), 1)]

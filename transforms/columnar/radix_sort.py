@@ -20,13 +20,13 @@ DIGIT = 16
 MANY = 512
 
 
-def sorted_by(*keys: Array) -> Ints:
+def sorted_by(*keys: Array, radix_from: int = MANY) -> Ints:
     """Stable order of rows by keys (numbers, none of them complex), the first key foremost.
 
-    NaN is last, as in numpy.
+    NaN is last, as in numpy. From `radix_from` rows on, keys are taken to pieces.
     """
     n = len(keys[0])
-    if n < MANY:
+    if n < radix_from:
         return np.lexsort(keys[::-1])
     rows: Ints | None = None
     for key in reversed(keys):

@@ -20,8 +20,7 @@ from rejse.pipelines.config import settings
 from rejse.pipelines.jobs import status
 from rejse.pipelines.jobs.live import ABANDONED, Loop, Pace, is_whole
 from rejse.pipelines.jobs.run import RunResult
-from rejse.pipelines.publication import audit_client
-from rejse.pipelines.publication.audit_client import Auditor, AuditUnavailableError
+from rejse.pipelines.publication.audit_client import LONGEST, Auditor, AuditUnavailableError
 from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_store, staging
 from tests.support import strategies
@@ -129,10 +128,9 @@ def test_a_loop_leaves_a_bounded_number_of_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr("rejse.pipelines.jobs.live.CARE", CARE)
     monkeypatch.setattr("rejse.pipelines.store.delta_log.SPARE", SPARE)
     found = installation(tmp_path, {})
-    loop = Loop(found, Pace(0, 0), audit=None)
+    loop = Loop(found, Pace(0, 0), audit=None, care_after=CARE)
     results, seen = loop.results(), []
     for number in range(PUBLICATIONS):
         (tmp_path / f"{number}.jsonl").write_text(lines([row(number)]))
@@ -147,9 +145,8 @@ def test_a_loop_puts_its_care_off_while_another_writer_is_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr("rejse.pipelines.jobs.live.CARE", 1)
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    loop = Loop(found, Pace(0, 0), audit=None)
+    loop = Loop(found, Pace(0, 0), audit=None, care_after=1)
     results = loop.results()
     assert next(results).status == "published"
     loop.stop.set()
@@ -178,16 +175,14 @@ def test_an_audit_that_dies_publishes_nothing_and_the_next_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr(audit_client, "PROGRAM", "tests.support.quick_audit")
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
     found.store.mkdir(exist_ok=True)
     os.mkfifo(found.store / GATE)  # however fast the process is, it waits here for its end
-    with Auditor() as auditor:
+    with Auditor("tests.support.quick_audit", longest=0.0) as auditor:
         loop = Loop(found, Pace(0, 0), audit=auditor.audit)
-        with monkeypatch.context() as hurried:
-            hurried.setattr(audit_client, "LONGEST", 0.0)
-            with pytest.raises(AuditUnavailableError, match="ended with -9"):
-                next(loop.results())
+        with pytest.raises(AuditUnavailableError, match="ended with -9"):
+            next(loop.results())
+        auditor.longest = LONGEST
         (found.store / GATE).unlink()
         assert delta_store.latest(found.store) is None
         assert next(loop.results()).publication == 1

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines.publication import audit_client
 from rejse.pipelines.publication.audit_client import Auditor, AuditUnavailableError
 from rejse.pipelines.store import staging
 from tests.support import store_builder
@@ -22,9 +21,8 @@ from tests.support.quick_audit import GATE
 
 HOLDER = """
 import pathlib, sys
-from rejse.pipelines.publication import audit_client
-audit_client.PROGRAM = "tests.support.quick_audit"
-with audit_client.Auditor() as auditor:
+from rejse.pipelines.publication.audit_client import Auditor
+with Auditor("tests.support.quick_audit") as auditor:
     print(auditor.pid, flush=True)
     if sys.argv[1:]:
         auditor.audit(pathlib.Path(sys.argv[1]), {}, "run-1")
@@ -33,10 +31,9 @@ with audit_client.Auditor() as auditor:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[Auditor]:
+def quick() -> Iterator[Auditor]:
     """An auditor whose process audits nothing: what is asked here is how it lives and dies."""
-    monkeypatch.setattr(audit_client, "PROGRAM", "tests.support.quick_audit")
-    with Auditor() as auditor:
+    with Auditor("tests.support.quick_audit") as auditor:
         yield auditor
 
 
@@ -80,10 +77,8 @@ def test_a_signal_to_all_processes_of_a_service_ends_no_audit(
     assert quick.pid == process
 
 
-def test_a_process_that_held_much_is_replaced(
-    quick: Auditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(audit_client, "LARGEST", 1)
+def test_a_process_that_held_much_is_replaced(quick: Auditor, tmp_path: Path) -> None:
+    quick.largest = 1
     first = quick.pid
     assert quick.audit(tmp_path, {}, "run-1").passed
     assert has_ended(first)
@@ -91,16 +86,17 @@ def test_a_process_that_held_much_is_replaced(
     assert quick.pid != first
 
 
-def test_what_is_no_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_client, "PROGRAM", "this")
-    with Auditor() as auditor, pytest.raises(AuditUnavailableError, match="said b'The Zen"):
+def test_what_is_no_answer_is_told(tmp_path: Path) -> None:
+    with Auditor("this") as auditor, pytest.raises(AuditUnavailableError, match="said b'The Zen"):
         auditor.audit(tmp_path, {}, "run-1")
 
 
-def test_an_audit_without_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_client, "LONGEST", 0.0)
+def test_an_audit_without_end_is_told(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / GATE)  # nobody opens it
-    with Auditor() as auditor, pytest.raises(AuditUnavailableError, match=r"within 0 s.*with -9"):
+    with (
+        Auditor(longest=0.0) as auditor,
+        pytest.raises(AuditUnavailableError, match=r"within 0 s.*with -9"),
+    ):
         auditor.audit(tmp_path, {}, "run-1")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,21 +70,23 @@ def test_a_file_without_rows(tmp_path: Path, name: str) -> None:
     assert edge.read(tmp_path / name, RAW) == ([], [])
 
 
-def test_parquet_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read_parquet, "SHARD", 25)
+def test_parquet_is_read_in_pieces(tmp_path: Path) -> None:
     write(tmp_path / "l.parquet", raw_rows(64))
-    shards = files.shards(source(tmp_path / "*.parquet"))
-    assert [(one.row_groups, one.first_row) for one in shards] == [
-        ((0, 1, 2), 1), ((3, 4, 5), 31), ((6,), 61)
-    ]  # fmt: skip
-    found, _ = edge.read(tmp_path / "l.parquet", RAW)
-    assert [one["_row"] for one in found] == list(range(1, 65))
+    (whole,) = files.shards(source(tmp_path / "*.parquet"))
+    groups = read_parquet.groups(whole.path, least_rows=25)
+    assert groups == [((0, 1, 2), 1), ((3, 4, 5), 31), ((6,), 61)]
+    firsts = [
+        (batch.first_row, batch.batch.num_rows)
+        for row_groups, first_row in groups
+        for batch in files.read(replace(whole, row_groups=row_groups, first_row=first_row), RAW)
+    ]
+    assert [first for first, _ in firsts] == [1, 31, 61]
+    assert sum(rows for _, rows in firsts) == 64
 
 
-def test_large_blocks_are_cut_into_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "ROWS", 10)
+def test_large_blocks_are_cut_into_batches(tmp_path: Path) -> None:
     write(tmp_path / "l.csv", raw_rows(25))
-    batches = list(files.read(files.pieces("crm", tmp_path / "l.csv")[0], RAW))
+    batches = list(files.read(files.pieces("crm", tmp_path / "l.csv")[0], RAW, batch_rows=10))
     assert [(one.first_row, one.batch.num_rows) for one in batches] == [(1, 10), (11, 10), (21, 5)]
     assert all(one.rejects.schema == REJECT_SCHEMA for one in batches)
 
