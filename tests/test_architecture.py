@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.support.import_graph import imported, module_of, package_of, refused_
 from tests.support.paths import FOLDERS, MODULES, ROOT, SQL, TEST_MODULES, name_of
 
 PYTHON = MODULES + TEST_MODULES
+SUPPORT = [path for path in TEST_MODULES if path.parent.name == "support"]
 #: Modules that run as a program of their own, beside the command line.
 PROGRAMS = ("expectations/server.py", "pipelines/demo/write.py")
 
@@ -71,6 +73,46 @@ def test_only_the_command_line_prints(path: Path) -> None:
 @pytest.mark.parametrize("path", PYTHON, ids=name_of)
 def test_modules_are_named_for_a_thing(path: Path) -> None:
     assert path.stem not in {"utils", "util", "helpers", "common", "misc"}
+
+
+#: What a value is called by what happened to it, or by its place in a sentence, not by what it is.
+NAMELESS = frozenset(
+    ["told", "said", "found", "one", "came", "gone", "who", "thing", "this", "each", "every"]
+)
+
+
+def bound_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Names that a module gives to values, parameters, functions and attributes, with the line."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(ctx=ast.Store()):
+                yield node.id, node.lineno
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.attr, node.lineno
+            case ast.arg():
+                yield node.arg, node.lineno
+            case ast.FunctionDef() | ast.ClassDef():
+                yield node.name, node.lineno
+            case ast.alias(asname=str(name)) | ast.ExceptHandler(name=str(name)):
+                yield name, node.lineno
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield name, node.lineno
+
+
+@pytest.mark.parametrize("path", [*MODULES, *SUPPORT], ids=name_of)
+def test_names_are_those_of_the_field(path: Path) -> None:
+    lines = {f"{name}: line {line}" for name, line in bound_names(tree_of(path))
+             if name.strip("_") in NAMELESS}  # fmt: skip
+    assert sorted(lines) == [], "name the value for what it is"
+
+
+def test_a_name_that_says_nothing_is_found() -> None:
+    code = (
+        "def told(found):\n    import json as who\n    for every in found: self.said = every\n"
+        "class _One: pass\nwith x as this: pass\nprint(gone, row.each, one=1)\n"
+    )
+    names = {name for name, _ in bound_names(ast.parse(code))}
+    assert names & NAMELESS == {"told", "found", "who", "every", "said", "this"}
 
 
 def test_no_test_imports_another() -> None:

@@ -26,11 +26,12 @@ from rejse.pipelines.cli import main
 from rejse.pipelines.jobs import beam_graph
 from rejse.pipelines.publication import audit_client
 from rejse.pipelines.runtime import signals
-audit_client.PROGRAM, start = "tests.support.quick_audit", audit_client.Auditor._start
-def told(auditor):
+start = audit_client.Auditor._start
+def start_quick(auditor):
+    auditor.program = "tests.support.quick_audit"
     start(auditor)
     print(auditor.pid, flush=True)
-audit_client.Auditor._start = told
+audit_client.Auditor._start = start_quick
 """
 #: Its first table of a run sends the signal, then goes on.
 HIT = """
