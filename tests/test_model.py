@@ -144,7 +144,7 @@ class Store:
 
     def _somebody(self, is_another: bool) -> Who:
         """Of whom there are rows, or through whom; the last one where there is nobody."""
-        every = {row.who for row in self.model.rows()} | {link.other for link in self.model.links}
+        every = {row.owner for row in self.model.rows()} | {link.other for link in self.model.links}
         found = [who for who in sorted(every) if self.model.is_another(who) == is_another]
         waiting = {self.model.person(row) for row in self.model.late.values()}
         late = [who for who in found if who in waiting]

@@ -62,17 +62,17 @@ def test_every_row_is_kept(null: Told) -> None:
     counts = null.result.counts
     assert {name: counts[name] for name in null.truths.counts} == null.truths.counts
     assert counts["kept"] == counts["read"] > 5_000
-    assert null.one("select count(*) from v_journeys") == null.truths.journeys
+    assert null.value("select count(*) from v_journeys") == null.truths.journeys
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_no_kind_finds_anything_though_it_had_occasion(null: Told, kind: str) -> None:
-    occasions = null.one(OCCASIONS[kind])
+    occasions = null.value(OCCASIONS[kind])
     assert occasions and occasions > 0, f"{kind} had no occasion to err"
     columns = {
         name
         for (name,) in null.rows("select distinct column_name from (describe events)")
-        if null.one(f'select count("{name}") from events')
+        if null.value(f'select count("{name}") from events')
     }
     have = columns | {"@touchpoints", "@touchpoint_fields"}
     assert any(fields <= have for fields in NEEDS[kind]), f"{kind}: its fields are not logged"
@@ -93,12 +93,12 @@ def test_every_first_contact_solves_and_nobody_has_to_come_again(null: Told, rat
     found = null.rows(shares, rate)
     assert {value for value, _ in found} == {RATES[rate]}
     assert max(n for _, n in found) > 100
-    assert null.one("select sum(n_repeat_contacts) from v_journeys") == 0
+    assert null.value("select sum(n_repeat_contacts) from v_journeys") == 0
 
 
 def test_friction_is_measured_zero_and_health_full(null: Told) -> None:
     assert null.rows("select distinct friction_score, friction_hazard from v_journeys") == [(0, 0)]
-    assert null.one("select avg(evidence_coverage) from v_journeys") > 0.9
+    assert null.value("select avg(evidence_coverage) from v_journeys") > 0.9
     assert null.rows(
         "select distinct health_ops, health_ops_lo, health_ops_hi from v_journeys"
         " where state = 'closed' and outcome = 'resolved'"
@@ -114,10 +114,10 @@ def test_no_gap_no_relief_no_ignored_voice(null: Told) -> None:
     )
     assert n > 50
     assert (least, most) == (0, 0)
-    assert null.one("select count(*) from v_relief") == 0
-    assert null.one("select count(*) from v_journey_experience where is_relief is null") < n * 10
-    assert null.one("select count(*) from v_journey_experience where is_relief = false") > n
-    assert null.one("select sum(n_ignored) from v_journey_experience") == 0
+    assert null.value("select count(*) from v_relief") == 0
+    assert null.value("select count(*) from v_journey_experience where is_relief is null") < n * 10
+    assert null.value("select count(*) from v_journey_experience where is_relief = false") > n
+    assert null.value("select sum(n_ignored) from v_journey_experience") == 0
     # Where friction is zero, only what was felt takes from health.
     assert null.rows(
         "select distinct limiting_component from v_journey_experience where health is not null"
@@ -128,14 +128,14 @@ def test_no_promise_fails_and_no_handoff_is_dropped(null: Told) -> None:
     assert {status for (status,) in null.rows("select distinct status from v_promises")} <= {
         "kept", "open",
     }  # fmt: skip
-    assert null.one("select count(*) from v_handoffs where is_dropped") == 0
+    assert null.value("select count(*) from v_handoffs where is_dropped") == 0
 
 
 def test_customers_meet_the_company_one_journey_at_a_time(null: Told) -> None:
-    overlaps = null.one(
+    overlaps = null.value(
         "select count(*) from v_journeys as one inner join v_journeys as other"
         " on one.customer_key = other.customer_key and one.journey_id < other.journey_id"
         " and one.started_at <= other.ended_at and other.started_at <= one.ended_at"
     )
     assert overlaps == 0
-    assert null.one("select count(distinct customer_key) from v_journeys") == 500
+    assert null.value("select count(distinct customer_key) from v_journeys") == 500

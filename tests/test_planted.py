@@ -80,7 +80,7 @@ def test_who_buys_again_is_known_beforehand_and_found(
 ) -> None:
     plant: Any = told.truths.planted["repurchase"]
     found = {
-        who: told.one(
+        who: told.value(
             "select is_repurchase from v_next_journeys where customer_key = ?"
             " order by ended_at limit 1",
             key_of(who),
@@ -110,11 +110,11 @@ def value_of(told: Told, row: dict[str, str]) -> Any:
     grain, metric = row["grain"], row["metric"]
     if grain == "experience":
         query = f"select {metric} from v_experience where customer_key = ? and x_id = ?"
-        return told.one(query, key_of(row["customer"]), f"surveys/{row['place']}")
+        return told.value(query, key_of(row["customer"]), f"surveys/{row['place']}")
     view = {"journey": "v_journeys", "step": "v_steps"}.get(grain, f"v_{grain}")
     number, _, step = row["place"].partition(".")
     query = JOURNEY.format(metric, view) + (f" and seq = {int(step)}" if step else "")
-    return told.one(query, key_of(row["customer"]), int(number) - 1)
+    return told.value(query, key_of(row["customer"]), int(number) - 1)
 
 
 def expected_of(row: dict[str, str], metric: Metric) -> Any:

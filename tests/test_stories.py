@@ -26,9 +26,9 @@ def test_every_row_is_accounted_for(told: Told) -> None:
 def test_most_journeys_are_final_and_of_their_number(told: Told) -> None:
     planted = [key_of(who) for people in told.truths.stories.values() for who in people]
     drawn = "select count(*) from v_journeys where not list_contains(?, customer_key)"
-    n = told.one(drawn, planted)
+    n = told.value(drawn, planted)
     assert 0.97 * told.truths.journeys < n <= told.truths.journeys
-    assert told.one("select avg(cast(is_final as integer)) from v_journeys") > 0.8
+    assert told.value("select avg(cast(is_final as integer)) from v_journeys") > 0.8
 
 
 def test_the_claim(told: Told) -> None:
@@ -231,8 +231,8 @@ def test_the_add_on(told: Told) -> None:
 def rates(told: Told, name: str, query: str) -> tuple[float, float]:
     """Rate found at the planted place and at the base, by a query with the place's values."""
     plant: Any = told.truths.planted[name]
-    found = told.one(query, *plant["where"].values())
-    base = told.one(query, *plant["base_where"].values())
+    found = told.value(query, *plant["where"].values())
+    base = told.value(query, *plant["base_where"].values())
     assert found == pytest.approx(plant["rate"], abs=0.05)
     assert base == pytest.approx(plant["base_rate"], abs=0.05)
     return found, base
@@ -294,7 +294,7 @@ def test_the_touchpoint_that_makes_customers_wait_is_found(told: Told) -> None:
         " left join v_friction_evidence as e"
         " on e.step_id = s.step_id and e.kind = 'customer_wait' where s.touchpoint = ?"
     )
-    assert told.one(waits, "phone_support") > 5 * told.one(waits, "phone_service") > 0
+    assert told.value(waits, "phone_support") > 5 * told.value(waits, "phone_service") > 0
 
 
 def test_what_is_stuck_is_seen_in_each_cohort(told: Told) -> None:
@@ -316,4 +316,4 @@ def test_what_is_stuck_is_seen_in_each_cohort(told: Told) -> None:
     assert told.rows("select * from v_type_rules where journey_type = 'installation'") == [
         ("installation", None, 21 * 86_400, 60 * 86_400, False)
     ]
-    assert told.one("select is_problem from v_type_rules where journey_type = 'claim'")
+    assert told.value("select is_problem from v_type_rules where journey_type = 'claim'")

@@ -46,7 +46,7 @@ class Run:
     """One run over several transcripts, and each one's tables."""
 
     def __init__(self, transcripts: Sequence[Transcript], folder: Path) -> None:
-        self.numbers = {one.name: number for number, one in enumerate(transcripts)}
+        self.numbers = {transcript.name: number for number, transcript in enumerate(transcripts)}
         write(transcripts, folder)
         settings = load(folder / "rejse.toml")
         self.result: RunResult = run(settings, frontier=transcripts[0].frontiers, audit=None)
@@ -55,26 +55,28 @@ class Run:
     def tables(self, transcript: Transcript) -> dict[str, Rows]:
         """The transcript's rows of every table, its number taken off ids and references."""
         number = self.numbers[transcript.name]
-        said = (*transcript.events, *transcript.experience)
+        events = (*transcript.events, *transcript.experience)
         linked = transcript_links.of_links(transcript.links)
         keys = {
             hmac.new(KEY, f"{kind}:{alias(number, name)}".encode(), hashlib.sha256).hexdigest()[:32]
-            for kind, name in transcript_links.of_rows(said) | linked
+            for kind, name in transcript_links.of_rows(events) | linked
         }
-        found = {}
+        tables = {}
         for name in ORDER:
             mine = rows(self.con, f"select * from v_{name}")
-            found[name] = [without_mark(row, number) for row in mine if row["customer_key"] in keys]
-        return found
+            tables[name] = [
+                without_mark(row, number) for row in mine if row["customer_key"] in keys
+            ]
+        return tables
 
 
 def write(transcripts: Sequence[Transcript], folder: Path) -> list[str]:
     """Configuration and sources of transcripts that share settings; the names of the sources."""
-    told = records_of(transcripts)
+    records = records_of(transcripts)
     asked = x_sources(transcripts)
-    named = {**dict.fromkeys(asked, "experience"), **{kind: kind for kind in told}}
+    named = {**dict.fromkeys(asked, "experience"), **{kind: kind for kind in records}}
     _write_settings(transcripts[0], named, folder, links_of(transcripts))
-    for kind, rows_of_kind in told.items():
+    for kind, rows_of_kind in records.items():
         _write_of_kind(kind, rows_of_kind, folder)
     for source in transcripts[0].frontiers:
         _write_source(source, list(transcripts), folder)
@@ -85,7 +87,7 @@ def write(transcripts: Sequence[Transcript], folder: Path) -> list[str]:
 
 def x_sources(transcripts: Sequence[Transcript]) -> list[str]:
     """Names of the sources of X-records."""
-    return sorted({name for one in transcripts for name in one.x_frontiers})
+    return sorted({name for transcript in transcripts for name in transcript.x_frontiers})
 
 
 def _write_settings(
@@ -118,8 +120,8 @@ def _write_settings(
     windows = {"future": "36500d", **transcript.config.get("windows", {})}
     lines += ["[windows]", *_toml(windows)]
     lines += ["[texts]", *_toml(transcript.config.get("texts", {}))]
-    for name, said in transcript.config.get("types", {}).items():
-        lines += [f"[types.{name}]", *_toml(said)]
+    for name, of_type in transcript.config.get("types", {}).items():
+        lines += [f"[types.{name}]", *_toml(of_type)]
     given: dict[str, Sequence[Mapping[str, Any]]] = {
         name: table for name, table in transcript.operational.items() if table
     }
@@ -151,34 +153,34 @@ def _text(value: Any) -> Any:
 
 def _write_source(source: str, transcripts: list[Transcript], folder: Path) -> None:
     """JSON lines of a source's events, its raw schema, and a mapping of them as they are."""
-    found = [
+    rows = [
         _raw(event, at, number)
-        for number, one in enumerate(transcripts)
-        for at, event in enumerate(one.events, start=1)
+        for number, transcript in enumerate(transcripts)
+        for at, event in enumerate(transcript.events, start=1)
         if event.get("source", "crm") == source
     ]
-    _write_rows(source, found, INTERACTIONS, folder)
+    _write_rows(source, rows, INTERACTIONS, folder)
 
 
 def _write_records(source: str, transcripts: Sequence[Transcript], folder: Path) -> None:
     """The same of a source of X-records."""
-    found = [
-        builders.full_record(marked(record, one, number, at))
+    rows = [
+        builders.full_record(marked(record, transcript, number, at))
         | {"identity": alias(number, record.get("customer", "ann"))}
-        for number, one in enumerate(transcripts)
-        for at, record in enumerate(one.experience, start=1)
+        for number, transcript in enumerate(transcripts)
+        for at, record in enumerate(transcript.experience, start=1)
         if record.get("source", "survey") == source
     ]
-    for row in found:
+    for row in rows:
         del row["customer_key"], row["bucket"], row["source"]
-    _write_rows(source, found, EXPERIENCE, folder)
+    _write_rows(source, rows, EXPERIENCE, folder)
 
 
-def _write_of_kind(kind: str, found: Sequence[Mapping[str, Any]], folder: Path) -> None:
+def _write_of_kind(kind: str, records: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """The same of the records of a kind, which bear their source themselves."""
     rows = [
         builders.full_of_kind(row) | {"identity": row["customer"], "identitytype": "customer"}
-        for row in found
+        for row in records
     ]
     for row in rows:
         del row["customer_key"], row["bucket"], row["source"]
@@ -190,14 +192,14 @@ def _of_json(kind: pa.DataType) -> pa.DataType:
     if not pa.types.is_struct(kind):
         return kind
     return pa.struct(
-        [one.with_type(pa.string()) if pa.types.is_date(one.type) else one for one in kind]
+        [field.with_type(pa.string()) if pa.types.is_date(field.type) else field for field in kind]
     )
 
 
 def _write_rows(
-    source: str, found: Sequence[Mapping[str, Any]], contract: Contract, folder: Path
+    source: str, rows: Sequence[Mapping[str, Any]], contract: Contract, folder: Path
 ) -> None:
-    names = {name for row in found for name, value in row.items() if value is not None}
+    names = {name for row in rows for name, value in row.items() if value is not None}
     schema = pa.schema(
         [
             field.with_type(_of_json(field.type.value_type if _coded(field) else field.type))
@@ -205,7 +207,7 @@ def _write_rows(
             if field.name != "source"
         ]
     )
-    lines = [json.dumps({n: row.get(n) for n in schema.names}, default=_text) for row in found]
+    lines = [json.dumps({n: row.get(n) for n in schema.names}, default=_text) for row in rows]
     (folder / f"{source}.jsonl").write_text("\n".join(lines) + "\n")
     (folder / f"{source}.sql").write_text(f"select {', '.join(schema.names)} from source\n")
     raw_schema.write(folder / f"{source}.json", schema)

@@ -101,35 +101,35 @@ def infos(info: Any) -> list[dict[str, Any]] | None:
     """
     if info is None or isinstance(info, list):
         return info
-    found = []
+    out = []
     for op, fields in info.items():
         for field in fields:
             name, _, value = str(field).partition("=")
-            found.append({"field": name, "op": op, "value_hmac": value_of(value or None)})
-    return found
+            out.append({"field": name, "op": op, "value_hmac": value_of(value or None)})
+    return out
 
 
-def claims(said: Any) -> list[dict[str, Any]] | None:
+def claims(stated: Any) -> list[dict[str, Any]] | None:
     """Claims from `{price: 10, date: x until 3d}` or from a list of structs."""
-    if said is None or isinstance(said, list):
-        return said
-    found = []
-    for topic, text in said.items():
+    if stated is None or isinstance(stated, list):
+        return stated
+    out = []
+    for topic, text in stated.items():
         value, _, until = str(text).partition(" until ")
-        found.append({"topic": topic, "value_hmac": value_of(value),
+        out.append({"topic": topic, "value_hmac": value_of(value),
                       "valid_to": moment(until) if until else None})  # fmt: skip
-    return found
+    return out
 
 
-def promise(said: Any) -> dict[str, Any] | None:
+def promise(stated: Any) -> dict[str, Any] | None:
     """A promise, its due time read as every time is."""
-    if said is None:
+    if stated is None:
         return None
-    due = said.get("due_time")
+    due = stated.get("due_time")
     blank = {"id": "p1", "kind": "date", "op": "made", "value": None, "owner": None}
-    day = said.get("due_date")
+    day = stated.get("due_date")
     return {
-        **blank, **said, "due_time": None if due is None else moment(due),
+        **blank, **stated, "due_time": None if due is None else moment(due),
         "due_date": date.fromisoformat(day) if isinstance(day, str) else day,
     }  # fmt: skip
 
@@ -195,6 +195,6 @@ def record_table(kind: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return records.published(kind, pa.Table.from_pylist(whole, schema=schema))
 
 
-def known(said: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, pa.Table]:
+def known(records: Mapping[str, Iterable[Mapping[str, Any]]]) -> dict[str, pa.Table]:
     """Records of every kind as they are published."""
-    return {kind: record_table(kind, rows) for kind, rows in said.items()}
+    return {kind: record_table(kind, rows) for kind, rows in records.items()}

@@ -55,12 +55,12 @@ class Browser:
     def requests(self) -> list[str]:
         """Addresses asked for since the page was opened, data: addresses left out."""
         messages = [json.loads(e["message"])["message"] for e in self.driver.get_log("performance")]
-        found = [
+        addresses = [
             m["params"]["request"]["url"]
             for m in messages
             if m["method"] == "Network.requestWillBeSent"
         ]
-        return [address for address in found if not address.startswith("data:")]
+        return [address for address in addresses if not address.startswith("data:")]
 
 
 @contextmanager

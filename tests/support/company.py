@@ -34,24 +34,24 @@ class Told:
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return self.con.execute(query, list(values)).fetchall()
 
-    def one(self, query: str, *values: Any) -> Any:
+    def value(self, query: str, *values: Any) -> Any:
         ((value,),) = self.rows(query, *values)
         return value
 
-    def journeys(self, who: str) -> list[dict[str, Any]]:
-        found = self.con.execute(
-            "select * from v_journeys where customer_key = ? order by started_at", [key_of(who)]
+    def journeys(self, name: str) -> list[dict[str, Any]]:
+        answer = self.con.execute(
+            "select * from v_journeys where customer_key = ? order by started_at", [key_of(name)]
         )
-        names = [column[0] for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        names = [column[0] for column in answer.description]
+        return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
     def felt(self, journey: dict[str, Any]) -> dict[str, Any]:
         """The journey's row of `journey_experience`."""
-        found = self.con.execute(
+        answer = self.con.execute(
             "select * from v_journey_experience where journey_id = ?", [journey["journey_id"]]
         )
-        names = [column[0] for column in found.description]
-        ((row,),) = ([dict(zip(names, one, strict=True))] for one in found.fetchall())
+        names = [column[0] for column in answer.description]
+        ((row,),) = ([dict(zip(names, values, strict=True))] for values in answer.fetchall())
         return row
 
     def explained(self, journey: dict[str, Any]) -> str:
@@ -66,8 +66,8 @@ class Told:
         return dict(rows)
 
 
-def key_of(who: str) -> str:
-    text = f"customer:{who}".encode()
+def key_of(name: str) -> str:
+    text = f"customer:{name}".encode()
     return hmac.new(bytes.fromhex(KEY), text, hashlib.sha256).hexdigest()[:32]
 
 

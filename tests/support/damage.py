@@ -29,16 +29,16 @@ def run_in_process(
         *before, sys.executable, "-m", "rejse.pipelines.cli.main", "run", "-c", str(place),
         "--json", "--frontier", "crm=2027-01-15", *more,
     ]  # fmt: skip
-    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     if limit is not None:  # under it Python writes compiled modules in part, and trusts them later
         env["PYTHONDONTWRITEBYTECODE"] = "1"
     done = subprocess.run(
         command, env=env, capture_output=True, text=True, preexec_fn=limit, check=False
     )
     assert done.stdout.count("\n") == 1, done.stderr
-    told = json.loads(done.stdout)
-    assert told["exit_code"] == done.returncode
-    return done.returncode, told["status"], told.get("message", "")
+    answer = json.loads(done.stdout)
+    assert answer["exit_code"] == done.returncode
+    return done.returncode, answer["status"], answer.get("message", "")
 
 
 def served_counts(place: Path) -> list[tuple[object, ...]]:
@@ -64,11 +64,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> settings.Settings:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
         rows = lines([row(n) for n in range(8)])
-        found = installation(folder, {"a.jsonl": rows}, {"crm": f"{folder}/*.jsonl"})
-        run(found, frontier={"crm": FIRST}, audit=None)
+        installed = installation(folder, {"a.jsonl": rows}, {"crm": f"{folder}/*.jsonl"})
+        run(installed, frontier={"crm": FIRST}, audit=None)
     later = [row(n, time=f"2026-02-{1 + n % 20:02d}T09:00:00Z") for n in range(8, 40)]
     (folder / "b.jsonl").write_text(lines(later))
-    return found
+    return installed
 
 
 @pytest.fixture

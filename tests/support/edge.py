@@ -50,8 +50,8 @@ def read(path: Path, schema: pa.Schema) -> tuple[list[dict[str, Any]], list[dict
                 if batch.positions is None
                 else batch.positions.to_pylist()
             )
-            found = batch.batch.to_pylist()
-            rows += [{**one, "_row": n} for one, n in zip(found, numbers, strict=True)]
+            rows_of_batch = batch.batch.to_pylist()
+            rows += [{**row, "_row": n} for row, n in zip(rows_of_batch, numbers, strict=True)]
             refused += batch.rejects.to_pylist()
     return rows, refused
 
@@ -70,5 +70,5 @@ def raw_rows(n: int) -> list[dict[str, Any]]:
     return [edge.row(i, activity=None if i % 7 == 0 else f"a{i % 5}") for i in range(n)]
 
 
-def json_lines(found: list[dict[str, Any]]) -> bytes:
-    return b"".join(json.dumps(one).encode() + b"\n" for one in found)
+def json_lines(rows: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(row).encode() + b"\n" for row in rows)

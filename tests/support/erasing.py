@@ -60,29 +60,29 @@ def people(customers: int) -> list[str]:
     return [NEAR, *(f"Zoë.Other-{n}@example.test" for n in range(customers - 1))]
 
 
-def events(month: int, who: Sequence[str], seed: int) -> Rows:
+def events(month: int, names: Sequence[str], seed: int) -> Rows:
     """Some calls and visits of each in a month, some of them bad."""
-    draw, found = random.Random(seed), []
-    for name in who:
+    draw, rows = random.Random(seed), []
+    for name in names:
         for n in range(draw.randint(1, 4)):
-            found.append({
+            rows.append({
                 "id": f"{month}-{name[4:9]}{hashlib.sha256(name.encode()).hexdigest()[:6]}-{n}",
                 "time": f"2026-{month:02d}-{draw.randint(1, 20):02d}T{draw.randint(8, 18):02d}:00Z",
                 "identity": name, "activity": draw.choice(("question", "call", "form")),
                 "channel": draw.choice(("web", "phone", "app")),
                 "outcome": draw.choice((None, "unresolved", "no_result", "resolved")),
             })  # fmt: skip
-    return found
+    return rows
 
 
-def said(month: int, who: Sequence[str]) -> Rows:
+def complaints(month: int, names: Sequence[str]) -> Rows:
     """A complaint of each; that of the canary has its word."""
     return [
         {
             "id": f"s{month}-{n}", "time": f"2026-{month:02d}-21T10:00Z", "identity": name,
             "raw_score": "1", "text": f"bad service {WORD if name == WHO else 'here'}",
         }
-        for n, name in enumerate(who)
+        for n, name in enumerate(names)
     ]  # fmt: skip
 
 
@@ -99,50 +99,50 @@ def lines(rows: Sequence[Mapping[str, Any]]) -> str:
 
 def installation(folder: Path) -> Settings:
     """A configuration of events, complaints and records; the key."""
-    told = ['store = "store"', 'key_file = "rejse.key"', 'keep_quarantine = "36500d"']
+    config = ['store = "store"', 'key_file = "rejse.key"', 'keep_quarantine = "36500d"']
     for name, columns in COLUMNS.items():
         raw_schema.write(folder / f"{name}.json", pa.schema([(c, pa.string()) for c in columns]))
         (folder / f"{name}.sql").write_text(SELECTS[name])
         (folder / name).mkdir()
-        told += [
+        config += [
             f"[sources.{name}]", f'kind = "{KINDS[name]}"', f'files = ["{name}/*.jsonl"]',
             f'mapping = "{name}.sql"', f'schema = "{name}.json"',
         ]  # fmt: skip
-    told += ["[texts]", 'keep = "redacted"', 'keep_for = "36500d"']
-    (folder / "rejse.toml").write_text("\n".join(told) + "\n")
+    config += ["[texts]", 'keep = "redacted"', 'keep_for = "36500d"']
+    (folder / "rejse.toml").write_text("\n".join(config) + "\n")
     (folder / "rejse.key").write_text(KEY)
     return load(folder)
 
 
-def arrive(folder: Path, month: int, who: Sequence[str], seed: int = 1) -> None:
+def arrive(folder: Path, month: int, names: Sequence[str], seed: int = 1) -> None:
     """What comes in a month: its events, some of the month before, answers, refused rows."""
-    late = events(month - 1, who[:6], seed + 50) if month > 1 else []
+    late = events(month - 1, names[:6], seed + 50) if month > 1 else []
     other = [
-        {**row, "previous": WHO, "id": f"p{row['id']}"} for row in events(month, who[1:3], seed)
+        {**row, "previous": WHO, "id": f"p{row['id']}"} for row in events(month, names[1:3], seed)
     ]
-    rows = [*events(month, who, seed), *({**row, "id": f"l{row['id']}"} for row in late), *other]
-    bad = refused(month, who[0]) + refused(month + 20, who[1])
+    rows = [*events(month, names, seed), *({**row, "id": f"l{row['id']}"} for row in late), *other]
+    bad = refused(month, names[0]) + refused(month + 20, names[1])
     (folder / "crm" / f"{month}.jsonl").write_text(lines(rows) + bad)
-    (folder / "survey" / f"{month}.jsonl").write_text(lines(said(month, who)))
+    (folder / "survey" / f"{month}.jsonl").write_text(lines(complaints(month, names)))
     held = [{"id": f"c{month}-{n}", "time": f"2026-{month:02d}-01T00:00Z", "identity": name,
-             "segment": f"segment {n % 3}"} for n, name in enumerate(who)]  # fmt: skip
+             "segment": f"segment {n % 3}"} for n, name in enumerate(names)]  # fmt: skip
     (folder / "people" / f"{month}.jsonl").write_text(lines(held))
 
 
 def advance(settings: Settings, month: int, **given: Any) -> RunResult:
     """A run, whose sources are complete up to the month's end."""
     end = 1_767_225_600_000_000 + month * 31 * 86_400_000_000
-    found = run(settings, frontier=dict.fromkeys(COLUMNS, end), audit=None, **given)
-    counts = dict(found.counts)
+    result = run(settings, frontier=dict.fromkeys(COLUMNS, end), audit=None, **given)
+    counts = dict(result.counts)
     assert counts.pop("read") == sum(counts.values())
-    return found
+    return result
 
 
 def history(folder: Path, customers: int = 20, seed: int = 1) -> Settings:
     """Three increments, a compaction between them, and a report beside the configuration."""
-    settings, who = installation(folder), [WHO, *people(customers)]
+    settings, names = installation(folder), [WHO, *people(customers)]
     for month in (1, 2, 3):
-        arrive(folder, month, who, seed + month)
+        arrive(folder, month, names, seed + month)
         advance(settings, month)
         if month == 2:
             compact.compact(settings.store)
@@ -164,7 +164,7 @@ def pieces(root: Path) -> Iterator[tuple[str, bytes]]:
             for group in range(file.num_row_groups):
                 for column in file.read_row_group(group).columns:
                     for texts in leaves(column.combine_chunks()):
-                        yield name, "\n".join(one or "" for one in texts.to_pylist()).encode()
+                        yield name, "\n".join(text or "" for text in texts.to_pylist()).encode()
 
 
 def leaves(column: pa.Array) -> Iterator[pa.Array]:
@@ -187,7 +187,7 @@ def leaves(column: pa.Array) -> Iterator[pa.Array]:
         yield pc.unique(column.cast(pa.string()))
 
 
-def found(root: Path, *canaries: str) -> dict[str, set[str]]:
+def files_with(root: Path, *canaries: str) -> dict[str, set[str]]:
     """Files in which a canary stands, plain or as JSON writes it, by canary."""
     out: dict[str, set[str]] = {canary: set() for canary in canaries}
     for name, content in pieces(root):
@@ -201,8 +201,8 @@ def found(root: Path, *canaries: str) -> dict[str, set[str]]:
 
 def forms(canary: str) -> set[bytes]:
     """A text as UTF-8, as JSON writes it, and as JSON does inside of JSON."""
-    said = json.dumps(canary)[1:-1]
-    return {canary.encode(), said.encode(), json.dumps(said)[1:-1].encode()}
+    quoted = json.dumps(canary)[1:-1]
+    return {canary.encode(), quoted.encode(), json.dumps(quoted)[1:-1].encode()}
 
 
 def digests(settings: Settings, but: str = pseudonym()) -> dict[str, tuple[int, int]]:

@@ -30,12 +30,12 @@ def made(place: Path) -> bool:
     return True
 
 
-def told(place: Path) -> dict[str, Any]:
+def state_of(place: Path) -> dict[str, Any]:
     """What is left of the erased, and a hash of the rows of all others."""
     there = load(place)
     (place / "report.html").unlink(missing_ok=True)  # it is drawn of other publications
     rows = erasing.contents(there)
-    left = erasing.found(place / "store", erasing.WHO, erasing.pseudonym(), erasing.WORD)
+    left = erasing.files_with(place / "store", erasing.WHO, erasing.pseudonym(), erasing.WORD)
     return {
         "others": hashlib.sha256(repr(rows).encode()).hexdigest()[:16],
         "left": sorted(name for names in left.values() for name in names),
@@ -49,7 +49,7 @@ def undisturbed(place: Path) -> dict[str, Any]:
     passed = faults.counted()
     forget(load(place), "customer", erasing.WHO)
     names = list(passed)
-    return {"boundaries": names, **told(place)}
+    return {"boundaries": names, **state_of(place)}
 
 
 def disturbed(place: Path, at: int) -> None:
@@ -66,7 +66,7 @@ def finished(place: Path, at: int) -> dict[str, Any]:
         done = erasing.advance(there, 3).status
     else:
         done = forget(there, "customer", erasing.WHO).status
-    return {"waited": waited, "done": done, **told(place)}
+    return {"waited": waited, "done": done, **state_of(place)}
 
 
 def main(folder: Path, kills: list[str]) -> None:
@@ -80,8 +80,8 @@ def main(folder: Path, kills: list[str]) -> None:
         shutil.rmtree(place)
         shutil.copytree(kept, place)
         faults.forked(lambda at=at: disturbed(place, at))  # type: ignore[misc]
-        found = faults.forked(lambda at=at: finished(place, at))  # type: ignore[misc]
-        print(json.dumps({"kill": at, **found}), flush=True)
+        outcome = faults.forked(lambda at=at: finished(place, at))  # type: ignore[misc]
+        print(json.dumps({"kill": at, **outcome}), flush=True)
 
 
 if __name__ == "__main__":

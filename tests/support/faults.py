@@ -71,8 +71,8 @@ def forked(work: Callable[[], Any]) -> Any:
             os._exit(1)
         os._exit(0)
     os.close(theirs)
-    with os.fdopen(ours) as said:
-        text = said.read()
+    with os.fdopen(ours) as answer:
+        text = answer.read()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code not in (0, DEAD, -signal.SIGALRM):
         raise RuntimeError(f"expected a run that ends, or dies as asked for; came exit code {code}")
@@ -81,7 +81,7 @@ def forked(work: Callable[[], Any]) -> Any:
 
 def contents(root: Path) -> dict[str, str]:
     """A hash of each table of the current publication, but for what every run has of its own."""
-    found = {}
+    hashes = {}
     with catalogue.connect(root) as session:
         tables = [*catalogue.published_tables(), delta_store.PUBLICATIONS.name]
         for name in tables:
@@ -89,73 +89,77 @@ def contents(root: Path) -> dict[str, str]:
             own = (*OWN, "versions") if name == "publications" else OWN
             kept = [f'"{c}"' for c in columns if c not in own or (name, c) in KEPT]
             rows = session.execute(f"select {', '.join(kept)} from {name} order by all").fetchall()
-            found[name] = hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
-    return found
+            hashes[name] = hashlib.sha256(repr(rows).encode()).hexdigest()[:16]
+    return hashes
 
 
 #: Columns that bear such a name and are no clock of a run.
 KEPT = {(name, "started_at") for name in ("journeys", "journeys_live", "steps", "steps_live")}
 
 
-def once(found: settings.Settings, frontier: int = THEN) -> None:
+def once(installed: settings.Settings, frontier: int = THEN) -> None:
     """One run over what lies there."""
-    run.run(found, frontier={"crm": frontier}, audit=None)
+    run.run(installed, frontier={"crm": frontier}, audit=None)
 
 
-def undisturbed(found: settings.Settings) -> dict[str, Any]:
+def undisturbed(installed: settings.Settings) -> dict[str, Any]:
     """The run as it should be: its boundaries, its time and what it publishes."""
     passed, began = counted(), time.monotonic()
-    once(found)
+    once(installed)
     took = time.monotonic() - began
-    return {"boundaries": passed, "seconds": took, "tables": contents(found.store)}
+    return {"boundaries": passed, "seconds": took, "tables": contents(installed.store)}
 
 
-def disturbed(found: settings.Settings, kill: str, seconds: float) -> None:
+def disturbed(installed: settings.Settings, kill: str, seconds: float) -> None:
     """The run, which dies at a boundary or a moment."""
     if "." in kill:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process as kill -9 does
         signal.setitimer(signal.ITIMER_REAL, max(float(kill) * seconds, 1e-6))
     else:
         counted(int(kill))
-    once(found)
+    once(installed)
 
 
-def recovered(found: settings.Settings) -> dict[str, Any]:
+def recovered(installed: settings.Settings) -> dict[str, Any]:
     """The run after a kill: what readers saw before it, what it publishes, what is left over."""
-    before, began = contents(found.store), time.monotonic()
-    once(found)
+    before, began = contents(installed.store), time.monotonic()
+    once(installed)
     took = time.monotonic() - began
-    with delta_store.writing(found.store):
-        orphans = len(delta_store.remove_orphans(found.store))
+    with delta_store.writing(installed.store):
+        orphans = len(delta_store.remove_orphans(installed.store))
     left = [
-        p.name for p in found.store.iterdir() if p.name.startswith(".scratch") or "making" in p.name
+        p.name
+        for p in installed.store.iterdir()
+        if p.name.startswith(".scratch") or "making" in p.name
     ]
     return {
-        "before": before, "seconds": took, "tables": contents(found.store),
+        "before": before, "seconds": took, "tables": contents(installed.store),
         "orphans": orphans, "left": left,
     }  # fmt: skip
 
 
 def main(folder: Path, kills: list[str]) -> None:
     """Publish `folder` once, let `b.later` come, and kill the run over both again and again."""
-    found = settings.load(folder)
-    forked(lambda: once(found, FIRST))
-    first = forked(lambda: contents(found.store))
+    installed = settings.load(folder)
+    forked(lambda: once(installed, FIRST))
+    first = forked(lambda: contents(installed.store))
     (folder / "b.later").rename(folder / "b.jsonl")
 
     def copied() -> settings.Settings:
         place = folder / "scenario"
         shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(found.store, place)
-        return found.model_copy(update={"store": place})
+        shutil.copytree(installed.store, place)
+        return installed.model_copy(update={"store": place})
 
     whole = forked(lambda: undisturbed(copied()))
     print(json.dumps({"first": first, **whole}), flush=True)
     for kill in kills:
-        one = copied()
-        survived = forked(lambda one=one, kill=kill: disturbed(one, kill, whole["seconds"]) or True)
-        told = forked(lambda one=one: recovered(one))
-        print(json.dumps({"kill": kill, "died": survived is None, **told}), flush=True)
+        copy = copied()
+        survived = forked(
+            lambda copy=copy, kill=kill: disturbed(copy, kill, whole["seconds"]) or True
+        )
+        recovery = forked(lambda copy=copy: recovered(copy))
+        print(json.dumps({"kill": kill, "died": survived is None, **recovery}), flush=True)
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ def asked(
 ) -> None:
     """Ask the customer at the places (by seq; None: silent) and, with `whole`, about all of it."""
     journey = next(row for row in store.rows["journeys"] if row["journey_id"] == journey_id)
-    said = {seq: u for seq, u in places.items() if u is not None}
+    answers = {seq: u for seq, u in places.items() if u is not None}
     for seq, u in places.items():
         _answer(store, journey, seq, u)
     if whole is not None:
         _answer(store, journey, None, whole)
-    scores = [*(said[seq] for seq in sorted(said)), *([] if whole is None else [whole])]
-    mean = sum(said.values()) / len(said) if said else None
+    scores = [*(answers[seq] for seq in sorted(answers)), *([] if whole is None else [whole])]
+    mean = sum(answers.values()) / len(answers) if answers else None
     felt, health = _scored(journey, scores)
     keys = ("journey_id", "customer_key", "journey_type", "owner", "started_at", "ended_at",
             "state", "outcome01", "delivery01", "friction_score")  # fmt: skip

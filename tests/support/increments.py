@@ -32,10 +32,15 @@ class Arrivals:
     """Transcripts that share settings, on disk: their rows arrive part by part."""
 
     def __init__(
-        self, told: Sequence[Transcript], folder: Path, parts: int, order: Order, seed: int = 1
+        self,
+        transcripts: Sequence[Transcript],
+        folder: Path,
+        parts: int,
+        order: Order,
+        seed: int = 1,
     ) -> None:
-        self._told, self._folder, self.parts = told, folder, parts
-        self._frontiers = told[0].frontiers
+        self._transcripts, self._folder, self.parts = transcripts, folder, parts
+        self._frontiers = transcripts[0].frontiers
         self._chance, self._order = random.Random(seed), order
         self._lines = self._written(parts)
         (folder / "arrived").mkdir()
@@ -45,11 +50,11 @@ class Arrivals:
 
     def _written(self, parts: int) -> dict[str, list[list[str]]]:
         """Lines of each source by part; the configuration beside them."""
-        every, folder = bounded.write(self._told, self._folder), self._folder
+        sources, folder = bounded.write(self._transcripts, self._folder), self._folder
         self._adapt(self._frontiers)
-        times = sorted(self._time(line) for source in every for line in _lines(folder, source))
-        self._links = [(self._known(link, times), link) for link in links_of(self._told)]
-        return {source: self._parted(source, times, parts) for source in every}
+        times = sorted(self._time(line) for source in sources for line in _lines(folder, source))
+        self._links = [(self._known(link, times), link) for link in links_of(self._transcripts)]
+        return {source: self._parted(source, times, parts) for source in sources}
 
     def _known(self, link: Mapping[str, Any], times: Sequence[int]) -> int:
         """The part from which on a link is known: as an event of the time when it begins."""
@@ -61,8 +66,8 @@ class Arrivals:
         path = self._folder / "rejse.toml"
         text = path.read_text(encoding="utf-8").replace('files = ["', 'files = ["arrived/*.')
         for source in sources:
-            said = f'[sources.{source}]\ndisorder = "{DISORDER[self._order]}d"'
-            text = text.replace(f"[sources.{source}]", said)
+            section = f'[sources.{source}]\ndisorder = "{DISORDER[self._order]}d"'
+            text = text.replace(f"[sources.{source}]", section)
         path.write_text(text, encoding="utf-8")
 
     @staticmethod
@@ -82,9 +87,9 @@ class Arrivals:
         slack = DISORDER[self._order] * 86_400_000_000
         if self._order == "late" and self._chance.random() < 0.3:
             return self._chance.randrange(parts)
-        came = time + (self._chance.randrange(slack) if slack else 0)
+        arrived_at = time + (self._chance.randrange(slack) if slack else 0)
         span = max(1, times[-1] + slack - times[0] + 1)
-        return (came - times[0]) * parts // span
+        return (arrived_at - times[0]) * parts // span
 
     def arrive(self, *parts: int) -> None:
         """Files of these parts lie where they are looked for."""
@@ -102,14 +107,14 @@ class Arrivals:
         """The table has the links that are known by a part; where rows are shuffled, what is not
         known yet is told of somebody else.
         """
-        every = transcript_links.file_rows([link for _, link in self._links])
+        rows_of_links = transcript_links.file_rows([link for _, link in self._links])
         rows = [
             row if known <= part else {**row, "identitytype": "customer", "identity": "nobody"}
-            for (known, _), row in zip(self._links, every, strict=True)
+            for (known, _), row in zip(self._links, rows_of_links, strict=True)
             if known <= part or self._order == "wholly shuffled"
         ]
         with (self._folder / "identity_links.csv").open("w", newline="", encoding="utf-8") as out:
-            writer = csv.DictWriter(out, list(every[0]))
+            writer = csv.DictWriter(out, list(rows_of_links[0]))
             writer.writeheader()
             writer.writerows(rows)
 
@@ -129,7 +134,7 @@ class Increments(bounded.Run):
         parts: int,
         order: Order = "in order",
     ) -> None:
-        self.numbers = {one.name: number for number, one in enumerate(transcripts)}
+        self.numbers = {transcript.name: number for number, transcript in enumerate(transcripts)}
         self.counts: Counter[str] = Counter()
         arrivals = Arrivals(transcripts, folder, parts, order)
         for part in range(parts):
@@ -159,30 +164,30 @@ class LinkedAfterwards(Increments):
         self.result = reconcile(arrivals.settings, audit=None)
 
 
-def with_copies(told: Transcript, seed: int) -> Transcript:
+def with_copies(transcript: Transcript, seed: int) -> Transcript:
     """The transcript with copies of some rows, recorded at other times and saying other things;
     half of them are about somebody else, and some happened at another time.
     """
     chance = random.Random(seed)
-    people = sorted({row.get("customer", "ann") for row in told.events})
+    people = sorted({row.get("customer", "ann") for row in transcript.events})
 
     def copies(rows: Sequence[Mapping[str, Any]], name: str) -> tuple[Mapping[str, Any], ...]:
-        every = [{**row, "recordedtime": chance.choice((None, 1, 2))} for row in rows]
+        dated = [{**row, "recordedtime": chance.choice((None, 1, 2))} for row in rows]
         again = [
             {**row, "recordedtime": chance.choice((None, 1, 2, 3)), name: chance.choice("abc"),
              "customer": chance.choice((row.get("customer", "ann"), chance.choice(people))),
              "time": max(0, row["time"] + chance.choice((0, 0, 0, -20, 20)) * 86_400)}
-            for row in every
+            for row in dated
             if chance.random() < 0.2
         ]  # fmt: skip
-        return (*every, *again)
+        return (*dated, *again)
 
     return replace(
-        told,
-        events=copies(told.events, "intent"),
-        experience=copies(told.experience, "survey_id"),
+        transcript,
+        events=copies(transcript.events, "intent"),
+        experience=copies(transcript.experience, "survey_id"),
         records={kind: copies(rows, "segment" if kind == "customers" else "status")
-                 for kind, rows in told.records.items()},
+                 for kind, rows in transcript.records.items()},
     )  # fmt: skip
 
 

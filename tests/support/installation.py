@@ -33,7 +33,7 @@ def row(number: int, **given: Any) -> dict[str, Any]:
 
 
 def lines(rows: Sequence[Mapping[str, Any]]) -> str:
-    return "".join(json.dumps(one) + "\n" for one in rows)
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def installation(
@@ -45,17 +45,17 @@ def installation(
     raw_schema.write(folder / "raw.json", RAW)
     (folder / "map.sql").write_text(SELECT)
     (folder / "rejse.key").write_text(KEY)
-    said = [more]
+    config = [more]
     for name, pattern in (sources or {"crm": "*.jsonl"}).items():
-        said.append(
+        config.append(
             f'[sources.{name}]\nfiles = ["{pattern}"]\nmapping = "map.sql"\nschema = "raw.json"'
         )
-    (folder / "rejse.toml").write_text("\n".join(said) + "\n")
+    (folder / "rejse.toml").write_text("\n".join(config) + "\n")
     return settings.load(folder)
 
 
-def once(found: settings.Settings, **given: Any) -> RunResult:
-    return run(found, complete=True, **{"audit": None, **given})
+def once(installed: settings.Settings, **given: Any) -> RunResult:
+    return run(installed, complete=True, **{"audit": None, **given})
 
 
 def balanced(result: RunResult) -> bool:
@@ -73,26 +73,31 @@ def row_on(day: str, ident: str, **given: Any) -> dict[str, Any]:
     return row(0, id=ident, time=f"2026-{day}T12:00:00Z", **given)
 
 
-def deliver(found: settings.Settings, name: str, *rows: dict[str, Any]) -> RunResult:
+def deliver(installed: settings.Settings, name: str, *rows: dict[str, Any]) -> RunResult:
     """A file arrives, and a run follows."""
-    (found.root / name).write_text(lines(rows), encoding="utf-8")
-    result = once(found)
+    (installed.root / name).write_text(lines(rows), encoding="utf-8")
+    result = once(installed)
     assert balanced(result)
     return result
 
 
-def fetch(found: settings.Settings, sql: str) -> list[tuple[Any, ...]]:
-    with connect(found.store) as con:
+def fetch(installed: settings.Settings, sql: str) -> list[tuple[Any, ...]]:
+    with connect(installed.store) as con:
         return list(con.sql(sql).fetchall())
 
 
-def typed_row(day: int, who: str, kind: str, **given: Any) -> dict[str, Any]:
+def typed_row(day: int, identity: str, kind: str, **given: Any) -> dict[str, Any]:
     return row(
-        0, id=f"{who}-{day}", time=f"2026-01-{day:02d}T12:00:00Z", identity=who, kind=kind, **given
+        0,
+        id=f"{identity}-{day}",
+        time=f"2026-01-{day:02d}T12:00:00Z",
+        identity=identity,
+        kind=kind,
+        **given,
     )
 
 
-def customer_by_event(found: settings.Settings) -> dict[str, str]:
+def customer_by_event(installed: settings.Settings) -> dict[str, str]:
     """Whose each event is, by its id."""
-    with connect(found.store) as con:
+    with connect(installed.store) as con:
         return dict(con.sql("select id, customer_key from events").fetchall())

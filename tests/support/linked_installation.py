@@ -40,7 +40,7 @@ def linked_installation(
     """An installation whose rows have a time of recording and a kind of identity."""
     folder.mkdir(exist_ok=True)
     write_links(folder, links)
-    found = installation(
+    installed = installation(
         folder, {"000.jsonl": "".join(row.line() for row in rows)}, more=LINKED + more
     )
     (folder / "raw.json").unlink()
@@ -48,4 +48,4 @@ def linked_installation(
     raw_schema.write(folder / "raw.json", pa.schema(columns))
     more = "cast(recorded as timestamptz) as recordedtime, kind as identitytype"
     (folder / "map.sql").write_text(SELECT.replace(" from source", f", {more} from source"))
-    return settings.load(found.root)
+    return settings.load(installed.root)

@@ -20,7 +20,7 @@ Links = Sequence[Mapping[str, Any]]
 
 def on_devices(seed: int) -> Transcript:
     """A log in which half of all rows bear devices, some of them shared, and links of these."""
-    told, chance = strategies.many_felt(seed, CUSTOMERS), random.Random(seed)
+    transcript, chance = strategies.many_felt(seed, CUSTOMERS), random.Random(seed)
 
     def borne(row: Mapping[str, Any]) -> Mapping[str, Any]:
         if chance.random() < 0.5:
@@ -29,15 +29,15 @@ def on_devices(seed: int) -> Transcript:
         return {**row, "customer": device, "identitytype": "device"}
 
     return replace(
-        told,
-        events=tuple(borne(row) for row in told.events),
-        experience=tuple(borne(row) for row in told.experience),
+        transcript,
+        events=tuple(borne(row) for row in transcript.events),
+        experience=tuple(borne(row) for row in transcript.experience),
     )
 
 
-def put_links(folder: Path, told: Transcript, said: Links) -> Settings:
+def put_links(folder: Path, transcript: Transcript, links: Links) -> Settings:
     """Put a table of links in place; the settings then."""
-    rows = transcript_links.file_rows(links_of([replace(told, links=tuple(said))]))
+    rows = transcript_links.file_rows(links_of([replace(transcript, links=tuple(links))]))
     text = (folder / "rejse.toml").read_text()
     if "identity_links" not in text:
         begin, mark, rest = text.partition("[operational]\n")
@@ -50,18 +50,18 @@ def put_links(folder: Path, told: Transcript, said: Links) -> Settings:
     return load(folder / "rejse.toml")
 
 
-def tables_that_differ(expected: dict[str, list[str]], came: dict[str, list[str]]) -> set[str]:
-    return {name for name in expected if expected[name] != came[name]}
+def tables_that_differ(expected: dict[str, list[str]], actual: dict[str, list[str]]) -> set[str]:
+    return {name for name in expected if expected[name] != actual[name]}
 
 
 def transcript_named(name: str) -> Transcript:
     return next(log for log in all_transcripts() if log.name == name)
 
 
-def started_arrivals(folder: Path, told: Transcript, said: Links) -> Arrivals:
-    arrivals = Arrivals([told], folder, 1, "in order")
+def started_arrivals(folder: Path, transcript: Transcript, links: Links) -> Arrivals:
+    arrivals = Arrivals([transcript], folder, 1, "in order")
     arrivals.arrive(0)
-    if said:
-        arrivals.settings = put_links(folder, told, said)
+    if links:
+        arrivals.settings = put_links(folder, transcript, links)
     arrivals.run(is_last=True)
     return arrivals

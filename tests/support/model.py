@@ -33,10 +33,10 @@ def micros(at: datetime) -> int:
     return int(at.timestamp()) * 1_000_000
 
 
-def pseudonym(who: Who, key: str) -> str:
+def pseudonym(owner: Who, key: str) -> str:
     """An identity's, under a key of hex digits."""
-    said = ":".join(who).encode()
-    return hmac.new(bytes.fromhex(key), said, hashlib.sha256).hexdigest()[:32]
+    text = ":".join(owner).encode()
+    return hmac.new(bytes.fromhex(key), text, hashlib.sha256).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,16 @@ class Row:
 
     id: str
     time: datetime
-    who: Who
+    owner: Who
     activity: str
     recorded: datetime
 
     def line(self) -> str:
         """The row as its source writes it."""
-        kind, identity = self.who
-        told = {**vars(self), "kind": kind, "identity": identity, "channel": "web"}
-        del told["who"]
-        return json.dumps({name: str(value) for name, value in told.items()}) + "\n"
+        kind, identity = self.owner
+        fields = {**vars(self), "kind": kind, "identity": identity, "channel": "web"}
+        del fields["owner"]
+        return json.dumps({name: str(value) for name, value in fields.items()}) + "\n"
 
 
 @dataclass
@@ -75,17 +75,17 @@ class Model:
     def person(self, row: Row, links: Sequence[Link] | None = None) -> Who:
         """Whose a row is, by the links that rows follow, or by others."""
         links = self.links if links is None else links
-        return person(row.who, micros(row.time), links, DAY // SECOND * 1_000_000)
+        return person(row.owner, micros(row.time), links, DAY // SECOND * 1_000_000)
 
     def rows(self) -> list[Row]:
         """All rows that are stored."""
         return [*self.events.values(), *self.late.values()]
 
-    def moved(self, one: Sequence[Link], other: Sequence[Link]) -> tuple[int, int]:
+    def moved(self, links: Sequence[Link], other: Sequence[Link]) -> tuple[int, int]:
         """How many rows that wait, and that are kept, are another's by other links."""
-        one, other = self._living(one), self._living(other)
+        links, other = self._living(links), self._living(other)
         late, kept = (
-            sum(self.person(row, one) != self.person(row, other) for row in table.values())
+            sum(self.person(row, links) != self.person(row, other) for row in table.values())
             for table in (self.late, self.events)
         )
         return late, kept
@@ -104,7 +104,7 @@ class Model:
         before = self.complete
         for row in rows:
             self.counts["read"] += 1
-            if row.who in self.erased:
+            if row.owner in self.erased:
                 self.counts["erased"] += 1
             elif before is not None and row.time < before - DAY:
                 self._wait(row)
@@ -122,8 +122,8 @@ class Model:
     def _wait(self, row: Row) -> None:
         """A late row waits that is the first of its id, or recorded before its copies."""
         kept, waiting = self.events.get(row.id), self.late.get(row.id)
-        known = [one.recorded for one in (kept, waiting) if one is not None]
-        is_better = all(row.recorded < one for one in known)
+        known = [stored.recorded for stored in (kept, waiting) if stored is not None]
+        is_better = all(row.recorded < recorded for recorded in known)
         self.counts["late" if is_better and waiting is None else "duplicate"] += 1
         if is_better:
             self.late[row.id] = row
@@ -138,21 +138,21 @@ class Model:
             self.seen["repaired correction"] += row.id in self.events
             self._keep(row)
 
-    def is_another(self, who: Who) -> bool:
+    def is_another(self, owner: Who) -> bool:
         """Whether rows of others, this identity's own or such as links lead through it, would be
         somebody else's without it: then it cannot be erased alone.
         """
-        without = walled(self.links, {who})
-        others = [row for row in self.rows() if self.person(row) != who]
+        without = walled(self.links, {owner})
+        others = [row for row in self.rows() if self.person(row) != owner]
         return any(self.person(row) != self.person(row, without) for row in others)
 
-    def forget(self, who: Who) -> None:
+    def forget(self, owner: Who) -> None:
         """All rows that are this person's go, and links from it; those to it lead nowhere."""
         for what, table in (("erase", self.events), ("erase late", self.late)):
-            for row in [row for row in table.values() if self.person(row) == who]:
+            for row in [row for row in table.values() if self.person(row) == owner]:
                 del table[row.id]
                 self.seen[what] += 1
-        self.erased.add(who)
+        self.erased.add(owner)
         self.links = self._living(self.links)
 
     def age(self, events_from: int, late_from: int, began: Mapping[str, datetime]) -> None:
@@ -178,7 +178,7 @@ class Source:
 
     def __init__(self, seed: int) -> None:
         self.chance, self.now, self._number = random.Random(seed), START, 0
-        self._told: list[Row] = []
+        self._rows: list[Row] = []
 
     def rows(self, count: int) -> list[Row]:
         """The next rows."""
@@ -192,35 +192,35 @@ class Source:
     def _row(self) -> Row:
         self._number += 1
         what = self.chance.random()
-        if self._told and what < 0.1:  # a copy
-            return self.chance.choice(self._told)
-        if self._told and what < 0.35:  # the same row again, recorded earlier or later
-            old = self.chance.choice(self._told)
+        if self._rows and what < 0.1:  # a copy
+            return self.chance.choice(self._rows)
+        if self._rows and what < 0.35:  # the same row again, recorded earlier or later
+            old = self.chance.choice(self._rows)
             other = self._recorded() - self.chance.choice((0, 1)) * timedelta(days=30)
-            return Row(old.id, old.time, old.who, self.chance.choice(ACTIVITIES), other)
+            return Row(old.id, old.time, old.owner, self.chance.choice(ACTIVITIES), other)
         self.now += timedelta(hours=self.chance.randrange(12))
         back = timedelta(days=self.chance.choice((0, 0, 0, 0.5, 3, 20, 40)))
-        row = self._new(self.now - back, self._who())
-        self._told.append(row)
+        row = self._new(self.now - back, self._owner())
+        self._rows.append(row)
         return row
 
-    def _new(self, time: datetime, who: Who) -> Row:
+    def _new(self, time: datetime, owner: Who) -> Row:
         ident, activity = f"e{self._number}", self.chance.choice(ACTIVITIES)
-        return Row(ident, time, who, activity, self._recorded())
+        return Row(ident, time, owner, activity, self._recorded())
 
     def _recorded(self) -> datetime:
         return START + timedelta(days=400, seconds=self._number)
 
-    def _who(self) -> Who:
+    def _owner(self) -> Who:
         kind = self.chance.choices(("customer", "email", "device"), (5, 2, 3))[0]
         return kind, f"{kind}-{self.chance.randrange(6)}"
 
     def link(self) -> Link:
         """A link of what is known only by a device or an e-mail, or a merge; none go round."""
-        previous = other = self.chance.choice(self._told)
-        while previous.who <= other.who:  # customers are the least, then devices
-            previous, other = self.chance.choices(self._told, k=2)
+        previous = other = self.chance.choice(self._rows)
+        while previous.owner <= other.owner:  # customers are the least, then devices
+            previous, other = self.chance.choices(self._rows, k=2)
         begin = previous.time - timedelta(hours=self.chance.choice((-12, 0, 24, 400)))
         end = begin + timedelta(hours=self.chance.choice((12, 100, 900)))
         has_end = self.chance.random() < 0.3
-        return Link(previous.who, other.who, micros(begin), micros(end) if has_end else None)
+        return Link(previous.owner, other.owner, micros(begin), micros(end) if has_end else None)

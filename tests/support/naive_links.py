@@ -18,9 +18,9 @@ class Link(NamedTuple):
     end: int | None
 
 
-def person(who: Who, time: int, links: Sequence[Link], wait: int) -> Who:
+def person(identity: Who, time: int, links: Sequence[Link], wait: int) -> Who:
     """Whose the identity is."""
-    seen = [who]
+    seen = [identity]
     while (after := _after(seen[-1], time, links, wait)) is not None:
         if after in seen:
             return min(seen[seen.index(after) :])
@@ -31,27 +31,27 @@ def person(who: Who, time: int, links: Sequence[Link], wait: int) -> Who:
 def walled(links: Sequence[Link], erased: Set[Who]) -> list[Link]:
     """The links without those from the erased; those to one of them lead nowhere."""
     return [
-        one._replace(other=one.previous) if one.other in erased else one
-        for one in links
-        if one.previous not in erased
+        link._replace(other=link.previous) if link.other in erased else link
+        for link in links
+        if link.previous not in erased
     ]
 
 
-def _after(who: Who, time: int, links: Sequence[Link], wait: int) -> Who | None:
-    mine = [one for one in links if one.previous == who and _ever(one)]
-    if who[0] == "customer":
-        mine = [one for one in mine if one.other[0] == "customer"]
-    had = [one for one in mine if _begin(one) <= time]
-    live = [one for one in had if one.end is None or time < one.end]
+def _after(identity: Who, time: int, links: Sequence[Link], wait: int) -> Who | None:
+    mine = [link for link in links if link.previous == identity and _ever(link)]
+    if identity[0] == "customer":
+        mine = [link for link in mine if link.other[0] == "customer"]
+    had = [link for link in mine if _begin(link) <= time]
+    live = [link for link in had if link.end is None or time < link.end]
     if live:
-        latest = max(_begin(one) for one in live)
-        return min(one.other for one in live if _begin(one) == latest)
+        latest = max(_begin(link) for link in live)
+        return min(link.other for link in live if _begin(link) == latest)
     if had or not mine:
         return None
-    first = min(_begin(one) for one in mine)
-    if first > time + wait and who[0] != "customer":
+    first = min(_begin(link) for link in mine)
+    if first > time + wait and identity[0] != "customer":
         return None
-    return min(one.other for one in mine if _begin(one) == first)
+    return min(link.other for link in mine if _begin(link) == first)
 
 
 def _begin(link: Link) -> float:

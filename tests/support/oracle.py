@@ -83,7 +83,7 @@ def _types(case: Case, events: pa.Table) -> pa.Table:
     places = case.operational.get("touchpoints", ())
     names |= {n for n in _column(case.known.get("cases"), "journey_type") if n}
     names |= {row["journey_type"] for row in places if row.get("journey_type")}
-    found = [(name, case.rules.type_of(name)) for name in sorted(names)]
+    named = [(name, case.rules.type_of(name)) for name in sorted(names)]
     rows = [
         {
             "name": name, "gap": t.gap, "case_gap": t.case_gap,
@@ -94,7 +94,7 @@ def _types(case: Case, events: pa.Table) -> pa.Table:
             "outcome_map": list(t.outcome_map.items()), "expects_outcome": t.expects_outcome,
             "is_problem": t.is_problem,
         }
-        for name, t in found
+        for name, t in named
     ]  # fmt: skip
     texts = pa.list_(pa.string())
     schema = pa.schema([
@@ -144,7 +144,7 @@ def _needs(case: Case) -> pa.Table:
     from rejse.transforms.scoring.friction import KINDS
 
     made_of = [("kind", kind.name, kind.inputs) for kind in KINDS.values() if kind.is_launch]
-    made_of += [(one.grain, one.name, one.inputs) for one in metrics() if one.inputs]
+    made_of += [(metric.grain, metric.name, metric.inputs) for metric in metrics() if metric.inputs]
     rows = [
         {"grain": grain, "name": name,
          "fields": sorted(f for f in fields if not f.startswith("@")),
@@ -269,21 +269,23 @@ def compare(name: str, mine: list[dict[str, Any]], theirs: list[dict[str, Any]])
     return sorted(out)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(mine: Any, theirs: Any) -> bool:
     """Numbers are not rounded first: two that differ by nothing may round apart."""
-    if all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in (one, other)):
-        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
-    return bool(_plain_value(one) == _plain_value(other))
+    if all(
+        isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in (mine, theirs)
+    ):
+        return math.isclose(mine, theirs, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(_plain_value(mine) == _plain_value(theirs))
 
 
 def _keyed(rows: list[dict[str, Any]], keys: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    keyed: dict[str, dict[str, Any]] = {}
     for row in rows:
         key = repr([_plain_value(row[k]) for k in keys])
-        while key in found:
+        while key in keyed:
             key += "+"
-        found[key] = row
-    return found
+        keyed[key] = row
+    return keyed
 
 
 def _plain_value(value: Any) -> Any:

@@ -14,11 +14,11 @@ from tests.support.transcript import Transcript
 
 def mismatches(t: Transcript) -> list[str]:
     """Where core and oracle differ, over all columns that both have."""
-    con, found = oracle.compute(strategies.case(t)), score_transcript(t, builders.table(t.events))
+    con, scored = oracle.compute(strategies.case(t)), score_transcript(t, builders.table(t.events))
     out: list[str] = []
     for name in tables():
         mine = oracle.rows(con, f"select * from o_{name}")
-        out += oracle.compare(name, mine, found[name].to_pylist())
+        out += oracle.compare(name, mine, scored[name].to_pylist())
     return out
 
 
@@ -28,7 +28,7 @@ def smallest_mismatch(t: Transcript) -> Transcript:
     for event in t.events:
         by_customer.setdefault(event["customer"], []).append(event)
     for events in sorted(by_customer.values(), key=len):
-        one = dataclasses.replace(t, events=tuple(events))
-        if mismatches(one):
-            return one
+        smaller = dataclasses.replace(t, events=tuple(events))
+        if mismatches(smaller):
+            return smaller
     return t

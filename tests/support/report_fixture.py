@@ -50,12 +50,12 @@ PUBLISHED = """
 """
 
 
-def session(found: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
+def session(tables: Mapping[str, pa.Table]) -> duckdb.DuckDBPyConnection:
     """A session with the views of a catalogue over these tables."""
     con = duckdb.connect()
     con.execute("set timezone = 'UTC'")
     empty = {n: _schema(n).empty_table() for n in x_tables.tables()}  # nobody said anything
-    for name, table in {**empty, **found}.items():
+    for name, table in {**empty, **tables}.items():
         con.register(f"arrow_{name}", table)
         con.execute(f"create table v_{name} as from arrow_{name}")
         con.unregister(f"arrow_{name}")

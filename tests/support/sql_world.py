@@ -99,9 +99,9 @@ def contact(number: int, at: timedelta, **own: Any) -> dict[str, Any]:
 
 
 def table(session: Session, query: str) -> list[dict[str, Any]]:
-    found = session.execute(query)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    answer = session.execute(query)
+    names = [column[0] for column in answer.description]
+    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
 
 
 def opened(place: Path, rows: Rows, until: timedelta = 60 * DAY, **windows: int) -> Session:

@@ -30,8 +30,10 @@ def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Table `name` with its declared columns; what a row does not say is null or neutral."""
     shape = staging.declared(name)
     assert shape is not None
-    found = x_tables.every().get(name.removesuffix(staging.LIVE))
-    least = {column.name: column.low for column in (found.columns if found else ()) if column.low}
+    described = x_tables.every().get(name.removesuffix(staging.LIVE))
+    least = {
+        column.name: column.low for column in (described.columns if described else ()) if column.low
+    }
     rest = {field.name: _neutral(field) for field in shape} | least
     whole = [{field.name: row.get(field.name, rest[field.name]) for field in shape} for row in rows]
     coded = [field.with_type(_plain(field.type)) for field in shape]
@@ -82,8 +84,8 @@ def journey(
         rows["events"].append(_event(customer, f"{name}-{place + 1}", at, step))
     rows["friction_evidence"] = _evidence(name, customer, start, evidence)
     for place, step in enumerate(rows["steps"]):
-        found = [e["hazard"] for e in rows["friction_evidence"] if e["at"] == place]
-        step["hazard"], step["friction"] = sum(found), 100 * (1 - math.exp(-sum(found)))
+        hazards = [e["hazard"] for e in rows["friction_evidence"] if e["at"] == place]
+        step["hazard"], step["friction"] = sum(hazards), 100 * (1 - math.exp(-sum(hazards)))
     hazard = sum(piece["hazard"] for piece in rows["friction_evidence"])
     score = 100 * (1 - math.exp(-hazard))
     end = start + timedelta(hours=len(steps) - 1)
@@ -103,18 +105,18 @@ def journey(
 
 
 def _event(customer: str, name: str, at: datetime, step: Mapping[str, Any]) -> dict[str, Any]:
-    said = {"channel": "web", "direction": "inbound", "actor_type": "customer", **step}
-    return {**said, "customer_key": customer, "bucket": int(customer[:3], 16), "source": "crm",
+    facts = {"channel": "web", "direction": "inbound", "actor_type": "customer", **step}
+    return {**facts, "customer_key": customer, "bucket": int(customer[:3], 16), "source": "crm",
             "id": name, "time": at, "identitytype": "customer", "activity": "question"}  # fmt: skip
 
 
 def _evidence(
-    name: str, customer: str, start: datetime, told: Sequence[Mapping[str, Any]]
+    name: str, customer: str, start: datetime, pieces: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
     rows = []
-    for rank_of, piece in enumerate(told):
+    for rank_of, piece in enumerate(pieces):
         edge = piece.get("locus") == "edge"
-        same = [other for other in told if other["at"] == piece["at"]]
+        same = [other for other in pieces if other["at"] == piece["at"]]
         rank = sorted(same, key=lambda p: -p["severity"]).index(piece)
         rows.append({
             "evidence_id": f"{name}-e{rank_of}", "journey_id": name, "customer_key": customer,
@@ -149,7 +151,10 @@ def world() -> Rows:
 
 def staged(store: Path, rows: Rows) -> list[StagedFile]:
     """Stage all rows, a file a table."""
-    files = [staging.write(store, name, table(name, found)) for name, found in rows.items()]
+    files = [
+        staging.write(store, name, table(name, rows_of_table))
+        for name, rows_of_table in rows.items()
+    ]
     return [file for file in files if file is not None]
 
 

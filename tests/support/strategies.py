@@ -55,13 +55,13 @@ def _often(pick: Pick, *values: Any) -> Any:
 
 def info(pick: Pick) -> list[dict[str, Any]] | None:
     """Fields given, asked, verified, passed, shown; mostly none, each op of a field once."""
-    said: dict[tuple[str, str], str] = {}
+    values: dict[tuple[str, str], str] = {}
     for _ in range(pick((0, 0, 0, 0, 1, 2, 3))):
         op = pick(("given", "given", "given", "asked", "verify", "passed", "shown"))
-        said[op, pick(FIELDS)] = pick(("x", "y"))
+        values[op, pick(FIELDS)] = pick(("x", "y"))
     return [
         {"op": op, "field": f, "value_hmac": builders.value_of(v) if op == "given" else None}
-        for (op, f), v in said.items()
+        for (op, f), v in values.items()
     ] or None
 
 
@@ -83,12 +83,12 @@ def promise(pick: Pick, now: int) -> dict[str, Any] | None:
 
 def claims(pick: Pick, now: int) -> list[dict[str, Any]] | None:
     """Claims on one or two topics, mostly none; some hold for a day or ten."""
-    said = {pick(("price", "date")): pick(("x", "y")) for _ in range(pick((0, 0, 0, 1, 2)))}
+    stated = {pick(("price", "date")): pick(("x", "y")) for _ in range(pick((0, 0, 0, 1, 2)))}
     until = pick((None, None, 86_400, 10 * 86_400))
     valid_to = None if until is None else builders.moment(now + until)
     return [
         {"topic": topic, "value_hmac": builders.value_of(value), "valid_to": valid_to}
-        for topic, value in said.items()
+        for topic, value in stated.items()
     ] or None
 
 
@@ -186,7 +186,7 @@ def log(pick: Pick, length: int, customers: Sequence[str], rich: bool) -> list[d
 
 def known(pick: Pick, events: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, ...]]:
     """Records of the log's customers, valid around the events' times; mostly none."""
-    found: dict[str, list[dict[str, Any]]] = {"cases": [], "customers": []}
+    records: dict[str, list[dict[str, Any]]] = {"cases": [], "customers": []}
     for number in range(pick((0, 0, 1, 3, 6))):
         about = pick(events)
         start = max(0, about["time"] + pick((0, -1, 1, -86_400)))
@@ -196,7 +196,7 @@ def known(pick: Pick, events: Sequence[Mapping[str, Any]]) -> dict[str, tuple[An
             "time": start,
             "valid_to": _often(pick, None, start, start + 1, start + 5 * 86_400),
         }
-        said = {
+        facts = {
             "cases": {
                 "case_id": pick(("c1", "c2")),
                 "journey_type": _often(pick, "claim", "purchase", "short"),
@@ -208,8 +208,8 @@ def known(pick: Pick, events: Sequence[Mapping[str, Any]]) -> dict[str, tuple[An
             },
         }
         kind = pick(("cases", "customers"))
-        found[kind].append({**row, **said[kind]})
-    return {kind: tuple(rows) for kind, rows in found.items() if rows}
+        records[kind].append({**row, **facts[kind]})
+    return {kind: tuple(rows) for kind, rows in records.items() if rows}
 
 
 INSTRUMENTS = (
@@ -261,13 +261,13 @@ def records(
     pick: Pick, events: Sequence[Mapping[str, Any]], most: int
 ) -> tuple[dict[str, Any], ...]:
     """X-records around events, at gaps at which the rules of the join turn."""
-    found = []
+    answers = []
     for number in range(pick(range(most + 1))):
         gap = pick((0, 0, 1, 3600, 3 * 86_400, 3 * 86_400 + 1, 14 * 86_400, 14 * 86_400 + 1,
                     30 * 86_400, 30 * 86_400 + 1, -3600, -86_400))  # fmt: skip
-        found.append({**record(pick, max(0, pick(events)["time"] + gap), events),
+        answers.append({**record(pick, max(0, pick(events)["time"] + gap), events),
                       "id": f"x{number:03d}{events[0]['customer']}"})  # fmt: skip
-    return tuple(found)
+    return tuple(answers)
 
 
 def in_a_company(pick: Pick, rows: Sequence[dict[str, Any]]) -> Transcript:
@@ -281,9 +281,9 @@ def in_a_company(pick: Pick, rows: Sequence[dict[str, Any]]) -> Transcript:
 @st.composite
 def felt(draw: st.DrawFn, max_events: int = 8, max_records: int = 8) -> Transcript:
     """A random log with X-records about it."""
-    told = draw(transcripts(max_events, rich=False))
-    some = records(lambda v: draw(st.sampled_from(v)), told.events, max_records)
-    return dataclasses.replace(told, experience=some)
+    transcript = draw(transcripts(max_events, rich=False))
+    some = records(lambda v: draw(st.sampled_from(v)), transcript.events, max_records)
+    return dataclasses.replace(transcript, experience=some)
 
 
 @st.composite
@@ -295,8 +295,8 @@ def transcripts(draw: st.DrawFn, max_events: int = 12, rich: bool = True) -> Tra
         return draw(st.sampled_from(values))
 
     rows = log(pick, length, ("ann", "ann", "ben", "eve"), rich)
-    told = in_a_company(pick, rows)
-    return dataclasses.replace(told, records=known(pick, rows))
+    transcript = in_a_company(pick, rows)
+    return dataclasses.replace(transcript, records=known(pick, rows))
 
 
 def many(seed: int, customers: int, rich: bool = True) -> Transcript:
@@ -315,12 +315,12 @@ def many(seed: int, customers: int, rich: bool = True) -> Transcript:
 def many_felt(seed: int, customers: int) -> Transcript:
     """A seeded log of many customers with X-records about each."""
     chance = random.Random(seed)
-    told = many(seed, customers, rich=True)
+    transcript = many(seed, customers, rich=True)
     some: list[dict[str, Any]] = []
-    for name in dict.fromkeys(event["customer"] for event in told.events):
-        mine = [event for event in told.events if event["customer"] == name]
+    for name in dict.fromkeys(event["customer"] for event in transcript.events):
+        mine = [event for event in transcript.events if event["customer"] == name]
         some += records(chance.choice, mine, 8)
-    return dataclasses.replace(told, experience=tuple(some))
+    return dataclasses.replace(transcript, experience=tuple(some))
 
 
 def case(transcript: Transcript) -> Case:

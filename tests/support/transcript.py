@@ -72,28 +72,28 @@ class Transcript:
     @property
     def x_sources(self) -> dict[str, frozenset[str]]:
         """Columns that the records of each source of X-records fill."""
-        found: dict[str, frozenset[str]] = {}
+        columns: dict[str, frozenset[str]] = {}
         for record in map(builders.full_record, self.experience):
             filled = {name for name, value in record.items() if value is not None}
-            found[record["source"]] = found.get(record["source"], frozenset()) | filled
-        return found
+            columns[record["source"]] = columns.get(record["source"], frozenset()) | filled
+        return columns
 
     @property
     def frontiers(self) -> dict[str, int]:
         """Frontier of each source that the story has, in microseconds."""
         sources = {event.get("source", "crm") for event in self.events} | set(self.frontier)
         sources.discard("all")
-        said = {s: self.frontier.get(s, self.frontier.get("all")) for s in sources}
-        return {s: builders.micros(builders.moment(w)) for s, w in said.items() if w is not None}
+        stated = {s: self.frontier.get(s, self.frontier.get("all")) for s in sources}
+        return {s: builders.micros(builders.moment(w)) for s, w in stated.items() if w is not None}
 
     @property
     def x_frontiers(self) -> dict[str, int]:
         """Latest time of each source of X-records: they are complete as far as they go."""
-        found: dict[str, int] = {}
+        latest: dict[str, int] = {}
         for number, record in enumerate(self.experience, start=1):
             row = builders.full_record(record, number)
-            found[row["source"]] = max(found.get(row["source"], 0), builders.micros(row["time"]))
-        return found
+            latest[row["source"]] = max(latest.get(row["source"], 0), builders.micros(row["time"]))
+        return latest
 
     @property
     def validated(self) -> tuple[str, ...]:
@@ -120,8 +120,8 @@ def rules_of(config: Mapping[str, Any]) -> Rules:
     default = windows.default_type()
     types = {}
     for name, given in config.get("types", {}).items():
-        said = TypeSettings(**given).model_dump(exclude_none=True)
-        types[name] = JourneyType(**{**_asdict(default), "name": name, **said})
+        changed = TypeSettings(**given).model_dump(exclude_none=True)
+        types[name] = JourneyType(**{**_asdict(default), "name": name, **changed})
     return Rules(
         windows=Windows(**{k: v for k, v in windows if k in Windows.__dataclass_fields__}),
         types=types,
@@ -139,32 +139,32 @@ def read(path: Path, base: Mapping[str, Any]) -> list[Transcript]:
 
     Raises KeyError where a transcript has no name, events or expectation.
     """
-    found = []
-    for said in yaml.safe_load(path.read_text(encoding="utf-8")):
-        frontier = said.get("frontier", "900d")
-        found.append(
+    transcripts = []
+    for case in yaml.safe_load(path.read_text(encoding="utf-8")):
+        frontier = case.get("frontier", "900d")
+        transcripts.append(
             Transcript(
-                name=said["name"],
-                events=tuple(said["events"]),
-                expect=said["expect"],
+                name=case["name"],
+                events=tuple(case["events"]),
+                expect=case["expect"],
                 frontier=frontier if isinstance(frontier, dict) else {"all": frontier},
-                config={**base, **said.get("config", {})},
-                drivers=tuple(said.get("drivers", ("oracle", "core", "bounded"))),
-                counts=said.get("counts", {}),
-                wrong=said.get("wrong", False),
-                experience=tuple(said.get("experience", ())),
-                records={k: tuple(rows) for k, rows in said.get("records", {}).items()},
-                links=tuple(said.get("links", ())),
+                config={**base, **case.get("config", {})},
+                drivers=tuple(case.get("drivers", ("oracle", "core", "bounded"))),
+                counts=case.get("counts", {}),
+                wrong=case.get("wrong", False),
+                experience=tuple(case.get("experience", ())),
+                records={k: tuple(rows) for k, rows in case.get("records", {}).items()},
+                links=tuple(case.get("links", ())),
             )
         )
-    return found
+    return transcripts
 
 
 def all_transcripts() -> list[Transcript]:
     """Every transcript of the folder, by file and place in it."""
     base = yaml.safe_load((FOLDER / "base.yaml").read_text(encoding="utf-8"))
     paths = sorted(path for path in FOLDER.glob("*.yaml") if path.name != "base.yaml")
-    return [one for path in paths for one in read(path, base)]
+    return [transcript for path in paths for transcript in read(path, base)]
 
 
 def in_order(table: str, rows: Rows) -> Rows:
@@ -185,19 +185,19 @@ def instant(value: datetime) -> datetime:
 
 def differences(transcript: Transcript, tables: Mapping[str, Rows]) -> list[str]:
     """What the tables have other than the transcript expects; empty where all is as expected."""
-    found: list[str] = []
+    lines: list[str] = []
     for name, wanted in transcript.expect.items():
         rows = in_order(name, tables[name])
         if len(rows) != len(wanted):
-            found.append(f"{name}: expected {len(wanted)} rows, came {len(rows)}: {_brief(rows)}")
+            lines.append(f"{name}: expected {len(wanted)} rows, came {len(rows)}: {_brief(rows)}")
             continue
         for number, (want, row) in enumerate(zip(wanted, rows, strict=True), start=1):
-            found += [
+            lines += [
                 f"{name} {number}: {key}: expected {value!r}, came {row.get(key, '(no column)')!r}"
                 for key, value in want.items()
                 if key not in row or not same(value, row[key])
             ]
-    return found
+    return lines
 
 
 def _brief(rows: Rows) -> list[dict[str, Any]]:
@@ -205,16 +205,16 @@ def _brief(rows: Rows) -> list[dict[str, Any]]:
     return [{k: row[k] for k in shown if k in row} for row in rows]
 
 
-def same(wanted: Any, came: Any) -> bool:
+def same(wanted: Any, actual: Any) -> bool:
     """Equal; numbers to 1e-9, or to the digits written where text such as `~43.9` is expected."""
-    if isinstance(came, datetime) and wanted is not None:
-        return builders.moment(wanted) == instant(came)
+    if isinstance(actual, datetime) and wanted is not None:
+        return builders.moment(wanted) == instant(actual)
     if isinstance(wanted, str) and wanted.startswith("~"):
         digits = len(wanted.partition(".")[2])
-        return came is not None and f"{came:.{digits}f}" == wanted[1:]
-    if isinstance(wanted, float) and isinstance(came, int | float):
-        return math.isclose(wanted, came, rel_tol=1e-9, abs_tol=1e-9)
-    return bool(wanted == came)
+        return actual is not None and f"{actual:.{digits}f}" == wanted[1:]
+    if isinstance(wanted, float) and isinstance(actual, int | float):
+        return math.isclose(wanted, actual, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(wanted == actual)
 
 
 # Transcripts that share settings and frontiers share a run; their customers and ids are told
@@ -224,8 +224,13 @@ def same(wanted: Any, came: Any) -> bool:
 def group_of(transcript: Transcript) -> str:
     """What transcripts must share to share a run; those that count rows stand alone."""
     alone = transcript.name if transcript.counts else ""
-    said = [alone, bool(transcript.links), transcript.config, sorted(transcript.frontiers.items())]
-    return json.dumps(said, sort_keys=True, default=str)
+    shared = [
+        alone,
+        bool(transcript.links),
+        transcript.config,
+        sorted(transcript.frontiers.items()),
+    ]
+    return json.dumps(shared, sort_keys=True, default=str)
 
 
 def alias(number: int, customer: str) -> str:
@@ -256,13 +261,13 @@ def together(transcripts: Sequence[Transcript]) -> Transcript:
             "id": mark(number) + str(event.get("id", f"e{at:03d}")),
             "customer": alias(number, event.get("customer", "ann")),
         }
-        for number, one in enumerate(transcripts)
-        for at, event in enumerate(one.events, start=1)
+        for number, transcript in enumerate(transcripts)
+        for at, event in enumerate(transcript.events, start=1)
     ]
     answers = [
-        marked(record, one, number, at)
-        for number, one in enumerate(transcripts)
-        for at, record in enumerate(one.experience, start=1)
+        marked(record, transcript, number, at)
+        for number, transcript in enumerate(transcripts)
+        for at, record in enumerate(transcript.experience, start=1)
     ]
     whole = replace(transcripts[0], name="together", events=tuple(events), expect={})
     return replace(
@@ -277,8 +282,8 @@ def links_of(transcripts: Sequence[Transcript]) -> tuple[Mapping[str, Any], ...]
     """Links of all transcripts, their identities told apart."""
     return tuple(
         link
-        for number, one in enumerate(transcripts)
-        for link in transcript_links.marked(one.links, partial(alias, number))
+        for number, transcript in enumerate(transcripts)
+        for link in transcript_links.marked(transcript.links, partial(alias, number))
     )
 
 
@@ -288,11 +293,11 @@ def records_of(
     """Records of all transcripts by kind, their ids and customers told apart, and cases that
     events bear as their identity.
     """
-    found: dict[str, tuple[dict[str, Any], ...]] = {}
-    for number, one in enumerate(transcripts):
-        borne = {e["customer"] for e in one.events if e.get("identitytype") == "case"}
-        for kind, rows in one.records.items():
-            found[kind] = found.get(kind, ()) + tuple(
+    records: dict[str, tuple[dict[str, Any], ...]] = {}
+    for number, transcript in enumerate(transcripts):
+        borne = {e["customer"] for e in transcript.events if e.get("identitytype") == "case"}
+        for kind, rows in transcript.records.items():
+            records[kind] = records.get(kind, ()) + tuple(
                 {
                     **row,
                     **{n: alias(number, row[n]) for n in ("case_id",) if row.get(n) in borne},
@@ -301,7 +306,7 @@ def records_of(
                 }
                 for at, row in enumerate(rows, start=1)
             )
-    return found
+    return records
 
 
 def marked(
@@ -320,9 +325,9 @@ def marked(
 
 def of_customers(rows: Rows, transcript: Transcript, number: int) -> Rows:
     """A transcript's own rows of a table of a shared run, by the keys of its customers."""
-    said = (*transcript.events, *transcript.experience)
+    events = (*transcript.events, *transcript.experience)
     linked = transcript_links.of_links(transcript.links)
-    names = {name for _, name in transcript_links.of_rows(said) | linked}
+    names = {name for _, name in transcript_links.of_rows(events) | linked}
     keys = {builders.key_of(alias(number, name)) for name in names}
     return [without_mark(row, number) for row in rows if row["customer_key"] in keys]
 

@@ -22,13 +22,13 @@ Said = Mapping[str, Any]
 def marked(links: Sequence[Said], named: Callable[[str], str]) -> tuple[Said, ...]:
     """The links with other names of the identities."""
     out = []
-    for one in links:
-        ends = {end: who(one[end]) for end in ("previous", "is")}
-        out.append({**one, **{end: f"{kind} {named(name)}" for end, (kind, name) in ends.items()}})
+    for link in links:
+        ends = {end: identity_of(link[end]) for end in ("previous", "is")}
+        out.append({**link, **{end: f"{kind} {named(name)}" for end, (kind, name) in ends.items()}})
     return tuple(out)
 
 
-def who(text: str) -> tuple[str, str]:
+def identity_of(text: str) -> tuple[str, str]:
     """Type and name of an identity."""
     kind, _, name = text.partition(" ")
     return kind, name
@@ -36,12 +36,12 @@ def who(text: str) -> tuple[str, str]:
 
 def of_rows(rows: Sequence[Said]) -> set[tuple[str, str]]:
     """Identities that events or records bear."""
-    return {(one.get("identitytype", "customer"), one.get("customer", "ann")) for one in rows}
+    return {(row.get("identitytype", "customer"), row.get("customer", "ann")) for row in rows}
 
 
 def of_links(links: Sequence[Said]) -> set[tuple[str, str]]:
     """Identities that are linked."""
-    return {who(one[end]) for one in links for end in ("previous", "is")}
+    return {identity_of(link[end]) for link in links for end in ("previous", "is")}
 
 
 def are_told(transcript: Transcript) -> bool:
@@ -54,12 +54,12 @@ def are_told(transcript: Transcript) -> bool:
 def file_rows(links: Sequence[Said]) -> list[dict[str, Any]]:
     """Rows of the table `identity_links` as its owner keeps it."""
     out = []
-    for one in links:
-        previous, other = who(one["previous"]), who(one["is"])
+    for link in links:
+        previous, other = identity_of(link["previous"]), identity_of(link["is"])
         out.append({
             "previousidentitytype": previous[0], "previousidentity": previous[1],
             "identitytype": other[0], "identity": other[1],
-            "valid_from": _moment(one.get("from")), "valid_to": _moment(one.get("until")),
+            "valid_from": _moment(link.get("from")), "valid_to": _moment(link.get("until")),
         })  # fmt: skip
     return out
 
@@ -67,7 +67,7 @@ def file_rows(links: Sequence[Said]) -> list[dict[str, Any]]:
 def published(links: Sequence[Said]) -> pa.Table:
     """The links as they are published, under the keys of `builders.key_of`."""
     rows = sorted(file_rows(links), key=lambda row: (row["identitytype"], row["identity"]))
-    told = [
+    rows = [
         {
             "previous_key": builders.key_of(row["previousidentity"]),
             "previous_type": row["previousidentitytype"],
@@ -77,8 +77,8 @@ def published(links: Sequence[Said]) -> pa.Table:
         }
         for number, row in enumerate(rows)
     ]  # fmt: skip
-    return pa.Table.from_pylist(told, schema=LINKS)
+    return pa.Table.from_pylist(rows, schema=LINKS)
 
 
-def _moment(said: Any) -> Any:
-    return None if said is None else builders.moment(said)
+def _moment(written: Any) -> Any:
+    return None if written is None else builders.moment(written)

@@ -48,9 +48,9 @@ def wild(rng: random.Random, n: int) -> Iterator[Row]:
     clock: dict[str, datetime] = {}
     for number in range(n):
         row = {**RAW, **{name: rng.choice(values) for name, values in WILD.items()}, "id": number}
-        who = row["identity"] = f"P{rng.randrange(n // 30)}"
+        person = row["identity"] = f"P{rng.randrange(n // 30)}"
         minutes = rng.choice((0, 0, 1, 5, 20, 30, 40, 100, 1_500, 4_000))
-        row["time"] = clock[who] = clock.get(who, RAW["time"]) + timedelta(minutes=minutes)
+        row["time"] = clock[person] = clock.get(person, RAW["time"]) + timedelta(minutes=minutes)
         fields = rng.sample(("plate", "address", "product"), rng.choice((0, 0, 1, 2)))
         uses = [(name, rng.choice(USES)) for name in fields]
         row["info"] = [
@@ -64,13 +64,13 @@ def wild(rng: random.Random, n: int) -> Iterator[Row]:
     yield {**RAW, "id": n, "identity": "last", "time": RAW["time"] + timedelta(days=70)}
 
 
-def written(found: list[Row], log: Path, folder: Path) -> Path:
+def written(rows: list[Row], log: Path, folder: Path) -> Path:
     """A log like the other, but of these raw rows."""
     shutil.copytree(log, folder, ignore=shutil.ignore_patterns("data", "duckdb", "polars", "store"))
     schema = pq.read_schema(next((log / "data").glob("*.parquet")))
     loose = pa.schema([field.with_nullable(True) for field in schema])
     (folder / "data").mkdir()
-    pq.write_table(pa.Table.from_pylist(found, loose), folder / "data" / "part-0000.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, loose), folder / "data" / "part-0000.parquet")
     return folder
 
 
@@ -79,8 +79,8 @@ KEY = bytes.fromhex("5e" * 32)
 
 def known_to_both(row: Row) -> Row:
     """Without what neither rival looks for: moved promises, verified fields, equal times."""
-    said = [one for one in row["info"] or () if one["use"] != "verify"]
-    told = {**row, "info": said, "time": row["time"] + timedelta(microseconds=int(row["id"]))}
+    info = [field for field in row["info"] or () if field["use"] != "verify"]
+    known = {**row, "info": info, "time": row["time"] + timedelta(microseconds=int(row["id"]))}
     if row["promise_op"] == "moved":
-        told |= {"promise_no": None, "promise_op": None}
-    return told
+        known |= {"promise_no": None, "promise_op": None}
+    return known

@@ -67,7 +67,7 @@ def rows(there: Settings, sql: str) -> list[tuple[Any, ...]]:
 
 
 def test_nothing_of_the_erased_is_found_anywhere(there: Settings) -> None:
-    before = erasing.found(outputs(there), *CANARIES, KEY)
+    before = erasing.files_with(outputs(there), *CANARIES, KEY)
     places = {name.split("/")[1] for name in before[pseudonym()]}
     assert {
         "events", "late", "answers", "customers", "journeys", "journeys_live", "steps", "pending",
@@ -78,7 +78,7 @@ def test_nothing_of_the_erased_is_found_anywhere(there: Settings) -> None:
     assert before[KEY] == set()
 
     forget(there, "customer", WHO)
-    after = erasing.found(outputs(there), *CANARIES, KEY)
+    after = erasing.files_with(outputs(there), *CANARIES, KEY)
     assert after == {one: set() for one in (*CANARIES, KEY)}
 
 
@@ -161,9 +161,9 @@ def test_one_of_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     there = erasing.history(tmp_path, customers=MANY)
     before = erasing.digests(there)
-    assert all(erasing.found(there.store, *CANARIES).values())
+    assert all(erasing.files_with(there.store, *CANARIES).values())
     done = forget(there, "customer", WHO)
-    assert erasing.found(there.store, *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(there.store, *CANARIES) == {one: set() for one in CANARIES}
     after = erasing.digests(there)
     before.pop("rejects"), after.pop("rejects")
     assert after == before
@@ -202,7 +202,7 @@ def test_the_same_files_bring_nothing_back(there: Settings) -> None:
     assert erasing.advance(there, 3).status == "nothing_new"
     anew = erasing.advance(there, 3, rebuild=True)
     assert anew.counts["erased"] == again.counts["erased"]
-    assert erasing.found(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
     assert rows(there, "select count(*) from erasures") == [(1,)], "a rebuild keeps tombstones"
 
 
@@ -230,12 +230,12 @@ def test_new_rows_of_it_are_counted_and_not_kept(there: Settings) -> None:
     assert done.status == "published"
     assert done.counts["erased"] > 5
     assert done.counts["rejected"] == 3, "those of somebody else"
-    assert erasing.found(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
     assert rows(there, "select n_erased from runs order by publication desc limit 1") == [
         (done.counts["erased"],)
     ]
     repair(there, 0, 1_800_000_000_000_000, audit=None)
-    assert erasing.found(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
 
 
 def test_a_run_over_a_store_in_which_only_tombstones_are(
@@ -247,7 +247,7 @@ def test_a_run_over_a_store_in_which_only_tombstones_are(
     erasing.arrive(tmp_path, 1, [WHO, *erasing.people(3)])
     done = erasing.advance(there, 1)
     assert (done.publication, done.counts["erased"] > 5) == (2, True)
-    assert erasing.found(there.store, *CANARIES) == {one: set() for one in CANARIES}
+    assert erasing.files_with(there.store, *CANARIES) == {one: set() for one in CANARIES}
 
 
 def test_links_of_other_rows_go_and_rows_that_are_links(tmp_path: Path) -> None:
@@ -315,7 +315,7 @@ def test_any_one_goes_and_all_others_stay(
     assert erasing.contents(there, pseudonym(gone)) == before
     lost = {name: len(rows) - len(before[name]) for name, rows in n.items()}
     assert dict(done.rows) == {name: count for name, count in lost.items() if count}
-    assert erasing.found(there.store, pseudonym(gone)) == {pseudonym(gone): set()}
+    assert erasing.files_with(there.store, pseudonym(gone)) == {pseudonym(gone): set()}
 
 
 # --- the key -----------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def test_without_tombstones_another_key_reads_the_sources_again(there: Settings)
         erasing.advance(load(there.root), 3)
     lost.write_bytes(held)
     assert erasing.advance(load(there.root), 3).status == "published"
-    assert erasing.found(there.store, pseudonym(erasing.NEAR))[pseudonym(erasing.NEAR)]
+    assert erasing.files_with(there.store, pseudonym(erasing.NEAR))[pseudonym(erasing.NEAR)]
     assert forget(load(there.root), "customer", WHO).rows["events"] > 3
 
 

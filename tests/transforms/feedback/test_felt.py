@@ -68,7 +68,7 @@ def test_every_answer_finds_what_it_is_about(told: Told) -> None:
         )
     )
     assert set(methods) == {"event", "correlation", "case", "touchpoint", "journey"}
-    wrong = told.one(
+    wrong = told.value(
         "select count(*) from v_experience as x left join v_steps as s using (step_id)"
         " where x.level = 'touchpoint' and s.touchpoint != x.touchpoint"
     )
@@ -145,7 +145,7 @@ def test_employees_feel_the_lost_context_too_and_make_no_score(told: Told) -> No
     )  # fmt: skip
     assert found[True] == pytest.approx(plant["mean"], abs=0.02)
     assert found[False] == pytest.approx(plant["base_mean"], abs=0.02)
-    assert told.one("select sum(n_inside) from v_journey_experience") >= plant["n"]
+    assert told.value("select sum(n_inside) from v_journey_experience") >= plant["n"]
 
 
 def test_complaints_that_nobody_acted_on_are_found(told: Told) -> None:
@@ -166,4 +166,4 @@ def test_what_was_felt_follows_what_happened(told: Told) -> None:
             "select corr(friction_score, experience01) from v_journey_experience"
             " where journey_type = ?"
         )
-        assert told.one(query, journey_type) < -0.2, journey_type
+        assert told.value(query, journey_type) < -0.2, journey_type
