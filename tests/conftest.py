@@ -13,7 +13,6 @@ from tests.support import company
 from tests.support.cli import config, rejse  # noqa: F401 - fixtures
 from tests.support.company import Told
 from tests.support.law import SOAK
-from tests.support.paths import TESTS
 from tests.support.strict import absent
 
 # No test is timed: on a busy machine an example may take long. Examples are the same in every run;
@@ -21,18 +20,22 @@ from tests.support.strict import absent
 settings.register_profile("rejse", deadline=None, derandomize=not SOAK)
 settings.load_profile("rejse")
 
-#: Folders and files whose tests run whole pipelines, start processes or look at large logs, so
+#: Folders, files and tests that run whole pipelines, start processes or look at large logs, so
 #: that `make check` leaves them out; and fixtures whose tests do.
 SLOW = (
     "bench/", "pipelines/jobs/", "pipelines/maintenance/", "pipelines/runtime/",
     "pipelines/schedules/", "pipelines/cli/test_care", "pipelines/publication/test_as_of",
-    "pipelines/publication/test_auditor", "pipelines/publication/test_query_limits",
+    "pipelines/publication/test_audit", "pipelines/publication/test_catalogue.py::test_a_con",
+    "pipelines/publication/test_catalogue.py::test_a_catalogue_is",
+    "pipelines/publication/test_query_limits",
     "pipelines/reporting/test_report", "pipelines/reporting/test_link_audit",
     "pipelines/sources/test_archived", "pipelines/sources/test_positions",
     "pipelines/store/test_concurrency", "pipelines/store/test_damage",
     "pipelines/store/test_known_ids", "pipelines/store/test_quarantine", "test_circles",
-    "test_docs", "test_first_result", "test_hostile", "test_light", "test_model",
-    "test_mutations", "test_real_logs", "transforms/identity/test_case_links",
+    "test_docs.py::test_commands_print", "test_first_result", "test_hostile", "test_light",
+    "test_model", "test_mutations", "test_real_logs", "test_transcripts.py::test_links",
+    "test_transcripts.py::test_transcript[oracle", "test_transcripts.py::test_transcript_by",
+    "transforms/identity/test_case_links",
     "transforms/identity/test_event_links",
 )  # fmt: skip
 SLOW_FIXTURES = {"browser", "real_data", "told"}
@@ -41,8 +44,8 @@ SLOW_FIXTURES = {"browser", "real_data", "told"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests as slow by their place and by what they use."""
     for item in items:
-        place = item.path.relative_to(TESTS).as_posix()
-        if place.startswith(SLOW) or SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+        uses = SLOW_FIXTURES & set(getattr(item, "fixturenames", ()))
+        if uses or item.nodeid.removeprefix("tests/").startswith(SLOW):
             item.add_marker(pytest.mark.slow)
 
 
