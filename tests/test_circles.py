@@ -18,7 +18,7 @@ from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
 from rejse.transforms.scoring.friction import KINDS
-from rejse.transforms.scoring.friction.evidence import TESTS, Found, kind, nothing
+from rejse.transforms.scoring.friction.evidence import TESTS, Evidence, kind, no_evidence
 from tests.sql.test_sql import table
 from tests.support import builders, store_builder, strategies
 from tests.support.core import score_events
@@ -255,9 +255,9 @@ def test_a_circle_is_declared_with_its_reason() -> None:
     assert "_detect" not in KINDS
 
 
-def _detect(ctx: JourneyContext) -> Found:
+def _detect(ctx: JourneyContext) -> Evidence:
     """Nothing: it is never registered."""
-    return nothing(ctx, "_detect")
+    return no_evidence(ctx, "_detect")
 
 
 def test_the_catalogue_lists_the_kinds_as_they_are_declared(tmp_path: Path) -> None:

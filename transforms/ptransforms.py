@@ -254,7 +254,7 @@ class Clocks:
             kind: {delivery: time for (one, delivery), time in seen.items() if one == kind}
             for kind in ("interaction", "experience")
         }
-        return self.events.of(mine["interaction"]), self.answers.each(mine["experience"])
+        return self.events.of(mine["interaction"]), self.answers.of_all(mine["experience"])
 
 
 #: A table's name, its rows and the journeys they belong to -> the rows that are kept.

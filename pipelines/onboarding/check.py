@@ -203,7 +203,7 @@ def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:
 def _through_the_edge(
     found: SourceCheck, source: Source, mapping: Any, schema: pa.Schema, rows: int
 ) -> list[pa.RecordBatch]:
-    from rejse.transforms.feedback.text_scoring import TextScoring, hear
+    from rejse.transforms.feedback.text_scoring import TextScoring, score_texts
     from rejse.transforms.incremental.input_kinds import INPUTS
     from rejse.transforms.ingest.normalise import normalise, unread
 
@@ -217,7 +217,7 @@ def _through_the_edge(
         canonical, unmapped = normalise(mapping, raw)
         for name, cells in unread(mapping, raw, canonical).items():
             lost.setdefault(name, []).append(cells)
-        canonical = hear(canonical, TextScoring())  # no reject is shown with a text
+        canonical = score_texts(canonical, TextScoring())  # no reject is shown with a text
         accepted, refused, noted = INPUTS[source.kind].accept(canonical)
         for name in raw.batch.schema.names:
             column = raw.batch.column(name)

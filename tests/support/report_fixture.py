@@ -18,7 +18,7 @@ from rejse.transforms.feedback import output_tables as x_tables
 from rejse.transforms.scoring import output_tables
 
 START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
-TABLES = x_tables.every()
+TABLES = x_tables.all_tables()
 
 
 def _schema(name: str) -> pa.Schema:

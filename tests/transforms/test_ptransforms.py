@@ -84,7 +84,7 @@ def test_a_frontier_never_goes_back() -> None:
 def test_nothing_more_comes_of_a_retired_source_of_answers() -> None:
     found = frontiers(disorder={"crm": 10}, before={("web", "web"): 7})
     assert found.of({("crm", "crm"): 100}) == {"crm": 90}
-    assert found.each({("crm", "crm"): 100}) == {"crm": 90, "web": NOTHING_MORE}
+    assert found.of_all({("crm", "crm"): 100}) == {"crm": 90, "web": NOTHING_MORE}
 
 
 def test_an_event_is_late_where_its_source_was_complete() -> None:

@@ -97,21 +97,21 @@ def next_of(mask: Bools, journey: Ints) -> Ints:
     return out
 
 
-def earlier_same_intent(sessionised: SessionisedEvents, found: Contacts, window: int) -> Ints:
+def earlier_same_intent(sessionised: SessionisedEvents, sessions: Contacts, window: int) -> Ints:
     """For each inbound contact the latest earlier one of its customer and intent, -1 if none.
 
     Start to start, at most `window` microseconds, inclusive; over all journeys of the customer.
     """
-    asked = np.flatnonzero(found.inbound & found.intent.known)
-    customer = sessionised.events.coded(contract.CUSTOMER_KEY).codes[found.first[asked]]
-    intent, rank = found.intent.codes[asked], sessionised.rank[found.first[asked]]
+    inbound = np.flatnonzero(sessions.inbound & sessions.intent.known)
+    customer = sessionised.events.coded(contract.CUSTOMER_KEY).codes[sessions.first[inbound]]
+    intent, rank = sessions.intent.codes[inbound], sessionised.rank[sessions.first[inbound]]
     order = sorted_by(customer, intent, rank)
-    rows = asked[order]
-    time = sessionised.events.time[found.first[rows]]
+    rows = inbound[order]
+    time = sessionised.events.time[sessions.first[rows]]
     same = np.zeros(len(rows), dtype=bool)
     same[1:] = _equal_to_before(customer[order]) & _equal_to_before(intent[order])
     same[1:] &= np.diff(time) <= window
-    out = np.full(len(found), NULL, dtype=np.int64)
+    out = np.full(len(sessions), NULL, dtype=np.int64)
     out[rows[1:]] = np.where(same[1:], rows[:-1], NULL)
     return out
 
@@ -120,7 +120,7 @@ def _equal_to_before(x: Array) -> Bools:
     return np.asarray(x[1:] == x[:-1])
 
 
-def intents_agree(found: Contacts, one: Ints, other: Ints) -> Bools:
+def intents_agree(sessions: Contacts, left: Ints, right: Ints) -> Bools:
     """Same intent, or one of the two unknown."""
-    a, b = pick(found.intent.codes, one), pick(found.intent.codes, other)
-    return np.asarray((a == b) | (a == NULL) | (b == NULL))
+    intent, other_intent = pick(sessions.intent.codes, left), pick(sessions.intent.codes, right)
+    return np.asarray((intent == other_intent) | (intent == NULL) | (other_intent == NULL))

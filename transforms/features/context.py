@@ -14,15 +14,21 @@ from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.contacts import Contacts, contacts, earlier_same_intent
-from rejse.transforms.features.field_requests import Information, information
-from rejse.transforms.features.handoffs import Asked, Handoffs, asked_for, handoffs, rises
-from rejse.transforms.features.local_conditions import Surroundings, surroundings
+from rejse.transforms.features.field_requests import FieldRequests, field_requests
+from rejse.transforms.features.handoffs import (
+    HandoffRequests,
+    Handoffs,
+    escalations,
+    handoff_requests,
+    handoffs,
+)
+from rejse.transforms.features.local_conditions import LocalConditions, local_conditions
 from rejse.transforms.features.promises import Promises, promises
 from rejse.transforms.features.slas import SlaResults, latest, sla_results
 from rejse.transforms.features.steps import Steps, steps
 from rejse.transforms.journeys import event_flags, needs
 from rejse.transforms.journeys import watermarks as frontier
-from rejse.transforms.journeys.journey_times import Clock, clock
+from rejse.transforms.journeys.journey_times import JourneyTimes, journey_times
 from rejse.transforms.journeys.needs import Needs
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema.parameters import Rules
@@ -78,9 +84,9 @@ class JourneyContext:
         return self.data.customers.text(name, self.data.customer_rows(self.sessionised.events))
 
     @cached_property
-    def around(self) -> Surroundings:
+    def local_conditions(self) -> LocalConditions:
         """Local time and weather of the steps."""
-        return surroundings(self.sessionised, self.steps, self.data)
+        return local_conditions(self.sessionised, self.steps, self.data)
 
     @cached_property
     def contacts(self) -> Contacts:
@@ -93,10 +99,10 @@ class JourneyContext:
         return earlier_same_intent(self.sessionised, self.contacts, self.rules.windows.repeat)
 
     @cached_property
-    def told(self) -> Information:
+    def field_requests(self) -> FieldRequests:
         """Fields asked, given and passed."""
         windows = self.rules.windows
-        return information(
+        return field_requests(
             self.sessionised,
             self.steps,
             self.data,
@@ -107,17 +113,17 @@ class JourneyContext:
     @cached_property
     def handoffs(self) -> Handoffs:
         """Hand-offs seen."""
-        return handoffs(self.sessionised, self.steps, self.told)
+        return handoffs(self.sessionised, self.steps, self.field_requests)
 
     @cached_property
-    def rises(self) -> tuple[Ints, Ints]:
+    def escalations(self) -> tuple[Ints, Ints]:
         """Links (giver, receiver) up to a team of a higher tier."""
-        return rises(self.sessionised, self.steps)
+        return escalations(self.sessionised, self.steps)
 
     @cached_property
-    def asked(self) -> Asked:
+    def handoff_requests(self) -> HandoffRequests:
         """Hand-offs asked for and not taken up."""
-        return asked_for(self.sessionised, self.data, self.rules, self.frontier)
+        return handoff_requests(self.sessionised, self.data, self.rules, self.frontier)
 
     @cached_property
     def promises(self) -> Promises:
@@ -128,28 +134,28 @@ class JourneyContext:
         )
 
     @cached_property
-    def clock(self) -> Clock:
+    def journey_times(self) -> JourneyTimes:
         """Start, end and busy time of each journey."""
-        return clock(self.sessionised)
+        return journey_times(self.sessionised)
 
     @cached_property
     def type_owner(self) -> Categorical:
         """Owner of each journey's type: the table's when the journey starts, else the settings'."""
         types, kind = self.data.types, self.sessionised.journey_kind
         kind = kind.fallback(Categorical.named(np.zeros(len(self.journeys)), ["other"]))
-        by_table = types.text("owner", types.rows(kind, self.clock.started))
+        by_table = types.text("owner", types.rows(kind, self.journey_times.started))
         names = kind.names.to_pylist()
         owners = [self.rules.type_of(name).owner for name in names]
         named = sorted({owner for owner in owners if owner})
         codes = [named.index(owner) if owner else NULL for owner in owners]
         return by_table.fallback(Categorical.named(kind.lookup(codes, NULL), named))
 
-    def owed_by(self, row: Ints, said: Categorical | None = None) -> Categorical:
+    def owed_by(self, row: Ints, stated: Categorical | None = None) -> Categorical:
         """Who owes what the events `row` promise: the one said, else the owner of the journey's
         type, else of the step."""
         of_type = self.type_owner.rows(self.journey_of(row))
         of_step = self.steps.owner.rows(self.sessionised.steps.ids[row] if len(row) else row)
-        return (of_type if said is None else said.fallback(of_type)).fallback(of_step)
+        return (of_type if stated is None else stated.fallback(of_type)).fallback(of_step)
 
     @cached_property
     def slas(self) -> SlaResults:
@@ -207,30 +213,32 @@ class JourneyContext:
     def closed(self) -> Bools:
         """Journeys whose deadline has passed."""
         return frontier.passed(
-            self.sessionised.cut.deadline, self.frontier, self.rules.windows.lateness
+            self.sessionised.bounds.deadline, self.frontier, self.rules.windows.lateness
         )
 
     @cached_property
-    def until(self) -> Ints:
+    def final_after(self) -> Ints:
         """When nothing of each journey waits for anything any more
         (docs/reference/journeys.md#finality).
         """
         windows, journeys = self.rules.windows, self.journeys
-        until: Ints = np.maximum(
-            self.sessionised.cut.deadline,
+        final_after: Ints = np.maximum(
+            self.sessionised.bounds.deadline,
             journeys.max(self.sessionised.events.time) + self.rules.largest_gap,
         )
-        np.maximum.at(until, self.journey_of(self.promises.made), self.promises.latest)
-        np.maximum.at(until, self.journey_of(self.asked.row), self.asked.due)
-        np.maximum.at(until, self.slas.journey, latest(self.slas, windows.promise_give_up))
-        return until + windows.identity_wait
+        np.maximum.at(final_after, self.journey_of(self.promises.made), self.promises.latest)
+        np.maximum.at(
+            final_after, self.journey_of(self.handoff_requests.row), self.handoff_requests.due
+        )
+        np.maximum.at(final_after, self.slas.journey, latest(self.slas, windows.promise_give_up))
+        return final_after + windows.identity_wait
 
     @cached_property
     def final(self) -> Bools:
         """Journeys that no event within the allowed lateness can change any more
         (docs/reference/journeys.md#finality).
         """
-        return frontier.passed(self.until, self.frontier, self.rules.windows.lateness)
+        return frontier.passed(self.final_after, self.frontier, self.rules.windows.lateness)
 
     def journey_of(self, rows: Ints) -> Ints:
         """Journey of each of some events."""

@@ -70,7 +70,7 @@ class Requests:
 
 
 @dataclass(frozen=True)
-class Information:
+class FieldRequests:
     """Entries, requests, and the event that first gave each (journey, field)."""
 
     entries: Entries
@@ -85,10 +85,10 @@ class Information:
         return gave.row[first], gave.field.rows(first)
 
 
-def information(
+def field_requests(
     sessionised: SessionisedEvents, steps: Steps, data: Operational, volatile: tuple[str, ...],
     questions: tuple[str, ...],
-) -> Information:  # fmt: skip
+) -> FieldRequests:  # fmt: skip
     """Entries and requests of all journeys; `volatile` fields are left out."""
     observed = _observed(sessionised)
     logged = _names_fields(steps, observed, sessionised)
@@ -100,7 +100,7 @@ def information(
     keep = ~entries.field.of_names(volatile) & (entries.op != OTHER)
     entries = entries.rows(np.flatnonzero(keep))
     asks = _asks(sessionised, entries)
-    return Information(entries, asks, _requests(sessionised, entries, asks))
+    return FieldRequests(entries, asks, _requests(sessionised, entries, asks))
 
 
 def _observed(sessionised: SessionisedEvents) -> Entries:
@@ -108,9 +108,9 @@ def _observed(sessionised: SessionisedEvents) -> Entries:
     if not sessionised.events.has("info"):
         return _none()
     rows = np.flatnonzero(sessionised.events.carries("info"))
-    said = sessionised.events.rows(rows).column("info")
-    row = rows[values(pc.list_parent_indices(said)).astype(np.int64)]
-    items = pc.list_flatten(said)
+    info = sessionised.events.rows(rows).column("info")
+    row = rows[values(pc.list_parent_indices(info)).astype(np.int64)]
+    items = pc.list_flatten(info)
     op = Categorical.of(pc.struct_field(items, "op"))
     field = Categorical.of(pc.struct_field(items, "field"))
     ops = op.lookup([_OPS.get(n, OTHER) for n in op.names.to_pylist()], OTHER)
@@ -123,25 +123,27 @@ def _declared(
     sessionised: SessionisedEvents, steps: Steps, data: Operational, silent: Bools
 ) -> Entries:
     """What `touchpoint_fields` declares of steps whose events log nothing."""
-    found = [_none()]
+    parts = [_none()]
     if not silent.any() or not len(data.fields):
-        return found[0]
+        return parts[0]
     time = sessionised.events.time[steps.first]
     names = {n: code for code, n in enumerate(steps.touchpoint.names.to_pylist())}
     since, until = bound(data.fields, "valid_from", -FAR), bound(data.fields, "valid_to", FAR)
-    for i, line in enumerate(data.fields.select(["touchpoint", "field", "op"]).to_pylist()):
-        here = silent & (steps.touchpoint.codes == names.get(line["touchpoint"], len(names)))
+    for i, declaration in enumerate(data.fields.select(["touchpoint", "field", "op"]).to_pylist()):
+        here = silent & (steps.touchpoint.codes == names.get(declaration["touchpoint"], len(names)))
         rows = steps.first[here & (since[i] <= time) & (time < until[i])]
-        op = _DECLARED_OPS.get(line["op"], OTHER)
-        found.append(_entries(rows, line["field"], op, DECLARED))
-    return _joined(found)
+        op = _DECLARED_OPS.get(declaration["op"], OTHER)
+        parts.append(_entries(rows, declaration["field"], op, DECLARED))
+    return _joined(parts)
 
 
 def _inferred(sessionised: SessionisedEvents, silent: Bools, questions: tuple[str, ...]) -> Entries:
     """The same question activity again, where nothing says which field was asked."""
-    asked = sessionised.events.is_one("activity", *questions)
+    questions_asked = sessionised.events.is_one("activity", *questions)
     rows = (
-        np.flatnonzero(asked & silent[sessionised.steps.ids]) if asked.any() else np.zeros(0, int)
+        np.flatnonzero(questions_asked & silent[sessionised.steps.ids])
+        if questions_asked.any()
+        else np.zeros(0, int)
     )
     field = sessionised.events.coded("activity").rows(rows)
     size = len(rows)

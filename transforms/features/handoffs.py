@@ -15,7 +15,7 @@ from rejse.transforms.features.field_requests import (
     OBSERVED,
     PASSED,
     Entries,
-    Information,
+    FieldRequests,
     given_since,
 )
 from rejse.transforms.features.slas import handoff_due
@@ -56,7 +56,7 @@ class Handoffs:
 
 
 @dataclass(frozen=True)
-class Asked:
+class HandoffRequests:
     """Hand-offs asked for by `to_owner` or `to_team`; `received` is -1 where nobody took it up."""
 
     row: Ints
@@ -65,13 +65,15 @@ class Asked:
     is_dropped: Bools
 
     @property
-    def waiting(self) -> Asked:
+    def waiting(self) -> HandoffRequests:
         """Those that nobody took up yet."""
         at = np.flatnonzero(self.received == NULL)
-        return Asked(self.row[at], self.due[at], self.received[at], self.is_dropped[at])
+        return HandoffRequests(self.row[at], self.due[at], self.received[at], self.is_dropped[at])
 
 
-def handoffs(sessionised: SessionisedEvents, steps: Steps, told: Information) -> Handoffs:
+def handoffs(
+    sessionised: SessionisedEvents, steps: Steps, field_requests: FieldRequests
+) -> Handoffs:
     """Hand-offs between neighbouring steps with a known owner.
 
     Pushed messages and consultations are no links of the chain; two steps of one touchpoint whose
@@ -88,7 +90,7 @@ def handoffs(sessionised: SessionisedEvents, steps: Steps, told: Information) ->
     chosen = moved & ~table_only
     giver, receiver = giver[chosen], receiver[chosen]
     return _with_context(
-        sessionised, steps, told, giver, receiver, _ping_pong(steps, kept)[receiver]
+        sessionised, steps, field_requests, giver, receiver, _ping_pong(steps, kept)[receiver]
     )
 
 
@@ -98,7 +100,7 @@ def links(sessionised: SessionisedEvents, steps: Steps) -> Bools:
     return kept & ~_consultations(sessionised, steps, kept)
 
 
-def rises(sessionised: SessionisedEvents, steps: Steps) -> tuple[Ints, Ints]:
+def escalations(sessionised: SessionisedEvents, steps: Steps) -> tuple[Ints, Ints]:
     """Neighbouring links (giver, receiver) of which the later has a team of a higher tier.
 
     Tiers are those of the steps' times. The owner may stay the same. A touchpoint whose own row
@@ -111,11 +113,11 @@ def rises(sessionised: SessionisedEvents, steps: Steps) -> tuple[Ints, Ints]:
     place = steps.touchpoint.codes
     same_place = (place[giver] == place[receiver]) & (place[giver] != NULL)
     by_table = steps.team_from_place[giver] & steps.team_from_place[receiver]
-    rising = higher & ~(same_place & by_table) & ~_is_of_one(sessionised, giver, receiver)
+    rising = higher & ~(same_place & by_table) & ~_same_employee(sessionised, giver, receiver)
     return giver[rising], receiver[rising]
 
 
-def _is_of_one(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) -> Bools:
+def _same_employee(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) -> Bools:
     """Pairs of steps of one employee: the first whom each names, customers apart."""
     actor, customer = (
         sessionised.events.coded("actor_id"),
@@ -176,23 +178,27 @@ def _last_of_runs(rows: Ints, head: Bools, mask: Bools) -> Ints:
 def _with_context(
     sessionised: SessionisedEvents,
     steps: Steps,
-    told: Information,
+    field_requests: FieldRequests,
     giver: Ints,
     receiver: Ints,
     ping_pong: Reals,
 ) -> Handoffs:
     """Context by what events log; where they log nothing, by what the table declares."""
-    seen = _Context.of(sessionised, steps, told, giver, receiver, OBSERVED)
-    says_more = bool((told.entries.basis == DECLARED).any())
-    said = _Context.of(sessionised, steps, told, giver, receiver, DECLARED) if says_more else seen
-    declared = ~seen.measured & said.measured
-    known = np.where(declared, said.known, seen.known)
-    went = np.where(declared, said.passed, seen.passed)
-    reasked = np.where(declared, said.reasked, seen.reasked)
-    context = np.where(went == 0, NO_CONTEXT, np.where(went < known, PART, FULL))
-    context = np.where(seen.measured | said.measured, context, UNKNOWN)
-    basis = np.where(declared, DECLARED, OBSERVED)
-    return Handoffs(giver, receiver, known, went, reasked, context, basis, ping_pong)
+    logged_context = _Context.of(sessionised, steps, field_requests, giver, receiver, OBSERVED)
+    has_declared = bool((field_requests.entries.basis == DECLARED).any())
+    declared_context = (
+        _Context.of(sessionised, steps, field_requests, giver, receiver, DECLARED)
+        if has_declared
+        else logged_context
+    )
+    use_declared = ~logged_context.measured & declared_context.measured
+    n_known = np.where(use_declared, declared_context.known, logged_context.known)
+    n_passed = np.where(use_declared, declared_context.passed, logged_context.passed)
+    n_reasked = np.where(use_declared, declared_context.reasked, logged_context.reasked)
+    context = np.where(n_passed == 0, NO_CONTEXT, np.where(n_passed < n_known, PART, FULL))
+    context = np.where(logged_context.measured | declared_context.measured, context, UNKNOWN)
+    basis = np.where(use_declared, DECLARED, OBSERVED)
+    return Handoffs(giver, receiver, n_known, n_passed, n_reasked, context, basis, ping_pong)
 
 
 @dataclass(frozen=True)
@@ -207,14 +213,14 @@ class _Context:
         cls,
         sessionised: SessionisedEvents,
         steps: Steps,
-        told: Information,
+        field_requests: FieldRequests,
         giver: Ints,
         receiver: Ints,
         level: int,
     ) -> _Context:
-        allowed = np.flatnonzero(told.entries.basis <= level)
-        entries, asks = told.entries.rows(allowed), told.asks[allowed]
-        given_row, given_field = told.given(sessionised, declared=level == DECLARED)
+        allowed = np.flatnonzero(field_requests.entries.basis <= level)
+        entries, asks = field_requests.entries.rows(allowed), field_requests.asks[allowed]
+        given_row, given_field = field_requests.given(sessionised, declared=level == DECLARED)
         start = steps.first[receiver]
         journey_start = sessionised.journeys.starts[steps.journey[receiver]]
         known = np.searchsorted(given_row, start) - np.searchsorted(given_row, journey_start)
@@ -223,10 +229,10 @@ class _Context:
         was_known = since[pairs.entry] < start[pairs.handoff]
         passing = entries.op[pairs.entry] == PASSED
         asking = asks[pairs.entry] & pairs.at_receiver
-        went = pairs.distinct(passing & was_known, entries)
-        again = pairs.distinct(asking & was_known, entries)
+        n_passed = pairs.distinct(passing & was_known, entries)
+        n_reasked = pairs.distinct(asking & was_known, entries)
         logs = np.bincount(pairs.handoff[passing], minlength=len(giver)) > 0
-        return cls(known, went, again, (known > 0) & (logs | (again > 0)))
+        return cls(known, n_passed, n_reasked, (known > 0) & (logs | (n_reasked > 0)))
 
 
 @dataclass(frozen=True)
@@ -265,9 +271,9 @@ class _Pairs:
         return np.bincount(pairs // width, minlength=self.n)
 
 
-def asked_for(
+def handoff_requests(
     sessionised: SessionisedEvents, data: Operational, rules: Rules, frontier: int
-) -> Asked:
+) -> HandoffRequests:
     """Hand-offs asked for, and the event that took each up; dropped if there is none when the
     frontier has passed the due time.
 
@@ -289,12 +295,12 @@ def asked_for(
 
     in_time, moment = sessionised.by_time, sessionised.moment
 
-    def takes_up(asking: Ints, found: Ints) -> Bools:
-        asked, taken = in_time[asking], in_time[found]
+    def takes_up(requests: Ints, candidates: Ints) -> Bools:
+        request, taken = in_time[requests], in_time[candidates]
         outward = (
             ~inbound[taken]
             | human[taken]
-            | (sessionised.session[taken] == sessionised.session[asked])
+            | (sessionised.session[taken] == sessionised.session[request])
         )
         return np.asarray(answers[taken] & outward)
 
@@ -309,4 +315,4 @@ def asked_for(
         received[named] = np.minimum(received[named], np.where(at >= 0, at, events.n))
     taken = np.append(in_time, NULL)[received]
     over = passed(due, frontier, rules.windows.lateness)
-    return Asked(rows, due, taken, over & (taken == NULL))
+    return HandoffRequests(rows, due, taken, over & (taken == NULL))

@@ -17,17 +17,19 @@ from rejse.transforms.journeys.sessionise import SessionisedEvents
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class LocalConditions:
     """Of each step, at its first event; hours and days count where `has_clock`."""
 
     local_hour: Ints
     local_dow: Ints
-    has_clock: Bools
+    has_local_time: Bools
     weather: Categorical
     temperature: tuple[Reals, Bools]
 
 
-def surroundings(sessionised: SessionisedEvents, steps: Steps, data: Operational) -> Surroundings:
+def local_conditions(
+    sessionised: SessionisedEvents, steps: Steps, data: Operational
+) -> LocalConditions:
     """Local time by the zone that the step logged (`tz`), else the zone of its owner's calendar;
     weather of the site that it logged. A name that is no time zone counts as none.
     """
@@ -36,7 +38,7 @@ def surroundings(sessionised: SessionisedEvents, steps: Steps, data: Operational
     hour, day, known = _on_the_wall(zone, time)
     row = data.weather.rows(_first_known(sessionised, "site_id"), time)
     weather, warmth = data.weather.text("weather", row), data.weather.number("temperature_c", row)
-    return Surroundings(hour, day, known, weather, warmth)
+    return LocalConditions(hour, day, known, weather, warmth)
 
 
 def _first_known(sessionised: SessionisedEvents, name: str) -> Categorical:

@@ -80,15 +80,15 @@ def promises(
     One due on a day without a time is due until that day ends in the zone that its event logged
     (`tz`), else in that of its owner's calendar, else in UTC.
     """
-    rows, said = _said(sessionised.events)
+    rows, logged = _logged_promises(sessionised.events)
     if not len(rows):
-        return _nothing()
-    names = Categorical.of(pc.struct_field(said, "id"))
+        return _no_promises()
+    names = Categorical.of(pc.struct_field(logged, "id"))
     customer = sessionised.events.coded(contract.CUSTOMER_KEY).codes[rows].astype(np.int64)
     order = sorted_by(customer, names.codes, sessionised.rank[rows])
-    rows, names, said = rows[order], names.rows(order), take(said, order)
+    rows, names, logged = rows[order], names.rows(order), take(logged, order)
     groups = Groups.of(customer[order], names.codes)
-    log = _read(sessionised, said, rows, data)
+    log = _read(sessionised, logged, rows, data)
     made = groups.first_row(log.of("made"))
     real = np.flatnonzero(made >= 0)
     end, due, limit = _terms(log, groups, made, give_up)
@@ -98,30 +98,30 @@ def promises(
     status = _status(log, made, done, due, passed(due, frontier, lateness),
                      passed(end, frontier, lateness))  # fmt: skip
     delivered = np.where(pick(log.of("delivered"), done, False), done, NULL)
-    kinds = Categorical.of(pc.struct_field(said, "kind"))
+    kinds = Categorical.of(pc.struct_field(logged, "kind"))
     # A move may set a due time so far back that the promise had ended before the move.
     latest = np.maximum(end, groups.max(np.where(part, log.time, 0)))
     return Promises(
         names.rows(groups.starts[real]).arrow().cast(pa.string()), rows[made[real]],
         kinds.rows(made[real]), due[real], pick(rows, delivered[real]), status[real],
         n_moves[real], latest[real], log.value.rows(made[real]),
-        Categorical.of(pc.struct_field(said, "owner")).rows(made[real]), int((made < 0).sum()),
+        Categorical.of(pc.struct_field(logged, "owner")).rows(made[real]), int((made < 0).sum()),
     )  # fmt: skip
 
 
-def _said(events: Events) -> tuple[Ints, pa.Array]:
+def _logged_promises(events: Events) -> tuple[Ints, pa.Array]:
     """Rows that say something of a promise which they name, and what they say."""
     if not events.has("promise"):
         return np.zeros(0, np.int64), pa.nulls(0)
     rows = np.flatnonzero(events.carries("promise"))
-    said = events.rows(rows).column("promise")
-    named = np.flatnonzero(valid(pc.struct_field(said, "id")))
-    return rows[named], take(said, named)
+    logged = events.rows(rows).column("promise")
+    named = np.flatnonzero(valid(pc.struct_field(logged, "id")))
+    return rows[named], take(logged, named)
 
 
-def _read(sessionised: SessionisedEvents, said: pa.Array, rows: Ints, data: Operational) -> _Log:
+def _read(sessionised: SessionisedEvents, logged: pa.Array, rows: Ints, data: Operational) -> _Log:
     events = sessionised.events
-    due, day = pc.struct_field(said, "due_time"), pc.struct_field(said, "due_date")
+    due, day = pc.struct_field(logged, "due_time"), pc.struct_field(logged, "due_date")
     dated = valid(day)
     ends = np.full(len(rows), FAR)
     if dated.any():
@@ -131,7 +131,7 @@ def _read(sessionised: SessionisedEvents, said: pa.Array, rows: Ints, data: Oper
         ends[dated] = end_of_day(days[dated], zone.rows(np.flatnonzero(dated)))
     times = np.where(valid(due), values(due), ends)
     customer = events.is_one("actor_type", "customer")[rows]
-    op, value = (Categorical.of(pc.struct_field(said, part)) for part in ("op", "value"))
+    op, value = (Categorical.of(pc.struct_field(logged, part)) for part in ("op", "value"))
     return _Log(rows, op, times, value, events.time[rows], customer)
 
 
@@ -174,13 +174,15 @@ def _status(
     delivered = pick(log.of("delivered"), done, False)
     cancelled = (done >= 0) & ~delivered
     by_customer = cancelled & pick(log.by_customer, done, False) & (at <= due)
-    said, got = pick(log.value.codes, made), pick(log.value.codes, done)
-    another = ~dated & (said != NULL) & (got != NULL) & (said != got)
+    promised, delivered_value = pick(log.value.codes, made), pick(log.value.codes, done)
+    is_other_value = (
+        ~dated & (promised != NULL) & (delivered_value != NULL) & (promised != delivered_value)
+    )
     never = ~delivered & ~cancelled & dated
     status = np.full(len(made), OPEN)
     status[delivered & (at <= due)] = KEPT
     status[delivered & (at > due)] = LATE
-    status[delivered & another] = BROKEN
+    status[delivered & is_other_value] = BROKEN
     status[never & is_overdue] = LATE
     status[never & is_over] = BROKEN
     status[cancelled] = BROKEN
@@ -188,7 +190,7 @@ def _status(
     return status
 
 
-def _nothing() -> Promises:
+def _no_promises() -> Promises:
     none: Array = np.zeros(0, np.int64)
     return Promises(
         pa.array([], pa.string()),

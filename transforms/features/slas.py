@@ -143,7 +143,7 @@ def sla_results(ctx: JourneyContext) -> SlaResults:
         )
 
     start = _Start.of(ctx)
-    parts = [_of_one(ctx, start, *level) for level in levels]
+    parts = [_level_results(ctx, start, *level) for level in levels]
 
     def ints(name: str) -> Ints:
         return np.concatenate([getattr(part, name) for part in parts])
@@ -164,11 +164,11 @@ _Level = tuple[str, str, AsOf]
 def _levels(data: Operational) -> list[_Level]:
     table = _of_kind(data, "response", "resolution")
     name, of_kind = table.column("sla"), table.column("kind")
-    found = []
+    levels = []
     for sla, kind in sorted(set(zip(name.to_pylist(), of_kind.to_pylist(), strict=True))):
         rows = table.filter(pc.and_(pc.equal(name, sla), pc.equal(of_kind, kind)))
-        found.append((sla, kind, AsOf.of(rows, "journey_type")))
-    return found
+        levels.append((sla, kind, AsOf.of(rows, "journey_type")))
+    return levels
 
 
 @dataclass(frozen=True)
@@ -201,13 +201,15 @@ def _run(journeys: Groups, opening: Ints, gap: Ints) -> Ints:
     return np.asarray(whole - journeys.spread(pick(whole, opening, 0)))
 
 
-def _of_one(ctx: JourneyContext, start: _Start, sla: str, kind: str, index: AsOf) -> SlaResults:
+def _level_results(
+    ctx: JourneyContext, start: _Start, sla: str, kind: str, index: AsOf
+) -> SlaResults:
     """Results of one service level of one kind, in the time that each journey's row gives it."""
     sessionised, events, opening = ctx.sessionised, ctx.sessionised.events, start.opening
     in_time = sessionised.by_time
     began = pick(start.time, opening, 0)
-    said = np.where(opening >= 0, index.rows(_types(sessionised), began), NULL)
-    span, working = _spans(index, said)
+    level_row = np.where(opening >= 0, index.rows(_types(sessionised), began), NULL)
+    span, working = _spans(index, level_row)
     owner = ctx.steps.owner.rows(
         np.where(opening >= 0, sessionised.steps.ids[in_time[opening]], NULL)
     )
@@ -215,10 +217,10 @@ def _of_one(ctx: JourneyContext, start: _Start, sla: str, kind: str, index: AsOf
     met = _answered(ctx, start.since) if kind == "response" else _ended(ctx, opening)
     settled = ctx.closed | (kind == "response")
     status = _status(ctx, met, due, pick(events.time[in_time], met, FAR), settled)
-    at = np.flatnonzero(said >= 0)
-    one = np.zeros(len(at))
+    at = np.flatnonzero(level_row >= 0)
+    zeros = np.zeros(len(at))
     return SlaResults(
-        at, Categorical.named(one, [sla]), Categorical.named(one, [kind]), in_time[opening[at]],
+        at, Categorical.named(zeros, [sla]), Categorical.named(zeros, [kind]), in_time[opening[at]],
         due[at],
         pick(in_time, met, NULL)[at], pick(run, met, 0)[at],
         np.where(measured, status, NULL)[at],
@@ -242,8 +244,8 @@ def _stands(ctx: JourneyContext) -> Bools:
     events, in_time = ctx.sessionised.events, ctx.sessionised.by_time
     awaited = events.is_one("waiting_for", "customer")[in_time]
     acts = events.is_one("actor_type", "customer") | events.coded("waiting_for").known
-    said = ctx.journeys.last_row_before(awaited | acts[in_time], inclusive=True)
-    return np.asarray(pick(awaited, said, False))
+    last_stated = ctx.journeys.last_row_before(awaited | acts[in_time], inclusive=True)
+    return np.asarray(pick(awaited, last_stated, False))
 
 
 def _due(
@@ -255,9 +257,9 @@ def _due(
     journeys, calendar = ctx.journeys, ctx.data.calendar
     time, stands, run = start.time, start.stands, start.run
     if working.any():
-        gap, each = start.gap.copy(), np.flatnonzero(journeys.spread(working) & (start.gap > 0))
-        worked, _ = calendar.between(owner.rows(journeys.ids[each]), time[each], time[each + 1])
-        gap[each] = worked
+        gap, rows = start.gap.copy(), np.flatnonzero(journeys.spread(working) & (start.gap > 0))
+        worked, _ = calendar.between(owner.rows(journeys.ids[rows]), time[rows], time[rows + 1])
+        gap[rows] = worked
         run = _run(journeys, start.opening, gap)
     runs = start.since & (run < journeys.spread(span))
     last = journeys.last_row(runs)
@@ -295,24 +297,26 @@ def _status(ctx: JourneyContext, met: Ints, due: Ints, met_at: Ints, settled: Bo
     return status
 
 
-def promised(ctx: JourneyContext, found: SlaResults) -> Bools:
+def promised(ctx: JourneyContext, levels: SlaResults) -> Bools:
     """Levels that an event of the journey promises itself (a promise of kind sla): those whose
     name or kind its id or value is; where it names none, the one due nearest to its own due time
     (of equal ones the least name, then kind).
     """
-    made, out = ctx.promises, np.zeros(len(found), dtype=bool)
+    made, out = ctx.promises, np.zeros(len(levels), dtype=bool)
     own = np.flatnonzero(made.kind.of_names(("sla",)))
-    if not len(own) or not len(found):
+    if not len(own) or not len(levels):
         return out
-    promise, level = _pairs(ctx.journeys.ids[made.made[own]], found.journey)
+    promise, level = _pairs(ctx.journeys.ids[made.made[own]], levels.journey)
     names = np.zeros(len(promise), dtype=bool)
-    for said in (Categorical.of(made.name), made.value):
-        for meant in (found.sla, found.kind):
-            one, other = said.rows(own[promise]).aligned(meant.rows(level))
-            names |= (one == other) & (one != NULL)
+    for promise_text in (Categorical.of(made.name), made.value):
+        for level_text in (levels.sla, levels.kind):
+            promised_code, level_code = promise_text.rows(own[promise]).aligned(
+                level_text.rows(level)
+            )
+            names |= (promised_code == level_code) & (promised_code != NULL)
     out[level[names]] = True
     is_named = np.bincount(promise[names], minlength=len(own)) > 0
-    due, until = made.due[own[promise]], found.due[level]
+    due, until = made.due[own[promise]], levels.due[level]
     open_ = np.flatnonzero(~is_named[promise] & (due < FAR) & (until < FAR))
     nearest = open_[sorted_by(promise[open_], np.abs(due - until)[open_], level[open_])]
     firsts = np.flatnonzero(np.diff(promise[nearest], prepend=-1))
@@ -320,24 +324,24 @@ def promised(ctx: JourneyContext, found: SlaResults) -> Bools:
     return out
 
 
-def _pairs(one: Ints, other: Ints) -> tuple[Ints, Ints]:
+def _pairs(left: Ints, right: Ints) -> tuple[Ints, Ints]:
     """Places of all pairs of equal values."""
-    order = sorted_by(other)
-    low, high = (np.searchsorted(other[order], one, side=side) for side in ("left", "right"))
+    order = sorted_by(right)
+    low, high = (np.searchsorted(right[order], left, side=side) for side in ("left", "right"))
     count = high - low
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(np.arange(len(one)), count), order[np.repeat(low, count) + within]
+    return np.repeat(np.arange(len(left)), count), order[np.repeat(low, count) + within]
 
 
-def is_late(ctx: JourneyContext, found: SlaResults) -> Bools:
+def is_late(ctx: JourneyContext, levels: SlaResults) -> Bools:
     """Breached ones that were met, or may still be, within the give-up time of promises."""
     windows, time = ctx.rules.windows, ctx.sessionised.events.time
-    limit = np.minimum(found.due, FAR - windows.promise_give_up) + windows.promise_give_up
-    met = found.met != NULL
-    in_time = pick(time, found.met, FAR) <= limit
+    limit = np.minimum(levels.due, FAR - windows.promise_give_up) + windows.promise_give_up
+    met = levels.met != NULL
+    in_time = pick(time, levels.met, FAR) <= limit
     return np.where(met, in_time, ~passed(limit, ctx.frontier, windows.lateness))
 
 
-def latest(found: SlaResults, give_up: int) -> Ints:
+def latest(levels: SlaResults, give_up: int) -> Ints:
     """Last moment at which an event could still change each result; 0 where none is due."""
-    return np.where(found.due == FAR, 0, np.minimum(found.due, FAR - give_up) + give_up)
+    return np.where(levels.due == FAR, 0, np.minimum(levels.due, FAR - give_up) + give_up)

@@ -10,7 +10,7 @@ from rejse.transforms.columnar.arrays import Bools, Ints, Reals
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.ownership import Belonging
+from rejse.transforms.journeys.ownership import Ownership
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 
 
@@ -47,7 +47,7 @@ def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
     """Steps of all journeys; owner, team and silo are those valid at the first event."""
     events, first = sessionised.events, sessionised.steps.starts
     place = sessionised.place[first]
-    belongs = sessionised.belongs.rows(first)
+    ownership = sessionised.ownership.rows(first)
     outcome = events.coded("outcome")
     return Steps(
         first=first,
@@ -55,12 +55,12 @@ def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
         journey=sessionised.step_journey,
         touchpoint=events.coded("touchpoint").rows(first),
         channel=events.coded("channel").rows(first),
-        owner=belongs.owner,
-        owner_from_table=belongs.owner_from_table,
-        team=belongs.team,
-        team_from_place=belongs.team_from_place,
-        tier=_tier(data, belongs.squad),
-        silo=_silo(data, place, belongs),
+        owner=ownership.owner,
+        owner_from_table=ownership.owner_from_table,
+        team=ownership.team,
+        team_from_place=ownership.team_from_place,
+        tier=_tier(data, ownership.team_row),
+        silo=_silo(data, place, ownership),
         system=systems(sessionised, data).rows(first),
         stage=events.coded("stage").rows(first).fallback(data.places.text("stage", place)),
         outcome=outcome.recode(sessionised.steps.last_valid(outcome.codes)),
@@ -72,17 +72,17 @@ def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
     )
 
 
-def _silo(data: Operational, place: Ints, belongs: Belonging) -> Categorical:
+def _silo(data: Operational, place: Ints, ownership: Ownership) -> Categorical:
     """Silo of the touchpoint, else of the team, else the owner."""
-    said = data.places.text("silo", place)
+    silo = data.places.text("silo", place)
     if data.has("teams"):
-        said = said.fallback(data.teams.text("silo", belongs.squad))
-    return said.fallback(belongs.owner)
+        silo = silo.fallback(data.teams.text("silo", ownership.team_row))
+    return silo.fallback(ownership.owner)
 
 
-def _tier(data: Operational, squad: Ints) -> Reals:
+def _tier(data: Operational, team_row: Ints) -> Reals:
     """Tier of the team, NaN where it has none."""
-    tier, known = data.teams.number("tier", squad)
+    tier, known = data.teams.number("tier", team_row)
     return np.where(known, tier, np.nan)
 
 
@@ -92,8 +92,8 @@ def systems(sessionised: SessionisedEvents, data: Operational) -> Categorical:
     return own.fallback(sessionised.owner, sessionised.events.coded("channel"))
 
 
-def known_owner_pairs(found: Steps, kept: Bools) -> tuple[Ints, Ints]:
+def known_owner_pairs(steps: Steps, kept: Bools) -> tuple[Ints, Ints]:
     """Neighbouring steps (earlier, later) of one journey among the kept ones."""
     rows = np.flatnonzero(kept)
-    same = found.journey[rows[1:]] == found.journey[rows[:-1]]
+    same = steps.journey[rows[1:]] == steps.journey[rows[:-1]]
     return rows[:-1][same], rows[1:][same]

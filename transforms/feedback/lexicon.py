@@ -69,11 +69,11 @@ class Lexicon:
         Confidence = n / (n + 1) × |sum| / sum of sizes of its n words: many that agree. It is not
         calibrated.
         """
-        found = [self._one(text) for text in texts.to_pylist()]
-        pairs = np.array(found, np.float64).reshape(len(found), 2)
+        scored = [self._score_text(text) for text in texts.to_pylist()]
+        pairs = np.array(scored, np.float64).reshape(len(scored), 2)
         return Sentiment(pairs[:, 0], pairs[:, 1])
 
-    def _one(self, text: str) -> tuple[float, float]:
+    def _score_text(self, text: str) -> tuple[float, float]:
         hits = self._weighted(tokens(text, self.words))
         if not hits:
             return math.nan, math.nan
@@ -81,38 +81,38 @@ class Lexicon:
         value = (1.0 + total / math.sqrt(total * total + NORMAL)) / 2.0
         return value, len(hits) / (len(hits) + 1) * abs(total) / size
 
-    def _weighted(self, found: list[str]) -> list[float]:
+    def _weighted(self, words: list[str]) -> list[float]:
         """Valence of each word of judgement as its neighbours leave it."""
-        valences = [self.valence(token) for token in found]
-        buts = [place for place, token in enumerate(found) if token in self.marks["contrast"]]
+        valences = [self.valence(token) for token in words]
+        buts = [place for place, token in enumerate(words) if token in self.marks["contrast"]]
         last = max(buts, default=-1)
         hits = []
         for place, valence in enumerate(valences):
-            modifies = found[place] in self._modifiers and any(valences[place + 1 : place + 2])
+            modifies = words[place] in self._modifiers and any(valences[place + 1 : place + 2])
             if valence and not modifies:
                 weight = 1.0 if last < 0 else (BEFORE_BUT if place < last else AFTER_BUT)
-                hits.append(weight * self._changed(found, place, valence))
+                hits.append(weight * self._changed(words, place, valence))
         return hits
 
-    def _changed(self, found: list[str], place: int, valence: float) -> float:
-        before = _back_to_break(found, place)
+    def _changed(self, words: list[str], place: int, valence: float) -> float:
+        before = _back_to_break(words, place)
         sign = math.copysign(1.0, valence)
         if before and before[-1] in self.marks["booster"]:
             valence += sign * STRENGTHENED
         elif before and before[-1] in self.marks["dampener"]:
             valence -= sign * min(STRENGTHENED, abs(valence) / 2)
         turns = sum(self._negates(token) for token in before)
-        turns += any(token in self.marks["after"] for token in found[place + 1 : place + 2])
+        turns += any(token in self.marks["after"] for token in words[place + 1 : place + 2])
         return valence * TURNED if turns % 2 else valence
 
     def _negates(self, token: str) -> bool:
         return token in self.marks["negator"] or token.endswith(("n't", "n’t"))
 
 
-def _back_to_break(found: list[str], place: int) -> list[str]:
+def _back_to_break(words: list[str], place: int) -> list[str]:
     """Up to three words before, not beyond a punctuation mark."""
     before: list[str] = []
-    for token in reversed(found[max(0, place - REACH) : place]):
+    for token in reversed(words[max(0, place - REACH) : place]):
         if token in BREAKS:
             break
         before.insert(0, token)
@@ -121,10 +121,10 @@ def _back_to_break(found: list[str], place: int) -> list[str]:
 
 def tokens(text: str, known: dict[str, float]) -> list[str]:
     """Words, emoji, punctuation marks, and whatever else between blanks the lexicon knows."""
-    found: list[str] = []
+    words: list[str] = []
     for part in text[:MOST].casefold().split():
-        found += [part] if part in known else _TOKEN.findall(part)
-    return found
+        words += [part] if part in known else _TOKEN.findall(part)
+    return words
 
 
 @cache

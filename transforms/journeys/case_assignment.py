@@ -28,7 +28,7 @@ OfCase = Callable[[Categorical], Categorical]
 
 
 @dataclass(frozen=True)
-class Threads:
+class CaseAssignment:
     """Events sorted by thread, each thread in total order.
 
     `order` are the rows of the customer order; the other columns follow it. `kind` is the journey
@@ -43,30 +43,30 @@ class Threads:
     kind: Categorical
 
 
-def threads(
+def assign_cases(
     events: Events, customers: Groups, places: Categorical, of_case: OfCase, rules: Rules
-) -> Threads:
+) -> CaseAssignment:
     """Put each event of customers in total order into its thread (rules 1 to 4).
 
     `places` is the journey type of each event's touchpoint.
     """
     case, logged = events.coded("case_id"), events.coded("journey_type").fallback(places)
-    cases, record = case.codes.astype(np.int64), of_case(case)
-    kind = record.fallback(resolved_types(events, customers, logged))
+    cases, type_by_case = case.codes.astype(np.int64), of_case(case)
+    kind = type_by_case.fallback(resolved_types(events, customers, logged))
     if case.known.any() and not case.known.all():
         cases = _attach(events, customers, kind, cases, rules)
     has_case = cases != NULL
-    if len(record.names):
-        record = of_case(case.recode(cases))
-    typed = record.fallback(logged)
+    if len(type_by_case.names):
+        type_by_case = of_case(case.recode(cases))
+    typed = type_by_case.fallback(logged)
     width = max(len(case.names), len(typed.names) + 1) + 1
-    strand = np.where(typed.of_names(("other",)), NULL, typed.codes.astype(np.int64))
-    key = (customers.ids * 2 + has_case) * width + np.where(has_case, cases, strand + 1)
+    type_code = np.where(typed.of_names(("other",)), NULL, typed.codes.astype(np.int64))
+    key = (customers.ids * 2 + has_case) * width + np.where(has_case, cases, type_code + 1)
     order = sorted_by(key)
     segments, typed = Groups.of(key[order]), typed.rows(order)
     if (has_case[order] & ~typed.known).any():
         typed = _first_known(Groups.of(key[order], events.time[order]), typed)
-    return Threads(order, segments, has_case[order], case.recode(cases[order]), typed)
+    return CaseAssignment(order, segments, has_case[order], case.recode(cases[order]), typed)
 
 
 def resolved_types(events: Events, customers: Groups, own: Categorical) -> Categorical:
@@ -96,17 +96,17 @@ def _attach(events: Events, customers: Groups, kind: Categorical, case: Ints, ru
     """Case of each event: its own, or that of the nearest case event within reach (rules 3, 4)."""
     reach = _Reach.of(events, customers, kind, case, rules)
     may_be = customers.spread(customers.any(case != NULL))
-    asking = np.flatnonzero((case == NULL) & may_be)
+    unassigned = np.flatnonzero((case == NULL) & may_be)
     # Events of one instant ask alike: each looks back from the last of them.
-    here = Groups.of(customers.ids, events.time)
-    instant = here.lasts[here.ids]
+    instants = Groups.of(customers.ids, events.time)
+    instant = instants.lasts[instants.ids]
     width = len(kind.names) + 1
     by_type = customers.ids * width + kind.codes + 1
-    typed = kind.codes[asking] != NULL
+    typed = kind.codes[unassigned] != NULL
     out = case.copy()
-    for rows, group in ((asking[typed], by_type), (asking[~typed], customers.ids)):
-        found = _nearest(events, rows, instant, group, reach)
-        out[rows] = np.where(found >= 0, case[found], NULL)
+    for rows, group in ((unassigned[typed], by_type), (unassigned[~typed], customers.ids)):
+        nearest = _nearest(events, rows, instant, group, reach)
+        out[rows] = np.where(nearest >= 0, case[nearest], NULL)
     return out
 
 
@@ -128,37 +128,37 @@ def _nearest(events: Events, rows: Ints, instant: Ints, group: Ints, reach: _Rea
     def near_after(q: Ints, c: Ints) -> Bools:
         return reach.after(q, c) & (time[c] - time[q] <= NEAR_IN_FAMILY)
 
-    def back(of: Candidates, asking: Ints, keys: Ints, within: Within = reach.before) -> Ints:
-        return of.earlier(instant[asking], keys[asking], within, inclusive=True)
+    def back(of: Candidates, queries: Ints, keys: Ints, within: Within = reach.before) -> Ints:
+        return of.earlier(instant[queries], keys[queries], within, inclusive=True)
 
-    def ahead(of: Candidates, asking: Ints, keys: Ints, within: Within = reach.after) -> Ints:
-        out, free = np.full(len(asking), NULL), looks_ahead[asking]
-        out[free] = of.later(instant[asking[free]], keys[asking[free]], within)
+    def ahead(of: Candidates, queries: Ints, keys: Ints, within: Within = reach.after) -> Ints:
+        out, free = np.full(len(queries), NULL), looks_ahead[queries]
+        out[free] = of.later(instant[queries[free]], keys[queries[free]], within)
         return out
 
     def search(codes: Ints, known: Bools) -> tuple[Candidates, Ints, Ints]:
         keys = group * (int(codes.max(initial=0)) + 2) + codes + 1
-        held = cases[known[cases]]
-        return Candidates.of(held, keys[held], n), rows[known[rows]], keys
+        with_key = cases[known[cases]]
+        return Candidates.of(with_key, keys[with_key], n), rows[known[rows]], keys
 
-    found = np.full(n, NULL, dtype=np.int64)
-    by_thread, asking, keys = search(correlation.codes.astype(np.int64), correlation.known)
-    found[asking] = back(by_thread, asking, keys)
-    asking = asking[found[asking] == NULL]
-    found[asking] = ahead(by_thread, asking, keys)
-    everyone = np.ones(n, dtype=bool)
-    in_family, asking, keys = search(family.codes.astype(np.int64), everyone)
-    asking = asking[found[asking] == NULL]
-    before = back(in_family, asking, keys, near_before)
-    after = ahead(in_family, asking, keys, near_after)
-    sooner = time[after] - time[asking] < time[asking] - time[before]
+    nearest = np.full(n, NULL, dtype=np.int64)
+    by_correlation, queries, keys = search(correlation.codes.astype(np.int64), correlation.known)
+    nearest[queries] = back(by_correlation, queries, keys)
+    queries = queries[nearest[queries] == NULL]
+    nearest[queries] = ahead(by_correlation, queries, keys)
+    any_row = np.ones(n, dtype=bool)
+    in_family, queries, keys = search(family.codes.astype(np.int64), any_row)
+    queries = queries[nearest[queries] == NULL]
+    before = back(in_family, queries, keys, near_before)
+    after = ahead(in_family, queries, keys, near_after)
+    sooner = time[after] - time[queries] < time[queries] - time[before]
     sooner = (after >= 0) & ((before < 0) | sooner)
-    found[asking] = np.where(sooner, after, before)
+    nearest[queries] = np.where(sooner, after, before)
     anywhere = Candidates.of(cases, group[cases], n)
     for look in (back, ahead):
-        asking = rows[found[rows] == NULL]
-        found[asking] = look(anywhere, asking, group)
-    return found[rows]
+        queries = rows[nearest[rows] == NULL]
+        nearest[queries] = look(anywhere, queries, group)
+    return nearest[rows]
 
 
 @dataclass(frozen=True)
@@ -190,17 +190,17 @@ class _Reach:
             Candidates.of(end_rows, case_key[end_rows], events.n),
         )
 
-    def after(self, query: Ints, found: Ints) -> Bools:
+    def after(self, query: Ints, candidate: Ints) -> Bools:
         """Is a later case event near enough?"""
-        return self.time[found] - self.time[query] <= self.reach[found]
+        return self.time[candidate] - self.time[query] <= self.reach[candidate]
 
-    def before(self, query: Ints, found: Ints) -> Bools:
+    def before(self, query: Ints, candidate: Ints) -> Bools:
         """Is an earlier case event near enough, and its case's last end not out of reach?"""
-        near = self.time[query] - self.time[found] <= self.reach[found]
-        ended = self.ends.earlier(query, self.case_key[found], _always, inclusive=True)
+        near = self.time[query] - self.time[candidate] <= self.reach[candidate]
+        ended = self.ends.earlier(query, self.case_key[candidate], _always, inclusive=True)
         fresh = (ended < 0) | (self.time[query] - self.time[ended] <= self.window[ended])
         return near & fresh
 
 
-def _always(query: Ints, found: Ints) -> Bools:
-    return np.ones(len(found), dtype=bool)
+def _always(query: Ints, candidate: Ints) -> Bools:
+    return np.ones(len(candidate), dtype=bool)

@@ -29,9 +29,9 @@ SELF_SERVICE = ("web", "app", "chatbot", "device")
 def family(channel: Categorical) -> Categorical:
     """Channel family of each event; channels without one are a family of their own."""
     names = [FAMILIES.get(name, name) for name in channel.names.to_pylist()]
-    found = sorted(set(names))
-    codes = channel.lookup([found.index(name) for name in names], NULL)
-    return Categorical.named(codes, found)
+    families = sorted(set(names))
+    codes = channel.lookup([families.index(name) for name in names], NULL)
+    return Categorical.named(codes, families)
 
 
 def is_human(events: Events) -> Bools:

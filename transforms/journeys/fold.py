@@ -14,7 +14,7 @@ from typing import Any
 from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.case_assignment import Threads
+from rejse.transforms.journeys.case_assignment import CaseAssignment
 from rejse.transforms.journeys.needs import Needs
 from rejse.transforms.schema.parameters import JourneyType, Rules
 
@@ -112,28 +112,30 @@ class _Journey:
 class Fold:
     """The events of threads, ready to be folded."""
 
-    def __init__(self, events: Events, threads: Threads, needs: Needs, rules: Rules) -> None:
+    def __init__(
+        self, events: Events, assignment: CaseAssignment, needs: Needs, rules: Rules
+    ) -> None:
         outcome, activity = events.coded("outcome"), events.coded("activity")
-        self.types = _types(threads.kind, outcome, activity, rules)
+        self.types = _types(assignment.kind, outcome, activity, rules)
         self.session_gap = rules.windows.session_gap
         self.needs = needs
         self.columns: tuple[Any, ...] = (
-            events.time, threads.kind.codes, outcome.codes, activity.codes,
+            events.time, assignment.kind.codes, outcome.codes, activity.codes,
             events.is_one("direction", "outbound"), event_flags.is_company_driven(events),
             event_flags.is_message(events), event_flags.family(events.coded("channel")).codes,
-            events.is_one("outcome", "sold"), needs.product, ~threads.has_case,
+            events.is_one("outcome", "sold"), needs.product, ~assignment.has_case,
         )  # fmt: skip
 
-    def thread(self, start: int, stop: int) -> list[Begin]:
+    def split_case(self, start: int, stop: int) -> list[Begin]:
         """Journeys of a thread: first event, why it begins, and the time of the event that shows
         it.
         """
         rows = (column[start:stop].tolist() for column in self.columns)
-        return _Thread(self, start, *rows).begins()
+        return _CaseEvents(self, start, *rows).begins()
 
 
 @dataclass(frozen=True)
-class _Thread:
+class _CaseEvents:
     fold: Fold
     start: int
     time: list[int]
@@ -149,101 +151,104 @@ class _Thread:
     caseless: list[bool]
 
     def begins(self) -> list[Begin]:
-        found: list[Begin] = []
-        begin, why, shown = 0, LATE, FAR
-        i, now = 0, _Journey(0, 0)
-        before: list[_Journey] = []
+        begins: list[Begin] = []
+        begin, reason, shown_at = 0, LATE, FAR
+        i, journey = 0, _Journey(0, 0)
+        earlier: list[_Journey] = []
         while i < len(self.time):
             if i == begin:
-                found.append((self.start + i, why, shown))
-                now = _Journey(self.time[i], self.time[i])
+                begins.append((self.start + i, reason, shown_at))
+                journey = _Journey(self.time[i], self.time[i])
             else:
-                reason = self._begins_anew(i, now, before)
-                if reason is not None:
-                    before.append(now)
-                    why, shown = reason, FAR if reason == LATE else self.time[i]
-                    begin = i = self._visit(i, now) if reason == NEED else i
+                new_reason = self._begin_reason(i, journey, earlier)
+                if new_reason is not None:
+                    earlier.append(journey)
+                    reason, shown_at = new_reason, FAR if new_reason == LATE else self.time[i]
+                    begin = i = self._visit(i, journey) if new_reason == NEED else i
                     continue
-            self._add(i, now)
+            self._add(i, journey)
             i += 1
-        return found
+        return begins
 
     def _objects(self, i: int) -> Stated:
         return self.fold.needs.objects.get(self.start + i, _NONE)
 
-    def _begins_anew(self, i: int, now: _Journey, before: list[_Journey]) -> int | None:
+    def _begin_reason(self, i: int, journey: _Journey, earlier: list[_Journey]) -> int | None:
         """Why the event begins a new journey; None where it belongs to the one before."""
-        time, of = self.time[i], self.fold.types[now.kind]
-        as_of = self.fold.types[now.kind if now.kind >= 0 else self.kind[i]]
-        stands = now.end is not None or now.reaches(time, of.window)
-        after_end = now.last_end is not None and time > now.last_end and stands
+        time, of = self.time[i], self.fold.types[journey.kind]
+        as_of = self.fold.types[journey.kind if journey.kind >= 0 else self.kind[i]]
+        has_end = journey.end is not None or journey.reaches(time, of.window)
+        after_end = journey.last_end is not None and time > journey.last_end and has_end
         if self.activity[i] in as_of.starts and (self.caseless[i] or after_end):
             return START
-        if now.end is None:
-            deadline = now.last + (of.gap if self.caseless[i] else of.case_gap)
+        if journey.end is None:
+            deadline = journey.last + (of.gap if self.caseless[i] else of.case_gap)
         else:
-            deadline = now.end + of.window
+            deadline = journey.end + of.window
         # No deadline parts events of one instant.
-        if time > now.last and time > min(deadline, now.first + of.cap):
+        if time > journey.last and time > min(deadline, journey.first + of.cap):
             return LATE
         if after_end and not self.company[i]:
             product, objects = self.product[i], self._objects(i)
-            other, late = now.needs_other(product, objects), self._late(i, before)
-            bought_again = self.sold[i] and now.is_sold
-            same_order = other is False and now.shares(objects)
-            same_order |= any(one.shares(objects) for one in late)
-            if (other and not late) or (bought_again and not same_order):
+            is_other_need, late = journey.needs_other(product, objects), self._late(i, earlier)
+            bought_again = self.sold[i] and journey.is_sold
+            same_order = is_other_need is False and journey.shares(objects)
+            same_order |= any(other.shares(objects) for other in late)
+            if (is_other_need and not late) or (bought_again and not same_order):
                 return NEED
         return None
 
-    def _late(self, i: int, before: list[_Journey]) -> list[_Journey]:
+    def _late(self, i: int, earlier: list[_Journey]) -> list[_Journey]:
         """Earlier journeys to which an event comes late: their window reaches it, and it states
         their need. Journeys do not interleave: it stays in the one at hand.
         """
-        windows = ((one, self.fold.types[one.kind].window) for one in before)
-        reached = [one for one, window in windows if one.reaches(self.time[i], window)]
-        need = self.product[i], self._objects(i)
-        return [one for one in reached if one.needs_other(*need) is False]
+        windows = ((journey, self.fold.types[journey.kind].window) for journey in earlier)
+        reached = [journey for journey, window in windows if journey.reaches(self.time[i], window)]
+        stated_need = self.product[i], self._objects(i)
+        return [journey for journey in reached if journey.needs_other(*stated_need) is False]
 
-    def _visit(self, i: int, now: _Journey) -> int:
+    def _visit(self, i: int, journey: _Journey) -> int:
         """First event after the end of the visit in which an event states a new need; events of
         its instant are of its visit. What states another need is not drawn along.
         """
-        begin = r = i
-        near = self.time[i]
-        end = now.last_end
-        asked = _Journey(0, 0)
-        asked.states(self.product[i], self._objects(i))
-        while (r := r - 1) >= 0 and (end is None or self.time[r] > end):
-            if near - self.time[r] > self.fold.session_gap:
+        begin = row = i
+        near_time = self.time[i]
+        end = journey.last_end
+        need = _Journey(0, 0)
+        need.states(self.product[i], self._objects(i))
+        while (row := row - 1) >= 0 and (end is None or self.time[row] > end):
+            if near_time - self.time[row] > self.fold.session_gap:
                 break
-            if not self.company[r] and asked.needs_other(self.product[r], self._objects(r)):
+            if not self.company[row] and need.needs_other(self.product[row], self._objects(row)):
                 break
-            in_family = self.family[r] == self.family[i]
-            in_family &= not (self.message[r] or self.message[i])
-            if not self.company[r] and (in_family or self.time[r] == self.time[i]):
-                begin = r
-                near = self.time[r] if in_family else near
+            in_family = self.family[row] == self.family[i]
+            in_family &= not (self.message[row] or self.message[i])
+            if not self.company[row] and (in_family or self.time[row] == self.time[i]):
+                begin = row
+                near_time = self.time[row] if in_family else near_time
         return begin
 
-    def _add(self, i: int, now: _Journey) -> None:
+    def _add(self, i: int, journey: _Journey) -> None:
         """Take the event into the journey."""
         time, outcome = self.time[i], self.outcome[i]
-        if now.kind < 0:
-            now.kind = self.kind[i]
-        of = self.fold.types[now.kind]
+        if journey.kind < 0:
+            journey.kind = self.kind[i]
+        of = self.fold.types[journey.kind]
         if outcome in of.ends or self.activity[i] in of.end_activities:
-            now.end, now.is_weak = time, False
-            now.closed = time
-            now.is_sold |= self.sold[i]
+            journey.end, journey.is_weak = time, False
+            journey.closed = time
+            journey.is_sold |= self.sold[i]
         elif outcome in of.weak and not (
-            self.outbound[i] and now.end is not None and not now.is_weak
+            self.outbound[i] and journey.end is not None and not journey.is_weak
         ):
-            now.end, now.is_weak = time, True
+            journey.end, journey.is_weak = time, True
         elif (outcome in of.mapped and not self.outbound[i]) or (
-            now.is_weak and not self.company[i] and now.end is not None and time > now.end
+            journey.is_weak
+            and not self.company[i]
+            and journey.end is not None
+            and time > journey.end
         ):
-            now.end, now.is_weak = None, False
+            journey.end, journey.is_weak = None, False
         if not self.company[i]:
-            now.states(self.product[i], self._objects(i))
-        now.last = time
+            journey.states(self.product[i], self._objects(i))
+        journey.last = time

@@ -20,7 +20,7 @@ HANDLED = ("talk_s", "hold_s", "wrap_s")
 
 
 @dataclass(frozen=True)
-class Clock:
+class JourneyTimes:
     """Begin of each journey, and its busy time, in microseconds."""
 
     started: Ints
@@ -29,7 +29,7 @@ class Clock:
     busy: Ints
 
 
-def clock(sessionised: SessionisedEvents) -> Clock:
+def journey_times(sessionised: SessionisedEvents) -> JourneyTimes:
     """When journeys start and end, and for how long somebody was at work on them.
 
     They start where the first of their need-driven or internal activities starts (without one, the
@@ -44,9 +44,9 @@ def clock(sessionised: SessionisedEvents) -> Clock:
     started = journeys.min(np.where(counts, begin, _FAR))
     ended = np.maximum(journeys.max(end), started)
     if begin is end:
-        return Clock(started, has_start, ended, np.zeros(len(journeys), np.int64))
+        return JourneyTimes(started, has_start, ended, np.zeros(len(journeys), np.int64))
     since = journeys.spread(started)
-    return Clock(
+    return JourneyTimes(
         started, has_start, ended,
         _union(journeys, np.maximum(begin, since), np.maximum(end, since)),
     )  # fmt: skip

@@ -61,12 +61,12 @@ class Needs:
     @cached_property
     def objects(self) -> Mapping[int, Mapping[int, frozenset[int]]]:
         """Ids by type of each event that states objects."""
-        found: dict[int, dict[int, frozenset[int]]] = {}
+        by_event: dict[int, dict[int, frozenset[int]]] = {}
         entries = zip(self.row.tolist(), self.kind.tolist(), self.ident.tolist(), strict=True)
         for row, kind, ident in entries:
-            of = found.setdefault(row, {})
+            of = by_event.setdefault(row, {})
             of[kind] = of.get(kind, frozenset()) | {ident}
-        return found
+        return by_event
 
     def changes(self, journeys: Groups) -> Bools:
         """Events that state another product than the last one stated in their journey, or another
@@ -106,10 +106,10 @@ class Needs:
         place, kind, ident = self._stated(asking)
         shared, same = (
             occurs(
-                pairs(journey[self.row], every), moment[self.row],
-                pairs(journey[asking[place]], mine), until[place],
+                pairs(journey[self.row], codes), moment[self.row],
+                pairs(journey[asking[place]], wanted_codes), until[place],
             )
-            for every, mine in ((self.kind, kind), (self.ident, ident))
+            for codes, wanted_codes in ((self.kind, kind), (self.ident, ident))
         )  # fmt: skip
         return self._verdict(asking, before, place, kind, shared, same)
 
@@ -148,12 +148,12 @@ def pairs(group: Ints, code: Ints) -> Ints:
     return group * CODES + code + 1
 
 
-def occurs(keys: Ints, moments: Ints, asked: Ints, until: Ints) -> Bools:
+def occurs(keys: Ints, moments: Ints, wanted: Ints, until: Ints) -> Bools:
     """Is each key asked for among `keys` at a moment of at most `until`?"""
     order = sorted_by(keys, moments)
     same = Groups.of(keys[order])
-    at, first = keys[order][same.starts], moments[order][same.starts]
-    if not len(at):
-        return np.zeros(len(asked), dtype=bool)
-    place = np.minimum(np.searchsorted(at, asked), len(at) - 1)
-    return np.asarray((at[place] == asked) & (first[place] <= until))
+    known_keys, first = keys[order][same.starts], moments[order][same.starts]
+    if not len(known_keys):
+        return np.zeros(len(wanted), dtype=bool)
+    place = np.minimum(np.searchsorted(known_keys, wanted), len(known_keys) - 1)
+    return np.asarray((known_keys[place] == wanted) & (first[place] <= until))

@@ -19,9 +19,9 @@ from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.columnar.string_arrays import hexadecimal
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags, needs
-from rejse.transforms.journeys.case_assignment import threads
-from rejse.transforms.journeys.ownership import Belonging, belonging
-from rejse.transforms.journeys.split import Cut, cut
+from rejse.transforms.journeys.case_assignment import assign_cases
+from rejse.transforms.journeys.ownership import Ownership, assign_owners
+from rejse.transforms.journeys.split import JourneyBounds, split_journeys
 from rejse.transforms.schema import contract
 from rejse.transforms.schema.parameters import Rules
 
@@ -39,28 +39,28 @@ class SessionisedEvents:
 
     events: Events
     rank: Ints  # place in the total order of the customers
-    cut: Cut
+    bounds: JourneyBounds
     case: Categorical
     kind: Categorical
     place: Ints
-    belongs: Belonging
+    ownership: Ownership
     session: Ints
     steps: Groups
 
     @property
     def owner(self) -> Categorical:
         """Effective owner of each event."""
-        return self.belongs.owner
+        return self.ownership.owner
 
     @property
     def team(self) -> Categorical:
         """Effective team of each event."""
-        return self.belongs.team
+        return self.ownership.team
 
     @property
     def journeys(self) -> Groups:
         """Journeys over events."""
-        return self.cut.journeys
+        return self.bounds.journeys
 
     @cached_property
     def session_order(self) -> Ints:
@@ -160,22 +160,27 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> SessionisedE
     def of_case(case: Categorical) -> Categorical:
         return data.cases.text("journey_type", data.case_rows(events, case))
 
-    found = threads(events, customers(events), kinds, of_case, rules)
-    product = needs.product(events, data).rows(found.order)
-    events, place, rank = events.rows(found.order), place[found.order], found.order
-    pieces = cut(events, found, needs.Needs.of(events, product), rules)
-    anchor = _instances(events, pieces.journeys)
+    assignment = assign_cases(events, customers(events), kinds, of_case, rules)
+    product = needs.product(events, data).rows(assignment.order)
+    events, place, rank = events.rows(assignment.order), place[assignment.order], assignment.order
+    bounds = split_journeys(events, assignment, needs.Needs.of(events, product), rules)
+    anchor = _instances(events, bounds.journeys)
     order = sorted_by(anchor)
     events, place, anchor = events.rows(order), place[order], anchor[order]
     rank = rank[order]
-    session = _sessions(events, pieces.journeys, anchor, rules.windows.session_gap)
-    belongs = belonging(events, place, data)
+    session = _sessions(events, bounds.journeys, anchor, rules.windows.session_gap)
+    ownership = assign_owners(events, place, data)
     return SessionisedEvents(
-        events=events, rank=rank, cut=pieces,
-        case=found.case.rows(order), kind=pieces.kind.rows(order), place=place,
-        belongs=belongs, session=session,
-        steps=_steps(events, pieces.journeys, anchor, session, belongs),
-    )  # fmt: skip
+        events=events,
+        rank=rank,
+        bounds=bounds,
+        case=assignment.case.rows(order),
+        kind=bounds.kind.rows(order),
+        place=place,
+        ownership=ownership,
+        session=session,
+        steps=_steps(events, bounds.journeys, anchor, session, ownership),
+    )
 
 
 def _instances(events: Events, journeys: Groups) -> Ints:
@@ -220,14 +225,14 @@ def _sessions(events: Events, journeys: Groups, anchor: Ints, gap: int) -> Ints:
 
 
 def _steps(
-    events: Events, journeys: Groups, anchor: Ints, session: Ints, belongs: Belonging
+    events: Events, journeys: Groups, anchor: Ints, session: Ints, ownership: Ownership
 ) -> Groups:
     """Consecutive events of one touchpoint, owner, team and session."""
     where = _stand_in(events)
-    from_table = belongs.owner_from_table
+    from_table = ownership.owner_from_table
     both_from_table = from_table & journeys.before(from_table, False)
-    other_owner = journeys.changed(belongs.owner.codes) & ~both_from_table
-    other = journeys.changed(where, belongs.team.codes, session) | other_owner
+    other_owner = journeys.changed(ownership.owner.codes) & ~both_from_table
+    other = journeys.changed(where, ownership.team.codes, session) | other_owner
     return Groups.where(journeys.begins | (other & ~_same_as_before(anchor)))
 
 

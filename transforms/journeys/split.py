@@ -16,7 +16,7 @@ from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.case_assignment import Threads
+from rejse.transforms.journeys.case_assignment import CaseAssignment
 from rejse.transforms.journeys.fold import NEED, START, Fold
 from rejse.transforms.journeys.needs import Needs
 from rejse.transforms.schema.parameters import Rules
@@ -25,7 +25,7 @@ REASONS = ("start rule", "new need", "cap", "end rule", "silence")
 
 
 @dataclass(frozen=True)
-class Cut:
+class JourneyBounds:
     """Journeys of sorted threads: begin of each, deadline (microseconds) and what sets it.
 
     `kind` is the type of each event's journey as far as it is known at the event.
@@ -69,30 +69,32 @@ class _Rows:
         return (by >= 0) & (pick(self.end, by, False) | (weak & ~over)), by
 
 
-def cut(events: Events, threads: Threads, needs: Needs, rules: Rules) -> Cut:
+def split_journeys(
+    events: Events, assignment: CaseAssignment, needs: Needs, rules: Rules
+) -> JourneyBounds:
     """Cut threads (rule 5) whose events stand in thread order."""
-    whole = threads.segments
-    kind, known_before = _running(whole, threads.kind)
-    rows = _rows(events, threads, kind, known_before, rules)
+    cases = assignment.segments
+    kind, known_before = _running(cases, assignment.kind)
+    rows = _rows(events, assignment, kind, known_before, rules)
     start = _starts(events, kind, rules)
-    begins, doubtful = _local_cuts(threads, rows, start & ~threads.has_case)
+    begins, doubtful = _local_cuts(assignment, rows, start & ~assignment.has_case)
     journeys = Groups.where(begins)
-    doubtful |= _beyond(journeys, rows) & ~whole.begins
-    doubtful |= _new_needs(events, threads, journeys, rows, needs, start & threads.has_case)
-    doubtful |= begins & ~whole.begins & ~_one_type(threads)
-    why = np.where(start & ~threads.has_case, START, 0)
-    shown = np.where(why == START, rows.time, FAR)
+    doubtful |= _beyond(journeys, rows) & ~cases.begins
+    doubtful |= _new_needs(events, assignment, journeys, rows, needs, start & assignment.has_case)
+    doubtful |= begins & ~cases.begins & ~_one_type(assignment)
+    why = np.where(start & ~assignment.has_case, START, 0)
+    shown_at = np.where(why == START, rows.time, FAR)
     if doubtful.any():
-        fold = Fold(events, threads, needs, rules)
-        for thread in np.unique(whole.ids[doubtful]):
-            first, last = int(whole.starts[thread]), int(whole.lasts[thread])
+        fold = Fold(events, assignment, needs, rules)
+        for case in np.unique(cases.ids[doubtful]):
+            first, last = int(cases.starts[case]), int(cases.lasts[case])
             begins[first : last + 1] = False
-            for row, reason, time in fold.thread(first, last + 1):
-                begins[row], why[row], shown[row] = True, reason, time
+            for row, reason, time in fold.split_case(first, last + 1):
+                begins[row], why[row], shown_at[row] = True, reason, time
     journeys = Groups.where(begins)
-    kind, _ = _running(journeys, threads.kind)
+    kind, _ = _running(journeys, assignment.kind)
     return _deadlines(
-        journeys, threads, _rows(events, threads, kind, kind, rules), why, shown, kind
+        journeys, assignment, _rows(events, assignment, kind, kind, rules), why, shown_at, kind
     )
 
 
@@ -100,15 +102,15 @@ def _running(journeys: Groups, kind: Categorical) -> tuple[Categorical, Categori
     """First known type of the journey so far, at each row and before it."""
     since = journeys.spread(journeys.first_row(kind.known))
     row = np.arange(journeys.n)
-    found = pick(kind.codes, since, NULL)
-    at = np.where((since >= 0) & (row >= since), found, NULL)
-    before = np.where((since >= 0) & (row > since), found, NULL)
+    first_type = pick(kind.codes, since, NULL)
+    at = np.where((since >= 0) & (row >= since), first_type, NULL)
+    before = np.where((since >= 0) & (row > since), first_type, NULL)
     return kind.recode(at), kind.recode(before)
 
 
-def _one_type(threads: Threads) -> Bools:
+def _one_type(assignment: CaseAssignment) -> Bools:
     """Rows of threads in which all events have one type, or none has any."""
-    codes, segments = threads.kind.codes, threads.segments
+    codes, segments = assignment.kind.codes, assignment.segments
     if not len(codes):
         return np.zeros(0, dtype=bool)
     same: Bools = segments.spread(segments.min(codes) == segments.max(codes))
@@ -116,7 +118,7 @@ def _one_type(threads: Threads) -> Bools:
 
 
 def _rows(
-    events: Events, threads: Threads, kind: Categorical, known: Categorical, rules: Rules
+    events: Events, assignment: CaseAssignment, kind: Categorical, known: Categorical, rules: Rules
 ) -> _Rows:
     # Whether an event is an end is judged by the type known with it; how long the deadline runs,
     # by the type known when it was set.
@@ -127,9 +129,9 @@ def _rows(
     mapped = ~np.isnan(event_flags.outcome01(events, kind, rules))
     outbound = events.is_one("direction", "outbound")
     gap = event_flags.by_type(known, rules, lambda of: of.gap)
-    if threads.has_case.any():
+    if assignment.has_case.any():
         of_case = event_flags.by_type(known, rules, lambda of: of.case_gap)
-        gap = np.where(threads.has_case, of_case, gap)
+        gap = np.where(assignment.has_case, of_case, gap)
     return _Rows(
         events.time,
         end,
@@ -153,23 +155,23 @@ def _starts(events: Events, kind: Categorical, rules: Rules) -> Bools:
     return out
 
 
-def _local_cuts(threads: Threads, rows: _Rows, start: Bools) -> tuple[Bools, Bools]:
+def _local_cuts(assignment: CaseAssignment, rows: _Rows, start: Bools) -> tuple[Bools, Bools]:
     """Cuts by start rule, end rule and silence, as if there were neither cap nor needs; and where
     this cannot tell.
     """
-    whole = threads.segments
-    time, inside = rows.time, ~whole.begins
+    cases = assignment.segments
+    time, inside = rows.time, ~cases.begins
     start = start & inside
-    settled = whole.last_row_before(rows.settles | start)
-    outward = whole.last_row_before(rows.weak & rows.outbound)
-    ended, by = rows.ended(settled, outward, whole.last_row_before(rows.goes_on))
+    settled = cases.last_row_before(rows.settles | start)
+    outward = cases.last_row_before(rows.weak & rows.outbound)
+    ended, by = rows.ended(settled, outward, cases.last_row_before(rows.goes_on))
     over = inside & ended & (time - pick(time, by, 0) > rows.window)
     # Once an event stands after the deadline, a new journey has begun and the end is behind it.
-    behind = ended & (whole.last_row_before(over) > by)
-    silent = inside & (~ended | behind) & (time - whole.before(time, 0) > rows.gap)
+    behind = ended & (cases.last_row_before(over) > by)
+    silent = inside & (~ended | behind) & (time - cases.before(time, 0) > rows.gap)
     # A bad end that the company tells of leaves a good end of the same journey, and no other one.
     unsure = (outward > settled) & pick(rows.end, settled, False)
-    return whole.begins | start | (over & ~behind) | silent, unsure
+    return cases.begins | start | (over & ~behind) | silent, unsure
 
 
 def _beyond(journeys: Groups, rows: _Rows) -> Bools:
@@ -179,7 +181,12 @@ def _beyond(journeys: Groups, rows: _Rows) -> Bools:
 
 
 def _new_needs(
-    events: Events, threads: Threads, journeys: Groups, rows: _Rows, needs: Needs, start: Bools
+    events: Events,
+    assignment: CaseAssignment,
+    journeys: Groups,
+    rows: _Rows,
+    needs: Needs,
+    start: Bools,
 ) -> Bools:
     """Events after an end of their journey that may be of a new need, or a start in a case."""
     first_end = journeys.first_row(rows.end | rows.weak)
@@ -192,8 +199,13 @@ def _new_needs(
 
 
 def _deadlines(
-    journeys: Groups, threads: Threads, rows: _Rows, why: Ints, shown: Ints, kind: Categorical
-) -> Cut:
+    journeys: Groups,
+    assignment: CaseAssignment,
+    rows: _Rows,
+    why: Ints,
+    shown_at: Ints,
+    kind: Categorical,
+) -> JourneyBounds:
     """Deadline and reason of each journey from what is known at its last event."""
     last, time = journeys.lasts, rows.time
     ended, by = rows.ended(
@@ -205,11 +217,13 @@ def _deadlines(
     by_end = np.where(ended, pick(time, by, 0) + rows.window[last], FAR)
     silent = np.where(ended, FAR, time[last] + rows.gap[last])
     following = np.append(journeys.starts[1:], journeys.n)
-    thread_last = threads.segments.lasts[threads.segments.ids[last]]
-    next_row = np.where(following <= thread_last, following, NULL)
-    at, reason = pick(shown, next_row, FAR), pick(why, next_row, 0)
-    by_start, by_need = (np.where(reason == one, at, FAR) for one in (START, NEED))
+    case_last = assignment.segments.lasts[assignment.segments.ids[last]]
+    next_row = np.where(following <= case_last, following, NULL)
+    at, reason = pick(shown_at, next_row, FAR), pick(why, next_row, 0)
+    by_start, by_need = (
+        np.where(reason == start_reason, at, FAR) for start_reason in (START, NEED)
+    )
     # At a tie the deadline has not passed yet, so the next journey comes first; then the cap.
     options = np.stack([by_start, by_need, by_cap, by_end, silent])
     place = np.argmin(options, axis=0)
-    return Cut(journeys, options[place, np.arange(len(last))], place, kind)
+    return JourneyBounds(journeys, options[place, np.arange(len(last))], place, kind)

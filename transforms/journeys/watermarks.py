@@ -47,8 +47,8 @@ class Frontiers:
 
     def latest(self, seen: Mapping[Delivery, int]) -> dict[Delivery, int]:
         """Latest event of each delivery over this run and those before it."""
-        every = [*self.before.items(), *seen.items()]
-        return dict(sorted(every))  # of several the latest stays
+        deliveries = [*self.before.items(), *seen.items()]
+        return dict(sorted(deliveries))  # of several the latest stays
 
     def of(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
         """Frontier of each name that live sources deliver, microseconds.
@@ -62,23 +62,23 @@ class Frontiers:
             return dict.fromkeys(sorted(name for _, name in latest), NOTHING_MORE)
         live = {delivery: time for delivery, time in latest.items() if delivery[0] in self.disorder}
         silent = sorted(set(self.disorder) - {source for source, _ in live})
-        found = [(name, self._of(source, name, time)) for (source, name), time in live.items()]
-        found += [
+        frontiers = [(name, self._of(source, name, time)) for (source, name), time in live.items()]
+        frontiers += [
             (source, self.stated.get(source, NOTHING_SEEN))
             for source in silent
             if source in self.stated or not self.complete
         ]
         out: dict[str, int] = {}
-        for name, time in sorted(found):
+        for name, time in sorted(frontiers):
             out.setdefault(name, time)
         return {name: max(time, self.published.get(name, time)) for name, time in out.items()}
 
-    def each(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
+    def of_all(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
         """The same, and of names that only retired sources deliver: nothing more comes of them."""
-        found = self.of(seen)
+        frontiers = self.of(seen)
         return {
-            **{name: NOTHING_MORE for _, name in self.latest(seen) if name not in found},
-            **found,
+            **{name: NOTHING_MORE for _, name in self.latest(seen) if name not in frontiers},
+            **frontiers,
         }
 
     def too_late(self, name: str, lateness: int) -> int:

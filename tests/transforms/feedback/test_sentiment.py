@@ -34,7 +34,7 @@ from rejse.transforms.feedback.sentiment import (
     sentiments,
 )
 from rejse.transforms.feedback.sentiment_accuracy import Accuracy, Labelled, LabelledError
-from rejse.transforms.feedback.text_scoring import TextScoring, hear
+from rejse.transforms.feedback.text_scoring import TextScoring, score_texts
 
 #: A word of each language, and what turns it.
 GOOD = {"en": ("good", "not good"), "da": ("godt", "ikke godt"), "pl": ("dobrze", "nie dobrze")}
@@ -250,7 +250,7 @@ def test_a_text_leaves_a_sentiment_and_no_more() -> None:
         {"text": "Meget godt", "language": "da"}, {"text": None, "language": "da"},
         {"text": "good", "language": "en"},
     ]  # fmt: skip
-    found = hear(batch(*rows), TextScoring(scorers, frozenset(["da"])))
+    found = score_texts(batch(*rows), TextScoring(scorers, frozenset(["da"])))
     assert "text" not in found.schema.names and "text_redacted" not in found.schema.names
     first, second, third = found.to_pylist()
     assert first["sentiment01"] > 0.5 and first["sentiment_validated"] is True
@@ -264,7 +264,7 @@ def test_a_text_leaves_a_sentiment_and_no_more() -> None:
 
 def test_records_without_texts_are_untouched() -> None:
     bare = batch({}).drop_columns(["text"])
-    assert hear(bare, TextScoring()) is bare
+    assert score_texts(bare, TextScoring()) is bare
 
 
 # Configuration ----------------------------------------------------------------------------

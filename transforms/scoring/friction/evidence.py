@@ -18,7 +18,7 @@ from rejse.transforms.schema.registry import Needs
 
 Locus = Literal["node", "edge"]
 #: What events do not always say themselves -> the columns and tables that tell it.
-TOLD_BY: Mapping[str, tuple[frozenset[str], ...]] = {
+PROVIDED_BY: Mapping[str, tuple[frozenset[str], ...]] = {
     "owner": (
         frozenset({"owner"}), frozenset({"touchpoint", "@touchpoints"}),
         frozenset({"team", "@teams"}),
@@ -36,7 +36,7 @@ TESTS = ("bad_end", "repeat_contact", "ces", "experience")
 
 
 @dataclass(frozen=True)
-class Found:
+class Evidence:
     """Evidence of one kind, one row each; steps and rows are indices, -1 for none.
 
     `step` is the anchor, `previous` the step before it on an edge, `row` the event that proves it
@@ -81,7 +81,7 @@ class Kind:
     needs: Needs
     is_launch: bool
     description: str
-    detect: Callable[[JourneyContext], Found]
+    detect: Callable[[JourneyContext], Evidence]
     circular_with: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -94,7 +94,7 @@ def kind(
     *inputs: set[str],
     launch: bool = True,
     circular_with: Mapping[str, str] | None = None,
-) -> Callable[[Callable[[JourneyContext], Found]], Callable[[JourneyContext], Found]]:
+) -> Callable[[Callable[[JourneyContext], Evidence]], Callable[[JourneyContext], Evidence]]:
     """Register the decorated detector under its own name.
 
     Launch kinds are those over which `evidence_coverage` is measured. Raises ValueError where the
@@ -102,16 +102,20 @@ def kind(
     """
     circles = dict(circular_with or {})
 
-    def register(detect: Callable[[JourneyContext], Found]) -> Callable[[JourneyContext], Found]:
+    def register(
+        detect: Callable[[JourneyContext], Evidence],
+    ) -> Callable[[JourneyContext], Evidence]:
         name = detect.__name__
-        about = " ".join((inspect.getdoc(detect) or "").split())
-        if not about or name in KINDS:
+        description = " ".join((inspect.getdoc(detect) or "").split())
+        if not description or name in KINDS:
             raise ValueError(f"kind {name}: expected one detector with a docstring")
         if not set(circles) <= set(TESTS) or not all(circles.values()):
             raise ValueError(f"kind {name}: expected a reason for each of {TESTS}, came {circles}")
-        made_of = tuple(frozenset(one) for one in inputs)
-        needs = tuple(dict.fromkeys(one for made in made_of for one in _columns(made)))
-        KINDS[name] = Kind(name, locus, unit, made_of, needs, launch, about, detect, circles)
+        inputs_sets = tuple(frozenset(fields) for fields in inputs)
+        needs = tuple(dict.fromkeys(fields for made in inputs_sets for fields in _columns(made)))
+        KINDS[name] = Kind(
+            name, locus, unit, inputs_sets, needs, launch, description, detect, circles
+        )
         return detect
 
     return register
@@ -119,17 +123,17 @@ def kind(
 
 def _columns(made: frozenset[str]) -> list[frozenset[str]]:
     """Sets of columns and tables, each of which brings all of some inputs."""
-    ways = [TOLD_BY.get(name, (frozenset({name}),)) for name in sorted(made)]
+    ways = [PROVIDED_BY.get(name, (frozenset({name}),)) for name in sorted(made)]
     return [frozenset().union(*way) for way in itertools.product(*ways)]
 
 
-def nothing(ctx: JourneyContext, name: str) -> Found:
+def no_evidence(ctx: JourneyContext, name: str) -> Evidence:
     """No evidence: what a detector gives whose fields do not occur."""
     none = np.zeros(0, dtype=np.int64)
-    return found(ctx, name, none, none)
+    return make_evidence(ctx, name, none, none)
 
 
-def found(
+def make_evidence(
     ctx: JourneyContext,
     name: str,
     step: Ints,
@@ -148,26 +152,26 @@ def found(
     detail: Categorical | None = None,
     owner: Categorical | None = None,
     owner_to: Categorical | None = None,
-) -> Found:
+) -> Evidence:
     """Evidence with the defaults of a plain event: x = 1, g = 1, confidence 1, observed."""
     n = len(step)
-    one, nothing = np.ones(n), np.full(n, np.nan)
+    ones, unknown = np.ones(n), np.full(n, np.nan)
     none = np.full(n, NULL, dtype=np.int64)
     later = ctx.steps.owner.rows(step)
     prior = none if previous is None else previous
     giver = ctx.steps.owner.rows(np.where(prior >= 0, prior, step))
-    return Found(
+    return Evidence(
         step=step,
         previous=prior,
         row=row,
         earlier=none if earlier is None else earlier,
         time=ctx.sessionised.events.time[row] if time is None else time,
-        raw=one if raw is None else raw,
-        expected=nothing if expected is None else expected,
-        weight=one * ctx.rules.weights[name] if weight is None else weight,
-        intensity=one if intensity is None else intensity,
-        confidence=one if confidence is None else confidence,
-        minutes=nothing if minutes is None else minutes,
+        raw=ones if raw is None else raw,
+        expected=unknown if expected is None else expected,
+        weight=ones * ctx.rules.weights[name] if weight is None else weight,
+        intensity=ones if intensity is None else intensity,
+        confidence=ones if confidence is None else confidence,
+        minutes=unknown if minutes is None else minutes,
         basis=np.zeros(n, dtype=np.int64) if basis is None else basis,
         detail=Categorical.nulls(n) if detail is None else detail,
         owner=giver if owner is None else owner,
@@ -177,13 +181,13 @@ def found(
     )
 
 
-def together(*parts: Found) -> Found:
+def concat_evidence(*parts: Evidence) -> Evidence:
     """Evidence of several finds, one below the other."""
     columns = {
         name: _stacked([getattr(part, name) for part in parts])
-        for name in Found.__dataclass_fields__
+        for name in Evidence.__dataclass_fields__
     }
-    return Found(**columns)
+    return Evidence(**columns)
 
 
 def _stacked(columns: list[Any]) -> Any:
