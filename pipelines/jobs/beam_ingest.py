@@ -1,6 +1,6 @@
 """The edge of one kind of input (interactions, X-records, records by customer): rows to files.
 
-    read -> normalise -> (hear) -> accept -> (in time) -> pseudonymise and follow links -> buckets
+    read -> normalise -> (score) -> accept -> (in time) -> pseudonymise and follow links -> buckets
 
 All kinds lie by the same groups of buckets; only paths go on, to where they meet.
 """

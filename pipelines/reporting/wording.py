@@ -136,4 +136,6 @@ def note(name: str, n: int) -> str:
         return f"{name}: {plural(n, 'value')} that the mapping could not read: {column} is null"
     if name == "score_outside_scale":
         return f"{name}: {plural(n, 'answer')} outside its scale, without a score"
+    if name == "text_without_sentiment":
+        return f"{name}: {plural(n, 'text')} in no language that is scored, or without judgement"
     return f"{name}: {n:,} values became other or null"

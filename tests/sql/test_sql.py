@@ -87,7 +87,7 @@ def _felt() -> Rows:
     asked = {**silent, "x_id": "s/1", "acted_at": None, "is_answered": True, "score01": 0.2,
              "is_ignored": True}  # fmt: skip
     return {
-        "experience": [silent, asked],
+        "experience": [silent, {**asked, "has_text": True, "language": "da"}],
         "journey_experience": [
             {**both, "journey_id": "j0001", "is_relief": True, "friction_score": 60.0,
              "silo_gap": 0.25, "n_invited": 1, "n_answered": 1},
@@ -365,6 +365,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                      "next_health_ops_median": 70, "next_resolved_share": 1},
     "score_validity": {"journey_type": "claim", "n_outcome_known": 3, "n_bad_ends": 0,
                        "bad_end_auc": None},
+    "text_languages": {"language": "da", "n_texts": 1, "n_scored": 0, "scored_percent": 0},
 }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ EXPERIENCE_BASE: tuple[Column, ...] = (
     _text("model_id", "Model that gave the score."),
     Column("has_text", FLAG, "Something was written.", nullable=False),
     _text("language", "Language of its text."),
-    Column("sentiment_confidence", REAL, "Of sentiment01: not calibrated.", "1", 0, 1),
+    Column("sentiment_confidence", REAL, "Of sentiment01, if given: not calibrated.", "1", 0, 1),
     _text("sentiment_model_id", "Model that gave sentiment01."),
     Column("is_solicited", FLAG, "The company asked for it.", nullable=False),
     Column("is_answered", FLAG, "Somebody said something; false: invited and silent.",

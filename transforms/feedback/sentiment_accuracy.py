@@ -16,13 +16,12 @@ from rejse.transforms.errors import MisuseError
 from rejse.transforms.feedback.sentiment import Scorer, checked
 
 LABELS = ("negative", "positive")
-#: Where the labelled texts that come with rejse are from.
-SETS = {
-    "en": "snippets of reviews of five products, rated by twenty people, of these the clear ones"
-    " (Hu and Liu 2004; Hutto and Gilbert 2014, MIT)",
-    "da": "written for rejse before its word list, by the same hand: no customer wrote them",
-    "pl": "written for rejse before its word list, by the same hand: no customer wrote them",
-}
+#: The language of the labelled texts that come with rejse, and where they are from.
+LANGUAGE = "en"
+SOURCE = (
+    "snippets of reviews of five products, rated by twenty people, of these the clear ones"
+    " (Hu and Liu 2004; Hutto and Gilbert 2014, MIT)"
+)
 
 
 class LabelledError(MisuseError):
@@ -108,9 +107,9 @@ def measure(scorer: Scorer, labelled: Labelled) -> Accuracy:
     )  # fmt: skip
 
 
-def shipped(language: str) -> Labelled:
-    """The labelled texts of a language that come with rejse."""
-    file = resources.files(__package__) / "lexica" / f"{language}.labelled.tsv"
+def shipped() -> Labelled:
+    """The labelled texts that come with rejse, in `LANGUAGE`."""
+    file = resources.files(__package__) / "labelled" / f"{LANGUAGE}.tsv"
     pairs = [line.split("\t", 1) for line in file.read_text(encoding="utf-8").splitlines()]
     return Labelled.of([(label, content) for label, content in pairs], file.name)
 

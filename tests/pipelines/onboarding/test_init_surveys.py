@@ -55,7 +55,9 @@ def test_a_survey_is_proposed_as_experience_and_check_takes_it(tmp_path: Path) -
     assert found.sources["answers"].kind == "experience"
     checked = check(found)
     (source,) = checked.sources
-    assert (source.problem, source.read, source.accepted, source.notes) == (None, 3, 3, {})
+    assert (source.problem, source.read, source.accepted, source.notes) == (
+        None, 3, 3, {"text_without_sentiment": 2},  # their language is not logged
+    )  # fmt: skip
     assert "silences" not in checked.text()
 
 
@@ -120,10 +122,17 @@ def test_instrument_and_scale_come_from_the_name_and_the_values(
 def test_a_language_is_mapped_so_that_its_texts_have_a_sentiment(tmp_path: Path) -> None:
     row, text = first(
         tmp_path,
-        "customer,time,nps,comment,language\nC1,2025-01-01,9,godt,da\nC2,2025-01-02,3,x,\n",
+        "customer,time,nps,comment,language\nC1,2025-01-01,9,godt,da\nC2,2025-01-02,3,bad,en\n",
     )
     assert (row["language"], row["text"]) == ("da", "godt")
     assert "'language'" not in text, "and it is no attribute"
+
+
+def test_check_says_how_many_texts_nothing_scores(tmp_path: Path) -> None:
+    head, spoken, silent, also = ANSWERS.splitlines()
+    first(tmp_path, f"{head},language\n{spoken},en\n{silent},\n{also},da\n")
+    (source,) = check(settings.load(tmp_path / "out")).sources
+    assert (source.accepted, source.notes) == (3, {"text_without_sentiment": 1})
 
 
 def test_a_file_of_the_silent_alone_is_a_survey(tmp_path: Path) -> None:
