@@ -250,7 +250,9 @@ def test_no_kind_in_the_test_of_repeats_sees_what_follows(seed: int) -> None:
 def test_a_circle_is_declared_with_its_reason() -> None:
     for declared in ({"bad end": "by rule"}, {"bad_end": ""}):
         with pytest.raises(ValueError, match="expected a reason for each of"):
-            kind("node", "x", {"outcome"}, circular_with=declared)(_detect)
+            kind(
+                "node", "x", {"outcome"}, label="None", story="met nothing", circular_with=declared
+            )(_detect)
     assert {test for one in KINDS.values() for test in one.circular_with} <= set(TESTS)
     assert "_detect" not in KINDS
 

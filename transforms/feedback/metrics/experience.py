@@ -52,7 +52,9 @@ def experience_of(scores: Scores) -> Reals:
 # One answer.
 
 
-@metric("experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "experience", pa.float64(), label="Score", unit="1", low=0, high=1, direction="higher_is_better"
+)
 def score01(feedback: JourneyFeedback) -> Reals:
     """U = (raw - min) / (max - min), flipped where lower is better; null outside the scale, or
     where there is none. Rescaling is not equating (docs/reference/feedback.md#scale).
@@ -60,8 +62,16 @@ def score01(feedback: JourneyFeedback) -> Reals:
     return feedback.answers.scaled.u
 
 
-@metric("experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better",
-        when_empty="null where there is no text, or nothing scores its language")  # fmt: skip
+@metric(
+    "experience",
+    pa.float64(),
+    label="Sentiment",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+    when_empty="null where there is no text, or nothing scores its language",
+)
 def sentiment01(feedback: JourneyFeedback) -> Reals:
     """Sentiment of the record's text, from 0 (bad) to 1 (good), by its language's scorer. It
     stands beside the scores and is part of none, but for languages that the setting
@@ -70,7 +80,7 @@ def sentiment01(feedback: JourneyFeedback) -> Reals:
     return feedback.answers.sentiment
 
 
-@metric("experience", pa.bool_(), unit="", direction="higher_is_better")
+@metric("experience", pa.bool_(), label="Top box", unit="", direction="higher_is_better")
 def is_top_box(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     """The best that could be said: nps from 9 of 10, five points 5, else u from .9
     (docs/reference/scores.md#relief).
@@ -78,9 +88,16 @@ def is_top_box(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     return feedback.answers.scaled.is_top_box, feedback.answers.is_measured
 
 
-@metric("experience", pa.bool_(), unit="", direction="lower_is_better",
-        when_empty="null where nothing had to be done, or it is not known: not yet, or never, where"
-                   " the source maps no action_time", inputs=["action_time"])  # fmt: skip
+@metric(
+    "experience",
+    pa.bool_(),
+    label="Ignored",
+    unit="",
+    direction="lower_is_better",
+    when_empty="null where nothing had to be done, or it is not known: not yet, or never, where"
+    " the source maps no action_time",
+    inputs=["action_time"],
+)
 def is_ignored(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     """A customer's complaint, or answer of at most .4, that nobody acted on within 7 days; false:
     somebody did. A fact of weight 0: friction stays free of it
@@ -92,13 +109,15 @@ def is_ignored(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
 # Scores.
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric("journey_experience", pa.int32(), label="Scores", unit="1", low=0, nullable=False)
 def n_scores(feedback: JourneyFeedback) -> Ints:
     """Scores that experience01 is made of: steps with an answer, and the whole if it was asked."""
     return feedback.scores.n
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric(
+    "journey_experience", pa.int32(), label="Scores from texts", unit="1", low=0, nullable=False
+)
 def n_scores_texts(feedback: JourneyFeedback) -> Ints:
     """Of these, steps whose score is the sentiment of texts in a validated language: the setting
     texts.validated names it, the company asked, and the step has no other score.
@@ -106,7 +125,15 @@ def n_scores_texts(feedback: JourneyFeedback) -> Ints:
     return feedback.scores.n_of_text
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Experience",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
 def experience01(feedback: JourneyFeedback) -> Reals:
     """X = .4 min* + .4 last + .2 mean of the solicited step scores in step order, the last
     journey-level score appended; min* = mean - (mean - min) b(2)/b(n) beyond two, b(n) Blom's
@@ -116,7 +143,15 @@ def experience01(feedback: JourneyFeedback) -> Reals:
     return experience_of(feedback.scores)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Touchpoint score",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
 def touchpoint_score_mean(feedback: JourneyFeedback) -> Reals:
     """Mean of the step scores; a step's score is the mean of its solicited answers
     (docs/reference/scores.md#experience).
@@ -124,14 +159,29 @@ def touchpoint_score_mean(feedback: JourneyFeedback) -> Reals:
     return feedback.step_scores.mean
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Journey score",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
 def journey_score(feedback: JourneyFeedback) -> Reals:
     """Last solicited answer about the whole journey (docs/reference/scores.md#experience)."""
     return np.asarray(pick(feedback.answers.scaled.u, feedback.whole, np.nan))
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=-1, high=1,
-        direction="lower_is_better")  # fmt: skip
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Silo gap",
+    unit="1",
+    low=-1,
+    high=1,
+    direction="lower_is_better",
+)
 def silo_gap(feedback: JourneyFeedback) -> Reals:
     """Touchpoint_score_mean - journey_score: 8 at the page and 7 for the whole is .1; null where
     nobody was asked about both (docs/reference/scores.md#silo-gap).
@@ -142,7 +192,7 @@ def silo_gap(feedback: JourneyFeedback) -> Reals:
 # Emotion curve.
 
 
-@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
+@metric("journey_experience", pa.int32(), label="Emotions", unit="steps", low=0, nullable=False)
 def n_emotions(feedback: JourneyFeedback) -> Ints:
     """Steps with an emotion: a solicited score, else one given unasked, else sentiment of texts;
     never invented (docs/reference/scores.md#emotion-curve).
@@ -150,51 +200,111 @@ def n_emotions(feedback: JourneyFeedback) -> Ints:
     return feedback.emotions.n
 
 
-@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Emotions given unasked",
+    unit="steps",
+    low=0,
+    nullable=False,
+)
 def n_emotions_unasked(feedback: JourneyFeedback) -> Ints:
     """Steps of the emotion curve whose score was only given unasked (reviews, stars)."""
     scored = feedback.step_scores.n - feedback.step_scores.n_of_text
     return feedback.emotions.n - feedback.emotions.n_of_text - scored
 
 
-@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Emotions from texts",
+    unit="steps",
+    low=0,
+    nullable=False,
+)
 def n_emotions_texts(feedback: JourneyFeedback) -> Ints:
     """Steps of the emotion curve whose emotion is the sentiment of texts: no score was given."""
     return feedback.emotions.n_of_text
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Share of emotions from texts",
+    unit="1",
+    low=0,
+    high=1,
+)
 def emotion_texts_share(feedback: JourneyFeedback) -> Reals:
     """N_emotions_texts / n_emotions: how much of the curve comes from texts."""
     return share(feedback.emotions.n_of_text, feedback.emotions.n)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="First emotion",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
 def emotion_first(feedback: JourneyFeedback) -> Reals:
     """Emotion of the first step that has one (docs/reference/scores.md#emotion-curve)."""
     return feedback.emotions.first
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Highest emotion",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
 def emotion_peak(feedback: JourneyFeedback) -> Reals:
     """Highest emotion of a step (docs/reference/scores.md#emotion-curve)."""
     return feedback.emotions.most
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Lowest emotion",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
 def emotion_lowest(feedback: JourneyFeedback) -> Reals:
     """Lowest emotion of a step (docs/reference/scores.md#emotion-curve)."""
     return feedback.emotions.least
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Last emotion",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
 def emotion_end(feedback: JourneyFeedback) -> Reals:
     """Emotion of the last step that has one (docs/reference/scores.md#emotion-curve)."""
     return feedback.emotions.last
 
 
-@metric("journey_experience", pa.float64(), unit="1 a step", low=-1, high=1,
-        direction="higher_is_better")  # fmt: skip
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Slope of the emotions",
+    unit="1 a step",
+    low=-1,
+    high=1,
+    direction="higher_is_better",
+)
 def emotion_slope(feedback: JourneyFeedback) -> Reals:
     """Least-squares slope over the steps with an emotion, as 0, 1, …; from two on
     (docs/reference/scores.md#emotion-curve).
@@ -216,8 +326,15 @@ def _health(feedback: JourneyFeedback, delivery: Reals) -> Reals:
     return np.where(feedback.is_closed, np.where(np.isnan(outcome), both, whole), np.nan)
 
 
-@metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Health",
+    unit=POINTS,
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
 def health(feedback: JourneyFeedback) -> Reals:
     """Weighted harmonic mean of outcome (.35, where known), delivery (.40) and experience (.25),
     floored at .10, times 100; of closed journeys with delivery and experience
@@ -226,21 +343,43 @@ def health(feedback: JourneyFeedback) -> Reals:
     return _health(feedback, feedback.real("delivery01"))
 
 
-@metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Health at one and a half weights",
+    unit=POINTS,
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
 def health_lo(feedback: JourneyFeedback) -> Reals:
     """Health with all weights of friction times 1.5 (docs/reference/scores.md#health)."""
     return _health(feedback, 1.0 - feedback.real("friction_score_hi") / 100.0)
 
 
-@metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Health at half weights",
+    unit=POINTS,
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
 def health_hi(feedback: JourneyFeedback) -> Reals:
     """Health with all weights of friction times .5 (docs/reference/scores.md#health)."""
     return _health(feedback, 1.0 - feedback.real("friction_score_lo") / 100.0)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, nullable=False)
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Health coverage",
+    unit="1",
+    low=0,
+    high=1,
+    nullable=False,
+)
 def health_coverage(feedback: JourneyFeedback) -> Reals:
     """Sum of the weights of the components that were observed (docs/reference/scores.md#health)."""
     components = (_outcome(feedback), feedback.real("delivery01"), experience01(feedback))
@@ -250,7 +389,13 @@ def health_coverage(feedback: JourneyFeedback) -> Reals:
     )
 
 
-@metric("journey_experience", pa.string(), unit="", when_empty="null where health is")
+@metric(
+    "journey_experience",
+    pa.string(),
+    label="Health band",
+    unit="",
+    when_empty="null where health is",
+)
 def band(feedback: JourneyFeedback) -> Categorical:
     """Good from 80, fair from 60, else poor: health as reports show it first."""
     points = health(feedback)
@@ -276,7 +421,7 @@ def _lost_by(feedback: JourneyFeedback, name: str) -> Reals:
     return np.where(known, lost, np.nan)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+@metric("journey_experience", pa.float64(), label="Health lost by outcome", unit="1", low=0, high=1)
 def lost_by_outcome(feedback: JourneyFeedback) -> Reals:
     """Share of the lost health that the outcome lost: w(1/C - 1) over its sum
     (docs/reference/scores.md#health).
@@ -284,19 +429,23 @@ def lost_by_outcome(feedback: JourneyFeedback) -> Reals:
     return _lost_by(feedback, "outcome")
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+@metric(
+    "journey_experience", pa.float64(), label="Health lost by delivery", unit="1", low=0, high=1
+)
 def lost_by_delivery(feedback: JourneyFeedback) -> Reals:
     """Share of the lost health that the delivery lost (docs/reference/scores.md#health)."""
     return _lost_by(feedback, "delivery")
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+@metric(
+    "journey_experience", pa.float64(), label="Health lost by experience", unit="1", low=0, high=1
+)
 def lost_by_experience(feedback: JourneyFeedback) -> Reals:
     """Share of the lost health that the experience lost (docs/reference/scores.md#health)."""
     return _lost_by(feedback, "experience")
 
 
-@metric("journey_experience", pa.string(), unit="")
+@metric("journey_experience", pa.string(), label="Limiting component", unit="")
 def limiting_component(feedback: JourneyFeedback) -> Categorical:
     """Component with the largest share of the lost health; null where nothing is lost or health
     is not measured (docs/reference/scores.md#health).
@@ -307,7 +456,7 @@ def limiting_component(feedback: JourneyFeedback) -> Categorical:
     return Categorical.named(np.where(measured, worst, NULL), COMPONENTS)
 
 
-@metric("journey_experience", pa.bool_(), unit="", direction="lower_is_better")
+@metric("journey_experience", pa.bool_(), label="Relief", unit="", direction="lower_is_better")
 def is_relief(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     """Gratitude after a long failure: the last score's latest answer is in its top box, and
     friction is at least 50; null where either is not measured (docs/reference/scores.md#relief).
@@ -318,13 +467,28 @@ def is_relief(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     return top & (np.nan_to_num(friction) >= feedback.answers.windows.relief_friction), known
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Answers on being understood",
+    unit="1",
+    low=0,
+    nullable=False,
+)
 def n_asked_understood(feedback: JourneyFeedback) -> Ints:
     """Customer's answers to the question whether they felt understood (instrument empathy)."""
     return feedback.count(_asked_understood(feedback))
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Felt understood",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
 def empathy_share(feedback: JourneyFeedback) -> Reals:
     """Share of these answers above the middle of their scale: the customer felt understood."""
     yes = np.nan_to_num(feedback.answers.scaled.u) > UNDERSTOOD

@@ -13,7 +13,7 @@ from rejse.transforms.schema.registry import metric
 # One record.
 
 
-@metric("experience", pa.bool_(), unit="", nullable=False)
+@metric("experience", pa.bool_(), label="Invited", unit="", nullable=False)
 def is_invited(feedback: JourneyFeedback) -> Bools:
     """The company asked, whoever the respondent is: the invitation was logged, or the one asked
     stayed silent; false: unasked, or an answer whose invitation nobody logged.
@@ -21,8 +21,13 @@ def is_invited(feedback: JourneyFeedback) -> Bools:
     return feedback.answers.is_invited
 
 
-@metric("experience", pa.bool_(), unit="",
-        when_empty="null where not invited, or the window has not passed yet")  # fmt: skip
+@metric(
+    "experience",
+    pa.bool_(),
+    label="Answered in time",
+    unit="",
+    when_empty="null where not invited, or the window has not passed yet",
+)
 def is_in_time(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     """Answered within the survey window (14 days) of the invitation, else of the record; false:
     later or never. Known once the record's own source is complete beyond the window
@@ -34,26 +39,26 @@ def is_in_time(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
 # One journey.
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric("journey_experience", pa.int32(), label="Records", unit="1", low=0, nullable=False)
 def n_records(feedback: JourneyFeedback) -> Ints:
     """X-records about the journey, of anybody, on any level, silent ones too."""
     return feedback.count(feedback.place != NULL)
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric("journey_experience", pa.int32(), label="Invitations", unit="1", low=0, nullable=False)
 def n_invited(feedback: JourneyFeedback) -> Ints:
     """Invitations of the customer whose survey window has passed: what a rate is among."""
     return feedback.count(feedback.answers.is_customer & feedback.answers.in_time[1])
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric("journey_experience", pa.int32(), label="Answers in time", unit="1", low=0, nullable=False)
 def n_answered(feedback: JourneyFeedback) -> Ints:
     """Of these invitations, those answered within the window."""
     answered, matured = feedback.answers.in_time
     return feedback.count(feedback.answers.is_customer & matured & answered)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
+@metric("journey_experience", pa.float64(), label="Response rate", unit="1", low=0, high=1)
 def response_share(feedback: JourneyFeedback) -> Reals:
     """Invitations answered within the window / invitations whose window has passed; null where
     there is none (the silent are part of it, answers to no logged invitation are not).
@@ -61,33 +66,56 @@ def response_share(feedback: JourneyFeedback) -> Reals:
     return share(n_answered(feedback), n_invited(feedback))
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric(
+    "journey_experience", pa.int32(), label="Pending invitations", unit="1", low=0, nullable=False
+)
 def n_pending(feedback: JourneyFeedback) -> Ints:
     """Invitations of the customer whose survey window has not passed yet, answered or not."""
     answers = feedback.answers
     return feedback.count(answers.is_customer & answers.is_invited & ~answers.in_time[1])
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Answers without a logged invitation",
+    unit="1",
+    low=0,
+    nullable=False,
+)
 def n_uninvited(feedback: JourneyFeedback) -> Ints:
     """The customer's answers to questions whose invitation nobody logged: in no rate."""
     return feedback.count(_unlogged(feedback) & feedback.answers.solicited)
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric("journey_experience", pa.int32(), label="Unasked answers", unit="1", low=0, nullable=False)
 def n_unasked(feedback: JourneyFeedback) -> Ints:
     """What the customer said unasked: reviews, complaints, sentiment of texts."""
     return feedback.count(_unlogged(feedback) & ~feedback.answers.solicited)
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Answers of employees and partners",
+    unit="1",
+    low=0,
+    nullable=False,
+)
 def n_inside(feedback: JourneyFeedback) -> Ints:
     """Answers of employees and partners; they make no score of the customer's."""
     return feedback.count(~feedback.answers.is_customer & feedback.answers.is_answered)
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, direction="lower_is_better",
-        inputs=["action_time"])  # fmt: skip
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Ignored complaints and low answers",
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    inputs=["action_time"],
+)
 def n_ignored(feedback: JourneyFeedback) -> Ints:
     """Complaints and low answers of the customer that are known to have been ignored, among those
     whose source maps action_time (docs/reference/scores.md#ignored-feedback).

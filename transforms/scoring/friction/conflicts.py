@@ -19,7 +19,14 @@ from rejse.transforms.schema import contract
 from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
 
 
-@kind("edge", "conflicts", {"info"}, launch=False)
+@kind(
+    "edge",
+    "conflicts",
+    {"info"},
+    label="Conflicting answers",
+    story="is on record with two answers to one question",
+    launch=False,
+)
 def info_conflict(ctx: JourneyContext) -> Evidence:
     """Field given with another hash than its last in this journey for no other product or order, in
     a later step; from the step that got the last value to that which got another
@@ -71,7 +78,14 @@ class _Claims:
     until: Ints  # FAR where the claim holds for good
 
 
-@kind("edge", "contradictions", {"claims"}, launch=False)
+@kind(
+    "edge",
+    "contradictions",
+    {"claims"},
+    label="Contradiction",
+    story="was told one thing, and then another",
+    launch=False,
+)
 def contradiction(ctx: JourneyContext) -> Evidence:
     """Claim of a non-customer with another value than the last earlier one of a non-customer to
     this customer on its topic, in whatever journey, while that one was valid; not where the event

@@ -18,6 +18,8 @@ SATISFIED = ("resolved", "sold", "informed")
     "edge",
     "switches",
     {"channel"},
+    label="Channel switch",
+    story="had to change channel",
     launch=False,
     circular_with={"bad_end": "a good outcome before it excuses it, and may be the end"},
 )
@@ -48,6 +50,8 @@ def switches(ctx: JourneyContext) -> tuple[Ints, Ints]:
     "edge",
     "contacts",
     {"intent", "outcome"},
+    label="Repeat contact",
+    story="had to make contact again for the same thing",
     circular_with={"bad_end": "`informed` or `sold` before it excuses it, and may be the end"},
 )
 def repeat_contact(ctx: JourneyContext) -> Evidence:
@@ -69,6 +73,8 @@ def repeat_contact(ctx: JourneyContext) -> Evidence:
     "edge",
     "contacts",
     {"channel"},
+    label="Digital to human",
+    story="did not get there digitally and had to ask a person",
     circular_with={"bad_end": "a good outcome before it excuses it, and may be the end"},
 )
 def channel_fallback(ctx: JourneyContext) -> Evidence:

@@ -22,6 +22,8 @@ FAILED = ("error", "no_result", "abandoned")
     {"outcome"},
     {"error_code"},
     {"results_n"},
+    label="Dead end",
+    story="got stuck, and had to go elsewhere or gave up",
     launch=False,
     circular_with={
         "bad_end": "it is a bad outcome, which may be the end",
@@ -59,6 +61,8 @@ def dead_end(ctx: JourneyContext) -> Evidence:
     "node",
     "abandonments",
     {"outcome"},
+    label="Abandoned",
+    story="gave up waiting",
     launch=False,
     circular_with={"bad_end": "it is a bad outcome, which may be the end"},
 )
@@ -83,6 +87,8 @@ def abandonment(ctx: JourneyContext) -> Evidence:
     "edge",
     "self-rescues",
     {"channel", "intent", "outcome"},
+    label="Self-rescue",
+    story="was not helped, and had to search for themselves",
     launch=False,
     circular_with={"bad_end": "it needs a bad outcome, which may be the end"},
 )

@@ -75,6 +75,8 @@ class Kind:
     """
 
     name: str
+    label: str
+    story: str
     locus: Locus
     unit: str
     inputs: Needs
@@ -85,6 +87,8 @@ class Kind:
     circular_with: Mapping[str, str] = field(default_factory=dict)
 
 
+Detector = Callable[[JourneyContext], Evidence]
+
 KINDS: dict[str, Kind] = {}
 
 
@@ -92,29 +96,55 @@ def kind(
     locus: Locus,
     unit: str,
     *inputs: set[str],
+    label: str,
+    story: str,
     launch: bool = True,
     circular_with: Mapping[str, str] | None = None,
-) -> Callable[[Callable[[JourneyContext], Evidence]], Callable[[JourneyContext], Evidence]]:
+) -> Callable[[Detector], Detector]:
     """Register the decorated detector under its own name.
 
-    Launch kinds are those over which `evidence_coverage` is measured. Raises ValueError where the
-    docstring is missing, the name is taken, or `circular_with` names no test or gives no reason.
-    """
-    circles = dict(circular_with or {})
+    Args:
+        locus: within a step (node) or between two steps (edge).
+        unit: unit of the amount x.
+        inputs: alternatives of what a journey must carry, any one of which suffices.
+        label: name for people, unique among the kinds.
+        story: what it means for the customer, as a clause without subject.
+        launch: whether `evidence_coverage` is measured over this kind.
+        circular_with: tests of the score that leave the kind out, each with the reason.
 
-    def register(
-        detect: Callable[[JourneyContext], Evidence],
-    ) -> Callable[[JourneyContext], Evidence]:
+    Raises:
+        ValueError: the docstring is missing, the name or label is taken, label or story are empty,
+            or `circular_with` names no test or gives no reason.
+    """
+    reasons = dict(circular_with or {})
+
+    def register(detect: Detector) -> Detector:
         name = detect.__name__
         description = " ".join((inspect.getdoc(detect) or "").split())
         if not description or name in KINDS:
             raise ValueError(f"kind {name}: expected one detector with a docstring")
-        if not set(circles) <= set(TESTS) or not all(circles.values()):
-            raise ValueError(f"kind {name}: expected a reason for each of {TESTS}, came {circles}")
-        inputs_sets = tuple(frozenset(fields) for fields in inputs)
-        needs = tuple(dict.fromkeys(fields for made in inputs_sets for fields in _columns(made)))
+        if not label or not story or label in {other.label for other in KINDS.values()}:
+            raise ValueError(
+                f"kind {name}: expected a label of its own and a story, came {label!r}"
+            )
+        if not set(reasons) <= set(TESTS) or not all(reasons.values()):
+            raise ValueError(f"kind {name}: expected a reason for each of {TESTS}, came {reasons}")
+        alternatives = tuple(frozenset(fields) for fields in inputs)
+        needs = tuple(
+            dict.fromkeys(columns for fields in alternatives for columns in _columns(fields))
+        )
         KINDS[name] = Kind(
-            name, locus, unit, inputs_sets, needs, launch, description, detect, circles
+            name=name,
+            label=label,
+            story=story,
+            locus=locus,
+            unit=unit,
+            inputs=alternatives,
+            needs=needs,
+            is_launch=launch,
+            description=description,
+            detect=detect,
+            circular_with=reasons,
         )
         return detect
 

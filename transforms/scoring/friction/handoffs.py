@@ -17,7 +17,14 @@ from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evid
 FIELDS_TAU = 4.0
 
 
-@kind("edge", "fields", {"info"}, {"touchpoint", "@touchpoint_fields"})
+@kind(
+    "edge",
+    "fields",
+    {"info"},
+    {"touchpoint", "@touchpoint_fields"},
+    label="Asked again",
+    story="was asked again what had been answered before",
+)
 def reasked_info(ctx: JourneyContext) -> Evidence:
     """Fields asked in a step that the customer had given before in this journey: one piece of
     evidence a step and knowing system, x = number of fields, g = 1 - exp(-x/4); observed, declared
@@ -50,6 +57,8 @@ def reasked_info(ctx: JourneyContext) -> Evidence:
     "hand-offs",
     {"owner", "info"},
     {"owner", "touchpoint", "@touchpoint_fields"},
+    label="Hand-off without context",
+    story="was passed on without what was known",
     circular_with={"repeat_contact": "what follows may make the hand-off a consultation"},
 )
 def handoff_without_context(ctx: JourneyContext) -> Evidence:
@@ -75,6 +84,8 @@ def handoff_without_context(ctx: JourneyContext) -> Evidence:
     "hand-offs",
     {"to_owner"},
     {"to_team"},
+    label="Dropped hand-off",
+    story="was passed on, and nobody took over in time",
     circular_with={
         "bad_end": "where work ends unsolved the receiver has nothing more to take up",
         "repeat_contact": "the receiver who answers the repeated contact has taken it up",

@@ -23,6 +23,8 @@ Waits = tuple[Ints, Ints, Reals]
     {"lifecycle", "touchpoint", "@touchpoints"},
     {"to_owner"},
     {"to_team"},
+    label="Waiting inside",
+    story="had to wait while the work lay inside the company",
     launch=False,
     circular_with={"bad_end": "a wait that the end cuts off is none"},
 )
@@ -81,6 +83,8 @@ def _received_late(ctx: JourneyContext) -> Waits:
     "node",
     "repeats",
     {"activity", "direction"},
+    label="Rework",
+    story="had to wait while work was done again",
     launch=False,
     circular_with={"repeat_contact": "its amount counts what is done again afterwards too"},
 )

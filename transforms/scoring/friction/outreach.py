@@ -18,6 +18,8 @@ from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evid
     "node",
     "upsells",
     {"message_kind"},
+    label="Selling at the wrong time",
+    story="was to buy more before they were helped",
     launch=False,
     circular_with={"bad_end": "after a good end it is none, after a bad one it is"},
 )
@@ -47,7 +49,14 @@ def upsell_in_problem(ctx: JourneyContext) -> Evidence:
     return make_evidence(ctx, "upsell_in_problem", sessionised.steps.ids[rows], rows)
 
 
-@kind("node", "n/n", {"message_kind"}, launch=False)
+@kind(
+    "node",
+    "n/n",
+    {"message_kind"},
+    label="Too many messages",
+    story="got more messages than anybody needs",
+    launch=False,
+)
 def over_pressure(ctx: JourneyContext) -> Evidence:
     """Outbound message without relevance basis, once per message_id, that makes more than the cap
     of such messages to this customer in the window (t - 7 d, t]; x = n/cap - 1, g = 1 - exp(-x)

@@ -17,6 +17,8 @@ _NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
     {"outcome"},
     {"to_owner"},
     {"to_team"},
+    label="Transfer",
+    story="was passed on to somebody else",
     launch=False,
     circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
 )
@@ -35,6 +37,8 @@ def transfer(ctx: JourneyContext) -> Evidence:
     "escalations",
     {"outcome"},
     {"team", "@teams"},
+    label="Escalation",
+    story="had to be taken to a higher level",
     launch=False,
     circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
 )
@@ -57,6 +61,8 @@ def escalation(ctx: JourneyContext) -> Evidence:
     "edge",
     "returns",
     {"owner"},
+    label="Ping-pong",
+    story="was sent back to where they had been, unsolved",
     launch=False,
     circular_with={
         "bad_end": "a good outcome in the middle excuses it, and may be the end",

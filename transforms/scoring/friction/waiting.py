@@ -28,6 +28,8 @@ SECONDS_A_MINUTE = 60
     "node",
     "s/s",
     {"wait_s", "touchpoint", "@touchpoints"},
+    label="Customer waiting",
+    story="waited longer than expected",
     circular_with={"bad_end": "leaving ends the wait: an abandoned call logs none, or a short one"},
 )
 def customer_wait(ctx: JourneyContext) -> Evidence:
@@ -51,6 +53,8 @@ def customer_wait(ctx: JourneyContext) -> Evidence:
     "node",
     "promises",
     {"promise"},
+    label="Promise not kept",
+    story="was promised something that came late or never",
     circular_with={
         "bad_end": "an order that is cancelled or left unsolved is not delivered",
         "repeat_contact": "what follows decides whether it is late, broken or cancelled",
@@ -109,6 +113,8 @@ def _breached_levels(ctx: JourneyContext) -> Evidence:
     {"end", "intent"},
     {"end", "objects"},
     {"case", "end", "lifecycle"},
+    label="Re-opened",
+    story="had to come back after it counted as solved",
     circular_with={
         "bad_end": "it takes a good end away",
         "repeat_contact": "its confidence hangs on a later outcome",

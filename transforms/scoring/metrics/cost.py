@@ -15,7 +15,14 @@ from rejse.transforms.scoring.friction.score import total
 REAL, TEXT = pa.float64(), pa.string()
 
 
-@metric("journey", REAL, unit="min", low=0, direction="lower_is_better")
+@metric(
+    "journey",
+    REAL,
+    label="Friction minutes of the customer",
+    unit="min",
+    low=0,
+    direction="lower_is_better",
+)
 def friction_minutes_customer(scored: ScoredJourneys) -> Reals:
     """Sum of the customer's minutes over the evidence, measured or assumed from `cost_rates`; null
     where none are known, or no friction can be measured (docs/reference/friction.md#costs).
@@ -23,7 +30,14 @@ def friction_minutes_customer(scored: ScoredJourneys) -> Reals:
     return _summed(scored, scored.costs.minutes_customer)
 
 
-@metric("journey", REAL, unit="min", low=0, direction="lower_is_better")
+@metric(
+    "journey",
+    REAL,
+    label="Friction minutes of the company",
+    unit="min",
+    low=0,
+    direction="lower_is_better",
+)
 def friction_minutes_company(scored: ScoredJourneys) -> Reals:
     """Sum of the company's minutes over the evidence, measured or assumed from `cost_rates`; null
     where none are known, or no friction can be measured (docs/reference/friction.md#costs).
@@ -31,7 +45,7 @@ def friction_minutes_company(scored: ScoredJourneys) -> Reals:
     return _summed(scored, scored.costs.minutes_company)
 
 
-@metric("journey", REAL, unit="1", low=0, high=1)
+@metric("journey", REAL, label="Measured share of friction minutes", unit="1", low=0, high=1)
 def friction_minutes_measured_share(scored: ScoredJourneys) -> Reals:
     """Measured minutes of customer and company / all of them; the rest is assumed; null without
     minutes (docs/reference/friction.md#costs).
@@ -43,7 +57,7 @@ def friction_minutes_measured_share(scored: ScoredJourneys) -> Reals:
     return np.asarray(np.minimum(share(measured, whole), 1.0))
 
 
-@metric("journey", REAL, unit="1", low=0, high=1)
+@metric("journey", REAL, label="Evidence with known minutes", unit="1", low=0, high=1)
 def friction_minutes_known_share(scored: ScoredJourneys) -> Reals:
     """Halves of the evidence (each piece has the customer's and the company's) whose minutes are
     measured or assumed / all halves; the others are unknown, and in no sum; null without evidence
@@ -52,7 +66,7 @@ def friction_minutes_known_share(scored: ScoredJourneys) -> Reals:
     return _share_of_halves(scored, scored.costs.n_timed)
 
 
-@metric("journey", REAL, unit="1", low=0, high=1)
+@metric("journey", REAL, label="Evidence with known cost", unit="1", low=0, high=1)
 def friction_cost_known_share(scored: ScoredJourneys) -> Reals:
     """Halves of the evidence (each piece has the customer's and the company's) whose minutes and
     rate are both known / all halves; friction_cost is without the others; null without evidence
@@ -62,7 +76,9 @@ def friction_cost_known_share(scored: ScoredJourneys) -> Reals:
     return known if scored.ctx.data.has("cost_rates") else np.full(len(known), np.nan)
 
 
-@metric("journey", REAL, unit="currency", low=0, direction="lower_is_better")
+@metric(
+    "journey", REAL, label="Cost of friction", unit="currency", low=0, direction="lower_is_better"
+)
 def friction_cost(scored: ScoredJourneys) -> Reals:
     """Sum of minutes times rates over the evidence, in friction_currency; null where currencies
     mix, none is priced, or no friction can be measured (docs/reference/friction.md#costs).
@@ -71,14 +87,14 @@ def friction_cost(scored: ScoredJourneys) -> Reals:
     return np.where(mixed, np.nan, _summed(scored, scored.costs.cost))
 
 
-@metric("journey", TEXT, unit="")
+@metric("journey", TEXT, label="Currency of the cost of friction", unit="")
 def friction_currency(scored: ScoredJourneys) -> Categorical:
     """Currency of friction_cost (ISO 4217); null where nothing is priced or currencies mix."""
     code, _ = _one_name(scored.costs.currency, scored.journey, len(scored.hazard))
     return scored.costs.currency.recode(code)
 
 
-@metric("journey", REAL, unit="currency", inputs=[{"cost_amount", "currency"}])
+@metric("journey", REAL, label="Logged cost", unit="currency", inputs=[{"cost_amount", "currency"}])
 def logged_cost(scored: ScoredJourneys) -> Reals:
     """Sum of the `cost_amount` that the events log, friction or not, in logged_currency; null where
     none is logged, one is without currency, or currencies mix
@@ -89,7 +105,13 @@ def logged_cost(scored: ScoredJourneys) -> Reals:
     return np.where(code == NULL, np.nan, journeys.sum(np.where(known, amount, 0.0)))
 
 
-@metric("journey", TEXT, unit="", inputs=[{"cost_amount", "currency"}])
+@metric(
+    "journey",
+    TEXT,
+    label="Currency of the logged cost",
+    unit="",
+    inputs=[{"cost_amount", "currency"}],
+)
 def logged_currency(scored: ScoredJourneys) -> Categorical:
     """Currency of logged_cost (ISO 4217); null where logged_cost is."""
     return scored.ctx.sessionised.events.coded("currency").recode(_logged(scored)[0])

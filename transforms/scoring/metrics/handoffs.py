@@ -28,7 +28,7 @@ def _per_journey(scored: ScoredJourneys, journey: Ints) -> Ints:
     return np.bincount(journey, minlength=len(scored.ctx.journeys))
 
 
-@lower_count(inputs=["owner"])
+@lower_count(label="Hand-offs", inputs=["owner"])
 def n_handoffs(scored: ScoredJourneys) -> Ints:
     """Changes of owner or team between consecutive steps with a known owner
     (docs/reference/friction.md#hand-offs).
@@ -46,6 +46,7 @@ def _of_context(scored: ScoredJourneys, context: int) -> Ints:
 @metric(
     "journey",
     INT,
+    label="Hand-offs with full context",
     unit="1",
     low=0,
     direction="higher_is_better",
@@ -56,32 +57,34 @@ def n_handoffs_full(scored: ScoredJourneys) -> Ints:
     return _of_context(scored, FULL)
 
 
-@lower_count(inputs=KINDS["handoff_without_context"].inputs)
+@lower_count(
+    label="Hand-offs with part of the context", inputs=KINDS["handoff_without_context"].inputs
+)
 def n_handoffs_part(scored: ScoredJourneys) -> Ints:
     """Hand-offs with part of the context."""
     return _of_context(scored, PART)
 
 
-@lower_count(inputs=KINDS["handoff_without_context"].inputs)
+@lower_count(label="Hand-offs without context", inputs=KINDS["handoff_without_context"].inputs)
 def n_handoffs_none(scored: ScoredJourneys) -> Ints:
     """Hand-offs without any of the known context."""
     return _of_context(scored, NO_CONTEXT)
 
 
-@metric("journey", INT, unit="1", low=0, inputs=["owner"])
+@metric("journey", INT, label="Hand-offs of unknown context", unit="1", low=0, inputs=["owner"])
 def n_handoffs_unknown(scored: ScoredJourneys) -> Ints:
     """Hand-offs whose context is not measurable: nothing known, or passing is not logged."""
     return _of_context(scored, UNKNOWN)
 
 
-@lower_count(inputs=KINDS["handoff_dropped"].inputs)
+@lower_count(label="Dropped hand-offs", inputs=KINDS["handoff_dropped"].inputs)
 def n_handoffs_dropped(scored: ScoredJourneys) -> Ints:
     """Hand-offs asked for that nobody took up by their due time, as far as the frontier proves."""
     requests = scored.ctx.handoff_requests
     return _per_journey(scored, scored.ctx.journeys.ids[requests.row[requests.is_dropped]])
 
 
-@lower_count(inputs=KINDS["ping_pong"].inputs)
+@lower_count(label="Ping-pong", inputs=KINDS["ping_pong"].inputs)
 def n_ping_pong(scored: ScoredJourneys) -> Ints:
     """Hand-offs back to the owner before last, not known to be solved in between
     (docs/reference/friction.md#ping-pong).
@@ -96,7 +99,15 @@ def _reasked(scored: ScoredJourneys, basis: int) -> Ints:
     return _per_journey(scored, scored.ctx.steps.journey[requests.step[rows]])
 
 
-@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", inputs=["info"])
+@metric(
+    "journey",
+    INT,
+    label="Fields asked again",
+    unit="fields",
+    low=0,
+    direction="lower_is_better",
+    inputs=["info"],
+)
 def n_reasked_observed(scored: ScoredJourneys) -> Ints:
     """Fields asked again, one a step and field, seen in the events."""
     return _reasked(scored, OBSERVED)
@@ -105,6 +116,7 @@ def n_reasked_observed(scored: ScoredJourneys) -> Ints:
 @metric(
     "journey",
     INT,
+    label="Fields asked again, declared",
     unit="fields",
     low=0,
     direction="lower_is_better",
@@ -115,13 +127,21 @@ def n_reasked_declared(scored: ScoredJourneys) -> Ints:
     return _reasked(scored, DECLARED)
 
 
-@metric("journey", INT, unit="fields", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "journey",
+    INT,
+    label="Questions repeated",
+    unit="fields",
+    low=0,
+    direction="lower_is_better",
+    nullable=False,
+)
 def n_reasked_inferred(scored: ScoredJourneys) -> Ints:
     """Question activities that came again in a later step, where no field is known."""
     return _reasked(scored, INFERRED)
 
 
-@lower_count(inputs=KINDS["info_conflict"].inputs)
+@lower_count(label="Conflicting answers", inputs=KINDS["info_conflict"].inputs)
 def n_info_conflicts(scored: ScoredJourneys) -> Ints:
     """Fields given in a step with another value than the last one given before
     (docs/reference/friction.md#fields-asked-again).
@@ -129,14 +149,23 @@ def n_info_conflicts(scored: ScoredJourneys) -> Ints:
     return scored.of_kind("info_conflict")
 
 
-@metric("journey", INT, unit="fields", low=0, inputs=["info"])
+@metric("journey", INT, label="Fields known", unit="fields", low=0, inputs=["info"])
 def n_fields_known(scored: ScoredJourneys) -> Ints:
     """Distinct fields that the customer gave, seen in the events."""
     row, _ = scored.ctx.field_requests.given(scored.ctx.sessionised, declared=False)
     return _per_journey(scored, scored.ctx.journeys.ids[row])
 
 
-@metric("journey", REAL, unit="1", low=0, high=1, direction="higher_is_better", inputs=["info"])
+@metric(
+    "journey",
+    REAL,
+    label="Data continuity",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+    inputs=["info"],
+)
 def data_continuity(scored: ScoredJourneys) -> Reals:
     """1 - distinct fields asked again / distinct fields given before that were asked, passed or
     shown afterwards; observed only; null without such fields
@@ -172,7 +201,7 @@ def _promised(scored: ScoredJourneys, *status: int) -> Ints:
     return _per_journey(scored, scored.ctx.journeys.ids[promises.made[chosen]])
 
 
-@metric("journey", INT, unit="1", low=0, inputs=KINDS["promise_broken"].inputs)
+@metric("journey", INT, label="Promises", unit="1", low=0, inputs=KINDS["promise_broken"].inputs)
 def n_promises(scored: ScoredJourneys) -> Ints:
     """Promises made in the journey."""
     return _promised(scored)
@@ -181,6 +210,7 @@ def n_promises(scored: ScoredJourneys) -> Ints:
 @metric(
     "journey",
     INT,
+    label="Promises kept",
     unit="1",
     low=0,
     direction="higher_is_better",
@@ -191,19 +221,21 @@ def n_promises_kept(scored: ScoredJourneys) -> Ints:
     return _promised(scored, KEPT)
 
 
-@lower_count(inputs=KINDS["promise_broken"].inputs)
+@lower_count(label="Promises late", inputs=KINDS["promise_broken"].inputs)
 def n_promises_late(scored: ScoredJourneys) -> Ints:
     """Promises delivered late, or overdue and not given up yet."""
     return _promised(scored, LATE)
 
 
-@lower_count(inputs=KINDS["promise_broken"].inputs)
+@lower_count(label="Promises broken", inputs=KINDS["promise_broken"].inputs)
 def n_promises_broken(scored: ScoredJourneys) -> Ints:
     """Promises not delivered within the give-up time, or withdrawn by the company."""
     return _promised(scored, BROKEN)
 
 
-@metric("journey", INT, unit="1", low=0, inputs=KINDS["promise_broken"].inputs)
+@metric(
+    "journey", INT, label="Promises open", unit="1", low=0, inputs=KINDS["promise_broken"].inputs
+)
 def n_promises_open(scored: ScoredJourneys) -> Ints:
     """Promises whose due time the frontier has not passed, or that have none."""
     return _promised(scored, OPEN)

@@ -70,7 +70,13 @@ def _expects(scored: ScoredJourneys) -> Array:
 NOT_DECLARED = 2
 
 
-@metric("journey", pa.string(), unit="", when_empty="null while open, or where none is expected")
+@metric(
+    "journey",
+    pa.string(),
+    label="Outcome",
+    unit="",
+    when_empty="null while open, or where none is expected",
+)
 def outcome(scored: ScoredJourneys) -> Categorical:
     """What came of it: the last end if held, else the last mapped outcome (after an end only of
     events that are not outbound), else `unresolved` for types that expect one
@@ -84,7 +90,13 @@ def outcome(scored: ScoredJourneys) -> Categorical:
     return named.recode(np.where(scored.ctx.closed, named.codes, -1))
 
 
-@metric("journey", pa.string(), unit="", when_empty="null where there is no outcome")
+@metric(
+    "journey",
+    pa.string(),
+    label="Basis of the outcome",
+    unit="",
+    when_empty="null where there is no outcome",
+)
 def outcome_basis(scored: ScoredJourneys) -> Categorical:
     """Whether the outcome is recorded (by an end, or as the last but for messages that the company
     drives) or assumed: something followed and told of none, or none was ever told of
@@ -94,7 +106,15 @@ def outcome_basis(scored: ScoredJourneys) -> Categorical:
     return basis.recode(np.where(outcome(scored).known, basis.codes, -1))
 
 
-@metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey",
+    pa.float64(),
+    label="Outcome value",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
 def outcome01(scored: ScoredJourneys) -> Reals:
     """O, value of the outcome by the journey type's map: resolved, sold, informed 1; partly,
     declined .5; unresolved, abandoned, error, no_result 0 (docs/reference/scores.md#outcome).
@@ -107,7 +127,9 @@ def outcome01(scored: ScoredJourneys) -> Reals:
     return np.where(scored.ctx.closed, value, np.nan)
 
 
-@metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
+@metric(
+    "journey", pa.float64(), label="Delivery", unit="1", low=0, high=1, direction="higher_is_better"
+)
 def delivery01(scored: ScoredJourneys) -> Reals:
     """D = e^-H: the chance that no step spoils the journey; null below the coverage floor without
     evidence (docs/reference/scores.md#delivery).
@@ -115,8 +137,15 @@ def delivery01(scored: ScoredJourneys) -> Reals:
     return np.where(scored.is_scored, delivery_of(scored.hazard), np.nan)
 
 
-@metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
+@metric(
+    "journey",
+    pa.float64(),
+    label="Operational health",
+    unit="points of 100",
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
 def health_ops(scored: ScoredJourneys) -> Reals:
     """Health from outcome and delivery only: weighted harmonic mean of O (.35) and D (.40),
     floored at .10, times 100; of closed journeys with both (docs/reference/scores.md#health).
@@ -124,23 +153,37 @@ def health_ops(scored: ScoredJourneys) -> Reals:
     return health_of(outcome=outcome01(scored), delivery=delivery01(scored))
 
 
-@metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
+@metric(
+    "journey",
+    pa.float64(),
+    label="Operational health at one and a half weights",
+    unit="points of 100",
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
 def health_ops_lo(scored: ScoredJourneys) -> Reals:
     """Health_ops with all weights of friction times 1.5 (docs/reference/scores.md#health)."""
     delivery = np.where(scored.is_scored, delivery_of(scored.high), np.nan)
     return health_of(outcome=outcome01(scored), delivery=delivery)
 
 
-@metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
+@metric(
+    "journey",
+    pa.float64(),
+    label="Operational health at half weights",
+    unit="points of 100",
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
 def health_ops_hi(scored: ScoredJourneys) -> Reals:
     """Health_ops with all weights of friction times .5 (docs/reference/scores.md#health)."""
     delivery = np.where(scored.is_scored, delivery_of(scored.low), np.nan)
     return health_of(outcome=outcome01(scored), delivery=delivery)
 
 
-@metric("journey", pa.string(), unit="")
+@metric("journey", pa.string(), label="Limiting component", unit="")
 def limiting_component(scored: ScoredJourneys) -> Categorical:
     """Component with the largest share of the lost health; null where nothing is lost or health
     is not measured (docs/reference/scores.md#health).

@@ -15,7 +15,9 @@ from rejse.transforms.scoring.friction.assess import ScoredJourneys
 from rejse.transforms.scoring.metrics.health import friction_of
 
 
-@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better")
+@metric(
+    "step", pa.int64(), label="Wait before the step", unit="s", low=0, direction="lower_is_better"
+)
 def wait_before_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     """From the last event of the step before to the first of this one; null in the first step."""
     time, steps = scored.ctx.sessionised.events.time, scored.ctx.steps
@@ -24,7 +26,15 @@ def wait_before_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     return gap // SECOND, ~scored.ctx.sessionised.journey_steps.begins
 
 
-@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better", inputs=["@calendar"])
+@metric(
+    "step",
+    pa.int64(),
+    label="Wait before the step, working time",
+    unit="s",
+    low=0,
+    direction="lower_is_better",
+    inputs=["@calendar"],
+)
 def wait_before_work_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     """The part of wait_before_s in which this step's owner worked (`calendar`): the time in which
     he could have begun; null in the first step, and where the calendar has no hours for him.
@@ -36,7 +46,7 @@ def wait_before_work_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     return worked // SECOND, known & ~scored.ctx.sessionised.journey_steps.begins
 
 
-@metric("step", pa.int32(), unit="h", low=0, high=23)
+@metric("step", pa.int32(), label="Local hour", unit="h", low=0, high=23)
 def local_hour(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     """Hour on the wall at the step's first event, by its logged `tz`, else the zone of its owner's
     `calendar` as of then; null without one (docs/reference/ingest.md#working-hours).
@@ -44,13 +54,13 @@ def local_hour(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     return scored.ctx.local_conditions.local_hour, scored.ctx.local_conditions.has_local_time
 
 
-@metric("step", pa.int32(), unit="day", low=1, high=7)
+@metric("step", pa.int32(), label="Local day of the week", unit="day", low=1, high=7)
 def local_dow(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     """Day of the week on the wall at the step's first event, 1 = Monday; null as local_hour."""
     return scored.ctx.local_conditions.local_dow, scored.ctx.local_conditions.has_local_time
 
 
-@metric("step", pa.string(), unit="", inputs=[{"site_id", "@weather"}])
+@metric("step", pa.string(), label="Weather", unit="", inputs=[{"site_id", "@weather"}])
 def weather(scored: ScoredJourneys) -> Categorical:
     """Weather of the step's site in the hour of its first event, as `weather` says; a row holds for
     an hour unless its valid_to says otherwise; null without one
@@ -59,13 +69,19 @@ def weather(scored: ScoredJourneys) -> Categorical:
     return scored.ctx.local_conditions.weather
 
 
-@metric("step", pa.float64(), unit="degrees Celsius", inputs=[{"site_id", "@weather"}])
+@metric(
+    "step",
+    pa.float64(),
+    label="Temperature",
+    unit="degrees Celsius",
+    inputs=[{"site_id", "@weather"}],
+)
 def temperature_c(scored: ScoredJourneys) -> tuple[Reals, Bools]:
     """Temperature at the step's site in the hour of its first event; null as weather."""
     return scored.ctx.local_conditions.temperature
 
 
-@metric("step", pa.string(), unit="", inputs=["waiting_for"])
+@metric("step", pa.string(), label="Cause of the wait", unit="", inputs=["waiting_for"])
 def wait_cause(scored: ScoredJourneys) -> Categorical:
     """Whom the wait before this step was for, as the event before it logged."""
     steps = scored.ctx.steps
@@ -73,7 +89,15 @@ def wait_cause(scored: ScoredJourneys) -> Categorical:
     return scored.ctx.sessionised.events.coded("waiting_for").rows(before)
 
 
-@metric("step", pa.int64(), unit="s", low=0, direction="lower_is_better", inputs=["wait_s"])
+@metric(
+    "step",
+    pa.int64(),
+    label="Queue time",
+    unit="s",
+    low=0,
+    direction="lower_is_better",
+    inputs=["wait_s"],
+)
 def queue_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     """Sum of the waiting logged with the step's events (`wait_s`); null if none."""
     waited, logged = scored.ctx.sessionised.events.number("wait_s")
@@ -81,7 +105,7 @@ def queue_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     return steps.sum(np.where(logged, waited, 0)), steps.any(logged)
 
 
-@metric("step", pa.int64(), unit="s", low=0)
+@metric("step", pa.int64(), label="Processing time", unit="s", low=0)
 def processing_s(scored: ScoredJourneys) -> Ints:
     """From the first start to the last end of the step's events."""
     begin, end = intervals(scored.ctx.sessionised)
@@ -92,6 +116,7 @@ def processing_s(scored: ScoredJourneys) -> Ints:
 @metric(
     "step",
     pa.int32(),
+    label="Fields asked again",
     unit="fields",
     low=0,
     direction="lower_is_better",
@@ -103,7 +128,15 @@ def n_reasked(scored: ScoredJourneys) -> Ints:
     return np.bincount(requests.step[requests.is_reask], minlength=len(scored.ctx.steps))
 
 
-@metric("step", pa.float64(), unit="1", low=0, direction="lower_is_better", nullable=False)
+@metric(
+    "step",
+    pa.float64(),
+    label="Hazard",
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    nullable=False,
+)
 def hazard(scored: ScoredJourneys) -> Reals:
     """Hazard of the incident: this step and the edge that leads into it
     (docs/reference/friction.md#hazard).
@@ -111,8 +144,16 @@ def hazard(scored: ScoredJourneys) -> Reals:
     return scored.step_hazard
 
 
-@metric("step", pa.float64(), unit="points of 100", low=0, high=100,
-        direction="lower_is_better", nullable=False)  # fmt: skip
+@metric(
+    "step",
+    pa.float64(),
+    label="Friction",
+    unit="points of 100",
+    low=0,
+    high=100,
+    direction="lower_is_better",
+    nullable=False,
+)
 def friction(scored: ScoredJourneys) -> Reals:
     """100 * (1 - e^-hazard) of the incident (docs/reference/friction.md#hazard)."""
     return friction_of(scored.step_hazard)
