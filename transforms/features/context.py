@@ -160,7 +160,15 @@ class JourneyContext:
     @cached_property
     def slas(self) -> SlaResults:
         """Service levels of the journeys."""
-        return sla_results(self)
+        return sla_results(
+            self.sessionised,
+            self.data,
+            step_owner=self.steps.owner,
+            held_end=self.held_end,
+            closed=self.closed,
+            watermark=self.frontier,
+            lateness=self.rules.windows.lateness,
+        )
 
     @cached_property
     def is_end(self) -> Bools:

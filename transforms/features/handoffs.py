@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.nearest_match import Candidates
 from rejse.transforms.columnar.segments import distinct, pick
 from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.dimensions.validity import KEY_MARK, AsOf, joined
 from rejse.transforms.features.field_requests import (
     DECLARED,
     OBSERVED,
@@ -18,7 +21,7 @@ from rejse.transforms.features.field_requests import (
     FieldRequests,
     given_since,
 )
-from rejse.transforms.features.slas import handoff_due
+from rejse.transforms.features.slas import journey_types, rows_of_kind, time_limits
 from rejse.transforms.features.steps import Steps, known_owner_pairs
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.sessionise import SessionisedEvents
@@ -316,3 +319,34 @@ def handoff_requests(
     taken = np.append(in_time, NULL)[received]
     over = passed(due, frontier, rules.windows.lateness)
     return HandoffRequests(rows, due, taken, over & (taken == NULL))
+
+
+def handoff_due(sessionised: SessionisedEvents, data: Operational, rows: Ints, usual: Ints) -> Ints:
+    """Return when the hand-offs requested by the events `rows` are due (microseconds).
+
+    By the SLA for the receiver, else for any receiver, else `usual`; `usual` also where the
+    receiver's working hours are not known.
+    """
+    index: AsOf | None = data.once("slas of hand-offs", lambda: _handoff_slas(data))
+    if index is None or not len(rows):
+        return usual
+    kind = journey_types(sessionised).rows(sessionised.journeys.ids[rows])
+    to_owner = sessionised.events.coded("to_owner").rows(rows)
+    any_receiver = Categorical.named(np.zeros(len(rows)), [""])
+    time = sessionised.events.time[rows]
+    row = index.rows(joined(kind, to_owner), time)
+    row = np.where(row == NULL, index.rows(joined(kind, any_receiver), time), row)
+    limit, working = time_limits(index, row)
+    due = np.where(row == NULL, usual, time + limit)
+    worked_until, known = data.calendar.after(to_owner, time, limit)
+    return np.where(working, np.where(known, worked_until, usual), due)
+
+
+def _handoff_slas(data: Operational) -> AsOf | None:
+    """Index the hand-off rows of `slas` by journey type and receiver, "" for any; None: no rows."""
+    table = rows_of_kind(data, "handoff")
+    if not table.num_rows:
+        return None
+    receiver = pc.fill_null(table.column("to_owner"), "")
+    key = pc.binary_join_element_wise(table.column("journey_type"), receiver, KEY_MARK)
+    return AsOf.of(table.append_column("key", key), "key")

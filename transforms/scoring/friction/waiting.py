@@ -94,8 +94,16 @@ def _broken_promises(ctx: JourneyContext) -> Evidence:
 def _breached_levels(ctx: JourneyContext) -> Evidence:
     """Breached service levels that no event promises itself."""
     levels = ctx.slas
-    bad = np.flatnonzero((levels.status == BREACHED) & ~promised(ctx, levels))
-    late = is_late(ctx, levels)[bad]
+    bad = np.flatnonzero(
+        (levels.status == BREACHED) & ~promised(levels, ctx.promises, ctx.journeys)
+    )
+    late = is_late(
+        levels,
+        ctx.sessionised.events.time,
+        give_up=ctx.rules.windows.promise_give_up,
+        watermark=ctx.frontier,
+        lateness=ctx.rules.windows.lateness,
+    )[bad]
     weight = np.where(late, ctx.rules.late_promise_weight, ctx.rules.weights["promise_broken"])
     row, due = levels.row[bad], levels.due[bad]
     met = pick(ctx.sessionised.events.time, levels.met[bad], FAR)
