@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from rejse.transforms.incremental.merge_rows import capped
 from rejse.transforms.journeys import watermarks
-from rejse.transforms.journeys.watermarks import NOTHING_MORE, NOTHING_SEEN, Frontiers
+from rejse.transforms.journeys.watermarks import NOTHING_MORE, NOTHING_SEEN, Watermarks
 from rejse.transforms.ptransforms import latest
 from tests.support import builders
 from tests.support.law import FACTOR
@@ -35,9 +35,9 @@ def test_latest_time_by_source() -> None:
     assert latest(whole.slice(2)) == {"web": moment[2]}  # a dictionary value without rows: nothing
 
 
-def frontiers(**given_: object) -> Frontiers:
+def frontiers(**given_: object) -> Watermarks:
     known = {"disorder": {"crm": 10, "web": 0}, "stated": {}, "complete": False}
-    return Frontiers(**{**known, **given_})  # type: ignore[arg-type]
+    return Watermarks(**{**known, **given_})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

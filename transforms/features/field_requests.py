@@ -1,9 +1,9 @@
-"""Information asked, given and passed: re-asks, and what the next link could know.
+"""Fields requested from customers, given by them and passed between steps.
 
-An ask is op `asked`, or `given` without an ask of that field in that step; it is a re-ask if an
-earlier event of the journey gave the field. What events do not log, `touchpoint_fields` may
-declare; where neither says anything, the same question activity again is an inferred re-ask.
-The three never mix: `basis` is 0 observed, 1 declared, 2 inferred.
+A request is op `asked`, or `given` without a request for that field in that step. It is a re-ask if
+an earlier event of the journey gave the field. For steps whose events log no fields,
+`touchpoint_fields` may declare them. Where neither does, a repeated question activity is an
+inferred re-ask. The three are kept apart by `basis`: 0 observed, 1 declared, 2 inferred.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DECLARED_OPS = {"asks": GIVEN, "knows": PASSED, "passes": PASSED}
 
 
 def valid_fields(table: pa.Table) -> None:
-    """Raises ValueError, naming the row, where `touchpoint_fields` has an unknown op."""
+    """Check the ops of `touchpoint_fields`. Raises ValueError, naming the row."""
     for number, op in enumerate(table.column("op").to_pylist(), start=1):
         if op not in _DECLARED_OPS:
             expected = ", ".join(_DECLARED_OPS)
@@ -49,7 +49,7 @@ class Entries:
     basis: Ints
 
     def rows(self, at: Array) -> Entries:
-        """Some of the entries."""
+        """Select entries by row."""
         return Entries(
             self.row[at], self.field.rows(at), self.op[at], self.value.rows(at), self.basis[at]
         )
@@ -57,12 +57,12 @@ class Entries:
 
 @dataclass(frozen=True)
 class Requests:
-    """One row a step and field asked in it."""
+    """One row a step and field requested in it; rows are sessionised events."""
 
     step: Ints
-    row: Ints  # event that asked first
+    row: Ints  # event that requested it first
     field: Categorical
-    again_row: Ints  # event that asked again, else the first
+    again_row: Ints  # event that requested it again, else the first
     known_row: Ints  # event that first gave the field, -1 if none did before
     is_reask: Bools
     basis: Ints
@@ -71,14 +71,14 @@ class Requests:
 
 @dataclass(frozen=True)
 class FieldRequests:
-    """Entries, requests, and the event that first gave each (journey, field)."""
+    """Entries of the events' fields, and the requests made of them."""
 
     entries: Entries
-    asks: Bools  # of each entry: does it ask the customer for the field?
+    asks: Bools  # entries that request the field from the customer
     requests: Requests
 
     def given(self, sessionised: SessionisedEvents, declared: bool) -> tuple[Ints, Categorical]:
-        """First giving event of each (journey, field), sorted by event, and its field."""
+        """Return the first giving event of each (journey, field), sorted by event, and the field."""
         allowed = self.entries.basis <= (DECLARED if declared else OBSERVED)
         gave = self.entries.rows(np.flatnonzero(allowed & (self.entries.op == GIVEN)))
         first = np.sort(numbered(entry_keys(sessionised, gave))[1])
@@ -89,7 +89,10 @@ def field_requests(
     sessionised: SessionisedEvents, steps: Steps, data: Operational, volatile: tuple[str, ...],
     questions: tuple[str, ...],
 ) -> FieldRequests:  # fmt: skip
-    """Entries and requests of all journeys; `volatile` fields are left out."""
+    """Return the entries and requests of all journeys.
+
+    `volatile` fields are left out; `questions` are activities that ask the customer something.
+    """
     observed = _observed(sessionised)
     logged = _names_fields(steps, observed, sessionised)
     declared = _declared(sessionised, steps, data, ~logged)
@@ -104,7 +107,7 @@ def field_requests(
 
 
 def _observed(sessionised: SessionisedEvents) -> Entries:
-    """What the events log in `info`."""
+    """Return the entries that events log in `info`."""
     if not sessionised.events.has("info"):
         return _none()
     rows = np.flatnonzero(sessionised.events.carries("info"))
@@ -122,7 +125,7 @@ def _observed(sessionised: SessionisedEvents) -> Entries:
 def _declared(
     sessionised: SessionisedEvents, steps: Steps, data: Operational, silent: Bools
 ) -> Entries:
-    """What `touchpoint_fields` declares of steps whose events log nothing."""
+    """Return the entries that `touchpoint_fields` declares for steps whose events log none."""
     parts = [_none()]
     if not silent.any() or not len(data.fields):
         return parts[0]
@@ -138,7 +141,7 @@ def _declared(
 
 
 def _inferred(sessionised: SessionisedEvents, silent: Bools, questions: tuple[str, ...]) -> Entries:
-    """The same question activity again, where nothing says which field was asked."""
+    """Return question activities as entries, for steps with no other entry."""
     questions_asked = sessionised.events.is_one("activity", *questions)
     rows = (
         np.flatnonzero(questions_asked & silent[sessionised.steps.ids])
@@ -153,9 +156,9 @@ def _inferred(sessionised: SessionisedEvents, silent: Bools, questions: tuple[st
 
 
 def _asks(sessionised: SessionisedEvents, entries: Entries) -> Bools:
-    """Entries that ask: op `asked`, or `given` without an ask of that field in that step.
+    """Return the entries that request: `asked`, or `given` without a request in that step.
 
-    An answer to a verification is no ask, as the verification itself is none.
+    Neither a verification nor the answer to it is a request.
     """
     place = _place(sessionised, entries)
     order = sorted_by(place)
@@ -167,13 +170,13 @@ def _asks(sessionised: SessionisedEvents, entries: Entries) -> Bools:
 
 
 def _requests(sessionised: SessionisedEvents, entries: Entries, asks: Bools) -> Requests:
-    """One row a step and field: asked first when, known since when, by whom."""
+    """Group the entries that request by step and field."""
     step, place = sessionised.steps.ids[entries.row], _place(sessionised, entries)
     known = np.full(len(step), NULL, dtype=np.int64)
     basis = entries.basis.copy()
     for level in (OBSERVED, DECLARED, INFERRED):
         if not (entries.basis == level).any():
-            continue  # it would tell nothing new
+            continue
         before = _given_before(sessionised, entries, level)
         fresh = (known == NULL) & (before >= 0)
         known = np.where(fresh, before, known)
@@ -191,9 +194,10 @@ def _requests(sessionised: SessionisedEvents, entries: Entries, asks: Bools) -> 
 
 
 def _given_before(sessionised: SessionisedEvents, entries: Entries, level: int) -> Ints:
-    """Event before each entry that first gave its field, counting bases up to `level`.
+    """Return the event before each entry that first gave its field, -1 if none.
 
-    An inferred ask looks only at inferred ones, in an earlier step.
+    Bases up to `level` count. An inferred entry is compared only with inferred ones of an earlier
+    step.
     """
     inferred = level == INFERRED
     reads = entries.basis == INFERRED if inferred else entries.basis <= level
@@ -210,7 +214,7 @@ def _given_before(sessionised: SessionisedEvents, entries: Entries, level: int) 
 
 
 def _agreement(sessionised: SessionisedEvents, entries: Entries, asks: Ints, place: Ints) -> Ints:
-    """Does the answer in the step equal the last value given before? -1 where unknown."""
+    """Return 1 where the answer equals the last value given before, 0 where not, -1 unknown."""
     key = entry_keys(sessionised, entries)
     gives = np.flatnonzero((entries.op == GIVEN) & entries.value.known)
     order = gives[sorted_by(key[gives], entries.row[gives])]
@@ -232,7 +236,7 @@ def _agreement(sessionised: SessionisedEvents, entries: Entries, asks: Ints, pla
 def given_since(
     sessionised: SessionisedEvents, entries: Entries, given_row: Ints, given_field: Ints
 ) -> Ints:
-    """Event that first gave each entry's field in its journey; beyond all events if none did."""
+    """Return the event that first gave each entry's field; the number of events if none did."""
     width = len(entries.field.names) + 1
     keys = sessionised.journeys.ids[given_row] * width + given_field
     order = sorted_by(keys)
@@ -244,14 +248,14 @@ def given_since(
 
 
 def entry_keys(sessionised: SessionisedEvents, entries: Entries) -> Ints:
-    """(journey, field) of each entry as one number."""
+    """Return (journey, field) of each entry as one integer."""
     return (
         sessionised.journeys.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
     )
 
 
 def _place(sessionised: SessionisedEvents, entries: Entries) -> Ints:
-    """(step, field) of each entry as one number."""
+    """Return (step, field) of each entry as one integer."""
     return sessionised.steps.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
 
 
@@ -273,7 +277,7 @@ def _none() -> Entries:
 
 
 def _joined(parts: list[Entries]) -> Entries:
-    """All entries over one dictionary of fields, in order of events."""
+    """Concatenate entries over one dictionary of fields, in order of events."""
     filled = [p for p in parts if len(p.row)]
     if not filled:
         return _none()

@@ -1,4 +1,4 @@
-"""Hand-offs: change of owner or team between steps, those asked for, and the context passed."""
+"""Hand-offs: changes of owner or team between steps, requested ones, and the context passed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SOLVED = ("resolved", "sold", "informed", "partly")
 
 @dataclass(frozen=True)
 class Handoffs:
-    """Seen hand-offs, one row each: from step to step, with the context that went over."""
+    """Observed hand-offs, one row each: giving and receiving step, and the context passed."""
 
     giver: Ints
     receiver: Ints
@@ -44,7 +44,7 @@ class Handoffs:
     n_reasked: Ints
     context: Ints
     basis: Ints
-    ping_pong: Reals  # confidence that work came back unsolved; 0: it is no ping-pong
+    ping_pong: Reals  # confidence that work came back unsolved; 0: no ping-pong
 
     @property
     def is_ping_pong(self) -> Bools:
@@ -60,7 +60,7 @@ class Handoffs:
 
 @dataclass(frozen=True)
 class HandoffRequests:
-    """Hand-offs asked for by `to_owner` or `to_team`; `received` is -1 where nobody took it up."""
+    """Hand-offs requested by `to_owner` or `to_team`; `received` is -1 where none took it up."""
 
     row: Ints
     due: Ints
@@ -69,7 +69,7 @@ class HandoffRequests:
 
     @property
     def waiting(self) -> HandoffRequests:
-        """Those that nobody took up yet."""
+        """Requests not taken up yet."""
         at = np.flatnonzero(self.received == NULL)
         return HandoffRequests(self.row[at], self.due[at], self.received[at], self.is_dropped[at])
 
@@ -77,10 +77,10 @@ class HandoffRequests:
 def handoffs(
     sessionised: SessionisedEvents, steps: Steps, field_requests: FieldRequests
 ) -> Handoffs:
-    """Hand-offs between neighbouring steps with a known owner.
+    """Return the hand-offs between neighbouring steps with a known owner.
 
-    Pushed messages and consultations are no links of the chain; two steps of one touchpoint whose
-    owners both came from the table are never a hand-off.
+    Pushed messages and consultations are skipped. Two steps of one touchpoint whose owners both
+    came from the table are no hand-off.
     """
     kept = links(sessionised, steps)
     giver, receiver = known_owner_pairs(steps, kept)
@@ -98,17 +98,17 @@ def handoffs(
 
 
 def links(sessionised: SessionisedEvents, steps: Steps) -> Bools:
-    """Steps that are links of the chain: of a known owner, neither pushed nor consultations."""
+    """Return steps between which work is handed over: owned, not pushed, no consultations."""
     kept = steps.owner.known & ~steps.is_pushed
     return kept & ~_consultations(sessionised, steps, kept)
 
 
 def escalations(sessionised: SessionisedEvents, steps: Steps) -> tuple[Ints, Ints]:
-    """Neighbouring links (giver, receiver) of which the later has a team of a higher tier.
+    """Return neighbouring links (giver, receiver) of which the later has a team of a higher tier.
 
-    Tiers are those of the steps' times. The owner may stay the same. A touchpoint whose own row
-    names another team from now on is no rise: that is a re-organisation. Nor is an employee's
-    promotion between two of his own steps: nobody else has the work.
+    Tiers are those of the steps' times. The owner may stay the same. A touchpoint whose row names
+    another team from then on is no escalation but a re-organisation. Neither is an employee's
+    promotion between two of their own steps.
     """
     giver, receiver = known_owner_pairs(steps, links(sessionised, steps))
     higher = steps.tier[receiver] > steps.tier[giver]  # false where either has none
@@ -121,7 +121,7 @@ def escalations(sessionised: SessionisedEvents, steps: Steps) -> tuple[Ints, Int
 
 
 def _same_employee(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) -> Bools:
-    """Pairs of steps of one employee: the first whom each names, customers apart."""
+    """Return pairs of steps of one employee: the first actor of each that is no customer."""
     actor, customer = (
         sessionised.events.coded("actor_id"),
         sessionised.events.is_one("actor_type", "customer"),
@@ -131,7 +131,7 @@ def _same_employee(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) 
 
 
 def _consultations(sessionised: SessionisedEvents, steps: Steps, kept: Bools) -> Bools:
-    """Internal steps without a receiver, between two steps of one other owner."""
+    """Return internal steps without a receiver, between two steps of one other owner."""
     if not steps.is_internal.any():
         return np.zeros(len(steps), dtype=bool)
     hands = sessionised.steps.any(sessionised.events.coded("to_owner").known)
@@ -146,10 +146,11 @@ def _consultations(sessionised: SessionisedEvents, steps: Steps, kept: Bools) ->
 
 
 def _ping_pong(steps: Steps, kept: Bools) -> Reals:
-    """How sure it is of each step that it brings work back unsolved: owner i = owner i + 2, and
-    the last known outcome of the owner in between settles nothing (1), or is not known (.5).
-    Where it is not known both must have worked: a machine's message takes no work over, and who
-    looks at a web page brings none back.
+    """Return the confidence that each step brings work back unsolved.
+
+    Owner i = owner i + 2, and the last known outcome of the owner in between settles nothing (1) or
+    is not known (.5). Where it is not known both owners must have worked: neither an automatic
+    message nor a self-service visit takes work over.
     """
     rows = np.flatnonzero(kept)
     same = steps.journey[rows[1:]] == steps.journey[rows[:-1]]
@@ -170,7 +171,7 @@ def _ping_pong(steps: Steps, kept: Bools) -> Reals:
 
 
 def _last_of_runs(rows: Ints, head: Bools, mask: Bools) -> Ints:
-    """Last step of each run of one owner that is in `mask`, -1 if none is."""
+    """Return the last step in `mask` of each run of one owner, -1 if none."""
     run = np.cumsum(head) - 1
     last = np.full(int(run[-1]) + 1, NULL, dtype=np.int64)
     chosen = mask[rows]
@@ -186,7 +187,7 @@ def _with_context(
     receiver: Ints,
     ping_pong: Reals,
 ) -> Handoffs:
-    """Context by what events log; where they log nothing, by what the table declares."""
+    """Add the context passed: as events log it, else as the table declares."""
     logged_context = _Context.of(sessionised, steps, field_requests, giver, receiver, OBSERVED)
     has_declared = bool((field_requests.entries.basis == DECLARED).any())
     declared_context = (
@@ -268,21 +269,21 @@ class _Pairs:
         return cls(len(giver), handoff, entry, received)
 
     def distinct(self, mask: Bools, entries: Entries) -> Ints:
-        """Number of distinct fields of each hand-off among the masked entries."""
+        """Return the number of distinct fields of each hand-off among the masked entries."""
         width = len(entries.field.names) + 1
         pairs = distinct(self.handoff[mask] * width + entries.field.codes[self.entry[mask]])
         return np.bincount(pairs // width, minlength=self.n)
 
 
 def handoff_requests(
-    sessionised: SessionisedEvents, data: Operational, rules: Rules, frontier: int
+    sessionised: SessionisedEvents, data: Operational, rules: Rules, watermark: int
 ) -> HandoffRequests:
-    """Hand-offs asked for, and the event that took each up; dropped if there is none when the
-    frontier has passed the due time.
+    """Return the requested hand-offs, and the event that took each up.
 
-    Due by the receiver's SLA, else by the journey's type. Taken up by a later event of the
-    receiver in this journey that is not the customer's own, and not inbound unless in the giver's
-    session or by a human of the receiver.
+    A hand-off without one is dropped when the watermark has passed its due time. It is due by the
+    receiver's SLA, else by the journey's type. It is taken up by a later event of the receiver in
+    the journey that is not the customer's own, nor inbound unless in the giver's session or by a
+    human of the receiver.
     """
     events = sessionised.events
     to_owner, to_team = events.coded("to_owner"), events.coded("to_team")
@@ -317,7 +318,7 @@ def handoff_requests(
         at = takers.later(moment[rows[named]], wanted, takes_up)
         received[named] = np.minimum(received[named], np.where(at >= 0, at, events.n))
     taken = np.append(in_time, NULL)[received]
-    over = passed(due, frontier, rules.windows.lateness)
+    over = passed(due, watermark, rules.windows.lateness)
     return HandoffRequests(rows, due, taken, over & (taken == NULL))
 
 

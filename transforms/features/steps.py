@@ -1,4 +1,4 @@
-"""Steps: one visit to a touchpoint or one internal task, with what holds at its first event."""
+"""Steps: one visit to a touchpoint or one internal task, described as of its first event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rejse.transforms.journeys.sessionise import SessionisedEvents
 
 @dataclass(frozen=True)
 class Steps:
-    """One row a step, in journey order; `first` and `last` point into the spine's events.
+    """One row a step, in journey order; `first` and `last` are sessionised events.
 
     `tier` is the team's as of the first event, NaN where it has none.
     """
@@ -37,14 +37,14 @@ class Steps:
     outcome: Categorical
     is_pushed: Bools
     is_internal: Bools
-    is_worked: Bools  # somebody dealt with it: not only messages of machines and self-service
+    is_worked: Bools  # not only automatic messages and self-service
 
     def __len__(self) -> int:
         return len(self.first)
 
 
 def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
-    """Steps of all journeys; owner, team and silo are those valid at the first event."""
+    """Return the steps of all journeys; owner, team and silo are as of the first event."""
     events, first = sessionised.events, sessionised.steps.starts
     place = sessionised.place[first]
     ownership = sessionised.ownership.rows(first)
@@ -73,7 +73,7 @@ def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
 
 
 def _silo(data: Operational, place: Ints, ownership: Ownership) -> Categorical:
-    """Silo of the touchpoint, else of the team, else the owner."""
+    """Return the silo of the touchpoint, else of the team, else the owner."""
     silo = data.places.text("silo", place)
     if data.has("teams"):
         silo = silo.fallback(data.teams.text("silo", ownership.team_row))
@@ -81,19 +81,19 @@ def _silo(data: Operational, place: Ints, ownership: Ownership) -> Categorical:
 
 
 def _tier(data: Operational, team_row: Ints) -> Reals:
-    """Tier of the team, NaN where it has none."""
+    """Return the tier of the team, NaN where it has none."""
     tier, known = data.teams.number("tier", team_row)
     return np.where(known, tier, np.nan)
 
 
 def systems(sessionised: SessionisedEvents, data: Operational) -> Categorical:
-    """System of each event: its own, else its touchpoint's, else its owner, else its channel."""
+    """Return the system of each event: logged, else the touchpoint's, owner or channel."""
     own = sessionised.events.coded("system").fallback(data.places.text("system", sessionised.place))
     return own.fallback(sessionised.owner, sessionised.events.coded("channel"))
 
 
 def known_owner_pairs(steps: Steps, kept: Bools) -> tuple[Ints, Ints]:
-    """Neighbouring steps (earlier, later) of one journey among the kept ones."""
+    """Return neighbouring steps (earlier, later) of one journey among the kept ones."""
     rows = np.flatnonzero(kept)
     same = steps.journey[rows[1:]] == steps.journey[rows[:-1]]
     return rows[:-1][same], rows[1:][same]

@@ -33,7 +33,7 @@ class Answers:
     events: Events
     joined: Joined
     windows: Windows
-    frontiers: Mapping[str, int]  # of the sources of X-records
+    watermarks: Mapping[str, int]  # of the sources of X-records
     sources: Mapping[str, frozenset[str]]  # columns that they declare
 
     def carry(self, needs: Needs) -> Bools:
@@ -143,7 +143,7 @@ class Answers:
         """Frontier of each record's own source."""
         source = self.events.coded("source")
         return source.lookup(
-            [self.frontiers.get(name, watermarks.NOTHING) for name in source.names.to_pylist()],
+            [self.watermarks.get(name, watermarks.NOTHING) for name in source.names.to_pylist()],
             watermarks.NOTHING,
         )
 

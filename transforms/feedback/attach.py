@@ -32,8 +32,8 @@ def attach(
     sessionised: SessionisedEvents,
     scored: Mapping[str, pa.Table],
     rules: Rules,
-    frontiers: Mapping[str, int],
-    x_frontiers: Mapping[str, int],
+    event_watermarks: Mapping[str, int],
+    answer_watermarks: Mapping[str, int],
 ) -> dict[str, pa.Table]:
     """Tables `experience`, `texts`, `journey_experience`, `pending` of whole customers.
 
@@ -47,9 +47,9 @@ def attach(
     customer = answers.coded(contract.CUSTOMER_KEY)
     kind = Categorical.of(journeys.column("journey_type"))
     joined = join(answers, Scored.of(sessionised, customer, kind), rules.windows)
-    sorted_answers = Answers(answers, joined, rules.windows, x_frontiers, rules.sources)
+    sorted_answers = Answers(answers, joined, rules.windows, answer_watermarks, rules.sources)
     feedback = JourneyFeedback(sorted_answers, journeys, steps)
-    watermark = watermarks.least(frontiers)
+    watermark = watermarks.least(event_watermarks)
     final = _final(feedback, watermark)
     columns = {"experience": _records(feedback), "journey_experience": _journeys(feedback)}
     columns["experience"]["is_final"] = final

@@ -10,7 +10,7 @@ from rejse.transforms.schema import contract
 from rejse.transforms.scoring.pending import earliest
 
 
-def of_answers(answers: Answers, frontier: int) -> pa.Table:
+def of_answers(answers: Answers, watermark: int) -> pa.Table:
     """Return the earliest deadline of each customer over their answers.
 
     An answer waits until no identity link can still move it, and until its own source tells
@@ -19,7 +19,7 @@ def of_answers(answers: Answers, frontier: int) -> pa.Table:
     events, lateness = answers.events, answers.windows.lateness
     customer = events.coded(contract.CUSTOMER_KEY)
     known = events.time + answers.windows.identity_wait
-    parts = [earliest(customer, known, ~passed(known, frontier, lateness))]
+    parts = [earliest(customer, known, ~passed(known, watermark, lateness))]
     source = events.coded("source")
     for code, name in enumerate(source.names.to_pylist()):
         of_source = source.codes == code

@@ -1,8 +1,8 @@
-"""Threads: which case, or which case-less strand of one type, an event belongs to
-(docs/reference/journeys.md#case-assignment).
+"""Assign each event to a case (docs/reference/journeys.md#case-assignment).
 
-Local to a customer and free of order: an event without a case looks only at events with one,
-never at another guess.
+A case here is a logged case or, for events without one, all events of one journey type. The
+assignment is local to a customer and independent of row order: an event without a case is compared
+only with events that log one, never with another guess.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from rejse.transforms.schema.parameters import MINUTE, Rules
 
 NEAR_IN_FAMILY = 30 * MINUTE
 
-
-#: Journey type that the table of cases gives each event's case, one of them an event, at its time.
+#: From the case of each event to the journey type that the table of cases gives it at its time.
 OfCase = Callable[[Categorical], Categorical]
 
 
 @dataclass(frozen=True)
 class CaseAssignment:
-    """Events sorted by thread, each thread in total order.
+    """Events sorted by case, those of one case in total order.
 
-    `order` are the rows of the customer order; the other columns follow it. `kind` is the journey
-    type of each event by itself: the table of cases' for the case of its thread, else its own,
-    else its touchpoint's, else that of another event of its thread at the same instant.
+    `order` are rows of the customer order; the other columns follow it. `segments` are the cases.
+    `kind` is the journey type of each event by itself: the one that the table of cases gives its
+    case, else its own, else its touchpoint's, else that of another event of its case at the same
+    instant.
     """
 
     order: Ints
@@ -46,9 +46,14 @@ class CaseAssignment:
 def assign_cases(
     events: Events, customers: Groups, places: Categorical, of_case: OfCase, rules: Rules
 ) -> CaseAssignment:
-    """Put each event of customers in total order into its thread (rules 1 to 4).
+    """Assign the events of customers, in total order, to cases (rules 1 to 4).
 
-    `places` is the journey type of each event's touchpoint.
+    Args:
+        events: events in total order.
+        customers: customers over these events.
+        places: journey type of each event's touchpoint.
+        of_case: journey type by case, as of each event's time.
+        rules: gaps, windows and ends of each journey type.
     """
     case, logged = events.coded("case_id"), events.coded("journey_type").fallback(places)
     cases, type_by_case = case.codes.astype(np.int64), of_case(case)
@@ -70,8 +75,10 @@ def assign_cases(
 
 
 def resolved_types(events: Events, customers: Groups, own: Categorical) -> Categorical:
-    """Journey type by which an event finds its case: what it logs, else its case's so far, else
-    its touchpoint's; `own` is the first and the last of these. Events of one instant are alike.
+    """Return the journey type by which each event is matched to a case.
+
+    It is the logged type, else that of its case so far, else its touchpoint's. `own` holds the
+    first and the last of these. Events of one instant have the same type.
     """
     case = events.coded("case_id")
     if not (case.known.any() and own.known.any()):
@@ -87,17 +94,20 @@ def resolved_types(events: Events, customers: Groups, own: Categorical) -> Categ
 
 
 def _first_known(instants: Groups, kind: Categorical) -> Categorical:
-    """The type of each row, where null the first known one of its instant."""
+    """Replace null types by the first known type of the same instant."""
     first = instants.spread(instants.first_valid(kind.codes))
     return kind.recode(np.where(kind.known, kind.codes, first))
 
 
 def _attach(events: Events, customers: Groups, kind: Categorical, case: Ints, rules: Rules) -> Ints:
-    """Case of each event: its own, or that of the nearest case event within reach (rules 3, 4)."""
+    """Return the case of each event: logged, else that of the nearest case event within reach.
+
+    Rules 3 and 4.
+    """
     reach = _Reach.of(events, customers, kind, case, rules)
     may_be = customers.spread(customers.any(case != NULL))
     unassigned = np.flatnonzero((case == NULL) & may_be)
-    # Events of one instant ask alike: each looks back from the last of them.
+    # Events of one instant get the same answer: each looks back from the last of them.
     instants = Groups.of(customers.ids, events.time)
     instant = instants.lasts[instants.ids]
     width = len(kind.names) + 1
@@ -111,10 +121,10 @@ def _attach(events: Events, customers: Groups, kind: Categorical, case: Ints, ru
 
 
 def _nearest(events: Events, rows: Ints, instant: Ints, group: Ints, reach: _Reach) -> Ints:
-    """Case event for each row: same correlation, same family near by, earlier, later.
+    """Return the case event for each row, -1 for none.
 
-    Earlier is at the event's instant or before it; messages that the company drives look for no
-    later one.
+    Tried in this order: same correlation, same channel family within `NEAR_IN_FAMILY`, earlier,
+    later. Earlier includes the event's own instant. Company-driven messages match no later event.
     """
     correlation = events.coded("correlationid")
     family = event_flags.family(events.coded("channel"))
@@ -163,7 +173,7 @@ def _nearest(events: Events, rows: Ints, instant: Ints, group: Ints, reach: _Rea
 
 @dataclass(frozen=True)
 class _Reach:
-    """How far a case event reaches: its type's gap, or the window after an end of its case."""
+    """Reach of each case event: its type's gap, or the window after an end of its case."""
 
     rows: Ints
     time: Ints
@@ -191,11 +201,11 @@ class _Reach:
         )
 
     def after(self, query: Ints, candidate: Ints) -> Bools:
-        """Is a later case event near enough?"""
+        """Return whether a later case event is within reach."""
         return self.time[candidate] - self.time[query] <= self.reach[candidate]
 
     def before(self, query: Ints, candidate: Ints) -> Bools:
-        """Is an earlier case event near enough, and its case's last end not out of reach?"""
+        """Return whether an earlier case event, and the last end of its case, are within reach."""
         near = self.time[query] - self.time[candidate] <= self.reach[candidate]
         ended = self.ends.earlier(query, self.case_key[candidate], _always, inclusive=True)
         fresh = (ended < 0) | (self.time[query] - self.time[ended] <= self.window[ended])

@@ -1,8 +1,8 @@
-"""The rule that cuts a thread into journeys, event by event: the reference for all cuts.
+"""Split one case into journeys event by event: the reference for `split.split_journeys`.
 
-A deadline runs from the journey's last event, its end or its first event, and an event after it
-begins a new journey; so does a new need after an end. All threads are cut at once
-(`journeys.cut`); what looks back further than that can is cut here.
+A deadline runs from the journey's last event, its end or its first event. An event after the
+deadline begins a new journey, and so does a new need after an end. `split_journeys` splits all
+cases at once; cases in which a rule looks back further are split here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rejse.transforms.journeys.case_assignment import CaseAssignment
 from rejse.transforms.journeys.needs import Needs
 from rejse.transforms.schema.parameters import JourneyType, Rules
 
-#: Why a journey begins: nothing but time, a start activity, a new need.
+#: Why a journey begins: the deadline passed, a start activity, a new need.
 LATE, START, NEED = range(3)
 Begin = tuple[int, int, int]
 Stated = Mapping[int, frozenset[int]]
@@ -27,7 +27,7 @@ _NONE: Stated = {}
 
 @dataclass(frozen=True)
 class _Type:
-    """A journey type over the codes of a log's outcomes and activities."""
+    """Rules of a journey type, with outcomes and activities as codes."""
 
     gap: int
     case_gap: int
@@ -43,7 +43,7 @@ class _Type:
 def _types(
     kind: Categorical, outcome: Categorical, activity: Categorical, rules: Rules
 ) -> list[_Type]:
-    """Each type by its code, at last (-1) that of events without a type."""
+    """Return the rules of each type by code; the last (-1) is for events without a type."""
 
     def codes(column: Categorical, names: Iterable[str]) -> frozenset[int]:
         wanted = set(names)
@@ -63,30 +63,30 @@ def _types(
 
 @dataclass
 class _Journey:
-    """What is known of a journey at some event of it."""
+    """State of a journey at one of its events."""
 
     first: int
     last: int
     kind: int = -1
     end: int | None = None
     is_weak: bool = False
-    closed: int | None = None  # its last good end, also where that was taken away
+    closed: int | None = None  # its last good end, even if taken back
     is_sold: bool = False
     products: set[int] = field(default_factory=set)
     objects: dict[int, set[int]] = field(default_factory=dict)
 
     @property
     def last_end(self) -> int | None:
-        """Its last end: one that stands, or a good one."""
+        """Last end that was not taken back, or last good end."""
         return max((end for end in (self.end, self.closed) if end is not None), default=None)
 
     def reaches(self, time: int, window: int) -> bool:
-        """Is a time within the window of its last end?"""
+        """Return whether a time is within the window of the last end."""
         end = self.last_end
         return end is not None and time - end <= window
 
     def needs_other(self, product: int, objects: Stated) -> bool | None:
-        """Is a need another one than those stated? None where that cannot be known."""
+        """Return whether a need differs from those stated; None where that cannot be known."""
         same = False
         for kind, ids in objects.items():
             if kind in self.objects:
@@ -98,11 +98,11 @@ class _Journey:
         return product not in self.products if product >= 0 and self.products else None
 
     def shares(self, objects: Stated) -> bool:
-        """Did it state one of some objects?"""
+        """Return whether the journey stated one of some objects."""
         return any(ids & self.objects.get(kind, set()) for kind, ids in objects.items())
 
     def states(self, product: int, objects: Stated) -> None:
-        """Take down what an event states."""
+        """Add what an event states."""
         if product >= 0:
             self.products.add(product)
         for kind, ids in objects.items():
@@ -110,7 +110,7 @@ class _Journey:
 
 
 class Fold:
-    """The events of threads, ready to be folded."""
+    """Columns of sorted cases as `split_case` reads them."""
 
     def __init__(
         self, events: Events, assignment: CaseAssignment, needs: Needs, rules: Rules
@@ -127,8 +127,9 @@ class Fold:
         )  # fmt: skip
 
     def split_case(self, start: int, stop: int) -> list[Begin]:
-        """Journeys of a thread: first event, why it begins, and the time of the event that shows
-        it.
+        """Return the journeys of a case.
+
+        Each is its first event, the reason why it begins, and the time of the event that shows it.
         """
         rows = (column[start:stop].tolist() for column in self.columns)
         return _CaseEvents(self, start, *rows).begins()
@@ -174,7 +175,7 @@ class _CaseEvents:
         return self.fold.needs.objects.get(self.start + i, _NONE)
 
     def _begin_reason(self, i: int, journey: _Journey, earlier: list[_Journey]) -> int | None:
-        """Why the event begins a new journey; None where it belongs to the one before."""
+        """Return why the event begins a new journey; None where it continues the present one."""
         time, of = self.time[i], self.fold.types[journey.kind]
         as_of = self.fold.types[journey.kind if journey.kind >= 0 else self.kind[i]]
         has_end = journey.end is not None or journey.reaches(time, of.window)
@@ -185,7 +186,7 @@ class _CaseEvents:
             deadline = journey.last + (of.gap if self.caseless[i] else of.case_gap)
         else:
             deadline = journey.end + of.window
-        # No deadline parts events of one instant.
+        # No deadline separates events of one instant.
         if time > journey.last and time > min(deadline, journey.first + of.cap):
             return LATE
         if after_end and not self.company[i]:
@@ -199,8 +200,9 @@ class _CaseEvents:
         return None
 
     def _late(self, i: int, earlier: list[_Journey]) -> list[_Journey]:
-        """Earlier journeys to which an event comes late: their window reaches it, and it states
-        their need. Journeys do not interleave: it stays in the one at hand.
+        """Return earlier journeys whose window covers the event and whose need it states.
+
+        Journeys do not interleave: such a late event stays in the present journey.
         """
         windows = ((journey, self.fold.types[journey.kind].window) for journey in earlier)
         reached = [journey for journey, window in windows if journey.reaches(self.time[i], window)]
@@ -208,8 +210,9 @@ class _CaseEvents:
         return [journey for journey in reached if journey.needs_other(*stated_need) is False]
 
     def _visit(self, i: int, journey: _Journey) -> int:
-        """First event after the end of the visit in which an event states a new need; events of
-        its instant are of its visit. What states another need is not drawn along.
+        """Return the first event, after the end, of the visit in which an event states a new need.
+
+        Events of its instant belong to the visit. Events that state another need do not.
         """
         begin = row = i
         near_time = self.time[i]
@@ -229,7 +232,7 @@ class _CaseEvents:
         return begin
 
     def _add(self, i: int, journey: _Journey) -> None:
-        """Take the event into the journey."""
+        """Add the event to the journey."""
         time, outcome = self.time[i], self.outcome[i]
         if journey.kind < 0:
             journey.kind = self.kind[i]

@@ -1,4 +1,4 @@
-"""Whose an event is: its team and its owner, logged or from the tables as of its time."""
+"""Team and owner of each event: logged, else from the tables as of its time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rejse.transforms.dimensions.tables import Operational
 
 @dataclass(frozen=True)
 class Ownership:
-    """Of each event: owner, team, whence they come, and the row of the team as of its time.
+    """Owner and team of each event, their origin, and the row of the team in `teams`, -1 if none.
 
-    Team: the event's own, else that of its agent (`agents`), else its touchpoint's. Owner: the
-    event's own, else its touchpoint's, else its team's (`teams`). Both as of the event's time.
+    Team: logged, else that of the agent (`agents`), else the touchpoint's. Owner: logged, else the
+    touchpoint's, else the team's (`teams`). All as of the event's time.
     """
 
     owner: Categorical
@@ -26,7 +26,7 @@ class Ownership:
     team_row: Ints
 
     def rows(self, order: Ints) -> Ownership:
-        """The same of the events in another order, or of some of them."""
+        """Select events by row."""
         return Ownership(
             self.owner.rows(order), self.owner_from_table[order], self.team.rows(order),
             self.team_from_place[order], self.team_row[order],
@@ -34,7 +34,10 @@ class Ownership:
 
 
 def assign_owners(events: Events, place_row: Ints, data: Operational) -> Ownership:
-    """Whose each event is; `place` is the row of its touchpoint as of its time, -1 for none."""
+    """Return owner and team of each event.
+
+    `place_row` is the row of its touchpoint as of its time, -1 if none.
+    """
     time, acted = events.time, events.coded("team")
     if data.has("agents"):
         agent = data.agents.rows(events.coded("actor_id"), time)

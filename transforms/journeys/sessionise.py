@@ -1,6 +1,4 @@
-"""Events to threads, journeys, sessions and steps (docs/reference/journeys.md#splitting): the spine
-of every metric.
-"""
+"""Sort events into cases, journeys, sessions and steps (docs/reference/journeys.md#splitting)."""
 
 from __future__ import annotations
 
@@ -30,11 +28,11 @@ DIGEST, ID_DIGITS = 32, 16
 
 @dataclass(frozen=True)
 class SessionisedEvents:
-    """Events in journey order, and how they fall into journeys, sessions and steps.
+    """Events in journey order with their journey, session and step.
 
-    Every event row carries the journey it is in (`journeys.ids`), its step (`steps.ids`) and its
-    session (`session`); sessions of several channel families may interleave, steps do not.
-    `place` is the row of its touchpoint as of its time; `belongs` says whose each event is.
+    Each event has a journey (`journeys.ids`), a step (`steps.ids`) and a session (`session`).
+    Sessions of several channel families may interleave, steps do not. `place` is the row of the
+    touchpoint as of the event's time, -1 if none.
     """
 
     events: Events
@@ -79,9 +77,9 @@ class SessionisedEvents:
 
     @cached_property
     def by_time(self) -> Ints:
-        """Rows in total order, journey by journey: what `earlier`, `later` and `last` mean.
+        """Rows in total order, journey by journey: the order in which rules call events earlier.
 
-        The events' own order differs where activity instances overlap: each stands where it began.
+        The order of `events` differs where activity instances overlap: each is at its begin.
         """
         if not self.events.coded("activity_id").known.any():
             return np.arange(self.events.n)
@@ -121,7 +119,7 @@ class SessionisedEvents:
 
     @cached_property
     def journey_case(self) -> Categorical:
-        """Case of each journey, null in case-less threads."""
+        """Case of each journey, null where its events log none."""
         return self.case.rows(self.journeys.starts)
 
     @cached_property
@@ -129,10 +127,10 @@ class SessionisedEvents:
         """Hash of customer key, case or type, and first event."""
         starts = self.journeys.starts
         case = self.journey_case
-        strand = Categorical.named(np.where(case.known, 0, 1), ["case", "none"])
+        origin = Categorical.named(np.where(case.known, 0, 1), ["case", "none"])
         named = case.fallback(self.kind.rows(starts), Categorical.named(0 * starts, ["other"]))
         texts = [
-            *(c.arrow().cast(pa.string()) for c in (self.customer, strand, named)),
+            *(c.arrow().cast(pa.string()) for c in (self.customer, origin, named)),
             self.events.coded("source").rows(starts).arrow().cast(pa.string()),
             take(self.events.column("id"), starts),
         ]
@@ -184,7 +182,7 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> SessionisedE
 
 
 def _instances(events: Events, journeys: Groups) -> Ints:
-    """Row at which each event's activity instance begins; an event without one stands alone."""
+    """Return the row at which each event's activity instance begins, else the event's own row."""
     row = np.arange(events.n)
     instance = events.coded("activity_id")
     if not instance.known.any():
@@ -200,10 +198,10 @@ def _instances(events: Events, journeys: Groups) -> Ints:
 
 
 def _sessions(events: Events, journeys: Groups, anchor: Ints, gap: int) -> Ints:
-    """Session of each event, numbered by journey and first event.
+    """Return the session of each event, numbered by journey and first event.
 
-    Silence counts from the latest time seen in the family; a silence of exactly the gap still
-    belongs, and an activity instance is never split.
+    Silence counts from the latest time of the channel family. A silence of exactly the gap does not
+    end a session, and an activity instance is never split.
     """
     family = event_flags.family(events.coded("channel"))
     message = event_flags.is_message(events)
@@ -227,7 +225,7 @@ def _sessions(events: Events, journeys: Groups, anchor: Ints, gap: int) -> Ints:
 def _steps(
     events: Events, journeys: Groups, anchor: Ints, session: Ints, ownership: Ownership
 ) -> Groups:
-    """Consecutive events of one touchpoint, owner, team and session."""
+    """Group consecutive events of one touchpoint, owner, team and session."""
     where = _stand_in(events)
     from_table = ownership.owner_from_table
     both_from_table = from_table & journeys.before(from_table, False)
@@ -237,7 +235,7 @@ def _steps(
 
 
 def _stand_in(events: Events) -> Ints:
-    """Touchpoint; without one the activity (internal) or the channel stands in."""
+    """Return a code of the touchpoint, else of the activity (internal) or the channel."""
     touchpoint, activity = events.coded("touchpoint"), events.coded("activity")
     channel = events.coded("channel")
     internal = events.is_one("channel", "internal")
@@ -254,6 +252,6 @@ def _same_as_before(x: Ints) -> Bools:
 
 
 def _numbered(ids: pa.Array, owner: Ints, places: Groups, mark: str, digits: int) -> pa.Array:
-    """`<id><mark><place from 1>` of each row."""
+    """Return `<id><mark><place from 1>` for each row."""
     number = pc.utf8_lpad(arrow(places.places + 1, pa.int64()).cast(pa.string()), digits, "0")
     return pc.binary_join_element_wise(take(ids, owner), number, mark)

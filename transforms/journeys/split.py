@@ -1,8 +1,8 @@
-"""Cutting threads into journeys, and when each of them closes.
+"""Split cases into journeys, and set the deadline at which each closes.
 
-The cut is a fold over the total order (`fold`). Where nothing but the cap looks further back than
-the last end, all threads are cut at once; threads that meet their cap, may have a new need after
-an end, or whose type is not the same all along are folded one by one.
+The rule is a fold over the total order (`fold`). Where nothing but the cap looks further back than
+the last end, all cases are split at once. Cases that reach the cap, may have a new need after an
+end, or have more than one type are folded one by one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REASONS = ("start rule", "new need", "cap", "end rule", "silence")
 
 @dataclass(frozen=True)
 class JourneyBounds:
-    """Journeys of sorted threads: begin of each, deadline (microseconds) and what sets it.
+    """Journeys of sorted cases: begin of each, deadline (microseconds) and what sets it.
 
     `kind` is the type of each event's journey as far as it is known at the event.
     """
@@ -39,12 +39,12 @@ class JourneyBounds:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What the fold reads of each event, in thread order."""
+    """Columns that decide a split, events sorted by case."""
 
     time: Ints
-    end: Bools  # the event is an end
-    weak: Bools  # a bad end, taken back by whatever follows that the company does not drive
-    takes_away: Bools  # a mapped outcome that is no end takes an end away
+    end: Bools
+    weak: Bools  # a bad end, taken back by any later event that is not company-driven
+    takes_away: Bools  # a mapped outcome that is no end takes an end back
     outbound: Bools
     goes_on: Bools  # not driven by the company
     gap: Ints
@@ -53,14 +53,19 @@ class _Rows:
 
     @property
     def settles(self) -> Bools:
-        """Rows after which it is known whether the journey is ended, but for bad ends that the
-        company tells of: those leave a good end as it is.
+        """Rows after which it is known whether the journey is ended.
+
+        Outbound bad ends are not among them: they do not replace a good end.
         """
         return self.end | self.takes_away | (self.weak & ~self.outbound)
 
     def ended(self, settled: Ints, outward: Ints, goes_on: Ints) -> tuple[Bools, Ints]:
-        """Is a journey ended, and by which row, given its last rows that settle it, that tell of
-        a bad end outward, and that go on?
+        """Return whether a journey is ended, and by which row.
+
+        Args:
+            settled: its last row that settles it, -1 if none.
+            outward: its last outbound bad end, -1 if none.
+            goes_on: its last row that is not company-driven, -1 if none.
         """
         held = pick(self.end, settled, False)
         by = np.where((outward > settled) & ~held, outward, settled)
@@ -72,7 +77,7 @@ class _Rows:
 def split_journeys(
     events: Events, assignment: CaseAssignment, needs: Needs, rules: Rules
 ) -> JourneyBounds:
-    """Cut threads (rule 5) whose events stand in thread order."""
+    """Split the cases of events sorted by case into journeys (rule 5)."""
     cases = assignment.segments
     kind, known_before = _running(cases, assignment.kind)
     rows = _rows(events, assignment, kind, known_before, rules)
@@ -99,7 +104,7 @@ def split_journeys(
 
 
 def _running(journeys: Groups, kind: Categorical) -> tuple[Categorical, Categorical]:
-    """First known type of the journey so far, at each row and before it."""
+    """Return the first known type of the journey, up to each row and before it."""
     since = journeys.spread(journeys.first_row(kind.known))
     row = np.arange(journeys.n)
     first_type = pick(kind.codes, since, NULL)
@@ -109,7 +114,7 @@ def _running(journeys: Groups, kind: Categorical) -> tuple[Categorical, Categori
 
 
 def _one_type(assignment: CaseAssignment) -> Bools:
-    """Rows of threads in which all events have one type, or none has any."""
+    """Return the rows of cases whose events have all one type, or none."""
     codes, segments = assignment.kind.codes, assignment.segments
     if not len(codes):
         return np.zeros(0, dtype=bool)
@@ -120,8 +125,8 @@ def _one_type(assignment: CaseAssignment) -> Bools:
 def _rows(
     events: Events, assignment: CaseAssignment, kind: Categorical, known: Categorical, rules: Rules
 ) -> _Rows:
-    # Whether an event is an end is judged by the type known with it; how long the deadline runs,
-    # by the type known when it was set.
+    # The type known with an event decides whether it is an end; the type known before it, how long
+    # the deadline runs.
     end, weak = (
         event_flags.is_end(events, kind, rules),
         event_flags.is_weak_end(events, kind, rules),
@@ -146,7 +151,7 @@ def _rows(
 
 
 def _starts(events: Events, kind: Categorical, rules: Rules) -> Bools:
-    """Start activities of the rows' types."""
+    """Return the rows with a start activity of their type."""
     out = np.zeros(events.n, dtype=bool)
     for code, name in ((NULL, None), *enumerate(kind.names.to_pylist())):
         wanted = rules.type_of(name).start_activities
@@ -156,8 +161,9 @@ def _starts(events: Events, kind: Categorical, rules: Rules) -> Bools:
 
 
 def _local_cuts(assignment: CaseAssignment, rows: _Rows, start: Bools) -> tuple[Bools, Bools]:
-    """Cuts by start rule, end rule and silence, as if there were neither cap nor needs; and where
-    this cannot tell.
+    """Return the splits by start rule, end rule and silence, and the rows where these are unsure.
+
+    Caps and needs are left out.
     """
     cases = assignment.segments
     time, inside = rows.time, ~cases.begins
@@ -166,16 +172,16 @@ def _local_cuts(assignment: CaseAssignment, rows: _Rows, start: Bools) -> tuple[
     outward = cases.last_row_before(rows.weak & rows.outbound)
     ended, by = rows.ended(settled, outward, cases.last_row_before(rows.goes_on))
     over = inside & ended & (time - pick(time, by, 0) > rows.window)
-    # Once an event stands after the deadline, a new journey has begun and the end is behind it.
+    # After the first event beyond the deadline a new journey has begun, and the end is behind it.
     behind = ended & (cases.last_row_before(over) > by)
     silent = inside & (~ended | behind) & (time - cases.before(time, 0) > rows.gap)
-    # A bad end that the company tells of leaves a good end of the same journey, and no other one.
+    # An outbound bad end keeps a good end of the same journey, not one of an earlier journey.
     unsure = (outward > settled) & pick(rows.end, settled, False)
     return cases.begins | start | (over & ~behind) | silent, unsure
 
 
 def _beyond(journeys: Groups, rows: _Rows) -> Bools:
-    """Events after the cap of their journey."""
+    """Return the events after the cap of their journey."""
     first = journeys.spread(rows.time[journeys.starts])
     return np.asarray(rows.time - first > rows.cap)
 
@@ -188,7 +194,10 @@ def _new_needs(
     needs: Needs,
     start: Bools,
 ) -> Bools:
-    """Events after an end of their journey that may be of a new need, or a start in a case."""
+    """Return the events after an end of their journey that may begin a new one.
+
+    They may state a new need, or are a start activity in a logged case.
+    """
     first_end = journeys.first_row(rows.end | rows.weak)
     after = rows.time > journeys.spread(pick(rows.time, first_end, FAR))
     if not after.any():
@@ -206,7 +215,7 @@ def _deadlines(
     shown_at: Ints,
     kind: Categorical,
 ) -> JourneyBounds:
-    """Deadline and reason of each journey from what is known at its last event."""
+    """Return the deadline of each journey, and its reason, as known at its last event."""
     last, time = journeys.lasts, rows.time
     ended, by = rows.ended(
         journeys.last_row(rows.settles),
@@ -223,7 +232,7 @@ def _deadlines(
     by_start, by_need = (
         np.where(reason == start_reason, at, FAR) for start_reason in (START, NEED)
     )
-    # At a tie the deadline has not passed yet, so the next journey comes first; then the cap.
+    # Ties: the next journey first, as the deadline has not passed yet; then the cap.
     options = np.stack([by_start, by_need, by_cap, by_end, silent])
     place = np.argmin(options, axis=0)
     return JourneyBounds(journeys, options[place, np.arange(len(last))], place, kind)

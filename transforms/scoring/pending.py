@@ -52,7 +52,7 @@ def of_journeys(ctx: JourneyContext) -> pa.Table:
     )
     customer = ctx.sessionised.customer.rows(np.concatenate([journey for journey, _ in waits]))
     until = np.concatenate([deadline for _, deadline in waits])
-    return earliest(customer, until, ~passed(until, ctx.frontier, windows.lateness))
+    return earliest(customer, until, ~passed(until, ctx.watermark, windows.lateness))
 
 
 def due(

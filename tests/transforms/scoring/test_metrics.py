@@ -72,7 +72,7 @@ def test_no_metric_depends_on_those_computed_before_it(t: Transcript, chance: An
 @given(strategies.transcripts())
 def test_tables_have_the_types_they_declare(t: Transcript) -> None:
     a = scene_of(t)
-    typed_as_declared(score_events(builders.table(t.events), a.data, a.rules, a.frontiers))
+    typed_as_declared(score_events(builders.table(t.events), a.data, a.rules, a.watermarks))
 
 
 def typed_as_declared(found: Mapping[str, pa.Table]) -> None:

@@ -101,7 +101,7 @@ def _breached_levels(ctx: JourneyContext) -> Evidence:
         levels,
         ctx.sessionised.events.time,
         give_up=ctx.rules.windows.promise_give_up,
-        watermark=ctx.frontier,
+        watermark=ctx.watermark,
         lateness=ctx.rules.windows.lateness,
     )[bad]
     weight = np.where(late, ctx.rules.late_promise_weight, ctx.rules.weights["promise_broken"])
