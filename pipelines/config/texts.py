@@ -51,7 +51,7 @@ class TextSettings(Frozen):
                 )
         return value
 
-    def hearing(self) -> Any:
+    def text_scoring(self) -> Any:
         """Scorers, loaded, and what becomes of texts, as the edge wants it.
 
         Raises SettingsError where a scorer cannot be loaded.

@@ -113,9 +113,11 @@ def check(settings: Settings, rows: int = ROWS) -> Check:
 
     if not _is_exposed(settings):
         settings.key()
-    hearing = TextScoring(texts.load(settings.texts.scorers))  # keeps none: no reject shows a text
+    # It keeps no text: no reject shows one.
+    text_scoring = TextScoring(texts.load(settings.texts.scorers))
     looked = [
-        _look(source, settings.non_persons, rows, hearing) for source in settings.sources.values()
+        _look(source, settings.non_persons, rows, text_scoring)
+        for source in settings.sources.values()
     ]
     happened = [one for one in looked if one.name in settings.of_kind("interaction")]
     have = {column for one in happened for column in one.mapped} | _tables(settings)
@@ -165,7 +167,7 @@ def _is_exposed(settings: Settings) -> bool:
 
 
 def _look(
-    source: Source, non_persons: tuple[str, ...], rows: int, hearing: TextScoring
+    source: Source, non_persons: tuple[str, ...], rows: int, text_scoring: TextScoring
 ) -> SourceCheck:
     from rejse.pipelines.config.raw_schema import read as read_schema
     from rejse.transforms.ingest.normalise import MappingError
@@ -181,7 +183,7 @@ def _look(
     found.mapped = sorted({*mapping.columns, *mapping.contract.required})
     plain = check_personal.without_comments(text)
     found.unused = [name for name in schema.names if not re.search(_written(name), plain)]
-    events = _through_the_edge(found, source, mapping, schema, rows, hearing)
+    events = _through_the_edge(found, source, mapping, schema, rows, text_scoring)
     _look_at_events(found, events, non_persons)
     found.personal = check_personal.kept(events, mapping.contract)
     if source.kind != "interaction":
@@ -215,9 +217,9 @@ def _through_the_edge(
     mapping: Any,
     schema: pa.Schema,
     rows: int,
-    hearing: TextScoring,
+    text_scoring: TextScoring,
 ) -> list[pa.RecordBatch]:
-    from rejse.transforms.feedback.text_scoring import hear
+    from rejse.transforms.feedback.text_scoring import score_texts
     from rejse.transforms.incremental.input_kinds import INPUTS
     from rejse.transforms.ingest.normalise import normalise, unread
 
@@ -231,7 +233,7 @@ def _through_the_edge(
         canonical, unmapped = normalise(mapping, raw)
         for name, cells in unread(mapping, raw, canonical).items():
             lost.setdefault(name, []).append(cells)
-        canonical = hear(canonical, hearing)
+        canonical = score_texts(canonical, text_scoring)
         accepted, refused, noted = INPUTS[source.kind].accept(canonical)
         for name in raw.batch.schema.names:
             column = raw.batch.column(name)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rejse.transforms.dimensions import customer_records as records
 from rejse.transforms.feedback.schema import EXPERIENCE
-from rejse.transforms.feedback.text_scoring import TextScoring, hear
+from rejse.transforms.feedback.text_scoring import TextScoring, score_texts
 from rejse.transforms.feedback.vader import Vader
 from rejse.transforms.schema.contract import event_schema
 
@@ -172,7 +172,7 @@ def heard(record: Mapping[str, Any], validated: Sequence[str] = ()) -> dict[str,
     names = [name for name in ("text", "language") if record.get(name) is not None]
     arrays = [pa.array([record[name]]) for name in names]
     batch = pa.RecordBatch.from_arrays(arrays, names=names)
-    (row,) = hear(batch, TextScoring({"en": Vader()}, frozenset(validated))).to_pylist()
+    (row,) = score_texts(batch, TextScoring({"en": Vader()}, frozenset(validated))).to_pylist()
     return dict(row)
 
 

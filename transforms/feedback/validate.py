@@ -62,10 +62,10 @@ def accept(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Table, dict[str, i
     `text_without_sentiment`.
     """
     accepted, refused, notes = validate.accept(batch, RULES, EXPERIENCE)
-    found = scaled(Events.of(pa.Table.from_batches([accepted])))
+    scores = scaled(Events.of(pa.Table.from_batches([accepted])))
     for name, mask in (
-        ("score_outside_scale", found.is_outside),
-        ("score_without_scale", found.has_no_scale),
+        ("score_outside_scale", scores.is_outside),
+        ("score_without_scale", scores.has_no_scale),
         ("text_without_sentiment", _unscored(accepted)),
     ):
         if mask.any():

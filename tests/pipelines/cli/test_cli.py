@@ -325,9 +325,11 @@ def test_metrics_for_people_and_machines(rejse: Command) -> None:
     kinds = {one["name"]: one for one in said["friction"]}
     assert kinds["reasked_info"]["weight"] == 0.45
     assert ["info"] in kinds["reasked_info"]["needs"]
-    assert {"name", "grain", "unit", "low", "high", "direction", "when_empty", "definition"} <= set(
-        said["metrics"][0]
-    )
+    assert {
+        "name", "label", "grain", "unit", "low", "high", "direction", "when_empty", "definition",
+    } <= set(said["metrics"][0])  # fmt: skip
     _, text, _ = rejse("metrics")
-    for one in (*said["metrics"], *said["friction"]):
-        assert f"\n{one['name']}" in text
+    lines = [line.split("  ") for line in text.splitlines()]
+    for declared in (*said["metrics"], *said["friction"]):
+        heads = [line for line in lines if line[0].split(" [")[0] == declared["name"]]
+        assert declared["label"] in [head[-1] for head in heads]

@@ -32,7 +32,7 @@ from rejse.transforms.feedback.sentiment import (
     sentiments,
 )
 from rejse.transforms.feedback.sentiment_accuracy import Accuracy, Labelled, LabelledError
-from rejse.transforms.feedback.text_scoring import TextScoring, hear
+from rejse.transforms.feedback.text_scoring import TextScoring, score_texts
 from rejse.transforms.feedback.vader import MOST, Vader
 
 LAWS = settings(max_examples=150)
@@ -203,7 +203,7 @@ def test_a_text_leaves_a_sentiment_and_no_more() -> None:
         {"text": "Really good", "language": "en"}, {"text": None, "language": "en"},
         {"text": "godt", "language": "da"},
     ]  # fmt: skip
-    found = hear(batch(*rows), TextScoring({"en": Vader()}, frozenset(["en", "da"])))
+    found = score_texts(batch(*rows), TextScoring({"en": Vader()}, frozenset(["en", "da"])))
     assert "text" not in found.schema.names and "text_redacted" not in found.schema.names
     first, second, third = found.to_pylist()
     assert first["sentiment01"] > 0.5 and first["sentiment_validated"] is True
@@ -217,7 +217,7 @@ def test_a_text_leaves_a_sentiment_and_no_more() -> None:
 
 def test_records_without_texts_are_untouched() -> None:
     bare = batch({}).drop_columns(["text"])
-    assert hear(bare, TextScoring()) is bare
+    assert score_texts(bare, TextScoring()) is bare
 
 
 # Configuration ----------------------------------------------------------------------------
