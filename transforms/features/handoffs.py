@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.columnar.groups import distinct, pick
 from rejse.transforms.columnar.nearest_match import Candidates
-from rejse.transforms.columnar.segments import distinct, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.features.field_requests import (
     DECLARED,

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
 from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.tables import Operational
-from rejse.transforms.dimensions.validity import FAR, KEY_MARK, AsOf, joined
+from rejse.transforms.dimensions.validity import FAR, KEY_MARK, AsOf, pair_key
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.journeys.watermarks import passed
@@ -102,8 +102,8 @@ def handoff_due(sessionised: SessionisedEvents, data: Operational, rows: Ints, u
     to_owner = sessionised.events.coded("to_owner").rows(rows)
     anybody = Categorical.named(np.zeros(len(rows)), [""])
     time = sessionised.events.time[rows]
-    row = index.rows(joined(kind, to_owner), time)
-    row = np.where(row == NULL, index.rows(joined(kind, anybody), time), row)
+    row = index.rows(pair_key(kind, to_owner), time)
+    row = np.where(row == NULL, index.rows(pair_key(kind, anybody), time), row)
     span, working = _spans(index, row)
     due = np.where(row == NULL, usual, time + span)
     worked, known = data.calendar.after(to_owner, time, span)
@@ -191,14 +191,14 @@ class _Start:
         gap[:-1] = np.diff(time)
         gap[journeys.lasts] = 0
         gap[stands] = 0
-        since = np.arange(len(time)) >= journeys.spread(opening)
+        since = np.arange(len(time)) >= journeys.broadcast(opening)
         return cls(opening, time, stands, since, gap, _run(journeys, opening, gap))
 
 
 def _run(journeys: Groups, opening: Ints, gap: Ints) -> Ints:
     """Time on the clock at each event: the gaps since the opening of its journey."""
     whole = np.cumsum(gap) - gap
-    return np.asarray(whole - journeys.spread(pick(whole, opening, 0)))
+    return np.asarray(whole - journeys.broadcast(pick(whole, opening, 0)))
 
 
 def _of_one(ctx: JourneyContext, start: _Start, sla: str, kind: str, index: AsOf) -> SlaResults:
@@ -255,11 +255,11 @@ def _due(
     journeys, calendar = ctx.journeys, ctx.data.calendar
     time, stands, run = start.time, start.stands, start.run
     if working.any():
-        gap, each = start.gap.copy(), np.flatnonzero(journeys.spread(working) & (start.gap > 0))
+        gap, each = start.gap.copy(), np.flatnonzero(journeys.broadcast(working) & (start.gap > 0))
         worked, _ = calendar.between(owner.rows(journeys.ids[each]), time[each], time[each + 1])
         gap[each] = worked
         run = _run(journeys, start.opening, gap)
-    runs = start.since & (run < journeys.spread(span))
+    runs = start.since & (run < journeys.broadcast(span))
     last = journeys.last_row(runs)
     rest, at = span - pick(run, last, 0), pick(time, last, 0)
     due, measured = at + rest, np.ones(len(journeys), dtype=bool)

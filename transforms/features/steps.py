@@ -62,7 +62,7 @@ def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
         tier=_tier(data, belongs.squad),
         silo=_silo(data, place, belongs),
         system=systems(sessionised, data).rows(first),
-        stage=events.coded("stage").rows(first).fallback(data.places.text("stage", place)),
+        stage=events.coded("stage").rows(first).fallback(data.touchpoints.text("stage", place)),
         outcome=outcome.recode(sessionised.steps.last_valid(outcome.codes)),
         is_pushed=event_flags.is_pushed(events)[first],
         is_internal=events.is_one("direction", "internal")[first],
@@ -74,7 +74,7 @@ def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
 
 def _silo(data: Operational, place: Ints, belongs: Belonging) -> Categorical:
     """Silo of the touchpoint, else of the team, else the owner."""
-    said = data.places.text("silo", place)
+    said = data.touchpoints.text("silo", place)
     if data.has("teams"):
         said = said.fallback(data.teams.text("silo", belongs.squad))
     return said.fallback(belongs.owner)
@@ -88,7 +88,9 @@ def _tier(data: Operational, squad: Ints) -> Reals:
 
 def systems(sessionised: SessionisedEvents, data: Operational) -> Categorical:
     """System of each event: its own, else its touchpoint's, else its owner, else its channel."""
-    own = sessionised.events.coded("system").fallback(data.places.text("system", sessionised.place))
+    own = sessionised.events.coded("system").fallback(
+        data.touchpoints.text("system", sessionised.place)
+    )
     return own.fallback(sessionised.owner, sessionised.events.coded("channel"))
 
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, flat, take, valid, values
 from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.groups import Array, Groups, distinct, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Groups, distinct, pick
 from rejse.transforms.feedback import scale
 from rejse.transforms.feedback.join import Joined
 from rejse.transforms.feedback.scale import Scaled
@@ -339,9 +339,9 @@ class Scores:
     @property
     def slope(self) -> Reals:
         """Least squares over 0, 1, …; NaN where there are fewer than two."""
-        x = self.groups.places.astype(np.float64)
-        away = x - self.groups.spread((self.groups.lengths - 1) / 2)
-        mean = self.groups.spread(self.groups.sum(self.value) / self.groups.lengths)
+        x = self.groups.row_number.astype(np.float64)
+        away = x - self.groups.broadcast((self.groups.lengths - 1) / 2)
+        mean = self.groups.broadcast(self.groups.sum(self.value) / self.groups.lengths)
         across, along = self.groups.sum(away * (self.value - mean)), self.groups.sum(away**2)
         return self.spread(np.where(along > 0, across / np.where(along > 0, along, 1), np.nan))
 

@@ -39,10 +39,10 @@ def belonging(events: Events, place: Ints, data: Operational) -> Belonging:
     if data.has("agents"):
         agent = data.agents.rows(events.coded("actor_id"), time)
         acted = acted.fallback(data.agents.text("team", agent))
-    team = acted.fallback(data.places.text("team", place))
+    team = acted.fallback(data.touchpoints.text("team", place))
     squad = np.full(events.n, NULL, np.int64)
     own = events.coded("owner")
-    owner = own.fallback(data.places.text("owner", place))
+    owner = own.fallback(data.touchpoints.text("owner", place))
     if data.has("teams"):
         squad = data.teams.rows(team, time)
         owner = owner.fallback(data.teams.text("owner", squad))

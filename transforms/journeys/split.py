@@ -13,7 +13,7 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
 from rejse.transforms.columnar.event_table import Categorical, Events
-from rejse.transforms.columnar.segments import Groups, pick
+from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.case_assignment import Threads
@@ -98,7 +98,7 @@ def cut(events: Events, threads: Threads, needs: Needs, rules: Rules) -> Cut:
 
 def _running(journeys: Groups, kind: Categorical) -> tuple[Categorical, Categorical]:
     """First known type of the journey so far, at each row and before it."""
-    since = journeys.spread(journeys.first_row(kind.known))
+    since = journeys.broadcast(journeys.first_row(kind.known))
     row = np.arange(journeys.n)
     found = pick(kind.codes, since, NULL)
     at = np.where((since >= 0) & (row >= since), found, NULL)
@@ -111,7 +111,7 @@ def _one_type(threads: Threads) -> Bools:
     codes, segments = threads.kind.codes, threads.segments
     if not len(codes):
         return np.zeros(0, dtype=bool)
-    same: Bools = segments.spread(segments.min(codes) == segments.max(codes))
+    same: Bools = segments.broadcast(segments.min(codes) == segments.max(codes))
     return same
 
 
@@ -174,7 +174,7 @@ def _local_cuts(threads: Threads, rows: _Rows, start: Bools) -> tuple[Bools, Boo
 
 def _beyond(journeys: Groups, rows: _Rows) -> Bools:
     """Events after the cap of their journey."""
-    first = journeys.spread(rows.time[journeys.starts])
+    first = journeys.broadcast(rows.time[journeys.starts])
     return np.asarray(rows.time - first > rows.cap)
 
 
@@ -183,7 +183,7 @@ def _new_needs(
 ) -> Bools:
     """Events after an end of their journey that may be of a new need, or a start in a case."""
     first_end = journeys.first_row(rows.end | rows.weak)
-    after = rows.time > journeys.spread(pick(rows.time, first_end, FAR))
+    after = rows.time > journeys.broadcast(pick(rows.time, first_end, FAR))
     if not after.any():
         return after
     sold = events.is_one("outcome", "sold")
