@@ -191,6 +191,6 @@ def test_rows_up_to_the_limit_are_present(ahead: list[int], kept: int) -> None:
     times = [DAY + (1 if n in ahead else 0) for n in range(3)]
     kind = pa.timestamp("us", "UTC")
     batch = pa.RecordBatch.from_arrays([pa.array(times, pa.int64()).cast(kind)], ["time"])
-    present, refused, first = future_rows.present(batch, DAY)
+    present, refused, first = future_rows.split_future_rows(batch, DAY)
     assert (present.num_rows, refused.num_rows) == (kept, len(ahead))
     assert first == (DAY + 1 if ahead else None)
