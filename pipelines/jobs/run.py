@@ -22,8 +22,9 @@ from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import errors
-from rejse.pipelines.store.delta_store import COUNTS, Publication
+from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.errors import MisuseError
+from rejse.transforms.schema.log_tables import COUNTS
 
 Status = Literal["published", "nothing_new", "audit_failed"]
 #: Windows that the views of a publication read.

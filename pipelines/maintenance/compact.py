@@ -22,14 +22,11 @@ from rejse.pipelines.store import parquet_files, private_texts, staging
 from rejse.pipelines.store.key_index import KEY
 from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables, plain
-from rejse.transforms.feedback import output_tables as x_tables
-from rejse.transforms.incremental import input_kinds, merge_customers
-from rejse.transforms.scoring.output_tables import REJECTS
+from rejse.transforms import published_tables
+from rejse.transforms.incremental.merge_customers import EVENTS
 
 #: A file with fewer rows is small: two of them fit into one.
 SMALL = staging.FILE // 2
-#: Total order of events; other tables are ordered by customer and key.
-EVENT_ORDER = ("customer_key", "time", "source", "sequence", "id")
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ def _ended(
     store: Path, named: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
 ) -> pa.Table:
     """Ends of the journeys before the latest time from which anything is kept with them."""
-    latest = max((since[name] for name in retention.OF_JOURNEY if name in since), default=None)
+    latest = max((since[name] for name in since if retention.is_of_journey(name)), default=None)
     shape = pa.schema({"journey_id": pa.string(), "ended_at": pa.timestamp("us", "UTC")})
     if latest is None:
         return shape.empty_table()
@@ -180,14 +177,14 @@ class _Keeping:
         """Whether a file holds a row that is past its retention."""
         if name not in self.since:
             return False
-        keys = [KEY] if name == merge_customers.EVENTS else []
-        rows = parquet_files.rows(self.store / file.path, [*retention.needed(name), *keys])
+        keys = [KEY] if name == EVENTS else []
+        rows = parquet_files.rows(self.store / file.path, [retention.needed(name), *keys])
         return not pc.all(self.keeps(name, rows), min_count=0).as_py()
 
     def keeps(self, name: str, rows: pa.Table) -> pa.ChunkedArray:
         """Which rows of a table are kept; of events also those of whose customer a journey is."""
         stays = retention.keeps(name, rows, self.since, self.ended)
-        if name != merge_customers.EVENTS or pc.all(stays, min_count=0).as_py():
+        if name != EVENTS or pc.all(stays, min_count=0).as_py():
             return stays
         who = pc.unique(rows.filter(pc.invert(stays)).column(KEY).cast(pa.string()))
         return pc.or_(stays, retention.reach(rows, self._began(who.sort())))
@@ -199,9 +196,9 @@ class _Keeping:
         shape = pa.schema({KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
         parts = [shape.empty_table()]
         for name in (retention.JOURNEYS, "steps"):
-            for table in (name, name + staging.LIVE):
+            for table in published_tables.TABLES[name].stored:
                 is_dated = table in self.since
-                wanted = [*shape.names, *(retention.needed(table) if is_dated else ())]
+                wanted = [*shape.names, *([retention.needed(table)] if is_dated else ())]
                 rows = history.rows(table, customers, wanted)
                 if rows is None:
                     continue
@@ -219,18 +216,8 @@ def joined(store: Path, name: str, paths: Sequence[str]) -> pa.Table:
     rows = pa.concat_tables(
         [part.replace_schema_metadata(None) for part in parts], promote_options="default"
     ).unify_dictionaries()
-    by = [column for column in order(name) if column in rows.column_names]
+    by = [c for c in published_tables.sort_columns(name) if c in rows.column_names]
     if not by or rows.num_rows < 2:
         return rows
     keys = plain(rows.select(by))
     return rows.take(pc.sort_indices(keys, sort_keys=[(column, "ascending") for column in by]))
-
-
-def order(name: str) -> tuple[str, ...]:
-    """Columns by which the rows of a table lie."""
-    base = name.removesuffix(staging.LIVE)
-    if base in (merge_customers.EVENTS, merge_customers.LATE, merge_customers.ANSWERS):
-        return EVENT_ORDER
-    declared = {**x_tables.every(), **input_kinds.joined(), **staging.KEEPING}.get(base)
-    key = declared.key if declared else REJECTS.key
-    return tuple(dict.fromkeys(("customer_key", "journey_id", *key)))

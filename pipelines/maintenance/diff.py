@@ -140,10 +140,11 @@ def _erase_in(store: Path, stones: Sequence[Any], key_id: str) -> None:
     from rejse.pipelines.publication import publish
     from rejse.pipelines.store import delta_store as storage
     from rejse.pipelines.store import erasure_receipts
+    from rejse.transforms.schema.log_tables import ERASURES
 
     if not stones:
         return
-    name = erasure_receipts.ERASURES.name
+    name = ERASURES.name
     with publish.writing(store) as writer:
         draft = Publication(1, "compare", "", "", storage.now(), core_version=f"-{key_id}")
         file = erasure_receipts.staged(store, stones)

@@ -44,13 +44,13 @@ from rejse.pipelines.store import (
     quarantine,
     staging,
 )
-from rejse.pipelines.store.carry_forward import BY_PUBLICATION
-from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication, Writer
-from rejse.pipelines.store.erasure_receipts import ERASURES, KeyChangedError, Tombstone
+from rejse.pipelines.store.delta_store import Publication, Writer
+from rejse.pipelines.store.erasure_receipts import KeyChangedError, Tombstone
 from rejse.pipelines.store.key_index import KEY, holding, key_index
 from rejse.pipelines.store.published_links import published_links
-from rejse.pipelines.store.staging import LIVE, StagedFile
+from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables
+from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, take, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions.tables import conform
@@ -60,17 +60,18 @@ from rejse.transforms.identity.link_table import LINKS, walled
 from rejse.transforms.identity.pseudonyms import exact_key, signer
 from rejse.transforms.identity.resolve import Links, original, resolve
 from rejse.transforms.incremental.cross_customer_ids import leading
-from rejse.transforms.incremental.merge_customers import LATE, STORED
+from rejse.transforms.incremental.merge_customers import LATE
 from rejse.transforms.incremental.revisions import SUPERSEDED
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.identity_spelling import spellings
+from rejse.transforms.schema.log_tables import ERASURES, PUBLICATIONS
 from rejse.transforms.scoring.output_tables import REJECTS
 
 ASKED = ".erasing.json"
 #: End of the names of columns that hold pseudonyms: links of a row to somebody else.
 LINK = "_key"
-#: Sides of a link, and tables of rows that bear an identity.
-ENDS, BORNE = ("previous", "identity"), (*STORED.values(), LATE)
+#: Sides of a link.
+ENDS = ("previous", "identity")
 #: Words by which a page is known as a report of ours.
 DRAWN = "Drawn by rejse"
 
@@ -238,7 +239,9 @@ def _refuse_linked(settings: Settings, base: Publication | None, keys: tuple[str
         return
     without = Links.of(_walled(links, keys), settings.windows.identity_wait)
     for name, version in base.versions.items():
-        for path in storage.files(settings.store, name, version) if name in BORNE else ():
+        if not (published_tables.table_of(name).lifecycle == "input" or name == LATE):
+            continue
+        for path in storage.files(settings.store, name, version):
             if _moves(parquet_files.rows(settings.store / path), without, keys):
                 raise LinkedError(
                     "expected an identity of its own, came one whose rows, or such as come to their"
@@ -262,7 +265,7 @@ def _moves(rows: pa.Table, links: Links, keys: tuple[str, ...]) -> bool:
 
 def _journeys(store: Path, keys: tuple[str, ...]) -> list[str]:
     """Ids of all journeys of a customer that any file in the store has."""
-    tables = (JOURNEYS, JOURNEYS + LIVE, SUPERSEDED.name)
+    tables = (*published_tables.TABLES[JOURNEYS].stored, SUPERSEDED.name)
     files = {
         name: [f"{name}/{path.name}" for path in sorted((store / name).glob("part-*.parquet"))]
         for name in tables
@@ -288,7 +291,7 @@ def _publish(writer: Writer, asked: _Asked) -> None:
     }  # fmt: skip
     after = {
         name: files
-        if name in BY_PUBLICATION
+        if published_tables.table_of(name).lifecycle == "log"
         else [kept for file in files for kept in _without(store, file, asked)]
         for name, files in before.items()
     }

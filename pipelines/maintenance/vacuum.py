@@ -16,7 +16,8 @@ from pathlib import Path
 from rejse.pipelines.publication import audit_client, catalogue, catalogue_cache, publish
 from rejse.pipelines.store import delta_log, file_index
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication
+from rejse.pipelines.store.delta_store import Publication
+from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 
 @dataclass(frozen=True)

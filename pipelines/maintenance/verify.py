@@ -19,9 +19,10 @@ from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums, errors, parquet_files
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication
+from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.staging import StagedFile
 from rejse.transforms.errors import StoreError
+from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 #: Where it is noted when a store was verified.
 NOTE = "verified.json"

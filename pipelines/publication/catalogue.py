@@ -19,17 +19,12 @@ from types import TracebackType
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 
 from rejse.pipelines.runtime import file_modes, signals
 from rejse.pipelines.store import delta_store, staging
-from rejse.pipelines.store.erasure_receipts import ERASURES
 from rejse.pipelines.store.traces import CURRENT, number, path, pointed
 from rejse.transforms.errors import MisuseError
-from rejse.transforms.feedback import output_tables as x_tables
-from rejse.transforms.incremental import input_kinds, merge_customers
 from rejse.transforms.ingest.read_only import ReadOnlyError, parser, refuse_writing
-from rejse.transforms.scoring.output_tables import REJECTS
 
 __all__ = [
     "CURRENT",
@@ -63,31 +58,6 @@ class Limits:
     memory: str | None = None
     spill: str | None = None
     seconds: float | None = None
-
-
-def published_tables() -> list[str]:
-    """All tables of a publication, `_live` twins included, in the order they are committed."""
-    plain = x_tables.every()
-    derived = [name for one in plain for name in (one, one + staging.LIVE)]
-    given = [merge_customers.EVENTS, merge_customers.ANSWERS, *input_kinds.joined()]
-    apart = [REJECTS.name, merge_customers.LATE, *staging.KEEPING]
-    return [*given, *derived, *apart, ERASURES.name, delta_store.RUNS.name]
-
-
-def tables() -> list[str]:
-    """Those and `publications`: all that a catalogue shows."""
-    return [*published_tables(), delta_store.PUBLICATIONS.name]
-
-
-def columns(table: str) -> pa.Schema:
-    """Declared schema of any table of a publication; raises KeyError for an unknown name."""
-    own = {one.name: one for one in (delta_store.RUNS, delta_store.PUBLICATIONS, ERASURES)}
-    if table in own:
-        return own[table].schema
-    declared = staging.declared(table)
-    if declared is None:
-        raise KeyError(f"{table}: expected one of {', '.join(published_tables())}")
-    return declared
 
 
 def settle(root: Path, publication: int, drafted: Path) -> None:

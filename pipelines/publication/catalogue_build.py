@@ -21,10 +21,10 @@ import duckdb
 import pyarrow as pa
 
 from rejse.pipelines.publication import catalogue, friction_kinds, promise_checks
-from rejse.pipelines.publication.catalogue import VARIABLE, columns, quoted, tables
-from rejse.pipelines.store import parquet_files, staging
+from rejse.pipelines.publication.catalogue import VARIABLE, quoted
+from rejse.pipelines.store import parquet_files
 from rejse.sql import Script, statements
-from rejse.transforms.feedback import output_tables as x_tables
+from rejse.transforms import published_tables
 
 #: Oldest DuckDB that must be able to read a catalogue.
 STORAGE = "v1.0.0"
@@ -154,18 +154,18 @@ def _continued(making: Path, root: Path, definitions: str) -> bool:
 def _name(con: duckdb.DuckDBPyConnection, root: Path, files: Mapping[str, Sequence[str]]) -> None:
     """Make the views again that name other files than these, or another place of the store."""
     views = dict(con.execute("select view_name, sql from duckdb_views()").fetchall())
-    for name in tables():
+    for name in published_tables.names():
         wanted = files.get(name, ())
         same = {Path(file).name for file in wanted} == set(FILE.findall(views[name]))
         if not same or (wanted and quoted(str(root.resolve())) not in views[name]):
             con.execute(_table_view(con, root, name, wanted))
-            _comment(con, name, columns(name))
+            _comment(con, name, published_tables.schema(name))
 
 
 def _more(root: Path, files: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Columns of files that their tables do not declare."""
     found = {
-        name: sorted(set(_found_columns(root, paths)[0]) - set(columns(name).names))
+        name: sorted(set(_found_columns(root, paths)[0]) - set(published_tables.schema(name).names))
         for name, paths in files.items()
     }
     return {name: some for name, some in found.items() if some}
@@ -176,7 +176,7 @@ def _definitions(more: Mapping[str, list[str]], checks: Mapping[str, str]) -> st
     code = (Path(str(module)).read_text(encoding="utf-8") for module in (__file__, CHECKS))
     said = {
         "scripts": [script.text for script in served()],
-        "columns": {name: _described(columns(name)) for name in tables()},
+        "columns": {n: _described(published_tables.schema(n)) for n in published_tables.names()},
         "more": more, "checks": dict(checks), "code": list(code),
         "duckdb": [duckdb.__version__, STORAGE],
     }  # fmt: skip
@@ -203,27 +203,26 @@ def define_tables(
 
     A table without files is a view with its columns and no rows.
     """
-    for name in tables():
+    for name in published_tables.names():
         con.execute(_table_view(con, root, name, files.get(name, ())))
-    for name in _paired():
+    for name, live in _paired():
         con.execute(
-            f"create view v_{name} as select * from {name}"
-            f" union all by name select * from {name}{staging.LIVE}"
+            f"create view v_{name} as select * from {name} union all by name select * from {live}"
         )
 
 
-def _paired() -> list[str]:
-    """Tables of final rows beside which one of live rows is served."""
-    names = tables()
-    return [n for n in names if n + staging.LIVE in names and n not in x_tables.PRIVATE]
+def _paired() -> list[tuple[str, ...]]:
+    """Return each served table of final rows with that of its live rows."""
+    tables = published_tables.TABLES.values()
+    return [t.stored for t in tables if t.lifecycle == "final+live" and not t.is_private]
 
 
 def _describe_tables(con: duckdb.DuckDBPyConnection) -> None:
     """Comment the views of all tables, for those who look around; no query needs it."""
-    for name in tables():
-        _comment(con, name, columns(name))
-    for name in _paired():
-        _comment(con, f"v_{name}", columns(name), " (final and not yet final)")
+    for name in published_tables.names():
+        _comment(con, name, published_tables.schema(name))
+    for name, _ in _paired():
+        _comment(con, f"v_{name}", published_tables.schema(name), " (final and not yet final)")
 
 
 def describe_views(con: duckdb.DuckDBPyConnection, views: Sequence[Script]) -> None:
@@ -268,7 +267,7 @@ def derived_comment(
 
 def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
     """`create view` of one table: declared columns first, absent ones as typed nulls."""
-    typed = con.from_arrow(columns(name).empty_table())
+    typed = con.from_arrow(published_tables.schema(name).empty_table())
     wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))
     if not files:
         nulls = ", ".join(f'cast(null as {kind}) as "{c}"' for c, kind in wanted.items())

@@ -12,7 +12,8 @@ from pathlib import Path
 from rejse.pipelines.publication import catalogue, catalogue_build, publish
 from rejse.pipelines.store import delta_log, errors, lock
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication
+from rejse.pipelines.store.delta_store import Publication
+from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 
 def copied(root: Path, number: int, folder: Path) -> Path:

@@ -20,10 +20,11 @@ from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.publication.audit_client import Audit, AuditError, Report
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import erasure_receipts, file_index, parquet_files, staging
-from rejse.pipelines.store.delta_store import COUNTS, PUBLICATIONS, RUNS, Publication, Writer
+from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.staging import StagedFile
-from rejse.transforms.dimensions import published
+from rejse.transforms import published_tables
 from rejse.transforms.errors import DataError
+from rejse.transforms.schema.log_tables import COUNTS, PUBLICATIONS, RUNS
 from rejse.transforms.schema.registry import Table
 
 #: Folders of a run for what is not staged yet, gone with it.
@@ -178,7 +179,7 @@ def files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
 
 def _by_table(store: Path, staged: Sequence[StagedFile]) -> dict[str, list[StagedFile]]:
     """Staged files by table, in an order of their own; each must still be there."""
-    known = catalogue.published_tables()
+    known = published_tables.versioned()
     every: dict[str, list[StagedFile]] = {name: [] for name in known}
     for file in sorted(staged, key=lambda f: (f.table, f.path)):
         if file.table not in every:
@@ -193,9 +194,9 @@ def _by_table(store: Path, staged: Sequence[StagedFile]) -> dict[str, list[Stage
 
 
 def _was(store: Path, name: str) -> bool:
-    """Whether a table without rows is to be committed: not one that no installation of it has."""
-    rare = (*published.tables(), erasure_receipts.ERASURES.name)
-    return name not in rare or storage.head(store, name) >= 0
+    """Whether a table without rows is to be committed: not one that the store never had."""
+    is_rare = published_tables.table_of(name).lifecycle in ("snapshot", "log")
+    return not is_rare or storage.head(store, name) >= 0
 
 
 def _passed(report: Report) -> Report:
@@ -242,7 +243,9 @@ def settled(store: Path, table: str, files: Sequence[StagedFile], draft: Publica
 def _columns_of(store: Path, table: str, files: Sequence[StagedFile]) -> pa.Schema:
     """Declared columns and whatever else the files have."""
     shapes = [parquet_files.schema(store / file.path).remove_metadata() for file in files]
-    bare = [pa.schema([storage.bare(c) for c in s]) for s in (*shapes, catalogue.columns(table))]
+    bare = [
+        pa.schema([storage.bare(c) for c in s]) for s in (*shapes, published_tables.schema(table))
+    ]
     return pa.unify_schemas(bare)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from rejse.pipelines.store import delta_store, parquet_files
-from rejse.pipelines.store.staging import LIVE
+from rejse.transforms import published_tables
 from rejse.transforms.dimensions.customer_records import UNJOINED
 
 TABLE, REASON = "experience", "unjoined"
@@ -28,7 +28,7 @@ WORDS: Mapping[str, str] = {
 def answers(root: Path, versions: Mapping[str, int]) -> dict[str, int]:
     """How many answers of a publication (versions of its tables) join no journey, by reason."""
     found: Counter[str] = Counter()
-    for table in (TABLE, TABLE + LIVE):
+    for table in published_tables.TABLES[TABLE].stored:
         for file in delta_store.files(root, table, versions.get(table, -1)):
             reasons = parquet_files.rows(root / file, [REASON]).column(REASON).drop_null()
             found.update(

@@ -14,25 +14,22 @@ import pyarrow.compute as pc
 
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import parquet_files, staging
-from rejse.pipelines.store.delta_store import PUBLICATIONS, RUNS, Publication
-from rejse.pipelines.store.erasure_receipts import ERASURES
+from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.key_index import KEY, holding, key_index
-from rejse.pipelines.store.staging import LIVE, StagedFile
+from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables, plain
+from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, values
 from rejse.transforms.columnar.string_arrays import text
-from rejse.transforms.dimensions import published
-from rejse.transforms.feedback.output_tables import PRIVATE
 from rejse.transforms.incremental.cross_customer_ids import Words, leading
 from rejse.transforms.ingest.rejects import CAPPED
 from rejse.transforms.ptransforms import EVERYWHERE
 from rejse.transforms.scoring.output_tables import REJECTS
-from rejse.transforms.scoring.pending import PENDING
 
 #: Customers whose rows are looked at by the audit at once.
 AT_ONCE = 50_000
-#: Tables that each publication writes itself.
-BY_PUBLICATION = (RUNS.name, PUBLICATIONS.name, ERASURES.name)
+#: Tables that each run writes whole: nothing of them is carried forward.
+WRITTEN_WHOLE = ("snapshot", "log")
 #: Keys of no customers.
 NOBODY = text([])
 
@@ -52,7 +49,7 @@ class Carried:
         names = {table: [file.path for file in files] for table, files in self.files.items()}
         history, folder = PublishedTables(self.store, names), scratch / "slices"
         for table in names:
-            if KEY not in _columns(table):
+            if KEY not in published_tables.schema(table).names:
                 continue
             for start in range(0, len(self.customers), AT_ONCE):
                 rows = history.rows(table, self.customers.slice(start, AT_ONCE))
@@ -86,14 +83,14 @@ def carry(
     everywhere = listed.pop(EVERYWHERE, NOBODY)
     files = {}
     for table, version in base.versions.items():
-        if table in BY_PUBLICATION or table in published.tables():
+        declared = published_tables.table_of(table)
+        if declared.lifecycle in WRITTEN_WHOLE:
             continue
-        stands = table.endswith(LIVE) or table == PENDING.name
         who = listed.get(table, NOBODY)
-        if stands:
+        if table != declared.name or declared.lifecycle == "live":
             who = _rising(pa.concat_arrays([who, everywhere]))
         named = storage.named(store, table, version)
-        since = texts_from if table.removesuffix(LIVE) in PRIVATE else None
+        since = texts_from if declared.is_private else None
         them = leading(who)
         files[table] = [kept for f in named for kept in _without(store, f, who, them, since)]
         refused = _crowds(store, staged) if table == REJECTS.name else frozenset()
@@ -116,7 +113,8 @@ def _without(
     rows = parquet_files.rows(store / file.path)
     stays = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=customers))
     if since is not None:
-        stays = pc.and_(stays, arrow(values(rows.column("occurred_at")) >= since))
+        time = rows.column(published_tables.table_of(file.table).retention)
+        stays = pc.and_(stays, arrow(values(time) >= since))
     yield from _left(store, file, rows, rows.filter(stays))
 
 
@@ -169,8 +167,3 @@ def _gone(paths: Sequence[Path]) -> dict[str, pa.Array]:
 def _rising(keys: pa.Array | pa.ChunkedArray) -> pa.Array:
     every = pc.unique(flat(keys))
     return every.take(pc.sort_indices(every))
-
-
-def _columns(table: str) -> Sequence[str]:
-    declared = staging.declared(table)
-    return [] if declared is None else list(declared.names)

@@ -21,19 +21,7 @@ from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.staging import StagedFile
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.erasure import Erased
-from rejse.transforms.schema import contract
-from rejse.transforms.schema.contract import TIME
-from rejse.transforms.schema.registry import Column, Table
-
-ERASURES = Table("erasures", "erased identity: receipt without it", ("tombstone",), (
-    Column("tombstone", pa.string(), "Keyed hash of the erased identity, no customer's key.",
-           nullable=False),
-    Column("identitytype", pa.string(), "Kind of identity.", values=contract.IDENTITY_TYPES,
-           nullable=False),
-    Column("erased_at", TIME, "When it was erased.", "UTC", nullable=False),
-    Column("publication", pa.int64(), "First publication without it.", "1", nullable=False),
-    Column("rows", pa.map_(pa.string(), pa.int64()), "Rows removed, by table.", "1"),
-))  # fmt: skip
+from rejse.transforms.schema.log_tables import ERASURES
 
 
 class KeyChangedError(MisuseError):

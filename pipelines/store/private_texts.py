@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rejse.pipelines.store import delta_store, staging
+from rejse.pipelines.store import delta_store
+from rejse.transforms import published_tables
 
 
 @contextmanager
@@ -24,10 +25,8 @@ def sweep(store: Path) -> list[str]:
 
     Call it only as the one writer of the store.
     """
-    from rejse.transforms.feedback.output_tables import PRIVATE
-
     every, removed = delta_store.listed(store), []
-    for table in (name + twin for name in PRIVATE for twin in ("", staging.LIVE)):
+    for table in published_tables.private():
         version = every[-1].versions.get(table, -1) if every else -1
         named = set(delta_store.files(store, table, version))
         for path in sorted((store / table).glob("part-*.parquet")):

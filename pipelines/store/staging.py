@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +20,14 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums
+from rejse.transforms import published_tables
 from rejse.transforms.columnar import string_arrays
 from rejse.transforms.columnar.arrays import Bools, arrow, valid, values
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.errors import RejseError
-from rejse.transforms.feedback import output_tables as x_tables
-from rejse.transforms.feedback.schema import EXPERIENCE
-from rejse.transforms.incremental import input_kinds, merge_customers, merge_rows
-from rejse.transforms.incremental.merge_customers import EXCLUDED
-from rejse.transforms.incremental.revisions import SUPERSEDED
-from rejse.transforms.schema import contract
-from rejse.transforms.schema.registry import Table
-from rejse.transforms.scoring.output_tables import REJECTS, STAMP
-from rejse.transforms.scoring.pending import PENDING
+from rejse.transforms.schema.contract import CUSTOMER_KEY
+from rejse.transforms.scoring.output_tables import STAMP
 
-LIVE = "_live"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Rows gathered into a row group at least, where a worker has them; about as many it has at most.
 GATHERED, ROW_GROUP = 16_384, 32_768
@@ -50,11 +43,7 @@ LOOK = 4_096
 #: Names of the columns of a stamp.
 STAMPED = frozenset(column.name for column in STAMP)
 #: Columns by which readers skip row groups; statistics of the others cost time for nothing.
-PRUNING = ("customer_key", "journey_id", "time", "started_at", "occurred_at")
-EVENT_GRAIN = "accepted interaction, canonical and pseudonymous"
-ANSWER_GRAIN = "accepted X-record, canonical and pseudonymous, without its text"
-#: Tables that increments are built on.
-KEEPING = {table.name: table for table in (PENDING, SUPERSEDED, EXCLUDED)}
+PRUNING = (CUSTOMER_KEY, "journey_id", "time", "started_at", "occurred_at")
 
 
 class StageError(RejseError):
@@ -120,7 +109,7 @@ class _File:
         self._bytes = 0
         self._target = store / table / checksums.unfinished()
         self._target.parent.mkdir(parents=True, exist_ok=True)
-        if table.removesuffix(LIVE) in x_tables.PRIVATE:
+        if table in published_tables.private():
             mode = file_modes.file(file_modes.of(store))
             self._target.touch(mode)  # the writer opens what is there and leaves its mode
         self._writer = pq.ParquetWriter(
@@ -248,33 +237,6 @@ def _repeated(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(value, kind), rows)
 
 
-@cache
-def declared(name: str) -> pa.Schema | None:
-    """Schema that table `name` (or the table whose `_live` twin it is) declares; None: free.
-
-    Derived rows carry their stamp; events, records, operational tables and rejects carry none.
-    """
-    plain = name.removesuffix(LIVE)
-    if plain in (merge_customers.EVENTS, merge_customers.LATE):
-        more = [merge_rows.LATENESS] if plain == merge_customers.LATE else []
-        return pa.schema([*contract.event_schema(), *more], {"grain": EVENT_GRAIN})
-    if plain == merge_customers.ANSWERS:
-        fields = [f for f in EXPERIENCE.pseudonymous() if f.name != merge_customers.APART]
-        return pa.schema(fields, {"grain": ANSWER_GRAIN})
-    if plain in KEEPING:
-        return KEEPING[plain].schema
-    if plain == REJECTS.name:
-        return REJECTS.schema
-    given = input_kinds.joined().get(plain)
-    if given is not None:
-        return given.schema
-    found: Table | None = x_tables.every().get(plain)
-    if found is None:
-        return None
-    fields = [*found.schema, *(column.arrow for column in STAMP)]
-    return pa.schema(fields, metadata=found.schema.metadata)
-
-
 def is_text(kind: pa.DataType) -> bool:
     """Whether values are text, plain or dictionary-encoded."""
     return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
@@ -282,10 +244,9 @@ def is_text(kind: pa.DataType) -> bool:
 
 def _promised(name: str, came: pa.Schema) -> pa.Schema:
     """The schema that came, with the declared descriptions."""
-    promise = declared(name)
-    if promise is None:
+    if published_tables.find(name) is None:  # a file of the run's own, in its scratch folder
         return came
-    fields = []
+    promise, fields = published_tables.schema(name), []
     for field in came:
         if field.name in promise.names:
             wanted = promise.field(field.name)
@@ -319,7 +280,7 @@ def _is_id(column: str) -> bool:
 
 def stage_dimensions(store: Path, data: Operational) -> list[StagedFile]:
     """Stage the operational tables that the installation has, as they were joined."""
-    from rejse.transforms.dimensions.published import tables
-
-    files = [write(store, name, data.table(name)) for name in tables() if data.has(name)]
+    tables = published_tables.TABLES.values()
+    names = [table.name for table in tables if table.lifecycle == "snapshot"]
+    files = [write(store, name, data.table(name)) for name in names if data.has(name)]
     return [file for file in files if file is not None]

@@ -18,8 +18,7 @@ import duckdb
 
 from rejse.pipelines.publication import publish
 from rejse.pipelines.store import delta_store
-from rejse.transforms.feedback import output_tables
-from rejse.transforms.incremental import input_kinds
+from rejse.transforms import published_tables
 
 #: Columns of any table that tell when, and by which run and program, a row was made.
 STAMPS = frozenset({"known_at", "config_version", "run_id"})
@@ -132,7 +131,8 @@ def _compared(con: duckdb.DuckDBPyConnection, table: str) -> Comparison:
 
 def _differing(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str]) -> Iterator[str]:
     """A line for each column that differs within a key, and for rows without a partner."""
-    key = [f'"{column}"' for column in _key(table)]
+    declared = published_tables.find(table)
+    key = [f'"{column}"' for column in (declared.key if declared else ())]
     key = key if set(key) <= set(columns) else []
     on = " and ".join(f"a.{column} is not distinct from b.{column}" for column in key) or "false"
     shown = ", ".join(f"a.{column}" for column in key) or "''"
@@ -156,13 +156,6 @@ def _differing(con: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str
 def _line(start: str, rows: Sequence[tuple[str, int]]) -> Iterator[str]:
     if rows:
         yield f"{start}{rows[0][1]:,} rows, as {'; '.join(example for example, _ in rows)}"
-
-
-def _key(table: str) -> Sequence[str]:
-    declared = {**output_tables.every(), **input_kinds.joined()}.get(table.removesuffix("_live"))
-    fixed = {"runs": ("publication",), "publications": ("publication",)}
-    events = ("source", "id") if table in ("events", "late", "answers") else ()
-    return declared.key if declared else fixed.get(table, events)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

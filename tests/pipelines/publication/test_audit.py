@@ -11,10 +11,11 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from rejse.pipelines.publication import audit_client, catalogue, catalogue_build, publish
+from rejse.pipelines.publication import audit_client, catalogue_build, publish
 from rejse.pipelines.publication.audit_client import AuditError, Report
 from rejse.pipelines.store import delta_store, staging
 from rejse.sql import scripts
+from rejse.transforms import published_tables
 from rejse.transforms.ingest import validate
 from rejse.transforms.schema import contract
 from tests.support import store_builder
@@ -24,7 +25,7 @@ MOMENT = 1_770_000_000_000_000
 
 
 def of(root: Path, rows: Rows, audits: audit_client.Audit = audit_client.audit) -> Report:
-    staged = {name: [] for name in catalogue.published_tables()}
+    staged = {name: [] for name in published_tables.versioned()}
     for file in store_builder.staged(root, rows):
         staged[file.table].append(file)
     return audits(root, staged, "run-1")
@@ -168,7 +169,7 @@ def test_every_law_of_the_audit_can_run() -> None:
     catalogue_build.define_tables(con, Path("nowhere"), {})
     for check in scripts("checks").values():
         assert check.header["severity"] in ("critical", "warning")
-        assert check.header["table"] in catalogue.published_tables()
+        assert check.header["table"] in published_tables.versioned()
         assert con.execute(check.text).fetchall() == []
 
 

@@ -17,6 +17,7 @@ from rejse.pipelines.publication.catalogue import NotPublishedError, ReadOnlyErr
 from rejse.pipelines.publication.catalogue_build import derived_comment
 from rejse.pipelines.store import delta_store
 from rejse.sql import Script, scripts
+from rejse.transforms import published_tables
 from tests.support import store_builder
 
 WILSON, UPPER = "Lower end of its 95 % Wilson interval.", "Upper end of its 95 % interval."
@@ -39,9 +40,9 @@ def session(root: Path) -> Iterator[Session]:
 
 
 def test_every_table_has_its_declared_columns_though_it_is_empty(session: Session) -> None:
-    for name in catalogue.published_tables():
+    for name in published_tables.versioned():
         found = [row[0] for row in session.execute(f"describe {name}").fetchall()]
-        assert found == catalogue.columns(name).names
+        assert found == published_tables.schema(name).names
     assert session.execute("select * from promises").fetchall() == []
     kinds = dict(row[:2] for row in session.execute("describe promises").fetchall())
     assert kinds["made_at"] == "TIMESTAMP WITH TIME ZONE"
