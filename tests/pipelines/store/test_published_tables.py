@@ -122,6 +122,7 @@ def test_an_increment_carries_it_forward(store: Path) -> None:
     assert carried.files["complaints_live"] == []
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_audit_holds_it_to_its_declaration(store: Path) -> None:
     from rejse.expectations.suites import Suite
 
