@@ -174,7 +174,7 @@ def test_a_store_without_a_first_publication_has_lost_none(tmp_path: Path) -> No
         files = store_builder.staged(tmp_path, store_builder.journey(1, [{}]))
         for file in files:
             columns = published_tables.schema(file.table)
-            delta_store.settle(tmp_path, file.table, [file], columns, "killed", writer.number)
+            delta_store.commit_files(tmp_path, file.table, [file], columns, "killed", writer.number)
     assert delta_store.latest(tmp_path) is None
     assert store_builder.published(tmp_path).number == 1
 
@@ -201,9 +201,9 @@ def test_lost_publications_are_said_by_commands_and_made_anew(
 def test_a_name_tells_the_checksum_of_its_file(tmp_path: Path) -> None:
     one, two = (store_builder.staged(tmp_path, store_builder.journey(1, [{}])) for _ in "ab")
     for file, same in zip(one, two, strict=True):
-        assert checksums.told(Path(file.path).name) == checksums.of(tmp_path / file.path)
+        assert checksums.recorded(Path(file.path).name) == checksums.of(tmp_path / file.path)
         assert file.path != same.path, "each file has a name of its own"
-    assert checksums.told(checksums.unfinished()) is None
+    assert checksums.recorded(checksums.unfinished()) is None
 
 
 def flipped(path: Path) -> None:
@@ -259,7 +259,7 @@ def test_files_without_a_checksum_are_read(root: Path, monkeypatch: pytest.Monke
 def test_rows_that_the_log_does_not_name_are_missed(root: Path) -> None:
     """A log that another program wrote to, and a catalogue of other files."""
     (file,) = store_builder.staged(root, {"steps": store_builder.world()["steps"][:1]})
-    delta_store.settle(root, "steps", [file], published_tables.schema("steps"), "mine", 9)
+    delta_store.commit_files(root, "steps", [file], published_tables.schema("steps"), "mine", 9)
     shutil.copyfile(root / file.path, broken_copy(_current(root, "sessions")))
     found = verify.verify(root, 1)
     assert [one.place for one in found.damaged][:1] == [

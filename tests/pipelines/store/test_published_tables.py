@@ -117,7 +117,7 @@ def test_an_increment_carries_it_forward(store: Path) -> None:
     scored = pa.table({"table": [EVERYWHERE], "customer_key": [key_of(3)]})
     file = staging.write(store / "scratch", "gone", scored)
     assert file is not None
-    carried = carry_forward.carry(store, publication, [store / "scratch" / file.path], None)
+    carried = carry_forward.carry_forward(store, publication, [store / "scratch" / file.path], None)
     assert sum(file.rows for file in carried.files["complaints"]) == 2
     assert carried.files["complaints_live"] == []
 
