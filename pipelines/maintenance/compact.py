@@ -19,11 +19,11 @@ from rejse.pipelines.config import retention
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import parquet_files, private_texts, staging
-from rejse.pipelines.store.key_index import KEY
 from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables, plain
 from rejse.transforms import published_tables
 from rejse.transforms.incremental.merge_customers import EVENTS
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 #: A file with fewer rows is small: two of them fit into one.
 SMALL = staging.FILE // 2
@@ -129,9 +129,9 @@ def _inspect(store: Path, path: str) -> _File:
     """Return a file with its rows and, from its statistics, its least customer key."""
     metadata = parquet_files.metadata(store / path)
     names = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
-    if "customer_key" not in names or not metadata.num_row_groups:
+    if CUSTOMER_KEY not in names or not metadata.num_row_groups:
         return _File(path, metadata.num_rows, "")
-    statistics = metadata.row_group(0).column(names.index("customer_key")).statistics
+    statistics = metadata.row_group(0).column(names.index(CUSTOMER_KEY)).statistics
     first = str(statistics.min) if statistics is not None and statistics.has_min_max else ""
     return _File(path, metadata.num_rows, first)
 
@@ -186,7 +186,7 @@ class _Retention:
         """Return whether a file holds a row past its retention."""
         if name not in self.since:
             return False
-        keys = [KEY] if name == EVENTS else []
+        keys = [CUSTOMER_KEY] if name == EVENTS else []
         rows = parquet_files.rows(self.store / file.path, [retention.needed(name), *keys])
         return not pc.all(self.keeps(name, rows), min_count=0).as_py()
 
@@ -198,7 +198,9 @@ class _Retention:
         is_kept = retention.keeps(name, rows, self.since, self.ended)
         if name != EVENTS or pc.all(is_kept, min_count=0).as_py():
             return is_kept
-        customers = pc.unique(rows.filter(pc.invert(is_kept)).column(KEY).cast(pa.string()))
+        customers = pc.unique(
+            rows.filter(pc.invert(is_kept)).column(CUSTOMER_KEY).cast(pa.string())
+        )
         return pc.or_(is_kept, retention.reach(rows, self._began(customers.sort())))
 
     def _began(self, customers: pa.Array) -> pa.Table:
@@ -207,7 +209,7 @@ class _Retention:
             name: [file.path for file in table_files] for name, table_files in self.named.items()
         }
         published = PublishedTables(self.store, files)
-        shape = pa.schema({KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
+        shape = pa.schema({CUSTOMER_KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
         parts = [shape.empty_table()]
         for name in (retention.JOURNEYS, "steps"):
             for table in published_tables.TABLES[name].stored:

@@ -46,7 +46,7 @@ from rejse.pipelines.store import (
 )
 from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.erasure_receipts import KeyChangedError, Tombstone
-from rejse.pipelines.store.key_index import KEY, holding, key_index
+from rejse.pipelines.store.key_index import holding, key_index
 from rejse.pipelines.store.published_links import published_links
 from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables
@@ -64,6 +64,7 @@ from rejse.transforms.incremental.merge_customers import LATE
 from rejse.transforms.incremental.revisions import SUPERSEDED
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.identity_spelling import spellings
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.log_tables import ERASURES, PUBLICATIONS
 from rejse.transforms.scoring.output_tables import REJECTS
 
@@ -273,7 +274,10 @@ def _moves(rows: pa.Table, links: Links, keys: tuple[str, ...]) -> bool:
     """Return whether rows of others than these keys belong to another person by these links."""
     time = rows.column("time" if "time" in rows.column_names else "valid_from")
     names, place = resolve(original(rows), values(flat(time)), links)
-    person, now = names.take(arrow(place, pa.int64())), flat(rows.column(KEY)).cast(pa.string())
+    person, now = (
+        names.take(arrow(place, pa.int64())),
+        flat(rows.column(CUSTOMER_KEY)).cast(pa.string()),
+    )
     moved = pc.and_(pc.not_equal(person, now), arrow(~erasure.bearing(now, keys)))
     return bool(pc.any(moved, min_count=0).as_py())
 
@@ -351,7 +355,7 @@ def _draft(previous: Publication | None, key_id: str) -> Publication:
 def _without_identity(store: Path, file: StagedFile, request: _Request) -> Iterator[StagedFile]:
     """Yield the file as it is where it holds nothing of the identity, else a new one without."""
     path = store / file.path
-    links = [n for n in parquet_files.schema(path).names if n.endswith(LINK) and n != KEY]
+    links = [n for n in parquet_files.schema(path).names if n.endswith(LINK) and n != CUSTOMER_KEY]
     if not _may_hold(store, file, links, request):
         yield file
         return
@@ -373,7 +377,7 @@ def _without_identity(store: Path, file: StagedFile, request: _Request) -> Itera
 def _may_hold(store: Path, file: StagedFile, links: list[str], request: _Request) -> bool:
     """Return whether a file may hold a row of the identity, or a link to it."""
     path, prefixes = store / file.path, leading(text(sorted(request.keys)))
-    if KEY not in parquet_files.schema(path).names or holding(
+    if CUSTOMER_KEY not in parquet_files.schema(path).names or holding(
         key_index(store).of(file.path), prefixes
     ):
         return True
@@ -394,7 +398,7 @@ def _is_of_identity(rows: pa.Table, table: str, links: list[str], request: _Requ
         hashed = flat(rows.column("payload_hmac")).cast(pa.string())
         return pc.is_in(hashed, value_set=text(sorted(request.payloads)))
     matches = np.zeros(rows.num_rows, bool)
-    for name in [KEY] if KEY in rows.column_names else links:
+    for name in [CUSTOMER_KEY] if CUSTOMER_KEY in rows.column_names else links:
         matches |= erasure.bearing(rows.column(name), request.keys)
     return arrow(matches)
 

@@ -13,16 +13,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rejse.pipelines.config.field_types import SettingsError
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 if TYPE_CHECKING:
     import duckdb
 
 VIEW = "v_promise_checks"
-COLUMNS = ("customer_key", "promise_id", "status")
+COLUMNS = (CUSTOMER_KEY, "promise_id", "status")
 STATUS = ("kept", "broken")
 _ABOUT = {
     "check_name": "Check of the configuration (promise_checks) that judged.",
-    "customer_key": "Customer to whom the promise was made.",
+    CUSTOMER_KEY: "Customer to whom the promise was made.",
     "promise_id": "Promise, unique for its customer.",
     "status": "kept or broken, as the check says.",
 }

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import parquet_files, staging
 from rejse.pipelines.store.delta_store import Publication
-from rejse.pipelines.store.key_index import KEY, holding, key_index
+from rejse.pipelines.store.key_index import holding, key_index
 from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables, plain
 from rejse.transforms import published_tables
@@ -26,6 +26,7 @@ from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.incremental.cross_customer_ids import Words, leading
 from rejse.transforms.ingest.rejects import CAPPED
 from rejse.transforms.ptransforms import EVERYWHERE
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.scoring.output_tables import REJECTS
 
 #: Customers whose rows are written for the audit at once.
@@ -52,7 +53,7 @@ class CarriedFiles:
         names = {table: [file.path for file in files] for table, files in self.files.items()}
         tables, folder = PublishedTables(self.store, names), scratch / "slices"
         for table in names:
-            if KEY not in published_tables.schema(table).names:
+            if CUSTOMER_KEY not in published_tables.schema(table).names:
                 continue
             for start in range(0, len(self.customers), CUSTOMERS_AT_ONCE):
                 rows = tables.rows(table, self.customers.slice(start, CUSTOMERS_AT_ONCE))
@@ -126,7 +127,9 @@ def _without_customers(
         yield file
         return
     rows = parquet_files.rows(store / file.path)
-    is_kept = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=customers))
+    is_kept = pc.invert(
+        pc.is_in(flat(rows.column(CUSTOMER_KEY)).cast(pa.string()), value_set=customers)
+    )
     if since is not None:
         time = rows.column(published_tables.table_of(file.table).retention)
         is_kept = pc.and_(is_kept, arrow(values(time) >= since))
@@ -182,7 +185,7 @@ def _replaced_customers(paths: Sequence[Path]) -> dict[str, pa.Array]:
     rows = pa.concat_tables(plain(parquet_files.rows(path)) for path in paths)
     tables = pc.unique(rows.column("table")).to_pylist()
     return {
-        table: _sorted(rows.filter(pc.equal(rows.column("table"), table)).column(KEY))
+        table: _sorted(rows.filter(pc.equal(rows.column("table"), table)).column(CUSTOMER_KEY))
         for table in tables
     }
 

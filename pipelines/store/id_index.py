@@ -21,15 +21,14 @@ import pyarrow as pa
 
 from rejse.pipelines.store import parquet_files
 from rejse.pipelines.store.file_index import IDS, FileIndex, pairs
-from rejse.pipelines.store.key_index import KEY
 from rejse.pipelines.store.state_reader import plain
 from rejse.transforms.columnar.arrays import Ints, arrow
 from rejse.transforms.incremental.cross_customer_ids import Records, Words, records
 from rejse.transforms.incremental.deduplicate import LOOKED_AT
 from rejse.transforms.incremental.merge_customers import STORED
-from rejse.transforms.schema.contract import IDENTITY_KEY
+from rejse.transforms.schema.contract import CUSTOMER_KEY, IDENTITY_KEY
 
-READ = ("source", KEY, IDENTITY_KEY, *LOOKED_AT)
+READ = ("source", CUSTOMER_KEY, IDENTITY_KEY, *LOOKED_AT)
 #: Changes with `_index` and with the hashes of ids.
 _FORM = b"1"
 
@@ -69,7 +68,7 @@ def _indexes(store: Path, salt: bytes) -> FileIndex:
 
 def _index(path: Path, salt: bytes) -> Words:
     """Return hashed ids with their rows, and customers, sorted by id."""
-    ids = records(parquet_files.rows(path, ["source", "id", KEY]), salt)
+    ids = records(parquet_files.rows(path, ["source", "id", CUSTOMER_KEY]), salt)
     bits = _row_bits(len(ids))
     packed = (ids["high"] >> bits << bits) | np.arange(len(ids), dtype=np.uint64)
     order = np.argsort(packed)

@@ -17,8 +17,8 @@ from rejse.pipelines.store.file_index import KEYS, FileIndex, Words, pairs
 from rejse.transforms.columnar.arrays import Ints
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.incremental.cross_customer_ids import leading
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
-KEY = "customer_key"
 _FORM = b"1"  # of `_index`
 
 
@@ -65,7 +65,9 @@ def _index(path: Path) -> Words:
     parts = [np.zeros((3, 0), np.uint64)]
     with parquet_files.opened(path) as file:
         for group in range(file.num_row_groups):
-            keys = Categorical.of(file.read_row_group(group, columns=[KEY]).column(KEY))
+            keys = Categorical.of(
+                file.read_row_group(group, columns=[CUSTOMER_KEY]).column(CUSTOMER_KEY)
+            )
             rows = np.bincount(keys.codes, minlength=len(keys.names))
             words = [leading(keys.names), np.full(len(rows), group, np.uint64), rows]
             parts.append(np.stack([word.astype(np.uint64) for word in words])[:, rows > 0])

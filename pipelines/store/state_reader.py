@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from rejse.pipelines.store import parquet_files
 from rejse.pipelines.store.file_index import FileIndex
-from rejse.pipelines.store.key_index import KEY, counted, holding, key_index
+from rejse.pipelines.store.key_index import counted, holding, key_index
 from rejse.transforms.columnar.arrays import Ints, flat, values
 from rejse.transforms.incremental.cross_customer_ids import leading
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 #: Keys are 32 hex digits; a row group without statistics may hold any.
 FIRST, LAST = "", "g"
@@ -96,7 +97,7 @@ def _read(path: Path, groups: list[int], columns: list[str] | None = None) -> It
 def spans(path: Path) -> tuple[tuple[int, str, str], ...]:
     """Return row groups of a file with the least and the greatest customer key in each."""
     meta = parquet_files.metadata(path)
-    column = meta.schema.to_arrow_schema().get_field_index(KEY)
+    column = meta.schema.to_arrow_schema().get_field_index(CUSTOMER_KEY)
     out = []
     for group in range(meta.num_row_groups):
         statistics = meta.row_group(group).column(column).statistics if column >= 0 else None
@@ -108,7 +109,7 @@ def spans(path: Path) -> tuple[tuple[int, str, str], ...]:
 
 
 def _key(part: pa.Table) -> pa.Array:
-    return flat(part.column(KEY)).cast(pa.string())
+    return flat(part.column(CUSTOMER_KEY)).cast(pa.string())
 
 
 def _concatenated(parts: Iterable[pa.Table]) -> pa.Table | None:

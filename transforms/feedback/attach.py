@@ -23,7 +23,7 @@ from rejse.transforms.scoring.output_rows import measured, table_of
 from rejse.transforms.scoring.pending import PENDING
 
 #: Columns of a journey's row that stand beside its experience as they are.
-CARRIED = ("journey_id", "customer_key", "journey_type", "owner", "started_at", "ended_at",
+CARRIED = ("journey_id", contract.CUSTOMER_KEY, "journey_type", "owner", "started_at", "ended_at",
            "state", "outcome01", "delivery01", "friction_score")  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def _records(felt: Felt) -> dict[str, Any]:
 
     return {
         "x_id": events.refs(),
-        "customer_key": events.coded(contract.CUSTOMER_KEY),
+        contract.CUSTOMER_KEY: events.coded(contract.CUSTOMER_KEY),
         "journey_id": take(flat(felt.journeys.column("journey_id")), joined.journey),
         "step_id": take(flat(felt.steps.column("step_id")), joined.step),
         "respondent_type": events.coded("respondent_type"),
