@@ -64,7 +64,7 @@ def verify(config: Config = CONFIG, json: Json = False) -> None:
         terminal.show_line(verifying.as_dict(found))
     else:
         if found.damaged:
-            rows = [(one.place, one.came, mend(Path(one.place))) for one in found.damaged]
+            rows = [(one.place, one.problem, mend(Path(one.place))) for one in found.damaged]
             terminal.show_table(("damaged", "what came", "what to do"), rows, every=True)
         print(
             f"publication {found.publication}: {found.files:,} files, {found.rows:,} rows,"

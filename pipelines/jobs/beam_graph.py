@@ -32,13 +32,13 @@ from rejse.pipelines.sources import files as sources
 from rejse.pipelines.store import quarantine, staging
 from rejse.pipelines.store.id_index import KnownIds
 from rejse.pipelines.store.staging import StagedFile
+from rejse.transforms import published_tables
 from rejse.transforms.columnar import customer_buckets
 from rejse.transforms.columnar.arrays import arrow, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.core import Core
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.errors import MisuseError
-from rejse.transforms.feedback.output_tables import PRIVATE
 from rejse.transforms.identity.changed_links import Relink
 from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.pseudonyms import signer
@@ -51,6 +51,7 @@ from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.ptransforms import COUNTS, ERASED, KEPT, REJECTS, Score, emit_count
 from rejse.transforms.schema.parameters import Rules
+from rejse.transforms.schema.registry import LIVE
 from rejse.transforms.scoring.output_tables import FINAL
 
 RUNNER = "FnApiRunner"  # named explicitly: the default runner first looks for a download
@@ -280,14 +281,16 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         if FINAL.name not in table.column_names:  # inputs: events, records
             yield name, table
             return
-        if name in PRIVATE and self._texts_from is not None:
-            table = table.filter(arrow(values(table.column("occurred_at")) >= self._texts_from))
+        declared = published_tables.TABLES[name]
+        if declared.is_private and self._texts_from is not None:
+            time = values(table.column(declared.retention))
+            table = table.filter(arrow(time >= self._texts_from))
         final = values(table.column(FINAL.name))
         if final.all():
             yield name, staging.stamped(table, *self._stamp)
         else:
             yield name, staging.stamped(table.filter(arrow(final)), *self._stamp)
-            yield name + staging.LIVE, staging.stamped(table.filter(arrow(~final)), *self._stamp)
+            yield name + LIVE, staging.stamped(table.filter(arrow(~final)), *self._stamp)
 
 
 class _StageRejects(beam.DoFn):  # type: ignore[misc]

@@ -84,12 +84,12 @@ def relinked(settings: Settings, base: Publication, now: pa.Table) -> Relink:
     Raises SourcesNeededError where rows of one of them were refused as those of no person, so that
     only the sources have them.
     """
-    from rejse.pipelines.store.carry_forward import history
+    from rejse.pipelines.store.carry_forward import published
     from rejse.transforms.identity.changed_links import relink
     from rejse.transforms.incremental.merge_customers import EXCLUDED
 
     found = relink(published_links(settings.store, base), now, settings.windows.identity_wait)
-    if history(settings.store, base).rows(EXCLUDED.name, found.customers) is not None:
+    if published(settings.store, base).rows(EXCLUDED.name, found.customers) is not None:
         raise SourcesNeededError(
             "links have changed of somebody whose events were refused, since they were more than"
             " windows.max_events; expected to find them in the store; read all sources again:"

@@ -14,7 +14,7 @@ from rejse.pipelines.config.settings import DECLARING, Settings
 from rejse.pipelines.jobs.beam_graph import Plan
 from rejse.pipelines.jobs.increment import Increment
 from rejse.pipelines.store import id_index
-from rejse.pipelines.store.carry_forward import history
+from rejse.pipelines.store.carry_forward import published
 from rejse.pipelines.store.delta_store import Publication, micros
 from rejse.pipelines.store.id_index import KnownIds
 from rejse.pipelines.store.state_reader import PublishedTables
@@ -71,7 +71,7 @@ def plan(
         data = replace(data, tables={**data.tables, dimension_files.LINKS: links})
     groups = _groups(found.shards) if relink is None else 1  # whose rows move, move together
     now = micros(clock)
-    before = None if found.base is None else history(settings.store, found.base)
+    before = None if found.base is None else published(settings.store, found.base)
     salt = Signer(settings.key()).digests([SALT])
 
     def frontiers(kind: str) -> Watermarks:

@@ -22,8 +22,9 @@ from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import errors
-from rejse.pipelines.store.delta_store import COUNTS, Publication
+from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.errors import MisuseError
+from rejse.transforms.schema.log_tables import COUNTS
 
 Status = Literal["published", "nothing_new", "audit_failed"]
 #: Windows that the views of a publication read.
@@ -175,7 +176,9 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
     from rejse.pipelines.store import erasure_receipts, private_texts, quarantine
 
     stated_frontiers.refuse_unknown(settings.sources, asked.stated)
-    catalogue_build.try_out(settings.promise_check_texts())  # before hours of work, not after
+    catalogue_build.validate_checks(
+        settings.promise_check_texts()
+    )  # before hours of work, not after
     shards = asked.shards
     if shards is None:
         _expect_files(settings)
@@ -188,12 +191,12 @@ def _run(settings: Settings, asked: _Asked, progress: Progress | None) -> RunRes
         private_texts.accounted(settings.store),
     ):
         erase.finish(settings, writer)  # an erasure that was killed
-        found = _ground(settings, writer.base, shards, asked)
+        found = _ground(settings, writer.previous, shards, asked)
         sign = partial(
             fingerprint, settings, found.core_version, stated=asked.stated, complete=asked.complete,
             now=asked.now, span=asked.span,
         )  # fmt: skip
-        base = writer.base
+        base = writer.previous
         erased = erasure_receipts.erased(settings.store, writer.receipts)
         if asked.reconcile:
             found, links, relink = _relinked(settings, found, asked, erased)
@@ -257,11 +260,11 @@ def _ground(
 
 
 def _nothing_new(settings: Settings, base: Publication, told: str, asked: _Asked) -> bool:
-    from rejse.pipelines.store.carry_forward import history
+    from rejse.pipelines.store.carry_forward import published
     from rejse.transforms.incremental.merge_customers import LATE
 
     if asked.repair:
-        return not history(settings.store, base).is_among(LATE, "time", *asked.repair)
+        return not published(settings.store, base).is_among(LATE, "time", *asked.repair)
     return base.fingerprint == told and not asked.rebuild and not asked.anew
 
 
@@ -291,15 +294,15 @@ def _work(
         told = _told(settings, planned, found, made, asked.now)
         is_behind = asked.repair or asked.reconcile  # sources, other tables may be new too
         if is_behind:
-            told["positions"] = writer.base.positions
-        told["fingerprint"] = writer.base.fingerprint if is_behind else sign(told["positions"])
+            told["positions"] = writer.previous.positions
+        told["fingerprint"] = writer.previous.fingerprint if is_behind else sign(told["positions"])
         if asked.reconcile:
-            told["config_version"] = writer.base.config_version
+            told["config_version"] = writer.previous.config_version
         if progress:
             progress("auditing what is staged" if asked.audit else "publishing")
         files = (*made.files, *stage_dimensions(settings.store, planned.data))
         kept = (
-            carry_forward.carry(
+            carry_forward.carry_forward(
                 settings.store, found.base, made.gone, planned.texts_from, found.again, made.files
             )
             if found.base

@@ -24,7 +24,7 @@ from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.reporting.html import page
-from rejse.pipelines.store import delta_store
+from rejse.transforms import published_tables
 
 KEY = "5ec4e7" * 8
 WHO, WORD = "Zoë.Canary-7@example.test", "zzcanaryword"
@@ -228,8 +228,8 @@ def contents(settings: Settings, but: str = pseudonym()) -> dict[str, list[str]]
 
 def _queries(con: Any, but: str) -> dict[str, str]:
     out = {}
-    for name in catalogue.published_tables():
-        if name in (delta_store.RUNS.name, "erasures"):
+    for name in published_tables.versioned():
+        if name in ("runs", "erasures"):
             continue
         columns = [row[0] for row in con.execute(f"describe {name}").fetchall()]
         kept = [f'"{c}"' for c in columns if c not in OWN and c != "previous_key"]

@@ -26,6 +26,7 @@ from rejse.pipelines.config import settings
 from rejse.pipelines.jobs import run
 from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.store import delta_store, staging
+from rejse.transforms import published_tables
 
 DEAD = 137
 #: Everything after which the disk is another than before: a file, a commit, a rename.
@@ -83,7 +84,7 @@ def contents(root: Path) -> dict[str, str]:
     """A hash of each table of the current publication, but for what every run has of its own."""
     found = {}
     with catalogue.connect(root) as session:
-        tables = [*catalogue.published_tables(), delta_store.PUBLICATIONS.name]
+        tables = published_tables.names()
         for name in tables:
             columns = [row[0] for row in session.execute(f"describe {name}").fetchall()]
             own = (*OWN, "versions") if name == "publications" else OWN

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from rejse.pipelines.config.settings import Settings, load
 from rejse.pipelines.jobs.run import RunResult, reconcile, run
 from rejse.pipelines.publication.catalogue import connect
-from rejse.pipelines.store import staging
 from rejse.transforms.feedback import output_tables as x_tables
+from rejse.transforms.published_tables import TABLES
 from rejse.transforms.scoring.output_tables import STAMP
 from tests.support import bounded, builders, transcript_links
 from tests.support.transcript import Transcript, links_of
@@ -196,7 +196,7 @@ def contents(settings: Settings) -> dict[str, list[str]]:
     out = {}
     with connect(settings.store) as con:
         for name in x_tables.all_tables():
-            for table in (name, name + staging.LIVE):
+            for table in TABLES[name].stored:
                 rows = con.sql(f"select * exclude ({STAMPS}) from {table}").fetchall()
                 out[table] = sorted(map(str, rows))
         for table in ("events", "answers", "cases", "customers", "pending"):

@@ -7,7 +7,7 @@ from functools import cache
 from rejse.transforms.feedback import metrics
 from rejse.transforms.feedback.join import METHODS, UNJOINED
 from rejse.transforms.feedback.schema import INSTRUMENTS, LEVELS, RESPONDENTS
-from rejse.transforms.schema.contract import TIME
+from rejse.transforms.schema.contract import CUSTOMER_KEY, TIME
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.schema.registry import metrics as declared
 from rejse.transforms.scoring import output_tables as core
@@ -107,11 +107,11 @@ def tables() -> dict[str, Table]:
 
     declared_tables = (
         Table("experience", "X-record: what somebody felt or said, with what it is about",
-              ("customer_key", "x_id"), (*EXPERIENCE_BASE, *measured("experience"), FINAL)),
+              (CUSTOMER_KEY, "x_id"), (*EXPERIENCE_BASE, *measured("experience"), FINAL)),
         Table("journey_experience", "journey that somebody was asked about or spoke of",
               ("journey_id",), (*JOURNEY_BASE, *measured("journey_experience"), FINAL)),
         Table("texts", "text of an X-record, redacted: kept apart, and for a time",
-              ("customer_key", "x_id"), (*TEXT_COLUMNS, FINAL)),
+              (CUSTOMER_KEY, "x_id"), (*TEXT_COLUMNS, FINAL)),
     )  # fmt: skip
     return {table.name: table for table in declared_tables}
 

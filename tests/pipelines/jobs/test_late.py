@@ -331,7 +331,7 @@ def test_events_stay_with_a_journey_that_is_kept_or_open(
     run(made, audit=None)
     assert fetch(made, "select n_events from journeys_live order by 1") == [(1,), (3,)]
     february = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1_000_000)
-    since = dict.fromkeys(("events", *retention.FOLLOWS, "journeys"), february)
+    since = dict.fromkeys(("events", *retention.following(), "journeys"), february)
     compact(made.store, since)
     assert fetch(made, "select count(*) from events") == [(4,)], "all is open"
     deliver(made, "b.jsonl", SUMMER)

@@ -20,6 +20,7 @@ from rejse.pipelines.publication import publish
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store import delta_store as store
 from rejse.pipelines.store import staging
+from rejse.transforms import published_tables
 from tests.support.faults import spoil_scores
 from tests.support.installation import (
     KEY,
@@ -151,7 +152,7 @@ def test_described_columns_reach_the_files(mixed: tuple[Any, RunResult]) -> None
     checked = 0
     for name in tables:
         for path in (found.store / name).glob("part-*.parquet"):
-            declared = staging.declared(name)
+            declared = published_tables.schema(name)
             assert declared is not None
             for field in pq.read_schema(path):
                 if field.name in declared.names:
