@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rejse.pipelines.cli.options import CONFIG, Config, Json, settings_in
 from rejse.pipelines.store.errors import mend
 from rejse.transforms.errors import MisuseError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rejse.pipelines.config.settings import Settings
 
 MEGABYTE = 1_000_000
 
@@ -242,7 +247,12 @@ def _configurations(config: Path, base: Path) -> Any:
             f"expected two publications, or --config with another configuration than {base};"
             " came neither"
         )
+    from rejse.pipelines.jobs.request import RunRequest
     from rejse.pipelines.jobs.run import run
 
     with terminal.progress("reading the configuration") as progress:
-        return compare.configurations(settings, other, run, progress)
+
+        def publish(scratch: Settings, complete_until: Mapping[str, int]) -> None:
+            run(scratch, RunRequest(complete_until=complete_until, audit=None), progress)
+
+        return compare.configurations(settings, other, publish)

@@ -90,11 +90,12 @@ def publications(store: Path, older: int, newer: int) -> Difference:
 
 
 def configurations(
-    settings: Any, other: Any, run: Callable[..., Any], progress: Any = None
+    settings: Any, other: Any, run: Callable[[Any, Mapping[str, int]], None]
 ) -> Difference:
     """Compare the newest publication with what `other` (Settings) makes of the same events.
 
-    `run` makes a publication as `rejse run` does; it is given a store that is gone afterwards.
+    `run` makes a publication as `rejse run` does, from settings with a store that is gone
+    afterwards, and up to when each source is complete.
     Frontiers are those of the publication, and who is erased there stays so. Raises CompareError
     where the keys differ.
     """
@@ -124,7 +125,7 @@ def configurations(
             Path(folder), erasure_receipts.stones(settings.store, base), key_id(settings.key())
         )
         scratch = other.model_copy(update={"store": Path(folder)})
-        run(scratch, frontier=frontiers, audit=None, progress=progress)
+        run(scratch, frontiers)
         made = storage.latest(Path(folder))
         if made is None:
             raise CompareError("expected the other configuration to publish, it did not")

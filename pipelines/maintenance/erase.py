@@ -310,8 +310,7 @@ def _publish(writer: Writer, asked: _Asked) -> None:
     rows = {name: _rows(files) for name, files in after.items()}
     done = replace(draft, versions=versions, rows=rows)
     paths = {name: [file.path for file in files] for name, files in after.items()}
-    writer.base = publish.announce(writer, done, paths)
-    writer.read_version = storage.head(store, PUBLICATIONS.name)
+    publish.announce(writer, done, paths)
 
 
 def _rows(files: list[StagedFile]) -> int:

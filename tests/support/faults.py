@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import run
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.store import delta_store, staging
 
@@ -95,9 +96,9 @@ def contents(root: Path) -> dict[str, str]:
 KEPT = {(name, "started_at") for name in ("journeys", "journeys_live", "steps", "steps_live")}
 
 
-def once(found: settings.Settings, frontier: int = THEN) -> None:
+def once(found: settings.Settings, complete_until: int = THEN) -> None:
     """One run over what lies there."""
-    run.run(found, frontier={"crm": frontier}, audit=None)
+    run(found, RunRequest(complete_until={"crm": complete_until}, audit=None))
 
 
 def undisturbed(found: settings.Settings) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.config.settings import Settings, load
-from rejse.pipelines.jobs.run import RunResult, reconcile, repair, run
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication.catalogue import connect
 from tests.support import builders, strategies, transcript_links
 from tests.support.increments import Arrivals, contents
@@ -121,10 +122,10 @@ def test_reconcile_needs_no_source(tmp_path: Path, seed: int) -> None:
     for path in (tmp_path / "store" / "arrived").iterdir():
         path.unlink()
     settings = link(tmp_path / "store", told, last)
-    done = reconcile(settings)
+    done = run(settings, RunRequest("reconcile"))
     assert done.status == "published", done.findings
     assert differing(batch(tmp_path / "batch", told, last), contents(settings)) == set()
-    assert reconcile(settings).status == "nothing_new"
+    assert run(settings, RunRequest("reconcile")).status == "nothing_new"
 
 
 # --- small stories --------------------------------------------------------------------------------
@@ -161,7 +162,7 @@ def test_final_answers_go_over_to_the_customer_whose_they_are(tmp_path: Path) ->
     ((before,),) = asked(arrivals.settings, "select count(*) from experience")
     assert before == 3, "expected final answers"
     settings = link(tmp_path / "store", told, said_of)
-    assert reconcile(settings).status == "published"
+    assert run(settings, RunRequest("reconcile")).status == "published"
     assert differing(batch(tmp_path / "batch", told, said_of), contents(settings)) == set()
 
 
@@ -174,7 +175,7 @@ def test_superseded_journeys_name_their_successors_over_customers(tmp_path: Path
     before = asked(arrivals.settings, "select journey_id from journeys")
     assert len(before) == 3
     settings = link(tmp_path, told, one(ROTATING).links)
-    result = reconcile(settings)
+    result = run(settings, RunRequest("reconcile"))
     assert result.status == "published"
     ((journey, reason, revision),) = asked(
         settings, "select journey_id, revision_reason, revision from journeys"
@@ -196,7 +197,7 @@ def test_an_id_of_two_devices_stays_where_it_was_when_one_is_linked(
     (tmp_path / "store").mkdir()
     arrivals = started(tmp_path / "store", told, ())
     settings = link(tmp_path / "store", told, said)
-    reconcile(settings)
+    run(settings, RunRequest("reconcile"))
     assert asked(arrivals.settings, "select count(*) from events") == [(1,)]
     assert differing(batch(tmp_path / "batch", told, said), contents(settings)) == set()
 
@@ -208,7 +209,7 @@ def test_an_unlink_falls_back_to_what_the_rows_bear(tmp_path: Path) -> None:
     borne = asked(arrivals.settings, "select identity_key from events order by time")
     assert len(joined) == 1
     settings = link(tmp_path, told, told.links[:1])
-    assert reconcile(settings).status == "published"
+    assert run(settings, RunRequest("reconcile")).status == "published"
     after = asked(settings, "select customer_key, identity_key from events order by time")
     assert after == [(joined[0][0], borne[0][0]), (borne[1][0], None), (borne[2][0], None)]
 
@@ -217,10 +218,12 @@ def test_a_run_reconciles_first(tmp_path: Path) -> None:
     told = replace(one(ROTATING), links=())
     arrivals = started(tmp_path, told, ())
     settings = link(tmp_path, told, one(ROTATING).links)
-    result: RunResult = run(settings, frontier=told.frontiers, audit=None)
+    result: RunResult = run(settings, RunRequest(complete_until=told.frontiers, audit=None))
     assert result.status == "published"
     assert asked(settings, "select count(*) from journeys") == [(1,)]
-    assert run(settings, frontier=told.frontiers, audit=None).status == "nothing_new"
+    assert (
+        run(settings, RunRequest(complete_until=told.frontiers, audit=None)).status == "nothing_new"
+    )
     assert arrivals.settings.core_version == settings.core_version
 
 
@@ -254,7 +257,7 @@ def test_customers_who_are_linked_may_be_a_crowd(tmp_path: Path) -> None:
         arrivals.settings = link(tmp_path / name, told, said)
         arrivals.run(is_last=True)
     settings = link(tmp_path / "store", told, told.links)
-    assert reconcile(settings).status == "published"
+    assert run(settings, RunRequest("reconcile")).status == "published"
     assert differing(contents(arrivals.settings), contents(settings)) == set()
     queries = (
         "select customer_key, kind from excluded",
@@ -273,11 +276,11 @@ def test_late_events_wait_with_the_customer_whose_they_are(tmp_path: Path) -> No
     assert arrivals.run(is_last=True).counts["late"] == 1
     ((bears, *_),) = asked(arrivals.settings, "select customer_key from late")
     settings = link(tmp_path, told, one(ROTATING).links)
-    assert reconcile(settings).status == "published"
+    assert run(settings, RunRequest("reconcile")).status == "published"
     ((who,),) = asked(settings, "select distinct customer_key from events")
     assert asked(settings, "select customer_key, identity_key from late") == [(who, bears)]
     everything = (0, 4_000_000_000_000_000)
-    assert repair(settings, *everything).status == "published"
+    assert run(settings, RunRequest("repair", span=everything)).status == "published"
     assert asked(settings, "select n_events from journeys") == [(3,)]
 
 
@@ -308,9 +311,9 @@ def test_somebody_refused_is_made_anew_from_the_sources(tmp_path: Path) -> None:
 def test_after_a_reconcile_a_run_has_nothing_to_do(tmp_path: Path) -> None:
     told = replace(one(ROTATING), links=())
     arrivals = started(tmp_path, told, ())
-    run(arrivals.settings, frontier=told.frontiers, audit=None)
+    run(arrivals.settings, RunRequest(complete_until=told.frontiers, audit=None))
     settings = link(tmp_path, told, one(ROTATING).links)
-    done = reconcile(settings)
+    done = run(settings, RunRequest("reconcile"))
     assert done.status == "published"
-    after = run(settings, frontier=told.frontiers, audit=None)
+    after = run(settings, RunRequest(complete_until=told.frontiers, audit=None))
     assert (after.status, after.publication) == ("nothing_new", done.publication)
