@@ -34,7 +34,7 @@ def run(
         typer.Option(
             "--complete-until",
             metavar="SOURCE=TIME",
-            help="A configured source, or a name that its rows bear, is complete up to here.",
+            help="A configured source, or a name that its rows carry, is complete up to here.",
         ),
     ] = None,
     frontier: Annotated[
