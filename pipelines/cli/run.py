@@ -143,8 +143,8 @@ def reconcile(config: Config = CONFIG, json: Json = False) -> None:
 def live(
     context: typer.Context,
     config: Config = CONFIG,
-    every: Annotated[
-        str, typer.Option(help="How long to wait between two looks at the sources.")
+    interval: Annotated[
+        str, typer.Option("--every", help="How long to wait between two looks at the sources.")
     ] = "10s",
     keep: Annotated[
         str, typer.Option(help="How long a publication can be read after the next one.")
@@ -160,7 +160,7 @@ def live(
     from rejse.transforms.schema import durations
 
     spans = []
-    for option, text in (("--every", every), ("--keep", keep)):
+    for option, text in (("--every", interval), ("--keep", keep)):
         try:
             spans.append(durations.parse(text))
         except ValueError as fault:
