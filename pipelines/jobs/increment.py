@@ -116,13 +116,13 @@ def increments(
     limit = now + settings.windows.future
     has_links, reread_all = identity_links.are_kept(settings), False
 
-    @cache  # what the first increment has read the second needs not read again
+    @cache  # what the first increment has read the second need not read again
     def gather(shards: tuple[Shard, ...]) -> pa.Table:
         from rejse.pipelines.jobs.beam_links import gather_links
 
         return gather_links(settings, shards, erased, limit)
 
-    def linked(increment: Increment) -> Increment:
+    def with_links(increment: Increment) -> Increment:
         gathered = gather(increment.shards)
         links = identity_links.links_of_run(settings, increment.base, gathered, erased)
         return replace(increment, links=links)
@@ -130,26 +130,38 @@ def increments(
     if request.mode == "reconcile" or (has_links and request.mode != "rebuild"):
         try:
             base = _compatible(settings, writer.base)
-            planned = linked(plan_increment(settings, base, _reconcile(request), now, erased))
-            relink = identity_links.changed_links(settings, base, planned.links)
+            reconciling = replace(
+                request, mode="reconcile", complete=False, complete_until={}, span=None
+            )
+            planned = with_links(plan_increment(settings, base, reconciling, now, erased))
+            planned = _relinked(settings, base, planned)
         except (NothingToBuildOnError, identity_links.SourcesNeededError):
             if request.mode != "increment":
                 raise
             reread_all = True
         else:
-            if len(relink.customers):
-                read = positions.of(settings, base.positions)
-                yield replace(planned, shards=(), positions=read, reread=frozenset(), relink=relink)
+            if not is_empty(settings, planned):
+                yield planned
     if request.mode == "reconcile":
         return
     planned = plan_increment(settings, writer.base, request, now, erased, reread_all=reread_all)
     if not is_empty(settings, planned):
-        yield linked(planned) if has_links else planned
+        yield with_links(planned) if has_links else planned
 
 
-def _reconcile(request: RunRequest) -> RunRequest:
-    """Return the request to follow changed links, before another one or alone."""
-    return replace(request, mode="reconcile", complete=False, complete_until={}, span=None)
+def _relinked(settings: Settings, base: Publication, increment: Increment) -> Increment:
+    """Return the increment with the customers whose links have changed, and without files to read.
+
+    Raises:
+        SourcesNeededError: rows of such a customer are not stored.
+    """
+    return replace(
+        increment,
+        shards=(),
+        positions=positions.of(settings, base.positions),
+        reread=frozenset(),
+        relink=identity_links.changed_links(settings, base, increment.links),
+    )
 
 
 def plan_increment(
@@ -199,6 +211,8 @@ def is_empty(settings: Settings, increment: Increment) -> bool:
     base, request = increment.base, increment.request
     if base is None:
         return False
+    if increment.relink is not None:
+        return not len(increment.relink.customers)
     if request.mode == "repair":
         assert request.span is not None
         tables = carry_forward.history(settings.store, base)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from rejse.pipelines.config import complete_until, journey_types
@@ -79,12 +78,21 @@ def run(
 
     Raises also what `increments` raises.
     """
-    request, now = _checked(settings, request or RunRequest()), delta_store.now()
-    result = None
+    now, result = delta_store.now(), None
+    request = _checked(settings, request or RunRequest())
+    # Beam takes its time to import: what can be refused was refused before.
+    from rejse.pipelines.jobs.beam_graph import execute
+    from rejse.pipelines.jobs.plan import plan_graph
+
     with _open_for_writing(settings, request, now) as writer:
         for increment in increments(settings, writer, request, now):
+            began = time.monotonic()
             with scratch_folder(settings.store, increment.run_id) as folder:
-                result = _score_and_publish(settings, writer, increment, folder, progress)
+                plan = plan_graph(settings, increment, folder)
+                with watched(folder, progress):
+                    output = execute(plan, request.beam_args)
+                result = _publish(settings, writer, increment, plan, output, progress)
+            result = replace(result, seconds=time.monotonic() - began)
             if result.status == "audit_failed":
                 break
         return result or _nothing_new(settings, writer.base)
@@ -142,21 +150,15 @@ def _nothing_new(settings: Settings, base: Publication | None) -> RunResult:
     )  # fmt: skip
 
 
-def _score_and_publish(
-    settings: Settings, writer: Writer, increment: Increment, folder: Path,
+def _publish(
+    settings: Settings, writer: Writer, increment: Increment, plan: Plan, output: GraphOutput,
     progress: Progress | None,
 ) -> RunResult:  # fmt: skip
-    """Run the Beam graph of an increment, audit what it staged and publish it."""
-    from rejse.pipelines.jobs.beam_graph import execute
-    from rejse.pipelines.jobs.plan import plan_graph
-
-    began, request = time.monotonic(), increment.request
-    plan = plan_graph(settings, increment, folder)
-    with watched(folder, progress):
-        output = execute(plan, request.beam_args)
+    """Audit what the graph staged, and publish it with the stored rows that stay."""
+    audit = increment.request.audit
     run = _describe(settings, increment, plan, output)
     if progress:
-        progress("auditing what is staged" if request.audit else "publishing")
+        progress("auditing what is staged" if audit else "publishing")
     staged = (*output.files, *staging.stage_dimensions(settings.store, plan.data))
     carried, beside = None, []
     if increment.base is not None:
@@ -164,23 +166,20 @@ def _score_and_publish(
             settings.store, increment.base, output.replaced, plan.texts_from, increment.reread,
             output.files,
         )  # fmt: skip
-        beside = list(carried.slices(folder)) if request.audit else []
+        beside = list(carried.slices(plan.scratch)) if audit else []
     result = RunResult(
         run.run_id, "published", None, run.counts, run.reasons, run.notes, frontiers=run.frontiers
     )
     try:
         done = publication.publish(
-            writer, staged, run, audit=request.audit, carried=carried.files if carried else None,
+            writer, staged, run, audit=audit, carried=carried.files if carried else None,
             beside=beside,
         )  # fmt: skip
     except AuditError as fault:
         findings = tuple(map(str, fault.report.findings))
-        seconds = time.monotonic() - began
-        return replace(result, status="audit_failed", findings=findings, seconds=seconds)
-    return replace(
-        result, publication=done.number, tables=done.rows, seconds=time.monotonic() - began,
-        unjoined=unjoined.answers(settings.store, done.versions),
-    )  # fmt: skip
+        return replace(result, status="audit_failed", findings=findings)
+    joins_nothing = unjoined.answers(settings.store, done.versions)
+    return replace(result, publication=done.number, tables=done.rows, unjoined=joins_nothing)
 
 
 def _describe(settings: Settings, increment: Increment, plan: Plan, output: GraphOutput) -> Run:
