@@ -76,7 +76,7 @@ def run(
         complete=complete,
         complete_until=parsing.parse([*(complete_until or ()), *(frontier or ())]),
         span=span,
-        beam_args=args,
+        beam_args=tuple(args),
     )
     _run(settings, request, json)
 

@@ -119,7 +119,7 @@ def test_run_passes_on_its_request(
     )  # fmt: skip
     assert (code, err) == (0, "")
     request = RunRequest(
-        complete_until={"web": 1_735_689_600_000_000}, beam_args=["--direct_num_workers=2", "--x"]
+        complete_until={"web": 1_735_689_600_000_000}, beam_args=("--direct_num_workers=2", "--x")
     )
     # Standard error is no terminal here: no progress.
     assert calls == [(["web"], request, None)]
