@@ -320,8 +320,11 @@ def tables() -> Iterator[str]:
 def _declared() -> Mapping[str, Table]:
     apart = (REJECTS, ERASURES, delta_store.RUNS, delta_store.PUBLICATIONS)
     return {
-        **x_tables.every(), **input_kinds.joined(), **staging.KEEPING, **{t.name: t for t in apart},
-    }  # fmt: skip
+        **x_tables.all_tables(),
+        **input_kinds.joined(),
+        **staging.KEEPING,
+        **{t.name: t for t in apart},
+    }
 
 
 def _column(column: Any) -> tuple[str, str, str]:

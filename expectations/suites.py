@@ -9,7 +9,7 @@ import great_expectations.expectations as gxe
 
 from rejse.expectations import declared, interactions
 from rejse.pipelines.store.staging import LIVE
-from rejse.transforms.feedback.output_tables import every
+from rejse.transforms.feedback.output_tables import all_tables
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Suite:
             columns, key = interactions.contract(), self.row
             rows = interactions.rules()
         else:
-            columns, key = list(every()[self.table].columns), every()[self.table].key
+            columns, key = list(all_tables()[self.table].columns), all_tables()[self.table].key
             rows = []
         laws = declared.laws(self.table)
         return [*declared.columns(columns), *rows, declared.key(key), *laws]

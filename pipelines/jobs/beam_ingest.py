@@ -24,7 +24,7 @@ from rejse.pipelines.jobs.request import TimeSpan
 from rejse.pipelines.runtime import signals
 from rejse.pipelines.sources import files
 from rejse.transforms.columnar.arrays import arrow, values
-from rejse.transforms.feedback.text_scoring import hear
+from rejse.transforms.feedback.text_scoring import score_texts
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.future_rows import present
@@ -74,8 +74,8 @@ def ingest(
     canonical = raw | f"Normalise{name}" >> Normalise(mappings)
     rows = canonical[KEPT]
     if "text" in contract.dropped:
-        score_texts = beam.ParDo(_ScoreTexts(plan.texts)).with_output_types(pa.RecordBatch)
-        rows = rows | f"ScoreTexts{name}" >> score_texts
+        scored = beam.ParDo(_ScoreTexts(plan.texts)).with_output_types(pa.RecordBatch)
+        rows = rows | f"ScoreTexts{name}" >> scored
     accepted = rows | f"Accept{name}" >> Accept(INPUTS[kind].accept)
     parts, rows = [canonical, accepted], accepted[KEPT]
     deferred, limit = [], plan.limit if INPUTS[kind].happened else None
@@ -139,10 +139,10 @@ class _ScoreTexts(beam.DoFn):  # type: ignore[misc]
         self._texts = texts
 
     def setup(self) -> None:
-        self._hearing = self._texts.hearing()
+        self._text_scoring = self._texts.text_scoring()
 
     def process(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        yield hear(batch, self._hearing)
+        yield score_texts(batch, self._text_scoring)
 
 
 class _InTime(beam.DoFn):  # type: ignore[misc]

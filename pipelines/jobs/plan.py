@@ -28,7 +28,7 @@ from rejse.transforms.identity.resolve import Links
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.incremental.merge_customers import STORED, CustomerMerger, StateReader
 from rejse.transforms.ingest.mapping import Mapping as Select
-from rejse.transforms.journeys.watermarks import Frontiers
+from rejse.transforms.journeys.watermarks import Watermarks
 from rejse.transforms.ptransforms import Clocks
 from rejse.transforms.schema.parameters import Rules
 
@@ -142,10 +142,10 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
     stored = None if base is None else history(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
 
-    def watermarks(kind: str) -> Frontiers:
+    def watermarks(kind: str) -> Watermarks:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
         latest, before = _watermarks_of(base, kind)
-        return Frontiers(disorder, request.complete_until, request.complete, latest, before)
+        return Watermarks(disorder, request.complete_until, request.complete, latest, before)
 
     return Plan(
         shards=increment.shards, mappings=mappings, key=settings.key,

@@ -231,6 +231,6 @@ def order(name: str) -> tuple[str, ...]:
     base = name.removesuffix(staging.LIVE)
     if base in (merge_customers.EVENTS, merge_customers.LATE, merge_customers.ANSWERS):
         return EVENT_ORDER
-    declared = {**x_tables.every(), **input_kinds.joined(), **staging.KEEPING}.get(base)
+    declared = {**x_tables.all_tables(), **input_kinds.joined(), **staging.KEEPING}.get(base)
     key = declared.key if declared else REJECTS.key
     return tuple(dict.fromkeys(("customer_key", "journey_id", *key)))

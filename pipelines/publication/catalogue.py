@@ -67,7 +67,7 @@ class Limits:
 
 def published_tables() -> list[str]:
     """All tables of a publication, `_live` twins included, in the order they are committed."""
-    plain = x_tables.every()
+    plain = x_tables.all_tables()
     derived = [name for one in plain for name in (one, one + staging.LIVE)]
     given = [merge_customers.EVENTS, merge_customers.ANSWERS, *input_kinds.joined()]
     apart = [REJECTS.name, merge_customers.LATE, *staging.KEEPING]

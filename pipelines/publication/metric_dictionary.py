@@ -15,6 +15,7 @@ def _metric(one: Any) -> dict[str, Any]:
     column = one.column
     return {
         "name": one.name,
+        "label": one.label,
         "grain": one.grain,
         "type": str(column.type),
         "unit": column.unit,
@@ -29,6 +30,7 @@ def _metric(one: Any) -> dict[str, Any]:
 def _kind(one: Any, weight: float) -> dict[str, Any]:
     return {
         "name": one.name,
+        "label": one.label,
         "locus": one.locus,
         "unit": one.unit,
         "weight": weight,
@@ -39,7 +41,7 @@ def _kind(one: Any, weight: float) -> dict[str, Any]:
 
 
 def dictionary() -> dict[str, list[dict[str, Any]]]:
-    """All metrics (name, grain, unit, range, direction, empty rule, definition) and kinds.
+    """All metrics (name, label, grain, unit, range, direction, empty rule, definition) and kinds.
 
     `needs` of a kind lists alternatives: any one set of fields suffices. `circular_with` names the
     tests of the score that leave it out, each with the reason.
@@ -79,12 +81,17 @@ def text() -> str:
         for one in (m for m in said["metrics"] if m["grain"] == grain):
             unit = f" [{one['unit']}]" if one["unit"] not in ("", "1") else ""
             facts = (_range(one), one["direction"].replace("_", " "), f"empty: {one['when_empty']}")
-            lines += [f"{one['name']}{unit}  {', '.join(facts)}", f"    {one['definition']}"]
+            lines += [
+                f"{one['name']}{unit}  {one['label']}",
+                f"    {', '.join(facts)}",
+                f"    {one['definition']}",
+            ]
         lines.append("")
     lines += ["KINDS OF FRICTION", ""]
     for one in said["friction"]:
         lines += [
-            f"{one['name']}  weight {one['weight']:g}, {one['locus']}, counted in {one['unit']}",
+            f"{one['name']}  {one['label']}",
+            f"    weight {one['weight']:g}, {one['locus']}, counted in {one['unit']}",
             f"    needs: {_alternatives(one['needs'])}",
             f"    {one['definition']}",
         ]

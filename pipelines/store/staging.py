@@ -268,7 +268,7 @@ def declared(name: str) -> pa.Schema | None:
     given = input_kinds.joined().get(plain)
     if given is not None:
         return given.schema
-    found: Table | None = x_tables.every().get(plain)
+    found: Table | None = x_tables.all_tables().get(plain)
     if found is None:
         return None
     fields = [*found.schema, *(column.arrow for column in STAMP)]

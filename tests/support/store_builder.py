@@ -30,7 +30,7 @@ def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Table `name` with its declared columns; what a row does not say is null or neutral."""
     shape = staging.declared(name)
     assert shape is not None
-    found = x_tables.every().get(name.removesuffix(staging.LIVE))
+    found = x_tables.all_tables().get(name.removesuffix(staging.LIVE))
     least = {column.name: column.low for column in (found.columns if found else ()) if column.low}
     rest = {field.name: _neutral(field) for field in shape} | least
     whole = [{field.name: row.get(field.name, rest[field.name]) for field in shape} for row in rows]
