@@ -56,9 +56,9 @@ from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions.tables import conform
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity import erasure
-from rejse.transforms.identity.link_table import LINKS
+from rejse.transforms.identity.link_table import LINKS, blocked_by_erasure
 from rejse.transforms.identity.pseudonyms import exact_key, signer
-from rejse.transforms.identity.resolve import Links, resolve
+from rejse.transforms.identity.resolve import Links, original_identity, resolve
 from rejse.transforms.incremental.cross_customer_ids import leading
 from rejse.transforms.incremental.merge_customers import LATE
 from rejse.transforms.incremental.revisions import SUPERSEDED
@@ -338,8 +338,7 @@ def _publish(writer: Writer, request: _Request) -> None:
     rows = {name: _rows(files) for name, files in after.items()}
     published = replace(publication, versions=versions, rows=rows)
     paths = {name: [file.path for file in files] for name, files in after.items()}
-    writer.previous = publish.announce(writer, published, paths)
-    writer.read_version = storage.head(store, PUBLICATIONS.name)
+    publish.announce(writer, published, paths)
 
 
 def _rows(files: list[StagedFile]) -> int:

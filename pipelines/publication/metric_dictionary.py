@@ -41,7 +41,7 @@ def _kind(kind: Any, weight: float) -> dict[str, Any]:
 
 
 def dictionary() -> dict[str, list[dict[str, Any]]]:
-    """Return all metrics (name, label, grain, unit, range, direction, empty rule, definition) and kinds.
+    """Return the declarations of all metrics and kinds of friction.
 
     `needs` of a kind lists alternatives: any one set of fields suffices. `circular_with` names the
     tests of the score that leave it out, each with the reason.
