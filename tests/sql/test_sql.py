@@ -276,6 +276,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
                      "next_health_ops_median": 70, "next_resolved_share": 1},
     "score_validity": {"journey_type": "claim", "n_outcome_known": 3, "n_bad_ends": 0,
                        "bad_end_auc": None},
+    "text_languages": {"language": "da", "n_texts": 1, "n_scored": 0, "scored_percent": 0},
 }  # fmt: skip
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
-from rejse.pipelines.publication import audit_client, catalogue
+from rejse.pipelines.publication import audit_client
 from rejse.pipelines.publication.audit_client import Report
+from rejse.transforms import published_tables
 from tests.support import store_builder
 from tests.support.store_builder import Rows
 
 
 def audit_of(root: Path, rows: Rows, audits: audit_client.Audit = audit_client.audit) -> Report:
-    staged = {name: [] for name in catalogue.published_tables()}
+    staged = {name: [] for name in published_tables.names()}
     for file in store_builder.staged(root, rows):
         staged[file.table].append(file)
     return audits(root, staged, "run-1")

@@ -21,7 +21,7 @@ from rejse.transforms.scoring import output_tables
 from tests.support import report_fixture
 
 START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
-TABLES = x_tables.every()
+TABLES = x_tables.all_tables()
 
 
 def _schema(name: str) -> pa.Schema:

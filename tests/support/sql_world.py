@@ -78,7 +78,7 @@ def _felt() -> Rows:
     asked = {**silent, "x_id": "s/1", "acted_at": None, "is_answered": True, "score01": 0.2,
              "is_ignored": True}  # fmt: skip
     return {
-        "experience": [silent, asked],
+        "experience": [silent, {**asked, "has_text": True, "language": "da"}],
         "journey_experience": [
             {**both, "journey_id": "j0001", "is_relief": True, "friction_score": 60.0,
              "silo_gap": 0.25, "n_invited": 1, "n_answered": 1},

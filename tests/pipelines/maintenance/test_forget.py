@@ -15,7 +15,8 @@ import pytest
 from rejse.pipelines.config import fingerprint, settings
 from rejse.pipelines.config.settings import Settings, load
 from rejse.pipelines.jobs.increment import SourcesGoneError
-from rejse.pipelines.jobs.run import repair
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance import erase as forgetting
 from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.publication import catalogue, publish
@@ -200,7 +201,7 @@ def test_the_same_files_bring_nothing_back(there: Settings) -> None:
     before.pop("rejects"), after.pop("rejects")  # they are told again
     assert after == before
     assert erasing.advance(there, 3).status == "nothing_new"
-    anew = erasing.advance(there, 3, rebuild=True)
+    anew = erasing.advance(there, 3, mode="rebuild")
     assert anew.counts["erased"] == again.counts["erased"]
     assert erasing.files_with(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
     assert rows(there, "select count(*) from erasures") == [(1,)], "a rebuild keeps tombstones"
@@ -210,7 +211,7 @@ def test_a_rebuild_is_as_if_the_erased_had_never_been_there(
     there: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     forget(there, "customer", WHO)
-    erasing.advance(there, 3, rebuild=True)
+    erasing.advance(there, 3, mode="rebuild")
     bare = erasing.installation(tmp_path_factory.mktemp("bare"))
     for path in there.root.glob("*/*.jsonl"):
         lines = path.read_text().splitlines()
@@ -234,7 +235,7 @@ def test_new_rows_of_it_are_counted_and_not_kept(there: Settings) -> None:
     assert rows(there, "select n_erased from runs order by publication desc limit 1") == [
         (done.counts["erased"],)
     ]
-    repair(there, 0, 1_800_000_000_000_000, audit=None)
+    run(there, RunRequest("repair", span=(0, 1_800_000_000_000_000), audit=None))
     assert erasing.files_with(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
 
 
@@ -253,7 +254,7 @@ def test_a_run_over_a_store_in_which_only_tombstones_are(
 def test_links_of_other_rows_go_and_rows_that_are_links(tmp_path: Path) -> None:
     """A row of a customer keeps all but its link; a table without customers loses the row."""
     mine, other, none = "a" * 32, "b" * 32, None
-    asked = forgetting._Asked(mine, "", "customer", "", (), ())
+    asked = forgetting._Request(mine, "", "customer", "", (), ())
     keys = [other, mine, none]
     coded = pa.array(keys).dictionary_encode()
     made = {
@@ -265,7 +266,7 @@ def test_links_of_other_rows_go_and_rows_that_are_links(tmp_path: Path) -> None:
     for name, columns in made.items():
         staged = staging.write(tmp_path, name, pa.table(columns))
         assert staged is not None
-        (kept,) = forgetting._without(tmp_path, staged, asked)
+        (kept,) = forgetting._without_identity(tmp_path, staged, asked)
         assert (kept == staged) is (name == "plain")
         rows = delta_store.read(tmp_path / kept.path)
         texts = [t for column in rows.columns for one in erasing.leaves(column) for t in one]

@@ -12,11 +12,13 @@ from rejse.pipelines.sources.files import RawBatch
 from rejse.transforms.columnar.event_table import Events
 from rejse.transforms.feedback.scale import scaled, solicited
 from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.feedback.text_scoring import TextScoring, score_texts
+from rejse.transforms.feedback.vader import Vader
 from rejse.transforms.feedback.validate import RULES, accept
 from rejse.transforms.identity.pseudonyms import pseudonymise
 from rejse.transforms.incremental.deduplicate import without_duplicates
 from rejse.transforms.ingest import rejects
-from rejse.transforms.ingest.mapping import Mapping
+from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.normalise import normalise
 from rejse.transforms.ingest.select_check import MappingError
 
@@ -41,7 +43,7 @@ def row(number: int, **given: Any) -> dict[str, Any]:
 
 def canonical(*rows: dict[str, Any], select: str = SELECT) -> pa.RecordBatch:
     batch = pa.RecordBatch.from_pylist(list(rows), schema=RAW)
-    mapping = Mapping(select, RAW, "survey", EXPERIENCE)
+    mapping = SourceMapping(select, RAW, "survey", EXPERIENCE)
     found, refused = normalise(mapping, RawBatch("survey", "log", 1, batch, None, rejects.empty()))
     assert refused.num_rows == 0
     return found
@@ -137,6 +139,14 @@ def test_a_score_outside_its_scale_is_kept_raw_and_counted() -> None:
     assert notes == {"score_outside_scale": 1}
     assert score(raw_score=11.0) is None
     assert score(raw_score=float("nan")) is None
+
+
+def test_a_text_that_nothing_scored_is_counted() -> None:
+    texts = [("good", "en"), ("godt", "da"), ("good", None), (None, "da"), ("on Tuesday", "en")]
+    given = records(*(record(text=text, language=tag) for text, tag in texts))
+    _, _, notes = accept(score_texts(given, TextScoring({"en": Vader()})))
+    assert notes["text_without_sentiment"] == 3
+    assert "text_without_sentiment" not in accept(given.drop_columns(["text"]))[2]
 
 
 @pytest.mark.parametrize(

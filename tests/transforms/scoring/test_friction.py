@@ -97,8 +97,8 @@ def test_the_made_logs_have_every_kind() -> None:
 @given(strategies.transcripts())
 def test_ranks_halve_inside_a_step_from_its_worst_evidence(t: Transcript) -> None:
     a = assess(context_of(t))
-    for step in set(a.found.step.tolist()):
-        here = np.flatnonzero(a.found.step == step)
+    for step in set(a.evidence.step.tolist()):
+        here = np.flatnonzero(a.evidence.step == step)
         by_rank = here[np.argsort(a.hazards.rank[here])]
         assert a.hazards.rank[by_rank].tolist() == list(range(len(here)))
         severities = a.hazards.severity[by_rank]
