@@ -27,7 +27,7 @@ SLOW = (
     "pipelines/schedules/", "pipelines/cli/test_care", "pipelines/publication/test_as_of",
     "pipelines/publication/test_audit", "pipelines/publication/test_catalogue.py::test_a_con",
     "pipelines/publication/test_catalogue.py::test_a_catalogue_is",
-    "pipelines/publication/test_query_limits",
+    "pipelines/publication/test_publish", "pipelines/publication/test_query_limits",
     "pipelines/reporting/test_report", "pipelines/reporting/test_link_audit",
     "pipelines/sources/test_archived", "pipelines/sources/test_positions",
     "pipelines/store/test_concurrency", "pipelines/store/test_damage",
