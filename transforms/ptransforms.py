@@ -36,7 +36,7 @@ from rejse.transforms.incremental.shuffle_files import BucketFiles
 from rejse.transforms.ingest import rejects, validate
 from rejse.transforms.ingest.mapping import Mapping as Select
 from rejse.transforms.ingest.normalise import normalise, unread
-from rejse.transforms.journeys.watermarks import Delivery, Frontiers
+from rejse.transforms.journeys.watermarks import Delivery, Watermarks
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
 
 REJECTS, COUNTS, LATEST, KEPT = "rejects", "counts", "latest", "events"
@@ -243,10 +243,10 @@ Seen = Mapping[tuple[str, Delivery], int]
 
 @dataclass(frozen=True)
 class Clocks:
-    """Frontiers of the sources of interactions, and of those of answers."""
+    """Watermarks of the sources of interactions, and of those of answers."""
 
-    events: Frontiers
-    answers: Frontiers
+    events: Watermarks
+    answers: Watermarks
 
     def of(self, seen: Seen) -> tuple[dict[str, int], dict[str, int]]:
         """Both, from the latest times of all kinds."""
@@ -254,7 +254,7 @@ class Clocks:
             kind: {delivery: time for (one, delivery), time in seen.items() if one == kind}
             for kind in ("interaction", "experience")
         }
-        return self.events.of(mine["interaction"]), self.answers.each(mine["experience"])
+        return self.events.of(mine["interaction"]), self.answers.of_all(mine["experience"])
 
 
 #: A table's name, its rows and the journeys they belong to -> the rows that are kept.

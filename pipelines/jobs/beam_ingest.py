@@ -1,6 +1,6 @@
 """The edge of one kind of input (interactions, X-records, records by customer): rows to files.
 
-    read -> normalise -> (hear) -> accept -> (in time) -> pseudonymise and follow links -> buckets
+    read -> normalise -> (score) -> accept -> (in time) -> pseudonymise and follow links -> buckets
 
 All kinds lie by the same groups of buckets; only paths go on, to where they meet.
 """
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from rejse.pipelines.jobs.beam_shared_ids import SharedIds
 from rejse.transforms.columnar.arrays import arrow, values
-from rejse.transforms.feedback.text_scoring import hear
+from rejse.transforms.feedback.text_scoring import score_texts
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.future_rows import present
@@ -68,8 +68,8 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
     canonical = read(mappings, mark) | f"Normalise{mark}" >> Normalise(mappings)
     rows = canonical[KEPT]
     if "text" in contract.dropped:
-        hear = beam.ParDo(_Hear(plan.texts)).with_output_types(pa.RecordBatch)
-        rows = rows | f"Hear{mark}" >> hear
+        score_texts = beam.ParDo(_Hear(plan.texts)).with_output_types(pa.RecordBatch)
+        rows = rows | f"Hear{mark}" >> score_texts
     accepted = rows | f"Accept{mark}" >> Accept(INPUTS[kind].accept)
     parts, rows = [canonical, accepted], accepted[KEPT]
     aside, limit = [], plan.limit if INPUTS[kind].happened else None
@@ -103,10 +103,10 @@ class _Hear(beam.DoFn):  # type: ignore[misc]
         self._texts = texts
 
     def setup(self) -> None:
-        self._hearing = self._texts.hearing()
+        self._text_scoring = self._texts.text_scoring()
 
     def process(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        yield hear(batch, self._hearing)
+        yield score_texts(batch, self._text_scoring)
 
 
 class _InTime(beam.DoFn):  # type: ignore[misc]

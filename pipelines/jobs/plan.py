@@ -23,7 +23,7 @@ from rejse.transforms.identity.pseudonyms import Signer
 from rejse.transforms.identity.resolve import Links
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.incremental.merge_customers import STORED
-from rejse.transforms.journeys.watermarks import Frontiers
+from rejse.transforms.journeys.watermarks import Watermarks
 from rejse.transforms.ptransforms import Clocks
 from rejse.transforms.schema.parameters import Rules
 
@@ -75,9 +75,9 @@ def plan(
     before = None if found.base is None else published(settings.store, found.base)
     salt = Signer(settings.key()).digests([SALT])
 
-    def frontiers(kind: str) -> Frontiers:
+    def frontiers(kind: str) -> Watermarks:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
-        return Frontiers(disorder, stated, complete, *_before(found.base, kind))
+        return Watermarks(disorder, stated, complete, *_before(found.base, kind))
 
     return Plan(
         shards=found.shards, mappings=mappings, key=settings.key,

@@ -15,6 +15,7 @@ def _metric(metric: Any) -> dict[str, Any]:
     column = metric.column
     return {
         "name": metric.name,
+        "label": metric.label,
         "grain": metric.grain,
         "type": str(column.type),
         "unit": column.unit,
@@ -29,6 +30,7 @@ def _metric(metric: Any) -> dict[str, Any]:
 def _kind(kind: Any, weight: float) -> dict[str, Any]:
     return {
         "name": kind.name,
+        "label": kind.label,
         "locus": kind.locus,
         "unit": kind.unit,
         "weight": weight,
@@ -39,8 +41,9 @@ def _kind(kind: Any, weight: float) -> dict[str, Any]:
 
 
 def dictionary() -> dict[str, list[dict[str, Any]]]:
-    """Return all metrics (name, grain, unit, range, direction, empty rule, definition) and kinds.
+    """Return all metrics and kinds as they are declared.
 
+    Metrics have name, label, grain, unit, range, direction, empty rule and definition.
     `needs` of a kind lists alternatives: any one set of fields suffices. `circular_with` names the
     tests of the score that leave it out, each with the reason.
     """
@@ -78,18 +81,19 @@ def text() -> str:
         lines += [f"METRICS OF A {grain.upper()}", ""]
         for entry in (m for m in known["metrics"] if m["grain"] == grain):
             unit = f" [{entry['unit']}]" if entry["unit"] not in ("", "1") else ""
-            facts = (
-                _range(entry),
-                entry["direction"].replace("_", " "),
-                f"empty: {entry['when_empty']}",
-            )
-            lines += [f"{entry['name']}{unit}  {', '.join(facts)}", f"    {entry['definition']}"]
+            empty = f"empty: {entry['when_empty']}"
+            facts = (_range(entry), entry["direction"].replace("_", " "), empty)
+            lines += [
+                f"{entry['name']}{unit}  {entry['label']}",
+                f"    {', '.join(facts)}",
+                f"    {entry['definition']}",
+            ]
         lines.append("")
     lines += ["KINDS OF FRICTION", ""]
     for entry in known["friction"]:
         lines += [
-            f"{entry['name']}  weight {entry['weight']:g}, {entry['locus']},"
-            f" counted in {entry['unit']}",
+            f"{entry['name']}  {entry['label']}",
+            f"    weight {entry['weight']:g}, {entry['locus']}, counted in {entry['unit']}",
             f"    needs: {_alternatives(entry['needs'])}",
             f"    {entry['definition']}",
         ]

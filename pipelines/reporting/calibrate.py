@@ -138,7 +138,7 @@ def calibrate(session: Any, present: Mapping[str, float], most: int = MOST) -> C
     from rejse.transforms.scoring.calibration.fit import propose
     from rejse.transforms.scoring.calibration.hazard_data import by_kind, ranks
     from rejse.transforms.scoring.calibration.holdout import n_left_out, trials
-    from rejse.transforms.scoring.calibration.uncertainty import association, doubt
+    from rejse.transforms.scoring.calibration.uncertainty import association, uncertainty
 
     ends, ids, n_types, is_sample = _ends(session, most)
     _expect_both(ends)
@@ -154,7 +154,7 @@ def calibrate(session: Any, present: Mapping[str, float], most: int = MOST) -> C
         is_sample=is_sample,
         is_settled=found.is_settled,
         is_tied=_is_tied(tie),
-        lines=_lines(kinds, present, found, doubt(found, ends, now, SEED), tie, hazard, ends),
+        lines=_lines(kinds, present, found, uncertainty(found, ends, now, SEED), tie, hazard, ends),
         trials=trials(ends, pieces, now, n_types),
         n_left_out=n_left_out(ends),
     )

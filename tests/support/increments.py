@@ -195,7 +195,7 @@ def contents(settings: Settings) -> dict[str, list[str]]:
     """Rows of all derived tables, final and live ones apart, and of the inputs, in one order."""
     out = {}
     with connect(settings.store) as con:
-        for name in x_tables.every():
+        for name in x_tables.all_tables():
             for table in TABLES[name].stored:
                 rows = con.sql(f"select * exclude ({STAMPS}) from {table}").fetchall()
                 out[table] = sorted(map(str, rows))

@@ -67,7 +67,7 @@ def revise(
             again.setdefault(who, otherwise)
     out = Revised()
     for name, rows in found.items():
-        declared = x_tables.every().get(name)
+        declared = x_tables.all_tables().get(name)
         if declared is None:
             out.tables[name] = rows
         elif name in core.tables():

@@ -53,7 +53,10 @@ def in_words(needs: Needs) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A published column: type, unit, closed range, nullability, and what it means."""
+    """A published column: type, unit, closed range, nullability, and what it means.
+
+    Metrics have a `label`, their name for people; other columns have none.
+    """
 
     name: str
     type: pa.DataType
@@ -63,14 +66,18 @@ class Column:
     high: float | None = None
     nullable: bool = True
     values: tuple[str, ...] = ()
+    label: str = ""
     #: Of a field of the contract: R required, C conditional, O optional.
     need: str = ""
 
     @property
     def arrow(self) -> pa.Field:
-        """Arrow field with description and unit in its metadata."""
+        """Arrow field with description, unit and, of a metric, label in its metadata."""
         about = {"description": self.description, "unit": self.unit}
-        about |= {"need": self.need} if self.need else {}
+        if self.label:
+            about["label"] = self.label
+        if self.need:
+            about["need"] = self.need
         return pa.field(self.name, self.type, nullable=self.nullable, metadata=about)
 
     @staticmethod
@@ -95,6 +102,11 @@ class Metric:
     def name(self) -> str:
         """Name of the metric, its function and its column."""
         return self.column.name
+
+    @property
+    def label(self) -> str:
+        """Name for people, unique in the grain."""
+        return self.column.label
 
 
 @dataclass(frozen=True)
@@ -142,6 +154,7 @@ def metric(
     grain: str,
     type: pa.DataType,
     *,
+    label: str,
     unit: str,
     low: float | None = None,
     high: float | None = None,
@@ -152,10 +165,11 @@ def metric(
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     """Declare the decorated function as the metric of its own name.
 
-    The docstring is the formula in words, with its source. `inputs` are the fields that it is made
+    The docstring is the formula in words, with its source. `label` is its name for people, unique
+    in the grain. `inputs` are the fields that it is made
     of, beside those that every event has: alternatives, any one of which suffices. Where a journey
     carries none of them its value is null, and never 0. Raises ValueError at import where a name
-    is taken or the docstring is missing.
+    or label is taken, the label is empty or the docstring is missing.
     """
     needs = needs_of(inputs)
     if needs and when_empty == "null":
@@ -169,8 +183,12 @@ def metric(
         taken = _METRICS.setdefault(grain, {})
         if name in taken:
             raise ValueError(f"metric {name}: declared twice at grain {grain}; choose a new name")
+        if not label.strip() or label in {other.label for other in taken.values()}:
+            raise ValueError(
+                f"metric {name}: expected a label of its own at grain {grain}, came {label!r}"
+            )
         column = Column(name, type, " ".join(about.split()), unit, low, high,
-                        nullable or bool(needs))  # fmt: skip
+                        nullable or bool(needs), label=label)  # fmt: skip
         taken[name] = Metric(column, grain, direction, when_empty, needs, compute)
         return compute
 
@@ -178,14 +196,20 @@ def metric(
 
 
 def lower_count(
-    *, inputs: Iterable[Set[str] | str]
+    *, label: str, inputs: Iterable[Set[str] | str]
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     """Declare the decorated function as a count over a journey of what better did not happen.
 
     Args and errors are those of `metric`.
     """
     return metric(
-        "journey", pa.int32(), unit="1", low=0, direction="lower_is_better", inputs=inputs
+        "journey",
+        pa.int32(),
+        label=label,
+        unit="1",
+        low=0,
+        direction="lower_is_better",
+        inputs=inputs,
     )
 
 

@@ -254,5 +254,14 @@ def tables() -> dict[str, Table]:
     journeys = Table("journeys", "journey", ("journey_id",), JOURNEY_BASE + by_grain["journey"])
     steps = Table("steps", "touchpoint visit or internal task of a journey", ("step_id",),
                   STEP_BASE + by_grain["step"])  # fmt: skip
-    found = (journeys, steps, SESSIONS, EVIDENCE, HANDOFFS, INFO_REQUESTS, PROMISES, SLA_RESULTS)
-    return {table.name: table for table in found}
+    declared_tables = (
+        journeys,
+        steps,
+        SESSIONS,
+        EVIDENCE,
+        HANDOFFS,
+        INFO_REQUESTS,
+        PROMISES,
+        SLA_RESULTS,
+    )
+    return {table.name: table for table in declared_tables}

@@ -14,8 +14,8 @@ from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store import delta_store
 from rejse.transforms.ingest import future_rows
-from tests.pipelines.jobs.test_run import RAW, installation, lines, row
 from tests.support.increments import contents
+from tests.support.installation import RAW, installation, lines, row
 
 DAY = 86_400_000_000
 

@@ -22,9 +22,8 @@ from rejse.transforms.identity.link_table import FILE, pseudonymous
 from rejse.transforms.identity.pseudonyms import Signer, customer_key, customer_keys, pseudonymise
 from rejse.transforms.ingest.identity_spelling import canonical, canonical_name, spellings
 from rejse.transforms.ingest.normalise import Mapping, normalise
+from tests.support.contract_events import batch, event
 from tests.support.edge import KEY, PLAIN, RAW, raw, row
-from tests.transforms.identity.test_identity import batch
-from tests.transforms.ingest.test_contracts import event
 
 SIGN = Signer(KEY)
 WHOLE = [
