@@ -17,7 +17,13 @@ from rejse.transforms.dimensions import customer_records
 from rejse.transforms.dimensions import published as operational
 from rejse.transforms.feedback import output_tables as feedback
 from rejse.transforms.feedback.schema import EXPERIENCE
-from rejse.transforms.incremental.merge_customers import ANSWERS, APART, EVENTS, EXCLUDED, LATE
+from rejse.transforms.incremental.merge_customers import (
+    ANSWERS,
+    EVENTS,
+    EXCLUDED,
+    LATE,
+    TEXT_COLUMN,
+)
 from rejse.transforms.incremental.merge_rows import LATENESS
 from rejse.transforms.incremental.revisions import SUPERSEDED
 from rejse.transforms.schema.contract import CUSTOMER_KEY, event_schema
@@ -51,7 +57,7 @@ def _accepted(
 
 EVENT_GRAIN = "accepted interaction, canonical and pseudonymous"
 ANSWER_GRAIN = "accepted X-record, canonical and pseudonymous, without its text"
-_ANSWER_FIELDS = [field for field in EXPERIENCE.pseudonymous() if field.name != APART]
+_ANSWER_FIELDS = [field for field in EXPERIENCE.pseudonymous() if field.name != TEXT_COLUMN]
 _SCORED = scoring.tables()
 _HEARD = feedback.tables()
 

@@ -92,7 +92,7 @@ def publications(store: Path, older: int, newer: int) -> Difference:
 
 
 def configurations(
-    settings: Any, other: Any, run: Callable[..., Any], progress: Any = None
+    settings: Any, other: Any, run: Callable[[Any, Mapping[str, int]], None]
 ) -> Difference:
     """Compare the newest publication with the result of `other` (Settings) on the same events.
 
@@ -127,7 +127,7 @@ def configurations(
             key_id(settings.key()),
         )
         scratch = other.model_copy(update={"store": Path(folder)})
-        run(scratch, frontier=frontiers, audit=None, progress=progress)
+        run(scratch, frontiers)
         made = storage.latest(Path(folder))
         if made is None:
             raise CompareError("expected the other configuration to publish, it did not")

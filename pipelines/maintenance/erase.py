@@ -56,9 +56,9 @@ from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions.tables import conform
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity import erasure
-from rejse.transforms.identity.link_table import LINKS, walled
+from rejse.transforms.identity.link_table import LINKS, blocked_by_erasure
 from rejse.transforms.identity.pseudonyms import exact_key, signer
-from rejse.transforms.identity.resolve import Links, original, resolve
+from rejse.transforms.identity.resolve import Links, original_identity, resolve
 from rejse.transforms.incremental.cross_customer_ids import leading
 from rejse.transforms.incremental.merge_customers import LATE
 from rejse.transforms.incremental.revisions import SUPERSEDED
@@ -178,7 +178,7 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
     _refuse_other_key(writer.previous, fingerprint.key_id(key), request.key_id)
     payloads = frozenset(request.payloads)
     n_refused = quarantine.remove(
-        store, lambda payload: rejects.keyed(key, "payload", payload) in payloads
+        store, lambda payload: rejects.keyed_hash(key, "payload", payload) in payloads
     )
     for report in request.reports:
         Path(report).unlink(missing_ok=True)
@@ -208,12 +208,12 @@ def _make_request(
     key, store = settings.key(), settings.store
     key_id = fingerprint.key_id(key)
     _refuse_other_key(publication, key_id, key_id)
-    sign, naming = signer(key), erasure.naming(identitytype, identity)
+    sign, naming = signer(key), erasure.identity_matcher(identitytype, identity)
     keys = tuple(
         exact_key(identitytype, spelling, sign) for spelling in spellings(identitytype, identity)
     )
     payloads = quarantine.payloads(store, naming)
-    hashed = tuple(rejects.keyed(key, "payload", payload) for payload in payloads)
+    hashed = tuple(rejects.keyed_hash(key, "payload", payload) for payload in payloads)
     _refuse_linked(settings, publication, keys)
     ids = (*keys, *_journeys(store, keys))
     places = {place.resolve() for place in (store, settings.root, Path.cwd())}
@@ -250,7 +250,7 @@ def _refuse_linked(
 ) -> None:
     """Raise LinkedError where links move rows between the identity and other persons."""
     links = published_links(settings.store, publication) if publication else conform(None, LINKS)
-    through = [erasure.bearing(links.column(f"{end}_key"), keys).any() for end in ENDS]
+    through = [erasure.holds_any_key(links.column(f"{end}_key"), keys).any() for end in ENDS]
     if publication is None or not any(through):
         return
     without = Links.of(_blocked_links(links, keys), settings.windows.identity_wait)
@@ -267,18 +267,20 @@ def _refuse_linked(
 
 
 def _blocked_links(links: pa.Table, keys: tuple[str, ...]) -> pa.Table:
-    return walled(links, *(erasure.bearing(links.column(f"{end}_key"), keys) for end in ENDS))
+    return blocked_by_erasure(
+        links, *(erasure.holds_any_key(links.column(f"{end}_key"), keys) for end in ENDS)
+    )
 
 
 def _moves(rows: pa.Table, links: Links, keys: tuple[str, ...]) -> bool:
     """Return whether rows of others than these keys belong to another person by these links."""
     time = rows.column("time" if "time" in rows.column_names else "valid_from")
-    names, place = resolve(original(rows), values(flat(time)), links)
+    names, place = resolve(original_identity(rows), values(flat(time)), links)
     person, now = (
         names.take(arrow(place, pa.int64())),
         flat(rows.column(CUSTOMER_KEY)).cast(pa.string()),
     )
-    moved = pc.and_(pc.not_equal(person, now), arrow(~erasure.bearing(now, keys)))
+    moved = pc.and_(pc.not_equal(person, now), arrow(~erasure.holds_any_key(now, keys)))
     return bool(pc.any(moved, min_count=0).as_py())
 
 
@@ -336,8 +338,7 @@ def _publish(writer: Writer, request: _Request) -> None:
     rows = {name: _rows(files) for name, files in after.items()}
     published = replace(publication, versions=versions, rows=rows)
     paths = {name: [file.path for file in files] for name, files in after.items()}
-    writer.previous = publish.announce(writer, published, paths)
-    writer.read_version = storage.head(store, PUBLICATIONS.name)
+    publish.announce(writer, published, paths)
 
 
 def _rows(files: list[StagedFile]) -> int:
@@ -386,7 +387,7 @@ def _may_hold(store: Path, file: StagedFile, links: list[str], request: _Request
     if not links:
         return False
     rows = parquet_files.rows(path, links)
-    return any(erasure.bearing(rows.column(name), request.keys).any() for name in links)
+    return any(erasure.holds_any_key(rows.column(name), request.keys).any() for name in links)
 
 
 def _is_of_identity(rows: pa.Table, table: str, links: list[str], request: _Request) -> pa.Array:
@@ -399,13 +400,16 @@ def _is_of_identity(rows: pa.Table, table: str, links: list[str], request: _Requ
         return pc.is_in(hashed, value_set=text(sorted(request.payloads)))
     matches = np.zeros(rows.num_rows, bool)
     for name in [CUSTOMER_KEY] if CUSTOMER_KEY in rows.column_names else links:
-        matches |= erasure.bearing(rows.column(name), request.keys)
+        matches |= erasure.holds_any_key(rows.column(name), request.keys)
     return arrow(matches)
 
 
 def _unlinked(rows: pa.Table, name: str, request: _Request) -> pa.Table:
     """Return the rows, of others, without their links to the identity."""
-    place, linked = rows.column_names.index(name), erasure.bearing(rows.column(name), request.keys)
+    place, linked = (
+        rows.column_names.index(name),
+        erasure.holds_any_key(rows.column(name), request.keys),
+    )
     if not linked.any():
         return rows
     kept = np.where(linked, -1, np.arange(rows.num_rows))

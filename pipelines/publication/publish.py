@@ -11,13 +11,14 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import pyarrow as pa
 
 from rejse.pipelines.publication import audit_client as auditing
 from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.publication.audit_client import Audit, AuditError, Report
+from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import erasure_receipts, file_index, parquet_files, staging
 from rejse.pipelines.store.delta_store import Publication, Writer
@@ -31,37 +32,6 @@ from rejse.transforms.schema.registry import Table
 SCRATCH = ".scratch-"
 
 __all__ = ["AuditError", "BalanceError", "Run", "publish", "writing"]
-
-
-class Run(TypedDict, total=False):
-    """What a run says about itself; times are microseconds since 1970.
-
-    `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
-    rejected by reason; `notes` what was changed in kept rows or joined nothing, counted; `windows`
-    the windows that served views need, in microseconds (`repeat`: W of the contact rates);
-    `thresholds` those of the answers (`csat.satisfied_from`), in points of their own scale;
-    `frontiers` and `x_frontiers` how far the sources of interactions and of answers are complete;
-    `promise_checks` the SQL that judges claims, by name; `core_version` that of rules, code and
-    key, `sources` those of each source; `latest` the latest time read, by kind of input, source
-    and delivered name.
-    """
-
-    run_id: str
-    fingerprint: str
-    config_version: str
-    started_at: int
-    counts: Mapping[str, int]
-    reasons: Mapping[str, int]
-    notes: Mapping[str, int]
-    positions: Mapping[str, str]
-    frontiers: Mapping[str, int]
-    x_frontiers: Mapping[str, int]
-    windows: Mapping[str, int]
-    thresholds: Mapping[str, float]
-    promise_checks: Mapping[str, str]
-    core_version: str
-    sources: Mapping[str, str]
-    latest: Mapping[tuple[str, str, str], int]
 
 
 class BalanceError(DataError):
@@ -117,11 +87,12 @@ def publish(
     store, previous = writer.store, writer.previous
     number = writer.number
     audited = _by_table(store, [*staged, *beside])
-    report = _refuse_failed(audit(store, audited, run["run_id"])) if audit else None
+    report = _refuse_failed(audit(store, audited, run.run_id)) if audit else None
     carried_files = [file for files in (carried or {}).values() for file in files]
     by_table = _by_table(store, [*staged, *carried_files])
-    publication = _new_publication(number, run, report, storage.after(previous))
-    by_table[RUNS.name] = _with_row(store, previous, RUNS, _run_row(run, publication))
+    state = "skipped" if report is None else ("warned" if report.findings else "passed")
+    publication = run.publication(number, storage.after(previous), state)
+    by_table[RUNS.name] = _with_row(store, previous, RUNS, run.row(publication))
     by_table |= erasure_receipts.receipt_files(
         store, writer.receipts
     )  # also where all is read anew
@@ -136,8 +107,8 @@ def publish(
 def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str]]) -> Publication:
     """Make `done`, whose tables hold the files `named`, the current publication.
 
-    This is the last step. Raises AnotherWriter or SettingsError (a promise check), and then no
-    reader sees a change.
+    This is the last step; the writer builds on it from then on. Raises AnotherWriter or
+    SettingsError (a promise check), and then no reader sees a change.
     """
     store, number = writer.store, done.number
     publications = _with_row(store, writer.previous, PUBLICATIONS, done.row(), writer.read_version)
@@ -149,28 +120,21 @@ def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str
         writer.read_version,
     )  # fmt: skip
     catalogue.activate(store, number, catalogue_file)
+    writer.previous, writer.read_version = done, storage.head(store, PUBLICATIONS.name)
     return done
 
 
 def check_balance(run: Run) -> None:
     """Raise BalanceError where read != kept + duplicate + late + rejected + erased."""
-    gap = difference(run)
-    reasons = sum(run.get("reasons", {}).values())
-    rejected = run.get("counts", {}).get("rejected", 0)
-    if gap == 0 and reasons == rejected:
+    gap, reasons = run.difference, sum(run.reasons.values())
+    if gap == 0 and reasons == run.counts.get("rejected", 0):
         return
-    counts = ", ".join(f"{name} {run.get('counts', {}).get(name, 0):,}" for name in COUNTS)
+    counts = ", ".join(f"{name} {run.counts.get(name, 0):,}" for name in COUNTS)
     raise BalanceError(
         "expected read = kept + duplicate + late + rejected + erased, and every reject with a "
         f"reason; came {counts}: difference {gap:,}, rejects with a reason {reasons:,}. Nothing "
         "was published; this is a fault of rejse, please report it with the run's sources"
     )
-
-
-def difference(run: Run) -> int:
-    """Return the rows read that are accounted for nowhere (negative: accounted for twice)."""
-    counts = run.get("counts", {})
-    return counts.get("read", 0) - sum(counts.get(name, 0) for name in COUNTS if name != "read")
 
 
 def roll_forward(store: Path, current: Publication) -> None:
@@ -219,28 +183,6 @@ def _refuse_failed(report: Report) -> Report:
     if not report.passed:
         raise AuditError(report)
     return report
-
-
-def _new_publication(number: int, run: Run, report: Report | None, at: int) -> Publication:
-    state = "skipped" if report is None else ("warned" if report.findings else "passed")
-    return Publication(
-        number=number,
-        run_id=run["run_id"],
-        fingerprint=run["fingerprint"],
-        config_version=run["config_version"],
-        published_at=at,
-        positions=run.get("positions", {}),
-        frontiers=run.get("frontiers", {}),
-        x_frontiers=run.get("x_frontiers", {}),
-        windows=run.get("windows", {}),
-        thresholds=run.get("thresholds", {}),
-        promise_checks=run.get("promise_checks", {}),
-        counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
-        audit=state,
-        core_version=run.get("core_version", ""),
-        sources=run.get("sources", {}),
-        latest=run.get("latest", {}),
-    )
 
 
 def _commit_tables(
@@ -304,15 +246,3 @@ def _widened(rows: pa.Table, shape: pa.Schema) -> pa.Table:
         for field in shape
     ]
     return pa.Table.from_arrays(columns, schema=shape)
-
-
-def _run_row(run: Run, publication: Publication) -> dict[str, Any]:
-    row = {
-        "run_id": publication.run_id, "publication": publication.number,
-        "config_version": publication.config_version,
-        "started_at": run.get("started_at", publication.published_at),
-        "finished_at": publication.published_at, "difference": difference(run),
-        "reasons": list(run.get("reasons", {}).items()),
-        "notes": list(run.get("notes", {}).items()),
-    }  # fmt: skip
-    return row | {f"n_{name}": count for name, count in publication.counts.items()}

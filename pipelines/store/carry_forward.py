@@ -24,8 +24,8 @@ from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.incremental.cross_customer_ids import Words, leading
+from rejse.transforms.incremental.table_rows import LIVE_TABLES
 from rejse.transforms.ingest.rejects import CAPPED
-from rejse.transforms.ptransforms import EVERYWHERE
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.scoring.output_tables import REJECTS
 
@@ -91,7 +91,7 @@ def carry_forward(
             replace those at the same position.
     """
     by_table = _replaced_customers(replaced)
-    everywhere = by_table.pop(EVERYWHERE, NO_CUSTOMERS)
+    everywhere = by_table.pop(LIVE_TABLES, NO_CUSTOMERS)
     files = {}
     for table, version in previous.versions.items():
         declared = published_tables.table_of(table)

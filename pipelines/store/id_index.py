@@ -24,11 +24,11 @@ from rejse.pipelines.store.file_index import IDS, FileIndex, pairs
 from rejse.pipelines.store.state_reader import plain
 from rejse.transforms.columnar.arrays import Ints, arrow
 from rejse.transforms.incremental.cross_customer_ids import Records, Words, records
-from rejse.transforms.incremental.deduplicate import LOOKED_AT
-from rejse.transforms.incremental.merge_customers import STORED
+from rejse.transforms.incremental.deduplicate import SORT_KEY_COLUMNS
+from rejse.transforms.incremental.merge_customers import TABLE_OF_KIND
 from rejse.transforms.schema.contract import CUSTOMER_KEY, IDENTITY_KEY
 
-READ = ("source", CUSTOMER_KEY, IDENTITY_KEY, *LOOKED_AT)
+READ = ("source", CUSTOMER_KEY, IDENTITY_KEY, *SORT_KEY_COLUMNS)
 #: Changes with `_index` and with the hashes of ids.
 _FORM = b"1"
 
@@ -44,7 +44,7 @@ class KnownIds:
     def of(self, arriving: Records) -> pa.Table | None:
         """Return stored rows whose ids arrive from another customer; None where there are none.
 
-        Columns: `source`, `customer_key`, `LOOKED_AT`. Seldom another row is among them.
+        Columns: `source`, `customer_key`, `SORT_KEY_COLUMNS`. Seldom another row is among them.
         """
         order = np.argsort(arriving["high"])
         wanted, customers = arriving["high"][order], arriving["customer"][order]
@@ -58,7 +58,7 @@ class KnownIds:
 
 def make(store: Path, files: Iterable[str], salt: bytes) -> None:
     """Make the missing indexes of files of accepted rows; other tables have none."""
-    of_rows = (file for file in files if file.partition("/")[0] in STORED.values())
+    of_rows = (file for file in files if file.partition("/")[0] in TABLE_OF_KIND.values())
     _indexes(store, salt).make(of_rows)
 
 

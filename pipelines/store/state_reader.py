@@ -55,7 +55,7 @@ class PublishedTables:
         )
         return _concatenated(parts)
 
-    def counted(self, table: str, customers: pa.Array) -> Ints:
+    def row_counts(self, table: str, customers: pa.Array) -> Ints:
         """Count the rows of each of some customers (sorted keys).
 
         Counts of two customers whose keys share their leading half are added.

@@ -14,7 +14,8 @@ from rejse.pipelines.sources import files
 from rejse.pipelines.sources.files import RawBatch
 from rejse.transforms.identity.pseudonyms import pseudonymise
 from rejse.transforms.ingest import rejects
-from rejse.transforms.ingest.normalise import Mapping, normalise
+from rejse.transforms.ingest.mapping import SourceMapping
+from rejse.transforms.ingest.normalise import normalise
 from rejse.transforms.ingest.validate import accept
 from tests.support import edge
 
@@ -57,7 +58,7 @@ def read(path: Path, schema: pa.Schema) -> tuple[list[dict[str, Any]], list[dict
 
 
 def through(
-    mapping: Mapping, batch: RawBatch, non_persons: tuple[str, ...] = ()
+    mapping: SourceMapping, batch: RawBatch, non_persons: tuple[str, ...] = ()
 ) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:
     """Events of a raw batch, all its rejects, and the notes."""
     canonical, first = normalise(mapping, batch)

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines.config import raw_schema
 from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact
 from rejse.pipelines.publication import catalogue
@@ -132,7 +133,9 @@ def arrive(folder: Path, month: int, who: Sequence[str], seed: int = 1) -> None:
 def advance(settings: Settings, month: int, **given: Any) -> RunResult:
     """A run, whose sources are complete up to the month's end."""
     end = 1_767_225_600_000_000 + month * 31 * 86_400_000_000
-    found = run(settings, frontier=dict.fromkeys(COLUMNS, end), audit=None, **given)
+    found = run(
+        settings, RunRequest(complete_until=dict.fromkeys(COLUMNS, end), audit=None, **given)
+    )
     counts = dict(found.counts)
     assert counts.pop("read") == sum(counts.values())
     return found

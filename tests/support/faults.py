@@ -23,7 +23,8 @@ from typing import Any
 import pyarrow as pa
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import run
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.store import delta_store, staging
 from rejse.transforms import published_tables
@@ -98,9 +99,9 @@ def contents(root: Path) -> dict[str, str]:
 KEPT = {(name, "started_at") for name in ("journeys", "journeys_live", "steps", "steps_live")}
 
 
-def once(found: settings.Settings, frontier: int = THEN) -> None:
+def once(found: settings.Settings, complete_until: int = THEN) -> None:
     """One run over what lies there."""
-    run.run(found, frontier={"crm": frontier}, audit=None)
+    run(found, RunRequest(complete_until={"crm": complete_until}, audit=None))
 
 
 def undisturbed(found: settings.Settings) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, values
 from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.columnar.groups import Array, Groups, numbered, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Groups, numbered, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.features.steps import Steps
@@ -78,7 +78,7 @@ class FieldRequests:
     requests: Requests
 
     def given(self, sessionised: SessionisedEvents, declared: bool) -> tuple[Ints, Categorical]:
-        """Return the first giving event of each (journey, field), sorted by event, and the field."""
+        """Return the first giving event of each (journey, field), by event, and the field."""
         allowed = self.entries.basis <= (DECLARED if declared else OBSERVED)
         gave = self.entries.rows(np.flatnonzero(allowed & (self.entries.op == GIVEN)))
         first = np.sort(numbered(entry_keys(sessionised, gave))[1])
@@ -165,7 +165,7 @@ def _asks(sessionised: SessionisedEvents, entries: Entries) -> Bools:
     places = Groups.of(place[order])
     asks = (entries.op == ASKED) | (entries.op == VERIFY)
     asked_here = np.empty(len(place), bool)
-    asked_here[order] = places.spread(places.any(asks[order]))
+    asked_here[order] = places.broadcast(places.any(asks[order]))
     return np.asarray((entries.op == ASKED) | ((entries.op == GIVEN) & ~asked_here))
 
 

@@ -70,9 +70,9 @@ def test_a_link_of_somebody_else_is_blanked_and_nothing_but_it() -> None:
 )  # fmt: skip
 def test_the_search_in_quarantine_knows_an_identity_in_many_forms(payload: str) -> None:
     wanted = WHO.replace(",", " -") if " -" in payload else WHO
-    assert erasure.naming("customer", wanted)(payload)
-    assert not erasure.naming("customer", wanted)(payload.replace("7", "77"))
-    assert not erasure.naming("customer", "uixote")(payload)
+    assert erasure.identity_matcher("customer", wanted)(payload)
+    assert not erasure.identity_matcher("customer", wanted)(payload.replace("7", "77"))
+    assert not erasure.identity_matcher("customer", "uixote")(payload)
 
 
 def told(payload: str | None, gone: Erased) -> bool:

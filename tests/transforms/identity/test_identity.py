@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rejse.transforms.identity.pseudonyms import LATEST, Signer, pseudonymise
+from rejse.transforms.identity.pseudonyms import CACHE_SIZE, Signer, pseudonymise
 from rejse.transforms.ingest import rejects
 from rejse.transforms.schema.contract import event_schema
 from tests.support.contract_events import NOON, PRESENT, batch, event, sign
@@ -105,7 +105,7 @@ def test_no_rows() -> None:
 
 def test_memory_of_the_signer_changes_nothing() -> None:
     signer = Signer(KEY)
-    many = [b"%d" % n for n in range(LATEST + 10)]
+    many = [b"%d" % n for n in range(CACHE_SIZE + 10)]
     first = signer.remembered(many, b"customer:")
     assert signer.digests(many, b"customer:") == first
     assert signer.remembered([*many[:5], b"new"], b"customer:")[:160] == first[:160]

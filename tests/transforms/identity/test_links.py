@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rejse.transforms.columnar.arrays import values
 from rejse.transforms.columnar.event_table import Categorical
-from rejse.transforms.identity.link_table import LINKS, pseudonymous, valid_links
-from rejse.transforms.identity.resolve import Links, original, resolve, to_persons
+from rejse.transforms.identity.link_table import LINKS, check_links, pseudonymous
+from rejse.transforms.identity.resolve import Links, original_identity, resolve, to_persons
 from rejse.transforms.schema.contract import TIME
 from tests.support.identity_links import (
     ANN,
@@ -105,7 +105,7 @@ def test_what_a_row_bears_is_kept_and_can_be_resolved_anew(
 ) -> None:
     plain = rows(asked)
     persons = to_persons(plain, indexed(links))
-    bears = original(persons)
+    bears = original_identity(persons)
     assert bears.arrow().to_pylist() == plain.column("customer_key").to_pylist()
     again = to_persons(to_persons(persons, indexed(links[:4])), indexed(links))
     assert again.column("customer_key").to_pylist() == persons.column("customer_key").to_pylist()
@@ -221,4 +221,4 @@ def test_links_of_no_person_are_left_out() -> None:
 )
 def test_links_that_make_no_sense_are_refused(link: Link, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        valid_links(link_table([link]))
+        check_links(link_table([link]))
