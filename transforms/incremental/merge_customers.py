@@ -123,9 +123,7 @@ class CustomerMerger:
             rows = self.state.row_counts(EVENTS, self.relink.customers)
             yield from self.relink.parts(rows, self.rows_at_once)
             return
-        parts = [
-            flat(rows.column(contract.contract.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()
-        ]
+        parts = [flat(rows.column(contract.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()]
         parts.append(text([key for key in superseded_customers if keys[0] <= key < keys[1]]))
         deadlines = self.state.between(pending.PENDING.name, *keys)
         if deadlines is not None:
@@ -383,7 +381,7 @@ def _empty(kind: str) -> pa.Table:
 def _of(rows: pa.Table | None, customers: pa.Array | None) -> pa.Table | None:
     if rows is None or customers is None:
         return rows
-    customer = flat(rows.column(contract.contract.CUSTOMER_KEY))
+    customer = flat(rows.column(contract.CUSTOMER_KEY))
     selected = rows.filter(pc.is_in(customer.cast(TEXT), value_set=customers))
     return selected if selected.num_rows else None
 
@@ -391,7 +389,7 @@ def _of(rows: pa.Table | None, customers: pa.Array | None) -> pa.Table | None:
 def _is_customer_in(rows: pa.Table, customers: frozenset[str]) -> Bools:
     if not customers:
         return np.zeros(rows.num_rows, bool)
-    customer = flat(rows.column(contract.contract.CUSTOMER_KEY)).cast(TEXT)
+    customer = flat(rows.column(contract.CUSTOMER_KEY)).cast(TEXT)
     return values(pc.is_in(customer, value_set=text(sorted(customers))))
 
 
