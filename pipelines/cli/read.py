@@ -150,7 +150,7 @@ def calibrate(config: Config = CONFIG, json: Json = False, toml: Toml = False) -
 
     Example: [bold]rejse calibrate --toml[/bold]
     """
-    from rejse.pipelines.reporting.calibrate import show
+    from rejse.pipelines.cli.calibration import show
 
     show(settings_in(config), json=json, toml=toml)
 

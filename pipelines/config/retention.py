@@ -57,11 +57,11 @@ class RetentionSettings(Frozen):
         It moves once a day, at midnight UTC, so that two runs of a day publish the same.
         """
         tomorrow = (now // DAY + 1) * DAY
-        found = {name: tomorrow - kept_for for name, kept_for in self.tables.items()}
-        if JOURNEYS in found:
+        since = {name: tomorrow - kept_for for name, kept_for in self.tables.items()}
+        if JOURNEYS in since:
             for name in following():
-                found[name] = max(found.get(name, found[JOURNEYS]), found[JOURNEYS])
-        return found
+                since[name] = max(since.get(name, since[JOURNEYS]), since[JOURNEYS])
+        return since
 
 
 def _columns() -> Mapping[str, str]:
@@ -120,8 +120,8 @@ def keeps(name: str, rows: pa.Table, since: Mapping[str, int], ended: pa.Table) 
     start = pa.scalar(since[name], pa.int64()).cast(pa.timestamp("us", "UTC"))
     if not is_of_journey(name):
         return pc.fill_null(pc.greater_equal(rows.column(needed(name)), start), True)
-    gone = ended.filter(pc.less(ended.column("ended_at"), start)).column("journey_id")
-    return pc.invert(pc.is_in(rows.column("journey_id"), value_set=gone.combine_chunks()))
+    dropped = ended.filter(pc.less(ended.column("ended_at"), start)).column("journey_id")
+    return pc.invert(pc.is_in(rows.column("journey_id"), value_set=dropped.combine_chunks()))
 
 
 def reach(events: pa.Table, began: pa.Table) -> pa.ChunkedArray:

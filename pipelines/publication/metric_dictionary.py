@@ -41,8 +41,9 @@ def _kind(kind: Any, weight: float) -> dict[str, Any]:
 
 
 def dictionary() -> dict[str, list[dict[str, Any]]]:
-    """Return the declarations of all metrics and kinds of friction.
+    """Return all metrics and kinds as they are declared.
 
+    Metrics have name, label, grain, unit, range, direction, empty rule and definition.
     `needs` of a kind lists alternatives: any one set of fields suffices. `circular_with` names the
     tests of the score that leave it out, each with the reason.
     """
@@ -80,11 +81,8 @@ def text() -> str:
         lines += [f"METRICS OF A {grain.upper()}", ""]
         for entry in (m for m in known["metrics"] if m["grain"] == grain):
             unit = f" [{entry['unit']}]" if entry["unit"] not in ("", "1") else ""
-            facts = (
-                _range(entry),
-                entry["direction"].replace("_", " "),
-                f"empty: {entry['when_empty']}",
-            )
+            empty = f"empty: {entry['when_empty']}"
+            facts = (_range(entry), entry["direction"].replace("_", " "), empty)
             lines += [
                 f"{entry['name']}{unit}  {entry['label']}",
                 f"    {', '.join(facts)}",

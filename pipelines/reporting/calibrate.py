@@ -7,14 +7,13 @@ v_validity_tests) are left out, for a bad end proves them by definition; so they
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rejse.pipelines.config.settings import Settings
 from rejse.transforms.errors import MisuseError
-from rejse.transforms.schema.parameters import LATE_PROMISE_WEIGHT, WEIGHTS
+from rejse.transforms.schema.parameters import WEIGHTS
 
 if TYPE_CHECKING:
     from rejse.transforms.scoring.calibration.fit import Proposal
@@ -244,27 +243,6 @@ def _lines(
     return sorted(lines, key=lambda line: (-line.n_journeys, line.kind))
 
 
-def show(settings: Settings, *, json: bool, toml: bool) -> None:
-    """Print the proposal as tables, JSON or a [weights] block. Raises CalibrationError."""
-    from rejse.pipelines.cli import terminal
-    from rejse.pipelines.publication import catalogue
-
-    if json and toml:
-        raise CalibrationError("expected --json or --toml, came both")
-    present = {**WEIGHTS, LATE: LATE_PROMISE_WEIGHT, **settings.weights}
-    with (
-        catalogue.connect(settings.store) as session,
-        terminal.progress("fitting weights to the ends of journeys"),
-    ):
-        found = calibrate(session, present)
-    if json:
-        terminal.show_json(asdict(found))
-    elif toml:
-        print(block(found, settings.weights))
-    else:
-        _show(found)
-
-
 def block(found: Calibration, configured: Mapping[str, float]) -> str:
     """A [weights] table in TOML: what is configured, and each weight that would change."""
     lines = [
@@ -285,70 +263,3 @@ def block(found: Calibration, configured: Mapping[str, float]) -> str:
     if not changed:
         lines.append("# nothing differs from the present weights beyond chance")
     return "\n".join(lines)
-
-
-def _show(found: Calibration) -> None:
-    from rejse.pipelines.cli.terminal import show_table
-
-    sample = ", a sample of whole customers" if found.is_sample else ""
-    print(
-        f"publication {found.publication}: {found.n_journeys:,} closed journeys with an outcome"
-        f"{sample}, {found.n_bad:,} ended badly"
-    )
-    show_table(
-        ("kind", "journeys", "bad ends", "present", "proposed", "low", "high", "verdict"),
-        [
-            (line.kind, line.n_journeys, line.n_bad, line.present, *map(_short, (
-                line.proposed, line.low, line.high)), line.verdict)
-            for line in found.lines
-        ],
-    )  # fmt: skip
-    print()
-    _show_trials(found)
-    print()
-    for note in _notes(found):
-        print(note)
-
-
-def _show_trials(found: Calibration) -> None:
-    from rejse.pipelines.cli.terminal import show_table
-
-    if not found.trials:
-        print(
-            "No later journeys to try on: none ended after the earlier seven tenths and is of a"
-            " journey type that they have."
-        )
-        return
-    print("What would change: fitted on the earlier seven tenths, tried on the later journeys")
-    show_table(
-        ("tried", "factor", "journeys", "bad ends", "log-likelihood", "AUC"),
-        [
-            (t.name, round(t.multiple, 2), t.n_journeys, t.n_bad, round(t.log_likelihood, 4),
-             _short(t.auc))
-            for t in found.trials
-        ],
-    )  # fmt: skip
-    if found.n_left_out:
-        print(f"Left out: {found.n_left_out:,} later journeys of types first seen then.")
-
-
-def _notes(found: Calibration) -> list[str]:
-    notes = []
-    if not found.is_tied:
-        notes.append("No kind of friction goes with bad ends beyond chance: nothing is proposed.")
-    if not found.is_settled:
-        notes.append("The proposal did not come to rest: kinds that come together change ranks.")
-    if any(line.verdict == "by definition" for line in found.lines):
-        notes.append(
-            "By definition: an end makes or unmakes these kinds by rule (v_kinds says why), so it"
-            " cannot weigh them."
-        )
-    notes.append(
-        "Nothing was changed. An end is one witness: friction that people bear in journeys that"
-        " end well is not in it."
-    )
-    return notes
-
-
-def _short(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)

@@ -98,7 +98,7 @@ def _records(feedback: JourneyFeedback) -> dict[str, Any]:
 
     return {
         "x_id": events.refs(),
-        "customer_key": events.coded(contract.CUSTOMER_KEY),
+        contract.CUSTOMER_KEY: events.coded(contract.CUSTOMER_KEY),
         "journey_id": take(flat(feedback.journeys.column("journey_id")), joined.journey),
         "step_id": take(flat(feedback.steps.column("step_id")), joined.step),
         "respondent_type": events.coded("respondent_type"),

@@ -42,7 +42,7 @@ IDENTITY = "identity"
 #: Column of answers that is stored in tables of its own.
 TEXT_COLUMN = "text_redacted"
 EXCLUDED = Table("excluded", "customers above the event cap (treated as bots), by input kind",
-                 ("customer_key", "kind"), (
+                 (contract.CUSTOMER_KEY, "kind"), (
     CUSTOMER, Column("kind", TEXT, "Kind of input: interaction or experience.", nullable=False),
 ))  # fmt: skip
 
@@ -129,11 +129,11 @@ class CustomerMerger:
         if deadlines is not None:
             due = pending.due(deadlines, frontiers, x_frontiers, self.lateness)
             parts.append(
-                flat(deadlines.column("customer_key")).cast(TEXT) if self.is_changed else due
+                flat(deadlines.column(contract.CUSTOMER_KEY)).cast(TEXT) if self.is_changed else due
             )
         released = self.released_late_events(*keys)
         if released is not None:
-            parts.append(flat(released.column("customer_key")).cast(TEXT))
+            parts.append(flat(released.column(contract.CUSTOMER_KEY)).cast(TEXT))
         affected = pc.unique(pa.concat_arrays(parts))
         affected = affected.take(pc.sort_indices(affected))
         if len(affected):
@@ -309,7 +309,7 @@ class CustomerMerger:
             merged.mark_replaced(table, merge_rows.customers_of(before))
         exclusions = pa.table(
             {
-                "customer_key": text(sorted(excluded - known)),
+                contract.CUSTOMER_KEY: text(sorted(excluded - known)),
                 "kind": text([kind] * len(excluded - known)),
             }
         )
@@ -350,16 +350,18 @@ class CustomerMerger:
         assert self.state is not None
         parts = [self.state.rows(name, customers) for name in ("texts", "texts_live")]
         kept = [
-            part.select(["customer_key", "x_id", TEXT_COLUMN]) for part in parts if part is not None
+            part.select([contract.CUSTOMER_KEY, "x_id", TEXT_COLUMN])
+            for part in parts
+            if part is not None
         ]
         if not kept:
             return answers
         texts = pa.concat_tables(kept, promote_options="permissive")
-        text_key = _key(texts, "customer_key", "x_id")
+        text_key = _key(texts, contract.CUSTOMER_KEY, "x_id")
         ref = pc.binary_join_element_wise(
             flat(answers.column("source")).cast(TEXT), flat(answers.column("id")).cast(TEXT), "/"
         )
-        customer = flat(answers.column("customer_key")).cast(TEXT)
+        customer = flat(answers.column(contract.CUSTOMER_KEY)).cast(TEXT)
         at = pc.index_in(pc.binary_join_element_wise(customer, ref, "\x1f"), value_set=text_key)
         redacted = flat(texts.column(TEXT_COLUMN)).cast(TEXT).take(at)
         return answers.append_column(TEXT_COLUMN, redacted)

@@ -19,6 +19,7 @@ from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.feedback import output_tables as x_tables
 from rejse.transforms.incremental.merge_customers import IDENTITY, MergedRows, StateReader
 from rejse.transforms.incremental.merge_rows import customers_of
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.scoring import output_tables as core
 from rejse.transforms.scoring.output_tables import CUSTOMER, FINAL, JOURNEY, STAMP, TEXT
@@ -32,7 +33,7 @@ SUPERSEDED = Table(
     ),
 )  # fmt: skip
 _SEPARATOR = "\x1f"
-_STAMPED = ("journey_id", "customer_key", "revision", "revision_reason")
+_STAMPED = ("journey_id", CUSTOMER_KEY, "revision", "revision_reason")
 
 
 @dataclass
@@ -95,7 +96,7 @@ def _continue_revisions(
               .to_pylist())  # fmt: skip
     for row in () if before is None else before.select(list(_STAMPED)).to_pylist():
         if row["journey_id"] in now:
-            reason = reasons.get(row["customer_key"], "late event")
+            reason = reasons.get(row[CUSTOMER_KEY], "late event")
             revised[row["journey_id"]] = row["revision"] + 1, reason
     if revised:
         for name in core.tables():
@@ -126,7 +127,7 @@ def _revise_core(
 ) -> None:  # fmt: skip
     """Add new final rows; compare all rows of customers in `reasons` with the published."""
     customers = text(sorted(reasons))
-    is_again = _in(_strings(rows, "customer_key"), customers)
+    is_again = _in(_strings(rows, CUSTOMER_KEY), customers)
     quiet = rows.filter(arrow(~is_again))
     published = _in(_strings(quiet, "journey_id"), known) & _is_final(quiet)
     quiet = quiet.filter(arrow(~published))
@@ -157,7 +158,7 @@ def _revise_rows(
     customers = customers_of(final.filter(arrow(changed))) | customers_of(
         stored.filter(arrow(is_removed))
     )
-    is_replaced = _in(_strings(final, "customer_key"), text(sorted(customers)))
+    is_replaced = _in(_strings(final, CUSTOMER_KEY), text(sorted(customers)))
     fresh = final.filter(arrow(~is_replaced & (stored_row < 0)))
     parts = [live, fresh]
     if is_replaced.any():
@@ -187,7 +188,7 @@ def _stamped(
         return rows
     before = values(flat(stored.column("revision")))[np.where(stored_row >= 0, stored_row, 0)]
     revision = np.where(same, before, before + 1).astype(np.int32)
-    customers = _strings(rows, "customer_key").to_pylist()
+    customers = _strings(rows, CUSTOMER_KEY).to_pylist()
     new_reason = [
         reasons.get(customer, otherwise) if is_changed else None
         for customer, is_changed in zip(customers, changed, strict=True)
@@ -222,7 +223,7 @@ def _record_superseded(
         and (is_back := _in(_strings(recorded, "journey_id"), journey_ids)).any()
     ):
         replaced = out.replaced[SUPERSEDED.name] = customers_of(recorded.filter(arrow(is_back)))
-        is_kept = ~is_back & _in(_strings(recorded, "customer_key"), text(sorted(replaced)))
+        is_kept = ~is_back & _in(_strings(recorded, CUSTOMER_KEY), text(sorted(replaced)))
         kept = recorded.filter(arrow(is_kept)).select([c.name for c in SUPERSEDED.columns])
         rows += [tuple(row.values()) for row in kept.to_pylist()]
     if published is not None:
@@ -246,7 +247,7 @@ def _successors(
         for event in events:
             new.setdefault(event, []).append(journey)
     rows = []
-    for row in lost.select(["journey_id", "customer_key"]).to_pylist():
+    for row in lost.select(["journey_id", CUSTOMER_KEY]).to_pylist():
         ids = {j for event in old.get(row["journey_id"], ()) for j in new.get(event, ())}
         after: list[str | None] = [*sorted(ids)]
         rows += [(*row.values(), successor) for successor in after or [None]]
@@ -260,9 +261,7 @@ def _events(steps: pa.Table, moved: frozenset[str]) -> dict[str, set[str]]:
     have changed owner.
     """
     out: dict[str, set[str]] = {}
-    columns = (
-        steps.column(name).to_pylist() for name in ("journey_id", "customer_key", "event_ids")
-    )
+    columns = (steps.column(name).to_pylist() for name in ("journey_id", CUSTOMER_KEY, "event_ids"))
     for journey, customer, refs in zip(*columns, strict=True):
         owner = "" if customer in moved else customer
         out.setdefault(journey, set()).update(f"{owner}{_SEPARATOR}{ref}" for ref in refs)

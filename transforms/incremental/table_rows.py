@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from rejse.transforms.columnar.string_arrays import text
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 #: Name of the table of (table, customer_key) whose published rows are replaced.
 REPLACED = "gone"
@@ -31,5 +32,5 @@ class TableRows:
 def replaced_customers(replaced: Mapping[str, frozenset[str]]) -> pa.Table:
     """Return the table `REPLACED` of customer keys by table name, sorted."""
     pairs = [(table, key) for table, keys in sorted(replaced.items()) for key in sorted(keys)]
-    columns = {"table": [table for table, _ in pairs], "customer_key": [key for _, key in pairs]}
+    columns = {"table": [table for table, _ in pairs], CUSTOMER_KEY: [key for _, key in pairs]}
     return pa.table({name: text(column) for name, column in columns.items()})

@@ -76,7 +76,8 @@ class Column:
         about = {"description": self.description, "unit": self.unit}
         if self.label:
             about["label"] = self.label
-        about |= {"need": self.need} if self.need else {}
+        if self.need:
+            about["need"] = self.need
         return pa.field(self.name, self.type, nullable=self.nullable, metadata=about)
 
     @staticmethod

@@ -21,6 +21,7 @@ from rejse.transforms.features.slas import STATUS as SLA_STATUS
 from rejse.transforms.features.steps import systems
 from rejse.transforms.journeys.journey_times import intervals
 from rejse.transforms.journeys.split import REASONS
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.parameters import SECOND
 from rejse.transforms.schema.registry import Needs, Table, metrics
 from rejse.transforms.scoring.friction.assess import ScoredJourneys
@@ -100,7 +101,7 @@ def _owned(scored: ScoredJourneys, journey: Array) -> dict[str, Any]:
     sessionised = scored.ctx.sessionised
     return {
         "journey_id": take(sessionised.journey_id, journey),
-        "customer_key": sessionised.customer.rows(journey),
+        CUSTOMER_KEY: sessionised.customer.rows(journey),
         "is_final": scored.ctx.final[journey],
     }
 

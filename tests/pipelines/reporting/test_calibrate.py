@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from rejse.pipelines.cli import calibration
 from rejse.pipelines.config.settings import load
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.catalogue import Session
@@ -185,7 +186,7 @@ def test_without_scipy_it_says_what_to_install(
 
 def test_two_forms_at_once_are_refused(folder: Path) -> None:
     with pytest.raises(CalibrationError, match="came both"):
-        calibrate.show(load(folder), json=True, toml=True)
+        calibration.show(load(folder), json=True, toml=True)
 
 
 def _published(root: Path, rows: Rows) -> Path:
@@ -204,9 +205,9 @@ def test_ends_at_one_instant_are_proposed_from_and_not_tried(
     for row in rows["journeys"]:
         row["ended_at"] = row["started_at"] = store_builder.START
     settings = load(_published(tmp_path, rows))
-    calibrate.show(settings, json=False, toml=False)
+    calibration.show(settings, json=False, toml=False)
     assert "No later journeys to try on" in capsys.readouterr().out
-    calibrate.show(settings, json=True, toml=False)
+    calibration.show(settings, json=True, toml=False)
     said = json.loads(capsys.readouterr().out)
     assert said["trials"] == []
     assert {line["verdict"] for line in said["lines"]} >= {"raise", "lower"}
@@ -219,10 +220,10 @@ def test_types_first_seen_later_are_left_out_of_the_trial_and_counted(
     for row in sorted(rows["journeys"], key=lambda row: row["started_at"])[-100:]:
         row["journey_type"] = "new"
     settings = load(_published(tmp_path, rows))
-    calibrate.show(settings, json=True, toml=False)
+    calibration.show(settings, json=True, toml=False)
     said = json.loads(capsys.readouterr().out)
     assert said["n_left_out"] == 100
     assert all(trial["log_likelihood"] > -1 for trial in said["trials"])
     assert {trial["n_journeys"] for trial in said["trials"]} == {171}
-    calibrate.show(settings, json=False, toml=False)
+    calibration.show(settings, json=False, toml=False)
     assert "Left out: 100 later journeys" in capsys.readouterr().out
