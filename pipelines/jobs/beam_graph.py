@@ -305,7 +305,7 @@ class _StageRejects(beam.DoFn):  # type: ignore[misc]
 
     def process(self, refused: pa.Table) -> Iterator[Any]:
         if self._erased.tombstones:
-            gone = self._erased.told(refused, signer(self._ask()))
+            gone = self._erased.rejects_mentioning(refused, signer(self._ask()))
             reasons = refused.column("reason").filter(arrow(gone)).to_pylist()
             yield from emit_count(ERASED, len(reasons))
             for reason in reasons:  # as which it was counted where it was refused

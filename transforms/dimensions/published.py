@@ -1,4 +1,4 @@
-"""The operational tables as they are published: what the core joined, beside what it made of it."""
+"""The operational tables as published: what the core joined, beside what it computed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from rejse.transforms.dimensions.tables import TABLES, Declared
 from rejse.transforms.schema.registry import Column, Table
 
-#: What a column means, whichever table bears it, and its unit.
+#: Description and unit of each column, the same in all tables.
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "touchpoint": ("Place of contact.", ""),
     "owner": ("Department answerable.", ""),
@@ -80,13 +80,15 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 
 @cache
 def tables() -> dict[str, Table]:
-    """The published tables by name. Raises KeyError where a column is not described."""
+    """Return the published tables by name. Raises KeyError where a column has no description."""
     return {name: _table(name, declared) for name, declared in TABLES.items()}
 
 
 def _table(name: str, declared: Declared) -> Table:
     columns = tuple(
-        Column(one.name, one.type, *COLUMNS[one.name], nullable=one.name not in declared.needed)
-        for one in declared.schema
+        Column(
+            field.name, field.type, *COLUMNS[field.name], nullable=field.name not in declared.needed
+        )
+        for field in declared.schema
     )
     return Table(name, declared.about, (*declared.needed, "valid_from"), columns)

@@ -139,7 +139,7 @@ def _declared(
 
 def _inferred(sessionised: SessionisedEvents, silent: Bools, questions: tuple[str, ...]) -> Entries:
     """The same question activity again, where nothing says which field was asked."""
-    asked = sessionised.events.is_one("activity", *questions)
+    asked = sessionised.events.is_any("activity", *questions)
     rows = (
         np.flatnonzero(asked & silent[sessionised.steps.ids]) if asked.any() else np.zeros(0, int)
     )

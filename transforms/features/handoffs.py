@@ -119,7 +119,7 @@ def _is_of_one(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) -> B
     """Pairs of steps of one employee: the first whom each names, customers apart."""
     actor, customer = (
         sessionised.events.coded("actor_id"),
-        sessionised.events.is_one("actor_type", "customer"),
+        sessionised.events.is_any("actor_type", "customer"),
     )
     first = sessionised.steps.first_valid(np.where(customer, NULL, actor.codes))
     return np.asarray((first[giver] == first[receiver]) & (first[giver] != NULL))
@@ -283,9 +283,9 @@ def asked_for(
     due = handoff_due(sessionised, data, rows, usual)
     owner, want_owner = sessionised.owner.aligned(to_owner)
     team, want_team = sessionised.team.aligned(to_team)
-    human = events.is_one("actor_type", "human")
-    answers = ~events.is_one("actor_type", "customer")
-    inbound = events.is_one("direction", "inbound")
+    human = events.is_any("actor_type", "human")
+    answers = ~events.is_any("actor_type", "customer")
+    inbound = events.is_any("direction", "inbound")
 
     in_time, moment = sessionised.by_time, sessionised.moment
 

@@ -95,7 +95,7 @@ def handoff_due(sessionised: SessionisedEvents, data: Operational, rows: Ints, u
     """When the hand-offs asked for by the events `rows` are due: by the SLA for the receiver, else
     for any, else `usual` (also where the receiver's working hours are not known).
     """
-    index: AsOf | None = data.once("slas of hand-offs", lambda: _of_handoffs(data))
+    index: AsOf | None = data.cached("slas of hand-offs", lambda: _of_handoffs(data))
     if index is None or not len(rows):
         return usual
     kind = _types(sessionised).rows(sessionised.journeys.ids[rows])
@@ -135,7 +135,7 @@ def _spans(index: AsOf, row: Ints) -> tuple[Ints, Bools]:
 
 def sla_results(ctx: JourneyContext) -> SlaResults:
     """Results of the response and resolution levels of all journeys, judged at the frontier."""
-    levels: list[_Level] = ctx.data.once("slas of journeys", lambda: _levels(ctx.data))
+    levels: list[_Level] = ctx.data.cached("slas of journeys", lambda: _levels(ctx.data))
     if not levels:
         none = np.zeros(0, np.int64)
         return SlaResults(
@@ -240,8 +240,8 @@ def _ended(ctx: JourneyContext, opening: Ints) -> Ints:
 def _stands(ctx: JourneyContext) -> Bools:
     """Events (in total order) after which the customer is awaited, by the last that says so."""
     events, in_time = ctx.sessionised.events, ctx.sessionised.by_time
-    awaited = events.is_one("waiting_for", "customer")[in_time]
-    acts = events.is_one("actor_type", "customer") | events.coded("waiting_for").known
+    awaited = events.is_any("waiting_for", "customer")[in_time]
+    acts = events.is_any("actor_type", "customer") | events.coded("waiting_for").known
     said = ctx.journeys.last_row_before(awaited | acts[in_time], inclusive=True)
     return np.asarray(pick(awaited, said, False))
 
@@ -274,14 +274,14 @@ def _answers(events: Events) -> Bools:
     """Answers of the company: outbound, not by the customer or a machine and not pushed; or a human
     on an inbound event of a channel where both talk (an e-mail that he registers is no answer).
     """
-    customer = events.is_one("actor_type", "customer")
+    customer = events.is_any("actor_type", "customer")
     outbound = (
-        events.is_one("direction", "outbound") & ~customer & ~event_flags.is_by_machine(events)
+        events.is_any("direction", "outbound") & ~customer & ~event_flags.is_by_machine(events)
     )
-    talks = events.is_one("actor_type", "human") & events.is_one(
+    talks = events.is_any("actor_type", "human") & events.is_any(
         "channel", *event_flags.HUMAN_CHANNELS
     )
-    within = events.is_one("direction", "inbound") & talks
+    within = events.is_any("direction", "inbound") & talks
     return (outbound | within) & ~event_flags.is_pushed(events)
 
 

@@ -332,5 +332,5 @@ def empathy_share(f: Felt) -> Reals:
 
 
 def _asked_understood(f: Felt) -> Bools:
-    asked = f.answers.events.is_one("instrument", "empathy")
+    asked = f.answers.events.is_any("instrument", "empathy")
     return f.answers.is_customer & f.answers.is_measured & asked

@@ -44,7 +44,7 @@ def n_company_driven(a: ScoredJourneys) -> Ints:
     (docs/reference/journeys.md#company-driven-messages).
     """
     met, events = a.ctx.contacts, a.ctx.sessionised.events
-    sold = events.is_one("direction", "outbound") & events.is_one(
+    sold = events.is_any("direction", "outbound") & events.is_any(
         "message_kind", "marketing", "upsell"
     )
     inside = sold & met.inbound[a.ctx.sessionised.session] & ~event_flags.is_message(events)
