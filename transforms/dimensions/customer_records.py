@@ -110,16 +110,17 @@ def tables() -> dict[str, Table]:
 
 
 def _table(kind: str, contract: Contract) -> Table:
-    body = [field for field in contract.fields if field not in (*RECORD_FIELDS, UNTIL)]
+    body = [f for f in contract.fields if f not in (*RECORD_FIELDS, UNTIL)]
+    stored = [f for f in RECORD_FIELDS if f.name in STORED_FIELDS]
     return Table(kind, GRAINS[kind], ("record_id",), (
         Column("record_id", TEXT, "The row, as source/id.", nullable=False),
         Column("customer_key", TEXT, "Keyed pseudonym of the customer.", nullable=False),
         Column(IDENTITY_KEY, TEXT, "Keyed pseudonym of the identity that the row bears, where"
                " identity_links say that it is another customer's."),
-        *(Column(field.name, TEXT, field.description, nullable=field.need != "R") for field in body),
+        *(Column(f.name, TEXT, f.description, nullable=f.need != "R") for f in body),
         Column("valid_from", TIME, "From then on it holds.", "UTC", nullable=False),
         Column("valid_to", TIME, UNTIL.description, "UTC"),
-        *(Column(f.name, f.type, f.description, f.unit) for f in RECORD_FIELDS if f.name in STORED_FIELDS),
+        *(Column(f.name, f.type, f.description, f.unit) for f in stored),
     ))  # fmt: skip
 
 

@@ -180,6 +180,6 @@ def _described(kind: str) -> str:
 
 def _refused(received: str) -> ReadOnlyError:
     return ReadOnlyError(
-        f"expected a statement that only reads ({READING}), came {received}; a published store is only"
-        ' read: save an answer by `rejse sql --csv "…" > file`'
+        f"expected a statement that only reads ({READING}), came {received};"
+        ' a published store is only read: save an answer by `rejse sql --csv "…" > file`'
     )
