@@ -115,8 +115,8 @@ def _table(kind: str, contract: Contract) -> Table:
     return Table(kind, GRAINS[kind], ("record_id",), (
         Column("record_id", TEXT, "The row, as source/id.", nullable=False),
         Column("customer_key", TEXT, "Keyed pseudonym of the customer.", nullable=False),
-        Column(IDENTITY_KEY, TEXT, "Keyed pseudonym of the identity that the row bears, where"
-               " identity_links say that it is another customer's."),
+        Column(IDENTITY_KEY, TEXT, "Keyed pseudonym of the row's own identity, where"
+               " identity_links give it to another customer."),
         *(Column(f.name, TEXT, f.description, nullable=f.need != "R") for f in body),
         Column("valid_from", TIME, "From then on it holds.", "UTC", nullable=False),
         Column("valid_to", TIME, UNTIL.description, "UTC"),

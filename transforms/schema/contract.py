@@ -235,8 +235,8 @@ class Contract:
 
 
 _ORIGINAL = pa.field(IDENTITY_KEY, CODED, metadata={"unit": "", "description": (
-    "Keyed pseudonym of the identity that the row bears, where identity_links say that it is"
-    " another customer's; null: customer_key is its own.")})  # fmt: skip
+    "Keyed pseudonym of the row's own identity, where identity_links give it to another"
+    " customer; null: customer_key is its own.")})  # fmt: skip
 
 
 def _schema(fields: Iterable[Field], present: set[str] | None) -> pa.Schema:
