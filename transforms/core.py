@@ -71,7 +71,7 @@ def build_context(
     """Split the events of whole customers into journeys, with everything that scores them.
 
     Args:
-        events: columns of `event_schema` (absent optional ones are null); each event once, any order.
+        events: columns of `event_schema` (absent optional ones are null); each once, in any order.
         data: operational data, with the records of these customers.
         rules: the parameters of the core.
         watermarks: microseconds up to which each live source is complete.

@@ -72,7 +72,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "identity_key": ("Identity that owns it, as a keyed pseudonym.", ""),
     "identity_type": ("What kind of identity this is.", ""),
     "method": (
-        "Where it comes from: table (identity_links), event (its previousidentity) or case (its customer).",
+        "Origin: table (identity_links), event (its previousidentity) or case (its customer).",
         "",
     ),
     "precedence": ("Place among links of one identity that begin at once; the least holds.", "1"),

@@ -137,14 +137,14 @@ def words(*texts: str | None) -> set[str]:
 
     Texts inside JSON count too.
     """
-    words_: set[str] = set()
+    parts: set[str] = set()
     raw = [line for line in texts if line]
     for line in {*raw, *map(_unescaped, raw)}:
-        words_.update(WORDS.findall(line))
-        words_.update(cell.strip(QUOTES) for cell in CELLS.split(line))
-        words_.update(_leaves(line))
-    words_ |= {word.strip() for word in words_}
-    return {form for word in words_ for form in (word, word.lower(), whole_number(word))} - {""}
+        parts.update(WORDS.findall(line))
+        parts.update(cell.strip(QUOTES) for cell in CELLS.split(line))
+        parts.update(_leaves(line))
+    parts |= {word.strip() for word in parts}
+    return {form for word in parts for form in (word, word.lower(), whole_number(word))} - {""}
 
 
 def _unescaped(text: str) -> str:

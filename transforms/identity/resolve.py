@@ -143,16 +143,16 @@ class Links:
         """
         rows, slow, fast = np.arange(len(number)), number, number
         while len(rows):
-            next_ = self.after(fast, time)
-            next_but_one = np.where(next_ >= 0, self.after(next_, time), NULL)
+            step = self.after(fast, time)
+            step_after = np.where(step >= 0, self.after(step, time), NULL)
             slow = self.after(slow, time)
-            yield rows[next_ < 0], fast[next_ < 0]
-            ends = (next_ >= 0) & (next_but_one < 0)
-            yield rows[ends], next_[ends]
-            is_cycle = (next_but_one >= 0) & (slow == next_but_one)
+            yield rows[step < 0], fast[step < 0]
+            ends = (step >= 0) & (step_after < 0)
+            yield rows[ends], step[ends]
+            is_cycle = (step_after >= 0) & (slow == step_after)
             yield rows[is_cycle], self._lowest_of_cycle(slow[is_cycle], time[is_cycle])
-            on = (next_but_one >= 0) & ~is_cycle
-            rows, slow, fast, time = rows[on], slow[on], next_but_one[on], time[on]
+            on = (step_after >= 0) & ~is_cycle
+            rows, slow, fast, time = rows[on], slow[on], step_after[on], time[on]
 
     def _lowest_of_cycle(self, number: Ints, time: Ints) -> Ints:
         """Return the lowest identity of the cycle of each identity."""

@@ -236,8 +236,8 @@ def _replaced(
 def _known_part(
     column: pa.StructArray, part: str, allowed: tuple[str, ...]
 ) -> tuple[pa.StructArray, int]:
-    values_ = coded(column.field(part))
-    replaced, unknown = _replaced(values_, allowed, None, valid(values_) & valid(column))
+    part_values = coded(column.field(part))
+    replaced, unknown = _replaced(part_values, allowed, None, valid(part_values) & valid(column))
     if not unknown:
         return column, 0
     return with_part(column, part, replaced.cast(pa.string())), unknown
