@@ -37,8 +37,9 @@ _CARRIED = ("id", "source", "time", "recordedtime", "identity", "identitytype")
 RECORD_FIELDS: tuple[Field, ...] = tuple(field for field in ENVELOPE if field.name in _CARRIED)
 #: Fields of the envelope that are stored, to choose among copies again.
 STORED_FIELDS = ("source", "id", "recordedtime", "identitytype")
-UNTIL = Field("valid_to", TIME, "O", "From then on it no longer holds; null: it still does.",
-              unit="UTC")  # fmt: skip
+UNTIL = Field(
+    "valid_to", TIME, "O", "From then on it no longer holds; null: it still does.", unit="UTC"
+)
 
 
 def _contract(kind: str, needed: tuple[str, ...], *body: Field) -> Contract:
@@ -47,22 +48,25 @@ def _contract(kind: str, needed: tuple[str, ...], *body: Field) -> Contract:
 
 CONTRACTS: Mapping[str, Contract] = {
     "customers": _contract(
-        "customers", (),
+        "customers",
+        (),
         code("segment", "Segment of the customer."),
         code("lifecycle_stage", "Stage of the customer's life cycle."),
     ),
     CASES: _contract(
-        CASES, ("case_id",),
+        CASES,
+        ("case_id",),
         Field("case_id", TEXT, "R", "Case, unique over all sources."),
         code("journey_type", "Kind of journey that the case is."),
         code("product_id", "Product that it is about."),
         code("status", "State of the case, in words of the source."),
     ),
     "owned_products": _contract(
-        "owned_products", ("product_id",),
+        "owned_products",
+        ("product_id",),
         Field("product_id", TEXT, "R", "Product that the customer owns."),
     ),
-}  # fmt: skip
+}
 GRAINS: Mapping[str, str] = {
     "customers": "customer and validity: what holds of them from then on",
     CASES: "case and validity: what holds of it from then on",
@@ -76,10 +80,13 @@ def _ends_first(batch: pa.RecordBatch) -> Bools:
 
 
 ENDS_LATER = Rule(
-    "valid_to_after_time", "valid_to_before_time", ("time", "valid_to"),
+    "valid_to_after_time",
+    "valid_to_before_time",
+    ("time", "valid_to"),
     "valid_to is not before time, from which the row holds",
-    "coalesce(valid_to >= time, true)", _ends_first,
-)  # fmt: skip
+    "coalesce(valid_to >= time, true)",
+    _ends_first,
+)
 
 
 @cache
@@ -191,8 +198,9 @@ def published(kind: str, rows: pa.Table) -> pa.Table:
         known[c.name] if c.name in known else _column(rows, c) for c in tables()[kind].columns
     ]
     table = pa.Table.from_arrays(columns, names=[c.name for c in tables()[kind].columns])
-    return table.take(pc.sort_indices(table, [("customer_key", "ascending"),
-                                              ("record_id", "ascending")]))  # fmt: skip
+    return table.take(
+        pc.sort_indices(table, [("customer_key", "ascending"), ("record_id", "ascending")])
+    )
 
 
 def accepted(kind: str, table: pa.Table) -> pa.Table:

@@ -25,9 +25,10 @@ _ENDS = ("previous", "")
 _NEEDED = ("previousidentity", "previousidentitytype", "identity", "identitytype")
 #: The columns of the file as its owner keeps it.
 FILE = Declared(
-    TABLES["identity_links"].about, _NEEDED,
+    TABLES["identity_links"].about,
+    _NEEDED,
     pa.schema({**dict.fromkeys(_NEEDED, TEXT), **VALIDITY}),
-)  # fmt: skip
+)
 
 
 def check_links(table: pa.Table) -> None:

@@ -33,9 +33,12 @@ def with_previous_identity(batch: pa.RecordBatch, kind: str) -> pa.RecordBatch:
 
 
 def links_from_rows(
-    batch: pa.RecordBatch, key: bytes, non_persons: tuple[str, ...], method: str = EVENT,
+    batch: pa.RecordBatch,
+    key: bytes,
+    non_persons: tuple[str, ...],
+    method: str = EVENT,
     erased: Erased = NOTHING_ERASED,
-) -> pa.Table:  # fmt: skip
+) -> pa.Table:
     """Return the links of accepted rows (`with_previous_identity`), each once (columns LINKS).
 
     Links of events have no end, those of cases end at `valid_to`. Links between two customers are
@@ -58,11 +61,13 @@ def links_from_rows(
     columns = {
         "previous_key": pseudonyms.previous_keys(batch, sign),
         "previous_type": batch.column(PREVIOUS_TYPE),
-        "identity_key": keys, "identity_type": batch.column("identitytype"),
-        "method": constant(method, rows), "precedence": pa.nulls(rows, pa.int32()),
+        "identity_key": keys,
+        "identity_type": batch.column("identitytype"),
+        "method": constant(method, rows),
+        "precedence": pa.nulls(rows, pa.int32()),
         "valid_from": batch.column("time"),
         "valid_to": batch.column("valid_to") if has_end else pa.nulls(rows, TIME),
-    }  # fmt: skip
+    }
     links = [columns[field.name].cast(field.type) for field in LINKS]
     table = pa.Table.from_arrays(links, schema=LINKS)
     return distinct_links(

@@ -34,9 +34,10 @@ from rejse.transforms.scoring.output_tables import CUSTOMER, TEXT
 EVENTS, LATE, ANSWERS = "events", "late", "answers"
 #: The table that stores the accepted rows of each kind of input.
 TABLE_OF_KIND: Mapping[str, str] = {
-    "interaction": EVENTS, "experience": ANSWERS,
+    "interaction": EVENTS,
+    "experience": ANSWERS,
     **{kind: kind for kind in customer_records.CONTRACTS},
-}  # fmt: skip
+}
 #: Reason of revisions after a change of identity links.
 IDENTITY = "identity"
 #: Column of answers that is stored in tables of its own.

@@ -91,11 +91,10 @@ def _cast_promise(kind: Any, column: str) -> str:
         "due_date": f"case when {is_day} then cast({due} as date) end",
     }
     parts = [
-        f'"{part.name}" := ' + derived.get(
-            part.name, f'{column}."{part.name}"' if part.name in types else "null"
-        )
+        f'"{part.name}" := '
+        + derived.get(part.name, f'{column}."{part.name}"' if part.name in types else "null")
         for part in target
-    ]  # fmt: skip
+    ]
     packed = f"cast(struct_pack({', '.join(parts)}) as {_sql_type(target)})"
     return f"case when {column} is not null then {packed} end"
 

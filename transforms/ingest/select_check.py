@@ -231,9 +231,10 @@ def tried(item: Item) -> tuple[str, ...]:
     """Return the raw columns inside calls such as `try_cast` of an expression."""
     inside = list(_arguments(item.expression))
     return tuple(
-        name for name in sorted(item.reads)
+        name
+        for name in sorted(item.reads)
         if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", argument) for argument in inside)
-    )  # fmt: skip
+    )
 
 
 def _arguments(expression: str) -> Iterator[str]:

@@ -131,11 +131,13 @@ def _untyped_previous(batch: pa.RecordBatch) -> Bools:
 
 
 PREVIOUS_TYPED = Rule(
-    "previous_typed", "missing_previousidentitytype",
+    "previous_typed",
+    "missing_previousidentitytype",
     ("previousidentity", "previousidentitytype"),
     "previousidentity comes with previousidentitytype",
-    "previousidentity is null or previousidentitytype is not null", _untyped_previous,
-)  # fmt: skip
+    "previousidentity is null or previousidentitytype is not null",
+    _untyped_previous,
+)
 
 #: All row rules, in the order in which they give a row its reason.
 RULES: tuple[Rule, ...] = (

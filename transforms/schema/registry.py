@@ -130,8 +130,9 @@ def metric(
         taken = _METRICS.setdefault(grain, {})
         if name in taken:
             raise ValueError(f"metric {name}: declared twice at grain {grain}; choose a new name")
-        column = Column(name, type, " ".join(about.split()), unit, low, high,
-                        nullable or bool(needs))  # fmt: skip
+        column = Column(
+            name, type, " ".join(about.split()), unit, low, high, nullable or bool(needs)
+        )
         taken[name] = Metric(column, grain, direction, when_empty, needs, compute)
         return compute
 
