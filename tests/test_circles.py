@@ -18,12 +18,11 @@ from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
 from rejse.transforms.scoring.friction import KINDS
-from rejse.transforms.scoring.friction.evidence import TESTS, Found, kind, nothing
-from tests.sql.test_sql import table
+from rejse.transforms.scoring.friction.evidence import TESTS, Evidence, kind, no_evidence
 from tests.support import builders, store_builder, strategies
-from tests.support.core import score_events
+from tests.support.core import context_of, score_events
+from tests.support.sql_world import table
 from tests.support.transcript import Transcript
-from tests.transforms.scoring.test_friction import scene_of
 
 Log = Sequence[Mapping[str, Any]]
 #: As many customers of each side as an area needs.
@@ -188,7 +187,7 @@ def pieces(t: Transcript, name: str, until: Mapping[str, int] | None = None) -> 
     """Evidence of a kind: by which event it is proved, at which one it lies, how heavy it is; of
     the events in `until` only, where it had happened by the time given there.
     """
-    ctx = scene_of(t)
+    ctx = context_of(t)
     found, ids = KINDS[name].detect(ctx), ctx.sessionised.events.column("id").to_pylist()
     heavy = np.round(found.weight * found.intensity * found.confidence, 9).tolist()
     rows = zip(found.row, ctx.steps.first[found.step], heavy, found.time, strict=True)
@@ -250,14 +249,16 @@ def test_no_kind_in_the_test_of_repeats_sees_what_follows(seed: int) -> None:
 def test_a_circle_is_declared_with_its_reason() -> None:
     for declared in ({"bad end": "by rule"}, {"bad_end": ""}):
         with pytest.raises(ValueError, match="expected a reason for each of"):
-            kind("node", "x", {"outcome"}, circular_with=declared)(_detect)
+            kind(
+                "node", "x", {"outcome"}, label="None", story="met nothing", circular_with=declared
+            )(_detect)
     assert {test for one in KINDS.values() for test in one.circular_with} <= set(TESTS)
     assert "_detect" not in KINDS
 
 
-def _detect(ctx: JourneyContext) -> Found:
+def _detect(ctx: JourneyContext) -> Evidence:
     """Nothing: it is never registered."""
-    return nothing(ctx, "_detect")
+    return no_evidence(ctx, "_detect")
 
 
 def test_the_catalogue_lists_the_kinds_as_they_are_declared(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from rejse.transforms.schema.parameters import OUTCOME_MAP, JourneyType, Rules
 from rejse.transforms.schema.registry import Metric, metrics, needs_of
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.contacts import SATISFIED
-from rejse.transforms.scoring.friction.evidence import TOLD_BY
+from rejse.transforms.scoring.friction.evidence import PROVIDED_BY
 from tests.support import builders
 
 DAY = 86_400
@@ -116,8 +116,8 @@ RULES = Rules(default_type=JourneyType(), sources={"crm": frozenset()})
 MADE_OF = [one for one in metrics() if one.inputs]
 #: What is read out of other fields -> those.
 TOLD: Mapping[str, frozenset[str]] = {
-    **{name: frozenset().union(*ways) for name, ways in TOLD_BY.items()},
-    "silo": frozenset().union(*TOLD_BY["owner"]), "stage": frozenset({"stage", "@touchpoints"}),
+    **{name: frozenset().union(*ways) for name, ways in PROVIDED_BY.items()},
+    "silo": frozenset().union(*PROVIDED_BY["owner"]), "stage": frozenset({"stage", "@touchpoints"}),
     "question": frozenset({"activity"}),
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Commands that tell how rejse measures, without a store."""
+"""Commands about how rejse measures; they need no store."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def sentiment(
         ),
     ] = None,
     language: Annotated[
-        str | None, typer.Option("--language", "-l", help="Language of the file, such as da.")
+        str | None, typer.Option("--language", "-l", help="Language of the file, such as en.")
     ] = None,
     config: Config = CONFIG,
     json: Json = False,
 ) -> None:
     """Say how often each language's scorer of texts is right, on labelled texts.
 
-    Example: [bold]rejse sentiment our_labels.csv --language da[/bold]
+    Example: [bold]rejse sentiment our_labels.csv --language en[/bold]
     """
     from rejse.pipelines.cli.terminal import show_json, show_table
     from rejse.pipelines.reporting import sentiment_accuracy as asking

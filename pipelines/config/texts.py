@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from rejse.pipelines.config.field_types import Duration, Frozen, SettingsError
 from rejse.transforms.schema.parameters import DAY
 
-#: Switches the default scorer of a language off.
+#: Switches the default scorer, which only English has, off.
 NONE = "none"
 
 
@@ -51,7 +51,7 @@ class TextSettings(Frozen):
                 )
         return value
 
-    def hearing(self) -> Any:
+    def text_scoring(self) -> Any:
         """Scorers, loaded, and what becomes of texts, as the edge wants it.
 
         Raises SettingsError where a scorer cannot be loaded.
@@ -86,13 +86,13 @@ def _plain(language: str) -> None:
 
 
 def load(scorers: Mapping[str, str]) -> dict[str, Any]:
-    """Scorers by language: the configured ones, else the default of English, Danish, Polish.
+    """Scorers by language: the configured ones, and VADER for English unless another is named.
 
     Raises SettingsError where one cannot be imported or is no scorer.
     """
-    from rejse.transforms.feedback.lexicon import LANGUAGES, lexicon
+    from rejse.transforms.feedback.vader import Vader
 
-    found: dict[str, Any] = {name: lexicon(name) for name in LANGUAGES if name not in scorers}
+    found: dict[str, Any] = {} if "en" in scorers else {"en": Vader()}
     for language, place in scorers.items():
         if place != NONE:
             found[language] = _loaded(language, place)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines.config import key_file
+from rejse.pipelines.config import key_file, texts
 from rejse.pipelines.config.settings import Settings, Source
 from rejse.pipelines.onboarding import (
     check_answers,
@@ -24,6 +24,8 @@ from rejse.pipelines.onboarding.suggest_fix import suggestion
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from rejse.transforms.feedback.text_scoring import TextScoring
 
 ROWS = 50_000
 FIRST_REJECTS = 5
@@ -103,13 +105,20 @@ class Check:
 def check(settings: Settings, rows: int = ROWS) -> Check:
     """Read up to `rows` rows of each source and look at them. Writes nothing.
 
-    Raises SettingsError where key, mapping or schema file are missing.
+    Raises SettingsError where key, mapping or schema file are missing, or a scorer of texts cannot
+    be loaded.
     """
+    from rejse.transforms.feedback.text_scoring import TextScoring
     from rejse.transforms.scoring.friction.coverage import NEEDS
 
     if not _is_exposed(settings):
         settings.key()
-    looked = [_look(source, settings.non_persons, rows) for source in settings.sources.values()]
+    # It keeps no text: no reject shows one.
+    text_scoring = TextScoring(texts.load(settings.texts.scorers))
+    looked = [
+        _look(source, settings.non_persons, rows, text_scoring)
+        for source in settings.sources.values()
+    ]
     happened = [one for one in looked if one.name in settings.of_kind("interaction")]
     have = {column for one in happened for column in one.mapped} | _tables(settings)
     return Check(
@@ -157,7 +166,9 @@ def _is_exposed(settings: Settings) -> bool:
     return place.is_file() and key_file.exposure(place, settings.store_mode) is not None
 
 
-def _look(source: Source, non_persons: tuple[str, ...], rows: int) -> SourceCheck:
+def _look(
+    source: Source, non_persons: tuple[str, ...], rows: int, text_scoring: TextScoring
+) -> SourceCheck:
     from rejse.pipelines.config.raw_schema import read as read_schema
     from rejse.transforms.ingest.select_check import MappingError
 
@@ -172,7 +183,7 @@ def _look(source: Source, non_persons: tuple[str, ...], rows: int) -> SourceChec
     found.mapped = sorted({*mapping.columns, *mapping.contract.required})
     plain = check_personal.without_comments(text)
     found.unused = [name for name in schema.names if not re.search(_written(name), plain)]
-    events = _through_the_edge(found, source, mapping, schema, rows)
+    events = _through_the_edge(found, source, mapping, schema, rows, text_scoring)
     _look_at_events(found, events, non_persons)
     found.personal = check_personal.kept(events, mapping.contract)
     if source.kind != "interaction":
@@ -201,9 +212,14 @@ def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:
 
 
 def _through_the_edge(
-    found: SourceCheck, source: Source, mapping: Any, schema: pa.Schema, rows: int
+    found: SourceCheck,
+    source: Source,
+    mapping: Any,
+    schema: pa.Schema,
+    rows: int,
+    text_scoring: TextScoring,
 ) -> list[pa.RecordBatch]:
-    from rejse.transforms.feedback.text_scoring import TextScoring, hear
+    from rejse.transforms.feedback.text_scoring import score_texts
     from rejse.transforms.incremental.input_kinds import INPUTS
     from rejse.transforms.ingest.normalise import normalise, unread
 
@@ -217,7 +233,7 @@ def _through_the_edge(
         canonical, unmapped = normalise(mapping, raw)
         for name, cells in unread(mapping, raw, canonical).items():
             lost.setdefault(name, []).append(cells)
-        canonical = hear(canonical, TextScoring())  # no reject is shown with a text
+        canonical = score_texts(canonical, text_scoring)
         accepted, refused, noted = INPUTS[source.kind].accept(canonical)
         for name in raw.batch.schema.names:
             column = raw.batch.column(name)

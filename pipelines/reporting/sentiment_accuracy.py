@@ -11,8 +11,7 @@ from rejse.pipelines.config import texts
 from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.config.settings import Settings
 from rejse.transforms.feedback import sentiment_accuracy
-from rejse.transforms.feedback.lexicon import LANGUAGES
-from rejse.transforms.feedback.sentiment_accuracy import SETS, Accuracy
+from rejse.transforms.feedback.sentiment_accuracy import LANGUAGE, SOURCE, Accuracy
 
 HEAD = (
     "language",
@@ -81,17 +80,18 @@ def of_file(found: Mapping[str, Any], file: Path, language: str) -> list[Row]:
 
 
 def shipped(found: Mapping[str, Any]) -> list[Row]:
-    """Accuracy of every language whose labelled texts come with rejse."""
+    """Accuracy on the labelled texts that come with rejse; none if nothing scores English."""
+    if LANGUAGE not in found:
+        return []
+    scorer = found[LANGUAGE]
     return [
         Row(
-            name,
-            found[name].model_id,
-            sentiment_accuracy.measure(found[name], sentiment_accuracy.shipped(name)),
-            SETS[name],
+            LANGUAGE,
+            scorer.model_id,
+            sentiment_accuracy.measure(scorer, sentiment_accuracy.shipped()),
+            SOURCE,
         )
-        for name in LANGUAGES
-        if name in found
-    ]  # fmt: skip
+    ]
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -102,4 +102,5 @@ def notes(rows: Sequence[Row]) -> list[str]:
         *(f"{row.language}: {row.source}" for row in rows),
         "Your customers write otherwise: label some of their texts and measure again, before"
         " texts.validated names a language.",
+        "A language without a scorer has no sentiment: name one under [texts.scorers].",
     ]

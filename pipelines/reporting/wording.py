@@ -4,43 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from rejse.pipelines.runtime.text_safety import DASH, clean
 
-#: Kind of friction -> (name, what happened to the customer).
-KINDS: dict[str, tuple[str, str]] = {
-    "repeat_contact": ("Repeat contact", "had to make contact again for the same thing"),
-    "channel_fallback": ("Digital to human", "did not get there digitally and had to ask a person"),
-    "reasked_info": ("Asked again", "was asked again what had been answered before"),
-    "handoff_without_context": ("Hand-off without context", "was passed on without what was known"),
-    "handoff_dropped": ("Dropped hand-off", "was passed on, and nobody took over in time"),
-    "customer_wait": ("Customer waiting", "waited longer than expected"),
-    "promise_broken": ("Promise not kept", "was promised something that came late or never"),
-    "reopened": ("Re-opened", "had to come back after it counted as solved"),
-    "channel_switch": ("Channel switch", "had to change channel"),
-    "transfer": ("Transfer", "was passed on to somebody else"),
-    "escalation": ("Escalation", "had to be taken to a higher level"),
-    "info_conflict": ("Conflicting answers", "is on record with two answers to one question"),
-    "contradiction": ("Contradiction", "was told one thing, and then another"),
-    "dead_end": ("Dead end", "got stuck, and had to go elsewhere or gave up"),
-    "abandonment": ("Abandoned", "gave up waiting"),
-    "self_rescue": ("Self-rescue", "was not helped, and had to search for themselves"),
-    "internal_wait": ("Waiting inside", "had to wait while the work lay inside the company"),
-    "rework": ("Rework", "had to wait while work was done again"),
-    "upsell_in_problem": ("Selling at the wrong time", "was to buy more before they were helped"),
-    "over_pressure": ("Too many messages", "got more messages than anybody needs"),
-    "ping_pong": ("Ping-pong", "was sent back to where they had been, unsolved"),
-}
+if TYPE_CHECKING:
+    from rejse.transforms.scoring.friction.evidence import Kind
 
 
 def kind_name(kind: str | None) -> str:
-    """Name of a kind of friction; an unknown kind is named after itself."""
-    return KINDS[kind][0] if kind in KINDS else clean(kind).replace("_", " ").capitalize()
+    """Return the label of a kind of friction; an unknown kind is named after itself."""
+    declared = _declared(kind)
+    return declared.label if declared else clean(kind).replace("_", " ").capitalize()
 
 
 def kind_story(kind: str | None) -> str:
-    """What the kind of friction means for the customer, as a clause without subject."""
-    return KINDS[kind][1] if kind in KINDS else f"met {clean(kind).replace('_', ' ')}"
+    """Return what a kind of friction means for the customer, as a clause without subject."""
+    declared = _declared(kind)
+    return declared.story if declared else f"met {clean(kind).replace('_', ' ')}"
+
+
+def _declared(kind: str | None) -> Kind | None:
+    from rejse.transforms.scoring.friction import KINDS
+
+    return KINDS.get(kind or "")
 
 
 def accounted(counts: Mapping[str, int]) -> dict[str, int]:
@@ -136,4 +123,6 @@ def note(name: str, n: int) -> str:
         return f"{name}: {plural(n, 'value')} that the mapping could not read: {column} is null"
     if name == "score_outside_scale":
         return f"{name}: {plural(n, 'answer')} outside its scale, without a score"
+    if name == "text_without_sentiment":
+        return f"{name}: {plural(n, 'text')} in no language that is scored, or without judgement"
     return f"{name}: {n:,} values became other or null"

@@ -11,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from rejse.transforms.dimensions import customer_records as records
-from rejse.transforms.feedback.lexicon import LANGUAGES, lexicon
 from rejse.transforms.feedback.schema import EXPERIENCE
-from rejse.transforms.feedback.text_scoring import TextScoring, hear
+from rejse.transforms.feedback.text_scoring import TextScoring, score_texts
+from rejse.transforms.feedback.vader import Vader
 from rejse.transforms.schema.contract import event_schema
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -172,8 +172,7 @@ def heard(record: Mapping[str, Any], validated: Sequence[str] = ()) -> dict[str,
     names = [name for name in ("text", "language") if record.get(name) is not None]
     arrays = [pa.array([record[name]]) for name in names]
     batch = pa.RecordBatch.from_arrays(arrays, names=names)
-    scorers = {language: lexicon(language) for language in LANGUAGES}
-    (row,) = hear(batch, TextScoring(scorers, frozenset(validated))).to_pylist()
+    (row,) = score_texts(batch, TextScoring({"en": Vader()}, frozenset(validated))).to_pylist()
     return dict(row)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.normalise import normalise
 from rejse.transforms.ingest.validate import accept
+from tests.support import edge
 
 KEY = b"a key that is no secret: tests only"
 TEXTS = ("id", "time", "identity", "activity", "channel")
@@ -63,3 +65,11 @@ def through(
     accepted, second, notes = accept(canonical)
     events, third = pseudonymise(accepted, KEY, non_persons)
     return events, rejects.join([first, second, third]), notes
+
+
+def raw_rows(n: int) -> list[dict[str, Any]]:
+    return [edge.row(i, activity=None if i % 7 == 0 else f"a{i % 5}") for i in range(n)]
+
+
+def json_lines(found: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in found)

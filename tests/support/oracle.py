@@ -256,7 +256,7 @@ MATCH: Mapping[str, tuple[str, ...]] = {
 
 def compare(name: str, mine: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> list[str]:
     """Differences of two lists of rows in the columns that both have; numbers to 1e-9."""
-    keys = MATCH.get(name) or x_tables.every()[name].key
+    keys = MATCH.get(name) or x_tables.all_tables()[name].key
     a, b = _keyed(mine, keys), _keyed(theirs, keys)
     out = [f"{name}: only the oracle has {k}" for k in a.keys() - b.keys()]
     out += [f"{name}: only the core has {k}" for k in b.keys() - a.keys()]

@@ -225,7 +225,7 @@ INSTRUMENTS = (
 )
 
 
-SAID = ("good", "not good, nie dobrze", "godt, men dyrt", "dobrze good godt", "fantastisk", " ")
+SAID = ("good", "not good, terrible", "good, but slow", "terrible", "fantastisk", " ")
 
 
 def record(pick: Pick, now: int, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -252,7 +252,7 @@ def record(pick: Pick, now: int, events: Sequence[Mapping[str, Any]]) -> dict[st
         "touchpoint": _often(pick, about.get("touchpoint"), "form"),
         "journey_type": _often(pick, None, None, "claim", "other"),
         "text": pick((None, None, *SAID)),
-        "language": pick(("da", "da-DK", "en-GB", "pl", "fi", None)),
+        "language": pick(("en", "en", "en-GB", "da", "fi", None)),
     }
     return {name: value for name, value in row.items() if value is not None}
 
@@ -274,7 +274,7 @@ def in_a_company(pick: Pick, rows: Sequence[dict[str, Any]]) -> Transcript:
     """The events in a company with few or all tables, the frontier some days after the last."""
     days, company = pick(FRONTIERS), pick((BASE, COMPANY))
     frontier = f"{days * 86_400 + max(row['time'] for row in rows) + 1}s"
-    config = {**company, "texts": {"validated": ["da"]}}
+    config = {**company, "texts": {"validated": pick(([], ["en"], ["en"]))}}
     return Transcript("random", tuple(rows), {}, {"crm": frontier, "web": frontier}, config)
 
 

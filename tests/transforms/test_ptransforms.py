@@ -9,7 +9,7 @@ from hypothesis import settings
 
 from rejse.transforms.incremental.merge_rows import event_cap_rejects
 from rejse.transforms.journeys import watermarks
-from rejse.transforms.journeys.watermarks import NOTHING_MORE, NOTHING_SEEN, Frontiers
+from rejse.transforms.journeys.watermarks import NOTHING_MORE, NOTHING_SEEN, Watermarks
 from rejse.transforms.ptransforms import latest
 from tests.support import builders
 from tests.support.law import FACTOR
@@ -35,9 +35,9 @@ def test_latest_time_by_source() -> None:
     assert latest(whole.slice(2)) == {"web": moment[2]}  # a dictionary value without rows: nothing
 
 
-def frontiers(**given_: object) -> Frontiers:
+def frontiers(**given_: object) -> Watermarks:
     known = {"disorder": {"crm": 10, "web": 0}, "stated": {}, "complete": False}
-    return Frontiers(**{**known, **given_})  # type: ignore[arg-type]
+    return Watermarks(**{**known, **given_})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_frontier_never_goes_back() -> None:
 def test_nothing_more_comes_of_a_retired_source_of_answers() -> None:
     found = frontiers(disorder={"crm": 10}, before={("web", "web"): 7})
     assert found.of({("crm", "crm"): 100}) == {"crm": 90}
-    assert found.each({("crm", "crm"): 100}) == {"crm": 90, "web": NOTHING_MORE}
+    assert found.of_all({("crm", "crm"): 100}) == {"crm": 90, "web": NOTHING_MORE}
 
 
 def test_an_event_is_late_where_its_source_was_complete() -> None:

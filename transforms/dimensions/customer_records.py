@@ -121,7 +121,7 @@ def _table(kind: str, contract: Contract) -> Table:
     stored = [f for f in RECORD_FIELDS if f.name in STORED_FIELDS]
     return Table(kind, GRAINS[kind], ("record_id",), (
         Column("record_id", TEXT, "The row, as source/id.", nullable=False),
-        Column("customer_key", TEXT, "Keyed pseudonym of the customer.", nullable=False),
+        Column(CUSTOMER_KEY, TEXT, "Keyed pseudonym of the customer.", nullable=False),
         Column(IDENTITY_KEY, TEXT, "Keyed pseudonym of the row's own identity, where"
                " identity_links give it to another customer."),
         *(Column(f.name, TEXT, f.description, nullable=f.need != "R") for f in body),
@@ -141,9 +141,9 @@ def of_events(kind: str) -> pa.Schema:
 RECEIVED, JOINED, UNJOINED = "came:", "joined:", "unjoined_"
 #: Columns by which records of each kind are joined to events.
 JOIN_KEYS: Mapping[str, tuple[str, ...]] = {
-    "customers": ("customer_key",),
-    CASES: ("customer_key", "case_id"),
-    "owned_products": ("customer_key",),
+    "customers": (CUSTOMER_KEY,),
+    CASES: (CUSTOMER_KEY, "case_id"),
+    "owned_products": (CUSTOMER_KEY,),
 }
 
 
@@ -198,9 +198,8 @@ def published(kind: str, rows: pa.Table) -> pa.Table:
         known[c.name] if c.name in known else _column(rows, c) for c in tables()[kind].columns
     ]
     table = pa.Table.from_arrays(columns, names=[c.name for c in tables()[kind].columns])
-    return table.take(
-        pc.sort_indices(table, [("customer_key", "ascending"), ("record_id", "ascending")])
-    )
+    keys = [(CUSTOMER_KEY, "ascending"), ("record_id", "ascending")]
+    return table.take(pc.sort_indices(table, keys))
 
 
 def accepted(kind: str, table: pa.Table) -> pa.Table:

@@ -182,7 +182,7 @@ class Operational:
 
     def _of_customers(self, kind: str, *more: str) -> AsOf:
         table = conform(self.records.get(kind), records.of_events(kind))
-        keys = [table.column(name) for name in ("customer_key", *more)]
+        keys = [table.column(name) for name in (CUSTOMER_KEY, *more)]
         key = pc.binary_join_element_wise(*keys, KEY_MARK)
         return AsOf.of(table.append_column("key", key), "key")
 

@@ -1,7 +1,7 @@
-"""Sessions as contacts: channel, intent, outcome and who took part, one row a session.
+"""Sessions as contacts: channel, intent, outcome and actors, one row a session.
 
-A contact is a session with an event that is not internal; its first such event says whether it is
-inbound. Channel and intent are the first logged, outcome the last
+A contact is a session with an event that is not internal. The direction of its first such event is
+the contact's. Channel and intent are the first logged, the outcome is the last logged
 (docs/reference/journeys.md#contacts).
 """
 
@@ -22,7 +22,7 @@ from rejse.transforms.schema import contract
 
 @dataclass(frozen=True)
 class Contacts:
-    """One row a session, sorted by journey and first event; rows point into the spine's events."""
+    """One row a session, sorted by journey and first event; rows are sessionised events."""
 
     journey: Ints
     first: Ints
@@ -43,7 +43,7 @@ class Contacts:
 
     @property
     def inbound(self) -> Bools:
-        """The customer turned to the company."""
+        """Contacts that the customer began."""
         return self.is_contact & self.direction.of_names(("inbound",))
 
     def __len__(self) -> int:
@@ -51,7 +51,7 @@ class Contacts:
 
 
 def contacts(sessionised: SessionisedEvents) -> Contacts:
-    """Contacts of all journeys."""
+    """Return the contacts of all journeys."""
     events, order, seg = sessionised.events, sessionised.session_order, sessionised.sessions
 
     def first_known(name: str) -> Categorical:
@@ -89,7 +89,7 @@ def contacts(sessionised: SessionisedEvents) -> Contacts:
 
 
 def next_of(mask: Bools, journey: Ints) -> Ints:
-    """For each session of `mask` the next one of `mask` in its journey, -1 if none."""
+    """Return, for each session in `mask`, the next one in `mask` of its journey, -1 if none."""
     rows = np.flatnonzero(mask)
     out = np.full(len(mask), NULL, dtype=np.int64)
     same = journey[rows[1:]] == journey[rows[:-1]] if len(rows) else np.zeros(0, bool)
@@ -97,21 +97,21 @@ def next_of(mask: Bools, journey: Ints) -> Ints:
     return out
 
 
-def earlier_same_intent(sessionised: SessionisedEvents, found: Contacts, window: int) -> Ints:
-    """For each inbound contact the latest earlier one of its customer and intent, -1 if none.
+def earlier_same_intent(sessionised: SessionisedEvents, sessions: Contacts, window: int) -> Ints:
+    """Return, for each inbound contact, the latest earlier one of its intent, -1 if none.
 
-    Start to start, at most `window` microseconds, inclusive; over all journeys of the customer.
+    Over all journeys of the customer, start to start at most `window` microseconds (inclusive).
     """
-    asked = np.flatnonzero(found.inbound & found.intent.known)
-    customer = sessionised.events.coded(contract.CUSTOMER_KEY).codes[found.first[asked]]
-    intent, rank = found.intent.codes[asked], sessionised.rank[found.first[asked]]
+    inbound = np.flatnonzero(sessions.inbound & sessions.intent.known)
+    customer = sessionised.events.coded(contract.CUSTOMER_KEY).codes[sessions.first[inbound]]
+    intent, rank = sessions.intent.codes[inbound], sessionised.rank[sessions.first[inbound]]
     order = sorted_by(customer, intent, rank)
-    rows = asked[order]
-    time = sessionised.events.time[found.first[rows]]
+    rows = inbound[order]
+    time = sessionised.events.time[sessions.first[rows]]
     same = np.zeros(len(rows), dtype=bool)
     same[1:] = _equal_to_before(customer[order]) & _equal_to_before(intent[order])
     same[1:] &= np.diff(time) <= window
-    out = np.full(len(found), NULL, dtype=np.int64)
+    out = np.full(len(sessions), NULL, dtype=np.int64)
     out[rows[1:]] = np.where(same[1:], rows[:-1], NULL)
     return out
 
@@ -120,7 +120,7 @@ def _equal_to_before(x: Array) -> Bools:
     return np.asarray(x[1:] == x[:-1])
 
 
-def intents_agree(found: Contacts, one: Ints, other: Ints) -> Bools:
-    """Same intent, or one of the two unknown."""
-    a, b = pick(found.intent.codes, one), pick(found.intent.codes, other)
-    return np.asarray((a == b) | (a == NULL) | (b == NULL))
+def intents_agree(sessions: Contacts, left: Ints, right: Ints) -> Bools:
+    """Return whether two sessions have the same intent; an unknown intent agrees with all."""
+    intent, other_intent = pick(sessions.intent.codes, left), pick(sessions.intent.codes, right)
+    return np.asarray((intent == other_intent) | (intent == NULL) | (other_intent == NULL))

@@ -1,4 +1,4 @@
-"""Everything that detectors and metrics may look at, each part computed once."""
+"""What detectors and metrics read, each part computed once."""
 
 from __future__ import annotations
 
@@ -14,28 +14,34 @@ from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.contacts import Contacts, contacts, earlier_same_intent
-from rejse.transforms.features.field_requests import Information, information
-from rejse.transforms.features.handoffs import Asked, Handoffs, asked_for, handoffs, rises
-from rejse.transforms.features.local_conditions import Surroundings, surroundings
+from rejse.transforms.features.field_requests import FieldRequests, field_requests
+from rejse.transforms.features.handoffs import (
+    HandoffRequests,
+    Handoffs,
+    escalations,
+    handoff_requests,
+    handoffs,
+)
+from rejse.transforms.features.local_conditions import LocalConditions, local_conditions
 from rejse.transforms.features.promises import Promises, promises
 from rejse.transforms.features.slas import SlaResults, latest, sla_results
 from rejse.transforms.features.steps import Steps, steps
 from rejse.transforms.journeys import event_flags, needs
-from rejse.transforms.journeys import watermarks as frontier
-from rejse.transforms.journeys.journey_times import Clock, clock
+from rejse.transforms.journeys.journey_times import JourneyTimes, journey_times
 from rejse.transforms.journeys.needs import Needs
 from rejse.transforms.journeys.sessionise import SessionisedEvents
+from rejse.transforms.journeys.watermarks import least, passed
 from rejse.transforms.schema.parameters import Rules
 
 
 @dataclass(frozen=True)
 class JourneyContext:
-    """Sessionised events of some customers with the O-data, rules and frontiers that judge them."""
+    """Sessionised events of whole customers, with operational tables, rules and watermarks."""
 
     sessionised: SessionisedEvents
     data: Operational
     rules: Rules
-    frontiers: Mapping[str, int]
+    watermarks: Mapping[str, int]
 
     @property
     def journeys(self) -> Groups:
@@ -43,9 +49,9 @@ class JourneyContext:
         return self.sessionised.journeys
 
     @cached_property
-    def frontier(self) -> int:
-        """Frontier of all sources together."""
-        return frontier.least(self.frontiers)
+    def watermark(self) -> int:
+        """Least watermark of all sources, microseconds."""
+        return least(self.watermarks)
 
     @cached_property
     def steps(self) -> Steps:
@@ -54,12 +60,12 @@ class JourneyContext:
 
     @cached_property
     def product(self) -> Categorical:
-        """Product of each event: its own, else that of its case at its time."""
+        """Product of each event: logged, else that of its case at its time."""
         return needs.product(self.sessionised.events, self.data)
 
     @cached_property
     def needs(self) -> Needs:
-        """What events state of the customer's need."""
+        """Customers' needs as events state them."""
         return Needs.of(self.sessionised.events, self.product)
 
     @cached_property
@@ -78,9 +84,9 @@ class JourneyContext:
         return self.data.customers.text(name, self.data.customer_rows(self.sessionised.events))
 
     @cached_property
-    def around(self) -> Surroundings:
+    def local_conditions(self) -> LocalConditions:
         """Local time and weather of the steps."""
-        return surroundings(self.sessionised, self.steps, self.data)
+        return local_conditions(self.sessionised, self.steps, self.data)
 
     @cached_property
     def contacts(self) -> Contacts:
@@ -89,14 +95,14 @@ class JourneyContext:
 
     @cached_property
     def repeats(self) -> Ints:
-        """For each session the earlier contact of the same intent within W, -1 if none."""
+        """For each session the earlier contact of its intent in the repeat window, -1 if none."""
         return earlier_same_intent(self.sessionised, self.contacts, self.rules.windows.repeat)
 
     @cached_property
-    def told(self) -> Information:
-        """Fields asked, given and passed."""
+    def field_requests(self) -> FieldRequests:
+        """Fields requested, given and passed."""
         windows = self.rules.windows
-        return information(
+        return field_requests(
             self.sessionised,
             self.steps,
             self.data,
@@ -106,55 +112,65 @@ class JourneyContext:
 
     @cached_property
     def handoffs(self) -> Handoffs:
-        """Hand-offs seen."""
-        return handoffs(self.sessionised, self.steps, self.told)
+        """Hand-offs between steps."""
+        return handoffs(self.sessionised, self.steps, self.field_requests)
 
     @cached_property
-    def rises(self) -> tuple[Ints, Ints]:
-        """Links (giver, receiver) up to a team of a higher tier."""
-        return rises(self.sessionised, self.steps)
+    def escalations(self) -> tuple[Ints, Ints]:
+        """Hand-offs (giver, receiver) to a team of a higher tier."""
+        return escalations(self.sessionised, self.steps)
 
     @cached_property
-    def asked(self) -> Asked:
-        """Hand-offs asked for and not taken up."""
-        return asked_for(self.sessionised, self.data, self.rules, self.frontier)
+    def handoff_requests(self) -> HandoffRequests:
+        """Requested hand-offs."""
+        return handoff_requests(self.sessionised, self.data, self.rules, self.watermark)
 
     @cached_property
     def promises(self) -> Promises:
         """Promises of the customers."""
         windows = self.rules.windows
         return promises(
-            self.sessionised, self.frontier, windows.lateness, windows.promise_give_up, self.data
+            self.sessionised, self.watermark, windows.lateness, windows.promise_give_up, self.data
         )
 
     @cached_property
-    def clock(self) -> Clock:
+    def journey_times(self) -> JourneyTimes:
         """Start, end and busy time of each journey."""
-        return clock(self.sessionised)
+        return journey_times(self.sessionised)
 
     @cached_property
     def type_owner(self) -> Categorical:
         """Owner of each journey's type: the table's when the journey starts, else the settings'."""
         types, kind = self.data.types, self.sessionised.journey_kind
         kind = kind.fallback(Categorical.named(np.zeros(len(self.journeys)), ["other"]))
-        by_table = types.text("owner", types.rows(kind, self.clock.started))
+        by_table = types.text("owner", types.rows(kind, self.journey_times.started))
         names = kind.names.to_pylist()
         owners = [self.rules.type_of(name).owner for name in names]
         named = sorted({owner for owner in owners if owner})
         codes = [named.index(owner) if owner else NULL for owner in owners]
         return by_table.fallback(Categorical.named(kind.lookup(codes, NULL), named))
 
-    def owed_by(self, row: Ints, said: Categorical | None = None) -> Categorical:
-        """Who owes what the events `row` promise: the one said, else the owner of the journey's
-        type, else of the step."""
+    def owed_by(self, row: Ints, stated: Categorical | None = None) -> Categorical:
+        """Return the owner of what the events `row` promise.
+
+        It is the stated owner, else that of the journey's type, else that of the step.
+        """
         of_type = self.type_owner.rows(self.journey_of(row))
         of_step = self.steps.owner.rows(self.sessionised.steps.ids[row] if len(row) else row)
-        return (of_type if said is None else said.fallback(of_type)).fallback(of_step)
+        return (of_type if stated is None else stated.fallback(of_type)).fallback(of_step)
 
     @cached_property
     def slas(self) -> SlaResults:
         """Service levels of the journeys."""
-        return sla_results(self)
+        return sla_results(
+            self.sessionised,
+            self.data,
+            step_owner=self.steps.owner,
+            held_end=self.held_end,
+            closed=self.closed,
+            watermark=self.watermark,
+            lateness=self.rules.windows.lateness,
+        )
 
     @cached_property
     def is_end(self) -> Bools:
@@ -163,19 +179,21 @@ class JourneyContext:
 
     @cached_property
     def is_weak_end(self) -> Bools:
-        """Bad outcomes that end their journey, by its type, if nobody comes back."""
+        """Bad outcomes that end their journey, by its type, if the customer does not return."""
         return event_flags.is_weak_end(self.sessionised.events, self.sessionised.kind, self.rules)
 
     @cached_property
     def value(self) -> Reals:
-        """Mapped outcome of each event in [0, 1], 0 of a bad end that is not mapped, else NaN."""
+        """Mapped outcome of each event in [0, 1]; 0 for an unmapped bad end, else NaN."""
         mapped = event_flags.outcome01(self.sessionised.events, self.sessionised.kind, self.rules)
         return np.where(self.is_weak_end & np.isnan(mapped), 0.0, mapped)
 
     @cached_property
     def deciding(self) -> Ints:
-        """Event that decides each journey's outcome, -1 if none: the last end or mapped outcome,
-        after an end only of events that are not outbound (docs/reference/scores.md#outcome).
+        """Event that decides each journey's outcome, -1 if none.
+
+        The last end or mapped outcome; after an end outbound events do not count
+        (docs/reference/scores.md#outcome).
         """
         in_time = self.sessionised.by_time
         outbound = self.sessionised.events.is_any("direction", "outbound")[in_time]
@@ -185,8 +203,9 @@ class JourneyContext:
 
     @cached_property
     def is_recorded(self) -> Bools:
-        """Journeys whose outcome is recorded: by an end, or by an outcome after which nothing but
-        company-driven messages followed.
+        """Journeys whose outcome is recorded.
+
+        By an end, or by an outcome that only company-driven messages follow.
         """
         time, row = self.sessionised.events.time, self.deciding
         goes_on = np.where(event_flags.is_company_driven(self.sessionised.events), -FAR, time)
@@ -195,8 +214,9 @@ class JourneyContext:
 
     @cached_property
     def held_end(self) -> Ints:
-        """Event that ended each journey for good, -1 if none: an end, or a bad end that held and
-        yet settled something (declined).
+        """Event that ended each journey for good, -1 if none.
+
+        An end, or a recorded bad end of a value above 0 (such as declined).
         """
         row = self.deciding
         settled = self.is_recorded & pick(self.is_weak_end, row, False)
@@ -206,32 +226,34 @@ class JourneyContext:
     @cached_property
     def closed(self) -> Bools:
         """Journeys whose deadline has passed."""
-        return frontier.passed(
-            self.sessionised.cut.deadline, self.frontier, self.rules.windows.lateness
-        )
+        return passed(self.sessionised.bounds.deadline, self.watermark, self.rules.windows.lateness)
 
     @cached_property
-    def until(self) -> Ints:
-        """When nothing of each journey waits for anything any more
-        (docs/reference/journeys.md#finality).
+    def final_after(self) -> Ints:
+        """Time, in microseconds, after which each journey can be final.
+
+        The latest of its deadline, its promises, requested hand-offs and service levels, and the
+        wait for identity links (docs/reference/journeys.md#finality).
         """
         windows, journeys = self.rules.windows, self.journeys
-        until: Ints = np.maximum(
-            self.sessionised.cut.deadline,
+        final_after: Ints = np.maximum(
+            self.sessionised.bounds.deadline,
             journeys.max(self.sessionised.events.time) + self.rules.largest_gap,
         )
-        np.maximum.at(until, self.journey_of(self.promises.made), self.promises.latest)
-        np.maximum.at(until, self.journey_of(self.asked.row), self.asked.due)
-        np.maximum.at(until, self.slas.journey, latest(self.slas, windows.promise_give_up))
-        return until + windows.identity_wait
+        np.maximum.at(final_after, self.journey_of(self.promises.made), self.promises.latest)
+        np.maximum.at(
+            final_after, self.journey_of(self.handoff_requests.row), self.handoff_requests.due
+        )
+        np.maximum.at(final_after, self.slas.journey, latest(self.slas, windows.promise_give_up))
+        return final_after + windows.identity_wait
 
     @cached_property
     def final(self) -> Bools:
-        """Journeys that no event within the allowed lateness can change any more
+        """Journeys that no event within the allowed lateness can change
         (docs/reference/journeys.md#finality).
         """
-        return frontier.passed(self.until, self.frontier, self.rules.windows.lateness)
+        return passed(self.final_after, self.watermark, self.rules.windows.lateness)
 
     def journey_of(self, rows: Ints) -> Ints:
-        """Journey of each of some events."""
+        """Return the journey of each event row."""
         return self.journeys.ids[rows] if len(rows) else rows

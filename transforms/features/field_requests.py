@@ -1,9 +1,9 @@
-"""Information asked, given and passed: re-asks, and what the next link could know.
+"""Fields requested from customers, given by them and passed between steps.
 
-An ask is op `asked`, or `given` without an ask of that field in that step; it is a re-ask if an
-earlier event of the journey gave the field. What events do not log, `touchpoint_fields` may
-declare; where neither says anything, the same question activity again is an inferred re-ask.
-The three never mix: `basis` is 0 observed, 1 declared, 2 inferred.
+A request is op `asked`, or `given` without a request for that field in that step. It is a re-ask if
+an earlier event of the journey gave the field. For steps whose events log no fields,
+`touchpoint_fields` may declare them. Where neither does, a repeated question activity is an
+inferred re-ask. The three are kept apart by `basis`: 0 observed, 1 declared, 2 inferred.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DECLARED_OPS = {"asks": GIVEN, "knows": PASSED, "passes": PASSED}
 
 
 def valid_fields(table: pa.Table) -> None:
-    """Raises ValueError, naming the row, where `touchpoint_fields` has an unknown op."""
+    """Check the ops of `touchpoint_fields`. Raises ValueError, naming the row."""
     for number, op in enumerate(table.column("op").to_pylist(), start=1):
         if op not in _DECLARED_OPS:
             expected = ", ".join(_DECLARED_OPS)
@@ -49,7 +49,7 @@ class Entries:
     basis: Ints
 
     def rows(self, at: Array) -> Entries:
-        """Some of the entries."""
+        """Select entries by row."""
         return Entries(
             self.row[at], self.field.rows(at), self.op[at], self.value.rows(at), self.basis[at]
         )
@@ -57,12 +57,12 @@ class Entries:
 
 @dataclass(frozen=True)
 class Requests:
-    """One row a step and field asked in it."""
+    """One row a step and field requested in it; rows are sessionised events."""
 
     step: Ints
-    row: Ints  # event that asked first
+    row: Ints  # event that requested it first
     field: Categorical
-    again_row: Ints  # event that asked again, else the first
+    again_row: Ints  # event that requested it again, else the first
     known_row: Ints  # event that first gave the field, -1 if none did before
     is_reask: Bools
     basis: Ints
@@ -70,26 +70,29 @@ class Requests:
 
 
 @dataclass(frozen=True)
-class Information:
-    """Entries, requests, and the event that first gave each (journey, field)."""
+class FieldRequests:
+    """Entries of the events' fields, and the requests made of them."""
 
     entries: Entries
-    asks: Bools  # of each entry: does it ask the customer for the field?
+    asks: Bools  # entries that request the field from the customer
     requests: Requests
 
     def given(self, sessionised: SessionisedEvents, declared: bool) -> tuple[Ints, Categorical]:
-        """First giving event of each (journey, field), sorted by event, and its field."""
+        """Return the first giving event of each (journey, field), by event, and the field."""
         allowed = self.entries.basis <= (DECLARED if declared else OBSERVED)
         gave = self.entries.rows(np.flatnonzero(allowed & (self.entries.op == GIVEN)))
         first = np.sort(numbered(entry_keys(sessionised, gave))[1])
         return gave.row[first], gave.field.rows(first)
 
 
-def information(
+def field_requests(
     sessionised: SessionisedEvents, steps: Steps, data: Operational, volatile: tuple[str, ...],
     questions: tuple[str, ...],
-) -> Information:  # fmt: skip
-    """Entries and requests of all journeys; `volatile` fields are left out."""
+) -> FieldRequests:  # fmt: skip
+    """Return the entries and requests of all journeys.
+
+    `volatile` fields are left out; `questions` are activities that ask the customer something.
+    """
     observed = _observed(sessionised)
     logged = _names_fields(steps, observed, sessionised)
     declared = _declared(sessionised, steps, data, ~logged)
@@ -100,17 +103,17 @@ def information(
     keep = ~entries.field.of_names(volatile) & (entries.op != OTHER)
     entries = entries.rows(np.flatnonzero(keep))
     asks = _asks(sessionised, entries)
-    return Information(entries, asks, _requests(sessionised, entries, asks))
+    return FieldRequests(entries, asks, _requests(sessionised, entries, asks))
 
 
 def _observed(sessionised: SessionisedEvents) -> Entries:
-    """What the events log in `info`."""
+    """Return the entries that events log in `info`."""
     if not sessionised.events.has("info"):
         return _none()
     rows = np.flatnonzero(sessionised.events.carries("info"))
-    said = sessionised.events.rows(rows).column("info")
-    row = rows[values(pc.list_parent_indices(said)).astype(np.int64)]
-    items = pc.list_flatten(said)
+    info = sessionised.events.rows(rows).column("info")
+    row = rows[values(pc.list_parent_indices(info)).astype(np.int64)]
+    items = pc.list_flatten(info)
     op = Categorical.of(pc.struct_field(items, "op"))
     field = Categorical.of(pc.struct_field(items, "field"))
     ops = op.lookup([_OPS.get(n, OTHER) for n in op.names.to_pylist()], OTHER)
@@ -122,26 +125,28 @@ def _observed(sessionised: SessionisedEvents) -> Entries:
 def _declared(
     sessionised: SessionisedEvents, steps: Steps, data: Operational, silent: Bools
 ) -> Entries:
-    """What `touchpoint_fields` declares of steps whose events log nothing."""
-    found = [_none()]
+    """Return the entries that `touchpoint_fields` declares for steps whose events log none."""
+    parts = [_none()]
     if not silent.any() or not len(data.fields):
-        return found[0]
+        return parts[0]
     time = sessionised.events.time[steps.first]
     names = {n: code for code, n in enumerate(steps.touchpoint.names.to_pylist())}
     since, until = bound(data.fields, "valid_from", -FAR), bound(data.fields, "valid_to", FAR)
-    for i, line in enumerate(data.fields.select(["touchpoint", "field", "op"]).to_pylist()):
-        here = silent & (steps.touchpoint.codes == names.get(line["touchpoint"], len(names)))
+    for i, declaration in enumerate(data.fields.select(["touchpoint", "field", "op"]).to_pylist()):
+        here = silent & (steps.touchpoint.codes == names.get(declaration["touchpoint"], len(names)))
         rows = steps.first[here & (since[i] <= time) & (time < until[i])]
-        op = _DECLARED_OPS.get(line["op"], OTHER)
-        found.append(_entries(rows, line["field"], op, DECLARED))
-    return _joined(found)
+        op = _DECLARED_OPS.get(declaration["op"], OTHER)
+        parts.append(_entries(rows, declaration["field"], op, DECLARED))
+    return _joined(parts)
 
 
 def _inferred(sessionised: SessionisedEvents, silent: Bools, questions: tuple[str, ...]) -> Entries:
-    """The same question activity again, where nothing says which field was asked."""
-    asked = sessionised.events.is_any("activity", *questions)
+    """Return question activities as entries, for steps with no other entry."""
+    questions_asked = sessionised.events.is_any("activity", *questions)
     rows = (
-        np.flatnonzero(asked & silent[sessionised.steps.ids]) if asked.any() else np.zeros(0, int)
+        np.flatnonzero(questions_asked & silent[sessionised.steps.ids])
+        if questions_asked.any()
+        else np.zeros(0, int)
     )
     field = sessionised.events.coded("activity").rows(rows)
     size = len(rows)
@@ -151,9 +156,9 @@ def _inferred(sessionised: SessionisedEvents, silent: Bools, questions: tuple[st
 
 
 def _asks(sessionised: SessionisedEvents, entries: Entries) -> Bools:
-    """Entries that ask: op `asked`, or `given` without an ask of that field in that step.
+    """Return the entries that request: `asked`, or `given` without a request in that step.
 
-    An answer to a verification is no ask, as the verification itself is none.
+    Neither a verification nor the answer to it is a request.
     """
     place = _place(sessionised, entries)
     order = sorted_by(place)
@@ -165,13 +170,13 @@ def _asks(sessionised: SessionisedEvents, entries: Entries) -> Bools:
 
 
 def _requests(sessionised: SessionisedEvents, entries: Entries, asks: Bools) -> Requests:
-    """One row a step and field: asked first when, known since when, by whom."""
+    """Group the entries that request by step and field."""
     step, place = sessionised.steps.ids[entries.row], _place(sessionised, entries)
     known = np.full(len(step), NULL, dtype=np.int64)
     basis = entries.basis.copy()
     for level in (OBSERVED, DECLARED, INFERRED):
         if not (entries.basis == level).any():
-            continue  # it would tell nothing new
+            continue
         before = _given_before(sessionised, entries, level)
         fresh = (known == NULL) & (before >= 0)
         known = np.where(fresh, before, known)
@@ -189,9 +194,10 @@ def _requests(sessionised: SessionisedEvents, entries: Entries, asks: Bools) -> 
 
 
 def _given_before(sessionised: SessionisedEvents, entries: Entries, level: int) -> Ints:
-    """Event before each entry that first gave its field, counting bases up to `level`.
+    """Return the event before each entry that first gave its field, -1 if none.
 
-    An inferred ask looks only at inferred ones, in an earlier step.
+    Bases up to `level` count. An inferred entry is compared only with inferred ones of an earlier
+    step.
     """
     inferred = level == INFERRED
     reads = entries.basis == INFERRED if inferred else entries.basis <= level
@@ -208,7 +214,7 @@ def _given_before(sessionised: SessionisedEvents, entries: Entries, level: int) 
 
 
 def _agreement(sessionised: SessionisedEvents, entries: Entries, asks: Ints, place: Ints) -> Ints:
-    """Does the answer in the step equal the last value given before? -1 where unknown."""
+    """Return 1 where the answer equals the last value given before, 0 where not, -1 unknown."""
     key = entry_keys(sessionised, entries)
     gives = np.flatnonzero((entries.op == GIVEN) & entries.value.known)
     order = gives[sorted_by(key[gives], entries.row[gives])]
@@ -230,7 +236,7 @@ def _agreement(sessionised: SessionisedEvents, entries: Entries, asks: Ints, pla
 def given_since(
     sessionised: SessionisedEvents, entries: Entries, given_row: Ints, given_field: Ints
 ) -> Ints:
-    """Event that first gave each entry's field in its journey; beyond all events if none did."""
+    """Return the event that first gave each entry's field; the number of events if none did."""
     width = len(entries.field.names) + 1
     keys = sessionised.journeys.ids[given_row] * width + given_field
     order = sorted_by(keys)
@@ -242,14 +248,14 @@ def given_since(
 
 
 def entry_keys(sessionised: SessionisedEvents, entries: Entries) -> Ints:
-    """(journey, field) of each entry as one number."""
+    """Return (journey, field) of each entry as one integer."""
     return (
         sessionised.journeys.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
     )
 
 
 def _place(sessionised: SessionisedEvents, entries: Entries) -> Ints:
-    """(step, field) of each entry as one number."""
+    """Return (step, field) of each entry as one integer."""
     return sessionised.steps.ids[entries.row] * (len(entries.field.names) + 1) + entries.field.codes
 
 
@@ -271,7 +277,7 @@ def _none() -> Entries:
 
 
 def _joined(parts: list[Entries]) -> Entries:
-    """All entries over one dictionary of fields, in order of events."""
+    """Concatenate entries over one dictionary of fields, in order of events."""
     filled = [p for p in parts if len(p.row)]
     if not filled:
         return _none()

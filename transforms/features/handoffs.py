@@ -1,24 +1,27 @@
-"""Hand-offs: change of owner or team between steps, those asked for, and the context passed."""
+"""Hand-offs: changes of owner or team between steps, requested ones, and the context passed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals
+from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.groups import distinct, pick
 from rejse.transforms.columnar.nearest_match import Candidates
 from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.dimensions.validity import KEY_MARK, AsOf, pair_key
 from rejse.transforms.features.field_requests import (
     DECLARED,
     OBSERVED,
     PASSED,
     Entries,
-    Information,
+    FieldRequests,
     given_since,
 )
-from rejse.transforms.features.slas import handoff_due
+from rejse.transforms.features.slas import journey_types, rows_of_kind, time_limits
 from rejse.transforms.features.steps import Steps, known_owner_pairs
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.sessionise import SessionisedEvents
@@ -32,7 +35,7 @@ SOLVED = ("resolved", "sold", "informed", "partly")
 
 @dataclass(frozen=True)
 class Handoffs:
-    """Seen hand-offs, one row each: from step to step, with the context that went over."""
+    """Observed hand-offs, one row each: giving and receiving step, and the context passed."""
 
     giver: Ints
     receiver: Ints
@@ -41,7 +44,7 @@ class Handoffs:
     n_reasked: Ints
     context: Ints
     basis: Ints
-    ping_pong: Reals  # confidence that work came back unsolved; 0: it is no ping-pong
+    ping_pong: Reals  # confidence that work came back unsolved; 0: no ping-pong
 
     @property
     def is_ping_pong(self) -> Bools:
@@ -56,8 +59,8 @@ class Handoffs:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Hand-offs asked for by `to_owner` or `to_team`; `received` is -1 where nobody took it up."""
+class HandoffRequests:
+    """Hand-offs requested by `to_owner` or `to_team`; `received` is -1 where none took it up."""
 
     row: Ints
     due: Ints
@@ -65,17 +68,19 @@ class Asked:
     is_dropped: Bools
 
     @property
-    def waiting(self) -> Asked:
-        """Those that nobody took up yet."""
+    def waiting(self) -> HandoffRequests:
+        """Requests not taken up yet."""
         at = np.flatnonzero(self.received == NULL)
-        return Asked(self.row[at], self.due[at], self.received[at], self.is_dropped[at])
+        return HandoffRequests(self.row[at], self.due[at], self.received[at], self.is_dropped[at])
 
 
-def handoffs(sessionised: SessionisedEvents, steps: Steps, told: Information) -> Handoffs:
-    """Hand-offs between neighbouring steps with a known owner.
+def handoffs(
+    sessionised: SessionisedEvents, steps: Steps, field_requests: FieldRequests
+) -> Handoffs:
+    """Return the hand-offs between neighbouring steps with a known owner.
 
-    Pushed messages and consultations are no links of the chain; two steps of one touchpoint whose
-    owners both came from the table are never a hand-off.
+    Pushed messages and consultations are skipped. Two steps of one touchpoint whose owners both
+    came from the table are no hand-off.
     """
     kept = links(sessionised, steps)
     giver, receiver = known_owner_pairs(steps, kept)
@@ -88,22 +93,22 @@ def handoffs(sessionised: SessionisedEvents, steps: Steps, told: Information) ->
     chosen = moved & ~table_only
     giver, receiver = giver[chosen], receiver[chosen]
     return _with_context(
-        sessionised, steps, told, giver, receiver, _ping_pong(steps, kept)[receiver]
+        sessionised, steps, field_requests, giver, receiver, _ping_pong(steps, kept)[receiver]
     )
 
 
 def links(sessionised: SessionisedEvents, steps: Steps) -> Bools:
-    """Steps that are links of the chain: of a known owner, neither pushed nor consultations."""
+    """Return steps between which work is handed over: owned, not pushed, no consultations."""
     kept = steps.owner.known & ~steps.is_pushed
     return kept & ~_consultations(sessionised, steps, kept)
 
 
-def rises(sessionised: SessionisedEvents, steps: Steps) -> tuple[Ints, Ints]:
-    """Neighbouring links (giver, receiver) of which the later has a team of a higher tier.
+def escalations(sessionised: SessionisedEvents, steps: Steps) -> tuple[Ints, Ints]:
+    """Return neighbouring links (giver, receiver) of which the later has a team of a higher tier.
 
-    Tiers are those of the steps' times. The owner may stay the same. A touchpoint whose own row
-    names another team from now on is no rise: that is a re-organisation. Nor is an employee's
-    promotion between two of his own steps: nobody else has the work.
+    Tiers are those of the steps' times. The owner may stay the same. A touchpoint whose row names
+    another team from then on is no escalation but a re-organisation. Neither is an employee's
+    promotion between two of their own steps.
     """
     giver, receiver = known_owner_pairs(steps, links(sessionised, steps))
     higher = steps.tier[receiver] > steps.tier[giver]  # false where either has none
@@ -111,12 +116,12 @@ def rises(sessionised: SessionisedEvents, steps: Steps) -> tuple[Ints, Ints]:
     place = steps.touchpoint.codes
     same_place = (place[giver] == place[receiver]) & (place[giver] != NULL)
     by_table = steps.team_from_place[giver] & steps.team_from_place[receiver]
-    rising = higher & ~(same_place & by_table) & ~_is_of_one(sessionised, giver, receiver)
+    rising = higher & ~(same_place & by_table) & ~_same_employee(sessionised, giver, receiver)
     return giver[rising], receiver[rising]
 
 
-def _is_of_one(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) -> Bools:
-    """Pairs of steps of one employee: the first whom each names, customers apart."""
+def _same_employee(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) -> Bools:
+    """Return pairs of steps of one employee: the first actor of each that is no customer."""
     actor, customer = (
         sessionised.events.coded("actor_id"),
         sessionised.events.is_any("actor_type", "customer"),
@@ -126,7 +131,7 @@ def _is_of_one(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) -> B
 
 
 def _consultations(sessionised: SessionisedEvents, steps: Steps, kept: Bools) -> Bools:
-    """Internal steps without a receiver, between two steps of one other owner."""
+    """Return internal steps without a receiver, between two steps of one other owner."""
     if not steps.is_internal.any():
         return np.zeros(len(steps), dtype=bool)
     hands = sessionised.steps.any(sessionised.events.coded("to_owner").known)
@@ -141,10 +146,11 @@ def _consultations(sessionised: SessionisedEvents, steps: Steps, kept: Bools) ->
 
 
 def _ping_pong(steps: Steps, kept: Bools) -> Reals:
-    """How sure it is of each step that it brings work back unsolved: owner i = owner i + 2, and
-    the last known outcome of the owner in between settles nothing (1), or is not known (.5).
-    Where it is not known both must have worked: a machine's message takes no work over, and who
-    looks at a web page brings none back.
+    """Return the confidence that each step brings work back unsolved.
+
+    Owner i = owner i + 2, and the last known outcome of the owner in between settles nothing (1) or
+    is not known (.5). Where it is not known both owners must have worked: neither an automatic
+    message nor a self-service visit takes work over.
     """
     rows = np.flatnonzero(kept)
     same = steps.journey[rows[1:]] == steps.journey[rows[:-1]]
@@ -165,7 +171,7 @@ def _ping_pong(steps: Steps, kept: Bools) -> Reals:
 
 
 def _last_of_runs(rows: Ints, head: Bools, mask: Bools) -> Ints:
-    """Last step of each run of one owner that is in `mask`, -1 if none is."""
+    """Return the last step in `mask` of each run of one owner, -1 if none."""
     run = np.cumsum(head) - 1
     last = np.full(int(run[-1]) + 1, NULL, dtype=np.int64)
     chosen = mask[rows]
@@ -176,23 +182,27 @@ def _last_of_runs(rows: Ints, head: Bools, mask: Bools) -> Ints:
 def _with_context(
     sessionised: SessionisedEvents,
     steps: Steps,
-    told: Information,
+    field_requests: FieldRequests,
     giver: Ints,
     receiver: Ints,
     ping_pong: Reals,
 ) -> Handoffs:
-    """Context by what events log; where they log nothing, by what the table declares."""
-    seen = _Context.of(sessionised, steps, told, giver, receiver, OBSERVED)
-    says_more = bool((told.entries.basis == DECLARED).any())
-    said = _Context.of(sessionised, steps, told, giver, receiver, DECLARED) if says_more else seen
-    declared = ~seen.measured & said.measured
-    known = np.where(declared, said.known, seen.known)
-    went = np.where(declared, said.passed, seen.passed)
-    reasked = np.where(declared, said.reasked, seen.reasked)
-    context = np.where(went == 0, NO_CONTEXT, np.where(went < known, PART, FULL))
-    context = np.where(seen.measured | said.measured, context, UNKNOWN)
-    basis = np.where(declared, DECLARED, OBSERVED)
-    return Handoffs(giver, receiver, known, went, reasked, context, basis, ping_pong)
+    """Add the context passed: as events log it, else as the table declares."""
+    logged_context = _Context.of(sessionised, steps, field_requests, giver, receiver, OBSERVED)
+    has_declared = bool((field_requests.entries.basis == DECLARED).any())
+    declared_context = (
+        _Context.of(sessionised, steps, field_requests, giver, receiver, DECLARED)
+        if has_declared
+        else logged_context
+    )
+    use_declared = ~logged_context.measured & declared_context.measured
+    n_known = np.where(use_declared, declared_context.known, logged_context.known)
+    n_passed = np.where(use_declared, declared_context.passed, logged_context.passed)
+    n_reasked = np.where(use_declared, declared_context.reasked, logged_context.reasked)
+    context = np.where(n_passed == 0, NO_CONTEXT, np.where(n_passed < n_known, PART, FULL))
+    context = np.where(logged_context.measured | declared_context.measured, context, UNKNOWN)
+    basis = np.where(use_declared, DECLARED, OBSERVED)
+    return Handoffs(giver, receiver, n_known, n_passed, n_reasked, context, basis, ping_pong)
 
 
 @dataclass(frozen=True)
@@ -207,14 +217,14 @@ class _Context:
         cls,
         sessionised: SessionisedEvents,
         steps: Steps,
-        told: Information,
+        field_requests: FieldRequests,
         giver: Ints,
         receiver: Ints,
         level: int,
     ) -> _Context:
-        allowed = np.flatnonzero(told.entries.basis <= level)
-        entries, asks = told.entries.rows(allowed), told.asks[allowed]
-        given_row, given_field = told.given(sessionised, declared=level == DECLARED)
+        allowed = np.flatnonzero(field_requests.entries.basis <= level)
+        entries, asks = field_requests.entries.rows(allowed), field_requests.asks[allowed]
+        given_row, given_field = field_requests.given(sessionised, declared=level == DECLARED)
         start = steps.first[receiver]
         journey_start = sessionised.journeys.starts[steps.journey[receiver]]
         known = np.searchsorted(given_row, start) - np.searchsorted(given_row, journey_start)
@@ -223,10 +233,10 @@ class _Context:
         was_known = since[pairs.entry] < start[pairs.handoff]
         passing = entries.op[pairs.entry] == PASSED
         asking = asks[pairs.entry] & pairs.at_receiver
-        went = pairs.distinct(passing & was_known, entries)
-        again = pairs.distinct(asking & was_known, entries)
+        n_passed = pairs.distinct(passing & was_known, entries)
+        n_reasked = pairs.distinct(asking & was_known, entries)
         logs = np.bincount(pairs.handoff[passing], minlength=len(giver)) > 0
-        return cls(known, went, again, (known > 0) & (logs | (again > 0)))
+        return cls(known, n_passed, n_reasked, (known > 0) & (logs | (n_reasked > 0)))
 
 
 @dataclass(frozen=True)
@@ -259,21 +269,21 @@ class _Pairs:
         return cls(len(giver), handoff, entry, received)
 
     def distinct(self, mask: Bools, entries: Entries) -> Ints:
-        """Number of distinct fields of each hand-off among the masked entries."""
+        """Return the number of distinct fields of each hand-off among the masked entries."""
         width = len(entries.field.names) + 1
         pairs = distinct(self.handoff[mask] * width + entries.field.codes[self.entry[mask]])
         return np.bincount(pairs // width, minlength=self.n)
 
 
-def asked_for(
-    sessionised: SessionisedEvents, data: Operational, rules: Rules, frontier: int
-) -> Asked:
-    """Hand-offs asked for, and the event that took each up; dropped if there is none when the
-    frontier has passed the due time.
+def handoff_requests(
+    sessionised: SessionisedEvents, data: Operational, rules: Rules, watermark: int
+) -> HandoffRequests:
+    """Return the requested hand-offs, and the event that took each up.
 
-    Due by the receiver's SLA, else by the journey's type. Taken up by a later event of the
-    receiver in this journey that is not the customer's own, and not inbound unless in the giver's
-    session or by a human of the receiver.
+    A hand-off without one is dropped when the watermark has passed its due time. It is due by the
+    receiver's SLA, else by the journey's type. It is taken up by a later event of the receiver in
+    the journey that is not the customer's own, nor inbound unless in the giver's session or by a
+    human of the receiver.
     """
     events = sessionised.events
     to_owner, to_team = events.coded("to_owner"), events.coded("to_team")
@@ -289,12 +299,12 @@ def asked_for(
 
     in_time, moment = sessionised.by_time, sessionised.moment
 
-    def takes_up(asking: Ints, found: Ints) -> Bools:
-        asked, taken = in_time[asking], in_time[found]
+    def takes_up(requests: Ints, candidates: Ints) -> Bools:
+        request, taken = in_time[requests], in_time[candidates]
         outward = (
             ~inbound[taken]
             | human[taken]
-            | (sessionised.session[taken] == sessionised.session[asked])
+            | (sessionised.session[taken] == sessionised.session[request])
         )
         return np.asarray(answers[taken] & outward)
 
@@ -308,5 +318,36 @@ def asked_for(
         at = takers.later(moment[rows[named]], wanted, takes_up)
         received[named] = np.minimum(received[named], np.where(at >= 0, at, events.n))
     taken = np.append(in_time, NULL)[received]
-    over = passed(due, frontier, rules.windows.lateness)
-    return Asked(rows, due, taken, over & (taken == NULL))
+    over = passed(due, watermark, rules.windows.lateness)
+    return HandoffRequests(rows, due, taken, over & (taken == NULL))
+
+
+def handoff_due(sessionised: SessionisedEvents, data: Operational, rows: Ints, usual: Ints) -> Ints:
+    """Return when the hand-offs requested by the events `rows` are due (microseconds).
+
+    By the SLA for the receiver, else for any receiver, else `usual`; `usual` also where the
+    receiver's working hours are not known.
+    """
+    index: AsOf | None = data.cached("slas of hand-offs", lambda: _handoff_slas(data))
+    if index is None or not len(rows):
+        return usual
+    kind = journey_types(sessionised).rows(sessionised.journeys.ids[rows])
+    to_owner = sessionised.events.coded("to_owner").rows(rows)
+    any_receiver = Categorical.named(np.zeros(len(rows)), [""])
+    time = sessionised.events.time[rows]
+    row = index.rows(pair_key(kind, to_owner), time)
+    row = np.where(row == NULL, index.rows(pair_key(kind, any_receiver), time), row)
+    limit, working = time_limits(index, row)
+    due = np.where(row == NULL, usual, time + limit)
+    worked_until, known = data.calendar.after(to_owner, time, limit)
+    return np.where(working, np.where(known, worked_until, usual), due)
+
+
+def _handoff_slas(data: Operational) -> AsOf | None:
+    """Index the hand-off rows of `slas` by journey type and receiver, "" for any; None: no rows."""
+    table = rows_of_kind(data, "handoff")
+    if not table.num_rows:
+        return None
+    receiver = pc.fill_null(table.column("to_owner"), "")
+    key = pc.binary_join_element_wise(table.column("journey_type"), receiver, KEY_MARK)
+    return AsOf.of(table.append_column("key", key), "key")

@@ -1,4 +1,4 @@
-"""Around a step: the hour and the day on the wall, and the weather outside."""
+"""Local time of day, day of the week and weather of each step."""
 
 from __future__ import annotations
 
@@ -17,26 +17,33 @@ from rejse.transforms.journeys.sessionise import SessionisedEvents
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """Of each step, at its first event; hours and days count where `has_clock`."""
+class LocalConditions:
+    """Conditions of each step at its first event; hour and day hold where `has_local_time`."""
 
     local_hour: Ints
     local_dow: Ints
-    has_clock: Bools
+    has_local_time: Bools
     weather: Categorical
     temperature: tuple[Reals, Bools]
 
 
-def surroundings(sessionised: SessionisedEvents, steps: Steps, data: Operational) -> Surroundings:
-    """Local time by the zone that the step logged (`tz`), else the zone of its owner's calendar;
-    weather of the site that it logged. A name that is no time zone counts as none.
+def local_conditions(
+    sessionised: SessionisedEvents, steps: Steps, data: Operational
+) -> LocalConditions:
+    """Return local time and weather of each step.
+
+    Local time is that of the zone that the step logged (`tz`), else of its owner's calendar; an
+    unknown zone name counts as none. Weather is that of the logged site.
     """
     time = sessionised.events.time[steps.first]
     zone = known_zones(_first_known(sessionised, "tz")).fallback(data.zone_of(steps.owner, time))
-    hour, day, known = _on_the_wall(zone, time)
+    hour, day, known = _local_time(zone, time)
     row = data.weather.rows(_first_known(sessionised, "site_id"), time)
-    weather, warmth = data.weather.text("weather", row), data.weather.number("temperature_c", row)
-    return Surroundings(hour, day, known, weather, warmth)
+    weather, temperature = (
+        data.weather.text("weather", row),
+        data.weather.number("temperature_c", row),
+    )
+    return LocalConditions(hour, day, known, weather, temperature)
 
 
 def _first_known(sessionised: SessionisedEvents, name: str) -> Categorical:
@@ -46,8 +53,8 @@ def _first_known(sessionised: SessionisedEvents, name: str) -> Categorical:
     return column.recode(sessionised.steps.first_valid(column.codes))
 
 
-def _on_the_wall(zone: Categorical, time: Ints) -> tuple[Ints, Ints, Bools]:
-    """Hour (0 to 23) and day of the week (1 = Monday) of instants in their zones."""
+def _local_time(zone: Categorical, time: Ints) -> tuple[Ints, Ints, Bools]:
+    """Return hour (0 to 23) and day of the week (1 = Monday) of times in their zones."""
     hour, day = np.zeros(len(time), np.int64), np.zeros(len(time), np.int64)
     for code, name in enumerate(zone.names.to_pylist()):
         at = np.flatnonzero(zone.codes == code)

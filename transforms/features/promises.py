@@ -1,10 +1,10 @@
 """Promises: made, moved, kept, late, broken, cancelled or open
 (docs/reference/friction.md#promises).
 
-A promise is one of its customer, whatever journeys its events are in; it stands in the step in
-which it was made. A non-event counts only once the frontier has passed its due time. A promise ends
-at its due time, or without one when it was made, plus the give-up; nothing later is part of it, so
-that it cannot change once its journey is final.
+A promise belongs to its customer, whatever journeys its events are in, and to the step in which it
+was made. A missing delivery counts only once the watermark has passed the due time. A promise ends
+at its due time plus the give-up time; without a due time, at the time it was made plus the give-up
+time. Later events are no part of it, so that it cannot change once its journey is final.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ KEPT, LATE, BROKEN, OPEN, CANCELLED = range(5)
 
 @dataclass(frozen=True)
 class Promises:
-    """One row a promise; rows are events of the spine, -1 for none; times in microseconds."""
+    """One row a promise; rows are sessionised events, -1 for none; times in microseconds."""
 
     name: pa.Array
     made: Ints
@@ -41,9 +41,9 @@ class Promises:
     delivered: Ints
     status: Ints
     n_moves: Ints
-    latest: Ints  # last moment at which an event could still change the row
-    value: Categorical  # what it promised when it was made
-    owner: Categorical  # who must deliver it, where that was said when it was made
+    latest: Ints  # last time at which an event can change the row
+    value: Categorical  # what was promised when it was made
+    owner: Categorical  # owner of the delivery, where stated when it was made
     n_orphans: int
 
 
@@ -63,65 +63,65 @@ class _Log:
 
     @property
     def moves(self) -> Bools:
-        """Words that give a promise made before a new due time."""
+        """Events that give a promise made before a new due time."""
         return self.of("moved", "made")
 
     @property
     def closes(self) -> Bools:
-        """Words that settle it."""
+        """Events that settle the promise."""
         return self.of("delivered", "cancelled")
 
 
 def promises(
-    sessionised: SessionisedEvents, frontier: int, lateness: int, give_up: int, data: Operational
+    sessionised: SessionisedEvents, watermark: int, lateness: int, give_up: int, data: Operational
 ) -> Promises:
-    """Promises of all customers, judged at the frontier.
+    """Judge the promises of all customers at the watermark.
 
-    One due on a day without a time is due until that day ends in the zone that its event logged
-    (`tz`), else in that of its owner's calendar, else in UTC.
+    A promise due on a day without a time is due until that day ends in the zone that its event
+    logged (`tz`), else of its owner's calendar, else in UTC. All times are microseconds.
     """
-    rows, said = _said(sessionised.events)
+    rows, logged = _logged_promises(sessionised.events)
     if not len(rows):
-        return _nothing()
-    names = Categorical.of(pc.struct_field(said, "id"))
+        return _no_promises()
+    names = Categorical.of(pc.struct_field(logged, "id"))
     customer = sessionised.events.coded(contract.CUSTOMER_KEY).codes[rows].astype(np.int64)
     order = sorted_by(customer, names.codes, sessionised.rank[rows])
-    rows, names, said = rows[order], names.rows(order), take(said, order)
+    rows, names, logged = rows[order], names.rows(order), take(logged, order)
     groups = Groups.of(customer[order], names.codes)
-    log = _read(sessionised, said, rows, data)
+    log = _read(sessionised, logged, rows, data)
     made = groups.first_row(log.of("made"))
     real = np.flatnonzero(made >= 0)
     end, due, limit = _terms(log, groups, made, give_up)
     part = _after(log, groups, made) & (log.time <= limit)
     done = groups.first_row(part & log.closes)
     n_moves = groups.count(part & log.moves)
-    status = _status(log, made, done, due, passed(due, frontier, lateness),
-                     passed(end, frontier, lateness))  # fmt: skip
+    status = _status(log, made, done, due, passed(due, watermark, lateness),
+                     passed(end, watermark, lateness))  # fmt: skip
     delivered = np.where(pick(log.of("delivered"), done, False), done, NULL)
-    kinds = Categorical.of(pc.struct_field(said, "kind"))
+    kinds = Categorical.of(pc.struct_field(logged, "kind"))
     # A move may set a due time so far back that the promise had ended before the move.
     latest = np.maximum(end, groups.max(np.where(part, log.time, 0)))
     return Promises(
         names.rows(groups.starts[real]).arrow().cast(pa.string()), rows[made[real]],
         kinds.rows(made[real]), due[real], pick(rows, delivered[real]), status[real],
         n_moves[real], latest[real], log.value.rows(made[real]),
-        Categorical.of(pc.struct_field(said, "owner")).rows(made[real]), int((made < 0).sum()),
+        Categorical.of(pc.struct_field(logged, "owner")).rows(made[real]), int((made < 0).sum()),
     )  # fmt: skip
 
 
-def _said(events: Events) -> tuple[Ints, pa.Array]:
-    """Rows that say something of a promise which they name, and what they say."""
+def _logged_promises(events: Events) -> tuple[Ints, pa.Array]:
+    """Return the rows that log a promise by id, and what they log."""
     if not events.has("promise"):
         return np.zeros(0, np.int64), pa.nulls(0)
     rows = np.flatnonzero(events.carries("promise"))
-    said = events.rows(rows).column("promise")
-    named = np.flatnonzero(valid(pc.struct_field(said, "id")))
-    return rows[named], take(said, named)
+    logged = events.rows(rows).column("promise")
+    named = np.flatnonzero(valid(pc.struct_field(logged, "id")))
+    return rows[named], take(logged, named)
 
 
-def _read(sessionised: SessionisedEvents, said: pa.Array, rows: Ints, data: Operational) -> _Log:
+def _read(sessionised: SessionisedEvents, logged: pa.Array, rows: Ints, data: Operational) -> _Log:
     events = sessionised.events
-    due, day = pc.struct_field(said, "due_time"), pc.struct_field(said, "due_date")
+    due, day = pc.struct_field(logged, "due_time"), pc.struct_field(logged, "due_date")
     dated = valid(day)
     ends = np.full(len(rows), FAR)
     if dated.any():
@@ -131,23 +131,23 @@ def _read(sessionised: SessionisedEvents, said: pa.Array, rows: Ints, data: Oper
         ends[dated] = end_of_day(days[dated], zone.rows(np.flatnonzero(dated)))
     times = np.where(valid(due), values(due), ends)
     customer = events.is_any("actor_type", "customer")[rows]
-    op, value = (Categorical.of(pc.struct_field(said, part)) for part in ("op", "value"))
+    op, value = (Categorical.of(pc.struct_field(logged, part)) for part in ("op", "value"))
     return _Log(rows, op, times, value, events.time[rows], customer)
 
 
 def _after(log: _Log, groups: Groups, made: Ints) -> Bools:
-    """Words after the promise was made that move or settle it."""
+    """Return the events after the promise was made that move or settle it."""
     since = groups.broadcast(made)
     return np.asarray((log.moves | log.closes) & (np.arange(groups.n) > since) & (since >= 0))
 
 
 def _end(made: Ints, due: Ints, give_up: int) -> Ints:
-    """Last moment of a promise made and due then."""
+    """Return the last time of a promise, given when it was made and is due."""
     return np.minimum(np.where(due == FAR, made, due), FAR - give_up) + give_up
 
 
 def _terms(log: _Log, groups: Groups, made: Ints, give_up: int) -> tuple[Ints, Ints, Ints]:
-    """End and due time in force of each promise, and on each word the end in force before it.
+    """Return end and due time in force of each promise, and the end in force before each event.
 
     A move counts only by the due time and the end in force, and before the promise is settled.
     """
@@ -168,19 +168,21 @@ def _terms(log: _Log, groups: Groups, made: Ints, give_up: int) -> tuple[Ints, I
 def _status(
     log: _Log, made: Ints, done: Ints, due: Ints, is_overdue: Bools, is_over: Bools
 ) -> Ints:
-    """Kept, late, broken, open or cancelled."""
+    """Return kept, late, broken, open or cancelled for each promise."""
     dated = due != FAR
     at = pick(log.time, done, FAR)
     delivered = pick(log.of("delivered"), done, False)
     cancelled = (done >= 0) & ~delivered
     by_customer = cancelled & pick(log.by_customer, done, False) & (at <= due)
-    said, got = pick(log.value.codes, made), pick(log.value.codes, done)
-    another = ~dated & (said != NULL) & (got != NULL) & (said != got)
+    promised, delivered_value = pick(log.value.codes, made), pick(log.value.codes, done)
+    is_other_value = (
+        ~dated & (promised != NULL) & (delivered_value != NULL) & (promised != delivered_value)
+    )
     never = ~delivered & ~cancelled & dated
     status = np.full(len(made), OPEN)
     status[delivered & (at <= due)] = KEPT
     status[delivered & (at > due)] = LATE
-    status[delivered & another] = BROKEN
+    status[delivered & is_other_value] = BROKEN
     status[never & is_overdue] = LATE
     status[never & is_over] = BROKEN
     status[cancelled] = BROKEN
@@ -188,7 +190,7 @@ def _status(
     return status
 
 
-def _nothing() -> Promises:
+def _no_promises() -> Promises:
     none: Array = np.zeros(0, np.int64)
     return Promises(
         pa.array([], pa.string()),

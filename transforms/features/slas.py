@@ -1,19 +1,24 @@
-"""Service levels: what was agreed for a kind of journey, and whether it was achieved.
+"""Service levels: what was agreed for a type of journey, and whether it was achieved.
 
-`slas` declares them by journey type: `response` runs until the first answer of the company that is
-not internal, made by no machine and not pushed; `resolution` until the end that holds; `handoff`
-says when the receiver (`to_owner`, null: any) of a hand-off is due. The first two start at the
-journey's first need-driven event, with the row that holds then; their clock stands still from an
-event that waits for the customer until he acts or an event waits for somebody else
-(docs/reference/friction.md#service-levels). With `is_working_time` it runs in the working hours of
-the owner of the step in which it started; where these are not known the level is not measurable.
+`slas` declares levels by journey type:
+
+- `response` runs until the first answer of the company that is not internal, not pushed and made
+  by no machine;
+- `resolution` runs until the end that holds;
+- `handoff` says when the receiver (`to_owner`, null: any) of a hand-off is due
+  (`handoffs.handoff_due`).
+
+The first two start at the journey's first need-driven event, with the row valid at that time. Their
+clock stops at an event that waits for the customer, until the customer acts or an event waits for
+another party (docs/reference/friction.md#service-levels). With `is_working_time` it counts the
+working hours of the owner of the step in which it started. Where these hours are not known the
+level is not measurable.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -24,15 +29,14 @@ from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.dimensions.tables import Operational
-from rejse.transforms.dimensions.validity import FAR, KEY_MARK, AsOf, pair_key
+from rejse.transforms.dimensions.validity import FAR, AsOf
+from rejse.transforms.dimensions.working_hours import Calendar
+from rejse.transforms.features.promises import Promises
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.journeys.watermarks import passed
 from rejse.transforms.schema import durations
 from rejse.transforms.schema.parameters import DAY
-
-if TYPE_CHECKING:
-    from rejse.transforms.features.context import JourneyContext
 
 KINDS = ("response", "resolution", "handoff")
 STATUS = ("achieved", "breached", "open")
@@ -42,13 +46,13 @@ LONGEST = 36_500 * DAY
 
 @dataclass(frozen=True)
 class SlaResults:
-    """One row a journey and service level; rows are events of the spine, -1 for none."""
+    """One row a journey and service level; rows are sessionised events, -1 for none."""
 
     journey: Ints
     sla: Categorical
     kind: Categorical
     row: Ints  # event at which the clock started
-    due: Ints  # FAR: not due while it waits for the customer, or nobody's hours are known
+    due: Ints  # FAR: not due while it waits for the customer, or the hours are not known
     met: Ints
     elapsed: Ints  # microseconds on the clock until met
     status: Ints  # -1: not measurable, the owner's hours are not known
@@ -58,9 +62,10 @@ class SlaResults:
 
 
 def valid_slas(table: pa.Table, has_calendar: bool, types: Collection[str] = ()) -> None:
-    """Raises ValueError, naming the row, where a row of `slas` makes no sense.
+    """Check the rows of `slas`.
 
-    `types` are the names of all journey types; where there are none every name is one.
+    `types` are the names of all journey types; without them every name is accepted. Raises
+    ValueError, naming the row.
     """
     for number, row in enumerate(table.to_pylist(), start=1):
         if types and row["journey_type"] not in types:
@@ -86,64 +91,71 @@ def valid_slas(table: pa.Table, has_calendar: bool, types: Collection[str] = ())
             )
 
 
-def _of_kind(data: Operational, *kinds: str) -> pa.Table:
+def rows_of_kind(data: Operational, *kinds: str) -> pa.Table:
+    """Return the rows of `slas` of some kinds."""
     table = data.table("slas")
     return table.filter(pc.is_in(table.column("kind"), pa.array(kinds, pa.string())))
 
 
-def handoff_due(sessionised: SessionisedEvents, data: Operational, rows: Ints, usual: Ints) -> Ints:
-    """When the hand-offs asked for by the events `rows` are due: by the SLA for the receiver, else
-    for any, else `usual` (also where the receiver's working hours are not known).
-    """
-    index: AsOf | None = data.cached("slas of hand-offs", lambda: _of_handoffs(data))
-    if index is None or not len(rows):
-        return usual
-    kind = _types(sessionised).rows(sessionised.journeys.ids[rows])
-    to_owner = sessionised.events.coded("to_owner").rows(rows)
-    anybody = Categorical.named(np.zeros(len(rows)), [""])
-    time = sessionised.events.time[rows]
-    row = index.rows(pair_key(kind, to_owner), time)
-    row = np.where(row == NULL, index.rows(pair_key(kind, anybody), time), row)
-    span, working = _spans(index, row)
-    due = np.where(row == NULL, usual, time + span)
-    worked, known = data.calendar.after(to_owner, time, span)
-    return np.where(working, np.where(known, worked, usual), due)
-
-
-def _of_handoffs(data: Operational) -> AsOf | None:
-    """Rows for hand-offs by journey type and receiver, "" for any; None where there are none."""
-    table = _of_kind(data, "handoff")
-    if not table.num_rows:
-        return None
-    receiver = pc.fill_null(table.column("to_owner"), "")
-    key = pc.binary_join_element_wise(table.column("journey_type"), receiver, KEY_MARK)
-    return AsOf.of(table.append_column("key", key), "key")
-
-
-def _types(sessionised: SessionisedEvents) -> Categorical:
+def journey_types(sessionised: SessionisedEvents) -> Categorical:
+    """Return the type of each journey, `other` where it has none."""
     n = len(sessionised.journeys)
     return sessionised.journey_kind.fallback(Categorical.named(np.zeros(n), ["other"]))
 
 
-def _spans(index: AsOf, row: Ints) -> tuple[Ints, Bools]:
-    """Time given by the rows, in microseconds, and whether it is working time."""
-    spans = [durations.parse(text) for text in index.table.column("due").to_pylist()]
+def time_limits(index: AsOf, row: Ints) -> tuple[Ints, Bools]:
+    """Return the time (microseconds) that rows of `slas` give, and whether it is working time."""
+    limits = [durations.parse(text) for text in index.table.column("due").to_pylist()]
     flag, known = index.number("is_working_time", row)
-    given = np.array([*spans, 0], np.int64)[row]
-    return given, known & flag.astype(bool)
+    return np.array([*limits, 0], np.int64)[row], known & flag.astype(bool)
 
 
-def sla_results(ctx: JourneyContext) -> SlaResults:
-    """Results of the response and resolution levels of all journeys, judged at the frontier."""
-    levels: list[_Level] = ctx.data.cached("slas of journeys", lambda: _levels(ctx.data))
+@dataclass(frozen=True)
+class _Inputs:
+    """Values by which the levels of journeys are judged."""
+
+    sessionised: SessionisedEvents
+    calendar: Calendar
+    step_owner: Categorical
+    held_end: Ints
+    closed: Bools
+    watermark: int
+    lateness: int
+
+    @property
+    def journeys(self) -> Groups:
+        return self.sessionised.journeys
+
+
+def sla_results(
+    sessionised: SessionisedEvents,
+    data: Operational,
+    *,
+    step_owner: Categorical,
+    held_end: Ints,
+    closed: Bools,
+    watermark: int,
+    lateness: int,
+) -> SlaResults:
+    """Judge the response and resolution levels of all journeys at the watermark.
+
+    Args:
+        sessionised: events of whole customers.
+        data: operational tables; read are `slas` and `calendar`.
+        step_owner: owner of each step.
+        held_end: event that ended each journey for good, -1 if none.
+        closed: journeys whose deadline has passed.
+        watermark: time up to which all sources are complete, microseconds.
+        lateness: allowed lateness, microseconds.
+    """
+    levels: list[_Level] = data.cached("slas of journeys", lambda: _levels(data))
     if not levels:
-        none = np.zeros(0, np.int64)
-        return SlaResults(
-            none, Categorical.nulls(0), Categorical.nulls(0), none, none, none, none, none
-        )
+        none, no_text = np.zeros(0, np.int64), Categorical.nulls(0)
+        return SlaResults(none, no_text, no_text, none, none, none, none, none)
 
-    start = _Start.of(ctx)
-    parts = [_of_one(ctx, start, *level) for level in levels]
+    inputs = _Inputs(sessionised, data.calendar, step_owner, held_end, closed, watermark, lateness)
+    start = _Start.of(sessionised)
+    parts = [_level_results(inputs, start, *level) for level in levels]
 
     def ints(name: str) -> Ints:
         return np.concatenate([getattr(part, name) for part in parts])
@@ -162,117 +174,131 @@ _Level = tuple[str, str, AsOf]
 
 
 def _levels(data: Operational) -> list[_Level]:
-    table = _of_kind(data, "response", "resolution")
+    table = rows_of_kind(data, "response", "resolution")
     name, of_kind = table.column("sla"), table.column("kind")
-    found = []
+    levels = []
     for sla, kind in sorted(set(zip(name.to_pylist(), of_kind.to_pylist(), strict=True))):
         rows = table.filter(pc.and_(pc.equal(name, sla), pc.equal(of_kind, kind)))
-        found.append((sla, kind, AsOf.of(rows, "journey_type")))
-    return found
+        levels.append((sla, kind, AsOf.of(rows, "journey_type")))
+    return levels
 
 
 @dataclass(frozen=True)
 class _Start:
-    """Where the clocks of all levels start, and where they stand still; events in total order."""
+    """Where the clocks of all levels start and stop; events in total order."""
 
     opening: Ints  # first need-driven event of each journey, -1 if none
     time: Ints
-    stands: Bools
+    stops: Bools  # events after which the clock stops
     since: Bools  # is the event the opening of its journey, or after it?
-    gap: Ints  # microseconds from each event to the next of its journey, 0 where the clock stands
+    gap: Ints  # microseconds from each event to the next of its journey, 0 where the clock stops
     run: Ints  # time on the clock at each event
 
     @classmethod
-    def of(cls, ctx: JourneyContext) -> _Start:
-        journeys, in_time, events = ctx.journeys, ctx.sessionised.by_time, ctx.sessionised.events
+    def of(cls, sessionised: SessionisedEvents) -> _Start:
+        """Find where the clock of each journey starts, and where it stops."""
+        journeys, in_time, events = sessionised.journeys, sessionised.by_time, sessionised.events
         opening = journeys.first_row(event_flags.is_need_driven(events)[in_time])
-        time, stands = events.time[in_time], _stands(ctx)
+        time, stops = events.time[in_time], _stops(sessionised)
         gap = np.zeros(len(time), np.int64)
         gap[:-1] = np.diff(time)
         gap[journeys.lasts] = 0
-        gap[stands] = 0
+        gap[stops] = 0
         since = np.arange(len(time)) >= journeys.broadcast(opening)
-        return cls(opening, time, stands, since, gap, _run(journeys, opening, gap))
+        return cls(opening, time, stops, since, gap, _run(journeys, opening, gap))
 
 
 def _run(journeys: Groups, opening: Ints, gap: Ints) -> Ints:
-    """Time on the clock at each event: the gaps since the opening of its journey."""
+    """Return the time on the clock at each event: the gaps since the opening of its journey."""
     whole = np.cumsum(gap) - gap
     return np.asarray(whole - journeys.broadcast(pick(whole, opening, 0)))
 
 
-def _of_one(ctx: JourneyContext, start: _Start, sla: str, kind: str, index: AsOf) -> SlaResults:
-    """Results of one service level of one kind, in the time that each journey's row gives it."""
-    sessionised, events, opening = ctx.sessionised, ctx.sessionised.events, start.opening
-    in_time = sessionised.by_time
+def _level_results(inputs: _Inputs, start: _Start, sla: str, kind: str, index: AsOf) -> SlaResults:
+    """Judge one service level of one kind by the row of `index` valid at each opening."""
+    sessionised, opening = inputs.sessionised, start.opening
+    events, in_time = sessionised.events, sessionised.by_time
     began = pick(start.time, opening, 0)
-    said = np.where(opening >= 0, index.rows(_types(sessionised), began), NULL)
-    span, working = _spans(index, said)
-    owner = ctx.steps.owner.rows(
+    row = np.where(opening >= 0, index.rows(journey_types(sessionised), began), NULL)
+    limit, working = time_limits(index, row)
+    owner = inputs.step_owner.rows(
         np.where(opening >= 0, sessionised.steps.ids[in_time[opening]], NULL)
     )
-    run, due, measured = _due(ctx, start, span, working, owner)
-    met = _answered(ctx, start.since) if kind == "response" else _ended(ctx, opening)
-    settled = ctx.closed | (kind == "response")
-    status = _status(ctx, met, due, pick(events.time[in_time], met, FAR), settled)
-    at = np.flatnonzero(said >= 0)
-    one = np.zeros(len(at))
+    run, due, measured = _due(inputs, start, limit, working, owner)
+    if kind == "response":
+        met, settled = _answered(sessionised, start.since), np.ones(len(due), dtype=bool)
+    else:
+        met, settled = _ended(inputs, opening), inputs.closed
+    met_at = pick(events.time[in_time], met, FAR)
+    status = _status(met, due, met_at, settled, passed(due, inputs.watermark, inputs.lateness))
+    at = np.flatnonzero(row >= 0)
+    zeros = np.zeros(len(at))
     return SlaResults(
-        at, Categorical.named(one, [sla]), Categorical.named(one, [kind]), in_time[opening[at]],
-        due[at],
-        pick(in_time, met, NULL)[at], pick(run, met, 0)[at],
-        np.where(measured, status, NULL)[at],
-    )  # fmt: skip
+        journey=at,
+        sla=Categorical.named(zeros, [sla]),
+        kind=Categorical.named(zeros, [kind]),
+        row=in_time[opening[at]],
+        due=due[at],
+        met=pick(in_time, met, NULL)[at],
+        elapsed=pick(run, met, 0)[at],
+        status=np.where(measured, status, NULL)[at],
+    )
 
 
-def _answered(ctx: JourneyContext, since: Bools) -> Ints:
-    """Place in total order of the first answer after each opening."""
-    sessionised = ctx.sessionised
-    return ctx.journeys.first_row(_answers(sessionised.events)[sessionised.by_time] & since)
+def _answered(sessionised: SessionisedEvents, since: Bools) -> Ints:
+    """Return the place in total order of the first answer after each opening."""
+    answers = _answers(sessionised.events)[sessionised.by_time]
+    return sessionised.journeys.first_row(answers & since)
 
 
-def _ended(ctx: JourneyContext, opening: Ints) -> Ints:
-    """Place in total order of the end that holds, if it is not before the opening."""
-    ended = pick(ctx.sessionised.moment, ctx.held_end, NULL)
+def _ended(inputs: _Inputs, opening: Ints) -> Ints:
+    """Return the place in total order of the end that holds, unless it precedes the opening."""
+    ended = pick(inputs.sessionised.moment, inputs.held_end, NULL)
     return np.where(ended >= opening, ended, NULL)
 
 
-def _stands(ctx: JourneyContext) -> Bools:
-    """Events (in total order) after which the customer is awaited, by the last that says so."""
-    events, in_time = ctx.sessionised.events, ctx.sessionised.by_time
+def _stops(sessionised: SessionisedEvents) -> Bools:
+    """Return the events (in total order) after which the customer is awaited.
+
+    Decided by the last event that waits for anyone or is the customer's own.
+    """
+    events, in_time = sessionised.events, sessionised.by_time
     awaited = events.is_any("waiting_for", "customer")[in_time]
     acts = events.is_any("actor_type", "customer") | events.coded("waiting_for").known
-    said = ctx.journeys.last_row_before(awaited | acts[in_time], inclusive=True)
-    return np.asarray(pick(awaited, said, False))
+    last = sessionised.journeys.last_row_before(awaited | acts[in_time], inclusive=True)
+    return np.asarray(pick(awaited, last, False))
 
 
 def _due(
-    ctx: JourneyContext, start: _Start, span: Ints, working: Bools, owner: Categorical
+    inputs: _Inputs, start: _Start, limit: Ints, working: Bools, owner: Categorical
 ) -> tuple[Ints, Ints, Bools]:
-    """Time on the clock at each event (in total order), when each journey's level is due, and
-    whether its clock is known.
+    """Return the time on the clock at each event, each journey's due time, and if it is measurable.
+
+    Events are in total order. `limit` (microseconds), `working` and `owner` are of each journey.
     """
-    journeys, calendar = ctx.journeys, ctx.data.calendar
-    time, stands, run = start.time, start.stands, start.run
+    journeys, calendar = inputs.journeys, inputs.calendar
+    time, run = start.time, start.run
     if working.any():
-        gap, each = start.gap.copy(), np.flatnonzero(journeys.broadcast(working) & (start.gap > 0))
-        worked, _ = calendar.between(owner.rows(journeys.ids[each]), time[each], time[each + 1])
-        gap[each] = worked
+        gap, rows = start.gap.copy(), np.flatnonzero(journeys.broadcast(working) & (start.gap > 0))
+        worked, _ = calendar.between(owner.rows(journeys.ids[rows]), time[rows], time[rows + 1])
+        gap[rows] = worked
         run = _run(journeys, start.opening, gap)
-    runs = start.since & (run < journeys.broadcast(span))
+    runs = start.since & (run < journeys.broadcast(limit))
     last = journeys.last_row(runs)
-    rest, at = span - pick(run, last, 0), pick(time, last, 0)
+    rest, at = limit - pick(run, last, 0), pick(time, last, 0)
     due, measured = at + rest, np.ones(len(journeys), dtype=bool)
     if working.any():
-        until, known = calendar.after(owner, at, rest)
-        due, measured = np.where(working, until, due), known | ~working
-    due = np.where((last == NULL) | pick(stands, last, False) | ~measured, FAR, due)
+        worked_until, known = calendar.after(owner, at, rest)
+        due, measured = np.where(working, worked_until, due), known | ~working
+    due = np.where((last == NULL) | pick(start.stops, last, False) | ~measured, FAR, due)
     return run, due, measured
 
 
 def _answers(events: Events) -> Bools:
-    """Answers of the company: outbound, not by the customer or a machine and not pushed; or a human
-    on an inbound event of a channel where both talk (an e-mail that he registers is no answer).
+    """Return the answers of the company.
+
+    Outbound, not by the customer or a machine and not pushed; or a human on an inbound event of a
+    channel where both talk (an e-mail that an agent registers is no answer).
     """
     customer = events.is_any("actor_type", "customer")
     outbound = (
@@ -285,59 +311,62 @@ def _answers(events: Events) -> Bools:
     return (outbound | within) & ~event_flags.is_pushed(events)
 
 
-def _status(ctx: JourneyContext, met: Ints, due: Ints, met_at: Ints, settled: Bools) -> Ints:
-    """Achieved, breached, or open: nothing is judged before the frontier has passed it."""
-    over = passed(due, ctx.frontier, ctx.rules.windows.lateness)
+def _status(met: Ints, due: Ints, met_at: Ints, settled: Bools, is_overdue: Bools) -> Ints:
+    """Return achieved, breached or open; nothing is judged before the watermark has passed it."""
     is_met = met != NULL
     status = np.full(len(met), OPEN)
     status[is_met & settled & (met_at <= due)] = ACHIEVED
-    status[(is_met & (met_at > due)) | (~is_met & over)] = BREACHED
+    status[(is_met & (met_at > due)) | (~is_met & is_overdue)] = BREACHED
     return status
 
 
-def promised(ctx: JourneyContext, found: SlaResults) -> Bools:
-    """Levels that an event of the journey promises itself (a promise of kind sla): those whose
-    name or kind its id or value is; where it names none, the one due nearest to its own due time
-    (of equal ones the least name, then kind).
+def promised(levels: SlaResults, promises: Promises, journeys: Groups) -> Bools:
+    """Return the levels that an event of the journey promises itself (a promise of kind sla).
+
+    These are the levels whose name or kind is the promise's id or value. Where it names none, it is
+    the level due nearest to the promise's due time (ties: least name, then kind).
     """
-    made, out = ctx.promises, np.zeros(len(found), dtype=bool)
-    own = np.flatnonzero(made.kind.of_names(("sla",)))
-    if not len(own) or not len(found):
+    out = np.zeros(len(levels), dtype=bool)
+    own = np.flatnonzero(promises.kind.of_names(("sla",)))
+    if not len(own) or not len(levels):
         return out
-    promise, level = _pairs(ctx.journeys.ids[made.made[own]], found.journey)
+    promise, level = _pairs(journeys.ids[promises.made[own]], levels.journey)
     names = np.zeros(len(promise), dtype=bool)
-    for said in (Categorical.of(made.name), made.value):
-        for meant in (found.sla, found.kind):
-            one, other = said.rows(own[promise]).aligned(meant.rows(level))
-            names |= (one == other) & (one != NULL)
+    for promise_text in (Categorical.of(promises.name), promises.value):
+        for level_text in (levels.sla, levels.kind):
+            code, level_code = promise_text.rows(own[promise]).aligned(level_text.rows(level))
+            names |= (code == level_code) & (code != NULL)
     out[level[names]] = True
     is_named = np.bincount(promise[names], minlength=len(own)) > 0
-    due, until = made.due[own[promise]], found.due[level]
-    open_ = np.flatnonzero(~is_named[promise] & (due < FAR) & (until < FAR))
-    nearest = open_[sorted_by(promise[open_], np.abs(due - until)[open_], level[open_])]
+    due, level_due = promises.due[own[promise]], levels.due[level]
+    dated = np.flatnonzero(~is_named[promise] & (due < FAR) & (level_due < FAR))
+    nearest = dated[sorted_by(promise[dated], np.abs(due - level_due)[dated], level[dated])]
     firsts = np.flatnonzero(np.diff(promise[nearest], prepend=-1))
     out[level[nearest[firsts]]] = True
     return out
 
 
-def _pairs(one: Ints, other: Ints) -> tuple[Ints, Ints]:
-    """Places of all pairs of equal values."""
-    order = sorted_by(other)
-    low, high = (np.searchsorted(other[order], one, side=side) for side in ("left", "right"))
+def _pairs(left: Ints, right: Ints) -> tuple[Ints, Ints]:
+    """Return the places of all pairs of equal values."""
+    order = sorted_by(right)
+    low, high = (np.searchsorted(right[order], left, side=side) for side in ("left", "right"))
     count = high - low
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(np.arange(len(one)), count), order[np.repeat(low, count) + within]
+    return np.repeat(np.arange(len(left)), count), order[np.repeat(low, count) + within]
 
 
-def is_late(ctx: JourneyContext, found: SlaResults) -> Bools:
-    """Breached ones that were met, or may still be, within the give-up time of promises."""
-    windows, time = ctx.rules.windows, ctx.sessionised.events.time
-    limit = np.minimum(found.due, FAR - windows.promise_give_up) + windows.promise_give_up
-    met = found.met != NULL
-    in_time = pick(time, found.met, FAR) <= limit
-    return np.where(met, in_time, ~passed(limit, ctx.frontier, windows.lateness))
+def is_late(
+    levels: SlaResults, time: Ints, *, give_up: int, watermark: int, lateness: int
+) -> Bools:
+    """Return the breached levels that were met, or may still be, within the give-up time.
+
+    `time` is that of each event. All times are microseconds.
+    """
+    limit = np.minimum(levels.due, FAR - give_up) + give_up
+    in_time = pick(time, levels.met, FAR) <= limit
+    return np.where(levels.met != NULL, in_time, ~passed(limit, watermark, lateness))
 
 
-def latest(found: SlaResults, give_up: int) -> Ints:
-    """Last moment at which an event could still change each result; 0 where none is due."""
-    return np.where(found.due == FAR, 0, np.minimum(found.due, FAR - give_up) + give_up)
+def latest(levels: SlaResults, give_up: int) -> Ints:
+    """Return the last time at which an event can change each result; 0 where none is due."""
+    return np.where(levels.due == FAR, 0, np.minimum(levels.due, FAR - give_up) + give_up)

@@ -33,13 +33,13 @@ class Answers:
     events: Events
     joined: Joined
     windows: Windows
-    frontiers: Mapping[str, int]  # of the sources of X-records
+    watermarks: Mapping[str, int]  # of the sources of X-records
     sources: Mapping[str, frozenset[str]]  # columns that they declare
 
     def carry(self, needs: Needs) -> Bools:
         """Records that carry all of one of the alternatives."""
         carried = [[self.logs(name) for name in sorted(names)] for names in needs]
-        return np.asarray(np.any([np.all(every, axis=0) for every in carried], axis=0))
+        return np.asarray(np.any([np.all(logged, axis=0) for logged in carried], axis=0))
 
     def logs(self, name: str) -> Bools:
         """Records with a field; of `LOGGED_WHEN_PRESENT` those whose source maps it too."""
@@ -86,8 +86,8 @@ class Answers:
     @cached_property
     def is_trusted(self) -> Bools:
         """Spoken ones that were asked for, in a language whose model is validated on own data."""
-        validated, said = self.events.number("sentiment_validated")
-        return np.asarray(self.is_spoken & self.solicited & said & validated.astype(bool))
+        validated, known = self.events.number("sentiment_validated")
+        return np.asarray(self.is_spoken & self.solicited & known & validated.astype(bool))
 
     @cached_property
     def value(self) -> Reals:
@@ -122,8 +122,8 @@ class Answers:
 
         An answer whose time was not logged is taken as in time.
         """
-        responded, said = self.events.number("responded_time")
-        late = said & (responded > self.answer_due)
+        responded, known = self.events.number("responded_time")
+        late = known & (responded > self.answer_due)
         matured = watermarks.passed(self.answer_due, self.complete_until, self.windows.lateness)
         return self.is_answered & ~late, self.is_invited & matured
 
@@ -143,7 +143,7 @@ class Answers:
         """Frontier of each record's own source."""
         source = self.events.coded("source")
         return source.lookup(
-            [self.frontiers.get(name, watermarks.NOTHING) for name in source.names.to_pylist()],
+            [self.watermarks.get(name, watermarks.NOTHING) for name in source.names.to_pylist()],
             watermarks.NOTHING,
         )
 
@@ -175,7 +175,7 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class Felt:
+class JourneyFeedback:
     """The journeys that X-records are about, one row each, in the order of `journeys`."""
 
     answers: Answers
@@ -220,21 +220,21 @@ class Felt:
         return Categorical.of(self.of_journey("state")).of_names(["closed"])
 
     @cached_property
-    def asked(self) -> Bools:
+    def step_answers(self) -> Bools:
         """Answers that make the step scores: solicited ones, else trusted texts."""
-        asked = self.answers.of_step & self.answers.solicited
-        return self._first_of(asked, self.answers.is_trusted)
+        step_answers = self.answers.of_step & self.answers.solicited
+        return self._first_of(step_answers, self.answers.is_trusted)
 
     @cached_property
     def step_scores(self) -> Scores:
         """Mean of these answers about each step, in step order."""
-        return self._by_step(self.asked)
+        return self._by_step(self.step_answers)
 
     @cached_property
     def emotions(self) -> Scores:
         """Emotion of each step: its score, else scores given unasked, else its texts."""
         unasked = self.answers.of_step & ~self.answers.solicited
-        return self._by_step(self._first_of(self.asked, unasked, self.answers.is_spoken))
+        return self._by_step(self._first_of(self.step_answers, unasked, self.answers.is_spoken))
 
     def _first_of(self, *masks: Bools) -> Bools:
         """Records of the first mask that has any about their step."""
@@ -249,19 +249,19 @@ class Felt:
     @cached_property
     def whole(self) -> Ints:
         """Last answer about each whole journey, -1 if nobody was asked about it."""
-        found = np.full(len(self), NULL, np.int64)
+        last_answer = np.full(len(self), NULL, np.int64)
         rows = np.flatnonzero(self.answers.of_whole)
-        found[self.place[rows]] = rows  # of equal places the last one stays
-        return found
+        last_answer[self.place[rows]] = rows  # of equal places the last one stays
+        return last_answer
 
     @cached_property
     def scores(self) -> Scores:
         """Step scores in step order, the last journey-level score appended."""
-        steps, asked = self.step_scores, np.flatnonzero(self.whole != NULL)
-        journey = np.concatenate([steps.journey, asked])
+        steps, answered = self.step_scores, np.flatnonzero(self.whole != NULL)
+        journey = np.concatenate([steps.journey, answered])
         order = sorted_by(journey)
-        value = np.concatenate([steps.value, self.answers.scaled.u[self.whole[asked]]])
-        record = np.concatenate([steps.record, self.whole[asked]])
+        value = np.concatenate([steps.value, self.answers.scaled.u[self.whole[answered]]])
+        record = np.concatenate([steps.record, self.whole[answered]])
         measured = self.answers.is_measured[record]
         return Scores(journey[order], value[order], record[order], ~measured[order], len(self))
 
@@ -302,10 +302,10 @@ class Scores:
         """Scores of each journey that are sentiment of texts."""
         return np.bincount(self.journey[self.of_text], minlength=self.size)
 
-    def spread(self, found: Array, empty: float = np.nan) -> Array:
+    def broadcast(self, values: Array, empty: float = np.nan) -> Array:
         """One value a journey from one a journey that has scores."""
         out = np.full(self.size, empty)
-        out[self.groups.first(self.journey)] = found
+        out[self.groups.first(self.journey)] = values
         return out
 
     @property
@@ -314,27 +314,27 @@ class Scores:
         means = self.groups.sum(self.value) / self.groups.lengths
         # Rounding must not carry a mean out of the span of what it is the mean of.
         bounded = np.clip(means, self.groups.min(self.value), self.groups.max(self.value))
-        return self.spread(bounded)
+        return self.broadcast(bounded)
 
     @property
     def first(self) -> Reals:
         """First score."""
-        return self.spread(self.groups.first(self.value))
+        return self.broadcast(self.groups.first(self.value))
 
     @property
     def last(self) -> Reals:
         """Last score."""
-        return self.spread(self.groups.last(self.value))
+        return self.broadcast(self.groups.last(self.value))
 
     @property
     def least(self) -> Reals:
         """Lowest score."""
-        return self.spread(self.groups.min(self.value))
+        return self.broadcast(self.groups.min(self.value))
 
     @property
     def most(self) -> Reals:
         """Highest score."""
-        return self.spread(self.groups.max(self.value))
+        return self.broadcast(self.groups.max(self.value))
 
     @property
     def slope(self) -> Reals:
@@ -343,9 +343,9 @@ class Scores:
         away = x - self.groups.broadcast((self.groups.lengths - 1) / 2)
         mean = self.groups.broadcast(self.groups.sum(self.value) / self.groups.lengths)
         across, along = self.groups.sum(away * (self.value - mean)), self.groups.sum(away**2)
-        return self.spread(np.where(along > 0, across / np.where(along > 0, along, 1), np.nan))
+        return self.broadcast(np.where(along > 0, across / np.where(along > 0, along, 1), np.nan))
 
     @property
     def deciding(self) -> Ints:
         """Answer behind the last score, -1 where there is none."""
-        return self.spread(self.groups.last(self.record), NULL).astype(np.int64)
+        return self.broadcast(self.groups.last(self.record), NULL).astype(np.int64)

@@ -12,7 +12,7 @@ from rejse.transforms.columnar.arrays import NULL, Bools, arrow, flat, take, val
 from rejse.transforms.columnar.event_table import Categorical, Events, total_order
 from rejse.transforms.columnar.groups import pick
 from rejse.transforms.feedback import pending
-from rejse.transforms.feedback.answers import Answers, Felt
+from rejse.transforms.feedback.answers import Answers, JourneyFeedback
 from rejse.transforms.feedback.join import METHODS, UNJOINED, Scored, join
 from rejse.transforms.feedback.output_tables import tables
 from rejse.transforms.journeys import watermarks
@@ -23,7 +23,7 @@ from rejse.transforms.scoring.output_rows import measured, table_of
 from rejse.transforms.scoring.pending import PENDING
 
 #: Columns of a journey's row that stand beside its experience as they are.
-CARRIED = ("journey_id", "customer_key", "journey_type", "owner", "started_at", "ended_at",
+CARRIED = ("journey_id", contract.CUSTOMER_KEY, "journey_type", "owner", "started_at", "ended_at",
            "state", "outcome01", "delivery01", "friction_score")  # fmt: skip
 
 
@@ -32,8 +32,8 @@ def attach(
     sessionised: SessionisedEvents,
     scored: Mapping[str, pa.Table],
     rules: Rules,
-    frontiers: Mapping[str, int],
-    x_frontiers: Mapping[str, int],
+    event_watermarks: Mapping[str, int],
+    answer_watermarks: Mapping[str, int],
 ) -> dict[str, pa.Table]:
     """Tables `experience`, `texts`, `journey_experience`, `pending` of whole customers.
 
@@ -44,63 +44,63 @@ def attach(
     """
     answers = total_order(records)
     steps, journeys = scored["steps"], scored["journeys"]
-    who = answers.coded(contract.CUSTOMER_KEY)
+    customer = answers.coded(contract.CUSTOMER_KEY)
     kind = Categorical.of(journeys.column("journey_type"))
-    joined = join(answers, Scored.of(sessionised, who, kind), rules.windows)
-    about = Answers(answers, joined, rules.windows, x_frontiers, rules.sources)
-    felt = Felt(about, journeys, steps)
-    until = watermarks.least(frontiers)
-    final = _final(felt, until)
-    columns = {"experience": _records(felt), "journey_experience": _journeys(felt)}
+    joined = join(answers, Scored.of(sessionised, customer, kind), rules.windows)
+    sorted_answers = Answers(answers, joined, rules.windows, answer_watermarks, rules.sources)
+    feedback = JourneyFeedback(sorted_answers, journeys, steps)
+    watermark = watermarks.least(event_watermarks)
+    final = _final(feedback, watermark)
+    columns = {"experience": _records(feedback), "journey_experience": _journeys(feedback)}
     columns["experience"]["is_final"] = final
-    columns["journey_experience"]["is_final"] = felt.count(~final) == 0
-    found = {n: table_of(table, columns[n]) for n, table in tables().items() if n in columns}
-    waits = pending.of_answers(felt.answers, until)
-    return found | {"texts": _texts(found["experience"], answers), PENDING.name: waits}
+    columns["journey_experience"]["is_final"] = feedback.count(~final) == 0
+    rows = {n: table_of(table, columns[n]) for n, table in tables().items() if n in columns}
+    deadlines = pending.of_answers(feedback.answers, watermark)
+    return rows | {"texts": _texts(rows["experience"], answers), PENDING.name: deadlines}
 
 
 def _texts(experience: pa.Table, answers: Events) -> pa.Table:
     """Redacted texts of the records that have one, with what they are about."""
-    said = answers.column("text_redacted") if answers.has("text_redacted") else None
+    text = answers.column("text_redacted") if answers.has("text_redacted") else None
     table = tables()["texts"]
-    if said is None:
+    if text is None:
         return table_of(table, {c.name: pa.nulls(0, c.type) for c in table.columns})
-    rows = experience.append_column("text_redacted", said)
-    return rows.filter(arrow(valid(said))).select([column.name for column in table.columns])
+    with_text = experience.append_column("text_redacted", text)
+    return with_text.filter(arrow(valid(text))).select([column.name for column in table.columns])
 
 
-def _final(felt: Felt, until: int) -> Bools:
+def _final(feedback: JourneyFeedback, until: int) -> Bools:
     """Records whose join no event can change any more within the allowed lateness.
 
     Their journey is final, all events up to them are known, and no target is still looked for.
     """
-    answers = felt.answers
+    answers = feedback.answers
     known = watermarks.passed(
         answers.events.time + answers.windows.identity_wait, until, answers.windows.lateness
     )
     journey = answers.joined.journey
-    final = pick(values(flat(felt.journeys.column("is_final"))), journey, True)
+    final = pick(values(flat(feedback.journeys.column("is_final"))), journey, True)
     by_event = answers.joined.method == METHODS.index("event")
     return np.asarray(known & final & (by_event | ~answers.events.coded("target").known))
 
 
-def _records(felt: Felt) -> dict[str, Any]:
-    answers, events = felt.answers, felt.answers.events
+def _records(feedback: JourneyFeedback) -> dict[str, Any]:
+    answers, events = feedback.answers, feedback.answers.events
     joined, scaled = answers.joined, answers.scaled
     scored_as = np.where(answers.of_whole, 1, NULL)
-    scored_as[felt.asked] = 0
+    scored_as[feedback.step_answers] = 0
 
     def of_step(name: str) -> Categorical:
-        return Categorical.of(felt.steps.column(name)).rows(joined.step)
+        return Categorical.of(feedback.steps.column(name)).rows(joined.step)
 
     def of_journey(name: str) -> Categorical:
-        return Categorical.of(felt.journeys.column(name)).rows(joined.journey)
+        return Categorical.of(feedback.journeys.column(name)).rows(joined.journey)
 
     return {
         "x_id": events.refs(),
         "customer_key": events.coded(contract.CUSTOMER_KEY),
-        "journey_id": take(flat(felt.journeys.column("journey_id")), joined.journey),
-        "step_id": take(flat(felt.steps.column("step_id")), joined.step),
+        "journey_id": take(flat(feedback.journeys.column("journey_id")), joined.journey),
+        "step_id": take(flat(feedback.steps.column("step_id")), joined.step),
         "respondent_type": events.coded("respondent_type"),
         "respondent": events.coded("actor_id"),
         "instrument": events.coded("instrument"),
@@ -111,15 +111,15 @@ def _records(felt: Felt) -> dict[str, Any]:
         "owner": of_step("owner"),
         "survey_id": events.coded("survey_id"),
         "question_id": events.coded("question_id"),
-        "topics": _topics(felt),
+        "topics": _topics(feedback),
         "raw_score": scaled.raw,
         "scale_min": scaled.least,
         "scale_max": scaled.most,
-        "confidence": _real(felt, "confidence"),
+        "confidence": _real(feedback, "confidence"),
         "model_id": events.coded("model_id"),
         "has_text": answers.has_text,
         "language": events.coded("language"),
-        "sentiment_confidence": _real(felt, "sentiment_confidence"),
+        "sentiment_confidence": _real(feedback, "sentiment_confidence"),
         "sentiment_model_id": events.coded("sentiment_model_id"),
         "is_solicited": answers.solicited,
         "is_answered": answers.is_answered,
@@ -128,28 +128,28 @@ def _records(felt: Felt) -> dict[str, Any]:
         "responded_at": events.number("responded_time"),
         "acted_at": events.number("action_time"),
         "join_method": Categorical.named(joined.method, METHODS),
-        "join_gap_s": (joined.gap_s, joined.found),
+        "join_gap_s": (joined.gap_s, joined.is_joined),
         "unjoined": Categorical.named(joined.unjoined, UNJOINED),
-        **measured("experience", felt, answers.carry),
+        **measured("experience", feedback, answers.carry),
     }
 
 
-def _journeys(felt: Felt) -> dict[str, Any]:
+def _journeys(feedback: JourneyFeedback) -> dict[str, Any]:
     carried: dict[str, Any] = {}
     for name in CARRIED:
-        column = felt.of_journey(name)
+        column = feedback.of_journey(name)
         text = pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)
         carried[name] = Categorical.of(column) if text else (values(column), valid(column))
-    return carried | measured("journey_experience", felt, felt.carry)
+    return carried | measured("journey_experience", feedback, feedback.carry)
 
 
-def _topics(felt: Felt) -> pa.Array:
-    events = felt.answers.events
+def _topics(feedback: JourneyFeedback) -> pa.Array:
+    events = feedback.answers.events
     if events.has("topics"):
         return events.column("topics")
     return pa.nulls(events.n, pa.list_(pa.string()))
 
 
-def _real(felt: Felt, name: str) -> Any:
-    value, known = felt.answers.events.number(name)
+def _real(feedback: JourneyFeedback, name: str) -> Any:
+    value, known = feedback.answers.events.number(name)
     return value.astype(np.float64), known

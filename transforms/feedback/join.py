@@ -72,7 +72,7 @@ class Joined:
     unjoined: Ints
 
     @property
-    def found(self) -> Bools:
+    def is_joined(self) -> Bools:
         """Records that are about something known."""
         return np.asarray(self.event != NULL)
 
@@ -88,19 +88,21 @@ def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
     journey type that the record names, if it names one; its journey was open then, or had ended
     last.
     """
-    n, time, when = answers.n, scored.events.time, answers.time
+    n, time, record_time = answers.n, scored.events.time, answers.time
     event, method = np.full(n, NULL, np.int64), np.full(n, NULL, np.int64)
     has_passed = np.zeros(n, bool)
     reach = {"touchpoint": windows.x_touchpoint, "journey": windows.survey}
     match = Match.of(answers, scored.events)
-    for name, found in _candidates(answers, scored, match):
-        near = np.asarray((name in NAMED) | (when - pick(time, found, 0) <= reach.get(name, 0)))
-        new = (event == NULL) & (found != NULL) & near
-        has_passed |= (found != NULL) & ~near
-        event[new], method[new] = found[new], METHODS.index(name)
+    for name, candidate in _candidates(answers, scored, match):
+        near = np.asarray(
+            (name in NAMED) | (record_time - pick(time, candidate, 0) <= reach.get(name, 0))
+        )
+        new = (event == NULL) & (candidate != NULL) & near
+        has_passed |= (candidate != NULL) & ~near
+        event[new], method[new] = candidate[new], METHODS.index(name)
     whole = method == METHODS.index("journey")
     reasons = [
-        match.first(*_anybodys(scored.events.n, n)) == NULL,
+        match.first(*_constant(scored.events.n, n)) == NULL,
         _unknown_name(answers, scored.events, match),
         has_passed,
     ]
@@ -109,7 +111,7 @@ def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
         event=event,
         step=np.where(whole, NULL, pick(scored.step, event)),
         journey=pick(scored.journey, event),
-        gap_s=(when - pick(time, event, 0)) // SECOND,
+        gap_s=(record_time - pick(time, event, 0)) // SECOND,
         unjoined=np.where(event == NULL, np.select(reasons, [0, 1, 2], 3), NULL),
     )
 
@@ -128,14 +130,14 @@ def _candidates(answers: Events, scored: Scored, match: Match) -> Iterator[tuple
     yield "touchpoint", match.latest(place, answers.coded("touchpoint"))
     yield "touchpoint", match.latest(place, target)
     kept, kind = ~event_flags.is_pushed(events), answers.coded("journey_type")
-    everyone = Categorical.named(np.where(kept, 0, NULL), ["anybody's"])
+    any_customer = Categorical.named(np.where(kept, 0, NULL), ["anybody's"])
     any_type = Categorical.named(np.where(kind.known, NULL, 0), ["anybody's"])
     of_type = scored.journey_type.recode(np.where(kept, scored.journey_type.codes, NULL))
     yield "journey", match.latest(of_type, kind)
-    yield "journey", match.latest(everyone, any_type)
+    yield "journey", match.latest(any_customer, any_type)
 
 
-def _anybodys(n_events: int, n_answers: int) -> tuple[Categorical, Categorical]:
+def _constant(n_events: int, n_answers: int) -> tuple[Categorical, Categorical]:
     """One text for all events and all records."""
     events, answers = (np.zeros(n, np.int64) for n in (n_events, n_answers))
     return Categorical.named(events, ["anybody's"]), Categorical.named(answers, ["anybody's"])
@@ -199,8 +201,8 @@ class Match:
         sought[theirs[theirs != NULL]] = True
         rows = np.flatnonzero(sought[mine])
         own = self.customer[rows] * width + mine[rows]
-        asked = (theirs != NULL) & (self.asking != NULL)
-        return own, np.where(asked, self.asking * width + theirs, NULL), rows
+        has_key = (theirs != NULL) & (self.asking != NULL)
+        return own, np.where(has_key, self.asking * width + theirs, NULL), rows
 
     @staticmethod
     def _same(mine: Array, theirs: Array, rows: Ints, at: Ints) -> Ints:

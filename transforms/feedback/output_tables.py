@@ -7,7 +7,7 @@ from functools import cache
 from rejse.transforms.feedback import metrics
 from rejse.transforms.feedback.join import METHODS, UNJOINED
 from rejse.transforms.feedback.schema import INSTRUMENTS, LEVELS, RESPONDENTS
-from rejse.transforms.schema.contract import TIME
+from rejse.transforms.schema.contract import CUSTOMER_KEY, TIME
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.schema.registry import metrics as declared
 from rejse.transforms.scoring import output_tables as core
@@ -53,7 +53,7 @@ EXPERIENCE_BASE: tuple[Column, ...] = (
     _text("model_id", "Model that gave the score."),
     Column("has_text", FLAG, "Something was written.", nullable=False),
     _text("language", "Language of its text."),
-    Column("sentiment_confidence", REAL, "Of sentiment01: not calibrated.", "1", 0, 1),
+    Column("sentiment_confidence", REAL, "Of sentiment01, if given: not calibrated.", "1", 0, 1),
     _text("sentiment_model_id", "Model that gave sentiment01."),
     Column("is_solicited", FLAG, "The company asked for it.", nullable=False),
     Column("is_answered", FLAG, "Somebody said something; false: invited and silent.",
@@ -105,17 +105,17 @@ def tables() -> dict[str, Table]:
     def measured(grain: str) -> tuple[Column, ...]:
         return tuple(m.column for m in declared(grain))
 
-    found = (
+    declared_tables = (
         Table("experience", "X-record: what somebody felt or said, with what it is about",
-              ("customer_key", "x_id"), (*EXPERIENCE_BASE, *measured("experience"), FINAL)),
+              (CUSTOMER_KEY, "x_id"), (*EXPERIENCE_BASE, *measured("experience"), FINAL)),
         Table("journey_experience", "journey that somebody was asked about or spoke of",
               ("journey_id",), (*JOURNEY_BASE, *measured("journey_experience"), FINAL)),
         Table("texts", "text of an X-record, redacted: kept apart, and for a time",
-              ("customer_key", "x_id"), (*TEXT_COLUMNS, FINAL)),
+              (CUSTOMER_KEY, "x_id"), (*TEXT_COLUMNS, FINAL)),
     )  # fmt: skip
-    return {table.name: table for table in found}
+    return {table.name: table for table in declared_tables}
 
 
-def every() -> dict[str, Table]:
+def all_tables() -> dict[str, Table]:
     """All derived tables of a publication by name: the core's, then those of X."""
     return {**core.tables(), **tables()}

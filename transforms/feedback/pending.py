@@ -10,20 +10,20 @@ from rejse.transforms.schema import contract
 from rejse.transforms.scoring.pending import earliest
 
 
-def of_answers(answers: Answers, frontier: int) -> pa.Table:
+def of_answers(answers: Answers, watermark: int) -> pa.Table:
     """Return the earliest deadline of each customer over their answers.
 
     An answer waits until no identity link can still move it, and until its own source tells
     whether it came in time and was acted on.
     """
     events, lateness = answers.events, answers.windows.lateness
-    who = events.coded(contract.CUSTOMER_KEY)
+    customer = events.coded(contract.CUSTOMER_KEY)
     known = events.time + answers.windows.identity_wait
-    parts = [earliest(who, known, ~passed(known, frontier, lateness))]
+    parts = [earliest(customer, known, ~passed(known, watermark, lateness))]
     source = events.coded("source")
     for code, name in enumerate(source.names.to_pylist()):
-        mine = source.codes == code
+        of_source = source.codes == code
         for until in (answers.ignored_due, answers.answer_due):
-            open_ = mine & ~passed(until, answers.complete_until, lateness)
-            parts.append(earliest(who, until, open_, name))
+            open_ = of_source & ~passed(until, answers.complete_until, lateness)
+            parts.append(earliest(customer, until, open_, name))
     return pa.concat_tables(parts)

@@ -65,7 +65,7 @@ def redact(text: str, names: Iterable[str | None] = ()) -> str:
     if len(plain) <= most:
         return plain
     # A blank far away would take a whole text: what has none is redacted, so any cut will do.
-    blank = max(plain.rfind(one, max(0, most - TAIL), most + 1) for one in " \n\t")
+    blank = max(plain.rfind(blank_char, max(0, most - TAIL), most + 1) for blank_char in " \n\t")
     return plain[: blank if blank > 0 else most]
 
 
@@ -97,15 +97,17 @@ def _named(names: Iterable[str | None]) -> re.Pattern[str] | None:
     Words that stand between the first and the last part of a name are taken to be names too.
     """
     whole = {_plain(name).strip() for name in names if name}
-    found = {re.escape(name) for name in whole if len(name) >= LEAST_NAME}
+    patterns = {re.escape(name) for name in whole if len(name) >= LEAST_NAME}
     for name in whole:
         parts = [part.strip(".,;") for part in name.split()]
         parts = [part for part in parts if len(part) >= LEAST_PART and PART.fullmatch(part)]
-        found.update(map(re.escape, parts))
+        patterns.update(map(re.escape, parts))
         if len(parts) > 1:
             first, last = re.escape(parts[0]), re.escape(parts[-1])
-            found.add(rf"{first}(?:[^\S\n]{{1,3}}[^\W\d_]{{1,20}}\.?){{1,2}}[^\S\n]{{1,3}}{last}")
-    if not found:
+            patterns.add(
+                rf"{first}(?:[^\S\n]{{1,3}}[^\W\d_]{{1,20}}\.?){{1,2}}[^\S\n]{{1,3}}{last}"
+            )
+    if not patterns:
         return None
-    longest = "|".join(sorted(found, key=lambda one: (-len(one), one)))
+    longest = "|".join(sorted(patterns, key=lambda pattern: (-len(pattern), pattern)))
     return re.compile(rf"(?<![^\W_])(?:{longest})(?![^\W_])", re.I)

@@ -54,8 +54,8 @@ def scaled(answers: Events) -> Scaled:
     raw = _real(answers, "raw_score")
     least = _given(_real(answers, "scale_min"), instrument.lookup([u[0] for u in usual], np.nan))
     most = _given(_real(answers, "scale_max"), instrument.lookup([u[1] for u in usual], np.nan))
-    up, said = answers.number("higher_is_better")
-    flipped = np.where(said, ~up.astype(bool), instrument.lookup(lower, False))
+    up, known = answers.number("higher_is_better")
+    flipped = np.where(known, ~up.astype(bool), instrument.lookup(lower, False))
     known = np.isfinite(most - least) & (most > least)
     answered = answers.number("raw_score")[1]
     inside = known & (raw >= least) & (raw <= most)
@@ -84,9 +84,9 @@ def top_box(scaled: Scaled, sentiment: Reals) -> Bools:
 
 def solicited(answers: Events) -> Bools:
     """Records that the company asked for: as logged, else by the instrument or an invitation."""
-    value, said = answers.number("solicited")
+    value, known = answers.number("solicited")
     usual = ~answers.is_any("instrument", *UNSOLICITED) | answers.number("invited_time")[1]
-    return np.where(said, value.astype(bool), usual)
+    return np.where(known, value.astype(bool), usual)
 
 
 def _real(answers: Events, name: str) -> Reals:
@@ -94,5 +94,5 @@ def _real(answers: Events, name: str) -> Reals:
     return np.where(known, value.astype(np.float64), np.nan)
 
 
-def _given(said: Reals, usual: Reals) -> Reals:
-    return np.where(np.isnan(said), usual, said)
+def _given(given: Reals, usual: Reals) -> Reals:
+    return np.where(np.isnan(given), usual, given)

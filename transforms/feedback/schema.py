@@ -50,7 +50,7 @@ BODY: tuple[Field, ...] = (
 #: Fields of what happens now and then, as `schema.LOGGED_WHEN_PRESENT` are of interactions.
 LOGGED_WHEN_PRESENT = frozenset({"action_time"})
 
-#: What the edge makes of `text` (`hearing`); no mapping gives it.
+#: What the edge makes of `text` (`text_scoring`); no mapping gives it.
 MADE: tuple[Field, ...] = (
     Field("has_text", pa.bool_(), "O", "Something was written."),
     Field("sentiment01", pa.float64(), "O", "Sentiment of the text, from 0 to 1.", unit="1"),

@@ -50,7 +50,7 @@ def language_of(tag: str | None) -> str | None:
     return (tag or "").replace("_", "-").split("-")[0].strip().lower() or None
 
 
-def _tried(call: Callable[[], Any]) -> tuple[Any, str | None]:
+def _attempt(call: Callable[[], Any]) -> tuple[Any, str | None]:
     """Its answer, or none and the class of its fault: the words of a fault may hold a text.
 
     Whatever others' code raises, SystemExit too, is theirs; only the user may interrupt.
@@ -65,18 +65,18 @@ def _tried(call: Callable[[], Any]) -> tuple[Any, str | None]:
 
 def model_of(scorer: Scorer) -> str:
     """Name and version of a scorer. Raises ScorerError where it has none."""
-    found, fault = _tried(lambda: scorer.model_id)
-    if isinstance(found, str) and found.strip():
-        return found
+    model, fault = _attempt(lambda: scorer.model_id)
+    if isinstance(model, str) and model.strip():
+        return model
     raise ScorerError(
         f"scorer {type(scorer).__name__}: expected a model_id, name and version as text, came"
-        f" {fault or type(found).__name__}; correct the scorer"
+        f" {fault or type(model).__name__}; correct the scorer"
     ) from None
 
 
-def _reals(found: object, n: int) -> Reals | None:
+def _reals(value: object, n: int) -> Reals | None:
     """As n numbers from 0 to 1, or NaN; None where they are something else."""
-    reals = np.array(found, np.float64)
+    reals = np.array(value, np.float64)
     outside = reals.shape != (n,) or bool(((reals < 0) | (reals > 1)).any())
     return None if outside else reals
 
@@ -88,22 +88,24 @@ def checked(scorer: Scorer, texts: pa.StringArray) -> Sentiment:
     or where the scorer fails; it repeats no text.
     """
     model, n = model_of(scorer), len(texts)
-    said, fault = _tried(lambda: scorer.score(texts))
+    answer, fault = _attempt(lambda: scorer.score(texts))
     if fault:
         raise ScorerError(
             f"scorer {model}: expected a sentiment of {n} texts, came"
             f" {fault}; call its score(texts) on some of them to see why"
         ) from None
-    found: list[Reals] = []
+    parts: list[Reals] = []
     for name in ("value", "confidence"):
-        reals, fault = _tried(partial(lambda one: _reals(getattr(said, one, None), n), name))
+        reals, fault = _attempt(
+            partial(lambda attribute: _reals(getattr(answer, attribute, None), n), name)
+        )
         if reals is None:
             raise ScorerError(
                 f"scorer {model}: expected a {name} from 0 to 1, or NaN, for each of"
                 f" {n} texts, came {fault or 'something else'}; correct the scorer"
             ) from None
-        found.append(reals)
-    return Sentiment(*found)
+        parts.append(reals)
+    return Sentiment(*parts)
 
 
 def sentiments(
@@ -117,17 +119,17 @@ def sentiments(
 
     value, confidence = np.full((2, len(texts)), np.nan)
     models: list[str | None] = [None] * len(texts)
-    spoken: dict[str, list[int]] = {}
-    for row, (said, tag) in enumerate(zip(texts, languages, strict=True)):
+    rows_by_language: dict[str, list[int]] = {}
+    for row, (content, tag) in enumerate(zip(texts, languages, strict=True)):
         language = language_of(tag)
-        if language and language in scorers and said and said.strip():
-            spoken.setdefault(language, []).append(row)
-    for language, rows in spoken.items():
+        if language and language in scorers and content and content.strip():
+            rows_by_language.setdefault(language, []).append(row)
+    for language, rows in rows_by_language.items():
         scorer = scorers[language]
         model = model_of(scorer)
-        found = checked(scorer, text([texts[row] for row in rows]))
-        value[rows] = found.value
-        confidence[rows] = np.where(np.isnan(found.value), np.nan, found.confidence)
-        for row, known in zip(rows, ~np.isnan(found.value), strict=True):
+        scored = checked(scorer, text([texts[row] for row in rows]))
+        value[rows] = scored.value
+        confidence[rows] = np.where(np.isnan(scored.value), np.nan, scored.confidence)
+        for row, known in zip(rows, ~np.isnan(scored.value), strict=True):
             models[row] = model if known else None
     return Sentiment(value, confidence), models

@@ -16,13 +16,12 @@ from rejse.transforms.errors import MisuseError
 from rejse.transforms.feedback.sentiment import Scorer, checked
 
 LABELS = ("negative", "positive")
-#: Where the labelled texts that come with rejse are from.
-SETS = {
-    "en": "snippets of reviews of five products, rated by twenty people, of these the clear ones"
-    " (Hu and Liu 2004; Hutto and Gilbert 2014, MIT)",
-    "da": "written for rejse before its word list, by the same hand: no customer wrote them",
-    "pl": "written for rejse before its word list, by the same hand: no customer wrote them",
-}
+#: The language of the labelled texts that come with rejse, and where they are from.
+LANGUAGE = "en"
+SOURCE = (
+    "snippets of reviews of five products, rated by twenty people, of these the clear ones"
+    " (Hu and Liu 2004; Hutto and Gilbert 2014, MIT)"
+)
 
 
 class LabelledError(MisuseError):
@@ -47,13 +46,15 @@ class Labelled:
             raise LabelledError(f"{name}: {says}; came no row")
         strange = [row for row, (label, _) in enumerate(rows, 1) if label not in LABELS]
         if strange:
-            swapped = all(said in LABELS for _, said in rows)
+            swapped = all(content in LABELS for _, content in rows)
             do = "swap the names of the two columns" if swapped else "correct its label"
             raise LabelledError(
                 f"{name}: {says}; came another label in {len(strange)} of {len(rows)} rows, first"
                 f" in row {strange[0]} below the names; {do}"
             )
-        return cls(tuple(said for _, said in rows), tuple(label == "positive" for label, _ in rows))
+        return cls(
+            tuple(content for _, content in rows), tuple(label == "positive" for label, _ in rows)
+        )
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,11 @@ def measure(scorer: Scorer, labelled: Labelled) -> Accuracy:
     )  # fmt: skip
 
 
-def shipped(language: str) -> Labelled:
-    """The labelled texts of a language that come with rejse."""
-    file = resources.files(__package__) / "lexica" / f"{language}.labelled.tsv"
+def shipped() -> Labelled:
+    """The labelled texts that come with rejse, in `LANGUAGE`."""
+    file = resources.files(__package__) / "labelled" / f"{LANGUAGE}.tsv"
     pairs = [line.split("\t", 1) for line in file.read_text(encoding="utf-8").splitlines()]
-    return Labelled.of([(label, said) for label, said in pairs], file.name)
+    return Labelled.of([(label, content) for label, content in pairs], file.name)
 
 
 def read(path: Path) -> Labelled:
@@ -137,11 +138,11 @@ def read(path: Path) -> Labelled:
             " first line, with commas between"
         )
     out: list[tuple[str, str]] = []
-    for label, said, n, line in pairs:
-        if label is None or said is None or n != len(names):
+    for label, content, n, line in pairs:
+        if label is None or content is None or n != len(names):
             raise LabelledError(
                 f"{wanted}, came a row of fewer or more values in line {line}; put a text with"
                 " commas in quotes"
             )
-        out.append((label, said))
+        out.append((label, content))
     return Labelled.of(out, path.name)

@@ -32,7 +32,7 @@ class TextScoring:
     keeps: bool = False
 
 
-def hear(batch: pa.RecordBatch, hearing: TextScoring) -> pa.RecordBatch:
+def score_texts(batch: pa.RecordBatch, scoring: TextScoring) -> pa.RecordBatch:
     """Canonical X-records without `text`, with the fields that are made of it (`schema.MADE`).
 
     `text_redacted` only where texts are kept. A batch without texts is returned as it is. Raises
@@ -42,17 +42,17 @@ def hear(batch: pa.RecordBatch, hearing: TextScoring) -> pa.RecordBatch:
         return batch
     texts = batch.column("text").to_pylist()
     tags = _column(batch, "language")
-    found, models = sentiments(texts, tags, hearing.scorers)
-    known = ~np.isnan(found.value)
-    trusted = np.array([language_of(tag) in hearing.validated for tag in tags], bool)
+    sentiment, models = sentiments(texts, tags, scoring.scorers)
+    known = ~np.isnan(sentiment.value)
+    trusted = np.array([language_of(tag) in scoring.validated for tag in tags], bool)
     made = {
-        "has_text": arrow(np.array([bool(said and said.strip()) for said in texts], bool)),
-        "sentiment01": arrow(found.value),
-        "sentiment_confidence": arrow(found.confidence),
+        "has_text": arrow(np.array([bool(content and content.strip()) for content in texts], bool)),
+        "sentiment01": arrow(sentiment.value),
+        "sentiment_confidence": arrow(sentiment.confidence),
         "sentiment_model_id": coded(text(models)),
         "sentiment_validated": arrow(trusted, ok=known),
     }
-    if hearing.keeps:
+    if scoring.keeps:
         made["text_redacted"] = text(list(_redacted(batch, texts)))
     rest = batch.drop_columns(["text"])
     fields = [EXPERIENCE.carried[name].arrow for name in made]
@@ -63,20 +63,20 @@ def hear(batch: pa.RecordBatch, hearing: TextScoring) -> pa.RecordBatch:
 def _column(batch: pa.RecordBatch, name: str) -> list[str | None]:
     if name not in batch.schema.names:
         return [None] * batch.num_rows
-    found: list[str | None] = batch.column(name).to_pylist()
-    return found
+    column: list[str | None] = batch.column(name).to_pylist()
+    return column
 
 
 def _redacted(batch: pa.RecordBatch, texts: list[str | None]) -> Iterator[str | None]:
     naming = zip(*(_column(batch, name) for name in NAMING), strict=True)
     attrs = _column(batch, "attrs")
-    for said, people, more in zip(texts, naming, attrs, strict=True):
-        names = [*people, *_of_attrs(more)]
-        yield None if said is None or not said.strip() else redact(said, names)
+    for content, identifiers, attributes in zip(texts, naming, attrs, strict=True):
+        names = [*identifiers, *_of_attrs(attributes)]
+        yield None if content is None or not content.strip() else redact(content, names)
 
 
-def _of_attrs(more: object) -> Iterator[str | None]:
+def _of_attrs(attributes: object) -> Iterator[str | None]:
     """Values of attributes whose key says that they are names."""
-    for key, value in more if isinstance(more, list) else ():
+    for key, value in attributes if isinstance(attributes, list) else ():
         if any(word in key.casefold() for word in NAMED):
             yield value

@@ -29,6 +29,12 @@ def _unsure(batch: pa.RecordBatch) -> Bools:
     return ~sure & valid(column)
 
 
+def _unscored(batch: pa.RecordBatch) -> Bools:
+    if "has_text" not in batch.schema.names:
+        return np.zeros(batch.num_rows, bool)
+    return np.asarray(values(batch.column("has_text")) & ~valid(batch.column("sentiment01")))
+
+
 #: All row rules, in the order in which they give a row its reason.
 RULES: tuple[Rule, ...] = (
     *(missing(EXPERIENCE.by_name[name]) for name in EXPERIENCE.required),
@@ -52,13 +58,15 @@ def accept(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Table, dict[str, i
     """X-records that keep every rule, the rejects, and notes (see `contracts.accept`).
 
     A score outside its scale, or of no known scale, stays as it is and has no `score01`; notes
-    count them as `score_outside_scale` and `score_without_scale`.
+    count them as `score_outside_scale` and `score_without_scale`, and texts that nothing scored as
+    `text_without_sentiment`.
     """
     accepted, refused, notes = validate.accept(batch, RULES, EXPERIENCE)
-    found = scaled(Events.of(pa.Table.from_batches([accepted])))
+    scores = scaled(Events.of(pa.Table.from_batches([accepted])))
     for name, mask in (
-        ("score_outside_scale", found.is_outside),
-        ("score_without_scale", found.has_no_scale),
+        ("score_outside_scale", scores.is_outside),
+        ("score_without_scale", scores.has_no_scale),
+        ("text_without_sentiment", _unscored(accepted)),
     ):
         if mask.any():
             notes[name] = int(mask.sum())

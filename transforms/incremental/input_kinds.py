@@ -10,7 +10,7 @@ from rejse.transforms.dimensions import customer_records, published
 from rejse.transforms.feedback import validate as x_contract
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.ingest import validate
-from rejse.transforms.journeys.watermarks import Delivery, Frontiers
+from rejse.transforms.journeys.watermarks import Delivery, Watermarks
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
 from rejse.transforms.schema.registry import Table
 
@@ -51,8 +51,8 @@ LatestTimes = Mapping[tuple[str, Delivery], int]
 class InputWatermarks:
     """How watermarks of interactions and of answers follow from latest times."""
 
-    events: Frontiers
-    answers: Frontiers
+    events: Watermarks
+    answers: Watermarks
 
     def of(self, latest: LatestTimes) -> tuple[dict[str, int], dict[str, int]]:
         """Return the watermarks, microseconds by source, of interactions and of answers."""
@@ -60,4 +60,4 @@ class InputWatermarks:
             {delivery: time for (kind, delivery), time in latest.items() if kind == wanted}
             for wanted in ("interaction", "experience")
         )
-        return self.events.of(events), self.answers.each(answers)
+        return self.events.of(events), self.answers.of_all(answers)

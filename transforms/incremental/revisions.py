@@ -69,7 +69,7 @@ def revise(
             reasons.setdefault(customer, otherwise)
     out = Revised()
     for name, rows in scored.items():
-        declared = x_tables.every().get(name)
+        declared = x_tables.all_tables().get(name)
         if declared is None:
             out.tables[name] = rows
         elif name in core.tables():

@@ -1,8 +1,8 @@
-"""Threads: which case, or which case-less strand of one type, an event belongs to
-(docs/reference/journeys.md#case-assignment).
+"""Assign each event to a case (docs/reference/journeys.md#case-assignment).
 
-Local to a customer and free of order: an event without a case looks only at events with one,
-never at another guess.
+A case here is a logged case or, for events without one, all events of one journey type. The
+assignment is local to a customer and independent of row order: an event without a case is compared
+only with events that log one, never with another guess.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from rejse.transforms.schema.parameters import MINUTE, Rules
 
 NEAR_IN_FAMILY = 30 * MINUTE
 
-
-#: Journey type that the table of cases gives each event's case, one of them an event, at its time.
+#: From the case of each event to the journey type that the table of cases gives it at its time.
 OfCase = Callable[[Categorical], Categorical]
 
 
 @dataclass(frozen=True)
-class Threads:
-    """Events sorted by thread, each thread in total order.
+class CaseAssignment:
+    """Events sorted by case, those of one case in total order.
 
-    `order` are the rows of the customer order; the other columns follow it. `kind` is the journey
-    type of each event by itself: the table of cases' for the case of its thread, else its own,
-    else its touchpoint's, else that of another event of its thread at the same instant.
+    `order` are rows of the customer order; the other columns follow it. `segments` are the cases.
+    `kind` is the journey type of each event by itself: the one that the table of cases gives its
+    case, else its own, else its touchpoint's, else that of another event of its case at the same
+    instant.
     """
 
     order: Ints
@@ -43,35 +43,42 @@ class Threads:
     kind: Categorical
 
 
-def threads(
+def assign_cases(
     events: Events, customers: Groups, places: Categorical, of_case: OfCase, rules: Rules
-) -> Threads:
-    """Put each event of customers in total order into its thread (rules 1 to 4).
+) -> CaseAssignment:
+    """Assign the events of customers, in total order, to cases (rules 1 to 4).
 
-    `places` is the journey type of each event's touchpoint.
+    Args:
+        events: events in total order.
+        customers: customers over these events.
+        places: journey type of each event's touchpoint.
+        of_case: journey type by case, as of each event's time.
+        rules: gaps, windows and ends of each journey type.
     """
     case, logged = events.coded("case_id"), events.coded("journey_type").fallback(places)
-    cases, record = case.codes.astype(np.int64), of_case(case)
-    kind = record.fallback(resolved_types(events, customers, logged))
+    cases, type_by_case = case.codes.astype(np.int64), of_case(case)
+    kind = type_by_case.fallback(resolved_types(events, customers, logged))
     if case.known.any() and not case.known.all():
         cases = _attach(events, customers, kind, cases, rules)
     has_case = cases != NULL
-    if len(record.names):
-        record = of_case(case.recode(cases))
-    typed = record.fallback(logged)
+    if len(type_by_case.names):
+        type_by_case = of_case(case.recode(cases))
+    typed = type_by_case.fallback(logged)
     width = max(len(case.names), len(typed.names) + 1) + 1
-    strand = np.where(typed.of_names(("other",)), NULL, typed.codes.astype(np.int64))
-    key = (customers.ids * 2 + has_case) * width + np.where(has_case, cases, strand + 1)
+    type_code = np.where(typed.of_names(("other",)), NULL, typed.codes.astype(np.int64))
+    key = (customers.ids * 2 + has_case) * width + np.where(has_case, cases, type_code + 1)
     order = sorted_by(key)
     segments, typed = Groups.of(key[order]), typed.rows(order)
     if (has_case[order] & ~typed.known).any():
         typed = _first_known(Groups.of(key[order], events.time[order]), typed)
-    return Threads(order, segments, has_case[order], case.recode(cases[order]), typed)
+    return CaseAssignment(order, segments, has_case[order], case.recode(cases[order]), typed)
 
 
 def resolved_types(events: Events, customers: Groups, own: Categorical) -> Categorical:
-    """Journey type by which an event finds its case: what it logs, else its case's so far, else
-    its touchpoint's; `own` is the first and the last of these. Events of one instant are alike.
+    """Return the journey type by which each event is matched to a case.
+
+    It is the logged type, else that of its case so far, else its touchpoint's. `own` holds the
+    first and the last of these. Events of one instant have the same type.
     """
     case = events.coded("case_id")
     if not (case.known.any() and own.known.any()):
@@ -87,34 +94,37 @@ def resolved_types(events: Events, customers: Groups, own: Categorical) -> Categ
 
 
 def _first_known(instants: Groups, kind: Categorical) -> Categorical:
-    """The type of each row, where null the first known one of its instant."""
+    """Replace null types by the first known type of the same instant."""
     first = instants.broadcast(instants.first_valid(kind.codes))
     return kind.recode(np.where(kind.known, kind.codes, first))
 
 
 def _attach(events: Events, customers: Groups, kind: Categorical, case: Ints, rules: Rules) -> Ints:
-    """Case of each event: its own, or that of the nearest case event within reach (rules 3, 4)."""
+    """Return the case of each event: logged, else that of the nearest case event within reach.
+
+    Rules 3 and 4.
+    """
     reach = _Reach.of(events, customers, kind, case, rules)
     may_be = customers.broadcast(customers.any(case != NULL))
-    asking = np.flatnonzero((case == NULL) & may_be)
-    # Events of one instant ask alike: each looks back from the last of them.
-    here = Groups.of(customers.ids, events.time)
-    instant = here.lasts[here.ids]
+    unassigned = np.flatnonzero((case == NULL) & may_be)
+    # Events of one instant get the same answer: each looks back from the last of them.
+    instants = Groups.of(customers.ids, events.time)
+    instant = instants.lasts[instants.ids]
     width = len(kind.names) + 1
     by_type = customers.ids * width + kind.codes + 1
-    typed = kind.codes[asking] != NULL
+    typed = kind.codes[unassigned] != NULL
     out = case.copy()
-    for rows, group in ((asking[typed], by_type), (asking[~typed], customers.ids)):
-        found = _nearest(events, rows, instant, group, reach)
-        out[rows] = np.where(found >= 0, case[found], NULL)
+    for rows, group in ((unassigned[typed], by_type), (unassigned[~typed], customers.ids)):
+        nearest = _nearest(events, rows, instant, group, reach)
+        out[rows] = np.where(nearest >= 0, case[nearest], NULL)
     return out
 
 
 def _nearest(events: Events, rows: Ints, instant: Ints, group: Ints, reach: _Reach) -> Ints:
-    """Case event for each row: same correlation, same family near by, earlier, later.
+    """Return the case event for each row, -1 for none.
 
-    Earlier is at the event's instant or before it; messages that the company drives look for no
-    later one.
+    Tried in this order: same correlation, same channel family within `NEAR_IN_FAMILY`, earlier,
+    later. Earlier includes the event's own instant. Company-driven messages match no later event.
     """
     correlation = events.coded("correlationid")
     family = event_flags.family(events.coded("channel"))
@@ -128,42 +138,42 @@ def _nearest(events: Events, rows: Ints, instant: Ints, group: Ints, reach: _Rea
     def near_after(q: Ints, c: Ints) -> Bools:
         return reach.after(q, c) & (time[c] - time[q] <= NEAR_IN_FAMILY)
 
-    def back(of: Candidates, asking: Ints, keys: Ints, within: Within = reach.before) -> Ints:
-        return of.earlier(instant[asking], keys[asking], within, inclusive=True)
+    def back(of: Candidates, queries: Ints, keys: Ints, within: Within = reach.before) -> Ints:
+        return of.earlier(instant[queries], keys[queries], within, inclusive=True)
 
-    def ahead(of: Candidates, asking: Ints, keys: Ints, within: Within = reach.after) -> Ints:
-        out, free = np.full(len(asking), NULL), looks_ahead[asking]
-        out[free] = of.later(instant[asking[free]], keys[asking[free]], within)
+    def ahead(of: Candidates, queries: Ints, keys: Ints, within: Within = reach.after) -> Ints:
+        out, free = np.full(len(queries), NULL), looks_ahead[queries]
+        out[free] = of.later(instant[queries[free]], keys[queries[free]], within)
         return out
 
     def search(codes: Ints, known: Bools) -> tuple[Candidates, Ints, Ints]:
         keys = group * (int(codes.max(initial=0)) + 2) + codes + 1
-        held = cases[known[cases]]
-        return Candidates.of(held, keys[held], n), rows[known[rows]], keys
+        with_key = cases[known[cases]]
+        return Candidates.of(with_key, keys[with_key], n), rows[known[rows]], keys
 
-    found = np.full(n, NULL, dtype=np.int64)
-    by_thread, asking, keys = search(correlation.codes.astype(np.int64), correlation.known)
-    found[asking] = back(by_thread, asking, keys)
-    asking = asking[found[asking] == NULL]
-    found[asking] = ahead(by_thread, asking, keys)
-    everyone = np.ones(n, dtype=bool)
-    in_family, asking, keys = search(family.codes.astype(np.int64), everyone)
-    asking = asking[found[asking] == NULL]
-    before = back(in_family, asking, keys, near_before)
-    after = ahead(in_family, asking, keys, near_after)
-    sooner = time[after] - time[asking] < time[asking] - time[before]
+    nearest = np.full(n, NULL, dtype=np.int64)
+    by_correlation, queries, keys = search(correlation.codes.astype(np.int64), correlation.known)
+    nearest[queries] = back(by_correlation, queries, keys)
+    queries = queries[nearest[queries] == NULL]
+    nearest[queries] = ahead(by_correlation, queries, keys)
+    any_row = np.ones(n, dtype=bool)
+    in_family, queries, keys = search(family.codes.astype(np.int64), any_row)
+    queries = queries[nearest[queries] == NULL]
+    before = back(in_family, queries, keys, near_before)
+    after = ahead(in_family, queries, keys, near_after)
+    sooner = time[after] - time[queries] < time[queries] - time[before]
     sooner = (after >= 0) & ((before < 0) | sooner)
-    found[asking] = np.where(sooner, after, before)
+    nearest[queries] = np.where(sooner, after, before)
     anywhere = Candidates.of(cases, group[cases], n)
     for look in (back, ahead):
-        asking = rows[found[rows] == NULL]
-        found[asking] = look(anywhere, asking, group)
-    return found[rows]
+        queries = rows[nearest[rows] == NULL]
+        nearest[queries] = look(anywhere, queries, group)
+    return nearest[rows]
 
 
 @dataclass(frozen=True)
 class _Reach:
-    """How far a case event reaches: its type's gap, or the window after an end of its case."""
+    """Reach of each case event: its type's gap, or the window after an end of its case."""
 
     rows: Ints
     time: Ints
@@ -190,17 +200,17 @@ class _Reach:
             Candidates.of(end_rows, case_key[end_rows], events.n),
         )
 
-    def after(self, query: Ints, found: Ints) -> Bools:
-        """Is a later case event near enough?"""
-        return self.time[found] - self.time[query] <= self.reach[found]
+    def after(self, query: Ints, candidate: Ints) -> Bools:
+        """Return whether a later case event is within reach."""
+        return self.time[candidate] - self.time[query] <= self.reach[candidate]
 
-    def before(self, query: Ints, found: Ints) -> Bools:
-        """Is an earlier case event near enough, and its case's last end not out of reach?"""
-        near = self.time[query] - self.time[found] <= self.reach[found]
-        ended = self.ends.earlier(query, self.case_key[found], _always, inclusive=True)
+    def before(self, query: Ints, candidate: Ints) -> Bools:
+        """Return whether an earlier case event, and the last end of its case, are within reach."""
+        near = self.time[query] - self.time[candidate] <= self.reach[candidate]
+        ended = self.ends.earlier(query, self.case_key[candidate], _always, inclusive=True)
         fresh = (ended < 0) | (self.time[query] - self.time[ended] <= self.window[ended])
         return near & fresh
 
 
-def _always(query: Ints, found: Ints) -> Bools:
-    return np.ones(len(found), dtype=bool)
+def _always(query: Ints, candidate: Ints) -> Bools:
+    return np.ones(len(candidate), dtype=bool)

@@ -1,4 +1,4 @@
-"""Plain facts of an event on which several rules stand: family, who drove it, end, outcome."""
+"""Flags of an event that several rules read: channel family, driver, end, outcome."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ SELF_SERVICE = ("web", "app", "chatbot", "device")
 
 
 def family(channel: Categorical) -> Categorical:
-    """Channel family of each event; channels without one are a family of their own."""
+    """Return the channel family of each event; a channel without one is its own family."""
     names = [FAMILIES.get(name, name) for name in channel.names.to_pylist()]
-    found = sorted(set(names))
-    codes = channel.lookup([found.index(name) for name in names], NULL)
-    return Categorical.named(codes, found)
+    families = sorted(set(names))
+    codes = channel.lookup([families.index(name) for name in names], NULL)
+    return Categorical.named(codes, families)
 
 
 def is_human(events: Events) -> Bools:
-    """A human of the company acted, or a channel that humans answer carried it."""
+    """Return events by a human of the company, or on a channel that humans answer."""
     return events.is_any("actor_type", "human") | events.is_any("channel", *HUMAN_CHANNELS)
 
 
 def is_by_machine(events: Events) -> Bools:
-    """Outbound by bot or system."""
+    """Return outbound events of a bot or system."""
     return events.is_any("direction", "outbound") & events.is_any("actor_type", "bot", "system")
 
 
 def is_own_service(events: Events) -> Bools:
-    """What the customer does alone on a self-service channel."""
+    """Return what customers do alone on a self-service channel."""
     return events.is_any("actor_type", "customer") & events.is_any("channel", *SELF_SERVICE)
 
 
 def is_message(events: Events) -> Bools:
-    """Outbound by bot or system with a message kind: a contact of its own, in no session."""
+    """Return outbound messages of a bot or system: each a contact of its own, in no session."""
     return is_by_machine(events) & events.coded("message_kind").known
 
 
 def is_company_driven(events: Events) -> Bools:
-    """An outbound message (by whomever) that the customer neither asked for nor needs."""
+    """Return outbound messages, of any actor, that the customer neither asked for nor needs."""
     outbound = events.is_any("direction", "outbound")
     if not outbound.any():
         return outbound
@@ -63,13 +63,15 @@ def is_company_driven(events: Events) -> Bools:
 
 
 def is_pushed(events: Events) -> Bools:
-    """Outbound marketing, upsell or survey."""
+    """Return outbound marketing, upsell and surveys."""
     return events.is_any("direction", "outbound") & events.is_any("message_kind", *PUSHED)
 
 
 def is_need_driven(events: Events) -> Bools:
-    """Inbound, or outbound with a relevance basis and (where logged) consent for its purpose: its
-    campaign's (`campaigns.with_purpose`), else its kind.
+    """Return events that the customer's need drives.
+
+    These are inbound events, and outbound ones with a relevance basis and, where logged, consent
+    for their purpose: the campaign's (`campaigns.with_purpose`), else the message kind.
     """
     based = events.is_any("relevance_basis", *RELEVANT)
     outbound = events.is_any("direction", "outbound") & based
@@ -79,7 +81,7 @@ def is_need_driven(events: Events) -> Bools:
 
 
 def _consented(events: Events) -> Bools:
-    """The message's purpose is among those consented to, or no consent is logged."""
+    """Return events whose purpose is among those consented to, or without logged consent."""
     column = events.column("consent_purpose")
     purposes = events.coded("purpose").fallback(events.coded("message_kind")).arrow().to_pylist()
     logged = valid(column)
@@ -90,13 +92,13 @@ def _consented(events: Events) -> Bools:
 
 
 def by_type(kind: Categorical, rules: Rules, value: Callable[[JourneyType], int]) -> Array:
-    """A setting of each row's journey type, that of `other` where the type is null."""
+    """Return a setting of each row's journey type, that of `other` where the type is null."""
     names = kind.names.to_pylist()
     return kind.lookup([value(rules.type_of(n)) for n in names], value(rules.type_of(None)))
 
 
 def is_done_inside(events: Events) -> Bools:
-    """Internal tasks that were completed; without a lifecycle an event is complete."""
+    """Return completed internal tasks; an event without a lifecycle is complete."""
     inside = events.is_any("direction", "internal")
     if not inside.any():
         return inside
@@ -104,7 +106,7 @@ def is_done_inside(events: Events) -> Bools:
 
 
 def is_end(events: Events, kind: Categorical, rules: Rules) -> Bools:
-    """End activity or end outcome of the row's journey type."""
+    """Return events with an end activity or end outcome of their journey type."""
     by_outcome = _by_type_and(
         kind, events.coded("outcome"), rules, lambda of, outcome: outcome in of.end_outcomes
     )
@@ -116,7 +118,7 @@ def is_end(events: Events, kind: Categorical, rules: Rules) -> Bools:
 
 
 def is_weak_end(events: Events, kind: Categorical, rules: Rules) -> Bools:
-    """Bad outcome that ends the row's journey where nothing but company-driven messages follows."""
+    """Return bad outcomes that end their journey if only company-driven messages follow."""
     weak = _by_type_and(
         kind, events.coded("outcome"), rules, lambda of, outcome: outcome in of.weak_end_outcomes
     )
@@ -124,7 +126,7 @@ def is_weak_end(events: Events, kind: Categorical, rules: Rules) -> Bools:
 
 
 def outcome01(events: Events, kind: Categorical, rules: Rules) -> Reals:
-    """Value of the event's outcome by its journey type's map; NaN where none is mapped."""
+    """Return the value of each outcome by the journey type's map, NaN where it has none."""
     return _by_type_and(
         kind,
         events.coded("outcome"),
@@ -136,11 +138,11 @@ def outcome01(events: Events, kind: Categorical, rules: Rules) -> Reals:
 def _by_type_and(
     kind: Categorical, other: Categorical, rules: Rules, value: Callable[[JourneyType, Any], Any]
 ) -> Array:
-    """Value of each row by its journey type and another text, each of which may be null."""
+    """Return a value of each row by its journey type and another text; both may be null."""
     types = [rules.type_of(name) for name in (*kind.names.to_pylist(), None)]
     texts = [*other.names.to_pylist(), None]
     table = np.array([[value(of, text) for text in texts] for of in types])
-    last = len(texts) - 1  # null; of types too, where -1 leads into the last line
+    last = len(texts) - 1  # null; also the null type, as -1 indexes the last row
     column = np.where(other.codes < 0, last, other.codes)
     place = kind.codes.astype(np.int64) * len(texts) + column
     return np.asarray(table.ravel().take(place, mode="wrap"))

@@ -1,4 +1,4 @@
-"""When a journey starts and ends, and for how long somebody was at work on it."""
+"""Start, end and busy time of journeys."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema.parameters import SECOND
 
 _FAR = np.iinfo(np.int64).max
-#: What of an event says how long somebody was at work on it.
+#: Fields (seconds) that add up to the handle time of an event.
 HANDLED = ("talk_s", "hold_s", "wrap_s")
 
 
 @dataclass(frozen=True)
-class Clock:
-    """Begin of each journey, and its busy time, in microseconds."""
+class JourneyTimes:
+    """Start, end and busy time of each journey, in microseconds."""
 
     started: Ints
     has_start: Bools
@@ -29,12 +29,11 @@ class Clock:
     busy: Ints
 
 
-def clock(sessionised: SessionisedEvents) -> Clock:
-    """When journeys start and end, and for how long somebody was at work on them.
+def journey_times(sessionised: SessionisedEvents) -> JourneyTimes:
+    """Return the start, end and busy time of each journey.
 
-    They start where the first of their need-driven or internal activities starts (without one, the
-    first of all), however these overlap; busy time is the union of the intervals of their
-    activities from then on.
+    A journey starts with its first need-driven or internal activity, else with its first activity.
+    Busy time is the length of the union of its activities' intervals from then on.
     """
     journeys, events = sessionised.journeys, sessionised.events
     drives = event_flags.is_need_driven(events) | events.is_any("direction", "internal")
@@ -44,20 +43,21 @@ def clock(sessionised: SessionisedEvents) -> Clock:
     started = journeys.min(np.where(counts, begin, _FAR))
     ended = np.maximum(journeys.max(end), started)
     if begin is end:
-        return Clock(started, has_start, ended, np.zeros(len(journeys), np.int64))
+        return JourneyTimes(started, has_start, ended, np.zeros(len(journeys), np.int64))
     since = journeys.broadcast(started)
-    return Clock(
+    return JourneyTimes(
         started, has_start, ended,
         _union(journeys, np.maximum(begin, since), np.maximum(end, since)),
     )  # fmt: skip
 
 
 def intervals(sessionised: SessionisedEvents) -> tuple[Ints, Ints]:
-    """Begin and end of each event: its start_time and end_time, else its time; events of one
-    activity span it together, by `activity_id` or as start and complete (`_pairs`). One that stands
-    alone, without start_time and end_time, takes the time of talk, hold and wrap-up that it logged:
-    from its time on, where it is logged as complete up to it. The same array twice where every
-    event is a point.
+    """Return the start and end of each event, in microseconds.
+
+    These are its start_time and end_time, else its time. Events of one activity, matched by
+    `activity_id` or as start and complete (`_pairs`), share the span of the activity. An event
+    without any of these lasts for its handle time: from its time on, or up to it where it is logged
+    as complete. Returns the same array twice where no event has a duration.
     """
     events = sessionised.events
     (start, has_start), (stop, has_stop) = events.number("start_time"), events.number("end_time")
@@ -74,7 +74,7 @@ def intervals(sessionised: SessionisedEvents) -> tuple[Ints, Ints]:
         same = sessionised.journeys.ids * (len(instance.names) + 1) + instance.codes
         row = np.arange(events.n) + int(same.max(initial=0)) + 1
         groups = Groups.of(np.where(instance.known, same, row))
-        # An activity of one event is no other than an event without an activity's id.
+        # An activity of one event is treated as an event without an activity_id.
         alone |= (groups.broadcast(groups.lengths) == 1) & ~(has_start | has_stop)
         begin, end = groups.broadcast(groups.min(begin)), groups.broadcast(groups.max(end))
     alone[begun] = alone[done] = False
@@ -84,7 +84,7 @@ def intervals(sessionised: SessionisedEvents) -> tuple[Ints, Ints]:
 
 
 def _handled(events: Events) -> Ints:
-    """Microseconds of talk, hold and wrap-up logged with each event."""
+    """Return the handle time (talk, hold, wrap-up) of each event, in microseconds."""
     out = np.zeros(events.n, np.int64)
     for name in HANDLED:
         value, known = events.number(name)
@@ -93,11 +93,11 @@ def _handled(events: Events) -> Ints:
 
 
 def _pairs(sessionised: SessionisedEvents, alone: Bools) -> tuple[Ints, Ints]:
-    """Rows of starts, and of the completes that end them, of events that stand `alone`.
+    """Return the rows of starts and of the completes that end them, among the events `alone`.
 
-    Inside a journey those of one activity, owner and resource belong together in the order of their
-    times, a start before a complete of its instant: the first start with the first complete after
-    it. What is left over is a point. Without a lifecycle an event is complete.
+    Starts and completes of one journey, activity, owner and resource are paired in time order, at
+    equal times a start first: the first start with the first complete after it. Unpaired events
+    have no duration. An event without a lifecycle is complete.
     """
     events = sessionised.events
     starts, lifecycle = events.is_any("lifecycle", "start"), events.coded("lifecycle")
@@ -115,7 +115,7 @@ def _pairs(sessionised: SessionisedEvents, alone: Bools) -> tuple[Ints, Ints]:
     if not len(rows):
         return rows, rows
     groups, opens = Groups.of(*(key[rows] for key in keys)), starts[rows]
-    # How many starts wait: where none does, a complete changes nothing.
+    # Number of unpaired starts; a complete without one has no effect.
     height = np.cumsum(np.where(opens, 1, -1))
     height -= groups.broadcast(height[groups.starts] - np.where(opens[groups.starts], 1, -1))
     missed = groups.running_max(np.maximum(-height, 0))
@@ -130,7 +130,7 @@ def _pairs(sessionised: SessionisedEvents, alone: Bools) -> tuple[Ints, Ints]:
 
 
 def _union(journeys: Groups, begin: Ints, end: Ints) -> Ints:
-    """Length of the union of the intervals of each journey."""
+    """Return the length of the union of the intervals of each journey."""
     order = sorted_by(journeys.ids, begin)
     begin, end = begin[order], end[order]
     covered = journeys.before(journeys.running_max(end), np.iinfo(np.int64).min)

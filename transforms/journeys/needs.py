@@ -1,8 +1,8 @@
-"""What events say of the customer's need: its product and its objects (orders, claims, devices).
+"""Customers' needs as events state them: a product, and objects (orders, claims, devices).
 
-Two needs are other ones where both state objects of one type and share none of them, or, where no
-such type is shared, where both state a product and these differ. Messages that the company drives
-state nothing.
+Two needs differ where both state objects of one type and share none of them. Where they share no
+object type they differ if both state a product and the products differ. Company-driven messages
+state no need.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags
 
-#: A product that is not the one asked about.
+#: Code for a product other than the one compared with.
 SOME_OTHER = -2
 #: More codes than any column has.
 CODES = 1 << 32
 
 
 def product(events: Events, data: Operational) -> Categorical:
-    """Product of each event: its own, else that of its case at its time."""
+    """Return the product of each event: logged, else that of its case at its time."""
     cases = data.cases
     return events.coded("product_id").fallback(cases.text("product_id", data.case_rows(events)))
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Product of each of `n` events, and the objects that events state, in order of events."""
+    """Product of each event, and the objects that events state, in order of events."""
 
     product: Ints  # codes, NULL where none is stated
     row: Ints  # event that states the object
@@ -44,7 +44,7 @@ class Needs:
 
     @classmethod
     def of(cls, events: Events, product: Categorical) -> Needs:
-        """What each event states."""
+        """Read what each event states."""
         silent = event_flags.is_company_driven(events)
         codes = np.where(silent, NULL, product.codes).astype(np.int64)
         nothing = np.zeros(0, np.int64)
@@ -61,16 +61,17 @@ class Needs:
     @cached_property
     def objects(self) -> Mapping[int, Mapping[int, frozenset[int]]]:
         """Ids by type of each event that states objects."""
-        found: dict[int, dict[int, frozenset[int]]] = {}
+        by_event: dict[int, dict[int, frozenset[int]]] = {}
         entries = zip(self.row.tolist(), self.kind.tolist(), self.ident.tolist(), strict=True)
         for row, kind, ident in entries:
-            of = found.setdefault(row, {})
+            of = by_event.setdefault(row, {})
             of[kind] = of.get(kind, frozenset()) | {ident}
-        return found
+        return by_event
 
     def changes(self, journeys: Groups) -> Bools:
-        """Events that state another product than the last one stated in their journey, or another
-        object of a type: all that can state another need than it, and more.
+        """Return events that may state another need than their journey did before.
+
+        These state another product than the last one of their journey, or another object of a type.
         """
         known = self.product != NULL
         last = pick(self.product, journeys.last_row_before(known), NULL)
@@ -83,7 +84,7 @@ class Needs:
         return out
 
     def others(self, asking: Ints, earlier: Ints) -> Bools:
-        """Does each of some events state another need than an earlier one?"""
+        """Return whether each event of `asking` differs in need from its event of `earlier`."""
         place, kind, ident = self._stated(asking)
         there, their_kind, theirs = self._stated(earlier)
         wide = int(self.ident.max(initial=0)) + 1
@@ -92,7 +93,7 @@ class Needs:
         return self._verdict(asking, self.product[earlier], place, kind, shared, same)
 
     def others_before(self, asking: Ints, journey: Ints, moment: Ints, until: Ints) -> Bools:
-        """Does each of some events state another need than its journey did up to a moment?
+        """Return whether each event of `asking` differs in need from its journey `until`.
 
         `journey` and `moment` (place in total order) are those of all events.
         """
@@ -106,15 +107,15 @@ class Needs:
         place, kind, ident = self._stated(asking)
         shared, same = (
             occurs(
-                pairs(journey[self.row], every), moment[self.row],
-                pairs(journey[asking[place]], mine), until[place],
+                pairs(journey[self.row], codes), moment[self.row],
+                pairs(journey[asking[place]], wanted_codes), until[place],
             )
-            for every, mine in ((self.kind, kind), (self.ident, ident))
+            for codes, wanted_codes in ((self.kind, kind), (self.ident, ident))
         )  # fmt: skip
         return self._verdict(asking, before, place, kind, shared, same)
 
     def objects_before(self, asking: Ints, journey: Ints, moment: Ints, until: Ints) -> Bools:
-        """Does each of some events state an object that its journey stated up to a moment?"""
+        """Return whether each event of `asking` states an object of its journey `until`."""
         place, _, mine = self._stated(asking)
         keys = pairs(journey[self.row], self.ident)
         same = occurs(keys, moment[self.row], pairs(journey[asking[place]], mine), until[place])
@@ -123,7 +124,7 @@ class Needs:
         return out
 
     def _stated(self, rows: Ints) -> tuple[Ints, Ints, Ints]:
-        """Place among `rows`, type and object of all objects that some events state."""
+        """Return the objects that events state: place among `rows`, type, and type with id."""
         begin, end = np.searchsorted(self.row, rows), np.searchsorted(self.row, rows, side="right")
         n = end - begin
         at = np.arange(n.sum()) + np.repeat(begin - np.cumsum(n) + n, n)
@@ -132,7 +133,7 @@ class Needs:
     def _verdict(
         self, asking: Ints, before: Ints, place: Ints, kind: Ints, shared: Bools, same: Bools
     ) -> Bools:
-        """Another object of a type that both state; where none is shared, another product."""
+        """Return where objects of a shared type differ or, without shared objects, products."""
         key = pairs(place, kind)
         apart = shared & ~np.isin(key, key[same])
         other, alike = np.zeros(len(asking), bool), np.zeros(len(asking), bool)
@@ -144,16 +145,16 @@ class Needs:
 
 
 def pairs(group: Ints, code: Ints) -> Ints:
-    """One key for a group and a code (at least NULL) of it."""
+    """Return one integer key for a group and a code (NULL allowed)."""
     return group * CODES + code + 1
 
 
-def occurs(keys: Ints, moments: Ints, asked: Ints, until: Ints) -> Bools:
-    """Is each key asked for among `keys` at a moment of at most `until`?"""
+def occurs(keys: Ints, moments: Ints, wanted: Ints, until: Ints) -> Bools:
+    """Return whether each key of `wanted` is among `keys` at a moment of at most `until`."""
     order = sorted_by(keys, moments)
     same = Groups.of(keys[order])
-    at, first = keys[order][same.starts], moments[order][same.starts]
-    if not len(at):
-        return np.zeros(len(asked), dtype=bool)
-    place = np.minimum(np.searchsorted(at, asked), len(at) - 1)
-    return np.asarray((at[place] == asked) & (first[place] <= until))
+    known_keys, first = keys[order][same.starts], moments[order][same.starts]
+    if not len(known_keys):
+        return np.zeros(len(wanted), dtype=bool)
+    place = np.minimum(np.searchsorted(known_keys, wanted), len(known_keys) - 1)
+    return np.asarray((known_keys[place] == wanted) & (first[place] <= until))

@@ -1,6 +1,4 @@
-"""Events to threads, journeys, sessions and steps (docs/reference/journeys.md#splitting): the spine
-of every metric.
-"""
+"""Sort events into cases, journeys, sessions and steps (docs/reference/journeys.md#splitting)."""
 
 from __future__ import annotations
 
@@ -19,9 +17,9 @@ from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.columnar.string_arrays import hexadecimal
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags, needs
-from rejse.transforms.journeys.case_assignment import threads
-from rejse.transforms.journeys.ownership import Belonging, belonging
-from rejse.transforms.journeys.split import Cut, cut
+from rejse.transforms.journeys.case_assignment import assign_cases
+from rejse.transforms.journeys.ownership import Ownership, assign_owners
+from rejse.transforms.journeys.split import JourneyBounds, split_journeys
 from rejse.transforms.schema import contract
 from rejse.transforms.schema.parameters import Rules
 
@@ -30,37 +28,37 @@ DIGEST, ID_DIGITS = 32, 16
 
 @dataclass(frozen=True)
 class SessionisedEvents:
-    """Events in journey order, and how they fall into journeys, sessions and steps.
+    """Events in journey order with their journey, session and step.
 
-    Every event row carries the journey it is in (`journeys.ids`), its step (`steps.ids`) and its
-    session (`session`); sessions of several channel families may interleave, steps do not.
-    `place` is the row of its touchpoint as of its time; `belongs` says whose each event is.
+    Each event has a journey (`journeys.ids`), a step (`steps.ids`) and a session (`session`).
+    Sessions of several channel families may interleave, steps do not. `place` is the row of the
+    touchpoint as of the event's time, -1 if none.
     """
 
     events: Events
     rank: Ints  # place in the total order of the customers
-    cut: Cut
+    bounds: JourneyBounds
     case: Categorical
     kind: Categorical
     place: Ints
-    belongs: Belonging
+    ownership: Ownership
     session: Ints
     steps: Groups
 
     @property
     def owner(self) -> Categorical:
         """Effective owner of each event."""
-        return self.belongs.owner
+        return self.ownership.owner
 
     @property
     def team(self) -> Categorical:
         """Effective team of each event."""
-        return self.belongs.team
+        return self.ownership.team
 
     @property
     def journeys(self) -> Groups:
         """Journeys over events."""
-        return self.cut.journeys
+        return self.bounds.journeys
 
     @cached_property
     def session_order(self) -> Ints:
@@ -79,9 +77,9 @@ class SessionisedEvents:
 
     @cached_property
     def by_time(self) -> Ints:
-        """Rows in total order, journey by journey: what `earlier`, `later` and `last` mean.
+        """Rows in total order, journey by journey: the order in which rules call events earlier.
 
-        The events' own order differs where activity instances overlap: each stands where it began.
+        The order of `events` differs where activity instances overlap: each is at its begin.
         """
         if not self.events.coded("activity_id").known.any():
             return np.arange(self.events.n)
@@ -121,7 +119,7 @@ class SessionisedEvents:
 
     @cached_property
     def journey_case(self) -> Categorical:
-        """Case of each journey, null in case-less threads."""
+        """Case of each journey, null where its events log none."""
         return self.case.rows(self.journeys.starts)
 
     @cached_property
@@ -129,10 +127,10 @@ class SessionisedEvents:
         """Hash of customer key, case or type, and first event."""
         starts = self.journeys.starts
         case = self.journey_case
-        strand = Categorical.named(np.where(case.known, 0, 1), ["case", "none"])
+        origin = Categorical.named(np.where(case.known, 0, 1), ["case", "none"])
         named = case.fallback(self.kind.rows(starts), Categorical.named(0 * starts, ["other"]))
         texts = [
-            *(c.arrow().cast(pa.string()) for c in (self.customer, strand, named)),
+            *(c.arrow().cast(pa.string()) for c in (self.customer, origin, named)),
             self.events.coded("source").rows(starts).arrow().cast(pa.string()),
             take(self.events.column("id"), starts),
         ]
@@ -160,26 +158,31 @@ def sessionise(table: pa.Table, data: Operational, rules: Rules) -> SessionisedE
     def of_case(case: Categorical) -> Categorical:
         return data.cases.text("journey_type", data.case_rows(events, case))
 
-    found = threads(events, customers(events), kinds, of_case, rules)
-    product = needs.product(events, data).rows(found.order)
-    events, place, rank = events.rows(found.order), place[found.order], found.order
-    pieces = cut(events, found, needs.Needs.of(events, product), rules)
-    anchor = _instances(events, pieces.journeys)
+    assignment = assign_cases(events, customers(events), kinds, of_case, rules)
+    product = needs.product(events, data).rows(assignment.order)
+    events, place, rank = events.rows(assignment.order), place[assignment.order], assignment.order
+    bounds = split_journeys(events, assignment, needs.Needs.of(events, product), rules)
+    anchor = _instances(events, bounds.journeys)
     order = sorted_by(anchor)
     events, place, anchor = events.rows(order), place[order], anchor[order]
     rank = rank[order]
-    session = _sessions(events, pieces.journeys, anchor, rules.windows.session_gap)
-    belongs = belonging(events, place, data)
+    session = _sessions(events, bounds.journeys, anchor, rules.windows.session_gap)
+    ownership = assign_owners(events, place, data)
     return SessionisedEvents(
-        events=events, rank=rank, cut=pieces,
-        case=found.case.rows(order), kind=pieces.kind.rows(order), place=place,
-        belongs=belongs, session=session,
-        steps=_steps(events, pieces.journeys, anchor, session, belongs),
-    )  # fmt: skip
+        events=events,
+        rank=rank,
+        bounds=bounds,
+        case=assignment.case.rows(order),
+        kind=bounds.kind.rows(order),
+        place=place,
+        ownership=ownership,
+        session=session,
+        steps=_steps(events, bounds.journeys, anchor, session, ownership),
+    )
 
 
 def _instances(events: Events, journeys: Groups) -> Ints:
-    """Row at which each event's activity instance begins; an event without one stands alone."""
+    """Return the row at which each event's activity instance begins, else the event's own row."""
     row = np.arange(events.n)
     instance = events.coded("activity_id")
     if not instance.known.any():
@@ -195,10 +198,10 @@ def _instances(events: Events, journeys: Groups) -> Ints:
 
 
 def _sessions(events: Events, journeys: Groups, anchor: Ints, gap: int) -> Ints:
-    """Session of each event, numbered by journey and first event.
+    """Return the session of each event, numbered by journey and first event.
 
-    Silence counts from the latest time seen in the family; a silence of exactly the gap still
-    belongs, and an activity instance is never split.
+    Silence counts from the latest time of the channel family. A silence of exactly the gap does not
+    end a session, and an activity instance is never split.
     """
     family = event_flags.family(events.coded("channel"))
     message = event_flags.is_message(events)
@@ -220,19 +223,19 @@ def _sessions(events: Events, journeys: Groups, anchor: Ints, gap: int) -> Ints:
 
 
 def _steps(
-    events: Events, journeys: Groups, anchor: Ints, session: Ints, belongs: Belonging
+    events: Events, journeys: Groups, anchor: Ints, session: Ints, ownership: Ownership
 ) -> Groups:
-    """Consecutive events of one touchpoint, owner, team and session."""
+    """Group consecutive events of one touchpoint, owner, team and session."""
     where = _stand_in(events)
-    from_table = belongs.owner_from_table
+    from_table = ownership.owner_from_table
     both_from_table = from_table & journeys.before(from_table, False)
-    other_owner = journeys.changed(belongs.owner.codes) & ~both_from_table
-    other = journeys.changed(where, belongs.team.codes, session) | other_owner
+    other_owner = journeys.changed(ownership.owner.codes) & ~both_from_table
+    other = journeys.changed(where, ownership.team.codes, session) | other_owner
     return Groups.where(journeys.begins | (other & ~_same_as_before(anchor)))
 
 
 def _stand_in(events: Events) -> Ints:
-    """Touchpoint; without one the activity (internal) or the channel stands in."""
+    """Return a code of the touchpoint, else of the activity (internal) or the channel."""
     touchpoint, activity = events.coded("touchpoint"), events.coded("activity")
     channel = events.coded("channel")
     internal = events.is_any("channel", "internal")
@@ -249,6 +252,6 @@ def _same_as_before(x: Ints) -> Bools:
 
 
 def _numbered(ids: pa.Array, owner: Ints, places: Groups, mark: str, digits: int) -> pa.Array:
-    """`<id><mark><place from 1>` of each row."""
+    """Return `<id><mark><place from 1>` for each row."""
     number = pc.utf8_lpad(arrow(places.row_number + 1, pa.int64()).cast(pa.string()), digits, "0")
     return pc.binary_join_element_wise(take(ids, owner), number, mark)

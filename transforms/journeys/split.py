@@ -1,8 +1,8 @@
-"""Cutting threads into journeys, and when each of them closes.
+"""Split cases into journeys, and set the deadline at which each closes.
 
-The cut is a fold over the total order (`fold`). Where nothing but the cap looks further back than
-the last end, all threads are cut at once; threads that meet their cap, may have a new need after
-an end, or whose type is not the same all along are folded one by one.
+The rule is a fold over the total order (`fold`). Where nothing but the cap looks further back than
+the last end, all cases are split at once. Cases that reach the cap, may have a new need after an
+end, or have more than one type are folded one by one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.journeys.case_assignment import Threads
+from rejse.transforms.journeys.case_assignment import CaseAssignment
 from rejse.transforms.journeys.fold import NEED, START, Fold
 from rejse.transforms.journeys.needs import Needs
 from rejse.transforms.schema.parameters import Rules
@@ -25,8 +25,8 @@ REASONS = ("start rule", "new need", "cap", "end rule", "silence")
 
 
 @dataclass(frozen=True)
-class Cut:
-    """Journeys of sorted threads: begin of each, deadline (microseconds) and what sets it.
+class JourneyBounds:
+    """Journeys of sorted cases: begin of each, deadline (microseconds) and what sets it.
 
     `kind` is the type of each event's journey as far as it is known at the event.
     """
@@ -39,12 +39,12 @@ class Cut:
 
 @dataclass(frozen=True)
 class _Rows:
-    """What the fold reads of each event, in thread order."""
+    """Columns that decide a split, events sorted by case."""
 
     time: Ints
-    end: Bools  # the event is an end
-    weak: Bools  # a bad end, taken back by whatever follows that the company does not drive
-    takes_away: Bools  # a mapped outcome that is no end takes an end away
+    end: Bools
+    weak: Bools  # a bad end, taken back by any later event that is not company-driven
+    takes_away: Bools  # a mapped outcome that is no end takes an end back
     outbound: Bools
     goes_on: Bools  # not driven by the company
     gap: Ints
@@ -53,14 +53,19 @@ class _Rows:
 
     @property
     def settles(self) -> Bools:
-        """Rows after which it is known whether the journey is ended, but for bad ends that the
-        company tells of: those leave a good end as it is.
+        """Rows after which it is known whether the journey is ended.
+
+        Outbound bad ends are not among them: they do not replace a good end.
         """
         return self.end | self.takes_away | (self.weak & ~self.outbound)
 
     def ended(self, settled: Ints, outward: Ints, goes_on: Ints) -> tuple[Bools, Ints]:
-        """Is a journey ended, and by which row, given its last rows that settle it, that tell of
-        a bad end outward, and that go on?
+        """Return whether a journey is ended, and by which row.
+
+        Args:
+            settled: its last row that settles it, -1 if none.
+            outward: its last outbound bad end, -1 if none.
+            goes_on: its last row that is not company-driven, -1 if none.
         """
         held = pick(self.end, settled, False)
         by = np.where((outward > settled) & ~held, outward, settled)
@@ -69,46 +74,48 @@ class _Rows:
         return (by >= 0) & (pick(self.end, by, False) | (weak & ~over)), by
 
 
-def cut(events: Events, threads: Threads, needs: Needs, rules: Rules) -> Cut:
-    """Cut threads (rule 5) whose events stand in thread order."""
-    whole = threads.segments
-    kind, known_before = _running(whole, threads.kind)
-    rows = _rows(events, threads, kind, known_before, rules)
+def split_journeys(
+    events: Events, assignment: CaseAssignment, needs: Needs, rules: Rules
+) -> JourneyBounds:
+    """Split the cases of events sorted by case into journeys (rule 5)."""
+    cases = assignment.segments
+    kind, known_before = _running(cases, assignment.kind)
+    rows = _rows(events, assignment, kind, known_before, rules)
     start = _starts(events, kind, rules)
-    begins, doubtful = _local_cuts(threads, rows, start & ~threads.has_case)
+    begins, doubtful = _local_cuts(assignment, rows, start & ~assignment.has_case)
     journeys = Groups.where(begins)
-    doubtful |= _beyond(journeys, rows) & ~whole.begins
-    doubtful |= _new_needs(events, threads, journeys, rows, needs, start & threads.has_case)
-    doubtful |= begins & ~whole.begins & ~_one_type(threads)
-    why = np.where(start & ~threads.has_case, START, 0)
-    shown = np.where(why == START, rows.time, FAR)
+    doubtful |= _beyond(journeys, rows) & ~cases.begins
+    doubtful |= _new_needs(events, assignment, journeys, rows, needs, start & assignment.has_case)
+    doubtful |= begins & ~cases.begins & ~_one_type(assignment)
+    why = np.where(start & ~assignment.has_case, START, 0)
+    shown_at = np.where(why == START, rows.time, FAR)
     if doubtful.any():
-        fold = Fold(events, threads, needs, rules)
-        for thread in np.unique(whole.ids[doubtful]):
-            first, last = int(whole.starts[thread]), int(whole.lasts[thread])
+        fold = Fold(events, assignment, needs, rules)
+        for case in np.unique(cases.ids[doubtful]):
+            first, last = int(cases.starts[case]), int(cases.lasts[case])
             begins[first : last + 1] = False
-            for row, reason, time in fold.thread(first, last + 1):
-                begins[row], why[row], shown[row] = True, reason, time
+            for row, reason, time in fold.split_case(first, last + 1):
+                begins[row], why[row], shown_at[row] = True, reason, time
     journeys = Groups.where(begins)
-    kind, _ = _running(journeys, threads.kind)
+    kind, _ = _running(journeys, assignment.kind)
     return _deadlines(
-        journeys, threads, _rows(events, threads, kind, kind, rules), why, shown, kind
+        journeys, assignment, _rows(events, assignment, kind, kind, rules), why, shown_at, kind
     )
 
 
 def _running(journeys: Groups, kind: Categorical) -> tuple[Categorical, Categorical]:
-    """First known type of the journey so far, at each row and before it."""
+    """Return the first known type of the journey, up to each row and before it."""
     since = journeys.broadcast(journeys.first_row(kind.known))
     row = np.arange(journeys.n)
-    found = pick(kind.codes, since, NULL)
-    at = np.where((since >= 0) & (row >= since), found, NULL)
-    before = np.where((since >= 0) & (row > since), found, NULL)
+    first_type = pick(kind.codes, since, NULL)
+    at = np.where((since >= 0) & (row >= since), first_type, NULL)
+    before = np.where((since >= 0) & (row > since), first_type, NULL)
     return kind.recode(at), kind.recode(before)
 
 
-def _one_type(threads: Threads) -> Bools:
-    """Rows of threads in which all events have one type, or none has any."""
-    codes, segments = threads.kind.codes, threads.segments
+def _one_type(assignment: CaseAssignment) -> Bools:
+    """Return the rows of cases whose events have all one type, or none."""
+    codes, segments = assignment.kind.codes, assignment.segments
     if not len(codes):
         return np.zeros(0, dtype=bool)
     same: Bools = segments.broadcast(segments.min(codes) == segments.max(codes))
@@ -116,10 +123,10 @@ def _one_type(threads: Threads) -> Bools:
 
 
 def _rows(
-    events: Events, threads: Threads, kind: Categorical, known: Categorical, rules: Rules
+    events: Events, assignment: CaseAssignment, kind: Categorical, known: Categorical, rules: Rules
 ) -> _Rows:
-    # Whether an event is an end is judged by the type known with it; how long the deadline runs,
-    # by the type known when it was set.
+    # The type known with an event decides whether it is an end; the type known before it, how long
+    # the deadline runs.
     end, weak = (
         event_flags.is_end(events, kind, rules),
         event_flags.is_weak_end(events, kind, rules),
@@ -127,9 +134,9 @@ def _rows(
     mapped = ~np.isnan(event_flags.outcome01(events, kind, rules))
     outbound = events.is_any("direction", "outbound")
     gap = event_flags.by_type(known, rules, lambda of: of.gap)
-    if threads.has_case.any():
+    if assignment.has_case.any():
         of_case = event_flags.by_type(known, rules, lambda of: of.case_gap)
-        gap = np.where(threads.has_case, of_case, gap)
+        gap = np.where(assignment.has_case, of_case, gap)
     return _Rows(
         events.time,
         end,
@@ -144,7 +151,7 @@ def _rows(
 
 
 def _starts(events: Events, kind: Categorical, rules: Rules) -> Bools:
-    """Start activities of the rows' types."""
+    """Return the rows with a start activity of their type."""
     out = np.zeros(events.n, dtype=bool)
     for code, name in ((NULL, None), *enumerate(kind.names.to_pylist())):
         wanted = rules.type_of(name).start_activities
@@ -153,35 +160,44 @@ def _starts(events: Events, kind: Categorical, rules: Rules) -> Bools:
     return out
 
 
-def _local_cuts(threads: Threads, rows: _Rows, start: Bools) -> tuple[Bools, Bools]:
-    """Cuts by start rule, end rule and silence, as if there were neither cap nor needs; and where
-    this cannot tell.
+def _local_cuts(assignment: CaseAssignment, rows: _Rows, start: Bools) -> tuple[Bools, Bools]:
+    """Return the splits by start rule, end rule and silence, and the rows where these are unsure.
+
+    Caps and needs are left out.
     """
-    whole = threads.segments
-    time, inside = rows.time, ~whole.begins
+    cases = assignment.segments
+    time, inside = rows.time, ~cases.begins
     start = start & inside
-    settled = whole.last_row_before(rows.settles | start)
-    outward = whole.last_row_before(rows.weak & rows.outbound)
-    ended, by = rows.ended(settled, outward, whole.last_row_before(rows.goes_on))
+    settled = cases.last_row_before(rows.settles | start)
+    outward = cases.last_row_before(rows.weak & rows.outbound)
+    ended, by = rows.ended(settled, outward, cases.last_row_before(rows.goes_on))
     over = inside & ended & (time - pick(time, by, 0) > rows.window)
-    # Once an event stands after the deadline, a new journey has begun and the end is behind it.
-    behind = ended & (whole.last_row_before(over) > by)
-    silent = inside & (~ended | behind) & (time - whole.before(time, 0) > rows.gap)
-    # A bad end that the company tells of leaves a good end of the same journey, and no other one.
+    # After the first event beyond the deadline a new journey has begun, and the end is behind it.
+    behind = ended & (cases.last_row_before(over) > by)
+    silent = inside & (~ended | behind) & (time - cases.before(time, 0) > rows.gap)
+    # An outbound bad end keeps a good end of the same journey, not one of an earlier journey.
     unsure = (outward > settled) & pick(rows.end, settled, False)
-    return whole.begins | start | (over & ~behind) | silent, unsure
+    return cases.begins | start | (over & ~behind) | silent, unsure
 
 
 def _beyond(journeys: Groups, rows: _Rows) -> Bools:
-    """Events after the cap of their journey."""
+    """Return the events after the cap of their journey."""
     first = journeys.broadcast(rows.time[journeys.starts])
     return np.asarray(rows.time - first > rows.cap)
 
 
 def _new_needs(
-    events: Events, threads: Threads, journeys: Groups, rows: _Rows, needs: Needs, start: Bools
+    events: Events,
+    assignment: CaseAssignment,
+    journeys: Groups,
+    rows: _Rows,
+    needs: Needs,
+    start: Bools,
 ) -> Bools:
-    """Events after an end of their journey that may be of a new need, or a start in a case."""
+    """Return the events after an end of their journey that may begin a new one.
+
+    They may state a new need, or are a start activity in a logged case.
+    """
     first_end = journeys.first_row(rows.end | rows.weak)
     after = rows.time > journeys.broadcast(pick(rows.time, first_end, FAR))
     if not after.any():
@@ -192,9 +208,14 @@ def _new_needs(
 
 
 def _deadlines(
-    journeys: Groups, threads: Threads, rows: _Rows, why: Ints, shown: Ints, kind: Categorical
-) -> Cut:
-    """Deadline and reason of each journey from what is known at its last event."""
+    journeys: Groups,
+    assignment: CaseAssignment,
+    rows: _Rows,
+    why: Ints,
+    shown_at: Ints,
+    kind: Categorical,
+) -> JourneyBounds:
+    """Return the deadline of each journey, and its reason, as known at its last event."""
     last, time = journeys.lasts, rows.time
     ended, by = rows.ended(
         journeys.last_row(rows.settles),
@@ -205,11 +226,13 @@ def _deadlines(
     by_end = np.where(ended, pick(time, by, 0) + rows.window[last], FAR)
     silent = np.where(ended, FAR, time[last] + rows.gap[last])
     following = np.append(journeys.starts[1:], journeys.n)
-    thread_last = threads.segments.lasts[threads.segments.ids[last]]
-    next_row = np.where(following <= thread_last, following, NULL)
-    at, reason = pick(shown, next_row, FAR), pick(why, next_row, 0)
-    by_start, by_need = (np.where(reason == one, at, FAR) for one in (START, NEED))
-    # At a tie the deadline has not passed yet, so the next journey comes first; then the cap.
+    case_last = assignment.segments.lasts[assignment.segments.ids[last]]
+    next_row = np.where(following <= case_last, following, NULL)
+    at, reason = pick(shown_at, next_row, FAR), pick(why, next_row, 0)
+    by_start, by_need = (
+        np.where(reason == start_reason, at, FAR) for start_reason in (START, NEED)
+    )
+    # Ties: the next journey first, as the deadline has not passed yet; then the cap.
     options = np.stack([by_start, by_need, by_cap, by_end, silent])
     place = np.argmin(options, axis=0)
-    return Cut(journeys, options[place, np.arange(len(last))], place, kind)
+    return JourneyBounds(journeys, options[place, np.arange(len(last))], place, kind)

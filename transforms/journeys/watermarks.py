@@ -1,4 +1,6 @@
-"""How far each source is known to be complete (docs/reference/journeys.md#watermarks)."""
+"""Watermark of each source: up to when its events are complete
+(docs/reference/journeys.md#watermarks).
+"""
 
 from __future__ import annotations
 
@@ -10,33 +12,34 @@ import numpy as np
 from rejse.transforms.columnar.arrays import Bools, Ints
 
 NOTHING = np.iinfo(np.int64).min // 2
-#: Frontier of a source that nothing is known of: the first time that Python and SQL can hold.
+#: Watermark of a source without events: the first time that Python and SQL can hold.
 NOTHING_SEEN = -62_135_596_800_000_000
-#: Frontier where every source is retired: nothing comes any more (the last time of Python).
+#: Watermark where every source is retired: no more events (the last time of Python).
 NOTHING_MORE = 253_402_300_799_999_999
 
-#: Configured source, and the name that its rows bear: another one where the mapping maps `source`.
+#: Configured source, and the source name of its rows; they differ where a mapping gives `source`.
 Delivery = tuple[str, str]
 
 
-def least(frontiers: Mapping[str, int]) -> int:
-    """Frontier of all sources together: no event before it will come from any of them."""
-    return min(frontiers.values(), default=NOTHING)
+def least(watermarks: Mapping[str, int]) -> int:
+    """Return the least watermark: no source delivers an event before it."""
+    return min(watermarks.values(), default=NOTHING)
 
 
-def passed(deadline: Ints, frontier: int | Ints, lateness: int) -> Bools:
-    """A deadline (inclusive, microseconds) has passed when the frontier is past it + lateness."""
-    return deadline < frontier - lateness
+def passed(deadline: Ints, watermark: int | Ints, lateness: int) -> Bools:
+    """Return whether the watermark is past the deadline (inclusive, microseconds) + lateness."""
+    return deadline < watermark - lateness
 
 
 @dataclass(frozen=True)
-class Frontiers:
-    """From the latest event of each source to its frontier: less its disorder, or as stated.
+class Watermarks:
+    """Compute watermarks: as stated, else the latest event of a source less its disorder.
 
-    `disorder` has every configured source that is not retired; it holds for every name that the
-    source delivers. `stated` names configured sources or delivered names; the name goes first.
-    `before` are the latest events of earlier runs and `published` the frontiers that their last
-    publication named: none of them goes back.
+    `disorder` (microseconds) has every configured source that is not retired, and applies to all
+    names that the source delivers. `stated` is by delivered name or configured source; the name
+    takes precedence. With `complete` the latest event is the watermark where none is stated.
+    `before` are the latest events of earlier runs, and `published` the watermarks of the last
+    publication: no watermark falls below it.
     """
 
     disorder: Mapping[str, int]
@@ -46,44 +49,46 @@ class Frontiers:
     published: Mapping[str, int] = field(default_factory=dict)
 
     def latest(self, seen: Mapping[Delivery, int]) -> dict[Delivery, int]:
-        """Latest event of each delivery over this run and those before it."""
-        every = [*self.before.items(), *seen.items()]
-        return dict(sorted(every))  # of several the latest stays
+        """Return the latest event of each delivery over this run and those before it."""
+        deliveries = [*self.before.items(), *seen.items()]
+        return dict(sorted(deliveries))  # the latest of several remains
 
     def of(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
-        """Frontier of each name that live sources deliver, microseconds.
+        """Return the watermark (microseconds) of each name that live sources deliver.
 
-        Of a name that several deliver, the least. A source without events holds all back under
-        its own name, unless its frontier is stated or what there is is complete. Where every
-        source is retired, nothing holds anything back.
+        Where several sources deliver a name it is the least. A source without events has
+        `NOTHING_SEEN` under its own name, unless its watermark is stated or `complete` is set.
+        Where every source is retired, all are `NOTHING_MORE`.
         """
         latest = self.latest(seen)
         if not self.disorder:
             return dict.fromkeys(sorted(name for _, name in latest), NOTHING_MORE)
         live = {delivery: time for delivery, time in latest.items() if delivery[0] in self.disorder}
         silent = sorted(set(self.disorder) - {source for source, _ in live})
-        found = [(name, self._of(source, name, time)) for (source, name), time in live.items()]
-        found += [
+        watermarks = [(name, self._of(source, name, time)) for (source, name), time in live.items()]
+        watermarks += [
             (source, self.stated.get(source, NOTHING_SEEN))
             for source in silent
             if source in self.stated or not self.complete
         ]
         out: dict[str, int] = {}
-        for name, time in sorted(found):
+        for name, time in sorted(watermarks):
             out.setdefault(name, time)
         return {name: max(time, self.published.get(name, time)) for name, time in out.items()}
 
-    def each(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
-        """The same, and of names that only retired sources deliver: nothing more comes of them."""
-        found = self.of(seen)
+    def of_all(self, seen: Mapping[Delivery, int]) -> dict[str, int]:
+        """Return the same, and `NOTHING_MORE` for names that only retired sources deliver."""
+        watermarks = self.of(seen)
         return {
-            **{name: NOTHING_MORE for _, name in self.latest(seen) if name not in found},
-            **found,
+            **{name: NOTHING_MORE for _, name in self.latest(seen) if name not in watermarks},
+            **watermarks,
         }
 
     def too_late(self, name: str, lateness: int) -> int:
-        """Time before which an event of a source comes too late: final rows may rest on its
-        absence. A name that was not delivered before is held to what all others are.
+        """Return the time before which an event of a source is too late.
+
+        Final rows may depend on its absence. A name not delivered before has the least published
+        watermark.
         """
         return self.published.get(name, least(self.published)) - lateness
 

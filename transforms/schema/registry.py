@@ -16,6 +16,18 @@ import pyarrow as pa
 from rejse.transforms.schema.contract import REQUIRED
 
 Direction = Literal["higher_is_better", "lower_is_better", "neutral"]
+#: How a table changes from run to run:
+#:
+#: - input: accepted rows as they came; a run adds rows and replaces those of corrected ones
+#: - snapshot: an operational table as the last run read it
+#: - final+live: derived rows; final ones stay, the others (table `<name>_live`) are replaced with
+#:   every scoring of their customer
+#: - live: rows that every scoring of their customer replaces
+#: - state: what a run leaves for the next one
+#: - log: a row per run, publication or erasure, written by the publication itself
+Lifecycle = Literal["input", "snapshot", "final+live", "live", "state", "log"]
+#: End of the name of a table of derived rows that are not final.
+LIVE = "_live"
 
 
 #: Alternative sets of inputs, any one of which suffices. `@name` is an operational table, other
@@ -46,7 +58,10 @@ def describe_needs(needs: Needs) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A published column: type, unit, closed range, nullability and description."""
+    """A published column: type, unit, closed range, nullability and description.
+
+    Metrics have a `label`, their name for people; other columns have none.
+    """
 
     name: str
     type: pa.DataType
@@ -56,12 +71,24 @@ class Column:
     high: float | None = None
     nullable: bool = True
     values: tuple[str, ...] = ()
+    label: str = ""
+    #: Of a field of the contract: R required, C conditional, O optional.
+    need: str = ""
 
     @property
     def arrow(self) -> pa.Field:
-        """Arrow field with description and unit in its metadata."""
+        """Arrow field with description, unit and, of a metric, label in its metadata."""
         about = {"description": self.description, "unit": self.unit}
+        if self.label:
+            about["label"] = self.label
+        about |= {"need": self.need} if self.need else {}
         return pa.field(self.name, self.type, nullable=self.nullable, metadata=about)
+
+    @staticmethod
+    def of(field: pa.Field) -> Column:
+        """Return the column that an Arrow field with description and unit declares."""
+        about = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+        return Column(field.name, field.type, **about, nullable=field.nullable)
 
 
 @dataclass(frozen=True)
@@ -80,15 +107,43 @@ class Metric:
         """Name of the metric, its function and its column."""
         return self.column.name
 
+    @property
+    def label(self) -> str:
+        """Name for people, unique in the grain."""
+        return self.column.label
+
 
 @dataclass(frozen=True)
 class Table:
-    """A published table: one row per `grain`, identified by `key`."""
+    """A published table: one row per `grain`, identified by `key`.
+
+    What follows the columns is stated in `transforms/published_tables.py`, the table of all tables.
+
+    Attributes:
+        lifecycle: how the table changes from run to run.
+        retention: time column by which `[retention.tables]` drops rows; `journey_id`: rows go with
+            their journey; empty: rows are kept.
+        owner: package that makes the rows.
+        order: columns by which compaction sorts rows; empty: customer, journey, key.
+        is_private: no view shows the table, only its owner may read the files, and no earlier
+            publication keeps them; `[texts] keep` drops rows by `retention`.
+    """
 
     name: str
     grain: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    lifecycle: Lifecycle = "final+live"
+    retention: str = ""
+    owner: str = ""
+    order: tuple[str, ...] = ()
+    is_private: bool = False
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """Names of the Delta tables that hold the rows: its own, and that of rows not final."""
+        is_twofold = self.lifecycle == "final+live"
+        return (self.name, self.name + LIVE) if is_twofold else (self.name,)
 
     @property
     def schema(self) -> pa.Schema:
@@ -103,6 +158,7 @@ def metric(
     grain: str,
     type: pa.DataType,
     *,
+    label: str,
     unit: str,
     low: float | None = None,
     high: float | None = None,
@@ -113,10 +169,11 @@ def metric(
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     """Declare the decorated function as the metric of its own name.
 
-    The docstring is the formula in words, with its source. `inputs` are the fields that it is
-    computed from, beside those that every event has: alternatives, any one of which suffices. Where
-    a journey has none of them its value is null, never 0. Raises ValueError at import where a name
-    is taken or the docstring is missing.
+    The docstring is the formula in words, with its source. `label` is its name for people, unique
+    in the grain. `inputs` are the fields that it is computed from, beside those that every event
+    has: alternatives, any one of which suffices. Where a journey has none of them its value is
+    null, never 0. Raises ValueError at import where a name or label is taken, the label is empty
+    or the docstring is missing.
     """
     needs = needs_of(inputs)
     if needs and when_empty == "null":
@@ -130,9 +187,13 @@ def metric(
         taken = _METRICS.setdefault(grain, {})
         if name in taken:
             raise ValueError(f"metric {name}: declared twice at grain {grain}; choose a new name")
-        column = Column(
-            name, type, " ".join(about.split()), unit, low, high, nullable or bool(needs)
-        )
+        if not label.strip() or label in {other.label for other in taken.values()}:
+            raise ValueError(
+                f"metric {name}: expected a label of its own at grain {grain}, came {label!r}"
+            )
+        is_nullable = nullable or bool(needs)
+        text = " ".join(about.split())
+        column = Column(name, type, text, unit, low, high, is_nullable, label=label)
         taken[name] = Metric(column, grain, direction, when_empty, needs, compute)
         return compute
 
@@ -140,14 +201,20 @@ def metric(
 
 
 def lower_count(
-    *, inputs: Iterable[Set[str] | str]
+    *, label: str, inputs: Iterable[Set[str] | str]
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
     """Declare the decorated function as a count over a journey for which lower is better.
 
     Args and errors are those of `metric`.
     """
     return metric(
-        "journey", pa.int32(), unit="1", low=0, direction="lower_is_better", inputs=inputs
+        "journey",
+        pa.int32(),
+        label=label,
+        unit="1",
+        low=0,
+        direction="lower_is_better",
+        inputs=inputs,
     )
 
 

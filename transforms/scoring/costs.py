@@ -29,7 +29,7 @@ from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.dimensions.validity import AsOf
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.parameters import WEIGHTS
-from rejse.transforms.scoring.friction.evidence import Found
+from rejse.transforms.scoring.friction.evidence import Evidence
 
 SECONDS_A_MINUTE = 60
 DEFAULT = "default"
@@ -101,26 +101,28 @@ def valid_rates(table: pa.Table) -> None:
             )
 
 
-def costs(ctx: JourneyContext, kinds: Categorical, found: Found) -> Costs:
+def costs(ctx: JourneyContext, kinds: Categorical, evidence: Evidence) -> Costs:
     """Minutes and money of each piece; all null without `cost_rates` but what detectors measure."""
     rates = ctx.data.rates
-    waited = ~np.isnan(found.minutes)
+    waited = ~np.isnan(evidence.minutes)
     if not rates.table.num_rows:
-        none, unknown = np.full(len(found), np.nan), np.full(len(found), NULL)
+        none, unknown = np.full(len(evidence), np.nan), np.full(len(evidence), NULL)
         basis = np.where(waited, MEASURED, NULL)
-        nothing = Categorical.nulls(len(found))
-        once = _once(found.minutes, waited, found.step)
-        return Costs(once, none, basis, unknown, none, nothing, np.zeros(len(found), np.int64))
-    row = rates.rows(kinds, found.time)
-    usual = rates.rows(Categorical.named(np.zeros(len(found)), [DEFAULT]), found.time)
+        no_currency = Categorical.nulls(len(evidence))
+        minutes = _once(evidence.minutes, waited, evidence.step)
+        return Costs(
+            minutes, none, basis, unknown, none, no_currency, np.zeros(len(evidence), np.int64)
+        )
+    row = rates.rows(kinds, evidence.time)
+    usual = rates.rows(Categorical.named(np.zeros(len(evidence)), [DEFAULT]), evidence.time)
     row = np.where(row == NULL, usual, row)
-    said = {name: _real(rates, name, row) for name in AMOUNTS}
-    worked = _worked(ctx.sessionised.events, kinds, found)
-    customer = np.where(waited, found.minutes, said["minutes_customer"])
-    customer = _once(customer, waited, found.step)
-    company = np.where(np.isnan(worked), said["minutes_company"], worked)
-    company = _once(company, ~np.isnan(worked), found.step)
-    money = np.stack([customer * said["rate_customer"], company * said["rate_company"]])
+    amounts = {name: _real(rates, name, row) for name in AMOUNTS}
+    worked = _worked(ctx.sessionised.events, kinds, evidence)
+    customer = np.where(waited, evidence.minutes, amounts["minutes_customer"])
+    customer = _once(customer, waited, evidence.step)
+    company = np.where(np.isnan(worked), amounts["minutes_company"], worked)
+    company = _once(company, ~np.isnan(worked), evidence.step)
+    money = np.stack([customer * amounts["rate_customer"], company * amounts["rate_company"]])
     priced = ~np.isnan(money).all(axis=0)
     cost = np.where(priced, np.nan_to_num(money).sum(axis=0), np.nan)
     currency = rates.text("currency", row)
@@ -139,13 +141,13 @@ def _basis(minutes: Reals, measured: Bools) -> Ints:
     return np.where(np.isnan(minutes), NULL, np.where(measured, MEASURED, ASSUMED))
 
 
-def _worked(events: Events, kinds: Categorical, found: Found) -> Reals:
+def _worked(events: Events, kinds: Categorical, evidence: Evidence) -> Reals:
     """Measured minutes of the company for each piece that is work done again, else NaN."""
     again = np.flatnonzero(kinds.of_names(WORKED_AGAIN))
     spent = agent_seconds(events)
-    out = np.full(len(found), np.nan)
+    out = np.full(len(evidence), np.nan)
     if len(again):
-        proof, incident = found.row[again], found.step[again]
+        proof, incident = evidence.row[again], evidence.step[again]
         pairs = distinct(proof * (int(incident.max()) + 1) + incident)
         shared = np.bincount(pairs // (int(incident.max()) + 1), minlength=events.n)
         out[again] = spent[proof] / shared[proof] / SECONDS_A_MINUTE

@@ -19,6 +19,7 @@ from rejse.transforms.columnar.string_arrays import constant
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.slas import latest
 from rejse.transforms.journeys.watermarks import least, passed
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.scoring.output_tables import CUSTOMER, TEXT, TIME
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 PENDING = Table(
     "pending", "deadline that something of a customer waits for",
-    ("customer_key", "source", "until"), (
+    (CUSTOMER_KEY, "source", "until"), (
         CUSTOMER,
         Column("source", TEXT, "Source of answers whose frontier is waited for; null: that of all"
                " sources of interactions."),
@@ -39,20 +40,20 @@ PENDING = Table(
 def of_journeys(ctx: JourneyContext) -> pa.Table:
     """Earliest deadline of each customer with one, over his journeys, promises, hand-offs, SLAs."""
     windows, journeys = ctx.rules.windows, ctx.journeys
-    made, asked, levels = ctx.promises, ctx.asked, ctx.slas
-    every = np.arange(len(journeys))
+    made, asked, levels = ctx.promises, ctx.handoff_requests, ctx.slas
+    all_journeys = np.arange(len(journeys))
     waits = (
-        (every, ctx.sessionised.cut.deadline),
-        (every, ctx.until),
+        (all_journeys, ctx.sessionised.bounds.deadline),
+        (all_journeys, ctx.final_after),
         (ctx.journey_of(made.made), made.due),
         (ctx.journey_of(made.made), made.latest),
         (ctx.journey_of(asked.row), asked.due),
         (levels.journey, levels.due),
         (levels.journey, latest(levels, windows.promise_give_up)),
     )
-    who = ctx.sessionised.customer.rows(np.concatenate([journey for journey, _ in waits]))
+    customer = ctx.sessionised.customer.rows(np.concatenate([journey for journey, _ in waits]))
     until = np.concatenate([deadline for _, deadline in waits])
-    return earliest(who, until, ~passed(until, ctx.frontier, windows.lateness))
+    return earliest(customer, until, ~passed(until, ctx.watermark, windows.lateness))
 
 
 def due(
@@ -66,18 +67,20 @@ def due(
     names = [x_frontiers.get(name, least({})) for name in source.names.to_pylist()]
     clock = np.array([*names, least(frontiers)], np.int64)[source.codes]
     over = passed(values(rows.column("until")), clock, lateness)
-    return flat(rows.column("customer_key").filter(arrow(over))).cast(pa.string())
+    return flat(rows.column(CUSTOMER_KEY).filter(arrow(over))).cast(pa.string())
 
 
-def earliest(who: Categorical, until: Ints, open_: Bools, source: str | None = None) -> pa.Table:
+def earliest(
+    customer: Categorical, until: Ints, open_: Bools, source: str | None = None
+) -> pa.Table:
     """Return the `pending` row of each customer with an open deadline: the earliest of them."""
     at = np.flatnonzero(open_ & (until < FAR))
-    first = np.full(len(who.names), FAR)
-    np.minimum.at(first, who.codes[at], until[at])
-    found = np.flatnonzero(first < FAR)
+    first = np.full(len(customer.names), FAR)
+    np.minimum.at(first, customer.codes[at], until[at])
+    waiting = np.flatnonzero(first < FAR)
     columns = [
-        who.names.take(arrow(found, pa.int64())),
-        constant(source, len(found)).cast(TEXT),
-        arrow(first[found], TIME),
+        customer.names.take(arrow(waiting, pa.int64())),
+        constant(source, len(waiting)).cast(TEXT),
+        arrow(first[waiting], TIME),
     ]  # fmt: skip
     return pa.Table.from_arrays(columns, names=[c.name for c in PENDING.columns])

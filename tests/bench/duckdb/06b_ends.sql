@@ -10,6 +10,8 @@ select
     max(end_of(us, talk_s)) as end_us,
     max(us) filter (where not is_unasked) as going_us,
     count(intent) > 0 as has_intent,
+    coalesce(bool_and(coalesce(outcome = 'sold', false)) filter (where is_end), false)
+        as is_sold_only,
     count(owner) > 0 as has_owner,
     count(touchpoint) > 0 as has_touchpoint,
     any_value(case_code) as case_code,

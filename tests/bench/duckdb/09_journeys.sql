@@ -254,7 +254,9 @@ with joined as (
         coalesce(v.n_evidence, 0) as n_evidence,
         coalesce(v.n_channel_switches, 0) as n_channel_switches,
         coalesce(v.n_fallbacks, 0) as n_fallbacks,
-        coalesce(v.n_reopens, 0) as n_reopens,
+        -- after sales alone an unknown intent is not known to come back
+        case when e.has_intent or not e.is_sold_only then coalesce(v.n_reopens, 0) end
+            as n_reopens,
         coalesce(v.n_transfers, 0) as n_transfers,
         coalesce(v.n_escalations, 0) as n_escalations,
         coalesce(v.n_dead_ends, 0) as n_dead_ends,

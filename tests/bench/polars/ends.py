@@ -45,6 +45,10 @@ def _of_events(told: pl.DataFrame, company: Company) -> pl.DataFrame:
             n_internal=_count(inside),
             has_owner=pl.col("owner").is_not_null().any(),
             has_intent=pl.col("intent").is_not_null().any(),
+            # after sales alone an unknown intent is not known to come back
+            has_comeback=pl.col("intent").is_not_null().any()
+            | ~pl.col("is_end").any()
+            | (pl.col("is_end") & pl.col("outcome").ne_missing("sold")).any(),
             has_touchpoint=pl.col("touchpoint").is_not_null().any(),
             customer_wait_s=pl.when(wait.count() > 0).then(wait.cast(pl.Int64).sum()),
             settled=pl.when("settles").then("pos").max(),

@@ -180,7 +180,8 @@ MADE_OF = {
     **dict.fromkeys((f"n_steps_{stage}" for stage in STAGES), "has_stage"),
     **dict.fromkeys((f"n_handoffs_{one}" for one in CONTEXTS), "has_owner"),
     "n_handoffs": "has_owner", "n_ping_pong": "has_owner", "n_silos": "has_silo",
-    "n_repeat_contacts": "has_intent", "n_reasked_declared": "has_touchpoint",
+    "n_repeat_contacts": "has_intent", "n_reopens": "has_comeback",
+    "n_reasked_declared": "has_touchpoint",
 }  # fmt: skip
 
 

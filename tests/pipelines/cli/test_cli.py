@@ -1,8 +1,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,63 +9,17 @@ import duckdb
 import pytest
 
 from rejse.pipelines.cli import main
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import RunResult
 from rejse.pipelines.publication.publish import BalanceError
 from rejse.pipelines.store.lock import AnotherWriter
 from rejse.transforms.ingest.select_check import MappingError
+from tests.support.cli import Command, run_result, stand_in
 
-KEY = "5ec4e7" * 8
 COMMANDS = (
     "init", "check", "run", "sql", "explain", "report", "calibrate", "compact", "vacuum", "diff",
     "forget", "metrics", "demo-data",
 )  # fmt: skip
-Command = Callable[..., tuple[int, str, str]]
-
-
-@dataclass
-class Result:
-    """What a run gives, as far as the command line looks at it."""
-
-    status: str = "published"
-    run_id: str = "r1"
-    publication: int | None = 3
-    counts: dict[str, int] = field(
-        default_factory=lambda: {
-            "read": 7, "kept": 4, "duplicate": 1, "late": 0, "rejected": 2, "erased": 0,
-        }
-    )  # fmt: skip
-    reasons: dict[str, int] = field(default_factory=lambda: {"missing_time": 2})
-    tables: dict[str, int] = field(default_factory=lambda: {"journeys": 2})
-    notes: dict[str, int] = field(
-        default_factory=lambda: {"unknown_channel": 5, "unjoined_cases:erp": 1}
-    )
-    findings: tuple[str, ...] = ()
-    seconds: float = 1.25
-    unjoined: dict[str, int] = field(default_factory=lambda: {"window_passed": 12})
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    (tmp_path / "rejse.toml").write_text(
-        '[sources.web]\nfiles = ["*.csv"]\nmapping = "m.sql"\nschema = "s.json"\n'
-    )
-    (tmp_path / "rejse.key").write_text(KEY)
-    return tmp_path / "rejse.toml"
-
-
-@pytest.fixture
-def rejse(capsys: pytest.CaptureFixture[str]) -> Command:
-    def call(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main.main(list(args))
-        out = capsys.readouterr()
-        assert KEY not in out.out + out.err
-        return int(left.value.code or 0), out.out, out.err
-
-    return call
-
-
-def stand_in(monkeypatch: pytest.MonkeyPatch, module: str, **names: Any) -> None:
-    monkeypatch.setitem(sys.modules, f"rejse.pipelines.jobs.{module}", SimpleNamespace(**names))
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -94,7 +46,7 @@ def test_each_command_helps_with_an_example(rejse: Command, command: str) -> Non
     [
         (["nope"], "No such command"),
         (["init"], "Missing argument"),
-        (["run", "--frontir", "x"], "No such option"),
+        (["run", "--complet-until", "x"], "No such option"),
         (["check", "--config", "none.toml"], "expected the configuration none.toml"),
         (["sql"], "expected one query"),
         (["sql", "select 1", "--guard"], "expected --csv"),
@@ -110,32 +62,83 @@ def test_misuse_is_said_shortly(rejse: Command, args: list[str], said: str) -> N
     assert "Traceback" not in err
 
 
-def test_run_passes_on_what_it_was_told(
+def test_run_passes_on_its_request(
     rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: dict[str, Any] = {}
+    calls: list[tuple[list[str], RunRequest, Any]] = []
 
-    def run(settings: Any, **given: Any) -> Result:
-        told.update(given, source=list(settings.sources))
-        return Result()
+    def run(settings: Any, request: RunRequest, progress: Any) -> RunResult:
+        calls.append((list(settings.sources), request, progress))
+        return run_result()
 
     stand_in(monkeypatch, "run", run=run)
     code, out, err = rejse(
-        "run", "-c", str(config), "--frontier", "web=2025-01-01T01:00:00+01:00",
+        "run", "-c", str(config), "--complete-until", "web=2025-01-01T01:00:00+01:00",
         "--", "--direct_num_workers=2", "--x",
     )  # fmt: skip
     assert (code, err) == (0, "")
-    assert told["frontier"] == {"web": 1_735_689_600_000_000}
-    assert told["beam_args"] == ["--direct_num_workers=2", "--x"]
-    assert (told["complete"], told["source"]) == (False, ["web"])
+    request = RunRequest(
+        complete_until={"web": 1_735_689_600_000_000}, beam_args=("--direct_num_workers=2", "--x")
+    )
+    # Standard error is no terminal here: no progress.
+    assert calls == [(["web"], request, None)]
     assert "read 7 = kept 4 + duplicate 1 + late 0 + rejected 2 + erased 0" in out
     assert "missing_time: 2" in out
     assert "unknown_channel: 5 values became other" in out
     apart = [line.split() for line in out.splitlines() if line.startswith(("answers ", "cases:"))]
     assert [(line[0], line[-1]) for line in apart] == [("answers", "12"), ("cases:erp", "1")]
     assert "longer ago than the windows" in out
-    assert told["progress"] is None  # standard error is no terminal here
     assert "published publication 3 in 1.2 s" in out
+
+
+def test_frontier_is_the_former_name_of_complete_until(
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[RunRequest] = []
+
+    def run(settings: Any, request: RunRequest, progress: Any) -> RunResult:
+        requests.append(request)
+        return run_result()
+
+    stand_in(monkeypatch, "run", run=run)
+    for option in ("--complete-until", "--frontier"):
+        assert rejse("run", "-c", str(config), option, "web=2025-01-01")[0] == 0
+    assert requests[0] == requests[1]
+    assert requests[0].complete_until == {"web": 1_735_689_600_000_000}
+    _, text, _ = rejse("run", "--help")
+    assert "--complete-until" in text
+    assert "--frontier" not in text
+
+
+@pytest.mark.parametrize(
+    ("args", "request_"),
+    [
+        (["run", "--complete"], RunRequest(complete=True)),
+        (["run", "--rebuild"], RunRequest("rebuild")),
+        (["run", "--from", "1970-01-01T00:00:01"], RunRequest(span=(1_000_000, 2**63 - 1))),
+        (
+            ["repair", "--from", "1970-01-01", "--until", "1970-01-02"],
+            RunRequest("repair", span=(0, 86_400_000_000)),
+        ),
+        (["reconcile"], RunRequest("reconcile")),
+    ],
+)
+def test_each_command_that_publishes_is_a_request(
+    rejse: Command,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    args: list[str],
+    request_: RunRequest,
+) -> None:
+    requests: list[RunRequest] = []
+
+    def run(settings: Any, request: RunRequest, progress: Any) -> RunResult:
+        requests.append(request)
+        return run_result()
+
+    stand_in(monkeypatch, "run", run=run)
+    assert rejse(*args, "-c", str(config))[0] == 0
+    assert requests == [request_]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +150,7 @@ def test_run_passes_on_what_it_was_told(
         (["web=2025-01-01", "web=2025-02-01"], "expected one time of a source, came two"),
     ],
 )
-def test_a_wrong_frontier_is_misuse(
+def test_a_wrong_complete_until_is_misuse(
     rejse: Command, config: Path, texts: list[str], said: str
 ) -> None:
     (config.parent / "m.sql").write_text(
@@ -155,7 +158,7 @@ def test_a_wrong_frontier_is_misuse(
         " from source"
     )
     (config.parent / "s.json").write_text('{"columns": {"who": "string", "t": "int64"}}')
-    given = [word for text in texts for word in ("--frontier", text)]
+    given = [word for text in texts for word in ("--complete-until", text)]
     code, out, err = rejse("run", "-c", str(config), *given)
     assert (code, out) == (2, "")
     assert said in err
@@ -174,7 +177,7 @@ def test_exit_code_of_a_run(
     status: str, code: int, said: str,
 ) -> None:  # fmt: skip
     findings = ("journeys: h in [0, 1]",) if code else ()
-    stand_in(monkeypatch, "run", run=lambda settings, **given: Result(status, findings=findings))
+    stand_in(monkeypatch, "run", run=lambda *_: run_result(status, findings=findings))
     left, out, err = rejse("run", "-c", str(config))
     assert left == code
     assert said in out + err
@@ -191,7 +194,7 @@ def test_exit_code_of_a_run(
 def test_exit_code_of_an_error(
     rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception], code: int
 ) -> None:
-    def run(settings: Any, **given: Any) -> None:
+    def run(*_: Any) -> None:
         raise fault("what happened")
 
     monkeypatch.delenv(main.TRACEBACK_VARIABLE, raising=False)
@@ -372,9 +375,11 @@ def test_metrics_for_people_and_machines(rejse: Command) -> None:
     kinds = {one["name"]: one for one in said["friction"]}
     assert kinds["reasked_info"]["weight"] == 0.45
     assert ["info"] in kinds["reasked_info"]["needs"]
-    assert {"name", "grain", "unit", "low", "high", "direction", "when_empty", "definition"} <= set(
-        said["metrics"][0]
-    )
+    assert {
+        "name", "label", "grain", "unit", "low", "high", "direction", "when_empty", "definition",
+    } <= set(said["metrics"][0])  # fmt: skip
     _, text, _ = rejse("metrics")
-    for one in (*said["metrics"], *said["friction"]):
-        assert f"\n{one['name']}" in text
+    lines = [line.split("  ") for line in text.splitlines()]
+    for declared in (*said["metrics"], *said["friction"]):
+        heads = [line for line in lines if line[0].split(" [")[0] == declared["name"]]
+        assert declared["label"] in [head[-1] for head in heads]

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.onboarding.scaffold import init
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.reporting.html import page
-from tests.sql.test_sql import table
+from tests.support.sql_world import table
 
 #: Each customer calls on 10 January; c2 again two days later, c4 is handed on within the call.
 CALLS = """id,time,customer_id,activity,channel,direction,intent,outcome,to_owner,fcr_flag,talk_s
@@ -45,7 +46,7 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
         found = settings.load(folder)
         checked = check(found)
         assert [(one.problem, one.reasons) for one in checked.sources] == [(None, {})] * 2
-        assert run(found, complete=True, audit=None).status == "published"
+        assert run(found, RunRequest(complete=True, audit=None)).status == "published"
     with connect(found.store) as con:
         page.write(con, folder / "report.html")
         told = {"page": [{"text": (folder / "report.html").read_text()}]}

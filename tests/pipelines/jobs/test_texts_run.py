@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rejse.pipelines.config.settings import load
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.reporting.explain.journey import explain
 from tests.support.bounded import Run
@@ -19,12 +20,12 @@ from tests.support.transcript import Transcript
 #: What must not be found anywhere, and a word that may where texts are kept.
 CANARIES = ("kanin@hule.dk", "40 30 20 10", "010190-1234", "Mette Canary", "zzcanaryword")
 KEPT = "zzcanaryword"
-SAID = f"Elendig service af Mette Canary. {KEPT}. Ring 40 30 20 10, kanin@hule.dk, 010190-1234"
+SAID = f"Terrible service by Mette Canary. {KEPT}. Call 40 30 20 10, kanin@hule.dk, 010190-1234"
 
 
 def story(keep: str, keep_for: str = "36500d") -> Transcript:
     """A complaint in words, one that no rule lets pass, and a score."""
-    said = {"instrument": "complaint", "text": SAID, "language": "da", "touchpoint": "web page"}
+    said = {"instrument": "complaint", "text": SAID, "language": "en", "touchpoint": "web page"}
     mette, moon = {"actor_id": "Mette Canary"}, {"level": "moon"}
     return Transcript(
         "texts",
@@ -77,7 +78,7 @@ def test_a_dropped_text_is_in_no_file(dropped: tuple[Run, Path]) -> None:
     assert dict(done.result.reasons) == {"unknown_level": 1}
     assert any(name.startswith("quarantine/") for name, _ in contents(store)), "a reject was kept"
     (row,) = rows(done.con, "select * from v_experience where has_text")
-    assert row["sentiment01"] < 0.5 and row["sentiment_model_id"].startswith("rejse-words-da")
+    assert row["sentiment01"] < 0.5 and row["sentiment_model_id"].startswith("vader-")
     assert rows(done.con, "select * from texts union all by name from texts_live") == []
 
 
@@ -87,7 +88,7 @@ def test_a_kept_text_is_redacted_and_apart(kept: tuple[Run, Path]) -> None:
     assert dict(done.result.reasons) == {"unknown_level": 1}, "and its reject shows no text"
     (row,) = rows(done.con, "select * from texts union all by name from texts_live")
     assert row["text_redacted"] == (
-        "Elendig service af [name]. zzcanaryword. Ring [phone], [email], [cpr]"
+        "Terrible service by [name]. zzcanaryword. Call [phone], [email], [cpr]"
     )
     (told,) = rows(done.con, "select * from v_experience where has_text")
     assert {k: row[k] for k in ("x_id", "customer_key", "journey_id", "language")} == {
@@ -107,7 +108,7 @@ def test_only_its_owner_reads_a_text_and_no_view_shows_it(kept: tuple[Run, Path]
 
 def test_explain_tells_the_sentiment(dropped: tuple[Run, Path]) -> None:
     told = explain(dropped[0].con, "worst").text()
-    assert "the customer complained, in words of sentiment 0.19 (da)" in told
+    assert "the customer complained, in words of sentiment 0.26 (en)" in told
 
 
 def published(folder: Path, **texts: Any) -> int:
@@ -117,7 +118,7 @@ def published(folder: Path, **texts: Any) -> int:
     rest = tail[tail.index("[") :]
     lines = "".join(f'{name} = "{value}"\n' for name, value in texts.items())
     path.write_text(f"{head}[texts]\n{lines}{rest}")
-    done = run(load(path), frontier=story("dropped").frontiers, audit=None)
+    done = run(load(path), RunRequest(complete_until=story("dropped").frontiers, audit=None))
     assert done.status == "published"
     return done.tables["texts"] + done.tables["texts_live"]
 
@@ -138,5 +139,5 @@ def test_the_same_texts_on_the_same_day_are_nothing_new(tmp_path: Path) -> None:
     Run([story("redacted")], tmp_path)
     settings = load(tmp_path / "rejse.toml")
     frontiers = story("redacted").frontiers
-    assert run(settings, frontier=frontiers, audit=None).status == "nothing_new"
+    assert run(settings, RunRequest(complete_until=frontiers, audit=None)).status == "nothing_new"
     assert found(tmp_path / "store", (KEPT,)), "a run that finds nothing new keeps the texts"

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.onboarding.sample import sample
@@ -17,8 +18,8 @@ from rejse.pipelines.onboarding.scaffold import as_dict, begin, init, told
 from rejse.pipelines.publication.catalogue import connect
 from rejse.transforms.feedback.schema import LEVELS
 from rejse.transforms.incremental.deduplicate import without_duplicates
-from tests.pipelines.onboarding.test_init import LEAST, mapped, write
-from tests.sql.test_sql import table
+from tests.support.onboarding import SMALL_LOG, mapped_rows, write
+from tests.support.sql_world import table
 
 ANSWERS = """response_id,customer_id,touchpoint,invited_at,responded_at,nps,comment,acted_at
 r1,C1,hotline,2025-03-01 10:00:00,2025-03-01 12:00:00,9,fine,
@@ -36,7 +37,7 @@ def first(folder: Path, text: str, name: str = "answers") -> tuple[dict[str, Any
     """First row of the written mapping, and the mapping."""
     log = write(folder / f"{name}.csv", text)
     begin([log], folder / "out")
-    return mapped(folder / "out", name, sample(log).table)[0], (
+    return mapped_rows(folder / "out", name, sample(log).table)[0], (
         folder / "out" / f"{name}.sql"
     ).read_text()
 
@@ -55,19 +56,21 @@ def test_a_survey_is_proposed_as_experience_and_check_takes_it(tmp_path: Path) -
     assert found.sources["answers"].kind == "experience"
     checked = check(found)
     (source,) = checked.sources
-    assert (source.problem, source.read, source.accepted, source.notes) == (None, 3, 3, {})
+    assert (source.problem, source.read, source.accepted, source.notes) == (
+        None, 3, 3, {"text_without_sentiment": 2},  # their language is not logged
+    )  # fmt: skip
     assert "silences" not in checked.text()
 
 
 def test_the_silent_have_the_time_of_their_invitation(tmp_path: Path) -> None:
     first(tmp_path, ANSWERS)
-    silent = mapped(tmp_path / "out", "answers", sample(tmp_path / "answers.csv").table)[1]
+    silent = mapped_rows(tmp_path / "out", "answers", sample(tmp_path / "answers.csv").table)[1]
     assert silent["time"] == silent["invited_time"]
     assert (silent["raw_score"], silent["responded_time"]) == (None, None)
 
 
 def test_events_and_answers_are_told_apart_in_one_go(tmp_path: Path) -> None:
-    logs = [write(tmp_path / "crm.csv", LEAST), write(tmp_path / "answers.csv", ANSWERS)]
+    logs = [write(tmp_path / "crm.csv", SMALL_LOG), write(tmp_path / "answers.csv", ANSWERS)]
     looks = begin(logs, tmp_path / "out")
     found = settings.load(tmp_path / "out")
     assert {name: source.kind for name, source in found.sources.items()} == {
@@ -120,10 +123,17 @@ def test_instrument_and_scale_come_from_the_name_and_the_values(
 def test_a_language_is_mapped_so_that_its_texts_have_a_sentiment(tmp_path: Path) -> None:
     row, text = first(
         tmp_path,
-        "customer,time,nps,comment,language\nC1,2025-01-01,9,godt,da\nC2,2025-01-02,3,x,\n",
+        "customer,time,nps,comment,language\nC1,2025-01-01,9,godt,da\nC2,2025-01-02,3,bad,en\n",
     )
     assert (row["language"], row["text"]) == ("da", "godt")
     assert "'language'" not in text, "and it is no attribute"
+
+
+def test_check_says_how_many_texts_nothing_scores(tmp_path: Path) -> None:
+    head, spoken, silent, also = ANSWERS.splitlines()
+    first(tmp_path, f"{head},language\n{spoken},en\n{silent},\n{also},da\n")
+    (source,) = check(settings.load(tmp_path / "out")).sources
+    assert (source.accepted, source.notes) == (3, {"text_without_sentiment": 1})
 
 
 def test_a_file_of_the_silent_alone_is_a_survey(tmp_path: Path) -> None:
@@ -255,7 +265,7 @@ def test_labels_of_a_later_export_are_scored_by_the_number_that_they_begin_with(
     config.write_text(config.read_text().replace("nps-1.csv", "nps-*.csv"))
     found = settings.load(tmp_path / "out")
     assert check(found).exit_code == 0
-    result = run(found, complete=True, audit=None)
+    result = run(found, RunRequest(complete=True, audit=None))
     assert not [note for note in result.notes if note.startswith("unread")]
     row = nps(found)
     assert [row[k] for k in ("n", "n_high", "n_low", "n_outside", "value")] == [24, 12, 6, 0, 25]
@@ -281,7 +291,7 @@ def test_what_a_cast_drops_is_counted_and_shown_with_what_reads_it(tmp_path: Pat
     assert f"null for 3 values of nps, such as {values}" in told_of
     assert told_of.endswith("as raw_score") and "regexp_extract" in told_of
     assert told_of in checked.text()
-    result = run(found, complete=True, audit=None)
+    result = run(found, RunRequest(complete=True, audit=None))
     assert result.notes["unread_raw_score"] == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from rejse.pipelines.store import quarantine
 from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.ingest import rejects
 from rejse.transforms.schema.parameters import DAY
-from tests.pipelines.jobs.test_run import installation, lines, once, row
+from tests.support.installation import installation, lines, once, row
 
 NOW = 1_800_000_000_000_000
 RUNS = ("20260101T000000-0000000a", "20260115T000000-0000000b", "20260116T000000-0000000c")
@@ -119,7 +120,7 @@ def test_a_run_that_publishes_nothing_leaves_no_refused_rows(
     def loses(plan: Any, beam_args: list[str]) -> Any:
         done = execute(plan, beam_args)
         seen.extend(quarantined(found.store))
-        return beam_graph.Found(done.files, {**done.counts, "kept": 7}, done.latest, done.gone)
+        return replace(done, counts={**done.counts, "kept": 7})
 
     with monkeypatch.context() as patch:
         patch.setattr(beam_graph, "execute", loses)

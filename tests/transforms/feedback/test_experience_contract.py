@@ -12,6 +12,8 @@ from rejse.pipelines.sources.files import RawBatch
 from rejse.transforms.columnar.event_table import Events
 from rejse.transforms.feedback.scale import scaled, solicited
 from rejse.transforms.feedback.schema import EXPERIENCE
+from rejse.transforms.feedback.text_scoring import TextScoring, score_texts
+from rejse.transforms.feedback.vader import Vader
 from rejse.transforms.feedback.validate import RULES, accept
 from rejse.transforms.identity.pseudonyms import pseudonymise
 from rejse.transforms.incremental.deduplicate import without_duplicates
@@ -137,6 +139,14 @@ def test_a_score_outside_its_scale_is_kept_raw_and_counted() -> None:
     assert notes == {"score_outside_scale": 1}
     assert score(raw_score=11.0) is None
     assert score(raw_score=float("nan")) is None
+
+
+def test_a_text_that_nothing_scored_is_counted() -> None:
+    texts = [("good", "en"), ("godt", "da"), ("good", None), (None, "da"), ("on Tuesday", "en")]
+    given = records(*(record(text=text, language=tag) for text, tag in texts))
+    _, _, notes = accept(score_texts(given, TextScoring({"en": Vader()})))
+    assert notes["text_without_sentiment"] == 3
+    assert "text_without_sentiment" not in accept(given.drop_columns(["text"]))[2]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Sentiment of texts: laws of every default scorer, its accuracy, and the scorers of others."""
+"""Sentiment of texts: VADER as the scorer of English, its accuracy, and the scorers of others."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ from rejse.pipelines.config import texts
 from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.config.texts import TextSettings
 from rejse.pipelines.reporting import sentiment_accuracy
-from rejse.transforms.feedback import lexicon
 from rejse.transforms.feedback import sentiment_accuracy as accuracy
-from rejse.transforms.feedback.lexicon import LANGUAGES
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.feedback.sentiment import (
     Scorer,
@@ -34,88 +32,44 @@ from rejse.transforms.feedback.sentiment import (
     sentiments,
 )
 from rejse.transforms.feedback.sentiment_accuracy import Accuracy, Labelled, LabelledError
-from rejse.transforms.feedback.text_scoring import TextScoring, hear
+from rejse.transforms.feedback.text_scoring import TextScoring, score_texts
+from rejse.transforms.feedback.vader import MOST, Vader
 
-#: A word of each language, and what turns it.
-GOOD = {"en": ("good", "not good"), "da": ("godt", "ikke godt"), "pl": ("dobrze", "nie dobrze")}
-BAD = {"en": ("terrible", "not terrible"), "da": ("elendig", "ikke elendig"),
-       "pl": ("fatalny", "nie fatalny")}  # fmt: skip
 LAWS = settings(max_examples=150)
-SOME = st.sampled_from(LANGUAGES)
 TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=200)
 
 
-def said(language: str, *said: str) -> list[float | None]:
-    found = lexicon.lexicon(language).score(pa.array(said, pa.string())).value
-    return [None if np.isnan(one) else float(one) for one in found]
-
-
-def words(language: str) -> list[str]:
-    """Words of judgement that are nothing else."""
-    scorer = lexicon.lexicon(language)
-    plain = [word for word in scorer.words if word.isalpha() and scorer.valence(word)]
-    return sorted(set(plain) - set().union(*scorer.marks.values()))
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_a_negation_turns_a_judgement(language: str) -> None:
-    good, not_good = said(language, *GOOD[language])
-    bad, not_bad = said(language, *BAD[language])
-    assert good is not None and not_good is not None and bad is not None and not_bad is not None
-    assert not_good < 0.5 < good
-    assert bad < 0.5 < not_bad
+@pytest.mark.parametrize(("text", "value"), [
+    ("good", 0.7202), ("not good", 0.3294), ("terrible", 0.26165), ("nice agony", 0.5),
+    ("delivered on Tuesday", None), ("elendig", None), ("", None), ("\x00", None),
+    ("x " * (MOST // 2) + "good", None), ("good" + " x" * MOST, 0.7202),
+])  # fmt: skip
+def test_vader_scores_a_text(text: str, value: float | None) -> None:
+    found = Vader().score(pa.array([text]))
+    assert found.value.tolist() == pytest.approx([np.nan if value is None else value], nan_ok=True)
+    assert np.isnan(found.confidence).all(), "VADER gives none"
 
 
 @LAWS
-@given(st.data())
-def test_a_negation_turns_every_word(data: st.DataObject) -> None:
-    language = data.draw(SOME)
-    word = data.draw(st.sampled_from(words(language)))
-    negator = sorted(lexicon.lexicon(language).marks["negator"] - {"n't"})
-    plain, turned = said(language, word, f"{data.draw(st.sampled_from(negator))} {word}")
-    assert plain is not None and turned is not None
-    assert (plain > 0.5) == (turned < 0.5)
-
-
-@LAWS
-@given(SOME, st.lists(TEXT, max_size=20), st.randoms(use_true_random=False))
-def test_scores_are_bounded_and_each_text_stands_alone(
-    language: str, given_texts: list[str], chance: Any
-) -> None:
-    scorer = lexicon.lexicon(language)
-    found = checked(scorer, pa.array(given_texts, pa.string()))
-    known = ~np.isnan(found.value)
-    assert (known == ~np.isnan(found.confidence)).all()
-    order = list(range(len(given_texts)))
+@given(st.lists(TEXT, max_size=20), st.randoms(use_true_random=False))
+def test_scores_are_bounded_and_each_text_stands_alone(texts: list[str], chance: Any) -> None:
+    found = checked(Vader(), pa.array(texts, pa.string()))
+    order = list(range(len(texts)))
     chance.shuffle(order)
-    mixed = scorer.score(pa.array([given_texts[n] for n in order], pa.string()))
+    mixed = Vader().score(pa.array([texts[n] for n in order], pa.string()))
     np.testing.assert_array_equal(mixed.value, found.value[order])
-    np.testing.assert_array_equal(mixed.confidence, found.confidence[order])
 
 
-@LAWS
-@given(SOME, st.data())
-def test_words_of_judgement_anywhere_keep_the_bounds(language: str, data: st.DataObject) -> None:
-    some = data.draw(st.lists(st.sampled_from(words(language)), min_size=1, max_size=300))
-    (value,) = said(language, " ".join(some))
-    assert value is not None and 0 <= value <= 1
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_hostile_texts_have_an_answer(language: str) -> None:
-    good = GOOD[language][0]
-    hostile = ["", " ", "\x00", "\u202e" * 50, "a" * 1_000_000, ("not " * 400_000), "n't" * 300_000,
-               "🙂" * 100_000, "good." * 200_000, "' OR 1=1 --", "=cmd|' /C calc'!A0"]  # fmt: skip
-    found = said(language, *hostile, good)
-    assert len(found) == len(hostile) + 1
-    assert found[:3] == [None, None, None], "nothing was said"
+def test_hostile_texts_have_an_answer() -> None:
+    hostile = ["\u202e" * 50, "a" * 1_000_000, "not " * 400_000, "n't" * 300_000, "🙂" * 100_000,
+               "good but the " * 200_000, "' OR 1=1 --", "=cmd|' /C calc'!A0"]  # fmt: skip
+    assert len(checked(Vader(), pa.array(hostile)).value) == len(hostile)
 
 
 def test_a_language_is_not_guessed() -> None:
-    scorers = {name: lexicon.lexicon(name) for name in LANGUAGES}
-    rows = [("good", "en-GB"), ("good", None), ("good", "fi"), ("godt", "da_DK"), (None, "da"),
-            (" ", "da"), ("xyz", "da"), ("good", "")]  # fmt: skip
-    found, models = sentiments([t for t, _ in rows], [tag for _, tag in rows], scorers)
+    rows = [("good", "en-GB"), ("good", None), ("good", "da"), ("good", "EN_us"), (None, "en"),
+            (" ", "en"), ("xyz", "en"), ("good", "")]  # fmt: skip
+    found, models = sentiments([t for t, _ in rows], [tag for _, tag in rows], texts.load({}))
     known = [not np.isnan(one) for one in found.value]
     assert known == [True, False, False, True, False, False, False, False]
     assert [model is not None for model in models] == known
@@ -245,26 +199,25 @@ def batch(*rows: Mapping[str, Any]) -> pa.RecordBatch:
 
 
 def test_a_text_leaves_a_sentiment_and_no_more() -> None:
-    scorers = {"da": lexicon.lexicon("da")}
     rows = [
-        {"text": "Meget godt", "language": "da"}, {"text": None, "language": "da"},
-        {"text": "good", "language": "en"},
+        {"text": "Really good", "language": "en"}, {"text": None, "language": "en"},
+        {"text": "godt", "language": "da"},
     ]  # fmt: skip
-    found = hear(batch(*rows), TextScoring(scorers, frozenset(["da"])))
+    found = score_texts(batch(*rows), TextScoring({"en": Vader()}, frozenset(["en", "da"])))
     assert "text" not in found.schema.names and "text_redacted" not in found.schema.names
     first, second, third = found.to_pylist()
     assert first["sentiment01"] > 0.5 and first["sentiment_validated"] is True
-    assert first["sentiment_model_id"] == scorers["da"].model_id
+    assert first["sentiment_model_id"] == Vader().model_id == "vader-3.3.2"
     assert (second["sentiment01"], second["has_text"]) == (None, False)
     assert (third["sentiment01"], third["sentiment_validated"], third["has_text"]) == (
         None, None, True,
     )  # fmt: skip
-    assert "Meget" not in str(found.to_pylist())
+    assert "Really" not in str(found.to_pylist())
 
 
 def test_records_without_texts_are_untouched() -> None:
     bare = batch({}).drop_columns(["text"])
-    assert hear(bare, TextScoring()) is bare
+    assert score_texts(bare, TextScoring()) is bare
 
 
 # Configuration ----------------------------------------------------------------------------
@@ -277,8 +230,9 @@ def test_a_scorer_of_ones_own_is_named_by_its_place(
         "class S:\n    model_id = 'g-1'\n    def score(self, texts): ...\nscorer = S()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = texts.load({"de": "german_scorer:scorer", "pl": "none"})
-    assert sorted(found) == ["da", "de", "en"]
+    found = texts.load({"de": "german_scorer:scorer", "da": "none"})
+    assert sorted(found) == ["de", "en"]
+    assert sorted(texts.load({"en": "none"})) == []
     assert found["de"].model_id == "g-1"
     for place, why in (("german_scorer:S", "expected german_scorer:S to have model_id"),
                        ("german_scorer:other", "to be importable"), ("no_such:x", "importable"),
@@ -309,11 +263,10 @@ def test_what_is_kept_moves_once_a_day() -> None:
 # Accuracy ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_each_default_is_better_than_the_more_frequent_label(language: str) -> None:
-    labelled = accuracy.shipped(language)
-    found = accuracy.measure(lexicon.lexicon(language), labelled)
-    print(f"{language}: n {found.n}, right {found.share:.3f}, interval {found.interval},"
+def test_english_is_scored_better_than_by_the_more_frequent_label() -> None:
+    labelled = accuracy.shipped()
+    found = accuracy.measure(Vader(), labelled)
+    print(f"n {found.n}, right {found.share:.3f}, interval {found.interval},"
           f" scored {found.coverage:.3f}, majority {found.majority:.3f}")  # fmt: skip
     assert found.n >= 100 and len(set(labelled.texts)) == found.n
     assert found.interval[0] > found.majority, "no default without a measured gain"
@@ -372,26 +325,22 @@ def test_the_command_prints_what_was_measured(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as left:
         main(["sentiment", "--json"])
-    rows = {row["language"]: row for row in json.loads(capsys.readouterr().out)}
-    assert left.value.code == 0 and sorted(rows) == sorted(LANGUAGES)
-    for language, row in rows.items():
-        found = accuracy.measure(lexicon.lexicon(language), accuracy.shipped(language))
-        assert (row["n"], row["right_share"]) == (found.n, found.share)
-        assert [row["right_share_lo"], row["right_share_hi"]] == list(found.interval)
+    (row,) = json.loads(capsys.readouterr().out)
+    found = accuracy.measure(Vader(), accuracy.shipped())
+    assert (left.value.code, row["language"], row["n"]) == (0, "en", found.n)
+    assert row["right_share"] == found.share
+    assert [row["right_share_lo"], row["right_share_hi"]] == list(found.interval)
     with pytest.raises(SystemExit) as left:
         main(["sentiment", "labels.csv"])
     assert left.value.code == 2 and "--language" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_word_lists_are_well_formed(language: str) -> None:
-    scorer = lexicon.lexicon(language)
-    raw = (Path(lexicon.__file__).parent / "lexica" / f"{language}.txt").read_text("utf-8")
-    listed = [word for line in raw.splitlines() if not line.startswith("# ")
-              and line.partition("\t")[0] not in lexicon.MARKS
-              for word in line.partition("\t")[2].split()]  # fmt: skip
-    assert len(listed) == len(set(listed)) == len(scorer.words) + len(scorer.stems)
-    valences = [*scorer.words.values(), *scorer.stems.values()]
-    assert all(0 < abs(one) <= 4 for one in valences)
-    assert all(len(stem) >= lexicon.LEAST_STEM and stem.isalpha() for stem in scorer.stems)
-    assert SimpleNamespace(**scorer.marks).negator
+def test_a_language_that_nothing_scores_is_not_measured(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "labels.csv").write_text("label,text\npositive,godt\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(["sentiment", "labels.csv", "--language", "da"])
+    assert left.value.code == 2
+    assert "expected one with a scorer, en; came 'da'" in capsys.readouterr().err

@@ -17,9 +17,8 @@ from rejse.transforms.identity import erasure
 from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.pseudonyms import signer
 from rejse.transforms.ingest import rejects
+from tests.support.contract_events import batch, event, sign
 from tests.support.edge import KEY
-from tests.transforms.identity.test_identity import batch, sign
-from tests.transforms.ingest.test_contracts import event
 
 SIGN = signer(KEY)
 WHO = "Zoë O'Quixote, 7"

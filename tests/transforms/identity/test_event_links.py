@@ -19,12 +19,13 @@ from rejse.transforms.identity.links_from_events import (
 )
 from rejse.transforms.ingest.validate import accept
 from rejse.transforms.schema.contract import interaction_schema
-from tests.pipelines.jobs.test_links_run import asked, differing, on_devices
 from tests.support import builders
+from tests.support.identity_links import ANN, BEN, COOKIE, KEY, MAIL, key_of
 from tests.support.increments import Arrivals, contents
+from tests.support.installation import fetch
 from tests.support.law import FACTOR
+from tests.support.linked_transcripts import on_devices, tables_that_differ
 from tests.support.transcript import Transcript
-from tests.transforms.identity.test_links import ANN, BEN, COOKIE, KEY, MAIL, key_of
 
 LAWS = settings(max_examples=100 * FACTOR)
 ROWS = st.lists(
@@ -128,7 +129,7 @@ def test_links_that_come_with_later_events_move_stored_rows(tmp_path: Path) -> N
         if name == "batch":
             expected = contents(arrivals.settings)
     moved = "select count(*) from events where identity_key is not null"
-    assert asked(arrivals.settings, moved)[0][0] > 10
+    assert fetch(arrivals.settings, moved)[0][0] > 10
     changed = "select count(*) from publications"
-    assert asked(arrivals.settings, changed)[0][0] > 3, "expected runs to reconcile first"
-    assert differing(expected, contents(arrivals.settings)) == set()
+    assert fetch(arrivals.settings, changed)[0][0] > 3, "expected runs to reconcile first"
+    assert tables_that_differ(expected, contents(arrivals.settings)) == set()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import tracemalloc
-from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,20 +12,8 @@ from hypothesis import strategies as st
 from rejse.transforms.identity.pseudonyms import CACHE_SIZE, Signer, pseudonymise
 from rejse.transforms.ingest import rejects
 from rejse.transforms.schema.contract import event_schema
+from tests.support.contract_events import NOON, PRESENT, batch, event, sign
 from tests.support.edge import KEY
-from tests.transforms.ingest.test_contracts import NOON, event
-
-PRESENT = {"previousidentity", "previousidentitytype", "actor_id", "info", "claims"}
-
-
-def sign(text: str, digits: int) -> str:
-    return hmac.new(KEY, text.encode(), hashlib.sha256).hexdigest()[:digits]
-
-
-def batch(*events: dict[str, Any]) -> pa.RecordBatch:
-    from rejse.transforms.schema.contract import interaction_schema
-
-    return pa.RecordBatch.from_pylist(list(events), schema=interaction_schema(PRESENT))
 
 
 @given(

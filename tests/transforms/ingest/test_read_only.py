@@ -17,8 +17,8 @@ from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.publication import catalogue, promise_checks
 from rejse.transforms.ingest import read_only, select_check, sql_ast
 from rejse.transforms.ingest.read_only import ReadOnlyError
-from tests.conftest import absent
 from tests.support import store_builder
+from tests.support.strict import absent
 
 #: A statement of every type that DuckDB's parser knows; `{file}` lies in the store.
 STATEMENTS = {

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.columnar.event_table import Categorical, customers, total_order
-from rejse.transforms.journeys.case_assignment import Threads, threads
+from rejse.transforms.journeys.case_assignment import CaseAssignment, assign_cases
 from rejse.transforms.journeys.fold import Fold
 from rejse.transforms.journeys.needs import Needs
-from rejse.transforms.journeys.split import REASONS, Cut, cut
+from rejse.transforms.journeys.split import REASONS, JourneyBounds, split_journeys
 from rejse.transforms.schema.parameters import DAY, JourneyType, Rules
 from tests.support import builders
 from tests.support.law import FACTOR
@@ -37,7 +37,7 @@ OBJECTS = tuple(
                  (("device", "b"),), (("order", "2"), ("order", "1")))
 )  # fmt: skip
 RULES = Rules(types=TYPES, default_type=OTHER)
-Pieces = tuple[Any, Threads, Cut]
+Pieces = tuple[Any, CaseAssignment, JourneyBounds]
 
 
 def days(*of: float) -> list[dict[str, Any]]:
@@ -48,10 +48,10 @@ def days(*of: float) -> list[dict[str, Any]]:
 def pieces(rows: Sequence[dict[str, Any]], rules: Rules = RULES) -> Pieces:
     events = total_order(builders.table(rows))
     nothing = Categorical.nulls(events.n)
-    found = threads(events, customers(events), nothing, lambda _: nothing, rules)
+    found = assign_cases(events, customers(events), nothing, lambda _: nothing, rules)
     events = events.rows(found.order)
     needs = Needs.of(events, events.coded("product_id"))
-    return events, found, cut(events, found, needs, rules)
+    return events, found, split_journeys(events, found, needs, rules)
 
 
 @st.composite
@@ -86,7 +86,7 @@ def test_the_cut_is_the_fold_of_every_thread(rows: list[dict[str, Any]]) -> None
     fold = Fold(events, found, Needs.of(events, events.coded("product_id")), RULES)
     wanted = []
     for start, length in zip(found.segments.starts, found.segments.lengths, strict=True):
-        wanted += [row for row, _, _ in fold.thread(int(start), int(start + length))]
+        wanted += [row for row, _, _ in fold.split_case(int(start), int(start + length))]
     assert done.journeys.starts.tolist() == wanted
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.columnar.event_table import Categorical, customers, total_order
-from rejse.transforms.journeys.case_assignment import Threads, threads
+from rejse.transforms.journeys.case_assignment import CaseAssignment, assign_cases
 from rejse.transforms.schema.parameters import Rules
 from tests.support import builders, strategies
 from tests.support.law import FACTOR
@@ -19,10 +19,10 @@ from tests.support.transcript import Transcript
 LAWS = settings(max_examples=80 * FACTOR)
 
 
-def of(rows: list[dict[str, Any]], rules: Rules | None = None) -> tuple[Any, Threads]:
+def of(rows: list[dict[str, Any]], rules: Rules | None = None) -> tuple[Any, CaseAssignment]:
     events = total_order(builders.table(rows))
     nothing = Categorical.nulls(events.n)
-    found = threads(events, customers(events), nothing, lambda _: nothing, rules or Rules())
+    found = assign_cases(events, customers(events), nothing, lambda _: nothing, rules or Rules())
     return events.rows(found.order), found
 
 

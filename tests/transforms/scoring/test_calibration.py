@@ -47,7 +47,7 @@ def drawn(
 def test_planted_weights_are_found_within_their_intervals(seed: int) -> None:
     ends, pieces = drawn(seed)
     found = fit.propose(ends, pieces, PRESENT, 2)
-    sure = uncertainty.doubt(found, ends, PRESENT, seed=seed, draws=60)
+    sure = uncertainty.uncertainty(found, ends, PRESENT, seed=seed, draws=60)
     assert found.is_settled
     assert found.rate == pytest.approx(RATES, abs=0.03)
     inside = (sure.low <= PLANTED) & (sure.high >= PLANTED)
@@ -61,7 +61,7 @@ def test_intervals_hold_the_planted_weights_as_often_as_they_say() -> None:
     for seed in range(20, 32):
         ends, pieces = drawn(seed, n=1_500)
         found = fit.propose(ends, pieces, PRESENT, 2)
-        sure = uncertainty.doubt(found, ends, PRESENT, seed=seed, draws=40)
+        sure = uncertainty.uncertainty(found, ends, PRESENT, seed=seed, draws=40)
         # The prior draws the far ones towards the present, so the right and the near one count.
         inside += [(sure.low[k] <= PLANTED[k]) & (PLANTED[k] <= sure.high[k]) for k in (2, 3)]
     assert stats.binomtest(sum(inside), len(inside), 0.95).pvalue > 0.001
@@ -70,7 +70,7 @@ def test_intervals_hold_the_planted_weights_as_often_as_they_say() -> None:
 def test_a_kind_without_evidence_is_left_alone() -> None:
     ends, pieces = drawn(1)
     found = fit.propose(ends, pieces, PRESENT, 2)
-    sure = uncertainty.doubt(found, ends, PRESENT, seed=1, draws=30)
+    sure = uncertainty.uncertainty(found, ends, PRESENT, seed=1, draws=30)
     assert found.weights[4] == PRESENT[4]
     assert found.multiple[4] == pytest.approx(1, abs=1e-3)
     assert (sure.low[4], sure.high[4]) == (PRESENT[4], PRESENT[4])
@@ -85,7 +85,7 @@ def test_a_rare_kind_stays_near_its_weight_and_is_unsure() -> None:
     some[first[6:]] = False
     few = Pieces(*(getattr(pieces, f)[some] for f in ("journey", "incident", "kind", "factor")))
     found = fit.propose(ends, few, PRESENT, 2)
-    sure = uncertainty.doubt(found, ends, PRESENT, seed=2, draws=40)
+    sure = uncertainty.uncertainty(found, ends, PRESENT, seed=2, draws=40)
     assert 0.1 < found.weights[0] < 0.55
     assert sure.low[0] < PRESENT[0] < sure.high[0]
     assert not sure.is_clear[0]
@@ -143,7 +143,7 @@ def test_the_shape_of_a_kind_has_the_hazard_of_its_pieces() -> None:
 def test_the_gradient_is_that_of_finite_differences() -> None:
     ends, pieces = drawn(3, n=300)
     design = fit.propose(ends, pieces, PRESENT, 2).design
-    count, centre, prior = design.counts(), np.ones(KINDS), fit.spread(PRESENT)
+    count, centre, prior = design.counts(), np.ones(KINDS), fit.broadcast(PRESENT)
     rng = np.random.default_rng(0)
     for _ in range(5):
         at = rng.uniform(0.05, 2, 2 + KINDS)
@@ -158,7 +158,7 @@ def test_no_other_point_is_better() -> None:
     """An independent search without gradient, from elsewhere, finds the same maximum."""
     ends, pieces = drawn(4, n=500)
     design = fit.propose(ends, pieces, PRESENT, 2).design
-    count, centre, prior = design.counts(), np.ones(KINDS), fit.spread(PRESENT)
+    count, centre, prior = design.counts(), np.ones(KINDS), fit.broadcast(PRESENT)
     found = fit.fit(design, count, centre, prior)
     rows = [(bool(b), s, h) for b, s, h in zip(design.bad, design.stratum, design.hazard,
                                                strict=True)]  # fmt: skip
@@ -215,7 +215,7 @@ def test_no_order_of_rows_matters() -> None:
     told = []
     for these, evidence in ((ends, pieces), (ends.rows(mixed), other)):
         found = fit.propose(these, evidence, PRESENT, 2)
-        sure = uncertainty.doubt(found, these, PRESENT, seed=5, draws=20)
+        sure = uncertainty.uncertainty(found, these, PRESENT, seed=5, draws=20)
         x = hazard_data.by_kind(
             evidence, hazard_data.ranks(evidence, PRESENT)[1], len(these), KINDS
         )
@@ -290,7 +290,7 @@ def test_a_kind_without_bad_ends_has_an_honest_upper_end() -> None:
     pieces = Pieces(np.arange(has), np.arange(has), np.zeros(has, dtype=int), np.ones(has))
     present = np.array([0.45])
     found = fit.propose(ends, pieces, present, 1)
-    sure = uncertainty.doubt(found, ends, present, seed=1, draws=30)
+    sure = uncertainty.uncertainty(found, ends, present, seed=1, draws=30)
     assert found.weights[0] == sure.low[0] == hazard_data.LEAST_WEIGHT
     x, prior = -math.log(0.55), 0.25 / -math.log(0.55)
     # n x g + ((g - 1)^2 - 1) / (2 prior^2) = -ln(.025), solved for g

@@ -15,16 +15,17 @@ from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.feedback.output_tables import tables as x_tables
 from rejse.transforms.schema.contract import event_schema
-from rejse.transforms.schema.parameters import Rules
+from rejse.transforms.schema.parameters import WEIGHTS, Rules
 from rejse.transforms.schema.registry import Metric, metric, metrics
+from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.assess import ScoredJourneys, assess
+from rejse.transforms.scoring.friction.evidence import kind
 from rejse.transforms.scoring.output_tables import tables
 from rejse.transforms.scoring.pending import PENDING
 from tests.support import builders, strategies
-from tests.support.core import score_events
+from tests.support.core import context_of, score_events
 from tests.support.law import FACTOR
 from tests.support.transcript import Transcript
-from tests.transforms.scoring.test_friction import scene_of
 
 TABLE_OF = {
     "journey": "journeys", "step": "steps", "experience": "experience",
@@ -58,7 +59,7 @@ def of_grain(a: ScoredJourneys, one: Metric) -> int:
 def test_no_metric_depends_on_those_computed_before_it(t: Transcript, chance: Any) -> None:
     shuffled = [*metrics("journey"), *metrics("step")]
     chance.shuffle(shuffled)
-    one_way, other_way = assess(scene_of(t)), assess(scene_of(t))
+    one_way, other_way = assess(context_of(t)), assess(context_of(t))
     told = {(one.grain, one.name): plain(one.compute(one_way)) for one in shuffled}
     for one in reversed(shuffled):
         found = plain(one.compute(other_way))
@@ -69,8 +70,8 @@ def test_no_metric_depends_on_those_computed_before_it(t: Transcript, chance: An
 @LAWS
 @given(strategies.transcripts())
 def test_tables_have_the_types_they_declare(t: Transcript) -> None:
-    a = scene_of(t)
-    typed_as_declared(score_events(builders.table(t.events), a.data, a.rules, a.frontiers))
+    a = context_of(t)
+    typed_as_declared(score_events(builders.table(t.events), a.data, a.rules, a.watermarks))
 
 
 def typed_as_declared(found: Mapping[str, pa.Table]) -> None:
@@ -123,13 +124,49 @@ def test_each_metric_is_declared_wholly(one: Metric) -> None:
     assert about[b"description"].decode() == column.description
 
 
-def test_a_metric_without_formula_or_with_a_taken_name_is_refused() -> None:
-    def n_events(a: Any) -> Any:
-        return a
+@pytest.mark.parametrize("grain", TABLE_OF)
+def test_labels_are_unique_in_a_grain_and_stand_in_the_schema(grain: str) -> None:
+    labels = [declared.label for declared in metrics(grain)]
+    assert all(label.strip() for label in labels)
+    assert len(set(labels)) == len(labels) > 0
+    schema = {**tables(), **x_tables()}[TABLE_OF[grain]].schema
+    carried = [schema.field(declared.name).metadata[b"label"] for declared in metrics(grain)]
+    assert carried == [label.encode() for label in labels]
+
+
+def test_kinds_have_labels_of_their_own_and_stories() -> None:
+    labels = [declared.label for declared in KINDS.values()]
+    assert len(set(labels)) == len(labels) == len(WEIGHTS)
+    assert all(declared.label.strip() and declared.story.strip() for declared in KINDS.values())
+
+
+@pytest.mark.parametrize(
+    ("label", "story"), [("", "met nothing"), ("Nothing", ""), ("Transfer", "met nothing")]
+)
+def test_a_kind_without_story_or_label_of_its_own_is_refused(label: str, story: str) -> None:
+    def nothing_at_all(ctx: Any) -> Any:
+        """Nothing: it is never registered."""
+        return ctx
+
+    with pytest.raises(ValueError, match="expected a label of its own and a story"):
+        kind("node", "x", label=label, story=story)(nothing_at_all)
+    assert "nothing_at_all" not in KINDS
+
+
+def test_a_metric_without_formula_label_or_name_of_its_own_is_refused() -> None:
+    def n_events(scored: Any) -> Any:
+        return scored
+
+    def n_nothing(scored: Any) -> Any:
+        """Number of nothings."""
+        return scored
 
     with pytest.raises(ValueError, match="expected a docstring"):
-        metric("journey", pa.int32(), unit="1")(n_events)
+        metric("journey", pa.int32(), label="Nothing", unit="1")(n_events)
     n_events.__doc__ = "Number of events."
     assert metrics()  # the families are registered
     with pytest.raises(ValueError, match="declared twice at grain journey"):
-        metric("journey", pa.int32(), unit="1")(n_events)
+        metric("journey", pa.int32(), label="Nothing", unit="1")(n_events)
+    for label in ("", " ", "Events"):
+        with pytest.raises(ValueError, match="expected a label of its own at grain journey"):
+            metric("journey", pa.int32(), label=label, unit="1")(n_nothing)

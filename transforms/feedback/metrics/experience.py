@@ -13,7 +13,7 @@ import pyarrow as pa
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, share
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.groups import Array, pick
-from rejse.transforms.feedback.answers import Felt, Scores
+from rejse.transforms.feedback.answers import JourneyFeedback, Scores
 from rejse.transforms.schema.parameters import BANDS, HEALTH_WEIGHTS
 from rejse.transforms.schema.registry import metric
 from rejse.transforms.scoring.metrics.health import COMPONENTS, health_of, losses
@@ -45,292 +45,456 @@ def experience_of(scores: Scores) -> Reals:
     mean, most = scores.mean, int(scores.n.max(initial=0))
     table = np.array([shrinkage(n) for n in range(most + 1)])
     lowest = mean - (mean - scores.least) * table[scores.n]
-    found = PEAK * lowest + LAST * scores.last + MEAN * mean
-    return np.asarray(np.clip(found, 0.0, 1.0))
+    experience = PEAK * lowest + LAST * scores.last + MEAN * mean
+    return np.asarray(np.clip(experience, 0.0, 1.0))
 
 
 # One answer.
 
 
-@metric("experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def score01(f: Felt) -> Reals:
+@metric(
+    "experience", pa.float64(), label="Score", unit="1", low=0, high=1, direction="higher_is_better"
+)
+def score01(feedback: JourneyFeedback) -> Reals:
     """U = (raw - min) / (max - min), flipped where lower is better; null outside the scale, or
     where there is none. Rescaling is not equating (docs/reference/feedback.md#scale).
     """
-    return f.answers.scaled.u
+    return feedback.answers.scaled.u
 
 
-@metric("experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better",
-        when_empty="null where there is no text, or nothing scores its language")  # fmt: skip
-def sentiment01(f: Felt) -> Reals:
+@metric(
+    "experience",
+    pa.float64(),
+    label="Sentiment",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+    when_empty="null where there is no text, or nothing scores its language",
+)
+def sentiment01(feedback: JourneyFeedback) -> Reals:
     """Sentiment of the record's text, from 0 (bad) to 1 (good), by its language's scorer. It
     stands beside the scores and is part of none, but for languages that the setting
     texts.validated names (docs/reference/feedback.md#texts).
     """
-    return f.answers.sentiment
+    return feedback.answers.sentiment
 
 
-@metric("experience", pa.bool_(), unit="", direction="higher_is_better")
-def is_top_box(f: Felt) -> tuple[Bools, Bools]:
+@metric("experience", pa.bool_(), label="Top box", unit="", direction="higher_is_better")
+def is_top_box(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     """The best that could be said: nps from 9 of 10, five points 5, else u from .9
     (docs/reference/scores.md#relief).
     """
-    return f.answers.scaled.is_top_box, f.answers.is_measured
+    return feedback.answers.scaled.is_top_box, feedback.answers.is_measured
 
 
-@metric("experience", pa.bool_(), unit="", direction="lower_is_better",
-        when_empty="null where nothing had to be done, or it is not known: not yet, or never, where"
-                   " the source maps no action_time", inputs=["action_time"])  # fmt: skip
-def is_ignored(f: Felt) -> tuple[Bools, Bools]:
+@metric(
+    "experience",
+    pa.bool_(),
+    label="Ignored",
+    unit="",
+    direction="lower_is_better",
+    when_empty="null where nothing had to be done, or it is not known: not yet, or never, where"
+    " the source maps no action_time",
+    inputs=["action_time"],
+)
+def is_ignored(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     """A customer's complaint, or answer of at most .4, that nobody acted on within 7 days; false:
     somebody did. A fact of weight 0: friction stays free of it
     (docs/reference/scores.md#ignored-feedback).
     """
-    return f.answers.ignored
+    return feedback.answers.ignored
 
 
 # Scores.
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_scores(f: Felt) -> Ints:
+@metric("journey_experience", pa.int32(), label="Scores", unit="1", low=0, nullable=False)
+def n_scores(feedback: JourneyFeedback) -> Ints:
     """Scores that experience01 is made of: steps with an answer, and the whole if it was asked."""
-    return f.scores.n
+    return feedback.scores.n
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_scores_texts(f: Felt) -> Ints:
+@metric(
+    "journey_experience", pa.int32(), label="Scores from texts", unit="1", low=0, nullable=False
+)
+def n_scores_texts(feedback: JourneyFeedback) -> Ints:
     """Of these, steps whose score is the sentiment of texts in a validated language: the setting
     texts.validated names it, the company asked, and the step has no other score.
     """
-    return f.scores.n_of_text
+    return feedback.scores.n_of_text
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def experience01(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Experience",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
+def experience01(feedback: JourneyFeedback) -> Reals:
     """X = .4 min* + .4 last + .2 mean of the solicited step scores in step order, the last
     journey-level score appended; min* = mean - (mean - min) b(2)/b(n) beyond two, b(n) Blom's
     expected extreme: more answers must not mean worse by noise alone
     (docs/reference/scores.md#experience).
     """
-    return experience_of(f.scores)
+    return experience_of(feedback.scores)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def touchpoint_score_mean(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Touchpoint score",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
+def touchpoint_score_mean(feedback: JourneyFeedback) -> Reals:
     """Mean of the step scores; a step's score is the mean of its solicited answers
     (docs/reference/scores.md#experience).
     """
-    return f.step_scores.mean
+    return feedback.step_scores.mean
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def journey_score(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Journey score",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
+def journey_score(feedback: JourneyFeedback) -> Reals:
     """Last solicited answer about the whole journey (docs/reference/scores.md#experience)."""
-    return np.asarray(pick(f.answers.scaled.u, f.whole, np.nan))
+    return np.asarray(pick(feedback.answers.scaled.u, feedback.whole, np.nan))
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=-1, high=1,
-        direction="lower_is_better")  # fmt: skip
-def silo_gap(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Silo gap",
+    unit="1",
+    low=-1,
+    high=1,
+    direction="lower_is_better",
+)
+def silo_gap(feedback: JourneyFeedback) -> Reals:
     """Touchpoint_score_mean - journey_score: 8 at the page and 7 for the whole is .1; null where
     nobody was asked about both (docs/reference/scores.md#silo-gap).
     """
-    return np.asarray(touchpoint_score_mean(f) - journey_score(f))
+    return np.asarray(touchpoint_score_mean(feedback) - journey_score(feedback))
 
 
 # Emotion curve.
 
 
-@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
-def n_emotions(f: Felt) -> Ints:
+@metric("journey_experience", pa.int32(), label="Emotions", unit="steps", low=0, nullable=False)
+def n_emotions(feedback: JourneyFeedback) -> Ints:
     """Steps with an emotion: a solicited score, else one given unasked, else sentiment of texts;
     never invented (docs/reference/scores.md#emotion-curve).
     """
-    return f.emotions.n
+    return feedback.emotions.n
 
 
-@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
-def n_emotions_unasked(f: Felt) -> Ints:
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Emotions given unasked",
+    unit="steps",
+    low=0,
+    nullable=False,
+)
+def n_emotions_unasked(feedback: JourneyFeedback) -> Ints:
     """Steps of the emotion curve whose score was only given unasked (reviews, stars)."""
-    scored = f.step_scores.n - f.step_scores.n_of_text
-    return f.emotions.n - f.emotions.n_of_text - scored
+    scored = feedback.step_scores.n - feedback.step_scores.n_of_text
+    return feedback.emotions.n - feedback.emotions.n_of_text - scored
 
 
-@metric("journey_experience", pa.int32(), unit="steps", low=0, nullable=False)
-def n_emotions_texts(f: Felt) -> Ints:
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Emotions from texts",
+    unit="steps",
+    low=0,
+    nullable=False,
+)
+def n_emotions_texts(feedback: JourneyFeedback) -> Ints:
     """Steps of the emotion curve whose emotion is the sentiment of texts: no score was given."""
-    return f.emotions.n_of_text
+    return feedback.emotions.n_of_text
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
-def emotion_texts_share(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Share of emotions from texts",
+    unit="1",
+    low=0,
+    high=1,
+)
+def emotion_texts_share(feedback: JourneyFeedback) -> Reals:
     """N_emotions_texts / n_emotions: how much of the curve comes from texts."""
-    return share(f.emotions.n_of_text, f.emotions.n)
+    return share(feedback.emotions.n_of_text, feedback.emotions.n)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def emotion_first(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="First emotion",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
+def emotion_first(feedback: JourneyFeedback) -> Reals:
     """Emotion of the first step that has one (docs/reference/scores.md#emotion-curve)."""
-    return f.emotions.first
+    return feedback.emotions.first
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def emotion_peak(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Highest emotion",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
+def emotion_peak(feedback: JourneyFeedback) -> Reals:
     """Highest emotion of a step (docs/reference/scores.md#emotion-curve)."""
-    return f.emotions.most
+    return feedback.emotions.most
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def emotion_lowest(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Lowest emotion",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
+def emotion_lowest(feedback: JourneyFeedback) -> Reals:
     """Lowest emotion of a step (docs/reference/scores.md#emotion-curve)."""
-    return f.emotions.least
+    return feedback.emotions.least
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def emotion_end(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Last emotion",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
+def emotion_end(feedback: JourneyFeedback) -> Reals:
     """Emotion of the last step that has one (docs/reference/scores.md#emotion-curve)."""
-    return f.emotions.last
+    return feedback.emotions.last
 
 
-@metric("journey_experience", pa.float64(), unit="1 a step", low=-1, high=1,
-        direction="higher_is_better")  # fmt: skip
-def emotion_slope(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Slope of the emotions",
+    unit="1 a step",
+    low=-1,
+    high=1,
+    direction="higher_is_better",
+)
+def emotion_slope(feedback: JourneyFeedback) -> Reals:
     """Least-squares slope over the steps with an emotion, as 0, 1, …; from two on
     (docs/reference/scores.md#emotion-curve).
     """
-    return f.emotions.slope
+    return feedback.emotions.slope
 
 
 # Health: where what happened and what was felt meet.
 
 
-def _outcome(f: Felt) -> Reals:
-    return f.real("outcome01")
+def _outcome(feedback: JourneyFeedback) -> Reals:
+    return feedback.real("outcome01")
 
 
-def _health(f: Felt, delivery: Reals) -> Reals:
-    felt, what = experience01(f), _outcome(f)
-    both = health_of(delivery=delivery, experience=felt)
-    whole = health_of(outcome=what, delivery=delivery, experience=felt)
-    return np.where(f.is_closed, np.where(np.isnan(what), both, whole), np.nan)
+def _health(feedback: JourneyFeedback, delivery: Reals) -> Reals:
+    experience, outcome = experience01(feedback), _outcome(feedback)
+    both = health_of(delivery=delivery, experience=experience)
+    whole = health_of(outcome=outcome, delivery=delivery, experience=experience)
+    return np.where(feedback.is_closed, np.where(np.isnan(outcome), both, whole), np.nan)
 
 
-@metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
-def health(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Health",
+    unit=POINTS,
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
+def health(feedback: JourneyFeedback) -> Reals:
     """Weighted harmonic mean of outcome (.35, where known), delivery (.40) and experience (.25),
     floored at .10, times 100; of closed journeys with delivery and experience
     (docs/reference/scores.md#health).
     """
-    return _health(f, f.real("delivery01"))
+    return _health(feedback, feedback.real("delivery01"))
 
 
-@metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
-def health_lo(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Health at one and a half weights",
+    unit=POINTS,
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
+def health_lo(feedback: JourneyFeedback) -> Reals:
     """Health with all weights of friction times 1.5 (docs/reference/scores.md#health)."""
-    return _health(f, 1.0 - f.real("friction_score_hi") / 100.0)
+    return _health(feedback, 1.0 - feedback.real("friction_score_hi") / 100.0)
 
 
-@metric("journey_experience", pa.float64(), unit=POINTS, low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
-def health_hi(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Health at half weights",
+    unit=POINTS,
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
+def health_hi(feedback: JourneyFeedback) -> Reals:
     """Health with all weights of friction times .5 (docs/reference/scores.md#health)."""
-    return _health(f, 1.0 - f.real("friction_score_lo") / 100.0)
+    return _health(feedback, 1.0 - feedback.real("friction_score_lo") / 100.0)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, nullable=False)
-def health_coverage(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Health coverage",
+    unit="1",
+    low=0,
+    high=1,
+    nullable=False,
+)
+def health_coverage(feedback: JourneyFeedback) -> Reals:
     """Sum of the weights of the components that were observed (docs/reference/scores.md#health)."""
-    found = (_outcome(f), f.real("delivery01"), experience01(f))
+    components = (_outcome(feedback), feedback.real("delivery01"), experience01(feedback))
     weights = HEALTH_WEIGHTS.values()
     return np.asarray(
-        np.sum([w * ~np.isnan(c) for w, c in zip(weights, found, strict=True)], axis=0)
+        np.sum([w * ~np.isnan(c) for w, c in zip(weights, components, strict=True)], axis=0)
     )
 
 
-@metric("journey_experience", pa.string(), unit="", when_empty="null where health is")
-def band(f: Felt) -> Categorical:
+@metric(
+    "journey_experience",
+    pa.string(),
+    label="Health band",
+    unit="",
+    when_empty="null where health is",
+)
+def band(feedback: JourneyFeedback) -> Categorical:
     """Good from 80, fair from 60, else poor: health as reports show it first."""
-    points = health(f)
+    points = health(feedback)
     names = [name for name, _ in BANDS]
     least = np.array([floor for _, floor in BANDS])
     below = np.sum(np.nan_to_num(points)[:, None] < least[None, :], axis=1)
     return Categorical.named(np.where(np.isnan(points), NULL, below), names)
 
 
-def _lost(f: Felt) -> Array:
+def _lost(feedback: JourneyFeedback) -> Array:
     """Share of the lost health of each component; a component that is not known loses none."""
-    what = _outcome(f)
+    outcome = _outcome(feedback)
     return losses(
-        outcome=np.where(np.isnan(what), 1.0, what),
-        delivery=f.real("delivery01"),
-        experience=experience01(f),
+        outcome=np.where(np.isnan(outcome), 1.0, outcome),
+        delivery=feedback.real("delivery01"),
+        experience=experience01(feedback),
     )
 
 
-def _lost_by(f: Felt, name: str) -> Reals:
-    found = _lost(f)[COMPONENTS.index(name)]
-    known = ~np.isnan(health(f)) & ~(np.isnan(_outcome(f)) & (name == "outcome"))
-    return np.where(known, found, np.nan)
+def _lost_by(feedback: JourneyFeedback, name: str) -> Reals:
+    lost = _lost(feedback)[COMPONENTS.index(name)]
+    known = ~np.isnan(health(feedback)) & ~(np.isnan(_outcome(feedback)) & (name == "outcome"))
+    return np.where(known, lost, np.nan)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
-def lost_by_outcome(f: Felt) -> Reals:
+@metric("journey_experience", pa.float64(), label="Health lost by outcome", unit="1", low=0, high=1)
+def lost_by_outcome(feedback: JourneyFeedback) -> Reals:
     """Share of the lost health that the outcome lost: w(1/C - 1) over its sum
     (docs/reference/scores.md#health).
     """
-    return _lost_by(f, "outcome")
+    return _lost_by(feedback, "outcome")
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
-def lost_by_delivery(f: Felt) -> Reals:
+@metric(
+    "journey_experience", pa.float64(), label="Health lost by delivery", unit="1", low=0, high=1
+)
+def lost_by_delivery(feedback: JourneyFeedback) -> Reals:
     """Share of the lost health that the delivery lost (docs/reference/scores.md#health)."""
-    return _lost_by(f, "delivery")
+    return _lost_by(feedback, "delivery")
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
-def lost_by_experience(f: Felt) -> Reals:
+@metric(
+    "journey_experience", pa.float64(), label="Health lost by experience", unit="1", low=0, high=1
+)
+def lost_by_experience(feedback: JourneyFeedback) -> Reals:
     """Share of the lost health that the experience lost (docs/reference/scores.md#health)."""
-    return _lost_by(f, "experience")
+    return _lost_by(feedback, "experience")
 
 
-@metric("journey_experience", pa.string(), unit="")
-def limiting_component(f: Felt) -> Categorical:
+@metric("journey_experience", pa.string(), label="Limiting component", unit="")
+def limiting_component(feedback: JourneyFeedback) -> Categorical:
     """Component with the largest share of the lost health; null where nothing is lost or health
     is not measured (docs/reference/scores.md#health).
     """
-    lost = _lost(f)
-    measured = ~np.isnan(health(f)) & (np.nan_to_num(lost).sum(axis=0) > 0)
+    lost = _lost(feedback)
+    measured = ~np.isnan(health(feedback)) & (np.nan_to_num(lost).sum(axis=0) > 0)
     worst = np.argmax(np.nan_to_num(lost), axis=0)
     return Categorical.named(np.where(measured, worst, NULL), COMPONENTS)
 
 
-@metric("journey_experience", pa.bool_(), unit="", direction="lower_is_better")
-def is_relief(f: Felt) -> tuple[Bools, Bools]:
+@metric("journey_experience", pa.bool_(), label="Relief", unit="", direction="lower_is_better")
+def is_relief(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     """Gratitude after a long failure: the last score's latest answer is in its top box, and
     friction is at least 50; null where either is not measured (docs/reference/scores.md#relief).
     """
-    last, friction = f.scores.deciding, f.real("friction_score")
-    top = pick(f.answers.is_top_box, last, False)
+    last, friction = feedback.scores.deciding, feedback.real("friction_score")
+    top = pick(feedback.answers.is_top_box, last, False)
     known = (last != NULL) & ~np.isnan(friction)
-    return top & (np.nan_to_num(friction) >= f.answers.windows.relief_friction), known
+    return top & (np.nan_to_num(friction) >= feedback.answers.windows.relief_friction), known
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_asked_understood(f: Felt) -> Ints:
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Answers on being understood",
+    unit="1",
+    low=0,
+    nullable=False,
+)
+def n_asked_understood(feedback: JourneyFeedback) -> Ints:
     """Customer's answers to the question whether they felt understood (instrument empathy)."""
-    return f.count(_asked_understood(f))
+    return feedback.count(_asked_understood(feedback))
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def empathy_share(f: Felt) -> Reals:
+@metric(
+    "journey_experience",
+    pa.float64(),
+    label="Felt understood",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
+def empathy_share(feedback: JourneyFeedback) -> Reals:
     """Share of these answers above the middle of their scale: the customer felt understood."""
-    yes = np.nan_to_num(f.answers.scaled.u) > UNDERSTOOD
-    return share(f.count(_asked_understood(f) & yes), n_asked_understood(f))
+    yes = np.nan_to_num(feedback.answers.scaled.u) > UNDERSTOOD
+    return share(feedback.count(_asked_understood(feedback) & yes), n_asked_understood(feedback))
 
 
-def _asked_understood(f: Felt) -> Bools:
-    asked = f.answers.events.is_any("instrument", "empathy")
-    return f.answers.is_customer & f.answers.is_measured & asked
+def _asked_understood(feedback: JourneyFeedback) -> Bools:
+    asked = feedback.answers.events.is_any("instrument", "empathy")
+    return feedback.answers.is_customer & feedback.answers.is_measured & asked

@@ -7,95 +7,125 @@ from __future__ import annotations
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, share
-from rejse.transforms.feedback.answers import Felt
+from rejse.transforms.feedback.answers import JourneyFeedback
 from rejse.transforms.schema.registry import metric
 
 # One record.
 
 
-@metric("experience", pa.bool_(), unit="", nullable=False)
-def is_invited(f: Felt) -> Bools:
+@metric("experience", pa.bool_(), label="Invited", unit="", nullable=False)
+def is_invited(feedback: JourneyFeedback) -> Bools:
     """The company asked, whoever the respondent is: the invitation was logged, or the one asked
     stayed silent; false: unasked, or an answer whose invitation nobody logged.
     """
-    return f.answers.is_invited
+    return feedback.answers.is_invited
 
 
-@metric("experience", pa.bool_(), unit="",
-        when_empty="null where not invited, or the window has not passed yet")  # fmt: skip
-def is_in_time(f: Felt) -> tuple[Bools, Bools]:
+@metric(
+    "experience",
+    pa.bool_(),
+    label="Answered in time",
+    unit="",
+    when_empty="null where not invited, or the window has not passed yet",
+)
+def is_in_time(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     """Answered within the survey window (14 days) of the invitation, else of the record; false:
     later or never. Known once the record's own source is complete beyond the window
     (docs/reference/feedback.md#invitations).
     """
-    return f.answers.in_time
+    return feedback.answers.in_time
 
 
 # One journey.
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_records(f: Felt) -> Ints:
+@metric("journey_experience", pa.int32(), label="Records", unit="1", low=0, nullable=False)
+def n_records(feedback: JourneyFeedback) -> Ints:
     """X-records about the journey, of anybody, on any level, silent ones too."""
-    return f.count(f.place != NULL)
+    return feedback.count(feedback.place != NULL)
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_invited(f: Felt) -> Ints:
+@metric("journey_experience", pa.int32(), label="Invitations", unit="1", low=0, nullable=False)
+def n_invited(feedback: JourneyFeedback) -> Ints:
     """Invitations of the customer whose survey window has passed: what a rate is among."""
-    return f.count(f.answers.is_customer & f.answers.in_time[1])
+    return feedback.count(feedback.answers.is_customer & feedback.answers.in_time[1])
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_answered(f: Felt) -> Ints:
+@metric("journey_experience", pa.int32(), label="Answers in time", unit="1", low=0, nullable=False)
+def n_answered(feedback: JourneyFeedback) -> Ints:
     """Of these invitations, those answered within the window."""
-    answered, matured = f.answers.in_time
-    return f.count(f.answers.is_customer & matured & answered)
+    answered, matured = feedback.answers.in_time
+    return feedback.count(feedback.answers.is_customer & matured & answered)
 
 
-@metric("journey_experience", pa.float64(), unit="1", low=0, high=1)
-def response_share(f: Felt) -> Reals:
+@metric("journey_experience", pa.float64(), label="Response rate", unit="1", low=0, high=1)
+def response_share(feedback: JourneyFeedback) -> Reals:
     """Invitations answered within the window / invitations whose window has passed; null where
     there is none (the silent are part of it, answers to no logged invitation are not).
     """
-    return share(n_answered(f), n_invited(f))
+    return share(n_answered(feedback), n_invited(feedback))
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_pending(f: Felt) -> Ints:
+@metric(
+    "journey_experience", pa.int32(), label="Pending invitations", unit="1", low=0, nullable=False
+)
+def n_pending(feedback: JourneyFeedback) -> Ints:
     """Invitations of the customer whose survey window has not passed yet, answered or not."""
-    answers = f.answers
-    return f.count(answers.is_customer & answers.is_invited & ~answers.in_time[1])
+    answers = feedback.answers
+    return feedback.count(answers.is_customer & answers.is_invited & ~answers.in_time[1])
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_uninvited(f: Felt) -> Ints:
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Answers without a logged invitation",
+    unit="1",
+    low=0,
+    nullable=False,
+)
+def n_uninvited(feedback: JourneyFeedback) -> Ints:
     """The customer's answers to questions whose invitation nobody logged: in no rate."""
-    return f.count(_unlogged(f) & f.answers.solicited)
+    return feedback.count(_unlogged(feedback) & feedback.answers.solicited)
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_unasked(f: Felt) -> Ints:
+@metric("journey_experience", pa.int32(), label="Unasked answers", unit="1", low=0, nullable=False)
+def n_unasked(feedback: JourneyFeedback) -> Ints:
     """What the customer said unasked: reviews, complaints, sentiment of texts."""
-    return f.count(_unlogged(f) & ~f.answers.solicited)
+    return feedback.count(_unlogged(feedback) & ~feedback.answers.solicited)
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, nullable=False)
-def n_inside(f: Felt) -> Ints:
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Answers of employees and partners",
+    unit="1",
+    low=0,
+    nullable=False,
+)
+def n_inside(feedback: JourneyFeedback) -> Ints:
     """Answers of employees and partners; they make no score of the customer's."""
-    return f.count(~f.answers.is_customer & f.answers.is_answered)
+    return feedback.count(~feedback.answers.is_customer & feedback.answers.is_answered)
 
 
-@metric("journey_experience", pa.int32(), unit="1", low=0, direction="lower_is_better",
-        inputs=["action_time"])  # fmt: skip
-def n_ignored(f: Felt) -> Ints:
+@metric(
+    "journey_experience",
+    pa.int32(),
+    label="Ignored complaints and low answers",
+    unit="1",
+    low=0,
+    direction="lower_is_better",
+    inputs=["action_time"],
+)
+def n_ignored(feedback: JourneyFeedback) -> Ints:
     """Complaints and low answers of the customer that are known to have been ignored, among those
     whose source maps action_time (docs/reference/scores.md#ignored-feedback).
     """
-    ignored, known = f.answers.ignored
-    return f.count(ignored & known)
+    ignored, known = feedback.answers.ignored
+    return feedback.count(ignored & known)
 
 
-def _unlogged(f: Felt) -> Bools:
+def _unlogged(feedback: JourneyFeedback) -> Bools:
     """Customers' answers that no invitation is known of."""
-    return f.answers.is_customer & f.answers.is_answered & ~f.answers.is_invited
+    return (
+        feedback.answers.is_customer & feedback.answers.is_answered & ~feedback.answers.is_invited
+    )

@@ -125,14 +125,14 @@ def fit(
         return value / total, gradient * unit / total
 
     least = np.concatenate([np.full(design.n_strata, LEAST_RATE), np.zeros(len(centre))])
-    found = minimize(
+    result = minimize(
         scaled, start / unit, jac=True, bounds=[(low, None) for low in least / unit],
         method="L-BFGS-B",
         options={"maxiter": 2_000, "maxfun": 20_000, "ftol": 1e-12, "gtol": 1e-9, "maxcor": 20},
     )  # fmt: skip
-    if found.status == 1:
-        raise RuntimeError(f"expected the fit to end within 2,000 steps, it did not: {found}")
-    return np.asarray(np.maximum(found.x * unit, least))
+    if result.status == 1:
+        raise RuntimeError(f"expected the fit to end within 2,000 steps, it did not: {result}")
+    return np.asarray(np.maximum(result.x * unit, least))
 
 
 def _units(point: Reals, design: Design, count: Reals, prior: Reals) -> Reals:
@@ -170,19 +170,21 @@ class Proposal:
 
 def propose(ends: Ends, pieces: Pieces, present: Reals, n_strata: int) -> Proposal:
     """Fit, propose, rank anew under the proposal, and again until nothing moves."""
-    pieces, one, prior = pieces.in_order(), np.ones(len(present)), spread(present)
+    pieces, ones, prior = pieces.in_order(), np.ones(len(present)), spread(present)
     weights, point = np.array(present, dtype=np.float64), None
     for number in range(1, ROUNDS + 1):
-        design, seen = _under(ends, pieces, weights, present, n_strata)
-        found = point = fit(design, design.counts(), one, prior, point)
-        multiple = found[n_strata:]
-        wanted = np.array([s.weight(g, w) for s, g, w in zip(seen, multiple, present, strict=True)])
+        design, kind_shapes = _under(ends, pieces, weights, present, n_strata)
+        estimate = point = fit(design, design.counts(), ones, prior, point)
+        multiple = estimate[n_strata:]
+        wanted = np.array(
+            [s.weight(g, w) for s, g, w in zip(kind_shapes, multiple, present, strict=True)]
+        )
         moved = float(np.abs(wanted - weights).max(initial=0.0))
         if moved < SETTLED:
             break
         weights = wanted if number <= FULL_STEPS else (weights + wanted) / 2
     return Proposal(
-        wanted, multiple, found[:n_strata], design, seen, number, moved < SETTLED
+        wanted, multiple, estimate[:n_strata], design, kind_shapes, number, moved < SETTLED
     )  # fmt: skip
 
 

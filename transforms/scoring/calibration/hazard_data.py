@@ -97,8 +97,8 @@ class Shape:
 def ranks(pieces: Pieces, weights: Reals) -> tuple[Ints, Reals]:
     """Rank in its incident and hazard of each piece of evidence under these weights."""
     sizes = severity(weights[pieces.kind], pieces.factor, np.ones(len(pieces.kind)))
-    found = rank_hazards(sizes, pieces.incident, pieces.kind)
-    return found.rank, found.hazard
+    hazards = rank_hazards(sizes, pieces.incident, pieces.kind)
+    return hazards.rank, hazards.hazard
 
 
 def by_kind(pieces: Pieces, hazard: Reals, n_journeys: int, n_kinds: int) -> Reals:
@@ -110,10 +110,10 @@ def by_kind(pieces: Pieces, hazard: Reals, n_journeys: int, n_kinds: int) -> Rea
 
 def shapes(pieces: Pieces, rank: Ints, n_kinds: int) -> list[Shape]:
     """The evidence of each kind, ranks held."""
-    found = []
+    kind_shapes = []
     for kind in range(n_kinds):
         rows = pieces.kind == kind
         factor, place = np.unique(pieces.factor[rows], return_inverse=True)
         mass = np.bincount(place, weights=np.ldexp(1.0, -rank[rows]), minlength=len(factor))
-        found.append(Shape(factor, np.asarray(mass, dtype=np.float64)))
-    return found
+        kind_shapes.append(Shape(factor, np.asarray(mass, dtype=np.float64)))
+    return kind_shapes

@@ -37,8 +37,8 @@ def auc(score: Reals, bad: Bools, stratum: Ints) -> float | None:
     None where no stratum has both.
     """
     won = pairs = 0.0
-    for one in np.unique(stratum):
-        rows = stratum == one
+    for code in np.unique(stratum):
+        rows = stratum == code
         hits, n_bad = bad[rows], int(bad[rows].sum())
         _, place, n = np.unique(np.round(score[rows], 12), return_inverse=True, return_counts=True)
         middle = (np.cumsum(n) - (n - 1) / 2)[place]

@@ -26,7 +26,7 @@ CHUNK = 4_000_000  # labels shuffled at once: 32 MB
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Uncertainty:
     """Interval of each kind's weight and multiple; `is_clear`: it differs from 1 beyond chance.
 
     Clear is meant over all kinds together (Bonferroni at 5 %). Where an interval reaches down to no
@@ -40,7 +40,9 @@ class Doubt:
     is_clear: Bools
 
 
-def doubt(proposal: Proposal, ends: Ends, present: Reals, seed: int, draws: int = DRAWS) -> Doubt:
+def uncertainty(
+    proposal: Proposal, ends: Ends, present: Reals, seed: int, draws: int = DRAWS
+) -> Uncertainty:
     """Bayesian bootstrap by customer (Rubin 1981) with a prior drawn anew for each draw.
 
     Each draw gives every customer an exponential weight and the prior another centre, so that a
@@ -51,18 +53,18 @@ def doubt(proposal: Proposal, ends: Ends, present: Reals, seed: int, draws: int 
     rng = np.random.default_rng(seed)
     design, n_strata = proposal.design, len(proposal.rate)
     start = np.concatenate([proposal.rate, proposal.multiple])
-    found = np.empty((draws, len(present)))
+    drawn_multiples = np.empty((draws, len(present)))
     prior = spread(present)
     n_customers = int(ends.customer.max(initial=-1)) + 1
     for draw in range(draws):
         weight = rng.exponential(size=n_customers)
         centre = 1.0 + prior * rng.standard_normal(len(present))
         count = design.counts(weight[ends.customer])
-        found[draw] = fit(design, count, centre, prior, start)[n_strata:]
+        drawn_multiples[draw] = fit(design, count, centre, prior, start)[n_strata:]
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(found, [tail, 1 - tail], axis=0)
+    low, high = np.quantile(drawn_multiples, [tail, 1 - tail], axis=0)
     off, share = np.abs(proposal.multiple - 1.0), tail / max(len(present), 1)
-    clear = off > NormalDist().inv_cdf(1 - share) * found.std(axis=0, ddof=1)
+    clear = off > NormalDist().inv_cdf(1 - share) * drawn_multiples.std(axis=0, ddof=1)
     for kind in np.flatnonzero(low <= 0).tolist():
         high[kind] = max(high[kind], _highest(proposal, prior, kind, tail))
         clear[kind] &= _highest(proposal, prior, kind, share) < 1
@@ -71,7 +73,7 @@ def doubt(proposal: Proposal, ends: Ends, present: Reals, seed: int, draws: int 
         np.array([s.weight(g, w) for s, g, w in zip(proposal.shapes, side, present, strict=True)])
         for side in (low, high)
     ]
-    return Doubt(weights[0], weights[1], low, high, clear)
+    return Uncertainty(weights[0], weights[1], low, high, clear)
 
 
 def _highest(proposal: Proposal, prior: Reals, kind: int, chance: float) -> float:
@@ -80,14 +82,14 @@ def _highest(proposal: Proposal, prior: Reals, kind: int, chance: float) -> floa
     All else stays as proposed. For n journeys without a bad end, and apart from the prior, that is
     the exact upper limit of Clopper and Pearson (1934), a chance of 1 - chance^(1 / n) each.
     """
-    design, one, count = proposal.design, np.ones(len(prior)), proposal.design.counts()
+    design, ones, count = proposal.design, np.ones(len(prior)), proposal.design.counts()
     point = np.concatenate([proposal.rate, proposal.multiple])
     place = len(proposal.rate) + kind
 
     def risen(by: float) -> float:
         other = point.copy()
         other[place] += by
-        return penalised(other, design, count, one, prior)[0]
+        return penalised(other, design, count, ones, prior)[0]
 
     wanted = risen(0.0) - math.log(chance)
     low, high = 0.0, 1.0

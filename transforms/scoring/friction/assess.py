@@ -13,11 +13,11 @@ from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.groups import Array, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.features.context import JourneyContext
-from rejse.transforms.journeys.journey_times import Clock
+from rejse.transforms.journeys.journey_times import JourneyTimes
 from rejse.transforms.scoring.costs import Costs, costs
 from rejse.transforms.scoring.friction import KINDS
-from rejse.transforms.scoring.friction.coverage import Carried, evidence_coverage
-from rejse.transforms.scoring.friction.evidence import Found, together
+from rejse.transforms.scoring.friction.coverage import CarriedInputs, evidence_coverage
+from rejse.transforms.scoring.friction.evidence import Evidence, concat_evidence
 from rejse.transforms.scoring.friction.score import Hazards, rank_hazards, severity, total
 
 LOW, HIGH = 0.5, 1.5
@@ -29,7 +29,7 @@ class ScoredJourneys:
 
     ctx: JourneyContext
     kind: Ints  # place in the sorted names of KINDS
-    found: Found
+    evidence: Evidence
     hazards: Hazards
     low: Reals  # H of each journey at all weights * .5
     high: Reals  # H of each journey at all weights * 1.5
@@ -47,7 +47,7 @@ class ScoredJourneys:
     @cached_property
     def journey(self) -> Ints:
         """Journey of each piece of evidence."""
-        return self.ctx.sessionised.step_journey[self.found.step]
+        return self.ctx.sessionised.step_journey[self.evidence.step]
 
     @cached_property
     def hazard(self) -> Reals:
@@ -57,7 +57,7 @@ class ScoredJourneys:
     @cached_property
     def step_hazard(self) -> Reals:
         """Hazard of each step, with the edge that leads into it."""
-        return total(self.hazards.hazard, self.found.step, len(self.ctx.sessionised.steps))
+        return total(self.hazards.hazard, self.evidence.step, len(self.ctx.sessionised.steps))
 
     @cached_property
     def n_evidence(self) -> Ints:
@@ -65,9 +65,9 @@ class ScoredJourneys:
         return np.bincount(self.journey, minlength=len(self.ctx.journeys))
 
     @cached_property
-    def carried(self) -> Carried:
+    def carried(self) -> CarriedInputs:
         """Which journeys carry which inputs."""
-        return Carried(self.ctx)
+        return CarriedInputs(self.ctx)
 
     @cached_property
     def coverage(self) -> Reals:
@@ -77,7 +77,7 @@ class ScoredJourneys:
     @cached_property
     def costs(self) -> Costs:
         """Minutes and money of each piece of evidence."""
-        return costs(self.ctx, self.kinds, self.found)
+        return costs(self.ctx, self.kinds, self.evidence)
 
     @cached_property
     def is_scored(self) -> Array:
@@ -86,9 +86,9 @@ class ScoredJourneys:
         return (self.n_evidence > 0) | (self.coverage >= floor)
 
     @cached_property
-    def clock(self) -> Clock:
+    def journey_times(self) -> JourneyTimes:
         """Start, end and busy time of each journey."""
-        return self.ctx.clock
+        return self.ctx.journey_times
 
     def of_kind(self, name: str) -> Ints:
         """Pieces of evidence of one kind in each journey."""
@@ -98,31 +98,33 @@ class ScoredJourneys:
 
 def assess(ctx: JourneyContext) -> ScoredJourneys:
     """Run every registered detector and rank what they found."""
-    kinds, found = _together(ctx)
+    kinds, evidence = _detect_all(ctx)
     ties: tuple[Array, ...] = (
         kinds,
-        found.time,
-        ctx.sessionised.rank[found.row],
-        _text_rank(found.detail),
-        found.basis,
-        pick(ctx.sessionised.rank, found.earlier),
+        evidence.time,
+        ctx.sessionised.rank[evidence.row],
+        _text_rank(evidence.detail),
+        evidence.basis,
+        pick(ctx.sessionised.rank, evidence.earlier),
     )
-    plain = _ranked(found, 1.0, ties)
-    order = sorted_by(found.step, plain.rank)
-    found, kinds = _rows(found, order), kinds[order]
+    plain = _ranked(evidence, 1.0, ties)
+    order = sorted_by(evidence.step, plain.rank)
+    evidence, kinds = _rows(evidence, order), kinds[order]
     ties = tuple(t[order] for t in ties)
     plain = Hazards(plain.severity[order], plain.rank[order], plain.hazard[order])
-    journey, size = ctx.sessionised.step_journey[found.step], len(ctx.journeys)
-    low, high = (total(_ranked(found, scale, ties).hazard, journey, size) for scale in (LOW, HIGH))
-    return ScoredJourneys(ctx, kinds, found, plain, low, high)
+    journey, size = ctx.sessionised.step_journey[evidence.step], len(ctx.journeys)
+    low, high = (
+        total(_ranked(evidence, scale, ties).hazard, journey, size) for scale in (LOW, HIGH)
+    )
+    return ScoredJourneys(ctx, kinds, evidence, plain, low, high)
 
 
-def _ranked(found: Found, scale: float, ties: tuple[Array, ...]) -> Hazards:
-    severities = severity(found.weight, found.intensity, found.confidence, scale)
-    return rank_hazards(severities, found.step, *ties)
+def _ranked(evidence: Evidence, scale: float, ties: tuple[Array, ...]) -> Hazards:
+    severities = severity(evidence.weight, evidence.intensity, evidence.confidence, scale)
+    return rank_hazards(severities, evidence.step, *ties)
 
 
-def _together(ctx: JourneyContext) -> tuple[Ints, Found]:
+def _detect_all(ctx: JourneyContext) -> tuple[Ints, Evidence]:
     """Evidence of every kind with positive severity, one below the other."""
     kinds, parts = [], []
     for code, name in enumerate(sorted(KINDS)):
@@ -130,14 +132,16 @@ def _together(ctx: JourneyContext) -> tuple[Ints, Found]:
         real = severity(part.weight, part.intensity, part.confidence) > 0
         parts.append(part if real.all() else _rows(part, np.flatnonzero(real)))
         kinds.append(np.full(len(parts[-1]), code))
-    return np.concatenate(kinds), together(*parts)
+    return np.concatenate(kinds), concat_evidence(*parts)
 
 
-def _rows(found: Found, rows: Ints) -> Found:
+def _rows(evidence: Evidence, rows: Ints) -> Evidence:
     def pick(column: Any) -> Any:
         return column.rows(rows) if isinstance(column, Categorical) else column[rows]
 
-    return Found(**{name: pick(getattr(found, name)) for name in Found.__dataclass_fields__})
+    return Evidence(
+        **{name: pick(getattr(evidence, name)) for name in Evidence.__dataclass_fields__}
+    )
 
 
 def _text_rank(texts: Categorical) -> Ints:

@@ -16,31 +16,38 @@ from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.features.field_requests import GIVEN, OBSERVED, entry_keys
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema import contract
-from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothing
+from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
 
 
-@kind("edge", "conflicts", {"info"}, launch=False)
-def info_conflict(ctx: JourneyContext) -> Found:
+@kind(
+    "edge",
+    "conflicts",
+    {"info"},
+    label="Conflicting answers",
+    story="is on record with two answers to one question",
+    launch=False,
+)
+def info_conflict(ctx: JourneyContext) -> Evidence:
     """Field given with another hash than its last in this journey for no other product or order, in
     a later step; from the step that got the last value to that which got another
     (docs/reference/friction.md#fields-asked-again).
     """
-    entries, step_of = ctx.told.entries, ctx.sessionised.steps.ids
+    entries, step_of = ctx.field_requests.entries, ctx.sessionised.steps.ids
     gave = (entries.basis == OBSERVED) & (entries.op == GIVEN) & entries.value.known
     if not gave.any():
-        return nothing(ctx, "info_conflict")
-    said = entries.rows(np.flatnonzero(gave))
-    key = entry_keys(ctx.sessionised, said)
+        return no_evidence(ctx, "info_conflict")
+    answers = entries.rows(np.flatnonzero(gave))
+    key = entry_keys(ctx.sessionised, answers)
     order = sorted_by(key)
-    said, key = said.rows(order), key[order]
-    value, step = said.value.codes, step_of[said.row]
-    last = _last_of_need(ctx, said.row, key)
+    answers, key = answers.rows(order), key[order]
+    value, step = answers.value.codes, step_of[answers.row]
+    last = _last_of_need(ctx, answers.row, key)
     other = (last >= 0) & (value != pick(value, last)) & (step != pick(step, last))
     new = np.flatnonzero(other)
     last = last[new]
-    return found(
-        ctx, "info_conflict", step[new], said.row[new], previous=step[last],
-        earlier=said.row[last], detail=said.field.rows(new),
+    return make_evidence(
+        ctx, "info_conflict", step[new], answers.row[new], previous=step[last],
+        earlier=answers.row[last], detail=answers.field.rows(new),
     )  # fmt: skip
 
 
@@ -71,26 +78,33 @@ class _Claims:
     until: Ints  # FAR where the claim holds for good
 
 
-@kind("edge", "contradictions", {"claims"}, launch=False)
-def contradiction(ctx: JourneyContext) -> Found:
+@kind(
+    "edge",
+    "contradictions",
+    {"claims"},
+    label="Contradiction",
+    story="was told one thing, and then another",
+    launch=False,
+)
+def contradiction(ctx: JourneyContext) -> Evidence:
     """Claim of a non-customer with another value than the last earlier one of a non-customer to
     this customer on its topic, in whatever journey, while that one was valid; not where the event
     moves a promise (docs/reference/friction.md#claims).
     """
     sessionised = ctx.sessionised
-    said = _claims(sessionised)
-    if said is None:
-        return nothing(ctx, "contradiction")
-    topic, value = said.topic.codes, said.value.codes
-    same = (said.customer[1:] == said.customer[:-1]) & (topic[1:] == topic[:-1])
-    valid_still = sessionised.events.time[said.row[1:]] < said.until[:-1]
-    moved = _moves(sessionised)[said.row[1:]]
+    claims = _claims(sessionised)
+    if claims is None:
+        return no_evidence(ctx, "contradiction")
+    topic, value = claims.topic.codes, claims.value.codes
+    same = (claims.customer[1:] == claims.customer[:-1]) & (topic[1:] == topic[:-1])
+    valid_still = sessionised.events.time[claims.row[1:]] < claims.until[:-1]
+    moved = _moves(sessionised)[claims.row[1:]]
     last = np.flatnonzero(same & (value[1:] != value[:-1]) & valid_still & ~moved)
-    row, earlier = said.row[last + 1], said.row[last]
+    row, earlier = claims.row[last + 1], claims.row[last]
     step, before = sessionised.steps.ids[row], sessionised.steps.ids[earlier]
-    return found(
+    return make_evidence(
         ctx, "contradiction", step, row, previous=np.where(before == step, NULL, before),
-        earlier=earlier, detail=said.topic.rows(last + 1),
+        earlier=earlier, detail=claims.topic.rows(last + 1),
     )  # fmt: skip
 
 

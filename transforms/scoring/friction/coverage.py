@@ -24,7 +24,7 @@ LAUNCH = tuple(kind.name for kind in KINDS.values() if kind.is_launch)
 
 
 @dataclass(frozen=True)
-class Carried:
+class CarriedInputs:
     """Which journeys of a scene carry which inputs; each is looked up once.
 
     A journey carries a field where one of its events has it. Of fields of what happens now and
@@ -41,10 +41,10 @@ class Carried:
         """Journeys that carry all of one of the alternatives."""
         out = np.zeros(len(self.ctx.journeys), dtype=bool)
         for names in needs:
-            out |= np.logical_and.reduce([self.one(name) for name in sorted(names)])
+            out |= np.logical_and.reduce([self.input(name) for name in sorted(names)])
         return out
 
-    def one(self, name: str) -> Bools:
+    def input(self, name: str) -> Bools:
         """Journeys that carry one input."""
         if name not in self._seen:
             self._seen[name] = self._look(name)
@@ -57,16 +57,16 @@ class Carried:
         if name.startswith("@"):
             return np.full(size, ctx.data.has(name.removeprefix("@")))
         if name == "end":
-            return self.one("outcome") | ctx.journeys.any(ctx.is_end)
+            return self.input("outcome") | ctx.journeys.any(ctx.is_end)
         if name == "unsold_end":
             sold = ctx.is_end & ctx.sessionised.events.is_any("outcome", "sold")
             others = ctx.journeys.any(ctx.is_end & ~sold)
-            return others | (self.one("end") & ~ctx.journeys.any(sold))
+            return others | (self.input("end") & ~ctx.journeys.any(sold))
         if name == "case":
             return ctx.sessionised.journey_case.known
         if name in ("silo", "stage"):
-            told: Categorical = getattr(ctx.steps, name)
-            return ctx.sessionised.journey_steps.any(told.known)
+            derived: Categorical = getattr(ctx.steps, name)
+            return ctx.sessionised.journey_steps.any(derived.known)
         return ctx.journeys.any(self._events(name))
 
     def _events(self, name: str) -> Bools:
@@ -80,11 +80,11 @@ class Carried:
         return events.logs(name, ctx.rules.sources if name in LOGGED_WHEN_PRESENT else {})
 
 
-def evidence_coverage(ctx: JourneyContext, carried: Carried | None = None) -> Reals:
+def evidence_coverage(ctx: JourneyContext, carried: CarriedInputs | None = None) -> Reals:
     """Launch kinds whose inputs the journey carries, over all launch kinds
     (docs/reference/friction.md#coverage).
     """
-    carried = carried or Carried(ctx)
+    carried = carried or CarriedInputs(ctx)
     covered = np.zeros(len(ctx.journeys))
     for name in LAUNCH:
         covered += carried.any(KINDS[name].inputs)

@@ -11,7 +11,7 @@ from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema.parameters import SECOND
 from rejse.transforms.scoring.friction.contacts import between, last_before
-from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothing
+from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
 
 FAILED = ("error", "no_result", "abandoned")
 
@@ -22,83 +22,93 @@ FAILED = ("error", "no_result", "abandoned")
     {"outcome"},
     {"error_code"},
     {"results_n"},
+    label="Dead end",
+    story="got stuck, and had to go elsewhere or gave up",
     launch=False,
     circular_with={
         "bad_end": "it is a bad outcome, which may be the end",
         "repeat_contact": "the next contact makes it one, or that there is none",
     },
 )
-def dead_end(ctx: JourneyContext) -> Found:
+def dead_end(ctx: JourneyContext) -> Evidence:
     """Inbound contact whose last event with an outcome, an error code or no results failed (error,
     no_result, abandoned; where no outcome is logged the error or the empty result), and whose next
     inbound contact of equal or unknown intent has another channel, or there is none when the
     journey closes (docs/reference/friction.md#contacts).
     """
-    sessionised, met, events = ctx.sessionised, ctx.contacts, ctx.sessionised.events
+    sessionised, contacts, events = ctx.sessionised, ctx.contacts, ctx.sessionised.events
     results, counted = events.number("results_n")
     fault = events.coded("error_code").known | (counted & (results == 0))
     outcome = events.coded("outcome")
     failed = events.is_any("outcome", *FAILED) | (fault & ~outcome.known)
     if not failed.any():
-        return nothing(ctx, "dead_end")
+        return no_evidence(ctx, "dead_end")
     order = sessionised.session_order
     row = pick(order, sessionised.sessions.last_row((outcome.known | fault)[order]))
-    stuck = np.flatnonzero(met.inbound & pick(failed, row, False))
-    inbound = np.flatnonzero(met.inbound)
-    coming = Candidates.of(inbound, met.journey[inbound], len(met))
-    following = coming.later(stuck, met.journey[stuck], lambda a, b: intents_agree(met, a, b))
-    elsewhere = pick(met.channel.codes, following) != met.channel.codes[stuck]
-    given_up = ctx.closed[met.journey[stuck]]
+    stuck = np.flatnonzero(contacts.inbound & pick(failed, row, False))
+    inbound = np.flatnonzero(contacts.inbound)
+    coming = Candidates.of(inbound, contacts.journey[inbound], len(contacts))
+    following = coming.later(
+        stuck, contacts.journey[stuck], lambda a, b: intents_agree(contacts, a, b)
+    )
+    elsewhere = pick(contacts.channel.codes, following) != contacts.channel.codes[stuck]
+    given_up = ctx.closed[contacts.journey[stuck]]
     row = row[stuck[np.where(following >= 0, elsewhere, given_up)]]
-    return found(ctx, "dead_end", sessionised.steps.ids[row], row)
+    return make_evidence(ctx, "dead_end", sessionised.steps.ids[row], row)
 
 
 @kind(
     "node",
     "abandonments",
     {"outcome"},
+    label="Abandoned",
+    story="gave up waiting",
     launch=False,
     circular_with={"bad_end": "it is a bad outcome, which may be the end"},
 )
-def abandonment(ctx: JourneyContext) -> Found:
+def abandonment(ctx: JourneyContext) -> Evidence:
     """Contact whose outcome is abandoned, after a logged wait of at least the short-abandon
     threshold; an unknown wait counts (docs/reference/friction.md#contacts).
     """
-    sessionised, met, events = ctx.sessionised, ctx.contacts, ctx.sessionised.events
+    sessionised, contacts, events = ctx.sessionised, ctx.contacts, ctx.sessionised.events
     if not events.is_any("outcome", "abandoned").any():
-        return nothing(ctx, "abandonment")
+        return no_evidence(ctx, "abandonment")
     order, seg = sessionised.session_order, sessionised.sessions
     wait, logged = events.number("wait_s")
     wait, logged = wait[order], logged[order]
     waited = seg.sum(np.where(logged, wait, 0)) * SECOND
     short = seg.any(logged) & (waited < ctx.rules.windows.short_abandon)
-    left = np.flatnonzero(met.is_contact & met.outcome.of_names(("abandoned",)) & ~short)
+    left = np.flatnonzero(contacts.is_contact & contacts.outcome.of_names(("abandoned",)) & ~short)
     row = pick(order, seg.last_row(events.coded("outcome").known[order]))[left]
-    return found(ctx, "abandonment", sessionised.steps.ids[row], row)
+    return make_evidence(ctx, "abandonment", sessionised.steps.ids[row], row)
 
 
 @kind(
     "edge",
     "self-rescues",
     {"channel", "intent", "outcome"},
+    label="Self-rescue",
+    story="was not helped, and had to search for themselves",
     launch=False,
     circular_with={"bad_end": "it needs a bad outcome, which may be the end"},
 )
-def self_rescue(ctx: JourneyContext) -> Found:
+def self_rescue(ctx: JourneyContext) -> Evidence:
     """Human to own search: an inbound contact with a human that left the problem open, whose next
     inbound contact is on the web without a human, of the same known intent
     (docs/reference/friction.md#contacts).
     """
-    met = ctx.contacts
-    failed = met.inbound & met.has_human & met.outcome.of_names(event_flags.LEAVES_OPEN)
+    contacts = ctx.contacts
+    failed = (
+        contacts.inbound & contacts.has_human & contacts.outcome.of_names(event_flags.LEAVES_OPEN)
+    )
     if not failed.any():
-        return nothing(ctx, "self_rescue")
-    following = next_of(met.inbound, met.journey)
-    alone = met.channel.of_names(("web",)) & ~met.has_human
+        return no_evidence(ctx, "self_rescue")
+    following = next_of(contacts.inbound, contacts.journey)
+    alone = contacts.channel.of_names(("web",)) & ~contacts.has_human
     earlier = np.flatnonzero(failed & pick(alone, following, False))
     later = following[earlier]
-    known = met.intent.known[earlier] & met.intent.known[later]
-    same = known & intents_agree(met, earlier, later)
+    known = contacts.intent.known[earlier] & contacts.intent.known[later]
+    same = known & intents_agree(contacts, earlier, later)
     earlier, later = earlier[same], later[same]
     last = last_before(ctx, earlier, later, np.arange(ctx.sessionised.events.n))
     return between(ctx, "self_rescue", last, later)

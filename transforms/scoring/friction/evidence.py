@@ -18,7 +18,7 @@ from rejse.transforms.schema.registry import Needs
 
 Locus = Literal["node", "edge"]
 #: What events do not always say themselves -> the columns and tables that tell it.
-TOLD_BY: Mapping[str, tuple[frozenset[str], ...]] = {
+PROVIDED_BY: Mapping[str, tuple[frozenset[str], ...]] = {
     "owner": (
         frozenset({"owner"}), frozenset({"touchpoint", "@touchpoints"}),
         frozenset({"team", "@teams"}),
@@ -36,7 +36,7 @@ TESTS = ("bad_end", "repeat_contact", "ces", "experience")
 
 
 @dataclass(frozen=True)
-class Found:
+class Evidence:
     """Evidence of one kind, one row each; steps and rows are indices, -1 for none.
 
     `step` is the anchor, `previous` the step before it on an edge, `row` the event that proves it
@@ -75,15 +75,19 @@ class Kind:
     """
 
     name: str
+    label: str
+    story: str
     locus: Locus
     unit: str
     inputs: Needs
     needs: Needs
     is_launch: bool
     description: str
-    detect: Callable[[JourneyContext], Found]
+    detect: Callable[[JourneyContext], Evidence]
     circular_with: Mapping[str, str] = field(default_factory=dict)
 
+
+Detector = Callable[[JourneyContext], Evidence]
 
 KINDS: dict[str, Kind] = {}
 
@@ -92,26 +96,56 @@ def kind(
     locus: Locus,
     unit: str,
     *inputs: set[str],
+    label: str,
+    story: str,
     launch: bool = True,
     circular_with: Mapping[str, str] | None = None,
-) -> Callable[[Callable[[JourneyContext], Found]], Callable[[JourneyContext], Found]]:
+) -> Callable[[Detector], Detector]:
     """Register the decorated detector under its own name.
 
-    Launch kinds are those over which `evidence_coverage` is measured. Raises ValueError where the
-    docstring is missing, the name is taken, or `circular_with` names no test or gives no reason.
-    """
-    circles = dict(circular_with or {})
+    Args:
+        locus: within a step (node) or between two steps (edge).
+        unit: unit of the amount x.
+        inputs: alternatives of what a journey must carry, any one of which suffices.
+        label: name for people, unique among the kinds.
+        story: what it means for the customer, as a clause without subject.
+        launch: whether `evidence_coverage` is measured over this kind.
+        circular_with: tests of the score that leave the kind out, each with the reason.
 
-    def register(detect: Callable[[JourneyContext], Found]) -> Callable[[JourneyContext], Found]:
+    Raises:
+        ValueError: the docstring is missing, the name or label is taken, label or story are empty,
+            or `circular_with` names no test or gives no reason.
+    """
+    reasons = dict(circular_with or {})
+
+    def register(detect: Detector) -> Detector:
         name = detect.__name__
-        about = " ".join((inspect.getdoc(detect) or "").split())
-        if not about or name in KINDS:
+        description = " ".join((inspect.getdoc(detect) or "").split())
+        if not description or name in KINDS:
             raise ValueError(f"kind {name}: expected one detector with a docstring")
-        if not set(circles) <= set(TESTS) or not all(circles.values()):
-            raise ValueError(f"kind {name}: expected a reason for each of {TESTS}, came {circles}")
-        made_of = tuple(frozenset(one) for one in inputs)
-        needs = tuple(dict.fromkeys(one for made in made_of for one in _columns(made)))
-        KINDS[name] = Kind(name, locus, unit, made_of, needs, launch, about, detect, circles)
+        if not label or not story or label in {other.label for other in KINDS.values()}:
+            raise ValueError(
+                f"kind {name}: expected a label of its own and a story, came {label!r}"
+            )
+        if not set(reasons) <= set(TESTS) or not all(reasons.values()):
+            raise ValueError(f"kind {name}: expected a reason for each of {TESTS}, came {reasons}")
+        alternatives = tuple(frozenset(fields) for fields in inputs)
+        needs = tuple(
+            dict.fromkeys(columns for fields in alternatives for columns in _columns(fields))
+        )
+        KINDS[name] = Kind(
+            name=name,
+            label=label,
+            story=story,
+            locus=locus,
+            unit=unit,
+            inputs=alternatives,
+            needs=needs,
+            is_launch=launch,
+            description=description,
+            detect=detect,
+            circular_with=reasons,
+        )
         return detect
 
     return register
@@ -119,17 +153,17 @@ def kind(
 
 def _columns(made: frozenset[str]) -> list[frozenset[str]]:
     """Sets of columns and tables, each of which brings all of some inputs."""
-    ways = [TOLD_BY.get(name, (frozenset({name}),)) for name in sorted(made)]
+    ways = [PROVIDED_BY.get(name, (frozenset({name}),)) for name in sorted(made)]
     return [frozenset().union(*way) for way in itertools.product(*ways)]
 
 
-def nothing(ctx: JourneyContext, name: str) -> Found:
+def no_evidence(ctx: JourneyContext, name: str) -> Evidence:
     """No evidence: what a detector gives whose fields do not occur."""
     none = np.zeros(0, dtype=np.int64)
-    return found(ctx, name, none, none)
+    return make_evidence(ctx, name, none, none)
 
 
-def found(
+def make_evidence(
     ctx: JourneyContext,
     name: str,
     step: Ints,
@@ -148,26 +182,26 @@ def found(
     detail: Categorical | None = None,
     owner: Categorical | None = None,
     owner_to: Categorical | None = None,
-) -> Found:
+) -> Evidence:
     """Evidence with the defaults of a plain event: x = 1, g = 1, confidence 1, observed."""
     n = len(step)
-    one, nothing = np.ones(n), np.full(n, np.nan)
+    ones, unknown = np.ones(n), np.full(n, np.nan)
     none = np.full(n, NULL, dtype=np.int64)
     later = ctx.steps.owner.rows(step)
     prior = none if previous is None else previous
     giver = ctx.steps.owner.rows(np.where(prior >= 0, prior, step))
-    return Found(
+    return Evidence(
         step=step,
         previous=prior,
         row=row,
         earlier=none if earlier is None else earlier,
         time=ctx.sessionised.events.time[row] if time is None else time,
-        raw=one if raw is None else raw,
-        expected=nothing if expected is None else expected,
-        weight=one * ctx.rules.weights[name] if weight is None else weight,
-        intensity=one if intensity is None else intensity,
-        confidence=one if confidence is None else confidence,
-        minutes=nothing if minutes is None else minutes,
+        raw=ones if raw is None else raw,
+        expected=unknown if expected is None else expected,
+        weight=ones * ctx.rules.weights[name] if weight is None else weight,
+        intensity=ones if intensity is None else intensity,
+        confidence=ones if confidence is None else confidence,
+        minutes=unknown if minutes is None else minutes,
         basis=np.zeros(n, dtype=np.int64) if basis is None else basis,
         detail=Categorical.nulls(n) if detail is None else detail,
         owner=giver if owner is None else owner,
@@ -177,13 +211,13 @@ def found(
     )
 
 
-def together(*parts: Found) -> Found:
+def concat_evidence(*parts: Evidence) -> Evidence:
     """Evidence of several finds, one below the other."""
     columns = {
         name: _stacked([getattr(part, name) for part in parts])
-        for name in Found.__dataclass_fields__
+        for name in Evidence.__dataclass_fields__
     }
-    return Found(**columns)
+    return Evidence(**columns)
 
 
 def _stacked(columns: list[Any]) -> Any:

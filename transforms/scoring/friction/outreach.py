@@ -11,17 +11,19 @@ from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema import contract
-from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothing
+from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
 
 
 @kind(
     "node",
     "upsells",
     {"message_kind"},
+    label="Selling at the wrong time",
+    story="was to buy more before they were helped",
     launch=False,
     circular_with={"bad_end": "after a good end it is none, after a bad one it is"},
 )
-def upsell_in_problem(ctx: JourneyContext) -> Found:
+def upsell_in_problem(ctx: JourneyContext) -> Evidence:
     """Upsell after the first inbound event and before the first end, or while a problem is open
     (the type is one and has not ended, or an outcome since the last end left it open), or against a
     stated quick need (intent of its contact among `quick_intents`)
@@ -30,25 +32,32 @@ def upsell_in_problem(ctx: JourneyContext) -> Found:
     sessionised, events, journeys = ctx.sessionised, ctx.sessionised.events, ctx.journeys
     rows = np.flatnonzero(events.is_any("message_kind", "upsell"))
     if not len(rows):
-        return nothing(ctx, "upsell_in_problem")
+        return no_evidence(ctx, "upsell_in_problem")
 
     def last_before(mask: Bools) -> Ints:
         return journeys.last_row_before(mask[sessionised.by_time])[sessionised.moment[rows]]
 
     end = last_before(ctx.is_end)
-    asked = last_before(events.is_any("direction", "inbound")) >= 0
+    has_inbound = last_before(events.is_any("direction", "inbound")) >= 0
     left_open = last_before(events.is_any("outcome", *event_flags.LEAVES_OPEN))
     problem = event_flags.by_type(sessionised.journey_kind, ctx.rules, lambda of: of.is_problem)
     problem = problem.astype(bool)[journeys.ids[rows]]
     intent = ctx.contacts.intent.of_names(ctx.rules.windows.quick_intents)
-    wrong = asked & (end < 0) & ~ctx.is_end[rows]
+    wrong = has_inbound & (end < 0) & ~ctx.is_end[rows]
     wrong |= (problem & (end < 0)) | (left_open > end) | intent[sessionised.session[rows]]
     rows = rows[wrong]
-    return found(ctx, "upsell_in_problem", sessionised.steps.ids[rows], rows)
+    return make_evidence(ctx, "upsell_in_problem", sessionised.steps.ids[rows], rows)
 
 
-@kind("node", "n/n", {"message_kind"}, launch=False)
-def over_pressure(ctx: JourneyContext) -> Found:
+@kind(
+    "node",
+    "n/n",
+    {"message_kind"},
+    label="Too many messages",
+    story="got more messages than anybody needs",
+    launch=False,
+)
+def over_pressure(ctx: JourneyContext) -> Evidence:
     """Outbound message without relevance basis, once per message_id, that makes more than the cap
     of such messages to this customer in the window (t - 7 d, t]; x = n/cap - 1, g = 1 - exp(-x)
     (docs/reference/friction.md#outreach).
@@ -57,7 +66,7 @@ def over_pressure(ctx: JourneyContext) -> Found:
     sent = events.is_any("direction", "outbound") & events.coded("message_kind").known
     sent &= ~events.is_any("relevance_basis", *event_flags.RELEVANT)
     if sent.sum() <= windows.pressure_cap:
-        return nothing(ctx, "over_pressure")
+        return no_evidence(ctx, "over_pressure")
     rows = np.flatnonzero(sent)
     customer = events.coded(contract.CUSTOMER_KEY).codes
     rows = rows[sorted_by(customer[rows], sessionised.rank[rows])]
@@ -66,7 +75,7 @@ def over_pressure(ctx: JourneyContext) -> Found:
     n = in_window(customer[rows], events.time[rows], windows.pressure_window)
     over = np.flatnonzero(n > windows.pressure_cap)
     row, excess = rows[over], n[over] / windows.pressure_cap - 1.0
-    return found(
+    return make_evidence(
         ctx, "over_pressure", sessionised.steps.ids[row], row, raw=excess,
         expected=np.full(len(row), float(windows.pressure_cap)), intensity=-np.expm1(-excess),
     )  # fmt: skip
@@ -88,6 +97,6 @@ def in_window(customer: Ints, time: Ints, window: int) -> Ints:
     moments = np.unique(time)
     customers = Groups.of(customer).ids * (len(moments) + 1)
     stamp = customers + np.searchsorted(moments, time, side="right")
-    gone = customers + np.searchsorted(moments, time - window, side="right")
-    before = np.searchsorted(stamp, gone, side="right")
+    expired = customers + np.searchsorted(moments, time - window, side="right")
+    before = np.searchsorted(stamp, expired, side="right")
     return np.asarray(np.searchsorted(stamp, stamp, side="right") - before)

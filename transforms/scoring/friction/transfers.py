@@ -6,7 +6,7 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
 from rejse.transforms.features.context import JourneyContext
-from rejse.transforms.scoring.friction.evidence import Found, found, kind, nothing
+from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
 
 _NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 
@@ -17,10 +17,12 @@ _NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
     {"outcome"},
     {"to_owner"},
     {"to_team"},
+    label="Transfer",
+    story="was passed on to somebody else",
     launch=False,
     circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
 )
-def transfer(ctx: JourneyContext) -> Found:
+def transfer(ctx: JourneyContext) -> Evidence:
     """Outcome `transferred`, or `to_owner` or `to_team` on an event that is not internal; an
     escalation is no transfer. One piece an event, anchored at the next step that is not pushed,
     else at its own (docs/reference/friction.md#transfers-and-escalations).
@@ -35,10 +37,12 @@ def transfer(ctx: JourneyContext) -> Found:
     "escalations",
     {"outcome"},
     {"team", "@teams"},
+    label="Escalation",
+    story="had to be taken to a higher level",
     launch=False,
     circular_with={"repeat_contact": "it lies at the next step, hence at the repeated contact"},
 )
-def escalation(ctx: JourneyContext) -> Found:
+def escalation(ctx: JourneyContext) -> Evidence:
     """Outcome `escalated`, or work passed on to a team of a higher tier (`teams`, as of the steps'
     times): one piece an event that says so, by its outcome or as a transfer out of a step whose
     next link is of a higher tier, anchored at the next step that is not pushed, else at its own;
@@ -46,33 +50,37 @@ def escalation(ctx: JourneyContext) -> Found:
     step (docs/reference/friction.md#transfers-and-escalations).
     """
     _, escalated = _passed(ctx)
-    giver, receiver = ctx.rises
-    said = ctx.sessionised.steps.any(escalated)[giver]
-    return _onward(ctx, "escalation", np.flatnonzero(escalated), (giver[~said], receiver[~said]))
+    giver, receiver = ctx.escalations
+    is_logged = ctx.sessionised.steps.any(escalated)[giver]
+    return _onward(
+        ctx, "escalation", np.flatnonzero(escalated), (giver[~is_logged], receiver[~is_logged])
+    )
 
 
 @kind(
     "edge",
     "returns",
     {"owner"},
+    label="Ping-pong",
+    story="was sent back to where they had been, unsolved",
     launch=False,
     circular_with={
         "bad_end": "a good outcome in the middle excuses it, and may be the end",
         "repeat_contact": "what follows may make the middle a consultation",
     },
 )
-def ping_pong(ctx: JourneyContext) -> Found:
+def ping_pong(ctx: JourneyContext) -> Evidence:
     """Work back at the owner before last, after collapsing equal neighbours, where the last known
     outcome of the owner in between is none of resolved, sold, informed, partly; where none is
     known, neither is whether it was solved: confidence .5, and none where one of the two only
     sent automatic messages or was visited in self-service (docs/reference/friction.md#ping-pong).
     """
-    seen = ctx.handoffs
-    back = np.flatnonzero(seen.is_ping_pong)
-    step, giver = seen.receiver[back], seen.giver[back]
-    return found(
+    handoffs = ctx.handoffs
+    back = np.flatnonzero(handoffs.is_ping_pong)
+    step, giver = handoffs.receiver[back], handoffs.giver[back]
+    return make_evidence(
         ctx, "ping_pong", step, ctx.steps.first[step],
-        previous=giver, earlier=ctx.steps.last[giver], confidence=seen.ping_pong[back],
+        previous=giver, earlier=ctx.steps.last[giver], confidence=handoffs.ping_pong[back],
     )  # fmt: skip
 
 
@@ -83,7 +91,7 @@ def _passed(ctx: JourneyContext) -> tuple[Bools, Bools]:
     named = events.coded("to_owner").known | events.coded("to_team").known
     moved = events.is_any("outcome", "transferred") | (named & outward)
     escalated = events.is_any("outcome", "escalated")
-    giver, _ = ctx.rises
+    giver, _ = ctx.escalations
     if len(giver):
         rising = np.zeros(len(ctx.steps), dtype=bool)
         rising[giver] = True
@@ -91,12 +99,12 @@ def _passed(ctx: JourneyContext) -> tuple[Bools, Bools]:
     return moved, escalated
 
 
-def _onward(ctx: JourneyContext, name: str, rows: Ints, rising: tuple[Ints, Ints]) -> Found:
+def _onward(ctx: JourneyContext, name: str, rows: Ints, rising: tuple[Ints, Ints]) -> Evidence:
     """Evidence of events on the way from their step to the next one that is not pushed, and of
     links (giver, receiver) that no event speaks of."""
     giver, receiver = rising
     if not len(rows) + len(giver):
-        return nothing(ctx, name)
+        return no_evidence(ctx, name)
     steps, own = ctx.steps, ctx.sessionised.steps.ids[rows]
     following = ctx.sessionised.journey_steps.next_row_after(~steps.is_pushed)[own]
     onward = following >= 0
@@ -105,7 +113,7 @@ def _onward(ctx: JourneyContext, name: str, rows: Ints, rising: tuple[Ints, Ints
     wanted = ctx.sessionised.events.coded("to_owner").rows(
         np.concatenate([np.where(onward, NULL, rows), none])
     )
-    return found(
+    return make_evidence(
         ctx, name,
         np.concatenate([np.where(onward, following, own), receiver]),
         np.concatenate([rows, steps.first[receiver]]),

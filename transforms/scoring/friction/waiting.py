@@ -14,7 +14,12 @@ from rejse.transforms.features.slas import BREACHED, is_late, promised
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.needs import occurs, pairs
 from rejse.transforms.schema.parameters import SECOND
-from rejse.transforms.scoring.friction.evidence import Found, found, kind, together
+from rejse.transforms.scoring.friction.evidence import (
+    Evidence,
+    concat_evidence,
+    kind,
+    make_evidence,
+)
 
 SECONDS_A_MINUTE = 60
 
@@ -23,9 +28,11 @@ SECONDS_A_MINUTE = 60
     "node",
     "s/s",
     {"wait_s", "touchpoint", "@touchpoints"},
+    label="Customer waiting",
+    story="waited longer than expected",
     circular_with={"bad_end": "leaving ends the wait: an abandoned call logs none, or a short one"},
 )
-def customer_wait(ctx: JourneyContext) -> Found:
+def customer_wait(ctx: JourneyContext) -> Evidence:
     """Waiting beyond the touchpoint's expected wait: x = (wait_s - expected) / max(expected, 1 s),
     g = 1 - exp(-x); without an expected wait it is not measurable
     (docs/reference/friction.md#waiting).
@@ -36,7 +43,7 @@ def customer_wait(ctx: JourneyContext) -> Found:
     rows = np.flatnonzero(logged & known & (waited > expected))
     wait, usual = waited[rows].astype(float), expected[rows].astype(float)
     excess = (wait - usual) / np.maximum(usual, 1.0)
-    return found(
+    return make_evidence(
         ctx, "customer_wait", sessionised.steps.ids[rows], rows, raw=excess,
         expected=usual, intensity=-np.expm1(-excess), minutes=wait / SECONDS_A_MINUTE,
     )  # fmt: skip
@@ -46,52 +53,62 @@ def customer_wait(ctx: JourneyContext) -> Found:
     "node",
     "promises",
     {"promise"},
+    label="Promise not kept",
+    story="was promised something that came late or never",
     circular_with={
         "bad_end": "an order that is cancelled or left unsolved is not delivered",
         "repeat_contact": "what follows decides whether it is late, broken or cancelled",
     },
 )
-def promise_broken(ctx: JourneyContext) -> Found:
+def promise_broken(ctx: JourneyContext) -> Evidence:
     """Promise broken, or (weight .25) late: not delivered by its due time once the frontier has
     passed it; anchored at the step in which it was made, and its owner is who must deliver it:
     `promise.owner`, else the type's owner, else the step's (docs/reference/friction.md#promises). A
     breached SLA is one too, made at the first need-driven step, unless an event promises that level
     itself (`slas`).
     """
-    return together(_said(ctx), _agreed(ctx))
+    return concat_evidence(_broken_promises(ctx), _breached_levels(ctx))
 
 
-def _said(ctx: JourneyContext) -> Found:
+def _broken_promises(ctx: JourneyContext) -> Evidence:
     """Promises that events made."""
-    made = ctx.promises
-    bad = np.flatnonzero((made.status == BROKEN) | (made.status == LATE))
-    late = made.status[bad] == LATE
+    promises = ctx.promises
+    broken = np.flatnonzero((promises.status == BROKEN) | (promises.status == LATE))
+    late = promises.status[broken] == LATE
     weight = np.where(late, ctx.rules.late_promise_weight, ctx.rules.weights["promise_broken"])
-    row, due = made.made[bad], made.due[bad]
-    delivered = made.delivered[bad]
+    row, due = promises.made[broken], promises.due[broken]
+    delivered = promises.delivered[broken]
     at = pick(ctx.sessionised.events.time, delivered, FAR)
     known = (at < FAR) & (due < FAR)
     late_days = np.where(known, (at - due) / (86_400 * SECOND), np.nan)
     dated = due < FAR
-    return found(
+    return make_evidence(
         ctx, "promise_broken", ctx.sessionised.steps.ids[row], row, weight=weight,
         time=np.where(dated, due, ctx.sessionised.events.time[row]),
         expected=np.where(known, late_days, np.nan),
-        detail=Categorical.named(made.status[bad], STATUS),
-        owner=ctx.owed_by(row, made.owner.rows(bad)),
+        detail=Categorical.named(promises.status[broken], STATUS),
+        owner=ctx.owed_by(row, promises.owner.rows(broken)),
     )  # fmt: skip
 
 
-def _agreed(ctx: JourneyContext) -> Found:
+def _breached_levels(ctx: JourneyContext) -> Evidence:
     """Breached service levels that no event promises itself."""
     levels = ctx.slas
-    bad = np.flatnonzero((levels.status == BREACHED) & ~promised(ctx, levels))
-    late = is_late(ctx, levels)[bad]
+    bad = np.flatnonzero(
+        (levels.status == BREACHED) & ~promised(levels, ctx.promises, ctx.journeys)
+    )
+    late = is_late(
+        levels,
+        ctx.sessionised.events.time,
+        give_up=ctx.rules.windows.promise_give_up,
+        watermark=ctx.watermark,
+        lateness=ctx.rules.windows.lateness,
+    )[bad]
     weight = np.where(late, ctx.rules.late_promise_weight, ctx.rules.weights["promise_broken"])
     row, due = levels.row[bad], levels.due[bad]
     met = pick(ctx.sessionised.events.time, levels.met[bad], FAR)
     late_days = np.where(met < FAR, (met - due) / (86_400 * SECOND), np.nan)
-    return found(
+    return make_evidence(
         ctx, "promise_broken", ctx.sessionised.steps.ids[row], row, weight=weight, time=due,
         expected=late_days, detail=levels.sla.rows(bad), owner=ctx.owed_by(row),
     )  # fmt: skip
@@ -104,12 +121,14 @@ def _agreed(ctx: JourneyContext) -> Found:
     {"end", "intent"},
     {"end", "objects"},
     {"case", "end", "lifecycle"},
+    label="Re-opened",
+    story="had to come back after it counted as solved",
     circular_with={
         "bad_end": "it takes a good end away",
         "repeat_contact": "its confidence hangs on a later outcome",
     },
 )
-def reopened(ctx: JourneyContext) -> Found:
+def reopened(ctx: JourneyContext) -> Evidence:
     """Inbound event of an intent that its journey had before the last end, or of an unknown one,
     of no other product or order, more than the session gap and at most the re-open window after
     that end, in another session, that is no end itself. After a sale an unknown intent does not
@@ -118,7 +137,9 @@ def reopened(ctx: JourneyContext) -> Found:
     (docs/reference/journeys.md#re-opening).
     """
     row, end, sure = reopenings(ctx)
-    return found(ctx, "reopened", ctx.sessionised.steps.ids[row], row, earlier=end, confidence=sure)
+    return make_evidence(
+        ctx, "reopened", ctx.sessionised.steps.ids[row], row, earlier=end, confidence=sure
+    )
 
 
 def reopenings(ctx: JourneyContext) -> tuple[Ints, Ints, Reals]:

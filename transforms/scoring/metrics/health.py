@@ -56,95 +56,138 @@ def losses(**components: Reals) -> Array:
     return np.asarray(np.divide(lost, whole, out=np.zeros_like(lost), where=whole > 0))
 
 
-def _expects(a: ScoredJourneys) -> Array:
+def _expects(scored: ScoredJourneys) -> Array:
     """Journeys whose type expects an outcome; by default those with a case."""
-    sessionised, rules = a.ctx.sessionised, a.ctx.rules
+    sessionised, rules = scored.ctx.sessionised, scored.ctx.rules
     kind = sessionised.journey_kind
-    said = [rules.type_of(name).expects_outcome for name in kind.names.to_pylist()]
-    codes = [NOT_SAID if s is None else int(s) for s in said]
+    declared = [rules.type_of(name).expects_outcome for name in kind.names.to_pylist()]
+    codes = [NOT_DECLARED if expects is None else int(expects) for expects in declared]
     default = rules.type_of(None).expects_outcome
-    of_type = kind.lookup(codes, NOT_SAID if default is None else int(default))
-    return np.where(of_type == NOT_SAID, sessionised.journey_case.known, of_type == 1)
+    of_type = kind.lookup(codes, NOT_DECLARED if default is None else int(default))
+    return np.where(of_type == NOT_DECLARED, sessionised.journey_case.known, of_type == 1)
 
 
-NOT_SAID = 2
+NOT_DECLARED = 2
 
 
-@metric("journey", pa.string(), unit="", when_empty="null while open, or where none is expected")
-def outcome(a: ScoredJourneys) -> Categorical:
+@metric(
+    "journey",
+    pa.string(),
+    label="Outcome",
+    unit="",
+    when_empty="null while open, or where none is expected",
+)
+def outcome(scored: ScoredJourneys) -> Categorical:
     """What came of it: the last end if held, else the last mapped outcome (after an end only of
     events that are not outbound), else `unresolved` for types that expect one
     (docs/reference/scores.md#outcome).
     """
-    row = a.ctx.deciding
-    logged = a.ctx.sessionised.events.coded("outcome").rows(row)
-    ended = (row >= 0) & a.ctx.is_end[row]
-    stand_in = np.where(ended, 0, np.where(_expects(a) & (row < 0), 1, -1))
+    row = scored.ctx.deciding
+    logged = scored.ctx.sessionised.events.coded("outcome").rows(row)
+    ended = (row >= 0) & scored.ctx.is_end[row]
+    stand_in = np.where(ended, 0, np.where(_expects(scored) & (row < 0), 1, -1))
     named = logged.fallback(Categorical.named(stand_in, ["resolved", "unresolved"]))
-    return named.recode(np.where(a.ctx.closed, named.codes, -1))
+    return named.recode(np.where(scored.ctx.closed, named.codes, -1))
 
 
-@metric("journey", pa.string(), unit="", when_empty="null where there is no outcome")
-def outcome_basis(a: ScoredJourneys) -> Categorical:
+@metric(
+    "journey",
+    pa.string(),
+    label="Basis of the outcome",
+    unit="",
+    when_empty="null where there is no outcome",
+)
+def outcome_basis(scored: ScoredJourneys) -> Categorical:
     """Whether the outcome is recorded (by an end, or as the last but for messages that the company
     drives) or assumed: something followed and told of none, or none was ever told of
     (docs/reference/scores.md#outcome).
     """
-    basis = Categorical.named(np.where(a.ctx.is_recorded, 0, 1), ["recorded", "assumed"])
-    return basis.recode(np.where(outcome(a).known, basis.codes, -1))
+    basis = Categorical.named(np.where(scored.ctx.is_recorded, 0, 1), ["recorded", "assumed"])
+    return basis.recode(np.where(outcome(scored).known, basis.codes, -1))
 
 
-@metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def outcome01(a: ScoredJourneys) -> Reals:
+@metric(
+    "journey",
+    pa.float64(),
+    label="Outcome value",
+    unit="1",
+    low=0,
+    high=1,
+    direction="higher_is_better",
+)
+def outcome01(scored: ScoredJourneys) -> Reals:
     """O, value of the outcome by the journey type's map: resolved, sold, informed 1; partly,
     declined .5; unresolved, abandoned, error, no_result 0 (docs/reference/scores.md#outcome).
     """
-    row = a.ctx.deciding
-    value = a.ctx.value[row] if len(a.ctx.value) else np.zeros(len(row))
-    ended = (row >= 0) & a.ctx.is_end[row]
+    row = scored.ctx.deciding
+    value = scored.ctx.value[row] if len(scored.ctx.value) else np.zeros(len(row))
+    ended = (row >= 0) & scored.ctx.is_end[row]
     value = np.where(ended & np.isnan(value), 1.0, value)
-    value = np.where(row >= 0, value, np.where(_expects(a), 0.0, np.nan))
-    return np.where(a.ctx.closed, value, np.nan)
+    value = np.where(row >= 0, value, np.where(_expects(scored), 0.0, np.nan))
+    return np.where(scored.ctx.closed, value, np.nan)
 
 
-@metric("journey", pa.float64(), unit="1", low=0, high=1, direction="higher_is_better")
-def delivery01(a: ScoredJourneys) -> Reals:
+@metric(
+    "journey", pa.float64(), label="Delivery", unit="1", low=0, high=1, direction="higher_is_better"
+)
+def delivery01(scored: ScoredJourneys) -> Reals:
     """D = e^-H: the chance that no step spoils the journey; null below the coverage floor without
     evidence (docs/reference/scores.md#delivery).
     """
-    return np.where(a.is_scored, delivery_of(a.hazard), np.nan)
+    return np.where(scored.is_scored, delivery_of(scored.hazard), np.nan)
 
 
-@metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
-def health_ops(a: ScoredJourneys) -> Reals:
+@metric(
+    "journey",
+    pa.float64(),
+    label="Operational health",
+    unit="points of 100",
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
+def health_ops(scored: ScoredJourneys) -> Reals:
     """Health from outcome and delivery only: weighted harmonic mean of O (.35) and D (.40),
     floored at .10, times 100; of closed journeys with both (docs/reference/scores.md#health).
     """
-    return health_of(outcome=outcome01(a), delivery=delivery01(a))
+    return health_of(outcome=outcome01(scored), delivery=delivery01(scored))
 
 
-@metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
-def health_ops_lo(a: ScoredJourneys) -> Reals:
+@metric(
+    "journey",
+    pa.float64(),
+    label="Operational health at one and a half weights",
+    unit="points of 100",
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
+def health_ops_lo(scored: ScoredJourneys) -> Reals:
     """Health_ops with all weights of friction times 1.5 (docs/reference/scores.md#health)."""
-    delivery = np.where(a.is_scored, delivery_of(a.high), np.nan)
-    return health_of(outcome=outcome01(a), delivery=delivery)
+    delivery = np.where(scored.is_scored, delivery_of(scored.high), np.nan)
+    return health_of(outcome=outcome01(scored), delivery=delivery)
 
 
-@metric("journey", pa.float64(), unit="points of 100", low=0, high=100,
-        direction="higher_is_better")  # fmt: skip
-def health_ops_hi(a: ScoredJourneys) -> Reals:
+@metric(
+    "journey",
+    pa.float64(),
+    label="Operational health at half weights",
+    unit="points of 100",
+    low=0,
+    high=100,
+    direction="higher_is_better",
+)
+def health_ops_hi(scored: ScoredJourneys) -> Reals:
     """Health_ops with all weights of friction times .5 (docs/reference/scores.md#health)."""
-    delivery = np.where(a.is_scored, delivery_of(a.low), np.nan)
-    return health_of(outcome=outcome01(a), delivery=delivery)
+    delivery = np.where(scored.is_scored, delivery_of(scored.low), np.nan)
+    return health_of(outcome=outcome01(scored), delivery=delivery)
 
 
-@metric("journey", pa.string(), unit="")
-def limiting_component(a: ScoredJourneys) -> Categorical:
+@metric("journey", pa.string(), label="Limiting component", unit="")
+def limiting_component(scored: ScoredJourneys) -> Categorical:
     """Component with the largest share of the lost health; null where nothing is lost or health
     is not measured (docs/reference/scores.md#health).
     """
-    lost = losses(outcome=outcome01(a), delivery=delivery01(a))
+    lost = losses(outcome=outcome01(scored), delivery=delivery01(scored))
     measured = ~np.isnan(lost).any(axis=0) & (lost.sum(axis=0) > 0)
     return Categorical.named(np.where(measured, np.argmax(lost, axis=0), -1), COMPONENTS[:2])
