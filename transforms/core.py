@@ -66,16 +66,20 @@ class Core:
 
 
 def build_context(
-    events: pa.Table, data: Operational, rules: Rules, frontiers: Mapping[str, int]
+    events: pa.Table, data: Operational, rules: Rules, watermarks: Mapping[str, int]
 ) -> JourneyContext:
-    """Split the events of whole customers into journeys, with all that scores them.
+    """Split the events of whole customers into journeys, with everything that scores them.
 
-    `events` has the columns of `event_schema` (absent optional ones are null), each event once,
-    in any order; `frontiers` says for each live source up to which time (microseconds) it is
-    complete. No result depends on the order, the chunks or the neighbours of a customer's events.
+    Args:
+        events: columns of `event_schema` (absent optional ones are null); each once, in any order.
+        data: operational data, with the records of these customers.
+        rules: the parameters of the core.
+        watermarks: microseconds up to which each live source is complete.
+
+    No result depends on the order, the chunks or the neighbours of a customer's events.
     """
     sessionised = sessionise(with_purpose(events, data), data, rules)
-    return JourneyContext(sessionised, data, rules, frontiers)
+    return JourneyContext(sessionised, data, rules, watermarks)
 
 
 def score_journeys(ctx: JourneyContext) -> dict[str, pa.Table]:

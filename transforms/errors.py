@@ -1,8 +1,8 @@
-"""The errors of rejse: one tree, whose branches state how a command ends that meets one of them.
+"""The errors of rejse: one tree. A branch sets how a command ends on such an error.
 
-A branch has the exit code and the word for it that schedulers read; its docstring begins with what
-the code means, and the table of codes is made from that. A message states what was expected, what
-came, and what to do.
+A branch has the exit code and the status word that schedulers read. Its docstring begins with the
+meaning of the code; the table of exit codes is generated from it. A message states what was
+expected, what was received, and what to do.
 """
 
 from __future__ import annotations

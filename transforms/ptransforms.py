@@ -59,9 +59,12 @@ def emit_rejects(refused: pa.Table) -> Iterator[Any]:
 
 
 def _with_outputs(
-    elements: beam.PCollection, step: Any, *more: str, side: Iterable[Any] = (),
+    elements: beam.PCollection,
+    step: Any,
+    *more: str,
+    side: Iterable[Any] = (),
     element: type = pa.RecordBatch,
-) -> Any:  # fmt: skip
+) -> Any:
     """Apply a step whose main output has `element`s, with side outputs for rejects and counts."""
     work = beam.ParDo(step, *side).with_output_types(element)
     return elements | work.with_outputs(REJECTS, COUNTS, *more, main=KEPT)

@@ -247,7 +247,7 @@ class _StageRejects(beam.DoFn):  # type: ignore[misc]
 
     def process(self, refused: pa.Table) -> Iterator[Any]:
         if self._erased.tombstones:
-            is_erased = self._erased.told(refused, signer(self._ask()))
+            is_erased = self._erased.rejects_mentioning(refused, signer(self._ask()))
             reasons = refused.column("reason").filter(arrow(is_erased)).to_pylist()
             yield from emit_count(ERASED, len(reasons))
             for reason in reasons:  # as which it was counted where it was refused

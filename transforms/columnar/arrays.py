@@ -12,9 +12,9 @@ Bools = np.ndarray[Any, np.dtype[np.bool_]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
 Reals = np.ndarray[Any, np.dtype[np.float64]]
 NULL = -1
-#: Texts that a dictionary of Python looks up sooner than Arrow is called.
+#: Up to so many texts a Python dictionary is faster than a call of Arrow.
 FEW = 100
-#: Numpy's equals of types, by their ids: times, dates and durations as the integers they are.
+#: Numpy types by the id of the Arrow type; times, dates and durations are integers.
 NUMPY: dict[int, np.dtype[Any]] = {
     kind.id: np.dtype(code)
     for kind, code in (
@@ -27,7 +27,7 @@ NUMPY: dict[int, np.dtype[Any]] = {
 
 
 def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """One contiguous array of a (chunked) column."""
+    """Return a (chunked) column as one contiguous array."""
     if isinstance(column, pa.ChunkedArray):
         if column.num_chunks == 1:
             return column.chunk(0)
@@ -40,7 +40,7 @@ def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def valid(column: pa.Array | pa.ChunkedArray) -> Bools:
-    """Mask of the rows that are not null."""
+    """Return the mask of the rows that are not null."""
     array = flat(column)
     if array.null_count == 0:
         return np.ones(len(array), dtype=bool)
@@ -48,7 +48,7 @@ def valid(column: pa.Array | pa.ChunkedArray) -> Bools:
 
 
 def values(column: pa.Array | pa.ChunkedArray) -> np.ndarray[Any, Any]:
-    """Values of a fixed-width or boolean column; null rows hold anything."""
+    """Return the values of a fixed-width or boolean column; null rows hold arbitrary values."""
     array = flat(column)
     if pa.types.is_boolean(array.type):
         return _bits(array.buffers()[1], array.offset, len(array))
@@ -61,7 +61,7 @@ def values(column: pa.Array | pa.ChunkedArray) -> np.ndarray[Any, Any]:
 def arrow(
     data: np.ndarray[Any, Any], kind: pa.DataType | None = None, ok: Bools | None = None
 ) -> pa.Array:
-    """Arrow array of a numpy array; rows where `ok` is false are null, as are NaN of floats."""
+    """Convert a numpy array to Arrow; rows where `ok` is false are null, as are NaN of floats."""
     if ok is None and data.dtype.kind == "f":
         missing = np.isnan(data)
         ok = ~missing if missing.any() else None
@@ -74,29 +74,29 @@ def arrow(
 
 
 def take(column: pa.Array, rows: np.ndarray[Any, Any]) -> pa.Array:
-    """Rows of an array; row -1 gives null."""
+    """Return rows of an array; row -1 gives null."""
     wanted = np.ascontiguousarray(rows, dtype=np.int64)
     return pc.take(column, arrow(wanted, pa.int64(), wanted >= 0))
 
 
 def index_in(texts: pa.Array, among: pa.Array) -> Ints:
-    """Place of each text among distinct ones, -1 if it is none of them."""
+    """Return the index of each text in `among` (distinct texts), -1 where it is not in it."""
     if len(texts) + len(among) <= FEW:
-        first = reversed([*enumerate(among.to_pylist())])  # of equal ones the first, as Arrow
-        known = {text: place for place, text in first}
-        return np.array([known.get(text, NULL) for text in texts.to_pylist()], np.int64)
-    found = pc.index_in(texts, value_set=among)
-    return np.where(valid(found), values(found).astype(np.int64), NULL)
+        numbered = reversed([*enumerate(among.to_pylist())])  # of duplicates the first, as Arrow
+        row_of = {text: row for row, text in numbered}
+        return np.array([row_of.get(text, NULL) for text in texts.to_pylist()], np.int64)
+    index = pc.index_in(texts, value_set=among)
+    return np.where(valid(index), values(index).astype(np.int64), NULL)
 
 
 def text_list(flat_texts: pa.Array, starts: Ints, n: int) -> pa.Array:
-    """List array of consecutive texts: list i is `flat_texts[starts[i]:starts[i + 1]]`."""
+    """Return a list array of consecutive texts: list i is `flat_texts[starts[i]:starts[i + 1]]`."""
     offsets = np.append(starts, n).astype(np.int32)
     return pa.ListArray.from_arrays(arrow(offsets, pa.int32()), flat_texts)
 
 
 def share(part: Ints | Reals, whole: Ints | Reals) -> Reals:
-    """Part of each whole; NaN where the whole is nothing."""
+    """Divide part by whole; NaN where the whole is not above 0."""
     out = np.full(len(whole), np.nan)
     return np.asarray(np.divide(part, whole, out=out, where=whole > 0))
 

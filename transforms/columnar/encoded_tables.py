@@ -17,11 +17,11 @@ def concat(tables: Iterable[pa.Table]) -> pa.Table:
 
 
 def encode(table: pa.Table, contract: Contract) -> pa.Table:
-    """Encode the columns of `contract` that travelled, or were stored, as plain text."""
-    for place, name in enumerate(table.column_names):
-        wanted = contract.carried.get(name)
+    """Dictionary-encode the columns of `contract` that are stored as plain text."""
+    for position, name in enumerate(table.column_names):
+        field = contract.carried.get(name)
         is_key = name in (schema.CUSTOMER_KEY, schema.IDENTITY_KEY)
-        is_coded = is_key or (wanted is not None and wanted.coded)
-        if is_coded and not pa.types.is_dictionary(table.column(place).type):
-            table = table.set_column(place, name, table.column(place).dictionary_encode())
+        is_coded = is_key or (field is not None and field.coded)
+        if is_coded and not pa.types.is_dictionary(table.column(position).type):
+            table = table.set_column(position, name, table.column(position).dictionary_encode())
     return table

@@ -1,6 +1,6 @@
 """Events of some customers as sorted columns: the form in which the core reads them.
 
-Texts are codes into a small dictionary, times are microseconds, null is -1 (codes) or a mask.
+Texts are codes into a small dictionary; times are microseconds; null is -1 (codes) or a mask.
 """
 
 from __future__ import annotations
@@ -51,92 +51,92 @@ class Categorical:
 
     @classmethod
     def named(cls, codes: Array, names: Iterable[str]) -> Categorical:
-        """A column of codes into given names."""
+        """Return a column of codes into the given names."""
         return cls(codes.astype(np.int32, copy=False), pa.array(list(names), pa.string()))
 
     @classmethod
     def among(cls, column: pa.Array, names: pa.Array) -> Categorical:
-        """A text column as codes into given names; texts that are none of them are null."""
+        """Encode a text column by the given names; other texts are null."""
         return cls(index_in(column, names).astype(np.int32), names)
 
     @classmethod
     def nulls(cls, n: int) -> Categorical:
-        """A column of nothing but nulls."""
+        """Return a column of n nulls."""
         return _nulls(n)
 
     @property
     def known(self) -> Bools:
-        """Rows that are not null."""
+        """Mask of the rows that are not null."""
         return np.asarray(self.codes != NULL)
 
     def of_names(self, wanted: Iterable[str]) -> Bools:
-        """Rows whose text is one of `wanted`."""
+        """Return the mask of rows whose text is in `wanted`."""
         chosen = set(wanted)
         codes = [code for code, name in enumerate(self.names.to_pylist()) if name in chosen]
         if len(codes) > 3:
             return self.lookup([code in codes for code in range(len(self.names))], False)
         out = np.zeros(len(self.codes), dtype=bool)
-        for code in codes:  # a comparison is thirty times as fast as a look-up
+        for code in codes:  # comparing is thirty times as fast as looking up
             out |= self.codes == code
         return out
 
     def lookup(self, per_name: list[Any], null: Any) -> Array:
-        """Value of each row, given one value a name and one for null."""
+        """Return a value for each row, given one value a name and one for null."""
         return np.asarray(np.asarray([*per_name, null]).take(self.codes, mode="wrap"))
 
     def rows(self, rows: Array) -> Categorical:
-        """The column at `rows`; row -1 gives null."""
+        """Return the column at `rows`; row -1 gives null."""
         return Categorical(pick(self.codes, rows).astype(np.int32, copy=False), self.names)
 
     def recode(self, codes: Array) -> Categorical:
-        """Other codes of the same names."""
+        """Return a column of other codes into the same names."""
         return Categorical(codes.astype(np.int32, copy=False), self.names)
 
     def arrow(self) -> pa.Array:
-        """Dictionary array of the column."""
+        """Return the column as a dictionary array."""
         ok = None if not len(self.codes) or self.codes.min() >= 0 else self.codes >= 0
         return pa.DictionaryArray.from_arrays(arrow(self.codes, pa.int32(), ok), self.names)
 
     def within(self, names: pa.Array) -> Categorical:
-        """The column as codes into other names; texts that are none of them are null."""
-        return Categorical(self._moved(index_in(self.names, names)), names)
+        """Encode the column by other names; texts not in them are null."""
+        return Categorical(self._recoded(index_in(self.names, names)), names)
 
     def aligned(self, other: Categorical) -> tuple[Array, Array]:
-        """Codes of both columns over one dictionary, so that equal texts have equal codes."""
+        """Return the codes of both columns over one dictionary: equal texts have equal codes."""
         if other.names.equals(self.names):
             return self.codes, other.codes
-        return self.codes, other._moved(self._joined(other.names)[0])
+        return self.codes, other._recoded(self._merged_names(other.names)[0])
 
     def fallback(self, *others: Categorical) -> Categorical:
-        """This column, where null the first other one that is not (coalesce)."""
+        """Fill nulls from the first other column that is not null (coalesce)."""
         out = self
         for other in others:
             if len(out.codes) and out.codes.min() >= 0:
                 break
-            at, names = out._joined(other.names)
-            out = Categorical(np.where(out.known, out.codes, other._moved(at)), names)
+            code_of, names = out._merged_names(other.names)
+            out = Categorical(np.where(out.known, out.codes, other._recoded(code_of)), names)
         return out
 
-    def _joined(self, names: pa.Array) -> tuple[Ints, pa.Array]:
-        """Where each of some names is among those of this column and the new ones; all of these."""
-        at = index_in(names, self.names)
-        new = at == NULL
-        at[new] = len(self.names) + np.arange(np.count_nonzero(new))
-        return at, pa.concat_arrays([self.names, names.filter(arrow(new))])
+    def _merged_names(self, names: pa.Array) -> tuple[Ints, pa.Array]:
+        """Return each name's code in the union with this column's names, and that union."""
+        code_of = index_in(names, self.names)
+        new = code_of == NULL
+        code_of[new] = len(self.names) + np.arange(np.count_nonzero(new))
+        return code_of, pa.concat_arrays([self.names, names.filter(arrow(new))])
 
-    def _moved(self, at: Ints) -> Array:
-        """The place of each row, given that of each name."""
-        return np.append(at, NULL).astype(np.int32).take(self.codes, mode="wrap")
+    def _recoded(self, code_of: Ints) -> Array:
+        """Return the new code of each row, given the new code of each name."""
+        return np.append(code_of, NULL).astype(np.int32).take(self.codes, mode="wrap")
 
 
 @lru_cache(maxsize=16)
 def _nulls(n: int) -> Categorical:
-    return Categorical(_shared(np.full(n, NULL, np.int32)), pa.array([], pa.string()))
+    return Categorical(_read_only(np.full(n, NULL, np.int32)), pa.array([], pa.string()))
 
 
 @dataclass(frozen=True)
 class Events:
-    """Events in some order; columns are read by name and are all null where the source has none.
+    """Events in some order; a column that the source lacks reads as null.
 
     A new order moves no column: each is decoded once, and taken in the order in which it is read.
     """
@@ -148,7 +148,7 @@ class Events:
 
     @classmethod
     def of(cls, table: pa.Table) -> Events:
-        """Events of an Arrow table with the columns of `schema.event_schema`."""
+        """Wrap an Arrow table with the columns of `schema.event_schema`."""
         arrays = [flat(column) for column in table.columns]
         return cls(pa.Table.from_arrays(arrays, schema=table.schema))
 
@@ -162,41 +162,46 @@ class Events:
         return frozenset(self.table.column_names)
 
     def has(self, name: str) -> bool:
-        """Does the table carry the column at all?"""
+        """Return whether the table has the column."""
         return name in self._names
 
     def column(self, name: str) -> pa.Array:
-        """Column as Arrow array; raises KeyError where the table does not carry it."""
+        """Return a column as Arrow array. Raises KeyError where the table lacks it."""
         if name not in self._taken:
             base = flat(self.table.column(name))
             self._taken[name] = base if self.order is None else take(base, self.order)
         return self._taken[name]
 
     def carries(self, name: str) -> Bools:
-        """Rows in which the column, of whatever type, is not null."""
+        """Return the mask of rows in which the column, of any type, is not null."""
         known = self._base(f"known {name}", lambda: valid(self.table.column(name)))
         return known if self.order is None else known[self.order]  # type: ignore[no-any-return]
 
     def logs(self, name: str, declared: Mapping[str, Collection[str]]) -> Bools:
-        """Rows that carry a column, or whose source declares that it would log it."""
+        """Return the mask of rows that have a value or whose source declares the column.
+
+        `declared`: columns by source that it logs whenever they happen.
+        """
         source = self.coded("source")
-        says = [name in declared.get(one, ()) for one in source.names.to_pylist()]
+        declares = [
+            name in declared.get(source_name, ()) for source_name in source.names.to_pylist()
+        ]
         has = self.carries(name) if self.has(name) else np.zeros(self.n, dtype=bool)
-        return has | source.lookup(says, False)
+        return has | source.lookup(declares, False)
 
     def coded(self, name: str) -> Categorical:
-        """Text column as codes."""
+        """Return a text column as codes."""
         if not self.has(name):
             return Categorical.nulls(self.n)
         key = f"codes {name}"
         if key not in self._taken:
             base = self._base(key, lambda: Categorical.of(self.table.column(name)))
             self._taken[key] = base if self.order is None else base.recode(base.codes[self.order])
-            _shared(self._taken[key].codes)
+            _read_only(self._taken[key].codes)
         return self._taken[key]  # type: ignore[no-any-return]
 
     def number(self, name: str) -> tuple[Array, Bools]:
-        """Numeric, boolean or time column (microseconds) and the mask of its values."""
+        """Return a numeric, boolean or time column (microseconds) and the mask of its values."""
         if not self.has(name):
             return np.zeros(self.n, np.int64), np.zeros(self.n, bool)
         key = f"number {name}"
@@ -204,7 +209,7 @@ class Events:
             column = flat(self.table.column(name))
             data, known = self._base(key, lambda: (values(column), valid(column)))
             ordered = (data, known) if self.order is None else (data[self.order], known[self.order])
-            self._taken[key] = tuple(_shared(array) for array in ordered)
+            self._taken[key] = tuple(_read_only(array) for array in ordered)
         return self._taken[key]  # type: ignore[no-any-return]
 
     def _base(self, key: str, decode: Callable[[], Any]) -> Any:
@@ -217,36 +222,36 @@ class Events:
         """Event time in microseconds since 1970, UTC."""
         return self.number("time")[0]
 
-    def is_one(self, name: str, *wanted: str) -> Bools:
-        """Rows whose text is one of `wanted`."""
+    def is_any(self, name: str, *wanted: str) -> Bools:
+        """Return the mask of rows whose text is in `wanted`."""
         key = f"{name} in {wanted}"
         if key not in self._taken:
-            self._taken[key] = _shared(self.coded(name).of_names(wanted))
+            self._taken[key] = _read_only(self.coded(name).of_names(wanted))
         return self._taken[key]  # type: ignore[no-any-return]
 
     def rows(self, order: Ints) -> Events:
-        """The events in another order, or some of them."""
+        """Return the events at `order`: reordered, or a selection."""
         if len(order) == self.n and bool((order == np.arange(self.n)).all()):
             return self
         moved = order if self.order is None else self.order[order]
         return Events(self.table, moved, self._decoded)
 
     def refs(self) -> pa.Array:
-        """`source/id` of each event."""
+        """Return `source/id` of each event."""
         if "refs" not in self._taken:
             source = self.coded("source").arrow().cast(pa.string())
             self._taken["refs"] = pc.binary_join_element_wise(source, self.column("id"), "/")
         return self._taken["refs"]
 
 
-def _shared(array: Array) -> Array:
-    """The array, which nobody may change in place any more: others hold it too."""
+def _read_only(array: Array) -> Array:
+    """Make an array read-only: it is cached and shared."""
     array.flags.writeable = False
     return array
 
 
 def total_order(table: pa.Table) -> Events:
-    """Events by customer and, within each, in the total order (time, source, sequence, id).
+    """Sort events by customer, then by the total order (time, source, sequence, id).
 
     `source` and `id` compare as bytes, `sequence` as integer with null first: no result depends on
     the order in which events arrived.
@@ -258,7 +263,7 @@ def total_order(table: pa.Table) -> Events:
 
 
 def _ranked(texts: Categorical) -> Ints:
-    """Codes whose order is that of the texts."""
+    """Return codes in the order of the texts."""
     rank = np.empty(len(texts.names), np.int64)
     rank[values(pc.sort_indices(texts.names)).astype(np.int64)] = np.arange(len(rank))
     return rank[texts.codes] if len(rank) else np.zeros(len(texts.codes), np.int64)
@@ -266,9 +271,9 @@ def _ranked(texts: Categorical) -> Ints:
 
 def _settle_ties(events: Events, order: Ints, customer: Ints) -> Ints:
     """Sort the rows of equal customer and time by source, sequence and id."""
-    time, who = events.time[order], customer[order]
+    time, owner = events.time[order], customer[order]
     same = np.zeros(len(order) + 1, dtype=bool)
-    same[1:-1] = (time[1:] == time[:-1]) & (who[1:] == who[:-1])
+    same[1:-1] = (time[1:] == time[:-1]) & (owner[1:] == owner[:-1])
     tied = np.flatnonzero(same[:-1] | same[1:])
     if not len(tied):
         return order
@@ -292,5 +297,5 @@ def _settle_ties(events: Events, order: Ints, customer: Ints) -> Ints:
 
 
 def customers(events: Events) -> Groups:
-    """One segment a customer of events in total order."""
+    """Group events in total order by customer."""
     return Groups.of(events.coded(contract.CUSTOMER_KEY).codes)

@@ -1,7 +1,7 @@
-"""The columnar vocabulary: sort once, then say every metric in one line.
+"""Reductions and scans over groups of consecutive rows: the vocabulary of metrics.
 
-A `Segments` cuts `n` sorted rows into consecutive segments (a journey's events, a step's events,
-a journey's steps). Reductions give one value a segment, scans one value a row.
+`Groups` splits `n` sorted rows into consecutive groups (a journey's events, a step's events, a
+journey's steps). Reductions give one value a group, scans one value a row.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Groups:
-    """Consecutive segments, none empty: segment i is rows `starts[i]:starts[i + 1]` of `n`."""
+    """Consecutive groups, none empty: group i has the rows `starts[i]:starts[i + 1]` of `n`."""
 
     starts: Ints
     n: int
 
     @classmethod
     def where(cls, begins: Bools) -> Groups:
-        """Segments that begin where `begins` is true; the first row always begins one."""
+        """Return groups that begin where `begins` is true; the first row always begins one."""
         if len(begins):
             begins = begins.copy()
             begins[0] = True
@@ -35,7 +35,7 @@ class Groups:
 
     @classmethod
     def of(cls, *keys: Array) -> Groups:
-        """Segments of rows with equal keys, which must already be sorted together."""
+        """Group rows by equal keys; equal keys must be adjacent."""
         begins = np.zeros(len(keys[0]), dtype=bool)
         for key in keys:
             begins[1:] |= key[1:] != key[:-1]
@@ -46,92 +46,92 @@ class Groups:
 
     @cached_property
     def lengths(self) -> Ints:
-        """Rows in each segment."""
+        """Number of rows in each group."""
         return np.diff(self.starts, append=self.n)
 
     @cached_property
     def lasts(self) -> Ints:
-        """Last row of each segment."""
+        """Last row of each group."""
         return self.starts + self.lengths - 1
 
     @cached_property
     def ids(self) -> Ints:
-        """Segment of each row."""
+        """Group of each row."""
         return np.repeat(np.arange(len(self.starts)), self.lengths)
 
     @cached_property
     def begins(self) -> Bools:
-        """Is the row the first of its segment?"""
+        """Mask of the first row of each group."""
         mask = np.zeros(self.n, dtype=bool)
         mask[self.starts] = True
         return mask
 
     @cached_property
     def row_number(self) -> Ints:
-        """Place of each row in its segment, from 0."""
+        """Number of each row in its group, from 0."""
         return np.arange(self.n) - self.broadcast(self.starts)
 
-    def broadcast(self, per_segment: Array) -> Array:
-        """The segment's value on each of its rows."""
-        return np.repeat(per_segment, self.lengths)
+    def broadcast(self, per_group: Array) -> Array:
+        """Repeat each group's value on its rows."""
+        return np.repeat(per_group, self.lengths)
 
-    # Reductions: one value a segment.
+    # Reductions: one value a group.
 
     def sum(self, x: Array) -> Array:
-        """Sum of x."""
-        if x.dtype.kind == "f":  # no sum of a segment may hang on what stands before it
+        """Return the sum of x."""
+        if x.dtype.kind == "f":  # a float sum must not depend on the groups before it
             return np.add.reduceat(x, self.starts, dtype=np.float64) if self.n else np.zeros(0)
         totals = np.concatenate(([0], np.cumsum(x, dtype=np.int64)))
         return np.asarray(totals[self.lasts + 1] - totals[self.starts])
 
     def count(self, mask: Bools) -> Ints:
-        """Number of true rows."""
+        """Return the number of true rows."""
         return self.sum(mask)
 
     def any(self, mask: Bools) -> Bools:
-        """Is a row true?"""
-        found = np.zeros(len(self), dtype=bool)
-        found[self.ids[np.flatnonzero(mask)]] = True  # few rows are, mostly
-        return found
+        """Return whether any row is true."""
+        has_true = np.zeros(len(self), dtype=bool)
+        has_true[self.ids[np.flatnonzero(mask)]] = True  # mostly few rows are true
+        return has_true
 
     def max(self, x: Array) -> Array:
-        """Largest x."""
+        """Return the largest x."""
         return np.maximum.reduceat(x, self.starts) if self.n else x[:0]
 
     def min(self, x: Array) -> Array:
-        """Least x."""
+        """Return the least x."""
         return np.minimum.reduceat(x, self.starts) if self.n else x[:0]
 
     def first(self, x: Array) -> Array:
-        """x of the first row."""
+        """Return x of the first row."""
         return x[self.starts]
 
     def last(self, x: Array) -> Array:
-        """x of the last row."""
+        """Return x of the last row."""
         return x[self.lasts]
 
     def first_row(self, mask: Bools) -> Ints:
-        """First row where `mask` is true, -1 where none is."""
+        """Return the first row where `mask` is true, -1 where none is."""
         so_far, rows = np.cumsum(mask), np.append(np.flatnonzero(mask), self.n)
-        found = rows[so_far[self.starts] - mask[self.starts]]
-        return np.where(found <= self.lasts, found, NULL)
+        row = rows[so_far[self.starts] - mask[self.starts]]
+        return np.where(row <= self.lasts, row, NULL)
 
     def last_row(self, mask: Bools) -> Ints:
-        """Last row where `mask` is true, -1 where none is."""
+        """Return the last row where `mask` is true, -1 where none is."""
         so_far, rows = np.cumsum(mask), np.append(np.flatnonzero(mask), NULL)
-        found = rows[so_far[self.lasts] - 1]
-        return np.where(found >= self.starts, found, NULL)
+        row = rows[so_far[self.lasts] - 1]
+        return np.where(row >= self.starts, row, NULL)
 
     def first_valid(self, codes: Array) -> Array:
-        """First code that is not null (-1)."""
+        """Return the first code that is not null (-1)."""
         return pick(codes, self.first_row(codes != NULL))
 
     def last_valid(self, codes: Array) -> Array:
-        """Last code that is not null (-1)."""
+        """Return the last code that is not null (-1)."""
         return pick(codes, self.last_row(codes != NULL))
 
     def nunique(self, codes: Array) -> Ints:
-        """Number of distinct codes that are not null (-1)."""
+        """Return the number of distinct codes that are not null (-1)."""
         if not self.n:
             return np.zeros(0, np.int64)
         if codes.max() < 64:
@@ -144,7 +144,7 @@ class Groups:
     # Scans: one value a row.
 
     def changed(self, *codes: Array) -> Bools:
-        """Does the row differ from the one before it in its segment? The first never does."""
+        """Return whether each row differs from the previous of its group; the first never does."""
         mask = np.zeros(self.n, dtype=bool)
         for x in codes:
             mask[1:] |= x[1:] != x[:-1]
@@ -152,14 +152,17 @@ class Groups:
         return mask
 
     def before(self, x: Array, fill: Any = NULL) -> Array:
-        """x of the row before in the segment, `fill` on the first row."""
+        """Return x of the previous row in the group, `fill` on the first row."""
         out = np.empty_like(x)
         out[1:] = x[:-1]
         out[self.starts] = fill
         return out
 
     def last_row_before(self, mask: Bools, inclusive: bool = False) -> Ints:
-        """Row of the last true `mask` before this row (or at it) in its segment, -1 if none."""
+        """Return the last row before each row in its group where `mask` is true, -1 if none.
+
+        `inclusive` allows the row itself.
+        """
         rows = np.where(mask, np.arange(self.n), NULL)
         latest = np.maximum.accumulate(rows) if self.n else rows
         if not inclusive:
@@ -167,14 +170,14 @@ class Groups:
         return np.where(latest >= self.broadcast(self.starts), latest, NULL)
 
     def next_row_after(self, mask: Bools) -> Ints:
-        """Row of the next true `mask` after this row in its segment, -1 if none."""
+        """Return the row of the next true `mask` after this row in its group, -1 if none."""
         rows = np.where(mask, np.arange(self.n), self.n)
-        coming = np.minimum.accumulate(rows[::-1])[::-1] if self.n else rows
-        after = np.append(coming[1:], self.n)[: self.n]
+        next_row = np.minimum.accumulate(rows[::-1])[::-1] if self.n else rows
+        after = np.append(next_row[1:], self.n)[: self.n]
         return np.where(after <= self.broadcast(self.lasts), after, NULL)
 
     def running_max(self, x: Ints) -> Ints:
-        """Largest x so far in the segment."""
+        """Return the largest x so far in the group."""
         order = sorted_by(x)
         rank = np.empty(self.n, dtype=np.int64)
         rank[order] = np.arange(self.n)
@@ -183,7 +186,7 @@ class Groups:
 
 
 def pick(x: Array, rows: Ints, fill: Any = NULL) -> Array:
-    """x at `rows`, `fill` where the row is -1."""
+    """Return x at `rows`, `fill` where the row is -1."""
     if not len(x):
         return np.full(len(rows), fill, dtype=x.dtype)
     if not len(rows) or rows.min() >= 0:
@@ -192,15 +195,15 @@ def pick(x: Array, rows: Ints, fill: Any = NULL) -> Array:
 
 
 def distinct(x: Array) -> Array:
-    """Distinct values, rising; for many integers much faster than `np.unique`, which hashes."""
+    """Return the distinct values, ascending; for many integers much faster than `np.unique`."""
     return numbered(x)[0]
 
 
 def numbered(x: Array) -> tuple[Array, Ints, Ints]:
-    """Distinct values, rising; the first row of each; and the place of each row among them."""
+    """Return the distinct values, ascending; the first row of each; each row's index in them."""
     order = sorted_by(x)
     ranked = x[order]
     same = Groups.of(ranked)
-    places = np.empty(len(x), dtype=np.int64)
-    places[order] = same.ids
-    return ranked[same.starts], order[same.starts], places
+    index = np.empty(len(x), dtype=np.int64)
+    index[order] = same.ids
+    return ranked[same.starts], order[same.starts], index

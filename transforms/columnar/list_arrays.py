@@ -1,4 +1,4 @@
-"""Lists of structures: their elements out, and other elements back in their place."""
+"""Lists of structures: take their elements out, and put other elements in their place."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from rejse.transforms.columnar.arrays import arrow, valid, values
 
 
 def elements(column: pa.Array) -> pa.StructArray:
-    """Elements of all lists of a column, none of which lie outside it."""
+    """Return the elements of all lists of a column, without values outside its slice."""
     first, last = _range(column)
     return column.values.slice(first, last - first)
 
 
 def with_elements(column: pa.Array, inner: pa.StructArray) -> pa.ListArray:
-    """The column's lists with `inner`, as long as `elements(column)`, in their place."""
+    """Replace the elements of a column's lists by `inner`, as long as `elements(column)`."""
     first, _ = _range(column)
     offsets = arrow((values(column.offsets) - first).astype(np.int32))
     if column.null_count == 0:
@@ -24,7 +24,7 @@ def with_elements(column: pa.Array, inner: pa.StructArray) -> pa.ListArray:
 
 
 def with_part(column: pa.StructArray, part: str, replaced: pa.Array) -> pa.StructArray:
-    """Structures with one part replaced; null ones stay null."""
+    """Replace one part of structures; null structures stay null."""
     parts = [replaced if f.name == part else column.field(f.name) for f in column.type]
     mask = None if column.null_count == 0 else arrow(~valid(column))
     return pa.StructArray.from_arrays(parts, fields=list(column.type), mask=mask)

@@ -1,4 +1,4 @@
-"""The nearest candidate within reach, for many queries at once."""
+"""Find the nearest candidate within reach, for many queries at once."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
 from rejse.transforms.columnar.radix_sort import sorted_by
 
-#: Says for pairs (query row, candidate row) whether the candidate is within reach.
+#: For pairs (query row, candidate row): whether the candidate is within reach.
 Within = Callable[[Ints, Ints], Bools]
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Candidate rows sorted by (group, row); rows are places in the total order."""
+    """Candidate rows sorted by (group, row); rows count in the total order of events."""
 
     rows: Ints
     keys: Ints
@@ -31,28 +31,31 @@ class Candidates:
         return cls(rows[order], keys[order], n)
 
     def earlier(self, rows: Ints, group: Ints, within: Within, inclusive: bool = False) -> Ints:
-        """Nearest candidate before (or at) each row in its group and within reach, -1 if none."""
+        """Return the nearest candidate in reach before each row in its group, -1 if none.
+
+        `inclusive` allows the row itself.
+        """
         side: Literal["left", "right"] = "right" if inclusive else "left"
         at = np.searchsorted(self.keys, group * self.width + rows, side=side) - 1
         return self._walk(rows, group, at, -1, within)
 
     def later(self, rows: Ints, group: Ints, within: Within) -> Ints:
-        """Nearest candidate after each row in its group and within reach, -1 if none."""
+        """Return the nearest candidate after each row in its group and within reach, -1 if none."""
         at = np.searchsorted(self.keys, group * self.width + rows, side="right")
         return self._walk(rows, group, at, 1, within)
 
     def _walk(self, rows: Ints, group: Ints, at: Ints, step: int, within: Within) -> Ints:
         """Step away from the query until a candidate is within reach or its group ends."""
-        found = np.full(len(rows), NULL, dtype=np.int64)
-        asking = np.arange(len(rows))
-        while len(asking):
+        nearest = np.full(len(rows), NULL, dtype=np.int64)
+        open_queries = np.arange(len(rows))
+        while len(open_queries):
             inside = (at >= 0) & (at < len(self.keys))
-            here = np.where(inside, at, 0)
+            candidate = np.where(inside, at, 0)
             inside &= len(self.keys) > 0
             if inside.any():
-                inside &= self.keys[here] // self.width == group[asking]
-            asking, at = asking[inside], at[inside]
-            reached = within(rows[asking], self.rows[at])
-            found[asking[reached]] = self.rows[at[reached]]
-            asking, at = asking[~reached], at[~reached] + step
-        return found
+                inside &= self.keys[candidate] // self.width == group[open_queries]
+            open_queries, at = open_queries[inside], at[inside]
+            reached = within(rows[open_queries], self.rows[at])
+            nearest[open_queries[reached]] = self.rows[at[reached]]
+            open_queries, at = open_queries[~reached], at[~reached] + step
+        return nearest

@@ -1,7 +1,7 @@
-"""The order of rows by their keys: a radix sort over sixteen bits at a time.
+"""Sort rows by keys: a radix sort over sixteen bits at a time.
 
-Numpy sorts numbers of sixteen bits by their digits and wider ones by comparing them. A wide key in
-such pieces, the least first, takes a third of the time or less at the sizes of a group of buckets.
+Numpy sorts numbers of sixteen bits by their digits and wider ones by comparisons. Splitting a wide
+key into such digits takes a third of the time or less at the sizes of a group of buckets.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from rejse.transforms.columnar.arrays import Ints
 Array = np.ndarray[Any, Any]
 #: Bits that numpy sorts without comparing.
 DIGIT = 16
-#: Rows from which on taking a key to pieces is worth it.
+#: Rows from which on splitting a key into digits is faster.
 MANY = 512
 
 
 def sorted_by(*keys: Array, radix_from: int = MANY) -> Ints:
-    """Stable order of rows by keys (numbers, none of them complex), the first key foremost.
+    """Return the stable order of rows by keys (no complex numbers); the first key is the major one.
 
     NaN is last, as in numpy. From `radix_from` rows on, keys are taken to pieces.
     """
@@ -42,13 +42,13 @@ def _sorted_on(digit: Array, rows: Ints | None) -> Ints:
 
 
 def _digits(key: Array) -> Iterator[Array]:
-    """Pieces of the key by which to sort one after the other, none where all are equal."""
+    """Yield the parts of the key, least significant first; none where all keys are equal."""
     if key.dtype.kind == "f":
         yield key
         return
     if key.dtype.kind == "b":
         yield key.view(np.uint8)
         return
-    above = (key - key.min()).view(f"u{key.dtype.itemsize}")  # right also where it overflows
-    for shift in range(0, int(above.max()).bit_length(), DIGIT):
-        yield (above >> above.dtype.type(shift)).astype(np.uint16)
+    offset = (key - key.min()).view(f"u{key.dtype.itemsize}")  # right also where it overflows
+    for shift in range(0, int(offset.max()).bit_length(), DIGIT):
+        yield (offset >> offset.dtype.type(shift)).astype(np.uint16)

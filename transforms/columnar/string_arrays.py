@@ -1,4 +1,4 @@
-"""Text arrays: of Python strings, of one text repeated, of hex digits; dictionary-encoded texts."""
+"""String arrays: from Python strings, constants and hex digits; dictionary encoding."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rejse.transforms.schema.contract import CODED
 
 
 def text(values: Sequence[str | None]) -> pa.Array:
-    """String array of Python strings; None is null.
+    """Return a string array of Python strings; None is null.
 
-    Raises UnicodeEncodeError for a lone surrogate, which no UTF-8 text can hold.
+    Raises UnicodeEncodeError for a lone surrogate, which UTF-8 cannot encode.
     """
     return pa.array(values, pa.string())
 
 
 def constant(value: str | None, rows: int) -> pa.Array:
-    """Dictionary-encoded array of one text, repeated; None gives nulls."""
+    """Return a dictionary-encoded array that repeats one text; None gives nulls."""
     if value is None:
         return pa.nulls(rows, CODED)
     codes = pa.repeat(pa.scalar(0, pa.int32()), rows)
@@ -27,7 +27,7 @@ def constant(value: str | None, rows: int) -> pa.Array:
 
 
 def coded(column: pa.Array) -> pa.Array:
-    """Column as dictionary of int32 codes and texts, each text once.
+    """Encode a column as a dictionary of int32 codes and distinct texts.
 
     A null text of the dictionary becomes a null row.
     """
@@ -43,7 +43,10 @@ def _distinct(dictionary: pa.Array) -> bool:
 
 
 def hexadecimal(digests: bytes, size: int, digits: int) -> pa.Array:
-    """First `digits` hex digits of each digest; `digests` are joined, `size` bytes each."""
+    """Return the first `digits` hex digits of each digest.
+
+    `digests` are joined, `size` bytes each.
+    """
     table = np.frombuffer(digests, dtype=np.uint8).reshape(-1, size)[:, : digits // 2]
     letters = table.tobytes().hex().encode()
     offsets = np.arange(len(table) + 1, dtype=np.int32) * np.int32(digits)

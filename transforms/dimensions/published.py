@@ -1,4 +1,4 @@
-"""The operational tables as they are published: what the core joined, beside what it made of it."""
+"""The operational tables as published: what the core joined, beside what it computed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from functools import cache
 from rejse.transforms.dimensions.tables import TABLES, Declared
 from rejse.transforms.schema.registry import Column, Table
 
-#: What a column means, whichever table bears it, and its unit.
+#: Description and unit of each column, the same in all tables.
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "touchpoint": ("Place of contact.", ""),
-    "owner": ("Department answerable.", ""),
+    "owner": ("Responsible department.", ""),
     "team": ("Team within the owner.", ""),
     "silo": ("Silo that it belongs to.", ""),
     "channel": ("Medium of the contact.", ""),
     "stage": ("Before, during or after the service.", ""),
     "expected_wait_s": ("Wait that a customer expects there.", "s"),
-    "expected_latency_s": ("Time that an internal task may lie there.", "s"),
+    "expected_latency_s": ("Time that an internal task may wait there.", "s"),
     "is_moment_of_truth": ("Whether much is decided there.", ""),
     "journey_type": ("Kind of journey.", ""),
     "system": ("System that asks or holds the information.", ""),
@@ -28,17 +28,20 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "reopen_window": ("Time after an end in which it may be opened again.", ""),
     "cap": ("Longest life of the journey.", ""),
     "handoff_due": ("Time in which a hand-off is to be taken up.", ""),
-    "start_activities": ("Activities that begin a new one, parted by ;.", ""),
-    "end_activities": ("Activities that end it, parted by ;.", ""),
-    "end_outcomes": ("Outcomes that end it, parted by ;.", ""),
-    "weak_end_outcomes": ("Bad outcomes that end it if nobody comes back, parted by ;.", ""),
+    "start_activities": ("Activities that begin a new one, separated by ;.", ""),
+    "end_activities": ("Activities that end it, separated by ;.", ""),
+    "end_outcomes": ("Outcomes that end it, separated by ;.", ""),
+    "weak_end_outcomes": (
+        "Bad outcomes that end it unless the customer comes back, separated by ;.",
+        "",
+    ),
     "is_problem": ("Whether such a journey is a problem of the customer.", ""),
     "expects_outcome": ("Whether one without an outcome counts as unresolved.", ""),
     "horizon": ("Age at which a journey is judged: resolved by then, or not.", ""),
     "actor_id": ("Employee, as a keyed pseudonym.", ""),
     "tier": ("Tier of support; a greater one is escalated to.", "1"),
     "weekday": ("Day of the week, 1 = Monday; none: the row is of a date.", "1"),
-    "date": ("Date that goes before the weekday.", ""),
+    "date": ("Date; it overrides the weekday.", ""),
     "opens": ("When work begins, local time; none: no work.", ""),
     "closes": ("When work ends, local time.", ""),
     "tz": ("Time zone (IANA).", ""),
@@ -66,27 +69,29 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     "claim": ("What it promises.", ""),
     "previous_key": ("Identity that is linked, as a keyed pseudonym.", ""),
     "previous_type": ("What kind of identity that is.", ""),
-    "identity_key": ("Identity whose it is, as a keyed pseudonym.", ""),
+    "identity_key": ("Identity that owns it, as a keyed pseudonym.", ""),
     "identity_type": ("What kind of identity this is.", ""),
     "method": (
-        "Who says so: table (identity_links), event (its previousidentity) or case (its customer).",
+        "Origin: table (identity_links), event (its previousidentity) or case (its customer).",
         "",
     ),
     "precedence": ("Place among links of one identity that begin at once; the least holds.", "1"),
-    "valid_from": ("From then on the row holds; none: always.", "UTC"),
-    "valid_to": ("From then on it no longer holds; none: it still does.", "UTC"),
+    "valid_from": ("The row is valid from then on; none: always.", "UTC"),
+    "valid_to": ("The row is valid until then; none: it still is.", "UTC"),
 }
 
 
 @cache
 def tables() -> dict[str, Table]:
-    """The published tables by name. Raises KeyError where a column is not described."""
+    """Return the published tables by name. Raises KeyError where a column has no description."""
     return {name: _table(name, declared) for name, declared in TABLES.items()}
 
 
 def _table(name: str, declared: Declared) -> Table:
     columns = tuple(
-        Column(one.name, one.type, *COLUMNS[one.name], nullable=one.name not in declared.needed)
-        for one in declared.schema
+        Column(
+            field.name, field.type, *COLUMNS[field.name], nullable=field.name not in declared.needed
+        )
+        for field in declared.schema
     )
     return Table(name, declared.about, (*declared.needed, "valid_from"), columns)

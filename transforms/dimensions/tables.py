@@ -1,7 +1,7 @@
-"""Operational data: the small tables with validity that the installation keeps by hand or export.
+"""Operational data: small tables with validity, which the installation maintains or exports.
 
-Each is declared once, with its key and columns; where there is none, what it would say is null.
-Tables keyed by customer are no files of this kind but sources (`records`): they may be large.
+Each is declared once, with its key and columns. What a missing table would say is null. Tables
+keyed by customer are sources instead (`customer_records`): they may be large.
 """
 
 from __future__ import annotations
@@ -24,14 +24,17 @@ from rejse.transforms.schema.contract import CUSTOMER_KEY, TIME
 from rejse.transforms.schema.parameters import HOUR
 
 VALIDITY = {"valid_from": TIME, "valid_to": TIME}
-#: What stands for the owner in rows of the calendar that are everybody's: no owner's name.
+#: Owner of the rows of the calendar that hold for all owners without their own; no real name.
 ALL_OWNERS = "\0"
 TEXT, REAL, INT, FLAG = pa.string(), pa.float64(), pa.int32(), pa.bool_()
 
 
 @dataclass(frozen=True)
 class Declared:
-    """One table: its columns, and those of them that no row may lack, the key first."""
+    """A declared table: its description, its columns, and those that no row may lack.
+
+    The key is first among these.
+    """
 
     about: str
     needed: tuple[str, ...]
@@ -104,25 +107,26 @@ TOUCHPOINT_FIELDS = TABLES["touchpoint_fields"].schema
 
 
 def conform(table: pa.Table | None, wanted: pa.Schema) -> pa.Table:
-    """The table with exactly the wanted columns; absent ones and empty texts are null, others are
-    dropped.
+    """Return the table with exactly the wanted columns.
+
+    Absent columns and empty texts are null; other columns are dropped.
     """
     if table is None:
         return pa.Table.from_arrays([pa.nulls(0, f.type) for f in wanted], schema=wanted)
     columns = []
-    for want in wanted:
-        if want.name not in table.column_names:
-            columns.append(pa.nulls(table.num_rows, want.type))
+    for declared in wanted:
+        if declared.name not in table.column_names:
+            columns.append(pa.nulls(table.num_rows, declared.type))
             continue
-        column = flat(table.column(want.name)).cast(want.type)
-        if want.type == TEXT and pc.any(pc.equal(column, "")).as_py():
+        column = flat(table.column(declared.name)).cast(declared.type)
+        if declared.type == TEXT and pc.any(pc.equal(column, "")).as_py():
             column = pc.if_else(pc.equal(column, ""), pa.scalar(None, TEXT), column)
         columns.append(column)
     return pa.Table.from_arrays(columns, schema=wanted)
 
 
 def check_touchpoints(table: pa.Table) -> None:
-    """Raises ValueError, naming the row, where an expectation of `touchpoints` makes no sense."""
+    """Raise ValueError, naming the row, where an expectation of `touchpoints` is invalid."""
     for name in ("expected_wait_s", "expected_latency_s"):
         for number, seconds in enumerate(table.column(name).to_pylist(), start=1):
             if seconds is not None and not 0 <= seconds < float("inf"):
@@ -131,24 +135,24 @@ def check_touchpoints(table: pa.Table) -> None:
 
 @dataclass(frozen=True)
 class Operational:
-    """The O-data of an installation: those of `TABLES` that it has, by name."""
+    """The operational data (O-data) of an installation: those of `TABLES` that it has, by name."""
 
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     #: Records of the customers at hand, by kind, in the columns of `records.tables()`.
     records: Mapping[str, pa.Table] = field(default_factory=dict)
-    #: Indexes of the tables, each made once; whoever has other records shares them.
+    #: Indexes of the tables, each built once; shared by copies with other records.
     _indexes: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def has(self, name: str) -> bool:
-        """Does the installation have the table?"""
+        """Return whether the installation has the table."""
         return name in self.tables
 
     def table(self, name: str) -> pa.Table:
-        """A table in its declared columns, without rows where the installation has none."""
+        """Return a table in its declared columns, without rows where the installation has none."""
         return conform(self.tables.get(name), TABLES[name].schema)
 
     def with_records(self, known: Mapping[str, pa.Table]) -> Operational:
-        """The same with records of some customers."""
+        """Return the same data with records of some customers."""
         return replace(self, records=known) if known else self
 
     @cached_property
@@ -162,34 +166,35 @@ class Operational:
         return self._of_customers("customers")
 
     def case_rows(self, events: Events, case: Categorical | None = None) -> Ints:
-        """Row of `cases` that holds of each event's case at its time, -1 if none; the case is the
-        event's own where no other is given.
+        """Return the row of `cases` valid for each event's case at its time, -1 if none.
+
+        `case` replaces the events' own case.
         """
-        if not len(self.cases.keys):  # else every pair of customer and case would be named
+        if not len(self.cases.keys):  # avoids naming every pair of customer and case
             return np.full(events.n, NULL, np.int64)
-        who = events.coded(CUSTOMER_KEY)
+        customer = events.coded(CUSTOMER_KEY)
         case = events.coded("case_id") if case is None else case
-        return self.cases.rows(pair_key(who, case), events.time)
+        return self.cases.rows(pair_key(customer, case), events.time)
 
     def customer_rows(self, events: Events) -> Ints:
-        """Row of `customers` that holds of each event's customer at its time, -1 if none."""
+        """Return the row of `customers` valid for each event's customer at its time, -1 if none."""
         return self.customers.rows(events.coded(CUSTOMER_KEY), events.time)
 
     def _of_customers(self, kind: str, *more: str) -> AsOf:
         table = conform(self.records.get(kind), records.of_events(kind))
         keys = [table.column(name) for name in (CUSTOMER_KEY, *more)]
-        pair_key = pc.binary_join_element_wise(*keys, KEY_MARK)
-        return AsOf.of(table.append_column("key", pair_key), "key")
+        key = pc.binary_join_element_wise(*keys, KEY_MARK)
+        return AsOf.of(table.append_column("key", key), "key")
 
-    def once(self, name: str, index: Callable[[], Any]) -> Any:
-        """What is made of the tables, but of no records, under this name: made when first asked."""
+    def cached(self, name: str, index: Callable[[], Any]) -> Any:
+        """Return a value derived from the tables only, built on first use under this name."""
         if name not in self._indexes:
             self._indexes[name] = index()
         return self._indexes[name]
 
     def _by(self, name: str, key: str) -> AsOf:
-        found: AsOf = self.once(name, lambda: AsOf.of(self.table(name), key))
-        return found
+        index: AsOf = self.cached(name, lambda: AsOf.of(self.table(name), key))
+        return index
 
     @property
     def touchpoints(self) -> AsOf:
@@ -223,24 +228,24 @@ class Operational:
 
     @property
     def calendar(self) -> Calendar:
-        """Working hours by owner. Raises ValueError, naming the row, where they make no sense."""
-        found: Calendar = self.once("calendar", lambda: Calendar.of(self.table("calendar")))
-        return found
+        """Working hours by owner. Raises ValueError, naming the row, where they are invalid."""
+        calendar: Calendar = self.cached("calendar", lambda: Calendar.of(self.table("calendar")))
+        return calendar
 
     @property
     def weather(self) -> AsOf:
         """Weather by site; a row without valid_to holds for an hour."""
-        found: AsOf = self.once("weather", self._hourly)
-        return found
+        index: AsOf = self.cached("weather", self._hourly)
+        return index
 
     def _hourly(self) -> AsOf:
-        found = AsOf.of(self.table("weather"), "site_id")
-        until = np.where(found.valid_to == FAR, found.valid_from + HOUR, found.valid_to)
-        return replace(found, valid_to=until)
+        index = AsOf.of(self.table("weather"), "site_id")
+        until = np.where(index.valid_to == FAR, index.valid_from + HOUR, index.valid_to)
+        return replace(index, valid_to=until)
 
     def zone_of(self, owner: Categorical, time: Ints) -> Categorical:
-        """Time zone of each owner's row of the calendar as of a time."""
-        zones: AsOf = self.once("zones", self._zones)
+        """Return the time zone of each owner by the calendar as of a time."""
+        zones: AsOf = self.cached("zones", self._zones)
         return zones.text("tz", zones.rows(self.calendar.owners(owner, ALL_OWNERS), time))
 
     def _zones(self) -> AsOf:
@@ -251,5 +256,5 @@ class Operational:
     @property
     def fields(self) -> pa.Table:
         """Which touchpoint asks, knows and passes which field."""
-        found: pa.Table = self.once("fields", lambda: self.table("touchpoint_fields"))
-        return found
+        fields: pa.Table = self.cached("fields", lambda: self.table("touchpoint_fields"))
+        return fields

@@ -23,7 +23,7 @@ KEY_MARK = "\x1f"
 
 @dataclass(frozen=True)
 class AsOf:
-    """A validity table sorted by (key, valid_from, canonical JSON falling)."""
+    """A validity table sorted by (key, valid_from, canonical JSON descending)."""
 
     table: pa.Table
     keys: dict[str, int]
@@ -37,7 +37,7 @@ class AsOf:
         """Index a table with `key`, `valid_from` and `valid_to` (null = always)."""
         coded = Categorical.of(table.column(key))
         codes, starts = coded.codes.astype(np.int64), bound(table, "valid_from", -FAR)
-        order = _settled(table, codes, starts, sorted_by(codes, starts))
+        order = _break_ties(table, codes, starts, sorted_by(codes, starts))
         return cls(
             table.take(arrow(order, pa.int64())),
             {name: code for code, name in enumerate(coded.names.to_pylist())},
@@ -47,14 +47,14 @@ class AsOf:
         )
 
     def rows(self, texts: Categorical, time: Ints) -> Ints:
-        """Row valid for each text at its time, -1 where there is none."""
+        """Return the row valid for each text at its time (microseconds), -1 where there is none."""
         if not len(self.key_codes):
             return np.full(len(time), NULL, np.int64)
         code = texts.lookup([self.keys.get(n, NULL) for n in texts.names.to_pylist()], NULL)
         return self.at(code, time)
 
     def at(self, code: Ints, time: Ints) -> Ints:
-        """Row valid for each code of a key at its time, -1 where there is none."""
+        """Return the row valid for each code of a key at its time, -1 where there is none."""
         if not len(self.key_codes) or not (code >= 0).any():
             return np.full(len(time), NULL, np.int64)
         at = self._latest(code, time)
@@ -66,9 +66,9 @@ class AsOf:
 
     @cached_property
     def _longer(self) -> Ints:
-        """Next row before, of the same key, that holds for longer; -1 where there is none.
+        """Previous row of the same key that is valid for longer; -1 where there is none.
 
-        Where a row has expired, so have those between: many short rows cost no walk over them.
+        Where a row has expired, so have the rows between: many short rows need no walk over them.
         """
         at = np.arange(len(self.key_codes)) - 1
         at[np.flatnonzero(np.append(True, np.diff(self.key_codes) != 0))] = NULL
@@ -88,13 +88,13 @@ class AsOf:
 
     @cached_property
     def _begins(self) -> Ints:
-        """Rising number of each row's key and begin."""
-        place = np.searchsorted(self._moments, self.valid_from) + 1
-        return self.key_codes * (len(self._moments) + 1) + place
+        """Ascending number of each row's key and begin."""
+        moment = np.searchsorted(self._moments, self.valid_from) + 1
+        return self.key_codes * (len(self._moments) + 1) + moment
 
     def _latest(self, code: Ints, time: Ints) -> Ints:
-        """Last row of the code whose valid_from is at or before the time."""
-        if self._is_single:  # one row a key: no search needed
+        """Return the last row of the code whose valid_from is at or before the time."""
+        if self._is_single:  # one row a key needs no search
             return np.where((code >= 0) & (self.valid_from[code] <= time), code, NULL)
         wanted = code * (len(self._moments) + 1)
         wanted = wanted + np.searchsorted(self._moments, time, side="right")
@@ -103,13 +103,13 @@ class AsOf:
         return np.where(same, at, NULL)
 
     def text(self, name: str, rows: Ints) -> Categorical:
-        """A text column at the rows found."""
+        """Return a text column at some rows."""
         if name not in self._texts:
             self._texts[name] = Categorical.of(self.table.column(name))
         return self._texts[name].rows(rows)
 
     def number(self, name: str, rows: Ints) -> tuple[np.ndarray[Any, Any], Bools]:
-        """A numeric or boolean column at the rows found, with the mask of its values."""
+        """Return a numeric or boolean column at some rows, and the mask of its values."""
         column = flat(self.table.column(name))
         if not len(column):
             kind = bool if pa.types.is_boolean(column.type) else np.float64
@@ -118,7 +118,7 @@ class AsOf:
 
 
 def pair_key(first: Categorical, second: Categorical) -> Categorical:
-    """A key of two columns, null where either is; each pair that occurs is named once."""
+    """Return a key of two columns, null where either is; each pair that occurs is named once."""
     width = max(1, len(second.names))
     known = first.known & second.known
     pair = np.where(known, first.codes.astype(np.int64) * width + second.codes, NULL)
@@ -132,16 +132,18 @@ def pair_key(first: Categorical, second: Categorical) -> Categorical:
     return Categorical(out.astype(np.int32), pc.binary_join_element_wise(*names, KEY_MARK))
 
 
-def _settled(table: pa.Table, codes: Ints, starts: Ints, order: Ints) -> Ints:
-    """Of several rows that begin at once the one of the least canonical JSON sorts last."""
+def _break_ties(table: pa.Table, codes: Ints, starts: Ints, order: Ints) -> Ints:
+    """Sort rows of one key and begin by canonical JSON, descending: the lowest is last."""
     same = np.zeros(len(order) + 1, dtype=bool)
     same[1:-1] = (np.diff(codes[order]) == 0) & (np.diff(starts[order]) == 0)
     tied = np.flatnonzero(same[:-1] | same[1:])
     if not len(tied):
         return order
     rows = order[tied]
-    said = table.take(arrow(rows, pa.int64())).to_pylist()
-    text = np.array([json.dumps(row, sort_keys=True, default=str) for row in said], dtype=object)
+    contents = table.take(arrow(rows, pa.int64())).to_pylist()
+    text = np.array(
+        [json.dumps(row, sort_keys=True, default=str) for row in contents], dtype=object
+    )
     rank = np.argsort(np.argsort(text, kind="stable"), kind="stable")
     out = order.copy()
     out[tied] = rows[sorted_by(np.cumsum(~same[:-1])[tied], -rank)]
@@ -149,6 +151,6 @@ def _settled(table: pa.Table, codes: Ints, starts: Ints, order: Ints) -> Ints:
 
 
 def bound(table: pa.Table, name: str, null: int) -> Ints:
-    """Bounds of validity in microseconds, `null` where a row has none."""
+    """Return bounds of validity in microseconds, `null` where a row has none."""
     column = flat(table.column(name))
     return np.where(valid(column), values(column), null).astype(np.int64)

@@ -1,13 +1,13 @@
-"""Working time: how much of the time between two instants an owner works, and the way back.
+"""Working time: how long an owner works between two instants, and when a span of work ends.
 
 Definition of the hours (table `calendar`; docs/reference/ingest.md#working-hours): rows with an
-owner are his, rows without one are everybody's who has no rows. A row says the hours of a weekday
-(1 = Monday) or of a date, in the wall-clock time of its zone (IANA; none: UTC). For each local day
-those rows count that are valid when the day begins; a date goes before a weekday, then the latest
-valid_from; rows that are equal in this are shifts of one day, whose union counts. Without opens and
-closes the day is a holiday. A shift that closes before it opens ends on the next day. Where the
-clock changes, hours run from the first instant that shows `opens` to the last that shows `closes`;
-a time that is skipped is the instant of the change.
+owner are for that owner, rows without one for all owners without rows. A row gives the hours of a
+weekday (1 = Monday) or of a date, in the wall-clock time of its zone (IANA; none: UTC). For each
+local day the rows apply that are valid when the day begins; a date overrides a weekday, then the
+latest valid_from wins; rows that are equal in this are shifts of one day, whose union counts.
+Without opens and closes the day is a holiday. A shift that closes before it opens ends on the next
+day. Where the clock changes, hours run from the first instant that shows `opens` to the last that
+shows `closes`; a skipped time is the instant of the change.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.schema.parameters import DAY, MINUTE
 
 DEFAULT_OWNER = None
-#: How far a deadline in working time is looked for: somebody who works so little never gets there.
+#: Longest search for a deadline in working time; later ones are unknown.
 HORIZON = 1826 * DAY
-#: Hours are laid out for whole spans of so many days, which later calls share.
+#: Hours are computed for spans of so many days, which later calls share.
 STRETCH = 512
 NEW_YEAR = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
 class Hours:
-    """Working hours of one owner: disjoint rising intervals, microseconds UTC."""
+    """Working hours of one owner: disjoint ascending intervals, microseconds UTC."""
 
     opens: Ints
     closes: Ints
@@ -46,7 +46,7 @@ class Hours:
         return np.concatenate(([0], np.cumsum(self.closes - self.opens)))
 
     def worked(self, time: Ints) -> Ints:
-        """Microseconds worked until each instant, since the first interval."""
+        """Return the microseconds worked until each instant, since the first interval."""
         if not len(self.opens):
             return np.zeros(len(time), np.int64)
         at = np.searchsorted(self.opens, time, side="right") - 1
@@ -54,7 +54,7 @@ class Hours:
         return np.where(at >= 0, self.before[at] + inside, 0)
 
     def reached(self, worked: Ints) -> Ints:
-        """First instant at which so much (> 0) has been worked; FAR where it never is."""
+        """Return the first instant at which so much (> 0) has been worked; FAR where never."""
         if not len(self.opens):
             return np.full(len(worked), FAR)
         at = np.searchsorted(self.before[1:], worked, side="left")
@@ -78,90 +78,95 @@ class _Row:
 
 @dataclass(frozen=True)
 class Calendar:
-    """Working hours by owner; `None` holds those of everybody without rows of his own."""
+    """Working hours by owner; `None` has those of all owners without rows."""
 
     rows: Mapping[str | None, tuple[_Row, ...]]
-    _laid: dict[tuple[str | None, int, int], Hours] = field(default_factory=dict, compare=False)
+    _cache: dict[tuple[str | None, int, int], Hours] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, table: pa.Table) -> Calendar:
-        """Calendar of the table's rows. Raises ValueError, naming the row and what was expected."""
-        found: dict[str | None, list[_Row]] = {}
+        """Build a calendar of the table's rows. Raises ValueError, naming the row."""
+        rows: dict[str | None, list[_Row]] = {}
         since, until = bound(table, "valid_from", -FAR), bound(table, "valid_to", FAR)
-        for number, said in enumerate(table.to_pylist()):
+        for number, cells in enumerate(table.to_pylist()):
             try:
-                row = _row(said, int(since[number]), int(until[number]))
+                row = _row(cells, int(since[number]), int(until[number]))
             except ValueError as fault:
                 raise ValueError(f"row {number + 1}: {fault}") from None
-            found.setdefault(said["owner"], []).append(row)
-        return cls({owner: tuple(rows) for owner, rows in found.items()})
+            rows.setdefault(cells["owner"], []).append(row)
+        return cls({owner: tuple(owner_rows) for owner, owner_rows in rows.items()})
 
     def owners(self, owner: Categorical, others: str) -> Categorical:
-        """Whose rows are each owner's: his own, else `others`, which stands for everybody."""
+        """Return the key of each owner's rows: the owner, or `others` for owners without rows."""
         names = owner.names.to_pylist()
         own = sorted(name for name in set(names) if name in self.rows)
         codes = [own.index(n) if n in self.rows else len(own) for n in names]
         return Categorical.named(owner.lookup(codes, len(own)), [*own, others])
 
     def between(self, owner: Categorical, begin: Ints, end: Ints) -> tuple[Ints, Bools]:
-        """Microseconds that each row's owner works from `begin` to `end` (0 where it is not
-        later), and where that is known: not for owners without hours where everybody has none.
+        """Return the microseconds that each row's owner works from `begin` to `end`, and if known.
+
+        0 where `end` is not later. Unknown for owners without hours where no rows are for all
+        owners.
         """
         out, known = np.zeros(len(begin), np.int64), np.zeros(len(begin), bool)
-        for name, at in self._each(owner):
+        for name, at in self._rows_by_owner(owner):
             hours = self._hours(name, begin[at], end[at])
             out[at] = np.maximum(hours.worked(end[at]) - hours.worked(begin[at]), 0)
             known[at] = True
         return out, known
 
     def after(self, owner: Categorical, begin: Ints, span: Ints) -> tuple[Ints, Bools]:
-        """Instant at which each row's owner has worked `span` microseconds since `begin`, the
-        first such one, `begin` itself for none; unknown without hours, and where it lies more
-        than HORIZON after `begin`.
+        """Return when each row's owner has worked `span` since `begin`, and whether it is known.
+
+        `begin` itself for a span of 0. Unknown without hours, and where the instant is more than
+        HORIZON after `begin`. All in microseconds.
         """
         out, known = np.zeros(len(begin), np.int64), np.zeros(len(begin), bool)
-        for name, at in self._each(owner):
-            since, want = begin[at], span[at]
+        for name, at in self._rows_by_owner(owner):
+            since, work = begin[at], span[at]
             hours = self._hours(name, since, since + HORIZON)
-            found = np.where(want > 0, hours.reached(hours.worked(since) + want), since)
-            known[at] = found - since <= HORIZON
-            out[at] = np.where(known[at], found, 0)
+            deadline = np.where(work > 0, hours.reached(hours.worked(since) + work), since)
+            known[at] = deadline - since <= HORIZON
+            out[at] = np.where(known[at], deadline, 0)
         return out, known
 
-    def _each(self, owner: Categorical) -> list[tuple[str | None, Ints]]:
-        """Owners with hours (None: everybody's) and the rows of each."""
+    def _rows_by_owner(self, owner: Categorical) -> list[tuple[str | None, Ints]]:
+        """Return owners with hours (None: the default) and the rows of each."""
         names = owner.names.to_pylist()
         own = sorted(name for name in set(names) if name in self.rows)
         code = owner.lookup([own.index(n) if n in self.rows else NULL for n in names], NULL)
-        wanted = [*enumerate(own), *([(NULL, DEFAULT_OWNER)] if DEFAULT_OWNER in self.rows else [])]
-        found = [(name, np.flatnonzero(code == place)) for place, name in wanted]
-        return [(name, at) for name, at in found if len(at)]
+        owners = [*enumerate(own), *([(NULL, DEFAULT_OWNER)] if DEFAULT_OWNER in self.rows else [])]
+        rows = [(name, np.flatnonzero(code == number)) for number, name in owners]
+        return [(name, at) for name, at in rows if len(at)]
 
     def _hours(self, owner: str | None, begin: Ints, end: Ints) -> Hours:
-        """Hours of an owner that cover the instants, laid out once for all calls of a stretch."""
+        """Return the hours of an owner that cover the instants, computed once a span."""
         first = int(begin.min()) // (DAY * STRETCH)
         last = int(np.maximum(begin, end).max()) // (DAY * STRETCH) + 1
         key = (owner, first, last)
-        if key not in self._laid:
-            self._laid[key] = _lay(self.rows[owner], first * STRETCH - 2, last * STRETCH + 2)
-        return self._laid[key]
+        if key not in self._cache:
+            self._cache[key] = _hours_of_days(
+                self.rows[owner], first * STRETCH - 2, last * STRETCH + 2
+            )
+        return self._cache[key]
 
 
-def _row(said: Mapping[str, object], since: int, until: int) -> _Row:
-    opens, closes = _clock(said["opens"], "opens"), _clock(said["closes"], "closes")
+def _row(cells: Mapping[str, object], since: int, until: int) -> _Row:
+    opens, closes = _clock(cells["opens"], "opens"), _clock(cells["closes"], "closes")
     if (opens is None) != (closes is None) or (opens is not None and opens == closes):
         raise ValueError(
             "expected opens and closes, two times (00:00 to 24:00 is a whole day), or neither on"
-            f" a holiday; came {said['opens']!r} and {said['closes']!r}"
+            f" a holiday; came {cells['opens']!r} and {cells['closes']!r}"
         )
-    weekday, day = said["weekday"], said["date"]
+    weekday, day = cells["weekday"], cells["date"]
     if day is None and not (isinstance(weekday, int) and 1 <= weekday <= 7):
         raise ValueError(f"expected a weekday 1 (Monday) to 7 or a date, came {weekday!r}")
     try:
         number = None if day is None else (date.fromisoformat(str(day)) - NEW_YEAR).days
     except ValueError:
         raise ValueError(f"expected a date such as 2026-12-24, came {day!r}") from None
-    zone = str(said["tz"] or "UTC")
+    zone = str(cells["tz"] or "UTC")
     if not is_zone(zone):
         raise ValueError(f"expected a time zone such as Europe/Copenhagen, came {zone!r}")
     if opens is not None and closes is not None and closes < opens:
@@ -172,7 +177,7 @@ def _row(said: Mapping[str, object], since: int, until: int) -> _Row:
 
 
 def _clock(text: object, name: str) -> int | None:
-    """Microseconds since midnight of a wall-clock time such as 08:30."""
+    """Return the microseconds since midnight of a wall-clock time such as 08:30."""
     if text is None:
         return None
     hour, colon, minute = str(text).partition(":")
@@ -184,7 +189,7 @@ def _clock(text: object, name: str) -> int | None:
 
 
 def is_zone(name: str) -> bool:
-    """Is `name` a time zone of the IANA data base?"""
+    """Return whether `name` is a time zone of the IANA database."""
     try:
         _instants(np.zeros(1, np.int64), name, "earliest")
     except (pa.ArrowInvalid, UnicodeError):
@@ -192,58 +197,58 @@ def is_zone(name: str) -> bool:
     return bool(name)
 
 
-def known_zones(said: Categorical) -> Categorical:
-    """The column with null where the text names no time zone."""
-    names = said.names.to_pylist()
+def known_zones(zone: Categorical) -> Categorical:
+    """Set names that are no time zone to null."""
+    names = zone.names.to_pylist()
     real = [code if is_zone(name) else NULL for code, name in enumerate(names)]
-    return said.recode(said.lookup(real, NULL))
+    return zone.recode(zone.lookup(real, NULL))
 
 
 def end_of_day(days: Ints, zone: Categorical) -> Ints:
-    """Last microsecond of days (since 1970) in their zones, UTC where there is none."""
+    """Return the last microsecond of days (since 1970) in their zones, UTC where there is none."""
     out = (days + 1) * DAY
     for code, name in enumerate(zone.names.to_pylist()):
-        mine = zone.codes == code
-        if mine.any() and is_zone(name):
-            out[mine] = _instants(out[mine], name, "earliest")
+        in_zone = zone.codes == code
+        if in_zone.any() and is_zone(name):
+            out[in_zone] = _instants(out[in_zone], name, "earliest")
     return out - 1
 
 
 def local_to_utc(local: datetime, zone: str | None) -> datetime:
-    """Moment of a wall-clock time in a zone: UTC where it is none, or no time zone."""
+    """Return the instant of a wall-clock time in a zone; UTC where it is none."""
     if zone is None or not is_zone(zone):
         return local.replace(tzinfo=UTC)
     since = (local - datetime(1970, 1, 1)) // timedelta(microseconds=1)
-    (found,) = _instants(np.array([since]), zone, "earliest").tolist()
+    (instant,) = _instants(np.array([since]), zone, "earliest").tolist()
     try:
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=found)
-    except OverflowError:  # the first and the last day that there are stand for always
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)
+    except OverflowError:  # the first and last representable day mean always
         return local.replace(tzinfo=UTC)
 
 
-def _lay(rows: tuple[_Row, ...], first: int, last: int) -> Hours:
-    """Hours of an owner on the local days from `first` to before `last` (days since 1970)."""
+def _hours_of_days(rows: tuple[_Row, ...], first: int, last: int) -> Hours:
+    """Return the hours of an owner on the local days from `first` to before `last` (since 1970)."""
     days = np.arange(first, last)
     weekday = (days + 3) % 7 + 1  # 1970-01-01 was a Thursday
     parts = []
     for at, row in enumerate(rows):
-        mine = days[weekday == row.weekday] if row.day is None else days[days == row.day]
-        midnight = _instants(mine * DAY, row.tz, "earliest")
-        mine = mine[(row.valid_from <= midnight) & (midnight < row.valid_to)]
-        parts.append((mine, np.full(len(mine), at)))
+        own_days = days[weekday == row.weekday] if row.day is None else days[days == row.day]
+        midnight = _instants(own_days * DAY, row.tz, "earliest")
+        own_days = own_days[(row.valid_from <= midnight) & (midnight < row.valid_to)]
+        parts.append((own_days, np.full(len(own_days), at)))
     day, number = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
-    kept = _foremost(day, number, rows)
+    kept = _applicable(day, number, rows)
     opens, closes = [], []
     for at, row in enumerate(rows):
         if row.opens is not None and row.closes is not None:
-            mine = day[kept & (number == at)] * DAY
-            opens.append(_instants(mine + row.opens, row.tz, "earliest"))
-            closes.append(_instants(mine + row.closes, row.tz, "latest"))
-    return _united(opens, closes)
+            own_days = day[kept & (number == at)] * DAY
+            opens.append(_instants(own_days + row.opens, row.tz, "earliest"))
+            closes.append(_instants(own_days + row.closes, row.tz, "latest"))
+    return _union(opens, closes)
 
 
-def _foremost(day: Ints, number: Ints, rows: tuple[_Row, ...]) -> Bools:
-    """Of the rows of each day those for its date, then those with the latest valid_from."""
+def _applicable(day: Ints, number: Ints, rows: tuple[_Row, ...]) -> Bools:
+    """Return the mask of the rows that apply on each day: by date, then the latest begin."""
     by_date = np.array([row.day is not None for row in rows])[number]
     since = np.array([row.valid_from for row in rows])[number]
     order = np.lexsort((since, by_date, day))
@@ -255,8 +260,8 @@ def _foremost(day: Ints, number: Ints, rows: tuple[_Row, ...]) -> Bools:
     return kept
 
 
-def _united(opens: list[Ints], closes: list[Ints]) -> Hours:
-    """Union of intervals as disjoint rising ones, none empty."""
+def _union(opens: list[Ints], closes: list[Ints]) -> Hours:
+    """Return the union of intervals as disjoint ascending ones, none empty."""
     begin = np.concatenate([*opens, np.zeros(0, np.int64)])
     end = np.concatenate([*closes, np.zeros(0, np.int64)])
     real = np.flatnonzero(end > begin)
@@ -270,7 +275,10 @@ def _united(opens: list[Ints], closes: list[Ints]) -> Hours:
 
 
 def _instants(local: Ints, zone: str, ambiguous: str) -> Ints:
-    """Instants (UTC) of wall-clock times in a zone; a skipped one is that of the change."""
+    """Return the instants (UTC) of wall-clock times in a zone.
+
+    A skipped time is the instant of the change.
+    """
     clock = arrow(local.astype(np.int64), pa.timestamp("us"))
-    found = pc.assume_timezone(clock, zone, ambiguous=ambiguous, nonexistent="latest")
-    return values(found).astype(np.int64)
+    instants = pc.assume_timezone(clock, zone, ambiguous=ambiguous, nonexistent="latest")
+    return values(instants).astype(np.int64)

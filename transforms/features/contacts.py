@@ -61,13 +61,13 @@ def contacts(sessionised: SessionisedEvents) -> Contacts:
         return column.recode(seg.first_valid(column.codes[order]))
 
     outcome = events.coded("outcome")
-    outward = ~events.is_one("direction", "internal")[order]
+    outward = ~events.is_any("direction", "internal")[order]
     opening = seg.first_row(outward)
     at = np.where(opening >= 0, opening, seg.starts)
     first = order[seg.starts]
     human = event_flags.is_human(events)
-    machine = events.is_one("actor_type", "bot", "system")
-    machine = machine | events.is_one("channel", *event_flags.SELF_SERVICE)
+    machine = events.is_any("actor_type", "bot", "system")
+    machine = machine | events.is_any("channel", *event_flags.SELF_SERVICE)
     return Contacts(
         journey=sessionised.session_journey,
         first=first,

@@ -196,7 +196,7 @@ class JourneyContext:
         (docs/reference/scores.md#outcome).
         """
         in_time = self.sessionised.by_time
-        outbound = self.sessionised.events.is_one("direction", "outbound")[in_time]
+        outbound = self.sessionised.events.is_any("direction", "outbound")[in_time]
         end, mapped = self.is_end[in_time], ~np.isnan(self.value[in_time])
         after_end = self.journeys.last_row_before(end) >= 0
         return pick(in_time, self.journeys.last_row(end | (mapped & ~(outbound & after_end))))

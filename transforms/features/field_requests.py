@@ -142,7 +142,7 @@ def _declared(
 
 def _inferred(sessionised: SessionisedEvents, silent: Bools, questions: tuple[str, ...]) -> Entries:
     """Return question activities as entries, for steps with no other entry."""
-    questions_asked = sessionised.events.is_one("activity", *questions)
+    questions_asked = sessionised.events.is_any("activity", *questions)
     rows = (
         np.flatnonzero(questions_asked & silent[sessionised.steps.ids])
         if questions_asked.any()

@@ -124,7 +124,7 @@ def _same_employee(sessionised: SessionisedEvents, giver: Ints, receiver: Ints) 
     """Return pairs of steps of one employee: the first actor of each that is no customer."""
     actor, customer = (
         sessionised.events.coded("actor_id"),
-        sessionised.events.is_one("actor_type", "customer"),
+        sessionised.events.is_any("actor_type", "customer"),
     )
     first = sessionised.steps.first_valid(np.where(customer, NULL, actor.codes))
     return np.asarray((first[giver] == first[receiver]) & (first[giver] != NULL))
@@ -293,9 +293,9 @@ def handoff_requests(
     due = handoff_due(sessionised, data, rows, usual)
     owner, want_owner = sessionised.owner.aligned(to_owner)
     team, want_team = sessionised.team.aligned(to_team)
-    human = events.is_one("actor_type", "human")
-    answers = ~events.is_one("actor_type", "customer")
-    inbound = events.is_one("direction", "inbound")
+    human = events.is_any("actor_type", "human")
+    answers = ~events.is_any("actor_type", "customer")
+    inbound = events.is_any("direction", "inbound")
 
     in_time, moment = sessionised.by_time, sessionised.moment
 
@@ -328,7 +328,7 @@ def handoff_due(sessionised: SessionisedEvents, data: Operational, rows: Ints, u
     By the SLA for the receiver, else for any receiver, else `usual`; `usual` also where the
     receiver's working hours are not known.
     """
-    index: AsOf | None = data.once("slas of hand-offs", lambda: _handoff_slas(data))
+    index: AsOf | None = data.cached("slas of hand-offs", lambda: _handoff_slas(data))
     if index is None or not len(rows):
         return usual
     kind = journey_types(sessionised).rows(sessionised.journeys.ids[rows])

@@ -130,7 +130,7 @@ def _read(sessionised: SessionisedEvents, logged: pa.Array, rows: Ints, data: Op
         days = values(day.cast(pa.int32())).astype(np.int64)
         ends[dated] = end_of_day(days[dated], zone.rows(np.flatnonzero(dated)))
     times = np.where(valid(due), values(due), ends)
-    customer = events.is_one("actor_type", "customer")[rows]
+    customer = events.is_any("actor_type", "customer")[rows]
     op, value = (Categorical.of(pc.struct_field(logged, part)) for part in ("op", "value"))
     return _Log(rows, op, times, value, events.time[rows], customer)
 

@@ -148,7 +148,7 @@ def sla_results(
         watermark: time up to which all sources are complete, microseconds.
         lateness: allowed lateness, microseconds.
     """
-    levels: list[_Level] = data.once("slas of journeys", lambda: _levels(data))
+    levels: list[_Level] = data.cached("slas of journeys", lambda: _levels(data))
     if not levels:
         none, no_text = np.zeros(0, np.int64), Categorical.nulls(0)
         return SlaResults(none, no_text, no_text, none, none, none, none, none)
@@ -263,8 +263,8 @@ def _stops(sessionised: SessionisedEvents) -> Bools:
     Decided by the last event that waits for anyone or is the customer's own.
     """
     events, in_time = sessionised.events, sessionised.by_time
-    awaited = events.is_one("waiting_for", "customer")[in_time]
-    acts = events.is_one("actor_type", "customer") | events.coded("waiting_for").known
+    awaited = events.is_any("waiting_for", "customer")[in_time]
+    acts = events.is_any("actor_type", "customer") | events.coded("waiting_for").known
     last = sessionised.journeys.last_row_before(awaited | acts[in_time], inclusive=True)
     return np.asarray(pick(awaited, last, False))
 
@@ -300,14 +300,14 @@ def _answers(events: Events) -> Bools:
     Outbound, not by the customer or a machine and not pushed; or a human on an inbound event of a
     channel where both talk (an e-mail that an agent registers is no answer).
     """
-    customer = events.is_one("actor_type", "customer")
+    customer = events.is_any("actor_type", "customer")
     outbound = (
-        events.is_one("direction", "outbound") & ~customer & ~event_flags.is_by_machine(events)
+        events.is_any("direction", "outbound") & ~customer & ~event_flags.is_by_machine(events)
     )
-    talks = events.is_one("actor_type", "human") & events.is_one(
+    talks = events.is_any("actor_type", "human") & events.is_any(
         "channel", *event_flags.HUMAN_CHANNELS
     )
-    within = events.is_one("direction", "inbound") & talks
+    within = events.is_any("direction", "inbound") & talks
     return (outbound | within) & ~event_flags.is_pushed(events)
 
 

@@ -65,7 +65,7 @@ def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
         stage=events.coded("stage").rows(first).fallback(data.touchpoints.text("stage", place)),
         outcome=outcome.recode(sessionised.steps.last_valid(outcome.codes)),
         is_pushed=event_flags.is_pushed(events)[first],
-        is_internal=events.is_one("direction", "internal")[first],
+        is_internal=events.is_any("direction", "internal")[first],
         is_worked=sessionised.steps.any(
             ~event_flags.is_by_machine(events) & ~event_flags.is_own_service(events)
         ),

@@ -58,7 +58,7 @@ class Answers:
     @cached_property
     def is_customer(self) -> Bools:
         """The customer answered, or was invited to; the others' answers make no scores."""
-        return self.events.is_one("respondent_type", "customer")
+        return self.events.is_any("respondent_type", "customer")
 
     @cached_property
     def is_measured(self) -> Bools:
@@ -80,7 +80,7 @@ class Answers:
     @cached_property
     def is_spoken(self) -> Bools:
         """Customers' texts about a step, of records that give no score themselves."""
-        at_step: Bools = self.events.is_one("level", "touchpoint") & (self.joined.step != NULL)
+        at_step: Bools = self.events.is_any("level", "touchpoint") & (self.joined.step != NULL)
         return self.is_customer & ~self.is_measured & ~np.isnan(self.sentiment) & at_step
 
     @cached_property
@@ -103,7 +103,7 @@ class Answers:
     def is_answered(self) -> Bools:
         """Somebody said something."""
         given = self.events.number("raw_score")[1] | self.events.number("responded_time")[1]
-        written = self.has_text | self.events.is_one("instrument", "complaint")
+        written = self.has_text | self.events.is_any("instrument", "complaint")
         return np.asarray(given | written)
 
     @cached_property
@@ -150,13 +150,13 @@ class Answers:
     @cached_property
     def of_step(self) -> Bools:
         """Measured answers of customers about a step."""
-        at_step: Bools = self.events.is_one("level", "touchpoint") & (self.joined.step != NULL)
+        at_step: Bools = self.events.is_any("level", "touchpoint") & (self.joined.step != NULL)
         return self.is_customer & self.is_measured & at_step
 
     @cached_property
     def of_whole(self) -> Bools:
         """Solicited, measured answers of customers about a whole journey."""
-        at_whole: Bools = self.events.is_one("level", "journey") & (self.joined.journey != NULL)
+        at_whole: Bools = self.events.is_any("level", "journey") & (self.joined.journey != NULL)
         return np.asarray(self.is_customer & self.is_measured & self.solicited & at_whole)
 
     @cached_property
@@ -168,7 +168,7 @@ class Answers:
         """
         acted, logged = self.events.number("action_time")
         low = self.is_measured & (np.where(self.is_measured, self.scaled.u, 1.0) <= LOW)
-        asks = self.is_customer & (low | self.events.is_one("instrument", "complaint"))
+        asks = self.is_customer & (low | self.events.is_any("instrument", "complaint"))
         passed = watermarks.passed(self.ignored_due, self.complete_until, self.windows.lateness)
         known = logged | (passed & self.logs("action_time"))
         return asks & ~(logged & (acted <= self.ignored_due)), asks & known

@@ -85,7 +85,7 @@ def top_box(scaled: Scaled, sentiment: Reals) -> Bools:
 def solicited(answers: Events) -> Bools:
     """Records that the company asked for: as logged, else by the instrument or an invitation."""
     value, known = answers.number("solicited")
-    usual = ~answers.is_one("instrument", *UNSOLICITED) | answers.number("invited_time")[1]
+    usual = ~answers.is_any("instrument", *UNSOLICITED) | answers.number("invited_time")[1]
     return np.where(known, value.astype(bool), usual)
 
 

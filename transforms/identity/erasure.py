@@ -1,8 +1,8 @@
-"""Erased identities: what their rows were is gone, and rows of theirs that come again are not kept.
+"""Erased identities: their rows are deleted, and refused when they arrive again.
 
-What stands for one is its tombstone: HMAC-SHA-256(key, 'erased' 0x1F identitytype ':' identity),
-its first 32 hex digits (docs/reference/identity.md#erasure), of the one spelling of the identity.
-It is no customer's key, and whoever lacks the key cannot tell whose it is.
+An erased identity is kept as its tombstone: HMAC-SHA-256(key, 'erased' 0x1F identitytype ':'
+identity), its first 32 hex digits (docs/reference/identity.md#erasure), of the canonical spelling.
+It is no customer key, and without the key it does not reveal the identity.
 """
 
 from __future__ import annotations
@@ -28,142 +28,156 @@ from rejse.transforms.ingest.identity_spelling import (
 )
 
 PREFIX = b"erased\x1f"
-#: What parts the cells of a line, and the words of a cell.
+#: Separators of the cells of a line; words of a cell.
 CELLS, WORDS = re.compile(r"[,;\t|\n]"), re.compile(r"[\w@.+\-]+|\w+")
 ESCAPES = re.compile(r"\\+u([0-9a-fA-F]{4})")
 QUOTES = " \t\r\n\"'"
 
 
 def tombstone(sign: Signer, kind: str, identity: str) -> str:
-    """The tombstone of one identity, in whatever spelling."""
+    """Return the tombstone of an identity in any spelling."""
     name = canonical_name(kind, identity)
     return sign.digests([f"{kind}:{name}".encode()], PREFIX).hex()[:32]
 
 
 @dataclass(frozen=True)
 class Erased:
-    """Tombstones that stand, and the identity types among them."""
+    """Tombstones in force, and the identity types among them."""
 
     tombstones: frozenset[str] = frozenset()
     kinds: tuple[str, ...] = ()
 
     def rows(self, batch: pa.RecordBatch | pa.Table, sign: Signer, previous: str = "") -> Bools:
-        """Rows of accepted batches, or links of a file, whose `identity` (with 'previous': that
-        one) is erased: in its one spelling, or as it is spelled, as tombstones once were made.
+        """Return the mask of rows whose `identity` is erased.
+
+        Args:
+            batch: accepted rows, or links of a file.
+            sign: the signer of the key.
+            previous: 'previous' to check `previousidentity` instead.
+
+        Both the canonical and the given spelling count: early tombstones were made of the latter.
         """
         kinds = flat(batch.column(f"{previous}identitytype"))
         if not self.tombstones:
             return np.zeros(len(kinds), bool)
         given = flat(batch.column(f"{previous}identity")).cast(pa.string())
-        one = canonical(kinds, given).cast(pa.string())
-        found = self._standing(kinds, one, sign)
-        return found if one.equals(given) else found | self._standing(kinds, given, sign)
+        spelled = canonical(kinds, given).cast(pa.string())
+        erased = self._is_erased(kinds, spelled, sign)
+        return erased if spelled.equals(given) else erased | self._is_erased(kinds, given, sign)
 
-    def _standing(self, kinds: pa.Array, who: pa.Array, sign: Signer) -> Bools:
-        named = pc.binary_join_element_wise(kinds.cast(pa.string()), who, ":")
+    def _is_erased(self, kinds: pa.Array, identities: pa.Array, sign: Signer) -> Bools:
+        named = pc.binary_join_element_wise(kinds.cast(pa.string()), identities, ":")
         people = coded(named)
-        said = people.dictionary.cast(pa.binary()).to_pylist()
-        found = hexadecimal(sign.remembered(said, PREFIX), DIGEST, 32).to_pylist()
-        chosen = np.array([*(one in self.tombstones for one in found), False])
+        names = people.dictionary.cast(pa.binary()).to_pylist()
+        tombstones = hexadecimal(sign.cached_digests(names, PREFIX), DIGEST, 32).to_pylist()
+        chosen = np.array([*(tombstone in self.tombstones for tombstone in tombstones), False])
         return np.asarray(chosen[np.where(valid(people), values(people.indices), -1)])
 
     def split(self, batch: pa.RecordBatch, sign: Signer) -> tuple[pa.RecordBatch, pa.RecordBatch]:
-        """The rows of a batch that stay, and those whose identity is erased."""
-        gone = self.rows(batch, sign)
-        if gone.any():
-            batch, others = batch.filter(arrow(~gone)), batch.filter(arrow(gone))
+        """Split a batch into the rows that are kept and those whose identity is erased."""
+        erased = self.rows(batch, sign)
+        if erased.any():
+            batch, erased_rows = batch.filter(arrow(~erased)), batch.filter(arrow(erased))
         else:
-            others = batch.slice(0, 0)
-        return self.unlinked(batch, sign), others
+            erased_rows = batch.slice(0, 0)
+        return self.without_erased_links(batch, sign), erased_rows
 
-    def unlinked(self, batch: pa.RecordBatch, sign: Signer) -> pa.RecordBatch:
-        """The batch without previous identities that are erased: its rows are of somebody else."""
+    def without_erased_links(self, batch: pa.RecordBatch, sign: Signer) -> pa.RecordBatch:
+        """Set erased previous identities to null: these rows belong to another identity."""
         if not self.tombstones or "previousidentity" not in batch.schema.names:
             return batch
-        gone = self.rows(batch, sign, "previous")
-        if not gone.any():
+        erased = self.rows(batch, sign, "previous")
+        if not erased.any():
             return batch
-        rows: Ints = np.where(gone, -1, np.arange(batch.num_rows))
+        rows: Ints = np.where(erased, -1, np.arange(batch.num_rows))
         for name in ("previousidentity", "previousidentitytype"):
-            place = batch.schema.get_field_index(name)
-            field = batch.schema.field(place)
-            blanked = take(batch.column(place), rows).cast(field.type)
-            batch = batch.set_column(place, field, blanked)
+            position = batch.schema.get_field_index(name)
+            field = batch.schema.field(position)
+            blanked = take(batch.column(position), rows).cast(field.type)
+            batch = batch.set_column(position, field, blanked)
         return batch
 
-    def told(self, refused: pa.Table, sign: Signer) -> Bools:
-        """Rejects (payload still raw) in which an erased identity stands as a word or a value.
+    def rejects_mentioning(self, refused: pa.Table, sign: Signer) -> Bools:
+        """Return the mask of rejects (payload still raw) that contain an erased identity.
 
-        Nothing says where in a refused row its identity is, so that any of its words counts.
+        It counts as a word or as a value. A refused row does not say where its identity is, so that
+        any of its words counts.
         """
         out = np.zeros(refused.num_rows, bool)
         if not self.tombstones:
             return out
         columns = (refused.column(name).to_pylist() for name in ("payload", "detail", "id"))
         for row, texts in enumerate(zip(*columns, strict=True)):
-            if texts[0] is not None:  # of others nothing raw is kept
-                out[row] = self._is_told(sorted(words(*texts)), sign)
+            if texts[0] is not None:  # only these keep raw values
+                out[row] = self._mentions(sorted(words(*texts)), sign)
         return out
 
-    def _is_told(self, said: list[str], sign: Signer) -> bool:
-        raw = [one.encode("utf-8", "replace") for one in said]
+    def _mentions(self, mentioned: list[str], sign: Signer) -> bool:
+        raw = [word.encode("utf-8", "replace") for word in mentioned]
         for kind in self.kinds:
             digests = sign.digests(raw, PREFIX + f"{kind}:".encode()).hex()
-            found = {digests[at : at + 32] for at in range(0, len(digests), 2 * DIGEST)}
-            if not found.isdisjoint(self.tombstones):
+            tombstones = {digests[at : at + 32] for at in range(0, len(digests), 2 * DIGEST)}
+            if not tombstones.isdisjoint(self.tombstones):
                 return True
         return False
 
 
-#: Where nobody was erased.
+#: No identity is erased.
 NOTHING_ERASED = Erased(frozenset(), ())
 
 
 def holds_any_key(column: pa.ChunkedArray | pa.Array, keys: tuple[str, ...]) -> Bools:
-    """Rows of a column of pseudonyms that hold one of these."""
-    held = flat(column).cast(pa.string())
-    return np.asarray(values(pc.is_in(held, value_set=text(keys))))
+    """Return the mask of rows of a column of pseudonyms that hold one of the keys."""
+    pseudonyms = flat(column).cast(pa.string())
+    return np.asarray(values(pc.is_in(pseudonyms, value_set=text(keys))))
 
 
 def words(*texts: str | None) -> set[str]:
-    """All values and words of some texts, also those inside of JSON; plain and in lower case."""
-    found: set[str] = set()
-    for said in {form for one in texts if one for form in (one, _plain(one))}:
-        found.update(WORDS.findall(said))
-        found.update(cell.strip(QUOTES) for cell in CELLS.split(said))
-        found.update(_leaves(said))
-    found |= {one.strip() for one in found}
-    return {form for one in found for form in (one, one.lower(), whole_number(one))} - {""}
+    """Return all values and words of some texts, as written and in lower case.
+
+    Texts inside JSON count too.
+    """
+    parts: set[str] = set()
+    raw = [line for line in texts if line]
+    for line in {*raw, *map(_unescaped, raw)}:
+        parts.update(WORDS.findall(line))
+        parts.update(cell.strip(QUOTES) for cell in CELLS.split(line))
+        parts.update(_leaves(line))
+    parts |= {word.strip() for word in parts}
+    return {form for word in parts for form in (word, word.lower(), whole_number(word))} - {""}
 
 
-def _plain(text: str) -> str:
-    """A text without the escapes of JSON, also where it is none."""
-    plain = ESCAPES.sub(lambda found: chr(int(found[1], 16)), text)
+def _unescaped(text: str) -> str:
+    """Resolve JSON escapes in a text, valid JSON or not."""
+    plain = ESCAPES.sub(lambda escape: chr(int(escape[1], 16)), text)
     return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _leaves(text: str) -> Iterator[str]:
-    """Texts and numbers inside of a JSON text, and their words; of any other none."""
+    """Yield the texts and numbers in a JSON text, and their words; nothing for other texts."""
     try:
-        left: list[Any] = [json.loads(text)]
+        nodes: list[Any] = [json.loads(text)]
     except (ValueError, RecursionError):
         return
-    while left:
-        one = left.pop()
-        if isinstance(one, dict):
-            left += [*one, *one.values()]
-        elif isinstance(one, list):
-            left += one
-        elif one is not None:
-            said = str(one)
-            yield said
-            yield from WORDS.findall(said)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, dict):
+            nodes += [*node, *node.values()]
+        elif isinstance(node, list):
+            nodes += node
+        elif node is not None:
+            leaf = str(node)
+            yield leaf
+            yield from WORDS.findall(leaf)
 
 
 def identity_matcher(kind: str, identity: str) -> Callable[[str], bool]:
-    """Whether a text holds an identity: whole, in any spelling, plain or as JSON writes it."""
+    """Return a test whether a text contains an identity.
+
+    The identity counts where it is whole, in any spelling, plain or escaped as JSON.
+    """
     plain = spellings(kind, identity)
-    forms = {*plain, *(json.dumps(one, ensure_ascii=False)[1:-1] for one in plain)}
+    forms = {*plain, *(json.dumps(form, ensure_ascii=False)[1:-1] for form in plain)}
     listed = "|".join(re.escape(form) for form in sorted(forms))
-    whole_number = re.compile(rf"(?<!\w)(?:{listed})(?!\w)", re.IGNORECASE)
-    return lambda text: bool(whole_number.search(text) or whole_number.search(_plain(text)))
+    pattern = re.compile(rf"(?<!\w)(?:{listed})(?!\w)", re.IGNORECASE)
+    return lambda text: bool(pattern.search(text) or pattern.search(_unescaped(text)))

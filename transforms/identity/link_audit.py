@@ -1,4 +1,4 @@
-"""Why identities are one person, and which links look wrong."""
+"""Explain why identities are one person, and find links that look wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rejse.transforms.identity.changed_links import connected, moments
 from rejse.transforms.identity.resolve import CASE, Links
 from rejse.transforms.schema.contract import TIME
 
-#: So many owners of one identity, and identities of one person, are still plausible.
+#: More owners of one identity, or identities of one person, are suspicious.
 OWNERS, IDENTITIES = 3, 20
 _ENDS = ("previous_key", "identity_key")
 
@@ -38,7 +38,7 @@ class Hop:
 
 @dataclass(frozen=True)
 class OwnershipPeriod:
-    """Whose an identity is from a moment (None: always) until another (None: still), and why."""
+    """The owner of an identity from a moment (None: always) until another (None: still)."""
 
     begin: datetime | None
     end: datetime | None
@@ -48,7 +48,7 @@ class OwnershipPeriod:
 
 @dataclass(frozen=True)
 class Suspicion:
-    """Links that look wrong: of which identity, how many what."""
+    """A suspicious identity: the kind of suspicion, and how many owners, identities or links."""
 
     kind: str
     identity_type: str
@@ -68,63 +68,72 @@ class LinkAudit:
         """The links as they are followed."""
         return Links.of(self.table, self.wait)
 
-    def turns(self, key: str) -> list[OwnershipPeriod]:
-        """Whose the identity is, moment by moment; one turn of its own where nothing links it."""
+    def periods(self, key: str) -> list[OwnershipPeriod]:
+        """Return the owners of an identity over time; an unlinked one owns itself always."""
         links, (_, label, times) = self.links, self._group(key)
         if not len(label):
             return [OwnershipPeriod(None, None, key, ())]
-        found: list[OwnershipPeriod] = []
+        periods: list[OwnershipPeriod] = []
         edges = [*times.tolist(), None]
         for begin, end in pairwise(edges):
             person, chain = self._followed(links, key, begin)
             start = None if begin == times[0] else _moment(begin)
-            if found and (found[-1].person, found[-1].chain) == (person, chain):
-                start = found.pop().begin
-            found.append(
+            if periods and (periods[-1].person, periods[-1].chain) == (person, chain):
+                start = periods.pop().begin
+            periods.append(
                 OwnershipPeriod(start, None if end is None else _moment(end), person, chain)
             )
-        return found
+        return periods
 
     def members(self, key: str, time: int) -> list[tuple[str, tuple[Hop, ...]]]:
-        """Identities that are one person with this one at a time, each with its links to it."""
+        """Return the identities of the same person at a time (microseconds).
+
+        Each comes with its links to the person, those with the fewest first.
+        """
         keys, _, _ = self._group(key)
         links = self.links
         person, chain = self._followed(links, key, time)
-        found = [(key, chain)]
+        members = [(key, chain)]
         for other in keys.to_pylist():
-            mine, way = self._followed(links, other, time)
-            if mine == person and other != key:
-                found.append((other, way))
-        return sorted(found, key=lambda pair: (len(pair[1]), pair[0]))
+            owner, hops = self._followed(links, other, time)
+            if owner == person and other != key:
+                members.append((other, hops))
+        return sorted(members, key=lambda pair: (len(pair[1]), pair[0]))
 
     def kinds(self) -> dict[str, str]:
-        """Type of each identity that is linked."""
-        found: dict[str, str] = {}
+        """Return the type of each linked identity."""
+        types: dict[str, str] = {}
         for end in ("previous", "identity"):
             names = (self.table.column(f"{end}_{part}").to_pylist() for part in ("key", "type"))
-            found.update(zip(*names, strict=True))
-        return found
+            types.update(zip(*names, strict=True))
+        return types
 
     def suspicions(self, now: int) -> list[Suspicion]:
-        """Identities with many owners, with two at once, on a round of links; persons of many.
+        """Return identities with many owners, several at once or cyclic links, and persons of many.
 
-        Cases are not looked at: they change hands, and one customer has many; nor are walls.
+        Cases are left out: they change owner, and a customer has many. So are links to erased
+        identities.
         """
         previous, other, kind = (self.table.column(name) for name in (*_ENDS, "previous_type"))
-        some = pc.and_(pc.not_equal(kind, CASE), pc.not_equal(previous, other))
-        some = replace(self, table=self.table.filter(some))
-        found = [*some._owners(), *some._at_once(), *some._rounds(), *some._crowds(now)]
+        audited = pc.and_(pc.not_equal(kind, CASE), pc.not_equal(previous, other))
+        audited = replace(self, table=self.table.filter(audited))
+        suspicious = [
+            *audited._many_owners(),
+            *audited._overlapping_owners(),
+            *audited._cycles(),
+            *audited._large_persons(now),
+        ]
         kinds = self.kinds()
-        return [Suspicion(kind, kinds[key], key, n) for kind, key, n in sorted(found)]
+        return [Suspicion(kind, kinds[key], key, n) for kind, key, n in sorted(suspicious)]
 
     def _group(self, key: str) -> tuple[pa.Array, Ints, Ints]:
-        """Identities connected with one, their label, and the moments that matter to them."""
+        """Return the identities connected with one, their component, and the moments to check."""
         about = [pc.equal(self.table.column(end), key) for end in _ENDS]
         keys, label = connected(self.table, self.table.filter(pc.or_(*about)))
         return keys, label, moments(keys, label, (self.table,), self.wait)[1]
 
     def _followed(self, links: Links, key: str, time: int) -> tuple[str, tuple[Hop, ...]]:
-        """Whose an identity is at a moment, and the links that say so."""
+        """Return the owner of an identity at a moment, and the links that lead there."""
         at, hops, seen = links.number(text([key])), [], set()
         when = np.array([time])
         if at[0] < 0:
@@ -133,59 +142,63 @@ class LinkAudit:
         while at[0] not in seen:
             seen.add(int(at[0]))
             row = links.link(at, when)[0]
-            if row < 0 or links.following[row] == at[0]:  # a wall: it led to somebody erased
+            if row < 0 or links.following[row] == at[0]:  # leads to itself: the other end is erased
                 break
-            hops.append(_hop(self.table, int(links.told[row])))
+            hops.append(_hop(self.table, int(links.table_rows[row])))
             at = links.following[[row]]
         return person, tuple(hops)
 
-    def _owners(self) -> list[tuple[str, str, int]]:
+    def _many_owners(self) -> list[tuple[str, str, int]]:
         pairs = self.table.group_by(list(_ENDS)).aggregate([])
-        counted = pc.value_counts(flat(pairs.column("previous_key"))).to_pylist()
-        return [("many owners", p["values"], p["counts"]) for p in counted if p["counts"] > OWNERS]
+        counts = pc.value_counts(flat(pairs.column("previous_key"))).to_pylist()
+        return [
+            ("many owners", pair["values"], pair["counts"])
+            for pair in counts
+            if pair["counts"] > OWNERS
+        ]
 
-    def _at_once(self) -> list[tuple[str, str, int]]:
-        """Identities of which a link begins while one to somebody else goes on."""
+    def _overlapping_owners(self) -> list[tuple[str, str, int]]:
+        """Return identities of which a link begins while one to another owner still holds."""
         previous, other = (
             values(flat(self.table.column(end)).dictionary_encode().indices) for end in _ENDS
         )
         begin, end = bound(self.table, "valid_from", -FAR), bound(self.table, "valid_to", FAR)
         order = np.lexsort((other, begin, previous))
-        who, whose, at, until = previous[order], other[order], begin[order], end[order]
+        owned, owner, since, until = previous[order], other[order], begin[order], end[order]
         both = (
-            (np.diff(who) == 0)
-            & (np.diff(whose) != 0)
-            & (at[1:] < until[:-1])
-            & (until[1:] > at[1:])
+            (np.diff(owned) == 0)
+            & (np.diff(owner) != 0)
+            & (since[1:] < until[:-1])
+            & (until[1:] > since[1:])
         )
         names = flat(self.table.column("previous_key")).dictionary_encode().dictionary
-        codes, n = np.unique(who[1:][both], return_counts=True)
+        codes, n = np.unique(owned[1:][both], return_counts=True)
         return [
             ("two owners at once", names[int(c)].as_py(), int(k))
             for c, k in zip(codes, n, strict=True)
         ]
 
-    def _rounds(self) -> list[tuple[str, str, int]]:
-        """Identities whose links lead back to themselves when one of them begins."""
+    def _cycles(self) -> list[tuple[str, str, int]]:
+        """Return identities whose links lead back to themselves when one of them begins."""
         links = self.links
-        found: dict[str, int] = {}
+        lengths: dict[str, int] = {}
         keys = flat(self.table.column("previous_key"))
         number = links.number(keys)
-        known = np.flatnonzero(number >= 0)
-        start, when = number[known], bound(self.table, "valid_from", 0)[known]
-        at, length, seen = links.after(start, when), 1, len(links.keys)
-        while length <= seen and (at >= 0).any():
-            for row in np.flatnonzero((at == start) & (at >= 0)).tolist():
-                found.setdefault(keys[int(known[row])].as_py(), length)
+        rows = np.flatnonzero(number >= 0)
+        start, when = number[rows], bound(self.table, "valid_from", 0)[rows]
+        at, length, n_identities = links.after(start, when), 1, len(links.keys)
+        while length <= n_identities and (at >= 0).any():
+            for at_start in np.flatnonzero((at == start) & (at >= 0)).tolist():
+                lengths.setdefault(keys[int(rows[at_start])].as_py(), length)
             on = (at >= 0) & (at != start)
-            start, when, known, at = start[on], when[on], known[on], at[on]
+            start, when, rows, at = start[on], when[on], rows[on], at[on]
             at, length = links.after(at, when), length + 1
-        return [("links go round", key, n) for key, n in found.items()]
+        return [("links go round", key, n) for key, n in lengths.items()]
 
-    def _crowds(self, now: int) -> list[tuple[str, str, int]]:
+    def _large_persons(self, now: int) -> list[tuple[str, str, int]]:
         links = self.links
-        every = np.arange(len(links.keys))
-        persons = links.persons(every, np.full(len(every), now)) if len(every) else every
+        numbers = np.arange(len(links.keys))
+        persons = links.persons(numbers, np.full(len(numbers), now)) if len(numbers) else numbers
         codes, n = np.unique(persons, return_counts=True)
         many = n > IDENTITIES
         return [
@@ -195,8 +208,8 @@ class LinkAudit:
 
 
 def _hop(table: pa.Table, row: int) -> Hop:
-    (found,) = table.slice(row, 1).select(list(Hop.__dataclass_fields__)).to_pylist()
-    return Hop(**found)
+    (link,) = table.slice(row, 1).select(list(Hop.__dataclass_fields__)).to_pylist()
+    return Hop(**link)
 
 
 def _moment(micros: int) -> Any:

@@ -1,8 +1,7 @@
-"""The table `identity_links` as its owner keeps it, and as it is published: pseudonymous.
+"""The table `identity_links` as its owner keeps it, and as published: pseudonymous.
 
-Its owner's rows name identities in the clear. Both ends are hashed where the table is read, as
-customer keys are; which of several links that begin at once holds is settled before, by the
-identities themselves.
+The owner's rows have raw identities. Both ends are hashed like customer keys when the table is
+read. Which of several links that begin at once holds is decided before, by the raw identities.
 """
 
 from __future__ import annotations
@@ -18,22 +17,24 @@ from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.identity import pseudonyms
 from rejse.transforms.identity.erasure import NOTHING_ERASED, Erased
 from rejse.transforms.identity.resolve import CUSTOMER, TABLE
-from rejse.transforms.ingest.identity_spelling import canonical
+from rejse.transforms.ingest import identity_spelling
 from rejse.transforms.schema.contract import IDENTITY_TYPES
 
 LINKS = TABLES["identity_links"].schema
 _ENDS = ("previous", "")
 _NEEDED = ("previousidentity", "previousidentitytype", "identity", "identitytype")
-#: The columns of the owner's file.
+#: The columns of the file as its owner keeps it.
 FILE = Declared(
-    TABLES["identity_links"].about, _NEEDED,
+    TABLES["identity_links"].about,
+    _NEEDED,
     pa.schema({**dict.fromkeys(_NEEDED, TEXT), **VALIDITY}),
-)  # fmt: skip
+)
 
 
 def check_links(table: pa.Table) -> None:
-    """Raises ValueError, naming the row, where a type is unknown, or where a customer is said to
-    be of another type: between customers a link is a merge, and nothing else leads on from them.
+    """Raise ValueError, naming the row, for an unknown type or a link from a customer to another.
+
+    Between customers a link is a merge; no link leads from a customer to another type of identity.
     """
     types = zip(*(table.column(f"{end}identitytype").to_pylist() for end in _ENDS), strict=True)
     for number, (previous, other) in enumerate(types, start=1):
@@ -53,13 +54,13 @@ def check_links(table: pa.Table) -> None:
 def pseudonymous(
     table: pa.Table, key: bytes, non_persons: tuple[str, ...] = (), erased: Erased = NOTHING_ERASED
 ) -> pa.Table:
-    """Links of an owner's table (columns of FILE) in the columns that are published.
+    """Return the links of an owner's table (columns FILE) in the published columns.
 
-    Links of what is no person (`non_persons`) are left out: they would make one person of many.
-    Those of `erased` identities are `walled`.
+    Links of `non_persons` are left out: they would merge many persons. Those of `erased` identities
+    are `blocked_by_erasure`.
     """
-    table = table.filter(arrow(~_are_of_none(table, non_persons)))
-    given, table = table, _in_one_spelling(table)
+    table = table.filter(arrow(~_has_non_person(table, non_persons)))
+    given, table = table, _canonical(table)
     sign = pseudonyms.signer(key)
     columns = {name: table.column(name) for name in VALIDITY}
     for end, named in (("previous", "previous"), ("", "identity")):
@@ -75,28 +76,30 @@ def pseudonymous(
 
 
 def blocked_by_erasure(links: pa.Table, from_erased: Bools, to_erased: Bools) -> pa.Table:
-    """Links (columns LINKS) without those from an erased identity; those to one lead back to where
-    they come from: as long as they hold, that is its own, and not a former or the next owner's.
+    """Drop links from an erased identity; turn links to one back to their start (columns LINKS).
+
+    While such a link holds, its previous identity owns itself: neither a former nor a later owner
+    does.
     """
     for part in ("key", "type"):
-        place = LINKS.get_field_index(f"identity_{part}")
-        own, other = links.column(f"previous_{part}"), links.column(place)
+        column = LINKS.get_field_index(f"identity_{part}")
+        own, other = links.column(f"previous_{part}"), links.column(column)
         kept = pc.if_else(arrow(to_erased), flat(own), flat(other).cast(own.type))
-        links = links.set_column(place, links.schema.field(place), kept.cast(other.type))
+        links = links.set_column(column, links.schema.field(column), kept.cast(other.type))
     return links.filter(arrow(~from_erased))
 
 
-def _in_one_spelling(table: pa.Table) -> pa.Table:
-    """The rows with both identities as they are hashed: of one identity's links one comes first."""
+def _canonical(table: pa.Table) -> pa.Table:
+    """Return the rows with both identities in canonical spelling, as they are hashed."""
     for end in _ENDS:
-        place = table.schema.get_field_index(f"{end}identity")
+        column = table.schema.get_field_index(f"{end}identity")
         kinds, people = (flat(table.column(f"{end}identity{part}")) for part in ("type", ""))
-        named = canonical(kinds, people).cast(table.schema.types[place])
-        table = table.set_column(place, table.schema.field(place), named)
+        named = identity_spelling.canonical(kinds, people).cast(table.schema.types[column])
+        table = table.set_column(column, table.schema.field(column), named)
     return table
 
 
-def _are_of_none(table: pa.Table, non_persons: tuple[str, ...]) -> Bools:
+def _has_non_person(table: pa.Table, non_persons: tuple[str, ...]) -> Bools:
     out = np.zeros(table.num_rows, bool)
     for end in _ENDS:
         kinds, people = (flat(table.column(f"{end}identity{part}")) for part in ("type", ""))
@@ -105,14 +108,14 @@ def _are_of_none(table: pa.Table, non_persons: tuple[str, ...]) -> Bools:
 
 
 def _precedence(table: pa.Table) -> Ints:
-    """Of the links of one identity that begin at once: the place of each by (type, identity)."""
+    """Rank the links of one identity that begin at once by (type, identity)."""
     begin = bound(table, "valid_from", -FAR)
     ends = {"begin": arrow(begin), "end": arrow(bound(table, "valid_to", FAR))}
-    told = pa.table({**{name: table.column(name) for name in _NEEDED}, **ends})
+    links = pa.table({**{name: table.column(name) for name in _NEEDED}, **ends})
     by = ("previousidentitytype", "previousidentity", "begin", "identitytype", "identity", "end")
-    order = values(pc.sort_indices(told, [(name, "ascending") for name in by])).astype(np.int64)
+    order = values(pc.sort_indices(links, [(name, "ascending") for name in by])).astype(np.int64)
     names = pc.binary_join_element_wise(
-        *(flat(told.column(name)) for name in by[:2]), text(["\x1f"])[0]
+        *(flat(links.column(name)) for name in by[:2]), text(["\x1f"])[0]
     )
     previous = values(take(names, order).dictionary_encode().indices)
     is_same = (np.diff(previous) == 0) & (np.diff(begin[order]) == 0)

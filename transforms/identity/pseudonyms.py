@@ -1,9 +1,9 @@
 """Pseudonyms: raw identities become keyed hashes before anything is written.
 
-`customer_key` = HMAC-SHA-256(key, identitytype ':' identity), its first 32 hex digits, of the one
-spelling of the identity (`rejse.transforms.ingest.identity_spelling`). Values that are compared but
-not kept, and `actor_id`, become the first 16 hex digits of HMAC-SHA-256(key, field 0x1F value), the
-same for every customer, so that a late identity link changes none of them.
+`customer_key` = HMAC-SHA-256(key, identitytype ':' identity), its first 32 hex digits, of the
+canonical spelling (`rejse.transforms.ingest.identity_spelling`). Values that are compared but not
+kept, and `actor_id`, become the first 16 hex digits of HMAC-SHA-256(key, field 0x1F value), equal
+for all customers, so that a late identity link changes none of them.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from rejse.transforms.schema.contract import (
 )
 
 DIGEST = 32
-#: Messages that a generation of the signer's memory holds at least.
+#: Messages that a generation of the signer's cache holds at least.
 CACHE_SIZE = 16_384
-#: Possible pairs a row from which on pairs are sorted: a table of all would not fit into memory.
+#: Possible pairs a row above which pairs are sorted: a table of all would not fit in memory.
 SPARSE = 16
 Codes = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -54,37 +54,37 @@ class Signer:
         self._old: dict[bytes, dict[bytes, bytes]] = {}
 
     def digests(self, messages: Iterable[bytes], prefix: bytes = b"") -> bytes:
-        """Digests of prefix + message, joined, 32 bytes each."""
-        return b"".join(self._each(messages, prefix))
+        """Return the digests of prefix + message, joined, 32 bytes each."""
+        return b"".join(self._digests(messages, prefix))
 
-    def _each(self, messages: Iterable[bytes], prefix: bytes) -> list[bytes]:
+    def _digests(self, messages: Iterable[bytes], prefix: bytes) -> list[bytes]:
         sha256, inner, outer = hashlib.sha256, self._inner + prefix, self._outer
-        return [sha256(outer + sha256(inner + one).digest()).digest() for one in messages]
+        return [sha256(outer + sha256(inner + message).digest()).digest() for message in messages]
 
-    def remembered(self, messages: Sequence[bytes], prefix: bytes) -> bytes:
-        """The same for messages that come again soon, as customers do in the next batches.
+    def cached_digests(self, messages: Sequence[bytes], prefix: bytes) -> bytes:
+        """Return the same, cached for messages that come again in the next batches.
 
-        Memory is bounded by two generations of LATEST messages and one call's.
+        Memory is bounded by two generations of CACHE_SIZE messages and those of one call.
         """
         young, old = self._young.setdefault(prefix, {}), self._old.get(prefix, {})
-        found = list(map(young.get, messages))
-        fresh = [place for place, digest in enumerate(found) if digest is None]
-        unknown = [one for one in fresh if messages[one] not in old]
-        for place, digest in zip(
-            unknown, self._each([messages[one] for one in unknown], prefix), strict=True
+        digests = list(map(young.get, messages))
+        not_young = [row for row, digest in enumerate(digests) if digest is None]
+        missing = [row for row in not_young if messages[row] not in old]
+        for row, digest in zip(
+            missing, self._digests([messages[row] for row in missing], prefix), strict=True
         ):
-            found[place] = digest
-        for place in fresh:
-            digest = found[place] or old[messages[place]]
-            found[place] = young[messages[place]] = digest
+            digests[row] = digest
+        for row in not_young:
+            digest = digests[row] or old[messages[row]]
+            digests[row] = young[messages[row]] = digest
         if len(young) > CACHE_SIZE:
             self._old[prefix], self._young[prefix] = young, {}
-        return b"".join(found)  # type: ignore[arg-type]
+        return b"".join(digests)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=2)
 def signer(key: bytes) -> Signer:
-    """The signer of a key, one a process."""
+    """Return the signer of a key, one a process."""
     return Signer(key)
 
 
@@ -94,7 +94,7 @@ def pseudonymise(
     non_persons: Iterable[str] = (),
     contract: Contract = INTERACTIONS,
 ) -> tuple[pa.RecordBatch, pa.Table]:
-    """Accepted rows of a contract (events) without identities, and the rejects.
+    """Replace the identities of accepted rows by pseudonyms; return the rows and the rejects.
 
     The batch has the columns of `contract.canonical` (all R columns); the result those of
     `contract.pseudonymous` over the same columns. Rows whose identity, without regard to case and
@@ -103,7 +103,7 @@ def pseudonymise(
     where an R column is missing.
     """
     people = coded(batch.column("identity"))
-    batch, people, refused = _persons(batch, people, tuple(non_persons))
+    batch, people, refused = _without_non_persons(batch, people, tuple(non_persons))
     sign = signer(key)
     columns: dict[str, pa.Array] = {}
     columns[CUSTOMER_KEY], columns[BUCKET] = customer_keys(
@@ -118,29 +118,30 @@ def pseudonymise(
         columns["actor_id"] = actor_pseudonyms(batch.column("actor_id"), sign)
     for name, part in (("info", "field"), ("claims", "topic")):
         if name in names:
-            columns[name] = _lists(batch.column(name), part, sign)
+            columns[name] = _hash_list_values(batch.column(name), part, sign)
     schema = contract.pseudonymous(names)
     arrays = [columns[f.name] if f.name in columns else batch.column(f.name) for f in schema]
-    arrays = [_as(array, field.type) for array, field in zip(arrays, schema, strict=True)]
+    arrays = [_cast(array, field.type) for array, field in zip(arrays, schema, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=schema), refused
 
 
-def _as(array: pa.Array, kind: pa.DataType) -> pa.Array:
+def _cast(array: pa.Array, kind: pa.DataType) -> pa.Array:
     return array if array.type == kind else array.cast(kind)
 
 
 def customer_keys(kinds: pa.Array, identities: pa.Array, sign: Signer) -> tuple[pa.Array, pa.Array]:
-    """Keys (dictionary of 32 hex digits) and buckets (int16, 0..4095) of (type, identity) rows.
+    """Return keys and buckets of (type, identity) rows.
 
-    Each distinct pair of the batch is hashed once. Rows in which either is null get null.
+    Keys are a dictionary of 32 hex digits, buckets int16 in 0..4095. Each distinct pair of the
+    batch is hashed once. Rows in which either is null get null.
     """
     kinds, people = coded(kinds), canonical(kinds, identities)
     known = valid(kinds) & valid(people)
     width = max(1, len(people.dictionary))
     pairs = values(kinds.indices).astype(np.int64) * width + values(people.indices)
     pairs[~known] = 0
-    rows, used = _compact(pairs, known, width * max(1, len(kinds.dictionary)))
-    digests = _of_people(kinds.dictionary, people.dictionary, used, sign)
+    rows, used = _used_pairs(pairs, known, width * max(1, len(kinds.dictionary)))
+    digests = _identity_digests(kinds.dictionary, people.dictionary, used, sign)
     words = hexadecimal(digests, DIGEST, 32)
     first = np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST)
     bucket = (first[:, 0].astype(np.int16) << 4) | (first[:, 1] >> 4).astype(np.int16)
@@ -151,17 +152,17 @@ def customer_keys(kinds: pa.Array, identities: pa.Array, sign: Signer) -> tuple[
 
 
 def customer_key(kind: str, name: str, sign: Signer) -> str:
-    """The key of one identity, in whatever spelling."""
+    """Return the key of an identity in any spelling."""
     return exact_key(kind, canonical_name(kind, name), sign)
 
 
 def exact_key(kind: str, name: str, sign: Signer) -> str:
-    """The key of one identity as it is spelled."""
+    """Return the key of an identity as spelled."""
     return sign.digests([f"{kind}:{name}".encode()]).hex()[:32]
 
 
-def _compact(pairs: Codes, known: np.ndarray[Any, Any], size: int) -> tuple[Codes, Codes]:
-    """Place of each row's pair among the pairs in use, and those pairs in ascending order."""
+def _used_pairs(pairs: Codes, known: np.ndarray[Any, Any], size: int) -> tuple[Codes, Codes]:
+    """Return the index of each row's pair among the pairs in use, and those pairs, ascending."""
     if size > SPARSE * len(pairs):
         rows = np.zeros(len(pairs), dtype=np.int64)
         used, _, rows[known] = numbered(pairs[known])
@@ -169,26 +170,26 @@ def _compact(pairs: Codes, known: np.ndarray[Any, Any], size: int) -> tuple[Code
     seen = np.zeros(size, dtype=bool)
     seen[pairs[known]] = True
     used = np.flatnonzero(seen)
-    places = np.zeros(size, dtype=np.int64)
-    places[used] = np.arange(len(used))
-    return places[pairs], used
+    index = np.zeros(size, dtype=np.int64)
+    index[used] = np.arange(len(used))
+    return index[pairs], used
 
 
-def _of_people(kinds: pa.Array, people: pa.Array, used: Codes, sign: Signer) -> bytes:
-    """Digests of the pairs in use, which are ordered by type, then identity."""
+def _identity_digests(kinds: pa.Array, people: pa.Array, used: Codes, sign: Signer) -> bytes:
+    """Return the digests of the pairs in use, ordered by type, then identity."""
     raw = people.cast(pa.binary()).to_pylist()
-    found = []
-    for place, kind in enumerate(kinds.to_pylist()):
-        start, end = np.searchsorted(used, [place * len(raw), (place + 1) * len(raw)])
-        mine = used[start:end] - place * len(raw)
-        chosen = raw if len(mine) == len(raw) else [raw[one] for one in mine.tolist()]
+    digests = []
+    for number, kind in enumerate(kinds.to_pylist()):
+        start, end = np.searchsorted(used, [number * len(raw), (number + 1) * len(raw)])
+        members = used[start:end] - number * len(raw)
+        chosen = raw if len(members) == len(raw) else [raw[member] for member in members.tolist()]
         if len(chosen):
-            found.append(sign.remembered(chosen, f"{kind}:".encode()))
-    return b"".join(found)
+            digests.append(sign.cached_digests(chosen, f"{kind}:".encode()))
+    return b"".join(digests)
 
 
 def previous_keys(batch: pa.RecordBatch, sign: Signer) -> pa.Array:
-    """Keys (text) of `previousidentity`, null where there is none."""
+    """Return the keys (text) of `previousidentity`, null where there is none."""
     keys, _ = customer_keys(
         batch.column("previousidentitytype"), batch.column("previousidentity"), sign
     )
@@ -196,87 +197,90 @@ def previous_keys(batch: pa.RecordBatch, sign: Signer) -> pa.Array:
 
 
 def actor_pseudonyms(column: pa.Array, sign: Signer) -> pa.Array:
-    """Pseudonyms of actors: the same in events, answers and the table of agents; null stays."""
+    """Return pseudonyms of actors; null stays null.
+
+    They are equal in events, answers and the table of agents.
+    """
     codes = coded(column)
     words = _hashed(codes.dictionary, sign, b"actor_id\x1f")
     return pa.DictionaryArray.from_arrays(codes.indices, words)
 
 
 def _hashed(messages: pa.Array, sign: Signer, prefix: bytes = b"") -> pa.Array:
-    """First 16 hex digits of the HMAC of each prefix + text; none of the texts is null."""
-    said = messages.cast(pa.binary()).to_pylist()
-    return hexadecimal(sign.digests(said, prefix), DIGEST, 16)
+    """Return the first 16 hex digits of the HMAC of each prefix + text; no text is null."""
+    raw = messages.cast(pa.binary()).to_pylist()
+    return hexadecimal(sign.digests(raw, prefix), DIGEST, 16)
 
 
-def _lists(column: pa.Array, part: str, sign: Signer) -> pa.Array:
-    """List column whose `value_hmac` (still raw) is replaced by its keyed hash.
+def _hash_list_values(column: pa.Array, part: str, sign: Signer) -> pa.Array:
+    """Replace the raw `value_hmac` in a list column by its keyed hash.
 
-    Each distinct (field, value) of the batch is hashed once; where either is null, or the field
-    is empty, there is no hash.
+    Each distinct (field, value) of the batch is hashed once. The hash is null where either is null
+    or the field is empty.
     """
     inner = elements(column)
     fields, raw = coded(inner.field(part)), coded(inner.field("value_hmac"))
     known = valid(fields) & valid(raw) & valid(inner)
-    field, value = (np.where(known, values(one.indices), 0) for one in (fields, raw))
+    field, value = (np.where(known, values(codes.indices), 0) for codes in (fields, raw))
     named = values(pc.binary_length(fields.dictionary)) > 0
     if not named.all():
         known &= named[field]
     width = max(1, len(raw.dictionary))
     pairs = field.astype(np.int64) * width + value
-    rows, used = _compact(pairs, known, width * max(1, len(fields.dictionary)))
+    rows, used = _used_pairs(pairs, known, width * max(1, len(fields.dictionary)))
     if not len(used):
         hashed = pa.nulls(len(rows), pa.string())
     else:
-        names, said = take(fields.dictionary, used // width), take(raw.dictionary, used % width)
-        words = _hashed(pc.binary_join_element_wise(names, said, "\x1f"), sign)
+        names, raws = take(fields.dictionary, used // width), take(raw.dictionary, used % width)
+        words = _hashed(pc.binary_join_element_wise(names, raws, "\x1f"), sign)
         hashed = take(words, np.where(known, rows, -1))
     return with_elements(column, with_part(inner, "value_hmac", hashed))
 
 
-def _persons(
+def _without_non_persons(
     batch: pa.RecordBatch, people: pa.DictionaryArray, non_persons: tuple[str, ...]
 ) -> tuple[pa.RecordBatch, pa.DictionaryArray, pa.Table]:
-    """Rows of persons, their identities, and the other rows as rejects."""
+    """Return the rows of persons, their identities, and the other rows as rejects."""
     if not non_persons:
         return batch, people, refusals.empty()
     bad = is_non_person(batch.column("identitytype"), people, non_persons)
     if not bad.any():
         return batch, people, refusals.empty()
     kept = arrow(~bad)
-    said = "this identity stands for no person (non_persons in rejse.toml)"
-    refused_rows = refusals.of_rows(batch.filter(arrow(bad)), "non_person", said)
+    detail = "this identity stands for no person (non_persons in rejse.toml)"
+    refused_rows = refusals.of_rows(batch.filter(arrow(bad)), "non_person", detail)
     return batch.filter(kept), people.filter(kept), refused_rows
 
 
 def is_non_person(
     kinds: pa.Array, people: pa.DictionaryArray, non_persons: tuple[str, ...]
 ) -> np.ndarray[Any, Any]:
-    """Rows whose identity (`people`, of type `kinds`) is one of `non_persons` (`pseudonymise`)."""
-    plain = pc.utf8_lower(whole_numbers(pc.utf8_trim_whitespace(people.dictionary)))
+    """Return the mask of identities (`people`, of type `kinds`) that are in `non_persons`."""
+    spelled = pc.utf8_lower(whole_numbers(pc.utf8_trim_whitespace(people.dictionary)))
     bad = np.zeros(len(people), dtype=bool)
     for kind, names in _by_type(non_persons).items():
-        found = _rows_of(people, pc.is_in(plain, value_set=text(names)))
-        if kind and found.any():
+        matches = _rows_with(people, pc.is_in(spelled, value_set=text(names)))
+        if kind and matches.any():
             types = coded(kinds)
-            found &= _rows_of(types, pc.is_in(types.dictionary, value_set=text([kind])))
-        bad |= found
+            matches &= _rows_with(types, pc.is_in(types.dictionary, value_set=text([kind])))
+        bad |= matches
     return bad
 
 
 def _by_type(non_persons: tuple[str, ...]) -> dict[str, list[str]]:
-    """Names in lower case by identity type, under the empty text those that hold for every type."""
-    found: dict[str, list[str]] = {"": []}
-    for one in non_persons:
-        kind, colon, name = one.strip().lower().partition(":")
+    """Return lower-case names by identity type; names for every type are under the empty text."""
+    names: dict[str, list[str]] = {"": []}
+    for entry in non_persons:
+        kind, colon, name = entry.strip().lower().partition(":")
         if colon and kind in IDENTITY_TYPES:
-            found.setdefault(kind, []).append(name.strip())
+            names.setdefault(kind, []).append(name.strip())
         else:
-            found[""].append(one.strip().lower())
-    return found
+            names[""].append(entry.strip().lower())
+    return names
 
 
-def _rows_of(column: pa.DictionaryArray, chosen: pa.Array) -> np.ndarray[Any, Any]:
-    """Rows whose value is chosen, by a mask over the dictionary."""
+def _rows_with(column: pa.DictionaryArray, chosen: pa.Array) -> np.ndarray[Any, Any]:
+    """Return the mask of rows whose value is chosen by a mask over the dictionary."""
     if not len(column.dictionary):
         return np.zeros(len(column), dtype=bool)
     known = valid(column)

@@ -34,9 +34,10 @@ from rejse.transforms.scoring.output_tables import CUSTOMER, TEXT
 EVENTS, LATE, ANSWERS = "events", "late", "answers"
 #: The table that stores the accepted rows of each kind of input.
 TABLE_OF_KIND: Mapping[str, str] = {
-    "interaction": EVENTS, "experience": ANSWERS,
+    "interaction": EVENTS,
+    "experience": ANSWERS,
     **{kind: kind for kind in customer_records.CONTRACTS},
-}  # fmt: skip
+}
 #: Reason of revisions after a change of identity links.
 IDENTITY = "identity"
 #: Column of answers that is stored in tables of its own.
@@ -108,8 +109,8 @@ class CustomerMerger:
         self,
         keys: tuple[str, str],
         new: Mapping[str, pa.Table],
-        frontiers: Mapping[str, int],
-        x_frontiers: Mapping[str, int],
+        watermarks: Mapping[str, int],
+        x_watermarks: Mapping[str, int],
         superseded_customers: Iterable[str] = (),
     ) -> Iterator[pa.Array | None]:
         """Yield the customers of a range of keys to reprocess, some at a time; None: all there are.
@@ -123,18 +124,18 @@ class CustomerMerger:
             rows = self.state.row_counts(EVENTS, self.relink.customers)
             yield from self.relink.parts(rows, self.rows_at_once)
             return
-        parts = [flat(rows.column(contract.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()]
-        parts.append(text([key for key in superseded_customers if keys[0] <= key < keys[1]]))
+        candidates = [flat(rows.column(contract.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()]
+        candidates.append(text([key for key in superseded_customers if keys[0] <= key < keys[1]]))
         deadlines = self.state.between(pending.PENDING.name, *keys)
         if deadlines is not None:
-            due = pending.due(deadlines, frontiers, x_frontiers, self.lateness)
-            parts.append(
+            due = pending.due(deadlines, watermarks, x_watermarks, self.lateness)
+            candidates.append(
                 flat(deadlines.column(contract.CUSTOMER_KEY)).cast(TEXT) if self.is_changed else due
             )
         released = self.released_late_events(*keys)
         if released is not None:
-            parts.append(flat(released.column(contract.CUSTOMER_KEY)).cast(TEXT))
-        affected = pc.unique(pa.concat_arrays(parts))
+            candidates.append(flat(released.column(contract.CUSTOMER_KEY)).cast(TEXT))
+        affected = pc.unique(pa.concat_arrays(candidates))
         affected = affected.take(pc.sort_indices(affected))
         if len(affected):
             yield from self._parts(affected)
@@ -222,7 +223,7 @@ class CustomerMerger:
             customers |= merge_rows.customers_of(received)
         merged.revision_reasons.update(dict.fromkeys(sorted(customers), reason))
 
-    # --- too late, too many -------------------------------------------------------------------
+    # --- late events, excluded customers --------------------------------------------------------
 
     def _in_time(self, received: pa.Table, stored: pa.Table | None, merged: MergedRows) -> pa.Table:
         """Move late events to `late`; return those in time, and those that a repair releases."""
@@ -324,7 +325,7 @@ class CustomerMerger:
             return frozenset()
         return merge_rows.customers_of(rows.filter(pc.equal(rows.column("kind"), kind)))
 
-    # --- what is stored -----------------------------------------------------------------------
+    # --- stored rows ----------------------------------------------------------------------------
 
     def _stored(self, kind: str, customers: pa.Array | None) -> pa.Table | None:
         """Return the accepted rows of the customers as they arrived; None where there are none."""

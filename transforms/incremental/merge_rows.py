@@ -60,9 +60,11 @@ def upsert(
     if stored is not None and owned_by_other is not None and owned_by_other.any():
         result, n = upsert(stored.filter(arrow(~owned_by_other)), new), int(owned_by_other.sum())
         return replace(
-            result, replaced=result.replaced | customers_of(stored, np.flatnonzero(owned_by_other)),
-            n_duplicate=result.n_duplicate + n, n_superseded=result.n_superseded + n,
-        )  # fmt: skip
+            result,
+            replaced=result.replaced | customers_of(stored, np.flatnonzero(owned_by_other)),
+            n_duplicate=result.n_duplicate + n,
+            n_superseded=result.n_superseded + n,
+        )
     if stored is None or not stored.num_rows:
         whole, n_duplicate = without_duplicates(new)
         return UpsertResult(whole, np.ones(whole.num_rows, bool), frozenset(), n_duplicate, 0)
@@ -70,9 +72,12 @@ def upsert(
     keep = kept_rows(both)
     lost = np.setdiff1d(np.arange(n), keep, assume_unique=True)
     return UpsertResult(
-        both.take(arrow(keep, pa.int64())), keep >= n, customers_of(stored, lost),
-        both.num_rows - len(keep), len(lost),
-    )  # fmt: skip
+        both.take(arrow(keep, pa.int64())),
+        keep >= n,
+        customers_of(stored, lost),
+        both.num_rows - len(keep),
+        len(lost),
+    )
 
 
 def first_late_copies(

@@ -26,12 +26,15 @@ from rejse.transforms.scoring.output_tables import CUSTOMER, FINAL, JOURNEY, STA
 
 JOURNEYS, STEPS = "journeys", "steps"
 SUPERSEDED = Table(
-    "superseded", "journey that was published as final and exists no longer, and a successor",
-    ("journey_id", "successor_id"), (
-        JOURNEY, CUSTOMER,
+    "superseded",
+    "journey that was published as final and exists no longer, and a successor",
+    ("journey_id", "successor_id"),
+    (
+        JOURNEY,
+        CUSTOMER,
         Column("successor_id", TEXT, "Journey that has events of it now; null: none has."),
     ),
-)  # fmt: skip
+)
 _SEPARATOR = "\x1f"
 _STAMPED = ("journey_id", CUSTOMER_KEY, "revision", "revision_reason")
 
@@ -92,8 +95,8 @@ def _continue_revisions(
     for row in () if live is None else live.select(list(_STAMPED)).to_pylist():
         if row["revision"] > 1:
             revised[row["journey_id"]] = row["revision"], row["revision_reason"]
-    now = set(_strings(scored[JOURNEYS].filter(arrow(~_is_final(scored[JOURNEYS]))), "journey_id")
-              .to_pylist())  # fmt: skip
+    open_journeys = scored[JOURNEYS].filter(arrow(~_is_final(scored[JOURNEYS])))
+    now = set(_strings(open_journeys, "journey_id").to_pylist())
     for row in () if before is None else before.select(list(_STAMPED)).to_pylist():
         if row["journey_id"] in now:
             reason = reasons.get(row[CUSTOMER_KEY], "late event")

@@ -1,4 +1,4 @@
-"""SQL that gives a mapped column the contract's type."""
+"""SQL that casts a mapped column to the contract's type."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pyarrow as pa
 from rejse.transforms.ingest.select_check import MappingError
 from rejse.transforms.schema.contract import BY_NAME, TEXT, TIME, Contract
 
-#: Column by which a mapping refuses rows: their reason in words, null for the others.
+#: Column by which a mapping refuses rows: the reason as text, null for rows to keep.
 REJECT = "reject"
 INTEGERS = frozenset({"tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint",
                       "uinteger", "ubigint", "hugeint"})  # fmt: skip
 
 
 def cast_to(contract: Contract, name: str, kind: Any, column: str) -> str:
-    """SQL that gives `column` the contract's type. Raises MappingError where none can."""
+    """Return SQL that casts `column` to the contract's type. Raises MappingError where none can."""
     name = name.casefold()
     wanted = TEXT if name == REJECT else contract.by_name[name].type
     if wanted == TEXT:
@@ -47,7 +47,7 @@ def _cast_time(name: str, kind: Any, column: str) -> str:
 
 
 def _cast_text(kind: Any, column: str) -> str:
-    """Text of a value; of a whole float that of the whole number, as other columns write it."""
+    """Cast to text; a whole float becomes the whole number, as other columns write it."""
     plain = f"cast({column} as varchar)"
     if kind.id not in ("double", "float", "decimal"):
         return plain
@@ -63,40 +63,39 @@ def _cast_sequence(kind: Any, column: str) -> str:
 
 
 def _cast_compared(name: str, kind: Any, column: str) -> str:
-    """Cast of a list whose raw values are hashed later; they may be called `value`."""
+    """Cast a list whose raw values are hashed later; they may be called `value`."""
     parts = {"info": ("field", "op", "value_hmac"), "claims": ("topic", "value_hmac", "valid_to")}
     types = {"valid_to": "timestamptz"}
     inner = kind.children[0][1] if kind.id in ("list", "array") else kind
-    names = {one for one, _ in inner.children} if inner.id == "struct" else {"value"}
-    said = {
+    names = {name for name, _ in inner.children} if inner.id == "struct" else {"value"}
+    raw_name = {
         part: "value" if part == "value_hmac" and "value" in names else part for part in parts[name]
     }
-    body = ", ".join(f'"{said[part]}" {types.get(part, "varchar")}' for part in parts[name])
-    packed = ", ".join(f'"{part}" := one."{said[part]}"' for part in parts[name])
-    return f"list_transform(cast({column} as struct({body})[]), lambda one: struct_pack({packed}))"
+    body = ", ".join(f'"{raw_name[part]}" {types.get(part, "varchar")}' for part in parts[name])
+    packed = ", ".join(f'"{part}" := item."{raw_name[part]}"' for part in parts[name])
+    return f"list_transform(cast({column} as struct({body})[]), lambda item: struct_pack({packed}))"
 
 
 def _cast_promise(kind: Any, column: str) -> str:
-    """Cast of a promise; a due time that is a date, or a text of one, is a day without a time."""
-    wanted = BY_NAME["promise"].type
-    given = {name.casefold(): child.id for name, child in kind.children}
-    if given.get("due_time") not in ("date", "varchar"):
-        return f"cast({column} as {_sql_type(wanted)})"
+    """Cast a promise; a due time without a time of day becomes a due date."""
+    target = BY_NAME["promise"].type
+    types = {name.casefold(): child.id for name, child in kind.children}
+    if types.get("due_time") not in ("date", "varchar"):
+        return f"cast({column} as {_sql_type(target)})"
     due = f'{column}."due_time"'
     is_day = "true"
-    if given["due_time"] == "varchar":
+    if types["due_time"] == "varchar":
         is_day = f"regexp_full_match(trim({due}), '[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}')"
-    made = {
+    derived = {
         "due_time": f"case when not {is_day} then cast({due} as timestamptz) end",
         "due_date": f"case when {is_day} then cast({due} as date) end",
     }
     parts = [
-        f'"{one.name}" := ' + made.get(
-            one.name, f'{column}."{one.name}"' if one.name in given else "null"
-        )
-        for one in wanted
-    ]  # fmt: skip
-    packed = f"cast(struct_pack({', '.join(parts)}) as {_sql_type(wanted)})"
+        f'"{part.name}" := '
+        + derived.get(part.name, f'{column}."{part.name}"' if part.name in types else "null")
+        for part in target
+    ]
+    packed = f"cast(struct_pack({', '.join(parts)}) as {_sql_type(target)})"
     return f"case when {column} is not null then {packed} end"
 
 

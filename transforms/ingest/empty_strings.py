@@ -1,4 +1,4 @@
-"""Empty texts: JSON and CSV write "none" either way, and `""` names no owner, case or promise."""
+"""Empty strings become null: JSON and CSV write "none" either way."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rejse.transforms.schema.contract import TEXT, Contract
 
 
 def is_empty_string(column: pa.Array) -> Bools:
-    """Rows of a text column, coded or plain, that hold the empty text."""
+    """Return the mask of rows of a text column, coded or plain, that hold the empty text."""
     known = valid(column)
     if not pa.types.is_dictionary(column.type):
-        found: Bools = (values(pc.binary_length(column)) == 0) & known
-        return found
+        is_empty: Bools = (values(pc.binary_length(column)) == 0) & known
+        return is_empty
     empty = values(pc.binary_length(column.dictionary)) == 0
     if not empty.any():
         return known & False
@@ -27,30 +27,30 @@ def is_empty_string(column: pa.Array) -> Bools:
 def without_empty_strings(
     batch: pa.RecordBatch, contract: Contract
 ) -> tuple[pa.RecordBatch, dict[str, int]]:
-    """The batch with null for the empty text where null is allowed, and how many by field.
+    """Replace empty texts by null where null is allowed; count them by field.
 
     Parts of structures, alone or in lists, are counted by their names, such as `empty_promise.id`.
     """
     notes: dict[str, int] = {}
     for field in contract.fields:
-        place = batch.schema.get_field_index(field.name)
-        if place < 0 or field.need == "R":
+        position = batch.schema.get_field_index(field.name)
+        if position < 0 or field.need == "R":
             continue
-        column, found = _filled(batch.column(place), f"empty_{field.name}")
-        if found:
-            notes |= found
-            batch = batch.set_column(place, batch.schema.field(place), column)
+        column, counts = _filled(batch.column(position), f"empty_{field.name}")
+        if counts:
+            notes |= counts
+            batch = batch.set_column(position, batch.schema.field(position), column)
     return batch, notes
 
 
 def _filled(column: pa.Array, note: str) -> tuple[pa.Array, dict[str, int]]:
-    """A column of texts, structures or lists of structures without empty texts."""
+    """Replace empty texts in a column of texts, structures or lists of structures."""
     kind = column.type
     if pa.types.is_struct(kind):
         return _parts(column, note)
     if pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
-        inner, found = _parts(elements(column), note)
-        return (with_elements(column, inner) if found else column), found
+        inner, counts = _parts(elements(column), note)
+        return (with_elements(column, inner) if counts else column), counts
     if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
         return _text(column, note, is_empty_string(column))
     return column, {}
@@ -68,10 +68,10 @@ def _parts(column: pa.StructArray, note: str) -> tuple[pa.StructArray, dict[str,
     notes: dict[str, int] = {}
     for part in column.type:
         if pa.types.is_string(part.type):
-            text = column.field(part.name)
-            replaced, found = _text(
-                text, f"{note}.{part.name}", is_empty_string(text) & valid(column)
+            texts = column.field(part.name)
+            replaced, counts = _text(
+                texts, f"{note}.{part.name}", is_empty_string(texts) & valid(column)
             )
-            if found:
-                column, notes = with_part(column, part.name, replaced), notes | found
+            if counts:
+                column, notes = with_part(column, part.name, replaced), notes | counts
     return column, notes

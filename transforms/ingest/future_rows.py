@@ -1,4 +1,4 @@
-"""Rows that lie in the future: they wait, and move no clock."""
+"""Rows whose time is in the future: they are refused for now, and move no watermark."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ DETAIL = (
 def split_future_rows(
     batch: pa.RecordBatch, limit: int
 ) -> tuple[pa.RecordBatch, pa.Table, int | None]:
-    """Accepted rows up to `limit` (microseconds, inclusive), rejects of the later ones and the
-    least time of these; None where there are none.
+    """Split off accepted rows later than `limit` (microseconds, inclusive).
+
+    Returns the rows up to it, rejects of the later ones, and the least time of these (None if
+    none).
     """
     time = values(batch.column("time"))
     ahead = time > limit

@@ -1,8 +1,8 @@
-"""One spelling of an identity, whatever wrote it: before it is hashed, looked for or compared.
+"""One canonical spelling of each identity, before it is hashed, looked up or compared.
 
-A whole number is written as one (`1042`, also where a column of floats made `1042.0` of it), and a
-mail address is trimmed and in lower case. Other types keep case and blanks, which may tell two
-apart; a mapping folds them on request (`lower(trim(x)) as identity`).
+A whole number is written as one (`1042`, also where a column of floats made `1042.0` of it). An
+email address is trimmed and in lower case. Other types keep case and blanks, which may be
+significant; a mapping can fold them (`lower(trim(x)) as identity`).
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from rejse.transforms.columnar.arrays import arrow, valid, values
 from rejse.transforms.columnar.string_arrays import coded, text
 from rejse.transforms.schema.contract import CODED
 
-#: The type of identity whose case and outer blanks tell nothing.
+#: The type of identity that is trimmed and compared without case.
 EMAIL = "email"
-#: Floats from here on count nothing, and stay as they are.
+#: Floats from here on are no identifiers and stay unchanged.
 MOST = 1e37
-#: What a whole float, or a decimal without a remainder, is written as.
+#: How a whole float, or a decimal without a fraction, is written.
 _FLOAT = r"^-?[0-9]+(\.0+|(\.[0-9]+)?e\+[0-9]+)$"
 _DECIMAL = re.compile(r"-?[0-9]+\.0+")
 
 
 def whole_number(name: str) -> str:
-    """A whole number without point and exponent, where a float was written as text; else the name.
+    """Return a whole number without point and exponent, where a float was written as text.
 
-    With an exponent only what is written as floats are, with all their digits: `1.23E+15`, which a
-    spreadsheet has shortened, stays what it is, for it may have been anybody's.
+    Other names are unchanged. With an exponent, only what Python writes for a float, with all its
+    digits, counts: several identities may share `1.23E+15`, which a spreadsheet has shortened.
     """
     if _DECIMAL.fullmatch(name):
         whole_part = name.partition(".")[0]
@@ -43,7 +43,7 @@ def whole_number(name: str) -> str:
 
 
 def whole_numbers(names: pa.Array) -> pa.Array:
-    """Texts, plain or dictionary-encoded, each `whole`; the same array where none is a float's."""
+    """Apply `whole_number` to texts, plain or encoded; the same array where nothing changes."""
     if pa.types.is_dictionary(names.type):
         dictionary = whole_numbers(names.dictionary)
         if dictionary is names.dictionary:
@@ -51,11 +51,11 @@ def whole_numbers(names: pa.Array) -> pa.Array:
         return coded(pa.DictionaryArray.from_arrays(names.indices, dictionary))
     if not pc.any(pc.match_substring_regex(names, _FLOAT), min_count=0).as_py():
         return names
-    return text([None if one is None else whole_number(one) for one in names.to_pylist()])
+    return text([None if name is None else whole_number(name) for name in names.to_pylist()])
 
 
 def canonical(kinds: pa.Array, people: pa.Array) -> pa.DictionaryArray:
-    """Identities (`people`, of types `kinds`) in their one spelling, dictionary-encoded."""
+    """Return identities (`people`, of types `kinds`) in canonical spelling, dictionary-encoded."""
     kinds, people = coded(kinds), coded(whole_numbers(coded(people)))
     listed = kinds.dictionary.to_pylist()
     if EMAIL not in listed:
@@ -65,30 +65,32 @@ def canonical(kinds: pa.Array, people: pa.Array) -> pa.DictionaryArray:
         return people
     is_mail = values(pc.fill_null(pc.equal(kinds.indices, listed.index(EMAIL)), False))
     known = valid(people)
-    places = values(people.indices) + is_mail * len(folded)
-    every = pa.concat_arrays([people.dictionary, folded])
-    indices = arrow(places.astype("int32"), ok=known)
-    return coded(pa.DictionaryArray.from_arrays(indices, every).cast(CODED))
+    codes = values(people.indices) + is_mail * len(folded)
+    spelled = pa.concat_arrays([people.dictionary, folded])
+    indices = arrow(codes.astype("int32"), ok=known)
+    return coded(pa.DictionaryArray.from_arrays(indices, spelled).cast(CODED))
 
 
 def _folded(names: pa.Array) -> pa.Array:
-    """Trimmed and in lower case; what is nothing but blanks stays."""
+    """Trim and lower-case names; blank names are unchanged."""
     plain = pc.utf8_lower(pc.utf8_trim_whitespace(names))
     return pc.if_else(pc.equal(plain, ""), names, plain)
 
 
 def canonical_name(kind: str, identity: str) -> str:
-    """The one spelling of one identity of a type."""
+    """Return the canonical spelling of one identity of a type."""
     name: str = canonical(text([kind]), text([identity])).cast(pa.string())[0].as_py()
     return name
 
 
 def spellings(kind: str, identity: str) -> list[str]:
-    """The one spelling of an identity, then others under which it may have been kept or written."""
-    first = canonical_name(kind, identity)
-    found = [first, identity]
-    if first.isascii() and first.removeprefix("-").isdigit():
-        found += [f"{first}.0"]
-        if len(first) < 37 and int(float(first)) == int(first):  # else no float holds it
-            found += [repr(float(first))]
-    return list(dict.fromkeys(found))
+    """Return the canonical spelling of an identity, then others that sources may have used."""
+    spelled = canonical_name(kind, identity)
+    forms = [spelled, identity]
+    if spelled.isascii() and spelled.removeprefix("-").isdigit():
+        forms += [f"{spelled}.0"]
+        if len(spelled) < 37 and int(float(spelled)) == int(
+            spelled
+        ):  # a float represents it exactly
+            forms += [repr(float(spelled))]
+    return list(dict.fromkeys(forms))

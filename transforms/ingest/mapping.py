@@ -1,7 +1,7 @@
 """The mapping of a source: one SELECT from its own columns to the contract's.
 
-Columns that the SELECT passes on as they are, and constants, never enter DuckDB; an expression
-over one dictionary-encoded column is computed once a distinct value. The answer is the same.
+Columns that the SELECT passes through, and constants, never enter DuckDB. An expression over one
+dictionary-encoded column is computed once a distinct value. The result is the same.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from rejse.transforms.ingest.casts import REJECT, cast_to
 from rejse.transforms.ingest.select_check import Item, MappingError, Select
 from rejse.transforms.schema.contract import INTERACTIONS, TEXT, TIME, Contract
 
-#: Marks rows whose sequence is no integer.
+#: Output column that marks rows whose sequence is no integer.
 BAD_SEQUENCE = "_bad_sequence"
 ROW_ID = "_row_id"
-#: Messages of DuckDB are asked row by row; beyond so many of a batch the first ones speak for all.
+#: DuckDB gives messages row by row; further failing rows of a batch get the last message.
 MESSAGES = 100
-#: Longest time that the rows of one batch may take.
+#: Longest time for the rows of one batch.
 SECONDS = 120.0
 
 
 @dataclass
 class _Plan:
-    """How each output column is made: taken over, repeated, or computed."""
+    """How each output column is made: taken from a raw column, constant, or computed."""
 
     taken: dict[str, str] = field(default_factory=dict)
     constants: dict[str, str] = field(default_factory=dict)
@@ -43,10 +43,10 @@ class _Plan:
 
 
 class SourceMapping:
-    """A checked mapping of one source, to run over any number of its raw batches.
+    """A checked mapping of one source, to apply to any number of its raw batches.
 
-    `columns` are the canonical columns it gives (a literal null is none), `reads` the schema of
-    the raw columns it needs: all of them where no `id` is mapped, for the row's hash is the id.
+    `columns` are the canonical columns it gives (a literal null is none). `reads` is the schema of
+    the raw columns it needs: all of them where no `id` is mapped, because the row's hash is the id.
     Raises MappingError where the SELECT is not row-wise, gives an unknown column or a type that
     does not fit, or leaves out what the contract needs of every mapping (of interactions `time`,
     `identity`, `activity`, `channel`).
@@ -59,74 +59,74 @@ class SourceMapping:
         self.contract = contract
         self._connection: duckdb.DuckDBPyConnection | None = None
         try:
-            chosen = select_check.parse(self.connection, sql, raw_schema)
-            self._plan, self.columns = _planned(chosen, contract)
+            select = select_check.parse(self.connection, sql, raw_schema)
+            self._plan, self.columns = _planned(select, contract)
         except MappingError as fault:
             raise MappingError(f"mapping of source {source}: {fault}") from None
-        self._tries = _tries(chosen, self._plan, contract)
-        #: Columns that are null where a raw value cannot be read, with the raw columns tried.
-        self.tried = {
-            item.name.casefold(): tried
-            for item in chosen.items or ()
-            if item.name.casefold() in self.columns and (tried := select_check.tried(item))
+        self._failure_tests = _failure_test_sql(select, self._plan, contract)
+        #: Columns that are null where a raw value cannot be cast, with their raw columns.
+        self.nullable_casts = {
+            item.name.casefold(): raw_columns
+            for item in select.items or ()
+            if item.name.casefold() in self.columns and (raw_columns := select_check.tried(item))
         }
-        names = set(chosen.reads) if "id" in self.columns else set(raw_schema.names)
-        self.reads = pa.schema([one for one in raw_schema if one.name in names])
+        names = set(select.reads) if "id" in self.columns else set(raw_schema.names)
+        self.reads = pa.schema([column for column in raw_schema if column.name in names])
 
     def __getstate__(self) -> dict[str, Any]:
-        # What was found out goes to the workers, which open a connection where they need one.
+        # The checked plan goes to the workers; each opens its own connection when needed.
         return {**self.__dict__, "_connection": None}
 
     def close(self) -> SourceMapping:
-        """Close the connection, some 30 MB, until it is asked for again."""
+        """Close the connection (some 30 MB) until it is needed again."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
         return self
 
     def may_give(self, column: str, value: str) -> bool:
-        """Whether some row may have that text in a canonical column."""
+        """Return whether a canonical column may have this text in some row."""
         return column in self.columns and self._plan.constants.get(column, value) == value
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The sealed connection of this worker, opened when first asked for."""
+        """The sandboxed connection of this worker, opened on first use."""
         if self._connection is None:
             self._connection = select_check.sandboxed_connection()
         return self._connection
 
     def run(self, raw: pa.RecordBatch) -> dict[str, pa.Array]:
-        """Output columns of a raw batch that has at least the columns `reads`.
+        """Return the output columns of a raw batch that has at least the columns `reads`.
 
         Raises duckdb.Error where an expression fails for some row, MappingError where it takes
         longer than SECONDS.
         """
-        plan, found = self._plan, {}
+        plan, columns = self._plan, {}
         for name, column in plan.taken.items():
-            found[name] = raw.column(column)
+            columns[name] = raw.column(column)
         for name, text in plan.constants.items():
-            found[name] = constant(text, raw.num_rows)
-        wanted = list(plan.general)
+            columns[name] = constant(text, raw.num_rows)
+        computed = list(plan.general)
         for column, names in plan.by_column.items():
-            if _folds(raw.column(column)):
-                found |= self._by_value(raw, column, names)
+            if _has_few_values(raw.column(column)):
+                columns |= self._by_value(raw, column, names)
             else:
-                wanted += names
-        if wanted:
-            found |= self._compute(self._padded(raw, raw), wanted)
+                computed += names
+        if computed:
+            columns |= self._compute(self._with_all_columns(raw, raw), computed)
         if "id" not in self.columns:
-            found["id"] = self._row_ids(raw)
-        return found
+            columns["id"] = self._row_ids(raw)
+        return columns
 
     def _compute(self, source: pa.RecordBatch, names: list[str]) -> dict[str, pa.Array]:
         casts = ", ".join(f'{self._plan.casts[name]} as "{name}"' for name in names)
-        table = self._answer(source, f"select {casts} from ({self._inner()}\n) as mapped")
+        table = self._query(source, f"select {casts} from ({self._inner()}\n) as mapped")
         return {name: flat(table.column(name)) for name in names}
 
     def _inner(self) -> str:
         return self.sql.strip().rstrip(";")
 
-    def _answer(self, source: pa.RecordBatch, sql: str) -> pa.Table:
+    def _query(self, source: pa.RecordBatch, sql: str) -> pa.Table:
         self.connection.register("source", source)
         watch = Timer(SECONDS, self.connection.interrupt)
         watch.daemon = True
@@ -141,59 +141,59 @@ class SourceMapping:
         finally:
             watch.cancel()
 
-    def _padded(self, raw: pa.RecordBatch, known: pa.RecordBatch) -> pa.RecordBatch:
-        """Batch with all raw columns that the SELECT may name; those not in `known` are null."""
+    def _with_all_columns(self, raw: pa.RecordBatch, known: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the batch with all raw columns that the SELECT may name; missing ones are null."""
         if set(known.schema.names).issuperset(self.raw_schema.names):
             return known
         arrays = [
-            known.column(one.name)
-            if one.name in known.schema.names
-            else pa.nulls(known.num_rows, one.type)
-            for one in self.raw_schema
+            known.column(column.name)
+            if column.name in known.schema.names
+            else pa.nulls(known.num_rows, column.type)
+            for column in self.raw_schema
         ]
         return pa.RecordBatch.from_arrays(arrays, names=self.raw_schema.names)
 
     def _by_value(self, raw: pa.RecordBatch, column: str, names: list[str]) -> dict[str, pa.Array]:
-        """Columns that depend on one dictionary-encoded column, computed over its dictionary."""
+        """Compute columns that depend on one dictionary-encoded column over its dictionary."""
         encoded = raw.column(column)
         texts = pa.concat_arrays([encoded.dictionary, pa.nulls(1, encoded.type.value_type)])
         rows = np.where(valid(encoded), values(encoded.indices), len(texts) - 1)
         only = pa.RecordBatch.from_arrays([texts], names=[column])
         try:
-            found = self._compute(self._padded(raw, only), names)
-        except duckdb.Error:  # a value that no row has may be the guilty one
-            return self._compute(self._padded(raw, raw), names)
-        return {name: _spread(one, rows) for name, one in found.items()}
+            by_value = self._compute(self._with_all_columns(raw, only), names)
+        except duckdb.Error:  # a dictionary value that no row uses may fail
+            return self._compute(self._with_all_columns(raw, raw), names)
+        return {name: _by_code(array, rows) for name, array in by_value.items()}
 
     def _row_ids(self, raw: pa.RecordBatch) -> pa.Array:
-        """Hash of each row's canonical JSON: raw columns by name, 16 hex digits."""
+        """Hash each row's canonical JSON: raw columns by name, 16 hex digits."""
         parts = ", ".join(
-            f'"{_quoted(name)}" := "{_quoted(name)}"' for name in sorted(self.reads.names)
+            f'"{_escaped(name)}" := "{_escaped(name)}"' for name in sorted(self.reads.names)
         )
         sql = f"substr(sha256(cast(to_json(struct_pack({parts})) as varchar)), 1, 16)"
-        return flat(self._answer(raw, f'select {sql} as "{ROW_ID}" from source').column(0))
+        return flat(self._query(raw, f'select {sql} as "{ROW_ID}" from source').column(0))
 
-    def guilty(self, raw: pa.RecordBatch) -> tuple[Bools, list[str]]:
-        """Rows of a batch for which an expression fails, and DuckDB's message for each.
+    def failing_rows(self, raw: pa.RecordBatch) -> tuple[Bools, list[str]]:
+        """Return the mask of rows for which an expression fails, and DuckDB's message for each.
 
-        One query names them where each column stands alone; else the batch is halved until the
-        guilty rows stand alone.
+        One query finds them where each column can be tested by itself. Otherwise the batch is
+        halved until each failing row is alone.
         """
-        mask = self._tried(raw)
+        mask = self._tested(raw)
         if mask is None or not mask.any() or not self._passes(raw.filter(arrow(~mask))):
             mask = np.zeros(raw.num_rows, dtype=bool)
             self._halve(raw, 0, mask)
         rows = np.flatnonzero(mask)
-        said = [self._message(raw.slice(int(row), 1)) for row in rows[:MESSAGES]]
-        return mask, said + [said[-1]] * (len(rows) - len(said)) if said else []
+        messages = [self._message(raw.slice(int(row), 1)) for row in rows[:MESSAGES]]
+        return mask, messages + [messages[-1]] * (len(rows) - len(messages)) if messages else []
 
-    def _tried(self, raw: pa.RecordBatch) -> Bools | None:
-        if not self._tries:
+    def _tested(self, raw: pa.RecordBatch) -> Bools | None:
+        if not self._failure_tests:
             return None
-        fails = " or ".join(f"({one}) is null" for one in self._tries)
-        sql = f"select {fails} as guilty from source"
+        fails = " or ".join(f"({test}) is null" for test in self._failure_tests)
+        sql = f"select {fails} as is_failing from source"
         try:
-            return values(self._answer(self._padded(raw, raw), sql).column(0)).copy()
+            return values(self._query(self._with_all_columns(raw, raw), sql).column(0)).copy()
         except duckdb.Error:
             return None
 
@@ -222,70 +222,72 @@ class SourceMapping:
         return "fails beside other rows"
 
 
-def _folds(column: pa.Array) -> bool:
+def _has_few_values(column: pa.Array) -> bool:
     return pa.types.is_dictionary(column.type) and 2 * len(column.dictionary) < len(column)
 
 
-def _spread(found: pa.Array, rows: np.ndarray[Any, Any]) -> pa.Array:
-    """Values computed over a dictionary, one for each row; texts stay dictionary-encoded."""
-    if not pa.types.is_string(found.type):
-        return take(found, rows)
-    encoded = found.dictionary_encode()
+def _by_code(by_value: pa.Array, rows: np.ndarray[Any, Any]) -> pa.Array:
+    """Return values computed over a dictionary, one for each row; texts stay dictionary-encoded."""
+    if not pa.types.is_string(by_value.type):
+        return take(by_value, rows)
+    encoded = by_value.dictionary_encode()
     return pa.DictionaryArray.from_arrays(take(encoded.indices, rows), encoded.dictionary)
 
 
-def _quoted(name: str) -> str:
+def _escaped(name: str) -> str:
     return name.replace('"', '""')
 
 
-def _planned(chosen: Select, contract: Contract) -> tuple[_Plan, tuple[str, ...]]:
-    """How to make each column, and the canonical columns in the contract's order."""
+def _planned(select: Select, contract: Contract) -> tuple[_Plan, tuple[str, ...]]:
+    """Return how to make each column, and the canonical columns in the contract's order."""
     plan = _Plan()
-    items = {item.name.casefold(): item for item in chosen.items or ()}
-    for given, kind in chosen.types.items():
-        name = given.casefold()
+    items = {item.name.casefold(): item for item in select.items or ()}
+    for output_name, kind in select.types.items():
+        name = output_name.casefold()
         _check_name(contract, name)
         item = items.get(name)
         if (item and item.form == "null") or kind.id == "null":
             continue
-        cast = cast_to(contract, name, kind, f'"{_quoted(given)}"')
-        if item and _as_it_is(contract, item, name, kind):
+        cast = cast_to(contract, name, kind, f'"{_escaped(output_name)}"')
+        if item and _passes_through(contract, item, name, kind):
             (plan.taken if item.form == "column" else plan.constants)[name] = (
                 item.raw if item.form == "column" else item.value
             )
             continue
-        _place(plan, name, item, cast)
+        _add_computed(plan, name, item, cast)
         if name == "sequence":
-            _place(plan, BAD_SEQUENCE, item, f"({given} is not null and ({cast}) is null)")
-    made = {*plan.taken, *plan.constants, *plan.general}.union(*plan.by_column.values())
-    missing = [name for name in contract.needed if name not in made]
+            _add_computed(
+                plan, BAD_SEQUENCE, item, f"({output_name} is not null and ({cast}) is null)"
+            )
+    mapped = {*plan.taken, *plan.constants, *plan.general}.union(*plan.by_column.values())
+    missing = [name for name in contract.needed if name not in mapped]
     if missing:
         what = "" if contract.kind == "interaction" else f"{contract.kind} "
         raise MappingError(
             f"{' and '.join(missing)} not mapped;"
             f" every {what}source needs {', '.join(contract.needed)}"
         )
-    return plan, tuple(name for name in contract.by_name if name in made)
+    return plan, tuple(name for name in contract.by_name if name in mapped)
 
 
-def _tries(chosen: Select, plan: _Plan, contract: Contract) -> tuple[str, ...]:
-    """SQL for each computed column that is null for the rows where it fails.
+def _failure_test_sql(select: Select, plan: _Plan, contract: Contract) -> tuple[str, ...]:
+    """Return SQL for each computed column that is null for the rows where it fails.
 
-    None at all where some column does not stand alone: then only halving finds such rows.
+    Empty where some column cannot be tested by itself: then only halving finds such rows.
     """
-    items = chosen.items
+    items = select.items
     if items is None or any(i.form == "computed" and not i.expression for i in items):
         return ()
-    tries = []
+    tests = []
     for item in items:
         if item.name.casefold() in plan.casts and item.form in ("computed", "column"):
-            own = f"({item.expression})" if item.expression else f'"{_quoted(item.raw)}"'
-            cast = cast_to(contract, item.name, chosen.types[item.name], own)
-            tries.append(f"try(({cast}) is null)")
-    return tuple(tries)
+            expression = f"({item.expression})" if item.expression else f'"{_escaped(item.raw)}"'
+            cast = cast_to(contract, item.name, select.types[item.name], expression)
+            tests.append(f"try(({cast}) is null)")
+    return tuple(tests)
 
 
-def _place(plan: _Plan, name: str, item: Item | None, cast: str) -> None:
+def _add_computed(plan: _Plan, name: str, item: Item | None, cast: str) -> None:
     plan.casts[name] = cast
     if item is not None and len(item.reads) == 1:
         plan.by_column.setdefault(next(iter(item.reads)), []).append(name)
@@ -301,8 +303,8 @@ def _check_name(contract: Contract, name: str) -> None:
     raise MappingError(f"{name} is no column of the contract; {hint}")
 
 
-def _as_it_is(contract: Contract, item: Item, name: str, kind: Any) -> bool:
-    """Whether a column or constant has the canonical type already."""
+def _passes_through(contract: Contract, item: Item, name: str, kind: Any) -> bool:
+    """Return whether a column or constant has the canonical type already."""
     if name == REJECT or (contract.by_name[name].type == TEXT and kind.id != "varchar"):
         return False
     if item.form == "constant":

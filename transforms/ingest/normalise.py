@@ -1,4 +1,4 @@
-"""Raw batches as canonical interactions: the mapping, then what the contract lets us derive."""
+"""Turn raw batches into canonical rows: apply the mapping, then derive what the contract allows."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ DIRECTION_OF = {"internal": "internal", "campaign": "outbound"}
 
 
 class Raw(Protocol):
-    """What a reader gives: rows of one file, in its owner's own columns.
+    """What a reader yields: rows of one file, in the columns of the source.
 
-    `positions` (int64, from 1) are the rows' places in the file; without them they are
-    consecutive from `first_row`.
+    `positions` (int64, from 1) are the row numbers in the file; without them rows are consecutive
+    from `first_row`.
     """
 
     @property
@@ -47,22 +47,22 @@ class Raw(Protocol):
 
     @property
     def positions(self) -> pa.Array | None:
-        """Numbers of the rows, where they are not consecutive."""
+        """Row numbers, where they are not consecutive."""
 
 
 def normalise(mapping: SourceMapping, raw: Raw) -> tuple[pa.RecordBatch, pa.Table]:
-    """Canonical batch of a raw batch, and the rows that the mapping refuses.
+    """Return the canonical batch of a raw batch, and rejects of the rows that the mapping refuses.
 
-    The batch has the columns of its contract's `canonical(mapping.columns)` and, until the edge's
-    end, the row number (`_row`). `info.value_hmac` and `claims.value_hmac` hold the raw value
-    still. Derived where missing: id (hash of the row), source, identitytype customer, direction
-    from the channel, actor_type customer of inbound, system of others; respondent_type customer.
-    Rows for which an expression fails are rejected as `mapping_failed`, those with a text in
-    `reject` as `refused_by_mapping`, those whose sequence is no integer as `bad_sequence`. The
-    reader's own rejects are not repeated.
+    The batch has the columns of its contract's `canonical(mapping.columns)` and the row number
+    (`_row`), which is dropped at the end of ingest. `info.value_hmac` and `claims.value_hmac` still
+    hold raw values. Derived where missing: id (hash of the row), source, identitytype customer,
+    direction from the channel, actor_type customer of inbound, system of others; respondent_type
+    customer. Rows for which an expression fails are rejected as `mapping_failed`, those with a text
+    in `reject` as `refused_by_mapping`, those whose sequence is no integer as `bad_sequence`. The
+    rejects of the reader are not repeated.
     """
-    batch = _located(raw)
-    columns, batch, refused = _mapped(mapping, batch)
+    batch = _with_positions(raw)
+    columns, batch, refused = _apply_mapping(mapping, batch)
     bad: list[tuple[Bools, str]] = []
     if REJECT in columns:
         bad.append((valid(columns[REJECT]), "refused_by_mapping"))
@@ -81,34 +81,37 @@ def normalise(mapping: SourceMapping, raw: Raw) -> tuple[pa.RecordBatch, pa.Tabl
 def unread(
     mapping: SourceMapping, raw: Raw, canonical: pa.RecordBatch
 ) -> dict[str, pa.RecordBatch]:
-    """Raw cells that say something and that the mapping gave up on (`try_cast`), by the canonical
-    column which is null for them; of the rows of the canonical batch made of the raw one.
+    """Return the raw cells that the mapping could not cast (`try_cast`), by canonical column.
+
+    Only cells with content count, of rows that are in the canonical batch.
     """
-    found = {}
-    for name, tried in mapping.tried.items():
+    cells_by_column = {}
+    for name, raw_columns in mapping.nullable_casts.items():
         null = ~valid(canonical.column(name))
         if not null.any():
             continue
-        rows = pc.index_in(canonical.column(ROW), value_set=_located(raw).column(ROW))
-        cells = raw.batch.select(list(tried)).take(rows)
-        says = np.logical_or.reduce([_says(column) for column in cells.columns])
-        if (null & says).any():
-            found[name] = cells.filter(arrow(null & says))
-    return found
+        rows = pc.index_in(canonical.column(ROW), value_set=_with_positions(raw).column(ROW))
+        cells = raw.batch.select(list(raw_columns)).take(rows)
+        has_content = np.logical_or.reduce([_has_content(column) for column in cells.columns])
+        if (null & has_content).any():
+            cells_by_column[name] = cells.filter(arrow(null & has_content))
+    return cells_by_column
 
 
-def _says(column: pa.Array) -> Bools:
-    """Cells that are neither null nor blank."""
+def _has_content(column: pa.Array) -> Bools:
+    """Return the mask of cells that are neither null nor blank."""
     if pa.types.is_dictionary(column.type):
         codes = np.where(valid(column), values(column.indices), len(column.dictionary))
-        return np.append(_says(column.dictionary), False)[codes]
-    said = valid(column)
+        return np.append(_has_content(column.dictionary), False)[codes]
+    has_content = valid(column)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        said = said & values(pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(column), ""), False))
-    return np.asarray(said)
+        has_content = has_content & values(
+            pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(column), ""), False)
+        )
+    return np.asarray(has_content)
 
 
-def _located(raw: Raw) -> pa.RecordBatch:
+def _with_positions(raw: Raw) -> pa.RecordBatch:
     rows = raw.positions
     if rows is None:
         rows = arrow(np.arange(raw.first_row, raw.first_row + raw.batch.num_rows))
@@ -117,25 +120,25 @@ def _located(raw: Raw) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([*raw.batch.columns, rows], schema=schema)
 
 
-def _mapped(
+def _apply_mapping(
     mapping: SourceMapping, batch: pa.RecordBatch
 ) -> tuple[dict[str, pa.Array], pa.RecordBatch, list[pa.Table]]:
-    """Columns that the mapping gives, the rows they stand for, and the rows it fails for."""
+    """Return the mapped columns, the rows they belong to, and rejects of the rows that fail."""
     raw = batch.drop_columns([ROW])
     try:
         return mapping.run(raw), batch, []
     except duckdb.Error:
-        guilty, messages = mapping.guilty(raw)
-    refused = refusals.of_rows(batch.filter(arrow(guilty)), "mapping_failed", messages)
-    kept = batch.filter(arrow(~guilty))
+        is_failing, messages = mapping.failing_rows(raw)
+    refused = refusals.of_rows(batch.filter(arrow(is_failing)), "mapping_failed", messages)
+    kept = batch.filter(arrow(~is_failing))
     return mapping.run(kept.drop_columns([ROW])), kept, [refused]
 
 
 def _details(columns: dict[str, pa.Array], mask: Bools, reason: str) -> list[str] | str:
     if reason == "bad_sequence":
         return "sequence is no integer; leave it out or make it one"
-    said: list[str] = columns[REJECT].filter(arrow(mask)).to_pylist()
-    return said
+    details: list[str] = columns[REJECT].filter(arrow(mask)).to_pylist()
+    return details
 
 
 def _canonical(
@@ -143,14 +146,14 @@ def _canonical(
 ) -> pa.RecordBatch:
     rows = batch.num_rows
     contract = mapping.contract
-    made = {name: one for name, one in columns.items() if name in contract.by_name}
-    if "case_id" in made:  # a case joins as identities do
-        made["case_id"] = whole_numbers(made["case_id"])
-    made["source"] = _filled(made.get("source"), mapping.source, rows)
-    made["identitytype"] = _filled(made.get("identitytype"), "customer", rows)
-    _derive(contract, made, rows)
-    schema = contract.canonical({*mapping.columns, *made})
-    arrays = [_typed(made[field.name], field.type) for field in schema]
+    canonical = {name: column for name, column in columns.items() if name in contract.by_name}
+    if "case_id" in canonical:  # a case is spelled as identities are
+        canonical["case_id"] = whole_numbers(canonical["case_id"])
+    canonical["source"] = _filled(canonical.get("source"), mapping.source, rows)
+    canonical["identitytype"] = _filled(canonical.get("identitytype"), "customer", rows)
+    _derive(contract, canonical, rows)
+    schema = contract.canonical({*mapping.columns, *canonical})
+    arrays = [_typed(canonical[field.name], field.type) for field in schema]
     marks = (
         batch.schema.metadata
         if "id" in mapping.columns
@@ -160,15 +163,19 @@ def _canonical(
     return pa.RecordBatch.from_arrays([*arrays, batch.column(ROW)], schema=schema)
 
 
-def _derive(contract: Contract, made: dict[str, pa.Array], rows: int) -> None:
-    """Fill in what the contract lets us derive."""
+def _derive(contract: Contract, canonical: dict[str, pa.Array], rows: int) -> None:
+    """Derive missing columns that the contract allows."""
     if "respondent_type" in contract.by_name:
-        made["respondent_type"] = _filled(made.get("respondent_type"), "customer", rows)
+        canonical["respondent_type"] = _filled(canonical.get("respondent_type"), "customer", rows)
     if "channel" not in contract.by_name:
         return
-    made["channel"] = coded(made["channel"])
-    made["direction"] = _else(made.get("direction"), _direction(made["channel"]))
-    made["actor_type"] = _else(made.get("actor_type"), _actor_type(made["direction"]))
+    canonical["channel"] = coded(canonical["channel"])
+    canonical["direction"] = _coalesced(
+        canonical.get("direction"), _direction(canonical["channel"])
+    )
+    canonical["actor_type"] = _coalesced(
+        canonical.get("actor_type"), _actor_type(canonical["direction"])
+    )
 
 
 def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -178,11 +185,11 @@ def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _filled(column: pa.Array | None, value: str, rows: int) -> pa.Array:
-    return constant(value, rows) if column is None else _else(column, constant(value, rows))
+    return constant(value, rows) if column is None else _coalesced(column, constant(value, rows))
 
 
-def _else(column: pa.Array | None, derived: pa.Array) -> pa.Array:
-    """Column with its nulls taken from another."""
+def _coalesced(column: pa.Array | None, derived: pa.Array) -> pa.Array:
+    """Fill the nulls of a column from another."""
     if column is None:
         return derived
     column = coded(column)
@@ -214,7 +221,7 @@ def _actor_type(direction: pa.DictionaryArray) -> pa.Array:
 
 
 def _recoded(column: pa.DictionaryArray, of_value: list[int], names: list[str]) -> pa.Array:
-    """Column whose value depends on another's; a null there is taken as its first value."""
+    """Map each value of a column to another; a null counts as the last entry, code 0."""
     codes = np.array([*of_value, 0], dtype=np.int32)
     rows = np.where(valid(column), values(column.indices), len(of_value))
     return pa.DictionaryArray.from_arrays(arrow(codes[rows]), text(names))

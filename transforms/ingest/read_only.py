@@ -1,7 +1,7 @@
-"""Statements that only read, by what is allowed: every node of the parsed tree, every function.
+"""Check that a statement only reads, by allow-lists of parse tree nodes and functions.
 
-DuckDB writes from within a query, too: `with x as (copy … to 'file') select …`. So no list of what
-is dangerous decides, but one of what reads: a node or a function that is not in it is refused.
+DuckDB writes from within a query too: `with x as (copy … to 'file') select …`. So a list of what is
+dangerous cannot be complete. A node or a function that is not in a list of what reads is refused.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MODIFIERS = frozenset({
     "DISTINCT_MODIFIER", "LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER", "ORDER_MODIFIER",
     "ASCENDING", "DESCENDING", "ORDER_DEFAULT",
 })  # fmt: skip
-#: Nodes that are no expressions.
+#: Nodes other than expressions.
 NODES = QUERIES | TABLES | MODIFIERS
 #: Functions in FROM that reach nothing but their arguments and the catalogue.
 TABLE_FUNCTIONS = frozenset({
@@ -41,7 +41,7 @@ TABLE_FUNCTIONS = frozenset({
     "json_tree", "pg_timezone_names", "pragma_collations", "pragma_database_size", "pragma_show",
     "pragma_table_info", "pragma_version", "range", "repeat", "repeat_row", "summary", "unnest",
 })  # fmt: skip
-#: Of the functions that DuckDB calls volatile, those that change nothing and wait for nothing.
+#: Volatile functions (as DuckDB declares) that change nothing and wait for nothing.
 HARMLESS = frozenset({
     "current_connection_id", "current_query", "current_query_id", "current_transaction_id", "error",
     "gen_random_uuid", "random", "stats", "uuid", "uuidv4", "uuidv7", "vector_type",
@@ -50,11 +50,11 @@ READING = "select, from, values, explain, describe, show, summarize"
 
 
 class ReadOnlyError(MisuseError):
-    """A statement would do more than read, or cannot be seen to do no more."""
+    """A statement that would do more than read, or cannot be checked."""
 
 
 def parser() -> duckdb.DuckDBPyConnection:
-    """Open a connection to parse with: it reaches no file, and its trees are of today's format."""
+    """Open a connection to parse with: it reaches no file, and its trees have a known format."""
     plain = duckdb.connect(":memory:", config={"threads": 1})
     plain.execute("set enable_external_access = false; set lock_configuration = true")
     return plain
@@ -65,22 +65,22 @@ def refuse_writing(plain: duckdb.DuckDBPyConnection, sql: str) -> None:
 
     `plain` parses and runs nothing. Raises duckdb.Error where it cannot be parsed.
     """
-    found = plain.extract_statements(sql)
-    if len(found) != 1:
-        raise ReadOnlyError(f"expected one query, came {len(found)} statements")
+    statements = plain.extract_statements(sql)
+    if len(statements) != 1:
+        raise ReadOnlyError(f"expected one query, came {len(statements)} statements")
     try:
-        kind = found[0].type.name
+        kind = statements[0].type.name
     except ValueError:  # a type that DuckDB's own enumeration lacks, such as `update extensions`
         kind = "a statement of an unknown kind"
     if kind == "EXPLAIN":
         return _refuse_explained(plain, sql)
     if kind != "SELECT":
-        raise _refused(_worded(kind))
+        raise _refused(_described(kind))
     return _refuse_nodes(_trees(plain, sql))
 
 
 def _refuse_explained(plain: duckdb.DuckDBPyConnection, sql: str) -> None:
-    """Check what is explained, for `explain analyze` runs it; in each way that it can be read."""
+    """Check the explained statement in each way it can be read: `explain analyze` runs it."""
     readable = [text for text in _explained(sql) if _is_one(plain, text)]
     if not readable:
         raise _refused("an explain whose statement cannot be told apart")
@@ -89,17 +89,17 @@ def _refuse_explained(plain: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def _explained(sql: str) -> Iterator[str]:
-    """What may be the statement after `explain`, after `analyze`, and after options in brackets."""
+    """Yield possible statements after `explain`, after `analyze`, and after options in brackets."""
     raw = sql.encode()
     tokens = [(at, kind.name) for at, kind in duckdb.tokenize(sql) if kind.name != "comment"]
     ends = [at for at, _ in tokens[1:]] + [len(raw)]
     words = [raw[at:end] for (at, _), end in zip(tokens, ends, strict=True)]
-    place, depth = 1, 0
+    at_word, depth = 1, 0
     yield raw[tokens[0][0] + len("explain") :].decode()
-    if place < len(tokens) and words[place].lower().startswith((b"analyze", b"analyse")):
-        yield raw[tokens[place][0] + len("analyze") :].decode()
-        place += 1
-    for at, word in zip((at for at, _ in tokens[place:]), words[place:], strict=True):
+    if at_word < len(tokens) and words[at_word].lower().startswith((b"analyze", b"analyse")):
+        yield raw[tokens[at_word][0] + len("analyze") :].decode()
+        at_word += 1
+    for at, word in zip((at for at, _ in tokens[at_word:]), words[at_word:], strict=True):
         depth += word.startswith(b"(") - word.startswith(b")")
         if depth == 0:
             yield raw[at + 1 :].decode()
@@ -114,14 +114,14 @@ def _is_one(plain: duckdb.DuckDBPyConnection, text: str) -> bool:
 
 
 def _trees(plain: duckdb.DuckDBPyConnection, sql: str) -> list[Node]:
-    told = plain.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()[0][0]
+    serialized = plain.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()[0][0]
     try:
-        said = json.loads(told)
+        parsed = json.loads(serialized)
     except RecursionError:
         raise _refused("a query that is nested too deeply to be checked") from None
-    if said["error"]:
-        raise _refused(f"a query that cannot be checked ({said.get('error_message', '')})")
-    trees: list[Node] = said["statements"]
+    if parsed["error"]:
+        raise _refused(f"a query that cannot be checked ({parsed.get('error_message', '')})")
+    trees: list[Node] = parsed["statements"]
     if len(trees) != 1:
         raise _refused(f"{len(trees)} queries in one")
     return trees
@@ -132,9 +132,9 @@ def _refuse_nodes(trees: list[Node]) -> None:
         kind, which = node.get("type"), node.get("class")
         if which is not None:
             if which not in EXPRESSIONS:
-                raise _refused(_worded(str(which)))
+                raise _refused(_described(str(which)))
         elif kind is not None and not isinstance(kind, dict) and kind not in NODES:
-            raise _refused(_worded(str(kind)))
+            raise _refused(_described(str(kind)))
         if which in ("FUNCTION", "WINDOW"):
             _refuse_function(node["function_name"].casefold())
         elif which is None and kind == "TABLE_FUNCTION":
@@ -161,7 +161,7 @@ def _refuse_function(name: str) -> None:
 
 @cache
 def _refused_functions() -> Collection[str]:
-    """Functions of DuckDB that do more than compute; of others it says itself there are none."""
+    """Return the functions, of those that DuckDB lists, that do more than compute."""
     with parser() as plain:
         rows = plain.execute(
             "select distinct function_name from duckdb_functions() where function_type in"
@@ -172,14 +172,14 @@ def _refused_functions() -> Collection[str]:
     return frozenset(name for (name,) in rows) - HARMLESS
 
 
-def _worded(kind: str) -> str:
+def _described(kind: str) -> str:
     if kind == "MULTI":
         return "a pivot without its values, which makes a type; name them: on column in ('a', 'b')"
     return kind.removesuffix("_QUERY_NODE").removesuffix("_NODE").lower().replace("_", " ")
 
 
-def _refused(came: str) -> ReadOnlyError:
+def _refused(received: str) -> ReadOnlyError:
     return ReadOnlyError(
-        f"expected a statement that only reads ({READING}), came {came}; a published store is only"
-        ' read: save an answer by `rejse sql --csv "…" > file`'
+        f"expected a statement that only reads ({READING}), came {received};"
+        ' a published store is only read: save an answer by `rejse sql --csv "…" > file`'
     )

@@ -1,4 +1,4 @@
-"""Rejects: rows that were refused, each with its source, position, reason and payload."""
+"""Rejects: refused rows, each with source, position, reason and payload."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rejse.transforms.columnar.string_arrays import text
 
-#: In flight `payload` is raw; what is published holds its keyed hash only.
+#: During a run `payload` is raw; published rejects hold its keyed hash only.
 REJECT_SCHEMA = pa.schema(
     [
         ("source", pa.string()),
@@ -24,28 +24,28 @@ REJECT_SCHEMA = pa.schema(
     ]
 )
 
-#: Where the details of a reason begin to quote the row: DuckDB's words, and those of the readers.
+#: Where the details of a reason begin to quote the row, in DuckDB's and the readers' messages.
 QUOTES = {
     "mapping_failed": re.compile(":"),
     "type_mismatch": re.compile(", c(?:ame|ouldn't) | '|: (?!expected)"),
 }
 
-#: The reason under which only the id says which row it was, and what stands before it there.
+#: The reason of rejects that only an id locates, and the prefix of such a position.
 CAPPED, BY_ID = "event_cap", "event "
 
-#: Column of a batch on its way through the edge: row of the file, from 1. It ends at the edge.
+#: Column of a batch during ingest: row of the file, from 1. It is dropped at the end of ingest.
 ROW = "_row"
-#: Columns that no reject shows: texts have a place and a time of their own.
+#: Columns that no reject shows: texts have their own storage and retention.
 HIDDEN_COLUMNS = (ROW, "text_redacted")
 #: Schema metadata of such a batch: names of its file and of its source.
 FILE, SOURCE = b"rejse.file", b"rejse.source"
-#: Marks a batch whose ids are hashes of the raw rows: whoever knows the rest of a row could try
-#: identities against them, so they are hashed again under the key where identities are.
+#: Marks a batch whose ids are hashes of raw rows. With the rest of a row, identities could be
+#: guessed from them, so they are hashed again under the key with the identities.
 ROW_IDS = b"rejse.row_ids"
 
 
 def empty() -> pa.Table:
-    """No rejects."""
+    """Return a table without rejects."""
     return REJECT_SCHEMA.empty_table()
 
 
@@ -57,7 +57,7 @@ def refuse(
     payloads: Sequence[str | None],
     ids: Sequence[str | None] | None = None,
 ) -> pa.Table:
-    """Table (REJECT_SCHEMA) with one row a position; one reason or detail holds for all."""
+    """Return rejects (REJECT_SCHEMA), one a position; a single reason or detail holds for all."""
     n = len(positions)
     if isinstance(details, str):
         details = [details] * n
@@ -73,28 +73,31 @@ def refuse(
 
 
 def printable(value: str) -> str:
-    """Text in which lone surrogates, which UTF-8 cannot hold, are written as escapes."""
+    """Escape lone surrogates, which UTF-8 cannot encode."""
     return value.encode("utf-8", "backslashreplace").decode()
 
 
 def unquoted(reason: str, detail: str) -> str:
-    """A detail up to where it quotes the row, whose values are for its owner's eyes only."""
+    """Cut a detail where it begins to quote the row, whose values must not be published."""
     begins = QUOTES.get(reason)
     return begins.split(detail, maxsplit=1)[0] if begins else detail
 
 
 def keyed_position(reason: str, position: str, keyed_id: str | None) -> str:
-    """A position as it may be published: where it is the id, its keyed hash."""
+    """Return a position as published: the keyed hash where it is an id."""
     return f"{BY_ID}{keyed_id}" if reason == CAPPED else position
 
 
 def keyed_hash(key: bytes, name: str, value: str) -> str:
-    """What is published of a payload or an id: 32 hex digits of HMAC-SHA-256(key, name 0x1F it)."""
+    """Return the published form of a payload or id.
+
+    It is the first 32 hex digits of HMAC-SHA-256(key, name 0x1F value).
+    """
     return hmac.new(key, f"{name}\x1f{value}".encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def join(tables: Sequence[pa.Table]) -> pa.Table:
-    """All rejects of several tables, in their order."""
+    """Concatenate tables of rejects in order."""
     filled = [table for table in tables if table.num_rows]
     if not filled:
         return empty()
@@ -102,7 +105,7 @@ def join(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def positions(batch: pa.RecordBatch) -> list[str]:
-    """Position `file:row` of each row of a batch that carries ROW and FILE."""
+    """Return the position `file:row` of each row of a batch with ROW and FILE."""
     name = (batch.schema.metadata or {}).get(FILE, b"").decode()
     if ROW not in batch.schema.names:
         return [name] * batch.num_rows
@@ -110,29 +113,29 @@ def positions(batch: pa.RecordBatch) -> list[str]:
 
 
 def origin(source: str, name: str) -> dict[bytes, bytes]:
-    """Schema metadata that says where a batch comes from."""
+    """Return schema metadata that names the source and file of a batch."""
     return {FILE: name.encode(), SOURCE: source.encode()}
 
 
 def of_rows(batch: pa.RecordBatch, reason: str, detail: Sequence[str] | str) -> pa.Table:
-    """Rejects of all rows of a batch on its way through the edge, payload its row as JSON."""
+    """Return rejects of all rows of a batch during ingest; the payload is the row as JSON."""
     names = [name for name in batch.schema.names if name not in HIDDEN_COLUMNS]
     cells = [_cells(batch.column(name)) for name in names]
     rows = [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
-    named = (batch.schema.metadata or {}).get(SOURCE, b"").decode()
+    source = (batch.schema.metadata or {}).get(SOURCE, b"").decode()
     ids = [row.get("id") for row in rows]
-    known = ids if all(one is None or isinstance(one, str) for one in ids) else None
+    known = ids if all(ident is None or isinstance(ident, str) for ident in ids) else None
     payloads = [json.dumps(row, default=str, ensure_ascii=False) for row in rows]
-    return refuse(named, positions(batch), reason, detail, payloads, known)
+    return refuse(source, positions(batch), reason, detail, payloads, known)
 
 
 def _cells(column: pa.Array) -> list[object]:
-    """Values of a column; those that Python cannot hold (the year 300000) as Arrow writes them."""
+    """Return the values of a column; values beyond Python (year 300000) as Arrow writes them."""
     try:
-        found: list[object] = column.to_pylist()
+        cells: list[object] = column.to_pylist()
     except (OverflowError, ValueError):
-        found = [_cell(column.slice(row, 1)) for row in range(len(column))]
-    return found
+        cells = [_cell(column.slice(row, 1)) for row in range(len(column))]
+    return cells
 
 
 def _cell(column: pa.Array) -> object:

@@ -1,6 +1,6 @@
-"""One SELECT over a raw batch, checked to be row-wise: each row of `source` gives one row.
+"""Check that a SELECT over a raw batch is row-wise: each row of `source` gives one row.
 
-The check reads DuckDB's own parse tree and physical plan; patterns over the text decide nothing.
+The check reads DuckDB's parse tree and physical plan; it decides nothing by patterns over the text.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rejse.transforms.ingest import read_only, sql_ast
 from rejse.transforms.ingest.sql_ast import Node, walk
 
 MEMORY = "256MB"
-#: Calls that give null where they cannot read a value.
+#: Calls that give null where a value cannot be cast.
 TRIED = re.compile(r"\btry(?:_cast|_strptime)?\s*\(", re.IGNORECASE)
 #: Operators of a plan that keeps the rows as they are.
 ROW_WISE = frozenset({"PROJECTION", "PYTHON_ARROW_SCAN", "ARROW_SCAN"})
@@ -60,11 +60,11 @@ class Select:
 
 
 def sandboxed_connection() -> duckdb.DuckDBPyConnection:
-    """Connection in memory that reaches no file and no network, one thread, times in UTC."""
+    """Open an in-memory connection without files and network; one thread, times in UTC."""
     connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": MEMORY})
     connection.execute(
         "set timezone = 'UTC'; set python_enable_replacements = false;"
-        # A long `in (…)` would otherwise become a join, in the plan and in what it costs.
+        # Otherwise a long `in (…)` becomes a join, in the plan and in cost.
         " set disabled_optimizers = 'in_clause'; set enable_progress_bar = false;"
         " set enable_external_access = false; set lock_configuration = true"
     )
@@ -150,42 +150,42 @@ def _refuse_plan(plan: list[Node]) -> None:
 
 
 def _columns(node: Node, raw: dict[str, str]) -> set[str]:
-    """Raw columns named in a part of the parse tree (`source.a`, `a`, `a.field`)."""
-    found = set()
+    """Return the raw columns named in a part of the parse tree (`source.a`, `a`, `a.field`)."""
+    named = set()
     for part in walk(node):
         if part.get("class") == "COLUMN_REF":
             path = [name.casefold() for name in part["column_names"]]
             if path == ["source"] and "source" not in raw:  # the whole row, as in to_json(source)
                 return set(raw.values())
-            found |= {raw[name] for name in path if name in raw}
-    return found
+            named |= {raw[name] for name in path if name in raw}
+    return named
 
 
 def _reads(node: Node, raw: pa.Schema) -> tuple[str, ...]:
     if any(part.get("class") == "STAR" for part in walk(node)):
         return tuple(raw.names)
-    found = _columns(node, {name.casefold(): name for name in raw.names})
-    return tuple(name for name in raw.names if name in found)
+    named = _columns(node, {name.casefold(): name for name in raw.names})
+    return tuple(name for name in raw.names if name in named)
 
 
 def _items(
     connection: duckdb.DuckDBPyConnection, node: Node, names: list[str], raw: pa.Schema
 ) -> tuple[Item, ...] | None:
     table = node.get("from_table") or {}
-    named = table.get("column_name_alias") or table.get("alias")
-    plain = table.get("type") == "BASE_TABLE" and not named
+    alias = table.get("column_name_alias") or table.get("alias")
+    is_plain = table.get("type") == "BASE_TABLE" and not alias
     listed = node.get("select_list") or []
-    if not plain or len(listed) != len(names) or node.get("cte_map", {}).get("map"):
+    if not is_plain or len(listed) != len(names) or node.get("cte_map", {}).get("map"):
         return None
-    if any(part.get("class") == "STAR" for one in listed for part in walk(one)):
+    if any(part.get("class") == "STAR" for item_node in listed for part in walk(item_node)):
         return None
     columns = {name.casefold(): name for name in raw.names}
     items: list[Item] = []
-    for name, one in zip(names, listed, strict=True):
-        item = _item(connection, name, one, columns)
-        aliases = _names(one) - set(columns)
+    for name, item_node in zip(names, listed, strict=True):
+        item = _item(connection, name, item_node, columns)
+        aliases = _names(item_node) - set(columns)
         used = [other for other in items if other.name.casefold() in aliases]
-        if used:  # it uses an earlier column by its alias, and stands only beside it
+        if used:  # it uses an earlier column by its alias, and needs it beside it
             reads = item.reads.union(*(other.reads for other in used))
             item = Item(name, reads, "computed")
         items.append(item)
@@ -219,7 +219,7 @@ def _item(
 
 
 def _text(connection: duckdb.DuckDBPyConnection, node: Node) -> str:
-    """SQL of one expression of the parse tree."""
+    """Return the SQL of one expression of the parse tree."""
     frame = json.loads(connection.execute("select json_serialize_sql('select 1')").fetchall()[0][0])
     frame["statements"][0]["node"]["select_list"] = [{**node, "alias": ""}]
     written = json.dumps(frame).replace("'", "''")
@@ -228,12 +228,13 @@ def _text(connection: duckdb.DuckDBPyConnection, node: Node) -> str:
 
 
 def tried(item: Item) -> tuple[str, ...]:
-    """Raw columns inside the calls of an expression that give null where they cannot read one."""
+    """Return the raw columns inside calls such as `try_cast` of an expression."""
     inside = list(_arguments(item.expression))
     return tuple(
-        name for name in sorted(item.reads)
-        if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", one) for one in inside)
-    )  # fmt: skip
+        name
+        for name in sorted(item.reads)
+        if any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", argument) for argument in inside)
+    )
 
 
 def _arguments(expression: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Row rules of the contract: which interactions are accepted, and why the others are not.
+"""Row rules of the contract: which interactions are accepted, and why others are rejected.
 
-Each rule is declared once, as an Arrow mask and as SQL that says the same; the expectations of
-the audit are made from the SQL, and a differential test shows that both refuse the same rows.
+Each rule is declared once, as an Arrow mask and as equivalent SQL. The expectations of the audit
+are made from the SQL; a differential test shows that both refuse the same rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from rejse.transforms.schema.contract import (
 )
 from rejse.transforms.schema.parameters import DAY, SECOND
 
-#: Event times lie in [1970, 2200): outside it a unit or a format was misread.
+#: Event times are in [1970, 2200); outside, a unit or a format was misread.
 FIRST_TIME, END_TIME = 0, 7_258_118_400 * SECOND
 TIMES = ("time", "recordedtime", "start_time", "end_time")
 AMOUNTS = ("wait_s", "talk_s", "hold_s", "wrap_s", "agent_s", "results_n")
@@ -38,10 +38,10 @@ AMOUNTS = ("wait_s", "talk_s", "hold_s", "wrap_s", "agent_s", "results_n")
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that every accepted row keeps.
+    """A rule that every accepted row satisfies.
 
-    `columns` are those it looks at (it applies where a batch has all of them); `refuses` gives
-    the mask of the rows that break it; `sql` is a condition, never null, true where it is kept.
+    `columns` are those it reads (it applies where a batch has all of them); `refuses` returns the
+    mask of the rows that break it; `sql` is a condition, never null, true where it is kept.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Rule:
 
 
 def missing(field: Field) -> Rule:
-    """Refuses rows without the field; the empty text is none."""
+    """Return a rule that refuses rows without the field; the empty text counts as missing."""
     name, is_text = field.name, pa.types.is_string(field.type)
 
     def refuses(batch: pa.RecordBatch) -> Bools:
@@ -66,29 +66,29 @@ def missing(field: Field) -> Rule:
 
 
 def listed(field: Field) -> Rule:
-    """Refuses values that the field's closed list does not have."""
+    """Return a rule that refuses values outside the field's closed list."""
     name, allowed = field.name, field.values
 
     def refuses(batch: pa.RecordBatch) -> Bools:
         column = coded(batch.column(name))
-        strange = _strange(column.dictionary, allowed)
-        if not strange.any():
+        is_unlisted = _is_unlisted(column.dictionary, allowed)
+        if not is_unlisted.any():
             return np.zeros(len(column), dtype=bool)
         known = valid(column)
-        return strange[np.where(known, values(column.indices), 0)] & known
+        return is_unlisted[np.where(known, values(column.indices), 0)] & known
 
-    every = ", ".join(f"'{value}'" for value in allowed)
-    sql = f"coalesce({name} in ({every}), true)"
+    listed_values = ", ".join(f"'{value}'" for value in allowed)
+    sql = f"coalesce({name} in ({listed_values}), true)"
     says = f"{name} is one of {', '.join(allowed)}"
     return Rule(f"{name}_known", f"unknown_{name}", (name,), says, sql, refuses)
 
 
-def _strange(dictionary: pa.Array, allowed: tuple[str, ...]) -> Bools:
+def _is_unlisted(dictionary: pa.Array, allowed: tuple[str, ...]) -> Bools:
     return ~values(pc.is_in(dictionary, value_set=text(allowed)))
 
 
 def in_range(name: str) -> Rule:
-    """Refuses times outside [1970, 2200)."""
+    """Return a rule that refuses times outside [1970, 2200)."""
 
     def refuses(batch: pa.RecordBatch) -> Bools:
         moments = values(batch.column(name))
@@ -131,11 +131,13 @@ def _untyped_previous(batch: pa.RecordBatch) -> Bools:
 
 
 PREVIOUS_TYPED = Rule(
-    "previous_typed", "missing_previousidentitytype",
+    "previous_typed",
+    "missing_previousidentitytype",
     ("previousidentity", "previousidentitytype"),
     "previousidentity comes with previousidentitytype",
-    "previousidentity is null or previousidentitytype is not null", _untyped_previous,
-)  # fmt: skip
+    "previousidentity is null or previousidentitytype is not null",
+    _untyped_previous,
+)
 
 #: All row rules, in the order in which they give a row its reason.
 RULES: tuple[Rule, ...] = (
@@ -163,14 +165,13 @@ RULES: tuple[Rule, ...] = (
 def accept(
     batch: pa.RecordBatch, rules: tuple[Rule, ...] = RULES, contract: Contract = INTERACTIONS
 ) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:
-    """Rows that keep every rule, the rejects, and notes.
+    """Split rows into those that satisfy all rules and rejects; count changes as notes.
 
-    `batch` is canonical (of `contract`, with the row numbers that `normalise` adds). An empty
-    text in a field that may be null is none; `notes` counts these as `empty_<field>`, inside
-    structures as `empty_<field>.<part>`. An unknown value of an enum becomes `other` where the
-    list has it, else null; `notes` counts these as `unknown_<field>`. A row that breaks several
-    rules has the reason of the first.
-    Raises KeyError where an R column is missing.
+    `batch` is canonical (of `contract`, with the row numbers that `normalise` adds). An empty text
+    in a field that may be null becomes null; `notes` counts these as `empty_<field>`, inside
+    structures as `empty_<field>.<part>`. An unknown value of an enum becomes `other` where the list
+    has it, else null; `notes` counts these as `unknown_<field>`. A row that breaks several rules
+    has the reason of the first. Raises KeyError where an R column is missing.
     """
     for name in contract.required:
         batch.column(name)
@@ -216,29 +217,29 @@ def _known_enum(column: pa.Array, field: Field) -> tuple[pa.Array, int]:
 def _replaced(
     column: pa.DictionaryArray, allowed: tuple[str, ...], other: str | None, known: Bools
 ) -> tuple[pa.Array, int]:
-    """Column with the values that are not allowed replaced by `other`, and how many rows.
+    """Replace values that are not allowed by `other`; return the column and how many rows changed.
 
     Only `known` rows count.
     """
-    strange = _strange(column.dictionary, allowed)
-    if not strange.any():
+    is_unlisted = _is_unlisted(column.dictionary, allowed)
+    if not is_unlisted.any():
         return column, 0
     rows = np.where(known, values(column.indices), 0)
-    unknown = int((strange[rows] & known).sum())
+    unknown = int((is_unlisted[rows] & known).sum())
     if not unknown:
         return column, 0
-    places = {value: place for place, value in enumerate(allowed)}
-    fallback = places[other] if other else -1
-    codes = np.array([places.get(v, fallback) for v in column.dictionary.to_pylist()], np.int32)
-    found = np.where(known, codes[rows], -1).astype(np.int32)
-    return pa.DictionaryArray.from_arrays(arrow(found, ok=found >= 0), text(allowed)), unknown
+    code_of = {value: code for code, value in enumerate(allowed)}
+    fallback = code_of[other] if other else -1
+    codes = np.array([code_of.get(v, fallback) for v in column.dictionary.to_pylist()], np.int32)
+    recoded = np.where(known, codes[rows], -1).astype(np.int32)
+    return pa.DictionaryArray.from_arrays(arrow(recoded, ok=recoded >= 0), text(allowed)), unknown
 
 
 def _known_part(
     column: pa.StructArray, part: str, allowed: tuple[str, ...]
 ) -> tuple[pa.StructArray, int]:
-    found = coded(column.field(part))
-    replaced, unknown = _replaced(found, allowed, None, valid(found) & valid(column))
+    part_values = coded(column.field(part))
+    replaced, unknown = _replaced(part_values, allowed, None, valid(part_values) & valid(column))
     if not unknown:
         return column, 0
     return with_part(column, part, replaced.cast(pa.string())), unknown

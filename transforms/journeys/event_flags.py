@@ -36,17 +36,17 @@ def family(channel: Categorical) -> Categorical:
 
 def is_human(events: Events) -> Bools:
     """Return events by a human of the company, or on a channel that humans answer."""
-    return events.is_one("actor_type", "human") | events.is_one("channel", *HUMAN_CHANNELS)
+    return events.is_any("actor_type", "human") | events.is_any("channel", *HUMAN_CHANNELS)
 
 
 def is_by_machine(events: Events) -> Bools:
     """Return outbound events of a bot or system."""
-    return events.is_one("direction", "outbound") & events.is_one("actor_type", "bot", "system")
+    return events.is_any("direction", "outbound") & events.is_any("actor_type", "bot", "system")
 
 
 def is_own_service(events: Events) -> Bools:
     """Return what customers do alone on a self-service channel."""
-    return events.is_one("actor_type", "customer") & events.is_one("channel", *SELF_SERVICE)
+    return events.is_any("actor_type", "customer") & events.is_any("channel", *SELF_SERVICE)
 
 
 def is_message(events: Events) -> Bools:
@@ -56,7 +56,7 @@ def is_message(events: Events) -> Bools:
 
 def is_company_driven(events: Events) -> Bools:
     """Return outbound messages, of any actor, that the customer neither asked for nor needs."""
-    outbound = events.is_one("direction", "outbound")
+    outbound = events.is_any("direction", "outbound")
     if not outbound.any():
         return outbound
     return outbound & events.coded("message_kind").known & ~is_need_driven(events)
@@ -64,7 +64,7 @@ def is_company_driven(events: Events) -> Bools:
 
 def is_pushed(events: Events) -> Bools:
     """Return outbound marketing, upsell and surveys."""
-    return events.is_one("direction", "outbound") & events.is_one("message_kind", *PUSHED)
+    return events.is_any("direction", "outbound") & events.is_any("message_kind", *PUSHED)
 
 
 def is_need_driven(events: Events) -> Bools:
@@ -73,11 +73,11 @@ def is_need_driven(events: Events) -> Bools:
     These are inbound events, and outbound ones with a relevance basis and, where logged, consent
     for their purpose: the campaign's (`campaigns.with_purpose`), else the message kind.
     """
-    based = events.is_one("relevance_basis", *RELEVANT)
-    outbound = events.is_one("direction", "outbound") & based
+    based = events.is_any("relevance_basis", *RELEVANT)
+    outbound = events.is_any("direction", "outbound") & based
     if outbound.any() and events.has("consent_purpose"):
         outbound &= _consented(events)
-    return events.is_one("direction", "inbound") | outbound
+    return events.is_any("direction", "inbound") | outbound
 
 
 def _consented(events: Events) -> Bools:
@@ -99,10 +99,10 @@ def by_type(kind: Categorical, rules: Rules, value: Callable[[JourneyType], int]
 
 def is_done_inside(events: Events) -> Bools:
     """Return completed internal tasks; an event without a lifecycle is complete."""
-    inside = events.is_one("direction", "internal")
+    inside = events.is_any("direction", "internal")
     if not inside.any():
         return inside
-    return inside & (events.is_one("lifecycle", "complete") | ~events.coded("lifecycle").known)
+    return inside & (events.is_any("lifecycle", "complete") | ~events.coded("lifecycle").known)
 
 
 def is_end(events: Events, kind: Categorical, rules: Rules) -> Bools:

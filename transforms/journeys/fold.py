@@ -121,9 +121,9 @@ class Fold:
         self.needs = needs
         self.columns: tuple[Any, ...] = (
             events.time, assignment.kind.codes, outcome.codes, activity.codes,
-            events.is_one("direction", "outbound"), event_flags.is_company_driven(events),
+            events.is_any("direction", "outbound"), event_flags.is_company_driven(events),
             event_flags.is_message(events), event_flags.family(events.coded("channel")).codes,
-            events.is_one("outcome", "sold"), needs.product, ~assignment.has_case,
+            events.is_any("outcome", "sold"), needs.product, ~assignment.has_case,
         )  # fmt: skip
 
     def split_case(self, start: int, stop: int) -> list[Begin]:

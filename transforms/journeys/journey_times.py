@@ -36,7 +36,7 @@ def journey_times(sessionised: SessionisedEvents) -> JourneyTimes:
     Busy time is the length of the union of its activities' intervals from then on.
     """
     journeys, events = sessionised.journeys, sessionised.events
-    drives = event_flags.is_need_driven(events) | events.is_one("direction", "internal")
+    drives = event_flags.is_need_driven(events) | events.is_any("direction", "internal")
     begin, end = intervals(sessionised)
     has_start = journeys.any(drives)
     counts = drives | ~journeys.broadcast(has_start)
@@ -79,7 +79,7 @@ def intervals(sessionised: SessionisedEvents) -> tuple[Ints, Ints]:
         begin, end = groups.broadcast(groups.min(begin)), groups.broadcast(groups.max(end))
     alone[begun] = alone[done] = False
     taken = np.where(alone, handled, 0)
-    before = events.is_one("lifecycle", "complete")
+    before = events.is_any("lifecycle", "complete")
     return begin - np.where(before, taken, 0), end + np.where(before, 0, taken)
 
 
@@ -100,10 +100,10 @@ def _pairs(sessionised: SessionisedEvents, alone: Bools) -> tuple[Ints, Ints]:
     have no duration. An event without a lifecycle is complete.
     """
     events = sessionised.events
-    starts, lifecycle = events.is_one("lifecycle", "start"), events.coded("lifecycle")
+    starts, lifecycle = events.is_any("lifecycle", "start"), events.coded("lifecycle")
     if not starts.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    completes = events.is_one("lifecycle", "complete") | ~lifecycle.known
+    completes = events.is_any("lifecycle", "complete") | ~lifecycle.known
     rows = np.flatnonzero(alone & (starts | completes))
     keys = [
         sessionised.journeys.ids, events.coded("activity").codes, sessionised.owner.codes,

@@ -238,7 +238,7 @@ def _stand_in(events: Events) -> Ints:
     """Return a code of the touchpoint, else of the activity (internal) or the channel."""
     touchpoint, activity = events.coded("touchpoint"), events.coded("activity")
     channel = events.coded("channel")
-    internal = events.is_one("channel", "internal")
+    internal = events.is_any("channel", "internal")
     base = len(touchpoint.names)
     inner = base + activity.codes.astype(np.int64)
     outer = base + len(activity.names) + channel.codes.astype(np.int64)

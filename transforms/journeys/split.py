@@ -132,7 +132,7 @@ def _rows(
         event_flags.is_weak_end(events, kind, rules),
     )
     mapped = ~np.isnan(event_flags.outcome01(events, kind, rules))
-    outbound = events.is_one("direction", "outbound")
+    outbound = events.is_any("direction", "outbound")
     gap = event_flags.by_type(known, rules, lambda of: of.gap)
     if assignment.has_case.any():
         of_case = event_flags.by_type(known, rules, lambda of: of.case_gap)
@@ -156,7 +156,7 @@ def _starts(events: Events, kind: Categorical, rules: Rules) -> Bools:
     for code, name in ((NULL, None), *enumerate(kind.names.to_pylist())):
         wanted = rules.type_of(name).start_activities
         if wanted:
-            out |= (kind.codes == code) & events.is_one("activity", *wanted)
+            out |= (kind.codes == code) & events.is_any("activity", *wanted)
     return out
 
 
@@ -202,7 +202,7 @@ def _new_needs(
     after = rows.time > journeys.broadcast(pick(rows.time, first_end, FAR))
     if not after.any():
         return after
-    sold = events.is_one("outcome", "sold")
+    sold = events.is_any("outcome", "sold")
     again = sold & (journeys.last_row_before(sold) >= 0)
     return after & (start | (rows.goes_on & (again | needs.changes(journeys))))
 

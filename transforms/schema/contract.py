@@ -1,8 +1,8 @@
-"""The data contract: what an interaction carries, as one declared Arrow schema.
+"""The data contract: the fields of an interaction, as one declared Arrow schema.
 
 Field names follow CloudEvents 1.0 (`id`, `source`, `time`, `recordedtime`, `correlationid`,
-`causationid`, `sequence`), Webex Journey (`identity`, `identitytype`, `previousidentity`),
-OCEL 2.0 (`objects`) and XES (`activity`, `lifecycle`). All times are UTC, in microseconds.
+`causationid`, `sequence`), Webex Journey (`identity`, `identitytype`, `previousidentity`), OCEL 2.0
+(`objects`) and XES (`activity`, `lifecycle`). All times are UTC, in microseconds.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ CLAIM = pa.struct([("topic", TEXT), ("value_hmac", TEXT), ("valid_to", TIME)])
 
 
 def enum(name: str, need: Need, values: tuple[str, ...], about: str) -> Field:
-    """A field with a closed list of values."""
+    """Declare a field with a closed list of values."""
     return Field(name, TEXT, need, about, values=values, coded=True)
 
 
 def code(name: str, about: str, need: Need = "O") -> Field:
-    """A text field with few distinct values."""
+    """Declare a text field with few distinct values."""
     return Field(name, TEXT, need, about, coded=True)
 
 
@@ -162,8 +162,8 @@ BODY: tuple[Field, ...] = (
     Field("attrs", pa.map_(TEXT, TEXT), "O", "Whatever else the source says."),
 )  # fmt: skip
 
-#: Fields of what happens now and then. A source that maps one logs it whenever it happens, so that
-#: an event without it says that it did not. Of any other field a missing value is not known.
+#: Fields of occasional facts. A source that maps one logs it whenever it happens: an event without
+#: it says that it did not happen. In any other field a missing value is unknown.
 LOGGED_WHEN_PRESENT = frozenset({
     "lifecycle", "activity_id", "wait_s", "talk_s", "hold_s", "wrap_s", "waiting_for", "outcome",
     "to_owner", "to_team", "to_channel", "handoff_kind", "info", "promise", "message_kind",
@@ -171,20 +171,20 @@ LOGGED_WHEN_PRESENT = frozenset({
     "fcr_flag", "relevance_basis",
 })  # fmt: skip
 
-#: Raw identities, which do not pass the edge, and the pseudonyms that take their place.
+#: Raw identities, which are never written; then the columns of their pseudonyms.
 IDENTITY_FIELDS = ("identity", "previousidentity")
 CUSTOMER_KEY = "customer_key"
 BUCKET = "bucket"
-#: The identity that a row bears, where links say that it is somebody else's.
+#: The own identity of a row, where links say that another one owns it.
 IDENTITY_KEY = "identity_key"
 
 
 @dataclass(frozen=True)
 class Contract:
-    """A kind of input: its fields, and those of them that every mapping must give.
+    """A kind of input: its fields, and those that every mapping must give.
 
-    Fields in `dropped` may be mapped, but go no further than the edge: they are never written.
-    Those in `made` cannot be mapped: the edge makes them.
+    Fields in `dropped` may be mapped, but are dropped during ingest and never written. Fields in
+    `made` cannot be mapped: ingest computes them.
     """
 
     kind: str
@@ -195,14 +195,14 @@ class Contract:
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
-        """Fields by their names."""
+        """Fields by name."""
         return {field.name: field for field in self.fields}
 
     @cached_property
     def carried(self) -> dict[str, Field]:
-        """Fields that go on from the edge, by their names: all but the dropped, and the made."""
-        every = {field.name: field for field in (*self.fields, *self.made)}
-        return {name: field for name, field in every.items() if name not in self.dropped}
+        """Fields after ingest, by name: all but the dropped ones, and the computed ones."""
+        fields = {field.name: field for field in (*self.fields, *self.made)}
+        return {name: field for name, field in fields.items() if name not in self.dropped}
 
     @cached_property
     def required(self) -> tuple[str, ...]:
@@ -210,15 +210,15 @@ class Contract:
         return tuple(field.name for field in self.fields if field.need == "R")
 
     def canonical(self, present: set[str] | None = None) -> pa.Schema:
-        """Schema of a batch before pseudonymisation; `present` limits the columns."""
+        """Return the schema of a batch before pseudonymisation; `present` limits the columns."""
         return _schema(self.fields, present)
 
     def pseudonymous(self, present: set[str] | None = None) -> pa.Schema:
-        """Schema of an accepted, pseudonymous row.
+        """Return the schema of an accepted, pseudonymous row.
 
-        `identity` gives way to `customer_key` (32 hex digits), `previousidentity` to
-        `previous_key`, and `bucket` (0..4095, the key's first 12 bits) is added; so is
-        `identity_key`, the pseudonym of the identity itself, where links say whose it is.
+        `identity` is replaced by `customer_key` (32 hex digits), `previousidentity` by
+        `previous_key`; `bucket` (0..4095, the key's first 12 bits) is added, and `identity_key`,
+        the pseudonym of the row's own identity, where links give it another owner.
         """
         fields = [
             pa.field(CUSTOMER_KEY, CODED, nullable=False,
@@ -235,8 +235,8 @@ class Contract:
 
 
 _ORIGINAL = pa.field(IDENTITY_KEY, CODED, metadata={"unit": "", "description": (
-    "Keyed pseudonym of the identity that the row bears, where identity_links say that it is"
-    " another customer's; null: customer_key is its own.")})  # fmt: skip
+    "Keyed pseudonym of the row's own identity, where identity_links give it to another"
+    " customer; null: customer_key is its own.")})  # fmt: skip
 
 
 def _schema(fields: Iterable[Field], present: set[str] | None) -> pa.Schema:
@@ -254,10 +254,10 @@ REQUIRED: tuple[str, ...] = INTERACTIONS.required
 
 
 def interaction_schema(present: set[str] | None = None) -> pa.Schema:
-    """Canonical schema of a batch before pseudonymisation; `present` limits the columns."""
+    """Return the canonical schema before pseudonymisation; `present` limits the columns."""
     return INTERACTIONS.canonical(present)
 
 
 def event_schema(present: set[str] | None = None) -> pa.Schema:
-    """Canonical schema of an accepted, pseudonymous event (`Contract.pseudonymous`)."""
+    """Return the schema of an accepted, pseudonymous event (`Contract.pseudonymous`)."""
     return INTERACTIONS.pseudonymous(present)

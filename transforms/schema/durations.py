@@ -1,4 +1,4 @@
-"""Durations as people write them (`30d`, `30min`, `1d12h`) and as the core counts them."""
+"""Durations as text (`30d`, `30min`, `1d12h`) and as microseconds."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*(min|ms|us|[wdhs])\s*")
 
 
 def parse(text: str) -> int:
-    """Microseconds of a duration such as `30d`, `30min`, `10s` or `1d12h`.
+    """Return the microseconds of a duration such as `30d`, `30min`, `10s` or `1d12h`.
 
-    Raises ValueError where the text is no such duration (a bare number has no unit and is none).
+    Raises ValueError for other texts; a bare number has no unit.
     """
     rest, total = text.strip(), 0.0
     if not rest:
@@ -37,7 +37,7 @@ def parse(text: str) -> int:
 
 
 def render(microseconds: int) -> str:
-    """Shortest text that `parse` turns back into these microseconds, in whole units."""
+    """Return the shortest text that `parse` turns back into these microseconds, in whole units."""
     parts, rest = [], microseconds
     for unit, size in _UNITS.items():
         if unit != "w" and rest >= size:

@@ -1,7 +1,7 @@
-"""The settings of the core: windows, weights and thresholds, as small frozen values.
+"""The parameters of the core: windows, weights and thresholds, as small frozen values.
 
-Defaults are those of the rules' one table of defaults. Durations are microseconds here (the
-unit of event time) and written as `30d`, `30min`, `10s` in the configuration file.
+Durations are microseconds here (the unit of event time) and text such as `30d`, `30min`, `10s` in
+the configuration file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OUTCOME_MAP: Mapping[str, float] = {
     "unresolved": 0.0, "abandoned": 0.0, "error": 0.0, "no_result": 0.0,
 }  # fmt: skip
 END_OUTCOMES = ("resolved", "sold")
-#: Bad ends: they end a journey to which nobody comes back within the re-open window.
+#: Bad outcomes: they end a journey that is not continued within the re-open window.
 WEAK_END_OUTCOMES = ("unresolved", "abandoned", "declined")
 
 
@@ -41,12 +41,12 @@ class JourneyType:
     outcome_map: Mapping[str, float] = field(default_factory=lambda: dict(OUTCOME_MAP))
     expects_outcome: bool | None = None  # None: expected in threads with a case
     is_problem: bool = False
-    horizon: int | None = None  # views judge a journey by then; None: as measured
+    horizon: int | None = None  # age at which views judge a journey; None: as measured
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows that hold over all journey types."""
+    """Windows that apply to all journey types."""
 
     session_gap: int = 30 * MINUTE
     lateness: int = 1 * DAY
@@ -82,13 +82,13 @@ LATE_PROMISE_WEIGHT = 0.25
 REASK_CONFIDENCE: Mapping[str, float] = {"observed": 1.0, "declared": 0.6, "inferred": 0.3}
 HEALTH_WEIGHTS: Mapping[str, float] = {"outcome": 0.35, "delivery": 0.40, "experience": 0.25}
 COMPONENT_FLOOR = 0.10
-#: Bands of health: their least points, best first.
+#: Bands of health with their minimum, best first.
 BANDS: tuple[tuple[str, float], ...] = (("good", 80.0), ("fair", 60.0), ("poor", 0.0))
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Everything the core may be told; each part of the core gets only its piece."""
+    """All parameters of the core; each part of the core gets only its own."""
 
     windows: Windows = field(default_factory=Windows)
     weights: Mapping[str, float] = field(default_factory=lambda: dict(WEIGHTS))
@@ -100,7 +100,7 @@ class Rules:
     )  # source of interactions or X-records -> declared columns
 
     def type_of(self, name: str | None) -> JourneyType:
-        """Rules of a journey type, those of `other` where the name is unknown or null."""
+        """Return the rules of a journey type; those of `other` for an unknown or null name."""
         return self.types.get(name or "other", self.default_type)
 
     @property

@@ -1,7 +1,7 @@
-"""Declarations: what a published column means, and which function computes a metric.
+"""Declarations of published columns and metrics.
 
 A metric is declared once, beside its function. Parquet metadata, DuckDB comments, range
-expectations, `rejse metrics` and the documentation are all read from here.
+expectations, `rejse metrics` and the documentation are read from here.
 """
 
 from __future__ import annotations
@@ -30,30 +30,35 @@ Lifecycle = Literal["input", "snapshot", "final+live", "live", "state", "log"]
 LIVE = "_live"
 
 
-#: Alternatives of what something is made of, any one of which suffices; `@name` is an operational
-#: table, the rest are fields of events, as events or the tables tell them (`coverage.py`).
+#: Alternative sets of inputs, any one of which suffices. `@name` is an operational table, other
+#: names are fields of events, logged or looked up (`coverage.py`).
 Needs = tuple[frozenset[str], ...]
 
 
 def needs_of(alternatives: Iterable[Set[str] | str]) -> Needs:
-    """Alternatives without the fields that every event has; a text is a set of one.
+    """Return the alternatives without fields that every event has; a text is a set of one.
 
-    Empty where one of them is carried by every event: then nothing is needed.
+    Empty where an alternative consists of such fields only: then nothing is needed.
     """
-    sets = [frozenset([one]) if isinstance(one, str) else frozenset(one) for one in alternatives]
-    left = tuple(one - set(REQUIRED) for one in sets)
-    return () if frozenset() in left else left
+    sets = [
+        frozenset([names]) if isinstance(names, str) else frozenset(names) for names in alternatives
+    ]
+    optional = tuple(names - set(REQUIRED) for names in sets)
+    return () if frozenset() in optional else optional
 
 
 def describe_needs(needs: Needs) -> str:
-    """`outcome, or team + table teams`."""
-    sets = [sorted(f"table {n[1:]}" if n.startswith("@") else n for n in one) for one in needs]
+    """Return needs as text, such as `outcome, or team + table teams`."""
+    sets = [
+        sorted(f"table {name[1:]}" if name.startswith("@") else name for name in alternative)
+        for alternative in needs
+    ]
     return ", or ".join(" + ".join(names) for names in sets)
 
 
 @dataclass(frozen=True)
 class Column:
-    """A published column: type, unit, closed range, nullability, and what it means.
+    """A published column: type, unit, closed range, nullability and description.
 
     Metrics have a `label`, their name for people; other columns have none.
     """
@@ -89,7 +94,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Metric:
-    """A column with its function: id = function name = column name."""
+    """A metric: its column and its function, both of one name."""
 
     column: Column
     grain: str
@@ -166,10 +171,10 @@ def metric(
     """Declare the decorated function as the metric of its own name.
 
     The docstring is the formula in words, with its source. `label` is its name for people, unique
-    in the grain. `inputs` are the fields that it is made
-    of, beside those that every event has: alternatives, any one of which suffices. Where a journey
-    carries none of them its value is null, and never 0. Raises ValueError at import where a name
-    or label is taken, the label is empty or the docstring is missing.
+    in the grain. `inputs` are the fields that it is computed from, beside those that every event
+    has: alternatives, any one of which suffices. Where a journey has none of them its value is
+    null, never 0. Raises ValueError at import where a name or label is taken, the label is empty
+    or the docstring is missing.
     """
     needs = needs_of(inputs)
     if needs and when_empty == "null":
@@ -187,8 +192,9 @@ def metric(
             raise ValueError(
                 f"metric {name}: expected a label of its own at grain {grain}, came {label!r}"
             )
-        column = Column(name, type, " ".join(about.split()), unit, low, high,
-                        nullable or bool(needs), label=label)  # fmt: skip
+        is_nullable = nullable or bool(needs)
+        text = " ".join(about.split())
+        column = Column(name, type, text, unit, low, high, is_nullable, label=label)
         taken[name] = Metric(column, grain, direction, when_empty, needs, compute)
         return compute
 
@@ -198,7 +204,7 @@ def metric(
 def lower_count(
     *, label: str, inputs: Iterable[Set[str] | str]
 ) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
-    """Declare the decorated function as a count over a journey of what better did not happen.
+    """Declare the decorated function as a count over a journey for which lower is better.
 
     Args and errors are those of `metric`.
     """
@@ -219,4 +225,4 @@ def metrics(grain: str | None = None) -> tuple[Metric, ...]:
     Importing `scoring.output_tables` and `feedback.output_tables` declares all of them.
     """
     grains = _METRICS if grain is None else {grain: _METRICS.get(grain, {})}
-    return tuple(m for found in grains.values() for m in found.values())
+    return tuple(m for declared in grains.values() for m in declared.values())

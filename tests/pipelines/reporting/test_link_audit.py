@@ -45,7 +45,7 @@ def audit(links: list[Link]) -> LinkAudit:
 @given(st.lists(LINK, max_size=7), WHO)
 def test_turns_say_whose_an_identity_is_at_every_time(links: list[Link], who: Who) -> None:
     links = without_circles(links)
-    turns = audit(links).turns(key_of(who))
+    turns = audit(links).periods(key_of(who))
     assert turns[0].begin is None
     assert turns[-1].end is None
     for before, after in pairwise(turns):

@@ -17,7 +17,7 @@ from rejse.pipelines.publication import catalogue
 from rejse.pipelines.store import carry_forward, parquet_files, staging
 from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms import published_tables
-from rejse.transforms.ptransforms import EVERYWHERE
+from rejse.transforms.incremental.table_rows import LIVE_TABLES
 from rejse.transforms.schema.contract import TIME
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.scoring.output_tables import CUSTOMER, FINAL
@@ -114,7 +114,7 @@ def test_a_table_of_a_journey_ages_with_it(store: Path, monkeypatch: pytest.Monk
 
 def test_an_increment_carries_it_forward(store: Path) -> None:
     publication = published(store)
-    scored = pa.table({"table": [EVERYWHERE], "customer_key": [key_of(3)]})
+    scored = pa.table({"table": [LIVE_TABLES], "customer_key": [key_of(3)]})
     file = staging.write(store / "scratch", "gone", scored)
     assert file is not None
     carried = carry_forward.carry_forward(store, publication, [store / "scratch" / file.path], None)

@@ -77,7 +77,7 @@ def test_an_order_of_an_order_is_the_order_of_both(table: pa.Table, data: Any) -
             direct.column(name).to_pylist() if name in direct.column_names else [None] * len(two)
         )
         assert moved.coded(name).arrow().to_pylist() == wanted
-        assert moved.is_one(name, "bill", "a").tolist() == [v in ("bill", "a") for v in wanted]
+        assert moved.is_any(name, "bill", "a").tolist() == [v in ("bill", "a") for v in wanted]
     if moved.has("wait_s"):
         value, known = moved.number("wait_s")
         wanted = direct.column("wait_s").to_pylist()
@@ -91,14 +91,14 @@ def test_a_column_that_no_source_has_is_all_null() -> None:
     assert not events.has("intent")
     assert not events.coded("intent").known.any()
     assert not events.number("wait_s")[1].any()
-    assert events.is_one("intent", "bill").tolist() == [False, False]
+    assert events.is_any("intent", "bill").tolist() == [False, False]
     with pytest.raises(KeyError):
         events.column("intent")
 
 
 def test_what_is_shared_cannot_be_changed() -> None:
     events = Events.of(builders.table([{"time": 0, "wait_s": 3}]))
-    shared = (events.is_one("channel", "web"), events.coded("channel").codes,
+    shared = (events.is_any("channel", "web"), events.coded("channel").codes,
               *events.number("wait_s"), events.time)  # fmt: skip
     for array in shared:
         with pytest.raises(ValueError, match="read-only"):

@@ -77,7 +77,7 @@ def test_the_search_in_quarantine_knows_an_identity_in_many_forms(payload: str) 
 
 def told(payload: str | None, gone: Erased) -> bool:
     refused = rejects.refuse("crm", ["a:1"], "not_json", "", [payload])
-    (found,) = gone.told(refused, SIGN).tolist()
+    (found,) = gone.rejects_mentioning(refused, SIGN).tolist()
     return bool(found)
 
 

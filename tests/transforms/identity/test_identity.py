@@ -106,10 +106,10 @@ def test_no_rows() -> None:
 def test_memory_of_the_signer_changes_nothing() -> None:
     signer = Signer(KEY)
     many = [b"%d" % n for n in range(CACHE_SIZE + 10)]
-    first = signer.remembered(many, b"customer:")
+    first = signer.cached_digests(many, b"customer:")
     assert signer.digests(many, b"customer:") == first
-    assert signer.remembered([*many[:5], b"new"], b"customer:")[:160] == first[:160]
-    assert signer.remembered(many[:1], b"cookie:") == hmac.digest(KEY, b"cookie:0", "sha256")
+    assert signer.cached_digests([*many[:5], b"new"], b"customer:")[:160] == first[:160]
+    assert signer.cached_digests(many[:1], b"cookie:") == hmac.digest(KEY, b"cookie:0", "sha256")
     assert signer.digests([b"customer:0"]) == first[:32]
 
 

@@ -496,5 +496,5 @@ def empathy_share(feedback: JourneyFeedback) -> Reals:
 
 
 def _asked_understood(feedback: JourneyFeedback) -> Bools:
-    asked = feedback.answers.events.is_one("instrument", "empathy")
+    asked = feedback.answers.events.is_any("instrument", "empathy")
     return feedback.answers.is_customer & feedback.answers.is_measured & asked

@@ -121,7 +121,7 @@ def _claims(sessionised: SessionisedEvents) -> _Claims | None:
     )
     until = pc.struct_field(items, "valid_to")
     until = np.where(valid(until), values(until), FAR)
-    company = ~events.is_one("actor_type", "customer")[row]
+    company = ~events.is_any("actor_type", "customer")[row]
     kept = np.flatnonzero(company & topic.known & value.known)
     customer = events.coded(contract.CUSTOMER_KEY).codes[row]
     order = kept[sorted_by(customer[kept], topic.codes[kept], sessionised.rank[row[kept]])]

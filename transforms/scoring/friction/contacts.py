@@ -120,7 +120,7 @@ def _inside_sessions(ctx: JourneyContext) -> tuple[Ints, Ints, Ints, np.ndarray]
     """
     sessionised, contacts = ctx.sessionised, ctx.contacts
     events, order, seg = sessionised.events, sessionised.session_order, sessionised.sessions
-    bot = events.is_one("channel", "chatbot")[order]
+    bot = events.is_any("channel", "chatbot")[order]
     if not bot.any():
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
     human = event_flags.is_human(events)[order]

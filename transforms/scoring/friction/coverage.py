@@ -59,7 +59,7 @@ class CarriedInputs:
         if name == "end":
             return self.input("outcome") | ctx.journeys.any(ctx.is_end)
         if name == "unsold_end":
-            sold = ctx.is_end & ctx.sessionised.events.is_one("outcome", "sold")
+            sold = ctx.is_end & ctx.sessionised.events.is_any("outcome", "sold")
             others = ctx.journeys.any(ctx.is_end & ~sold)
             return others | (self.input("end") & ~ctx.journeys.any(sold))
         if name == "case":
@@ -73,7 +73,7 @@ class CarriedInputs:
         """Events that carry a field, or whose source says that it would log it."""
         ctx, events = self.ctx, self.ctx.sessionised.events
         if name == "question":
-            return events.is_one("activity", *ctx.rules.windows.question_activities)
+            return events.is_any("activity", *ctx.rules.windows.question_activities)
         if name in ("owner", "team"):
             effective: Categorical = getattr(ctx.sessionised, name)
             return effective.known

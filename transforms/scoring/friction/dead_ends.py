@@ -40,7 +40,7 @@ def dead_end(ctx: JourneyContext) -> Evidence:
     results, counted = events.number("results_n")
     fault = events.coded("error_code").known | (counted & (results == 0))
     outcome = events.coded("outcome")
-    failed = events.is_one("outcome", *FAILED) | (fault & ~outcome.known)
+    failed = events.is_any("outcome", *FAILED) | (fault & ~outcome.known)
     if not failed.any():
         return no_evidence(ctx, "dead_end")
     order = sessionised.session_order
@@ -71,7 +71,7 @@ def abandonment(ctx: JourneyContext) -> Evidence:
     threshold; an unknown wait counts (docs/reference/friction.md#contacts).
     """
     sessionised, contacts, events = ctx.sessionised, ctx.contacts, ctx.sessionised.events
-    if not events.is_one("outcome", "abandoned").any():
+    if not events.is_any("outcome", "abandoned").any():
         return no_evidence(ctx, "abandonment")
     order, seg = sessionised.session_order, sessionised.sessions
     wait, logged = events.number("wait_s")

@@ -53,8 +53,8 @@ def internal_wait(ctx: JourneyContext) -> Evidence:
 def _queued(ctx: JourneyContext) -> Waits:
     """Queued events, the next one of their activity and owner, and the latency expected there."""
     sessionised, events = ctx.sessionised, ctx.sessionised.events
-    waits = events.is_one("lifecycle", "schedule", "assign", "suspend")
-    rows = np.flatnonzero(waits & ~events.is_one("waiting_for", "customer"))
+    waits = events.is_any("lifecycle", "schedule", "assign", "suspend")
+    rows = np.flatnonzero(waits & ~events.is_any("waiting_for", "customer"))
     expected, known = ctx.data.touchpoints.number("expected_latency_s", sessionised.place[rows])
     rows, usual = rows[known], expected[known].astype(float)
     if not len(rows):

@@ -30,7 +30,7 @@ def upsell_in_problem(ctx: JourneyContext) -> Evidence:
     (docs/reference/friction.md#outreach).
     """
     sessionised, events, journeys = ctx.sessionised, ctx.sessionised.events, ctx.journeys
-    rows = np.flatnonzero(events.is_one("message_kind", "upsell"))
+    rows = np.flatnonzero(events.is_any("message_kind", "upsell"))
     if not len(rows):
         return no_evidence(ctx, "upsell_in_problem")
 
@@ -38,8 +38,8 @@ def upsell_in_problem(ctx: JourneyContext) -> Evidence:
         return journeys.last_row_before(mask[sessionised.by_time])[sessionised.moment[rows]]
 
     end = last_before(ctx.is_end)
-    has_inbound = last_before(events.is_one("direction", "inbound")) >= 0
-    left_open = last_before(events.is_one("outcome", *event_flags.LEAVES_OPEN))
+    has_inbound = last_before(events.is_any("direction", "inbound")) >= 0
+    left_open = last_before(events.is_any("outcome", *event_flags.LEAVES_OPEN))
     problem = event_flags.by_type(sessionised.journey_kind, ctx.rules, lambda of: of.is_problem)
     problem = problem.astype(bool)[journeys.ids[rows]]
     intent = ctx.contacts.intent.of_names(ctx.rules.windows.quick_intents)
@@ -63,8 +63,8 @@ def over_pressure(ctx: JourneyContext) -> Evidence:
     (docs/reference/friction.md#outreach).
     """
     sessionised, events, windows = ctx.sessionised, ctx.sessionised.events, ctx.rules.windows
-    sent = events.is_one("direction", "outbound") & events.coded("message_kind").known
-    sent &= ~events.is_one("relevance_basis", *event_flags.RELEVANT)
+    sent = events.is_any("direction", "outbound") & events.coded("message_kind").known
+    sent &= ~events.is_any("relevance_basis", *event_flags.RELEVANT)
     if sent.sum() <= windows.pressure_cap:
         return no_evidence(ctx, "over_pressure")
     rows = np.flatnonzero(sent)

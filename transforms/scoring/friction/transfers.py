@@ -87,10 +87,10 @@ def ping_pong(ctx: JourneyContext) -> Evidence:
 def _passed(ctx: JourneyContext) -> tuple[Bools, Bools]:
     """Events that pass work on outside, and those that escalate it."""
     sessionised, events = ctx.sessionised, ctx.sessionised.events
-    outward = ~events.is_one("direction", "internal")
+    outward = ~events.is_any("direction", "internal")
     named = events.coded("to_owner").known | events.coded("to_team").known
-    moved = events.is_one("outcome", "transferred") | (named & outward)
-    escalated = events.is_one("outcome", "escalated")
+    moved = events.is_any("outcome", "transferred") | (named & outward)
+    escalated = events.is_any("outcome", "escalated")
     giver, _ = ctx.escalations
     if len(giver):
         rising = np.zeros(len(ctx.steps), dtype=bool)

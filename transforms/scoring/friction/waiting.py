@@ -150,17 +150,17 @@ def reopenings(ctx: JourneyContext) -> tuple[Ints, Ints, Reals]:
     end = pick(in_time, journeys.last_row_before(ctx.is_end[in_time])[moment])
     since = events.time - pick(events.time, end, 0)
     window = event_flags.by_type(sessionised.kind, ctx.rules, lambda of: of.reopen_window)
-    resumed = events.is_one("lifecycle", "resume") & sessionised.case.known
-    comes = events.is_one("direction", "inbound") | resumed
+    resumed = events.is_any("lifecycle", "resume") & sessionised.case.known
+    comes = events.is_any("direction", "inbound") | resumed
     comes &= (end >= 0) & (since > windows.session_gap) & (since <= window) & ~ctx.is_end
     comes &= sessionised.session != pick(sessionised.session, end)
     rows = in_time[np.flatnonzero(comes[in_time])]
     until = moment[end[rows]]
     alike = _comes_back(ctx, rows, end[rows], until)
-    alike = (alike & events.is_one("direction", "inbound")[rows]) | resumed[rows]
+    alike = (alike & events.is_any("direction", "inbound")[rows]) | resumed[rows]
     rows = rows[alike & ~ctx.needs.others_before(rows, journeys.ids, moment, until)]
     rows = rows[np.sort(numbered(end[rows])[1])]
-    mapped = ~np.isnan(ctx.value) & ~events.is_one("direction", "outbound")
+    mapped = ~np.isnan(ctx.value) & ~events.is_any("direction", "outbound")
     fell = journeys.next_row_after(mapped[in_time])[moment[end[rows]]] >= 0
     sure = np.where(fell | resumed[rows], 1.0, 0.5)
     return rows, end[rows], sure
@@ -172,7 +172,7 @@ def _comes_back(ctx: JourneyContext, rows: Ints, end: Ints, until: Ints) -> Bool
     """
     events, journey = ctx.sessionised.events, ctx.journeys.ids
     intent, moment = events.coded("intent"), ctx.sessionised.moment
-    known, sold = np.flatnonzero(intent.known), events.is_one("outcome", "sold")[end]
+    known, sold = np.flatnonzero(intent.known), events.is_any("outcome", "sold")[end]
     keys = pairs(journey, intent.codes.astype(np.int64))
     same = occurs(keys[known], moment[known], keys[rows], until)
     any_known = occurs(journey[known], moment[known], journey[rows], until)

@@ -52,7 +52,7 @@ def n_company_driven(scored: ScoredJourneys) -> Ints:
     (docs/reference/journeys.md#company-driven-messages).
     """
     contacts, events = scored.ctx.contacts, scored.ctx.sessionised.events
-    sold = events.is_one("direction", "outbound") & events.is_one(
+    sold = events.is_any("direction", "outbound") & events.is_any(
         "message_kind", "marketing", "upsell"
     )
     inside = (

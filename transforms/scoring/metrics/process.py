@@ -194,7 +194,7 @@ def internal_wait_work_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
 )
 def third_party_wait_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     """Time to the next event after one that waits for a third party; null if not logged."""
-    return _waited(scored, scored.ctx.sessionised.events.is_one("waiting_for", "third_party"))
+    return _waited(scored, scored.ctx.sessionised.events.is_any("waiting_for", "third_party"))
 
 
 @metric(
@@ -207,20 +207,20 @@ def third_party_wait_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
 )
 def waited_for_customer_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     """Time to the next event after one that waits for the customer; null if not logged."""
-    return _waited(scored, scored.ctx.sessionised.events.is_one("waiting_for", "customer"))
+    return _waited(scored, scored.ctx.sessionised.events.is_any("waiting_for", "customer"))
 
 
 def _waits_inside(scored: ScoredJourneys) -> Bools:
     """Events after which somebody waits for the company."""
     events = scored.ctx.sessionised.events
-    queued = events.is_one("lifecycle", "schedule", "assign", "suspend")
+    queued = events.is_any("lifecycle", "schedule", "assign", "suspend")
     queued = queued & ~events.coded("waiting_for").known
-    return events.is_one("waiting_for", "company") | queued
+    return events.is_any("waiting_for", "company") | queued
 
 
 def _waited(scored: ScoredJourneys, waiting: Bools) -> tuple[Ints, Bools]:
     events, journeys = scored.ctx.sessionised.events, scored.ctx.journeys
-    queued = events.is_one("lifecycle", "schedule", "assign", "suspend")
+    queued = events.is_any("lifecycle", "schedule", "assign", "suspend")
     logged = events.coded("waiting_for").known | queued
     if not logged.any():
         return np.zeros(len(journeys), np.int64), np.zeros(len(journeys), bool)
