@@ -193,7 +193,7 @@ class Match:
         return self._same(mine[order], theirs, rows[order], at)
 
     def _keys(self, texts: Categorical, wanted: Categorical) -> tuple[Ints, Ints, Ints]:
-        """Return (customer, text) codes of candidate events and of records, and the events' rows."""
+        """Return (customer, text) codes of candidate events and of records, and event rows."""
         mine, theirs = texts.aligned(wanted)
         width = int(max(mine.max(initial=0), theirs.max(initial=0))) + 1
         sought = np.zeros(width + 1, bool)  # the last for null

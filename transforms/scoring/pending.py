@@ -57,15 +57,15 @@ def of_journeys(ctx: JourneyContext) -> pa.Table:
 
 def due(
     rows: pa.Table,
-    frontiers: Mapping[str, int],
-    x_frontiers: Mapping[str, int],
+    event_watermarks: Mapping[str, int],
+    answer_watermarks: Mapping[str, int],
     lateness: int,
 ) -> pa.Array:
     """Return the customers of `pending` rows whose deadline has passed."""
     source = Categorical.of(rows.column("source"))
-    names = [x_frontiers.get(name, least({})) for name in source.names.to_pylist()]
-    clock = np.array([*names, least(frontiers)], np.int64)[source.codes]
-    over = passed(values(rows.column("until")), clock, lateness)
+    names = [answer_watermarks.get(name, least({})) for name in source.names.to_pylist()]
+    watermark = np.array([*names, least(event_watermarks)], np.int64)[source.codes]
+    over = passed(values(rows.column("until")), watermark, lateness)
     return flat(rows.column("customer_key").filter(arrow(over))).cast(pa.string())
 
 
