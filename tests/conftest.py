@@ -1,4 +1,4 @@
-"""Fixtures for all tests, and the one rule by which a test may be skipped."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 from hypothesis import settings
 
 from tests.support import company
+from tests.support.cli import config, rejse  # noqa: F401 - fixtures
 from tests.support.company import Told
 from tests.support.law import FACTOR
+from tests.support.strict import absent
 
 # No test is timed: on a busy machine an example may take long. Examples are the same in every run;
 # the soak looks for new ones.
@@ -21,13 +23,6 @@ settings.load_profile("rejse")
 
 # What tests write, such as keys, nobody else can read; tests of modes set their own mask.
 os.umask(0o077)
-
-
-def absent(reason: str) -> None:
-    """Skip the test, or fail it where REJSE_STRICT=1 forbids skipping."""
-    if os.environ.get("REJSE_STRICT") == "1":
-        pytest.fail(f"{reason} (REJSE_STRICT=1: nothing is skipped)")
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

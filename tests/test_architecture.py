@@ -3,113 +3,44 @@
 from __future__ import annotations
 
 import ast
-import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from rejse.transforms.feedback.output_tables import tables as x_tables
 from rejse.transforms.scoring.output_tables import STAMP, tables
+from tests.support import import_graph
+from tests.support.import_graph import imported, module_of, package_of, refused_imports, tree_of
+from tests.support.paths import FOLDERS, MODULES, ROOT, SQL, TEST_MODULES, name_of
 
-ROOT = Path(__file__).parent.parent
-FOLDERS = ("pipelines", "transforms", "expectations", "sql")
-MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
-PYTHON = MODULES + sorted((ROOT / "tests").rglob("*.py"))
-SQL = sorted(path for folder in (*FOLDERS, "tests") for path in (ROOT / folder).rglob("*.sql"))
-
-#: Packages from the lowest to the highest. Each imports only packages of earlier lines, so that
-#: there is no circle; those of one line do not know each other.
-LAYERS = (
-    ("sql", "transforms.errors"),
-    ("transforms.schema",),
-    ("transforms.columnar",),
-    ("transforms.ingest",),
-    ("transforms.dimensions",),
-    ("transforms.identity", "transforms.journeys"),
-    ("transforms.features",),
-    ("transforms.scoring",),
-    ("transforms.feedback",),
-    ("transforms.incremental",),
-    ("transforms.core",),
-    ("transforms.ptransforms",),
-    ("pipelines.runtime",),
-    ("pipelines.config",),
-    ("pipelines.sources", "pipelines.store", "pipelines.demo"),
-    ("pipelines.publication",),
-    ("expectations",),
-    ("pipelines.maintenance",),
-    ("pipelines.jobs",),
-    ("pipelines.reporting", "pipelines.onboarding"),
-    ("pipelines.cli",),
-)
-LEVEL = {package: level for level, line in enumerate(LAYERS) for package in line}
-#: Who may import a library that shapes what imports it; all others may not.
-ONLY = {
-    "apache_beam": ("pipelines.jobs", "transforms.ptransforms"),
-    "deltalake": ("pipelines.store",),
-    "great_expectations": ("expectations",),
-    "typer": ("pipelines.cli",),
-    "rich": ("pipelines.cli",),
-    "pandas": (),
-}
+PYTHON = MODULES + TEST_MODULES
 #: Modules that run as a program of their own, beside the command line.
 PROGRAMS = ("expectations/server.py", "pipelines/demo/write.py")
 
 
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def package_of(module: str) -> str:
-    """The entry of LAYERS that holds a module, named without `rejse`; empty for none."""
-    found = [p for p in LEVEL if module == p or module.startswith(f"{p}.")]
-    return max(found, key=len, default="")
-
-
-def imported(path: Path) -> Iterator[str]:
-    """Every module that a file imports, anywhere in it, as a full dotted name."""
-    package = ("rejse", *path.relative_to(ROOT).parent.parts)
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
-            stem = ".".join((*base, *([node.module] if node.module else [])))
-            yield stem
-            yield from (f"{stem}.{alias.name}" for alias in node.names)
-
-
-def refused(path: Path) -> list[str]:
-    """Imports of a file that the layers forbid."""
-    own = package_of(".".join(path.relative_to(ROOT).with_suffix("").parts))
-    bad = set()
-    for module in imported(path):
-        top = module.partition(".")[0]
-        if top in FOLDERS:  # only `rejse.<folder>` is installed
-            bad.add(module)
-        if own and top in ONLY and own not in ONLY[top]:
-            bad.add(module)
-        other = package_of(module.removeprefix("rejse.")) if top == "rejse" else ""
-        if own and other and other != own and LEVEL[other] >= LEVEL[own]:
-            bad.add(module)
-    return sorted(bad)
-
-
 @pytest.mark.parametrize("path", PYTHON, ids=name_of)
 def test_imports(path: Path) -> None:
-    assert refused(path) == []
+    assert refused_imports(path) == []
+
+
+def test_there_is_no_circle_between_packages() -> None:
+    assert import_graph.circle(import_graph.package_graph()) == []
+
+
+def test_a_circle_is_found() -> None:
+    graph = {"a": {"b"}, "b": {"c", "d"}, "c": set(), "d": {"b"}}
+    closed = import_graph.circle({name: frozenset(edges) for name, edges in graph.items()})
+    assert closed == ["b", "d", "b"]
 
 
 def test_every_module_has_a_layer() -> None:
-    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in MODULES]
+    names = [module_of(path) for path in MODULES]
     tops = {f"{folder}.__init__" for folder in FOLDERS} | {"pipelines.schedules.__init__"}
     apart = {name for name in names if not package_of(name)} - tops
     assert apart == {"pipelines.schedules.airflow_dag"}, "give its package a line in LAYERS"
 
 
-def test_a_forbidden_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.test_architecture.ROOT", tmp_path)
+def test_a_forbidden_import_is_found(tmp_path: Path) -> None:
     bad = tmp_path / "transforms" / "journeys" / "bad.py"
     bad.parent.mkdir(parents=True)
     bad.write_text(
@@ -117,7 +48,7 @@ def test_a_forbidden_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "from rejse.pipelines import jobs\nfrom ..identity import resolve\n"
         "from rejse.transforms.schema import registry\nfrom rejse.transforms.features import x\n"
     )
-    assert refused(bad) == [
+    assert refused_imports(bad, tmp_path) == [
         "apache_beam", "rejse.pipelines.jobs", "rejse.transforms.features",
         "rejse.transforms.features.x", "rejse.transforms.identity",
         "rejse.transforms.identity.resolve", "transforms.schema",
@@ -126,7 +57,7 @@ def test_a_forbidden_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_only_the_command_line_prints(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     prints = [
         node.lineno
         for node in ast.walk(tree)
@@ -155,7 +86,7 @@ def test_no_test_imports_another() -> None:
 
 def undocumented(path: Path) -> list[str]:
     """Public functions, classes and methods of a module without a docstring."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     found = [] if ast.get_docstring(tree) else ["the module"]
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
@@ -168,20 +99,18 @@ def test_what_is_public_is_documented(path: Path) -> None:
     assert undocumented(path) == []
 
 
-def test_every_package_is_in_the_wheel() -> None:
-    """A subpackage missing from `packages` would be silently missing when installed."""
-    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    listed = set(said["tool"]["setuptools"]["packages"])
-    held = {
-        ".".join(("rejse", *path.parent.relative_to(ROOT).parts))
-        for path in MODULES
-        if path.name == "__init__.py"
-    }
-    loose = {name_of(p) for p in MODULES if not (p.parent / "__init__.py").exists()}
-    assert listed == held
-    assert loose == set(), "modules in folders without __init__.py"
-    for package, folder in said["tool"]["setuptools"]["package-dir"].items():
-        assert package == f"rejse.{folder}"
+def test_every_folder_is_a_package() -> None:
+    """A folder without `__init__.py` would be silently missing when installed."""
+    assert {
+        name_of(path) for path in MODULES if not (path.parent / "__init__.py").exists()
+    } == set()
+
+
+def test_what_is_imported_is_what_is_edited() -> None:
+    """`src/rejse` holds links to the folders and nothing else, so that tools follow imports."""
+    links = {path.name: path.resolve() for path in (ROOT / "src" / "rejse").iterdir()
+             if path.is_symlink()}  # fmt: skip
+    assert links == {folder: ROOT / folder for folder in FOLDERS}
 
 
 @pytest.mark.parametrize("path", SQL, ids=name_of)
@@ -215,7 +144,7 @@ def test_help_imports_nothing_heavy() -> None:
     """What `rejse --help` imports at the top must not bring in the engines."""
     heavy = {"apache_beam", "great_expectations", "pandas", "deltalake", "duckdb", "numpy"}
     paths = sorted((ROOT / "pipelines" / "cli").glob("*.py"))
-    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in paths]
+    trees = [tree_of(path) for path in paths]
     top = [
         node
         for tree in trees

@@ -19,11 +19,10 @@ from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.evidence import TESTS, Evidence, kind, no_evidence
-from tests.sql.test_sql import table
 from tests.support import builders, store_builder, strategies
-from tests.support.core import score_events
+from tests.support.core import context_of, score_events
+from tests.support.sql_world import table
 from tests.support.transcript import Transcript
-from tests.transforms.scoring.test_friction import scene_of
 
 Log = Sequence[Mapping[str, Any]]
 #: As many customers of each side as an area needs.
@@ -188,7 +187,7 @@ def pieces(t: Transcript, name: str, until: Mapping[str, int] | None = None) -> 
     """Evidence of a kind: by which event it is proved, at which one it lies, how heavy it is; of
     the events in `until` only, where it had happened by the time given there.
     """
-    ctx = scene_of(t)
+    ctx = context_of(t)
     found, ids = KINDS[name].detect(ctx), ctx.sessionised.events.column("id").to_pylist()
     heavy = np.round(found.weight * found.intensity * found.confidence, 9).tolist()
     rows = zip(found.row, ctx.steps.first[found.step], heavy, found.time, strict=True)

@@ -16,7 +16,7 @@ import pytest
 from rejse.pipelines.sources.files import RawBatch
 from rejse.pipelines.sources.read_json import JsonLines
 from rejse.transforms.ingest import rejects
-from rejse.transforms.ingest.normalise import Mapping
+from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.rejects import printable
 from rejse.transforms.schema.contract import BY_NAME
 from tests.support import edge
@@ -122,7 +122,7 @@ def test_naughty_strings_survive_in_every_text_field(
     assert refused == []
     assert [one["text"] for one in rows] == texts
     fields = ", ".join(f'text as "{name}"' for name in FREE)
-    mapping = Mapping(
+    mapping = SourceMapping(
         "select n as id, timestamp '2026-01-01' as time, 'c' || text as identity,"
         f" 'x' || text as activity, 'web' as channel, {{'key': text}} as attrs, {fields},"
         " text as case_id from source",
@@ -147,7 +147,7 @@ def test_naughty_strings_survive_in_every_text_field(
 def test_naughty_strings_are_refused_as_they_are(real_data: Path) -> None:
     texts = naughty(real_data)
     batch = edge.raw([edge.row(n, time=one, activity=one) for n, one in enumerate(texts)])
-    _, refused, _ = edge.through(Mapping(edge.PLAIN, edge.RAW, "crm"), batch)
+    _, refused, _ = edge.through(SourceMapping(edge.PLAIN, edge.RAW, "crm"), batch)
     payloads = [json.loads(one) for one in refused.column("payload").to_pylist()]
     at = [int(one.partition(":")[2]) - 1 for one in refused.column("position").to_pylist()]
     assert len(at) > 500

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Mapping
 from typing import Any
@@ -18,11 +17,11 @@ from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.score import MAX_SEVERITY, rank_hazards, severity, total
 from rejse.transforms.scoring.metrics.health import delivery_of, friction_of, health_of
 from rejse.transforms.scoring.output_tables import tables
-from tests.support import builders, oracle, strategies
-from tests.support.core import score_events
+from tests.support import builders, strategies
+from tests.support.core import score_events, score_transcript
 from tests.support.law import FACTOR
-from tests.support.transcript import Transcript
-from tests.test_transcripts import operational_of
+from tests.support.oracle_agreement import mismatches, smallest_mismatch
+from tests.support.transcript import Transcript, operational_of
 
 QUICK = settings(
     max_examples=40 * FACTOR,
@@ -30,10 +29,6 @@ QUICK = settings(
 )
 SCORES = settings(max_examples=200 * FACTOR)
 Tables = Mapping[str, pa.Table]
-
-
-def core(transcript: Transcript, events: pa.Table) -> dict[str, pa.Table]:
-    return score_events(events, operational_of(transcript), transcript.rules, transcript.frontiers)
 
 
 def content(found: Tables) -> dict[str, list[dict[str, Any]]]:
@@ -50,7 +45,7 @@ def test_order_of_arrival_changes_nothing(t: Transcript, chance: random.Random) 
     events = builders.table(t.events)
     order = list(range(events.num_rows))
     chance.shuffle(order)
-    assert content(core(t, events.take(order))) == content(core(t, events))
+    assert content(score_transcript(t, events.take(order))) == content(score_transcript(t, events))
 
 
 @QUICK
@@ -61,7 +56,7 @@ def test_chunks_change_nothing(t: Transcript, size: int) -> None:
         [b for at in range(0, events.num_rows, size) for b in events.slice(at, size).to_batches()],
         schema=events.schema,
     )
-    assert content(core(t, chunked)) == content(core(t, events))
+    assert content(score_transcript(t, chunked)) == content(score_transcript(t, events))
 
 
 @QUICK
@@ -69,9 +64,9 @@ def test_chunks_change_nothing(t: Transcript, size: int) -> None:
 def test_grouping_of_buckets_changes_nothing(t: Transcript, groups: int) -> None:
     events = builders.table(t.events)
     group = np.array(events.column("bucket").to_pylist()) % groups
-    parts = [core(t, events.filter(pa.array(group == g))) for g in range(groups)]
+    parts = [score_transcript(t, events.filter(pa.array(group == g))) for g in range(groups)]
     apart = {name: pa.concat_tables([part[name] for part in parts]) for name in tables()}
-    assert content(apart) == content(core(t, events))
+    assert content(apart) == content(score_transcript(t, events))
 
 
 def test_no_events_give_empty_tables_of_the_declared_schema() -> None:
@@ -89,7 +84,7 @@ def _nothing() -> Transcript:
 @QUICK
 @given(strategies.transcripts())
 def test_rows_keep_their_declarations(t: Transcript) -> None:
-    found = core(t, builders.table(t.events))
+    found = score_transcript(t, builders.table(t.events))
     for name, table in tables().items():
         keys = [tuple(row[k] for k in table.key) for row in found[name].to_pylist()]
         assert len(keys) == len(set(keys)), name
@@ -108,7 +103,7 @@ def test_rows_keep_their_declarations(t: Transcript) -> None:
 @QUICK
 @given(strategies.transcripts())
 def test_shares_and_bounds_of_published_scores(t: Transcript) -> None:
-    found = content(core(t, builders.table(t.events)))
+    found = content(score_transcript(t, builders.table(t.events)))
     for journey in found["journeys"]:
         mine = [e for e in found["friction_evidence"] if e["journey_id"] == journey["journey_id"]]
         assert journey["n_evidence"] == len(mine)
@@ -128,34 +123,12 @@ def test_shares_and_bounds_of_published_scores(t: Transcript) -> None:
 # The oracle ---------------------------------------------------------------------------------
 
 
-def mismatches(t: Transcript) -> list[str]:
-    """Where core and oracle differ, over all columns that both have."""
-    con, found = oracle.compute(strategies.case(t)), core(t, builders.table(t.events))
-    out: list[str] = []
-    for name in tables():
-        mine = oracle.rows(con, f"select * from o_{name}")
-        out += oracle.compare(name, mine, found[name].to_pylist())
-    return out
-
-
-def smallest(t: Transcript) -> Transcript:
-    """The customer with the fewest events of those on whom core and oracle differ."""
-    by_customer: dict[str, list[Mapping[str, Any]]] = {}
-    for event in t.events:
-        by_customer.setdefault(event["customer"], []).append(event)
-    for events in sorted(by_customer.values(), key=len):
-        one = dataclasses.replace(t, events=tuple(events))
-        if mismatches(one):
-            return one
-    return t
-
-
 @pytest.mark.parametrize("seed", range(1, 1 + 4 * FACTOR))
 @pytest.mark.parametrize("rich", [False, True], ids=["plain", "rich"])
 def test_the_oracle_agrees(seed: int, rich: bool) -> None:
     whole = strategies.many(seed, 100, rich)
     if found := mismatches(whole):
-        one = smallest(whole)
+        one = smallest_mismatch(whole)
         told = "\n".join(map(str, (*one.events, one.frontier, *mismatches(one))))
         pytest.fail(f"{len(found)} differences; the smallest customer:\n{told}")
 

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from rejse.pipelines.config import settings
-from tests.pipelines.jobs.test_run import installation, lines, once, row
+from tests.support.installation import installation, lines, once, row
 
 ROOT = Path(__file__).parent.parent
 #: What no command that reads a store has a use for.

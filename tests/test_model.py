@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.config import settings
 from rejse.pipelines.config.retention import RetentionSettings
 from rejse.pipelines.jobs.run import reconcile, repair
 from rejse.pipelines.maintenance.compact import compact
@@ -19,12 +17,13 @@ from rejse.pipelines.maintenance.erase import LinkedError, forget
 from rejse.pipelines.maintenance.vacuum import vacuum
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store import delta_store
-from tests.pipelines.jobs.test_run import KEY, SELECT, TEXTS, installation, once
-from tests.pipelines.publication.test_publish import Crash, crash
+from tests.support.crashes import Crash, crash_after
 from tests.support.increments import contents
+from tests.support.installation import KEY, once
 from tests.support.law import FACTOR
+from tests.support.linked_installation import linked_installation, write_links
 from tests.support.model import LAST, Model, Row, Source, micros, pseudonym
-from tests.support.naive_links import Link, Who, file_row
+from tests.support.naive_links import Link, Who
 
 #: Actions of the soak, each row that comes being one; seeds, files, rows of a file.
 ACTIONS = 10_000
@@ -37,7 +36,6 @@ KINDS = (
     "erase late", "refused", "repair", "kill", "compact", "vacuum", "late correction",
 )  # fmt: skip
 TABLES = {"events": "30d", "late": "20d", "journeys": "10d"}
-LINKED = '[operational]\nidentity_links = "links.csv"\n'
 RETAINED = '[types.other]\ngap = "2d"\n[retention.tables]\n' + "".join(
     f'{k} = "{v}"\n' for k, v in TABLES.items()
 )
@@ -48,7 +46,8 @@ class Store:
 
     def __init__(self, folder: Path, seed: int, patch: pytest.MonkeyPatch, more: str) -> None:
         self.folder, self.source, self.model = folder, Source(seed), Model(KEY)
-        self.settings, self._patch, self._files = made(folder, [], more=more), patch, 0
+        self.settings = linked_installation(folder, [], more=more)
+        self._patch, self._files = patch, 0
         self.links: list[Link] = []
         self.actions, self._clock = 0, 0
         since = RetentionSettings.since
@@ -85,7 +84,7 @@ class Store:
         is_killed, steps = self.chance.random() < 0.25, self.chance.randrange(25)
         if is_killed or not self.model.seen["kill"]:
             with self._patch.context() as patched:
-                crash(patched, steps)
+                crash_after(patched, steps)
                 try:
                     return work()  # which may be over before its end comes
                 except Crash:
@@ -124,7 +123,7 @@ class Store:
             return
         self.links = self.chance.choice(late or kept)
         self.model.seen[kind] += 1
-        write(self.folder, self.links)
+        write_links(self.folder, self.links)
         if self.chance.random() < 0.5:
             self._done(lambda: reconcile(self.settings, audit=None))
             self.model.follow(self.links)
@@ -193,39 +192,6 @@ class Store:
                 assert len(con.sql("from erasures").fetchall()) == len(self.model.erased)
 
 
-def write(folder: Path, links: Sequence[Link]) -> None:
-    """The table of links."""
-    rows = [file_row(link) for link in (*links, Link(LAST, LAST, None, None))]
-    with (folder / "links.csv").open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, list(rows[0]))
-        writer.writeheader()
-        writer.writerows({k: moment(k, v) for k, v in row.items()} for row in rows[:-1])
-
-
-def moment(name: str, value: Any) -> Any:
-    """A value of the table as its owner writes it."""
-    if name.startswith("valid") and value is not None:
-        return datetime.fromtimestamp(value / 1_000_000, UTC).isoformat()
-    return value
-
-
-def made(
-    folder: Path, rows: Sequence[Row], links: Sequence[Link] = (), more: str = ""
-) -> settings.Settings:
-    """An installation whose rows have a time of recording and a kind of identity."""
-    folder.mkdir(exist_ok=True)
-    write(folder, links)
-    found = installation(
-        folder, {"000.jsonl": "".join(row.line() for row in rows)}, more=LINKED + more
-    )
-    (folder / "raw.json").unlink()
-    columns = [(name, pa.string()) for name in (*TEXTS, "recorded", "kind")]
-    raw_schema.write(folder / "raw.json", pa.schema(columns))
-    more = "cast(recorded as timestamptz) as recordedtime, kind as identitytype"
-    (folder / "map.sql").write_text(SELECT.replace(" from source", f", {more} from source"))
-    return settings.load(found.root)
-
-
 def acted(real: Store, *more: Callable[[], None]) -> None:
     """Every action where it has something to do, then any in any order; checked after each."""
     come, every = real.append, (real.link, real.unlink, real.repair, real.refuse, real.erase,
@@ -257,7 +223,9 @@ def test_a_store_after_random_actions_is_as_the_model_says(
     acted(real, *(() if is_kept else (real.retain,)))
     record_property("actions", real.actions)
     if is_kept:
-        batch = made(tmp_path / "batch", list(real.model.events.values()), real.model.links)
+        batch = linked_installation(
+            tmp_path / "batch", list(real.model.events.values()), real.model.links
+        )
         once(batch)
         assert contents(real.settings) == contents(batch)
     seen = {**real.model.counts, **real.model.seen}

@@ -18,7 +18,7 @@ import pytest
 
 from rejse.pipelines.sources import files
 from rejse.transforms.ingest import rejects
-from rejse.transforms.ingest.normalise import Mapping
+from rejse.transforms.ingest.mapping import SourceMapping
 from tests.support import edge
 from tests.support.law import FACTOR
 
@@ -27,7 +27,7 @@ SOAK = FACTOR > 1
 JSON, CSV, PARQUET = (600_000, 390_000, 10_000) if SOAK else (6_000, 6_000, 300)
 #: Lines of one file; every other one is mutated.
 LINES = 2_000
-MAPPING = Mapping(edge.PLAIN, edge.RAW, "crm")
+MAPPING = SourceMapping(edge.PLAIN, edge.RAW, "crm")
 WORDS = (
     "question",
     "naïve “words”",

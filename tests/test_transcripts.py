@@ -6,12 +6,9 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.identity.resolve import Links, to_persons
 from tests.support import builders, oracle, transcript_links
 from tests.support.bounded import Run
@@ -25,6 +22,7 @@ from tests.support.transcript import (
     differences,
     group_of,
     of_customers,
+    operational_of,
     together,
 )
 
@@ -43,18 +41,6 @@ def case_of(transcript: Transcript) -> oracle.Case:
         known=builders.known(transcript.records),
         links=transcript_links.published(transcript.links),
     )
-
-
-def operational_of(transcript: Transcript) -> Operational:
-    """The transcript's operational tables as the core reads them."""
-    tables = {n: _table(rows) for n, rows in transcript.operational.items() if rows}
-    return Operational(tables, builders.known(transcript.records))
-
-
-def _table(rows: tuple[dict[str, Any], ...]) -> pa.Table:
-    """Rows as a table of all columns that some row has."""
-    names = {name: None for row in rows for name in row}
-    return pa.Table.from_pylist([{**names, **row} for row in rows])
 
 
 @functools.cache

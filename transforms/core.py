@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -12,13 +12,18 @@ from rejse.transforms.dimensions.campaigns import with_purpose
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.feedback.attach import attach
-from rejse.transforms.incremental.merge_customers import MergedRows
+from rejse.transforms.incremental.merge_customers import CustomerMerger, MergedRows
+from rejse.transforms.incremental.revisions import revise
+from rejse.transforms.incremental.table_rows import LIVE_TABLES, REPLACED, replaced_customers
 from rejse.transforms.journeys.sessionise import sessionise
 from rejse.transforms.schema.contract import event_schema
 from rejse.transforms.schema.parameters import Rules
 from rejse.transforms.scoring.friction.assess import assess
 from rejse.transforms.scoring.output_rows import rows
 from rejse.transforms.scoring.pending import PENDING, of_journeys
+
+#: A table's name, its rows, the journeys they belong to -> the rows that retention keeps.
+Retain = Callable[[str, pa.Table, pa.Table], pa.Table]
 
 
 @dataclass(frozen=True)
@@ -29,29 +34,35 @@ class Core:
     rules: Rules
 
     def score(
-        self, met: MergedRows, frontiers: Mapping[str, int], x_frontiers: Mapping[str, int]
+        self, merged: MergedRows, watermarks: Mapping[str, int], x_watermarks: Mapping[str, int]
     ) -> dict[str, pa.Table]:
         """Score whole customers.
 
-        Returns the tables of `score_journeys`, and those of `attach` where there are answers.
+        Args:
+            merged: all rows of the customers, by kind of input.
+            watermarks: microseconds up to which each source of interactions is complete.
+            x_watermarks: the same of each source of answers.
+
+        Returns:
+            The tables of `score_journeys`, and those of `attach` where there are answers.
         """
-        events = met.rows.get("interaction")
-        events = nothing() if events is None else events
-        known = {
+        events = merged.rows.get("interaction")
+        events = no_events() if events is None else events
+        records = {
             kind: customer_records.published(kind, rows)
-            for kind, rows in met.rows.items()
+            for kind, rows in merged.rows.items()
             if kind in customer_records.CONTRACTS
         }
-        data = self.data.with_records(known)
-        ctx = build_context(events, data, self.rules, frontiers)
-        sessionised, found = ctx.sessionised, score_journeys(ctx)
-        answers = met.rows.get("experience")
+        data = self.data.with_records(records)
+        ctx = build_context(events, data, self.rules, watermarks)
+        sessionised, scored = ctx.sessionised, score_journeys(ctx)
+        answers = merged.rows.get("experience")
         if answers is None:
-            return found
-        del ctx  # what it worked out is not needed for what was felt
-        felt = attach(answers, sessionised, found, self.rules, frontiers, x_frontiers)
-        waits = pa.concat_tables([found["pending"], felt["pending"]])
-        return {**found, **felt, "pending": waits}
+            return scored
+        del ctx  # feedback needs nothing that it caches
+        feedback = attach(answers, sessionised, scored, self.rules, watermarks, x_watermarks)
+        pending = pa.concat_tables([scored["pending"], feedback["pending"]])
+        return {**scored, **feedback, "pending": pending}
 
 
 def build_context(
@@ -75,20 +86,41 @@ def score_journeys(ctx: JourneyContext) -> dict[str, pa.Table]:
     return rows(assess(ctx)) | {PENDING.name: of_journeys(ctx)}
 
 
-def nothing() -> pa.Table:
+def rows_to_publish(
+    merged: MergedRows, scored: Mapping[str, pa.Table], merger: CustomerMerger, retain: Retain
+) -> dict[str, pa.Table]:
+    """Return what a run publishes of scored customers, by table; no table is empty.
+
+    `REPLACED` names the customers whose published rows these replace.
+    """
+    reason = "configuration" if merger.is_changed else "late event"
+    revised = revise(scored, merged, merger.state, reason)
+    replaced = {**merged.replaced, **revised.replaced}
+    if merger.state is not None and merged.customers is not None:
+        replaced[LIVE_TABLES] = frozenset(merged.customers.to_pylist())
+    tables = {
+        **merged.inputs,
+        **{name: retain(name, rows, scored["journeys"]) for name, rows in revised.tables.items()},
+    }
+    if replaced:
+        tables[REPLACED] = replaced_customers(replaced)
+    return {name: rows for name, rows in tables.items() if rows.num_rows}
+
+
+def no_events() -> pa.Table:
     """Return an event table without rows."""
     return event_schema().empty_table()
 
 
-def noted(met: MergedRows) -> Iterator[tuple[str, int]]:
-    """How many new records of each kind and source came, and how many of them are joined."""
-    events = met.rows.get("interaction")
+def record_counts(merged: MergedRows) -> Iterator[tuple[str, int]]:
+    """Yield (name, n) of new records, and of those joined to events, by kind and source."""
+    events = merged.rows.get("interaction")
     for kind in customer_records.CONTRACTS:
-        rows = met.inputs.get(kind)
-        if rows is None or not rows.num_rows:
+        records = merged.inputs.get(kind)
+        if records is None or not records.num_rows:
             continue
-        for source, n in customer_records.by_source(rows).items():
-            yield f"{customer_records.CAME}{kind}:{source}", n
+        for source, n in customer_records.count_by_source(records).items():
+            yield f"{customer_records.RECEIVED}{kind}:{source}", n
         if events is not None:
-            for source, n in customer_records.joined(kind, rows, events).items():
+            for source, n in customer_records.joined(kind, records, events).items():
                 yield f"{customer_records.JOINED}{kind}:{source}", n

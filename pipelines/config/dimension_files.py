@@ -43,7 +43,7 @@ def read(
     from rejse.transforms.features.field_requests import valid_fields
     from rejse.transforms.features.slas import valid_slas
     from rejse.transforms.identity import link_table
-    from rejse.transforms.identity.erasure import NOBODY
+    from rejse.transforms.identity.erasure import NOTHING_ERASED
     from rejse.transforms.scoring.costs import valid_rates
 
     read_as = {**core.TABLES, LINKS: link_table.FILE}
@@ -56,14 +56,16 @@ def read(
         found["agents"] = _pseudonymous(found["agents"], key())
     if LINKS in found:
         with _named(LINKS, files):
-            link_table.valid_links(found[LINKS])
-        found[LINKS] = link_table.pseudonymous(found[LINKS], key(), non_persons, erased or NOBODY)
+            link_table.check_links(found[LINKS])
+        found[LINKS] = link_table.pseudonymous(
+            found[LINKS], key(), non_persons, erased or NOTHING_ERASED
+        )
     data = core.Operational(found)
     known = _types(data, types)
     checks: Mapping[str, Callable[[], object]] = {
         "calendar": lambda: data.calendar,
         "cost_rates": lambda: valid_rates(data.table("cost_rates")),
-        "touchpoints": lambda: core.valid_places(data.table("touchpoints")),
+        "touchpoints": lambda: core.check_touchpoints(data.table("touchpoints")),
         "touchpoint_fields": lambda: valid_fields(data.fields),
         "slas": lambda: valid_slas(data.table("slas"), data.has("calendar"), known),
     }
@@ -83,10 +85,10 @@ def _types(data: Operational, declared: Collection[str]) -> set[str]:
 
 def _pseudonymous(agents: pa.Table, key: bytes) -> pa.Table:
     from rejse.transforms.columnar.arrays import flat
-    from rejse.transforms.identity.pseudonyms import actors, signer
+    from rejse.transforms.identity.pseudonyms import actor_pseudonyms, signer
 
     place = agents.column_names.index("actor_id")
-    hashed = actors(flat(agents.column(place)), signer(key)).cast("string")
+    hashed = actor_pseudonyms(flat(agents.column(place)), signer(key)).cast("string")
     return agents.set_column(place, agents.schema.field(place), hashed)
 
 
@@ -185,7 +187,7 @@ def _moment(said: str | date | None, zone: str | None, row: int) -> datetime | N
     """Time of an ISO 8601 text, or of a date: its first instant. Without a zone of its own it is in
     the row's, else UTC. Raises ValueError, naming the row, where it is neither.
     """
-    from rejse.transforms.dimensions.working_hours import on_the_spot
+    from rejse.transforms.dimensions.working_hours import local_to_utc
 
     if said is None:
         return None
@@ -196,4 +198,4 @@ def _moment(said: str | date | None, zone: str | None, row: int) -> datetime | N
         raise ValueError(
             f"row {row}: {text!r} where a time such as 2025-06-30T00:00:00Z belongs"
         ) from None
-    return found if found.tzinfo else on_the_spot(found, zone)
+    return found if found.tzinfo else local_to_utc(found, zone)

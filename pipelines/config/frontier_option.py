@@ -76,4 +76,4 @@ def refuse_unknown(
 
 def _names_sources(source: Source) -> bool:
     """Does its mapping name the source of each row itself?"""
-    return "source" in source.select().rest().columns
+    return "source" in source.select().close().columns

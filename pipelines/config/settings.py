@@ -113,10 +113,10 @@ class Source(Frozen):
         """The mapping, checked under the contract of its kind. Raises MappingError."""
         from rejse.pipelines.config.raw_schema import read
         from rejse.transforms.incremental.input_kinds import INPUTS
-        from rejse.transforms.ingest.mapping import Mapping as Select
+        from rejse.transforms.ingest.mapping import SourceMapping
 
         contract = INPUTS[self.kind].contract
-        return Select(self.mapping_text(), read(self.schema_file), self.name, contract)
+        return SourceMapping(self.mapping_text(), read(self.schema_file), self.name, contract)
 
 
 class Operational(Frozen):

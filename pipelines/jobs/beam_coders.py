@@ -13,7 +13,7 @@ import apache_beam as beam
 import pyarrow as pa
 
 from rejse.pipelines.sources.files import RawBatch
-from rejse.transforms.ptransforms import Scored
+from rejse.transforms.incremental.table_rows import TableRows
 
 
 class _Weighed(beam.coders.Coder):  # type: ignore[misc]
@@ -54,7 +54,7 @@ class BatchCoder(ArrowCoder):
 class PartsCoder(_Weighed):
     """Raw batches and scored tables, which hold Arrow data, by pickle."""
 
-    def encode(self, value: RawBatch | Scored) -> bytes:
+    def encode(self, value: RawBatch | TableRows) -> bytes:
         """The pickle."""
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
@@ -68,4 +68,4 @@ def register() -> None:
     beam.coders.registry.register_coder(pa.RecordBatch, BatchCoder)
     beam.coders.registry.register_coder(pa.Table, ArrowCoder)
     beam.coders.registry.register_coder(RawBatch, PartsCoder)
-    beam.coders.registry.register_coder(Scored, PartsCoder)
+    beam.coders.registry.register_coder(TableRows, PartsCoder)

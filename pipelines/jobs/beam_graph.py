@@ -43,21 +43,13 @@ from rejse.transforms.identity.changed_links import Relink
 from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.pseudonyms import signer
 from rejse.transforms.identity.resolve import Links
+from rejse.transforms.incremental.input_kinds import InputWatermarks
 from rejse.transforms.incremental.merge_customers import EVENTS, CustomerMerger, StateReader
+from rejse.transforms.incremental.table_rows import REPLACED, TableRows
 from rejse.transforms.ingest import rejects as refusals
-from rejse.transforms.ingest.mapping import Mapping as Select
+from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.journeys.watermarks import Delivery
-from rejse.transforms.ptransforms import (
-    COUNTS,
-    ERASED,
-    GONE,
-    KEPT,
-    REJECTS,
-    Advance,
-    Clocks,
-    Scored,
-    counted,
-)
+from rejse.transforms.ptransforms import COUNTS, ERASED, KEPT, REJECTS, Score, emit_count
 from rejse.transforms.schema.parameters import Rules
 from rejse.transforms.scoring.output_tables import FINAL
 
@@ -74,13 +66,13 @@ class Plan:
 
     shards: tuple[Any, ...]
     #: Mappings by kind of input and source.
-    mappings: Mapping[str, Mapping[str, Select]]
+    mappings: Mapping[str, Mapping[str, SourceMapping]]
     key: Callable[[], bytes]
     non_persons: tuple[str, ...]
     data: Operational
     links: Links | None
     rules: Rules
-    clocks: Clocks
+    clocks: InputWatermarks
     groups: int
     parts: int
     scratch: Path
@@ -106,7 +98,7 @@ class Plan:
     erased: Erased = field(default_factory=Erased)
 
     @property
-    def arriving(self) -> dict[str, Mapping[str, Select]]:
+    def arriving(self) -> dict[str, Mapping[str, SourceMapping]]:
         """Mappings of the kinds of input that have pieces of files to read: a graph has a fixed
         cost for each kind.
         """
@@ -114,8 +106,8 @@ class Plan:
         return {kind: said for kind, said in self.mappings.items() if sources & said.keys()}
 
     @property
-    def meeting(self) -> CustomerMerger:
-        """How new rows meet stored ones."""
+    def merger(self) -> CustomerMerger:
+        """How new rows are merged with stored ones."""
         windows = self.rules.windows
         until = partial(self.clocks.events.too_late, lateness=windows.lateness)
         return CustomerMerger(
@@ -163,8 +155,8 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
     said = json.loads(manifest.read_text(encoding="utf-8"))
     files = tuple(StagedFile(**file) for file in said["files"])
     latest = {(kind, (source, name)): time for (kind, (source, name)), time in said["latest"]}
-    gone = tuple(plan.scratch / file.path for file in files if file.table == GONE)
-    kept = tuple(file for file in files if file.table != GONE)
+    gone = tuple(plan.scratch / file.path for file in files if file.table == REPLACED)
+    kept = tuple(file for file in files if file.table != REPLACED)
     aside: dict[tuple[str, str], int] = {}
     for (source, name), time in said["aside"]:
         aside[source, name] = min(time, aside.get((source, name), time))
@@ -185,8 +177,8 @@ def _build(pipeline: beam.Pipeline, plan: Plan, manifest: Path) -> None:
     # Links are followed at the edge; the core needs none of them.
     tables = {name: table for name, table in plan.data.tables.items() if name != LINKS}
     core = Core(replace(plan.data, tables=tables), plan.rules)
-    advanced = grouped | Advance(
-        plan.meeting, core, plan.clocks, partial(retention.kept, plan.since), plan.groups,
+    advanced = grouped | Score(
+        plan.merger, core, plan.clocks, partial(retention.kept, plan.since), plan.groups,
         plan.salt, latest, shared | "Shared" >> beam.Flatten(pipeline=pipeline),
     )  # fmt: skip
     parts = [*(part for one in edges.values() for part in one.parts), advanced]
@@ -216,7 +208,7 @@ def _brought(groups: beam.PCollection, plan: Plan) -> Any:
     return (
         groups
         | "Keys" >> beam.Map(customer_buckets.key_range, plan.groups)
-        | "Brought" >> beam.ParDo(Brought(plan.meeting))
+        | "Brought" >> beam.ParDo(Brought(plan.merger))
         | "SharedIdsBrought"
         >> SharedIds(
             "interaction", plan.scratch, plan.parts, plan.salt, plan.known.get("interaction")
@@ -225,7 +217,7 @@ def _brought(groups: beam.PCollection, plan: Plan) -> Any:
 
 
 def _read(
-    pipeline: beam.Pipeline, plan: Plan, mappings: Mapping[str, Select], mark: str
+    pipeline: beam.Pipeline, plan: Plan, mappings: Mapping[str, SourceMapping], mark: str
 ) -> beam.PCollection:
     """Raw batches of the sources that have these mappings; `mark` tells the steps' names apart."""
     shards = [shard for shard in plan.shards if shard.source in mappings]
@@ -263,10 +255,10 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         self._stage, self._scored = staging.Stage(self._store), GIVE_BACK
         self._gone = staging.Stage(self._scratch)
 
-    def process(self, scored: Scored) -> Iterator[StagedFile]:
+    def process(self, scored: TableRows) -> Iterator[StagedFile]:
         signals.check()
         self._give_back()
-        if scored.table == GONE:
+        if scored.table == REPLACED:
             yield from self._gone.add(scored.table, scored.rows)
             return
         for target, part in self._parts(scored.table, scored.rows):
@@ -315,9 +307,9 @@ class _StageRejects(beam.DoFn):  # type: ignore[misc]
         if self._erased.tombstones:
             gone = self._erased.told(refused, signer(self._ask()))
             reasons = refused.column("reason").filter(arrow(gone)).to_pylist()
-            yield from counted(ERASED, len(reasons))
+            yield from emit_count(ERASED, len(reasons))
             for reason in reasons:  # as which it was counted where it was refused
-                yield from counted(f"rejected:{reason}", -1)
+                yield from emit_count(f"rejected:{reason}", -1)
             refused = refused.filter(arrow(~gone))
         if refused.num_rows:
             self._tables.append(refused)
@@ -338,7 +330,9 @@ def published_rejects(refused: pa.Table, key: bytes) -> pa.Table:
     """
 
     def keyed(name: str, payloads: Iterable[str | None]) -> pa.Array:
-        return text([None if one is None else refusals.keyed(key, name, one) for one in payloads])
+        return text(
+            [None if one is None else refusals.keyed_hash(key, name, one) for one in payloads]
+        )
 
     told = {name: refused.column(name).to_pylist() for name in ("reason", "position", "detail")}
     ids = keyed("id", refused.column("id").to_pylist())

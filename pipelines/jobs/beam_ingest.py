@@ -19,7 +19,7 @@ from rejse.transforms.columnar.arrays import arrow, values
 from rejse.transforms.feedback.text_scoring import score_texts
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.ingest import rejects
-from rejse.transforms.ingest.future_rows import present
+from rejse.transforms.ingest.future_rows import split_future_rows
 from rejse.transforms.ptransforms import (
     COUNTS,
     KEPT,
@@ -28,9 +28,9 @@ from rejse.transforms.ptransforms import (
     Accept,
     Normalise,
     Pseudonymise,
-    ToBuckets,
-    counted,
-    refused_rows,
+    SplitBuckets,
+    emit_count,
+    emit_rejects,
 )
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
     from rejse.pipelines.config.texts import TextSettings
     from rejse.pipelines.jobs.beam_graph import Plan
-    from rejse.transforms.ingest.mapping import Mapping as Select
+    from rejse.transforms.ingest.mapping import SourceMapping
 
 #: Output of files, each as (source, name), some of whose rows lie in the future.
 ASIDE = "aside"
 #: Raw batches of the sources that have these mappings; the mark tells the steps' names apart.
-Read = Callable[["Mapping[str, Select]", str], beam.PCollection]
+Read = Callable[["Mapping[str, SourceMapping]", str], beam.PCollection]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Edge:
     aside: list[Any]
 
 
-def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> Edge:
+def edge(kind: str, mappings: Mapping[str, SourceMapping], read: Read, plan: Plan) -> Edge:
     """Rows of the sources of one kind through the edge, into files by group of buckets."""
     mark, contract = kind.title().replace("_", ""), INPUTS[kind].contract
     canonical = read(mappings, mark) | f"Normalise{mark}" >> Normalise(mappings)
@@ -87,9 +87,9 @@ def edge(kind: str, mappings: Mapping[str, Select], read: Read, plan: Plan) -> E
     )
     shared = known[KEPT] | f"SharedIds{mark}" >> SharedIds(
         kind, plan.scratch, plan.parts, plan.salt, plan.known.get(kind),
-        plan.meeting if kind == "interaction" else None,
+        plan.merger if kind == "interaction" else None,
     )  # fmt: skip
-    files = known[KEPT] | f"ToBuckets{mark}" >> ToBuckets(plan.scratch, plan.groups)
+    files = known[KEPT] | f"SplitBuckets{mark}" >> SplitBuckets(plan.scratch, plan.groups)
     return Edge(files, latest, shared, [*parts, known], aside)
 
 
@@ -124,11 +124,11 @@ class _InTime(beam.DoFn):  # type: ignore[misc]
         if self._span is not None:
             time = values(batch.column("time"))
             mine = (time >= self._span[0]) & (time < self._span[1])
-            yield from counted("read", int(mine.sum()) - batch.num_rows)
+            yield from emit_count("read", int(mine.sum()) - batch.num_rows)
             batch = batch.filter(arrow(mine))
         if self._limit is not None:
-            batch, refused, first = present(batch, self._limit)
-            yield from refused_rows(refused)
+            batch, refused, first = split_future_rows(batch, self._limit)
+            yield from emit_rejects(refused)
             if first is not None:
                 said = batch.schema.metadata
                 file = (said[rejects.SOURCE].decode(), said[rejects.FILE].decode())

@@ -31,7 +31,7 @@ from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.link_table import LINKS
 from rejse.transforms.identity.resolve import CASE, EVENT
 from rejse.transforms.incremental.input_kinds import INPUTS
-from rejse.transforms.ingest.future_rows import present
+from rejse.transforms.ingest.future_rows import split_future_rows
 from rejse.transforms.ptransforms import KEPT, Accept, Normalise
 
 
@@ -50,7 +50,7 @@ def gather(
         signals.keep(Path(folder))
         pipeline = empty(beam_args)
         for kind in INPUTS:
-            some = {n: one.select().rest() for n, one in named.items() if one.kind == kind}
+            some = {n: one.select().close() for n, one in named.items() if one.kind == kind}
             here = [shard for shard in mine if shard.source in some]
             if here:
                 until = limit if INPUTS[kind].happened else None
@@ -58,7 +58,7 @@ def gather(
         pipeline.run().wait_until_finish()
         parts = [pq.read_table(path, schema=LINKS) for path in sorted(Path(folder).iterdir())]
     return (
-        links_from_events.once(pa.concat_tables(parts))
+        links_from_events.distinct_links(pa.concat_tables(parts))
         if parts
         else pa.Table.from_batches([], LINKS)
     )
@@ -124,14 +124,16 @@ class _Told(beam.DoFn):  # type: ignore[misc]
 
     def process(self, batch: pa.RecordBatch) -> None:
         if self._limit is not None:
-            batch, _, _ = present(batch, self._limit)
-        batch = links_from_events.telling(batch, self._kind)
+            batch, _, _ = split_future_rows(batch, self._limit)
+        batch = links_from_events.with_previous_identity(batch, self._kind)
         method = CASE if self._kind == CASES else EVENT
-        found = links_from_events.told(batch, self._key, self._non_persons, method, self._erased)
+        found = links_from_events.links_from_rows(
+            batch, self._key, self._non_persons, method, self._erased
+        )
         if found.num_rows:
             self._links.append(found)
 
     def finish_bundle(self) -> None:
         if self._links:
-            links = links_from_events.once(pa.concat_tables(self._links))
+            links = links_from_events.distinct_links(pa.concat_tables(self._links))
             pq.write_table(links, self._folder / f"{uuid.uuid4().hex}.parquet")

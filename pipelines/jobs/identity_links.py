@@ -71,9 +71,11 @@ def of_run(
 
     from rejse.transforms.identity import links_from_events as event_links
 
-    before = [] if base is None else [event_links.of_rows(published_links(settings.store, base))]
+    before = (
+        [] if base is None else [event_links.stated_links(published_links(settings.store, base))]
+    )
     told = gathering.of(settings, shards, erased)
-    return event_links.ended(pa.concat_tables([_of_table(settings, erased), *before, told]))
+    return event_links.with_ends(pa.concat_tables([_of_table(settings, erased), *before, told]))
 
 
 def relinked(settings: Settings, base: Publication, now: pa.Table) -> Relink:

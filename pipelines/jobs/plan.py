@@ -21,10 +21,9 @@ from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.identity.pseudonyms import Signer
 from rejse.transforms.identity.resolve import Links
-from rejse.transforms.incremental.input_kinds import INPUTS
-from rejse.transforms.incremental.merge_customers import STORED
+from rejse.transforms.incremental.input_kinds import INPUTS, InputWatermarks
+from rejse.transforms.incremental.merge_customers import TABLE_OF_KIND
 from rejse.transforms.journeys.watermarks import Watermarks
-from rejse.transforms.ptransforms import Clocks
 from rejse.transforms.schema.parameters import Rules
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def plan(
     """
     of_kind = {kind: settings.of_kind(kind) for kind in INPUTS}
     mappings = {
-        kind: {name: source.select().rest() for name, source in said.items()}
+        kind: {name: source.select().close() for name, source in said.items()}
         for kind, said in of_kind.items()
         if said
     }
@@ -83,7 +82,7 @@ def plan(
         shards=found.shards, mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
         data=data, links=_links(data, rules),
-        rules=rules, clocks=Clocks(frontiers("interaction"), frontiers("experience")),
+        rules=rules, clocks=InputWatermarks(frontiers("interaction"), frontiers("experience")),
         groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
         store=settings.store, run_id=run_id,
         config_version=settings.version, known_at=clock, salt=salt,
@@ -97,7 +96,7 @@ def plan(
 
 def _known(store: Path, before: PublishedTables, salt: bytes) -> dict[str, KnownIds]:
     """Ids that the last publication holds, by kind of input; files without an index get theirs."""
-    files = {kind: before.files.get(table, ()) for kind, table in STORED.items()}
+    files = {kind: before.files.get(table, ()) for kind, table in TABLE_OF_KIND.items()}
     id_index.make(store, chain(*files.values()), salt)
     return {kind: KnownIds(store, some, salt) for kind, some in files.items() if some}
 

@@ -56,11 +56,11 @@ from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions.tables import conform
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity import erasure
-from rejse.transforms.identity.link_table import LINKS, walled
+from rejse.transforms.identity.link_table import LINKS, blocked_by_erasure
 from rejse.transforms.identity.pseudonyms import exact_key, signer
-from rejse.transforms.identity.resolve import Links, original, resolve
+from rejse.transforms.identity.resolve import Links, original_identity, resolve
 from rejse.transforms.incremental.cross_customer_ids import leading
-from rejse.transforms.incremental.merge_customers import LATE, STORED
+from rejse.transforms.incremental.merge_customers import LATE, TABLE_OF_KIND
 from rejse.transforms.incremental.revisions import SUPERSEDED
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.identity_spelling import spellings
@@ -70,7 +70,7 @@ ASKED = ".erasing.json"
 #: End of the names of columns that hold pseudonyms: links of a row to somebody else.
 LINK = "_key"
 #: Sides of a link, and tables of rows that bear an identity.
-ENDS, BORNE = ("previous", "identity"), (*STORED.values(), LATE)
+ENDS, BORNE = ("previous", "identity"), (*TABLE_OF_KIND.values(), LATE)
 #: Words by which a page is known as a report of ours.
 DRAWN = "Drawn by rejse"
 
@@ -171,7 +171,9 @@ def finish(settings: Settings, writer: Writer) -> Receipt | None:
     key = settings.key()
     _refuse_other_key(writer.base, fingerprint.key_id(key), asked.key_id)
     gone = frozenset(asked.payloads)
-    n_refused = quarantine.remove(store, lambda one: rejects.keyed(key, "payload", one) in gone)
+    n_refused = quarantine.remove(
+        store, lambda one: rejects.keyed_hash(key, "payload", one) in gone
+    )
     for report in asked.reports:
         Path(report).unlink(missing_ok=True)
     number = writer.base.number if writer.base else 0
@@ -198,10 +200,10 @@ def _asked(
     key, store = settings.key(), settings.store
     key_id = fingerprint.key_id(key)
     _refuse_other_key(base, key_id, key_id)
-    sign, naming = signer(key), erasure.naming(identitytype, identity)
+    sign, naming = signer(key), erasure.identity_matcher(identitytype, identity)
     keys = tuple(exact_key(identitytype, one, sign) for one in spellings(identitytype, identity))
     refused = quarantine.payloads(store, naming)
-    hashed = tuple(rejects.keyed(key, "payload", one) for one in refused)
+    hashed = tuple(rejects.keyed_hash(key, "payload", one) for one in refused)
     _refuse_linked(settings, base, keys)
     ids = (*keys, *_journeys(store, keys))
     places = {place.resolve() for place in (store, settings.root, Path.cwd())}
@@ -233,7 +235,7 @@ def _refuse_damaged(store: Path, base: Publication | None) -> None:
 def _refuse_linked(settings: Settings, base: Publication | None, keys: tuple[str, ...]) -> None:
     """Rows that links give to somebody else, through this identity, are that person's journeys."""
     links = published_links(settings.store, base) if base else conform(None, LINKS)
-    through = [erasure.bearing(links.column(f"{end}_key"), keys).any() for end in ENDS]
+    through = [erasure.holds_any_key(links.column(f"{end}_key"), keys).any() for end in ENDS]
     if base is None or not any(through):
         return
     without = Links.of(_walled(links, keys), settings.windows.identity_wait)
@@ -248,15 +250,17 @@ def _refuse_linked(settings: Settings, base: Publication | None, keys: tuple[str
 
 
 def _walled(links: pa.Table, keys: tuple[str, ...]) -> pa.Table:
-    return walled(links, *(erasure.bearing(links.column(f"{end}_key"), keys) for end in ENDS))
+    return blocked_by_erasure(
+        links, *(erasure.holds_any_key(links.column(f"{end}_key"), keys) for end in ENDS)
+    )
 
 
 def _moves(rows: pa.Table, links: Links, keys: tuple[str, ...]) -> bool:
     """Whether rows of others than these keys are not theirs by these links."""
     time = rows.column("time" if "time" in rows.column_names else "valid_from")
-    names, place = resolve(original(rows), values(flat(time)), links)
+    names, place = resolve(original_identity(rows), values(flat(time)), links)
     person, now = names.take(arrow(place, pa.int64())), flat(rows.column(KEY)).cast(pa.string())
-    moved = pc.and_(pc.not_equal(person, now), arrow(~erasure.bearing(now, keys)))
+    moved = pc.and_(pc.not_equal(person, now), arrow(~erasure.holds_any_key(now, keys)))
     return bool(pc.any(moved, min_count=0).as_py())
 
 
@@ -358,7 +362,7 @@ def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) ->
     if not links:
         return False
     rows = parquet_files.rows(place, links)
-    return any(erasure.bearing(rows.column(name), asked.keys).any() for name in links)
+    return any(erasure.holds_any_key(rows.column(name), asked.keys).any() for name in links)
 
 
 def _gone(rows: pa.Table, table: str, links: list[str], asked: _Asked) -> pa.Array:
@@ -368,13 +372,16 @@ def _gone(rows: pa.Table, table: str, links: list[str], asked: _Asked) -> pa.Arr
         return pc.is_in(hashed, value_set=text(sorted(asked.payloads)))
     gone = np.zeros(rows.num_rows, bool)
     for name in [KEY] if KEY in rows.column_names else links:
-        gone |= erasure.bearing(rows.column(name), asked.keys)
+        gone |= erasure.holds_any_key(rows.column(name), asked.keys)
     return arrow(gone)
 
 
 def _unlinked(rows: pa.Table, name: str, asked: _Asked) -> pa.Table:
     """The rows, of others, without their links to the identity."""
-    place, linked = rows.column_names.index(name), erasure.bearing(rows.column(name), asked.keys)
+    place, linked = (
+        rows.column_names.index(name),
+        erasure.holds_any_key(rows.column(name), asked.keys),
+    )
     if not linked.any():
         return rows
     kept = np.where(linked, -1, np.arange(rows.num_rows))

@@ -170,7 +170,7 @@ def _look(
     source: Source, non_persons: tuple[str, ...], rows: int, text_scoring: TextScoring
 ) -> SourceCheck:
     from rejse.pipelines.config.raw_schema import read as read_schema
-    from rejse.transforms.ingest.normalise import MappingError
+    from rejse.transforms.ingest.select_check import MappingError
 
     found, text = SourceCheck(source.name), source.mapping_text()
     schema = read_schema(source.schema_file)
@@ -301,11 +301,11 @@ def _suspicious(
     counts: Counter[str], first: dict[str, str], non_persons: tuple[str, ...]
 ) -> list[str]:
     """Identities that are no person's; of a frequent one not the identity, but a row to look at."""
-    from rejse.transforms.ingest.identity_spelling import whole
+    from rejse.transforms.ingest.identity_spelling import whole_number
 
     total, said = counts.total(), []
     for who, n in counts.most_common():
-        plain = whole(who.strip()).lower()
+        plain = whole_number(who.strip()).lower()
         if plain in non_persons or check_identities.is_nobody(who):
             listed = "excluded" if plain in non_persons else "add it to non_persons"
             said.append(f"{who!r}: {n:,} events; {listed}")

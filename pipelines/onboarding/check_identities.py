@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from rejse.transforms.ingest.identity_spelling import EMAIL, canonical_name, whole
+from rejse.transforms.ingest.identity_spelling import EMAIL, canonical_name, whole_number
 
 #: What systems write where they know nobody.
 NOBODY = frozenset({
@@ -25,7 +25,7 @@ _FLOAT = re.compile(r"-?\d(?:\.\d+)?e\+\d{2}|-?\d{16,}\.0+")
 
 def is_nobody(name: str) -> bool:
     """Whether an identity stands for no person."""
-    plain = whole(name.strip()).lower()
+    plain = whole_number(name.strip()).lower()
     return plain in NOBODY or bool(_FILLED.fullmatch(plain))
 
 

@@ -107,7 +107,7 @@ def _refuse_unsteady(name: str, text: str) -> None:
             nodes = sql_ast.read(plain, text)
     except (ValueError, read_only.ReadOnlyError) as fault:
         raise _refused(name, f"one that cannot be read: {fault}") from None
-    found = [word for node in nodes for word in sql_ast.unsteady(node)]
+    found = [word for node in nodes for word in sql_ast.volatile_names(node)]
     for part in sql_ast.walk(nodes):
         if part.get("sample"):
             found.append("sample")

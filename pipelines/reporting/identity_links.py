@@ -10,7 +10,7 @@ from typing import Any
 
 from rejse.pipelines.config.settings import Settings
 from rejse.transforms.errors import MisuseError
-from rejse.transforms.identity.link_audit import Hop, LinkAudit, Suspicion, Turn
+from rejse.transforms.identity.link_audit import Hop, LinkAudit, OwnershipPeriod, Suspicion
 
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 
@@ -24,7 +24,7 @@ class Answer:
     """Whose an identity was and is, who is one person with it, and whether another one is."""
 
     key: str
-    said: tuple[Turn, ...]
+    said: tuple[OwnershipPeriod, ...]
     people: tuple[tuple[str, int, tuple[Hop, ...]], ...]
     other: str | None
     is_same: bool | None

@@ -24,8 +24,8 @@ from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions import published
 from rejse.transforms.feedback.output_tables import PRIVATE
 from rejse.transforms.incremental.cross_customer_ids import Words, leading
+from rejse.transforms.incremental.table_rows import LIVE_TABLES
 from rejse.transforms.ingest.rejects import CAPPED
-from rejse.transforms.ptransforms import EVERYWHERE
 from rejse.transforms.scoring.output_tables import REJECTS
 from rejse.transforms.scoring.pending import PENDING
 
@@ -83,7 +83,7 @@ def carry(
     those of crowds that are among the `staged` ones: their position is their id.
     """
     listed = _gone(gone)
-    everywhere = listed.pop(EVERYWHERE, NOBODY)
+    everywhere = listed.pop(LIVE_TABLES, NOBODY)
     files = {}
     for table, version in base.versions.items():
         if table in BY_PUBLICATION or table in published.tables():

@@ -25,11 +25,11 @@ from rejse.pipelines.store.key_index import KEY
 from rejse.pipelines.store.state_reader import plain
 from rejse.transforms.columnar.arrays import Ints, arrow
 from rejse.transforms.incremental.cross_customer_ids import Records, Words, records
-from rejse.transforms.incremental.deduplicate import LOOKED_AT
-from rejse.transforms.incremental.merge_customers import STORED
+from rejse.transforms.incremental.deduplicate import SORT_KEY_COLUMNS
+from rejse.transforms.incremental.merge_customers import TABLE_OF_KIND
 from rejse.transforms.schema.contract import IDENTITY_KEY
 
-READ = ("source", KEY, IDENTITY_KEY, *LOOKED_AT)
+READ = ("source", KEY, IDENTITY_KEY, *SORT_KEY_COLUMNS)
 #: Another one with another `_index` or other hashes of ids.
 _FORM = b"1"
 
@@ -58,7 +58,7 @@ class KnownIds:
 
 def make(store: Path, files: Iterable[str], salt: bytes) -> None:
     """Make the indexes that are missing of files of stored rows; of other tables there are none."""
-    of_rows = (file for file in files if file.partition("/")[0] in STORED.values())
+    of_rows = (file for file in files if file.partition("/")[0] in TABLE_OF_KIND.values())
     _indexes(store, salt).make(of_rows)
 
 

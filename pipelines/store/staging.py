@@ -259,7 +259,7 @@ def declared(name: str) -> pa.Schema | None:
         more = [merge_rows.LATENESS] if plain == merge_customers.LATE else []
         return pa.schema([*contract.event_schema(), *more], {"grain": EVENT_GRAIN})
     if plain == merge_customers.ANSWERS:
-        fields = [f for f in EXPERIENCE.pseudonymous() if f.name != merge_customers.APART]
+        fields = [f for f in EXPERIENCE.pseudonymous() if f.name != merge_customers.TEXT_COLUMN]
         return pa.schema(fields, {"grain": ANSWER_GRAIN})
     if plain in KEEPING:
         return KEEPING[plain].schema

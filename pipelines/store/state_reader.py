@@ -53,7 +53,7 @@ class PublishedTables:
         )
         return _together(found)
 
-    def counted(self, table: str, customers: pa.Array) -> Ints:
+    def row_counts(self, table: str, customers: pa.Array) -> Ints:
         """How many rows each of some customers (sorted keys) has; those of two whose keys begin
         alike are not told apart.
         """

@@ -17,8 +17,7 @@ from rejse.transforms.feedback.join import METHODS, UNJOINED
 from rejse.transforms.feedback.schema import INSTRUMENTS, LEVELS, RESPONDENTS
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
 from tests.bench.log.write import write
-from tests.bench.test_rival_polars import KEY, known_to_both
-from tests.support.wild_log import RAW, WILD, Row, wild, written
+from tests.support.wild_log import KEY, RAW, WILD, Row, known_to_both, wild, written
 
 CASES = "case_no", "customer_no", "opened_at", "journey_type"
 

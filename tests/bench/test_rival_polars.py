@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import random
-from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -14,9 +13,7 @@ import pytest
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
 from tests.bench.log.write import write
 from tests.bench.polars import codes, company, events, journeys
-from tests.support.wild_log import RAW, Row, wild, written
-
-KEY = bytes.fromhex("5e" * 32)
+from tests.support.wild_log import KEY, RAW, known_to_both, wild, written
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +47,6 @@ def test_rows_and_columns_are_those_of_the_duckdb_rival(log: Path, by_polars: ch
     theirs = check.of_rival("duckdb", out)
     assert check.lacking(by_polars, theirs) == []
     assert check.differences(by_polars, theirs) == []
-
-
-def known_to_both(row: Row) -> Row:
-    """Without what neither rival looks for: moved promises, verified fields, equal times."""
-    said = [one for one in row["info"] or () if one["use"] != "verify"]
-    told = {**row, "info": said, "time": row["time"] + timedelta(microseconds=int(row["id"]))}
-    if row["promise_op"] == "moved":
-        told |= {"promise_no": None, "promise_op": None}
-    return told
 
 
 def test_a_log_without_sense_gives_the_rows_of_the_duckdb_rival(log: Path, tmp_path: Path) -> None:

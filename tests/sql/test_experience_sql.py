@@ -11,9 +11,9 @@ import pytest
 
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.catalogue import Session
-from tests.pipelines.publication.test_audit import of
-from tests.sql.test_sql import table
 from tests.support import store_builder
+from tests.support.audits import audit_of
+from tests.support.sql_world import table
 from tests.support.store_builder import START, Rows, journey, key_of
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -116,7 +116,7 @@ def test_relief_says_what_the_customer_did_next(session: Session) -> None:
 
 def test_a_lawful_world_passes_and_its_rules_are_tried(tmp_path: Path) -> None:
     bare = {n: found for n, found in world().items() if "experience" not in n}
-    without, whole = of(tmp_path / "bare", bare), of(tmp_path / "felt", world())
+    without, whole = audit_of(tmp_path / "bare", bare), audit_of(tmp_path / "felt", world())
     assert without.passed and whole.passed
     assert whole.n_rules > without.n_rules + 50, "tables of X are audited where there are any"
 
@@ -127,7 +127,7 @@ def test_broken_rows_of_x_are_named(tmp_path: Path) -> None:
     rows["experience"][1] |= {"score01": 1.5}
     rows["journey_experience"][0] |= {"delivery01": 0.5, "health": 20.0}
     rows["journey_experience"][2] |= {"journey_id": "j0002"}
-    found = of(tmp_path, rows)
+    found = audit_of(tmp_path, rows)
     assert not found.passed
     broken = {(f.table, f.rule): f.rows for f in found.findings}
     assert broken == {

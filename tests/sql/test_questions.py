@@ -9,17 +9,17 @@ from pathlib import Path
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.reporting.html import page, queries
 from rejse.sql import scripts
-from tests.sql.test_sql import table, told_world
 from tests.support import store_builder
+from tests.support.sql_world import counted_world, table
 from tests.support.store_builder import journey
 
 
 def test_what_changed_says_what_to_do_where_there_is_nothing_to_show(tmp_path: Path) -> None:
     query = scripts("questions")["what_changed"].text
-    store_builder.published(tmp_path, told_world())
+    store_builder.published(tmp_path, counted_world())
     with catalogue.connect(tmp_path) as opened:
         [only] = table(opened, query)
-    store_builder.published(tmp_path, told_world(), number=2)
+    store_builder.published(tmp_path, counted_world(), number=2)
     with catalogue.connect(tmp_path) as opened:
         [same] = table(opened, query)
     assert (only["publication"], only["table_name"], only["n_more"]) == (1, None, None)

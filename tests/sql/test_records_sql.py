@@ -14,8 +14,8 @@ from scipy import stats
 
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.catalogue import Session
-from tests.sql.test_sql import table
 from tests.support import store_builder
+from tests.support.sql_world import table
 from tests.support.store_builder import START, journey, key_of
 
 DAY = timedelta(days=1)

@@ -12,8 +12,8 @@ import pytest
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.catalogue import Session
 from rejse.sql import scripts
-from tests.sql.test_sql import DAY, HOUR, contact, table
 from tests.support import store_builder
+from tests.support.sql_world import DAY, HOUR, contact, table
 from tests.support.store_builder import START, Rows, journey, key_of
 
 KNOWN = {"outcome01": 1.0, "outcome_basis": "recorded"}

@@ -14,8 +14,8 @@ from scipy import stats
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.catalogue import Session
 from rejse.sql import scripts
-from tests.sql.test_sql import DAY, table
 from tests.support import store_builder
+from tests.support.sql_world import DAY, table
 from tests.support.store_builder import START, Rows, journey
 
 #: What a served type says; its gap is as long as its window for re-opening.

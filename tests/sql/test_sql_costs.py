@@ -11,8 +11,8 @@ import pytest
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.catalogue import Session
 from rejse.sql import scripts
-from tests.sql.test_sql import table
 from tests.support import store_builder
+from tests.support.sql_world import table
 from tests.support.store_builder import START, journey, key_of
 
 #: Results of one level: 3 achieved, 1 breached, 2 open; minutes on the clock where it was met.

@@ -6,8 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.sql.test_sql import DAY, contact
-from tests.sql.test_sql_rates import opened, rates, step
+from tests.support.sql_world import DAY, contact, opened, rates, step
 from tests.support.store_builder import key_of
 
 

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from rejse.sql import scripts
-from tests.sql.test_sql import DAY, HOUR, table
-from tests.sql.test_sql_rates import opened, said
 from tests.support import store_builder
+from tests.support.sql_world import DAY, HOUR, answer, opened, table
 from tests.support.store_builder import START, Rows, journey, key_of
 
 FOLLOW = 30 * 24 * 3600 * 1_000_000
@@ -178,7 +177,7 @@ def test_health_with_answers_has_tenths_of_its_own(tmp_path: Path) -> None:
 
 
 def low(number: int, owner: str | None, **own: Any) -> dict[str, Any]:
-    return said(number, 2, 0, 10, **{"instrument": "nps", "owner": owner, "journey_id": "j0001",
+    return answer(number, 2, 0, 10, **{"instrument": "nps", "owner": owner, "journey_id": "j0001",
                                      **own})  # fmt: skip
 
 
@@ -263,10 +262,10 @@ def levelled() -> Rows:
     )  # fmt: skip
     nps = {"instrument": "nps", "scored_as": "step"}
     rows["experience"] = [
-        said(1, 9, 0, 10, journey_id="j0001", step_id="j0001-2", **nps),
-        said(2, 2, 0, 10, journey_id="j0003", step_id="j0003-1", **nps),
-        said(3, 4, 0, 10, journey_id="j0001", level="journey", instrument="nps"),
-        said(4, 5, 1, 5, journey_id="j0002", step_id="j0002-1", instrument="csat",
+        answer(1, 9, 0, 10, journey_id="j0001", step_id="j0001-2", **nps),
+        answer(2, 2, 0, 10, journey_id="j0003", step_id="j0003-1", **nps),
+        answer(3, 4, 0, 10, journey_id="j0001", level="journey", instrument="nps"),
+        answer(4, 5, 1, 5, journey_id="j0002", step_id="j0002-1", instrument="csat",
              scored_as="step"),
     ]  # fmt: skip
     rows["journey_experience"] = [

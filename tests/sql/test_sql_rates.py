@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from math import sqrt
 from pathlib import Path
@@ -10,48 +9,21 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines.publication import catalogue
-from rejse.pipelines.publication.catalogue import Session
-from tests.sql.test_sql import DAY, HOUR, contact, table
 from tests.support import store_builder
+from tests.support.sql_world import (
+    DAY,
+    HOUR,
+    answer,
+    contact,
+    opened,
+    rates,
+    step,
+    survey_scores,
+    table,
+)
 from tests.support.store_builder import START, Rows, journey, key_of
 
 Z = 1.959963984540054
-
-
-def opened(place: Path, rows: Rows, until: timedelta = 60 * DAY, **windows: int) -> Session:
-    """A store with these rows, complete until so long after START."""
-    end = int((START + until).timestamp()) * 1_000_000
-    store_builder.published(
-        place,
-        rows,
-        frontiers={"crm": end},
-        x_frontiers={"s": end},
-        windows={"repeat": 604_800_000_000, **windows},
-    )
-    session: Session = catalogue.connect(place)
-    return session
-
-
-def rates(
-    session: Session, scope: str = "all", value: str | None = None
-) -> dict[str, tuple[int, int]]:
-    """(numerator, denominator) of each rate of one scope."""
-    rows = table(session, "from v_rates")
-    return {
-        row["rate"]: (row["numerator"], row["denominator"])
-        for row in rows
-        if (row["scope"], row["scope_value"]) == (scope, value)
-    }
-
-
-def step(number: int, session_id: str, **own: Any) -> dict[str, Any]:
-    """A step of the session, in the journey of `contact`."""
-    return {
-        "step_id": f"j-{number}", "journey_id": "j", "customer_key": key_of(1), "seq": number,
-        "session_id": session_id, "event_ids": [f"crm/{number}"], "started_at": START,
-        "ended_at": START, "is_final": True, "n_events": 1, **own,
-    }  # fmt: skip
 
 
 def onward(number: int, kind: str, **own: Any) -> dict[str, Any]:
@@ -211,32 +183,15 @@ def test_an_empty_store_has_rates_of_nothing(tmp_path: Path) -> None:
             assert table(session, f"from {view}") == []
 
 
-def said(number: int, raw: float | None, least: float, most: float, **own: Any) -> dict[str, Any]:
-    """An answer on its scale (none: invited and silent), about a place."""
-    u = None if raw is None else (raw - least) / (most - least)
-    return {
-        "x_id": f"s/{number}", "customer_key": key_of(number), "respondent_type": "customer",
-        "level": "touchpoint", "occurred_at": START, "raw_score": raw, "scale_min": least,
-        "scale_max": most, "score01": u, "is_answered": u is not None, "is_solicited": True,
-        "journey_type": "claim", **own,
-    }  # fmt: skip
-
-
-def scores(place: Path, answers: Sequence[dict[str, Any]], scope: str = "all") -> dict[str, Any]:
-    with opened(place, {"experience": list(answers)}) as session:
-        rows = table(session, f"from v_survey_scores where scope = '{scope}'")
-    return {row["measure"]: row for row in rows}
-
-
 def test_nps_counts_promoters_against_detractors(tmp_path: Path) -> None:
     points = [0, 3, 6, 7, 8, 9, 10, 10, 9, 10]
-    answers = [said(n, x, 0, 10, instrument="nps") for n, x in enumerate(points)]
-    answers += [said(20, None, 0, 10, instrument="nps"),  # silent
-                said(21, 4, 1, 5, instrument="nps")]  # another scale is not equated  # fmt: skip
-    answers += [said(30, 9, 0, 10, instrument="enps", respondent_type="employee"),
-                said(31, 9, 0, 10, instrument="enps"),  # no customer has one
-                said(32, 0, 0, 10, instrument="enps", respondent_type="partner")]  # fmt: skip
-    found = scores(tmp_path, answers)
+    answers = [answer(n, x, 0, 10, instrument="nps") for n, x in enumerate(points)]
+    answers += [answer(20, None, 0, 10, instrument="nps"),  # silent
+                answer(21, 4, 1, 5, instrument="nps")]  # another scale is not equated  # fmt: skip
+    answers += [answer(30, 9, 0, 10, instrument="enps", respondent_type="employee"),
+                answer(31, 9, 0, 10, instrument="enps"),  # no customer has one
+                answer(32, 0, 0, 10, instrument="enps", respondent_type="partner")]  # fmt: skip
+    found = survey_scores(tmp_path, answers)
     nps = found["nps"]
     assert (nps["n"], nps["n_high"], nps["n_low"], nps["n_off_scale"]) == (10, 5, 3, 1)
     assert nps["value"] == pytest.approx(20)
@@ -251,20 +206,20 @@ def test_nps_counts_promoters_against_detractors(tmp_path: Path) -> None:
 
 
 def test_nps_from_one_to_ten_keeps_its_boundaries(tmp_path: Path) -> None:
-    answers = [said(n, x, 1, 10, instrument="nps") for n, x in enumerate([6, 7, 8, 9])]
-    nps = scores(tmp_path, answers)["nps"]
+    answers = [answer(n, x, 1, 10, instrument="nps") for n, x in enumerate([6, 7, 8, 9])]
+    nps = survey_scores(tmp_path, answers)["nps"]
     assert (nps["n"], nps["n_high"], nps["n_low"]) == (4, 1, 1)
 
 
 def test_csat_and_the_three_conventions_of_ces_have_their_names(tmp_path: Path) -> None:
-    answers = [said(n, x, 1, 5, instrument="csat") for n, x in enumerate([1, 3, 4, 5])]
-    answers += [said(10 + n, x, 1, 7, instrument="ces") for n, x in enumerate([1, 3, 4, 5, 7])]
+    answers = [answer(n, x, 1, 5, instrument="csat") for n, x in enumerate([1, 3, 4, 5])]
+    answers += [answer(10 + n, x, 1, 7, instrument="ces") for n, x in enumerate([1, 3, 4, 5, 7])]
     # CES 1 asks how much effort: 2 of 5 is little, turned it is 4
     answers += [
-        said(20 + n, x, 1, 5, instrument="effort", score01=(5 - x) / 4)
+        answer(20 + n, x, 1, 5, instrument="effort", score01=(5 - x) / 4)
         for n, x in enumerate([2, 5])
     ]
-    found = scores(tmp_path, answers)
+    found = survey_scores(tmp_path, answers)
     assert (found["csat"]["value"], found["csat"]["n"]) == (0.5, 4)
     # Wilson at 2 of 4: centre .5, half .35
     assert found["csat"]["value_lo"] == pytest.approx(0.1500, abs=1e-4)
@@ -277,9 +232,9 @@ def test_csat_and_the_three_conventions_of_ces_have_their_names(tmp_path: Path) 
 
 def test_levels_and_scopes_are_never_mixed(tmp_path: Path) -> None:
     answers = [
-        said(1, 10, 0, 10, instrument="nps", touchpoint="hotline"),
-        said(2, 0, 0, 10, instrument="nps", level="journey", touchpoint="hotline"),
-        said(3, 0, 0, 10, instrument="nps", touchpoint="web", occurred_at=START + 40 * DAY),
+        answer(1, 10, 0, 10, instrument="nps", touchpoint="hotline"),
+        answer(2, 0, 0, 10, instrument="nps", level="journey", touchpoint="hotline"),
+        answer(3, 0, 0, 10, instrument="nps", touchpoint="web", occurred_at=START + 40 * DAY),
     ]
     with opened(tmp_path, {"experience": answers}) as session:
         rows = table(session, "from v_survey_scores")
@@ -296,16 +251,16 @@ def test_response_rates_count_the_silent_and_only_matured_invitations(tmp_path: 
     asked = {**nps, "invited_at": START, "is_invited": True}
     in_time, late, pending = ({"is_in_time": value} for value in (True, False, None))
     answers = [
-        said(1, 9, 0, 10, **asked, **in_time, responded_at=START + HOUR),
-        said(2, 7, 0, 10, **asked, **in_time, responded_at=START + 3 * HOUR),
-        said(3, None, 0, 10, **asked, **late),
-        said(4, None, 0, 10, **nps, **late, is_invited=True),  # silent, asked at no known time
-        said(5, 3, 0, 10, **nps, is_invited=False),  # an answer whose invitation was not logged
-        said(6, None, 0, 10, **asked | {"invited_at": START + 6 * DAY}, **pending),
-        said(7, 5, 0, 10, **nps, is_solicited=False, is_invited=False),
-        said(8, 5, 0, 10, **asked, **late, responded_at=START + 14 * DAY + HOUR),
-        said(9, 5, 0, 10, **asked, **in_time, responded_at=START + 14 * DAY, is_solicited=False),
-        said(10, None, 0, 10, **asked, **pending),
+        answer(1, 9, 0, 10, **asked, **in_time, responded_at=START + HOUR),
+        answer(2, 7, 0, 10, **asked, **in_time, responded_at=START + 3 * HOUR),
+        answer(3, None, 0, 10, **asked, **late),
+        answer(4, None, 0, 10, **nps, **late, is_invited=True),  # silent, asked at no known time
+        answer(5, 3, 0, 10, **nps, is_invited=False),  # an answer whose invitation was not logged
+        answer(6, None, 0, 10, **asked | {"invited_at": START + 6 * DAY}, **pending),
+        answer(7, 5, 0, 10, **nps, is_solicited=False, is_invited=False),
+        answer(8, 5, 0, 10, **asked, **late, responded_at=START + 14 * DAY + HOUR),
+        answer(9, 5, 0, 10, **asked, **in_time, responded_at=START + 14 * DAY, is_solicited=False),
+        answer(10, None, 0, 10, **asked, **pending),
     ]
     with opened(tmp_path, {"experience": answers}) as session:
         (row,) = table(session, "from v_responses")
@@ -384,7 +339,7 @@ def test_every_figure_lies_in_its_interval(tmp_path: Path, name: str) -> None:
                 customer_key=key_of(n % 5), health_ops=float(n), product_id=f"p{n % 2}")
         for n in range(1, 30)
     ))  # fmt: skip
-    rows["experience"] = [said(n, n % 11, 0, 10, instrument="nps", level="journey",
+    rows["experience"] = [answer(n, n % 11, 0, 10, instrument="nps", level="journey",
                                journey_id=f"j{n:04d}") for n in range(1, 30)]  # fmt: skip
     with opened(tmp_path, rows, until=300 * DAY) as session:
         found = table(session, f"from {name}")

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.publication import catalogue
-from tests.sql.test_sql import table
-from tests.sql.test_sql_rates import said, scores
 from tests.support import store_builder
+from tests.support.sql_world import answer, survey_scores, table
 
 
 @pytest.mark.parametrize(
@@ -23,8 +22,8 @@ from tests.support import store_builder
 def test_who_is_satisfied_is_a_setting_of_the_publication(
     tmp_path: Path, thresholds: dict[str, float], n: int, n_high: int
 ) -> None:
-    answers = [said(n, x, 1, 5, instrument="csat") for n, x in enumerate([1, 2, 3, 4, 5])]
-    answers += [said(10 + n, x, 1, 7, instrument="csat") for n, x in enumerate([4, 5, 6])]
+    answers = [answer(n, x, 1, 5, instrument="csat") for n, x in enumerate([1, 2, 3, 4, 5])]
+    answers += [answer(10 + n, x, 1, 7, instrument="csat") for n, x in enumerate([4, 5, 6])]
     store_builder.published(tmp_path, {"experience": answers}, thresholds=thresholds)
     with catalogue.connect(tmp_path) as session:
         rows = table(session, "from v_survey_scores where scope = 'all'")
@@ -38,14 +37,14 @@ def test_who_is_satisfied_is_a_setting_of_the_publication(
 def test_an_answer_between_two_marks_has_not_reached_the_upper_one(
     tmp_path: Path, points: tuple[float, ...], high: int, low: int, value: float
 ) -> None:
-    answers = [said(n, x, 0, 10, instrument="nps") for n, x in enumerate(points)]
-    nps = scores(tmp_path, answers)["nps"]
+    answers = [answer(n, x, 0, 10, instrument="nps") for n, x in enumerate(points)]
+    nps = survey_scores(tmp_path, answers)["nps"]
     assert (nps["n"], nps["n_high"], nps["n_low"]) == (len(points), high, low)
     assert nps["value"] == pytest.approx(value)
 
 
 def test_answers_outside_their_scale_are_refused_and_counted(tmp_path: Path) -> None:
-    answers = [said(n, x, 0, 10, instrument="nps") for n, x in enumerate([9, 10, 11, -1])]
+    answers = [answer(n, x, 0, 10, instrument="nps") for n, x in enumerate([9, 10, 11, -1])]
     answers = [one | ({} if 0 <= one["score01"] <= 1 else {"score01": None}) for one in answers]
-    nps = scores(tmp_path, answers)["nps"]
+    nps = survey_scores(tmp_path, answers)["nps"]
     assert (nps["n"], nps["n_off_scale"], nps["n_outside"], nps["value"]) == (2, 0, 2, 100)

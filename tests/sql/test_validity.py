@@ -19,8 +19,8 @@ from scipy import stats
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.publication.catalogue import Session
 from rejse.sql import scripts
-from tests.sql.test_sql import table
 from tests.support import store_builder
+from tests.support.sql_world import table
 from tests.support.store_builder import START, Rows, journey, key_of
 
 BY_OUTCOME = {"dead_end", "abandonment"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ from rejse.pipelines.sources import files
 from rejse.pipelines.sources.files import RawBatch
 from rejse.transforms.identity.pseudonyms import pseudonymise
 from rejse.transforms.ingest import rejects
-from rejse.transforms.ingest.normalise import Mapping, normalise
+from rejse.transforms.ingest.mapping import SourceMapping
+from rejse.transforms.ingest.normalise import normalise
 from rejse.transforms.ingest.validate import accept
+from tests.support import edge
 
 KEY = b"a key that is no secret: tests only"
 TEXTS = ("id", "time", "identity", "activity", "channel")
@@ -55,10 +58,18 @@ def read(path: Path, schema: pa.Schema) -> tuple[list[dict[str, Any]], list[dict
 
 
 def through(
-    mapping: Mapping, batch: RawBatch, non_persons: tuple[str, ...] = ()
+    mapping: SourceMapping, batch: RawBatch, non_persons: tuple[str, ...] = ()
 ) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:
     """Events of a raw batch, all its rejects, and the notes."""
     canonical, first = normalise(mapping, batch)
     accepted, second, notes = accept(canonical)
     events, third = pseudonymise(accepted, KEY, non_persons)
     return events, rejects.join([first, second, third]), notes
+
+
+def raw_rows(n: int) -> list[dict[str, Any]]:
+    return [edge.row(i, activity=None if i % 7 == 0 else f"a{i % 5}") for i in range(n)]
+
+
+def json_lines(found: list[dict[str, Any]]) -> bytes:
+    return b"".join(json.dumps(one).encode() + b"\n" for one in found)

@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from rejse.pipelines.config import settings
 from rejse.pipelines.jobs import run
 from rejse.pipelines.publication import catalogue, catalogue_build
@@ -158,3 +160,14 @@ def main(folder: Path, kills: list[str]) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), sys.argv[2:])
+
+
+def spoil_scores(
+    self: staging.Stage, name: str, table: pa.Table, add: Callable[..., Any] = staging.Stage.add
+) -> Any:
+    """In the place of `Stage.add`: journeys have a score that no journey can have."""
+    if name.startswith("journeys"):
+        place = table.schema.get_field_index("friction_score")
+        wrong = pa.array([123.0] * table.num_rows, pa.float64())
+        table = table.set_column(place, table.schema.field(place), wrong)
+    return add(self, name, table)

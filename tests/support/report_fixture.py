@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,11 @@ import pyarrow as pa
 
 from rejse.pipelines.publication import catalogue_build
 from rejse.pipelines.reporting.explain.what_if import Evidence
+from rejse.pipelines.reporting.html import page, queries
 from rejse.transforms.dimensions import customer_records
 from rejse.transforms.feedback import output_tables as x_tables
 from rejse.transforms.scoring import output_tables
+from tests.support import report_fixture
 
 START = datetime(2025, 5, 3, 9, 12, tzinfo=UTC)
 TABLES = x_tables.all_tables()
@@ -365,3 +368,13 @@ def _made_step(made: Any, place: tuple[str, ...], earlier: tuple[str, ...]) -> d
         "after": timedelta(minutes=made.randrange(5, 3000)), "evidence": evidence,
         "queue_s": wait,
     }  # fmt: skip
+
+
+def render(store: report_fixture.Store, title: str = "Journey report") -> str:
+    with store.connect() as con:
+        return page.render(queries.read(con), title)
+
+
+def plain_text(html: str) -> str:
+    shown = re.sub(r"<style>.*?</style>", "", html, flags=re.S)
+    return " ".join(re.sub(r"<[^>]+>", " ", shown).split())

@@ -15,10 +15,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import yaml
 
 from rejse.pipelines.config.settings import TypeSettings, WindowSettings
-from rejse.transforms.dimensions.tables import TABLES
+from rejse.transforms.dimensions.tables import TABLES, Operational
 from rejse.transforms.schema.parameters import JourneyType, Rules, Windows
 from tests.support import builders, transcript_links
 from tests.support.paths import TESTS
@@ -324,3 +325,15 @@ def of_customers(rows: Rows, transcript: Transcript, number: int) -> Rows:
     names = {name for _, name in transcript_links.of_rows(said) | linked}
     keys = {builders.key_of(alias(number, name)) for name in names}
     return [without_mark(row, number) for row in rows if row["customer_key"] in keys]
+
+
+def operational_of(transcript: Transcript) -> Operational:
+    """The transcript's operational tables as the core reads them."""
+    tables = {n: _table_of(rows) for n, rows in transcript.operational.items() if rows}
+    return Operational(tables, builders.known(transcript.records))
+
+
+def _table_of(rows: tuple[dict[str, Any], ...]) -> pa.Table:
+    """Rows as a table of all columns that some row has."""
+    names = {name: None for row in rows for name in row}
+    return pa.Table.from_pylist([{**names, **row} for row in rows])

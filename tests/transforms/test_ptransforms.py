@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import settings
 
-from rejse.transforms.incremental.merge_rows import capped
+from rejse.transforms.incremental.merge_rows import event_cap_rejects
 from rejse.transforms.journeys import watermarks
 from rejse.transforms.journeys.watermarks import NOTHING_MORE, NOTHING_SEEN, Watermarks
 from rejse.transforms.ptransforms import latest
@@ -101,7 +101,7 @@ def test_a_deadline_is_inclusive_and_waits_for_the_lateness() -> None:
 
 def test_quarantined_events_are_named_by_source_and_id() -> None:
     events = [{"time": 0}, {"time": 1, "source": "web"}, {"time": 2}]
-    found = capped(builders.table(events), 1_000)
+    found = event_cap_rejects(builders.table(events), 1_000)
     said = found.select(["source", "position", "id", "reason", "payload"]).to_pylist()
     assert said == [
         {"source": "crm", "position": "event e001", "id": "e001", "reason": "event_cap",

@@ -79,7 +79,7 @@ def take(column: pa.Array, rows: np.ndarray[Any, Any]) -> pa.Array:
     return pc.take(column, arrow(wanted, pa.int64(), wanted >= 0))
 
 
-def places(texts: pa.Array, among: pa.Array) -> Ints:
+def index_in(texts: pa.Array, among: pa.Array) -> Ints:
     """Place of each text among distinct ones, -1 if it is none of them."""
     if len(texts) + len(among) <= FEW:
         first = reversed([*enumerate(among.to_pylist())])  # of equal ones the first, as Arrow

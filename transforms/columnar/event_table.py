@@ -20,13 +20,13 @@ from rejse.transforms.columnar.arrays import (
     Ints,
     arrow,
     flat,
-    places,
+    index_in,
     take,
     valid,
     values,
 )
+from rejse.transforms.columnar.groups import Array, Groups, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Groups, pick
 from rejse.transforms.schema import contract
 
 
@@ -57,7 +57,7 @@ class Categorical:
     @classmethod
     def among(cls, column: pa.Array, names: pa.Array) -> Categorical:
         """A text column as codes into given names; texts that are none of them are null."""
-        return cls(places(column, names).astype(np.int32), names)
+        return cls(index_in(column, names).astype(np.int32), names)
 
     @classmethod
     def nulls(cls, n: int) -> Categorical:
@@ -99,7 +99,7 @@ class Categorical:
 
     def within(self, names: pa.Array) -> Categorical:
         """The column as codes into other names; texts that are none of them are null."""
-        return Categorical(self._moved(places(self.names, names)), names)
+        return Categorical(self._moved(index_in(self.names, names)), names)
 
     def aligned(self, other: Categorical) -> tuple[Array, Array]:
         """Codes of both columns over one dictionary, so that equal texts have equal codes."""
@@ -119,7 +119,7 @@ class Categorical:
 
     def _joined(self, names: pa.Array) -> tuple[Ints, pa.Array]:
         """Where each of some names is among those of this column and the new ones; all of these."""
-        at = places(names, self.names)
+        at = index_in(names, self.names)
         new = at == NULL
         at[new] = len(self.names) + np.arange(np.count_nonzero(new))
         return at, pa.concat_arrays([self.names, names.filter(arrow(new))])

@@ -130,7 +130,7 @@ def of_events(kind: str) -> pa.Schema:
 
 
 #: How counts of records begin: all that came, those joined; and notes of the others.
-CAME, JOINED, UNJOINED = "came:", "joined:", "unjoined_"
+RECEIVED, JOINED, UNJOINED = "came:", "joined:", "unjoined_"
 #: What of an event a record must name to be joined to it: its customer, a case's own one too.
 ABOUT_EVENTS: Mapping[str, tuple[str, ...]] = {
     "customers": ("customer_key",),
@@ -139,7 +139,7 @@ ABOUT_EVENTS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def by_source(rows: pa.Table) -> dict[str, int]:
+def count_by_source(rows: pa.Table) -> dict[str, int]:
     """How many rows there are of each source."""
     counted = pc.value_counts(flat(rows.column("source")).cast(TEXT)).to_pylist()
     return {pair["values"]: pair["counts"] for pair in counted}
@@ -154,14 +154,18 @@ def joined(kind: str, rows: pa.Table, events: pa.Table) -> dict[str, int]:
     if not set(names) <= set(events.column_names):
         return {}
     heard = pc.unique(_named(events, names))
-    return by_source(rows.filter(pc.is_in(_named(rows, names), value_set=heard, skip_nulls=True)))
+    return count_by_source(
+        rows.filter(pc.is_in(_named(rows, names), value_set=heard, skip_nulls=True))
+    )
 
 
 def unjoined(counts: Mapping[str, int]) -> dict[str, int]:
     """Notes `unjoined_<kind>:<source>` of the records that no event is about, of a run's counts
     of all that came and of those joined.
     """
-    came = {name.removeprefix(CAME): n for name, n in counts.items() if name.startswith(CAME)}
+    came = {
+        name.removeprefix(RECEIVED): n for name, n in counts.items() if name.startswith(RECEIVED)
+    }
     apart = {name: n - counts.get(JOINED + name, 0) for name, n in came.items()}
     return {f"{UNJOINED}{name}": n for name, n in sorted(apart.items()) if n}
 

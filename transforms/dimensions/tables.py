@@ -18,14 +18,14 @@ import pyarrow.compute as pc
 from rejse.transforms.columnar.arrays import NULL, Ints, flat
 from rejse.transforms.columnar.event_table import Categorical, Events
 from rejse.transforms.dimensions import customer_records as records
-from rejse.transforms.dimensions.validity import FAR, KEY_MARK, AsOf, joined
+from rejse.transforms.dimensions.validity import FAR, KEY_MARK, AsOf, pair_key
 from rejse.transforms.dimensions.working_hours import Calendar
 from rejse.transforms.schema.contract import CUSTOMER_KEY, TIME
 from rejse.transforms.schema.parameters import HOUR
 
 VALIDITY = {"valid_from": TIME, "valid_to": TIME}
 #: What stands for the owner in rows of the calendar that are everybody's: no owner's name.
-EVERYBODY = "\0"
+ALL_OWNERS = "\0"
 TEXT, REAL, INT, FLAG = pa.string(), pa.float64(), pa.int32(), pa.bool_()
 
 
@@ -121,7 +121,7 @@ def conform(table: pa.Table | None, wanted: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=wanted)
 
 
-def valid_places(table: pa.Table) -> None:
+def check_touchpoints(table: pa.Table) -> None:
     """Raises ValueError, naming the row, where an expectation of `touchpoints` makes no sense."""
     for name in ("expected_wait_s", "expected_latency_s"):
         for number, seconds in enumerate(table.column(name).to_pylist(), start=1):
@@ -169,7 +169,7 @@ class Operational:
             return np.full(events.n, NULL, np.int64)
         who = events.coded(CUSTOMER_KEY)
         case = events.coded("case_id") if case is None else case
-        return self.cases.rows(joined(who, case), events.time)
+        return self.cases.rows(pair_key(who, case), events.time)
 
     def customer_rows(self, events: Events) -> Ints:
         """Row of `customers` that holds of each event's customer at its time, -1 if none."""
@@ -178,8 +178,8 @@ class Operational:
     def _of_customers(self, kind: str, *more: str) -> AsOf:
         table = conform(self.records.get(kind), records.of_events(kind))
         keys = [table.column(name) for name in ("customer_key", *more)]
-        joined = pc.binary_join_element_wise(*keys, KEY_MARK)
-        return AsOf.of(table.append_column("key", joined), "key")
+        pair_key = pc.binary_join_element_wise(*keys, KEY_MARK)
+        return AsOf.of(table.append_column("key", pair_key), "key")
 
     def once(self, name: str, index: Callable[[], Any]) -> Any:
         """What is made of the tables, but of no records, under this name: made when first asked."""
@@ -192,7 +192,7 @@ class Operational:
         return found
 
     @property
-    def places(self) -> AsOf:
+    def touchpoints(self) -> AsOf:
         """Touchpoints by name, as of a time."""
         return self._by("touchpoints", "touchpoint")
 
@@ -241,11 +241,11 @@ class Operational:
     def zone_of(self, owner: Categorical, time: Ints) -> Categorical:
         """Time zone of each owner's row of the calendar as of a time."""
         zones: AsOf = self.once("zones", self._zones)
-        return zones.text("tz", zones.rows(self.calendar.owners(owner, EVERYBODY), time))
+        return zones.text("tz", zones.rows(self.calendar.owners(owner, ALL_OWNERS), time))
 
     def _zones(self) -> AsOf:
         table = self.table("calendar")
-        owner = pc.fill_null(flat(table.column("owner")), EVERYBODY)
+        owner = pc.fill_null(flat(table.column("owner")), ALL_OWNERS)
         return AsOf.of(table.set_column(0, "owner", owner), "owner")
 
     @property

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.columnar.groups import numbered
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import numbered
 
 FAR = np.iinfo(np.int64).max
 #: Between the parts of a key of several columns.
@@ -117,7 +117,7 @@ class AsOf:
         return values(column)[rows], (rows >= 0) & valid(column)[rows]
 
 
-def joined(first: Categorical, second: Categorical) -> Categorical:
+def pair_key(first: Categorical, second: Categorical) -> Categorical:
     """A key of two columns, null where either is; each pair that occurs is named once."""
     width = max(1, len(second.names))
     known = first.known & second.known

@@ -25,7 +25,7 @@ from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.schema.parameters import DAY, MINUTE
 
-EVERYBODY = None
+DEFAULT_OWNER = None
 #: How far a deadline in working time is looked for: somebody who works so little never gets there.
 HORIZON = 1826 * DAY
 #: Hours are laid out for whole spans of so many days, which later calls share.
@@ -133,7 +133,7 @@ class Calendar:
         names = owner.names.to_pylist()
         own = sorted(name for name in set(names) if name in self.rows)
         code = owner.lookup([own.index(n) if n in self.rows else NULL for n in names], NULL)
-        wanted = [*enumerate(own), *([(NULL, EVERYBODY)] if EVERYBODY in self.rows else [])]
+        wanted = [*enumerate(own), *([(NULL, DEFAULT_OWNER)] if DEFAULT_OWNER in self.rows else [])]
         found = [(name, np.flatnonzero(code == place)) for place, name in wanted]
         return [(name, at) for name, at in found if len(at)]
 
@@ -192,7 +192,7 @@ def is_zone(name: str) -> bool:
     return bool(name)
 
 
-def zones(said: Categorical) -> Categorical:
+def known_zones(said: Categorical) -> Categorical:
     """The column with null where the text names no time zone."""
     names = said.names.to_pylist()
     real = [code if is_zone(name) else NULL for code, name in enumerate(names)]
@@ -209,7 +209,7 @@ def end_of_day(days: Ints, zone: Categorical) -> Ints:
     return out - 1
 
 
-def on_the_spot(local: datetime, zone: str | None) -> datetime:
+def local_to_utc(local: datetime, zone: str | None) -> datetime:
     """Moment of a wall-clock time in a zone: UTC where it is none, or no time zone."""
     if zone is None or not is_zone(zone):
         return local.replace(tzinfo=UTC)

@@ -10,7 +10,7 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.columnar.event_table import Categorical
-from rejse.transforms.columnar.segments import Groups, pick
+from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.contacts import Contacts, contacts, earlier_same_intent

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, values
 from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.columnar.groups import Array, Groups, numbered, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Groups, numbered, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.features.steps import Steps
@@ -165,7 +165,7 @@ def _asks(sessionised: SessionisedEvents, entries: Entries) -> Bools:
     places = Groups.of(place[order])
     asks = (entries.op == ASKED) | (entries.op == VERIFY)
     asked_here = np.empty(len(place), bool)
-    asked_here[order] = places.spread(places.any(asks[order]))
+    asked_here[order] = places.broadcast(places.any(asks[order]))
     return np.asarray((entries.op == ASKED) | ((entries.op == GIVEN) & ~asked_here))
 
 

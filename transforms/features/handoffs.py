@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.columnar.groups import distinct, pick
 from rejse.transforms.columnar.nearest_match import Candidates
-from rejse.transforms.columnar.segments import distinct, pick
 from rejse.transforms.dimensions.tables import Operational
-from rejse.transforms.dimensions.validity import KEY_MARK, AsOf, joined
+from rejse.transforms.dimensions.validity import KEY_MARK, AsOf, pair_key
 from rejse.transforms.features.field_requests import (
     DECLARED,
     OBSERVED,
@@ -335,8 +335,8 @@ def handoff_due(sessionised: SessionisedEvents, data: Operational, rows: Ints, u
     to_owner = sessionised.events.coded("to_owner").rows(rows)
     any_receiver = Categorical.named(np.zeros(len(rows)), [""])
     time = sessionised.events.time[rows]
-    row = index.rows(joined(kind, to_owner), time)
-    row = np.where(row == NULL, index.rows(joined(kind, any_receiver), time), row)
+    row = index.rows(pair_key(kind, to_owner), time)
+    row = np.where(row == NULL, index.rows(pair_key(kind, any_receiver), time), row)
     limit, working = time_limits(index, row)
     due = np.where(row == NULL, usual, time + limit)
     worked_until, known = data.calendar.after(to_owner, time, limit)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from rejse.transforms.columnar.arrays import Bools, Ints, Reals, arrow, values
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.dimensions.tables import Operational
-from rejse.transforms.dimensions.working_hours import zones
+from rejse.transforms.dimensions.working_hours import known_zones
 from rejse.transforms.features.steps import Steps
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 
@@ -36,7 +36,7 @@ def local_conditions(
     unknown zone name counts as none. Weather is that of the logged site.
     """
     time = sessionised.events.time[steps.first]
-    zone = zones(_first_known(sessionised, "tz")).fallback(data.zone_of(steps.owner, time))
+    zone = known_zones(_first_known(sessionised, "tz")).fallback(data.zone_of(steps.owner, time))
     hour, day, known = _local_time(zone, time)
     row = data.weather.rows(_first_known(sessionised, "site_id"), time)
     weather, temperature = (

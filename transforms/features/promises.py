@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, take, valid, values
 from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.groups import Array, Groups, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Groups, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR
-from rejse.transforms.dimensions.working_hours import end_of_day, zones
+from rejse.transforms.dimensions.working_hours import end_of_day, known_zones
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.journeys.watermarks import passed
 from rejse.transforms.schema import contract
@@ -125,7 +125,7 @@ def _read(sessionised: SessionisedEvents, logged: pa.Array, rows: Ints, data: Op
     dated = valid(day)
     ends = np.full(len(rows), FAR)
     if dated.any():
-        zone = zones(events.coded("tz").rows(rows))
+        zone = known_zones(events.coded("tz").rows(rows))
         zone = zone.fallback(data.zone_of(sessionised.owner.rows(rows), events.time[rows]))
         days = values(day.cast(pa.int32())).astype(np.int64)
         ends[dated] = end_of_day(days[dated], zone.rows(np.flatnonzero(dated)))
@@ -137,7 +137,7 @@ def _read(sessionised: SessionisedEvents, logged: pa.Array, rows: Ints, data: Op
 
 def _after(log: _Log, groups: Groups, made: Ints) -> Bools:
     """Return the events after the promise was made that move or settle it."""
-    since = groups.spread(made)
+    since = groups.broadcast(made)
     return np.asarray((log.moves | log.closes) & (np.arange(groups.n) > since) & (since >= 0))
 
 
@@ -153,7 +153,7 @@ def _terms(log: _Log, groups: Groups, made: Ints, give_up: int) -> tuple[Ints, I
     """
     due = pick(log.due, made, FAR)
     end = _end(pick(log.time, made, FAR), due, give_up)
-    limit, after, closes = groups.spread(end), _after(log, groups, made), log.closes
+    limit, after, closes = groups.broadcast(end), _after(log, groups, made), log.closes
     for at in np.flatnonzero(after & log.moves & (log.due != FAR)):
         promise = groups.ids[at]
         before = slice(made[promise], at)

@@ -26,8 +26,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
 from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.dimensions.validity import FAR, AsOf
 from rejse.transforms.dimensions.working_hours import Calendar
@@ -204,14 +204,14 @@ class _Start:
         gap[:-1] = np.diff(time)
         gap[journeys.lasts] = 0
         gap[stops] = 0
-        since = np.arange(len(time)) >= journeys.spread(opening)
+        since = np.arange(len(time)) >= journeys.broadcast(opening)
         return cls(opening, time, stops, since, gap, _run(journeys, opening, gap))
 
 
 def _run(journeys: Groups, opening: Ints, gap: Ints) -> Ints:
     """Return the time on the clock at each event: the gaps since the opening of its journey."""
     whole = np.cumsum(gap) - gap
-    return np.asarray(whole - journeys.spread(pick(whole, opening, 0)))
+    return np.asarray(whole - journeys.broadcast(pick(whole, opening, 0)))
 
 
 def _level_results(inputs: _Inputs, start: _Start, sla: str, kind: str, index: AsOf) -> SlaResults:
@@ -279,11 +279,11 @@ def _due(
     journeys, calendar = inputs.journeys, inputs.calendar
     time, run = start.time, start.run
     if working.any():
-        gap, rows = start.gap.copy(), np.flatnonzero(journeys.spread(working) & (start.gap > 0))
+        gap, rows = start.gap.copy(), np.flatnonzero(journeys.broadcast(working) & (start.gap > 0))
         worked, _ = calendar.between(owner.rows(journeys.ids[rows]), time[rows], time[rows + 1])
         gap[rows] = worked
         run = _run(journeys, start.opening, gap)
-    runs = start.since & (run < journeys.spread(limit))
+    runs = start.since & (run < journeys.broadcast(limit))
     last = journeys.last_row(runs)
     rest, at = limit - pick(run, last, 0), pick(time, last, 0)
     due, measured = at + rest, np.ones(len(journeys), dtype=bool)

@@ -62,7 +62,7 @@ def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
         tier=_tier(data, ownership.team_row),
         silo=_silo(data, place, ownership),
         system=systems(sessionised, data).rows(first),
-        stage=events.coded("stage").rows(first).fallback(data.places.text("stage", place)),
+        stage=events.coded("stage").rows(first).fallback(data.touchpoints.text("stage", place)),
         outcome=outcome.recode(sessionised.steps.last_valid(outcome.codes)),
         is_pushed=event_flags.is_pushed(events)[first],
         is_internal=events.is_one("direction", "internal")[first],
@@ -74,7 +74,7 @@ def steps(sessionised: SessionisedEvents, data: Operational) -> Steps:
 
 def _silo(data: Operational, place: Ints, ownership: Ownership) -> Categorical:
     """Return the silo of the touchpoint, else of the team, else the owner."""
-    silo = data.places.text("silo", place)
+    silo = data.touchpoints.text("silo", place)
     if data.has("teams"):
         silo = silo.fallback(data.teams.text("silo", ownership.team_row))
     return silo.fallback(ownership.owner)
@@ -88,7 +88,9 @@ def _tier(data: Operational, team_row: Ints) -> Reals:
 
 def systems(sessionised: SessionisedEvents, data: Operational) -> Categorical:
     """Return the system of each event: logged, else the touchpoint's, owner or channel."""
-    own = sessionised.events.coded("system").fallback(data.places.text("system", sessionised.place))
+    own = sessionised.events.coded("system").fallback(
+        data.touchpoints.text("system", sessionised.place)
+    )
     return own.fallback(sessionised.owner, sessionised.events.coded("channel"))
 
 

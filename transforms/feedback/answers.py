@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, flat, take, valid, values
 from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.groups import Array, Groups, distinct, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Groups, distinct, pick
 from rejse.transforms.feedback import scale
 from rejse.transforms.feedback.join import Joined
 from rejse.transforms.feedback.scale import Scaled
@@ -301,7 +301,7 @@ class Scores:
         """Scores of each journey that are sentiment of texts."""
         return np.bincount(self.journey[self.of_text], minlength=self.size)
 
-    def spread(self, values: Array, empty: float = np.nan) -> Array:
+    def broadcast(self, values: Array, empty: float = np.nan) -> Array:
         """Return one value a journey from one a journey with scores."""
         out = np.full(self.size, empty)
         out[self.groups.first(self.journey)] = values
@@ -313,38 +313,38 @@ class Scores:
         means = self.groups.sum(self.value) / self.groups.lengths
         # Rounding must not move a mean beyond the least or greatest value.
         bounded = np.clip(means, self.groups.min(self.value), self.groups.max(self.value))
-        return self.spread(bounded)
+        return self.broadcast(bounded)
 
     @property
     def first(self) -> Reals:
         """First score."""
-        return self.spread(self.groups.first(self.value))
+        return self.broadcast(self.groups.first(self.value))
 
     @property
     def last(self) -> Reals:
         """Last score."""
-        return self.spread(self.groups.last(self.value))
+        return self.broadcast(self.groups.last(self.value))
 
     @property
     def least(self) -> Reals:
         """Lowest score."""
-        return self.spread(self.groups.min(self.value))
+        return self.broadcast(self.groups.min(self.value))
 
     @property
     def most(self) -> Reals:
         """Highest score."""
-        return self.spread(self.groups.max(self.value))
+        return self.broadcast(self.groups.max(self.value))
 
     @property
     def slope(self) -> Reals:
         """Least squares over 0, 1, …; NaN where there are fewer than two."""
-        x = self.groups.places.astype(np.float64)
-        away = x - self.groups.spread((self.groups.lengths - 1) / 2)
-        mean = self.groups.spread(self.groups.sum(self.value) / self.groups.lengths)
+        x = self.groups.row_number.astype(np.float64)
+        away = x - self.groups.broadcast((self.groups.lengths - 1) / 2)
+        mean = self.groups.broadcast(self.groups.sum(self.value) / self.groups.lengths)
         across, along = self.groups.sum(away * (self.value - mean)), self.groups.sum(away**2)
-        return self.spread(np.where(along > 0, across / np.where(along > 0, along, 1), np.nan))
+        return self.broadcast(np.where(along > 0, across / np.where(along > 0, along, 1), np.nan))
 
     @property
     def deciding(self) -> Ints:
         """Answer behind the last score, -1 where there is none."""
-        return self.spread(self.groups.last(self.record), NULL).astype(np.int64)
+        return self.broadcast(self.groups.last(self.record), NULL).astype(np.int64)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, arrow, flat, take, valid, values
 from rejse.transforms.columnar.event_table import Categorical, Events, total_order
-from rejse.transforms.columnar.segments import pick
+from rejse.transforms.columnar.groups import pick
 from rejse.transforms.feedback import pending
 from rejse.transforms.feedback.answers import Answers, JourneyFeedback
 from rejse.transforms.feedback.join import METHODS, UNJOINED, Scored, join

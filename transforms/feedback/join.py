@@ -11,8 +11,8 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, arrow
 from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.groups import Array, distinct, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, distinct, pick
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema import contract

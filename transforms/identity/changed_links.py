@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import Ints, arrow, flat, valid, values
-from rejse.transforms.identity.resolve import Links, texts, words
+from rejse.transforms.identity.resolve import Links, key_bytes, key_strings
 
 #: Identities and moments that are looked at together.
 AT_ONCE = 1_000_000
@@ -65,7 +65,7 @@ def relink(before: pa.Table, now: pa.Table, wait: int) -> Relink:
         found = np.unique(np.concatenate([found, pairs], axis=1), axis=1)
     customers, place = np.unique(found.ravel(), return_inverse=True)
     one, other = place.reshape(found.shape)
-    return Relink(texts(customers), _groups(one, other, len(customers)), new)
+    return Relink(key_strings(customers), _groups(one, other, len(customers)), new)
 
 
 def _changed(before: pa.Table, now: pa.Table) -> pa.Table:
@@ -140,7 +140,7 @@ def moments(
 def _persons(keys: pa.Array, time: Ints, links: Links) -> Any:
     """Pseudonyms of the persons whose the identities (text) are at their times."""
     number = links.number(keys)
-    out = words(keys).copy()
+    out = key_bytes(keys).copy()
     linked = np.flatnonzero(number >= 0)
     out[linked] = links.names[links.persons(number[linked], time[linked])]
     return out

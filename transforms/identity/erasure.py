@@ -20,7 +20,12 @@ import pyarrow.compute as pc
 from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, take, valid, values
 from rejse.transforms.columnar.string_arrays import coded, hexadecimal, text
 from rejse.transforms.identity.pseudonyms import DIGEST, Signer
-from rejse.transforms.ingest.identity_spelling import canonical, canonical_name, spellings, whole
+from rejse.transforms.ingest.identity_spelling import (
+    canonical,
+    canonical_name,
+    spellings,
+    whole_number,
+)
 
 PREFIX = b"erased\x1f"
 #: What parts the cells of a line, and the words of a cell.
@@ -111,10 +116,10 @@ class Erased:
 
 
 #: Where nobody was erased.
-NOBODY = Erased(frozenset(), ())
+NOTHING_ERASED = Erased(frozenset(), ())
 
 
-def bearing(column: pa.ChunkedArray | pa.Array, keys: tuple[str, ...]) -> Bools:
+def holds_any_key(column: pa.ChunkedArray | pa.Array, keys: tuple[str, ...]) -> Bools:
     """Rows of a column of pseudonyms that hold one of these."""
     held = flat(column).cast(pa.string())
     return np.asarray(values(pc.is_in(held, value_set=text(keys))))
@@ -128,7 +133,7 @@ def words(*texts: str | None) -> set[str]:
         found.update(cell.strip(QUOTES) for cell in CELLS.split(said))
         found.update(_leaves(said))
     found |= {one.strip() for one in found}
-    return {form for one in found for form in (one, one.lower(), whole(one))} - {""}
+    return {form for one in found for form in (one, one.lower(), whole_number(one))} - {""}
 
 
 def _plain(text: str) -> str:
@@ -155,10 +160,10 @@ def _leaves(text: str) -> Iterator[str]:
             yield from WORDS.findall(said)
 
 
-def naming(kind: str, identity: str) -> Callable[[str], bool]:
+def identity_matcher(kind: str, identity: str) -> Callable[[str], bool]:
     """Whether a text holds an identity: whole, in any spelling, plain or as JSON writes it."""
     plain = spellings(kind, identity)
     forms = {*plain, *(json.dumps(one, ensure_ascii=False)[1:-1] for one in plain)}
     listed = "|".join(re.escape(form) for form in sorted(forms))
-    whole = re.compile(rf"(?<!\w)(?:{listed})(?!\w)", re.IGNORECASE)
-    return lambda text: bool(whole.search(text) or whole.search(_plain(text)))
+    whole_number = re.compile(rf"(?<!\w)(?:{listed})(?!\w)", re.IGNORECASE)
+    return lambda text: bool(whole_number.search(text) or whole_number.search(_plain(text)))

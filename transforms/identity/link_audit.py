@@ -37,7 +37,7 @@ class Hop:
 
 
 @dataclass(frozen=True)
-class Turn:
+class OwnershipPeriod:
     """Whose an identity is from a moment (None: always) until another (None: still), and why."""
 
     begin: datetime | None
@@ -68,19 +68,21 @@ class LinkAudit:
         """The links as they are followed."""
         return Links.of(self.table, self.wait)
 
-    def turns(self, key: str) -> list[Turn]:
+    def turns(self, key: str) -> list[OwnershipPeriod]:
         """Whose the identity is, moment by moment; one turn of its own where nothing links it."""
         links, (_, label, times) = self.links, self._group(key)
         if not len(label):
-            return [Turn(None, None, key, ())]
-        found: list[Turn] = []
+            return [OwnershipPeriod(None, None, key, ())]
+        found: list[OwnershipPeriod] = []
         edges = [*times.tolist(), None]
         for begin, end in pairwise(edges):
             person, chain = self._followed(links, key, begin)
             start = None if begin == times[0] else _moment(begin)
             if found and (found[-1].person, found[-1].chain) == (person, chain):
                 start = found.pop().begin
-            found.append(Turn(start, None if end is None else _moment(end), person, chain))
+            found.append(
+                OwnershipPeriod(start, None if end is None else _moment(end), person, chain)
+            )
         return found
 
     def members(self, key: str, time: int) -> list[tuple[str, tuple[Hop, ...]]]:

@@ -16,7 +16,7 @@ from rejse.transforms.columnar.string_arrays import coded, constant, text
 from rejse.transforms.dimensions.tables import TABLES, TEXT, VALIDITY, Declared
 from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.identity import pseudonyms
-from rejse.transforms.identity.erasure import NOBODY, Erased
+from rejse.transforms.identity.erasure import NOTHING_ERASED, Erased
 from rejse.transforms.identity.resolve import CUSTOMER, TABLE
 from rejse.transforms.ingest.identity_spelling import canonical
 from rejse.transforms.schema.contract import IDENTITY_TYPES
@@ -31,7 +31,7 @@ FILE = Declared(
 )  # fmt: skip
 
 
-def valid_links(table: pa.Table) -> None:
+def check_links(table: pa.Table) -> None:
     """Raises ValueError, naming the row, where a type is unknown, or where a customer is said to
     be of another type: between customers a link is a merge, and nothing else leads on from them.
     """
@@ -51,7 +51,7 @@ def valid_links(table: pa.Table) -> None:
 
 
 def pseudonymous(
-    table: pa.Table, key: bytes, non_persons: tuple[str, ...] = (), erased: Erased = NOBODY
+    table: pa.Table, key: bytes, non_persons: tuple[str, ...] = (), erased: Erased = NOTHING_ERASED
 ) -> pa.Table:
     """Links of an owner's table (columns of FILE) in the columns that are published.
 
@@ -70,11 +70,11 @@ def pseudonymous(
     columns["method"] = constant(TABLE, table.num_rows).cast(TEXT)
     order = ("previous_key", "valid_from", "precedence", "identity_key", "valid_to")
     links = pa.table([columns[name] for name in LINKS.names], schema=LINKS)
-    links = walled(links, *(erased.rows(given, sign, end) for end in _ENDS))
+    links = blocked_by_erasure(links, *(erased.rows(given, sign, end) for end in _ENDS))
     return links.take(pc.sort_indices(links, [(name, "ascending") for name in order]))
 
 
-def walled(links: pa.Table, from_erased: Bools, to_erased: Bools) -> pa.Table:
+def blocked_by_erasure(links: pa.Table, from_erased: Bools, to_erased: Bools) -> pa.Table:
     """Links (columns LINKS) without those from an erased identity; those to one lead back to where
     they come from: as long as they hold, that is its own, and not a former or the next owner's.
     """
@@ -100,7 +100,7 @@ def _are_of_none(table: pa.Table, non_persons: tuple[str, ...]) -> Bools:
     out = np.zeros(table.num_rows, bool)
     for end in _ENDS:
         kinds, people = (flat(table.column(f"{end}identity{part}")) for part in ("type", ""))
-        out |= pseudonyms.are_no_persons(kinds, coded(people), non_persons)
+        out |= pseudonyms.is_non_person(kinds, coded(people), non_persons)
     return out
 
 

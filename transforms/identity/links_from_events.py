@@ -16,15 +16,15 @@ from rejse.transforms.columnar.string_arrays import coded, constant
 from rejse.transforms.dimensions.customer_records import CASES
 from rejse.transforms.dimensions.validity import FAR, bound
 from rejse.transforms.identity import pseudonyms
-from rejse.transforms.identity.erasure import NOBODY, Erased
-from rejse.transforms.identity.link_table import LINKS, walled
+from rejse.transforms.identity.erasure import NOTHING_ERASED, Erased
+from rejse.transforms.identity.link_table import LINKS, blocked_by_erasure
 from rejse.transforms.identity.resolve import CASE, CUSTOMER, EVENT, TABLE
 from rejse.transforms.schema.contract import TEXT, TIME
 
 PREVIOUS, PREVIOUS_TYPE = "previousidentity", "previousidentitytype"
 
 
-def telling(batch: pa.RecordBatch, kind: str) -> pa.RecordBatch:
+def with_previous_identity(batch: pa.RecordBatch, kind: str) -> pa.RecordBatch:
     """Accepted rows of a kind of input with what they link, if anything, in PREVIOUS and its type:
     a row of the cases links the case.
     """
@@ -34,9 +34,9 @@ def telling(batch: pa.RecordBatch, kind: str) -> pa.RecordBatch:
     return batch.append_column(PREVIOUS_TYPE, constant(CASE, batch.num_rows))
 
 
-def told(
+def links_from_rows(
     batch: pa.RecordBatch, key: bytes, non_persons: tuple[str, ...], method: str = EVENT,
-    erased: Erased = NOBODY,
+    erased: Erased = NOTHING_ERASED,
 ) -> pa.Table:  # fmt: skip
     """Links that accepted rows (`telling`) tell, each once (columns LINKS): those of events
     without ends, those of cases until `valid_to`.
@@ -50,7 +50,7 @@ def told(
     is_customer = values(pc.fill_null(pc.equal(kinds.cast(TEXT), CUSTOMER), True))
     keep = valid(people) & valid(kinds) & ~is_customer
     for kind, who in ((kinds, people), (batch.column("identitytype"), batch.column("identity"))):
-        keep &= ~pseudonyms.are_no_persons(kind, coded(who), non_persons)
+        keep &= ~pseudonyms.is_non_person(kind, coded(who), non_persons)
     batch = batch.filter(arrow(keep))
     rows, sign, has_end = batch.num_rows, pseudonyms.signer(key), "valid_to" in batch.schema.names
     mine, _ = pseudonyms.customer_keys(batch.column("identitytype"), batch.column("identity"), sign)
@@ -64,16 +64,18 @@ def told(
     }  # fmt: skip
     links = [columns[field.name].cast(field.type) for field in LINKS]
     found = pa.Table.from_arrays(links, schema=LINKS)
-    return once(walled(found, erased.rows(batch, sign, "previous"), erased.rows(batch, sign)))
+    return distinct_links(
+        blocked_by_erasure(found, erased.rows(batch, sign, "previous"), erased.rows(batch, sign))
+    )
 
 
-def once(links: pa.Table) -> pa.Table:
+def distinct_links(links: pa.Table) -> pa.Table:
     """Each link once, in a settled order."""
     found = links.group_by(LINKS.names, use_threads=False).aggregate([]).select(LINKS.names)
     return found.sort_by([(name, "ascending") for name in LINKS.names]).cast(LINKS)
 
 
-def ended(links: pa.Table) -> pa.Table:
+def with_ends(links: pa.Table) -> pa.Table:
     """Links of tables and rows; those of events end where their identity's next one begins."""
     if not links.num_rows:
         return links
@@ -93,10 +95,12 @@ def ended(links: pa.Table) -> pa.Table:
     is_told = values(pc.equal(flat(links.column("method")), EVENT))
     until = np.where(is_told, until, bound(links, "valid_to", FAR))
     place = LINKS.get_field_index("valid_to")
-    return once(links.set_column(place, LINKS.field(place), arrow(until, TIME, until != FAR)))
+    return distinct_links(
+        links.set_column(place, LINKS.field(place), arrow(until, TIME, until != FAR))
+    )
 
 
-def of_rows(links: pa.Table) -> pa.Table:
+def stated_links(links: pa.Table) -> pa.Table:
     """The links that rows told; those of events without ends."""
     mine = links.filter(pc.not_equal(links.column("method"), TABLE))
     is_event = pc.equal(mine.column("method"), EVENT)

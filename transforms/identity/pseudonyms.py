@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import arrow, take, valid, values
+from rejse.transforms.columnar.groups import numbered
 from rejse.transforms.columnar.list_arrays import elements, with_elements, with_part
-from rejse.transforms.columnar.segments import numbered
 from rejse.transforms.columnar.string_arrays import coded, hexadecimal, text
 from rejse.transforms.ingest import rejects as refusals
 from rejse.transforms.ingest.identity_spelling import canonical, canonical_name, whole_numbers
@@ -33,7 +33,7 @@ from rejse.transforms.schema.contract import (
 
 DIGEST = 32
 #: Messages that a generation of the signer's memory holds at least.
-LATEST = 16_384
+CACHE_SIZE = 16_384
 #: Possible pairs a row from which on pairs are sorted: a table of all would not fit into memory.
 SPARSE = 16
 Codes = np.ndarray[Any, np.dtype[np.int64]]
@@ -77,7 +77,7 @@ class Signer:
         for place in fresh:
             digest = found[place] or old[messages[place]]
             found[place] = young[messages[place]] = digest
-        if len(young) > LATEST:
+        if len(young) > CACHE_SIZE:
             self._old[prefix], self._young[prefix] = young, {}
         return b"".join(found)  # type: ignore[arg-type]
 
@@ -115,7 +115,7 @@ def pseudonymise(
     if "previousidentity" in names:
         columns["previous_key"] = previous_keys(batch, sign)
     if "actor_id" in names:
-        columns["actor_id"] = actors(batch.column("actor_id"), sign)
+        columns["actor_id"] = actor_pseudonyms(batch.column("actor_id"), sign)
     for name, part in (("info", "field"), ("claims", "topic")):
         if name in names:
             columns[name] = _lists(batch.column(name), part, sign)
@@ -195,7 +195,7 @@ def previous_keys(batch: pa.RecordBatch, sign: Signer) -> pa.Array:
     return keys.cast(pa.string())
 
 
-def actors(column: pa.Array, sign: Signer) -> pa.Array:
+def actor_pseudonyms(column: pa.Array, sign: Signer) -> pa.Array:
     """Pseudonyms of actors: the same in events, answers and the table of agents; null stays."""
     codes = coded(column)
     words = _hashed(codes.dictionary, sign, b"actor_id\x1f")
@@ -239,7 +239,7 @@ def _persons(
     """Rows of persons, their identities, and the other rows as rejects."""
     if not non_persons:
         return batch, people, refusals.empty()
-    bad = are_no_persons(batch.column("identitytype"), people, non_persons)
+    bad = is_non_person(batch.column("identitytype"), people, non_persons)
     if not bad.any():
         return batch, people, refusals.empty()
     kept = arrow(~bad)
@@ -248,7 +248,7 @@ def _persons(
     return batch.filter(kept), people.filter(kept), refused_rows
 
 
-def are_no_persons(
+def is_non_person(
     kinds: pa.Array, people: pa.DictionaryArray, non_persons: tuple[str, ...]
 ) -> np.ndarray[Any, Any]:
     """Rows whose identity (`people`, of type `kinds`) is one of `non_persons` (`pseudonymise`)."""

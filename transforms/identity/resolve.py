@@ -37,13 +37,13 @@ class Links:
     """Links to be followed. Identities are numbered by (type, key).
 
     `keys` are their pseudonyms, rising, `numbers` the number of each; `rows` the links by the
-    place (`places`) of their previous identity, `following` the number of the other one.
+    slot (`slots`) of their previous identity, `following` the number of the other one.
     """
 
     keys: Keys
     numbers: Ints
     is_customer: Bools
-    places: Ints
+    slots: Ints
     rows: AsOf
     following: Ints
     #: Which row of the table each link is.
@@ -60,7 +60,7 @@ class Links:
         told = np.flatnonzero(_followed(table))
         table = table.take(arrow(told, pa.int64()))
         every = _identities(table)
-        keys, kinds = words(flat(every.column("key"))), Categorical.of(every.column("kind"))
+        keys, kinds = key_bytes(flat(every.column("key"))), Categorical.of(every.column("kind"))
         by_key = np.argsort(keys)
         ends = [
             values(pc.index_in(flat(table.column(name)), value_set=flat(every.column("key"))))
@@ -86,7 +86,7 @@ class Links:
         """Number of each identity (text), -1 of those that no link names."""
         out = np.full(len(keys), NULL)
         if len(self.keys) and len(keys):
-            wanted = words(keys)
+            wanted = key_bytes(keys)
             at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
             out = np.where(self.keys[at] == wanted, self.numbers[at], NULL)
         return out
@@ -109,7 +109,7 @@ class Links:
         """The link that each identity follows as of its time, -1 where it follows none."""
         if not len(self.following):
             return np.full(len(number), NULL)
-        place = self.places[number]
+        place = self.slots[number]
         row = self.rows.at(place, time)
         first = self._first[place]
         begin = self.rows.valid_from[first]
@@ -164,12 +164,12 @@ def resolve(keys: Categorical, time: Ints, links: Links) -> tuple[pa.Array, Ints
     """
     known = links.number(keys.names)
     number = keys.lookup(known.tolist(), NULL).astype(np.int64)
-    has_link = (number >= 0) & (links.places[number] >= 0) if len(links.places) else number >= 0
+    has_link = (number >= 0) & (links.slots[number] >= 0) if len(links.slots) else number >= 0
     rows = np.flatnonzero(has_link)
     persons = links.persons(number[rows], time[rows])
     moved = persons != number[rows]
     used, place = np.unique(persons[moved], return_inverse=True)
-    persons_ = texts(links.names[used])
+    persons_ = key_strings(links.names[used])
     here = pc.index_in(persons_, value_set=keys.names)
     is_new = ~valid(here)
     places = np.where(is_new, len(keys.names) + np.cumsum(is_new) - 1, values(here))
@@ -185,7 +185,7 @@ def to_persons(rows: pa.RecordBatch | pa.Table, links: Links) -> pa.RecordBatch 
     Rows that were resolved before are resolved anew. Where no row is another's, and none was, the
     rows come back as they are.
     """
-    mine = original(rows)
+    mine = original_identity(rows)
     names, place = resolve(mine, values(flat(rows.column("time"))), links)
     moved = place != mine.codes
     if not moved.any() and IDENTITY_KEY not in rows.schema.names:
@@ -199,7 +199,7 @@ def to_persons(rows: pa.RecordBatch | pa.Table, links: Links) -> pa.RecordBatch 
     return rows
 
 
-def original(rows: pa.RecordBatch | pa.Table) -> Categorical:
+def original_identity(rows: pa.RecordBatch | pa.Table) -> Categorical:
     """The identity that each pseudonymous row bears."""
     customer = Categorical.of(rows.column(CUSTOMER_KEY))
     if IDENTITY_KEY not in rows.schema.names:
@@ -238,7 +238,7 @@ def _identities(table: pa.Table) -> pa.Table:
     return pairs.aggregate([]).sort_by([("kind", "ascending"), ("key", "ascending")])
 
 
-def words(keys: pa.Array) -> Keys:
+def key_bytes(keys: pa.Array) -> Keys:
     """Pseudonyms, each of 32 letters, as numpy knows texts. Raises ValueError for others."""
     offsets = np.frombuffer(keys.buffers()[1], np.int32)[keys.offset : keys.offset + len(keys) + 1]
     if (np.diff(offsets) != SIZE).any():
@@ -248,7 +248,7 @@ def words(keys: pa.Array) -> Keys:
     return np.frombuffer(keys.buffers()[2], "S32", len(keys), int(offsets[0]))
 
 
-def texts(keys: Keys) -> pa.Array:
+def key_strings(keys: Keys) -> pa.Array:
     """Pseudonyms as an Arrow array of texts."""
     offsets = np.arange(len(keys) + 1, dtype=np.int32) * np.int32(SIZE)
     data = [pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(keys).tobytes())]

@@ -1,12 +1,12 @@
-"""Ids that a source gave to several customers: the row of one of them stays
+"""Resolve ids that a source gave to several customers: the row of one of them is kept
 (docs/reference/ingest.md#duplicates).
 
-Rows with one (source, id) are duplicates whoever they name, but customers lie in different groups
-of buckets. So every event leaves a narrow record, gathered by its id; of an id with several
-customers the record that is first in `duplicates.standing`, then the least key of the identity that
-the row bears, then the least customer key, names the customer whose rows stay. The same record of a
-stored row stands for it where its id comes again. Ids are compared as 128 bits mixed from a salt,
-so that nobody who writes ids can make two of them alike.
+Rows with one (source, id) are duplicates even of different customers, who may be in different
+groups of buckets. So each event leaves a narrow record, and records are gathered by id. An id of
+several customers belongs to the customer of the first record by `deduplicate.dedup_sort_key`, then
+by the lowest key of the original identity, then by the lowest customer key. Stored rows take part
+with records of their own when their id arrives again. Ids are compared as 128 bits mixed with a
+salt, so that a writer of ids cannot construct a collision.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ import pyarrow as pa
 from rejse.transforms.columnar.arrays import Bools, Ints, flat
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.identity.resolve import original
-from rejse.transforms.incremental.deduplicate import standing
+from rejse.transforms.identity.resolve import original_identity
+from rejse.transforms.incremental.deduplicate import dedup_sort_key
 from rejse.transforms.schema import contract
 
 Words = np.ndarray[Any, np.dtype[np.uint64]]
 Letters = np.ndarray[Any, np.dtype[np.uint8]]
-Places = np.ndarray[Any, np.dtype[np.int32]]
+Offsets = np.ndarray[Any, np.dtype[np.int32]]
 Records = np.ndarray[Any, np.dtype[np.void]]
-#: An event's id as 128 bits, its standing, and the first 64 bits of the keys of the identity that
-#: it bears, which no link changes, and of its customer.
+#: Id of an event as 128 bits, its `dedup_sort_key`, and the first 64 bits of the keys of its
+#: original identity, which no link changes, and of its customer.
 RECORD = np.dtype(
-    [("high", "u8"), ("low", "u8"), ("standing", "i8"), ("borne", "u8"), ("customer", "u8")]
+    [("high", "u8"), ("low", "u8"), ("sort_key", "i8"), ("identity", "u8"), ("customer", "u8")]
 )
-_ORDER = ("customer", "borne", "standing", "low", "high")
-#: Some shared ids: (id's words) -> customer whose rows stay; who loses stored rows by it.
-Shared = tuple[dict[tuple[int, int], int], frozenset[str]]
-#: Ids up to so many bytes are mixed eight bytes at a time over all rows, longer ones one by one.
+_ORDER = ("customer", "identity", "sort_key", "low", "high")
+#: Owner (leading key) of each contested id (its two words); customers who lose stored rows.
+IdOwners = tuple[dict[tuple[int, int], int], frozenset[str]]
+#: Ids of at most so many bytes are mixed in vectors of eight bytes, longer ones row by row.
 SHORT = 64
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 _FOLD, _HALF = np.uint64(29), np.uint64(32)
@@ -48,79 +48,91 @@ _HEX[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 
 
 def records(events: pa.RecordBatch | pa.Table, salt: bytes) -> Records:
-    """One record an event (columns `source`, `id`, `customer_key`, those of `standing`)."""
+    """Return one record an event.
+
+    Reads the columns `source`, `id`, `customer_key` and those of `dedup_sort_key`.
+    """
     out = np.empty(events.num_rows, RECORD)
     out["high"], out["low"] = _identified(events, salt)
-    out["customer"] = out["borne"] = _leading(Categorical.of(events.column(contract.CUSTOMER_KEY)))
+    out["customer"] = out["identity"] = _leading(
+        Categorical.of(events.column(contract.CUSTOMER_KEY))
+    )
     if contract.IDENTITY_KEY in events.schema.names:
-        out["borne"] = _leading(original(events))
-    out["standing"] = standing(events)
+        out["identity"] = _leading(original_identity(events))
+    out["sort_key"] = dedup_sort_key(events)
     return out
 
 
-def winners(found: Records) -> dict[tuple[int, int], int]:
-    """(id's words) -> customer whose rows stay, for every id of several customers."""
-    ranked = np.sort(found["high"])
-    again = ranked[1:][ranked[1:] == ranked[:-1]]
-    if not len(again):
+def id_owners(id_records: Records) -> dict[tuple[int, int], int]:
+    """Return the owner (leading key) of every contested id, by the id's two words."""
+    ranked = np.sort(id_records["high"])
+    highs = ranked[1:][ranked[1:] == ranked[:-1]]
+    if not len(highs):
         return {}
-    some = found[np.isin(found["high"], again)]
-    some = some[np.lexsort([some[name] for name in _ORDER])]
-    same = (some["high"][1:] == some["high"][:-1]) & (some["low"][1:] == some["low"][:-1])
+    repeated = id_records[np.isin(id_records["high"], highs)]
+    repeated = repeated[np.lexsort([repeated[name] for name in _ORDER])]
+    same = (repeated["high"][1:] == repeated["high"][:-1]) & (
+        repeated["low"][1:] == repeated["low"][:-1]
+    )
     group = np.append(0, np.cumsum(~same))
-    first = some[np.flatnonzero(np.append(True, ~same))]
-    shared = np.zeros(len(first), dtype=bool)
-    shared[group[some["customer"] != first["customer"][group]]] = True
-    return {(int(one["high"]), int(one["low"])): int(one["customer"]) for one in first[shared]}
+    first = repeated[np.flatnonzero(np.append(True, ~same))]
+    is_contested = np.zeros(len(first), dtype=bool)
+    is_contested[group[repeated["customer"] != first["customer"][group]]] = True
+    return {
+        (int(record["high"]), int(record["low"])): int(record["customer"])
+        for record in first[is_contested]
+    }
 
 
-def lost(events: pa.Table, stays: Mapping[tuple[int, int], int], salt: bytes) -> Bools:
-    """Rows whose id stays with another customer."""
-    if not stays:
+def owned_by_other(events: pa.Table, owners: Mapping[tuple[int, int], int], salt: bytes) -> Bools:
+    """Return the mask of rows whose id another customer owns."""
+    if not owners:
         return np.zeros(events.num_rows, dtype=bool)
-    mine = records(events, salt)
-    highs = np.fromiter((high for high, _ in stays), np.uint64, len(stays))
-    out = np.zeros(len(mine), dtype=bool)
-    for row in np.flatnonzero(np.isin(mine["high"], highs)):
-        winner = stays.get((int(mine["high"][row]), int(mine["low"][row])))
-        out[row] = winner is not None and winner != int(mine["customer"][row])
+    own = records(events, salt)
+    highs = np.fromiter((high for high, _ in owners), np.uint64, len(owners))
+    out = np.zeros(len(own), dtype=bool)
+    for row in np.flatnonzero(np.isin(own["high"], highs)):
+        owner = owners.get((int(own["high"][row]), int(own["low"][row])))
+        out[row] = owner is not None and owner != int(own["customer"][row])
     return out
 
 
 class IdFiles:
-    """Writer of the records of one bundle, in files by a range of the ids' first words."""
+    """Writer of the records of one bundle, in files by ranges of the ids' first words."""
 
     def __init__(self, folder: Path, parts: int, salt: bytes) -> None:
         self._folder, self._parts, self._salt = folder, parts, salt
         self._files: dict[int, tuple[Path, Any]] = {}
 
     def add(self, events: pa.RecordBatch) -> None:
-        """Write the records of a batch's events."""
-        found = records(events, self._salt)
-        part = (((found["high"] >> _HALF) * np.uint64(self._parts)) >> _HALF).astype(np.int64)
-        order = sorted_by(part)
-        edges = np.searchsorted(part[order], np.arange(self._parts + 1))
-        found = found[order]
-        for number in np.flatnonzero(np.diff(edges)).tolist():
-            if number not in self._files:
-                path = self._folder / f"ids-{number}-{uuid.uuid4().hex}"
-                self._files[number] = (path, path.open("wb"))
-            self._files[number][1].write(found[edges[number] : edges[number + 1]].tobytes())
+        """Write the records of a batch of events."""
+        id_records = records(events, self._salt)
+        shards = (((id_records["high"] >> _HALF) * np.uint64(self._parts)) >> _HALF).astype(
+            np.int64
+        )
+        order = sorted_by(shards)
+        bounds = np.searchsorted(shards[order], np.arange(self._parts + 1))
+        id_records = id_records[order]
+        for shard in np.flatnonzero(np.diff(bounds)).tolist():
+            if shard not in self._files:
+                path = self._folder / f"ids-{shard}-{uuid.uuid4().hex}"
+                self._files[shard] = (path, path.open("wb"))
+            self._files[shard][1].write(id_records[bounds[shard] : bounds[shard + 1]].tobytes())
 
     def close(self) -> Iterator[tuple[int, str]]:
-        """Finish all files; (part, path) of each."""
+        """Finish all files; yield (shard, path) of each."""
         for part, (path, out) in self._files.items():
             out.close()
             yield part, str(path)
 
 
 def read(paths: Iterable[str]) -> Records:
-    """The records of several files."""
+    """Read the records of several files."""
     return np.concatenate([np.fromfile(path, RECORD) for path in paths])
 
 
 def _identified(events: pa.RecordBatch | pa.Table, salt: bytes) -> tuple[Words, Words]:
-    """128 bits of each row's (source, id), alike in every process and batch of one salt."""
+    """Return 128 bits for each row's (source, id), equal in every process with the same salt."""
     source = Categorical.of(events.column("source"))
     seeds = [_digest(salt + name.encode()) for name in source.names.to_pylist()]
     start = np.array([*seeds, (0, 0)], np.uint64)[source.codes]
@@ -133,7 +145,7 @@ def _identified(events: pa.RecordBatch | pa.Table, salt: bytes) -> tuple[Words, 
     short = sizes <= SHORT
     for at in range(0, int(sizes[short].max(initial=0)) + 1, 8):
         rows = np.flatnonzero(short & (sizes >= at))
-        word = _cut(word_at[offsets[:-1][rows] + at], sizes[rows] - at)
+        word = _last_word(word_at[offsets[:-1][rows] + at], sizes[rows] - at)
         high[rows] = _mixed(high[rows], word, _MIX[0])
         low[rows] = _mixed(low[rows], word, _MIX[1])
     for row in np.flatnonzero(~short):
@@ -141,15 +153,15 @@ def _identified(events: pa.RecordBatch | pa.Table, salt: bytes) -> tuple[Words, 
     return high, low
 
 
-def _letters(texts: pa.Array) -> tuple[Letters, Places]:
-    """Bytes of all texts, and where in them each begins; last where the last one ends."""
+def _letters(texts: pa.Array) -> tuple[Letters, Offsets]:
+    """Return the bytes of all texts and the offset of each; the last offset is the end."""
     _, offsets, data = texts.buffers()
-    places = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-    return np.frombuffer(bytes(8) if data is None else data, np.uint8), places
+    starts = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return np.frombuffer(bytes(8) if data is None else data, np.uint8), starts
 
 
-def _cut(words: Words, left: Ints) -> Words:
-    """The first `left` bytes of each word, and where the text ends in it."""
+def _last_word(words: Words, left: Ints) -> Words:
+    """Keep the first `left` bytes of each word, and mark the end of the text."""
     kept = np.minimum(left, 8).astype(np.uint64)
     bits = np.uint64(8) * np.minimum(kept, np.uint64(7))
     ended = (words & ((np.uint64(1) << bits) - np.uint64(1))) | (np.uint64(0x80) << bits)
@@ -168,14 +180,14 @@ def _digest(text: bytes) -> tuple[int, int]:
 
 
 def leading(keys: pa.Array) -> Words:
-    """First 64 bits of customer keys (text); their order is that of the keys."""
+    """Return the first 64 bits of customer keys (text), in the same order as the keys."""
     if not len(keys):
         return np.zeros(0, np.uint64)
-    letters, places = _letters(flat(keys))
-    digits = _HEX[letters[places[0] : places[-1]].reshape(len(keys), -1)[:, :16]]
+    letters, starts = _letters(flat(keys))
+    digits = _HEX[letters[starts[0] : starts[-1]].reshape(len(keys), -1)[:, :16]]
     out = np.zeros(len(keys), np.uint64)
-    for place in range(16):
-        out = (out << np.uint64(4)) | digits[:, place]
+    for digit in range(16):
+        out = (out << np.uint64(4)) | digits[:, digit]
     return out
 
 

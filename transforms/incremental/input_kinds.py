@@ -10,16 +10,17 @@ from rejse.transforms.dimensions import customer_records, published
 from rejse.transforms.feedback import validate as x_contract
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.ingest import validate
+from rejse.transforms.journeys.watermarks import Delivery, Watermarks
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
 from rejse.transforms.schema.registry import Table
 
 
 @dataclass(frozen=True)
 class Input:
-    """What rows of one kind must keep; `accept` parts them into accepted and rejected ones.
+    """A kind of input: its contract, and `accept`, which splits rows into accepted and rejected.
 
-    `happened`: the time of a row is when something happened, and not from when on something holds,
-    so that none can lie in the future.
+    `happened`: the time of a row says when an event happened, so that it cannot be in the future;
+    else from when on the row holds.
     """
 
     contract: Contract
@@ -31,12 +32,32 @@ INPUTS: Mapping[str, Input] = {
     "interaction": Input(INTERACTIONS, validate.accept, happened=True),
     "experience": Input(EXPERIENCE, x_contract.accept, happened=True),
     **{
-        kind: Input(one, customer_records.ACCEPT[kind])
-        for kind, one in customer_records.CONTRACTS.items()
+        kind: Input(contract, customer_records.ACCEPT[kind])
+        for kind, contract in customer_records.CONTRACTS.items()
     },
 }
 
 
 def joined() -> dict[str, Table]:
-    """Published tables of what is joined to the events, as it came: records, then O-data."""
+    """Return the published tables that are joined to events, by name: records, then O-data."""
     return {**customer_records.tables(), **published.tables()}
+
+
+#: Latest event time, microseconds, by kind of input and (configured source, delivered name).
+LatestTimes = Mapping[tuple[str, Delivery], int]
+
+
+@dataclass(frozen=True)
+class InputWatermarks:
+    """How watermarks of interactions and of answers follow from latest times."""
+
+    events: Watermarks
+    answers: Watermarks
+
+    def of(self, latest: LatestTimes) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the watermarks, microseconds by source, of interactions and of answers."""
+        events, answers = (
+            {delivery: time for (kind, delivery), time in latest.items() if kind == wanted}
+            for wanted in ("interaction", "experience")
+        )
+        return self.events.of(events), self.answers.of_all(answers)

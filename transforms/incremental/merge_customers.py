@@ -1,8 +1,7 @@
-"""New rows meet what is stored of their customers: whole customers, each row once.
+"""Merge new rows with the stored rows of their customers: whole customers, each row once.
 
-A customer is looked at again where a row of his came, where a deadline of his has passed, or where
-a repair brings late events in; all that is stored of him is then read again, for a final journey
-still tells later ones what it knows.
+A customer is reprocessed when rows of theirs arrive, when a deadline passes, or when a repair
+releases late events. All stored rows are reloaded: final journeys still give context to later ones.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from rejse.transforms.dimensions import customer_records
 from rejse.transforms.identity.changed_links import Relink
 from rejse.transforms.identity.resolve import to_persons
 from rejse.transforms.incremental import merge_rows
-from rejse.transforms.incremental.deduplicate import over_cap
+from rejse.transforms.incremental.deduplicate import over_event_cap
 from rejse.transforms.incremental.input_kinds import INPUTS
 from rejse.transforms.incremental.merge_rows import UpsertResult
 from rejse.transforms.schema import contract
@@ -33,70 +32,70 @@ from rejse.transforms.scoring import pending
 from rejse.transforms.scoring.output_tables import CUSTOMER, TEXT
 
 EVENTS, LATE, ANSWERS = "events", "late", "answers"
-#: In which table the accepted rows of each kind of input are kept.
-STORED: Mapping[str, str] = {
+#: The table that stores the accepted rows of each kind of input.
+TABLE_OF_KIND: Mapping[str, str] = {
     "interaction": EVENTS, "experience": ANSWERS,
     **{kind: kind for kind in customer_records.CONTRACTS},
 }  # fmt: skip
-#: Why rows of a customer are revised when others are linked with him, or no longer.
+#: Reason of revisions after a change of identity links.
 IDENTITY = "identity"
-#: Texts are kept apart from what was answered.
-APART = "text_redacted"
-EXCLUDED = Table("excluded", "customer who is no person, and the kind of rows that told it",
+#: Column of answers that is stored in tables of its own.
+TEXT_COLUMN = "text_redacted"
+EXCLUDED = Table("excluded", "customers above the event cap (treated as bots), by input kind",
                  ("customer_key", "kind"), (
     CUSTOMER, Column("kind", TEXT, "Kind of input: interaction or experience.", nullable=False),
 ))  # fmt: skip
 
 
 class StateReader(Protocol):
-    """What the last publication holds."""
+    """Read access to the tables of the last publication."""
 
     def rows(self, table: str, customers: pa.Array) -> pa.Table | None:
-        """Rows of some customers (sorted keys); None where there are none."""
+        """Return the rows of some customers (sorted keys); None where there are none."""
 
     def between(self, table: str, low: str, high: str) -> pa.Table | None:
-        """Rows of the customers whose keys lie in [low, high); None where there are none."""
+        """Return the rows of customers with keys in [low, high); None where there are none."""
 
-    def counted(self, table: str, customers: pa.Array) -> Ints:
-        """About how many rows each of some customers has."""
+    def row_counts(self, table: str, customers: pa.Array) -> Ints:
+        """Return about how many rows each of some customers has."""
 
 
 @dataclass
 class MergedRows:
-    """All rows of some customers, each once, by kind; and what became of the new ones.
+    """All rows of some customers, each once, by kind of input; and the fate of the new ones.
 
-    `inputs` are the rows to be stored by table, `gone` the customers whose stored rows they
-    replace; `again` those whose final rows may change, with the reason.
+    `inputs` are the rows to store, by table; `replaced` the customers whose stored rows they
+    replace; `revision_reasons` the customers whose final rows may change, with the reason.
     """
 
     customers: pa.Array | None
     rows: dict[str, pa.Table] = field(default_factory=dict)
     inputs: dict[str, pa.Table] = field(default_factory=dict)
-    gone: dict[str, frozenset[str]] = field(default_factory=dict)
-    again: dict[str, str] = field(default_factory=dict)
+    replaced: dict[str, frozenset[str]] = field(default_factory=dict)
+    revision_reasons: dict[str, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
-    refused: list[pa.Table] = field(default_factory=list)  # new rows
-    taken_back: list[pa.Table] = field(default_factory=list)  # stored before, of excluded ones
-    #: Of rows of a kind those whose id stays with another customer.
-    elsewhere: Callable[[str, pa.Table], Bools] = lambda _, rows: np.zeros(rows.num_rows, bool)
+    refused: list[pa.Table] = field(default_factory=list)  # new rows of excluded customers
+    withdrawn: list[pa.Table] = field(default_factory=list)  # stored rows of excluded customers
+    #: Mask of the rows of a kind whose id another customer owns.
+    owned_by_other: Callable[[str, pa.Table], Bools] = lambda _, rows: np.zeros(rows.num_rows, bool)
 
-    def replace(self, table: str, customers: frozenset[str]) -> None:
-        """Rows of these customers stand no longer as they were stored."""
+    def mark_replaced(self, table: str, customers: frozenset[str]) -> None:
+        """Note that the stored rows of these customers are replaced."""
         if customers:
-            self.gone[table] = self.gone.get(table, frozenset()) | customers
+            self.replaced[table] = self.replaced.get(table, frozenset()) | customers
 
 
 @dataclass(frozen=True)
 class CustomerMerger:
-    """How rows meet: `recall` is None where everything is read anew.
+    """How new rows are merged with stored ones; `state` is None in a full rebuild.
 
-    `complete_until` says of a source's name before which time its events come too late, `repair`
-    between which times (microseconds) late ones are brought in; `is_changed`: operational tables
-    have changed, so that everybody with something pending is looked at again; `relink`: whose
-    stored rows are resolved anew, and nobody else is looked at.
+    `complete_until` gives the time before which events of a source are late; `repair` the times
+    [from, to) whose late events are released (microseconds). `is_changed`: operational tables have
+    changed, so that all customers with a deadline are reprocessed. `relink`: the customers whose
+    stored rows are resolved again; then no others are reprocessed.
     """
 
-    recall: StateReader | None
+    state: StateReader | None
     max_events: int
     lateness: int
     complete_until: Callable[[str], int]
@@ -105,256 +104,272 @@ class CustomerMerger:
     relink: Relink | None = None
     rows_at_once: int = 64_000
 
-    def customers(
+    def affected_customers(
         self,
         keys: tuple[str, str],
         new: Mapping[str, pa.Table],
         frontiers: Mapping[str, int],
         x_frontiers: Mapping[str, int],
-        losers: Iterable[str] = (),
+        superseded_customers: Iterable[str] = (),
     ) -> Iterator[pa.Array | None]:
-        """Customers of a range of keys who must be looked at, some at a time; None: all there.
+        """Yield the customers of a range of keys to reprocess, some at a time; None: all there are.
 
-        `losers` have stored rows whose ids stay with others.
+        Customers in `superseded_customers` have stored rows whose ids others own now.
         """
-        if self.recall is None:
+        if self.state is None:
             yield None
             return
         if self.relink is not None:
-            rows = self.recall.counted(EVENTS, self.relink.customers)
+            rows = self.state.row_counts(EVENTS, self.relink.customers)
             yield from self.relink.parts(rows, self.rows_at_once)
             return
-        found = [flat(rows.column(contract.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()]
-        found.append(text([who for who in losers if keys[0] <= who < keys[1]]))
-        waiting = self.recall.between(pending.PENDING.name, *keys)
-        if waiting is not None:
-            due = pending.due(waiting, frontiers, x_frontiers, self.lateness)
-            found.append(
-                flat(waiting.column("customer_key")).cast(TEXT) if self.is_changed else due
+        parts = [flat(rows.column(contract.CUSTOMER_KEY)).cast(TEXT) for rows in new.values()]
+        parts.append(text([key for key in superseded_customers if keys[0] <= key < keys[1]]))
+        deadlines = self.state.between(pending.PENDING.name, *keys)
+        if deadlines is not None:
+            due = pending.due(deadlines, frontiers, x_frontiers, self.lateness)
+            parts.append(
+                flat(deadlines.column("customer_key")).cast(TEXT) if self.is_changed else due
             )
-        brought = self.brought(*keys)
-        if brought is not None:
-            found.append(flat(brought.column("customer_key")).cast(TEXT))
-        everyone = pc.unique(pa.concat_arrays(found))
-        everyone = everyone.take(pc.sort_indices(everyone))
-        if len(everyone):
-            yield from self._parts(everyone)
+        released = self.released_late_events(*keys)
+        if released is not None:
+            parts.append(flat(released.column("customer_key")).cast(TEXT))
+        affected = pc.unique(pa.concat_arrays(parts))
+        affected = affected.take(pc.sort_indices(affected))
+        if len(affected):
+            yield from self._parts(affected)
 
     def _parts(self, customers: pa.Array) -> Iterator[pa.Array]:
-        """As many customers at once as have some stored rows together."""
-        assert self.recall is not None
-        before = np.cumsum(self.recall.counted(EVENTS, customers)) // self.rows_at_once
+        """Split customers so that each part has about `rows_at_once` stored events."""
+        assert self.state is not None
+        before = np.cumsum(self.state.row_counts(EVENTS, customers)) // self.rows_at_once
         edges = [0, *(np.flatnonzero(np.diff(before)) + 1).tolist(), len(customers)]
         for start, stop in pairwise(edges):
             if stop > start:
                 yield customers.slice(start, stop - start)
 
-    def brought(self, low: str, high: str) -> pa.Table | None:
-        """Late events that a repair brings in, of the customers whose keys lie in [low, high)."""
-        late = self.recall.between(LATE, low, high) if self.recall and self.repair else None
+    def released_late_events(self, low: str, high: str) -> pa.Table | None:
+        """Return the late events that a repair releases, of customers with keys in [low, high)."""
+        late = self.state.between(LATE, low, high) if self.state and self.repair else None
         return None if late is None else late.filter(arrow(self._in_repair(late)))
 
-    def waits(self, rows: pa.Table | pa.RecordBatch) -> Bools:
-        """Which new events come too late, so that they wait for a repair to bring them in."""
-        if self.recall is None:
+    def is_late(self, rows: pa.Table | pa.RecordBatch) -> Bools:
+        """Return the mask of new events that are late: they wait in `late` for a repair."""
+        if self.state is None:
             return np.zeros(rows.num_rows, bool)
-        return merge_rows.too_late(rows, self.complete_until)
+        return merge_rows.is_too_late(rows, self.complete_until)
 
-    def meet(
+    def merge(
         self,
         new: Mapping[str, pa.Table],
         customers: pa.Array | None,
-        elsewhere: Callable[[str, pa.Table], Bools] | None = None,
+        owned_by_other: Callable[[str, pa.Table], Bools] | None = None,
     ) -> MergedRows:
-        """All rows of the customers (None: of all who are in `new`), but those whose id stays
-        `elsewhere`.
+        """Merge new and stored rows of the customers (None: of all customers in `new`).
+
+        Rows whose id another customer owns (`owned_by_other`) are left out.
         """
-        met = MergedRows(customers)
-        if elsewhere is not None:
-            met.elsewhere = elsewhere
+        merged = MergedRows(customers)
+        if owned_by_other is not None:
+            merged.owned_by_other = owned_by_other
         if self.relink is not None and customers is not None:
-            self._move_late(self.relink, customers, met)
-        for kind, table in STORED.items():
+            self._move_late(self.relink, customers, merged)
+        for kind, table in TABLE_OF_KIND.items():
             stored = self._stored(kind, customers)
-            came = _of(new.get(kind), customers)
-            if came is None and stored is None and not (self.repair and kind == "interaction"):
+            received = _of(new.get(kind), customers)
+            if received is None and stored is None and not (self.repair and kind == "interaction"):
                 continue
-            self._take(kind, table, stored, _empty(kind) if came is None else came, met)
-        return met
+            self._merge_kind(
+                kind, table, stored, _empty(kind) if received is None else received, merged
+            )
+        return merged
 
-    def _take(
-        self, kind: str, table: str, stored: pa.Table | None, came: pa.Table, met: MergedRows
+    def _merge_kind(
+        self, kind: str, table: str, stored: pa.Table | None, received: pa.Table, merged: MergedRows
     ) -> None:
-        if kind == "interaction" and self.recall is not None:
-            came = self._in_time(came, stored, met)
-        away = None if stored is None else met.elsewhere(kind, stored)
-        arrived = merge_rows.arrive(stored, came, away)
-        if self.relink is not None and met.customers is not None:
-            who = frozenset(met.customers.to_pylist())
-            arrived = replace(arrived, replaced=arrived.replaced | who)
-        met.counts["duplicate"] += arrived.n_duplicate
-        self._note(kind, came, arrived, met)
+        if kind == "interaction" and self.state is not None:
+            received = self._in_time(received, stored, merged)
+        is_foreign = None if stored is None else merged.owned_by_other(kind, stored)
+        upserted = merge_rows.upsert(stored, received, is_foreign)
+        if self.relink is not None and merged.customers is not None:
+            customers = frozenset(merged.customers.to_pylist())
+            upserted = replace(upserted, replaced=upserted.replaced | customers)
+        merged.counts["duplicate"] += upserted.n_duplicate
+        self._note_reasons(kind, received, upserted, merged)
         if kind not in customer_records.CONTRACTS:
-            arrived = self._without_crowds(kind, table, arrived, met)
-        met.counts["kept"] += int(arrived.is_new.sum()) - arrived.n_lost
-        met.rows[kind] = arrived.rows
-        met.replace(table, arrived.replaced)
-        told = arrived.is_new | _are_of(arrived.rows, arrived.replaced)
-        kept = arrived.rows if told.all() else arrived.rows.filter(arrow(told))
-        met.inputs[table] = _as_stored(kind, kept)
+            upserted = self._without_excluded(kind, table, upserted, merged)
+        merged.counts["kept"] += int(upserted.is_new.sum()) - upserted.n_superseded
+        merged.rows[kind] = upserted.rows
+        merged.mark_replaced(table, upserted.replaced)
+        to_store = upserted.is_new | _is_customer_in(upserted.rows, upserted.replaced)
+        kept = upserted.rows if to_store.all() else upserted.rows.filter(arrow(to_store))
+        merged.inputs[table] = _as_stored(kind, kept)
 
-    def _note(self, kind: str, came: pa.Table, arrived: UpsertResult, met: MergedRows) -> None:
-        """Whose final rows may change: new rows in time change none but those of answers."""
-        if self.recall is None:
+    def _note_reasons(
+        self, kind: str, received: pa.Table, upserted: UpsertResult, merged: MergedRows
+    ) -> None:
+        """Note customers whose final rows may change.
+
+        New events that are in time change no final row; new records and answers may.
+        """
+        if self.state is None:
             return
         reason = {"interaction": "late event", "experience": "answer"}.get(kind, "record")
         if self.relink is not None:
             reason = IDENTITY
-        who = arrived.replaced
+        customers = upserted.replaced
         if kind in customer_records.CONTRACTS:
-            who |= merge_rows.names(came)
-        met.again.update(dict.fromkeys(sorted(who), reason))
+            customers |= merge_rows.customers_of(received)
+        merged.revision_reasons.update(dict.fromkeys(sorted(customers), reason))
 
     # --- too late, too many -------------------------------------------------------------------
 
-    def _in_time(self, came: pa.Table, stored: pa.Table | None, met: MergedRows) -> pa.Table:
-        """The new events without those that came too late, and with those of a repair."""
-        assert self.recall is not None
-        held = None if met.customers is None else self.recall.rows(LATE, met.customers)
-        crowd = self._excluded("interaction", met.customers)  # refused whenever they happened
-        is_late = self.waits(came) & ~_are_of(came, crowd)
-        late, came = came.filter(arrow(is_late)), came.filter(arrow(~is_late))
-        if held is not None and self.repair:
-            came = self._repaired(held, came, met)
+    def _in_time(self, received: pa.Table, stored: pa.Table | None, merged: MergedRows) -> pa.Table:
+        """Move late events to `late`; return those in time, and those that a repair releases."""
+        assert self.state is not None
+        waiting = None if merged.customers is None else self.state.rows(LATE, merged.customers)
+        excluded = self._excluded("interaction", merged.customers)  # refused whether late or not
+        is_late = self.is_late(received) & ~_is_customer_in(received, excluded)
+        late, received = received.filter(arrow(is_late)), received.filter(arrow(~is_late))
+        if waiting is not None and self.repair:
+            received = self._with_released(waiting, received, merged)
         if late.num_rows:
-            self._wait(late, stored, held, met)
-        return came
+            self._store_late(late, stored, waiting, merged)
+        return received
 
-    def _wait(
-        self, late: pa.Table, stored: pa.Table | None, held: pa.Table | None, met: MergedRows
+    def _store_late(
+        self, late: pa.Table, stored: pa.Table | None, waiting: pa.Table | None, merged: MergedRows
     ) -> None:
-        """Late events wait that are the first of their id, or stand before its stored copy and
-        those that wait already, whose place they take; the others are duplicates.
+        """Keep late events that win over all copies of their id, stored or waiting, in `late`.
+
+        They replace the waiting copies that they beat; all others are duplicates.
         """
-        if held is not None:
-            held = encoded_tables.encode(held, INPUTS["interaction"].contract)
-        known = [None if one is None else _among(one, late) for one in (stored, held)]
-        wins, beaten = merge_rows.contest(late, *known)
-        fresh = late.filter(arrow(wins))
-        lost = 0
-        if held is not None and beaten is not None and beaten.num_rows:
-            who, lost = merge_rows.names(beaten), beaten.num_rows
-            met.replace(LATE, who)
-            left = held.filter(arrow(_are_of(held, who) & ~_are_among(held, [beaten])))
-            met.inputs[LATE] = _together([met.inputs.get(LATE), left])
-        met.counts["late"] += fresh.num_rows - lost
-        met.counts["duplicate"] += late.num_rows - fresh.num_rows + lost
-        told = merge_rows.with_lateness(fresh, self.complete_until)
-        met.inputs[LATE] = _together([met.inputs.get(LATE), told])
+        if waiting is not None:
+            waiting = encoded_tables.encode(waiting, INPUTS["interaction"].contract)
+        known = [None if rows is None else _with_id_in(rows, late) for rows in (stored, waiting)]
+        is_first, beaten = merge_rows.first_late_copies(late, *known)
+        fresh = late.filter(arrow(is_first))
+        n_beaten = 0
+        if waiting is not None and beaten is not None and beaten.num_rows:
+            customers, n_beaten = merge_rows.customers_of(beaten), beaten.num_rows
+            merged.mark_replaced(LATE, customers)
+            left = waiting.filter(
+                arrow(_is_customer_in(waiting, customers) & ~_has_id_in(waiting, [beaten]))
+            )
+            merged.inputs[LATE] = _concat([merged.inputs.get(LATE), left])
+        merged.counts["late"] += fresh.num_rows - n_beaten
+        merged.counts["duplicate"] += late.num_rows - fresh.num_rows + n_beaten
+        stamped = merge_rows.with_lateness(fresh, self.complete_until)
+        merged.inputs[LATE] = _concat([merged.inputs.get(LATE), stamped])
 
-    def _repaired(self, held: pa.Table, came: pa.Table, met: MergedRows) -> pa.Table:
-        """Late events of the time of the repair join those that came, and leave `late`."""
-        chosen = self._in_repair(held)
+    def _with_released(self, waiting: pa.Table, received: pa.Table, merged: MergedRows) -> pa.Table:
+        """Move late events of the repaired times from `late` to the received ones."""
+        chosen = self._in_repair(waiting)
         if not chosen.any():
-            return came
-        brought = held.filter(arrow(chosen)).drop_columns([merge_rows.LATENESS.name])
-        who = merge_rows.names(brought)
-        met.counts["late"] -= brought.num_rows
-        met.again.update(dict.fromkeys(sorted(who), "late event"))
-        met.replace(LATE, who)
-        met.inputs[LATE] = held.filter(arrow(~chosen & _are_of(held, who)))
-        away = met.elsewhere("interaction", brought)
-        met.counts["duplicate"] += int(away.sum())
-        brought = brought.filter(arrow(~away))
-        return _together([came, encoded_tables.encode(brought, INPUTS["interaction"].contract)])
+            return received
+        released = waiting.filter(arrow(chosen)).drop_columns([merge_rows.LATENESS.name])
+        customers = merge_rows.customers_of(released)
+        merged.counts["late"] -= released.num_rows
+        merged.revision_reasons.update(dict.fromkeys(sorted(customers), "late event"))
+        merged.mark_replaced(LATE, customers)
+        merged.inputs[LATE] = waiting.filter(arrow(~chosen & _is_customer_in(waiting, customers)))
+        is_foreign = merged.owned_by_other("interaction", released)
+        merged.counts["duplicate"] += int(is_foreign.sum())
+        released = released.filter(arrow(~is_foreign))
+        return _concat([received, encoded_tables.encode(released, INPUTS["interaction"].contract)])
 
-    def _move_late(self, relink: Relink, customers: pa.Array, met: MergedRows) -> None:
-        """Events that came too late wait with the customers whose they are now."""
-        assert self.recall is not None
-        held = self.recall.rows(LATE, customers)
-        if held is not None:
-            met.replace(LATE, frozenset(customers.to_pylist()))
-            met.inputs[LATE] = to_persons(held, relink.links)
+    def _move_late(self, relink: Relink, customers: pa.Array, merged: MergedRows) -> None:
+        """Move waiting late events to the customers who own their identities now."""
+        assert self.state is not None
+        waiting = self.state.rows(LATE, customers)
+        if waiting is not None:
+            merged.mark_replaced(LATE, frozenset(customers.to_pylist()))
+            merged.inputs[LATE] = to_persons(waiting, relink.links)
 
     def _in_repair(self, late: pa.Table) -> Bools:
         assert self.repair is not None
         time = values(late.column("time"))
         return np.asarray((time >= self.repair[0]) & (time < self.repair[1]))
 
-    def _without_crowds(
-        self, kind: str, table: str, arrived: UpsertResult, met: MergedRows
+    def _without_excluded(
+        self, kind: str, table: str, upserted: UpsertResult, merged: MergedRows
     ) -> UpsertResult:
-        """Without the rows of customers above the event cap, now or in an earlier run."""
-        many = over_cap(arrived.rows, self.max_events)
-        known = self._excluded(kind, met.customers)
-        many |= _are_of(arrived.rows, known)
-        if not many.any():
-            return arrived
-        crowd = merge_rows.names(arrived.rows.filter(arrow(many)))
-        refused = arrived.rows.filter(arrow(many & arrived.is_new))
-        before = arrived.rows.filter(arrow(many & ~arrived.is_new))
-        met.refused.append(merge_rows.capped(refused, self.max_events))
+        """Drop the rows of customers above the event cap, now or in an earlier run."""
+        is_excluded = over_event_cap(upserted.rows, self.max_events)
+        known = self._excluded(kind, merged.customers)
+        is_excluded |= _is_customer_in(upserted.rows, known)
+        if not is_excluded.any():
+            return upserted
+        excluded = merge_rows.customers_of(upserted.rows.filter(arrow(is_excluded)))
+        refused = upserted.rows.filter(arrow(is_excluded & upserted.is_new))
+        before = upserted.rows.filter(arrow(is_excluded & ~upserted.is_new))
+        merged.refused.append(merge_rows.event_cap_rejects(refused, self.max_events))
         if before.num_rows:
-            met.taken_back.append(merge_rows.capped(before, self.max_events))
-            met.replace(table, merge_rows.names(before))
-        told = pa.table(
-            {"customer_key": text(sorted(crowd - known)), "kind": text([kind] * len(crowd - known))}
+            merged.withdrawn.append(merge_rows.event_cap_rejects(before, self.max_events))
+            merged.mark_replaced(table, merge_rows.customers_of(before))
+        exclusions = pa.table(
+            {
+                "customer_key": text(sorted(excluded - known)),
+                "kind": text([kind] * len(excluded - known)),
+            }
         )
-        met.inputs[EXCLUDED.name] = _together([met.inputs.get(EXCLUDED.name), told])
-        return arrived.without(many)
+        merged.inputs[EXCLUDED.name] = _concat([merged.inputs.get(EXCLUDED.name), exclusions])
+        return upserted.without(is_excluded)
 
     def _excluded(self, kind: str, customers: pa.Array | None) -> frozenset[str]:
-        if self.recall is None or customers is None:
+        if self.state is None or customers is None:
             return frozenset()
-        found = self.recall.rows(EXCLUDED.name, customers)
-        if found is None:
+        rows = self.state.rows(EXCLUDED.name, customers)
+        if rows is None:
             return frozenset()
-        return merge_rows.names(found.filter(pc.equal(found.column("kind"), kind)))
+        return merge_rows.customers_of(rows.filter(pc.equal(rows.column("kind"), kind)))
 
     # --- what is stored -----------------------------------------------------------------------
 
     def _stored(self, kind: str, customers: pa.Array | None) -> pa.Table | None:
-        """Accepted rows of the customers, as they came; None where there are none."""
-        rows = self._recalled(kind, customers)
+        """Return the accepted rows of the customers as they arrived; None where there are none."""
+        rows = self._read_stored(kind, customers)
         if rows is None or self.relink is None:
             return rows
         return to_persons(rows, self.relink.links)
 
-    def _recalled(self, kind: str, customers: pa.Array | None) -> pa.Table | None:
-        if self.recall is None or customers is None:
+    def _read_stored(self, kind: str, customers: pa.Array | None) -> pa.Table | None:
+        if self.state is None or customers is None:
             return None
-        found = self.recall.rows(STORED[kind], customers)
-        if found is None:
+        rows = self.state.rows(TABLE_OF_KIND[kind], customers)
+        if rows is None:
             return None
         if kind in customer_records.CONTRACTS:
-            return customer_records.accepted(kind, found)
+            return customer_records.accepted(kind, rows)
         if kind == "experience":
-            found = self._with_texts(found, customers)
-        return encoded_tables.encode(found, INPUTS[kind].contract)
+            rows = self._with_texts(rows, customers)
+        return encoded_tables.encode(rows, INPUTS[kind].contract)
 
     def _with_texts(self, answers: pa.Table, customers: pa.Array) -> pa.Table:
-        """Answers with their redacted texts, which lie apart."""
-        assert self.recall is not None
-        parts = [self.recall.rows(name, customers) for name in ("texts", "texts_live")]
-        kept = [p.select(["customer_key", "x_id", APART]) for p in parts if p is not None]
+        """Add the redacted texts, which other tables store, to answers."""
+        assert self.state is not None
+        parts = [self.state.rows(name, customers) for name in ("texts", "texts_live")]
+        kept = [
+            part.select(["customer_key", "x_id", TEXT_COLUMN]) for part in parts if part is not None
+        ]
         if not kept:
             return answers
         texts = pa.concat_tables(kept, promote_options="permissive")
-        mine = _key(texts, "customer_key", "x_id")
+        text_key = _key(texts, "customer_key", "x_id")
         ref = pc.binary_join_element_wise(
             flat(answers.column("source")).cast(TEXT), flat(answers.column("id")).cast(TEXT), "/"
         )
-        who = flat(answers.column("customer_key")).cast(TEXT)
-        at = pc.index_in(pc.binary_join_element_wise(who, ref, "\x1f"), value_set=mine)
-        said = flat(texts.column(APART)).cast(TEXT).take(at)
-        return answers.append_column(APART, said)
+        customer = flat(answers.column("customer_key")).cast(TEXT)
+        at = pc.index_in(pc.binary_join_element_wise(customer, ref, "\x1f"), value_set=text_key)
+        redacted = flat(texts.column(TEXT_COLUMN)).cast(TEXT).take(at)
+        return answers.append_column(TEXT_COLUMN, redacted)
 
 
 def _as_stored(kind: str, rows: pa.Table) -> pa.Table:
-    """Rows of a kind as its table holds them."""
+    """Return rows of a kind in the columns of the table that stores them."""
     if kind in customer_records.CONTRACTS:
         return customer_records.published(kind, rows)
-    return rows.drop_columns([APART]) if APART in rows.column_names else rows
+    return rows.drop_columns([TEXT_COLUMN]) if TEXT_COLUMN in rows.column_names else rows
 
 
 def _empty(kind: str) -> pa.Table:
@@ -364,28 +379,28 @@ def _empty(kind: str) -> pa.Table:
 def _of(rows: pa.Table | None, customers: pa.Array | None) -> pa.Table | None:
     if rows is None or customers is None:
         return rows
-    who = flat(rows.column(contract.CUSTOMER_KEY))
-    found = rows.filter(pc.is_in(who.cast(TEXT), value_set=customers))
-    return found if found.num_rows else None
+    customer = flat(rows.column(contract.CUSTOMER_KEY))
+    selected = rows.filter(pc.is_in(customer.cast(TEXT), value_set=customers))
+    return selected if selected.num_rows else None
 
 
-def _are_of(rows: pa.Table, customers: frozenset[str]) -> Bools:
+def _is_customer_in(rows: pa.Table, customers: frozenset[str]) -> Bools:
     if not customers:
         return np.zeros(rows.num_rows, bool)
-    who = flat(rows.column(contract.CUSTOMER_KEY)).cast(TEXT)
-    return values(pc.is_in(who, value_set=text(sorted(customers))))
+    customer = flat(rows.column(contract.CUSTOMER_KEY)).cast(TEXT)
+    return values(pc.is_in(customer, value_set=text(sorted(customers))))
 
 
-def _among(rows: pa.Table, others: pa.Table) -> pa.Table:
-    """Rows whose (source, id) others have."""
-    return rows.filter(arrow(_are_among(rows, [others])))
+def _with_id_in(rows: pa.Table, others: pa.Table) -> pa.Table:
+    """Return the rows whose (source, id) is in `others`."""
+    return rows.filter(arrow(_has_id_in(rows, [others])))
 
 
-def _are_among(rows: pa.Table, known: list[pa.Table]) -> Bools:
-    """Rows whose (source, id) others have."""
+def _has_id_in(rows: pa.Table, known: list[pa.Table]) -> Bools:
+    """Return the mask of the rows whose (source, id) is in one of the tables."""
     if not known:
         return np.zeros(rows.num_rows, bool)
-    others = pa.concat_arrays([_key(one, "source", "id") for one in known])
+    others = pa.concat_arrays([_key(table, "source", "id") for table in known])
     return values(pc.is_in(_key(rows, "source", "id"), value_set=others))
 
 
@@ -394,5 +409,5 @@ def _key(rows: pa.Table, *names: str) -> pa.Array:
     return pc.binary_join_element_wise(*columns, "\x1f")
 
 
-def _together(tables: list[pa.Table | None]) -> pa.Table:
-    return encoded_tables.concat(one for one in tables if one is not None)
+def _concat(tables: list[pa.Table | None]) -> pa.Table:
+    return encoded_tables.concat(table for table in tables if table is not None)

@@ -1,7 +1,7 @@
-"""Rows that arrive, beside those that are stored: which stay, which come too late.
+"""Merge new rows of one kind with stored ones, and split off the events that are late.
 
-An event is late where it is older than what its source said was complete (less the allowed
-lateness): final rows rest on its absence, so that it waits in `late` for a repair.
+An event is late where its time is before the published watermark of its source less the allowed
+lateness. Final rows rest on its absence, so that it waits in `late` for a repair.
 """
 
 from __future__ import annotations
@@ -30,88 +30,94 @@ LATENESS = pa.field(
 
 @dataclass(frozen=True)
 class UpsertResult:
-    """Rows of whole customers, each once: `rows`; which of them are new; who lost a stored one."""
+    """Rows of whole customers, each once; `is_new` marks the new ones.
+
+    `replaced` are the customers who lost a stored row.
+    """
 
     rows: pa.Table
     is_new: Bools
     replaced: frozenset[str]
     n_duplicate: int
-    n_lost: int  # stored rows that gave way to new ones
+    n_superseded: int  # stored rows that new ones replaced
 
-    def without(self, gone: Bools) -> UpsertResult:
-        """The same without some rows."""
-        if not gone.any():
+    def without(self, dropped: Bools) -> UpsertResult:
+        """Return the result without the rows of a mask."""
+        if not dropped.any():
             return self
-        kept = self.rows.filter(arrow(~gone))
-        return replace(self, rows=kept, is_new=self.is_new[~gone])
+        kept = self.rows.filter(arrow(~dropped))
+        return replace(self, rows=kept, is_new=self.is_new[~dropped])
 
 
-def arrive(stored: pa.Table | None, new: pa.Table, elsewhere: Bools | None = None) -> UpsertResult:
-    """Stored and new rows of one kind with each (source, id) once, by the rule of duplicates:
-    the same row stays in whatever order they came. Stored ones whose id stays `elsewhere`, with
-    another customer, give way.
+def upsert(
+    stored: pa.Table | None, new: pa.Table, owned_by_other: Bools | None = None
+) -> UpsertResult:
+    """Merge stored and new rows of one kind: each (source, id) once, by the rule of duplicates.
+
+    The result does not depend on the order of arrival. Stored rows whose id another customer owns
+    (mask `owned_by_other`) are left out.
     """
-    if stored is not None and elsewhere is not None and elsewhere.any():
-        found, n = arrive(stored.filter(arrow(~elsewhere)), new), int(elsewhere.sum())
+    if stored is not None and owned_by_other is not None and owned_by_other.any():
+        result, n = upsert(stored.filter(arrow(~owned_by_other)), new), int(owned_by_other.sum())
         return replace(
-            found, replaced=found.replaced | names(stored, np.flatnonzero(elsewhere)),
-            n_duplicate=found.n_duplicate + n, n_lost=found.n_lost + n,
+            result, replaced=result.replaced | customers_of(stored, np.flatnonzero(owned_by_other)),
+            n_duplicate=result.n_duplicate + n, n_superseded=result.n_superseded + n,
         )  # fmt: skip
     if stored is None or not stored.num_rows:
-        whole, gone = without_duplicates(new)
-        return UpsertResult(whole, np.ones(whole.num_rows, bool), frozenset(), gone, 0)
+        whole, n_duplicate = without_duplicates(new)
+        return UpsertResult(whole, np.ones(whole.num_rows, bool), frozenset(), n_duplicate, 0)
     both, n = concat([stored, new]), stored.num_rows
     keep = kept_rows(both)
     lost = np.setdiff1d(np.arange(n), keep, assume_unique=True)
     return UpsertResult(
-        both.take(arrow(keep, pa.int64())), keep >= n, names(stored, lost),
+        both.take(arrow(keep, pa.int64())), keep >= n, customers_of(stored, lost),
         both.num_rows - len(keep), len(lost),
     )  # fmt: skip
 
 
-def contest(
-    late: pa.Table, stored: pa.Table | None, held: pa.Table | None
+def first_late_copies(
+    late: pa.Table, stored: pa.Table | None, waiting: pa.Table | None
 ) -> tuple[Bools, pa.Table | None]:
-    """Which late rows stand first of all rows with their (source, id), those `stored` and those
-    `held` back included; and the held ones that they beat.
+    """Compare late rows with the `stored` rows and the `waiting` late ones of their ids.
+
+    Returns the mask of the late rows that win, and the waiting rows that they beat.
     """
-    rest = [] if held is None else [held.drop_columns([LATENESS.name])]
-    known = [one for one in (stored, *rest) if one is not None and one.num_rows]
-    n = sum(one.num_rows for one in known)
-    both = concat([*known, late]) if known else late
+    waiting_rows = [] if waiting is None else [waiting.drop_columns([LATENESS.name])]
+    others = [rows for rows in (stored, *waiting_rows) if rows is not None and rows.num_rows]
+    n = sum(rows.num_rows for rows in others)
+    both = concat([*others, late]) if others else late
     keep = kept_rows(both)
-    wins = np.zeros(late.num_rows, bool)
-    wins[keep[keep >= n] - n] = True
-    if held is None or not held.num_rows:
-        return wins, None
-    first = n - held.num_rows
+    is_first = np.zeros(late.num_rows, bool)
+    is_first[keep[keep >= n] - n] = True
+    if waiting is None or not waiting.num_rows:
+        return is_first, None
+    first = n - waiting.num_rows
     lost = np.setdiff1d(np.arange(first, n), keep) - first
-    winners = late.filter(arrow(wins))
-    is_beaten = _refs(held.take(arrow(lost, pa.int64())))
-    beaten = pc.is_in(is_beaten, value_set=_refs(winners))
-    return wins, held.take(arrow(lost, pa.int64())).filter(beaten)
+    beaten = waiting.take(arrow(lost, pa.int64()))
+    is_by_late = pc.is_in(_ids(beaten), value_set=_ids(late.filter(arrow(is_first))))
+    return is_first, beaten.filter(is_by_late)
 
 
-def _refs(rows: pa.Table) -> pa.Array:
+def _ids(rows: pa.Table) -> pa.Array:
     columns = [flat(rows.column(name)).cast(pa.string()) for name in ("source", "id")]
     return pc.binary_join_element_wise(*columns, "\x1f")
 
 
-def names(rows: pa.Table, which: Ints | None = None) -> frozenset[str]:
-    """Customer keys of (some of) the rows."""
+def customers_of(rows: pa.Table, which: Ints | None = None) -> frozenset[str]:
+    """Return the customer keys of the rows, or of `which` of them."""
     column = flat(rows.column(contract.CUSTOMER_KEY))
     if which is not None:
         column = column.take(arrow(which, pa.int64()))
     return frozenset(pc.unique(column).cast(pa.string()).to_pylist())
 
 
-def too_late(events: pa.Table, until: Callable[[str], int]) -> Bools:
-    """Events before the time until which their source was complete."""
+def is_too_late(events: pa.Table, until: Callable[[str], int]) -> Bools:
+    """Return the mask of events before `until` of their source (microseconds)."""
     return values(events.column("time")) < _limits(events, until)
 
 
 def with_lateness(events: pa.Table, until: Callable[[str], int]) -> pa.Table:
-    """Late events with `lateness_s`: by how much, seconds, rounded up."""
+    """Add `lateness_s` to late events: by how much they are late, seconds, rounded up."""
     over = _limits(events, until) - values(events.column("time"))
     return events.append_column(LATENESS, arrow(-(-over // SECOND), pa.int64()))
 
@@ -122,17 +128,19 @@ def _limits(events: pa.Table, until: Callable[[str], int]) -> Ints:
     return limits[source.codes]
 
 
-def capped(events: pa.Table, cap: int) -> pa.Table:
-    """Rejects of customers above the event cap, source by source, positioned by id."""
+def event_cap_rejects(events: pa.Table, cap: int) -> pa.Table:
+    """Return rejects for events of customers above the event cap, positioned by id."""
     sources = flat(events.column("source")).cast(pa.string()).to_pylist()
     ids = flat(events.column("id")).to_pylist()
-    says = f"expected at most {cap:,} events of one customer, came more; is this a person?"
+    detail = f"expected at most {cap:,} events of one customer, came more; is this a person?"
     by_source: dict[str, list[str]] = {}
     for source, ident in zip(sources, ids, strict=True):
         by_source.setdefault(source, []).append(ident)
     parts = [
-        rejects.refuse(source, [rejects.BY_ID + one for one in mine], rejects.CAPPED, says,
-                       [None] * len(mine), mine)
-        for source, mine in by_source.items()
+        rejects.refuse(
+            source, [rejects.BY_ID + ident for ident in rows], rejects.CAPPED, detail,
+            [None] * len(rows), rows,
+        )
+        for source, rows in by_source.items()
     ]  # fmt: skip
     return rejects.join(parts)

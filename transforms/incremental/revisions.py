@@ -1,8 +1,8 @@
 """What a run publishes of customers who were published before: new final rows, and revisions.
 
-A final row is published once. An ordinary run only adds rows of journeys that became final; where
+A final row is published once. An ordinary run only adds rows of journeys that became final. Where
 a late event, a record or an answer changes a final row, the row is published again as its next
-revision, with the reason. Rows of an answer are compared whenever their customer is looked at.
+revision, with the reason. Rows of answers are compared whenever their customer is reprocessed.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, places, take, valid, values
+from rejse.transforms.columnar.arrays import Bools, Ints, arrow, flat, index_in, take, valid, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.feedback import output_tables as x_tables
 from rejse.transforms.incremental.merge_customers import IDENTITY, MergedRows, StateReader
-from rejse.transforms.incremental.merge_rows import names
+from rejse.transforms.incremental.merge_rows import customers_of
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.scoring import output_tables as core
 from rejse.transforms.scoring.output_tables import CUSTOMER, FINAL, JOURNEY, STAMP, TEXT
@@ -31,8 +31,8 @@ SUPERSEDED = Table(
         Column("successor_id", TEXT, "Journey that has events of it now; null: none has."),
     ),
 )  # fmt: skip
-_MARK = "\x1f"
-_TOLD = ("journey_id", "customer_key", "revision", "revision_reason")
+_SEPARATOR = "\x1f"
+_STAMPED = ("journey_id", "customer_key", "revision", "revision_reason")
 
 
 @dataclass
@@ -40,76 +40,77 @@ class Revised:
     """Rows to publish by table; customers whose published final rows they replace, by table."""
 
     tables: dict[str, pa.Table] = field(default_factory=dict)
-    gone: dict[str, frozenset[str]] = field(default_factory=dict)
+    replaced: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
 def revise(
-    found: Mapping[str, pa.Table],
-    met: MergedRows,
-    recall: StateReader | None,
+    scored: Mapping[str, pa.Table],
+    merged: MergedRows,
+    state: StateReader | None,
     otherwise: str = "late event",
 ) -> Revised:
-    """Of all rows of some customers those that are not published yet, or otherwise.
+    """Return the rows of some customers that are new or differ from the published ones.
 
     `otherwise` is the reason where neither a row nor a repair is one. Rows that replace others
-    carry the columns `STAMP`: those of unchanged rows as they were, null where the run's own are
-    meant.
+    carry the columns `STAMP`: unchanged rows as published, else null where the run fills its own.
     """
-    if recall is None or met.customers is None:
-        return Revised(dict(found))
-    before = recall.rows(JOURNEYS, met.customers)
-    known = _texts(before, "journey_id") if before is not None else text([])
-    again = dict(met.again)
+    if state is None or merged.customers is None:
+        return Revised(dict(scored))
+    before = state.rows(JOURNEYS, merged.customers)
+    known = _strings(before, "journey_id") if before is not None else text([])
+    reasons = dict(merged.revision_reasons)
     if before is not None:
-        now = _final(found[JOURNEYS])
-        lost = ~_in(_texts(before, "journey_id"), _texts(now, "journey_id"))
-        for who in names(before.filter(arrow(lost))):
-            again.setdefault(who, otherwise)
+        now = _final(scored[JOURNEYS])
+        is_lost = ~_in(_strings(before, "journey_id"), _strings(now, "journey_id"))
+        for customer in customers_of(before.filter(arrow(is_lost))):
+            reasons.setdefault(customer, otherwise)
     out = Revised()
-    for name, rows in found.items():
+    for name, rows in scored.items():
         declared = x_tables.all_tables().get(name)
         if declared is None:
             out.tables[name] = rows
         elif name in core.tables():
-            _core_rows(declared, rows, known, again, met, recall, out)
+            _revise_core(declared, rows, known, reasons, merged, state, out)
         else:
-            stored = recall.rows(name, met.customers)
-            _compared(declared, rows, stored, met.again, "answer", out)
-    _superseded(found, before, recall, met, out)
-    _reopened(found, before, again, recall, met, out)
+            stored = state.rows(name, merged.customers)
+            _revise_rows(declared, rows, stored, merged.revision_reasons, "answer", out)
+    _record_superseded(scored, before, state, merged, out)
+    _continue_revisions(scored, before, reasons, state, merged, out)
     return out
 
 
-def _reopened(
-    found: Mapping[str, pa.Table], before: pa.Table | None, reasons: Mapping[str, str],
-    recall: StateReader, met: MergedRows, out: Revised,
+def _continue_revisions(
+    scored: Mapping[str, pa.Table], before: pa.Table | None, reasons: Mapping[str, str],
+    state: StateReader, merged: MergedRows, out: Revised,
 ) -> None:  # fmt: skip
-    """Rows of journeys that were final before, and then were not: they go on counting revisions."""
+    """Keep counting revisions of journeys that were final before and are not now."""
     revised: dict[str, tuple[int, str]] = {}
-    live = recall.rows(JOURNEYS + "_live", met.customers) if met.customers is not None else None
-    for one in () if live is None else live.select(list(_TOLD)).to_pylist():
-        if one["revision"] > 1:
-            revised[one["journey_id"]] = one["revision"], one["revision_reason"]
-    now = set(_texts(found[JOURNEYS].filter(arrow(~_is_final(found[JOURNEYS]))), "journey_id")
+    live = (
+        state.rows(JOURNEYS + "_live", merged.customers) if merged.customers is not None else None
+    )
+    for row in () if live is None else live.select(list(_STAMPED)).to_pylist():
+        if row["revision"] > 1:
+            revised[row["journey_id"]] = row["revision"], row["revision_reason"]
+    now = set(_strings(scored[JOURNEYS].filter(arrow(~_is_final(scored[JOURNEYS]))), "journey_id")
               .to_pylist())  # fmt: skip
-    for one in () if before is None else before.select(list(_TOLD)).to_pylist():
-        if one["journey_id"] in now:
-            reason = reasons.get(one["customer_key"], "late event")
-            revised[one["journey_id"]] = one["revision"] + 1, reason
+    for row in () if before is None else before.select(list(_STAMPED)).to_pylist():
+        if row["journey_id"] in now:
+            reason = reasons.get(row["customer_key"], "late event")
+            revised[row["journey_id"]] = row["revision"] + 1, reason
     if revised:
         for name in core.tables():
-            out.tables[name] = _counting_on(out.tables[name], revised)
+            out.tables[name] = _with_revision_numbers(out.tables[name], revised)
 
 
-def _counting_on(rows: pa.Table, revised: Mapping[str, tuple[int, str]]) -> pa.Table:
-    """The rows, those of some journeys with their number of revision and its reason."""
-    found = [revised.get(one) for one in _texts(rows, "journey_id").to_pylist()]
-    if not any(found):
+def _with_revision_numbers(rows: pa.Table, revised: Mapping[str, tuple[int, str]]) -> pa.Table:
+    """Set the revision and its reason on the rows of the journeys in `revised`."""
+    stamps = [revised.get(journey) for journey in _strings(rows, "journey_id").to_pylist()]
+    if not any(stamps):
         return rows
-    number = np.array([one[0] if one else 0 for one in found], np.int32)
+    number = np.array([stamp[0] if stamp else 0 for stamp in stamps], np.int32)
     made = {
         "revision": arrow(number, pa.int32(), number > 0),
-        "revision_reason": text([one[1] if one else None for one in found]),
+        "revision_reason": text([stamp[1] if stamp else None for stamp in stamps]),
     }
     for name, column in made.items():
         if name in rows.column_names:
@@ -119,156 +120,168 @@ def _counting_on(rows: pa.Table, revised: Mapping[str, tuple[int, str]]) -> pa.T
     return rows
 
 
-def _core_rows(
-    table: Table, rows: pa.Table, known: pa.Array, again: Mapping[str, str], met: MergedRows,
-    recall: StateReader, out: Revised,
+def _revise_core(
+    table: Table, rows: pa.Table, known: pa.Array, reasons: Mapping[str, str], merged: MergedRows,
+    state: StateReader, out: Revised,
 ) -> None:  # fmt: skip
-    """New final rows of quiet customers, all changes of the others."""
-    who = text(sorted(again))
-    is_again = _in(_texts(rows, "customer_key"), who)
+    """Add new final rows; compare all rows of customers in `reasons` with the published."""
+    customers = text(sorted(reasons))
+    is_again = _in(_strings(rows, "customer_key"), customers)
     quiet = rows.filter(arrow(~is_again))
-    published = _in(_texts(quiet, "journey_id"), known) & _is_final(quiet)
+    published = _in(_strings(quiet, "journey_id"), known) & _is_final(quiet)
     quiet = quiet.filter(arrow(~published))
-    if not len(who):
+    if not len(customers):
         out.tables[table.name] = quiet
         return
-    stored = recall.rows(table.name, who)
-    _compared(table, rows.filter(arrow(is_again)), stored, again, "late event", out)
+    stored = state.rows(table.name, customers)
+    _revise_rows(table, rows.filter(arrow(is_again)), stored, reasons, "late event", out)
     out.tables[table.name] = pa.concat_tables(
         [quiet, out.tables[table.name]], promote_options="permissive"
     ).unify_dictionaries()
 
 
-def _compared(
+def _revise_rows(
     table: Table, rows: pa.Table, stored: pa.Table | None, reasons: Mapping[str, str],
     otherwise: str, out: Revised,
 ) -> None:  # fmt: skip
-    """Final rows beside the published ones: those of customers for whom something differs."""
+    """Compare final rows with the published ones; republish customers where any differs."""
     live, final = rows.filter(arrow(~_is_final(rows))), _final(rows)
     if stored is None or not stored.num_rows:
         out.tables[table.name] = rows
         return
-    here, there = _key(final, table), _key(stored, table)
-    place = places(here, there)
-    same = _contents(final, table).equals_at(_contents(stored, table), place)
-    changed = (place >= 0) & ~same
-    left = ~_in(there, here)
-    gone = names(final.filter(arrow(changed))) | names(stored.filter(arrow(left)))
-    replaced = _in(_texts(final, "customer_key"), text(sorted(gone)))
-    fresh = final.filter(arrow(~replaced & (place < 0)))
+    ids, stored_ids = _key(final, table), _key(stored, table)
+    stored_row = index_in(ids, stored_ids)
+    same = _contents(final, table).equals_at(_contents(stored, table), stored_row)
+    changed = (stored_row >= 0) & ~same
+    is_removed = ~_in(stored_ids, ids)
+    customers = customers_of(final.filter(arrow(changed))) | customers_of(
+        stored.filter(arrow(is_removed))
+    )
+    is_replaced = _in(_strings(final, "customer_key"), text(sorted(customers)))
+    fresh = final.filter(arrow(~is_replaced & (stored_row < 0)))
     parts = [live, fresh]
-    if replaced.any():
-        at = np.flatnonzero(replaced)
-        parts.append(_stamped(final, at, place[at], same[at], stored, reasons, otherwise))
+    if is_replaced.any():
+        at = np.flatnonzero(is_replaced)
+        parts.append(_stamped(final, at, stored_row[at], same[at], stored, reasons, otherwise))
     out.tables[table.name] = pa.concat_tables(
         parts, promote_options="permissive"
     ).unify_dictionaries()
-    if gone:
-        out.gone[table.name] = gone
+    if customers:
+        out.replaced[table.name] = customers
 
 
 def _stamped(
-    final: pa.Table, at: Ints, place: Ints, same: Bools, stored: pa.Table,
+    final: pa.Table, at: Ints, stored_row: Ints, same: Bools, stored: pa.Table,
     reasons: Mapping[str, str], otherwise: str,
 ) -> pa.Table:  # fmt: skip
-    """Rows with their stamps: unchanged ones as they were, changed ones as the next revision."""
+    """Return final rows with their stamps: unchanged as published, else the next revision."""
     rows = final.take(arrow(at, pa.int64()))
-    kept = np.where(same, place, -1)
+    kept = np.where(same, stored_row, -1)
     for column in STAMP:
         old = flat(stored.column(column.name))
         if pa.types.is_dictionary(old.type):
             old = old.cast(TEXT)
         rows = rows.append_column(column.name, take(old, kept).cast(column.type))
-    changed = (place >= 0) & ~same
+    changed = (stored_row >= 0) & ~same
     if not changed.any():
         return rows
-    before = values(flat(stored.column("revision")))[np.where(place >= 0, place, 0)]
-    number = np.where(same, before, before + 1).astype(np.int32)
-    who = _texts(rows, "customer_key").to_pylist()
-    why = [
-        reasons.get(one, otherwise) if new else None for one, new in zip(who, changed, strict=True)
+    before = values(flat(stored.column("revision")))[np.where(stored_row >= 0, stored_row, 0)]
+    revision = np.where(same, before, before + 1).astype(np.int32)
+    customers = _strings(rows, "customer_key").to_pylist()
+    new_reason = [
+        reasons.get(customer, otherwise) if is_changed else None
+        for customer, is_changed in zip(customers, changed, strict=True)
     ]
-    old_why = _texts(rows, "revision_reason")
-    rows = _with(rows, "revision", arrow(number, pa.int32(), place >= 0))
-    return _with(rows, "revision_reason", pc.coalesce(old_why, text(why)))
+    stored_reason = _strings(rows, "revision_reason")
+    rows = _with(rows, "revision", arrow(revision, pa.int32(), stored_row >= 0))
+    return _with(rows, "revision_reason", pc.coalesce(stored_reason, text(new_reason)))
 
 
 def _with(rows: pa.Table, name: str, column: pa.Array) -> pa.Table:
     return rows.set_column(rows.column_names.index(name), name, column)
 
 
-def _superseded(
-    found: Mapping[str, pa.Table],
-    before: pa.Table | None,
-    recall: StateReader,
-    met: MergedRows,
+def _record_superseded(
+    scored: Mapping[str, pa.Table],
+    published: pa.Table | None,
+    state: StateReader,
+    merged: MergedRows,
     out: Revised,
 ) -> None:
-    """Published final journeys that are no more, with the journeys that have their events now;
-    those that are there again are superseded no longer.
+    """Record published final journeys that no longer exist, with their successors.
+
+    A successor has events of the lost journey. Journeys that exist again are removed from the
+    record.
     """
-    here = _texts(found[JOURNEYS], "journey_id")
-    told = recall.rows(SUPERSEDED.name, met.customers) if met.customers is not None else None
+    journey_ids = _strings(scored[JOURNEYS], "journey_id")
+    customers = merged.customers
+    recorded = None if customers is None else state.rows(SUPERSEDED.name, customers)
     rows: list[tuple[str | None, ...]] = []
-    if told is not None and (is_back := _in(_texts(told, "journey_id"), here)).any():
-        who = out.gone[SUPERSEDED.name] = names(told.filter(arrow(is_back)))
-        stays = ~is_back & _in(_texts(told, "customer_key"), text(sorted(who)))
-        kept = told.filter(arrow(stays)).select([c.name for c in SUPERSEDED.columns])
-        rows += [tuple(one.values()) for one in kept.to_pylist()]
-    if before is not None:
-        lost = before.filter(arrow(~_in(_texts(before, "journey_id"), here)))
-        rows += _successors(lost, found[STEPS], recall, met) if lost.num_rows else []
+    if (
+        recorded is not None
+        and (is_back := _in(_strings(recorded, "journey_id"), journey_ids)).any()
+    ):
+        replaced = out.replaced[SUPERSEDED.name] = customers_of(recorded.filter(arrow(is_back)))
+        is_kept = ~is_back & _in(_strings(recorded, "customer_key"), text(sorted(replaced)))
+        kept = recorded.filter(arrow(is_kept)).select([c.name for c in SUPERSEDED.columns])
+        rows += [tuple(row.values()) for row in kept.to_pylist()]
+    if published is not None:
+        lost = published.filter(arrow(~_in(_strings(published, "journey_id"), journey_ids)))
+        rows += _successors(lost, scored[STEPS], state, merged) if lost.num_rows else []
     if rows:
-        columns = [text([row[place] for row in rows]) for place in range(3)]
+        columns = [text(list(column)) for column in zip(*rows, strict=True)]
         out.tables[SUPERSEDED.name] = pa.table(columns, names=[c.name for c in SUPERSEDED.columns])
 
 
 def _successors(
-    lost: pa.Table, now: pa.Table, recall: StateReader, met: MergedRows
+    lost: pa.Table, new_steps: pa.Table, state: StateReader, merged: MergedRows
 ) -> list[tuple[str | None, ...]]:
-    """Rows of `superseded` for lost journeys, by the events of their steps then and now."""
-    steps = recall.rows(STEPS, met.customers) if met.customers is not None else None
-    moved = frozenset(who for who, reason in met.again.items() if reason == IDENTITY)
-    old = _events(steps, moved) if steps is not None else {}
+    """Return rows of `superseded` for lost journeys: those that share events with their steps."""
+    old_steps = state.rows(STEPS, merged.customers) if merged.customers is not None else None
+    reasons = merged.revision_reasons
+    moved = frozenset(customer for customer, reason in reasons.items() if reason == IDENTITY)
+    old = _events(old_steps, moved) if old_steps is not None else {}
     new: dict[str, list[str]] = {}
-    for journey, events in _events(now, moved).items():
+    for journey, events in _events(new_steps, moved).items():
         for event in events:
             new.setdefault(event, []).append(journey)
     rows = []
-    for one in lost.select(["journey_id", "customer_key"]).to_pylist():
-        ids = {j for event in old.get(one["journey_id"], ()) for j in new.get(event, ())}
+    for row in lost.select(["journey_id", "customer_key"]).to_pylist():
+        ids = {j for event in old.get(row["journey_id"], ()) for j in new.get(event, ())}
         after: list[str | None] = [*sorted(ids)]
-        rows += [(*one.values(), successor) for successor in after or [None]]
+        rows += [(*row.values(), successor) for successor in after or [None]]
     return rows
 
 
 def _events(steps: pa.Table, moved: frozenset[str]) -> dict[str, set[str]]:
-    """Events by journey, each as its customer's; those of customers among whom events have
-    `moved` as anybody's.
+    """Return the events of each journey's steps.
+
+    An event is told apart by its customer, except for the customers in `moved`, whose events may
+    have changed owner.
     """
     out: dict[str, set[str]] = {}
     columns = (
         steps.column(name).to_pylist() for name in ("journey_id", "customer_key", "event_ids")
     )
-    for journey, who, refs in zip(*columns, strict=True):
-        whose = "" if who in moved else who
-        out.setdefault(journey, set()).update(f"{whose}{_MARK}{ref}" for ref in refs)
+    for journey, customer, refs in zip(*columns, strict=True):
+        owner = "" if customer in moved else customer
+        out.setdefault(journey, set()).update(f"{owner}{_SEPARATOR}{ref}" for ref in refs)
     return out
 
 
 @dataclass(frozen=True)
 class _Contents:
-    """The declared columns of rows, comparable by place."""
+    """The declared columns of rows, comparable by row number."""
 
     columns: tuple[pa.Array, ...]
 
-    def equals_at(self, other: _Contents, place: Ints) -> Bools:
-        """Whether each row is that of another table at a place; false at -1."""
-        same = np.asarray(place >= 0)
+    def equals_at(self, other: _Contents, rows: Ints) -> Bools:
+        """Return whether each row equals the row of `other` at `rows`; false at -1."""
+        same = np.asarray(rows >= 0)
         for mine, theirs in zip(self.columns, other.columns, strict=True):
-            there = take(theirs, place)
-            equal = pc.equal(mine, there)
-            both_null = ~valid(mine) & ~valid(there)
+            stored = take(theirs, rows)
+            equal = pc.equal(mine, stored)
+            both_null = ~valid(mine) & ~valid(stored)
             same &= both_null | (values(equal) & valid(equal))
         return same
 
@@ -279,26 +292,29 @@ def _contents(rows: pa.Table, table: Table) -> _Contents:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """A column whose values can be compared: lists as one text."""
+    """Return a column whose values can be compared: dictionaries decoded, lists as one text."""
     if pa.types.is_dictionary(column.type):
         return column.cast(column.type.value_type)
     if pa.types.is_list(column.type):
         return text(
-            [None if one is None else _MARK.join(map(str, one)) for one in column.to_pylist()]
+            [
+                None if items is None else _SEPARATOR.join(map(str, items))
+                for items in column.to_pylist()
+            ]
         )
     return column
 
 
 def _key(rows: pa.Table, table: Table) -> pa.Array:
-    columns = [_texts(rows, name) for name in table.key]
-    return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, _MARK)
+    columns = [_strings(rows, name) for name in table.key]
+    return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, _SEPARATOR)
 
 
 def _in(column: pa.Array, among: pa.Array) -> Bools:
     return values(pc.is_in(column, value_set=among))
 
 
-def _texts(rows: pa.Table, name: str) -> pa.Array:
+def _strings(rows: pa.Table, name: str) -> pa.Array:
     return flat(rows.column(name)).cast(TEXT)
 
 

@@ -1,7 +1,7 @@
 """Bucket files: how events cross the shuffle on one machine, as Arrow streams in a scratch folder.
 
-A file holds the events of one group of buckets. What a small piece costs is its dictionaries, so
-every coded column keeps one vocabulary over all batches (written once a file), and batches are
+A file holds the events of one group of buckets. Dictionaries dominate the cost of a small piece.
+So every coded column keeps one vocabulary over all batches (written once a file), and batches are
 gathered before they are split.
 """
 
@@ -26,48 +26,51 @@ from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.schema import contract as schema
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
 
-#: Rows gathered before they are split into groups; memory against the number of pieces.
+#: Rows gathered before they are split into groups: memory against the number of pieces.
 GATHERED = 131_072
-#: A column with more texts than this travels as plain text: no piece should carry them all.
+#: A column with more distinct texts is written as plain text: pieces must not carry them all.
 WIDE = 4_096
-#: Type of the codes of other columns on the way: half the width that the core reads, a third less
-#: to write; a vocabulary stops growing long before it is full.
+#: Type of written codes: half the width that the core reads, a third less to write. A vocabulary
+#: stops growing long before it is full.
 CODE = pa.int16()
-#: Pieces are small: to hand their columns to threads costs more than to unpack them.
+#: Pieces are small: handing their columns to threads costs more than unpacking them.
 WRITE = pa.ipc.IpcWriteOptions(compression="lz4", emit_dictionary_deltas=True, use_threads=False)
 READ = pa.ipc.IpcReadOptions(use_threads=False)
 
 
 @dataclass
 class _Vocabulary:
-    """Texts of one coded column, in the order in which they first came; codes never change."""
+    """Texts of one coded column in the order of arrival; a text keeps its code."""
 
-    places: dict[str, int] = field(default_factory=dict)
+    codes_by_text: dict[str, int] = field(default_factory=dict)
     is_wide: bool = False
     _texts: pa.Array = field(default_factory=lambda: text([]))
     _seen: pa.Array = field(default_factory=lambda: text([]))
     _codes: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    def steady(self, column: pa.DictionaryArray) -> pa.Array:
-        """The rows as codes of this vocabulary, or as plain text where it became wide."""
+    def encode(self, column: pa.DictionaryArray) -> pa.Array:
+        """Return the rows as codes of this vocabulary, or as plain text once it is too wide."""
         if self.is_wide or len(column.dictionary) > WIDE:
             self.is_wide = True
             return column.cast(pa.string())
         if not column.dictionary.equals(self._seen):
             names = column.dictionary.to_pylist()
-            codes = [self.places.setdefault(name, len(self.places)) for name in names]
+            codes = [self.codes_by_text.setdefault(name, len(self.codes_by_text)) for name in names]
             self._seen, self._codes = column.dictionary, np.array(codes, np.int64)
-            self.is_wide = len(self.places) > WIDE
+            self.is_wide = len(self.codes_by_text) > WIDE
         if np.array_equal(self._codes, np.arange(len(self._codes))):
             return column.indices.cast(CODE)
         known = valid(column)
         rows = self._codes[np.where(known, values(column.indices), 0)]
         return arrow(rows, CODE, known)
 
-    def worded(self, codes: pa.Array) -> pa.DictionaryArray:
-        """Codes as a dictionary array; its dictionary is one object until a new text comes."""
-        if len(self._texts) != len(self.places):
-            self._texts = text(list(self.places))
+    def decode(self, codes: pa.Array) -> pa.DictionaryArray:
+        """Return codes as a dictionary array.
+
+        The dictionary is one object until a new text arrives.
+        """
+        if len(self._texts) != len(self.codes_by_text):
+            self._texts = text(list(self.codes_by_text))
         return pa.DictionaryArray.from_arrays(codes, self._texts)
 
 
@@ -77,47 +80,49 @@ class BucketFiles:
     def __init__(self, folder: Path, groups: int) -> None:
         self._folder, self._groups = folder, groups
         self._files: dict[tuple[int, str], tuple[Path, Any]] = {}
-        self._words: dict[str, _Vocabulary] = {}
-        self._held: dict[str, list[pa.RecordBatch]] = {}
+        self._vocabularies: dict[str, _Vocabulary] = {}
+        self._gathered: dict[str, list[pa.RecordBatch]] = {}
         self._rows = 0
 
     def add(self, events: pa.RecordBatch) -> None:
-        """Take the events of a batch (columns of `event_schema`)."""
-        steady = self._steady(events)
-        self._held.setdefault(str(steady.schema), []).append(steady)
+        """Gather the events of a batch (columns of `event_schema`)."""
+        batch = self._encoded(events)
+        self._gathered.setdefault(str(batch.schema), []).append(batch)
         self._rows += events.num_rows
         if self._rows >= GATHERED:
             self._flush()
 
     def close(self) -> Iterator[tuple[int, str]]:
-        """Finish all files; (group, path) of each."""
+        """Finish all files; yield (group, path) of each."""
         self._flush()
         for (group, _), (path, writer) in self._files.items():
             writer.close()
             yield group, str(path)
 
-    def _steady(self, events: pa.RecordBatch) -> pa.RecordBatch:
-        """Batch whose coded columns, but for the customer's, are codes of a vocabulary."""
+    def _encoded(self, events: pa.RecordBatch) -> pa.RecordBatch:
+        """Encode the coded columns of a batch, except the customer's, by their vocabularies."""
         arrays = []
         for name, column in zip(events.schema.names, events.columns, strict=True):
             if name != schema.CUSTOMER_KEY and pa.types.is_dictionary(column.type):
-                column = self._words.setdefault(name, _Vocabulary()).steady(column)
+                column = self._vocabularies.setdefault(name, _Vocabulary()).encode(column)
             arrays.append(column)
         return pa.RecordBatch.from_arrays(arrays, names=events.schema.names)
 
     def _flush(self) -> None:
-        for shape, held in self._held.items():
-            table = pa.Table.from_batches(held).unify_dictionaries().combine_chunks()
-            for group, part in split(self._worded(table), self._groups):
+        for shape, batches in self._gathered.items():
+            table = pa.Table.from_batches(batches).unify_dictionaries().combine_chunks()
+            for group, part in split_buckets(self._decoded(table), self._groups):
                 self._write((group, shape), part)
-        self._held.clear()
+        self._gathered.clear()
         self._rows = 0
 
-    def _worded(self, table: pa.Table) -> pa.RecordBatch:
+    def _decoded(self, table: pa.Table) -> pa.RecordBatch:
         arrays = []
         for name, column in zip(table.column_names, table.columns, strict=True):
-            is_codes = name in self._words and pa.types.is_integer(column.type)
-            arrays.append(self._words[name].worded(flat(column)) if is_codes else flat(column))
+            is_codes = name in self._vocabularies and pa.types.is_integer(column.type)
+            arrays.append(
+                self._vocabularies[name].decode(flat(column)) if is_codes else flat(column)
+            )
         return pa.RecordBatch.from_arrays(arrays, names=table.column_names)
 
     def _write(self, key: tuple[int, str], part: pa.RecordBatch) -> None:
@@ -127,11 +132,11 @@ class BucketFiles:
         self._files[key][1].write_batch(part)
 
 
-def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Parts of a batch by group of buckets, sorted by customer.
+def split_buckets(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Split a batch by group of buckets, sorted by customer; yield (group, rows).
 
-    The bucket is a prefix of the customer key, so that in the order of keys each group is one
-    slice, with a slice of the dictionary of customers for its own.
+    The bucket is a prefix of the customer key: in the order of keys each group is one slice, with a
+    slice of the dictionary of customers.
     """
     customer = Categorical.of(batch.column(schema.CUSTOMER_KEY))
     by_key = values(pc.sort_indices(customer.names)).astype(np.int64)
@@ -145,16 +150,18 @@ def split(batch: pa.RecordBatch, groups: int) -> Iterator[tuple[int, pa.RecordBa
     batch, codes = pa.RecordBatch.from_arrays(columns, schema=batch.schema), codes[order]
     group = values(batch.column(schema.BUCKET)).astype(np.int64) * groups // BUCKETS
     starts = np.flatnonzero(np.diff(group, prepend=-1))
-    place = batch.schema.get_field_index(schema.CUSTOMER_KEY)
+    at = batch.schema.get_field_index(schema.CUSTOMER_KEY)
     for start, stop in zip(starts, np.append(starts[1:], len(group)), strict=True):
         low, high = int(codes[start]), int(codes[stop - 1]) + 1
-        mine = Categorical((codes[start:stop] - low).astype(np.int32), names.slice(low, high - low))
+        part_keys = Categorical(
+            (codes[start:stop] - low).astype(np.int32), names.slice(low, high - low)
+        )
         part = batch.slice(start, stop - start)
-        yield int(group[start]), part.set_column(place, batch.schema.field(place), mine.arrow())
+        yield int(group[start]), part.set_column(at, batch.schema.field(at), part_keys.arrow())
 
 
 def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
-    """Rows of several bucket files; columns that a file lacks are null in its rows."""
+    """Read the rows of several bucket files; columns that a file lacks are null in its rows."""
     tables = []
     for path in paths:
         with pa.memory_map(path) as source:
@@ -164,7 +171,7 @@ def read(paths: Iterable[str], contract: Contract = INTERACTIONS) -> pa.Table:
 
 
 def _widened(table: pa.Table) -> pa.Table:
-    """The table, of whose columns each is one piece, with codes as wide as the core reads them."""
+    """Widen codes to int32, which the core reads; every column is one chunk."""
     arrays = []
     for column in map(flat, table.columns):
         if pa.types.is_dictionary(column.type) and column.type.index_type == CODE:

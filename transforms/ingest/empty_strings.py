@@ -11,7 +11,7 @@ from rejse.transforms.columnar.string_arrays import coded
 from rejse.transforms.schema.contract import TEXT, Contract
 
 
-def blank(column: pa.Array) -> Bools:
+def is_empty_string(column: pa.Array) -> Bools:
     """Rows of a text column, coded or plain, that hold the empty text."""
     known = valid(column)
     if not pa.types.is_dictionary(column.type):
@@ -24,7 +24,7 @@ def blank(column: pa.Array) -> Bools:
     return coded_blank
 
 
-def without_blanks(
+def without_empty_strings(
     batch: pa.RecordBatch, contract: Contract
 ) -> tuple[pa.RecordBatch, dict[str, int]]:
     """The batch with null for the empty text where null is allowed, and how many by field.
@@ -52,7 +52,7 @@ def _filled(column: pa.Array, note: str) -> tuple[pa.Array, dict[str, int]]:
         inner, found = _parts(elements(column), note)
         return (with_elements(column, inner) if found else column), found
     if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
-        return _text(column, note, blank(column))
+        return _text(column, note, is_empty_string(column))
     return column, {}
 
 
@@ -69,7 +69,9 @@ def _parts(column: pa.StructArray, note: str) -> tuple[pa.StructArray, dict[str,
     for part in column.type:
         if pa.types.is_string(part.type):
             text = column.field(part.name)
-            replaced, found = _text(text, f"{note}.{part.name}", blank(text) & valid(column))
+            replaced, found = _text(
+                text, f"{note}.{part.name}", is_empty_string(text) & valid(column)
+            )
             if found:
                 column, notes = with_part(column, part.name, replaced), notes | found
     return column, notes

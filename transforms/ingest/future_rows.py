@@ -15,7 +15,9 @@ DETAIL = (
 )
 
 
-def present(batch: pa.RecordBatch, limit: int) -> tuple[pa.RecordBatch, pa.Table, int | None]:
+def split_future_rows(
+    batch: pa.RecordBatch, limit: int
+) -> tuple[pa.RecordBatch, pa.Table, int | None]:
     """Accepted rows up to `limit` (microseconds, inclusive), rejects of the later ones and the
     least time of these; None where there are none.
     """

@@ -25,7 +25,7 @@ _FLOAT = r"^-?[0-9]+(\.0+|(\.[0-9]+)?e\+[0-9]+)$"
 _DECIMAL = re.compile(r"-?[0-9]+\.0+")
 
 
-def whole(name: str) -> str:
+def whole_number(name: str) -> str:
     """A whole number without point and exponent, where a float was written as text; else the name.
 
     With an exponent only what is written as floats are, with all their digits: `1.23E+15`, which a
@@ -51,7 +51,7 @@ def whole_numbers(names: pa.Array) -> pa.Array:
         return coded(pa.DictionaryArray.from_arrays(names.indices, dictionary))
     if not pc.any(pc.match_substring_regex(names, _FLOAT), min_count=0).as_py():
         return names
-    return text([None if one is None else whole(one) for one in names.to_pylist()])
+    return text([None if one is None else whole_number(one) for one in names.to_pylist()])
 
 
 def canonical(kinds: pa.Array, people: pa.Array) -> pa.DictionaryArray:

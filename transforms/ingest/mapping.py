@@ -42,7 +42,7 @@ class _Plan:
     casts: dict[str, str] = field(default_factory=dict)
 
 
-class Mapping:
+class SourceMapping:
     """A checked mapping of one source, to run over any number of its raw batches.
 
     `columns` are the canonical columns it gives (a literal null is none), `reads` the schema of
@@ -77,7 +77,7 @@ class Mapping:
         # What was found out goes to the workers, which open a connection where they need one.
         return {**self.__dict__, "_connection": None}
 
-    def rest(self) -> Mapping:
+    def close(self) -> SourceMapping:
         """Close the connection, some 30 MB, until it is asked for again."""
         if self._connection is not None:
             self._connection.close()
@@ -92,7 +92,7 @@ class Mapping:
     def connection(self) -> duckdb.DuckDBPyConnection:
         """The sealed connection of this worker, opened when first asked for."""
         if self._connection is None:
-            self._connection = select_check.sealed()
+            self._connection = select_check.sandboxed_connection()
         return self._connection
 
     def run(self, raw: pa.RecordBatch) -> dict[str, pa.Array]:

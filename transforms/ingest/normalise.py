@@ -14,9 +14,8 @@ from rejse.transforms.columnar.string_arrays import coded, constant, text
 from rejse.transforms.ingest import rejects as refusals
 from rejse.transforms.ingest.casts import REJECT
 from rejse.transforms.ingest.identity_spelling import whole_numbers
-from rejse.transforms.ingest.mapping import BAD_SEQUENCE, Mapping
+from rejse.transforms.ingest.mapping import BAD_SEQUENCE, SourceMapping
 from rejse.transforms.ingest.rejects import ROW
-from rejse.transforms.ingest.select_check import MappingError
 from rejse.transforms.schema.contract import Contract
 
 #: Direction of an interaction on a channel, where the source does not say.
@@ -51,7 +50,7 @@ class Raw(Protocol):
         """Numbers of the rows, where they are not consecutive."""
 
 
-def normalise(mapping: Mapping, raw: Raw) -> tuple[pa.RecordBatch, pa.Table]:
+def normalise(mapping: SourceMapping, raw: Raw) -> tuple[pa.RecordBatch, pa.Table]:
     """Canonical batch of a raw batch, and the rows that the mapping refuses.
 
     The batch has the columns of its contract's `canonical(mapping.columns)` and, until the edge's
@@ -79,7 +78,9 @@ def normalise(mapping: Mapping, raw: Raw) -> tuple[pa.RecordBatch, pa.Table]:
     return canonical, refusals.join(refused)
 
 
-def unread(mapping: Mapping, raw: Raw, canonical: pa.RecordBatch) -> dict[str, pa.RecordBatch]:
+def unread(
+    mapping: SourceMapping, raw: Raw, canonical: pa.RecordBatch
+) -> dict[str, pa.RecordBatch]:
     """Raw cells that say something and that the mapping gave up on (`try_cast`), by the canonical
     column which is null for them; of the rows of the canonical batch made of the raw one.
     """
@@ -117,7 +118,7 @@ def _located(raw: Raw) -> pa.RecordBatch:
 
 
 def _mapped(
-    mapping: Mapping, batch: pa.RecordBatch
+    mapping: SourceMapping, batch: pa.RecordBatch
 ) -> tuple[dict[str, pa.Array], pa.RecordBatch, list[pa.Table]]:
     """Columns that the mapping gives, the rows they stand for, and the rows it fails for."""
     raw = batch.drop_columns([ROW])
@@ -138,7 +139,7 @@ def _details(columns: dict[str, pa.Array], mask: Bools, reason: str) -> list[str
 
 
 def _canonical(
-    mapping: Mapping, columns: dict[str, pa.Array], batch: pa.RecordBatch
+    mapping: SourceMapping, columns: dict[str, pa.Array], batch: pa.RecordBatch
 ) -> pa.RecordBatch:
     rows = batch.num_rows
     contract = mapping.contract
@@ -217,6 +218,3 @@ def _recoded(column: pa.DictionaryArray, of_value: list[int], names: list[str]) 
     codes = np.array([*of_value, 0], dtype=np.int32)
     rows = np.where(valid(column), values(column.indices), len(of_value))
     return pa.DictionaryArray.from_arrays(arrow(codes[rows]), text(names))
-
-
-__all__ = ["Mapping", "MappingError", "normalise"]

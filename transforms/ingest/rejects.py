@@ -36,7 +36,7 @@ CAPPED, BY_ID = "event_cap", "event "
 #: Column of a batch on its way through the edge: row of the file, from 1. It ends at the edge.
 ROW = "_row"
 #: Columns that no reject shows: texts have a place and a time of their own.
-UNTOLD = (ROW, "text_redacted")
+HIDDEN_COLUMNS = (ROW, "text_redacted")
 #: Schema metadata of such a batch: names of its file and of its source.
 FILE, SOURCE = b"rejse.file", b"rejse.source"
 #: Marks a batch whose ids are hashes of the raw rows: whoever knows the rest of a row could try
@@ -88,7 +88,7 @@ def keyed_position(reason: str, position: str, keyed_id: str | None) -> str:
     return f"{BY_ID}{keyed_id}" if reason == CAPPED else position
 
 
-def keyed(key: bytes, name: str, value: str) -> str:
+def keyed_hash(key: bytes, name: str, value: str) -> str:
     """What is published of a payload or an id: 32 hex digits of HMAC-SHA-256(key, name 0x1F it)."""
     return hmac.new(key, f"{name}\x1f{value}".encode(), hashlib.sha256).hexdigest()[:32]
 
@@ -116,7 +116,7 @@ def origin(source: str, name: str) -> dict[bytes, bytes]:
 
 def of_rows(batch: pa.RecordBatch, reason: str, detail: Sequence[str] | str) -> pa.Table:
     """Rejects of all rows of a batch on its way through the edge, payload its row as JSON."""
-    names = [name for name in batch.schema.names if name not in UNTOLD]
+    names = [name for name in batch.schema.names if name not in HIDDEN_COLUMNS]
     cells = [_cells(batch.column(name)) for name in names]
     rows = [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
     named = (batch.schema.metadata or {}).get(SOURCE, b"").decode()

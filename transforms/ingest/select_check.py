@@ -59,7 +59,7 @@ class Select:
     items: tuple[Item, ...] | None
 
 
-def sealed() -> duckdb.DuckDBPyConnection:
+def sandboxed_connection() -> duckdb.DuckDBPyConnection:
     """Connection in memory that reaches no file and no network, one thread, times in UTC."""
     connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": MEMORY})
     connection.execute(
@@ -126,7 +126,7 @@ def _refuse(node: Node) -> None:
 
 
 def _refuse_unsteady(node: Node, columns: set[str]) -> None:
-    for name in sql_ast.unsteady(node, columns):
+    for name in sql_ast.volatile_names(node, columns):
         raise MappingError(
             f"{name} gives another value at another time; a mapping must give the same for the"
             " same row"

@@ -11,9 +11,9 @@ import duckdb
 
 #: Words that give another value at another time or in another session, whatever their catalogue
 #: entry says (`age` does so with one argument, `user` and the `current_` family as bare words).
-UNSTEADY = frozenset({"localtime", "localtimestamp", "user", "session_user", "today", "ago"})
+VOLATILE_WORDS = frozenset({"localtime", "localtimestamp", "user", "session_user", "today", "ago"})
 #: `error('…')` is volatile by name only; it is the mapping's way to refuse a row.
-STEADY = frozenset({"error"})
+NOT_VOLATILE = frozenset({"error"})
 Node = dict[str, Any]
 
 
@@ -38,7 +38,7 @@ def walk(node: Any) -> Iterator[Node]:
             left.extend(reversed(one))
 
 
-def unsteady(node: Node, columns: Collection[str] = ()) -> Iterator[str]:
+def volatile_names(node: Node, columns: Collection[str] = ()) -> Iterator[str]:
     """Functions and words that read the clock, chance or the session, as they stand in the tree.
 
     `columns` are names in lower case that, as bare words, mean a column.
@@ -54,7 +54,7 @@ def unsteady(node: Node, columns: Collection[str] = ()) -> Iterator[str]:
                 continue
         else:
             continue
-        if found or name in UNSTEADY or name.startswith("current_"):
+        if found or name in VOLATILE_WORDS or name.startswith("current_"):
             yield name
 
 
@@ -66,4 +66,4 @@ def _volatile() -> frozenset[str]:
             " or (function_type = 'macro' and regexp_matches(macro_definition,"
             " '(?i)current_|now\\(|random|uuid|select '))"
         ).fetchall()
-    return frozenset(name for (name,) in rows) - STEADY
+    return frozenset(name for (name,) in rows) - NOT_VOLATILE

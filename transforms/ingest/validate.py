@@ -17,7 +17,7 @@ from rejse.transforms.columnar.arrays import Bools, arrow, valid, values
 from rejse.transforms.columnar.list_arrays import elements, with_elements, with_part
 from rejse.transforms.columnar.string_arrays import coded, text
 from rejse.transforms.ingest import rejects as refusals
-from rejse.transforms.ingest.empty_strings import blank, without_blanks
+from rejse.transforms.ingest.empty_strings import is_empty_string, without_empty_strings
 from rejse.transforms.schema.contract import (
     BY_NAME,
     INFO_OPS,
@@ -58,7 +58,7 @@ def missing(field: Field) -> Rule:
 
     def refuses(batch: pa.RecordBatch) -> Bools:
         column = batch.column(name)
-        return ~valid(column) | blank(column) if is_text else ~valid(column)
+        return ~valid(column) | is_empty_string(column) if is_text else ~valid(column)
 
     sql = f"coalesce({name}, '') != ''" if is_text else f"{name} is not null"
     says = f"{name} is needed; map it in the SELECT"
@@ -174,7 +174,7 @@ def accept(
     """
     for name in contract.required:
         batch.column(name)
-    batch, empty = without_blanks(batch, contract)
+    batch, empty = without_empty_strings(batch, contract)
     names = set(batch.schema.names)
     bad = np.zeros(batch.num_rows, dtype=bool)
     refused = []

@@ -14,9 +14,9 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
 from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.groups import Groups
 from rejse.transforms.columnar.nearest_match import Candidates, Within
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema.parameters import MINUTE, Rules
 
@@ -86,7 +86,7 @@ def resolved_types(events: Events, customers: Groups, own: Categorical) -> Categ
     key = np.where(case.known, customers.ids * (len(case.names) + 1) + case.codes + 1, 0)
     order = sorted_by(key)
     segments, kind, time = Groups.of(key[order]), own.rows(order), events.time[order]
-    since = segments.spread(segments.first_row(kind.known))
+    since = segments.broadcast(segments.first_row(kind.known))
     codes = np.empty_like(own.codes)
     codes[order] = np.where((since >= 0) & (time >= time[since]), kind.codes[since], NULL)
     keep = ~case.known | events.coded("journey_type").known
@@ -95,7 +95,7 @@ def resolved_types(events: Events, customers: Groups, own: Categorical) -> Categ
 
 def _first_known(instants: Groups, kind: Categorical) -> Categorical:
     """Replace null types by the first known type of the same instant."""
-    first = instants.spread(instants.first_valid(kind.codes))
+    first = instants.broadcast(instants.first_valid(kind.codes))
     return kind.recode(np.where(kind.known, kind.codes, first))
 
 
@@ -105,7 +105,7 @@ def _attach(events: Events, customers: Groups, kind: Categorical, case: Ints, ru
     Rules 3 and 4.
     """
     reach = _Reach.of(events, customers, kind, case, rules)
-    may_be = customers.spread(customers.any(case != NULL))
+    may_be = customers.broadcast(customers.any(case != NULL))
     unassigned = np.flatnonzero((case == NULL) & may_be)
     # Events of one instant get the same answer: each looks back from the last of them.
     instants = Groups.of(customers.ids, events.time)

@@ -9,7 +9,7 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Reals, valid
 from rejse.transforms.columnar.event_table import Categorical, Events
-from rejse.transforms.columnar.segments import Array
+from rejse.transforms.columnar.groups import Array
 from rejse.transforms.schema.parameters import JourneyType, Rules
 
 FAMILIES = {

@@ -8,8 +8,8 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import Bools, Ints
 from rejse.transforms.columnar.event_table import Events
+from rejse.transforms.columnar.groups import Groups
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema.parameters import SECOND
@@ -39,12 +39,12 @@ def journey_times(sessionised: SessionisedEvents) -> JourneyTimes:
     drives = event_flags.is_need_driven(events) | events.is_one("direction", "internal")
     begin, end = intervals(sessionised)
     has_start = journeys.any(drives)
-    counts = drives | ~journeys.spread(has_start)
+    counts = drives | ~journeys.broadcast(has_start)
     started = journeys.min(np.where(counts, begin, _FAR))
     ended = np.maximum(journeys.max(end), started)
     if begin is end:
         return JourneyTimes(started, has_start, ended, np.zeros(len(journeys), np.int64))
-    since = journeys.spread(started)
+    since = journeys.broadcast(started)
     return JourneyTimes(
         started, has_start, ended,
         _union(journeys, np.maximum(begin, since), np.maximum(end, since)),
@@ -75,8 +75,8 @@ def intervals(sessionised: SessionisedEvents) -> tuple[Ints, Ints]:
         row = np.arange(events.n) + int(same.max(initial=0)) + 1
         groups = Groups.of(np.where(instance.known, same, row))
         # An activity of one event is treated as an event without an activity_id.
-        alone |= (groups.spread(groups.lengths) == 1) & ~(has_start | has_stop)
-        begin, end = groups.spread(groups.min(begin)), groups.spread(groups.max(end))
+        alone |= (groups.broadcast(groups.lengths) == 1) & ~(has_start | has_stop)
+        begin, end = groups.broadcast(groups.min(begin)), groups.broadcast(groups.max(end))
     alone[begun] = alone[done] = False
     taken = np.where(alone, handled, 0)
     before = events.is_one("lifecycle", "complete")
@@ -117,13 +117,15 @@ def _pairs(sessionised: SessionisedEvents, alone: Bools) -> tuple[Ints, Ints]:
     groups, opens = Groups.of(*(key[rows] for key in keys)), starts[rows]
     # Number of unpaired starts; a complete without one has no effect.
     height = np.cumsum(np.where(opens, 1, -1))
-    height -= groups.spread(height[groups.starts] - np.where(opens[groups.starts], 1, -1))
+    height -= groups.broadcast(height[groups.starts] - np.where(opens[groups.starts], 1, -1))
     missed = groups.running_max(np.maximum(-height, 0))
     served = ~opens & (missed == groups.before(missed, 0))
     before: Ints = np.cumsum(opens) - opens  # starts so far, in all groups
     number = np.cumsum(served)
-    number -= groups.spread(number[groups.starts] - served[groups.starts])
-    begun = np.flatnonzero(opens)[groups.spread(before[groups.starts])[served] + number[served] - 1]
+    number -= groups.broadcast(number[groups.starts] - served[groups.starts])
+    begun = np.flatnonzero(opens)[
+        groups.broadcast(before[groups.starts])[served] + number[served] - 1
+    ]
     return rows[begun], rows[served]
 
 

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, values
 from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags
 

@@ -42,10 +42,10 @@ def assign_owners(events: Events, place_row: Ints, data: Operational) -> Ownersh
     if data.has("agents"):
         agent = data.agents.rows(events.coded("actor_id"), time)
         acted = acted.fallback(data.agents.text("team", agent))
-    team = acted.fallback(data.places.text("team", place_row))
+    team = acted.fallback(data.touchpoints.text("team", place_row))
     team_row = np.full(events.n, NULL, np.int64)
     own = events.coded("owner")
-    owner = own.fallback(data.places.text("owner", place_row))
+    owner = own.fallback(data.touchpoints.text("owner", place_row))
     if data.has("teams"):
         team_row = data.teams.rows(team, time)
         owner = owner.fallback(data.teams.text("owner", team_row))

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import Bools, Ints, arrow, take
 from rejse.transforms.columnar.event_table import Categorical, Events, customers, total_order
+from rejse.transforms.columnar.groups import Groups
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.columnar.string_arrays import hexadecimal
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.journeys import event_flags, needs
@@ -152,8 +152,8 @@ class SessionisedEvents:
 def sessionise(table: pa.Table, data: Operational, rules: Rules) -> SessionisedEvents:
     """Sessionise events of whole customers (columns of `schema.event_schema`, any order)."""
     events = total_order(table)
-    place = data.places.rows(events.coded("touchpoint"), events.time)
-    kinds = data.places.text("journey_type", place)
+    place = data.touchpoints.rows(events.coded("touchpoint"), events.time)
+    kinds = data.touchpoints.text("journey_type", place)
 
     def of_case(case: Categorical) -> Categorical:
         return data.cases.text("journey_type", data.case_rows(events, case))
@@ -193,7 +193,7 @@ def _instances(events: Events, journeys: Groups) -> Ints:
     by_key = sorted_by(key)
     groups = Groups.of(key[by_key])
     anchor = row.copy()
-    anchor[rows[by_key]] = groups.spread(rows[by_key][groups.starts])
+    anchor[rows[by_key]] = groups.broadcast(rows[by_key][groups.starts])
     return anchor
 
 
@@ -253,5 +253,5 @@ def _same_as_before(x: Ints) -> Bools:
 
 def _numbered(ids: pa.Array, owner: Ints, places: Groups, mark: str, digits: int) -> pa.Array:
     """Return `<id><mark><place from 1>` for each row."""
-    number = pc.utf8_lpad(arrow(places.places + 1, pa.int64()).cast(pa.string()), digits, "0")
+    number = pc.utf8_lpad(arrow(places.row_number + 1, pa.int64()).cast(pa.string()), digits, "0")
     return pc.binary_join_element_wise(take(ids, owner), number, mark)

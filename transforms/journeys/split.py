@@ -13,7 +13,7 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
 from rejse.transforms.columnar.event_table import Categorical, Events
-from rejse.transforms.columnar.segments import Groups, pick
+from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.case_assignment import CaseAssignment
@@ -105,7 +105,7 @@ def split_journeys(
 
 def _running(journeys: Groups, kind: Categorical) -> tuple[Categorical, Categorical]:
     """Return the first known type of the journey, up to each row and before it."""
-    since = journeys.spread(journeys.first_row(kind.known))
+    since = journeys.broadcast(journeys.first_row(kind.known))
     row = np.arange(journeys.n)
     first_type = pick(kind.codes, since, NULL)
     at = np.where((since >= 0) & (row >= since), first_type, NULL)
@@ -118,7 +118,7 @@ def _one_type(assignment: CaseAssignment) -> Bools:
     codes, segments = assignment.kind.codes, assignment.segments
     if not len(codes):
         return np.zeros(0, dtype=bool)
-    same: Bools = segments.spread(segments.min(codes) == segments.max(codes))
+    same: Bools = segments.broadcast(segments.min(codes) == segments.max(codes))
     return same
 
 
@@ -182,7 +182,7 @@ def _local_cuts(assignment: CaseAssignment, rows: _Rows, start: Bools) -> tuple[
 
 def _beyond(journeys: Groups, rows: _Rows) -> Bools:
     """Return the events after the cap of their journey."""
-    first = journeys.spread(rows.time[journeys.starts])
+    first = journeys.broadcast(rows.time[journeys.starts])
     return np.asarray(rows.time - first > rows.cap)
 
 
@@ -199,7 +199,7 @@ def _new_needs(
     They may state a new need, or are a start activity in a logged case.
     """
     first_end = journeys.first_row(rows.end | rows.weak)
-    after = rows.time > journeys.spread(pick(rows.time, first_end, FAR))
+    after = rows.time > journeys.broadcast(pick(rows.time, first_end, FAR))
     if not after.any():
         return after
     sold = events.is_one("outcome", "sold")

@@ -33,7 +33,7 @@ def needs_of(alternatives: Iterable[Set[str] | str]) -> Needs:
     return () if frozenset() in left else left
 
 
-def in_words(needs: Needs) -> str:
+def describe_needs(needs: Needs) -> str:
     """`outcome, or team + table teams`."""
     sets = [sorted(f"table {n[1:]}" if n.startswith("@") else n for n in one) for one in needs]
     return ", or ".join(" + ".join(names) for names in sets)
@@ -128,7 +128,7 @@ def metric(
     """
     needs = needs_of(inputs)
     if needs and when_empty == "null":
-        when_empty = f"null without {in_words(needs)}"
+        when_empty = f"null without {describe_needs(needs)}"
 
     def declare(compute: Callable[[Any], Any]) -> Callable[[Any], Any]:
         name = getattr(compute, "__name__", "")

@@ -24,8 +24,8 @@ import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals
 from rejse.transforms.columnar.event_table import Categorical, Events
+from rejse.transforms.columnar.groups import Groups, distinct
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups, distinct
 from rejse.transforms.dimensions.validity import AsOf
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.parameters import WEIGHTS

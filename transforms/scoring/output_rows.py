@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, arrow, take, text_list
 from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.columnar.groups import Array, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, pick
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.field_requests import BASES
 from rejse.transforms.features.handoffs import CONTEXTS
@@ -151,7 +151,7 @@ def _steps(scored: ScoredJourneys) -> Columns:
     return {
         **_owned(scored, steps.journey),
         "step_id": sessionised.step_id,
-        "seq": sessionised.journey_steps.places + 1,
+        "seq": sessionised.journey_steps.row_number + 1,
         "session_id": take(sessionised.session_id, sessionised.session[steps.first]),
         "event_ids": text_list(events.refs(), seg.starts, seg.n),
         "touchpoint": steps.touchpoint,
@@ -172,7 +172,7 @@ def _steps(scored: ScoredJourneys) -> Columns:
         "ended_at": seg.max(end),
         "n_events": seg.lengths,
         "outcome": steps.outcome,
-        "is_moment_of_truth": scored.ctx.data.places.number("is_moment_of_truth", place),
+        "is_moment_of_truth": scored.ctx.data.touchpoints.number("is_moment_of_truth", place),
         "is_pushed": steps.is_pushed,
         **_measured(scored, "step"),
     }
@@ -193,7 +193,7 @@ def _sessions(scored: ScoredJourneys) -> Columns:
     return {
         **_owned(scored, contacts.journey),
         "session_id": sessionised.session_id,
-        "seq": sessionised.journey_sessions.places + 1,
+        "seq": sessionised.journey_sessions.row_number + 1,
         "source": events.coded("source").rows(seg.first(order)),
         "channel_family": contacts.family,
         "channel": contacts.channel,

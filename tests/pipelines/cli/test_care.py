@@ -11,11 +11,10 @@ import pytest
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.store import delta_store, staging
-from tests.pipelines.cli.test_cli import Command, rejse
-from tests.pipelines.jobs.test_run import PEOPLE, installation, lines, row
 from tests.support import faults
+from tests.support.cli import Command
+from tests.support.installation import PEOPLE, installation, lines, row
 
-assert rejse  # a fixture
 BETWEEN, DONE = datetime(2026, 1, 6, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
 JOURNEYS = "select count(*) as n from v_journeys"
 #: Two calls of each customer on one day, two on the next.

@@ -1,8 +1,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,63 +9,16 @@ import duckdb
 import pytest
 
 from rejse.pipelines.cli import main
+from rejse.pipelines.jobs.run import RunResult
 from rejse.pipelines.publication.publish import BalanceError
 from rejse.pipelines.store.lock import AnotherWriter
 from rejse.transforms.ingest.select_check import MappingError
+from tests.support.cli import Command, run_result, stand_in
 
-KEY = "5ec4e7" * 8
 COMMANDS = (
     "init", "check", "run", "sql", "explain", "report", "calibrate", "compact", "vacuum", "diff",
     "forget", "metrics", "demo-data",
 )  # fmt: skip
-Command = Callable[..., tuple[int, str, str]]
-
-
-@dataclass
-class Result:
-    """What a run gives, as far as the command line looks at it."""
-
-    status: str = "published"
-    run_id: str = "r1"
-    publication: int | None = 3
-    counts: dict[str, int] = field(
-        default_factory=lambda: {
-            "read": 7, "kept": 4, "duplicate": 1, "late": 0, "rejected": 2, "erased": 0,
-        }
-    )  # fmt: skip
-    reasons: dict[str, int] = field(default_factory=lambda: {"missing_time": 2})
-    tables: dict[str, int] = field(default_factory=lambda: {"journeys": 2})
-    notes: dict[str, int] = field(
-        default_factory=lambda: {"unknown_channel": 5, "unjoined_cases:erp": 1}
-    )
-    findings: tuple[str, ...] = ()
-    seconds: float = 1.25
-    unjoined: dict[str, int] = field(default_factory=lambda: {"window_passed": 12})
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    (tmp_path / "rejse.toml").write_text(
-        '[sources.web]\nfiles = ["*.csv"]\nmapping = "m.sql"\nschema = "s.json"\n'
-    )
-    (tmp_path / "rejse.key").write_text(KEY)
-    return tmp_path / "rejse.toml"
-
-
-@pytest.fixture
-def rejse(capsys: pytest.CaptureFixture[str]) -> Command:
-    def call(*args: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main.main(list(args))
-        out = capsys.readouterr()
-        assert KEY not in out.out + out.err
-        return int(left.value.code or 0), out.out, out.err
-
-    return call
-
-
-def stand_in(monkeypatch: pytest.MonkeyPatch, module: str, **names: Any) -> None:
-    monkeypatch.setitem(sys.modules, f"rejse.pipelines.jobs.{module}", SimpleNamespace(**names))
 
 
 def test_help_imports_nothing_heavy() -> None:
@@ -115,9 +66,9 @@ def test_run_passes_on_what_it_was_told(
 ) -> None:
     told: dict[str, Any] = {}
 
-    def run(settings: Any, **given: Any) -> Result:
+    def run(settings: Any, **given: Any) -> RunResult:
         told.update(given, source=list(settings.sources))
-        return Result()
+        return run_result()
 
     stand_in(monkeypatch, "run", run=run)
     code, out, err = rejse(
@@ -174,7 +125,9 @@ def test_exit_code_of_a_run(
     status: str, code: int, said: str,
 ) -> None:  # fmt: skip
     findings = ("journeys: h in [0, 1]",) if code else ()
-    stand_in(monkeypatch, "run", run=lambda settings, **given: Result(status, findings=findings))
+    stand_in(
+        monkeypatch, "run", run=lambda settings, **given: run_result(status, findings=findings)
+    )
     left, out, err = rejse("run", "-c", str(config))
     assert left == code
     assert said in out + err

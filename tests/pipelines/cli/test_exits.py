@@ -13,11 +13,9 @@ from rejse.pipelines.cli import exit_codes
 from rejse.pipelines.publication import time_travel
 from rejse.pipelines.publication.catalogue import NotPublishedError
 from rejse.transforms.errors import BRANCHES
-from tests.pipelines.cli.test_cli import Command, Result, config, rejse, stand_in
 from tests.support import store_builder
-from tests.test_architecture import MODULES
-
-__all__ = ["config", "rejse"]  # fixtures
+from tests.support.cli import Command, run_result, stand_in
+from tests.support.paths import MODULES
 
 
 @pytest.mark.parametrize(
@@ -58,7 +56,9 @@ def test_what_leaves_late_is_told_as_repaired(
     """Whoever sums the counts of runs wants none that is negative."""
     counts = {"read": 0, "kept": 2, "duplicate": 1, "late": -3, "rejected": 0, "erased": 0}
     stand_in(
-        monkeypatch, "run", repair=lambda *_, **given: Result(counts=counts, reasons={}, notes={})
+        monkeypatch,
+        "run",
+        repair=lambda *_, **given: run_result(counts=counts, reasons={}, notes={}),
     )
     span = ("--from", "2026-01-01", "--until", "2026-02-01", "-c", str(config))
     _, out, _ = rejse("repair", *span, "--json")
@@ -89,12 +89,12 @@ def test_nothing_new_still_tells_what_waits(
         (2, "2 events that came too late wait"),
         (1, "1 event that came too late waits"),
     ):
-        found = Result("nothing_new", tables={"late": late})
+        found = run_result("nothing_new", tables={"late": late})
         stand_in(monkeypatch, "run", run=lambda *_, found=found, **given: found)
         _, out, _ = rejse("run", "-c", str(config))
         assert out.splitlines()[0] == "nothing new: publication 3 holds all there is"
         assert said in out and "rejse repair --from TIME --until TIME" in out
-    found = Result("nothing_new", tables={"late": 0})
+    found = run_result("nothing_new", tables={"late": 0})
     stand_in(monkeypatch, "run", run=lambda *_, **given: found)
     _, out, _ = rejse("run", "-c", str(config))
     assert "repair" not in out

@@ -109,11 +109,13 @@ def test_the_order_of_a_table_decides_nothing(rows: list[dict[str, Any]], chance
 
 def test_no_table_at_all_says_nothing_of_anything() -> None:
     data = Operational()
-    row = data.places.rows(Categorical.of(pa.array(["x", None], pa.string())), np.array([0, 0]))
+    row = data.touchpoints.rows(
+        Categorical.of(pa.array(["x", None], pa.string())), np.array([0, 0])
+    )
     assert row.tolist() == [-1, -1]
-    assert data.places.text("owner", row).arrow().to_pylist() == [None, None]
+    assert data.touchpoints.text("owner", row).arrow().to_pylist() == [None, None]
     for name in ("expected_wait_s", "is_moment_of_truth"):
-        assert not data.places.number(name, row)[1].any()
+        assert not data.touchpoints.number(name, row)[1].any()
     assert data.fields.num_rows == 0
 
 

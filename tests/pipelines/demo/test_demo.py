@@ -17,7 +17,7 @@ from rejse.pipelines.config.settings import load
 from rejse.pipelines.demo import specs as demo_specs
 from rejse.pipelines.demo import systems, write
 from rejse.pipelines.demo.journeys import END, START, draw, journeys
-from rejse.transforms.ingest.mapping import Mapping
+from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.normalise import normalise
 from rejse.transforms.ingest.validate import accept
 
@@ -189,7 +189,7 @@ def test_the_one_log_maps_without_a_reject_or_an_unknown_value(tmp_path: Path) -
     write.write_events(tmp_path / "log", 3_000, key=KEY)
     source = load(tmp_path / "log" / "rejse.toml").sources["events"]
     found = pq.read_table(tmp_path / "log" / "data").combine_chunks().to_batches()[0]
-    mapping = Mapping(source.mapping_text(), raw_schema.read(source.schema_file), "events")
+    mapping = SourceMapping(source.mapping_text(), raw_schema.read(source.schema_file), "events")
     raw = SimpleNamespace(source="events", file="log", first_row=1, batch=found, positions=None)
     canonical, unmapped = normalise(mapping, raw)
     accepted, refused, notes = accept(canonical)

@@ -10,7 +10,7 @@ from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.onboarding.scaffold import init
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.reporting.html import page
-from tests.sql.test_sql import table
+from tests.support.sql_world import table
 
 #: Each customer calls on 10 January; c2 again two days later, c4 is handed on within the call.
 CALLS = """id,time,customer_id,activity,channel,direction,intent,outcome,to_owner,fcr_flag,talk_s

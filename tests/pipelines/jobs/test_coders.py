@@ -9,8 +9,8 @@ import pytest
 
 from rejse.pipelines.jobs import beam_coders
 from rejse.pipelines.sources.files import RawBatch
+from rejse.transforms.incremental.table_rows import TableRows
 from rejse.transforms.ingest import rejects
-from rejse.transforms.ptransforms import Scored
 from tests.support import builders
 
 ROWS = builders.table([{"time": n, "intent": "bill"} for n in range(5)]).combine_chunks()
@@ -20,7 +20,7 @@ def elements() -> list[Any]:
     batch = ROWS.to_batches()[0]
     raw = RawBatch("crm", "a.csv", 1, batch, None, rejects.empty())
     return [ROWS, ROWS.slice(0, 0), batch, batch.slice(1, 2), batch.slice(0, 0), raw,
-            Scored("events", ROWS)]  # fmt: skip
+            TableRows("events", ROWS)]  # fmt: skip
 
 
 @pytest.mark.parametrize("element", elements(), ids=lambda e: type(e).__name__)

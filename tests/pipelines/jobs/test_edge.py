@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from rejse.pipelines.sources import files
 from rejse.transforms.ingest import rejects
-from rejse.transforms.ingest.normalise import Mapping
+from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.rejects import REJECT_SCHEMA
 from rejse.transforms.schema.contract import event_schema
 from tests.support import edge
 from tests.support.edge import PLAIN, RAW
 from tests.support.law import FACTOR
 
-MAPPING = Mapping(
+MAPPING = SourceMapping(
     PLAIN.replace(
         " from source",
         ", case activity when 'seq' then id end as sequence,"

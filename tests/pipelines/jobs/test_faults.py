@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.config import settings
-from tests.pipelines.jobs.test_run import installation, lines, row
+from tests.support.installation import installation, lines, row
 from tests.support.paths import ROOT
 
 #: How many times as much is tried under REJSE_SOAK=1.

@@ -14,8 +14,8 @@ from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store import delta_store
 from rejse.transforms.ingest import future_rows
-from tests.pipelines.jobs.test_run import RAW, installation, lines, row
 from tests.support.increments import contents
+from tests.support.installation import RAW, installation, lines, row
 
 DAY = 86_400_000_000
 
@@ -191,6 +191,6 @@ def test_rows_up_to_the_limit_are_present(ahead: list[int], kept: int) -> None:
     times = [DAY + (1 if n in ahead else 0) for n in range(3)]
     kind = pa.timestamp("us", "UTC")
     batch = pa.RecordBatch.from_arrays([pa.array(times, pa.int64()).cast(kind)], ["time"])
-    present, refused, first = future_rows.present(batch, DAY)
+    present, refused, first = future_rows.split_future_rows(batch, DAY)
     assert (present.num_rows, refused.num_rows) == (kept, len(ahead))
     assert first == (DAY + 1 if ahead else None)

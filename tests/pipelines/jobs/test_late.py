@@ -12,78 +12,72 @@ import pytest
 
 from rejse.pipelines.config import retention, settings
 from rejse.pipelines.jobs.increment import SourcesGoneError
-from rejse.pipelines.jobs.run import NothingToBuildOnError, RunResult, repair, run
+from rejse.pipelines.jobs.run import NothingToBuildOnError, repair, run
 from rejse.pipelines.maintenance.compact import compact
 from rejse.pipelines.publication import audit_client
-from rejse.pipelines.publication.catalogue import connect
-from tests import test_model
-from tests.pipelines.jobs.test_run import balanced, files_of, installation, lines, once, row
+from tests.support.installation import (
+    DAY,
+    NEW_YEAR,
+    balanced,
+    deliver,
+    fetch,
+    files_of,
+    installation,
+    lines,
+    once,
+    row,
+    row_on,
+)
+from tests.support.linked_installation import linked_installation
 
-DAY = 86_400_000_000
-#: 2026-01-01, microseconds.
-NEW_YEAR = 1_767_225_600_000_000
 #: A row of somebody else, so late in the year that everything before it is final.
 SUMMER = row(1, id="summer", time="2026-07-01T12:00:00Z")
-
-
-def on(day: str, ident: str, **given: Any) -> dict[str, Any]:
-    return row(0, id=ident, time=f"2026-{day}T12:00:00Z", **given)
-
-
-def add(found: settings.Settings, name: str, *rows: dict[str, Any]) -> RunResult:
-    """A file arrives, and a run follows."""
-    (found.root / name).write_text(lines(rows), encoding="utf-8")
-    result = once(found)
-    assert balanced(result)
-    return result
-
-
-def rows(found: settings.Settings, sql: str) -> list[tuple[Any, ...]]:
-    with connect(found.store) as con:
-        return list(con.sql(sql).fetchall())
 
 
 @pytest.fixture
 def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     """A store in which January is final."""
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    made = installation(tmp_path, {"a.jsonl": lines([on("01-05", "e1"), SUMMER])})
+    made = installation(tmp_path, {"a.jsonl": lines([row_on("01-05", "e1"), SUMMER])})
     once(made)
     return made
 
 
 def test_only_what_is_new_is_read(found: settings.Settings) -> None:
-    result = add(found, "b.jsonl", on("07-02", "e2"))
+    result = deliver(found, "b.jsonl", row_on("07-02", "e2"))
     assert (result.counts["read"], result.counts["kept"]) == (1, 1)
-    assert rows(found, "select count(*) from events") == [(3,)]
-    assert [run[0] for run in rows(found, "select n_read from runs order by publication")] == [2, 1]
+    assert fetch(found, "select count(*) from events") == [(3,)]
+    assert [run[0] for run in fetch(found, "select n_read from runs order by publication")] == [
+        2,
+        1,
+    ]
 
 
 def test_files_of_final_rows_are_named_again(found: settings.Settings) -> None:
     before = {name for name in files_of(found.store) if name.startswith("journeys/part")}
-    add(found, "b.jsonl", on("07-02", "e2"))
+    deliver(found, "b.jsonl", row_on("07-02", "e2"))
     assert before <= {name for name in files_of(found.store) if name.startswith("journeys/part")}
-    assert rows(found, "select distinct revision, revision_reason from journeys") == [(1, "first")]
+    assert fetch(found, "select distinct revision, revision_reason from journeys") == [(1, "first")]
 
 
 def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
-    before = rows(found, "select * from v_journeys order by journey_id")
-    late = on("01-06", "e2")
-    result = add(found, "b.jsonl", late)
+    before = fetch(found, "select * from v_journeys order by journey_id")
+    late = row_on("01-06", "e2")
+    result = deliver(found, "b.jsonl", late)
     assert (result.counts["late"], result.counts["kept"]) == (1, 0)
-    assert rows(found, "select * from v_journeys order by journey_id") == before
+    assert fetch(found, "select * from v_journeys order by journey_id") == before
     # The source was complete up to summer's noon, less a day.
-    assert rows(found, "select id, lateness_s from late") == [("e2", 175 * 86_400)]
-    assert add(found, "c.jsonl", late).counts["duplicate"] == 1
+    assert fetch(found, "select id, lateness_s from late") == [("e2", 175 * 86_400)]
+    assert deliver(found, "c.jsonl", late).counts["duplicate"] == 1
 
     brought = repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
     assert balanced(brought)
     assert (brought.counts["late"], brought.counts["kept"]) == (-1, 1)
-    assert rows(found, "select count(*) from late") == [(0,)]
+    assert fetch(found, "select count(*) from late") == [(0,)]
     said = (
         "select n_events, revision, revision_reason from journeys where started_at < '2026-02-01'"
     )
-    assert rows(found, said) == [(2, 2, "late event")]
+    assert fetch(found, said) == [(2, 2, "late event")]
     assert repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None).status == "nothing_new"
     assert once(found).status == "nothing_new"
 
@@ -91,7 +85,7 @@ def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
 def copies(*recorded: tuple[str, int, str], **given: Any) -> list[dict[str, Any]]:
     """Rows with one id: (day, day of August when recorded, activity)."""
     return [
-        on(day, "e1", recorded=f"2026-08-{n:02d}T00:00:00Z", activity=activity, **given)
+        row_on(day, "e1", recorded=f"2026-08-{n:02d}T00:00:00Z", activity=activity, **given)
         for day, n, activity in recorded
     ]
 
@@ -102,7 +96,7 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., s
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
 
     def made(name: str, *given: dict[str, Any]) -> settings.Settings:
-        found = test_model.made(tmp_path / name, [])
+        found = linked_installation(tmp_path / name, [])
         (found.root / "000.jsonl").write_text(lines([*given, SUMMER]), encoding="utf-8")
         once(found)
         return found
@@ -116,7 +110,7 @@ WAITING = "select activity from late"
 
 
 def served(found: settings.Settings) -> list[tuple[Any, ...]]:
-    return rows(found, "select * exclude (known_at, run_id, revision, revision_reason)"
+    return fetch(found, "select * exclude (known_at, run_id, revision, revision_reason)"
                        " from v_steps order by all")  # fmt: skip
 
 
@@ -125,17 +119,17 @@ def test_a_better_copy_that_comes_late_waits_and_takes_its_place(
 ) -> None:
     first, better = copies(("01-05", 9, "question"), ("01-05", 2, "resolved"))
     batch, made = recorded("batch", first, better), recorded("runs", first)
-    came = add(made, "b.jsonl", better)
+    came = deliver(made, "b.jsonl", better)
     assert [came.counts[name] for name in ("late", "duplicate", "kept")] == [1, 0, 0]
-    assert [one[1] for one in rows(made, STORED)] == ["question"]
+    assert [one[1] for one in fetch(made, STORED)] == ["question"]
     brought = repair(made, *YEAR, audit=None)
     assert balanced(brought)
     assert [brought.counts[name] for name in ("late", "duplicate", "kept")] == [-1, 1, 0]
-    assert [one[1] for one in rows(made, STORED)] == ["resolved"]
-    assert rows(made, WAITING) == []
+    assert [one[1] for one in fetch(made, STORED)] == ["resolved"]
+    assert fetch(made, WAITING) == []
     assert served(made) == served(batch)
     said = "select revision, revision_reason from steps where started_at < '2026-02-01'"
-    assert rows(made, said) == [(2, "late event")]
+    assert fetch(made, said) == [(2, "late event")]
 
 
 def test_of_late_copies_the_best_waits_alone(recorded: Callable[..., settings.Settings]) -> None:
@@ -145,11 +139,11 @@ def test_of_late_copies_the_best_waits_alone(recorded: Callable[..., settings.Se
     )  # fmt: skip
     batch, made = recorded("batch", *every), recorded("runs", every[0])
     for n, (copy, n_late) in enumerate(zip(every[1:], (1, 0, 0, 0), strict=True)):
-        came = add(made, f"{n}.jsonl", copy)
+        came = deliver(made, f"{n}.jsonl", copy)
         assert (came.counts["late"], came.counts["duplicate"]) == (n_late, 1 - n_late), copy
-    assert rows(made, WAITING) == [("best",)]
+    assert fetch(made, WAITING) == [("best",)]
     repair(made, *YEAR, audit=None)
-    assert [one[1] for one in rows(made, STORED)] == ["best"]
+    assert [one[1] for one in fetch(made, STORED)] == ["best"]
     assert served(made) == served(batch)
 
 
@@ -159,12 +153,12 @@ def test_a_copy_in_time_is_kept_until_a_better_one_that_waits_is_brought_in(
 ) -> None:
     waits, in_time = copies(("01-05", recorded_at, "waited"), ("07-02", 9, "in time"))
     batch, made = recorded("batch", waits, in_time), recorded("runs")
-    assert add(made, "b.jsonl", waits).counts["late"] == 1
-    assert add(made, "c.jsonl", in_time).counts["kept"] == 1
-    assert [one[1] for one in rows(made, STORED)] == ["in time"]
+    assert deliver(made, "b.jsonl", waits).counts["late"] == 1
+    assert deliver(made, "c.jsonl", in_time).counts["kept"] == 1
+    assert [one[1] for one in fetch(made, STORED)] == ["in time"]
     brought = repair(made, *YEAR, audit=None)
     assert balanced(brought) and brought.counts["duplicate"] == 1
-    assert [one[1] for one in rows(made, STORED)] == [stays]
+    assert [one[1] for one in fetch(made, STORED)] == [stays]
     assert served(made) == served(batch)
 
 
@@ -175,7 +169,7 @@ def test_a_late_copy_of_somebody_else_takes_the_id_or_goes(
     (mine,) = copies(("01-05", 9, "mine"))
     (theirs,) = copies(("01-07", recorded_at, "theirs"), identity="somebody else")
     batch, made = recorded("batch", mine, theirs), recorded("runs", mine)
-    came = add(made, "b.jsonl", theirs)
+    came = deliver(made, "b.jsonl", theirs)
     assert (came.counts["late"], came.counts["duplicate"]) == (
         (1, 0) if recorded_at < 9 else (0, 1)
     )
@@ -184,22 +178,24 @@ def test_a_late_copy_of_somebody_else_takes_the_id_or_goes(
 
 
 def test_a_repair_leaves_late_events_of_other_times(found: settings.Settings) -> None:
-    add(found, "b.jsonl", on("01-06", "e2"), on("02-06", "e3"))
+    deliver(found, "b.jsonl", row_on("01-06", "e2"), row_on("02-06", "e3"))
     repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
-    assert rows(found, "select id from late") == [("e3",)]
+    assert fetch(found, "select id from late") == [("e3",)]
 
 
 def test_a_journey_that_is_no_more_names_its_successor(found: settings.Settings) -> None:
-    with_two = add(found, "b.jsonl", on("01-25", "e2"), on("02-24", "e3"))
+    with_two = deliver(found, "b.jsonl", row_on("01-25", "e2"), row_on("02-24", "e3"))
     assert with_two.counts["late"] == 2
     repair(found, NEW_YEAR, NEW_YEAR + 10 * DAY, audit=None)  # nothing late in these days
     repair(found, NEW_YEAR + 40 * DAY, NEW_YEAR + 90 * DAY, audit=None)
-    old = rows(found, "select journey_id from journeys where started_at > '2026-02-01'"
+    old = fetch(found, "select journey_id from journeys where started_at > '2026-02-01'"
                       " and started_at < '2026-06-01'")  # fmt: skip
     repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
-    whole = rows(found, "select journey_id, n_events from journeys where started_at < '2026-06-01'")
+    whole = fetch(
+        found, "select journey_id, n_events from journeys where started_at < '2026-06-01'"
+    )
     assert [n for _, n in whole] == [3]
-    said = rows(found, "select journey_id, successor_id from superseded")
+    said = fetch(found, "select journey_id, successor_id from superseded")
     assert said == [(old[0][0], whole[0][0])]
 
 
@@ -207,33 +203,35 @@ def test_a_journey_that_is_back_is_no_longer_superseded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    first = lines([on("01-05", "e1"), on("02-24", "e3"), SUMMER])
+    first = lines([row_on("01-05", "e1"), row_on("02-24", "e3"), SUMMER])
     made = installation(tmp_path, {"a.jsonl": first}, more="[types.other]\ncap = '55d'")
     once(made)
     year = (NEW_YEAR - 30 * DAY, NEW_YEAR + 365 * DAY)
-    add(made, "b.jsonl", on("01-30", "e2"))  # bridges the silence between e1 and e3
+    deliver(made, "b.jsonl", row_on("01-30", "e2"))  # bridges the silence between e1 and e3
     repair(made, *year, audit=None)
-    assert len(rows(made, "select * from superseded")) == 1
-    add(made, "c.jsonl", row(0, id="e0", time="2025-12-31T10:00:00Z"))  # now the cap cuts e3 off
+    assert len(fetch(made, "select * from superseded")) == 1
+    deliver(
+        made, "c.jsonl", row(0, id="e0", time="2025-12-31T10:00:00Z")
+    )  # now the cap cuts e3 off
     repair(made, *year, audit=None)
-    stands = rows(made, "select journey_id, n_events from v_journeys order by started_at")
+    stands = fetch(made, "select journey_id, n_events from v_journeys order by started_at")
     assert [n for _, n in stands] == [3, 1, 1]
-    said = rows(made, "select distinct journey_id from superseded")
+    said = fetch(made, "select distinct journey_id from superseded")
     assert len(said) == 1
     assert said[0][0] not in {one for one, _ in stands}
 
 
 def test_a_journey_that_opens_again_goes_on_counting_revisions(found: settings.Settings) -> None:
-    add(found, "b.jsonl", on("05-01", "m1"))
+    deliver(found, "b.jsonl", row_on("05-01", "m1"))
     repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=None)
-    add(found, "c.jsonl", on("05-25", "m2"), on("06-20", "m3"))
+    deliver(found, "c.jsonl", row_on("05-25", "m2"), row_on("06-20", "m3"))
     repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=None)
     told = "select revision, revision_reason from {} where started_at = '2026-05-01T12:00:00Z'"
-    assert rows(found, told.format("journeys_live")) == [(2, "late event")]
-    add(found, "d.jsonl", row(1, id="autumn", time="2026-10-01T12:00:00Z"))
-    add(found, "e.jsonl", row(1, id="winter", time="2026-12-01T12:00:00Z"))
+    assert fetch(found, told.format("journeys_live")) == [(2, "late event")]
+    deliver(found, "d.jsonl", row(1, id="autumn", time="2026-10-01T12:00:00Z"))
+    deliver(found, "e.jsonl", row(1, id="winter", time="2026-12-01T12:00:00Z"))
     for table in ("journeys", "steps"):
-        assert rows(found, told.format(table)) == [(2, "late event")]
+        assert fetch(found, told.format(table)) == [(2, "late event")]
 
 
 def test_a_repair_needs_a_publication(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,18 +252,18 @@ def test_a_customer_who_crosses_the_cap_goes_with_all_he_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    first = [on("01-05", f"a{n}") for n in range(5)]
+    first = [row_on("01-05", f"a{n}") for n in range(5)]
     made = installation(
         tmp_path, {"a.jsonl": lines([*first, SUMMER])}, more="[windows]\nmax_events = 8"
     )
     once(made)
-    crossed = add(made, "b.jsonl", *(on("07-05", f"b{n}") for n in range(5)))
+    crossed = deliver(made, "b.jsonl", *(row_on("07-05", f"b{n}") for n in range(5)))
     assert (crossed.counts["rejected"], crossed.notes["excluded_later"]) == (5, 5)
-    assert rows(made, "select id from events") == [("summer",)]
-    assert rows(made, "select n_events from v_journeys") == [(1,)]
-    assert rows(made, "select count(*) from rejects") == [(10,)]
-    assert len(rows(made, "select * from superseded where successor_id is null")) == 1
-    again = add(made, "c.jsonl", on("07-06", "c1"))
+    assert fetch(made, "select id from events") == [("summer",)]
+    assert fetch(made, "select n_events from v_journeys") == [(1,)]
+    assert fetch(made, "select count(*) from rejects") == [(10,)]
+    assert len(fetch(made, "select * from superseded where successor_id is null")) == 1
+    again = deliver(made, "c.jsonl", row_on("07-06", "c1"))
     assert (again.counts["rejected"], again.counts["kept"]) == (1, 0)
 
 
@@ -273,27 +271,27 @@ def test_late_events_of_who_is_no_person_do_not_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    many = [on("01-05", f"a{n}") for n in range(10)]
+    many = [row_on("01-05", f"a{n}") for n in range(10)]
     made = installation(
         tmp_path, {"a.jsonl": lines([*many, SUMMER])}, more="[windows]\nmax_events = 8"
     )
     once(made)
-    again = add(made, "b.jsonl", on("01-06", "b1"))
+    again = deliver(made, "b.jsonl", row_on("01-06", "b1"))
     assert (again.counts["late"], again.counts["rejected"]) == (0, 1)
-    assert rows(made, "select count(*) from late") == [(0,)]
+    assert fetch(made, "select count(*) from late") == [(0,)]
 
 
 def test_a_file_that_grows_is_read_again_and_nothing_stands_twice(
     found: settings.Settings,
 ) -> None:
     bad = row(0, id="bad", time=None)
-    add(found, "log.jsonl", on("07-01", "g1"), bad)
-    add(found, "log.jsonl.jsonl", bad)  # another file, whose name begins alike
-    grown = add(found, "log.jsonl", on("07-01", "g1"), bad, on("07-02", "g2"), bad)
+    deliver(found, "log.jsonl", row_on("07-01", "g1"), bad)
+    deliver(found, "log.jsonl.jsonl", bad)  # another file, whose name begins alike
+    grown = deliver(found, "log.jsonl", row_on("07-01", "g1"), bad, row_on("07-02", "g2"), bad)
     assert {name: grown.counts[name] for name in ("read", "kept", "duplicate", "rejected")} == {
         "read": 4, "kept": 1, "duplicate": 1, "rejected": 2,
     }  # fmt: skip
-    said = rows(found, "select position from rejects order by all")
+    said = fetch(found, "select position from rejects order by all")
     assert said == [("log.jsonl.jsonl:1",), ("log.jsonl:2",), ("log.jsonl:4",)]
 
 
@@ -301,25 +299,25 @@ def test_a_crowd_in_a_file_that_grows_is_refused_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    crowd = [on("06-30", f"a{n}") for n in range(10)]
+    crowd = [row_on("06-30", f"a{n}") for n in range(10)]
     made = installation(tmp_path, {"a.jsonl": lines(crowd)}, more="[windows]\nmax_events = 8")
     once(made)
-    add(made, "a.jsonl", *crowd, row(1, id="somebody", time="2026-07-01T11:30:00Z"))
-    assert rows(made, "select count(*), count(distinct id) from rejects") == [(10, 10)]
+    deliver(made, "a.jsonl", *crowd, row(1, id="somebody", time="2026-07-01T11:30:00Z"))
+    assert fetch(made, "select count(*), count(distinct id) from rejects") == [(10, 10)]
 
 
 def test_what_is_past_its_retention_does_not_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    files = {"a.jsonl": lines([on("01-05", "e1"), SUMMER])}
+    files = {"a.jsonl": lines([row_on("01-05", "e1"), SUMMER])}
     made = installation(tmp_path, files, more='[retention.tables]\njourneys = "1d"')
     once(made)
-    add(made, "b.jsonl", on("07-02", "e2"))
+    deliver(made, "b.jsonl", row_on("07-02", "e2"))
     told = "select (select count(*) from journeys), (select count(*) from steps)"
-    assert rows(made, told) == [(0, 0)]
-    assert rows(made, "select count(*) from journeys_live") == [(2,)]
-    assert rows(made, "select count(*) from events") == [(3,)]
+    assert fetch(made, told) == [(0, 0)]
+    assert fetch(made, "select count(*) from journeys_live") == [(2,)]
+    assert fetch(made, "select count(*) from events") == [(3,)]
 
 
 def test_events_stay_with_a_journey_that_is_kept_or_open(
@@ -327,35 +325,35 @@ def test_events_stay_with_a_journey_that_is_kept_or_open(
 ) -> None:
     """Else it would be made anew of its last events alone, and be another one."""
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    one = [on("01-05", "e1"), on("01-20", "e2"), on("02-10", "e3")]  # one journey
+    one = [row_on("01-05", "e1"), row_on("01-20", "e2"), row_on("02-10", "e3")]  # one journey
     over = row(2, id="e0", time="2026-01-20T12:00:00Z")
     made = installation(tmp_path, {"a.jsonl": lines([*one, over])})
     run(made, audit=None)
-    assert rows(made, "select n_events from journeys_live order by 1") == [(1,), (3,)]
+    assert fetch(made, "select n_events from journeys_live order by 1") == [(1,), (3,)]
     february = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1_000_000)
     since = dict.fromkeys(("events", *retention.FOLLOWS, "journeys"), february)
     compact(made.store, since)
-    assert rows(made, "select count(*) from events") == [(4,)], "all is open"
-    add(made, "b.jsonl", SUMMER)
-    assert rows(made, "select n_events from journeys order by 1") == [(1,), (3,)]
+    assert fetch(made, "select count(*) from events") == [(4,)], "all is open"
+    deliver(made, "b.jsonl", SUMMER)
+    assert fetch(made, "select n_events from journeys order by 1") == [(1,), (3,)]
     done = compact(made.store, since)
     assert done.tables["events"].rows_dropped == done.tables["journeys"].rows_dropped == 1
     kept = "select n_events, (select list(id order by id) from events) from journeys"
-    assert rows(made, kept) == [(3, ["e1", "e2", "e3", "summer"])]
+    assert fetch(made, kept) == [(3, ["e1", "e2", "e3", "summer"])]
     assert compact(made.store, since).status == "nothing_new"
-    add(made, "c.jsonl", on("07-03", "e4"))
-    assert rows(made, kept) == [(3, ["e1", "e2", "e3", "e4", "summer"])]
+    deliver(made, "c.jsonl", row_on("07-03", "e4"))
+    assert fetch(made, kept) == [(3, ["e1", "e2", "e3", "e4", "summer"])]
 
 
 def test_files_that_are_gone_do_not_take_their_rows_along(found: settings.Settings) -> None:
-    add(found, "b.jsonl", on("07-02", "e2"))
+    deliver(found, "b.jsonl", row_on("07-02", "e2"))
     (found.root / "a.jsonl").unlink()
     assert once(found).status == "nothing_new"
-    assert rows(found, "select count(*) from events") == [(3,)]
+    assert fetch(found, "select count(*) from events") == [(3,)]
 
 
 def test_other_rules_need_all_files_again(found: settings.Settings) -> None:
-    (found.root / "b.jsonl").write_text(lines([on("07-02", "e2")]))
+    (found.root / "b.jsonl").write_text(lines([row_on("07-02", "e2")]))
     (found.root / "a.jsonl").unlink()
     text = (found.root / "rejse.toml").read_text()
     (found.root / "rejse.toml").write_text("[windows]\nrepeat = '3d'\n" + text)
@@ -363,11 +361,11 @@ def test_other_rules_need_all_files_again(found: settings.Settings) -> None:
     with pytest.raises(SourcesGoneError, match=r"1 are gone, such as a\.jsonl.*--rebuild"):
         once(changed)
     assert once(changed, rebuild=True).counts["read"] == 1
-    assert rows(changed, "select count(*) from events") == [(1,)]
+    assert fetch(changed, "select count(*) from events") == [(1,)]
 
 
 def test_an_increment_is_audited_over_whole_customers(found: settings.Settings) -> None:
-    (found.root / "b.jsonl").write_text(lines([on("07-02", "e2"), row(1, id="e3")]))
+    (found.root / "b.jsonl").write_text(lines([row_on("07-02", "e2"), row(1, id="e3")]))
     result = once(found, audit=audit_client.audit)
     assert result.status == "published"
     report = json.loads(next((found.store / "audits").glob("*.json")).read_text())

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rejse.pipelines.config.settings import Settings, load
 from rejse.pipelines.jobs.run import RunResult, reconcile, repair, run
-from rejse.pipelines.publication.catalogue import connect
-from tests.support import builders, strategies, transcript_links
+from tests.support import builders
 from tests.support.increments import Arrivals, contents
+from tests.support.installation import fetch
 from tests.support.law import FACTOR
-from tests.support.transcript import Transcript, alias, group_of, links_of
-from tests.support.transcript import all_transcripts as every_transcript
-
-CUSTOMERS = 12
-Links = Sequence[Mapping[str, Any]]
-
-
-def on_devices(seed: int) -> Transcript:
-    """A log in which half of all rows bear devices, some of them shared, and links of these."""
-    told, chance = strategies.many_felt(seed, CUSTOMERS), random.Random(seed)
-
-    def borne(row: Mapping[str, Any]) -> Mapping[str, Any]:
-        if chance.random() < 0.5:
-            return row
-        device = f"{row['customer']}-device" if chance.random() < 0.8 else "shared"
-        return {**row, "customer": device, "identitytype": "device"}
-
-    return replace(
-        told,
-        events=tuple(borne(row) for row in told.events),
-        experience=tuple(borne(row) for row in told.experience),
-    )
+from tests.support.linked_transcripts import (
+    Links,
+    on_devices,
+    put_links,
+    started_arrivals,
+    tables_that_differ,
+    transcript_named,
+)
+from tests.support.transcript import Transcript, alias, group_of
 
 
 def links(told: Transcript, seed: int) -> Links:
@@ -64,33 +49,14 @@ def links(told: Transcript, seed: int) -> Links:
     return out
 
 
-def link(folder: Path, told: Transcript, said: Links) -> Settings:
-    """Put a table of links in place; the settings then."""
-    rows = transcript_links.file_rows(links_of([replace(told, links=tuple(said))]))
-    text = (folder / "rejse.toml").read_text()
-    if "identity_links" not in text:
-        begin, mark, rest = text.partition("[operational]\n")
-        text = f'{begin}{mark}identity_links = "identity_links.csv"\n{rest}'
-        (folder / "rejse.toml").write_text(text)
-    with (folder / "identity_links.csv").open("w", newline="", encoding="utf-8") as out:
-        writer = csv.DictWriter(out, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return load(folder / "rejse.toml")
-
-
 def batch(folder: Path, told: Transcript, said: Links) -> dict[str, list[str]]:
     """What one run over everything makes of it."""
     folder.mkdir()
     arrivals = Arrivals([told], folder, 1, "in order")
     arrivals.arrive(0)
-    arrivals.settings = link(folder, told, said)
+    arrivals.settings = put_links(folder, told, said)
     arrivals.run(is_last=True)
     return contents(arrivals.settings)
-
-
-def differing(expected: dict[str, list[str]], came: dict[str, list[str]]) -> set[str]:
-    return {name for name in expected if expected[name] != came[name]}
 
 
 @pytest.mark.parametrize("seed", range(1, 1 + FACTOR))
@@ -103,10 +69,13 @@ def test_stored_rows_follow_links_that_change(tmp_path: Path, seed: int) -> None
     arrivals.arrive(0)
     arrivals.run(is_last=False)
     for part, said in ((1, first), (2, last)):
-        arrivals.settings = link(tmp_path / "store", told, said)
+        arrivals.settings = put_links(tmp_path / "store", told, said)
         arrivals.arrive(part)
         arrivals.run(is_last=part == 2)
-    assert differing(batch(tmp_path / "batch", told, last), contents(arrivals.settings)) == set()
+    assert (
+        tables_that_differ(batch(tmp_path / "batch", told, last), contents(arrivals.settings))
+        == set()
+    )
 
 
 @pytest.mark.parametrize("seed", range(1, 1 + FACTOR))
@@ -116,71 +85,52 @@ def test_reconcile_needs_no_source(tmp_path: Path, seed: int) -> None:
     (tmp_path / "store").mkdir()
     arrivals = Arrivals([told], tmp_path / "store", 1, "in order")
     arrivals.arrive(0)
-    arrivals.settings = link(tmp_path / "store", told, first)
+    arrivals.settings = put_links(tmp_path / "store", told, first)
     arrivals.run(is_last=True)
     for path in (tmp_path / "store" / "arrived").iterdir():
         path.unlink()
-    settings = link(tmp_path / "store", told, last)
+    settings = put_links(tmp_path / "store", told, last)
     done = reconcile(settings)
     assert done.status == "published", done.findings
-    assert differing(batch(tmp_path / "batch", told, last), contents(settings)) == set()
+    assert tables_that_differ(batch(tmp_path / "batch", told, last), contents(settings)) == set()
     assert reconcile(settings).status == "nothing_new"
 
 
 # --- small stories --------------------------------------------------------------------------------
 
 
-def one(name: str) -> Transcript:
-    (found,) = (each for each in every_transcript() if each.name == name)
-    return found
-
-
-def started(folder: Path, told: Transcript, said: Links) -> Arrivals:
-    arrivals = Arrivals([told], folder, 1, "in order")
-    arrivals.arrive(0)
-    if said:
-        arrivals.settings = link(folder, told, said)
-    arrivals.run(is_last=True)
-    return arrivals
-
-
-def asked(settings: Settings, query: str) -> list[tuple[Any, ...]]:
-    with connect(settings.store) as con:
-        return con.sql(query).fetchall()
-
-
 def test_final_answers_go_over_to_the_customer_whose_they_are(tmp_path: Path) -> None:
     """Their key stays: the row of the customer who had them goes all the same."""
-    told = one("an answer by a cookie is the customer's, as of its time")
+    told = transcript_named("an answer by a cookie is the customer's, as of its time")
     said = [{k: v for k, v in row.items() if k != "target"} for row in told.experience]
     about = [{**row, "touchpoint": "claims desk"} for row in said]
     said_of, last = told.links, {"time": "300d", "raw": 5}
     told = replace(told, links=(), experience=(*about, last))
     (tmp_path / "store").mkdir()
-    arrivals = started(tmp_path / "store", told, ())
-    ((before,),) = asked(arrivals.settings, "select count(*) from experience")
+    arrivals = started_arrivals(tmp_path / "store", told, ())
+    ((before,),) = fetch(arrivals.settings, "select count(*) from experience")
     assert before == 3, "expected final answers"
-    settings = link(tmp_path / "store", told, said_of)
+    settings = put_links(tmp_path / "store", told, said_of)
     assert reconcile(settings).status == "published"
-    assert differing(batch(tmp_path / "batch", told, said_of), contents(settings)) == set()
+    assert tables_that_differ(batch(tmp_path / "batch", told, said_of), contents(settings)) == set()
 
 
 ROTATING = "a rotating device is one customer"
 
 
 def test_superseded_journeys_name_their_successors_over_customers(tmp_path: Path) -> None:
-    told = replace(one(ROTATING), links=())
-    arrivals = started(tmp_path, told, ())
-    before = asked(arrivals.settings, "select journey_id from journeys")
+    told = replace(transcript_named(ROTATING), links=())
+    arrivals = started_arrivals(tmp_path, told, ())
+    before = fetch(arrivals.settings, "select journey_id from journeys")
     assert len(before) == 3
-    settings = link(tmp_path, told, one(ROTATING).links)
+    settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
     result = reconcile(settings)
     assert result.status == "published"
-    ((journey, reason, revision),) = asked(
+    ((journey, reason, revision),) = fetch(
         settings, "select journey_id, revision_reason, revision from journeys"
     )
     assert (reason, revision) == ("first", 1)
-    gone = asked(settings, "select journey_id, successor_id from superseded order by journey_id")
+    gone = fetch(settings, "select journey_id, successor_id from superseded order by journey_id")
     assert gone == sorted((old, journey) for (old,) in before)
 
 
@@ -192,58 +142,58 @@ def test_an_id_of_two_devices_stays_where_it_was_when_one_is_linked(
     event = {"id": "x", "identitytype": "device", "activity": "one", "time": "1h"}
     said = [{"previous": "device d1", "is": f"customer {owner}"}]
     two = tuple({**event, "customer": name} for name in ("d1", "d2"))
-    told = replace(one(ROTATING), links=(), events=two)
+    told = replace(transcript_named(ROTATING), links=(), events=two)
     (tmp_path / "store").mkdir()
-    arrivals = started(tmp_path / "store", told, ())
-    settings = link(tmp_path / "store", told, said)
+    arrivals = started_arrivals(tmp_path / "store", told, ())
+    settings = put_links(tmp_path / "store", told, said)
     reconcile(settings)
-    assert asked(arrivals.settings, "select count(*) from events") == [(1,)]
-    assert differing(batch(tmp_path / "batch", told, said), contents(settings)) == set()
+    assert fetch(arrivals.settings, "select count(*) from events") == [(1,)]
+    assert tables_that_differ(batch(tmp_path / "batch", told, said), contents(settings)) == set()
 
 
 def test_an_unlink_falls_back_to_what_the_rows_bear(tmp_path: Path) -> None:
-    told = one(ROTATING)
-    arrivals = started(tmp_path, told, told.links)
-    joined = asked(arrivals.settings, "select distinct customer_key from events")
-    borne = asked(arrivals.settings, "select identity_key from events order by time")
+    told = transcript_named(ROTATING)
+    arrivals = started_arrivals(tmp_path, told, told.links)
+    joined = fetch(arrivals.settings, "select distinct customer_key from events")
+    borne = fetch(arrivals.settings, "select identity_key from events order by time")
     assert len(joined) == 1
-    settings = link(tmp_path, told, told.links[:1])
+    settings = put_links(tmp_path, told, told.links[:1])
     assert reconcile(settings).status == "published"
-    after = asked(settings, "select customer_key, identity_key from events order by time")
+    after = fetch(settings, "select customer_key, identity_key from events order by time")
     assert after == [(joined[0][0], borne[0][0]), (borne[1][0], None), (borne[2][0], None)]
 
 
 def test_a_run_reconciles_first(tmp_path: Path) -> None:
-    told = replace(one(ROTATING), links=())
-    arrivals = started(tmp_path, told, ())
-    settings = link(tmp_path, told, one(ROTATING).links)
+    told = replace(transcript_named(ROTATING), links=())
+    arrivals = started_arrivals(tmp_path, told, ())
+    settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
     result: RunResult = run(settings, frontier=told.frontiers, audit=None)
     assert result.status == "published"
-    assert asked(settings, "select count(*) from journeys") == [(1,)]
+    assert fetch(settings, "select count(*) from journeys") == [(1,)]
     assert run(settings, frontier=told.frontiers, audit=None).status == "nothing_new"
     assert arrivals.settings.core_version == settings.core_version
 
 
 def test_links_are_published_pseudonymous_and_explained(tmp_path: Path) -> None:
-    told = one("two owners in turn, and nobody's between them")
-    arrivals = started(tmp_path, told, told.links)
-    rows = asked(arrivals.settings, "select * from identity_links order by valid_from")
+    told = transcript_named("two owners in turn, and nobody's between them")
+    arrivals = started_arrivals(tmp_path, told, told.links)
+    rows = fetch(arrivals.settings, "select * from identity_links order by valid_from")
     assert len(rows) == 2
     said = str(rows)
     assert alias(0, "d1") not in said
     assert alias(0, "ann") not in said
-    told_of = asked(
+    told_of = fetch(
         arrivals.settings,
         "select comment from duckdb_columns() where table_name = 'identity_links'"
         " and comment is null",
     )
     assert told_of == []
-    assert group_of(told) == group_of(one(ROTATING))
+    assert group_of(told) == group_of(transcript_named(ROTATING))
 
 
 def test_customers_who_are_linked_may_be_a_crowd(tmp_path: Path) -> None:
     """Above the event cap nobody is a person, also when links make him one of several."""
-    told = one(ROTATING)
+    told = transcript_named(ROTATING)
     for name, said in (("store", told.links[:2]), ("batch", told.links)):
         (tmp_path / name).mkdir()
         arrivals = Arrivals([told], tmp_path / name, 1, "in order")
@@ -251,39 +201,39 @@ def test_customers_who_are_linked_may_be_a_crowd(tmp_path: Path) -> None:
         text = (tmp_path / name / "rejse.toml").read_text()
         text = text.replace("[windows]", "[windows]\nmax_events = 2")
         (tmp_path / name / "rejse.toml").write_text(text)
-        arrivals.settings = link(tmp_path / name, told, said)
+        arrivals.settings = put_links(tmp_path / name, told, said)
         arrivals.run(is_last=True)
-    settings = link(tmp_path / "store", told, told.links)
+    settings = put_links(tmp_path / "store", told, told.links)
     assert reconcile(settings).status == "published"
-    assert differing(contents(arrivals.settings), contents(settings)) == set()
+    assert tables_that_differ(contents(arrivals.settings), contents(settings)) == set()
     queries = (
         "select customer_key, kind from excluded",
         "select id, reason from rejects order by id",
     )
     for query in queries:
-        assert asked(settings, query) == asked(arrivals.settings, query)
+        assert fetch(settings, query) == fetch(arrivals.settings, query)
 
 
 def test_late_events_wait_with_the_customer_whose_they_are(tmp_path: Path) -> None:
-    told = replace(one(ROTATING), links=())
+    told = replace(transcript_named(ROTATING), links=())
     arrivals = Arrivals([told], tmp_path, 3, "in order")
     arrivals.arrive(1, 2)
     arrivals.run(is_last=True)
     arrivals.arrive(0)
     assert arrivals.run(is_last=True).counts["late"] == 1
-    ((bears, *_),) = asked(arrivals.settings, "select customer_key from late")
-    settings = link(tmp_path, told, one(ROTATING).links)
+    ((bears, *_),) = fetch(arrivals.settings, "select customer_key from late")
+    settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
     assert reconcile(settings).status == "published"
-    ((who,),) = asked(settings, "select distinct customer_key from events")
-    assert asked(settings, "select customer_key, identity_key from late") == [(who, bears)]
+    ((who,),) = fetch(settings, "select distinct customer_key from events")
+    assert fetch(settings, "select customer_key, identity_key from late") == [(who, bears)]
     everything = (0, 4_000_000_000_000_000)
     assert repair(settings, *everything).status == "published"
-    assert asked(settings, "select n_events from journeys") == [(3,)]
+    assert fetch(settings, "select n_events from journeys") == [(3,)]
 
 
 def test_somebody_refused_is_made_anew_from_the_sources(tmp_path: Path) -> None:
     """Rows above the event cap are stored nowhere: unlinked, they are found in the files."""
-    told = one(ROTATING)
+    told = transcript_named(ROTATING)
     folder = tmp_path / "store"
     folder.mkdir()
     (tmp_path / "batch").mkdir()
@@ -293,23 +243,23 @@ def test_somebody_refused_is_made_anew_from_the_sources(tmp_path: Path) -> None:
         arrivals.arrive(0)
         text = (place / "rejse.toml").read_text()
         (place / "rejse.toml").write_text(text.replace("[windows]", "[windows]\nmax_events = 2"))
-        arrivals.settings = link(place, told, said)
+        arrivals.settings = put_links(place, told, said)
         arrivals.run(is_last=True)
         return arrivals
 
     arrivals = capped(folder, told.links)
-    assert asked(arrivals.settings, "select count(*) from events") == [(0,)]
-    arrivals.settings = link(folder, told, told.links[:2])
+    assert fetch(arrivals.settings, "select count(*) from events") == [(0,)]
+    arrivals.settings = put_links(folder, told, told.links[:2])
     arrivals.run(is_last=True)
     expected = contents(capped(tmp_path / "batch", told.links[:2]).settings)
-    assert differing(expected, contents(arrivals.settings)) == set()
+    assert tables_that_differ(expected, contents(arrivals.settings)) == set()
 
 
 def test_after_a_reconcile_a_run_has_nothing_to_do(tmp_path: Path) -> None:
-    told = replace(one(ROTATING), links=())
-    arrivals = started(tmp_path, told, ())
+    told = replace(transcript_named(ROTATING), links=())
+    arrivals = started_arrivals(tmp_path, told, ())
     run(arrivals.settings, frontier=told.frontiers, audit=None)
-    settings = link(tmp_path, told, one(ROTATING).links)
+    settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
     done = reconcile(settings)
     assert done.status == "published"
     after = run(settings, frontier=told.frontiers, audit=None)

@@ -24,9 +24,10 @@ from rejse.pipelines.publication import audit_client
 from rejse.pipelines.publication.audit_client import Auditor, AuditUnavailableError
 from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_store, staging
-from tests.pipelines.jobs.test_run import installation, lines, row, spoils
 from tests.support import strategies
+from tests.support.faults import spoil_scores
 from tests.support.increments import Arrivals, contents
+from tests.support.installation import installation, lines, row
 from tests.support.law import FACTOR
 from tests.support.quick_audit import GATE
 
@@ -164,7 +165,7 @@ def test_a_failing_audit_publishes_nothing_and_the_next_goes_on(
     with Auditor() as auditor:
         loop, asked = Loop(found, Pace(0, 0), audit=auditor.audit), auditor.pid
         with monkeypatch.context() as broken:
-            broken.setattr(staging.Stage, "add", spoils)
+            broken.setattr(staging.Stage, "add", spoil_scores)
             (failed,) = loop.results()
         assert (failed.status, failed.publication) == ("audit_failed", None)
         assert any("friction_score" in finding for finding in failed.findings)

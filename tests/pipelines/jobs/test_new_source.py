@@ -14,10 +14,10 @@ from rejse.pipelines.jobs.increment import SourcesGoneError
 from rejse.pipelines.jobs.run import repair, run
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store.delta_store import micros
-from tests.pipelines.jobs.test_run import installation, once, row
-from tests.pipelines.jobs.test_run import lines as jsonl
 from tests.support import strategies
 from tests.support.increments import Arrivals, contents, with_copies
+from tests.support.installation import installation, once, row
+from tests.support.installation import lines as jsonl
 
 CUSTOMERS = 20
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from rejse.pipelines.cli import main
-from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.config import settings
 from rejse.pipelines.config.frontier_option import UnknownSourceError
 from rejse.pipelines.jobs import beam_graph
 from rejse.pipelines.jobs.run import RunResult, run
@@ -21,63 +20,22 @@ from rejse.pipelines.publication import publish
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store import delta_store as store
 from rejse.pipelines.store import staging
-
-KEY = "5ec4e7" * 8
-TEXTS = ("id", "time", "identity", "activity", "channel")
-RAW = pa.schema([(name, pa.string()) for name in TEXTS])
-SELECT = "select id, cast(time as timestamptz) as time, identity, activity, channel from source"
-#: Raw identities that no hash or word of ours can contain by chance.
-PEOPLE = tuple(f"Zoë.Quixote-{n}@example.test" for n in range(4))
+from tests.support.faults import spoil_scores
+from tests.support.installation import (
+    KEY,
+    SELECT,
+    balanced,
+    files_of,
+    installation,
+    lines,
+    once,
+    row,
+)
 
 
 @pytest.fixture(autouse=True)
 def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-
-
-def row(number: int, **given: Any) -> dict[str, Any]:
-    """A raw row that is accepted, of one of four customers, but for what is given."""
-    return {
-        "id": f"e{number}", "time": f"2026-01-05T09:{number % 60:02d}:00Z",
-        "identity": PEOPLE[number % 4], "activity": "question", "channel": "web", **given,
-    }  # fmt: skip
-
-
-def lines(rows: Sequence[Mapping[str, Any]]) -> str:
-    return "".join(json.dumps(one) + "\n" for one in rows)
-
-
-def installation(
-    folder: Path, files: Mapping[str, str], sources: Mapping[str, str] | None = None, more: str = ""
-) -> settings.Settings:
-    """Files by name, a configuration of `sources` (name -> glob), the key."""
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    raw_schema.write(folder / "raw.json", RAW)
-    (folder / "map.sql").write_text(SELECT)
-    (folder / "rejse.key").write_text(KEY)
-    said = [more]
-    for name, pattern in (sources or {"crm": "*.jsonl"}).items():
-        said.append(
-            f'[sources.{name}]\nfiles = ["{pattern}"]\nmapping = "map.sql"\nschema = "raw.json"'
-        )
-    (folder / "rejse.toml").write_text("\n".join(said) + "\n")
-    return settings.load(folder)
-
-
-def once(found: settings.Settings, **given: Any) -> RunResult:
-    return run(found, complete=True, **{"audit": None, **given})
-
-
-def balanced(result: RunResult) -> bool:
-    counts = dict(result.counts)
-    return counts.pop("read") == sum(counts.values()) and counts["rejected"] == sum(
-        result.reasons.values()
-    )
-
-
-def files_of(store: Path) -> set[str]:
-    return {p.relative_to(store).as_posix() for p in store.rglob("*") if p.is_file()}
 
 
 # --- one run over everything that can happen to a row ------------------------------------------
@@ -370,22 +328,11 @@ def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (found.store / "current").exists()
 
 
-def spoils(
-    self: staging.Stage, name: str, table: pa.Table, add: Callable[..., Any] = staging.Stage.add
-) -> Any:
-    """In the place of `Stage.add`: journeys have a score that no journey can have."""
-    if name.startswith("journeys"):
-        place = table.schema.get_field_index("friction_score")
-        wrong = pa.array([123.0] * table.num_rows, pa.float64())
-        table = table.set_column(place, table.schema.field(place), wrong)
-    return add(self, name, table)
-
-
 def test_a_failing_audit_publishes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0), row(4)])})
-    monkeypatch.setattr(staging.Stage, "add", spoils)
+    monkeypatch.setattr(staging.Stage, "add", spoil_scores)
     with pytest.raises(SystemExit) as left:
         main.main(["run", "-c", str(tmp_path), "--complete", "--json"])
     said = json.loads(capsys.readouterr().out)

@@ -10,15 +10,30 @@ import pytest
 from rejse.pipelines.config import settings
 from rejse.pipelines.jobs.increment import AllAnewError
 from rejse.pipelines.publication.catalogue import connect
-from tests.pipelines.jobs.test_late import DAY, NEW_YEAR, on
-from tests.pipelines.jobs.test_run import balanced, files_of, installation, lines, once
+from tests.support.installation import (
+    DAY,
+    NEW_YEAR,
+    balanced,
+    files_of,
+    installation,
+    lines,
+    once,
+    row_on,
+)
 
 #: The first file holds a row that no run can accept; both hold rows of every day.
 FILES = {
     "a.jsonl": lines(
-        [on("01-01", "a1"), on("01-02", "a2"), on("01-03", "a3"), on("01-01", "a4", channel=None)]
+        [
+            row_on("01-01", "a1"),
+            row_on("01-02", "a2"),
+            row_on("01-03", "a3"),
+            row_on("01-01", "a4", channel=None),
+        ]
     ),
-    "b.jsonl": lines([on("01-03", "b3"), on("01-02", "b2"), on("01-01", "b1"), on("01-01", "b0")]),
+    "b.jsonl": lines(
+        [row_on("01-03", "b3"), row_on("01-02", "b2"), row_on("01-01", "b1"), row_on("01-01", "b0")]
+    ),
 }
 TOLD = (
     "select id, time from events order by all",

@@ -22,11 +22,10 @@ from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store, staging
 from rejse.pipelines.store.erasure_receipts import KeyChangedError
-from tests.pipelines.cli.test_cli import Command, rejse
 from tests.support import erasing, store_builder
+from tests.support.cli import Command
 from tests.support.erasing import KEY, WHO, WORD, pseudonym
 
-assert rejse  # a fixture
 #: How many times as much is tried under REJSE_SOAK=1.
 FACTOR = 20 if os.environ.get("REJSE_SOAK") == "1" else 1
 MANY = 1_000_000 if FACTOR > 1 else 400

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,23 +12,28 @@ import pytest
 from rejse.pipelines.config import raw_schema, settings
 from rejse.pipelines.maintenance.erase import LinkedError, forget
 from rejse.pipelines.publication.catalogue import connect
-from tests.pipelines.jobs.test_run import SELECT, TEXTS, balanced, installation, lines, once, row
+from tests.support.installation import (
+    SELECT,
+    TEXTS,
+    balanced,
+    customer_by_event,
+    installation,
+    lines,
+    once,
+    typed_row,
+)
 
 TYPED = ("previousidentity", "previousidentitytype", "identity", "identitytype")
 #: Ann's telephone is hers from the third of January on; Ben has none.
 LINK = ("phone-1", "device", "ann", "customer")
 
 
-def of(day: int, who: str, kind: str, **given: Any) -> dict[str, Any]:
-    return row(
-        0, id=f"{who}-{day}", time=f"2026-01-{day:02d}T12:00:00Z", identity=who, kind=kind, **given
-    )
-
-
 ROWS = (
-    of(1, "phone-1", "device"), of(3, "phone-1", "device"), of(4, "ann", "customer"),
-    of(5, "ben", "customer"),
-)  # fmt: skip
+    typed_row(1, "phone-1", "device"),
+    typed_row(3, "phone-1", "device"),
+    typed_row(4, "ann", "customer"),
+    typed_row(5, "ben", "customer"),
+)
 
 
 @pytest.fixture
@@ -50,19 +54,13 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     return made
 
 
-def kept(found: settings.Settings) -> dict[str, str]:
-    """Whose each event is, by its id."""
-    with connect(found.store) as con:
-        return dict(con.sql("select id, customer_key from events").fetchall())
-
-
 def test_what_links_gave_to_the_erased_goes_with_it(found: settings.Settings) -> None:
-    before = kept(found)
+    before = customer_by_event(found)
     assert before["phone-1-3"] == before["ann-4"] != before["phone-1-1"]
     gone = before["ann-4"]
     receipt = forget(found, "customer", "ann")
     assert receipt.rows["events"] == 2
-    assert set(kept(found)) == {"phone-1-1", "ben-5"}
+    assert set(customer_by_event(found)) == {"phone-1-1", "ben-5"}
     everything = b"".join(p.read_bytes() for p in found.store.rglob("*") if p.suffix == ".json")
     assert gone.encode() not in everything
     with connect(found.store) as con:
@@ -82,19 +80,19 @@ def test_what_was_the_erased_ones_is_not_a_former_nor_the_next_owners(
     owners: Sequence[tuple[str, str, str]], found: settings.Settings
 ) -> None:
     """Neither what comes again nor what is new; and the run after an erasure has nothing to do."""
-    device = kept(found)["phone-1-1"]
+    device = customer_by_event(found)["phone-1-1"]
     links = [(*LINK[:2], who, "customer", since, until) for since, until, who in owners]
     listed(found, *links)
     once(found)
-    assert kept(found)["phone-1-3"] == kept(found)["ann-4"]
+    assert customer_by_event(found)["phone-1-3"] == customer_by_event(found)["ann-4"]
     forget(found, "customer", "ann")
     assert once(found).status == "nothing_new"
-    (found.root / "b.jsonl").write_text(lines([of(5, "phone-1", "device")]))
+    (found.root / "b.jsonl").write_text(lines([typed_row(5, "phone-1", "device")]))
     once(found)
-    expected = kept(found)["ben-5"] if owners[-1][2] == "ben" else device
-    assert kept(found)["phone-1-5"] == expected
+    expected = customer_by_event(found)["ben-5"] if owners[-1][2] == "ben" else device
+    assert customer_by_event(found)["phone-1-5"] == expected
     once(found, rebuild=True)
-    told = kept(found)
+    told = customer_by_event(found)
     assert told["phone-1-3"] == device
     assert told["phone-1-5"] == expected
     with connect(found.store) as con:
@@ -102,38 +100,38 @@ def test_what_was_the_erased_ones_is_not_a_former_nor_the_next_owners(
 
 
 def test_what_was_linked_is_its_own_from_then_on(found: settings.Settings) -> None:
-    device = kept(found)["phone-1-1"]
+    device = customer_by_event(found)["phone-1-1"]
     forget(found, "customer", "ann")
     (found.root / "b.jsonl").write_text(
-        lines([of(6, "phone-1", "device"), of(7, "ann", "customer")])
+        lines([typed_row(6, "phone-1", "device"), typed_row(7, "ann", "customer")])
     )
     later = once(found)
     assert balanced(later)
     assert later.counts["erased"] == 1
-    assert kept(found)["phone-1-6"] == device
+    assert customer_by_event(found)["phone-1-6"] == device
     again = once(found, rebuild=True)
     assert balanced(again)
     assert again.counts["erased"] == 2
-    assert set(kept(found).values()) == {device, kept(found)["ben-5"]}
+    assert set(customer_by_event(found).values()) == {device, customer_by_event(found)["ben-5"]}
 
 
 def test_an_identity_that_is_another_ones_is_refused(found: settings.Settings) -> None:
-    before = kept(found)
+    before = customer_by_event(found)
     with pytest.raises(LinkedError, match="erase that person"):
         forget(found, "device", "phone-1")
-    assert kept(found) == before
+    assert customer_by_event(found) == before
     (found.root / "links.csv").write_text(",".join((*TYPED, "valid_from", "valid_to")) + "\n")
     once(found)
     assert forget(found, "device", "phone-1").rows["events"] == 2
-    assert set(kept(found)) == {"ann-4", "ben-5"}
+    assert set(customer_by_event(found)) == {"ann-4", "ben-5"}
 
 
 def test_an_identity_whose_late_rows_are_another_ones_is_refused(found: settings.Settings) -> None:
     """They lie in a table of their own, and go with their person too."""
-    (found.root / "b.jsonl").write_text(lines([of(30, "ben", "customer")]))
+    (found.root / "b.jsonl").write_text(lines([typed_row(30, "ben", "customer")]))
     once(found)
     linked(found, ("phone-2", "device", "ann", "customer"))
-    (found.root / "c.jsonl").write_text(lines([of(9, "phone-2", "device")]))
+    (found.root / "c.jsonl").write_text(lines([typed_row(9, "phone-2", "device")]))
     assert once(found).counts["late"] == 1
     with pytest.raises(LinkedError, match="erase that person"):
         forget(found, "device", "phone-2")
@@ -144,18 +142,18 @@ def test_an_identity_through_which_rows_are_another_ones_is_refused(
     found: settings.Settings,
 ) -> None:
     """Without it the device's rows would be its own; they are written by no erasure."""
-    before = kept(found)
+    before = customer_by_event(found)
     linked(found, ("phone-1", "device", "mail", "email"), ("mail", "email", "ben", "customer"))
     once(found)
-    moved = kept(found)
+    moved = customer_by_event(found)
     assert moved["phone-1-3"] == before["ben-5"]
     with pytest.raises(LinkedError, match="erase that person"):
         forget(found, "email", "mail")
-    assert kept(found) == moved
+    assert customer_by_event(found) == moved
     linked(found, ("phone-1", "device", "mail", "email"))
     once(found)
     assert forget(found, "email", "mail").rows["events"] == 2
-    assert set(kept(found)) == {"ann-4", "ben-5"}
+    assert set(customer_by_event(found)) == {"ann-4", "ben-5"}
 
 
 def linked(found: settings.Settings, *links: tuple[str, ...]) -> None:

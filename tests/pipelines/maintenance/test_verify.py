@@ -15,11 +15,10 @@ from rejse.pipelines.maintenance import verify
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import checksums, delta_store, lock
 from rejse.pipelines.store.errors import StoreDamagedError
-from tests.pipelines.store import test_damage
-from tests.pipelines.store.test_damage import called, data_file, served
 from tests.support import store_builder
+from tests.support.damage import data_file, made, place, run_in_process, served_counts
 
-made, place = test_damage.made, test_damage.place
+__all__ = ["made", "place"]  # fixtures
 
 
 def asked(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str]:
@@ -113,14 +112,14 @@ def test_commands_go_on_with_a_broken_catalogue(
     place: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    seen = served(place)
+    seen = served_counts(place)
     for how in (spoiled, removed):
         broken(catalogue.path(place / "store", 1), how)
         code, out = asked(capsys, "sql", "-c", str(place), "--json", "select 1 as one from runs")
         assert (code, json.loads(out)) == (0, [{"one": 1}])
-        assert served(place) == seen
+        assert served_counts(place) == seen
     broken(catalogue.path(place / "store", 1), spoiled)
-    assert called(place)[:2] == (0, "published")
+    assert run_in_process(place)[:2] == (0, "published")
 
 
 def lost_folder(root: Path) -> None:
@@ -190,8 +189,8 @@ def test_lost_publications_are_said_by_commands_and_made_anew(
         told = json.loads(out)
         assert (code, told["status"]) == (74, "store_failed")
         assert "publications" in told["message"] and "rejse run --rebuild" in told["message"]
-    assert called(place, more=("--rebuild",))[:2] == (0, "published")
-    assert called(place)[:2] == (0, "nothing_new")
+    assert run_in_process(place, more=("--rebuild",))[:2] == (0, "published")
+    assert run_in_process(place)[:2] == (0, "nothing_new")
     query = "select (select count(*) from erasures), max(publication) from publications"
     code, out = asked(capsys, "sql", "-c", str(place), "--csv", query)
     assert out.splitlines()[1] == "1,3", "who was erased stays so"

@@ -4,7 +4,6 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -14,35 +13,17 @@ from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.onboarding.sample import SampleError, sample, samples
 from rejse.pipelines.onboarding.scaffold import InitError, init
 from rejse.transforms.schema.parameters import DAY
-
-LEAST = """id,source,time,identity,activity,channel
-1,crm,2025-03-01 10:00:00,c1,question,phone
-2,crm,2025-03-01 10:05:00,c1,answer,phone
-3,crm,2025-03-04 09:00:00,c2,question,email
-"""
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def mapped(folder: Path, name: str, table: pa.Table) -> list[dict[str, object]]:
-    """Rows that the written SELECT makes of a raw table."""
-    with duckdb.connect() as con:
-        con.execute("set timezone = 'UTC'")
-        con.register("source", table)
-        return con.sql((folder / f"{name}.sql").read_text()).to_arrow_table().to_pylist()
+from tests.support.onboarding import SMALL_LOG, mapped_rows, write
 
 
 def test_least_log_gets_a_configuration_that_loads(tmp_path: Path) -> None:
-    log = write(tmp_path / "crm.csv", LEAST)
+    log = write(tmp_path / "crm.csv", SMALL_LOG)
     said = init([log], tmp_path / "out")
     found = settings.load(tmp_path / "out")
     assert found.sources["crm"].files == (str(tmp_path / "out" / ".." / "crm.csv"),)
     assert "MISSING" not in "\n".join(said)
     assert len(found.key()) == 32
-    row = mapped(tmp_path / "out", "crm", sample(log).table)[0]
+    row = mapped_rows(tmp_path / "out", "crm", sample(log).table)[0]
     assert {k: row[k] for k in ("id", "identity", "activity", "channel", "identitytype")} == {
         "id": "1", "identity": "c1", "activity": "question", "channel": "phone",
         "identitytype": "customer",
@@ -55,7 +36,7 @@ def test_least_log_gets_a_configuration_that_loads(tmp_path: Path) -> None:
 def test_numbers_and_german_names_are_known(tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", "event_nr,KundenNr,what,when\n7,k1,call,2025-01-01\n")
     assert "MISSING" not in "\n".join(init([log], tmp_path / "out"))
-    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    row = mapped_rows(tmp_path / "out", "log", sample(log).table)[0]
     assert (row["id"], row["identity"], row["activity"]) == ("7", "k1", "call")
 
 
@@ -63,7 +44,7 @@ def test_danish_names_and_channels_are_known(tmp_path: Path) -> None:
     text = "Kunde nr.;Tid – dato;Hændelse;Kanal;Årsag\n0;2025-03-03 10:00:00;ring;Telefon;y\n"
     log = write(tmp_path / "log.csv", text)
     assert "MISSING" not in "\n".join(init([log], tmp_path / "out"))
-    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    row = mapped_rows(tmp_path / "out", "log", sample(log).table)[0]
     found = [row[name] for name in ("identity", "activity", "channel", "intent")]
     assert found == ["0", "ring", "phone", "y"]
 
@@ -83,7 +64,7 @@ e3,place order,2023-05-02T08:15:00Z,"['o2']","['i3']"
 def test_a_log_with_the_columns_of_xes_needs_no_correction(tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", XES)
     assert "MISSING" not in "\n".join(init([log], tmp_path / "out"))
-    rows = mapped(tmp_path / "out", "log", sample(log).table)
+    rows = mapped_rows(tmp_path / "out", "log", sample(log).table)
     columns = ("case_id", "identity", "identitytype", "activity", "actor_id", "lifecycle")
     assert [tuple(row[name] for name in columns) for row in rows] == [
         ("Application_1", "Application_1", "case", "W_Call", "User_1", "start"),
@@ -99,7 +80,7 @@ def test_whose_case_it_is_goes_before_the_case(tmp_path: Path) -> None:
     head, *rows = XES.splitlines()
     text = "\n".join([f"{head},case:customer", *(f"{row},c1" for row in rows)])
     init([write(tmp_path / "log.csv", text)], tmp_path / "out")
-    row = mapped(tmp_path / "out", "log", sample(tmp_path / "log.csv").table)[0]
+    row = mapped_rows(tmp_path / "out", "log", sample(tmp_path / "log.csv").table)[0]
     assert (row["identity"], row["identitytype"], row["case_id"]) == (
         "c1", "customer", "Application_1",
     )  # fmt: skip
@@ -108,7 +89,7 @@ def test_whose_case_it_is_goes_before_the_case(tmp_path: Path) -> None:
 def test_a_log_with_the_columns_of_ocel_needs_no_correction(tmp_path: Path) -> None:
     log = write(tmp_path / "log.csv", OCEL)
     assert "MISSING" not in "\n".join(init([log], tmp_path / "out"))
-    rows = mapped(tmp_path / "out", "log", sample(log).table)
+    rows = mapped_rows(tmp_path / "out", "log", sample(log).table)
     assert [(row["id"], row["identity"], row["case_id"], row["activity"]) for row in rows] == [
         ("e1", "o1", "o1", "place order"),
         ("e2", "o1", "o1", "pick item"),
@@ -134,7 +115,7 @@ def test_the_candidates_of_names_with_colons_work_as_written(tmp_path: Path) -> 
     candidate = '-- "hvad:skete" as activity,  -- candidate'
     assert candidate in path.read_text()
     path.write_text(path.read_text().replace(candidate, candidate.removeprefix("-- ")))
-    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    row = mapped_rows(tmp_path / "out", "log", sample(log).table)[0]
     assert row["activity"] == "W_Call"
 
 
@@ -148,7 +129,7 @@ def test_a_source_of_many_values_is_no_source(tmp_path: Path) -> None:
     rows = "".join(f"c1,call,2025-01-01,s{i}\n" for i in range(21))
     log = write(tmp_path / "log.csv", "customer,event,time,source\n" + rows)
     init([log], tmp_path / "out")
-    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    row = mapped_rows(tmp_path / "out", "log", sample(log).table)[0]
     assert "source" not in row
     assert row["attrs"] == [("source", "s0")]
 
@@ -166,7 +147,7 @@ def test_candidates_of_missing_columns_work_once_uncommented(tmp_path: Path) -> 
     assert next(one for one in tries if "activity" in one) == "doing as activity,"
     for one in ("whom as identity,", "doing as activity,"):
         path.write_text(path.read_text().replace(f"-- {one}", one))
-    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    row = mapped_rows(tmp_path / "out", "log", sample(log).table)[0]
     assert (row["identity"], row["activity"]) == ("p0", "called")
 
 
@@ -183,7 +164,7 @@ def test_whether_no_column_is_unique_or_none_named_so(
 
 
 def test_key_is_private_ignored_and_new_each_time(tmp_path: Path) -> None:
-    log = write(tmp_path / "crm.csv", LEAST)
+    log = write(tmp_path / "crm.csv", SMALL_LOG)
     keys = []
     for name in ("a", "b"):
         init([log], tmp_path / name)
@@ -196,7 +177,7 @@ def test_key_is_private_ignored_and_new_each_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("there", ["rejse.toml", "touchpoints.csv", "rejse.key", "crm.sql"])
 def test_nothing_is_overwritten(tmp_path: Path, there: str) -> None:
-    log = write(tmp_path / "crm.csv", LEAST)
+    log = write(tmp_path / "crm.csv", SMALL_LOG)
     (tmp_path / "out").mkdir()
     write(tmp_path / "out" / there, "mine")
     with pytest.raises(InitError, match=f"{there} in out exists"):
@@ -206,7 +187,7 @@ def test_nothing_is_overwritten(tmp_path: Path, there: str) -> None:
 
 
 def test_touchpoints_wait_for_their_owners(tmp_path: Path) -> None:
-    init([write(tmp_path / "crm.csv", LEAST)], tmp_path / "out")
+    init([write(tmp_path / "crm.csv", SMALL_LOG)], tmp_path / "out")
     lines = (tmp_path / "out" / "touchpoints.csv").read_text().splitlines()
     assert lines[0].startswith("touchpoint,owner,team,silo,channel,stage,expected_wait_s")
     # `question` comes by phone and by e-mail, so it has no channel of its own.
@@ -231,7 +212,7 @@ def test_json_lines_keep_their_types(tmp_path: Path) -> None:
         "eventId": "string", "userId": "string", "eventName": "string", "ts": "int64",
         "score": "double", "device": "struct<os: string>", "tags": "list<item: string>",
     }  # fmt: skip
-    found = mapped(tmp_path / "out", "web", sample(path).table)
+    found = mapped_rows(tmp_path / "out", "web", sample(path).table)
     assert (found[0]["id"], found[0]["identity"]) == ("e0", "00123")
     assert isinstance(found[0]["time"], datetime)
     assert found[0]["time"].timestamp() == 1_700_000_000
@@ -249,7 +230,7 @@ def test_parquet_with_codes(tmp_path: Path) -> None:
     )
     pq.write_table(table, tmp_path / "cases.parquet")
     init([tmp_path / "cases.parquet"], tmp_path / "out")
-    found = mapped(tmp_path / "out", "cases", sample(tmp_path / "cases.parquet").table)
+    found = mapped_rows(tmp_path / "out", "cases", sample(tmp_path / "cases.parquet").table)
     assert [row["channel"] for row in found] == ["phone", "email", "phone"]
     assert [row["activity"] for row in found] == ["open", "closed", "open"]
 
@@ -272,7 +253,7 @@ def test_times_of_all_sorts(
     rows = "".join(f"c1,call,{value}\n" for value in values)
     log = write(tmp_path / "log.csv", "customer,event,when\n" + rows)
     init([log], tmp_path / "out")
-    last = mapped(tmp_path / "out", "log", sample(log).table)[1]["time"]
+    last = mapped_rows(tmp_path / "out", "log", sample(log).table)[1]["time"]
     assert isinstance(last, datetime)
     assert (last.year, last.month, last.day) == expected
 
@@ -300,14 +281,14 @@ def test_personal_data_does_not_go_to_attrs(tmp_path: Path) -> None:
     init([log], tmp_path / "out")
     text = (tmp_path / "out" / "log.sql").read_text()
     assert "-- 'reply_to': reply_to,  -- left out, a mail address by its name" in text
-    assert mapped(tmp_path / "out", "log", sample(log).table)[0]["attrs"] == []
+    assert mapped_rows(tmp_path / "out", "log", sample(log).table)[0]["attrs"] == []
 
 
 def test_hostile_names_stay_names(tmp_path: Path) -> None:
     header = """customer,event,time,"a'b","c""d","e\nfrom secrets",select,event"""
     log = write(tmp_path / "log.csv", header + "\nc1,call,2025-01-01,1,2,3,4,5\n")
     init([log], tmp_path / "out")
-    row = mapped(tmp_path / "out", "log", sample(log).table)[0]
+    row = mapped_rows(tmp_path / "out", "log", sample(log).table)[0]
     assert row["activity"] == "call"
     assert row["attrs"] == [
         ("a'b", "1"), ('c"d', "2"), ("e\nfrom secrets", "3"), ("select", "4"), ("event_1", "5"),
@@ -352,7 +333,7 @@ def test_columns_that_differ_in_case_only_are_one(tmp_path: Path) -> None:
     assert raw_schema.read(tmp_path / "out" / "log.json").names == [
         "customer", "event", "time", "False",
     ]  # fmt: skip
-    assert mapped(tmp_path / "out", "log", sample(log).table)[0]["attrs"] == [("False", "1")]
+    assert mapped_rows(tmp_path / "out", "log", sample(log).table)[0]["attrs"] == [("False", "1")]
 
 
 def test_naughty_strings_as_names_and_values(real_data: Path, tmp_path: Path) -> None:

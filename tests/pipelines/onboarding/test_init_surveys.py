@@ -17,8 +17,8 @@ from rejse.pipelines.onboarding.scaffold import as_dict, begin, init, told
 from rejse.pipelines.publication.catalogue import connect
 from rejse.transforms.feedback.schema import LEVELS
 from rejse.transforms.incremental.deduplicate import without_duplicates
-from tests.pipelines.onboarding.test_init import LEAST, mapped, write
-from tests.sql.test_sql import table
+from tests.support.onboarding import SMALL_LOG, mapped_rows, write
+from tests.support.sql_world import table
 
 ANSWERS = """response_id,customer_id,touchpoint,invited_at,responded_at,nps,comment,acted_at
 r1,C1,hotline,2025-03-01 10:00:00,2025-03-01 12:00:00,9,fine,
@@ -36,7 +36,7 @@ def first(folder: Path, text: str, name: str = "answers") -> tuple[dict[str, Any
     """First row of the written mapping, and the mapping."""
     log = write(folder / f"{name}.csv", text)
     begin([log], folder / "out")
-    return mapped(folder / "out", name, sample(log).table)[0], (
+    return mapped_rows(folder / "out", name, sample(log).table)[0], (
         folder / "out" / f"{name}.sql"
     ).read_text()
 
@@ -63,13 +63,13 @@ def test_a_survey_is_proposed_as_experience_and_check_takes_it(tmp_path: Path) -
 
 def test_the_silent_have_the_time_of_their_invitation(tmp_path: Path) -> None:
     first(tmp_path, ANSWERS)
-    silent = mapped(tmp_path / "out", "answers", sample(tmp_path / "answers.csv").table)[1]
+    silent = mapped_rows(tmp_path / "out", "answers", sample(tmp_path / "answers.csv").table)[1]
     assert silent["time"] == silent["invited_time"]
     assert (silent["raw_score"], silent["responded_time"]) == (None, None)
 
 
 def test_events_and_answers_are_told_apart_in_one_go(tmp_path: Path) -> None:
-    logs = [write(tmp_path / "crm.csv", LEAST), write(tmp_path / "answers.csv", ANSWERS)]
+    logs = [write(tmp_path / "crm.csv", SMALL_LOG), write(tmp_path / "answers.csv", ANSWERS)]
     looks = begin(logs, tmp_path / "out")
     found = settings.load(tmp_path / "out")
     assert {name: source.kind for name, source in found.sources.items()} == {

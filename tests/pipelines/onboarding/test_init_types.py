@@ -13,7 +13,7 @@ from rejse.pipelines.config import settings
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.onboarding.sample import sample
 from rejse.pipelines.onboarding.scaffold import init
-from tests.pipelines.onboarding.test_init import LEAST, mapped, write
+from tests.support.onboarding import SMALL_LOG, mapped_rows, write
 
 BILLIONTHS = 1_713_000_000_123_456_789
 
@@ -55,7 +55,7 @@ def test_words_of_sql_are_quoted_as_names(tmp_path: Path, name: str) -> None:
     text = f"id,time,customer_id,{name},channel\n1,2025-03-01 10:00:00,c1,one,phone\n"
     init([write(tmp_path / "log.csv", text.replace("channel", "activity"))], tmp_path)
     raw = sample(tmp_path / "log.csv").table
-    [row] = mapped(tmp_path, "log", raw)
+    [row] = mapped_rows(tmp_path, "log", raw)
     assert ("one" in str(row["attrs"])) and row["activity"] == "phone"
 
 
@@ -64,8 +64,8 @@ def test_a_name_with_signs_of_a_glob_names_its_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    init([write(tmp_path / name, LEAST)], tmp_path)
-    write(tmp_path / name.translate(str.maketrans("[*?", "xxx")), LEAST.replace("c1", "c9"))
+    init([write(tmp_path / name, SMALL_LOG)], tmp_path)
+    write(tmp_path / name.translate(str.maketrans("[*?", "xxx")), SMALL_LOG.replace("c1", "c9"))
     [source] = check(settings.load(tmp_path)).sources
     assert (source.files, source.accepted) == (1, 3)
 
@@ -79,10 +79,10 @@ def test_times_without_a_zone_are_said_to_be_utc_with_what_makes_them_local(
     text, raw = (tmp_path / "crm.sql").read_text(), sample(log).table
     advice = re.search(r"-- (timezone\(.+\) as time,) with", text)
     assert advice and "taken as UTC" in text
-    [utc, _] = mapped(tmp_path, "crm", raw)
+    [utc, _] = mapped_rows(tmp_path, "crm", raw)
     local = re.sub(r"^    .* as time,", f"    {advice[1]}", text, flags=re.MULTILINE)
     (tmp_path / "crm.sql").write_text(local)
-    [copenhagen, _] = mapped(tmp_path, "crm", raw)
+    [copenhagen, _] = mapped_rows(tmp_path, "crm", raw)
     assert utc["time"].replace(tzinfo=UTC) - copenhagen["time"] == timedelta(hours=2)
 
 
@@ -97,7 +97,7 @@ def test_times_in_billionths_of_a_second_are_the_time_of_a_log(tmp_path: Path) -
     log = pa.table({"id": ["1", "2"], "customer": ["a", "a"], "event": ["x", "y"], "at": times})
     pq.write_table(log, tmp_path / "log.parquet")
     init([tmp_path / "log.parquet"], tmp_path)
-    rows = mapped(tmp_path, "log", log)
+    rows = mapped_rows(tmp_path, "log", log)
     assert [str(row["time"])[:26] for row in rows] == [
         "2024-04-13 09:20:00.123456", "2024-04-13 09:20:00.123455",
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from rejse.pipelines.config import settings
 from rejse.pipelines.maintenance import compact, erase
 from rejse.pipelines.publication import catalogue, publish, time_travel
 from rejse.pipelines.store import delta_store
-from tests.pipelines.jobs.test_run import installation, lines, once, row
+from tests.support.installation import installation, lines, once, row
 
 NOON = 1_772_366_400_000_000  # 2026-03-01T12:00Z
 HOUR = 3_600_000_000

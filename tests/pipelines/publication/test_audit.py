@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,50 +11,16 @@ import pyarrow as pa
 import pytest
 
 from rejse.pipelines.publication import audit_client, catalogue, catalogue_build, publish
-from rejse.pipelines.publication.audit_client import AuditError, Report
+from rejse.pipelines.publication.audit_client import AuditError
 from rejse.pipelines.store import delta_store, staging
 from rejse.sql import scripts
 from rejse.transforms.ingest import validate
 from rejse.transforms.schema import contract
 from tests.support import store_builder
+from tests.support.audits import audit_of, broken_world
 from tests.support.store_builder import Rows
 
 MOMENT = 1_770_000_000_000_000
-
-
-def of(root: Path, rows: Rows, audits: audit_client.Audit = audit_client.audit) -> Report:
-    staged = {name: [] for name in catalogue.published_tables()}
-    for file in store_builder.staged(root, rows):
-        staged[file.table].append(file)
-    return audits(root, staged, "run-1")
-
-
-def broken_world() -> tuple[Rows, dict[str, tuple[str, int]]]:
-    """A world in which each change breaks a rule: rule -> (severity, number of rows)."""
-    rows = store_builder.joined(
-        store_builder.world(),
-        store_builder.journey(4, [{}], close_reason=None),
-        store_builder.journey(5, [{}], journey_type=None, state="half"),
-    )
-    journeys, steps, evidence = (rows[n] for n in ("journeys", "steps", "friction_evidence"))
-    journeys.append({**copy.deepcopy(journeys[0]), "is_final": False})
-    steps[0]["journey_id"] = "j-lost"
-    steps[1]["ended_at"] = store_builder.START
-    evidence[0]["share"] = 0.9
-    evidence[1]["step_id"] = "s-lost"
-    evidence[1]["severity"] = 0.96
-    return rows, {
-        "closed_journeys_say_why": ("critical", 2),
-        "state.values": ("critical", 1),
-        "key.unique": ("critical", 2),
-        "final_rows_stand_apart": ("critical", 1),
-        "steps_have_their_journey": ("critical", 1),
-        "steps_end_after_start": ("critical", 1),
-        "shares_add_up": ("critical", 1),
-        "evidence_has_its_steps": ("critical", 1),
-        "severity.range": ("critical", 1),
-        "hazard_is_ranked": ("critical", 1),
-    }
 
 
 def test_a_lawful_world_passes_and_is_published(tmp_path: Path) -> None:
@@ -147,7 +112,7 @@ def test_row_rules_and_suite_refuse_the_same_rows(tmp_path: Path) -> None:
     accepted, rejects, notes = validate.accept(batch)
     assert rejects.num_rows > 25
     assert notes == {"unknown_channel": 1, "unknown_outcome": 1}
-    report = of(tmp_path / "before", as_events(batch))
+    report = audit_of(tmp_path / "before", as_events(batch))
     mapped = {"channel.values", "outcome.values"}  # the rules map these, they refuse none
     derived = {"journeys_have_their_events"}
     suite = [f for f in report.findings if f.rule not in mapped | derived]

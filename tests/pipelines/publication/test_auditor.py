@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -16,12 +15,11 @@ import pytest
 from rejse.pipelines.publication import audit_client
 from rejse.pipelines.publication.audit_client import Auditor, AuditUnavailableError
 from rejse.pipelines.store import staging
-from tests.pipelines.publication.test_audit import broken_world, of
 from tests.support import store_builder
+from tests.support.audits import audit_of, broken_world
+from tests.support.processes import has_ended
 from tests.support.quick_audit import GATE
 
-#: Seconds after which a process that should have ended is taken to live on.
-PATIENCE = 120
 HOLDER = """
 import pathlib, sys
 from rejse.pipelines.publication import audit_client
@@ -42,25 +40,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[Auditor]:
         yield auditor
 
 
-def has_ended(process: int) -> bool:
-    """Whether a process, which need not be a child of ours, ends."""
-    try:
-        opened = os.pidfd_open(process)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([opened], [], [], PATIENCE)[0])
-    finally:
-        os.close(opened)
-
-
 def test_many_requests_are_answered_as_one_alone(tmp_path: Path) -> None:
     worlds, unlike = (store_builder.world(), broken_world()[0]), {"seconds": 0.0, "path": tmp_path}
-    alone = [of(tmp_path / f"alone-{number}", rows) for number, rows in enumerate(worlds)]
+    alone = [audit_of(tmp_path / f"alone-{number}", rows) for number, rows in enumerate(worlds)]
     with Auditor() as auditor:
         asked = auditor.pid
         for number in (1, 0, 1):
-            came = of(tmp_path / "kept", worlds[number], auditor.audit)
+            came = audit_of(tmp_path / "kept", worlds[number], auditor.audit)
             assert replace(came, **unlike) == replace(alone[number], **unlike)
         assert auditor.pid == asked
     assert [one.passed for one in alone] == [True, False]

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from rejse.pipelines.publication import catalogue, catalogue_build, publish
+from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store, lock, staging
 from rejse.pipelines.store.lock import AnotherWriter
 from tests.support import store_builder
-
-
-class Crash(BaseException):
-    """Stands for a kill: nothing may catch it."""
+from tests.support.crashes import Crash
 
 
 def counts(root: Path) -> dict[str, int]:
@@ -99,37 +95,13 @@ def test_an_unknown_table_or_a_vanished_file_is_refused(tmp_path: Path) -> None:
             publish.publish(writer, [strange], store_builder.run_of(), audit=None)
 
 
-#: What a publication does, in order: a commit a table, the catalogue, the truth, the pointer.
-STEPS: list[tuple[Any, str]] = [
-    (delta_store, "transact"), (catalogue_build, "draft"), (catalogue, "settle")
-]  # fmt: skip
-
-
-def crash(patched: pytest.MonkeyPatch, after: int) -> None:
-    """After so many steps of publishing the next ones die."""
-    left = after
-
-    def crashing(function: Callable[..., Any]) -> Callable[..., Any]:
-        def step(*args: Any, **given: Any) -> Any:
-            nonlocal left
-            if left == 0:
-                raise Crash
-            left -= 1
-            return function(*args, **given)
-
-        return step
-
-    for module, name in STEPS:
-        patched.setattr(module, name, crashing(getattr(module, name)))
-
-
 @pytest.mark.parametrize("crash_after", (0, 1, 9, 17, 18, 19, 20, 21))
 def test_a_crash_at_any_step_leaves_a_whole_publication(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_after: int
 ) -> None:
     store_builder.published(tmp_path)
     with monkeypatch.context() as patched:
-        crash(patched, crash_after)
+        crash_after(patched, crash_after)
         rows = store_builder.joined(store_builder.world(), store_builder.journey(9, [{}]))
         try:
             store_builder.published(tmp_path, rows, number=2)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.config import settings
-from tests.pipelines.jobs.test_run import installation
 from tests.support import store_builder
+from tests.support.installation import installation
 
 #: One call that goes on for a minute, and one whose value takes 3.2 GB.
 ENDLESS = "select levenshtein(repeat('a', 150000), repeat('b', 150000))"

@@ -14,11 +14,7 @@ from hypothesis import strategies as st
 from rejse.pipelines.cli.main import main
 from rejse.transforms.identity.link_audit import IDENTITIES, OWNERS, LinkAudit
 from rejse.transforms.identity.link_table import pseudonymous
-from tests.pipelines.jobs.test_links_run import one, started
-from tests.support.law import FACTOR
-from tests.support.naive_links import Link, Who, person
-from tests.support.transcript import alias
-from tests.transforms.identity.test_links import (
+from tests.support.identity_links import (
     ANN,
     BEN,
     COOKIE,
@@ -30,21 +26,25 @@ from tests.transforms.identity.test_links import (
     WAIT,
     WHO,
     key_of,
-    table,
+    link_table,
+    without_circles,
 )
-from tests.transforms.identity.test_reconcile import upwards
+from tests.support.law import FACTOR
+from tests.support.linked_transcripts import started_arrivals, transcript_named
+from tests.support.naive_links import Link, Who, person
+from tests.support.transcript import alias
 
 LAWS = settings(max_examples=50 * FACTOR)
 
 
 def audit(links: list[Link]) -> LinkAudit:
-    return LinkAudit(pseudonymous(table(links), KEY), WAIT)
+    return LinkAudit(pseudonymous(link_table(links), KEY), WAIT)
 
 
 @LAWS
 @given(st.lists(LINK, max_size=7), WHO)
 def test_turns_say_whose_an_identity_is_at_every_time(links: list[Link], who: Who) -> None:
-    links = upwards(links)
+    links = without_circles(links)
     turns = audit(links).turns(key_of(who))
     assert turns[0].begin is None
     assert turns[-1].end is None
@@ -112,9 +112,9 @@ def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 def test_the_command_shows_only_pseudonyms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = one("a chain from device to e-mail to account to customer")
+    told = transcript_named("a chain from device to e-mail to account to customer")
     more = {"previous": "device d1", "is": "customer ben", "from": "5d"}
-    started(tmp_path, told, (*told.links, more))
+    started_arrivals(tmp_path, told, (*told.links, more))
     place = ("--config", str(tmp_path))
     names = [f"{kind}:{alias(0, name)}" for kind, name in (("device", "d1"), ("email", "mail"))]
     out = said(capsys, *names, *place)
@@ -137,8 +137,8 @@ def test_under_another_key_nobody_is_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its pseudonyms are others: an identity would seem to be nobody's."""
-    told = one("what is not linked stays apart")
-    started(tmp_path, replace(told, events=told.events[:1]), told.links)
+    told = transcript_named("what is not linked stays apart")
+    started_arrivals(tmp_path, replace(told, events=told.events[:1]), told.links)
     (tmp_path / "rejse.key").write_text("ab" * 32)
     place = ("--config", str(tmp_path))
     with pytest.raises(SystemExit) as ended:
@@ -151,8 +151,8 @@ def test_under_another_key_nobody_is_known(
 def test_nothing_after_the_colon_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = one("what is not linked stays apart")
-    started(tmp_path, replace(told, events=told.events[:1]), told.links)
+    told = transcript_named("what is not linked stays apart")
+    started_arrivals(tmp_path, replace(told, events=told.events[:1]), told.links)
     with pytest.raises(SystemExit) as ended:
         main(["identity", "cookie:", "--config", str(tmp_path)])
     assert ended.value.code == 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from rejse.pipelines.reporting.html import cards, drawings, page, queries
 from rejse.pipelines.reporting.html.headline import headline
 from tests.support import chromium, felt_fixture, report_fixture
+from tests.support.report_fixture import plain_text, render
 
 HOSTILE = (
     "<script>alert(1)</script>",
@@ -29,11 +29,6 @@ HOSTILE = (
     "W" * 5000,
 )
 LARGEST = 300 * 1024
-
-
-def _render(store: report_fixture.Store, title: str = "Journey report") -> str:
-    with store.connect() as con:
-        return page.render(queries.read(con), title)
 
 
 def _hostile() -> report_fixture.Store:
@@ -81,16 +76,11 @@ def _extreme() -> report_fixture.Store:
 
 @pytest.fixture(scope="module")
 def company() -> str:
-    return _render(report_fixture.company())
-
-
-def _text(html: str) -> str:
-    shown = re.sub(r"<style>.*?</style>", "", html, flags=re.S)
-    return " ".join(re.sub(r"<[^>]+>", " ", shown).split())
+    return render(report_fixture.company())
 
 
 def test_page_says_what_it_must(company: str) -> None:
-    text = _text(company)
+    text = plain_text(company)
     for said in (
         "of all friction lies between", "Step map: claim", "Places of the map",
         "Journeys by type and owner", "Friction by kind", "Friction between owners",
@@ -104,7 +94,7 @@ def test_page_says_what_it_must(company: str) -> None:
 
 
 def test_ten_worst_journeys_come_with_their_arithmetic(company: str) -> None:
-    text = _text(company)
+    text = plain_text(company)
     assert "F = 100 × (1 − e^−H) = 82.4" in text
     assert "without the incident of step 5: F 68.1 (−14.4)" in text
     assert "with the context passed: F 77.6" in text
@@ -148,7 +138,7 @@ def test_the_page_quotes_the_cost_of_its_evidence() -> None:
         {**report_fixture.edge("transfer", 0.3), "minutes_customer": 90.0, "cost": 12.0,
          "minutes_customer_basis": "measured", "currency": "DKK"}]}  # fmt: skip
     report_fixture.journey(store, "aa", [step])
-    text = _text(_render(store))
+    text = plain_text(render(store))
     assert "friction took 1.5 h of the customer" in text or "friction took 2 h" in text
     assert "12 DKK" in text
     assert "not computed" not in text
@@ -201,7 +191,7 @@ def test_nothing_measured_is_said_and_not_drawn_as_zero() -> None:
     report_fixture.journey(
         store, "aa", [{"channel": "web"}], outcome=None, outcome01=None, **nothing
     )
-    text = _text(_render(store))
+    text = plain_text(render(store))
     assert "Too little was logged to see friction" in text
     assert "not measured friction: too little was logged" in text
     assert "100 % of the journeys have no health" in text
@@ -209,16 +199,16 @@ def test_nothing_measured_is_said_and_not_drawn_as_zero() -> None:
 
 
 def test_empty_store_still_makes_a_page() -> None:
-    text = _text(_render(report_fixture.Store()))
+    text = plain_text(render(report_fixture.Store()))
     assert "No journeys yet" in text and "run rejse run first" in text
 
 
 def test_page_is_a_function_of_the_rows() -> None:
-    assert _render(report_fixture.company(60)) == _render(report_fixture.company(60))
+    assert render(report_fixture.company(60)) == render(report_fixture.company(60))
 
 
 def test_names_are_escaped_and_templates_in_them_are_not_run() -> None:
-    html = _render(_hostile(), title=HOSTILE[0])
+    html = render(_hostile(), title=HOSTILE[0])
     assert "<script" not in html and "<img" not in html
     assert html.count("<style>") == 1
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
@@ -227,9 +217,9 @@ def test_names_are_escaped_and_templates_in_them_are_not_run() -> None:
 
 
 def test_page_stays_small_at_any_size() -> None:
-    html = _render(_extreme())
+    html = render(_extreme())
     assert len(html.encode()) <= LARGEST
-    assert "steps left out" in _text(html)
+    assert "steps left out" in plain_text(html)
 
 
 def test_small_owners_are_folded_into_others() -> None:

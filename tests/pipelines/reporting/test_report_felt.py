@@ -10,8 +10,8 @@ import pytest
 from rejse.pipelines.reporting.html import cards, drawings, page, queries
 from rejse.pipelines.reporting.html.emotion_curve import BOTTOM, TOP, emotion_curve
 from rejse.pipelines.reporting.html.queries import Figures
-from tests.pipelines.reporting.test_report import _render, _text
 from tests.support import chromium, felt_fixture, report_fixture
+from tests.support.report_fixture import plain_text, render
 
 #: Standard normal at .975.
 Z = 1.959963984540054
@@ -49,7 +49,7 @@ def test_answers_are_shown_with_the_silent_and_with_the_journeys_nobody_spoke_of
     assert row["health"][1] == pytest.approx((70.7 + 71.6) / 2, abs=0.2)
     assert row["health_ops"] == pytest.approx(70.5, abs=0.05)
     assert (row["n_health"], row["n_health_ops"]) == (2, 4)
-    text = _text(_render(store))
+    text = plain_text(render(store))
     for said in ("80 % 4 of 5", "50 % 2 of 4", "+0.10 n 1", "What people felt", "n 2", "n 4",
                  "2 of 4 journeys (50 %) have answers that score",
                  "1 complaint or low answer that nobody acted on",
@@ -81,7 +81,7 @@ def test_an_answer_to_no_logged_invitation_has_no_rate_on_the_page() -> None:
     report_fixture.claim(store, "a")
     felt_fixture.asked(store, "a", {1: 0.8}, n_invited=0, n_answered=0, n_uninvited=1)
     store.rows["experience"][0] |= {"is_invited": False, "is_in_time": None}
-    text = _text(_render(store))
+    text = plain_text(render(store))
     assert "not measured answers: no invitation is logged whose window has passed" in text
     assert "no invitation" in text
     assert "1 answer whose invitation nobody logged: in no response rate" in text
@@ -107,13 +107,13 @@ def test_relief_is_counted_and_called_gratitude() -> None:
     assert ("1", "of 1 journey: top rating after a long failure, so no health") in [
         (card.value, card.label) for card in shown
     ]
-    assert "Relief: 1 journey whose last answer is in the top box" in _text(_render(store))
+    assert "Relief: 1 journey whose last answer is in the top box" in plain_text(render(store))
 
 
 def test_nobody_asked_is_said_and_not_drawn() -> None:
     store = report_fixture.Store()
     report_fixture.claim(store)
-    text = _text(_render(store))
+    text = plain_text(render(store))
     assert "There is no emotion curve" in text and "What people felt" not in text
     assert "no surveys, ratings or complaints are joined" in text
     assert "not measured answers: no invitation is logged" in text
@@ -156,12 +156,12 @@ def test_what_was_only_said_unasked_is_hollow_and_an_employee_draws_nothing() ->
     curve = emotion_curve(figures.emotions, drawings.journey_map(figures.places, figures.moves))
     assert curve is not None
     assert [(point.value, point.is_asked) for point in curve.points] == [("0.40", False)]
-    html = _render(store)
+    html = render(store)
     assert 'class="hollow" cx' in html and "only said unasked" in html
 
 
 def test_the_worst_journeys_tell_what_was_felt() -> None:
-    text = _text(_render(_claims()))
+    text = plain_text(render(_claims()))
     assert "silo gap +0.10: the places 0.80, the whole 0.70" in text
 
 

@@ -15,8 +15,8 @@ import pytest
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.store import delta_store
-from tests.pipelines.jobs.test_run import installation, lines, once, row
-from tests.pipelines.publication.test_auditor import has_ended
+from tests.support.installation import installation, lines, once, row
+from tests.support.processes import has_ended
 from tests.support.quick_audit import GATE
 
 #: The command line, with an audit that audits nothing and says which process it is.

@@ -12,7 +12,7 @@ from rejse.pipelines.cli import main
 from rejse.pipelines.config import settings
 from rejse.pipelines.maintenance import compact
 from rejse.pipelines.runtime import file_modes
-from tests.pipelines.jobs.test_run import installation, lines, once, row
+from tests.support.installation import installation, lines, once, row
 
 GROUP = '[store]\nmode = "group"\n'
 

@@ -22,9 +22,9 @@ from rejse.pipelines.cli import maintain, run
 from rejse.pipelines.config import settings
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.store import delta_store
-from tests.conftest import absent
-from tests.pipelines.jobs.test_run import installation, lines, row
+from tests.support.installation import installation, lines, row
 from tests.support.paths import ROOT
+from tests.support.strict import absent
 
 SCHEDULES = ROOT / "pipelines" / "schedules"
 AIRFLOW = Path(os.environ.get("REJSE_AIRFLOW", ROOT / ".airflow"))

@@ -8,7 +8,7 @@ import pytest
 
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.sources.files import SourceError
-from tests.pipelines.jobs.test_run import installation, lines, once, row
+from tests.support.installation import installation, lines, once, row
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

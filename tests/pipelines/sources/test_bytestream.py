@@ -11,10 +11,10 @@ import pytest
 
 from rejse.pipelines.sources import files
 from rejse.pipelines.sources.decompress import ByteStream
-from tests.pipelines.sources.test_sources import lines, rows
 from tests.support import edge
+from tests.support.edge import json_lines, raw_rows
 
-DATA = lines(rows(3000))
+DATA = json_lines(raw_rows(3000))
 PACKED = {"gz": gzip.compress(DATA), "zst": pa.compress(DATA, codec="zstd", asbytes=True)}
 
 

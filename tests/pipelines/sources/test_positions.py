@@ -16,7 +16,7 @@ from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.positions import Place, Position, parse
 from rejse.pipelines.store import delta_store
 from rejse.pipelines.store import delta_store as storage
-from tests.pipelines.jobs.test_run import installation, lines, once, row
+from tests.support.installation import installation, lines, once, row
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,19 +16,11 @@ from rejse.pipelines.sources import files, read_parquet
 from rejse.pipelines.sources.files import SourceError
 from rejse.transforms.ingest.rejects import REJECT_SCHEMA
 from tests.support import edge
-from tests.support.edge import RAW
+from tests.support.edge import RAW, json_lines, raw_rows
 
 
 def source(*globs: Path | str) -> Any:
     return SimpleNamespace(name="crm", files=tuple(str(one) for one in globs))
-
-
-def rows(n: int) -> list[dict[str, Any]]:
-    return [edge.row(i, activity=None if i % 7 == 0 else f"a{i % 5}") for i in range(n)]
-
-
-def lines(found: list[dict[str, Any]]) -> bytes:
-    return b"".join(json.dumps(one).encode() + b"\n" for one in found)
 
 
 def write(path: Path, found: list[dict[str, Any]]) -> None:
@@ -44,7 +35,7 @@ def write(path: Path, found: list[dict[str, Any]]) -> None:
         arrow_csv.write_csv(table, sink)
         data = sink.getvalue().to_pybytes()
     else:
-        data = lines(found)
+        data = json_lines(found)
     if path.name.endswith(".gz"):
         data = gzip.compress(data)
     if path.name.endswith(".zst"):
@@ -57,15 +48,15 @@ NAMES = ["l.jsonl", "l.ndjson.gz", "l.json.zst", "l.csv", "l.csv.gz", "l.csv.zst
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_format_reads_the_same_rows(tmp_path: Path, name: str) -> None:
-    write(tmp_path / name, rows(25))
+    write(tmp_path / name, raw_rows(25))
     found, refused = edge.read(tmp_path / name, RAW)
     assert refused == []
-    assert found == [{**one, "_row": n + 1} for n, one in enumerate(rows(25))]
+    assert found == [{**one, "_row": n + 1} for n, one in enumerate(raw_rows(25))]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_columns_come_and_go(tmp_path: Path, name: str) -> None:
-    write(tmp_path / name, rows(3))
+    write(tmp_path / name, raw_rows(3))
     schema = pa.schema([("new", pa.int64()), ("identity", pa.string())])
     found, refused = edge.read(tmp_path / name, schema)
     assert refused == []
@@ -80,7 +71,7 @@ def test_a_file_without_rows(tmp_path: Path, name: str) -> None:
 
 def test_parquet_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read_parquet, "SHARD", 25)
-    write(tmp_path / "l.parquet", rows(64))
+    write(tmp_path / "l.parquet", raw_rows(64))
     shards = files.shards(source(tmp_path / "*.parquet"))
     assert [(one.row_groups, one.first_row) for one in shards] == [
         ((0, 1, 2), 1), ((3, 4, 5), 31), ((6,), 61)
@@ -91,7 +82,7 @@ def test_parquet_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_large_blocks_are_cut_into_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "ROWS", 10)
-    write(tmp_path / "l.csv", rows(25))
+    write(tmp_path / "l.csv", raw_rows(25))
     batches = list(files.read(files.pieces("crm", tmp_path / "l.csv")[0], RAW))
     assert [(one.first_row, one.batch.num_rows) for one in batches] == [(1, 10), (11, 10), (21, 5)]
     assert all(one.rejects.schema == REJECT_SCHEMA for one in batches)
@@ -100,7 +91,7 @@ def test_large_blocks_are_cut_into_batches(tmp_path: Path, monkeypatch: pytest.M
 def test_globs(tmp_path: Path) -> None:
     (tmp_path / "2026" / "01").mkdir(parents=True)
     for name in ("2026/01/a.jsonl", "2026/b.jsonl", "c.csv"):
-        write(tmp_path / name, rows(1))
+        write(tmp_path / name, raw_rows(1))
     found = files.shards(
         source(tmp_path / "**/*.jsonl", tmp_path / "2026/b.jsonl", tmp_path / "c.csv")
     )
@@ -109,7 +100,7 @@ def test_globs(tmp_path: Path) -> None:
 
 def test_positions_name_file_and_row(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
-    (tmp_path / "x" / "l.jsonl").write_bytes(lines(rows(1)) + b"\nnope\n")
+    (tmp_path / "x" / "l.jsonl").write_bytes(json_lines(raw_rows(1)) + b"\nnope\n")
     shard = files.shards(source(tmp_path / "*" / "l.jsonl"))[0]
     batch = next(iter(files.read(shard, RAW)))
     assert batch.rejects.column("position").to_pylist() == ["x/l.jsonl:3"]
@@ -124,7 +115,7 @@ def test_no_files(tmp_path: Path) -> None:
 def test_files_of_two_globs_have_names_of_their_own(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "l.jsonl").write_bytes(lines(rows(1)))
+        (tmp_path / name / "l.jsonl").write_bytes(json_lines(raw_rows(1)))
     found = files.shards(source(tmp_path / "a/*.jsonl", tmp_path / "b/*.jsonl"))
     assert [one.file for one in found] == ["a/l.jsonl", "b/l.jsonl"]
 
@@ -132,13 +123,13 @@ def test_files_of_two_globs_have_names_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["in[1]", "what?", "a*b"])
 def test_a_folder_may_be_called_like_a_glob(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
-    (tmp_path / name / "l.jsonl").write_bytes(lines(rows(1)))
+    (tmp_path / name / "l.jsonl").write_bytes(json_lines(raw_rows(1)))
     assert [one.file for one in files.shards(source(tmp_path / name / "*.jsonl"))] == ["l.jsonl"]
 
 
 def test_an_archive_is_refused_and_stops_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "l.zip").write_bytes(b"PK..")
-    write(tmp_path / "m.csv", rows(2))
+    write(tmp_path / "m.csv", raw_rows(2))
     archive, log = files.shards(source(tmp_path / "*"))
     (found,) = files.read(archive, RAW)
     assert found.batch.num_rows == 0 and found.batch.schema == RAW

@@ -11,92 +11,38 @@ import json
 import os
 import resource
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from rejse.pipelines.cli import exit_codes, main
-from rejse.pipelines.config import settings
 from rejse.pipelines.maintenance import erase
-from rejse.pipelines.publication import catalogue
 from rejse.pipelines.store import delta_store, errors
 from rejse.transforms.errors import StoreError
-from tests.conftest import absent
-from tests.pipelines.jobs.test_run import installation, lines, row
+from tests.support.damage import data_file, made, place, run_in_process, served_counts
+from tests.support.strict import absent
 
-FIRST, THEN = 1_770_000_000_000_000, 1_800_000_000_000_000
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> settings.Settings:
-    """One publication, and new files that a second run would read."""
-    from rejse.pipelines.jobs.run import run
-
-    folder = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv(settings.KEY_VARIABLE, raising=False)
-        rows = lines([row(n) for n in range(8)])
-        found = installation(folder, {"a.jsonl": rows}, {"crm": f"{folder}/*.jsonl"})
-        run(found, frontier={"crm": FIRST}, audit=None)
-    later = [row(n, time=f"2026-02-{1 + n % 20:02d}T09:00:00Z") for n in range(8, 40)]
-    (folder / "b.jsonl").write_text(lines(later))
-    return found
-
-
-@pytest.fixture
-def place(made: settings.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    return Path(shutil.copytree(made.root, tmp_path / "place"))
-
-
-def called(
-    place: Path, *before: str, limit: Callable[[], None] | None = None, more: Sequence[str] = ()
-) -> tuple[int, str, str]:
-    """`rejse run --json` in a process of its own: exit code, status, message."""
-    command = [
-        *before, sys.executable, "-m", "rejse.pipelines.cli.main", "run", "-c", str(place),
-        "--json", "--frontier", "crm=2027-01-15", *more,
-    ]  # fmt: skip
-    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
-    if limit is not None:  # under it Python writes compiled modules in part, and trusts them later
-        env["PYTHONDONTWRITEBYTECODE"] = "1"
-    done = subprocess.run(
-        command, env=env, capture_output=True, text=True, preexec_fn=limit, check=False
-    )
-    assert done.stdout.count("\n") == 1, done.stderr
-    told = json.loads(done.stdout)
-    assert told["exit_code"] == done.returncode
-    return done.returncode, told["status"], told.get("message", "")
-
-
-def served(place: Path) -> list[tuple[object, ...]]:
-    """What a reader counts of the current publication."""
-    with catalogue.connect(place / "store") as session:
-        query = "select count(*), (select max(publication) from publications) from v_steps"
-        return list(session.execute(query).fetchall())
+__all__ = ["made", "place"]  # fixtures
 
 
 @pytest.mark.parametrize("most", (1_000, 30_000))
 def test_a_full_disk_is_said_and_leaves_nothing(place: Path, most: int) -> None:
     """No file may grow beyond so many bytes: the scratch files, then the catalogue do not fit."""
-    seen = served(place)
-    code, status, message = called(
+    seen = served_counts(place)
+    code, status, message = run_in_process(
         place, limit=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     )
     assert (code, status) == (74, "store_failed")
     assert "make room and run again" in message
-    assert served(place) == seen
+    assert served_counts(place) == seen
     assert not list((place / "store").glob(".scratch-*"))
-    code, status, _ = called(place)
+    code, status, _ = run_in_process(place)
     assert (code, status) == (0, "published")
-    assert served(place) != seen
+    assert served_counts(place) != seen
 
 
 def test_a_folder_that_is_read_only_is_said(place: Path) -> None:
-    seen = served(place)
+    seen = served_counts(place)
     for path in [place / "store", *(place / "store").rglob("*")]:
         path.chmod(path.stat().st_mode & ~0o222)
     bound: tuple[str, ...] = ()
@@ -104,10 +50,10 @@ def test_a_folder_that_is_read_only_is_said(place: Path) -> None:
         if not shutil.which("setpriv"):
             absent("setpriv, to run without the right to write everywhere")
         bound = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
-    code, status, message = called(place, *bound)
+    code, status, message = run_in_process(place, *bound)
     assert (code, status) == (74, "store_failed")
     assert f"expected to write to the store {place / 'store'}, came: permission denied" in message
-    assert served(place) == seen
+    assert served_counts(place) == seen
 
 
 def test_a_data_file_that_is_gone_is_named(place: Path) -> None:
@@ -115,18 +61,11 @@ def test_a_data_file_that_is_gone_is_named(place: Path) -> None:
     assert latest is not None
     (path, *_) = delta_store.files(place / "store", "events", latest.versions["events"])
     (place / "store" / path).unlink()
-    seen = served(place)
-    code, status, message = called(place)
+    seen = served_counts(place)
+    code, status, message = run_in_process(place)
     assert (code, status) == (74, "store_failed")
     assert path in message and "rejse run --rebuild" in message
-    assert served(place) == seen, "what does not need the file is served on"
-
-
-def data_file(place: Path, table: str) -> Path:
-    latest = delta_store.latest(place / "store")
-    assert latest is not None
-    (path, *_) = delta_store.files(place / "store", table, delta_store.head(place / "store", table))
-    return place / "store" / path
+    assert served_counts(place) == seen, "what does not need the file is served on"
 
 
 def shortened(path: Path) -> bytes:
@@ -142,13 +81,13 @@ def test_a_data_file_in_pieces_is_named(place: Path, table: str) -> None:
     path = data_file(place, table)
     whole = shortened(path)
     shutil.rmtree(place / "store" / ".keys", ignore_errors=True)
-    code, status, message = called(place)
+    code, status, message = run_in_process(place)
     assert (code, status) == (74, "store_failed"), message
     assert f"expected the file {path} as it was written, came a damaged one (" in message
     assert "from a backup" in message
     assert ("--rebuild" in message) == (table != "runs"), "no source tells of earlier runs"
     path.write_bytes(whole)
-    assert called(place)[:2] == (0, "published")
+    assert run_in_process(place)[:2] == (0, "published")
 
 
 def test_damage_in_the_middle_of_a_file_is_named(place: Path) -> None:
@@ -157,7 +96,7 @@ def test_damage_in_the_middle_of_a_file_is_named(place: Path) -> None:
     whole[4:400] = b"\xff" * 396
     path.chmod(0o600)
     path.write_bytes(whole)
-    code, status, message = called(place)
+    code, status, message = run_in_process(place)
     assert (code, status) == (74, "store_failed"), message
     assert str(path) in message
 
@@ -165,8 +104,8 @@ def test_damage_in_the_middle_of_a_file_is_named(place: Path) -> None:
 def test_what_the_sources_hold_heals_a_store_in_pieces(place: Path) -> None:
     for table in ("events", "journeys_live"):
         shortened(data_file(place, table))
-    assert called(place, more=("--rebuild",))[:2] == (0, "published")
-    assert called(place)[:2] == (0, "nothing_new")
+    assert run_in_process(place, more=("--rebuild",))[:2] == (0, "published")
+    assert run_in_process(place)[:2] == (0, "nothing_new")
 
 
 @pytest.mark.parametrize("command", ("compact", "forget"))
@@ -200,17 +139,17 @@ def test_a_reader_of_a_store_in_pieces_is_told_the_file(
 
 @pytest.mark.parametrize("table", ("publications", "journeys", "events"))
 def test_a_log_in_pieces_is_named(place: Path, table: str) -> None:
-    seen = served(place)
+    seen = served_counts(place)
     log = place / "store" / table / "_delta_log"
     entry = max(log.glob("*.json"))
     whole = entry.read_bytes()
     entry.write_bytes(whole[: len(whole) // 2])
-    code, status, message = called(place)
+    code, status, message = run_in_process(place)
     assert (code, status) == (74, "store_failed")
     assert str(log) in message and "from a backup" in message
-    assert served(place) == seen, "catalogues name their files themselves"
+    assert served_counts(place) == seen, "catalogues name their files themselves"
     entry.write_bytes(whole)
-    assert called(place)[:2] == (0, "published")
+    assert run_in_process(place)[:2] == (0, "published")
 
 
 def test_other_faults_are_not_the_disk(tmp_path: Path) -> None:

@@ -21,9 +21,21 @@ from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.store import file_index, id_index
 from rejse.pipelines.store.id_index import KnownIds
 from rejse.transforms.incremental.cross_customer_ids import records
-from tests.pipelines.jobs.test_late import DAY, NEW_YEAR, add, on, rows
-from tests.pipelines.jobs.test_run import KEY, PEOPLE, balanced, installation, lines, once, row
 from tests.support import builders
+from tests.support.installation import (
+    DAY,
+    KEY,
+    NEW_YEAR,
+    PEOPLE,
+    balanced,
+    deliver,
+    fetch,
+    installation,
+    lines,
+    once,
+    row,
+    row_on,
+)
 from tests.support.law import FACTOR
 
 SALT = b"salt"
@@ -120,39 +132,39 @@ def told(found: settings.Settings) -> dict[str, list[tuple[Any, ...]]]:
         **{name: f"select * {own} from v_{name} order by all" for name in ("journeys", "steps")},
         "late": "select id, customer_key from late order by all",
     }
-    return {name: rows(found, sql) for name, sql in said.items()}
+    return {name: fetch(found, sql) for name, sql in said.items()}
 
 
 @pytest.mark.parametrize(("before", "after"), [(FIRST, LAST), (LAST, FIRST)])
 def test_the_row_that_stays_is_that_of_one_run(tmp_path: Path, before: str, after: str) -> None:
-    mine = [on("01-05", "x", identity=before), on("02-25", "y", identity=before), SUMMER]
-    theirs = [on("07-02", "x", identity=after), on("07-03", "z", identity=after)]
+    mine = [row_on("01-05", "x", identity=before), row_on("02-25", "y", identity=before), SUMMER]
+    theirs = [row_on("07-02", "x", identity=after), row_on("07-03", "z", identity=after)]
     batch, made = store_of(tmp_path / "batch", *mine, *theirs), store_of(tmp_path / "runs", *mine)
-    result = add(made, "b.jsonl", *theirs)
+    result = deliver(made, "b.jsonl", *theirs)
     assert (result.counts["kept"], result.counts["duplicate"]) == (1, 1)
     assert told(made) == told(batch)
     gone = [] if before == FIRST else [(None,)]
-    assert rows(made, "select successor_id from superseded") == gone
-    assert add(made, "c.jsonl", *mine[:1]).counts["kept"] == 0
+    assert fetch(made, "select successor_id from superseded") == gone
+    assert deliver(made, "c.jsonl", *mine[:1]).counts["kept"] == 0
     assert told(made) == told(batch)
 
 
 def test_a_journey_whose_event_stays_with_another_is_revised(tmp_path: Path) -> None:
-    mine = [on("01-05", "w", identity=LAST), on("01-06", "x", identity=LAST), SUMMER]
+    mine = [row_on("01-05", "w", identity=LAST), row_on("01-06", "x", identity=LAST), SUMMER]
     made = store_of(tmp_path, *mine)
-    add(made, "b.jsonl", on("07-02", "x", identity=FIRST))
+    deliver(made, "b.jsonl", row_on("07-02", "x", identity=FIRST))
     said = "select n_events, revision, revision_reason from journeys"
-    assert rows(made, f"{said} where started_at < '2026-02-01'") == [(1, 2, "late event")]
+    assert fetch(made, f"{said} where started_at < '2026-02-01'") == [(1, 2, "late event")]
 
 
 def test_a_late_row_takes_no_id_before_it_is_brought_in(tmp_path: Path) -> None:
     """One that loses goes at once."""
-    mine = [on("01-05", "x", identity=LAST), on("01-06", "y", identity=FIRST), SUMMER]
-    late = [on("01-07", "x", identity=FIRST), on("01-08", "y", identity=LAST)]
+    mine = [row_on("01-05", "x", identity=LAST), row_on("01-06", "y", identity=FIRST), SUMMER]
+    late = [row_on("01-07", "x", identity=FIRST), row_on("01-08", "y", identity=LAST)]
     batch, made = store_of(tmp_path / "batch", *mine, *late), store_of(tmp_path / "runs", *mine)
-    came = add(made, "b.jsonl", *late)
+    came = deliver(made, "b.jsonl", *late)
     assert [came.counts[name] for name in ("late", "kept", "duplicate")] == [1, 0, 1]
-    assert {one[0] for one in rows(made, "select customer_key from events where id = 'x'")} == {
+    assert {one[0] for one in fetch(made, "select customer_key from events where id = 'x'")} == {
         key_of(LAST)
     }
     brought = repair(made, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
@@ -163,8 +175,10 @@ def test_a_late_row_takes_no_id_before_it_is_brought_in(tmp_path: Path) -> None:
 
 def test_what_rewrites_files_leaves_the_ids_known(tmp_path: Path) -> None:
     """Compaction joins files, an erasure writes others without a person."""
-    made = store_of(tmp_path, on("07-01", "x", identity=LAST), on("07-01", "y", identity=PEOPLE[0]))
-    add(made, "b.jsonl", on("07-02", "z", identity=LAST))
+    made = store_of(
+        tmp_path, row_on("07-01", "x", identity=LAST), row_on("07-01", "y", identity=PEOPLE[0])
+    )
+    deliver(made, "b.jsonl", row_on("07-02", "z", identity=LAST))
     compact.compact(made.store)
     forget(made, "customer", PEOPLE[0])
     files = {path.stem for path in (made.store / "events").glob("*.parquet")}
@@ -172,7 +186,7 @@ def test_what_rewrites_files_leaves_the_ids_known(tmp_path: Path) -> None:
         path.name.partition(".")[0] for path in (made.store / file_index.IDS / "events").iterdir()
     }
     assert here <= files
-    both = [on("07-02", name, identity=FIRST) for name in "xyz"]
-    result = add(made, "c.jsonl", *both)
+    both = [row_on("07-02", name, identity=FIRST) for name in "xyz"]
+    result = deliver(made, "c.jsonl", *both)
     assert (result.counts["kept"], result.counts["duplicate"]) == (1, 2)
-    assert {one[0] for one in rows(made, "select customer_key from events")} == {key_of(FIRST)}
+    assert {one[0] for one in fetch(made, "select customer_key from events")} == {key_of(FIRST)}

@@ -14,7 +14,7 @@ from rejse.pipelines.store import quarantine
 from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.ingest import rejects
 from rejse.transforms.schema.parameters import DAY
-from tests.pipelines.jobs.test_run import installation, lines, once, row
+from tests.support.installation import installation, lines, once, row
 
 NOW = 1_800_000_000_000_000
 RUNS = ("20260101T000000-0000000a", "20260115T000000-0000000b", "20260116T000000-0000000c")

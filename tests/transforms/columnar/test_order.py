@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.columnar import radix_sort
+from rejse.transforms.columnar.groups import distinct, numbered
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import distinct, numbered
 from tests.support.law import FACTOR
 
 LAWS = settings(max_examples=200 * FACTOR)

@@ -13,7 +13,8 @@ import pytest
 from rejse.transforms.dimensions import customer_records
 from rejse.transforms.dimensions import published as operational_tables
 from rejse.transforms.dimensions.customer_records import CONTRACTS, published, tables
-from rejse.transforms.ingest.normalise import Mapping, normalise
+from rejse.transforms.ingest.mapping import SourceMapping
+from rejse.transforms.ingest.normalise import normalise
 from tests.support import builders, strategies
 from tests.support.bounded import Run
 from tests.support.edge import raw
@@ -39,7 +40,7 @@ def accepted(row: dict[str, Any]) -> tuple[Any, Any]:
     )
     schema = pa.schema([(name, pa.string()) for name in good])
     batch = raw([good | row], schema)
-    canonical, refused = normalise(Mapping(sql, schema, "crm", CONTRACTS["cases"]), batch)
+    canonical, refused = normalise(SourceMapping(sql, schema, "crm", CONTRACTS["cases"]), batch)
     assert refused.num_rows == 0
     kept, gone, _ = customer_records.accept("cases", canonical)
     return kept, gone
@@ -121,7 +122,7 @@ def test_what_joins_is_counted_by_customer_and_case() -> None:
     ]
     shape = CONTRACTS["cases"].pseudonymous()
     came = pa.Table.from_pylist([builders.full_of_kind(row) for row in said], schema=shape)
-    assert customer_records.by_source(came) == {"crm": 2, "erp": 1}
+    assert customer_records.count_by_source(came) == {"crm": 2, "erp": 1}
     assert customer_records.joined("cases", came, events) == {"crm": 1}
     assert customer_records.joined("customers", came, events) == {"crm": 2}
     assert customer_records.joined("cases", came, events.drop_columns(["case_id"])) == {}

@@ -23,8 +23,7 @@ from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.scoring.metrics.health import health_of
 from tests.support import builders, oracle, strategies
 from tests.support.law import FACTOR
-from tests.support.transcript import Transcript
-from tests.test_transcripts import operational_of
+from tests.support.transcript import Transcript, operational_of
 
 QUICK = settings(
     max_examples=40 * FACTOR,

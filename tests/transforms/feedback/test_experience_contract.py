@@ -18,7 +18,7 @@ from rejse.transforms.feedback.validate import RULES, accept
 from rejse.transforms.identity.pseudonyms import pseudonymise
 from rejse.transforms.incremental.deduplicate import without_duplicates
 from rejse.transforms.ingest import rejects
-from rejse.transforms.ingest.mapping import Mapping
+from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.normalise import normalise
 from rejse.transforms.ingest.select_check import MappingError
 
@@ -43,7 +43,7 @@ def row(number: int, **given: Any) -> dict[str, Any]:
 
 def canonical(*rows: dict[str, Any], select: str = SELECT) -> pa.RecordBatch:
     batch = pa.RecordBatch.from_pylist(list(rows), schema=RAW)
-    mapping = Mapping(select, RAW, "survey", EXPERIENCE)
+    mapping = SourceMapping(select, RAW, "survey", EXPERIENCE)
     found, refused = normalise(mapping, RawBatch("survey", "log", 1, batch, None, rejects.empty()))
     assert refused.num_rows == 0
     return found

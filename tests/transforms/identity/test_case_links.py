@@ -11,8 +11,16 @@ from rejse.pipelines.config import raw_schema, settings
 from rejse.pipelines.jobs import beam_links
 from rejse.pipelines.maintenance.erase import LinkedError, forget
 from rejse.transforms.identity.resolve import CASE
-from tests.pipelines.jobs.test_run import SELECT, TEXTS, balanced, installation, lines, once
-from tests.pipelines.maintenance.test_forget_links import kept, of
+from tests.support.installation import (
+    SELECT,
+    TEXTS,
+    balanced,
+    customer_by_event,
+    installation,
+    lines,
+    once,
+    typed_row,
+)
 
 RECORDS = ("time", "valid_to", "identity", "case_id")
 SOURCE = """
@@ -23,8 +31,11 @@ mapping = "held.sql"
 schema = "held.json"
 """
 EVENTS = (
-    of(2, "ann", "customer"), of(3, "c1", "case"), of(4, "c2", "case"), of(5, "ben", "customer"),
-)  # fmt: skip
+    typed_row(2, "ann", "customer"),
+    typed_row(3, "c1", "case"),
+    typed_row(4, "c2", "case"),
+    typed_row(5, "ben", "customer"),
+)
 HELD = [
     dict(zip(RECORDS, row, strict=True))
     for row in (
@@ -52,16 +63,16 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
 
 
 def test_a_case_goes_with_its_customer_and_not_alone(found: settings.Settings) -> None:
-    before = kept(found)
+    before = customer_by_event(found)
     assert before["c1-3"] == before["ann-2"]
     assert len({before["c2-4"], before["ann-2"], before["ben-5"]}) == 3
     with pytest.raises(LinkedError, match="erase that person"):
         forget(found, CASE, "c1")
     assert forget(found, "customer", "ann").rows["events"] == 2
-    assert set(kept(found)) == {"c2-4", "ben-5"}
+    assert set(customer_by_event(found)) == {"c2-4", "ben-5"}
     again = once(found, rebuild=True)
     assert balanced(again)
-    assert kept(found)["c1-3"] not in {*before.values()}
+    assert customer_by_event(found)["c1-3"] not in {*before.values()}
 
 
 @pytest.mark.parametrize(

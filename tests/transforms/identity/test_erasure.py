@@ -17,9 +17,8 @@ from rejse.transforms.identity import erasure
 from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.pseudonyms import signer
 from rejse.transforms.ingest import rejects
+from tests.support.contract_events import batch, event, sign
 from tests.support.edge import KEY
-from tests.transforms.identity.test_identity import batch, sign
-from tests.transforms.ingest.test_contracts import event
 
 SIGN = signer(KEY)
 WHO = "Zoë O'Quixote, 7"
@@ -71,9 +70,9 @@ def test_a_link_of_somebody_else_is_blanked_and_nothing_but_it() -> None:
 )  # fmt: skip
 def test_the_search_in_quarantine_knows_an_identity_in_many_forms(payload: str) -> None:
     wanted = WHO.replace(",", " -") if " -" in payload else WHO
-    assert erasure.naming("customer", wanted)(payload)
-    assert not erasure.naming("customer", wanted)(payload.replace("7", "77"))
-    assert not erasure.naming("customer", "uixote")(payload)
+    assert erasure.identity_matcher("customer", wanted)(payload)
+    assert not erasure.identity_matcher("customer", wanted)(payload.replace("7", "77"))
+    assert not erasure.identity_matcher("customer", "uixote")(payload)
 
 
 def told(payload: str | None, gone: Erased) -> bool:

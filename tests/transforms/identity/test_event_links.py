@@ -11,15 +11,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.identity.link_table import LINKS
-from rejse.transforms.identity.links_from_events import ended, of_rows, once, told
+from rejse.transforms.identity.links_from_events import (
+    distinct_links,
+    links_from_rows,
+    stated_links,
+    with_ends,
+)
 from rejse.transforms.ingest.validate import accept
 from rejse.transforms.schema.contract import interaction_schema
-from tests.pipelines.jobs.test_links_run import asked, differing, on_devices
 from tests.support import builders
+from tests.support.identity_links import ANN, BEN, COOKIE, KEY, MAIL, key_of
 from tests.support.increments import Arrivals, contents
+from tests.support.installation import fetch
 from tests.support.law import FACTOR
+from tests.support.linked_transcripts import on_devices, tables_that_differ
 from tests.support.transcript import Transcript
-from tests.transforms.identity.test_links import ANN, BEN, COOKIE, KEY, MAIL, key_of
 
 LAWS = settings(max_examples=100 * FACTOR)
 ROWS = st.lists(
@@ -53,14 +59,14 @@ def test_a_link_of_an_event_ends_where_the_next_begins(
         later = [row[2] for row in rows if row[0] == previous and row[2] > begin]
         until = min(later, default=None) if method == "event" else end
         wanted.add((previous, other, begin, method, until))
-    found = ended(links(rows))
+    found = with_ends(links(rows))
     names = ("previous_key", "identity_key", "valid_from", "method", "valid_to")
     plain = found.set_column(6, "valid_from", found.column("valid_from").cast("int64"))
     plain = plain.set_column(7, "valid_to", found.column("valid_to").cast("int64"))
     came = [tuple(row[name] for name in names) for row in plain.to_pylist()]
     assert len(came) == len(set(came)) == len(wanted)
     assert set(came) == wanted
-    again = ended(pa.concat_tables([of_rows(found), links(rows)]))
+    again = with_ends(pa.concat_tables([stated_links(found), links(rows)]))
     assert again.equals(found)
 
 
@@ -81,20 +87,20 @@ def test_what_accepted_rows_tell() -> None:
     shape = interaction_schema({*rows[0]})
     accepted, refused, _ = accept(pa.RecordBatch.from_pylist(rows, schema=shape))
     assert not refused.num_rows
-    found = told(accepted, KEY, ("undefined",))
+    found = links_from_rows(accepted, KEY, ("undefined",))
     pairs = zip(
         *(found.column(f"{n}_key").to_pylist() for n in ("previous", "identity")), strict=True
     )
     assert sorted(pairs) == sorted((key_of(one), key_of(ANN)) for one in (COOKIE, MAIL))
     assert set(found.column("valid_from").to_pylist()) == {builders.START}
-    assert found.equals(once(pa.concat_tables([found, found])))
+    assert found.equals(distinct_links(pa.concat_tables([found, found])))
     assert key_of(BEN) not in str(found.to_pylist())
 
 
 def test_a_batch_without_previous_identities_tells_nothing() -> None:
     shape = interaction_schema({"id", "time"})
     batch = pa.RecordBatch.from_pylist([], schema=shape)
-    assert told(batch, KEY, ()).num_rows == 0
+    assert links_from_rows(batch, KEY, ()).num_rows == 0
 
 
 def logged_in(seed: int) -> Transcript:
@@ -123,7 +129,7 @@ def test_links_that_come_with_later_events_move_stored_rows(tmp_path: Path) -> N
         if name == "batch":
             expected = contents(arrivals.settings)
     moved = "select count(*) from events where identity_key is not null"
-    assert asked(arrivals.settings, moved)[0][0] > 10
+    assert fetch(arrivals.settings, moved)[0][0] > 10
     changed = "select count(*) from publications"
-    assert asked(arrivals.settings, changed)[0][0] > 3, "expected runs to reconcile first"
-    assert differing(expected, contents(arrivals.settings)) == set()
+    assert fetch(arrivals.settings, changed)[0][0] > 3, "expected runs to reconcile first"
+    assert tables_that_differ(expected, contents(arrivals.settings)) == set()

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import tracemalloc
-from typing import Any
 
-import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rejse.transforms.identity.pseudonyms import LATEST, Signer, pseudonymise
+from rejse.transforms.identity.pseudonyms import CACHE_SIZE, Signer, pseudonymise
 from rejse.transforms.ingest import rejects
 from rejse.transforms.schema.contract import event_schema
+from tests.support.contract_events import NOON, PRESENT, batch, event, sign
 from tests.support.edge import KEY
-from tests.transforms.ingest.test_contracts import NOON, event
-
-PRESENT = {"previousidentity", "previousidentitytype", "actor_id", "info", "claims"}
-
-
-def sign(text: str, digits: int) -> str:
-    return hmac.new(KEY, text.encode(), hashlib.sha256).hexdigest()[:digits]
-
-
-def batch(*events: dict[str, Any]) -> pa.RecordBatch:
-    from rejse.transforms.schema.contract import interaction_schema
-
-    return pa.RecordBatch.from_pylist(list(events), schema=interaction_schema(PRESENT))
 
 
 @given(
@@ -120,7 +105,7 @@ def test_no_rows() -> None:
 
 def test_memory_of_the_signer_changes_nothing() -> None:
     signer = Signer(KEY)
-    many = [b"%d" % n for n in range(LATEST + 10)]
+    many = [b"%d" % n for n in range(CACHE_SIZE + 10)]
     first = signer.remembered(many, b"customer:")
     assert signer.digests(many, b"customer:") == first
     assert signer.remembered([*many[:5], b"new"], b"customer:")[:160] == first[:160]

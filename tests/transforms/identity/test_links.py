@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -12,28 +9,32 @@ from hypothesis import strategies as st
 
 from rejse.transforms.columnar.arrays import values
 from rejse.transforms.columnar.event_table import Categorical
-from rejse.transforms.identity.link_table import FILE, LINKS, pseudonymous, valid_links
-from rejse.transforms.identity.resolve import Links, original, resolve, to_persons
+from rejse.transforms.identity.link_table import LINKS, check_links, pseudonymous
+from rejse.transforms.identity.resolve import Links, original_identity, resolve, to_persons
 from rejse.transforms.schema.contract import TIME
+from tests.support.identity_links import (
+    ANN,
+    BEN,
+    COOKIE,
+    EVE,
+    KEY,
+    LINK,
+    MAIL,
+    MOMENT,
+    PHONE,
+    WAIT,
+    WHO,
+    key_of,
+    link_table,
+)
 from tests.support.law import FACTOR
-from tests.support.naive_links import Link, Who, file_row, person
+from tests.support.naive_links import Link, Who, person
 
-KEY = b"a key that is no secret: tests only"
-WAIT = 2
 LAWS = settings(max_examples=100 * FACTOR)
 
 
-def key_of(who: Who) -> str:
-    return hmac.new(KEY, f"{who[0]}:{who[1]}".encode(), hashlib.sha256).hexdigest()[:32]
-
-
-def table(links: list[Link]) -> pa.Table:
-    """The owner's table of links."""
-    return pa.Table.from_pylist([file_row(one) for one in links], schema=FILE.schema)
-
-
 def indexed(links: list[Link]) -> Links:
-    return Links.of(pseudonymous(table(links), KEY), WAIT)
+    return Links.of(pseudonymous(link_table(links), KEY), WAIT)
 
 
 def rows(asked: list[tuple[Who, int]]) -> pa.Table:
@@ -47,13 +48,6 @@ def rows(asked: list[tuple[Who, int]]) -> pa.Table:
 def followed(links: list[Link], asked: list[tuple[Who, int]]) -> list[str]:
     found: list[str] = to_persons(rows(asked), indexed(links)).column("customer_key").to_pylist()
     return found
-
-
-WHO = st.tuples(st.sampled_from(("cookie", "email", "customer")), st.sampled_from("abc"))
-MOMENT = st.integers(0, 12)
-LINK = st.builds(Link, WHO, WHO, st.one_of(st.none(), MOMENT), st.one_of(st.none(), MOMENT)).filter(
-    lambda one: one.previous[0] != "customer" or one.other[0] == "customer"
-)
 
 
 @LAWS
@@ -111,7 +105,7 @@ def test_what_a_row_bears_is_kept_and_can_be_resolved_anew(
 ) -> None:
     plain = rows(asked)
     persons = to_persons(plain, indexed(links))
-    bears = original(persons)
+    bears = original_identity(persons)
     assert bears.arrow().to_pylist() == plain.column("customer_key").to_pylist()
     again = to_persons(to_persons(persons, indexed(links[:4])), indexed(links))
     assert again.column("customer_key").to_pylist() == persons.column("customer_key").to_pylist()
@@ -125,11 +119,8 @@ def test_what_a_row_bears_is_kept_and_can_be_resolved_anew(
 def test_the_order_of_the_table_decides_nothing(links: list[Link], chance: object) -> None:
     shuffled = links.copy()
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert pseudonymous(table(links), KEY).equals(pseudonymous(table(shuffled), KEY))
+    assert pseudonymous(link_table(links), KEY).equals(pseudonymous(link_table(shuffled), KEY))
 
-
-ANN, BEN, EVE = ("customer", "ann"), ("customer", "ben"), ("customer", "eve")
-PHONE, MAIL, COOKIE = ("device", "phone"), ("email", "a@b.example"), ("cookie", "c1")
 
 STORIES: dict[str, tuple[list[Link], list[tuple[Who, int, Who]]]] = {
     "a link before": ([Link(COOKIE, ANN, 1, None)], [(COOKIE, 5, ANN)]),
@@ -216,7 +207,7 @@ def test_links_of_no_person_are_left_out() -> None:
         Link(("cookie", "undefined"), ANN, 0, None), Link(COOKIE, ("customer", " N/A "), 0, None),
         Link(PHONE, ANN, 0, None),
     ]  # fmt: skip
-    found = pseudonymous(table(links), KEY, ("undefined", "n/a"))
+    found = pseudonymous(link_table(links), KEY, ("undefined", "n/a"))
     assert found.schema.equals(LINKS)
     assert found.column("previous_key").to_pylist() == [key_of(PHONE)]
 
@@ -230,4 +221,4 @@ def test_links_of_no_person_are_left_out() -> None:
 )
 def test_links_that_make_no_sense_are_refused(link: Link, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        valid_links(table([link]))
+        check_links(link_table([link]))

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from rejse.transforms.identity.changed_links import relink
 from rejse.transforms.identity.link_table import pseudonymous
-from tests.support.law import FACTOR
-from tests.support.naive_links import Link, Who, person
-from tests.transforms.identity.test_links import (
+from tests.support.identity_links import (
     ANN,
     BEN,
     COOKIE,
@@ -20,15 +18,18 @@ from tests.transforms.identity.test_links import (
     PHONE,
     WAIT,
     key_of,
-    table,
+    link_table,
+    without_circles,
 )
+from tests.support.law import FACTOR
+from tests.support.naive_links import Link, person
 
 TIMES = range(-1 - WAIT, 14)
 LAWS = settings(max_examples=100 * FACTOR)
 
 
 def touched(before: list[Link], now: list[Link]) -> list[str]:
-    tables = (pseudonymous(table(links), KEY) for links in (before, now))
+    tables = (pseudonymous(link_table(links), KEY) for links in (before, now))
     found: list[str] = relink(*tables, WAIT).customers.to_pylist()
     return found
 
@@ -43,22 +44,12 @@ def told_apart(before: list[Link], now: list[Link]) -> set[str]:
     return found
 
 
-def upwards(links: list[Link]) -> list[Link]:
-    """Links that never go round: there the loop's least identity is not the least key."""
-    order = {"cookie": 0, "email": 1, "customer": 2}
-
-    def rank(who: Who) -> tuple[int, str]:
-        return order[who[0]], who[1]
-
-    return [one for one in links if rank(one.previous) < rank(one.other)]
-
-
 @LAWS
 @given(st.lists(LINK, max_size=7), st.lists(LINK, max_size=7), st.lists(LINK, max_size=4))
 def test_customers_who_are_told_apart_are_found_and_no_others(
     one: list[Link], other: list[Link], both: list[Link]
 ) -> None:
-    before, now = upwards([*both, *one]), upwards([*both, *other])
+    before, now = without_circles([*both, *one]), without_circles([*both, *other])
     assert touched(before, now) == sorted(told_apart(before, now))
 
 
@@ -67,8 +58,8 @@ def test_customers_who_are_told_apart_are_found_and_no_others(
 def test_parts_are_whole_groups_of_customers_among_whom_rows_move(
     before: list[Link], now: list[Link], at_once: int, chance: object
 ) -> None:
-    before, now = upwards(before), upwards(now)
-    found = relink(*(pseudonymous(table(links), KEY) for links in (before, now)), WAIT)
+    before, now = without_circles(before), without_circles(now)
+    found = relink(*(pseudonymous(link_table(links), KEY) for links in (before, now)), WAIT)
     rows = [chance.randrange(5) for _ in found.customers]  # type: ignore[attr-defined]
     parts = [part.to_pylist() for part in found.parts(np.array(rows, np.int64), at_once)]
     assert sorted(key for part in parts for key in part) == found.customers.to_pylist()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rejse.transforms.columnar.customer_buckets import BUCKETS
 from rejse.transforms.incremental import shuffle_files
-from rejse.transforms.incremental.shuffle_files import BucketFiles, read, split
+from rejse.transforms.incremental.shuffle_files import BucketFiles, read, split_buckets
 from tests.support import builders
 from tests.support.law import FACTOR
 
@@ -47,7 +47,7 @@ def rows_of(tables: Iterable[pa.Table | pa.RecordBatch]) -> list[str]:
 @given(st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=30), st.sampled_from((1, 2, 7, 4096)))
 def test_parts_cover_the_batch_and_share_no_bucket(people: list[str], groups: int) -> None:
     whole = batch(people)
-    parts = list(split(whole, groups))
+    parts = list(split_buckets(whole, groups))
     rows = [row for _, part in parts for row in part.to_pylist()]
     assert sorted(rows, key=lambda r: r["id"]) == whole.to_pylist()
     numbers = [group for group, _ in parts]
@@ -67,7 +67,7 @@ def test_buckets_of_different_batches_go_to_the_same_group(people: list[str]) ->
     def groups_of(names: list[str]) -> dict[str, int]:
         return {
             key: group
-            for group, part in split(batch(names), 7)
+            for group, part in split_buckets(batch(names), 7)
             for key in part.column("customer_key").to_pylist()
         }
 

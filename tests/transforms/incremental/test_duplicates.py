@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.feedback.schema import EXPERIENCE
-from rejse.transforms.incremental.deduplicate import over_cap, without_duplicates
+from rejse.transforms.incremental.deduplicate import over_event_cap, without_duplicates
 from tests.support import builders
 from tests.support.law import FACTOR
 
@@ -114,6 +114,6 @@ def test_the_cap_is_inclusive_and_counts_each_customer_alone() -> None:
     table = builders.table(
         [{"time": n, "customer": who} for n, who in enumerate(["ann", "ben", "ann", "ann"])]
     )
-    assert over_cap(table, 3).tolist() == [False] * 4
-    assert over_cap(table, 2).tolist() == [True, False, True, True]
-    assert over_cap(table.slice(0, 0), 2).tolist() == []
+    assert over_event_cap(table, 3).tolist() == [False] * 4
+    assert over_event_cap(table, 2).tolist() == [True, False, True, True]
+    assert over_event_cap(table.slice(0, 0), 2).tolist() == []

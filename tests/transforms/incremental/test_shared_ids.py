@@ -15,10 +15,10 @@ from rejse.transforms.columnar.arrays import arrow
 from rejse.transforms.incremental.cross_customer_ids import (
     SHORT,
     IdFiles,
-    lost,
+    id_owners,
+    owned_by_other,
     read,
     records,
-    winners,
 )
 from rejse.transforms.incremental.deduplicate import without_duplicates
 from tests.support import builders
@@ -63,12 +63,12 @@ def test_customers_apart_keep_what_they_keep_together(
     for part, path in files.close():
         by_part.setdefault(part, []).append(path)
     for paths in by_part.values():
-        stays.update(winners(read(paths)))
+        stays.update(id_owners(read(paths)))
     said, gone = [], 0
     keys = np.array(table.column("customer_key").to_pylist())
     for key in np.unique(keys):
         mine = table.filter(arrow(keys == key))
-        elsewhere = lost(mine, stays, SALT)
+        elsewhere = owned_by_other(mine, stays, SALT)
         kept, duplicates = without_duplicates(mine.filter(arrow(~elsewhere)))
         said += kept.to_pylist()
         gone += duplicates + int(elsewhere.sum())
@@ -79,9 +79,11 @@ def test_customers_apart_keep_what_they_keep_together(
 
 def test_no_shared_id_no_winner() -> None:
     once = [{"time": n, "id": name, "customer": who} for n, name in enumerate(IDS) for who in "a"]
-    assert winners(records(builders.table(once), SALT)) == {}
+    assert id_owners(records(builders.table(once), SALT)) == {}
     twice = builders.table([*once, *once])
-    assert winners(records(twice, SALT)) == {}, "duplicates of one customer are no matter of others"
+    assert id_owners(records(twice, SALT)) == {}, (
+        "duplicates of one customer are no matter of others"
+    )
 
 
 def test_words_do_not_depend_on_neighbours() -> None:

@@ -13,23 +13,15 @@ from hypothesis import strategies as st
 
 from rejse.transforms.ingest.validate import RULES, accept
 from rejse.transforms.schema.contract import CHANNELS, interaction_schema
+from tests.support.contract_events import NOON, event
 from tests.support.law import FACTOR
 
 CONNECTION = duckdb.connect(":memory:", config={"threads": 1})
-NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 PRESENT = {
     "recordedtime", "start_time", "end_time", "previousidentity", "previousidentitytype",
     "wait_s", "results_n", "outcome", "promise", "info", "lifecycle",
 }  # fmt: skip
 SCHEMA = interaction_schema(PRESENT)
-
-
-def event(**given: Any) -> dict[str, Any]:
-    base = {
-        "id": "e1", "source": "crm", "time": NOON, "identity": "c1", "identitytype": "customer",
-        "activity": "view", "channel": "web", "direction": "inbound", "actor_type": "customer",
-    }  # fmt: skip
-    return {**base, **given}
 
 
 def batch(*events: dict[str, Any]) -> pa.RecordBatch:

@@ -10,17 +10,19 @@ import pyarrow as pa
 import pytest
 
 from rejse.transforms.ingest import mapping as mappings
-from rejse.transforms.ingest.normalise import Mapping, MappingError, normalise
+from rejse.transforms.ingest.mapping import SourceMapping
+from rejse.transforms.ingest.normalise import normalise
+from rejse.transforms.ingest.select_check import MappingError
 from rejse.transforms.schema.contract import interaction_schema
 from tests.support.edge import PLAIN, RAW, TEXTS, raw, row
 
 
-def plus(extra: str, schema: pa.Schema = RAW) -> Mapping:
+def plus(extra: str, schema: pa.Schema = RAW) -> SourceMapping:
     """The plain mapping with more columns."""
-    return Mapping(PLAIN.replace(" from source", f", {extra} from source"), schema, "crm")
+    return SourceMapping(PLAIN.replace(" from source", f", {extra} from source"), schema, "crm")
 
 
-def one(mapping: Mapping, given: dict[str, Any], schema: pa.Schema = RAW) -> dict[str, Any]:
+def one(mapping: SourceMapping, given: dict[str, Any], schema: pa.Schema = RAW) -> dict[str, Any]:
     """Canonical row of a raw row that is accepted."""
     batch, refused = normalise(mapping, raw([given], schema))
     assert refused.num_rows == 0, refused.to_pylist()
@@ -28,13 +30,13 @@ def one(mapping: Mapping, given: dict[str, Any], schema: pa.Schema = RAW) -> dic
     return found
 
 
-def reasons(mapping: Mapping, rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
+def reasons(mapping: SourceMapping, rows: list[dict[str, Any]]) -> list[tuple[str, str]]:
     _, refused = normalise(mapping, raw(rows))
     return [(one["position"], one["reason"]) for one in refused.to_pylist()]
 
 
 def test_what_is_missing_is_derived() -> None:
-    mapping = Mapping(PLAIN, RAW, "crm")
+    mapping = SourceMapping(PLAIN, RAW, "crm")
     found = one(mapping, row(1))
     assert set(mapping.columns) == set(TEXTS)
     assert (found["source"], found["identitytype"]) == ("crm", "customer")
@@ -52,7 +54,7 @@ def test_what_is_missing_is_derived() -> None:
     ],
 )
 def test_direction_follows_the_channel(channel: str, direction: str, actor: str) -> None:
-    found = one(Mapping(PLAIN, RAW, "crm"), row(1, channel=channel))
+    found = one(SourceMapping(PLAIN, RAW, "crm"), row(1, channel=channel))
     assert (found["direction"], found["actor_type"]) == (direction, actor)
 
 
@@ -73,7 +75,7 @@ def test_schema_holds_mapped_columns_only() -> None:
 
 
 def test_equal_rows_without_id_have_equal_ids() -> None:
-    mapping = Mapping(PLAIN.replace("id, ", "", 1), RAW, "crm")
+    mapping = SourceMapping(PLAIN.replace("id, ", "", 1), RAW, "crm")
     batch, _ = normalise(mapping, raw([row(1), row(2), row(1), row(1, identity=None)]))
     ids = batch.column("id").to_pylist()
     assert ids[0] == ids[2] and len(set(ids)) == 3
@@ -83,12 +85,12 @@ def test_equal_rows_without_id_have_equal_ids() -> None:
 
 def test_only_needed_columns_are_read() -> None:
     schema = RAW.append(pa.field("note", pa.string()))
-    assert Mapping(PLAIN, schema, "crm").reads.names == RAW.names
+    assert SourceMapping(PLAIN, schema, "crm").reads.names == RAW.names
 
 
 def test_ids_do_not_depend_on_the_encoding_of_texts() -> None:
     mapping = plus("upper(activity) as intent").sql.replace("select id,", "select")
-    select = Mapping(mapping, RAW, "crm")
+    select = SourceMapping(mapping, RAW, "crm")
     plain = raw([row(n % 3, activity=f"a{n % 2}") for n in range(12)])
     coded = plain.batch.set_column(
         3, "activity", plain.batch.column("activity").dictionary_encode()
@@ -101,7 +103,7 @@ def test_guilty_rows_stand_alone() -> None:
     rows = [row(n) for n in range(200)]
     rows[7] = row(7, time="nonsense")
     rows[150] = row(150, time="2026-13-45")
-    batch, refused = normalise(Mapping(PLAIN, RAW, "crm"), raw(rows))
+    batch, refused = normalise(SourceMapping(PLAIN, RAW, "crm"), raw(rows))
     assert batch.num_rows == 198
     found = refused.to_pylist()
     assert [(one["position"], one["reason"], one["id"]) for one in found] == [
@@ -115,14 +117,14 @@ def test_guilty_rows_are_found_by_halving_too() -> None:
     # A SELECT in FROM keeps its columns from being tried one by one.
     sql = f"select * from ({PLAIN})"
     rows = [row(n, time="bad" if n in (3, 4, 60) else "2026-01-01") for n in range(64)]
-    batch, refused = normalise(Mapping(sql, RAW, "crm"), raw(rows))
+    batch, refused = normalise(SourceMapping(sql, RAW, "crm"), raw(rows))
     assert batch.num_rows == 61
     assert [one["position"] for one in refused.to_pylist()] == ["log:4", "log:5", "log:61"]
 
 
 def test_many_guilty_rows_are_cheap() -> None:
     rows = [row(n, time="bad") for n in range(3000)]
-    batch, refused = normalise(Mapping(PLAIN, RAW, "crm"), raw(rows))
+    batch, refused = normalise(SourceMapping(PLAIN, RAW, "crm"), raw(rows))
     assert (batch.num_rows, refused.num_rows) == (0, 3000)
 
 
@@ -133,7 +135,7 @@ def test_a_value_no_row_has_cannot_fail_the_others() -> None:
     arrays = [days if name == "time" else batch.batch.column(name) for name in RAW.names]
     coded = pa.RecordBatch.from_arrays(arrays, names=RAW.names)
     found, refused = normalise(
-        Mapping(PLAIN, RAW, "crm"), type(batch)("crm", "log", 1, coded, None, batch.rejects)
+        SourceMapping(PLAIN, RAW, "crm"), type(batch)("crm", "log", 1, coded, None, batch.rejects)
     )
     assert (found.num_rows, refused.num_rows) == (8, 0)
 
@@ -153,13 +155,13 @@ def test_the_mapping_may_refuse_rows() -> None:
 )
 def test_sequence(value: str | None, sequence: int | None) -> None:
     sql = PLAIN.replace("activity,", "'view' as activity, activity as sequence,")
-    assert one(Mapping(sql, RAW, "crm"), row(1, activity=value))["sequence"] == sequence
+    assert one(SourceMapping(sql, RAW, "crm"), row(1, activity=value))["sequence"] == sequence
 
 
 @pytest.mark.parametrize("value", ["1.5", "x", "", "1e3", "9223372036854775808"])
 def test_a_sequence_that_is_no_integer(value: str) -> None:
     sql = PLAIN.replace("activity,", "'view' as activity, activity as sequence,")
-    assert reasons(Mapping(sql, RAW, "crm"), [row(1, activity=value)]) == [
+    assert reasons(SourceMapping(sql, RAW, "crm"), [row(1, activity=value)]) == [
         ("log:1", "bad_sequence")
     ]
 
@@ -214,17 +216,17 @@ def test_nested_columns() -> None:
 )
 def test_mappings_that_cannot_be_used(sql: str, word: str) -> None:
     with pytest.raises(MappingError, match=f"mapping of source crm: .*{word}"):
-        Mapping(sql, RAW, "crm")
+        SourceMapping(sql, RAW, "crm")
 
 
 def test_a_mapping_travels_to_a_worker() -> None:
-    mapping = pickle.loads(pickle.dumps(Mapping(PLAIN, RAW, "crm")))
+    mapping = pickle.loads(pickle.dumps(SourceMapping(PLAIN, RAW, "crm")))
     assert one(mapping, row(1))["id"] == "e1"
 
 
 def test_names_do_not_mind_case() -> None:
     sql = PLAIN.replace("id,", "id as ID,", 1).replace("channel", "channel as Channel")
-    assert one(Mapping(sql, RAW, "crm"), row(1))["channel"] == "web"
+    assert one(SourceMapping(sql, RAW, "crm"), row(1))["channel"] == "web"
 
 
 def test_a_mapping_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,8 @@ from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.publication import catalogue, promise_checks
 from rejse.transforms.ingest import read_only, select_check, sql_ast
 from rejse.transforms.ingest.read_only import ReadOnlyError
-from tests.conftest import absent
 from tests.support import store_builder
+from tests.support.strict import absent
 
 #: A statement of every type that DuckDB's parser knows; `{file}` lies in the store.
 STATEMENTS = {
@@ -276,7 +276,9 @@ def test_trees_are_walked_however_deep() -> None:
 def test_mappings_and_checks_have_the_same_seal(tmp_path: Path, nesting: str) -> None:
     copy = NESTINGS[nesting].format(f"copy (select 1 as a) to '{tmp_path}/x.csv'")
     with pytest.raises(select_check.MappingError, match=r"one SELECT over|not row-wise"):
-        select_check.parse(select_check.sealed(), copy, store_builder.table("steps", []).schema)
+        select_check.parse(
+            select_check.sandboxed_connection(), copy, store_builder.table("steps", []).schema
+        )
     with (
         duckdb.connect() as con,
         pytest.raises(SettingsError, match="expected one SELECT over the published"),

@@ -19,7 +19,7 @@ RAW = pa.schema(
 
 
 def parse(sql: str) -> select_check.Select:
-    return select_check.parse(select_check.sealed(), sql, RAW)
+    return select_check.parse(select_check.sandboxed_connection(), sql, RAW)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_whole_row_reads_all_columns() -> None:
 
 
 def test_the_connection_reaches_nothing(tmp_path: pytest.TempPathFactory) -> None:
-    connection = select_check.sealed()
+    connection = select_check.sandboxed_connection()
     for sql in (
         "select * from read_csv('/etc/passwd')",
         f"copy (select 1) to '{tmp_path}/x.csv'",

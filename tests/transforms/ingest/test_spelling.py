@@ -21,10 +21,10 @@ from rejse.transforms.identity import erasure
 from rejse.transforms.identity.link_table import FILE, pseudonymous
 from rejse.transforms.identity.pseudonyms import Signer, customer_key, customer_keys, pseudonymise
 from rejse.transforms.ingest.identity_spelling import canonical, canonical_name, spellings
-from rejse.transforms.ingest.normalise import Mapping, normalise
+from rejse.transforms.ingest.mapping import SourceMapping
+from rejse.transforms.ingest.normalise import normalise
+from tests.support.contract_events import batch, event
 from tests.support.edge import KEY, PLAIN, RAW, raw, row
-from tests.transforms.identity.test_identity import batch
-from tests.transforms.ingest.test_contracts import event
 
 SIGN = Signer(KEY)
 WHOLE = [
@@ -103,7 +103,7 @@ def test_whoever_is_erased_in_one_spelling_is_in_all(given: str) -> None:
     gone = erasure.Erased(frozenset([stone]), ("email",))
     rows = batch(*(event(identity=one, identitytype="email") for one in [*MAILS, "bob@x.dk"]))
     assert gone.rows(rows, SIGN).tolist() == [True] * 4 + [False]
-    naming = erasure.naming("email", given)
+    naming = erasure.identity_matcher("email", given)
     assert all(naming(f'{{"who": "{one}"}}') for one in MAILS)
 
 
@@ -117,7 +117,7 @@ def test_a_tombstone_of_an_earlier_version_stands() -> None:
 
 def test_payloads_are_searched_for_numbers_as_floats_write_them() -> None:
     for said in ("1042", "1042.0"):
-        naming = erasure.naming("customer", said)
+        naming = erasure.identity_matcher("customer", said)
         assert naming('{"id": 1042.0}') and naming("x,1042,y") and not naming("10420")
     assert "8.676220978733876e+18" in spellings("customer", "8676220978733876224")
     assert erasure.words("1042.0,b") >= {"1042", "1042.0"}
@@ -143,7 +143,9 @@ def test_nobody_is_nobody_as_a_float_too() -> None:
 def test_numbers_that_are_mapped_to_texts(kind: pa.DataType, number: Any, wanted: Any) -> None:
     schema = pa.schema([*RAW, ("number", kind)])
     select = PLAIN.replace("channel", "channel, number as case_id, number as intent")
-    batch, refused = normalise(Mapping(select, schema, "crm"), raw([row(1, number=number)], schema))
+    batch, refused = normalise(
+        SourceMapping(select, schema, "crm"), raw([row(1, number=number)], schema)
+    )
     assert refused.num_rows == 0
     (found,) = batch.to_pylist()
     assert (found["case_id"], found["intent"]) == (wanted, wanted)
@@ -151,7 +153,7 @@ def test_numbers_that_are_mapped_to_texts(kind: pa.DataType, number: Any, wanted
 
 def test_cases_join_however_their_number_is_written() -> None:
     select = PLAIN.replace("channel", "channel, activity as case_id")
-    mapping = Mapping(select, RAW, "crm")
+    mapping = SourceMapping(select, RAW, "crm")
     batch, _ = normalise(mapping, raw([row(n, activity=a) for n, a in enumerate(("7", "7.0"))]))
     assert batch.column("case_id").to_pylist() == ["7", "7"]
 

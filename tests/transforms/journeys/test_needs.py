@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests import test_laws
 from tests.support import builders, strategies
+from tests.support.core import score_transcript
 from tests.support.law import FACTOR
+from tests.support.oracle_agreement import mismatches, smallest_mismatch
 from tests.support.strategies import Pick
 from tests.support.transcript import Transcript
 
@@ -71,11 +72,11 @@ def customers(seed: int, n: int) -> Transcript:
 @pytest.mark.parametrize("seed", range(1, 1 + 2 * FACTOR))
 def test_the_oracle_agrees_on_needs(seed: int) -> None:
     whole = customers(seed, 120)
-    found = test_laws.core(whole, builders.table(whole.events))
+    found = score_transcript(whole, builders.table(whole.events))
     reasons = set(found["journeys"].column("close_reason").to_pylist())
     assert reasons >= {"new need", "start rule", "end rule", "silence", "cap"}
     assert set(found["journeys"].column("outcome_basis").to_pylist()) >= {"recorded", "assumed"}
-    if different := test_laws.mismatches(whole):
-        one = test_laws.smallest(whole)
-        story = "\n".join(map(str, (*one.events, one.frontier, *test_laws.mismatches(one))))
+    if different := mismatches(whole):
+        one = smallest_mismatch(whole)
+        story = "\n".join(map(str, (*one.events, one.frontier, *mismatches(one))))
         pytest.fail(f"{len(different)} differences; the smallest customer:\n{story}")

@@ -14,8 +14,7 @@ from rejse.transforms.journeys.sessionise import SessionisedEvents, sessionise
 from rejse.transforms.schema.parameters import Rules
 from tests.support import builders, strategies
 from tests.support.law import FACTOR
-from tests.support.transcript import Transcript
-from tests.test_transcripts import operational_of
+from tests.support.transcript import Transcript, operational_of
 
 LAWS = settings(max_examples=80 * FACTOR)
 

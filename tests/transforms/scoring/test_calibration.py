@@ -143,7 +143,7 @@ def test_the_shape_of_a_kind_has_the_hazard_of_its_pieces() -> None:
 def test_the_gradient_is_that_of_finite_differences() -> None:
     ends, pieces = drawn(3, n=300)
     design = fit.propose(ends, pieces, PRESENT, 2).design
-    count, centre, prior = design.counts(), np.ones(KINDS), fit.spread(PRESENT)
+    count, centre, prior = design.counts(), np.ones(KINDS), fit.broadcast(PRESENT)
     rng = np.random.default_rng(0)
     for _ in range(5):
         at = rng.uniform(0.05, 2, 2 + KINDS)
@@ -158,7 +158,7 @@ def test_no_other_point_is_better() -> None:
     """An independent search without gradient, from elsewhere, finds the same maximum."""
     ends, pieces = drawn(4, n=500)
     design = fit.propose(ends, pieces, PRESENT, 2).design
-    count, centre, prior = design.counts(), np.ones(KINDS), fit.spread(PRESENT)
+    count, centre, prior = design.counts(), np.ones(KINDS), fit.broadcast(PRESENT)
     found = fit.fit(design, count, centre, prior)
     rows = [(bool(b), s, h) for b, s, h in zip(design.bad, design.stratum, design.hazard,
                                                strict=True)]  # fmt: skip

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from rejse.transforms.dimensions.tables import TABLES, Operational
-from rejse.transforms.features.context import JourneyContext
-from rejse.transforms.journeys.sessionise import sessionise
 from rejse.transforms.schema.contract import BY_NAME, LOGGED_WHEN_PRESENT
 from rejse.transforms.schema.parameters import DAY, LATE_PROMISE_WEIGHT, WEIGHTS, Rules
 from rejse.transforms.scoring.friction import KINDS, outreach
@@ -19,10 +17,9 @@ from rejse.transforms.scoring.friction.assess import assess
 from rejse.transforms.scoring.friction.coverage import evidence_coverage
 from rejse.transforms.scoring.friction.score import MAX_SEVERITY
 from tests.support import builders, strategies
-from tests.support.core import score_events
+from tests.support.core import context_of, score_events
 from tests.support.law import FACTOR
 from tests.support.transcript import Transcript
-from tests.test_transcripts import operational_of
 
 LAWS = settings(
     max_examples=60 * FACTOR,
@@ -34,13 +31,6 @@ GIVERS = ("handoff_dropped", "transfer", "escalation")
 #: These count over all journeys of the customer; all else stays in one.
 OVER_ALL = ("repeat_contact", "contradiction")
 CONTACTS = ("contradiction", "self_rescue", "channel_fallback", "channel_switch", "repeat_contact")
-
-
-def scene_of(t: Transcript) -> JourneyContext:
-    data = operational_of(t)
-    return JourneyContext(
-        sessionise(builders.table(t.events), data, t.rules), data, t.rules, t.frontiers
-    )
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
@@ -65,7 +55,7 @@ def test_a_late_promise_weighs_less_than_a_broken_one() -> None:
 @pytest.mark.parametrize("seed", range(11, 14))
 def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
     t = strategies.many(seed, 150)
-    ctx = scene_of(t)
+    ctx = context_of(t)
     sessionised, journey_of = ctx.sessionised, ctx.sessionised.step_journey
     for name, kind in KINDS.items():
         found = kind.detect(ctx)
@@ -98,7 +88,7 @@ def test_evidence_is_anchored_and_proved_in_its_own_journey(seed: int) -> None:
 def test_the_made_logs_have_every_kind() -> None:
     seen: set[str] = set()
     for seed in (11, 12, 13, 14):
-        ctx = scene_of(strategies.many(seed, 150))
+        ctx = context_of(strategies.many(seed, 150))
         seen |= {name for name, kind in KINDS.items() if len(kind.detect(ctx))}
     assert seen == set(KINDS)
 
@@ -106,7 +96,7 @@ def test_the_made_logs_have_every_kind() -> None:
 @LAWS
 @given(strategies.transcripts())
 def test_ranks_halve_inside_a_step_from_its_worst_evidence(t: Transcript) -> None:
-    a = assess(scene_of(t))
+    a = assess(context_of(t))
     for step in set(a.evidence.step.tolist()):
         here = np.flatnonzero(a.evidence.step == step)
         by_rank = here[np.argsort(a.hazards.rank[here])]
@@ -121,7 +111,7 @@ def test_ranks_halve_inside_a_step_from_its_worst_evidence(t: Transcript) -> Non
 @LAWS
 @given(strategies.transcripts())
 def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> None:
-    ctx = scene_of(t)
+    ctx = context_of(t)
     ids = ctx.sessionised.events.column("id").to_pylist()
     rows = {row["id"]: row for row in builders.table(t.events).to_pylist()}
     journeys: dict[int, list[dict[str, object]]] = {}

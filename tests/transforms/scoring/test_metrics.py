@@ -23,10 +23,9 @@ from rejse.transforms.scoring.friction.evidence import kind
 from rejse.transforms.scoring.output_tables import tables
 from rejse.transforms.scoring.pending import PENDING
 from tests.support import builders, strategies
-from tests.support.core import score_events
+from tests.support.core import context_of, score_events
 from tests.support.law import FACTOR
 from tests.support.transcript import Transcript
-from tests.transforms.scoring.test_friction import scene_of
 
 TABLE_OF = {
     "journey": "journeys", "step": "steps", "experience": "experience",
@@ -60,7 +59,7 @@ def of_grain(a: ScoredJourneys, one: Metric) -> int:
 def test_no_metric_depends_on_those_computed_before_it(t: Transcript, chance: Any) -> None:
     shuffled = [*metrics("journey"), *metrics("step")]
     chance.shuffle(shuffled)
-    one_way, other_way = assess(scene_of(t)), assess(scene_of(t))
+    one_way, other_way = assess(context_of(t)), assess(context_of(t))
     told = {(one.grain, one.name): plain(one.compute(one_way)) for one in shuffled}
     for one in reversed(shuffled):
         found = plain(one.compute(other_way))
@@ -71,7 +70,7 @@ def test_no_metric_depends_on_those_computed_before_it(t: Transcript, chance: An
 @LAWS
 @given(strategies.transcripts())
 def test_tables_have_the_types_they_declare(t: Transcript) -> None:
-    a = scene_of(t)
+    a = context_of(t)
     typed_as_declared(score_events(builders.table(t.events), a.data, a.rules, a.watermarks))
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, share
 from rejse.transforms.columnar.event_table import Categorical
-from rejse.transforms.columnar.segments import Array, pick
+from rejse.transforms.columnar.groups import Array, pick
 from rejse.transforms.feedback.answers import JourneyFeedback, Scores
 from rejse.transforms.schema.parameters import BANDS, HEALTH_WEIGHTS
 from rejse.transforms.schema.registry import metric

@@ -12,8 +12,8 @@ from statistics import NormalDist
 import numpy as np
 
 from rejse.transforms.columnar.arrays import Bools, Ints, Reals
+from rejse.transforms.columnar.groups import Groups
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.scoring.calibration.fit import Proposal, fit, penalised, spread
 from rejse.transforms.scoring.calibration.hazard_data import Ends
 

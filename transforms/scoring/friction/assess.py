@@ -10,8 +10,8 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import Ints, Reals
 from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.columnar.groups import Array, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, pick
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys.journey_times import JourneyTimes
 from rejse.transforms.scoring.costs import Costs, costs

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, valid, values
 from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups, pick
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.features.field_requests import GIVEN, OBSERVED, entry_keys

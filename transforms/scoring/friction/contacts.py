@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Ints, Reals
-from rejse.transforms.columnar.segments import pick
+from rejse.transforms.columnar.groups import pick
 from rejse.transforms.features.contacts import intents_agree, next_of
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
@@ -165,5 +165,5 @@ def last_before(ctx: JourneyContext, earlier: Ints, later: Ints, place: Ints) ->
     until = np.zeros(len(contacts), dtype=np.int64)
     until[earlier] = began
     order, seg = sessionised.session_order, sessionised.sessions
-    rows = seg.last_row(place[order] < seg.spread(until))
+    rows = seg.last_row(place[order] < seg.broadcast(until))
     return np.asarray(order[rows[earlier]])

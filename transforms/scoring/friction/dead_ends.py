@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from rejse.transforms.columnar.groups import pick
 from rejse.transforms.columnar.nearest_match import Candidates
-from rejse.transforms.columnar.segments import pick
 from rejse.transforms.features.contacts import intents_agree, next_of
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL
+from rejse.transforms.columnar.groups import Groups
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.features.field_requests import BASES
 from rejse.transforms.features.handoffs import NO_CONTEXT, PART
@@ -46,7 +46,7 @@ def reasked_info(ctx: JourneyContext) -> Evidence:
     return make_evidence(
         ctx, "reasked_info", at, requests.again_row[first],
         time=ctx.sessionised.events.time[requests.row[first]],
-        previous=np.where(ctx.sessionised.journey_steps.places[at] > 0, at - 1, NULL),
+        previous=np.where(ctx.sessionised.journey_steps.row_number[at] > 0, at - 1, NULL),
         earlier=earlier, raw=fields, intensity=-np.expm1(-fields / FIELDS_TAU), confidence=sure,
         basis=basis[groups.starts], detail=system.rows(groups.starts),
     )  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Ints, Reals
+from rejse.transforms.columnar.groups import Groups, numbered
 from rejse.transforms.columnar.nearest_match import Candidates
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups, numbered
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema.parameters import SECOND
@@ -55,7 +55,7 @@ def _queued(ctx: JourneyContext) -> Waits:
     sessionised, events = ctx.sessionised, ctx.sessionised.events
     waits = events.is_one("lifecycle", "schedule", "assign", "suspend")
     rows = np.flatnonzero(waits & ~events.is_one("waiting_for", "customer"))
-    expected, known = ctx.data.places.number("expected_latency_s", sessionised.place[rows])
+    expected, known = ctx.data.touchpoints.number("expected_latency_s", sessionised.place[rows])
     rows, usual = rows[known], expected[known].astype(float)
     if not len(rows):
         return rows, rows, usual

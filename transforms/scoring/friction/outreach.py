@@ -6,8 +6,8 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import Bools, Ints, take
 from rejse.transforms.columnar.event_table import Categorical
+from rejse.transforms.columnar.groups import Groups, numbered
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups, numbered
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema import contract

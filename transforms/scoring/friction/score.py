@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rejse.transforms.columnar.arrays import Ints, Reals
+from rejse.transforms.columnar.groups import Array, Groups
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Array, Groups
 
 MAX_SEVERITY = 0.95
 DECIMALS = 12
@@ -44,7 +44,7 @@ def rank_hazards(severities: Reals, incident: Ints, *ties: Array) -> Hazards:
     rank = np.zeros(len(incident), dtype=np.int64)
     rows = np.flatnonzero(np.bincount(incident)[incident] > 1)  # most incidents have one piece
     rows = rows[sorted_by(incident[rows], -severities[rows], *(tie[rows] for tie in ties))]
-    rank[rows] = Groups.of(incident[rows]).places
+    rank[rows] = Groups.of(incident[rows]).row_number
     return Hazards(severities, rank, np.ldexp(-np.log1p(-severities), -rank))
 
 

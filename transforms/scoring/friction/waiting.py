@@ -6,7 +6,7 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import Bools, Ints, Reals
 from rejse.transforms.columnar.event_table import Categorical
-from rejse.transforms.columnar.segments import numbered, pick
+from rejse.transforms.columnar.groups import numbered, pick
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.features.promises import BROKEN, LATE, STATUS
@@ -39,7 +39,7 @@ def customer_wait(ctx: JourneyContext) -> Evidence:
     """
     sessionised = ctx.sessionised
     waited, logged = sessionised.events.number("wait_s")
-    expected, known = ctx.data.places.number("expected_wait_s", sessionised.place)
+    expected, known = ctx.data.touchpoints.number("expected_wait_s", sessionised.place)
     rows = np.flatnonzero(logged & known & (waited > expected))
     wait, usual = waited[rows].astype(float), expected[rows].astype(float)
     excess = (wait - usual) / np.maximum(usual, 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import Bools, Ints, Reals
-from rejse.transforms.columnar.segments import distinct
+from rejse.transforms.columnar.groups import distinct
 from rejse.transforms.features.field_requests import (
     DECLARED,
     INFERRED,

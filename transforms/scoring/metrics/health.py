@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import Reals
 from rejse.transforms.columnar.event_table import Categorical
-from rejse.transforms.columnar.segments import Array
+from rejse.transforms.columnar.groups import Array
 from rejse.transforms.schema.parameters import COMPONENT_FLOOR, HEALTH_WEIGHTS
 from rejse.transforms.schema.registry import metric
 from rejse.transforms.scoring.friction.assess import ScoredJourneys

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
-from rejse.transforms.columnar.segments import pick
+from rejse.transforms.columnar.groups import pick
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema.parameters import SECOND
 from rejse.transforms.schema.registry import metric

@@ -67,11 +67,11 @@ class Groups:
         return mask
 
     @cached_property
-    def places(self) -> Ints:
+    def row_number(self) -> Ints:
         """Place of each row in its segment, from 0."""
-        return np.arange(self.n) - self.spread(self.starts)
+        return np.arange(self.n) - self.broadcast(self.starts)
 
-    def spread(self, per_segment: Array) -> Array:
+    def broadcast(self, per_segment: Array) -> Array:
         """The segment's value on each of its rows."""
         return np.repeat(per_segment, self.lengths)
 
@@ -164,14 +164,14 @@ class Groups:
         latest = np.maximum.accumulate(rows) if self.n else rows
         if not inclusive:
             latest = self.before(latest)
-        return np.where(latest >= self.spread(self.starts), latest, NULL)
+        return np.where(latest >= self.broadcast(self.starts), latest, NULL)
 
     def next_row_after(self, mask: Bools) -> Ints:
         """Row of the next true `mask` after this row in its segment, -1 if none."""
         rows = np.where(mask, np.arange(self.n), self.n)
         coming = np.minimum.accumulate(rows[::-1])[::-1] if self.n else rows
         after = np.append(coming[1:], self.n)[: self.n]
-        return np.where(after <= self.spread(self.lasts), after, NULL)
+        return np.where(after <= self.broadcast(self.lasts), after, NULL)
 
     def running_max(self, x: Ints) -> Ints:
         """Largest x so far in the segment."""

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rejse.transforms.columnar.groups import Groups, pick
 from rejse.transforms.columnar.radix_sort import sorted_by
-from rejse.transforms.columnar.segments import Groups, pick
 from tests.support.law import FACTOR
 
 LAWS = settings(max_examples=50 * FACTOR)
@@ -84,8 +84,8 @@ def _before(rows: range, mask: Any, i: int, inclusive: bool) -> int:
 SCANS: dict[str, tuple[Callable[[Groups, Any, Any], Any], Callable[[range, Any, Any, int], Any]]]
 SCANS = {
     "begins": (lambda s, x, m: s.begins, lambda r, x, m, i: i == r[0]),
-    "places": (lambda s, x, m: s.places, lambda r, x, m, i: i - r[0]),
-    "spread": (lambda s, x, m: s.spread(s.starts), lambda r, x, m, i: r[0]),
+    "places": (lambda s, x, m: s.row_number, lambda r, x, m, i: i - r[0]),
+    "spread": (lambda s, x, m: s.broadcast(s.starts), lambda r, x, m, i: r[0]),
     "changed": (lambda s, x, m: s.changed(x), lambda r, x, m, i: i != r[0] and x[i] != x[i - 1]),
     "changed in either": (
         lambda s, x, m: s.changed(x, m),

@@ -1,0 +1,1 @@
+"""Interaction logs of every channel turned into scored customer journeys."""

@@ -1,0 +1,67 @@
+"""Transcripts with identity links, as runs over files."""
+
+from __future__ import annotations
+
+import csv
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rejse.pipelines.config.settings import Settings, load
+from tests.support import strategies, transcript_links
+from tests.support.increments import Arrivals
+from tests.support.transcript import Transcript, all_transcripts, links_of
+
+CUSTOMERS = 12
+Links = Sequence[Mapping[str, Any]]
+
+
+def on_devices(seed: int) -> Transcript:
+    """A log in which half of all rows bear devices, some of them shared, and links of these."""
+    told, chance = strategies.many_felt(seed, CUSTOMERS), random.Random(seed)
+
+    def borne(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        if chance.random() < 0.5:
+            return row
+        device = f"{row['customer']}-device" if chance.random() < 0.8 else "shared"
+        return {**row, "customer": device, "identitytype": "device"}
+
+    return replace(
+        told,
+        events=tuple(borne(row) for row in told.events),
+        experience=tuple(borne(row) for row in told.experience),
+    )
+
+
+def put_links(folder: Path, told: Transcript, said: Links) -> Settings:
+    """Put a table of links in place; the settings then."""
+    rows = transcript_links.file_rows(links_of([replace(told, links=tuple(said))]))
+    text = (folder / "rejse.toml").read_text()
+    if "identity_links" not in text:
+        begin, mark, rest = text.partition("[operational]\n")
+        text = f'{begin}{mark}identity_links = "identity_links.csv"\n{rest}'
+        (folder / "rejse.toml").write_text(text)
+    with (folder / "identity_links.csv").open("w", newline="", encoding="utf-8") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return load(folder / "rejse.toml")
+
+
+def tables_that_differ(expected: dict[str, list[str]], came: dict[str, list[str]]) -> set[str]:
+    return {name for name in expected if expected[name] != came[name]}
+
+
+def transcript_named(name: str) -> Transcript:
+    return next(log for log in all_transcripts() if log.name == name)
+
+
+def started_arrivals(folder: Path, told: Transcript, said: Links) -> Arrivals:
+    arrivals = Arrivals([told], folder, 1, "in order")
+    arrivals.arrive(0)
+    if said:
+        arrivals.settings = put_links(folder, told, said)
+    arrivals.run(is_last=True)
+    return arrivals

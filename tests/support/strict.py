@@ -1,0 +1,14 @@
+"""The one rule by which a test may be skipped."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def absent(reason: str) -> None:
+    """Skip the test, or fail it where REJSE_STRICT=1 forbids skipping."""
+    if os.environ.get("REJSE_STRICT") == "1":
+        pytest.fail(f"{reason} (REJSE_STRICT=1: nothing is skipped)")
+    pytest.skip(reason)
