@@ -89,7 +89,7 @@ class _Claims:
 )
 def contradiction(ctx: JourneyContext) -> Evidence:
     """Claim of a non-customer with another value than the last earlier one of a non-customer to
-    this customer on its topic, in whatever journey, while that one was valid; not where the event
+    this customer on its topic, in any journey, while that one was valid; not where the event
     moves a promise (docs/reference/friction.md#claims).
     """
     sessionised = ctx.sessionised

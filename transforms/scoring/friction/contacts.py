@@ -56,8 +56,8 @@ def switches(ctx: JourneyContext) -> tuple[Ints, Ints]:
 )
 def repeat_contact(ctx: JourneyContext) -> Evidence:
     """Inbound contact with an earlier one of the same customer and intent within W, start to
-    start, where the earlier one's outcome is known and neither `informed` nor `sold`: who has
-    bought was served (docs/reference/friction.md#contacts).
+    start, where the earlier one's outcome is known and neither `informed` nor `sold`: a sale
+    serves the customer (docs/reference/friction.md#contacts).
     """
     contacts = ctx.contacts
     earlier = ctx.repeats

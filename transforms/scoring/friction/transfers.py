@@ -46,8 +46,8 @@ def escalation(ctx: JourneyContext) -> Evidence:
     """Outcome `escalated`, or work passed on to a team of a higher tier (`teams`, as of the steps'
     times): one piece an event that says so, by its outcome or as a transfer out of a step whose
     next link is of a higher tier, anchored at the next step that is not pushed, else at its own;
-    where no event of the giver's step says so, the rise itself is one piece at the receiver's
-    step (docs/reference/friction.md#transfers-and-escalations).
+    where no event of the giver's step logs it, one piece at the receiver's step
+    (docs/reference/friction.md#transfers-and-escalations).
     """
     _, escalated = _passed(ctx)
     giver, receiver = ctx.escalations
