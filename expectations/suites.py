@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import great_expectations.expectations as gxe
 
 from rejse.expectations import declared, interactions
-from rejse.pipelines.store.staging import LIVE
-from rejse.transforms.feedback.output_tables import all_tables
+from rejse.transforms.published_tables import TABLES
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,7 @@ class Suite:
     @property
     def published(self) -> tuple[str, ...]:
         """Tables that hold the rows: the final ones, and those that may still change."""
-        return (
-            (self.table,) if self.table == interactions.TABLE else (self.table, self.table + LIVE)
-        )
+        return TABLES[self.table].stored
 
     @property
     def view(self) -> str:
@@ -37,14 +35,12 @@ class Suite:
 
     def expectations(self) -> list[gxe.Expectation]:
         """Make the expectations: declared columns and key, row rules of the contract, laws."""
+        table, rows = TABLES[self.table], []
+        columns = list(table.columns)
         if self.table == interactions.TABLE:
-            columns, key = interactions.contract(), self.row
-            rows = interactions.rules()
-        else:
-            columns, key = list(all_tables()[self.table].columns), all_tables()[self.table].key
-            rows = []
+            columns, rows = interactions.contract(), interactions.rules()
         laws = declared.laws(self.table)
-        return [*declared.columns(columns), *rows, declared.key(key), *laws]
+        return [*declared.columns(columns), *rows, declared.key(table.key), *laws]
 
 
 SUITES = (
@@ -52,7 +48,7 @@ SUITES = (
     Suite("journeys", ("journey_id",)),
     Suite("steps", ("step_id", "journey_id")),
     Suite("friction_evidence", ("evidence_id", "journey_id")),
-    Suite("experience", ("customer_key", "x_id"), is_optional=True),
+    Suite("experience", (CUSTOMER_KEY, "x_id"), is_optional=True),
     Suite("journey_experience", ("journey_id",), is_optional=True),
 )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.onboarding.scaffold import init
@@ -31,7 +32,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_least_log_gives_a_first_result(folder: Path) -> None:
     found = settings.load(folder)
     assert check(found).sources[0].accepted == 5
-    result = run(found, complete=True, audit=None)
+    result = run(found, RunRequest(complete=True, audit=None))
     assert result.status == "published"
     assert result.counts == {
         "read": 6, "kept": 4, "duplicate": 0, "late": 0, "rejected": 2, "erased": 0,
@@ -42,14 +43,14 @@ def test_the_least_log_gives_a_first_result(folder: Path) -> None:
         kinds = con.sql("select distinct kind from v_friction_evidence order by 1").fetchall()
     assert rows == [(1, 1), (1, 1), (2, 2)]  # the pigeon came by channel `other`
     assert kinds == [("channel_fallback",), ("channel_switch",)]
-    assert run(found, complete=True, audit=None).status == "nothing_new"
+    assert run(found, RunRequest(complete=True, audit=None)).status == "nothing_new"
 
 
 def test_no_raw_identity_and_no_key_lies_in_the_store(folder: Path) -> None:
     import duckdb
 
     found = settings.load(folder)
-    result = run(found, complete=True, audit=None)
+    result = run(found, RunRequest(complete=True, audit=None))
     assert result.counts["kept"] == 4
     key = found.key_file.read_text().strip().encode()
     files = [path for path in found.store.rglob("*") if path.is_file()]

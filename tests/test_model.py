@@ -11,7 +11,8 @@ import pytest
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.config.retention import RetentionSettings
-from rejse.pipelines.jobs.run import reconcile, repair
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance.compact import compact
 from rejse.pipelines.maintenance.erase import LinkedError, forget
 from rejse.pipelines.maintenance.vacuum import vacuum
@@ -97,7 +98,11 @@ class Store:
         waiting = [*self.model.late.values()] or [self.source.last()]
         since = self.chance.choice(waiting).time - timedelta(days=self.chance.randrange(9))
         until = since + timedelta(days=self.chance.randrange(10, 40))
-        self._done(lambda: repair(self.settings, micros(since), micros(until), audit=None))
+        self._done(
+            lambda: run(
+                self.settings, RunRequest("repair", span=(micros(since), micros(until)), audit=None)
+            )
+        )
         self.model.follow(self.links)
         self.model.repair(since, until)
 
@@ -125,7 +130,7 @@ class Store:
         self.model.seen[kind] += 1
         write_links(self.folder, self.links)
         if self.chance.random() < 0.5:
-            self._done(lambda: reconcile(self.settings, audit=None))
+            self._done(lambda: run(self.settings, RunRequest("reconcile", audit=None)))
             self.model.follow(self.links)
 
     def erase(self) -> None:

@@ -24,6 +24,7 @@ def published(
     name: str, folder: Path, patch: pytest.MonkeyPatch, **places: Path
 ) -> tuple[Any, Any]:
     """Result of running an example as it stands, and a session on what it published."""
+    from rejse.pipelines.jobs.request import RunRequest
     from rejse.pipelines.jobs.run import run
     from rejse.pipelines.publication.catalogue import connect
 
@@ -33,7 +34,7 @@ def published(
     shutil.copytree(EXAMPLES / name, folder / name)
     found = settings.load(folder / name)
     stated = dict.fromkeys(found.sources, int(UNTIL.timestamp()) * 1_000_000)
-    result = run(found, complete=True, frontier=stated)
+    result = run(found, RunRequest(complete=True, complete_until=stated))
     assert result.status == "published"
     return result, connect(found.store)
 

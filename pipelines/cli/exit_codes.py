@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and what it says of an error."""
+"""Exit codes of commands, and messages of errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rejse.transforms.errors import BRANCHES, DataError, MisuseError, RejseError
 
 DATA_FAILED, MISUSE, FAULT = DataError.exit_code, MisuseError.exit_code, RejseError.exit_code
 INTERRUPTED, TERMINATED = 130, 143
-#: Errors of Python by which a path that somebody named is wrong.
+#: Errors of Python that mean a wrong path was given.
 WRONG_PATH = (
     FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError
 )  # fmt: skip
@@ -26,7 +26,7 @@ TRACEBACK_VARIABLE = "REJSE_TRACEBACK"
 
 
 def meanings() -> dict[int, str]:
-    """What each exit code of a command means, as documentation and `--help` list them."""
+    """Return the meaning of each exit code, as documentation and `--help` list them."""
     errors = {
         branch.exit_code: str(branch.__doc__).partition("\n")[0].rstrip(".") for branch in BRANCHES
     }
@@ -35,7 +35,7 @@ def meanings() -> dict[int, str]:
 
 
 def code_of(fault: Exception) -> int:
-    """Exit code of an error: what its branch states, else by what Python or a library means."""
+    """Return the exit code of an error: its branch's, else by the error of Python or a library."""
     if isinstance(fault, RejseError):
         return fault.exit_code
     if damage.words(fault):
@@ -45,7 +45,7 @@ def code_of(fault: Exception) -> int:
 
 
 def ended(fault: BaseException) -> tuple[int, str]:
-    """Exit code and words of a command that failed."""
+    """Return the exit code and the message of a command that failed."""
     if interruption.received() is not None:  # whatever the work then failed with
         return interruption.code(), interruption.message()
     if not isinstance(fault, Exception) or type(fault).__name__ == "Abort":
@@ -53,23 +53,24 @@ def ended(fault: BaseException) -> tuple[int, str]:
     if hasattr(fault, "format_message"):
         return MISUSE, usage(fault)
     code = code_of(fault)
-    return code, said(fault, code)
+    return code, message_of(fault, code)
 
 
 def tell(args: Sequence[str], code: int, message: str) -> None:
-    """Print a failure as a line of JSON where the arguments ask for it: a scheduler takes it from
-    the end of a log, whichever command it was, also where it could not even be parsed.
+    """Print a failure as a line of JSON where the arguments ask for it.
+
+    A scheduler takes it from the end of a log, also where the command could not be parsed.
     """
-    mine = list(args)[: args.index("--")] if "--" in args else args  # what follows is Beam's
-    if "--json" in mine:
+    own = list(args)[: args.index("--")] if "--" in args else args  # what follows is Beam's
+    if "--json" in own:
         from rejse.pipelines.cli.terminal import show_line
 
-        status, told = STATUS.get(code, "fault"), message.removeprefix("rejse: ")
-        show_line({"status": status, "exit_code": code, "message": told})
+        status, text = STATUS.get(code, "fault"), message.removeprefix("rejse: ")
+        show_line({"status": status, "exit_code": code, "message": text})
 
 
 def usage(fault: Exception) -> str:
-    """A usage error of the command line in words; of no arguments at all, the help."""
+    """Return the message of a usage error; the help where there are no arguments."""
     message = fault.format_message()  # type: ignore[attr-defined]
     context = getattr(fault, "ctx", None)
     if type(fault).__name__ == "NoArgsIsHelpError" or context is None:
@@ -77,11 +78,11 @@ def usage(fault: Exception) -> str:
     return f"rejse: {message}\ntry: {context.command_path} --help"
 
 
-def said(fault: Exception, code: int) -> str:
-    """An error in words, for the standard error."""
+def message_of(fault: Exception, code: int) -> str:
+    """Return the message of an error for the standard error."""
     if code != FAULT:
-        if told := damage.words(fault):
-            return f"rejse: {told}"
+        if words := damage.words(fault):
+            return f"rejse: {words}"
         if isinstance(fault, OSError) and fault.filename and fault.strerror:
             return f"rejse: {fault.filename}: {fault.strerror.lower()}; name another place"
         return f"rejse: {fault}"

@@ -1,4 +1,4 @@
-"""The command that says why identities are one person."""
+"""The command that explains why identities are one person."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Identity = Annotated[
 
 
 def identity(
-    one: Identity = None, other: Identity = None, config: Config = CONFIG, json: Json = False
+    first: Identity = None, other: Identity = None, config: Config = CONFIG, json: Json = False
 ) -> None:
-    """Why identities are one person, by which chain of links; without one, which look suspicious.
+    """Explain by which links identities are one person; without one list suspicious links.
 
     An identity given in the clear is hashed and never shown: only pseudonyms are.
 
@@ -27,16 +27,16 @@ def identity(
     from rejse.pipelines.reporting import identity_links
 
     asking = identity_links.Asking(settings_in(config))
-    if one is None:
-        found = asking.suspicions()
+    if first is None:
+        suspicions = asking.suspicions()
         if json:
-            terminal.show_json([vars(each) for each in found])
-        elif found:
-            rows = [(f.kind, f"{f.identity_type} {f.identity_key}", f.n) for f in found]
+            terminal.show_json([vars(suspicion) for suspicion in suspicions])
+        elif suspicions:
+            rows = [(s.kind, f"{s.identity_type} {s.identity_key}", s.n) for s in suspicions]
             terminal.show_table(("what", "identity", "n"), rows)
-        print(f"{len(found):,} suspicious of {asking.n_links:,} links") if not json else None
+        print(f"{len(suspicions):,} suspicious of {asking.n_links:,} links") if not json else None
         return
-    answer = asking.person(one, other)
+    answer = asking.person(first, other)
     if json:
         terminal.show_json(answer.as_dict())
     else:

@@ -1,16 +1,21 @@
-"""Commands that care for the store: join small files, remove old ones or one person, compare."""
+"""Commands that maintain the store: compact, vacuum, verify, erase a person, compare."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rejse.pipelines.cli.options import CONFIG, Config, Json, settings_in
 from rejse.pipelines.store.errors import mend
 from rejse.transforms.errors import MisuseError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rejse.pipelines.config.settings import Settings
 
 MEGABYTE = 1_000_000
 
@@ -29,7 +34,7 @@ def compact(config: Config = CONFIG, json: Json = False) -> None:
     settings = settings_in(config)
     done = compaction.compact(settings.store, settings.retention.since(store.now()))
     if json:
-        tables = {name: vars(one) for name, one in done.tables.items()}
+        tables = {name: vars(table) for name, table in done.tables.items()}
         show_line({
             "status": done.status, "exit_code": 0, "publication": done.publication,
             "tables": tables,
@@ -39,8 +44,8 @@ def compact(config: Config = CONFIG, json: Json = False) -> None:
         print(f"nothing to join or leave out: publication {done.publication} stays")
         return
     rows = [
-        (name, one.files_before, one.files_after, one.rows_dropped)
-        for name, one in sorted(done.tables.items())
+        (name, table.files_before, table.files_after, table.rows_dropped)
+        for name, table in sorted(done.tables.items())
     ]
     show_table(("table", "files before", "files after", "rows left out"), rows)
     print(f"published publication {done.publication}")
@@ -59,26 +64,26 @@ def verify(config: Config = CONFIG, json: Json = False) -> None:
 
     place = settings_in(config).store
     with terminal.progress("looking at the store") as progress:
-        found = verifying.verify(place, store.now(), progress)
+        verified = verifying.verify(place, store.now(), progress)
     if json:
-        terminal.show_line(verifying.as_dict(found))
+        terminal.show_line(verifying.as_dict(verified))
     else:
-        if found.damaged:
-            rows = [(one.place, one.came, mend(Path(one.place))) for one in found.damaged]
-            terminal.show_table(("damaged", "what came", "what to do"), rows, every=True)
+        if verified.damaged:
+            rows = [(file.place, file.problem, mend(Path(file.place))) for file in verified.damaged]
+            terminal.show_table(("damaged", "what came", "what to do"), rows, limit=None)
         print(
-            f"publication {found.publication}: {found.files:,} files, {found.rows:,} rows,"
-            f" {found.bytes / MEGABYTE:,.1f} MB, {found.views:,} views;"
-            f" {len(found.damaged):,} damaged"
+            f"publication {verified.publication}: {verified.files:,} files, {verified.rows:,} rows,"
+            f" {verified.bytes / MEGABYTE:,.1f} MB, {verified.views:,} views;"
+            f" {len(verified.damaged):,} damaged"
         )
-        if found.without_checksum:
+        if verified.without_checksum:
             print(
-                f"{found.without_checksum:,} files are of an earlier version, without a checksum:"
-                " they have their size and can be read"
+                f"{verified.without_checksum:,} files are of an earlier version, without a"
+                " checksum: they have their size and can be read"
             )
-    if not found.is_noted:
+    if not verified.is_noted:
         terminal.say("the store cannot be written, so that status does not tell of it")
-    if found.damaged:
+    if verified.damaged:
         raise typer.Exit(StoreError.exit_code)
 
 
@@ -162,13 +167,13 @@ def forget(
     )
 
 
-def _person(said: str) -> tuple[str, str]:
-    """Type and identity that were named."""
+def _person(text: str) -> tuple[str, str]:
+    """Return type and identity of `[TYPE:]IDENTITY`. Raises MisuseError where there is none."""
     from rejse.transforms.schema.contract import IDENTITY_TYPES
 
-    kind, colon, name = said.partition(":")
+    kind, colon, name = text.partition(":")
     if not colon or kind not in IDENTITY_TYPES:
-        kind, name = "customer", said
+        kind, name = "customer", text
     if not name.strip():
         raise MisuseError("expected an identity, such as customer:C1, came none")
     return kind, name
@@ -208,18 +213,21 @@ def diff(
     """
     from rejse.pipelines.cli import terminal
 
-    found = _between(config, older, newer) if older else _configurations(config, base)
+    difference = _between(config, older, newer) if older else _configurations(config, base)
     if json:
-        terminal.show_json(found.as_dict())
+        terminal.show_json(difference.as_dict())
         return
     if journeys:
-        terminal.show_table(found.COLUMNS, found.rows)
-    elif found.rows:
-        terminal.show_table(("cause", "before", "after", "journeys"), found.counted())
-    for note in found.notes:
+        terminal.show_table(difference.COLUMNS, difference.rows)
+    elif difference.rows:
+        terminal.show_table(("cause", "before", "after", "journeys"), difference.counted())
+    for note in difference.notes:
         terminal.say(note)
-    n = len(found.rows)
-    print(f"{n:,} of {found.n_journeys:,} journeys changed band: {found.older} to {found.newer}")
+    n = len(difference.rows)
+    print(
+        f"{n:,} of {difference.n_journeys:,} journeys changed band:"
+        f" {difference.older} to {difference.newer}"
+    )
 
 
 def _between(config: Path, older: str, newer: str | None) -> Any:
@@ -242,7 +250,12 @@ def _configurations(config: Path, base: Path) -> Any:
             f"expected two publications, or --config with another configuration than {base};"
             " came neither"
         )
+    from rejse.pipelines.jobs.request import RunRequest
     from rejse.pipelines.jobs.run import run
 
     with terminal.progress("reading the configuration") as progress:
-        return compare.configurations(settings, other, run, progress)
+
+        def publish(scratch: Settings, complete_until: Mapping[str, int]) -> None:
+            run(scratch, RunRequest(complete_until=complete_until, audit=None), progress)
+
+        return compare.configurations(settings, other, publish)

@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they all begin with."""
+"""Options that several commands have, and the configuration that they begin with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONFIG = Path("rejse.toml")
 
 
 def settings_in(config: Path) -> Settings:
-    """The configuration in a file, or in the folder where it lies. Raises SettingsError."""
+    """Return the configuration of a file, or of the folder that holds it. Raises SettingsError."""
     from rejse.pipelines.config.settings import load
 
     return load(config)
@@ -36,10 +36,13 @@ def settings_in(config: Path) -> Settings:
 def connect(
     config: Path, as_of: str | None = None, publication: int | None = None, limits: Any = None
 ) -> Any:
-    """A sealed session on a publication of the configuration's store; the newest by default.
+    """Open a read-only session on a publication of the store; the newest by default.
 
-    `limits` are those of its queries (catalogue.Limits); `as_of` is its number or a time at which
-    it was current. Raises NotPublishedError, AsOfError.
+    Args:
+        as_of: The publication's number, or a time at which it was current.
+        limits: Limits of its queries (`catalogue.Limits`).
+
+    Raises NotPublishedError, AsOfError.
     """
     from rejse.pipelines.publication.catalogue import connect as session
 

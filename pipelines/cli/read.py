@@ -1,11 +1,11 @@
-"""Commands that read what is published, and change nothing."""
+"""Commands that read publications and change nothing: sql, explain, report, status."""
 
 from __future__ import annotations
 
 from datetime import MAXYEAR
 from json import loads
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,9 @@ from rejse.pipelines.cli.options import (
 from rejse.pipelines.runtime import signals
 from rejse.pipelines.store.errors import mend
 from rejse.transforms.errors import MisuseError, StoreError
+
+if TYPE_CHECKING:
+    from rejse.pipelines.jobs.status import Status
 
 Toml = Annotated[bool, typer.Option("--toml", help="Print a [weights] block to paste.")]
 
@@ -104,7 +107,7 @@ def explain(
     Example: [bold]rejse explain worst[/bold]
     """
     from rejse.pipelines.cli.terminal import show_json
-    from rejse.pipelines.reporting.explain.journey import explain as tell
+    from rejse.pipelines.reporting.explain.journey import explain as explain_journey
     from rejse.pipelines.reporting.explain.lookup import guide
 
     con = connect(config, as_of)
@@ -113,11 +116,11 @@ def explain(
             raise MisuseError("--json: expected a journey, came none; take `worst` or an id")
         print(guide(con))
         return
-    told = tell(con, journey)
+    explanation = explain_journey(con, journey)
     if json:
-        show_json(loads(told.json()))
+        show_json(loads(explanation.json()))
     else:
-        print(told.text())
+        print(explanation.text())
 
 
 def report(
@@ -153,57 +156,58 @@ def calibrate(config: Config = CONFIG, json: Json = False, toml: Toml = False) -
 
 
 def status(config: Config = CONFIG, json: Json = False) -> None:
-    """How the store stands: publication, frontiers and their lag, open journeys, what waits.
+    """Show the state of the store: publication, watermarks and lag, open journeys, what waits.
 
     Example: [bold]rejse status[/bold]
     """
     from rejse.pipelines.cli.terminal import show_line
-    from rejse.pipelines.jobs import status as standing
+    from rejse.pipelines.jobs.status import status as state_of
     from rejse.pipelines.store import delta_store
     from rejse.transforms.schema.parameters import SECOND
 
     settings = settings_in(config)
-    found = standing.status(settings, delta_store.now())
+    state = state_of(settings, delta_store.now())
     if json:
         failed = {"status": StoreError.status, "exit_code": StoreError.exit_code}
-        show_line({**vars(found), **(failed if found.missing else {})})
+        show_line({**vars(state), **(failed if state.missing else {})})
     else:
-        _show_status(found, settings.windows.future // SECOND)
-    if found.missing:
+        _show_status(state, settings.windows.future // SECOND)
+    if state.missing:
         raise typer.Exit(StoreError.exit_code)
 
 
-def _show_status(found: Any, ahead: int) -> None:
+def _show_status(state: Status, ahead: int) -> None:
+    """Print the state of a store; `ahead` are seconds that a watermark may be in the future."""
     from rejse.pipelines.cli.terminal import show_table
     from rejse.pipelines.reporting import wording
 
-    if found.publication is None:
+    if state.publication is None:
         print("no publication yet: rejse run makes the first one")
     else:
         print(
-            f"publication {found.publication} of {wording.minute(found.published_at)} UTC,"
-            f" audit {found.audit}"
+            f"publication {state.publication} of {wording.minute(state.published_at)} UTC,"
+            f" audit {state.audit}"
         )
         lags = [
-            (name, wording.minute(at), wording.duration(found.lag_s[name]))
-            for name, at in sorted(found.frontiers.items())
+            (name, wording.minute(at), wording.duration(state.lag_s[name]))
+            for name, at in sorted(state.frontiers.items())
         ]
         show_table(("source", "complete until", "lag"), lags)
-        for name, at in sorted(found.frontiers.items()):
-            if at is not None and at.year < MAXYEAR and (found.lag_s[name] or 0) < -ahead:
+        for name, at in sorted(state.frontiers.items()):
+            if at is not None and at.year < MAXYEAR and (state.lag_s[name] or 0) < -ahead:
                 print(
                     f"{name} is complete up to a time that is yet to come: what comes until then is"
-                    " late; a frontier that was stated so ends with `rejse run --rebuild`"
+                    " late; a --complete-until of that time ends with `rejse run --rebuild`"
                 )
-        show_table(("table", "rows"), sorted(found.rows.items()))
-        if found.verified is None:
+        show_table(("table", "rows"), sorted(state.rows.items()))
+        if state.verified is None:
             print("never verified: rejse verify compares every file with what was published")
         else:
             print(
-                f"publication {found.verified} verified {wording.minute(found.verified_at)} UTC:"
-                f" {found.damaged:,} damaged"
+                f"publication {state.verified} verified {wording.minute(state.verified_at)} UTC:"
+                f" {state.damaged:,} damaged"
             )
-    for file in found.missing:
+    for file in state.missing:
         print(f"{file} is gone or cut short: {mend(Path(file))}")
-    files = f"files: {found.files_read:,} read, {found.files_waiting:,} new or changed"
-    print(files + f", of which {found.files_unfinished:,} seem unfinished")
+    files = f"files: {state.files_read:,} read, {state.files_waiting:,} new or changed"
+    print(files + f", of which {state.files_unfinished:,} seem unfinished")

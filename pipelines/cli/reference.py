@@ -1,4 +1,4 @@
-"""Commands that tell how rejse measures, without a store."""
+"""Commands about how rejse measures; they need no store."""
 
 from __future__ import annotations
 

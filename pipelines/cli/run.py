@@ -1,11 +1,10 @@
-"""Commands that publish."""
+"""Commands that publish: run, repair, reconcile, live."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +13,14 @@ from rejse.pipelines.cli.options import CONFIG, Config, Json, settings_in
 from rejse.pipelines.runtime import signals
 from rejse.transforms.errors import MisuseError
 
-REPAIR = "bring them in with: rejse repair --from TIME --until TIME"
-#: All times that a row can have, in microseconds.
-EVER = (-(2**63), 2**63 - 1)
+if TYPE_CHECKING:
+    from rejse.pipelines.config.settings import Settings
+    from rejse.pipelines.jobs.request import RunRequest, TimeSpan
+    from rejse.pipelines.jobs.run import RunResult
+
+REPAIR_HINT = "bring them in with: rejse repair --from TIME --until TIME"
+#: Limits of the times that a row can have, in microseconds.
+MIN_TIME, MAX_TIME = -(2**63), 2**63 - 1
 
 
 def run(
@@ -25,13 +29,18 @@ def run(
     complete: Annotated[
         bool, typer.Option("--complete", help="The files are all there is: nothing earlier comes.")
     ] = False,
-    frontiers: Annotated[
+    complete_until: Annotated[
         list[str] | None,
         typer.Option(
-            "--frontier",
+            "--complete-until",
             metavar="SOURCE=TIME",
-            help="A configured source, or a name that its rows bear, is complete up to here.",
+            help="A configured source, or a name that its rows carry, is complete up to here.",
         ),
+    ] = None,
+    frontier: Annotated[
+        list[str] | None,
+        # The former name of --complete-until, for one version.
+        typer.Option("--frontier", metavar="SOURCE=TIME", hidden=True),
     ] = None,
     rebuild: Annotated[
         bool,
@@ -51,19 +60,35 @@ def run(
 
     Example: [bold]rejse run --complete -- --direct_num_workers=2[/bold]
     """
+    from rejse.pipelines.config import complete_until as parsing
+    from rejse.pipelines.jobs.request import RunRequest
+
     span = _span(since, until)
-    result = _published(context.args, config, complete, frontiers or (), rebuild, span)
-    _show(result, json)
+    args = context.args
+    if args and not args[0].startswith("-"):
+        raise MisuseError(
+            f"expected no argument, or Beam's options after --, came {args[0]!r};"
+            " sources and files are named in rejse.toml"
+        )
+    settings = settings_in(config)
+    request = RunRequest(
+        mode="rebuild" if rebuild else "increment",
+        complete=complete,
+        complete_until=parsing.parse([*(complete_until or ()), *(frontier or ())]),
+        span=span,
+        beam_args=tuple(args),
+    )
+    _run(settings, request, json)
 
 
-def _span(since: str | None, until: str | None) -> tuple[int, int] | None:
-    """The time from `since` to before `until` in microseconds; None where neither is given."""
-    from rejse.pipelines.config import frontier_option
+def _span(since: str | None, until: str | None) -> TimeSpan | None:
+    """Return the time from `since` to before `until`; None where neither is given."""
+    from rejse.pipelines.config.complete_until import parse_time
 
     if since is None and until is None:
         return None
-    first = EVER[0] if since is None else frontier_option.moment("--from", since)
-    end = EVER[1] if until is None else frontier_option.moment("--until", until)
+    first = MIN_TIME if since is None else parse_time("--from", since)
+    end = MAX_TIME if until is None else parse_time("--until", until)
     if first >= end:
         raise MisuseError(
             f"expected --from before --until, came {since} and {until}; the end is not included"
@@ -71,33 +96,20 @@ def _span(since: str | None, until: str | None) -> tuple[int, int] | None:
     return first, end
 
 
-def _published(
-    args: Sequence[str], config: Path, complete: bool, frontiers: Sequence[str], rebuild: bool,
-    span: tuple[int, int] | None,
-) -> Any:  # fmt: skip
-    from rejse.pipelines.config import frontier_option
-
-    if args and not args[0].startswith("-"):
-        raise MisuseError(
-            f"expected no argument, or Beam's options after --, came {args[0]!r};"
-            " sources and files are named in rejse.toml"
-        )
-    settings = settings_in(config)
-    given = frontier_option.parse(frontiers)
-    # Beam takes its time to import: what can be refused before it is.
+def _run(
+    settings: Settings,
+    request: RunRequest,
+    json: bool,
+    beginning: str = "reading the configuration",
+) -> None:
+    """Run what is requested and print the result; `beginning` is the first progress message."""
+    # Beam takes its time to import: what can be refused was refused before.
     from rejse.pipelines.cli import terminal
     from rejse.pipelines.jobs.run import run as publish
 
-    with terminal.progress("reading the configuration") as progress:
-        return publish(
-            settings,
-            complete=complete,
-            frontier=given,
-            beam_args=list(args),
-            progress=progress,
-            rebuild=rebuild,
-            span=span,
-        )
+    with terminal.progress(beginning) as progress:
+        result = publish(settings, request, progress)
+    _show(result, json)
 
 
 def repair(
@@ -110,19 +122,10 @@ def repair(
 
     Example: [bold]rejse repair --from 2025-05-01 --until 2025-06-01[/bold]
     """
-    result = _repaired(since, until, config)
-    _show(result, json)
+    from rejse.pipelines.jobs.request import RunRequest
 
-
-def _repaired(since: str, until: str, config: Path) -> Any:
     span = _span(since, until)
-    assert span is not None
-    settings = settings_in(config)
-    from rejse.pipelines.cli import terminal
-    from rejse.pipelines.jobs.run import repair as bring_in
-
-    with terminal.progress("reading the configuration") as progress:
-        return bring_in(settings, *span, progress=progress)
+    _run(settings_in(config), RunRequest("repair", span=span), json)
 
 
 def reconcile(config: Config = CONFIG, json: Json = False) -> None:
@@ -132,20 +135,16 @@ def reconcile(config: Config = CONFIG, json: Json = False) -> None:
 
     Example: [bold]rejse reconcile[/bold]
     """
-    settings = settings_in(config)
-    from rejse.pipelines.cli import terminal
-    from rejse.pipelines.jobs.run import reconcile as follow
+    from rejse.pipelines.jobs.request import RunRequest
 
-    with terminal.progress("comparing identity links") as progress:
-        result = follow(settings, progress=progress)
-    _show(result, json)
+    _run(settings_in(config), RunRequest("reconcile"), json, "comparing identity links")
 
 
 def live(
     context: typer.Context,
     config: Config = CONFIG,
-    every: Annotated[
-        str, typer.Option(help="How long to wait between two looks at the sources.")
+    interval: Annotated[
+        str, typer.Option("--every", help="How long to wait between two looks at the sources.")
     ] = "10s",
     keep: Annotated[
         str, typer.Option(help="How long a publication can be read after the next one.")
@@ -161,7 +160,7 @@ def live(
     from rejse.transforms.schema import durations
 
     spans = []
-    for option, text in (("--every", every), ("--keep", keep)):
+    for option, text in (("--every", interval), ("--keep", keep)):
         try:
             spans.append(durations.parse(text))
         except ValueError as fault:
@@ -174,19 +173,20 @@ def live(
             raise  # a signal is how a loop ends, whatever it came upon
 
 
-def _loop(settings: Any, spans: Sequence[int], args: Sequence[str], json: bool) -> None:
+def _loop(settings: Settings, spans: Sequence[int], args: Sequence[str], json: bool) -> None:
+    """Run in a loop and print each result."""
     from rejse.pipelines.publication.audit_client import Auditor
 
     with Auditor() as auditor:  # starts while Beam is imported and the first run is at work
         from rejse.pipelines.jobs.live import Loop, Pace
 
-        loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=list(args))
+        loop = Loop(settings, Pace(*spans), audit=auditor.audit, beam_args=args)
         for result in loop.results():
             _show(result, json)
 
 
-def _show(result: Any, json: bool) -> None:
-    """What a run did, and the exit code that says it."""
+def _show(result: RunResult, json: bool) -> None:
+    """Print what a run did, and end with the exit code of a failed audit."""
     from rejse.pipelines.cli import terminal
     from rejse.pipelines.reporting import wording
 
@@ -200,7 +200,8 @@ def _show(result: Any, json: bool) -> None:
         raise typer.Exit(code)
 
 
-def _show_run(result: Any) -> None:
+def _show_run(result: RunResult) -> None:
+    """Print what a run did in words and tables."""
     from rejse.pipelines.cli.terminal import show_table
     from rejse.pipelines.publication import unjoined
     from rejse.pipelines.reporting import wording
@@ -213,7 +214,7 @@ def _show_run(result: Any) -> None:
             waits = f"{n:,} events that came too late wait" if n > 1 else (
                 "1 event that came too late waits"
             )  # fmt: skip
-            print(f"{waits} in `late`; {REPAIR}")
+            print(f"{waits} in `late`; {REPAIR_HINT}")
         return
     parts = " + ".join(
         f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
@@ -232,10 +233,10 @@ def _show_run(result: Any) -> None:
         print("audit failed: nothing was published", file=sys.stderr)
         return
     show_table(("table", "rows"), sorted(result.tables.items()))
-    final, still = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
-    print(f"{final:,} final journeys, {still:,} that later events may still change (journeys_live)")
+    final, live = result.tables.get("journeys", 0), result.tables.get("journeys_live", 0)
+    print(f"{final:,} final journeys, {live:,} that later events may still change (journeys_live)")
     if counts.get("late", 0):
-        print(f"late events wait in `late`; {REPAIR}")
-    if still and not final:
-        print("if nothing is missing before some time, say so: --frontier SOURCE=TIME")
+        print(f"late events wait in `late`; {REPAIR_HINT}")
+    if live and not final:
+        print("if nothing is missing before some time, say so: --complete-until SOURCE=TIME")
     print(f"published publication {result.publication} in {result.seconds:.1f} s")

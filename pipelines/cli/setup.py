@@ -1,4 +1,4 @@
-"""Commands that begin with somebody's logs: look at them, or make some to try."""
+"""Commands to begin with: look at your logs, or write synthetic ones to try."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def check(config: Config = CONFIG, json: Json = False) -> None:
     from rejse.pipelines.cli.terminal import show_json
     from rejse.pipelines.onboarding.check import check as look
 
-    found = look(settings_in(config))
+    checked = look(settings_in(config))
     if json:
-        show_json(found.as_dict())
+        show_json(checked.as_dict())
     else:
-        print(found.text())
-    if found.exit_code:
-        raise typer.Exit(found.exit_code)
+        print(checked.text())
+    if checked.exit_code:
+        raise typer.Exit(checked.exit_code)
 
 
 def demo_data(

@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: tables, progress and short errors; machines get JSON or CSV."""
+"""Print for people at a terminal (tables, progress, notes) or for machines (JSON, CSV)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import Any
 from rejse.pipelines.runtime.text_safety import clean
 
 #: Rows that a person is shown; machines get all.
-SHOWN = 100
+MAX_ROWS = 100
 #: First characters that make a spreadsheet take a text for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON can hold it: times as ISO 8601, sets sorted, the unknown as text."""
+    """Return a value as JSON can hold it: times as ISO 8601, sets sorted, other types as text."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     if isinstance(value, Mapping):
@@ -38,19 +38,19 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-#: Categories of characters that command a terminal, or turn the direction of what follows.
-COMMANDING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+#: Categories of characters that control a terminal, or turn the direction of what follows.
+CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def visible(text: str, kept: str = "") -> str:
-    """The text with each character that a terminal would obey, but those `kept`, as its code.
+    """Return the text with control characters of a terminal, but those `kept`, as their codes.
 
     The code is JSON's, so that a document of JSON still says the same.
     """
     if text.isprintable():
         return text
     return "".join(
-        _code(c) if c not in kept and unicodedata.category(c) in COMMANDING else c for c in text
+        _code(c) if c not in kept and unicodedata.category(c) in CONTROLS else c for c in text
     )
 
 
@@ -60,12 +60,12 @@ def _code(character: str) -> str:
 
 
 def is_shown(stream: Any) -> bool:
-    """Whether what is written to a stream is shown by a terminal."""
+    """Return whether a terminal shows what is written to a stream."""
     return bool(stream.isatty())
 
 
 def _dumped(value: Any, indent: int | None = None) -> str:
-    """A value as JSON: exact in a file or pipe, harmless on a terminal."""
+    """Return a value as JSON: exact in a file or pipe, harmless on a terminal."""
     text = json.dumps(plain(value), ensure_ascii=False, indent=indent)
     return visible(text, "\n") if is_shown(sys.stdout) else text
 
@@ -76,8 +76,8 @@ def show_json(value: Any) -> None:
         print(_dumped(value, indent=2))
         return
     between = "["
-    for one in value:
-        print(between, _dumped(one, indent=2).replace("\n", "\n  "), sep="\n  ", end="")
+    for item in value:
+        print(between, _dumped(item, indent=2).replace("\n", "\n  "), sep="\n  ", end="")
         between = ","
     print("[]" if between == "[" else "\n]")
 
@@ -99,24 +99,27 @@ def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, list | tuple):
-        return ", ".join(_cell(one) for one in value)
+        return ", ".join(_cell(item) for item in value)
     # Data from logs may hold escape sequences, which must not reach a terminal.
     return clean(value, limit=10_000) if value else ""
 
 
 def show_table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "", every: bool = False
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    title: str = "",
+    limit: int | None = MAX_ROWS,
 ) -> None:
-    """Print rows as a table, the first `SHOWN` of them or all, and say how many there are."""
+    """Print rows as a table, the first `limit` of them or all, and how many there are."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    coming = iter(rows)
-    found = list(coming if every else islice(coming, SHOWN))
-    n_rows = len(found) + sum(1 for _ in coming)
+    rest = iter(rows)
+    shown = list(islice(rest, limit))
+    n_rows = len(shown) + sum(1 for _ in rest)
     numeric = [
-        bool(found) and all(r[i] is None or _is_number(r[i]) for r in found)
+        bool(shown) and all(r[i] is None or _is_number(r[i]) for r in shown)
         for i in range(len(columns))
     ]
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
@@ -127,12 +130,12 @@ def show_table(
             justify="right" if right else "left",
             overflow="fold",
         )
-    for row in found:
+    for row in shown:
         table.add_row(*(Text(_cell(value)) for value in row))
     # Off a terminal nothing must be folded to 80 columns.
     Console(width=None if sys.stdout.isatty() else 1000, highlight=False).print(table)
-    if n_rows > len(found):
-        print(f"{SHOWN} of {n_rows:,} rows; --json or --csv prints all")
+    if n_rows > len(shown):
+        print(f"{len(shown)} of {n_rows:,} rows; --json or --csv prints all")
 
 
 def _is_number(value: Any) -> bool:
@@ -140,8 +143,9 @@ def _is_number(value: Any) -> bool:
 
 
 class _Lines:
-    """Standard output for rows of CSV: a line ends with LF, but with CRLF as the end of a line the
-    writer quotes a cell with a CR in it, too.
+    """Standard output for rows of CSV, which end with LF.
+
+    The writer ends them with CRLF, so that it quotes a cell with a CR in it, too.
     """
 
     def write(self, row: str) -> int:
@@ -162,7 +166,7 @@ def show_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], guard: bool 
             cell = plain(value)
             if isinstance(cell, list | dict):
                 cell = json.dumps(cell, ensure_ascii=False)
-            if guard and isinstance(cell, str) and cell.startswith(FORMULA):
+            if guard and isinstance(cell, str) and cell.startswith(FORMULA_STARTS):
                 cell, guarded = "'" + cell, guarded + 1
             cells.append("" if cell is None else shown(cell) if isinstance(cell, str) else cell)
         out.writerow(cells)
@@ -170,13 +174,13 @@ def show_csv(columns: Sequence[str], rows: Iterable[Sequence[Any]], guard: bool 
 
 
 def say(message: str) -> None:
-    """Print a note for people on standard error, where it spoils no output."""
+    """Print a note for people on standard error, apart from the output."""
     print(visible(message, "\n") if is_shown(sys.stderr) else message, file=sys.stderr)
 
 
 @contextmanager
 def progress(first: str) -> Iterator[Callable[[str], None] | None]:
-    """A line on standard error that says what is done now; None where that is no terminal."""
+    """Yield a function that shows what is done now on standard error; None for no terminal."""
     if not sys.stderr.isatty():
         yield None
         return

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field, field_validator
 
 from rejse.pipelines.config.field_types import Duration, Frozen
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.parameters import DAY
 
 if TYPE_CHECKING:
@@ -22,19 +23,6 @@ if TYPE_CHECKING:
 
 JOURNEYS = "journeys"
 LONGEST = 1 << 62
-#: Tables whose rows go by a time of their own.
-OWN_TIME: Mapping[str, str] = {
-    "events": "time", "late": "time", "runs": "finished_at", "experience": "occurred_at",
-    "journey_experience": "ended_at", JOURNEYS: "ended_at",
-}  # fmt: skip
-#: Tables whose rows go with their journey.
-OF_JOURNEY = (
-    "steps", "sessions", "friction_evidence", "handoffs", "info_requests", "promises",
-    "sla_results",
-)  # fmt: skip
-#: What goes with `journeys` where it says nothing itself.
-FOLLOWS = (*OF_JOURNEY, "journey_experience")
-KNOWN = sorted({*OWN_TIME, *OF_JOURNEY})
 
 
 class RetentionSettings(Frozen):
@@ -48,10 +36,11 @@ class RetentionSettings(Frozen):
     @field_validator("tables")
     @classmethod
     def _known(cls, value: dict[str, int]) -> dict[str, int]:
+        known = sorted(_columns()) if value else []
         for name, kept_for in value.items():
-            if name not in KNOWN:
-                close = difflib.get_close_matches(name, KNOWN, n=1)
-                hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(KNOWN)}"
+            if name not in known:
+                close = difflib.get_close_matches(name, known, n=1)
+                hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
                 raise ValueError(f"expected a table that ages, came {name!r}; {hint}")
             if kept_for < DAY:
                 raise ValueError(f"{name}: expected at least 1d, came a shorter time")
@@ -70,14 +59,34 @@ class RetentionSettings(Frozen):
         tomorrow = (now // DAY + 1) * DAY
         found = {name: tomorrow - kept_for for name, kept_for in self.tables.items()}
         if JOURNEYS in found:
-            for name in FOLLOWS:
+            for name in following():
                 found[name] = max(found.get(name, found[JOURNEYS]), found[JOURNEYS])
         return found
 
 
-def needed(name: str) -> tuple[str, ...]:
-    """Columns of a table that say whether a row is kept."""
-    return ("journey_id",) if name in OF_JOURNEY else (OWN_TIME[name],)
+def _columns() -> Mapping[str, str]:
+    """Return the retention column of each table that ages."""
+    from rejse.transforms import published_tables
+
+    return published_tables.ageing()
+
+
+def following() -> list[str]:
+    """Return the tables that are kept no longer than `journeys`: with rows of, or per, journey."""
+    from rejse.transforms.published_tables import TABLES
+
+    per_journey = {name for name in _columns() if TABLES[name].key == ("journey_id",)} - {JOURNEYS}
+    return [name for name in _columns() if is_of_journey(name) or name in per_journey]
+
+
+def is_of_journey(name: str) -> bool:
+    """Return whether rows of a table go with their journey, and not by a time of their own."""
+    return needed(name) == "journey_id"
+
+
+def needed(name: str) -> str:
+    """Return the column of a table that tells whether a row is kept."""
+    return _columns()[name]
 
 
 def ends(journeys: pa.Table) -> pa.Table:
@@ -109,8 +118,8 @@ def keeps(name: str, rows: pa.Table, since: Mapping[str, int], ended: pa.Table) 
     import pyarrow.compute as pc
 
     start = pa.scalar(since[name], pa.int64()).cast(pa.timestamp("us", "UTC"))
-    if name not in OF_JOURNEY:
-        return pc.fill_null(pc.greater_equal(rows.column(OWN_TIME[name]), start), True)
+    if not is_of_journey(name):
+        return pc.fill_null(pc.greater_equal(rows.column(needed(name)), start), True)
     gone = ended.filter(pc.less(ended.column("ended_at"), start)).column("journey_id")
     return pc.invert(pc.is_in(rows.column("journey_id"), value_set=gone.combine_chunks()))
 
@@ -123,8 +132,8 @@ def reach(events: pa.Table, began: pa.Table) -> pa.ChunkedArray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    first = began.group_by("customer_key").aggregate([("started_at", "min")])
-    whose = events.column("customer_key").cast(pa.string())
-    at = pc.index_in(whose, value_set=first.column("customer_key").combine_chunks())
+    first = began.group_by(CUSTOMER_KEY).aggregate([("started_at", "min")])
+    whose = events.column(CUSTOMER_KEY).cast(pa.string())
+    at = pc.index_in(whose, value_set=first.column(CUSTOMER_KEY).combine_chunks())
     start = first.column("started_at_min").take(at)
     return pc.fill_null(pc.greater_equal(events.column("time"), start), False)

@@ -1,7 +1,7 @@
-"""How Beam carries Arrow elements: as they are inside a stage, as Arrow IPC where they must travel.
+"""Beam coders of Arrow elements: Arrow IPC where elements leave a stage.
 
 Beam samples the size of elements by encoding them, which would copy whole batches: these coders
-ask them instead.
+ask the elements instead.
 """
 
 from __future__ import annotations
@@ -17,54 +17,54 @@ from rejse.transforms.incremental.table_rows import TableRows
 
 
 class _Weighed(beam.coders.Coder):  # type: ignore[misc]
-    """Elements that know their size."""
+    """Coder of elements that know their size."""
 
     def estimate_size(self, value: Any) -> int:
-        """Bytes in memory."""
+        """Return the bytes in memory."""
         return int(value.nbytes)
 
     def is_deterministic(self) -> bool:
-        """Equal rows may differ in their chunks: no keys."""
+        """Return False: equal rows may differ in their chunks, so they are no keys."""
         return False
 
 
 class ArrowCoder(_Weighed):
-    """Record batches and tables as one Arrow IPC stream each."""
+    """Encode record batches and tables as one Arrow IPC stream each."""
 
     def encode(self, value: pa.RecordBatch | pa.Table) -> bytes:
-        """The stream; a table of no batches is one too."""
+        """Return the stream; a table of no batches is one too."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, value.schema) as out:
             out.write(value)
         return bytes(sink.getvalue())
 
     def decode(self, encoded: bytes) -> Any:
-        """A table, or the record batch that was encoded."""
+        """Return the table, or the record batch that was encoded."""
         return pa.ipc.open_stream(encoded).read_all()
 
 
 class BatchCoder(ArrowCoder):
-    """Record batches."""
+    """Decode record batches."""
 
     def decode(self, encoded: bytes) -> pa.RecordBatch:
-        """The record batch."""
+        """Return the record batch."""
         return pa.ipc.open_stream(encoded).read_next_batch()
 
 
 class PartsCoder(_Weighed):
-    """Raw batches and scored tables, which hold Arrow data, by pickle."""
+    """Pickle raw batches and scored tables, which hold Arrow data."""
 
     def encode(self, value: RawBatch | TableRows) -> bytes:
-        """The pickle."""
+        """Return the pickle."""
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
 
     def decode(self, encoded: bytes) -> Any:
-        """The value again."""
+        """Return the value."""
         return pickle.loads(encoded)
 
 
 def register() -> None:
-    """Tell Beam of the elements of the pipelines."""
+    """Register the coders of the elements of the pipelines."""
     beam.coders.registry.register_coder(pa.RecordBatch, BatchCoder)
     beam.coders.registry.register_coder(pa.Table, ArrowCoder)
     beam.coders.registry.register_coder(RawBatch, PartsCoder)

@@ -1,4 +1,4 @@
-"""Shared ids in the graph: rows that arrive beside each other, and beside those that are stored."""
+"""Resolve ids that several customers have: rows that arrive together, and beside stored ones."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from rejse.transforms.incremental.merge_customers import LATE, CustomerMerger
 
 
 class SharedIds(beam.PTransform):  # type: ignore[misc]
-    """Events of a kind -> who keeps every id that a source gave to several customers, of whom one
-    may be `known`: ((kind, part), `IdOwners`), some ids in each.
+    """Resolve ids used by several customers. Emits ((kind, part), owner by id), some ids in each.
 
-    Events that come too late are compared with each other and with stored ones, as of the kind
-    `late`: they may lose at once, but take no id before a repair brings them in.
+    `known` adds stored rows to the comparison. Events that come too late are compared as of the
+    kind `late`: they may lose their id at once, but take none before a repair publishes them.
     """
 
     def __init__(
@@ -31,21 +30,21 @@ class SharedIds(beam.PTransform):  # type: ignore[misc]
         merger: CustomerMerger | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self._written = _ToIds(kind, partial(IdFiles, folder, parts, salt), merger)
+        self._to_ids = _ToIds(kind, partial(IdFiles, folder, parts, salt), merger)
         self._compare = _Compare(salt, known)
 
     def expand(self, events: beam.PCollection) -> beam.PCollection:
         """Gather narrow records by id and compare their customers."""
         return (
             events
-            | "ToIds" >> beam.ParDo(self._written)
+            | "ToIds" >> beam.ParDo(self._to_ids)
             | "ById" >> beam.GroupByKey()
             | "Compare" >> beam.ParDo(self._compare)
         )
 
 
 class _ToIds(beam.DoFn):  # type: ignore[misc]
-    """Events -> files of their records as ((kind, part), path); those that wait are `late`."""
+    """Events -> files of their records as ((kind, part), path); late events as of kind `late`."""
 
     def __init__(
         self, kind: str, writer: Callable[[], IdFiles], merger: CustomerMerger | None
@@ -53,25 +52,26 @@ class _ToIds(beam.DoFn):  # type: ignore[misc]
         self._kind, self._writer, self._merger = kind, writer, merger
 
     def start_bundle(self) -> None:
-        self._files, self._waiting = self._writer(), self._writer()
+        self._files, self._late = self._writer(), self._writer()
 
     def process(self, batch: pa.RecordBatch | pa.Table) -> None:
-        is_late = None if self._merger is None else self._merger.is_late(batch)
-        if is_late is None or not is_late.any():
+        late = None if self._merger is None else self._merger.is_late(batch)
+        if late is None or not late.any():
             self._files.add(batch)
             return
-        for files, some in ((self._files, ~is_late), (self._waiting, is_late)):
-            if some.any():
-                files.add(batch.filter(arrow(some)))
+        for files, rows in ((self._files, ~late), (self._late, late)):
+            if rows.any():
+                files.add(batch.filter(arrow(rows)))
 
     def finish_bundle(self) -> Iterator[Any]:
-        for kind, files in ((self._kind, self._files), (LATE, self._waiting)):
+        for kind, files in ((self._kind, self._files), (LATE, self._late)):
             for part, path in files.close():
-                written = ((kind, part), path)
-                yield beam.transforms.window.GlobalWindows.windowed_value(written)
+                yield beam.transforms.window.GlobalWindows.windowed_value(((kind, part), path))
 
 
 class _Compare(beam.DoFn):  # type: ignore[misc]
+    """((kind, part), paths) -> owners of shared ids, and the customers whose stored rows lose."""
+
     def __init__(self, salt: bytes, known: KnownIds | None) -> None:
         self._salt, self._known = salt, known
 
@@ -80,24 +80,25 @@ class _Compare(beam.DoFn):  # type: ignore[misc]
         records = cross_customer_ids.read(paths)
         stored = None if self._known is None else self._known.of(records)
         if stored is not None:
-            records = np.concatenate([records, cross_customer_ids.records(stored, self._salt)])
+            more = cross_customer_ids.records(stored, self._salt)
+            records = np.concatenate([records, more])
         owners = cross_customer_ids.id_owners(records)
-        superseded: frozenset[str] = frozenset()
+        losers: frozenset[str] = frozenset()
         if stored is not None and kind != LATE:
-            rows = np.flatnonzero(cross_customer_ids.owned_by_other(stored, owners, self._salt))
-            superseded = merge_rows.customers_of(stored, rows)
+            lost = np.flatnonzero(cross_customer_ids.owned_by_other(stored, owners, self._salt))
+            losers = merge_rows.customers_of(stored, lost)
         if owners:
-            yield (kind, part), (owners, superseded)
+            yield (kind, part), (owners, losers)
 
 
-class Brought(beam.DoFn):  # type: ignore[misc]
-    """Ranges of keys -> late events that a repair brings in of their customers."""
+class ReleaseLate(beam.DoFn):  # type: ignore[misc]
+    """Ranges of customer keys -> the late events that a repair publishes; nothing for none."""
 
     def __init__(self, merger: CustomerMerger) -> None:
         self._merger = merger
 
     def process(self, keys: tuple[str, str]) -> Iterator[pa.Table]:
-        """Nothing where there are none."""
-        events = self._merger.released_late_events(*keys)
-        if events is not None and events.num_rows:
-            yield events
+        """Yield the late events of these customers."""
+        late = self._merger.released_late_events(*keys)
+        if late is not None and late.num_rows:
+            yield late

@@ -1,18 +1,21 @@
-"""Identity links of a run beside those of the last publication: what stored rows must follow."""
+"""Identity links of a run, compared with those of the last publication."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rejse.pipelines.config import dimension_files
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.sources import positions
 from rejse.pipelines.store import delta_store as storage
+from rejse.pipelines.store.carry_forward import published
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.published_links import published_links
+from rejse.transforms.dimensions.tables import conform
 from rejse.transforms.errors import MisuseError
+from rejse.transforms.identity.changed_links import relink
+from rejse.transforms.identity.link_table import LINKS
+from rejse.transforms.identity.links_from_events import stated_links, with_ends
+from rejse.transforms.incremental.merge_customers import EXCLUDED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,87 +29,54 @@ class SourcesNeededError(MisuseError):
 
 
 def are_kept(settings: Settings) -> bool:
-    """Whether the installation has links, or had."""
-    from rejse.pipelines.jobs import beam_links as event_links
+    """Return whether the installation has identity links, or had some."""
+    from rejse.pipelines.jobs.beam_links import sources_with_links
 
     known = settings.operational.identity_links is not None
     known = known or storage.head(settings.store, dimension_files.LINKS) >= 0
-    return known or bool(event_links.telling(settings))
+    return known or bool(sources_with_links(settings))
 
 
-@dataclass(frozen=True)
-class Gathering:
-    """Links that rows tell, by the pieces of files that were looked at; each is read once.
+def links_of_run(
+    settings: Settings, base: Publication | None, gathered: pa.Table, erased: Erased
+) -> pa.Table:
+    """Return all links of a run (columns LINKS): of the table, of earlier rows and `gathered` ones.
 
-    What happens after `limit` (microseconds) tells none.
-    """
-
-    limit: int | None = None
-    beam_args: Sequence[str] = ()
-    _found: dict[frozenset[Any], pa.Table] = field(default_factory=dict)
-
-    def of(self, settings: Settings, shards: Sequence[Any], erased: Erased) -> pa.Table:
-        """Links of some pieces of files; those of `erased` identities are walled."""
-        from rejse.pipelines.jobs import beam_links as event_links
-
-        here = positions.paths(shards).items()
-        key = frozenset((place, positions.stat(path)) for place, path in here)
-        if key not in self._found:
-            self._found[key] = event_links.gather(
-                settings, shards, erased, self.beam_args, self.limit
-            )
-        return self._found[key]
-
-
-def of_run(
-    settings: Settings, base: Publication | None, shards: Sequence[Any], gathering: Gathering,
-    erased: Erased,
-) -> pa.Table:  # fmt: skip
-    """All links of a run: those of the table, and those that rows told before or tell now.
-
-    None leads to an `erased` identity or from one: what was linked to it is its own as long as
-    the link holds.
+    No link leads to an `erased` identity or from one: what was linked to it is a person of its own
+    as long as the link is valid.
     """
     import pyarrow as pa
 
-    from rejse.transforms.identity import links_from_events as event_links
-
-    before = (
-        [] if base is None else [event_links.stated_links(published_links(settings.store, base))]
-    )
-    told = gathering.of(settings, shards, erased)
-    return event_links.with_ends(pa.concat_tables([_of_table(settings, erased), *before, told]))
+    before = [] if base is None else [stated_links(published_links(settings.store, base))]
+    return with_ends(pa.concat_tables([_links_of_table(settings, erased), *before, gathered]))
 
 
-def relinked(settings: Settings, base: Publication, now: pa.Table) -> Relink:
-    """Customers of a publication whom other links tell apart otherwise than its own.
+def changed_links(settings: Settings, base: Publication, links: pa.Table) -> Relink:
+    """Return the customers of a publication who are others under `links` than under its own.
 
-    Raises SourcesNeededError where rows of one of them were refused as those of no person, so that
-    only the sources have them.
+    Raises:
+        SourcesNeededError: rows of such a customer were refused as above `windows.max_events`, so
+            that only the sources have them.
     """
-    from rejse.pipelines.store.carry_forward import history
-    from rejse.transforms.identity.changed_links import relink
-    from rejse.transforms.incremental.merge_customers import EXCLUDED
-
-    found = relink(published_links(settings.store, base), now, settings.windows.identity_wait)
-    if history(settings.store, base).rows(EXCLUDED.name, found.customers) is not None:
+    moved = relink(published_links(settings.store, base), links, settings.windows.identity_wait)
+    if published(settings.store, base).rows(EXCLUDED.name, moved.customers) is not None:
         raise SourcesNeededError(
             "links have changed of somebody whose events were refused, since they were more than"
             " windows.max_events; expected to find them in the store; read all sources again:"
             " rejse run --rebuild"
         )
-    return found
+    return moved
 
 
-def _of_table(settings: Settings, erased: Erased) -> pa.Table:
-    from rejse.transforms.dimensions.tables import conform
-    from rejse.transforms.identity.link_table import LINKS
-
-    place = settings.operational.identity_links
+def _links_of_table(settings: Settings, erased: Erased) -> pa.Table:
+    """Return the links of the operational table `identity_links`; none where there is none."""
+    path = settings.operational.identity_links
+    if not path:
+        return conform(None, LINKS)
     data = dimension_files.read(
-        {dimension_files.LINKS: place},
+        {dimension_files.LINKS: path},
         settings.key,
         non_persons=settings.non_persons,
         erased=erased,
     )
-    return data.table(dimension_files.LINKS) if place else conform(None, LINKS)
+    return data.table(dimension_files.LINKS)

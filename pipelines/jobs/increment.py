@@ -1,89 +1,226 @@
-"""What a run stands on: the last publication and the files that are new, or everything anew.
+"""Decide what a run publishes: an increment on the last publication, or all files read again.
 
-Rules, code and key make the core version: under another one, or where the mapping of a source has
-changed or one is gone, nothing that was published can stand beside what is computed now, so that
-all sources are read again. A new source is read beside what stands. It, and operational tables,
-which have validity and grow every day, make everything that is not final be looked at again.
+Rules, code and key make the core version. Under another one, or where the mapping of a source has
+changed or a source is gone, stored rows cannot be combined with new ones, and all sources are read
+again. A new source is read beside stored rows. It, and operational tables, which have validity and
+grow every day, make everything that is not final be rescored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import uuid
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rejse.pipelines.config.fingerprint import core_version, key_id
+from rejse.pipelines.config.fingerprint import core_version, fingerprint, key_id
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.sources import positions as places
+from rejse.pipelines.jobs import identity_links
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.positions import Place, Position
-from rejse.pipelines.store import erasure_receipts
-from rejse.pipelines.store.delta_store import Publication
+from rejse.pipelines.store import carry_forward, erasure_receipts
+from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.transforms.dimensions.customer_records import CASES
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.resolve import CASE
+from rejse.transforms.incremental.merge_customers import LATE
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from rejse.pipelines.sources.files import Shard
+    from rejse.transforms.identity.changed_links import Relink
+    from rejse.transforms.identity.erasure import Erased
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class NothingToBuildOnError(MisuseError):
+    """There is no publication whose late events, or whose links, could be followed."""
 
 
 class SourcesGoneError(MisuseError):
     """All sources must be read again, and files that were read before are gone."""
 
 
-@dataclass(frozen=True)
-class Increment:
-    """The publication to build on (None: everything anew), and the pieces of files to read.
-
-    `positions` are those after the run; `standing` are the publication's own where it has read the
-    same content of the same files. `again` are files, by source and name, that were read before.
-    """
-
-    base: Publication | None
-    shards: tuple[Any, ...]
-    positions: Mapping[Place, Position]
-    standing: Mapping[str, str]
-    core_version: str
-    is_changed: bool
-    again: frozenset[tuple[str, str]] = frozenset()
-
-
-class AllAnewError(MisuseError):
+class SpanRefusedError(MisuseError):
     """All sources must be read again, and the run was asked for a part of their time only."""
 
 
-def ground(
-    settings: Settings, base: Publication | None, shards: Sequence[Any], rebuild: bool, now: int,
-    in_part: bool = False, anew: bool = False,
-) -> Increment:  # fmt: skip
-    """Whether the run is an increment on `base`, and what it reads; `now` in microseconds;
-    `in_part`: not all rows of the files, so that they count as not read yet; `anew`: it can be no
-    increment.
+@dataclass(frozen=True)
+class Increment:
+    """What one publication is made from.
 
-    Raises SourcesGoneError where all must be read anew but files read before are gone, AllAnewError
-    where only a part would be, unless `rebuild` says that what was published is to go;
-    KeyChangedError where identities were erased under another key.
+    Attributes:
+        request: What it answers: the run's request, or a `reconcile` that comes before it.
+        run_id: Its id in the table `runs`.
+        now: The clock of the run, microseconds.
+        base: The publication to build on; None: all files are read again.
+        shards: Pieces of files to read.
+        positions: How far each file is read afterwards.
+        core_version: Hash of rules, code and key.
+        is_changed: Whether the configuration is another than that of `base`.
+        reread: Files, by source and name, that were read before and have changed.
+        erased: Identities whose rows are counted and not kept.
+        links: Identity links; None where the installation keeps none.
+        relink: Customers whose stored rows follow other links.
     """
-    key, core = settings.key(), core_version(settings)
-    before = {} if base is None else places.of(settings, base.positions)
+
+    request: RunRequest
+    run_id: str
+    now: int
+    base: Publication | None
+    shards: tuple[Shard, ...]
+    positions: Mapping[Place, Position]
+    core_version: str
+    is_changed: bool
+    reread: frozenset[tuple[str, str]]
+    erased: Erased
+    links: pa.Table | None = None
+    relink: Relink | None = None
+
+    @property
+    def clock(self) -> datetime:
+        """`now` as a time in UTC."""
+        return EPOCH + timedelta(microseconds=self.now)
+
+    def fingerprint(self, settings: Settings, read: Mapping[str, str]) -> str:
+        """Return the fingerprint of its publication, with these positions."""
+        request = self.request
+        return fingerprint(
+            settings, self.core_version, read, request.complete_until, request.complete, self.now,
+            request.span,
+        )  # fmt: skip
+
+
+def increments(
+    settings: Settings, writer: Writer, request: RunRequest, now: int
+) -> Iterator[Increment]:
+    """Yield what a run publishes: customers whose links have changed, then what was requested.
+
+    The second is planned when the first is published, and builds on it. What would publish nothing
+    new is left out.
+
+    Raises:
+        NothingToBuildOnError: a repair or reconcile finds no publication under these rules.
+        SourcesNeededError: of a customer to be rescored the rows are not stored.
+        SourcesGoneError: all must be read again, and files are gone.
+        SpanRefusedError: all must be read again, and a span is given.
+        KeyChangedError: identities were erased under another key.
+    """
+    erased = erasure_receipts.erased(settings.store, writer.receipts)
+    limit = now + settings.windows.future
+    has_links, reread_all = identity_links.are_kept(settings), False
+
+    @cache  # what the first increment has read the second need not read again
+    def gather(shards: tuple[Shard, ...]) -> pa.Table:
+        from rejse.pipelines.jobs.beam_links import gather_links
+
+        return gather_links(settings, shards, erased, limit)
+
+    def with_links(increment: Increment) -> Increment:
+        gathered = gather(increment.shards)
+        links = identity_links.links_of_run(settings, increment.base, gathered, erased)
+        return replace(increment, links=links)
+
+    if request.mode == "reconcile" or (has_links and request.mode != "rebuild"):
+        try:
+            base = _compatible(settings, writer.previous)
+            reconciling = replace(
+                request, mode="reconcile", complete=False, complete_until={}, span=None
+            )
+            planned = with_links(plan_increment(settings, base, reconciling, now, erased))
+            planned = _relinked(settings, base, planned)
+        except (NothingToBuildOnError, identity_links.SourcesNeededError):
+            if request.mode != "increment":
+                raise
+            reread_all = True
+        else:
+            if not is_empty(settings, planned):
+                yield planned
+    if request.mode == "reconcile":
+        return
+    planned = plan_increment(settings, writer.previous, request, now, erased, reread_all=reread_all)
+    if not is_empty(settings, planned):
+        yield with_links(planned) if has_links else planned
+
+
+def _relinked(settings: Settings, base: Publication, increment: Increment) -> Increment:
+    """Return the increment with the customers whose links have changed, and without files to read.
+
+    Raises:
+        SourcesNeededError: rows of such a customer are not stored.
+    """
+    return replace(
+        increment,
+        shards=(),
+        positions=positions.of(settings, base.positions),
+        reread=frozenset(),
+        relink=identity_links.changed_links(settings, base, increment.links),
+    )
+
+
+def plan_increment(
+    settings: Settings, base: Publication | None, request: RunRequest, now: int, erased: Erased,
+    *, reread_all: bool = False,
+) -> Increment:  # fmt: skip
+    """Decide between an increment on `base` and a full rebuild; list the files to read.
+
+    Args:
+        base: The last publication.
+        now: Microseconds.
+        reread_all: Stored rows do not suffice: read all files again.
+
+    Raises what `increments` raises.
+    """
+    if request.mode == "repair":
+        base = _compatible(settings, base)
+    key, core, shards = settings.key(), core_version(settings), tuple(request.shards or ())
+    is_rebuild, in_part = request.mode == "rebuild", request.span is not None
+    before = {} if base is None else positions.of(settings, base.positions)
     erasure_receipts.refuse_other_key(settings.store, base, key_id(key))
-    if base is None or rebuild or anew or not stands(settings, base):
-        if base is not None and not rebuild:
-            _refuse_gone(before, places.paths(shards))
+    run_id = f"{EPOCH + timedelta(microseconds=now):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    if base is None or is_rebuild or reread_all or not is_compatible(settings, base):
+        if base is not None and not is_rebuild:
+            _refuse_gone(before, positions.paths(shards))
             if in_part:
-                raise AllAnewError(
+                raise SpanRefusedError(
                     "rules, mappings, key or version have changed, so that all sources must be"
                     " read again, and --from or --until would publish a part of them; run once"
                     " without, or with --rebuild to publish that part alone"
                 )
-        here = places.look(shards, {}, key, now, in_part, anew=True).positions
-        return Increment(None, tuple(shards), here, places.told(settings, here), core, False)
-    looked = places.look(shards, before, key, now, in_part)
-    new = tuple(one for one in shards if _place(one) in looked.unread)
-    again = frozenset((one.source, one.file) for one in new if _place(one) in before)
-    stays = {place: at for place, at in before.items() if place not in looked.left}
-    here = {**stays, **looked.positions}
-    is_same = places.are_alike(before, here)
-    standing = base.positions if is_same else places.told(settings, here)
-    changed = base.config_version != settings.version
-    return Increment(base, new, here, standing, core, changed, again)
+        read = positions.look(shards, {}, key, now, in_part, anew=True).positions
+        return Increment(request, run_id, now, None, shards, read, core, False, frozenset(), erased)
+    looked = positions.look(shards, before, key, now, in_part)
+    unread = tuple(shard for shard in shards if _place(shard) in looked.unread)
+    reread = frozenset((shard.source, shard.file) for shard in unread if _place(shard) in before)
+    kept = {place: at for place, at in before.items() if place not in looked.left}
+    is_changed = base.config_version != settings.version
+    return Increment(
+        request, run_id, now, base, unread, {**kept, **looked.positions}, core, is_changed, reread,
+        erased,
+    )  # fmt: skip
+
+
+def is_empty(settings: Settings, increment: Increment) -> bool:
+    """Return whether the publication would be the one to build on."""
+    base, request = increment.base, increment.request
+    if base is None:
+        return False
+    if increment.relink is not None:
+        return not len(increment.relink.customers)
+    if request.mode == "repair":
+        assert request.span is not None
+        tables = carry_forward.published(settings.store, base)
+        return not tables.is_among(LATE, "time", *request.span)
+    before = positions.of(settings, base.positions)
+    is_same = positions.are_alike(before, increment.positions)
+    read = base.positions if is_same else positions.told(settings, increment.positions)
+    return base.fingerprint == increment.fingerprint(settings, read)
 
 
 def _place(shard: Any) -> Place:
@@ -91,36 +228,48 @@ def _place(shard: Any) -> Place:
 
 
 def _refuse_gone(before: Collection[Place], here: Collection[Place]) -> None:
-    gone = sorted(set(before) - set(here))
-    if gone:
-        names = ", ".join(Path(place.path).name for place in gone[:5])
+    missing = sorted(set(before) - set(here))
+    if missing:
+        names = ", ".join(Path(place.path).name for place in missing[:5])
         raise SourcesGoneError(
             "rules, mappings, key or version have changed, so that all sources must be read again;"
-            f" expected the {len(before):,} files read before, {len(gone):,} are gone, such"
+            f" expected the {len(before):,} files read before, {len(missing):,} are gone, such"
             f" as {names}; bring them back, or run with --rebuild to publish without them"
         )
 
 
-def stands(settings: Settings, base: Publication) -> bool:
-    """Whether what was published can stand beside what is computed under the settings."""
+def _compatible(settings: Settings, base: Publication | None) -> Publication:
+    """Return `base`. Raises NothingToBuildOnError for none, or one under other rules."""
+    if base is None or not is_compatible(settings, base):
+        raise NothingToBuildOnError(
+            "expected a publication under the rules of the configuration, found "
+            + ("none" if base is None else "one under others")
+            + "; `rejse run` makes it"
+        )
+    return base
+
+
+def is_compatible(settings: Settings, base: Publication) -> bool:
+    """Return whether rows of a publication can be combined with rows computed now."""
     now = settings.source_versions
     delivered = {name for _, source, name in base.latest if source != name}
     return (
         base.core_version == core_version(settings)
-        and all(now.get(name) == told for name, told in base.sources.items())
-        and delivered.isdisjoint({*now} - {*base.sources})  # else rows of others were of this name
-        and _cases_tell_alike(settings, base)
+        and all(now.get(name) == version for name, version in base.sources.items())
+        # Else a new source would take the name that rows of another one carry.
+        and delivered.isdisjoint({*now} - {*base.sources})
+        and _same_case_links(settings, base)
     )
 
 
-def bear_cases(sources: Iterable[Any]) -> bool:
-    """Whether rows of some source may bear a case as their identity: then cases tell of it."""
+def carry_cases(sources: Iterable[Any]) -> bool:
+    """Return whether rows of some source may carry a case as identity: then cases give links."""
     return any(source.select().may_give("identitytype", CASE) for source in sources)
 
 
-def _cases_tell_alike(settings: Settings, base: Publication) -> bool:
-    """Whether cases that were read before tell of identities if and only if they did then."""
+def _same_case_links(settings: Settings, base: Publication) -> bool:
+    """Return whether cases that were read before give links if and only if they did then."""
     before = [source for name, source in settings.sources.items() if name in base.sources]
     if all(source.kind != CASES for source in before):
         return True
-    return bear_cases(before) == bear_cases(settings.sources.values())
+    return carry_cases(before) == carry_cases(settings.sources.values())

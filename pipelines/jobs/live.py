@@ -1,9 +1,8 @@
-"""The same run in a loop over growing folders: what arrived is published every few seconds.
+"""Runs in a loop over growing folders: what arrived is published every few seconds.
 
-Rows, what is pending, frontiers and source positions lie in one publication, so that a kill at
-any moment loses and doubles nothing. A file that somebody is still writing waits until it is
-whole; small files are joined and old publications removed now and then, so that their number
-stays bounded.
+Rows, deadlines, watermarks and source positions are in one publication, so that a kill at any
+moment loses and doubles nothing. A file that is still being written waits until it is whole. Small
+files are joined and old publications removed now and then, so that their number stays bounded.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from pathlib import Path
 from threading import Event
 
 from rejse.pipelines.config.settings import Settings
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact, vacuum
 from rejse.pipelines.publication import audit_client as auditing
@@ -24,25 +24,30 @@ from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.lock import AnotherWriter
 from rejse.transforms.schema.parameters import MINUTE
 
-#: Publications after which small files are joined and what has expired is removed.
-CARE = 20
 #: How many runs in a row may miss a file that they have just listed.
-MISSED = 3
-#: A file that looks unfinished and has not changed for so long is taken as it is.
-ABANDONED = 1 * MINUTE
+MAX_MISSES = 3
+#: A file that looks unfinished and has not changed for so long (microseconds) is read as it is.
+ABANDONED_AFTER = 1 * MINUTE
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How often the loop looks, and how long publications can be read; both in microseconds."""
+    """How often the loop does what.
 
-    every: int
+    Attributes:
+        interval: Microseconds between two looks at the sources.
+        keep_for: Microseconds for which a publication can be read after the next one.
+        care_after: Publications between two compactions, which also remove what has expired.
+    """
+
+    interval: int
     keep_for: int
+    care_after: int = 20
 
 
 @dataclass
 class Loop:
-    """A loop of runs until `stop` is set; the run at work is finished first.
+    """Runs in a loop until `stop` is set; the run at work is finished first.
 
     A signal ends it at once: the run at work is left, and the next start does its work.
     """
@@ -52,12 +57,12 @@ class Loop:
     stop: Event = field(default_factory=Event)
     beam_args: Sequence[str] = ()
     audit: auditing.Audit | None = auditing.audit
-    _n_gone: int = 0  # runs one after the other that missed a file
+    _n_misses: int = 0  # runs in a row that missed a file
 
     def results(self) -> Iterator[RunResult]:
-        """Each run that published, or whose audit failed: that one is the last.
+        """Yield each run that published, or whose audit failed: that is the last.
 
-        Raises what `run` raises, but for another writer, for whom it waits.
+        Raises what `run` raises, but for AnotherWriter: it waits for the other one.
         """
         n_published = 0
         while not self.stop.is_set():
@@ -67,25 +72,25 @@ class Loop:
                 if result.status == "audit_failed":
                     return
                 n_published += 1
-                if n_published % CARE == 0:
+                if n_published % self.pace.care_after == 0:
                     self._care()
-            self.stop.wait(self.pace.every / 1_000_000)
+            self.stop.wait(self.pace.interval / 1_000_000)
 
     def _once(self) -> RunResult | None:
-        found = as_now(self.settings)
+        settings = reread_tables(self.settings)
+        request = RunRequest(
+            shards=shards(settings, is_whole), beam_args=self.beam_args, audit=self.audit
+        )
         try:
-            done = run(
-                found, beam_args=list(self.beam_args), audit=self.audit,
-                shards=shards(found, is_whole),
-            )  # fmt: skip
+            done = run(settings, request)
         except AnotherWriter:
             return None
         except FileNotFoundError:  # renamed after it was listed; else it would be missed again
-            self._n_gone += 1
-            if self._n_gone > MISSED:
+            self._n_misses += 1
+            if self._n_misses > MAX_MISSES:
                 raise
             return None
-        self._n_gone = 0
+        self._n_misses = 0
         return done
 
     def _care(self) -> None:
@@ -95,14 +100,14 @@ class Loop:
             vacuum.vacuum(store, self.pace.keep_for, storage.now(), dry_run=False)
 
 
-def as_now(settings: Settings) -> Settings:
-    """The settings without what they remember of operational tables, which grow meanwhile."""
-    said = {name: getattr(settings, name) for name in type(settings).model_fields}
-    return settings.model_construct(settings.model_fields_set, **said)
+def reread_tables(settings: Settings) -> Settings:
+    """Return the settings without cached contents of operational tables, which grow meanwhile."""
+    fields = {name: getattr(settings, name) for name in type(settings).model_fields}
+    return settings.model_construct(settings.model_fields_set, **fields)
 
 
 def shards(settings: Settings, ready: Callable[[Path], bool]) -> list[files.Shard]:
-    """Pieces of the files that are ready; a source whose files are yet to come has none."""
+    """Return pieces of the files that are ready; a source without files yet has none."""
     return [
         piece
         for source in settings.sources.values()
@@ -113,14 +118,14 @@ def shards(settings: Settings, ready: Callable[[Path], bool]) -> list[files.Shar
 
 
 def is_whole(path: Path) -> bool:
-    """Whether nobody seems to be writing the file: its last line or its footer is there.
+    """Return whether a file seems to be written: its last line or its footer is there.
 
-    Of compressed ones that cannot be told without reading them: they, and files that stay
-    unfinished, are taken once they have not changed for `ABANDONED`.
+    A compressed file does not show that unless it is read: it, and a file that stays unfinished,
+    counts as whole once it has not changed for `ABANDONED_AFTER`.
     """
     try:
         stat = path.stat()
-        if time.time_ns() // 1000 - stat.st_mtime_ns // 1000 > ABANDONED or not stat.st_size:
+        if time.time_ns() // 1000 - stat.st_mtime_ns // 1000 > ABANDONED_AFTER or not stat.st_size:
             return stat.st_size > 0
         if decompress.compression(path):
             return False

@@ -1,60 +1,128 @@
-"""From settings and ground to the plan of one Beam graph."""
+"""From an increment to the plan of one Beam graph."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rejse.pipelines.config import dimension_files
 from rejse.pipelines.config.settings import DECLARING, Settings
-from rejse.pipelines.jobs.beam_graph import Plan
+from rejse.pipelines.config.texts import TextSettings
 from rejse.pipelines.jobs.increment import Increment
+from rejse.pipelines.jobs.request import TimeSpan
 from rejse.pipelines.store import id_index
-from rejse.pipelines.store.carry_forward import history
-from rejse.pipelines.store.delta_store import Publication, micros
+from rejse.pipelines.store.carry_forward import published
+from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.id_index import KnownIds
 from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.transforms.dimensions.tables import Operational
+from rejse.transforms.identity.changed_links import Relink
+from rejse.transforms.identity.erasure import Erased
 from rejse.transforms.identity.pseudonyms import Signer
 from rejse.transforms.identity.resolve import Links
 from rejse.transforms.incremental.input_kinds import INPUTS, InputWatermarks
-from rejse.transforms.incremental.merge_customers import TABLE_OF_KIND
+from rejse.transforms.incremental.merge_customers import TABLE_OF_KIND, CustomerMerger, StateReader
+from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.journeys.watermarks import Watermarks
 from rejse.transforms.schema.parameters import Rules
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from rejse.transforms.identity.changed_links import Relink
-    from rejse.transforms.identity.erasure import Erased
-
-EVENTS_A_GROUP = 76_000
-LEAST_GROUPS = 4
+EVENTS_PER_GROUP = 76_000
+MIN_GROUPS, MAX_GROUPS = 4, 4096
 #: Records of ids are narrow: those of so many groups are compared at once.
-GROUPS_A_PART = 8
-#: What the key makes the salt of that ids are compared under.
+GROUPS_PER_PART = 8
+#: What the key signs to make the salt under which ids are compared.
 SALT = b"salt of ids"
-BYTES_A_ROW = 150  # of text; a Parquet file says itself how many rows it has
+BYTES_PER_ROW = 150  # of text; a Parquet file says itself how many rows it has
 
 
-def plan(
-    settings: Settings, found: Increment, scratch: Path, run_id: str, clock: datetime,
-    stated: Mapping[str, int], complete: bool, repair: tuple[int, int] | None,
-    span: tuple[int, int] | None, linked: tuple[pa.Table | None, Relink | None], erased: Erased,
-) -> Plan:  # fmt: skip
-    """All that the graph needs, checked; `linked`: identity links (None where none are kept), and
-    whose stored rows follow them anew; rows of whom is `erased` are not kept. Raises what mappings
-    and operational tables raise.
+@dataclass(frozen=True)
+class Plan:
+    """Everything one Beam graph needs; it holds no secret, `key` is called where it is used.
+
+    Attributes:
+        shards: Pieces of files to read.
+        mappings: By kind of input and source.
+        links: Identity links to follow; None where the installation keeps none.
+        groups: Groups of customer buckets: memory follows the largest.
+        parts: Parts in which ids are compared.
+        salt: Under which ids are compared; no result depends on it.
+        history: The tables of the last publication; None where all files are read again.
+        is_changed: Operational tables are others than the last publication's.
+        repair: Late events of these times are published.
+        span: Only rows of these times are taken.
+        limit: Rows later than this time lie in the future (microseconds).
+        relink: Customers whose stored rows follow other links.
+        known: Ids of stored rows, by kind of input.
+        texts_from: Texts of records before this time are not kept (microseconds).
+        since: Time from which final rows are kept, by table (microseconds).
+        erased: Identities whose rows are counted and not kept.
     """
+
+    shards: tuple[Any, ...]
+    mappings: Mapping[str, Mapping[str, SourceMapping]]
+    key: Callable[[], bytes]
+    non_persons: tuple[str, ...]
+    data: Operational
+    links: Links | None
+    rules: Rules
+    clocks: InputWatermarks
+    groups: int
+    parts: int
+    scratch: Path
+    store: Path
+    run_id: str
+    config_version: str
+    known_at: datetime
+    salt: bytes
+    history: StateReader | None = None
+    is_changed: bool = False
+    repair: TimeSpan | None = None
+    span: TimeSpan | None = None
+    limit: int | None = None
+    relink: Relink | None = None
+    known: Mapping[str, KnownIds] = field(default_factory=dict)
+    texts: TextSettings = field(default_factory=TextSettings)
+    texts_from: int | None = None
+    since: Mapping[str, int] = field(default_factory=dict)
+    erased: Erased = field(default_factory=Erased)
+
+    @property
+    def mappings_to_read(self) -> dict[str, Mapping[str, SourceMapping]]:
+        """Mappings of the kinds of input that have pieces of files to read: a graph has a fixed
+        cost for each kind.
+        """
+        sources = {shard.source for shard in self.shards}
+        return {
+            kind: of_kind for kind, of_kind in self.mappings.items() if sources & of_kind.keys()
+        }
+
+    @property
+    def merger(self) -> CustomerMerger:
+        """What merges new rows with stored ones."""
+        windows = self.rules.windows
+        until = partial(self.clocks.events.too_late, lateness=windows.lateness)
+        return CustomerMerger(
+            self.history, windows.max_events, windows.lateness, until, self.repair,
+            self.is_changed, self.relink,
+        )  # fmt: skip
+
+
+def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
+    """Return all that the Beam graph of an increment needs, checked.
+
+    `scratch` is a folder for files of the run. Raises what mappings and operational tables raise.
+    """
+    request, base = increment.request, increment.base
     of_kind = {kind: settings.of_kind(kind) for kind in INPUTS}
     mappings = {
-        kind: {name: source.select().close() for name, source in said.items()}
-        for kind, said in of_kind.items()
-        if said
+        kind: {name: source.select().close() for name, source in sources.items()}
+        for kind, sources in of_kind.items()
+        if sources
     }
     declared = {
         name: frozenset(
@@ -64,68 +132,73 @@ def plan(
         for name, source in of_kind[kind].items()
     }
     rules = settings.rules(declared)
-    links, relink = linked
     tables = {name: at for name, at in settings.operational if name != dimension_files.LINKS}
     data = dimension_files.read(tables, settings.key, rules.types)
-    if links is not None:
-        data = replace(data, tables={**data.tables, dimension_files.LINKS: links})
-    groups = _groups(found.shards) if relink is None else 1  # whose rows move, move together
-    now = micros(clock)
-    before = None if found.base is None else history(settings.store, found.base)
+    if increment.links is not None:
+        data = replace(data, tables={**data.tables, dimension_files.LINKS: increment.links})
+    # Customers whose rows move to another one must be in one group with them.
+    groups = _n_groups(increment.shards) if increment.relink is None else 1
+    stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
 
-    def frontiers(kind: str) -> Watermarks:
+    def watermarks(kind: str) -> Watermarks:
         disorder = {n: source.disorder for n, source in of_kind[kind].items() if not source.retired}
-        return Watermarks(disorder, stated, complete, *_before(found.base, kind))
+        latest, before = _watermarks_of(base, kind)
+        return Watermarks(disorder, request.complete_until, request.complete, latest, before)
 
     return Plan(
-        shards=found.shards, mappings=mappings, key=settings.key,
+        shards=increment.shards, mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
         data=data, links=_links(data, rules),
-        rules=rules, clocks=InputWatermarks(frontiers("interaction"), frontiers("experience")),
-        groups=groups, parts=-(-groups // GROUPS_A_PART), scratch=scratch,
-        store=settings.store, run_id=run_id,
-        config_version=settings.version, known_at=clock, salt=salt,
-        history=before, known={} if before is None else _known(settings.store, before, salt),
-        is_changed=found.is_changed, repair=repair, span=span, relink=relink,
-        limit=now + settings.windows.future,
-        erased=erased, texts=settings.texts,
-        texts_from=settings.texts.kept_from(now), since=settings.retention.since(now),
+        rules=rules, clocks=InputWatermarks(watermarks("interaction"), watermarks("experience")),
+        groups=groups, parts=-(-groups // GROUPS_PER_PART), scratch=scratch,
+        store=settings.store, run_id=increment.run_id,
+        config_version=settings.version, known_at=increment.clock, salt=salt,
+        history=stored, known={} if stored is None else _known_ids(settings.store, stored, salt),
+        is_changed=increment.is_changed, relink=increment.relink,
+        repair=request.span if request.mode == "repair" else None,
+        span=request.span if request.reads_sources else None,
+        limit=increment.now + settings.windows.future,
+        erased=increment.erased, texts=settings.texts,
+        texts_from=settings.texts.kept_from(increment.now),
+        since=settings.retention.since(increment.now),
     )  # fmt: skip
 
 
-def _known(store: Path, before: PublishedTables, salt: bytes) -> dict[str, KnownIds]:
-    """Ids that the last publication holds, by kind of input; files without an index get theirs."""
-    files = {kind: before.files.get(table, ()) for kind, table in TABLE_OF_KIND.items()}
+def _known_ids(store: Path, stored: PublishedTables, salt: bytes) -> dict[str, KnownIds]:
+    """Return the ids of the last publication by kind of input; files without an index get one."""
+    files = {kind: stored.files.get(table, ()) for kind, table in TABLE_OF_KIND.items()}
     id_index.make(store, chain(*files.values()), salt)
-    return {kind: KnownIds(store, some, salt) for kind, some in files.items() if some}
+    return {kind: KnownIds(store, of_kind, salt) for kind, of_kind in files.items() if of_kind}
 
 
 def _links(data: Operational, rules: Rules) -> Links | None:
-    """Identity links to be followed; None where the installation keeps none."""
+    """Return the identity links to follow; None where the installation keeps none."""
     if not data.has(dimension_files.LINKS):
         return None
     return Links.of(data.table(dimension_files.LINKS), rules.windows.identity_wait)
 
 
-def _before(
+def _watermarks_of(
     base: Publication | None, kind: str
 ) -> tuple[dict[tuple[str, str], int], Mapping[str, int]]:
-    """Latest times and frontiers of a kind's sources in the publication to build on."""
+    """Return latest times and watermarks of a kind's sources in the publication to build on."""
     if base is None:
         return {}, {}
-    latest = {(source, name): at for (one, source, name), at in base.latest.items() if one == kind}
+    latest = {
+        (source, name): at for (of_kind, source, name), at in base.latest.items() if of_kind == kind
+    }
     return latest, base.frontiers if kind == "interaction" else base.x_frontiers
 
 
-def _groups(shards: Sequence[Any]) -> int:
-    """Groups of buckets, so that one holds about 76,000 events: memory follows the largest."""
-    rows = sum(_rows(path) for path in {Path(shard.path) for shard in shards})
-    return min(4096, max(LEAST_GROUPS, -(-rows // EVENTS_A_GROUP)))
+def _n_groups(shards: Iterable[Any]) -> int:
+    """Return the groups of buckets by which each holds about `EVENTS_PER_GROUP`."""
+    rows = sum(_n_rows(path) for path in {Path(shard.path) for shard in shards})
+    return min(MAX_GROUPS, max(MIN_GROUPS, -(-rows // EVENTS_PER_GROUP)))
 
 
-def _rows(path: Path) -> int:
-    """About how many rows a file has; only memory depends on it."""
+def _n_rows(path: Path) -> int:
+    """Return about how many rows a file has; only memory depends on it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -134,4 +207,4 @@ def _rows(path: Path) -> int:
             return int(pq.read_metadata(path).num_rows)
         except (pa.ArrowException, OSError):
             return 0  # the reader will say what is wrong with it
-    return path.stat().st_size // BYTES_A_ROW
+    return path.stat().st_size // BYTES_PER_ROW

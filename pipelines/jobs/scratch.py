@@ -1,22 +1,30 @@
-"""The folder of a run for what is not staged yet, and what is told of the work in it."""
+"""The folder of a run for files that are not staged, and the progress reported in it."""
 
 from __future__ import annotations
 
 import shutil
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from rejse.pipelines.publication.publish import SCRATCH
 from rejse.pipelines.runtime import file_modes, signals
 
 Progress = Callable[[str], None]
+PROGRESS_FILE = "progress"
+#: Seconds between two looks at the progress.
+INTERVAL = 0.3
 
 
 @contextmanager
-def made(store: Path, run_id: str) -> Iterator[Path]:
-    """A folder for bucket files, gone when the run is; those of crashed runs went before."""
+def scratch_folder(store: Path, run_id: str) -> Iterator[Path]:
+    """Make a folder for bucket files, and remove it in the end.
+
+    The next writer removes what a crash leaves.
+    """
     folder = store / f"{SCRATCH}{run_id}"
     signals.keep(folder)
     folder.mkdir(parents=True, mode=file_modes.folder(file_modes.of(store)))
@@ -26,17 +34,23 @@ def made(store: Path, run_id: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def report(folder: Path, step: Literal["read", "scored"], rows: int) -> None:
+    """Add rows to the progress of a step, from whatever process does it."""
+    with (folder / PROGRESS_FILE).open("a", encoding="utf-8") as out:
+        out.write(f"{step} {rows}\n")
+
+
 @contextmanager
-def watched(scratch: Path, progress: Progress | None) -> Iterator[None]:
-    """Tell how many events are read and scored while the graph runs."""
+def watched(folder: Path, progress: Progress | None) -> Iterator[None]:
+    """Call `progress` with how many rows are read and scored while the graph runs."""
     if progress is None:
         yield
         return
     done = threading.Event()
 
     def watch() -> None:
-        while not done.wait(0.3):
-            progress(_so_far(scratch))
+        while not done.wait(INTERVAL):
+            progress(_so_far(folder))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -47,12 +61,13 @@ def watched(scratch: Path, progress: Progress | None) -> Iterator[None]:
         thread.join()
 
 
-def _so_far(scratch: Path) -> str:
-    sums = {"read": 0, "scored": 0}
-    path = scratch / "progress"
+def _so_far(folder: Path) -> str:
+    """Return the progress in words."""
+    sums: Counter[str] = Counter()
+    path = folder / PROGRESS_FILE
     if path.exists():
         for line in path.read_text(encoding="utf-8").splitlines():
-            what, _, rows = line.partition(" ")
-            if rows.isdigit():
-                sums[what] += int(rows)
+            step, _, rows = line.partition(" ")
+            if rows.isdigit():  # the last line may be written just now
+                sums[step] += int(rows)
     return f"{sums['read']:,} rows read, {sums['scored']:,} events scored"

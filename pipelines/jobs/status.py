@@ -1,4 +1,4 @@
-"""How a store stands: its publication, how far each source is complete, what waits."""
+"""The state of a store: its publication, how far each source is complete, what waits."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Status:
-    """`lag_s` is how far each source's frontier lies behind now, seconds; None: nothing came yet.
+    """The state of a store.
 
-    `files_waiting` are new or changed since the publication, `files_unfinished` somebody seems to
-    be writing. `verified_at` is when the store was last verified, `verified` which publication was,
-    and `damaged` how much of it was found to be; `missing` are files of the current publication
-    that are gone or cut short now.
+    Attributes:
+        frontiers: Watermarks: up to when each source is complete; None: it has no rows yet.
+        lag_s: Seconds from the watermark to now; None: it has no rows yet.
+        rows: Rows of the tables of `COUNTED`.
+        files_waiting: Files that are new or have changed since the publication.
+        files_unfinished: Those of them that seem to be still written.
+        verified: The publication that was last verified, at `verified_at`.
+        damaged: Damaged files that this found.
+        missing: Files of the current publication that are gone or cut short now.
     """
 
     publication: int | None
@@ -46,35 +51,36 @@ class Status:
     missing: tuple[str, ...]
 
 
-#: Tables whose rows say how things stand: journeys that are final, open ones, what waits.
-TOLD = ("journeys", "journeys_live", "late", "rejects", "pending", "superseded", "excluded")
+#: Tables whose rows are shown: final journeys, open ones, what waits.
+COUNTED = ("journeys", "journeys_live", "late", "rejects", "pending", "superseded", "excluded")
 
 
 def status(settings: Settings, now: int) -> Status:
-    """How the store stands at `now`, microseconds. Reads no data and waits for nobody.
+    """Return the state of the store at `now` (microseconds). Reads no data and takes no lock.
 
-    Raises StoreDamagedError where publications were lost, or a log cannot be read.
+    Raises:
+        StoreDamagedError: publications were lost, or a log cannot be read.
     """
     base = storage.latest(settings.store)
     read = positions.of(settings, base.positions) if base else {}
     waiting, whole = _files(settings, read, now)
     frontiers = {**base.frontiers, **base.x_frontiers} if base else {}
-    noted = verify.noted(settings.store) or {}
-    known = {name: at if at > NOTHING_SEEN else None for name, at in frontiers.items()}
+    verified = verify.noted(settings.store) or {}
+    watermarks = {name: at if at > NOTHING_SEEN else None for name, at in frontiers.items()}
     return Status(
         publication=base.number if base else None,
         published_at=_moment(base.published_at) if base else None,
         run_id=base.run_id if base else None,
         audit=base.audit if base else None,
-        frontiers={name: None if at is None else _moment(at) for name, at in known.items()},
-        lag_s={n: None if at is None else (now - at) // 1_000_000 for n, at in known.items()},
-        rows={name: base.rows.get(name, 0) for name in TOLD} if base else {},
+        frontiers={name: None if at is None else _moment(at) for name, at in watermarks.items()},
+        lag_s={n: None if at is None else (now - at) // 1_000_000 for n, at in watermarks.items()},
+        rows={name: base.rows.get(name, 0) for name in COUNTED} if base else {},
         files_read=len(read),
         files_waiting=len(waiting),
         files_unfinished=len([place for place in waiting if place not in whole]),
-        verified=noted.get("publication"),
-        verified_at=_moment(noted["verified_at"]) if noted else None,
-        damaged=noted.get("damaged"),
+        verified=verified.get("publication"),
+        verified_at=_moment(verified["verified_at"]) if verified else None,
+        damaged=verified.get("damaged"),
         missing=tuple(verify.missing(settings.store, base)) if base else (),
     )
 
@@ -82,21 +88,24 @@ def status(settings: Settings, now: int) -> Status:
 def _files(
     settings: Settings, read: Mapping[Place, Position], now: int
 ) -> tuple[list[Place], frozenset[Place]]:
-    """Files that are new or have changed, and all that nobody seems to be writing. Looks again
-    where one was renamed after it was listed; raises FileNotFoundError where it is missed again and
-    again.
+    """Return files that are new or have changed, and all that seem to be written to their end.
+
+    Looks again where a file was renamed after it was listed.
+
+    Raises:
+        FileNotFoundError: a file is missed again and again.
     """
     key = None
     with contextlib.suppress(SettingsError):  # only for what was touched
         key = settings.key()
-    for left in reversed(range(live.MISSED)):
+    for left in reversed(range(live.MAX_MISSES)):
         try:
-            every, whole = (
+            present, whole = (
                 positions.paths(live.shards(settings, ready)) for ready in (_any, live.is_whole)
             )
             waiting = [
                 place
-                for place, path in every.items()
+                for place, path in present.items()
                 if place not in read
                 or not positions.is_read(read[place], path, positions.stat(path), key, now)
             ]

@@ -1,8 +1,8 @@
-"""Compaction: small files of a table joined, and rows past their retention left out.
+"""Compaction: join small files of a table and drop rows past their retention.
 
-The result is a new publication with the old one's sources, frontiers and configuration; whoever
-reads an earlier one goes on reading its files, which `vacuum` removes when nobody may any more.
-Memory follows one file's rows, not the table.
+The result is a new publication with sources, watermarks and configuration of the previous one.
+Readers of an earlier publication keep its files until `vacuum` removes them. Memory follows the
+rows of one file, not of the table.
 """
 
 from __future__ import annotations
@@ -19,22 +19,19 @@ from rejse.pipelines.config import retention
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import parquet_files, private_texts, staging
-from rejse.pipelines.store.key_index import KEY
 from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables, plain
-from rejse.transforms.feedback import output_tables as x_tables
-from rejse.transforms.incremental import input_kinds, merge_customers
-from rejse.transforms.scoring.output_tables import REJECTS
+from rejse.transforms import published_tables
+from rejse.transforms.incremental.merge_customers import EVENTS
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 #: A file with fewer rows is small: two of them fit into one.
 SMALL = staging.FILE // 2
-#: Total order of events; other tables are ordered by customer and key.
-EVENT_ORDER = ("customer_key", "time", "source", "sequence", "id")
 
 
 @dataclass(frozen=True)
 class Rewritten:
-    """Files of a table before and after, and rows that were past their retention."""
+    """Files of a table before and after, and rows dropped by retention."""
 
     files_before: int
     files_after: int
@@ -43,7 +40,7 @@ class Rewritten:
 
 @dataclass(frozen=True)
 class Compacted:
-    """What a compaction did; without tables there was nothing to do."""
+    """Result of a compaction; without tables there was nothing to do."""
 
     status: Literal["published", "nothing_new"]
     publication: int
@@ -61,104 +58,109 @@ class _File:
 
 @dataclass(frozen=True)
 class _Change:
-    """Files of one table after others were rewritten, and rows that were not."""
+    """Files of one table after the compaction, and the number of dropped rows."""
 
     files: tuple[StagedFile, ...]
     rows_dropped: int
 
 
 def compact(store: Path, since: Mapping[str, int] | None = None) -> Compacted:
-    """Join small files and leave out final rows from before `since` (table -> microseconds).
+    """Join small files and drop final rows from before `since` (table -> microseconds).
 
-    Raises NotPublishedError where there is no publication, AnotherWriter while a run is at work.
+    Raises NotPublishedError where there is no publication, AnotherWriter while a run holds the
+    store.
     """
     with publish.writing(store) as writer, private_texts.accounted(store):
-        base = writer.base
-        if base is None:
+        previous = writer.previous
+        if previous is None:
             raise catalogue.NotPublishedError(
                 f"expected a publication in {store}, found none; `rejse run` makes the first one"
             )
-        named = {name: storage.named(store, name, at) for name, at in base.versions.items()}
-        changes = dict(_changes(store, named, since or {}))
+        files = {name: storage.named(store, name, at) for name, at in previous.versions.items()}
+        changes = dict(_changes(store, files, since or {}))
         if not changes:
-            return Compacted("nothing_new", base.number)
-        draft = replace(base, number=base.number + 1, published_at=storage.after(base))
+            return Compacted("nothing_new", previous.number)
+        publication = replace(
+            previous, number=previous.number + 1, published_at=storage.after(previous)
+        )
         versions = {
-            name: publish.settled(store, name, change.files, draft)
+            name: publish.commit_table(store, name, change.files, publication)
             for name, change in changes.items()
         }
-        dropped = {name: base.rows.get(name, 0) - c.rows_dropped for name, c in changes.items()}
-        done = replace(draft, versions={**base.versions, **versions}, rows={**base.rows, **dropped})
-        told = {
-            name: Rewritten(len(named[name]), len(c.files), c.rows_dropped)
+        rows = {name: previous.rows.get(name, 0) - c.rows_dropped for name, c in changes.items()}
+        done = replace(
+            publication, versions={**previous.versions, **versions}, rows={**previous.rows, **rows}
+        )
+        rewritten = {
+            name: Rewritten(len(files[name]), len(c.files), c.rows_dropped)
             for name, c in changes.items()
         }
-        after = named | {name: list(change.files) for name, change in changes.items()}
+        after = files | {name: list(change.files) for name, change in changes.items()}
         paths = {name: [file.path for file in files] for name, files in after.items()}
         publish.announce(writer, done, paths)
-        return Compacted("published", done.number, told)
+        return Compacted("published", done.number, rewritten)
 
 
 def _changes(
-    store: Path, named: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
+    store: Path, files: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
 ) -> Iterator[tuple[str, _Change]]:
-    """What is to be rewritten, table by table; the new files are staged."""
-    keeping = _Keeping(store, named, since, _ended(store, named, since))
-    for name, given in named.items():
-        looked = (_looked(store, file.path) for file in given)
-        files = sorted(looked, key=lambda f: (f.first, f.path))
-        stale = {f.path for f in files if keeping.drops(name, f)}
-        groups = [g for g in _bins(files, stale) if len(g) > 1 or g[0].path in stale]
+    """Yield each table to rewrite with its files; new files are staged."""
+    retained = _Retention(store, files, since, _journey_ends(store, files, since))
+    for name, table_files in files.items():
+        inspected = (_inspect(store, file.path) for file in table_files)
+        ordered = sorted(inspected, key=lambda f: (f.first, f.path))
+        stale = {f.path for f in ordered if retained.drops(name, f)}
+        groups = [g for g in _bins(ordered, stale) if len(g) > 1 or g[0].path in stale]
         if not groups:
             continue
         writer, added, dropped = staging.Stage(store), [], 0
         for group in groups:
-            rows = joined(store, name, [file.path for file in group])
+            rows = merged_rows(store, name, [file.path for file in group])
             if name in since:
-                rows = rows.filter(keeping.keeps(name, rows))
+                rows = rows.filter(retained.keeps(name, rows))
             dropped += sum(file.rows for file in group) - rows.num_rows
             added += [*writer.add(name, rows), *writer.close()]
         removed = {file.path for group in groups for file in group}
-        after = [*(file for file in given if file.path not in removed), *added]
+        after = [*(file for file in table_files if file.path not in removed), *added]
         yield name, _Change(tuple(sorted(after, key=lambda f: f.path)), dropped)
 
 
-def _looked(store: Path, path: str) -> _File:
-    """A file with its rows and, where its statistics say it, its least customer key."""
-    about = parquet_files.metadata(store / path)
-    names = [about.schema.column(i).path for i in range(about.num_columns)]
-    if "customer_key" not in names or not about.num_row_groups:
-        return _File(path, about.num_rows, "")
-    found = about.row_group(0).column(names.index("customer_key")).statistics
-    first = str(found.min) if found is not None and found.has_min_max else ""
-    return _File(path, about.num_rows, first)
+def _inspect(store: Path, path: str) -> _File:
+    """Return a file with its rows and, from its statistics, its least customer key."""
+    metadata = parquet_files.metadata(store / path)
+    names = [metadata.schema.column(i).path for i in range(metadata.num_columns)]
+    if CUSTOMER_KEY not in names or not metadata.num_row_groups:
+        return _File(path, metadata.num_rows, "")
+    statistics = metadata.row_group(0).column(names.index(CUSTOMER_KEY)).statistics
+    first = str(statistics.min) if statistics is not None and statistics.has_min_max else ""
+    return _File(path, metadata.num_rows, first)
 
 
 def _bins(files: Sequence[_File], stale: set[str]) -> Iterator[list[_File]]:
-    """Files that become one: neighbours that are small or lose rows, up to a full file."""
-    held: list[_File] = []
+    """Yield groups of neighbouring files that are small or lose rows, up to a full file."""
+    gathered: list[_File] = []
     for file in files:
         if file.rows >= SMALL and file.path not in stale:
             continue
-        if held and sum(one.rows for one in held) + file.rows > staging.FILE:
-            yield held
-            held = []
-        held.append(file)
-    if held:
-        yield held
+        if gathered and sum(file_.rows for file_ in gathered) + file.rows > staging.FILE:
+            yield gathered
+            gathered = []
+        gathered.append(file)
+    if gathered:
+        yield gathered
 
 
-def _ended(
-    store: Path, named: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
+def _journey_ends(
+    store: Path, files: Mapping[str, Sequence[StagedFile]], since: Mapping[str, int]
 ) -> pa.Table:
-    """Ends of the journeys before the latest time from which anything is kept with them."""
-    latest = max((since[name] for name in retention.OF_JOURNEY if name in since), default=None)
+    """Return ends of final journeys before the latest `since` of tables that follow them."""
+    latest = max((since[name] for name in since if retention.is_of_journey(name)), default=None)
     shape = pa.schema({"journey_id": pa.string(), "ended_at": pa.timestamp("us", "UTC")})
     if latest is None:
         return shape.empty_table()
     start = pa.scalar(latest, pa.int64()).cast(shape.field("ended_at").type)
     parts = [shape.empty_table()]
-    for file in named.get(retention.JOURNEYS, ()):
+    for file in files.get(retention.JOURNEYS, ()):
         rows = parquet_files.rows(store / file.path, ["journey_id", "ended_at", "is_final"])
         ends = retention.ends(rows).cast(shape)
         parts.append(ends.filter(pc.less(ends.column("ended_at"), start)))
@@ -166,9 +168,13 @@ def _ended(
 
 
 @dataclass(frozen=True)
-class _Keeping:
-    """What is kept of the tables of a publication: files by table, times from which rows are kept,
-    ends of the journeys before the latest of these.
+class _Retention:
+    """Retention of a publication's tables.
+
+    Attributes:
+        named: files by table.
+        since: time in microseconds from which rows are kept, by table.
+        ended: ends of the journeys before the latest of these times.
     """
 
     store: Path
@@ -177,32 +183,39 @@ class _Keeping:
     ended: pa.Table
 
     def drops(self, name: str, file: _File) -> bool:
-        """Whether a file holds a row that is past its retention."""
+        """Return whether a file holds a row past its retention."""
         if name not in self.since:
             return False
-        keys = [KEY] if name == merge_customers.EVENTS else []
-        rows = parquet_files.rows(self.store / file.path, [*retention.needed(name), *keys])
+        keys = [CUSTOMER_KEY] if name == EVENTS else []
+        rows = parquet_files.rows(self.store / file.path, [retention.needed(name), *keys])
         return not pc.all(self.keeps(name, rows), min_count=0).as_py()
 
     def keeps(self, name: str, rows: pa.Table) -> pa.ChunkedArray:
-        """Which rows of a table are kept; of events also those of whose customer a journey is."""
-        stays = retention.keeps(name, rows, self.since, self.ended)
-        if name != merge_customers.EVENTS or pc.all(stays, min_count=0).as_py():
-            return stays
-        who = pc.unique(rows.filter(pc.invert(stays)).column(KEY).cast(pa.string()))
-        return pc.or_(stays, retention.reach(rows, self._began(who.sort())))
+        """Return which rows of a table are kept (bool a row).
+
+        Events are kept, too, from the start of the first kept or open journey of their customer.
+        """
+        is_kept = retention.keeps(name, rows, self.since, self.ended)
+        if name != EVENTS or pc.all(is_kept, min_count=0).as_py():
+            return is_kept
+        customers = pc.unique(
+            rows.filter(pc.invert(is_kept)).column(CUSTOMER_KEY).cast(pa.string())
+        )
+        return pc.or_(is_kept, retention.reach(rows, self._began(customers.sort())))
 
     def _began(self, customers: pa.Array) -> pa.Table:
-        """When journeys of some customers that are kept or open, and their steps, began."""
-        files = {name: [file.path for file in some] for name, some in self.named.items()}
-        history = PublishedTables(self.store, files)
-        shape = pa.schema({KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
+        """Return starts of kept or open journeys, and of their steps, of some customers."""
+        files = {
+            name: [file.path for file in table_files] for name, table_files in self.named.items()
+        }
+        published = PublishedTables(self.store, files)
+        shape = pa.schema({CUSTOMER_KEY: pa.string(), "started_at": pa.timestamp("us", "UTC")})
         parts = [shape.empty_table()]
         for name in (retention.JOURNEYS, "steps"):
-            for table in (name, name + staging.LIVE):
+            for table in published_tables.TABLES[name].stored:
                 is_dated = table in self.since
-                wanted = [*shape.names, *(retention.needed(table) if is_dated else ())]
-                rows = history.rows(table, customers, wanted)
+                wanted = [*shape.names, *([retention.needed(table)] if is_dated else ())]
+                rows = published.rows(table, customers, wanted)
                 if rows is None:
                     continue
                 if is_dated:
@@ -211,26 +224,16 @@ class _Keeping:
         return pa.concat_tables(parts)
 
 
-def joined(store: Path, name: str, paths: Sequence[str]) -> pa.Table:
-    """Rows of several files of one table, ordered by customer, then by event order or key."""
+def merged_rows(store: Path, name: str, paths: Sequence[str]) -> pa.Table:
+    """Read the rows of several files of one table, sorted by `sort_columns`."""
     parts = [storage.read(store / path) for path in paths]
     if len({part.schema.remove_metadata() for part in parts}) > 1:
         parts = [plain(part) for part in parts]
     rows = pa.concat_tables(
         [part.replace_schema_metadata(None) for part in parts], promote_options="default"
     ).unify_dictionaries()
-    by = [column for column in order(name) if column in rows.column_names]
+    by = [c for c in published_tables.sort_columns(name) if c in rows.column_names]
     if not by or rows.num_rows < 2:
         return rows
     keys = plain(rows.select(by))
     return rows.take(pc.sort_indices(keys, sort_keys=[(column, "ascending") for column in by]))
-
-
-def order(name: str) -> tuple[str, ...]:
-    """Columns by which the rows of a table lie."""
-    base = name.removesuffix(staging.LIVE)
-    if base in (merge_customers.EVENTS, merge_customers.LATE, merge_customers.ANSWERS):
-        return EVENT_ORDER
-    declared = {**x_tables.all_tables(), **input_kinds.joined(), **staging.KEEPING}.get(base)
-    key = declared.key if declared else REJECTS.key
-    return tuple(dict.fromkeys(("customer_key", "journey_id", *key)))

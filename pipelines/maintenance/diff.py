@@ -1,7 +1,7 @@
-"""Two publications side by side: which journeys changed band, and by what.
+"""Compare two publications: which journeys changed band, and why.
 
-Both are read by their explicit files, in a session of its own that can reach nothing else. A
-journey that only one of them has is `absent` in the other.
+Both are read by their files, in a locked-down session. A journey that only one of them has is
+`absent` in the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from rejse.pipelines.store.delta_store import Publication
 from rejse.transforms.errors import MisuseError
 
-#: What may have changed a band, in the order in which it is held responsible.
+#: Causes of a changed band; the first that applies is named.
 CAUSES: Mapping[str, str] = {
     "identity": "events of another person became this one's",
     "erasure": "an erasure took something of it",
@@ -37,7 +37,7 @@ class CompareError(MisuseError):
 
 @dataclass(frozen=True)
 class Difference:
-    """Journeys that changed band; `rows` has `COLUMNS` of each, `notes` what limits the answer."""
+    """Journeys that changed band: `rows` in `COLUMNS`; `notes` say what limits the answer."""
 
     older: str
     newer: str
@@ -51,17 +51,19 @@ class Difference:
     )  # fmt: skip
 
     def counted(self) -> list[tuple[str, str, str, int]]:
-        """cause, band before, band after, number of journeys; by cause, then the most first."""
-        found: dict[tuple[str, str, str], int] = {}
+        """Return cause, bands before and after, number of journeys; by cause, most first."""
+        counts: dict[tuple[str, str, str], int] = {}
         for row in self.rows:
             key = (row[6], row[2], row[3])
-            found[key] = found.get(key, 0) + 1
+            counts[key] = counts.get(key, 0) + 1
         ranks = list(CAUSES)
-        ordered = sorted(found.items(), key=lambda one: (ranks.index(one[0][0]), -one[1], one[0]))
+        ordered = sorted(
+            counts.items(), key=lambda item: (ranks.index(item[0][0]), -item[1], item[0])
+        )
         return [(*key, n) for key, n in ordered]
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines: the counts, and every journey."""
+        """Return counts and journeys for JSON."""
         names = ("cause", "band_before", "band_after", "n_journeys")
         return {
             "older": self.older, "newer": self.newer, "n_journeys": self.n_journeys,
@@ -84,19 +86,18 @@ def publications(store: Path, older: int, newer: int) -> Difference:
         raise CompareError(f"expected two different publications, came {older} twice")
     for number in (older, newer):
         time_travel.number(store, str(number))
-    every = {one.number: one for one in storage.publications(store)}
-    rows, n = _compared((store, every[older]), (store, every[newer]))
+    by_number = {publication.number: publication for publication in storage.publications(store)}
+    rows, n = _compared((store, by_number[older]), (store, by_number[newer]))
     return Difference(f"publication {older}", f"publication {newer}", n, rows)
 
 
 def configurations(
-    settings: Any, other: Any, run: Callable[..., Any], progress: Any = None
+    settings: Any, other: Any, run: Callable[[Any, Mapping[str, int]], None]
 ) -> Difference:
-    """Compare the newest publication with what `other` (Settings) makes of the same events.
+    """Compare the newest publication with the result of `other` (Settings) on the same events.
 
-    `run` makes a publication as `rejse run` does; it is given a store that is gone afterwards.
-    Frontiers are those of the publication, and who is erased there stays so. Raises CompareError
-    where the keys differ.
+    `run` publishes as `rejse run` does, into a temporary store. Watermarks are those of the
+    publication, and its erasures hold. Raises CompareError where the keys differ.
     """
     from rejse.pipelines.config.fingerprint import key_id
     from rejse.pipelines.publication import catalogue
@@ -104,8 +105,8 @@ def configurations(
     from rejse.pipelines.store import delta_store as storage
     from rejse.pipelines.store import erasure_receipts
 
-    base = storage.latest(settings.store)
-    if base is None:
+    current = storage.latest(settings.store)
+    if current is None:
         raise catalogue.NotPublishedError(
             f"expected a publication in {settings.store}, found none; `rejse run` makes one"
         )
@@ -116,60 +117,64 @@ def configurations(
         )
     frontiers = {
         name: at
-        for name, at in {**base.frontiers, **base.x_frontiers}.items()
+        for name, at in {**current.frontiers, **current.x_frontiers}.items()
         if name in other.sources or name not in settings.sources
     }
     with tempfile.TemporaryDirectory(prefix="rejse-compare-") as folder:
         _erase_in(
-            Path(folder), erasure_receipts.stones(settings.store, base), key_id(settings.key())
+            Path(folder),
+            erasure_receipts.tombstones(settings.store, current),
+            key_id(settings.key()),
         )
         scratch = other.model_copy(update={"store": Path(folder)})
-        run(scratch, frontier=frontiers, audit=None, progress=progress)
+        run(scratch, frontiers)
         made = storage.latest(Path(folder))
         if made is None:
             raise CompareError("expected the other configuration to publish, it did not")
-        rows, n = _compared((settings.store, base), (Path(folder), made))
-    before = positions.of(settings, base.positions)
+        rows, n = _compared((settings.store, current), (Path(folder), made))
+    before = positions.of(settings, current.positions)
     is_same = positions.are_alike(positions.of(other, made.positions), before)
-    notes = () if is_same else (_moved(base),)
-    return Difference(f"publication {base.number}", "other configuration", n, rows, notes)
+    notes = () if is_same else (_moved(current),)
+    return Difference(f"publication {current.number}", "other configuration", n, rows, notes)
 
 
-def _erase_in(store: Path, stones: Sequence[Any], key_id: str) -> None:
-    """Begin a new store with receipts of erasures (Stone): the sources still hold the erased."""
+def _erase_in(store: Path, tombstones: Sequence[Any], key_id: str) -> None:
+    """Start a store with receipts of erasures: the sources still hold the erased identities."""
     from rejse.pipelines.publication import publish
     from rejse.pipelines.store import delta_store as storage
     from rejse.pipelines.store import erasure_receipts
+    from rejse.transforms.schema.log_tables import ERASURES
 
-    if not stones:
+    if not tombstones:
         return
-    name = erasure_receipts.ERASURES.name
+    name = ERASURES.name
     with publish.writing(store) as writer:
-        draft = Publication(1, "compare", "", "", storage.now(), core_version=f"-{key_id}")
-        file = erasure_receipts.staged(store, stones)
-        versions = {name: publish.settled(store, name, [file], draft)}
-        done = replace(draft, versions=versions, rows={name: file.rows})
-        publish.announce(writer, done, {name: [file.path]})
+        publication = Publication(1, "compare", "", "", storage.now(), core_version=f"-{key_id}")
+        file = erasure_receipts.staged(store, tombstones)
+        versions = {name: publish.commit_table(store, name, [file], publication)}
+        published = replace(publication, versions=versions, rows={name: file.rows})
+        publish.announce(writer, published, {name: [file.path]})
 
 
-def _moved(base: Publication) -> str:
+def _moved(publication: Publication) -> str:
     return (
-        f"the files are not those of publication {base.number} any more: what is new or gone is"
-        " told apart by its cause; `rejse run` first leaves only what the configuration does"
+        f"the files are not those of publication {publication.number} any more: what is new"
+        " or gone is told apart by its cause; `rejse run` first leaves only what the configuration"
+        " does"
     )
 
 
 def _compared(
     older: tuple[Path, Publication], newer: tuple[Path, Publication]
 ) -> tuple[tuple[tuple[Any, ...], ...], int]:
-    """Changed journeys, and the number of journeys of both together."""
+    """Return the changed journeys, and the number of journeys of both together."""
     from rejse.sql import scripts
 
     with _side_by_side(older, newer) as con:
-        found = con.execute(scripts("compare")["changed_bands"].text)
-        names = [column[0] for column in found.description]
+        result = con.execute(scripts("compare")["changed_bands"].text)
+        names = [column[0] for column in result.description]
         places = [names.index(column) for column in Difference.COLUMNS]
-        rows = tuple(tuple(row[place] for place in places) for row in found.fetchall())
+        rows = tuple(tuple(row[place] for place in places) for row in result.fetchall())
         (n,) = con.execute(
             "select count(*) from (select journey_id from older.v_journeys"
             " union select journey_id from newer.v_journeys)"
@@ -181,7 +186,7 @@ def _compared(
 def _side_by_side(
     older: tuple[Path, Publication], newer: tuple[Path, Publication]
 ) -> Iterator[Any]:
-    """A session with the tables of two publications in the schemas `older` and `newer`."""
+    """Open a session with two publications in the schemas `older` and `newer`."""
     import duckdb
 
     from rejse.pipelines.publication import catalogue, catalogue_build, publish
@@ -199,5 +204,5 @@ def _side_by_side(
             )
         con.execute("use main")
         con.execute(scripts("macros")["bands"].text)
-        catalogue.seal(con, sorted({older[0].resolve(), newer[0].resolve()}))
+        catalogue.lock_down(con, sorted({older[0].resolve(), newer[0].resolve()}))
         yield con

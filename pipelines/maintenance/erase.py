@@ -1,18 +1,18 @@
-"""Erasure: all that the store holds of one identity goes, out of earlier publications too.
+"""Erase one identity from the store, out of earlier publications too.
 
-What is to be done is first written down without the identity (`.erasing.json`, 0600). Then, each
-step such that it can be done again: its refused rows leave quarantine, reports that show a journey
-of its are deleted, a publication without its rows and with a receipt (`erasures`) is made, and all
-that only earlier publications need goes at once, so that whoever still reads one is cut off. A
-killed erasure is finished by the next one or by the next run.
+The request is first written down without the identity (`.erasing.json`, 0600). Then, each step
+repeatable: its rejects leave quarantine, reports that show a journey of it are deleted, a
+publication without its rows and with a receipt (`erasures`) is made, and all that only earlier
+publications need is removed at once, also under their readers. A killed erasure is finished by the
+next erasure or run.
 
-Rows of others are not computed anew: files that hold a row of the identity are written again
-without it, all others stay. Where an event of somebody else named it as its previous identity, that
-link is blanked.
+Rows of others are not computed again: files that hold a row of the identity are rewritten without
+it, all others stay. Where an event of another customer names it as its previous identity, that link
+is cleared.
 
-Not found are: rejects whose payload has left quarantine (they hold hashes of payload and id only),
-reports elsewhere than in the store, the configuration's and the current folder, what somebody wrote
-into `rejse.duckdb`, and the sources themselves, which `rejse` only reads.
+Not covered: rejects whose payload has left quarantine (they hold hashes of payload and id only),
+reports outside the store, the configuration's and the current folder, what users wrote into
+`rejse.duckdb`, and the sources, which `rejse` only reads.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ from rejse.pipelines.store import (
     quarantine,
     staging,
 )
-from rejse.pipelines.store.carry_forward import BY_PUBLICATION
-from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication, Writer
-from rejse.pipelines.store.erasure_receipts import ERASURES, KeyChangedError, Tombstone
-from rejse.pipelines.store.key_index import KEY, holding, key_index
+from rejse.pipelines.store.delta_store import Publication, Writer
+from rejse.pipelines.store.erasure_receipts import KeyChangedError, Tombstone
+from rejse.pipelines.store.key_index import holding, key_index
 from rejse.pipelines.store.published_links import published_links
-from rejse.pipelines.store.staging import LIVE, StagedFile
+from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables
+from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, take, values
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.dimensions.tables import conform
@@ -60,31 +60,33 @@ from rejse.transforms.identity.link_table import LINKS, blocked_by_erasure
 from rejse.transforms.identity.pseudonyms import exact_key, signer
 from rejse.transforms.identity.resolve import Links, original_identity, resolve
 from rejse.transforms.incremental.cross_customer_ids import leading
-from rejse.transforms.incremental.merge_customers import LATE, TABLE_OF_KIND
+from rejse.transforms.incremental.merge_customers import LATE
 from rejse.transforms.incremental.revisions import SUPERSEDED
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.identity_spelling import spellings
+from rejse.transforms.schema.contract import CUSTOMER_KEY
+from rejse.transforms.schema.log_tables import ERASURES, PUBLICATIONS
 from rejse.transforms.scoring.output_tables import REJECTS
 
-ASKED = ".erasing.json"
-#: End of the names of columns that hold pseudonyms: links of a row to somebody else.
+REQUEST = ".erasing.json"
+#: End of the names of columns with pseudonyms: links of a row to another identity.
 LINK = "_key"
-#: Sides of a link, and tables of rows that bear an identity.
-ENDS, BORNE = ("previous", "identity"), (*TABLE_OF_KIND.values(), LATE)
-#: Words by which a page is known as a report of ours.
+#: Sides of a link.
+ENDS = ("previous", "identity")
+#: Words that every report of rejse contains.
 DRAWN = "Drawn by rejse"
 
 
 class LinkedError(MisuseError):
-    """The identity is another person's."""
+    """Identity links give the identity's rows to another person."""
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What an erasure did, without the identity; `rows` by table, `reports` as paths.
+    """Result of an erasure, without the identity; `rows` by table, `reports` as paths.
 
-    Of an identity that was erased before and of which nothing was found again, `rows` are those
-    of its first erasure. `files` and `bytes` are what went with earlier publications.
+    For an identity that was erased before and not found again, `rows` are those of its first
+    erasure. `files` and `bytes` were removed with earlier publications.
     """
 
     status: Literal["erased", "already_erased"]
@@ -99,8 +101,8 @@ class Receipt:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What is to be erased, as it may be written down; `spelled`: keys of earlier versions."""
+class _Request:
+    """An erasure as it may be written down; `spelled`: keys of spellings by earlier versions."""
 
     customer_key: str
     tombstone: str
@@ -112,36 +114,40 @@ class _Asked:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """All pseudonyms of the identity."""
+        """Return all pseudonyms of the identity."""
         return (self.customer_key, *self.spelled)
 
     def write(self, store: Path) -> None:
-        draft = store / f"{ASKED}.making"
+        draft = store / f"{REQUEST}.making"
         draft.unlink(missing_ok=True)
         mode = file_modes.file(file_modes.of(store))
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as out:
             json.dump(asdict(self), out)
-        draft.replace(store / ASKED)
+        draft.replace(store / REQUEST)
 
     @staticmethod
-    def read(store: Path) -> _Asked | None:
-        place = store / ASKED
-        if not place.exists():
+    def read(store: Path) -> _Request | None:
+        path = store / REQUEST
+        if not path.exists():
             return None
-        said = json.loads(place.read_text(encoding="utf-8"))
-        lists = {name: tuple(said.get(name, ())) for name in ("payloads", "reports", "spelled")}
-        return _Asked(**{**said, **lists})
+        written = json.loads(path.read_text(encoding="utf-8"))
+        lists = {name: tuple(written.get(name, ())) for name in ("payloads", "reports", "spelled")}
+        return _Request(**{**written, **lists})
 
 
 def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
-    """Erase one identity, in whatever spelling, from the store, for good.
+    """Erase one identity, in whatever spelling, from the store for good.
 
     Of an identity that the store does not know, and in a store without a publication, only the
-    tombstone is left. What identity links gave to it goes with it; the links are walled, so that
-    what was linked is its own as long as they hold. Raises AnotherWriter while a run is at work,
-    KeyChangedError where the key is not the store's: its pseudonyms could not be told,
-    StoreDamagedError where a file of the store cannot be read, LinkedError where links give rows of
-    the identity, or rows of others through it, to somebody else.
+    tombstone is written. Links through the identity are blocked: what was linked through it is its
+    own from then on.
+
+    Raises:
+        AnotherWriter: a run holds the store.
+        KeyChangedError: the key is not the store's, so that its pseudonyms cannot be computed.
+        StoreDamagedError: a file of the store cannot be read.
+        LinkedError: links give rows of the identity, or of others through it, to another
+            person.
     """
     store = settings.store
     with (
@@ -149,98 +155,109 @@ def forget(settings: Settings, identitytype: str, identity: str) -> Receipt:
         quarantine.accounted(store, settings.keep_quarantine, storage.now()),
         private_texts.accounted(store),
     ):
-        begun = finish(settings, writer)
-        asked = _asked(settings, writer.base, identitytype, identity)
-        if begun is not None and begun.tombstone == asked.tombstone:
-            return begun
-        _refuse_damaged(store, writer.base)
-        asked.write(store)
-        found = finish(settings, writer)
-        assert found is not None
-        return found
+        finished = finish(settings, writer)
+        request = _make_request(settings, writer.previous, identitytype, identity)
+        if finished is not None and finished.tombstone == request.tombstone:
+            return finished
+        _refuse_damaged(store, writer.previous)
+        request.write(store)
+        receipt = finish(settings, writer)
+        assert receipt is not None
+        return receipt
 
 
 def finish(settings: Settings, writer: Writer) -> Receipt | None:
-    """Do what is asked for and not done yet; None where there is nothing.
+    """Carry out a request that is not finished yet; None where there is none.
 
-    `writer` stands on the publication without the erased afterwards.
+    Afterwards `writer` stands on the publication without the identity.
     """
-    asked, store = _Asked.read(writer.store), writer.store
-    if asked is None:
+    request, store = _Request.read(writer.store), writer.store
+    if request is None:
         return None
     key = settings.key()
-    _refuse_other_key(writer.base, fingerprint.key_id(key), asked.key_id)
-    gone = frozenset(asked.payloads)
+    _refuse_other_key(writer.previous, fingerprint.key_id(key), request.key_id)
+    payloads = frozenset(request.payloads)
     n_refused = quarantine.remove(
-        store, lambda one: rejects.keyed_hash(key, "payload", one) in gone
+        store, lambda payload: rejects.keyed_hash(key, "payload", payload) in payloads
     )
-    for report in asked.reports:
+    for report in request.reports:
         Path(report).unlink(missing_ok=True)
-    number = writer.base.number if writer.base else 0
-    _publish(writer, asked)
-    assert writer.base is not None
+    number = writer.previous.number if writer.previous else 0
+    _publish(writer, request)
+    assert writer.previous is not None
     removed = _clean(store)
-    (stone,) = (
-        s for s in erasure_receipts.stones(store, writer.base) if s.tombstone == asked.tombstone
+    (tombstone,) = (
+        stored
+        for stored in erasure_receipts.tombstones(store, writer.previous)
+        if stored.tombstone == request.tombstone
     )
-    is_new = writer.base.number > number or n_refused or asked.reports
-    (store / ASKED).unlink()
+    is_new = writer.previous.number > number or n_refused or request.reports
+    (store / REQUEST).unlink()
     return Receipt(
-        "erased" if is_new else "already_erased", stone.tombstone, stone.erased_at,
-        stone.publication, stone.rows, n_refused, asked.reports, *removed,
+        "erased" if is_new else "already_erased", tombstone.tombstone, tombstone.erased_at,
+        tombstone.publication, tombstone.rows, n_refused, request.reports, *removed,
     )  # fmt: skip
 
 
-# --- what is asked for ------------------------------------------------------------------------
+# --- the request ------------------------------------------------------------------------------
 
 
-def _asked(
-    settings: Settings, base: Publication | None, identitytype: str, identity: str
-) -> _Asked:
+def _make_request(
+    settings: Settings, publication: Publication | None, identitytype: str, identity: str
+) -> _Request:
     key, store = settings.key(), settings.store
     key_id = fingerprint.key_id(key)
-    _refuse_other_key(base, key_id, key_id)
+    _refuse_other_key(publication, key_id, key_id)
     sign, naming = signer(key), erasure.identity_matcher(identitytype, identity)
-    keys = tuple(exact_key(identitytype, one, sign) for one in spellings(identitytype, identity))
-    refused = quarantine.payloads(store, naming)
-    hashed = tuple(rejects.keyed_hash(key, "payload", one) for one in refused)
-    _refuse_linked(settings, base, keys)
+    keys = tuple(
+        exact_key(identitytype, spelling, sign) for spelling in spellings(identitytype, identity)
+    )
+    payloads = quarantine.payloads(store, naming)
+    hashed = tuple(rejects.keyed_hash(key, "payload", payload) for payload in payloads)
+    _refuse_linked(settings, publication, keys)
     ids = (*keys, *_journeys(store, keys))
     places = {place.resolve() for place in (store, settings.root, Path.cwd())}
     # "*" after it: a killed report leaves its draft.
     pages = sorted(page for place in places for page in place.glob("*.html*") if page.is_file())
     shown = (str(page) for page in pages if _shows(page, ids))
-    stone = erasure.tombstone(sign, identitytype, identity)
-    return _Asked(keys[0], stone, identitytype, key_id, hashed, tuple(shown), keys[1:])
+    tombstone = erasure.tombstone(sign, identitytype, identity)
+    return _Request(keys[0], tombstone, identitytype, key_id, hashed, tuple(shown), keys[1:])
 
 
-def _refuse_other_key(base: Publication | None, *key_ids: str) -> None:
-    if base is not None and not all(erasure_receipts.is_under(base, one) for one in key_ids):
+def _refuse_other_key(publication: Publication | None, *key_ids: str) -> None:
+    if publication is not None and not all(
+        erasure_receipts.is_under(publication, key_id) for key_id in key_ids
+    ):
         raise KeyChangedError(
-            f"expected the key under which publication {base.number} was made, came another, or a"
-            " store of an earlier version: whose rows are whose cannot be told; put that key back,"
-            " or make a publication under this one with `rejse run`"
+            f"expected the key under which publication {publication.number} was made, came another,"
+            " or a store of an earlier version: whose rows are whose cannot be told; put that key"
+            " back, or make a publication under this one with `rejse run`"
         )
 
 
-def _refuse_damaged(store: Path, base: Publication | None) -> None:
-    """Raise StoreDamagedError before anything is asked for: each run begins with what is, so that
-    none could read the sources again and so mend the store.
+def _refuse_damaged(store: Path, publication: Publication | None) -> None:
+    """Raise StoreDamagedError before the request is written.
+
+    Each run starts with pending requests: one that cannot be carried out would block a rebuild too.
     """
-    for name, version in base.versions.items() if base else ():
+    for name, version in publication.versions.items() if publication else ():
         for path in storage.files(store, name, version):
             parquet_files.metadata(store / path)
 
 
-def _refuse_linked(settings: Settings, base: Publication | None, keys: tuple[str, ...]) -> None:
-    """Rows that links give to somebody else, through this identity, are that person's journeys."""
-    links = published_links(settings.store, base) if base else conform(None, LINKS)
+def _refuse_linked(
+    settings: Settings, publication: Publication | None, keys: tuple[str, ...]
+) -> None:
+    """Raise LinkedError where links move rows between the identity and other persons."""
+    links = published_links(settings.store, publication) if publication else conform(None, LINKS)
     through = [erasure.holds_any_key(links.column(f"{end}_key"), keys).any() for end in ENDS]
-    if base is None or not any(through):
+    if publication is None or not any(through):
         return
-    without = Links.of(_walled(links, keys), settings.windows.identity_wait)
-    for name, version in base.versions.items():
-        for path in storage.files(settings.store, name, version) if name in BORNE else ():
+    without = Links.of(_blocked_links(links, keys), settings.windows.identity_wait)
+    for name, version in publication.versions.items():
+        if not (published_tables.table_of(name).lifecycle == "input" or name == LATE):
+            continue
+        for path in storage.files(settings.store, name, version):
             if _moves(parquet_files.rows(settings.store / path), without, keys):
                 raise LinkedError(
                     "expected an identity of its own, came one whose rows, or such as come to their"
@@ -249,138 +266,149 @@ def _refuse_linked(settings: Settings, base: Publication | None, keys: tuple[str
                 )
 
 
-def _walled(links: pa.Table, keys: tuple[str, ...]) -> pa.Table:
+def _blocked_links(links: pa.Table, keys: tuple[str, ...]) -> pa.Table:
     return blocked_by_erasure(
         links, *(erasure.holds_any_key(links.column(f"{end}_key"), keys) for end in ENDS)
     )
 
 
 def _moves(rows: pa.Table, links: Links, keys: tuple[str, ...]) -> bool:
-    """Whether rows of others than these keys are not theirs by these links."""
+    """Return whether rows of others than these keys belong to another person by these links."""
     time = rows.column("time" if "time" in rows.column_names else "valid_from")
     names, place = resolve(original_identity(rows), values(flat(time)), links)
-    person, now = names.take(arrow(place, pa.int64())), flat(rows.column(KEY)).cast(pa.string())
+    person, now = (
+        names.take(arrow(place, pa.int64())),
+        flat(rows.column(CUSTOMER_KEY)).cast(pa.string()),
+    )
     moved = pc.and_(pc.not_equal(person, now), arrow(~erasure.holds_any_key(now, keys)))
     return bool(pc.any(moved, min_count=0).as_py())
 
 
 def _journeys(store: Path, keys: tuple[str, ...]) -> list[str]:
-    """Ids of all journeys of a customer that any file in the store has."""
-    tables = (JOURNEYS, JOURNEYS + LIVE, SUPERSEDED.name)
+    """List ids of all journeys of a customer in any file of the store."""
+    tables = (*published_tables.TABLES[JOURNEYS].stored, SUPERSEDED.name)
     files = {
         name: [f"{name}/{path.name}" for path in sorted((store / name).glob("part-*.parquet"))]
         for name in tables
     }
-    found = (PublishedTables(store, files).rows(name, text(sorted(keys))) for name in tables)
-    columns = [one.column("journey_id").to_pylist() for one in found if one is not None]
+    parts = (PublishedTables(store, files).rows(name, text(sorted(keys))) for name in tables)
+    columns = [part.column("journey_id").to_pylist() for part in parts if part is not None]
     return sorted({ident for column in columns for ident in column})
 
 
 def _shows(page: Path, ids: tuple[str, ...]) -> bool:
-    said = page.read_text(encoding="utf-8", errors="replace")
-    return DRAWN in said and any(ident in said for ident in ids)
+    page_text = page.read_text(encoding="utf-8", errors="replace")
+    return DRAWN in page_text and any(ident in page_text for ident in ids)
 
 
 # --- the publication without it ---------------------------------------------------------------
 
 
-def _publish(writer: Writer, asked: _Asked) -> None:
-    """Publish the tables without what is asked for, with its receipt; nothing where that stands."""
-    store, base = writer.store, writer.base
-    before = {} if base is None else {
-        name: storage.named(store, name, at) for name, at in base.versions.items()
+def _publish(writer: Writer, request: _Request) -> None:
+    """Publish the tables without the identity, with a receipt; nothing where that is done."""
+    store, previous = writer.store, writer.previous
+    before = {} if previous is None else {
+        name: storage.named(store, name, at) for name, at in previous.versions.items()
     }  # fmt: skip
     after = {
         name: files
-        if name in BY_PUBLICATION
-        else [kept for file in files for kept in _without(store, file, asked)]
+        if published_tables.table_of(name).lifecycle == "log"
+        else [kept for file in files for kept in _without_identity(store, file, request)]
         for name, files in before.items()
     }
     removed = {name: _rows(before[name]) - _rows(files) for name, files in after.items()}
-    draft = _draft(base, asked.key_id)
-    is_known = asked.tombstone in erasure_receipts.erased(store, base).tombstones
+    publication = _draft(previous, request.key_id)
+    is_known = request.tombstone in erasure_receipts.erased(store, previous).tombstones
     if not is_known:
-        stone = Tombstone(
-            asked.tombstone, asked.identitytype, draft.published_at, draft.number,
+        tombstone = Tombstone(
+            request.tombstone, request.identitytype, publication.published_at, publication.number,
             {name: n for name, n in removed.items() if n},
         )  # fmt: skip
         after[ERASURES.name] = [
-            erasure_receipts.staged(store, [*erasure_receipts.stones(store, base), stone])
+            erasure_receipts.staged(
+                store, [*erasure_receipts.tombstones(store, previous), tombstone]
+            )
         ]
-    # Also where nothing changes: what a crashed run has committed on top goes.
-    versions = {name: publish.settled(store, name, files, draft) for name, files in after.items()}
+    # Also where nothing changes: this replaces what a crashed run has committed.
+    versions = {
+        name: publish.commit_table(store, name, files, publication) for name, files in after.items()
+    }
     if is_known and after == before:
         return
     rows = {name: _rows(files) for name, files in after.items()}
-    done = replace(draft, versions=versions, rows=rows)
+    published = replace(publication, versions=versions, rows=rows)
     paths = {name: [file.path for file in files] for name, files in after.items()}
-    writer.base = publish.announce(writer, done, paths)
-    writer.read_version = storage.head(store, PUBLICATIONS.name)
+    publish.announce(writer, published, paths)
 
 
 def _rows(files: list[StagedFile]) -> int:
     return sum(file.rows for file in files)
 
 
-def _draft(base: Publication | None, key_id: str) -> Publication:
-    """The next publication; in a store without one, the first, which holds nothing else."""
-    now = storage.after(base)
-    if base is not None:
-        return replace(base, number=base.number + 1, published_at=now)
+def _draft(previous: Publication | None, key_id: str) -> Publication:
+    """Return the next publication; in a store without one, the first, which is empty."""
+    now = storage.after(previous)
+    if previous is not None:
+        return replace(previous, number=previous.number + 1, published_at=now)
     return Publication(1, "forget", "", "", now, core_version=f"-{key_id}")
 
 
-def _without(store: Path, file: StagedFile, asked: _Asked) -> Iterator[StagedFile]:
-    """The file as it is where it holds nothing of the identity, else a new one without that."""
-    place = store / file.path
-    links = [n for n in parquet_files.schema(place).names if n.endswith(LINK) and n != KEY]
-    if not _may_hold(store, file, links, asked):
+def _without_identity(store: Path, file: StagedFile, request: _Request) -> Iterator[StagedFile]:
+    """Yield the file as it is where it holds nothing of the identity, else a new one without."""
+    path = store / file.path
+    links = [n for n in parquet_files.schema(path).names if n.endswith(LINK) and n != CUSTOMER_KEY]
+    if not _may_hold(store, file, links, request):
         yield file
         return
-    rows = parquet_files.rows(place)
+    rows = parquet_files.rows(path)
     if file.table == dimension_files.LINKS:
-        kept = _walled(rows, asked.keys)
+        kept = _blocked_links(rows, request.keys)
     else:
-        kept = rows.filter(pc.invert(_gone(rows, file.table, links, asked)))
+        kept = rows.filter(pc.invert(_is_of_identity(rows, file.table, links, request)))
         for name in links:
-            kept = _unlinked(kept, name, asked)
+            kept = _unlinked(kept, name, request)
     if kept.equals(rows):
         yield file
         return
-    again = staging.write(store, file.table, kept)
-    if again is not None:
-        yield again
+    rewritten = staging.write(store, file.table, kept)
+    if rewritten is not None:
+        yield rewritten
 
 
-def _may_hold(store: Path, file: StagedFile, links: list[str], asked: _Asked) -> bool:
-    """Whether a file may hold a row of the identity, or a link to it."""
-    place, who = store / file.path, leading(text(sorted(asked.keys)))
-    if KEY not in parquet_files.schema(place).names or holding(key_index(store).of(file.path), who):
+def _may_hold(store: Path, file: StagedFile, links: list[str], request: _Request) -> bool:
+    """Return whether a file may hold a row of the identity, or a link to it."""
+    path, prefixes = store / file.path, leading(text(sorted(request.keys)))
+    if CUSTOMER_KEY not in parquet_files.schema(path).names or holding(
+        key_index(store).of(file.path), prefixes
+    ):
         return True
-    if file.table == REJECTS.name and asked.payloads:
+    if file.table == REJECTS.name and request.payloads:
         return True
     if not links:
         return False
-    rows = parquet_files.rows(place, links)
-    return any(erasure.holds_any_key(rows.column(name), asked.keys).any() for name in links)
+    rows = parquet_files.rows(path, links)
+    return any(erasure.holds_any_key(rows.column(name), request.keys).any() for name in links)
 
 
-def _gone(rows: pa.Table, table: str, links: list[str], asked: _Asked) -> pa.Array:
-    """Which rows are of the identity; of a table that has no customers, those that name it."""
+def _is_of_identity(rows: pa.Table, table: str, links: list[str], request: _Request) -> pa.Array:
+    """Return which rows are of the identity (bool a row).
+
+    In a table without customers, rows that name it.
+    """
     if table == REJECTS.name:
         hashed = flat(rows.column("payload_hmac")).cast(pa.string())
-        return pc.is_in(hashed, value_set=text(sorted(asked.payloads)))
-    gone = np.zeros(rows.num_rows, bool)
-    for name in [KEY] if KEY in rows.column_names else links:
-        gone |= erasure.holds_any_key(rows.column(name), asked.keys)
-    return arrow(gone)
+        return pc.is_in(hashed, value_set=text(sorted(request.payloads)))
+    matches = np.zeros(rows.num_rows, bool)
+    for name in [CUSTOMER_KEY] if CUSTOMER_KEY in rows.column_names else links:
+        matches |= erasure.holds_any_key(rows.column(name), request.keys)
+    return arrow(matches)
 
 
-def _unlinked(rows: pa.Table, name: str, asked: _Asked) -> pa.Table:
-    """The rows, of others, without their links to the identity."""
+def _unlinked(rows: pa.Table, name: str, request: _Request) -> pa.Table:
+    """Return the rows, of others, without their links to the identity."""
     place, linked = (
         rows.column_names.index(name),
-        erasure.holds_any_key(rows.column(name), asked.keys),
+        erasure.holds_any_key(rows.column(name), request.keys),
     )
     if not linked.any():
         return rows
@@ -389,22 +417,24 @@ def _unlinked(rows: pa.Table, name: str, asked: _Asked) -> pa.Table:
     return rows.set_column(place, rows.schema.field(place), column.cast(rows.schema.types[place]))
 
 
-# --- what earlier publications leave ----------------------------------------------------------
+# --- files of earlier publications ------------------------------------------------------------
 
 
 def _clean(store: Path) -> tuple[int, int]:
-    """Remove all that the current publication does not need; how many files and bytes."""
-    every = storage.publications(store)
-    done = cleaning.clean(store, 1 + max(one.published_at for one in every))
-    gone = sorted(
+    """Remove all that the current publication does not need; return number of files and bytes."""
+    publications = storage.publications(store)
+    vacuumed = cleaning.clean(
+        store, 1 + max(publication.published_at for publication in publications)
+    )
+    reports = sorted(
         (store / audit_client.FOLDER).glob("*.json")
     )  # they name rows; also of failed runs
-    sizes = [path.stat().st_size for path in gone]
-    for path in gone:
+    sizes = [path.stat().st_size for path in reports]
+    for path in reports:
         path.unlink()
-    needed = {*every[-1].versions, PUBLICATIONS.name}
+    needed = {*publications[-1].versions, PUBLICATIONS.name}
     for folder in sorted(store.iterdir()):  # tables that no publication has, or has any more
         if (folder / "_delta_log").is_dir() and folder.name not in needed:
             shutil.rmtree(folder)
     file_index.tidy(store)
-    return len(done.files) + len(gone), done.bytes + sum(sizes)
+    return len(vacuumed.files) + len(reports), vacuumed.bytes + sum(sizes)

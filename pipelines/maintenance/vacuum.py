@@ -1,9 +1,9 @@
-"""Vacuum: what no publication needs that may still be read goes; what is current never does.
+"""Vacuum: remove files that no readable publication needs; the current one stays.
 
 A publication is kept for `retention.publications` after the next one was made (a day at least, so
-that whoever began to read it can finish). Then its catalogue goes first, so that nobody begins;
-then the files, audit reports and log entries that only it needed. Its row in `publications` stays:
-what was published when is history. Whatever is interrupted is finished by the next call.
+that readers can finish). Then its catalogue is removed first, so that no reader starts; then the
+files, audit reports and log entries that only it needed. Its row in `publications` stays. The next
+call finishes an interrupted one.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from pathlib import Path
 from rejse.pipelines.publication import audit_client, catalogue, catalogue_cache, publish
 from rejse.pipelines.store import delta_log, file_index
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication
+from rejse.pipelines.store.delta_store import Publication
+from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 
 @dataclass(frozen=True)
 class Vacuumed:
-    """What was, or with `is_dry_run` would be, removed; paths are relative to the store."""
+    """Files removed, or with `is_dry_run` to be removed; paths are relative to the store."""
 
     is_dry_run: bool
     kept: tuple[int, ...]
@@ -32,13 +33,13 @@ class Vacuumed:
 
 
 def vacuum(store: Path, keep_for: int, now: int, *, dry_run: bool = True) -> Vacuumed:
-    """Remove what only publications need that were followed by another one before `now - keep_for`.
+    """Remove what only publications need whose successor was made before `now - keep_for`.
 
     Times are microseconds. Raises NotPublishedError where there is no publication, AnotherWriter
-    while a run is at work (a dry run takes the same lock: it would count files of a run).
+    while a run holds the store (a dry run takes the same lock: it would count files of a run).
     """
     with publish.writing(store) as writer:
-        if writer.base is None:
+        if writer.previous is None:
             raise catalogue.NotPublishedError(
                 f"expected a publication in {store}, found none; `rejse run` makes the first one"
             )
@@ -46,43 +47,46 @@ def vacuum(store: Path, keep_for: int, now: int, *, dry_run: bool = True) -> Vac
 
 
 def clean(store: Path, before: int, *, dry_run: bool = False) -> Vacuumed:
-    """The same for whoever holds the store: what only publications need that were followed by
-    another one before `before` (microseconds).
+    """Remove what only publications need whose successor was made before `before`.
+
+    `before` is in microseconds. Call it only while holding the store's lock.
     """
-    every = storage.publications(store)
-    expired = list(_expired(store, every, before))
-    kept = every[len(expired) :]
-    gone = [*_catalogues(store, kept), *_audits(store, expired)]
-    gone += _data(store, kept)
-    gone += [path for name, at in _oldest(store, kept).items()
+    publications = storage.publications(store)
+    expired = list(_expired(store, publications, before))
+    kept = publications[len(expired) :]
+    removed = [*_catalogues(store, kept), *_audits(store, expired)]
+    removed += _data(store, kept)
+    removed += [path for name, at in _oldest(store, kept).items()
              for path in delta_log.before(store, name, at)]  # fmt: skip
-    sizes = [path.stat().st_size for path in gone]
+    sizes = [path.stat().st_size for path in removed]
     if not dry_run:
-        _remove(store, gone, kept)
+        _remove(store, removed, kept)
         file_index.tidy(store)
-    paths = tuple(path.relative_to(store).as_posix() for path in gone)
-    return Vacuumed(
-        dry_run, tuple(one.number for one in kept), tuple(one.number for one in expired),
-        paths, sum(sizes), _counted(paths),
-    )  # fmt: skip
+    paths = tuple(path.relative_to(store).as_posix() for path in removed)
+    kept_numbers = tuple(publication.number for publication in kept)
+    numbers = tuple(publication.number for publication in expired)
+    return Vacuumed(dry_run, kept_numbers, numbers, paths, sum(sizes), _counted(paths))
 
 
-def _expired(store: Path, every: Sequence[Publication], before: int) -> Iterator[Publication]:
-    """The first publications, up to one whose successor was not yet published then.
+def _expired(
+    store: Path, publications: Sequence[Publication], before: int
+) -> Iterator[Publication]:
+    """Yield the first publications, up to one whose successor is not older than `before`.
 
-    One whose files are gone was removed before, when less was kept: it does not come back.
+    One whose files are missing was removed under a shorter retention: it stays expired.
     """
-    for one, after in pairwise(every):
-        if after.published_at >= before and (
-            catalogue.path(store, one.number).exists() or catalogue_cache.is_readable(store, one)
+    for publication, successor in pairwise(publications):
+        if successor.published_at >= before and (
+            catalogue.path(store, publication.number).exists()
+            or catalogue_cache.is_readable(store, publication)
         ):
             return
-        yield one
+        yield publication
 
 
-def _remove(store: Path, gone: Sequence[Path], kept: Sequence[Publication]) -> None:
-    """Catalogues come first in `gone`; logs are shortened last, by a checkpoint and then."""
-    for path in gone:
+def _remove(store: Path, removed: Sequence[Path], kept: Sequence[Publication]) -> None:
+    """Remove files, catalogues first; shorten logs last, after a checkpoint."""
+    for path in removed:
         if path.parent.name != delta_log.LOG:
             path.unlink(missing_ok=True)
     for name, at in _oldest(store, kept).items():
@@ -90,20 +94,22 @@ def _remove(store: Path, gone: Sequence[Path], kept: Sequence[Publication]) -> N
 
 
 def _catalogues(store: Path, kept: Sequence[Publication]) -> list[Path]:
-    """Catalogues of publications that are not kept."""
-    numbers = {None, *(one.number for one in kept)}  # None: what is no catalogue
-    found = sorted(store.glob("catalog-*"))
-    return [path for path in found if catalogue.number(path.name) not in numbers]
+    """List catalogues of publications that are not kept."""
+    numbers = {None, *(publication.number for publication in kept)}  # None: what is no catalogue
+    files = sorted(store.glob("catalog-*"))
+    return [path for path in files if catalogue.number(path.name) not in numbers]
 
 
 def _audits(store: Path, expired: Sequence[Publication]) -> list[Path]:
-    """Audit reports of runs whose publications have expired."""
-    found = [store / audit_client.FOLDER / f"{one.run_id}.json" for one in expired]
-    return [path for path in dict.fromkeys(found) if path.exists()]
+    """List audit reports of runs whose publications have expired."""
+    reports = [
+        store / audit_client.FOLDER / f"{publication.run_id}.json" for publication in expired
+    ]
+    return [path for path in dict.fromkeys(reports) if path.exists()]
 
 
 def _data(store: Path, kept: Sequence[Publication]) -> Iterator[Path]:
-    """Data files that no kept publication names."""
+    """Yield data files that no kept publication names."""
     for name, versions in _versions(store, kept).items():
         needed = delta_log.named(store, name, versions)
         for path in sorted((store / name).glob("part-*.parquet")):
@@ -112,28 +118,28 @@ def _data(store: Path, kept: Sequence[Publication]) -> Iterator[Path]:
 
 
 def _versions(store: Path, kept: Sequence[Publication]) -> dict[str, set[int]]:
-    """Versions of every table, `publications` included, that kept publications name."""
-    found: dict[str, set[int]] = {}
-    for one in kept:
-        for name, version in one.versions.items():
-            found.setdefault(name, set()).add(version)
+    """Return versions of every table, `publications` included, that kept publications name."""
+    by_table: dict[str, set[int]] = {}
+    for publication in kept:
+        for name, version in publication.versions.items():
+            by_table.setdefault(name, set()).add(version)
     committed = delta_log.versions_of(store, PUBLICATIONS.name)
-    found[PUBLICATIONS.name] = {
-        committed[one.number] for one in kept if one.number in committed
+    by_table[PUBLICATIONS.name] = {
+        committed[publication.number] for publication in kept if publication.number in committed
     } | {storage.head(store, PUBLICATIONS.name)}
-    return found
+    return by_table
 
 
 def _oldest(store: Path, kept: Sequence[Publication]) -> dict[str, int]:
-    """Least version of every table that must still be readable."""
+    """Return the least version of every table that must stay readable."""
     return {name: min(versions) for name, versions in _versions(store, kept).items()}
 
 
 def _counted(paths: Sequence[str]) -> dict[str, int]:
-    """How many files go, by table; catalogues and reports under their own names."""
-    found: dict[str, int] = {}
+    """Count removed files by table; catalogues and reports under their own names."""
+    counts: dict[str, int] = {}
     for path in paths:
         folder = path.rpartition("/")[0]
-        what = "catalogues" if not folder else folder.replace(f"/{delta_log.LOG}", " (log)")
-        found[what] = found.get(what, 0) + 1
-    return dict(sorted(found.items()))
+        group = "catalogues" if not folder else folder.replace(f"/{delta_log.LOG}", " (log)")
+        counts[group] = counts.get(group, 0) + 1
+    return dict(sorted(counts.items()))

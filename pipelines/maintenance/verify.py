@@ -1,8 +1,8 @@
-"""Whether a store still is what was published: files, rows and the catalogue of the current state.
+"""Verify that a store is as it was published: files, rows and catalogue of the current state.
 
-Each file is compared with what Delta's log says of its size and rows and with the checksum in its
-name; one of an earlier version, whose name tells none, is read as a whole instead. Nothing is
-changed but a note of when it was done, which `status` shows.
+Each file is compared with size and rows in Delta's log and with the checksum in its name; a file of
+an earlier version, whose name records none, is read as a whole instead. Nothing is changed but a
+note of the time, which `status` shows.
 """
 
 from __future__ import annotations
@@ -19,29 +19,32 @@ from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums, errors, parquet_files
 from rejse.pipelines.store import delta_store as storage
-from rejse.pipelines.store.delta_store import PUBLICATIONS, Publication
+from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.staging import StagedFile
 from rejse.transforms.errors import StoreError
+from rejse.transforms.schema.log_tables import PUBLICATIONS
 
-#: Where it is noted when a store was verified.
+#: File with the time of the last verification.
 NOTE = "verified.json"
-#: How often it is begun again because another publication took the place of the one looked at.
+#: Attempts, of which each but the last is repeated where another publication became current.
 AGAIN = 3
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What is damaged: a file or a view of the catalogue, and what is wrong with it."""
+    """A damaged file or view of the catalogue, and what is wrong with it."""
 
     place: str
-    came: str
+    problem: str
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What was looked at; `without_checksum` files could only be read. `verified_at` in
-    microseconds; `is_noted`: the store could be written.
+    """Result of a verification.
+
+    `without_checksum` files could only be read. `verified_at` is in microseconds; `is_noted`: the
+    note could be written.
     """
 
     publication: int
@@ -56,60 +59,66 @@ class Verified:
 
 
 def verify(store: Path, now: int, progress: Progress | None = None) -> Verified:
-    """Look at every file and view of the current publication.
+    """Check every file and view of the current publication.
 
     Raises NotPublishedError where there is none, StoreDamagedError where publications were lost.
     """
     for left in reversed(range(AGAIN)):
-        base = storage.latest(store)
-        if base is None:
+        current = storage.latest(store)
+        if current is None:
             raise catalogue.NotPublishedError(
                 f"expected a publication in {store}, found none; `rejse run` makes the first one"
             )
-        found = _looked(store, base, now, progress or (lambda _: None))
-        if not left or not found.damaged or storage.latest(store) == base:
-            break  # else what is gone may have been removed with a publication no longer current
-    return replace(found, is_noted=_note(store, found))
+        result = _inspect(store, current, now, progress or (lambda _: None))
+        if not left or not result.damaged or storage.latest(store) == current:
+            break  # else files may be missing because the publication is no longer current
+    return replace(result, is_noted=_note(store, result))
 
 
-def _looked(store: Path, base: Publication, now: int, progress: Progress) -> Verified:
+def _inspect(store: Path, publication: Publication, now: int, progress: Progress) -> Verified:
     named, damaged = {}, []
-    for table, version in _versions(store, base).items():
+    for table, version in _versions(store, publication).items():
         try:
             named[table] = storage.named(store, table, version)
         except errors.StoreDamagedError as fault:
             damaged.append(Finding(f"{table}/_delta_log", str(fault)))
-    every = [file for files in named.values() for file in files]
-    for at, file in enumerate(every):
-        progress(f"{at:,} of {len(every):,} files, {file.path.partition('/')[0]}")
-        damaged += [Finding(file.path, came) for came in _faults(store / file.path, file)]
+    files_ = [file for files in named.values() for file in files]
+    for at, file in enumerate(files_):
+        progress(f"{at:,} of {len(files_):,} files, {file.path.partition('/')[0]}")
+        damaged += [Finding(file.path, problem) for problem in _faults(store / file.path, file)]
     for table, files in named.items():
-        rows, said = sum(file.rows for file in files), base.rows.get(table)
-        if said is not None and rows != said:
-            came = f"expected {said:,} rows, as published, came {rows:,} in its files"
-            damaged.append(Finding(table, came))
+        rows, published = sum(file.rows for file in files), publication.rows.get(table)
+        if published is not None and rows != published:
+            problem = f"expected {published:,} rows, as published, came {rows:,} in its files"
+            damaged.append(Finding(table, problem))
     progress("the catalogue")
-    n_views, wrong = _served(store, base, named)
+    n_views, wrong = _inspect_catalogue(store, publication, named)
+    unchecked = [file for file in files_ if checksums.recorded(Path(file.path).name) is None]
     return Verified(
-        base.number, now, len(every), sum(file.bytes for file in every),
-        sum(base.rows.values()), sum(checksums.told(Path(f.path).name) is None for f in every),
-        n_views, (*damaged, *wrong),
-    )  # fmt: skip
+        publication=publication.number,
+        verified_at=now,
+        files=len(files_),
+        bytes=sum(file.bytes for file in files_),
+        rows=sum(publication.rows.values()),
+        without_checksum=len(unchecked),
+        views=n_views,
+        damaged=(*damaged, *wrong),
+    )
 
 
-def _versions(store: Path, base: Publication) -> dict[str, int]:
-    return {**base.versions, PUBLICATIONS.name: storage.head(store, PUBLICATIONS.name)}
+def _versions(store: Path, publication: Publication) -> dict[str, int]:
+    return {**publication.versions, PUBLICATIONS.name: storage.head(store, PUBLICATIONS.name)}
 
 
 def _faults(path: Path, file: StagedFile) -> Iterator[str]:
-    """What is wrong with a file, at most one thing."""
+    """Yield what is wrong with a file, at most one thing."""
     try:
-        size, told = path.stat().st_size, checksums.told(path.name)
+        size, recorded = path.stat().st_size, checksums.recorded(path.name)
         if size != file.bytes:
             yield f"expected {file.bytes:,} bytes, came {size:,}"
-        elif told is not None and checksums.of(path) != told:
+        elif recorded is not None and checksums.of(path) != recorded:
             yield "expected the bytes that were written, came others: the checksum differs"
-        elif (rows := _rows(path, is_read=told is None)) != file.rows:
+        elif (rows := _rows(path, is_read=recorded is None)) != file.rows:
             yield f"expected {file.rows:,} rows, came {rows:,}"
     except FileNotFoundError:
         yield "it is gone"
@@ -118,7 +127,7 @@ def _faults(path: Path, file: StagedFile) -> Iterator[str]:
 
 
 def _rows(path: Path, *, is_read: bool) -> int:
-    """Rows of a file; where it `is_read`, of all that can be decoded."""
+    """Count the rows of a file; with `is_read` by decoding them all."""
     if not is_read:
         return int(parquet_files.metadata(path).num_rows)
     with parquet_files.opened(path) as file:
@@ -126,21 +135,21 @@ def _rows(path: Path, *, is_read: bool) -> int:
         return sum(file.read_row_group(group).num_rows for group in groups)
 
 
-def _served(
-    store: Path, base: Publication, named: Mapping[str, Sequence[StagedFile]]
+def _inspect_catalogue(
+    store: Path, publication: Publication, named: Mapping[str, Sequence[StagedFile]]
 ) -> tuple[int, list[Finding]]:
-    """How many views the catalogue has, and what is wrong with it."""
-    wrong, file = [], catalogue.path(store, base.number)
-    if catalogue.pointed(store) != base.number:
-        came = f"expected {file.name}, came another name or none; `rejse run` writes it anew"
-        wrong.append(Finding(catalogue.CURRENT, came))
+    """Return the number of views in the catalogue, and what is wrong with it."""
+    findings, file = [], catalogue.path(store, publication.number)
+    if catalogue.pointed(store) != publication.number:
+        problem = f"expected {file.name}, came another name or none; `rejse run` writes it anew"
+        findings.append(Finding(catalogue.CURRENT, problem))
     if not catalogue.is_whole(file):
-        came = "it was broken or gone; it is made anew from the publication"
-        wrong.append(Finding(file.name, came))
+        problem = "it was broken or gone; it is made anew from the publication"
+        findings.append(Finding(file.name, problem))
     try:
-        session = catalogue.connect(store, base.number)
+        session = catalogue.connect(store, publication.number)
     except (errors.StoreDamagedError, catalogue.NotPublishedError, OSError) as fault:
-        return 0, [*wrong, Finding(file.name, f"it cannot be made anew: {fault}")]
+        return 0, [*findings, Finding(file.name, f"it cannot be made anew: {fault}")]
     with session:
         views = dict(
             session.execute(
@@ -148,16 +157,21 @@ def _served(
             ).fetchall()
         )
         for name, sql in sorted(views.items()):
-            wrong += [Finding(f"{file.name}: {name}", came) for came in
-                      _view_faults(session, name, sql, named, base)]  # fmt: skip
-    return len(views), wrong
+            findings += [Finding(f"{file.name}: {name}", problem) for problem in
+                      _view_faults(session, name, sql, named, publication)]  # fmt: skip
+    return len(views), findings
 
 
 def _view_faults(
-    session: Any, name: str, sql: str, named: Mapping[str, Sequence[StagedFile]], base: Publication
+    session: Any,
+    name: str,
+    sql: str,
+    named: Mapping[str, Sequence[StagedFile]],
+    publication: Publication,
 ) -> Iterator[str]:
-    """What is wrong with a view, at most one thing: of a table its files and rows, of any that it
-    cannot be asked.
+    """Yield what is wrong with a view, at most one thing.
+
+    Of a table's view files and rows are compared; any other is only bound.
     """
     import duckdb
 
@@ -166,46 +180,46 @@ def _view_faults(
         yield "expected the files of the publication, came others"
         return
     try:
-        if name in base.rows and name in named:
+        if name in publication.rows and name in named:
             ((rows,),) = session.execute(f'select count(*) from "{name}"').fetchall()
-            if rows != base.rows[name]:
-                yield f"expected {base.rows[name]:,} rows, as published, came {rows:,}"
+            if rows != publication.rows[name]:
+                yield f"expected {publication.rows[name]:,} rows, as published, came {rows:,}"
         else:
             session.execute(f'select * from "{name}" limit 0').fetchall()
     except duckdb.Error as fault:
         yield f"it cannot be asked: {fault}".partition("\n")[0]
 
 
-def _note(store: Path, found: Verified) -> bool:
-    """Write down when it was done, where that can be."""
+def _note(store: Path, result: Verified) -> bool:
+    """Write the time of the verification down, where possible; return whether it was."""
     draft = store / f"{NOTE}.making"
-    said = {"publication": found.publication, "verified_at": found.verified_at,
-            "files": found.files, "damaged": len(found.damaged)}  # fmt: skip
+    note = {"publication": result.publication, "verified_at": result.verified_at,
+            "files": result.files, "damaged": len(result.damaged)}  # fmt: skip
     with contextlib.suppress(OSError):
         mode = file_modes.file(file_modes.of(store))
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as out:
-            json.dump(said, out)
+            json.dump(note, out)
         draft.replace(store / NOTE)
         return True
     return False
 
 
 def noted(store: Path) -> dict[str, int] | None:
-    """Publication, time and number of damages of the last verification; None: there was none."""
+    """Return publication, time and damages of the last verification; None without one."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        said = json.loads((store / NOTE).read_text(encoding="utf-8"))
-        return {name: int(said[name]) for name in ("publication", "verified_at", "damaged")}
+        note = json.loads((store / NOTE).read_text(encoding="utf-8"))
+        return {name: int(note[name]) for name in ("publication", "verified_at", "damaged")}
     return None
 
 
-def missing(store: Path, base: Publication) -> list[str]:
-    """Files of a publication that are gone, or of another size; what they hold is not read.
+def missing(store: Path, publication: Publication) -> list[str]:
+    """List files of a publication that are missing or have another size; none is read.
 
-    Raises StoreDamagedError for a log that cannot be read.
+    Raises StoreDamagedError for an unreadable log.
     """
     return sorted(
         file.path
-        for table, version in _versions(store, base).items()
+        for table, version in _versions(store, publication).items()
         for file in storage.named(store, table, version)
         if not _has_size(store / file.path, file.bytes)
     )
@@ -218,8 +232,9 @@ def _has_size(path: Path, size: int) -> bool:
         return False
 
 
-def as_dict(found: Verified) -> dict[str, Any]:
-    """For machines."""
-    code = StoreError.exit_code if found.damaged else 0
-    status = "store_failed" if found.damaged else "verified"
-    return {"status": status, "exit_code": code, **asdict(found)}
+def as_dict(result: Verified) -> dict[str, Any]:
+    """Return the result for JSON."""
+    code = StoreError.exit_code if result.damaged else 0
+    status = "store_failed" if result.damaged else "verified"
+    damaged = [{"place": finding.place, "came": finding.problem} for finding in result.damaged]
+    return {"status": status, "exit_code": code, **asdict(result), "damaged": damaged}

@@ -111,9 +111,9 @@ def select(
     head += more
     if guesses.of("source") is not None:
         head += [
-            "-- `source` is mapped, so each of its values is a source of its own: --frontier takes",
-            "-- its name too; what rejse.toml says of disorder and `retired` holds for all. Strike",
-            "-- it out if its values are no systems that write logs.",
+            "-- `source` is mapped, so each of its values is a source of its own: --complete-until",
+            "-- takes its name too; what rejse.toml says of disorder and `retired` holds for all.",
+            "-- Strike it out if its values are no systems that write logs.",
         ]
     if guesses.of("id") is None:
         what = "column named like an id" if guesses.unique else "column"

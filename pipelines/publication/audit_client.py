@@ -1,9 +1,8 @@
-"""The audit of what is staged: Great Expectations, in a process of its own.
+"""Client of the audit of staged files: Great Expectations, in a process of its own.
 
-The process keeps its imports (seconds, hundreds of megabytes) away from the run. Requests go to it
-and reports come from it as lines of JSON; a run keeps its report below `<store>/audits/`. A run
-alone has a process for its one request, and no longer than for that; whoever audits again and again
-keeps an `Auditor`.
+The process keeps its imports (seconds, hundreds of megabytes) out of the run. Requests and reports
+are lines of JSON; a run keeps its report below `<store>/audits/`. A single run starts a process for
+its one request; a caller with many requests keeps an `Auditor`.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from rejse.transforms.errors import DataError, MisuseError
 
 FOLDER = "audits"
 SAMPLE_ROWS = 1_000_000
-#: Bytes a process may have held before another takes its place.
+#: Bytes that a process may have held before it is replaced.
 LARGEST = 800_000_000
-#: Seconds that an audit may take (ten million events take less than a minute), and its end.
+#: Seconds that an audit may take (ten million events take less than a minute), and its exit.
 LONGEST, LEAVING = 3600.0, 20.0
 PROGRAM = "rejse.expectations.server"
 _SHOWN = 5
@@ -37,7 +36,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule that rows broke: how many of how many, and the keys of some."""
+    """A broken rule: how many rows broke it, of how many, and the keys of some."""
 
     table: str
     rule: str
@@ -84,26 +83,26 @@ class AuditUnavailableError(MisuseError):
     """The audit cannot run here."""
 
 
-#: What audits the staged files of each table: `audit`, or that of an `Auditor`.
+#: Function that audits the staged files of each table: `audit`, or that of an `Auditor`.
 Audit = Callable[[Path, Mapping[str, Sequence[StagedFile]], str], Report]
 
 
 def audit(store: Path, staged: Mapping[str, Sequence[StagedFile]], run_id: str) -> Report:
-    """Audit the staged files of each table by a process for them alone.
+    """Audit the staged files of each table in a process for them alone.
 
-    Raises AuditUnavailableError where Great Expectations is missing or its process ends badly;
-    never for what it finds: that is in the report.
+    Raises AuditUnavailableError where Great Expectations is missing or its process fails; findings
+    are in the report.
     """
     with Auditor() as auditor:
         return auditor.audit(store, staged, run_id)
 
 
 class Auditor:
-    """A process that audits one request after the other: its start is paid once, beside other work.
+    """A process that audits one request after the other, so that its start is paid once.
 
-    As a context: it starts on entering and has ended after leaving. Where it died while it had
-    nothing to do, or held more than `LARGEST` bytes, another takes its place. It ends by itself
-    when this process is gone. Raises AuditUnavailableError where Great Expectations is missing.
+    As a context: the process runs until the context ends. A process that died between requests, or
+    held more than `LARGEST` bytes, is replaced. It ends by itself with this process. Raises
+    AuditUnavailableError where Great Expectations is missing.
     """
 
     def __enter__(self) -> Auditor:
@@ -124,30 +123,29 @@ class Auditor:
         self._end()
 
     def audit(self, store: Path, staged: Mapping[str, Sequence[StagedFile]], run_id: str) -> Report:
-        """Audit the staged files of each table.
+        """Audit the staged files of each table; findings are in the report.
 
-        Raises AuditUnavailableError where the process ends badly, says what is no answer or takes
-        longer than `LONGEST`; the next request finds another process. Never for what is found:
-        that is in the report.
+        Raises AuditUnavailableError where the process fails, gives no valid answer or takes longer
+        than `LONGEST`; the next request gets another process.
         """
         if self._process.poll() is not None:
             self._replace()
-        said = self._audited(_asked(store, staged))
+        answer = self._audited(_request(store, staged))
         report = store / FOLDER / f"{run_id}.json"
         report.parent.mkdir(parents=True, exist_ok=True)
-        report.write_text(json.dumps(said["report"], indent=1), encoding="utf-8")
-        if said["peak"] > LARGEST:
-            self._end()  # the next request, if there is one, finds another
+        report.write_text(json.dumps(answer["report"], indent=1), encoding="utf-8")
+        if answer["peak"] > LARGEST:
+            self._end()  # the next request starts another
         return read(report)
 
     @property
     def pid(self) -> int:
-        """The process of the next request."""
+        """Return the id of the process that takes the next request."""
         return self._process.pid
 
     def _start(self) -> None:
         self._held = contextlib.ExitStack()
-        # A file, not a pipe: nobody reads it while the process works.
+        # A file, not a pipe: it is not read while the process works.
         self._stderr = self._held.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
         self._process = self._held.enter_context(
             subprocess.Popen(
@@ -159,7 +157,7 @@ class Auditor:
         self._answers = io.BufferedReader(self._process.stdout)  # type: ignore[type-var]
 
     def _end(self) -> None:
-        """Close its input, which ends it, and wait until nothing of it is left."""
+        """Close the input of the process, which ends it, and wait for its end."""
         with _killed_after(LEAVING, self._process):
             self._held.close()
 
@@ -168,24 +166,24 @@ class Auditor:
         self._start()
 
     def _audited(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """What the process answers: the report, and bytes that it held at most."""
-        self._stderr.seek(0)  # where the process goes on writing: the file is one to both
+        """Return the answer of the process: the report, and its peak of memory in bytes."""
+        self._stderr.seek(0)  # both processes share the file's position
         self._stderr.truncate()
         try:
             with _killed_after(LONGEST, self._process):
-                line = self._said(json.dumps(request) + "\n")
-        except BaseException:  # such as an interrupt: it would go on for nobody
+                line = self._answer_to(json.dumps(request) + "\n")
+        except BaseException:  # such as an interrupt: its answer has no reader any more
             self._process.kill()
-            self._process.wait()  # so that the next request finds it gone, and no answer of it
+            self._process.wait()  # so that the next request replaces it and gets no late answer
             raise
         with contextlib.suppress(ValueError):
-            said = json.loads(line)
-            if isinstance(said, dict) and said.keys() == {"report", "peak"}:
-                return said
+            answer = json.loads(line)
+            if isinstance(answer, dict) and answer.keys() == {"report", "peak"}:
+                return answer
         raise self._failure(line)
 
-    def _said(self, request: str) -> bytes:
-        """The line by which the process answers; empty where it ends instead."""
+    def _answer_to(self, request: str) -> bytes:
+        """Return the line by which the process answers; empty where it ends instead."""
         assert self._process.stdin is not None
         left = request.encode()
         with contextlib.suppress(BrokenPipeError):
@@ -193,17 +191,17 @@ class Auditor:
                 left = left[self._process.stdin.write(left) :]
         return self._answers.readline()
 
-    def _failure(self, said: bytes) -> AuditUnavailableError:
-        """What the process did instead of its work; it is gone after that."""
-        if said:
+    def _failure(self, line: bytes) -> AuditUnavailableError:
+        """Return the error of a process that did not answer; it has ended afterwards."""
+        if line:
             self._process.kill()
         with _killed_after(LEAVING, self._process):
             code = self._process.wait()
         self._stderr.seek(0)
         return AuditUnavailableError(
             f"expected the audit to end with a report within {LONGEST:,.0f} s, it "
-            + (f"said {said[:200]!r}" if said else f"ended with {code}")
-            + f":\n{_told(self._stderr.read().decode(errors='replace'))}"
+            + (f"said {line[:200]!r}" if line else f"ended with {code}")
+            + f":\n{_last_error(self._stderr.read().decode(errors='replace'))}"
         )
 
 
@@ -217,7 +215,7 @@ def _killed_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[
         timer.cancel()
 
 
-def _asked(store: Path, staged: Mapping[str, Sequence[StagedFile]]) -> dict[str, Any]:
+def _request(store: Path, staged: Mapping[str, Sequence[StagedFile]]) -> dict[str, Any]:
     return {
         "store": str(store.resolve()),
         "files": {table: [file.path for file in files] for table, files in staged.items()},
@@ -228,15 +226,16 @@ def _asked(store: Path, staged: Mapping[str, Sequence[StagedFile]]) -> dict[str,
 
 def read(path: Path) -> Report:
     """Read a report that an audit wrote."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     findings = tuple(
-        Finding(**{**one, "examples": tuple(one["examples"])}) for one in found["findings"]
+        Finding(**{**finding, "examples": tuple(finding["examples"])})
+        for finding in report["findings"]
     )
     return Report(
-        found["passed"], findings, found["seconds"], found["n_rules"], found["audited"], path
+        report["passed"], findings, report["seconds"], report["n_rules"], report["audited"], path
     )
 
 
-def _told(stderr: str) -> str:
-    """The last error of the process, without the noise that DuckDB's binding adds at its end."""
+def _last_error(stderr: str) -> str:
+    """Return the last error of the process, without the noise of DuckDB's binding at its end."""
     return stderr.split("nanobind:")[0].strip()[-2000:]

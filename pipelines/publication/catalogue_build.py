@@ -1,7 +1,7 @@
-"""The draft of a catalogue: every table's view, its comments, and all that is served over them.
+"""Build a catalogue: the view of every table, comments, and all served views.
 
-Views are bound once; a later catalogue is a copy of the current one, in which the tables that have
-other files are made again.
+Views are bound once: a later catalogue is a copy of the current one, in which only the views of
+tables with other files are replaced.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ import duckdb
 import pyarrow as pa
 
 from rejse.pipelines.publication import catalogue, friction_kinds, promise_checks
-from rejse.pipelines.publication.catalogue import VARIABLE, columns, quoted, tables
-from rejse.pipelines.store import parquet_files, staging
+from rejse.pipelines.publication.catalogue import VARIABLE, quoted
+from rejse.pipelines.store import parquet_files
 from rejse.sql import Script, statements
-from rejse.transforms.feedback import output_tables as x_tables
+from rejse.transforms import published_tables
 
 #: Oldest DuckDB that must be able to read a catalogue.
 STORAGE = "v1.0.0"
-#: Macro of a catalogue that tells what it was made of.
+#: Macro of a catalogue that returns the hash of its definitions.
 DEFINITIONS = "catalogue_definitions"
 CHECKS = promise_checks.__file__
 #: Name of a data file.
@@ -37,7 +37,7 @@ FILE = re.compile(r"part-[0-9a-f]{32}\.parquet")
 ENDS = {"_lo": "Lower", "_hi": "Upper"}
 
 
-def draft(
+def build(
     root: Path,
     publication: int,
     files: Mapping[str, Sequence[str]],
@@ -46,36 +46,36 @@ def draft(
 ) -> Path:
     """Write the catalogue of a publication over `files` (table -> paths relative to `root`).
 
-    It has a name of its own until `catalogue.settle`: a writer that loses the race for this number
-    must not touch the catalogue of the one that wins. It lies in the store, or in a `folder`.
-    `checks` (name -> SQL) judge claims; raises SettingsError where one is not lawful.
+    It has a name of its own until `catalogue.activate`: a writer that loses the race for this
+    number must not touch the catalogue of the winner. It is written to `folder`, by default the
+    store. `checks` (name -> SQL) judge claims; raises SettingsError where one is not lawful.
     """
     checks = checks or {}
-    try_out(checks)  # sealed: below, they are bound where files can be reached
-    making = (folder or root) / f"catalog-{publication}-{uuid.uuid4().hex}.making"
-    more = _more(root, files)
-    definitions = _definitions(more, checks)
-    if _continued(making, root, definitions):
-        with _written(making) as con:
-            _name(con, root, files)
-    elif more:  # what is bound to tables without these columns would not see them
-        making.unlink(missing_ok=True)
-        anew(making, root, files, checks, definitions)
+    validate_checks(checks)  # here files cannot be reached; below they can
+    file = (folder or root) / f"catalog-{publication}-{uuid.uuid4().hex}.making"
+    undeclared = _undeclared(root, files)
+    definitions = _definitions(undeclared, checks)
+    if _copy_current(file, root, definitions):
+        with _written(file) as con:
+            _refresh_tables(con, root, files)
+    elif undeclared:  # views bound without these columns would not see them
+        file.unlink(missing_ok=True)
+        build_anew(file, root, files, checks, definitions)
     else:
-        making.write_bytes(_blank(_definitions({}, {})))
-        with _written(making) as con:
-            _name(con, root, files)
+        file.write_bytes(_blank(_definitions({}, {})))
+        with _written(file) as con:
+            _refresh_tables(con, root, files)
             _finish(con, checks, definitions)
     if checks:
-        with catalogue.sealed(making, root.resolve()) as con:
+        with catalogue.open_read_only(file, root.resolve()) as con:
             promise_checks.refuse_rows(con)
-    return making
+    return file
 
 
-def try_out(checks: Mapping[str, str]) -> None:
+def validate_checks(checks: Mapping[str, str]) -> None:
     """Bind checks over tables without rows or files, where nothing else can be reached.
 
-    Raises SettingsError. In a sealed session they could still name a file of the store.
+    Raises SettingsError. In a session on the store they could still name a file of the store.
     """
     if not checks:
         return
@@ -83,7 +83,7 @@ def try_out(checks: Mapping[str, str]) -> None:
         place = Path(folder) / "blank.duckdb"
         place.write_bytes(_blank(_definitions({}, {})))
         with duckdb.connect(str(place), config={"python_enable_replacements": "false"}) as con:
-            catalogue.seal(con, [])
+            catalogue.lock_down(con, [])
             con.begin()
             try:
                 promise_checks.define(con, checks)
@@ -93,22 +93,22 @@ def try_out(checks: Mapping[str, str]) -> None:
 
 @lru_cache(maxsize=1)
 def _blank(definitions: str) -> bytes:
-    """A catalogue of empty tables without checks, made once a process."""
+    """Return a catalogue of empty tables without checks, built once a process."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "blank.duckdb"
-        anew(place, Path(), {}, {}, definitions)
+        build_anew(place, Path(), {}, {}, definitions)
         return place.read_bytes()
 
 
-def anew(
-    making: Path,
+def build_anew(
+    file: Path,
     root: Path,
     files: Mapping[str, Sequence[str]],
     checks: Mapping[str, str],
     definitions: str,
 ) -> None:
-    """All views: tables, no checks, served views, and then the checks, which read any of them."""
-    with _written(making) as con:
+    """Create all views: tables, served views, then checks, which may read any of them."""
+    with _written(file) as con:
         define_tables(con, root, files)
         _describe_tables(con)
         promise_checks.define(con, {})
@@ -125,72 +125,76 @@ def _finish(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str], definitio
 
 
 @contextmanager
-def _written(making: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A catalogue to be written in one transaction: each of its many small statements would
-    otherwise sync the disk.
+def _written(file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open a catalogue for one transaction.
+
+    Without it each of the many small statements would sync the disk.
     """
-    with duckdb.connect(str(making), config={"storage_compatibility_version": STORAGE}) as con:
+    with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE}) as con:
         con.execute("set timezone = 'UTC'")
         con.begin()
         yield con
         con.commit()
 
 
-def _continued(making: Path, root: Path, definitions: str) -> bool:
-    """Copy the current catalogue where it was made of the same but for its files; one that is
-    broken or gone is not.
+def _copy_current(file: Path, root: Path, definitions: str) -> bool:
+    """Copy the current catalogue to `file`; return whether it has the same definitions.
+
+    False also where it is broken, missing or of an earlier version.
     """
     newest = catalogue.pointed(root)
     try:
-        shutil.copyfile(catalogue.path(root, newest or 0), making)
-        making.chmod(0o600)
-        with duckdb.connect(str(making), read_only=True) as con:
-            said = con.execute(f"select {DEFINITIONS}()").fetchone()
+        shutil.copyfile(catalogue.path(root, newest or 0), file)
+        file.chmod(0o600)
+        with duckdb.connect(str(file), read_only=True) as con:
+            made_of = con.execute(f"select {DEFINITIONS}()").fetchone()
     except (OSError, duckdb.Error):  # also an earlier version's
         return False
-    return bool(said == (definitions,))
+    return bool(made_of == (definitions,))
 
 
-def _name(con: duckdb.DuckDBPyConnection, root: Path, files: Mapping[str, Sequence[str]]) -> None:
-    """Make the views again that name other files than these, or another place of the store."""
+def _refresh_tables(
+    con: duckdb.DuckDBPyConnection, root: Path, files: Mapping[str, Sequence[str]]
+) -> None:
+    """Replace the views that name other files than these, or another folder of the store."""
     views = dict(con.execute("select view_name, sql from duckdb_views()").fetchall())
-    for name in tables():
+    for name in published_tables.names():
         wanted = files.get(name, ())
-        same = {Path(file).name for file in wanted} == set(FILE.findall(views[name]))
-        if not same or (wanted and quoted(str(root.resolve())) not in views[name]):
+        is_same = {Path(path).name for path in wanted} == set(FILE.findall(views[name]))
+        if not is_same or (wanted and quoted(str(root.resolve())) not in views[name]):
             con.execute(_table_view(con, root, name, wanted))
-            _comment(con, name, columns(name))
+            _comment(con, name, published_tables.schema(name))
 
 
-def _more(root: Path, files: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Columns of files that their tables do not declare."""
-    found = {
-        name: sorted(set(_found_columns(root, paths)[0]) - set(columns(name).names))
+def _undeclared(root: Path, files: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the columns of files that their tables do not declare."""
+    undeclared = {
+        name: sorted(set(_found_columns(root, paths)[0]) - set(published_tables.schema(name).names))
         for name, paths in files.items()
     }
-    return {name: some for name, some in found.items() if some}
+    return {name: columns for name, columns in undeclared.items() if columns}
 
 
-def _definitions(more: Mapping[str, list[str]], checks: Mapping[str, str]) -> str:
-    """Hash of all that a catalogue is made of but its files; `more` as `_more` gives it."""
+def _definitions(undeclared: Mapping[str, list[str]], checks: Mapping[str, str]) -> str:
+    """Return the hash of all that a catalogue is made of except its files."""
     code = (Path(str(module)).read_text(encoding="utf-8") for module in (__file__, CHECKS))
-    said = {
+    parts = {
         "scripts": [script.text for script in served()],
-        "columns": {name: _described(columns(name)) for name in tables()},
-        "more": more, "checks": dict(checks), "code": list(code),
+        "columns": {n: _described(published_tables.schema(n)) for n in published_tables.names()},
+        "more": undeclared, "checks": dict(checks), "code": list(code),
         "duckdb": [duckdb.__version__, STORAGE],
     }  # fmt: skip
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _described(shape: pa.Schema) -> list[str]:
-    """All that a table's view and comments are made of."""
-    every = [shape.metadata, *((field.name, field.type, field.metadata) for field in shape)]
-    return [str(one) for one in every]
+    """Return all that a table's view and comments are made of."""
+    parts = [shape.metadata, *((field.name, field.type, field.metadata) for field in shape)]
+    return [str(part) for part in parts]
 
 
 def served() -> list[Script]:
-    """Macros and views in the order in which they are made."""
+    """Return macros and views in the order in which they are created."""
     return [friction_kinds.script(), *statements("macros", "views")]
 
 
@@ -203,33 +207,32 @@ def define_tables(
 
     A table without files is a view with its columns and no rows.
     """
-    for name in tables():
+    for name in published_tables.names():
         con.execute(_table_view(con, root, name, files.get(name, ())))
-    for name in _paired():
+    for name, live in _paired():
         con.execute(
-            f"create view v_{name} as select * from {name}"
-            f" union all by name select * from {name}{staging.LIVE}"
+            f"create view v_{name} as select * from {name} union all by name select * from {live}"
         )
 
 
-def _paired() -> list[str]:
-    """Tables of final rows beside which one of live rows is served."""
-    names = tables()
-    return [n for n in names if n + staging.LIVE in names and n not in x_tables.PRIVATE]
+def _paired() -> list[tuple[str, ...]]:
+    """Return each served table of final rows with that of its live rows."""
+    tables = published_tables.TABLES.values()
+    return [t.stored for t in tables if t.lifecycle == "final+live" and not t.is_private]
 
 
 def _describe_tables(con: duckdb.DuckDBPyConnection) -> None:
-    """Comment the views of all tables, for those who look around; no query needs it."""
-    for name in tables():
-        _comment(con, name, columns(name))
-    for name in _paired():
-        _comment(con, f"v_{name}", columns(name), " (final and not yet final)")
+    """Comment the views of all tables."""
+    for name in published_tables.names():
+        _comment(con, name, published_tables.schema(name))
+    for name, _ in _paired():
+        _comment(con, f"v_{name}", published_tables.schema(name), " (final and not yet final)")
 
 
 def describe_views(con: duckdb.DuckDBPyConnection, views: Sequence[Script]) -> None:
     """Comment served views by their headers, and their columns where the script does not.
 
-    `views` are in the order of their sources. A column without any comment stays so.
+    `views` are in the order of their sources. A column without any comment stays without.
     """
     comments: dict[str, dict[str, str | None]] = {}
     query = "select table_name, column_name, comment from duckdb_columns() where not internal"
@@ -251,7 +254,7 @@ def _view_comment(script: Script) -> str:
 def derived_comment(
     script: Script, column: str, comments: Mapping[str, Mapping[str, str | None]]
 ) -> str | None:
-    """Comment that follows for a column, None where nothing does.
+    """Return the comment of a column that follows from its sources; None where none does.
 
     The first of the script's sources that has a column of this name (`comments`: view -> column ->
     comment) describes it; else `x_lo` and `x_hi` beside an `x` are the ends of its interval.
@@ -267,17 +270,17 @@ def derived_comment(
 
 
 def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Sequence[str]) -> str:
-    """`create view` of one table: declared columns first, absent ones as typed nulls."""
-    typed = con.from_arrow(columns(name).empty_table())
+    """Return `create view` of one table: declared columns first, missing ones as typed nulls."""
+    typed = con.from_arrow(published_tables.schema(name).empty_table())
     wanted = dict(zip(typed.columns, map(str, typed.types), strict=True))
     if not files:
         nulls = ", ".join(f'cast(null as {kind}) as "{c}"' for c, kind in wanted.items())
         return f"create or replace view {name} as select {nulls} where false"
-    found, uniform = _found_columns(root, files)
+    present, uniform = _found_columns(root, files)
     # Types that are the declared ones already cost nothing; they must not follow the files.
-    given = {c: f'"{c}"' if c in found else "null" for c in wanted}
-    chosen = [f'cast({given[c]} as {kind}) as "{c}"' for c, kind in wanted.items()]
-    chosen += [f'"{c}"' for c in found if c not in wanted]
+    values_ = {c: f'"{c}"' if c in present else "null" for c in wanted}
+    chosen = [f'cast({values_[c]} as {kind}) as "{c}"' for c, kind in wanted.items()]
+    chosen += [f'"{c}"' for c in present if c not in wanted]
     base = f"coalesce(getvariable('{VARIABLE}'), {quoted(str(root.resolve()))})"
     listed = ", ".join(f"{base} || {quoted('/' + file)}" for file in files)
     by_name = "" if uniform else ", union_by_name = true"
@@ -288,10 +291,10 @@ def _table_view(con: duckdb.DuckDBPyConnection, root: Path, name: str, files: Se
 
 
 def _found_columns(root: Path, files: Sequence[str]) -> tuple[list[str], bool]:
-    """Columns of the files in order of appearance, and whether all files have the same."""
+    """Return columns of the files in order of appearance, and whether all files have the same."""
     shapes = {tuple(parquet_files.schema(root / file).names) for file in files}
-    every = dict.fromkeys(column for shape in sorted(shapes) for column in shape)
-    return list(every), len(shapes) == 1
+    columns = dict.fromkeys(column for shape in sorted(shapes) for column in shape)
+    return list(columns), len(shapes) == 1
 
 
 def _comment(con: duckdb.DuckDBPyConnection, view: str, shape: pa.Schema, more: str = "") -> None:

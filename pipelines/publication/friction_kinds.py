@@ -21,7 +21,7 @@ _COMMENTS = {
 
 @cache
 def script() -> Script:
-    """The statements that create the view and its comments."""
+    """Return the statements that create the view and its comments."""
     from rejse.transforms.scoring.friction import KINDS
 
     rows = []
@@ -30,14 +30,14 @@ def script() -> Script:
         tests = sorted(kind.circular_with)
         reasons = "; ".join(f"{test}: {kind.circular_with[test]}" for test in tests)
         listed = f"[{', '.join(map(quoted, tests))}]::varchar[]"
-        said = [
+        literals = [
             *map(quoted, (name, kind.locus, kind.unit)),
             str(kind.is_launch).lower(),
             quoted(kind.description),
             listed,
             quoted(reasons) if reasons else "null",
         ]
-        rows.append(f"({', '.join(said)})")
+        rows.append(f"({', '.join(literals)})")
     text = (
         f"create or replace view {NAME} as select * from (values {', '.join(rows)})"
         f" as kinds ({', '.join(_COMMENTS)});\n"

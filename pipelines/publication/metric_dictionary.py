@@ -1,4 +1,4 @@
-"""The dictionary of what is measured: every metric and kind of friction, from its declaration."""
+"""The dictionary of metrics and kinds of friction, made from their declarations."""
 
 from __future__ import annotations
 
@@ -7,41 +7,41 @@ from typing import Any
 
 
 def field_name(need: str) -> str:
-    """A needed field or, as `@name`, an operational table, in the words of the configuration."""
+    """Return a needed field or operational table (`@name`) in the words of the configuration."""
     return f"table {need[1:]}" if need.startswith("@") else need
 
 
-def _metric(one: Any) -> dict[str, Any]:
-    column = one.column
+def _metric(metric: Any) -> dict[str, Any]:
+    column = metric.column
     return {
-        "name": one.name,
-        "label": one.label,
-        "grain": one.grain,
+        "name": metric.name,
+        "label": metric.label,
+        "grain": metric.grain,
         "type": str(column.type),
         "unit": column.unit,
         "low": column.low,
         "high": column.high,
-        "direction": one.direction,
-        "when_empty": one.when_empty,
+        "direction": metric.direction,
+        "when_empty": metric.when_empty,
         "definition": column.description,
     }
 
 
-def _kind(one: Any, weight: float) -> dict[str, Any]:
+def _kind(kind: Any, weight: float) -> dict[str, Any]:
     return {
-        "name": one.name,
-        "label": one.label,
-        "locus": one.locus,
-        "unit": one.unit,
+        "name": kind.name,
+        "label": kind.label,
+        "locus": kind.locus,
+        "unit": kind.unit,
         "weight": weight,
-        "needs": [sorted(field_name(need) for need in fields) for fields in one.needs],
-        "definition": one.description,
-        "circular_with": dict(sorted(one.circular_with.items())),
+        "needs": [sorted(field_name(need) for need in fields) for fields in kind.needs],
+        "definition": kind.description,
+        "circular_with": dict(sorted(kind.circular_with.items())),
     }
 
 
 def dictionary() -> dict[str, list[dict[str, Any]]]:
-    """All metrics (name, label, grain, unit, range, direction, empty rule, definition) and kinds.
+    """Return the declarations of all metrics and kinds of friction.
 
     `needs` of a kind lists alternatives: any one set of fields suffices. `circular_with` names the
     tests of the score that leave it out, each with the reason.
@@ -54,13 +54,13 @@ def dictionary() -> dict[str, list[dict[str, Any]]]:
     from rejse.transforms.scoring.friction import KINDS
 
     return {
-        "metrics": [_metric(one) for one in metrics()],
-        "friction": [_kind(one, WEIGHTS[one.name]) for one in KINDS.values()],
+        "metrics": [_metric(declared) for declared in metrics()],
+        "friction": [_kind(declared, WEIGHTS[declared.name]) for declared in KINDS.values()],
     }
 
 
-def _range(one: dict[str, Any]) -> str:
-    low, high = one["low"], one["high"]
+def _range(metric: dict[str, Any]) -> str:
+    low, high = metric["low"], metric["high"]
     if low is None and high is None:
         return "any"
     left = "(-inf" if low is None else f"[{low:g}"
@@ -73,30 +73,34 @@ def _alternatives(needs: Sequence[Sequence[str]]) -> str:
 
 
 def text() -> str:
-    """The dictionary for people: one paragraph each."""
-    said = dictionary()
+    """Return the dictionary as text: one paragraph per metric and kind."""
+    known = dictionary()
     lines: list[str] = []
-    for grain in dict.fromkeys(one["grain"] for one in said["metrics"]):
+    for grain in dict.fromkeys(entry["grain"] for entry in known["metrics"]):
         lines += [f"METRICS OF A {grain.upper()}", ""]
-        for one in (m for m in said["metrics"] if m["grain"] == grain):
-            unit = f" [{one['unit']}]" if one["unit"] not in ("", "1") else ""
-            facts = (_range(one), one["direction"].replace("_", " "), f"empty: {one['when_empty']}")
+        for entry in (m for m in known["metrics"] if m["grain"] == grain):
+            unit = f" [{entry['unit']}]" if entry["unit"] not in ("", "1") else ""
+            facts = (
+                _range(entry),
+                entry["direction"].replace("_", " "),
+                f"empty: {entry['when_empty']}",
+            )
             lines += [
-                f"{one['name']}{unit}  {one['label']}",
+                f"{entry['name']}{unit}  {entry['label']}",
                 f"    {', '.join(facts)}",
-                f"    {one['definition']}",
+                f"    {entry['definition']}",
             ]
         lines.append("")
     lines += ["KINDS OF FRICTION", ""]
-    for one in said["friction"]:
+    for entry in known["friction"]:
         lines += [
-            f"{one['name']}  {one['label']}",
-            f"    weight {one['weight']:g}, {one['locus']}, counted in {one['unit']}",
-            f"    needs: {_alternatives(one['needs'])}",
-            f"    {one['definition']}",
+            f"{entry['name']}  {entry['label']}",
+            f"    weight {entry['weight']:g}, {entry['locus']}, counted in {entry['unit']}",
+            f"    needs: {_alternatives(entry['needs'])}",
+            f"    {entry['definition']}",
         ]
         lines += [
             f"    in no test of the score by {test}: {reason}"
-            for test, reason in one["circular_with"].items()
+            for test, reason in entry["circular_with"].items()
         ]
     return "\n".join(lines)

@@ -1,10 +1,10 @@
-"""Claims of campaigns, judged by SQL of the user where no event delivers them
+"""Claims of campaigns, judged by the user's SQL where no event delivers them
 (docs/reference/friction.md#promises).
 
 A check is one SELECT over the published tables and views with the columns `customer_key`,
-`promise_id` and `status` (kept or broken). It becomes a view of the publication and never
-evidence: friction stays a function of the events alone, however a check is written. It may ask
-neither the clock nor chance: what was published once can be published again.
+`promise_id` and `status` (kept or broken). It becomes a view of the publication and is never
+evidence: friction is a function of the events alone. It may use neither the clock nor chance, so
+that the same publication gives the same answer again.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rejse.pipelines.config.field_types import SettingsError
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 if TYPE_CHECKING:
     import duckdb
 
 VIEW = "v_promise_checks"
-COLUMNS = ("customer_key", "promise_id", "status")
+COLUMNS = (CUSTOMER_KEY, "promise_id", "status")
 STATUS = ("kept", "broken")
 _ABOUT = {
     "check_name": "Check of the configuration (promise_checks) that judged.",
-    "customer_key": "Customer to whom the promise was made.",
+    CUSTOMER_KEY: "Customer to whom the promise was made.",
     "promise_id": "Promise, unique for its customer.",
     "status": "kept or broken, as the check says.",
 }
@@ -31,8 +32,8 @@ _ABOUT = {
 def define(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str]) -> None:
     """Create a view for each check, and `v_promise_checks` over all; empty without checks.
 
-    Raises SettingsError where a check is not one SELECT with the three columns. It runs nothing
-    but binds: what a check may open is decided by the seal of `con`.
+    Raises SettingsError where a check is not one SELECT with the three columns. Checks are bound,
+    not run: what they may open follows from the lockdown of `con`.
     """
     for name, text in checks.items():
         _define_one(con, name, text)
@@ -52,12 +53,12 @@ def define(con: duckdb.DuckDBPyConnection, checks: Mapping[str, str]) -> None:
 
 
 def refuse_rows(con: duckdb.DuckDBPyConnection) -> None:
-    """Run all checks; raises SettingsError for a status or key that is none, or a failing one."""
+    """Run all checks; raises SettingsError for an unlawful status or key, or a failing check."""
     import duckdb
 
     unlike = "status is null or status not in ('kept', 'broken')"
     try:
-        found = con.execute(
+        unlawful = con.execute(
             f"select check_name, status, count(*) from {VIEW} where {unlike}"
             " or customer_key is null or promise_id is null group by all order by all limit 1"
         ).fetchone()
@@ -65,13 +66,13 @@ def refuse_rows(con: duckdb.DuckDBPyConnection) -> None:
         raise SettingsError(
             f"promise_checks: expected checks that run over what is to be published, came: {fault}"
         ) from None
-    if found is None:
+    if unlawful is None:
         return
-    name, status, rows = found
-    came = "no customer_key or no promise_id" if status in STATUS else f"status {status!r}"
+    name, status, rows = unlawful
+    problem = "no customer_key or no promise_id" if status in STATUS else f"status {status!r}"
     raise SettingsError(
         f"promise_checks.{name}: expected customer_key, promise_id and a status of kept or broken "
-        f"in each row, came {came} in {rows:,}; nothing was published"
+        f"in each row, came {problem} in {rows:,}; nothing was published"
     )
 
 
@@ -97,7 +98,7 @@ def _define_one(con: duckdb.DuckDBPyConnection, name: str, text: str) -> None:
 
 
 def _refuse_unsteady(name: str, text: str) -> None:
-    """Refuse what may do more than read, and what asks the clock, chance or the session."""
+    """Refuse statements that do more than read, or use the clock, chance or the session."""
     from rejse.transforms.ingest import read_only, sql_ast
 
     try:
@@ -107,18 +108,18 @@ def _refuse_unsteady(name: str, text: str) -> None:
             nodes = sql_ast.read(plain, text)
     except (ValueError, read_only.ReadOnlyError) as fault:
         raise _refused(name, f"one that cannot be read: {fault}") from None
-    found = [word for node in nodes for word in sql_ast.volatile_names(node)]
+    words = [word for node in nodes for word in sql_ast.volatile_names(node)]
     for part in sql_ast.walk(nodes):
         if part.get("sample"):
-            found.append("sample")
-    if found:
-        raise _refused(name, f"{found[0]}, which gives another value at another time")
+            words.append("sample")
+    if words:
+        raise _refused(name, f"{words[0]}, which gives another value at another time")
 
 
-def _refused(name: str, came: str) -> SettingsError:
+def _refused(name: str, problem: str) -> SettingsError:
     return SettingsError(
         f"promise_checks.{name}: expected one SELECT over the published tables and views with "
-        f"the columns {', '.join(COLUMNS)}, came {came}; nothing was published"
+        f"the columns {', '.join(COLUMNS)}, came {problem}; nothing was published"
     )
 
 

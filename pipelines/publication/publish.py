@@ -1,7 +1,7 @@
-"""Publication: stage -> balance -> audit -> one commit a table -> `publications` -> pointer.
+"""Publish: balance -> audit -> one commit a table -> `publications` -> pointer.
 
-Nothing that a reader sees changes before the last two steps, and each of those is atomic. What
-a crash leaves between them is finished by the next run (`roll_forward`).
+Nothing that a reader sees changes before the last two steps, and each of those is atomic. What a
+crash leaves between them is finished by the next run (`roll_forward`).
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import pyarrow as pa
 
 from rejse.pipelines.publication import audit_client as auditing
 from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.publication.audit_client import Audit, AuditError, Report
+from rejse.pipelines.publication.run_row import Run
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import erasure_receipts, file_index, parquet_files, staging
-from rejse.pipelines.store.delta_store import COUNTS, PUBLICATIONS, RUNS, Publication, Writer
+from rejse.pipelines.store.delta_store import Publication, Writer
 from rejse.pipelines.store.staging import StagedFile
-from rejse.transforms.dimensions import published
+from rejse.transforms import published_tables
 from rejse.transforms.errors import DataError
+from rejse.transforms.schema.log_tables import COUNTS, PUBLICATIONS, RUNS
 from rejse.transforms.schema.registry import Table
 
 #: Folders of a run for what is not staged yet, gone with it.
@@ -32,56 +34,25 @@ SCRATCH = ".scratch-"
 __all__ = ["AuditError", "BalanceError", "Run", "publish", "writing"]
 
 
-class Run(TypedDict, total=False):
-    """What a run says about itself; times are microseconds since 1970.
-
-    `counts` has read, kept, duplicate, late, rejected, erased (absent = 0); `reasons` the
-    rejected by reason; `notes` what was changed in kept rows or joined nothing, counted; `windows`
-    the windows that served views need, in microseconds (`repeat`: W of the contact rates);
-    `thresholds` those of the answers (`csat.satisfied_from`), in points of their own scale;
-    `frontiers` and `x_frontiers` how far the sources of interactions and of answers are complete;
-    `promise_checks` the SQL that judges claims, by name; `core_version` that of rules, code and
-    key, `sources` those of each source; `latest` the latest time read, by kind of input, source
-    and delivered name.
-    """
-
-    run_id: str
-    fingerprint: str
-    config_version: str
-    started_at: int
-    counts: Mapping[str, int]
-    reasons: Mapping[str, int]
-    notes: Mapping[str, int]
-    positions: Mapping[str, str]
-    frontiers: Mapping[str, int]
-    x_frontiers: Mapping[str, int]
-    windows: Mapping[str, int]
-    thresholds: Mapping[str, float]
-    promise_checks: Mapping[str, str]
-    core_version: str
-    sources: Mapping[str, str]
-    latest: Mapping[tuple[str, str, str], int]
-
-
 class BalanceError(DataError):
-    """Rows came in that are accounted for nowhere, or twice; nothing was published."""
+    """Rows are accounted for nowhere, or twice; nothing was published."""
 
 
 @contextlib.contextmanager
 def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
-    """Hold the store for one run, after finishing what a crashed one had left half done.
+    """Hold the store for one run, after finishing what a crashed run left half done.
 
-    `writer.base` is the publication to build on. Raises AnotherWriter, and StoreDamagedError where
-    publications were lost, unless the run is to `rebuild` all.
+    `writer.previous` is the publication to build on. Raises AnotherWriter, and StoreDamagedError
+    where publications were lost, unless the run is a `rebuild`.
     """
     with storage.writing(store, rebuild=rebuild) as writer:
-        for draft in store.glob("*.making*"):
-            draft.unlink(missing_ok=True)  # another machine may be at it
+        for path in store.glob("*.making*"):
+            path.unlink(missing_ok=True)  # another machine may be at it
         for scratch in store.glob(f"{SCRATCH}*"):  # also where the next run finds nothing new
             shutil.rmtree(scratch, ignore_errors=True)
         file_index.tidy(store)
-        if writer.base is not None and writer.lost is None:
-            roll_forward(store, writer.base)
+        if writer.previous is not None and writer.lost is None:
+            roll_forward(store, writer.previous)
         yield writer
 
 
@@ -94,56 +65,71 @@ def publish(
     carried: Mapping[str, Sequence[StagedFile]] | None = None,
     beside: Sequence[StagedFile] = (),
 ) -> Publication:
-    """Publish the staged files, and those `carried` over, as the whole content of their tables.
+    """Publish the staged files, and those `carried` forward, as the whole content of their tables.
 
-    Tables without a file become empty. The audit looks at what is staged and `beside` it. Raises
-    BalanceError, AuditError, AnotherWriter or SettingsError (a promise check), and then no reader
-    sees anything of it. `audit=None` leaves Great Expectations out, and the publication says so.
+    Tables without a file become empty. Until the end of this function no reader sees a change.
+
+    Args:
+        writer: the right to write to the store.
+        staged: files of the run.
+        run: counts, sources and configuration of the run.
+        audit: None leaves Great Expectations out, and the publication records that.
+        carried: files of the previous publication to name again, by table.
+        beside: files that the audit reads beside the staged ones.
+
+    Raises:
+        BalanceError: rows are unaccounted for.
+        AuditError: staged rows broke a critical rule.
+        AnotherWriter: another writer was faster.
+        SettingsError: a promise check is not lawful.
     """
     check_balance(run)
-    store, base = writer.store, writer.base
+    store, previous = writer.store, writer.previous
     number = writer.number
-    looked_at = _by_table(store, [*staged, *beside])
-    report = _passed(audit(store, looked_at, run["run_id"])) if audit else None
-    kept = [file for files in (carried or {}).values() for file in files]
-    every = _by_table(store, [*staged, *kept])
-    draft = _draft(number, run, report, storage.after(base))
-    every[RUNS.name] = _appended(store, base, RUNS, _run_row(run, draft))
-    every |= erasure_receipts.standing(store, writer.receipts)  # also where all is read anew
-    versions = _commit_tables(store, every, draft)
-    rows = {table: sum(file.rows for file in every.get(table, ())) for table in versions}
-    done = replace(draft, versions=versions, rows=rows)
+    audited = _by_table(store, [*staged, *beside])
+    report = _refuse_failed(audit(store, audited, run.run_id)) if audit else None
+    carried_files = [file for files in (carried or {}).values() for file in files]
+    by_table = _by_table(store, [*staged, *carried_files])
+    state = "skipped" if report is None else ("warned" if report.findings else "passed")
+    publication = run.publication(number, storage.after(previous), state)
+    by_table[RUNS.name] = _with_row(store, previous, RUNS, run.row(publication))
+    by_table |= erasure_receipts.receipt_files(
+        store, writer.receipts
+    )  # also where all is read anew
+    versions = _commit_tables(store, by_table, publication)
+    rows = {table: sum(file.rows for file in by_table.get(table, ())) for table in versions}
+    done = replace(publication, versions=versions, rows=rows)
     return announce(
-        writer, done, {table: [file.path for file in files] for table, files in every.items()}
+        writer, done, {table: [file.path for file in files] for table, files in by_table.items()}
     )
 
 
 def announce(writer: Writer, done: Publication, named: Mapping[str, Sequence[str]]) -> Publication:
-    """The last step: make `done`, whose tables hold the files `named`, the current publication.
+    """Make `done`, whose tables hold the files `named`, the current publication.
 
-    Raises AnotherWriter or SettingsError (a promise check), and then no reader sees it.
+    This is the last step; the writer builds on it from then on. Raises AnotherWriter or
+    SettingsError (a promise check), and then no reader sees a change.
     """
     store, number = writer.store, done.number
-    last = _appended(store, writer.base, PUBLICATIONS, done.row(), writer.read_version)
-    every = {**named, PUBLICATIONS.name: [file.path for file in last]}
+    publications = _with_row(store, writer.previous, PUBLICATIONS, done.row(), writer.read_version)
+    files = {**named, PUBLICATIONS.name: [file.path for file in publications]}
     # A broken view or check must publish nothing.
-    drafted = catalogue_build.draft(store, number, every, done.promise_checks)
+    catalogue_file = catalogue_build.build(store, number, files, done.promise_checks)
     storage.commit(
-        store, PUBLICATIONS.name, last, PUBLICATIONS.schema, done.run_id, number,
+        store, PUBLICATIONS.name, publications, PUBLICATIONS.schema, done.run_id, number,
         writer.read_version,
     )  # fmt: skip
-    catalogue.settle(store, number, drafted)
+    catalogue.activate(store, number, catalogue_file)
+    writer.previous, writer.read_version = done, storage.head(store, PUBLICATIONS.name)
     return done
 
 
 def check_balance(run: Run) -> None:
     """Raise BalanceError where read != kept + duplicate + late + rejected + erased."""
-    gap = difference(run)
-    reasons = sum(run.get("reasons", {}).values())
-    rejected = run.get("counts", {}).get("rejected", 0)
-    if gap == 0 and reasons == rejected:
+    gap, reasons = run.difference, sum(run.reasons.values())
+    if gap == 0 and reasons == run.counts.get("rejected", 0):
         return
-    counts = ", ".join(f"{name} {run.get('counts', {}).get(name, 0):,}" for name in COUNTS)
+    counts = ", ".join(f"{name} {run.counts.get(name, 0):,}" for name in COUNTS)
     raise BalanceError(
         "expected read = kept + duplicate + late + rejected + erased, and every reject with a "
         f"reason; came {counts}: difference {gap:,}, rejects with a reason {reasons:,}. Nothing "
@@ -151,122 +137,107 @@ def check_balance(run: Run) -> None:
     )
 
 
-def difference(run: Run) -> int:
-    """Rows read that are accounted for nowhere (negative: accounted for twice)."""
-    counts = run.get("counts", {})
-    return counts.get("read", 0) - sum(counts.get(name, 0) for name in COUNTS if name != "read")
+def roll_forward(store: Path, current: Publication) -> None:
+    """Finish a committed publication whose pointer is missing or broken after a crash.
 
-
-def roll_forward(store: Path, base: Publication) -> None:
-    """Finish a publication that was committed, but whose pointer a crash left behind, or broken;
-    a catalogue that is broken or gone is made anew.
+    A catalogue that is broken or missing is built again.
     """
-    is_whole = catalogue.is_whole(catalogue.path(store, base.number))
-    if not is_whole or catalogue.pointed(store) != base.number:
-        drafted = catalogue_build.draft(
-            store, base.number, files_of(store, base), base.promise_checks
+    is_whole = catalogue.is_whole(catalogue.path(store, current.number))
+    if not is_whole or catalogue.pointed(store) != current.number:
+        catalogue_file = catalogue_build.build(
+            store, current.number, files_of(store, current), current.promise_checks
         )
-        catalogue.settle(store, base.number, drafted)
+        catalogue.activate(store, current.number, catalogue_file)
 
 
 def files_of(store: Path, publication: Publication) -> dict[str, list[str]]:
-    """Files of every table of a publication; of `publications` the newest."""
+    """Return the files of every table of a publication; of `publications` the newest."""
     versions = dict(publication.versions)
     versions[PUBLICATIONS.name] = storage.head(store, PUBLICATIONS.name)
     return {table: storage.files(store, table, at) for table, at in versions.items()}
 
 
 def _by_table(store: Path, staged: Sequence[StagedFile]) -> dict[str, list[StagedFile]]:
-    """Staged files by table, in an order of their own; each must still be there."""
-    known = catalogue.published_tables()
-    every: dict[str, list[StagedFile]] = {name: [] for name in known}
+    """Return staged files by table, sorted. Raises FileNotFoundError where one is missing."""
+    known = published_tables.versioned()
+    by_table: dict[str, list[StagedFile]] = {name: [] for name in known}
     for file in sorted(staged, key=lambda f: (f.table, f.path)):
-        if file.table not in every:
+        if file.table not in by_table:
             raise KeyError(f"table {file.table}: expected one of {', '.join(known)}")
         if not (store / file.path).exists():
             raise FileNotFoundError(
                 f"expected the staged file {file.path}, it is gone; another run may have "
                 "cleaned the store: nothing was published, run again"
             )
-        every[file.table].append(file)
-    return {name: files for name, files in every.items() if files or _was(store, name)}
+        by_table[file.table].append(file)
+    return {name: files for name, files in by_table.items() if files or _is_committed(store, name)}
 
 
-def _was(store: Path, name: str) -> bool:
-    """Whether a table without rows is to be committed: not one that no installation of it has."""
-    rare = (*published.tables(), erasure_receipts.ERASURES.name)
-    return name not in rare or storage.head(store, name) >= 0
+def _is_committed(store: Path, name: str) -> bool:
+    """Return whether a table without rows is committed: not one that the store never had."""
+    is_rare = published_tables.table_of(name).lifecycle in ("snapshot", "log")
+    return not is_rare or storage.head(store, name) >= 0
 
 
-def _passed(report: Report) -> Report:
+def _refuse_failed(report: Report) -> Report:
     if not report.passed:
         raise AuditError(report)
     return report
 
 
-def _draft(number: int, run: Run, report: Report | None, at: int) -> Publication:
-    state = "skipped" if report is None else ("warned" if report.findings else "passed")
-    return Publication(
-        number=number,
-        run_id=run["run_id"],
-        fingerprint=run["fingerprint"],
-        config_version=run["config_version"],
-        published_at=at,
-        positions=run.get("positions", {}),
-        frontiers=run.get("frontiers", {}),
-        x_frontiers=run.get("x_frontiers", {}),
-        windows=run.get("windows", {}),
-        thresholds=run.get("thresholds", {}),
-        promise_checks=run.get("promise_checks", {}),
-        counts={name: run.get("counts", {}).get(name, 0) for name in COUNTS},
-        audit=state,
-        core_version=run.get("core_version", ""),
-        sources=run.get("sources", {}),
-        latest=run.get("latest", {}),
+def _commit_tables(
+    store: Path, by_table: Mapping[str, Sequence[StagedFile]], publication: Publication
+) -> dict[str, int]:
+    """Commit each table; return the versions, which no reader sees before publication."""
+    return {
+        table: commit_table(store, table, files, publication) for table, files in by_table.items()
+    }
+
+
+def commit_table(
+    store: Path, table: str, files: Sequence[StagedFile], publication: Publication
+) -> int:
+    """Commit files as the whole content of a table; return the version."""
+    columns = _columns_of(store, table, files)
+    return storage.commit_files(
+        store, table, files, columns, publication.run_id, publication.number
     )
 
 
-def _commit_tables(
-    store: Path, every: Mapping[str, Sequence[StagedFile]], draft: Publication
-) -> dict[str, int]:
-    """One commit a table; the versions, which nobody reads before they are published."""
-    return {table: settled(store, table, files, draft) for table, files in every.items()}
-
-
-def settled(store: Path, table: str, files: Sequence[StagedFile], draft: Publication) -> int:
-    """Version of the table that holds these files, and no others, for a publication to come."""
-    columns = _columns_of(store, table, files)
-    return storage.settle(store, table, files, columns, draft.run_id, draft.number)
-
-
 def _columns_of(store: Path, table: str, files: Sequence[StagedFile]) -> pa.Schema:
-    """Declared columns and whatever else the files have."""
+    """Return the declared columns and all others of the files."""
     shapes = [parquet_files.schema(store / file.path).remove_metadata() for file in files]
-    bare = [pa.schema([storage.bare(c) for c in s]) for s in (*shapes, catalogue.columns(table))]
+    bare = [
+        pa.schema([storage.bare(c) for c in s]) for s in (*shapes, published_tables.schema(table))
+    ]
     return pa.unify_schemas(bare)
 
 
-def _appended(
+def _with_row(
     store: Path,
-    base: Publication | None,
+    previous: Publication | None,
     table: Table,
     row: Mapping[str, Any],
     version: int | None = None,
 ) -> list[StagedFile]:
-    """Stage the table's published rows with one more; small tables stay one file."""
-    at = version if version is not None else (base.versions.get(table.name, -1) if base else -1)
-    old = [
+    """Stage the table's published rows and one more as one file."""
+    last = (
+        version
+        if version is not None
+        else (previous.versions.get(table.name, -1) if previous else -1)
+    )
+    rows = [
         _widened(storage.read(store / path), table.schema.remove_metadata())
-        for path in storage.files(store, table.name, at)
+        for path in storage.files(store, table.name, last)
     ]  # fmt: skip
-    new = pa.Table.from_pylist([dict(row)], schema=table.schema)
-    whole = pa.concat_tables([*(t.replace_schema_metadata(None) for t in old), new])
+    added = pa.Table.from_pylist([dict(row)], schema=table.schema)
+    whole = pa.concat_tables([*(t.replace_schema_metadata(None) for t in rows), added])
     file = staging.write(store, table.name, whole)
     return [file] if file else []
 
 
 def _widened(rows: pa.Table, shape: pa.Schema) -> pa.Table:
-    """Rows in the columns of `shape`; null where an earlier version did not write one yet."""
+    """Return rows in the columns of `shape`; null where an earlier version wrote none."""
     given = set(rows.column_names)
     columns = [
         rows[field.name].cast(field.type)
@@ -275,15 +246,3 @@ def _widened(rows: pa.Table, shape: pa.Schema) -> pa.Table:
         for field in shape
     ]
     return pa.Table.from_arrays(columns, schema=shape)
-
-
-def _run_row(run: Run, draft: Publication) -> dict[str, Any]:
-    row = {
-        "run_id": draft.run_id, "publication": draft.number,
-        "config_version": draft.config_version,
-        "started_at": run.get("started_at", draft.published_at),
-        "finished_at": draft.published_at, "difference": difference(run),
-        "reasons": list(run.get("reasons", {}).items()),
-        "notes": list(run.get("notes", {}).items()),
-    }  # fmt: skip
-    return row | {f"n_{name}": count for name, count in draft.counts.items()}

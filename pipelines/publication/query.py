@@ -1,4 +1,4 @@
-"""One query of a user: where its text comes from, and its answer."""
+"""Run one query of a user: find its text, limit it, return its answer."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from rejse.pipelines.runtime import memory, signals
 from rejse.pipelines.store import errors
 from rejse.transforms.errors import MisuseError
 
-#: Rows that are taken from DuckDB at once: an answer is printed while it comes, not held whole.
+#: Rows fetched from DuckDB at once: an answer is printed row by row, not held in memory.
 ROWS = 10_000
-#: What a query may take unless told otherwise: of the machine's memory, of the disk, of time.
+#: Default limits of a query: memory, spilled bytes, seconds.
 MEMORY, SPILL, SECONDS = "25%", "10GB", 600.0
-#: Seconds beyond its time in which DuckDB, which looks at the clock between two steps, may stop a
-#: query itself; one call of a function is one step, however long it takes.
+#: Seconds beyond its time in which DuckDB may stop a query itself. DuckDB reads the clock between
+#: two steps; one call of a function is one step, however long it takes.
 GRACE = 2.0
 TOO_LONG = (
     "the query took longer than it may and was stopped; ask for less, or give it more with"
     " --timeout 1h"
 )
-#: Of sizes as DuckDB states them.
+#: Units of sizes that DuckDB prints.
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _SIZE = re.compile(r"[0-9]+(\.[0-9]+)?[KMGT]i?B", re.IGNORECASE)
 
@@ -33,9 +33,9 @@ class QueryError(MisuseError):
 
 
 def limits(timeout: str | None, memory: str | None, spill: str | None) -> Any:
-    """What a query may take (catalogue.Limits), as the options of a command say it.
+    """Return the limits of a query (`catalogue.Limits`) from the options of a command.
 
-    Raises QueryError for what is no duration or no size.
+    Raises QueryError for an invalid duration or size.
     """
     from rejse.pipelines.publication.catalogue import Limits
     from rejse.transforms.schema import durations
@@ -51,8 +51,9 @@ def limits(timeout: str | None, memory: str | None, spill: str | None) -> Any:
 
 
 def cap_memory(con: Any) -> None:
-    """Hold this process, one of our own, to twice the memory that DuckDB may take on `con`, which
-    counts blocks and no values: one call of a function may make a value of any size.
+    """Limit this process to twice the memory that DuckDB may use on `con`.
+
+    DuckDB counts blocks, not values: one call of a function may make a value of any size.
     """
     ((stated,),) = con.execute("select current_setting('memory_limit')").fetchall()
     number, unit = stated.split()
@@ -60,7 +61,7 @@ def cap_memory(con: Any) -> None:
 
 
 def text_in(file: Path) -> str:
-    """Text of a query's file, or of the ready question of that name. Raises QueryError."""
+    """Read the text of a query's file, or of the named question. Raises QueryError."""
     from rejse.sql import scripts
 
     questions = scripts("questions")
@@ -78,22 +79,23 @@ def text_in(file: Path) -> str:
 def answer(
     con: Any, text: str, seconds: float | None = None
 ) -> tuple[list[str], Iterator[tuple[Any, ...]]]:
-    """Columns and rows of one query; rows come as they are asked for.
+    """Run one query; return its columns and an iterator over its rows.
 
-    Where DuckDB cannot stop it after `seconds`, the process ends, if it is one of our own.
+    Where DuckDB cannot stop it after `seconds`, the process ends, if it is a process for this
+    query.
 
-    Raises QueryError, also while rows come, where it fails or takes more than it may, ReadOnlyError
+    Raises QueryError, also while rows are read, where it fails or exceeds a limit, ReadOnlyError
     where it does more than read, StoreDamagedError where a file of the store cannot be read.
     """
     import duckdb
 
     try:
         with _in_time(seconds):
-            found = con.execute(text)
-        columns = [column[0] for column in found.description]
+            result = con.execute(text)
+        columns = [column[0] for column in result.description]
     except duckdb.Error as fault:
         raise _error(fault) from None
-    return columns, _rows(found, seconds)
+    return columns, _rows(result, seconds)
 
 
 def _in_time(seconds: float | None) -> AbstractContextManager[None]:
@@ -101,13 +103,13 @@ def _in_time(seconds: float | None) -> AbstractContextManager[None]:
     return signals.deadline(longest, QueryError.exit_code, f"rejse: {TOO_LONG}")
 
 
-def _rows(found: Any, seconds: float | None) -> Iterator[tuple[Any, ...]]:
+def _rows(result: Any, seconds: float | None) -> Iterator[tuple[Any, ...]]:
     import duckdb
 
     while True:
         try:
             with _in_time(seconds):
-                rows = found.fetchmany(ROWS)
+                rows = result.fetchmany(ROWS)
         except duckdb.Error as fault:
             raise _error(fault) from None
         if not rows:
@@ -116,7 +118,7 @@ def _rows(found: Any, seconds: float | None) -> Iterator[tuple[Any, ...]]:
 
 
 def _error(fault: Exception) -> Exception:
-    """The error of a command whose query failed so."""
+    """Return the error of a command whose query failed with `fault`."""
     if damaged := errors.query_words(fault):
         return errors.StoreDamagedError(damaged)
     kind = type(fault).__name__
@@ -133,7 +135,7 @@ def _error(fault: Exception) -> Exception:
 
 
 def with_names(columns: list[str], rows: Iterable[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
-    """Rows by column names. Raises QueryError where two columns share one."""
+    """Return rows by column names. Raises QueryError where two columns share a name."""
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise QueryError(

@@ -1,4 +1,4 @@
-"""Time travel: which publication was current at some time."""
+"""Time travel: find the publication that was current at a time."""
 
 from __future__ import annotations
 
@@ -13,53 +13,56 @@ from rejse.transforms.errors import MisuseError
 
 
 class AsOfError(MisuseError):
-    """What was named is neither a publication nor a time."""
+    """The text is neither a publication's number nor a time."""
 
 
 def number(store: Path, text: str) -> int:
-    """Publication that `text` names: its number (digits only), or a time at which it was current.
+    """Return the publication that `text` names: its number, or a time at which it was current.
 
     That is the last one published at or before the time. A time without a zone is UTC, a day
     without a time its first instant. Raises AsOfError where it is neither, NotPublishedError where
-    nothing was published by then or it can be read no more.
+    nothing was published by then or it can no longer be read.
     """
-    found = int(text) if text.strip().isdecimal() else _at(store, text)
-    if catalogue.path(store, found).exists():
-        return found
-    every = storage.publications(store)
-    if not any(one.number == found and _is_readable(store, one) for one in every):
-        raise _unreadable(store, text, found)
-    return found
+    named = int(text) if text.strip().isdecimal() else _at(store, text)
+    if catalogue.path(store, named).exists():
+        return named
+    publications = storage.publications(store)
+    if not any(
+        publication.number == named and _is_readable(store, publication)
+        for publication in publications
+    ):
+        raise _unreadable(store, text, named)
+    return named
 
 
 def _is_readable(store: Path, publication: storage.Publication) -> bool:
-    """Whether one without a catalogue was not vacuumed: that can be made anew."""
+    """Return whether a publication without a catalogue can be read: it was not vacuumed."""
     from rejse.pipelines.publication import catalogue_cache
 
     return catalogue_cache.is_readable(store, publication)
 
 
-def _unreadable(store: Path, text: str, found: int) -> NotPublishedError:
-    """The error of a publication that is not there, or not any more; it says which ones are."""
-    every = [one.number for one in storage.publications(store)]
-    if not every:
+def _unreadable(store: Path, text: str, named: int) -> NotPublishedError:
+    """Return the error of a missing publication; it lists those that can be read."""
+    numbers = [publication.number for publication in storage.publications(store)]
+    if not numbers:
         return NotPublishedError(
             f"expected a publication in {store}, found none; `rejse run` makes the first one"
         )
-    readable = [str(n) for n in every if catalogue.path(store, n).exists()]
-    said = " to ".join(dict.fromkeys([*readable[:1], *readable[-1:]])) or "none"
-    why = "its files are no longer kept" if found in every else "there is none of that number"
+    readable = [str(n) for n in numbers if catalogue.path(store, n).exists()]
+    span = " to ".join(dict.fromkeys([*readable[:1], *readable[-1:]])) or "none"
+    why = "its files are no longer kept" if named in numbers else "there is none of that number"
     if len(text.strip()) in (6, 8):  # as if digits alone were a month or a day
         why += " (a day is written 2026-03-01)"
     return NotPublishedError(
-        f"expected a publication that can still be read ({said}), came {text!r}: {why};"
+        f"expected a publication that can still be read ({span}), came {text!r}: {why};"
         ' `rejse sql "select publication, published_at from publications"` lists them,'
         " [retention] says how long they are kept"
     )
 
 
 def is_naive(text: str) -> bool:
-    """Whether `text` names a time without a zone, which is UTC."""
+    """Return whether `text` is a time without a zone, which is UTC."""
     try:
         return not text.strip().isdecimal() and datetime.fromisoformat(text.strip()).tzinfo is None
     except ValueError:
@@ -74,10 +77,14 @@ def _at(store: Path, text: str) -> int:
             f"expected a publication's number, or a time such as 2026-03-01T12:00Z, came {text!r}"
         ) from None
     moment = storage.micros(when if when.tzinfo else when.replace(tzinfo=UTC))
-    every = storage.publications(store)
+    publications = storage.publications(store)
     # An earlier version let times go back with the clock: none was current before the one before.
-    since = accumulate((one.published_at for one in every), max)
-    before = [one.number for one, at in zip(every, since, strict=True) if at <= moment]
+    since = accumulate((publication.published_at for publication in publications), max)
+    before = [
+        publication.number
+        for publication, at in zip(publications, since, strict=True)
+        if at <= moment
+    ]
     if not before:
         raise NotPublishedError(
             f"expected a publication at {text}, found none in {store}: nothing was published by"

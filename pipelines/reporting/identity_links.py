@@ -11,6 +11,7 @@ from typing import Any
 from rejse.pipelines.config.settings import Settings
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.link_audit import Hop, LinkAudit, OwnershipPeriod, Suspicion
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 _PSEUDONYM = re.compile(r"[0-9a-f]{32}")
 
@@ -129,7 +130,7 @@ class Asking:
     def _counted(self, keys: list[str]) -> dict[str, int]:
         """Events that bear each identity."""
         told = self._con.execute("select column_name from (describe events)").fetchall()
-        bears = "customer_key"
+        bears = CUSTOMER_KEY
         if ("identity_key",) in told:
             bears = "coalesce(identity_key, customer_key)"
         query = f"select {bears} as who, count(*) from events where {bears} in ? group by 1"

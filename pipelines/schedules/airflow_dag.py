@@ -1,4 +1,4 @@
-"""Airflow: what is new every hour, the care of the store every night.
+"""Airflow: publish what is new every hour, maintain the store every night.
 
 Put this file into the folder of DAGs and set the variable REJSE_CONFIG for the workers; `rejse`
 must be on their PATH, in an environment of its own (its versions are not Airflow's). The line of
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG
 
-#: Another run is at work, and does what this one would have done: skipped, not failed.
+#: Another run holds the store, and does the work of this one: skipped, not failed.
 ANOTHER_WRITER = 75
 DEFAULTS = {
     "append_env": True,  # PATH and REJSE_CONFIG of the worker
@@ -22,7 +22,7 @@ DEFAULTS = {
 
 
 def command(name: str) -> str:
-    """A command over the configuration that the worker names."""
+    """Return a command on the configuration that the worker names."""
     return f'rejse {name} --config "$REJSE_CONFIG" --json'
 
 

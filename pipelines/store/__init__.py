@@ -1,1 +1,1 @@
-"""The store: Delta tables, staged files, indexes, errors of damage."""
+"""Store: Delta tables, staged files, indexes, errors of damaged files."""

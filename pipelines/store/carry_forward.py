@@ -1,5 +1,7 @@
-"""What an increment carries over from the last publication: files named again, or written again
-without the customers whose rows were made anew.
+"""Carry the files of the previous publication forward into the next one.
+
+A file without rows of rescored customers is named again. A file with such rows is written again
+without them.
 """
 
 from __future__ import annotations
@@ -14,163 +16,181 @@ import pyarrow.compute as pc
 
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store import parquet_files, staging
-from rejse.pipelines.store.delta_store import PUBLICATIONS, RUNS, Publication
-from rejse.pipelines.store.erasure_receipts import ERASURES
-from rejse.pipelines.store.key_index import KEY, holding, key_index
-from rejse.pipelines.store.staging import LIVE, StagedFile
+from rejse.pipelines.store.delta_store import Publication
+from rejse.pipelines.store.key_index import holding, key_index
+from rejse.pipelines.store.staging import StagedFile
 from rejse.pipelines.store.state_reader import PublishedTables, plain
+from rejse.transforms import published_tables
 from rejse.transforms.columnar.arrays import arrow, flat, values
 from rejse.transforms.columnar.string_arrays import text
-from rejse.transforms.dimensions import published
-from rejse.transforms.feedback.output_tables import PRIVATE
 from rejse.transforms.incremental.cross_customer_ids import Words, leading
 from rejse.transforms.incremental.table_rows import LIVE_TABLES
 from rejse.transforms.ingest.rejects import CAPPED
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.scoring.output_tables import REJECTS
-from rejse.transforms.scoring.pending import PENDING
 
-#: Customers whose rows are looked at by the audit at once.
-AT_ONCE = 50_000
-#: Tables that each publication writes itself.
-BY_PUBLICATION = (RUNS.name, PUBLICATIONS.name, ERASURES.name)
-#: Keys of no customers.
-NOBODY = text([])
+#: Customers whose rows are written for the audit at once.
+CUSTOMERS_AT_ONCE = 50_000
+#: Lifecycles of tables that each run writes whole: nothing is carried forward.
+WRITTEN_WHOLE = ("snapshot", "log")
+#: No keys.
+NO_CUSTOMERS = text([])
 
 
 @dataclass(frozen=True)
-class Carried:
-    """Files of the last publication that the next one names too, and the customers made anew."""
+class CarriedFiles:
+    """Files of the previous publication that the next one names too, and the rescored customers."""
 
     store: Path
     files: Mapping[str, Sequence[StagedFile]]
     customers: pa.Array
 
     def slices(self, scratch: Path) -> Iterator[StagedFile]:
-        """Rows of these customers in the carried files, written below `scratch` for the audit:
-        beside the new rows they are whole customers.
+        """Write the carried rows of the rescored customers below `scratch` for the audit.
+
+        Together with the staged rows they are all rows of these customers.
         """
         names = {table: [file.path for file in files] for table, files in self.files.items()}
-        history, folder = PublishedTables(self.store, names), scratch / "slices"
+        tables, folder = PublishedTables(self.store, names), scratch / "slices"
         for table in names:
-            if KEY not in _columns(table):
+            if CUSTOMER_KEY not in published_tables.schema(table).names:
                 continue
-            for start in range(0, len(self.customers), AT_ONCE):
-                rows = history.rows(table, self.customers.slice(start, AT_ONCE))
+            for start in range(0, len(self.customers), CUSTOMERS_AT_ONCE):
+                rows = tables.rows(table, self.customers.slice(start, CUSTOMERS_AT_ONCE))
                 file = None if rows is None else staging.write(folder, table, rows)
                 if file is not None:
-                    place = (folder / file.path).relative_to(self.store).as_posix()
-                    yield replace(file, path=place)
+                    path = (folder / file.path).relative_to(self.store).as_posix()
+                    yield replace(file, path=path)
 
 
-def history(store: Path, base: Publication) -> PublishedTables:
-    """The tables of a publication."""
+def published(store: Path, publication: Publication) -> PublishedTables:
+    """Return the tables of a publication."""
     return PublishedTables(
-        store, {name: storage.files(store, name, at) for name, at in base.versions.items()}
+        store, {name: storage.files(store, name, at) for name, at in publication.versions.items()}
     )
 
 
-def carry(
+def carry_forward(
     store: Path,
-    base: Publication,
-    gone: Sequence[Path],
+    previous: Publication,
+    replaced: Sequence[Path],
     texts_from: int | None,
-    again: frozenset[tuple[str, str]] = frozenset(),
+    reread: frozenset[tuple[str, str]] = frozenset(),
     staged: Sequence[StagedFile] = (),
-) -> Carried:
-    """Files to name again; those with rows of customers in `gone` are written again without.
+) -> CarriedFiles:
+    """Select the files to name again; write files with rows of `replaced` customers again without.
 
-    Rejects of the sources' files in `again` (source, name) go: the files were read again. So do
-    those of crowds that are among the `staged` ones: their position is their id.
+    Args:
+        store: folder of the store.
+        previous: publication whose files are carried forward.
+        replaced: files with the columns `table` and `customer_key`: customers whose rows of a table
+            the run replaces.
+        texts_from: time in microseconds; older rows of private tables are dropped. None: keep all.
+        reread: (source, file name) of files that the run reads again; their rejects are dropped.
+        staged: files of the run. Rejects of customers above the event cap that are among them
+            replace those at the same position.
     """
-    listed = _gone(gone)
-    everywhere = listed.pop(LIVE_TABLES, NOBODY)
+    by_table = _replaced_customers(replaced)
+    everywhere = by_table.pop(LIVE_TABLES, NO_CUSTOMERS)
     files = {}
-    for table, version in base.versions.items():
-        if table in BY_PUBLICATION or table in published.tables():
+    for table, version in previous.versions.items():
+        declared = published_tables.table_of(table)
+        if declared.lifecycle in WRITTEN_WHOLE:
             continue
-        stands = table.endswith(LIVE) or table == PENDING.name
-        who = listed.get(table, NOBODY)
-        if stands:
-            who = _rising(pa.concat_arrays([who, everywhere]))
+        customers = by_table.get(table, NO_CUSTOMERS)
+        if table != declared.name or declared.lifecycle == "live":
+            customers = _sorted(pa.concat_arrays([customers, everywhere]))
         named = storage.named(store, table, version)
-        since = texts_from if table.removesuffix(LIVE) in PRIVATE else None
-        them = leading(who)
-        files[table] = [kept for f in named for kept in _without(store, f, who, them, since)]
-        refused = _crowds(store, staged) if table == REJECTS.name else frozenset()
-        if table == REJECTS.name and (again or refused):
-            told = again | refused
-            files[table] = [kept for file in named for kept in _told_once(store, file, told)]
-    return Carried(store, files, everywhere)
+        since = texts_from if declared.is_private else None
+        prefixes = leading(customers)
+        files[table] = [
+            kept for f in named for kept in _without_customers(store, f, customers, prefixes, since)
+        ]
+        capped = _over_event_cap(store, staged) if table == REJECTS.name else frozenset()
+        if table == REJECTS.name and (reread or capped):
+            repeated = reread | capped
+            files[table] = [
+                kept for file in named for kept in _without_rejects(store, file, repeated)
+            ]
+    return CarriedFiles(store, files, everywhere)
 
 
-def _without(
-    store: Path, file: StagedFile, customers: pa.Array, them: Words, since: int | None
+def _without_customers(
+    store: Path, file: StagedFile, customers: pa.Array, prefixes: Words, since: int | None
 ) -> Iterator[StagedFile]:
-    """The file without some customers (their keys, and `leading` of them) and what is older: as it
-    is where it has none of either.
+    """Yield the file without the rows of some customers and without rows older than `since`.
+
+    A file that loses no row is yielded as it is. `prefixes` are the `leading` bits of the keys.
     """
-    touched = len(customers) > 0 and bool(holding(key_index(store).of(file.path), them))
+    touched = len(customers) > 0 and bool(holding(key_index(store).of(file.path), prefixes))
     if not touched and since is None:
         yield file
         return
     rows = parquet_files.rows(store / file.path)
-    stays = pc.invert(pc.is_in(flat(rows.column(KEY)).cast(pa.string()), value_set=customers))
+    is_kept = pc.invert(
+        pc.is_in(flat(rows.column(CUSTOMER_KEY)).cast(pa.string()), value_set=customers)
+    )
     if since is not None:
-        stays = pc.and_(stays, arrow(values(rows.column("occurred_at")) >= since))
-    yield from _left(store, file, rows, rows.filter(stays))
+        time = rows.column(published_tables.table_of(file.table).retention)
+        is_kept = pc.and_(is_kept, arrow(values(time) >= since))
+    yield from _kept_file(store, file, rows, rows.filter(is_kept))
 
 
-def _left(store: Path, file: StagedFile, rows: pa.Table, kept: pa.Table) -> Iterator[StagedFile]:
-    """The file as it is where all its rows are kept, else a new one of those that are."""
+def _kept_file(
+    store: Path, file: StagedFile, rows: pa.Table, kept: pa.Table
+) -> Iterator[StagedFile]:
+    """Yield the file as it is where all its rows are kept, else a new file of the kept rows."""
     if kept.num_rows == rows.num_rows:
         yield file
         return
-    again = staging.write(store, file.table, kept)
-    if again is not None:
-        yield again
+    rewritten = staging.write(store, file.table, kept)
+    if rewritten is not None:
+        yield rewritten
 
 
-def _crowds(store: Path, staged: Sequence[StagedFile]) -> frozenset[tuple[str, str]]:
-    """Source and position of the rejects of customers above the event cap."""
-    found: set[tuple[str, str]] = set()
+def _over_event_cap(store: Path, staged: Sequence[StagedFile]) -> frozenset[tuple[str, str]]:
+    """Return source and position of staged rejects of customers above the event cap."""
+    rejects: set[tuple[str, str]] = set()
     for file in staged:
         if file.table == REJECTS.name:
             rows = parquet_files.rows(store / file.path, ["source", "position", "reason"])
             rows = rows.filter(pc.equal(rows.column("reason"), CAPPED))
             columns = (rows.column(name).to_pylist() for name in ("source", "position"))
-            found.update(zip(*columns, strict=True))
-    return frozenset(found)
+            rejects.update(zip(*columns, strict=True))
+    return frozenset(rejects)
 
 
-def _told_once(
-    store: Path, file: StagedFile, again: frozenset[tuple[str, str]]
+def _without_rejects(
+    store: Path, file: StagedFile, repeated: frozenset[tuple[str, str]]
 ) -> Iterator[StagedFile]:
-    """The file of rejects without those of files that were read again, or told again."""
+    """Yield the file of rejects without those of some source files, or at some positions.
+
+    `repeated` holds (source, file name) and (source, position).
+    """
     rows = parquet_files.rows(store / file.path)
-    places = zip(*(rows.column(name).to_pylist() for name in ("source", "position")), strict=True)
-    stays = [
-        (source, place.rpartition(":")[0]) not in again and (source, place) not in again
-        for source, place in places
+    positions = zip(
+        *(rows.column(name).to_pylist() for name in ("source", "position")), strict=True
+    )
+    is_kept = [
+        (source, position.rpartition(":")[0]) not in repeated and (source, position) not in repeated
+        for source, position in positions
     ]
-    yield from _left(store, file, rows, rows.filter(arrow(np.array(stays, bool))))
+    yield from _kept_file(store, file, rows, rows.filter(arrow(np.array(is_kept, bool))))
 
 
-def _gone(paths: Sequence[Path]) -> dict[str, pa.Array]:
-    """Customers (sorted keys) whose rows were made anew, by table."""
+def _replaced_customers(paths: Sequence[Path]) -> dict[str, pa.Array]:
+    """Read the customers (sorted keys) whose rows the run replaces, by table."""
     if not paths:
         return {}
     rows = pa.concat_tables(plain(parquet_files.rows(path)) for path in paths)
     tables = pc.unique(rows.column("table")).to_pylist()
     return {
-        one: _rising(rows.filter(pc.equal(rows.column("table"), one)).column(KEY)) for one in tables
+        table: _sorted(rows.filter(pc.equal(rows.column("table"), table)).column(CUSTOMER_KEY))
+        for table in tables
     }
 
 
-def _rising(keys: pa.Array | pa.ChunkedArray) -> pa.Array:
-    every = pc.unique(flat(keys))
-    return every.take(pc.sort_indices(every))
-
-
-def _columns(table: str) -> Sequence[str]:
-    declared = staging.declared(table)
-    return [] if declared is None else list(declared.names)
+def _sorted(keys: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return the distinct keys in rising order."""
+    distinct = pc.unique(flat(keys))
+    return distinct.take(pc.sort_indices(distinct))

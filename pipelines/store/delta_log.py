@@ -1,7 +1,7 @@
-"""The log of a Delta table: which files each version names, and how the log stays short.
+"""Read the log of a Delta table: which files each version names; and shorten it.
 
-Delta's own reader gives the files of one version; which of thousands of versions need a file is
-read here from the actions themselves, in one pass over the log.
+Delta's own reader lists the files of one version. To find the files that any of thousands of
+versions needs, this module reads the actions of the log in one pass.
 """
 
 from __future__ import annotations
@@ -19,20 +19,21 @@ SPARE = 20
 
 
 def versions_of(store: Path, table: str) -> dict[int, int]:
-    """Delta version of `publications` by number of the publication that its commit made."""
-    found = {}
+    """Return the Delta version of `publications` by number of the publication it committed."""
+    versions = {}
     for version, actions in _entries(store / table):
         for action in actions:
             number = action.get("commitInfo", {}).get("publication")
             if number is not None:
-                found[int(number)] = version
-    return found
+                versions[int(number)] = version
+    return versions
 
 
 def named(store: Path, table: str, versions: Collection[int]) -> set[str]:
-    """Names of files that any of these versions or the newest one names, without the folder.
+    """Return names of the files that any of these versions, or the newest one, names.
 
-    Raises DeltaError of deltalake where a version is no longer in the log.
+    Names are without the folder. Raises DeltaError of deltalake where a version is no longer in the
+    log.
     """
     wanted = sorted({*versions, storage.head(store, table)} - {-1})
     if not wanted:
@@ -47,7 +48,7 @@ def named(store: Path, table: str, versions: Collection[int]) -> set[str]:
             if "remove" in action:
                 path = action["remove"]["path"]
                 since = alive.pop(path, version)
-                if any(since <= one < version for one in wanted):
+                if any(since <= needed_version < version for needed_version in wanted):
                     needed.add(path)
         for action in actions:
             if "add" in action:
@@ -56,7 +57,7 @@ def named(store: Path, table: str, versions: Collection[int]) -> set[str]:
 
 
 def _entries(folder: Path) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Version and actions of each entry that the log still has, oldest first."""
+    """Yield version and actions of each entry that the log still has, oldest first."""
     for path in sorted((folder / LOG).glob("*.json")):
         if path.stem.isdigit():
             lines = path.read_text(encoding="utf-8").splitlines()
@@ -64,28 +65,32 @@ def _entries(folder: Path) -> Iterator[tuple[int, list[dict[str, Any]]]]:
 
 
 def before(store: Path, table: str, version: int) -> list[Path]:
-    """Entries and checkpoints of the log that no version from `version` on needs, if many."""
+    """List entries and checkpoints of the log that no version from `version` on needs.
+
+    Empty where there are no more than `SPARE` of them.
+    """
     folder = store / table / LOG
-    every = [*folder.glob("*.json"), *folder.glob("*.checkpoint*.parquet")]
-    old = [path for path in every if _version(path) is not None and _version(path) < version]
-    return sorted(old) if len(old) > SPARE else []
+    entries = [*folder.glob("*.json"), *folder.glob("*.checkpoint*.parquet")]
+    obsolete = [path for path in entries if _version(path) is not None and _version(path) < version]
+    return sorted(obsolete) if len(obsolete) > SPARE else []
 
 
 def shorten(store: Path, table: str, version: int) -> list[Path]:
-    """Write a checkpoint at `version` and remove what the log has before it; returns that.
+    """Write a checkpoint at `version`, remove older entries of the log and return their paths.
 
-    Earlier versions cannot be opened afterwards. Call it only as the one writer of the store.
+    Earlier versions cannot be opened afterwards. Call it only while holding the store's lock.
     """
     from deltalake import DeltaTable
 
-    old = before(store, table, version)
-    if old:
+    obsolete = before(store, table, version)
+    if obsolete:
         DeltaTable(str(store / table), version=version).create_checkpoint()
-        for path in old:
+        for path in obsolete:
             path.unlink()
-    return old
+    return obsolete
 
 
 def _version(path: Path) -> Any:
+    """Return the version in the name of a file of the log; None where it has none."""
     digits = path.name.partition(".")[0]
     return int(digits) if digits.isdigit() else None

@@ -1,8 +1,8 @@
-"""The store: one Delta table a folder, and `publications`, which is the truth.
+"""The store: one Delta table a folder, and the table `publications`.
 
-A publication names the version of every table. It is committed last, so a crash before it
-leaves versions that no reader sees and that the next publication writes over. A commit is made
-on the version that its writer read, so that of two writers one is told so.
+A publication names the version of every table. It is committed last: a crash before it leaves
+versions that no reader sees and that the next publication replaces. A commit is made on the version
+that its writer read, so that the second of two writers fails.
 """
 
 from __future__ import annotations
@@ -23,58 +23,11 @@ from rejse.pipelines.store import errors, parquet_files, traces
 from rejse.pipelines.store.lock import locked, overtaken
 from rejse.pipelines.store.orphans import SET_ASIDE, remove_orphans
 from rejse.pipelines.store.staging import StagedFile
-from rejse.transforms.schema.contract import TIME
-from rejse.transforms.schema.registry import Column, Table
+from rejse.transforms.schema.log_tables import PUBLICATIONS
 
 APP = "rejse"
-#: Latest time that Python can hold; a frontier beyond it says the same.
+#: Latest time that Python can hold; a later watermark means the same.
 LAST = 253_402_300_799_999_999
-COUNTS = ("read", "kept", "duplicate", "late", "rejected", "erased")
-_COUNTED = pa.map_(pa.string(), pa.int64())
-_NAMED = pa.map_(pa.string(), pa.string())
-_MEASURED = pa.map_(pa.string(), pa.float64())
-
-
-def _of(name: str, kind: pa.DataType, about: str, unit: str = "") -> Column:
-    return Column(name, kind, about, unit=unit)
-
-
-PUBLICATIONS = Table("publications", "publication: one consistent state of all tables",
-                     ("publication",), (
-    _of("publication", pa.int64(), "Number of the publication, from 1.", "1"),
-    _of("run_id", pa.string(), "Run that published."),
-    _of("fingerprint", pa.string(), "Hash of all that the result depends on."),
-    _of("config_version", pa.string(), "Hash of the configuration."),
-    _of("published_at", TIME, "When it was published.", "UTC"),
-    _of("versions", _COUNTED, "Delta version of every table."),
-    _of("rows", _COUNTED, "Rows of every table.", "1"),
-    _of("positions", _NAMED, "How far each source was read."),
-    _of("core_version", pa.string(), "Hash of rules, code and key."),
-    _of("sources", _NAMED, "Hash of each source's mapping and schema."),
-    _of("latest", pa.map_(pa.string(), TIME), "Latest time read, by kind, source and name (JSON).",
-        "UTC"),
-    _of("frontiers", pa.map_(pa.string(), TIME), "How far each source is complete.", "UTC"),
-    _of("x_frontiers", pa.map_(pa.string(), TIME), "How far each source of answers is complete.",
-        "UTC"),
-    _of("windows", _COUNTED, "Windows of the configuration: `repeat`, `cap.claim`, others.", "us"),
-    _of("thresholds", _MEASURED, "Thresholds of the configuration: `csat.satisfied_from`, others in"
-        " points of the answers' scale, `is_problem.claim` as 1 or 0."),
-    _of("counts", _COUNTED, "Input rows: read, kept, duplicate, late, rejected, erased.", "1"),
-    _of("audit", pa.string(), "passed, warned or skipped."),
-    _of("promise_checks", _NAMED, "SQL of the configuration that judges claims, by its name."),
-))  # fmt: skip
-
-RUNS = Table("runs", "run that published, with its reconciliation", ("run_id",), (
-    _of("run_id", pa.string(), "Run."),
-    _of("publication", pa.int64(), "Publication that it made.", "1"),
-    _of("config_version", pa.string(), "Hash of the configuration."),
-    _of("started_at", TIME, "When it began: the clock after which rows lay in the future.", "UTC"),
-    _of("finished_at", TIME, "When it published.", "UTC"),
-    *(_of(f"n_{name}", pa.int64(), f"Input rows {name}.", "1") for name in COUNTS),
-    _of("difference", pa.int64(), "read - kept - duplicate - late - rejected - erased.", "1"),
-    _of("reasons", _COUNTED, "Rejected rows by reason.", "1"),
-    _of("notes", _COUNTED, "Changes, guesses, records that join nothing: counted kept rows.", "1"),
-))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,7 +55,7 @@ class Publication:
     latest: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
 
     def row(self) -> dict[str, Any]:
-        """The publication as a row of its table."""
+        """Return the publication as a row of its table."""
         return {
             "publication": self.number, "run_id": self.run_id,
             "fingerprint": self.fingerprint, "config_version": self.config_version,
@@ -120,89 +73,92 @@ class Publication:
 
 @dataclass
 class Writer:
-    """The right to write to `store`, on top of the publication that it found (`base`)."""
+    """The right to write to `store`, on top of the `previous` publication."""
 
     store: Path
-    base: Publication | None
+    previous: Publication | None
     #: Version of `publications` that was read: the next commit must follow it directly.
     read_version: int
-    #: Highest number of a publication that left a trace, also where the table has lost it.
+    #: Highest number of a publication that left a trace, even if the table has lost it.
     seen: int = 0
-    #: Stands for a lost publication in what it says of erasures.
+    #: Stand-in for a lost publication: holds the version of its receipts of erasures.
     lost: Publication | None = None
 
     @property
     def number(self) -> int:
-        """Number of the next publication."""
-        return max(self.seen, self.base.number if self.base else 0) + 1
+        """Return the number of the next publication."""
+        return max(self.seen, self.previous.number if self.previous else 0) + 1
 
     @property
     def receipts(self) -> Publication | None:
-        """The publication whose receipts of erasures stand."""
-        return self.lost or self.base
+        """Return the publication whose receipts of erasures hold."""
+        return self.lost or self.previous
 
 
 @contextlib.contextmanager
 def writing(store: Path, *, rebuild: bool = False) -> Iterator[Writer]:
-    """Hold the store for writing; files that an earlier crash left behind are removed.
+    """Hold the store for writing; remove files that a crashed run left behind.
 
-    Raises AnotherWriter at once where another process holds it. The lock serves one machine;
-    across machines the commit of `publications` decides. Raises StoreDamagedError where
-    publications were lost, unless `rebuild` says that all is made anew.
+    The lock serves one machine; across machines the commit of `publications` decides.
+
+    Raises:
+        AnotherWriter: another process holds the store.
+        StoreDamagedError: publications were lost, and this run is no `rebuild`.
     """
     with file_modes.kept(store), errors.writable(store), locked(store):
         seen, lost = traces.highest(store), None
         try:
-            base = latest(store)
+            previous = latest(store)
         except errors.StoreDamagedError:
             if not rebuild:
                 raise
-            base, lost = _remains(store)
+            previous, lost = _without_lost(store)
         remove_orphans(store)
-        # First of all tables: where others are and this one is not, it was lost.
-        _opened(store / PUBLICATIONS.name, PUBLICATIONS.schema)
-        yield Writer(store, base, head(store, PUBLICATIONS.name), seen, lost)
+        # Made first of all tables: a store with others but without it has lost it.
+        _open_or_create(store / PUBLICATIONS.name, PUBLICATIONS.schema)
+        yield Writer(store, previous, head(store, PUBLICATIONS.name), seen, lost)
 
 
-def _remains(store: Path) -> tuple[Publication | None, Publication]:
-    """The last publication that a damaged store still names, and what stands for the lost one:
-    who was erased stays so. A log that cannot be read is set aside.
+def _without_lost(store: Path) -> tuple[Publication | None, Publication]:
+    """Return the last readable publication of a damaged store, and a stand-in for the lost one.
+
+    The stand-in keeps the receipts of erasures. A log that cannot be read is set aside.
     """
     try:
-        found = listed(store)
+        readable = listed(store)
     except errors.StoreDamagedError:
-        found = []
+        readable = []
         (store / PUBLICATIONS.name).rename(store / f"{PUBLICATIONS.name}{SET_ASIDE}{now()}")
     erasures = head(store, "erasures")
     lost = Publication(0, "", "", "", 0, {"erasures": erasures} if erasures >= 0 else {})
-    return (found[-1] if found else None), lost
+    return (readable[-1] if readable else None), lost
 
 
 def latest(store: Path) -> Publication | None:
-    """The newest publication, or None where nothing was published yet."""
-    every = publications(store)
-    return every[-1] if every else None
+    """Return the newest publication, or None where nothing was published yet."""
+    listing = publications(store)
+    return listing[-1] if listing else None
 
 
 def publications(store: Path) -> list[Publication]:
-    """All publications, oldest first. Raises StoreDamagedError where some were lost."""
+    """List all publications, oldest first. Raises StoreDamagedError where some were lost."""
     seen = traces.highest(store)  # before the table, which a writer may add to meanwhile
-    found = listed(store)
-    is_there = (store / PUBLICATIONS.name / "_delta_log").is_dir()
-    newest = found[-1].number if found else 0
-    traces.refuse_lost(store, PUBLICATIONS.name, newest if is_there else None, seen)
-    return found
+    listing = listed(store)
+    exists = (store / PUBLICATIONS.name / "_delta_log").is_dir()
+    newest = listing[-1].number if listing else 0
+    traces.refuse_lost(store, PUBLICATIONS.name, newest if exists else None, seen)
+    return listing
 
 
 def listed(store: Path) -> list[Publication]:
-    """All publications that the table still names, for the one writer of the store."""
+    """List the publications that the table still names. Call it only with the lock held."""
     version = head(store, PUBLICATIONS.name)
-    found = [read(store / path).to_pylist() for path in files(store, PUBLICATIONS.name, version)]
-    return sorted((_publication(row) for rows in found for row in rows), key=lambda p: p.number)
+    tables = [read(store / path).to_pylist() for path in files(store, PUBLICATIONS.name, version)]
+    return sorted((_publication(row) for rows in tables for row in rows), key=lambda p: p.number)
 
 
 def head(store: Path, table: str) -> int:
-    """Newest Delta version of `table`; -1 where it does not exist."""
+    """Return the newest Delta version of `table`; -1 where it does not exist."""
     folder = store / table
     if not (folder / "_delta_log").is_dir():
         return -1
@@ -210,25 +166,25 @@ def head(store: Path, table: str) -> int:
 
 
 def files(store: Path, table: str, version: int) -> list[str]:
-    """Files of `table` at `version`, relative to the store, sorted; none at version -1."""
+    """List files of `table` at `version`, relative to the store, sorted; none at version -1."""
     if version < 0:
         return []
     return _paths(errors.opened(store / table, version), table)
 
 
 def named(store: Path, table: str, version: int) -> list[StagedFile]:
-    """Files of `table` at `version` with their rows and bytes; none at version -1."""
+    """List files of `table` at `version` with their rows and bytes; none at version -1."""
     if version < 0:
         return []
-    said = errors.opened(store / table, version).get_add_actions(flatten=True)
-    columns = (said.column(name).to_pylist() for name in ("path", "num_records", "size_bytes"))
-    found = [
+    actions = errors.opened(store / table, version).get_add_actions(flatten=True)
+    columns = (actions.column(name).to_pylist() for name in ("path", "num_records", "size_bytes"))
+    files_ = [
         StagedFile(table, f"{table}/{p}", n, size) for p, n, size in zip(*columns, strict=True)
     ]
-    return sorted(found, key=lambda file: file.path)
+    return sorted(files_, key=lambda file: file.path)
 
 
-def settle(
+def commit_files(
     store: Path,
     table: str,
     files_: Sequence[StagedFile],
@@ -236,31 +192,32 @@ def settle(
     run_id: str,
     number: int,
 ) -> int:
-    """Make `files_`, new ones and those that are there, the content of `table`; its version.
+    """Make `files_` the content of `table` and return its version.
 
-    One commit removes what is there beside them and adds what is not: files that stay are not
-    touched, and where nothing comes or goes there is none.
+    One commit removes the other files of the table and adds those that it lacks. Where nothing
+    changes there is no commit.
     """
     folder, wanted = store / table, {file.path for file in files_}
     if not (folder / "_delta_log").is_dir():
         return commit(store, table, files_, columns, run_id, number)
-    at = errors.opened(folder)
-    here = set(_paths(at, table))
-    new = [file for file in files_ if file.path not in here]
-    gone = sorted(here - wanted)
-    if not new and not gone and _has_columns(at, columns):
-        return int(at.version())
-    return transact(store, table, at, new, columns, run_id, number, "append", gone)
+    table_at = errors.opened(folder)
+    present = set(_paths(table_at, table))
+    added = [file for file in files_ if file.path not in present]
+    removed = sorted(present - wanted)
+    if not added and not removed and _has_columns(table_at, columns):
+        return int(table_at.version())
+    return transact(store, table, table_at, added, columns, run_id, number, "append", removed)
 
 
-def _paths(at: Any, table: str) -> list[str]:
-    """Files that a handle of the Delta table sees, relative to the store, sorted."""
-    paths = at.get_add_actions(flatten=True).column("path").to_pylist()
+def _paths(table_at: Any, table: str) -> list[str]:
+    """List the files of an open Delta table, relative to the store, sorted."""
+    paths = table_at.get_add_actions(flatten=True).column("path").to_pylist()
     return sorted(f"{table}/{path}" for path in paths)
 
 
-def _has_columns(at: Any, columns: pa.Schema) -> bool:
-    return set(columns.names) <= {field.name for field in at.schema().fields}
+def _has_columns(table_at: Any, columns: pa.Schema) -> bool:
+    """Return whether the table has all these columns."""
+    return set(columns.names) <= {field.name for field in table_at.schema().fields}
 
 
 def commit(
@@ -272,22 +229,32 @@ def commit(
     number: int,
     expected: int | None = None,
 ) -> int:
-    """Replace the content of `table` by the staged files; the new Delta version.
+    """Replace the content of `table` by the staged files; return the new Delta version.
 
-    `expected` is the version that the writer read; where the table has moved on, or moves
-    while this commit is made, AnotherWriter is raised and nothing changes.
+    `expected` is the version that the writer read. Raises AnotherWriter, and changes nothing, where
+    the table has moved on or moves while this commit is made.
     """
-    at = _opened(store / table, columns)
-    if expected is not None and at.version() != max(expected, 0):
-        raise overtaken(table, expected, at.version())
-    return transact(store, table, at, staged, columns, run_id, number, "overwrite", ())
+    table_at = _open_or_create(store / table, columns)
+    if expected is not None and table_at.version() != max(expected, 0):
+        raise overtaken(table, expected, table_at.version())
+    return transact(store, table, table_at, staged, columns, run_id, number, "overwrite", ())
 
 
 def transact(
-    store: Path, table: str, at: Any, new: Sequence[StagedFile], columns: pa.Schema, run_id: str,
-    number: int, mode: Literal["overwrite", "append"], gone: Sequence[str],
-) -> int:  # fmt: skip
-    """One commit on the version that `at` stands at, of files that come and files that go."""
+    store: Path,
+    table: str,
+    table_at: Any,
+    added: Sequence[StagedFile],
+    columns: pa.Schema,
+    run_id: str,
+    number: int,
+    mode: Literal["overwrite", "append"],
+    removed: Sequence[str],
+) -> int:
+    """Commit added and removed files on the version of the open Delta table `table_at`.
+
+    Returns the new version. Raises AnotherWriter where another commit was faster.
+    """
     from deltalake import CommitProperties, Transaction
     from deltalake.exceptions import CommitFailedError
 
@@ -296,10 +263,10 @@ def transact(
         max_commit_retries=0,
         app_transactions=[Transaction(APP, number)],
     )
-    before = int(at.version())
+    before = int(table_at.version())
     try:
-        at.create_write_transaction(
-            [*map(_removal, gone), *(_action(store, file) for file in new)],
+        table_at.create_write_transaction(
+            [*map(_removal, removed), *(_action(store, file) for file in added)],
             mode,
             _shape(columns),
             commit_properties=properties,
@@ -310,20 +277,21 @@ def transact(
 
 
 def _shape(columns: pa.Schema) -> Any:
+    """Return the columns as a Delta schema."""
     from deltalake import Schema
 
     return Schema.from_arrow(pa.schema([bare(column) for column in columns]))
 
 
-def _opened(folder: Path, columns: pa.Schema) -> Any:
-    """A handle of the Delta table, made empty where there is none."""
+def _open_or_create(folder: Path, columns: pa.Schema) -> Any:
+    """Open the Delta table; make an empty one where there is none."""
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
     if not (folder / "_delta_log").is_dir():
         folder.mkdir(parents=True, exist_ok=True)
         keep = {"delta.enableExpiredLogCleanup": "false"}  # see _ever_committed
-        with contextlib.suppress(DeltaError):  # another machine's writer makes it at once
+        with contextlib.suppress(DeltaError):  # a writer on another machine was faster
             return DeltaTable.create(
                 str(folder), _shape(columns), mode="ignore", configuration=keep
             )
@@ -346,13 +314,13 @@ def _action(store: Path, file: StagedFile) -> Any:
 
 
 def bare(column: pa.Field) -> pa.Field:
-    """The column as Delta knows it: no dictionary, nullable, without metadata."""
+    """Return the column as Delta knows it: no dictionary, nullable, without metadata."""
     coded = pa.types.is_dictionary(column.type)
     return pa.field(column.name, column.type.value_type if coded else column.type)
 
 
 def read(path: Path) -> pa.Table:
-    """One whole, small file."""
+    """Read a whole, small file."""
     return parquet_files.rows(path)
 
 
@@ -380,16 +348,16 @@ def _publication(row: Mapping[str, Any]) -> Publication:
 
 
 def micros(at: datetime) -> int:
-    """Microseconds since 1970, exactly (a float of seconds would lose some)."""
-    gone = at - datetime(1970, 1, 1, tzinfo=UTC)
-    return (gone.days * 86_400 + gone.seconds) * 1_000_000 + gone.microseconds
+    """Return microseconds since 1970, exactly (a float of seconds would lose some)."""
+    since_1970 = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since_1970.days * 86_400 + since_1970.seconds) * 1_000_000 + since_1970.microseconds
 
 
 def now() -> int:
-    """The run clock: microseconds since 1970."""
+    """Return the run clock: microseconds since 1970."""
     return time.time_ns() // 1000
 
 
-def after(base: Publication | None) -> int:
-    """When a publication is made: now, but where the clock has gone back, just after `base`."""
-    return now() if base is None else max(now(), base.published_at + 1)
+def after(previous: Publication | None) -> int:
+    """Return the time of the next publication: now, but always after `previous`."""
+    return now() if previous is None else max(now(), previous.published_at + 1)

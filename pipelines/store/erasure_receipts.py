@@ -1,9 +1,9 @@
-"""Receipts of erasures: a tombstone for each erased identity, and what the erasure removed.
+"""Receipts of erasures: a tombstone for each erased identity, and the rows removed.
 
 The table `erasures` holds no identity and no pseudonym. Its tombstones are hashes under the
-pseudonym key: a run counts rows of these identities as `erased` and keeps none of them. They cannot
-be carried over to a new key, under which the sources would bring the erased ones back; so with
-tombstones in a store another key is refused (`refuse_other_key` says what to do instead).
+pseudonym key: a run counts rows of these identities as `erased` and drops them. Tombstones cannot
+be converted to a new key, under which the sources would bring the erased identities back; so a
+store with tombstones refuses another key (`refuse_other_key`).
 """
 
 from __future__ import annotations
@@ -21,23 +21,11 @@ from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.staging import StagedFile
 from rejse.transforms.errors import MisuseError
 from rejse.transforms.identity.erasure import Erased
-from rejse.transforms.schema import contract
-from rejse.transforms.schema.contract import TIME
-from rejse.transforms.schema.registry import Column, Table
-
-ERASURES = Table("erasures", "erased identity: receipt without it", ("tombstone",), (
-    Column("tombstone", pa.string(), "Keyed hash of the erased identity, no customer's key.",
-           nullable=False),
-    Column("identitytype", pa.string(), "Kind of identity.", values=contract.IDENTITY_TYPES,
-           nullable=False),
-    Column("erased_at", TIME, "When it was erased.", "UTC", nullable=False),
-    Column("publication", pa.int64(), "First publication without it.", "1", nullable=False),
-    Column("rows", pa.map_(pa.string(), pa.int64()), "Rows removed, by table.", "1"),
-))  # fmt: skip
+from rejse.transforms.schema.log_tables import ERASURES
 
 
 class KeyChangedError(MisuseError):
-    """The key is not the one under which the store's pseudonyms or tombstones were made."""
+    """The key is not the one of the store's pseudonyms or tombstones."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +39,19 @@ class Tombstone:
     rows: Mapping[str, int]
 
     def row(self) -> dict[str, Any]:
-        """The row as Arrow takes it."""
+        """Return the row as Arrow takes it."""
         return {**vars(self), "rows": sorted(self.rows.items())}
 
 
-def standing(store: Path, base: Publication | None) -> dict[str, list[StagedFile]]:
-    """Files of the table in a publication, by its name; nothing where nobody was erased."""
-    version = -1 if base is None else base.versions.get(ERASURES.name, -1)
+def receipt_files(store: Path, publication: Publication | None) -> dict[str, list[StagedFile]]:
+    """Return the files of `erasures` in a publication by table name; empty without erasures."""
+    version = -1 if publication is None else publication.versions.get(ERASURES.name, -1)
     return {} if version < 0 else {ERASURES.name: storage.named(store, ERASURES.name, version)}
 
 
-def stones(store: Path, base: Publication | None) -> list[Tombstone]:
-    """All receipts of a publication."""
-    files = standing(store, base).get(ERASURES.name, ())
+def tombstones(store: Path, publication: Publication | None) -> list[Tombstone]:
+    """Read all receipts of a publication."""
+    files = receipt_files(store, publication).get(ERASURES.name, ())
     rows = [row for file in files for row in storage.read(store / file.path).to_pylist()]
     return [
         Tombstone(
@@ -73,33 +61,31 @@ def stones(store: Path, base: Publication | None) -> list[Tombstone]:
     ]
 
 
-def erased(store: Path, base: Publication | None) -> Erased:
-    """Whose rows a run on this publication does not keep."""
-    found = stones(store, base)
-    kinds = tuple(sorted({one.identitytype for one in found}))
-    return Erased(frozenset(one.tombstone for one in found), kinds)
+def erased(store: Path, publication: Publication | None) -> Erased:
+    """Return the erased identities, whose rows a run on this publication drops."""
+    receipts = tombstones(store, publication)
+    kinds = tuple(sorted({receipt.identitytype for receipt in receipts}))
+    return Erased(frozenset(receipt.tombstone for receipt in receipts), kinds)
 
 
-def staged(store: Path, stones: Sequence[Tombstone]) -> StagedFile:
-    """A table of these receipts, one at least, staged as one file."""
-    rows = [one.row() for one in stones]
+def staged(store: Path, tombstones: Sequence[Tombstone]) -> StagedFile:
+    """Stage at least one receipt as a file of `erasures`."""
+    rows = [tombstone.row() for tombstone in tombstones]
     file = staging.write(store, ERASURES.name, pa.Table.from_pylist(rows, schema=ERASURES.schema))
     assert file is not None
     return file
 
 
 def is_under(publication: Publication, key_id: str) -> bool:
-    """Whether a publication was made under the key of this `fingerprint.key_id`."""
+    """Return whether a publication was made under the key of this `fingerprint.key_id`."""
     return publication.core_version.endswith(f"-{key_id}")
 
 
-def refuse_other_key(store: Path, base: Publication | None, key_id: str) -> None:
-    """Raise KeyChangedError where tombstones stand that were made under another key than that of
-    this `fingerprint.key_id`.
-    """
-    if base is None or is_under(base, key_id):
+def refuse_other_key(store: Path, publication: Publication | None, key_id: str) -> None:
+    """Raise KeyChangedError where there are tombstones under another key than `key_id`."""
+    if publication is None or is_under(publication, key_id):
         return
-    n = len(erased(store, base).tombstones)
+    n = len(erased(store, publication).tombstones)
     if n:
         raise KeyChangedError(
             f"expected the key under which {n:,} identities were erased, came another: tombstones"

@@ -1,6 +1,6 @@
-"""What is wrong with a store or its disk, in words: no room, a file that is gone, a log in pieces.
+"""Damage of a store or its disk, in words: no room, a missing file, an unreadable log.
 
-Nothing that readers see depends on a run that fails so: the last publication is served on.
+Readers are not affected by a run that fails so: the last publication stays served.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from rejse.transforms.errors import StoreError
 
 #: A full disk, a spent quota, the largest file that a process may write.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-#: A file system that is mounted to be read, a folder of somebody else.
+#: A read-only file system, a folder of another user.
 FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
-#: Beam hands on what a worker raised as text.
+#: Beam passes on an error of a worker as text.
 _ERRNO = re.compile(r"\[[Ee]rrno (\d+)\]")
 _OURS = re.compile(r"[^'\s]*/part-[0-9a-f]{32}\.parquet")
-#: DuckDB looks for a file that is gone as a folder, too, which the seal refuses.
+#: DuckDB looks for a missing file as a folder, too, which a locked-down session refuses.
 _READ = re.compile(r"[\"']([^\"']*/part-[0-9a-f]{32}\.parquet)(?:/\*\*/\*\.parquet)?[\"']")
 _READING = ("IOException", "InvalidInputException", "PermissionException")
-_SAID = re.compile(r"StoreDamagedError: (expected .+?)(?: \[while running .*)?$", re.MULTILINE)
-#: Tables that no source could give again.
+_MESSAGE = re.compile(r"StoreDamagedError: (expected .+?)(?: \[while running .*)?$", re.MULTILINE)
+#: Tables that cannot be made again from the sources.
 OWN = ("publications", "runs", "erasures")
 SERVED = "nothing was published; `rejse sql` serves the last publication on"
 
@@ -37,13 +37,13 @@ class StoreDamagedError(StoreError):
 
 @contextmanager
 def writable(store: Path) -> Iterator[None]:
-    """Raises StoreDamagedError where nothing may be written to the store, whoever says so."""
+    """Raise StoreDamagedError where nothing may be written to the store."""
     try:
         yield
     except StoreDamagedError:
         raise
     except Exception as fault:
-        why = next((os.strerror(one) for one in FORBIDDEN if _says(fault, one)), None)
+        why = next((os.strerror(number) for number in FORBIDDEN if _reports(fault, number)), None)
         named = {str(store), str(store.resolve())}
         if why is None or not any(name in f"{fault}" for name in named):
             raise
@@ -53,12 +53,15 @@ def writable(store: Path) -> Iterator[None]:
         ) from fault
 
 
-def _says(fault: Exception, number: int) -> bool:
+def _reports(fault: Exception, number: int) -> bool:
     return getattr(fault, "errno", None) == number or os.strerror(number) in str(fault)
 
 
 def opened(folder: Path, version: int | None = None) -> Any:
-    """A Delta table, at a version or the newest. Raises StoreDamagedError for a log in pieces."""
+    """Open a Delta table at a version or the newest one.
+
+    Raises StoreDamagedError for an unreadable log.
+    """
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
@@ -70,8 +73,9 @@ def opened(folder: Path, version: int | None = None) -> Any:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Raises StoreDamagedError, naming the file of the store, where what is read of it is damaged;
-    what else the disk says passes: the file is gone, or nobody may read it.
+    """Raise StoreDamagedError, naming the file, where what is read of it is damaged.
+
+    Other errors pass: the file is missing, or this user may not read it.
     """
     import pyarrow as pa
 
@@ -83,53 +87,55 @@ def reading(path: Path) -> Iterator[None]:
         raise damaged(path, str(fault)) from None
 
 
-def damaged(path: Path, came: str) -> StoreDamagedError:
-    """The error of a file that is not as it was written: of a table's data, or of its log."""
+def damaged(path: Path, problem: str) -> StoreDamagedError:
+    """Return the error of a file of a table's data or log that is not as it was written."""
     if path.parent.name == "_delta_log":
-        return unreadable(path.parent.parent, f"{path.name}: {came}".partition("\n")[0])
+        return unreadable(path.parent.parent, f"{path.name}: {problem}".partition("\n")[0])
     return StoreDamagedError(
         f"expected the file {path} as it was written, came a damaged one"
-        f" ({came.partition(chr(10))[0]}); {mend(path)}; {SERVED}"
+        f" ({problem.partition(chr(10))[0]}); {mend(path)}; {SERVED}"
     )
 
 
 def mend(path: Path) -> str:
-    """How to go on without a file of the store."""
+    """Say how to go on without a file of the store."""
     again = ", or read all sources again with `rejse run --rebuild`"
     return "bring it back from a backup" + ("" if path.parent.name in OWN else again)
 
 
 def query_words(fault: Exception) -> str | None:
-    """What DuckDB says of a file of the store that it cannot read; None for any other fault."""
+    """Return DuckDB's message on an unreadable file of the store; None for any other fault."""
     text = str(fault)
-    found = _READ.search(text)
-    if not found or type(fault).__name__ not in _READING:
+    match = _READ.search(text)
+    if not match or type(fault).__name__ not in _READING:
         return None
-    path = Path(found[1])
-    came = f"came a damaged one ({text.partition(chr(10))[0]})" if path.exists() else "it is gone"
-    return f"expected the file {path} as it was written, {came}; {mend(path)}"
+    path = Path(match[1])
+    problem = (
+        f"came a damaged one ({text.partition(chr(10))[0]})" if path.exists() else "it is gone"
+    )
+    return f"expected the file {path} as it was written, {problem}; {mend(path)}"
 
 
-def unreadable(folder: Path, came: str) -> StoreDamagedError:
-    """The error of a table whose log cannot be read."""
+def unreadable(folder: Path, problem: str) -> StoreDamagedError:
+    """Return the error of a table whose log cannot be read."""
     return StoreDamagedError(
-        f"expected a readable log in {folder / '_delta_log'}, came: {came}; bring its files back"
+        f"expected a readable log in {folder / '_delta_log'}, came: {problem}; bring its files back"
         f" from a backup; {SERVED}"
     )
 
 
 def words(fault: Exception) -> str | None:
-    """What the disk did, where that is what went wrong; None for any other fault."""
+    """Return what went wrong with the disk or a file of the store; None for any other fault."""
     text = str(fault)
-    if told := _SAID.findall(text):
-        return str(told[-1])
-    if told_by_query := query_words(fault):
-        return told_by_query
-    found = _ERRNO.search(text)
+    if messages := _MESSAGE.findall(text):
+        return str(messages[-1])
+    if query_message := query_words(fault):
+        return query_message
+    match = _ERRNO.search(text)
     number = fault.errno if isinstance(fault, OSError) and fault.errno else None
-    if number is None and found:
-        number = int(found[1])
-    if number in FULL or any(os.strerror(one) in text for one in FULL):
+    if number is None and match:
+        number = int(match[1])
+    if number in FULL or any(os.strerror(code) in text for code in FULL):
         return f"expected room to write, came: {text}; make room and run again; {SERVED}"
     if number == errno.EIO:
         return f"expected a disk that works, came: {text}; {SERVED}"

@@ -1,11 +1,10 @@
-"""An index beside each file of a store, made from the file alone.
+"""Indexes of data files, each derived from its file alone.
 
-It lies in a folder of the store under the file's name: one that is missing is made, one whose file
-is gone goes. So it needs no publication, and what rewrites a file (compaction, erasure, links)
-need not know of it. It is looked up where it lies: of a large one is read what is asked for.
+An index has the file's name in a hidden folder of the store. A missing one is made, one whose file
+no longer exists is removed; so compaction, erasure and relinking need not know of indexes.
 
-A run opens thousands: so an index is no more than 64-bit words, the first of them how many follow,
-mapped in 10 us, where numpy's own form takes 100.
+A run opens thousands: so an index is a sequence of 64-bit words, the first of them the number of
+the others. It is memory-mapped in 10 us, where numpy's own format takes 100.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import numpy as np
 from rejse.pipelines.runtime import file_modes
 from rejse.transforms.columnar.arrays import Ints
 
-#: Where the indexes of ids lie, and those of keys.
+#: Folders of the indexes of ids, and of keys.
 IDS, KEYS = ".ids", ".keys"
 _MADE = ".words"
 WORD = np.dtype("<u8")
@@ -34,9 +33,9 @@ Words = np.ndarray[Any, np.dtype[np.uint64]]
 
 @dataclass(frozen=True)
 class FileIndex:
-    """Indexes of one kind: their folder, and how one is built of a file, as `height` rows of words.
+    """Indexes of one kind: their folder, and how to build one as `height` rows of words.
 
-    `form` changes with what `build` makes of a file: those of another form are not found.
+    `form` changes with what `build` makes of a file: indexes of another form are not used.
     """
 
     store: Path
@@ -46,33 +45,33 @@ class FileIndex:
     build: Callable[[Path], Words]
 
     def of(self, file: str) -> Words:
-        """The index of a file (relative to the store), mapped into memory."""
-        place = self._place(file)
-        found = _mapped(place, self.height)
-        if found is None:
-            self._make(file, place)
-            found = _mapped(place, self.height)
-        assert found is not None, "expected the index that was made"
-        return found.reshape(self.height, -1)
+        """Return the index of a file (relative to the store), memory-mapped."""
+        path = self._place(file)
+        words = _mapped(path, self.height)
+        if words is None:
+            self._make(file, path)
+            words = _mapped(path, self.height)
+        assert words is not None, "expected the index that was made"
+        return words.reshape(self.height, -1)
 
     def make(self, files: Iterable[str]) -> None:
-        """Make the indexes that are missing."""
+        """Make the missing indexes of some files."""
         for file in files:
-            place = self._place(file)
-            if not place.exists():
-                self._make(file, place)
+            path = self._place(file)
+            if not path.exists():
+                self._make(file, path)
 
-    def _make(self, file: str, place: Path) -> None:
-        place.parent.mkdir(
+    def _make(self, file: str, path: Path) -> None:
+        path.parent.mkdir(
             parents=True, exist_ok=True, mode=file_modes.folder(file_modes.of(self.store))
         )
-        draft = place.with_suffix(f".{uuid.uuid4().hex}.making")
+        draft = path.with_suffix(f".{uuid.uuid4().hex}.making")
         words = self.build(self.store / file)
         with draft.open("wb") as out:
             out.write(np.array(words.size, WORD).tobytes() + words.astype(WORD).tobytes())
             out.flush()
             os.fsync(out.fileno())  # whole before it has its name, also after a power cut
-        draft.rename(place)  # no step of a publication: `replace` is
+        draft.rename(path)  # `rename`: fault tests count `replace` as steps of a publication
 
     def _place(self, file: str) -> Path:
         return (self.store / self.folder / file).with_suffix(self._suffix)
@@ -83,31 +82,32 @@ class FileIndex:
 
 
 def tidy(store: Path) -> None:
-    """Remove indexes whose files are gone; call it only as the one writer."""
+    """Remove indexes whose files no longer exist. Call it only while holding the store's lock."""
     for kind in (IDS, KEYS):
         for folder in (store / kind).glob("*"):
-            there = {path.stem for path in (store / folder.name).glob("*.parquet")}
+            stems = {path.stem for path in (store / folder.name).glob("*.parquet")}
             for path in folder.iterdir():
-                if path.suffix != _MADE or path.name.partition(".")[0] not in there:
+                if path.suffix != _MADE or path.name.partition(".")[0] not in stems:
                     path.unlink(missing_ok=True)
 
 
 def pairs(first: Ints, last: Ints) -> tuple[Ints, Ints]:
-    """Each place with each of its range [first, last)."""
+    """Return all pairs of a row number and a number of its range [first, last)."""
     counts = last - first
     which = np.repeat(np.arange(len(counts)), counts)
     within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
     return which, first[which] + within
 
 
-def _mapped(place: Path, height: int) -> Words | None:
-    """The words of an index; None where there is none, or half of one, which a power cut leaves,
-    or they make no rows of so many.
+def _mapped(path: Path, height: int) -> Words | None:
+    """Map the words of an index; None where it is missing, cut off, or of another height.
+
+    A power cut may leave half an index.
     """
     try:
-        with place.open("rb", buffering=0) as file:
-            told = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), WORD)
+        with path.open("rb", buffering=0) as file:
+            words = np.frombuffer(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ), WORD)
     except (FileNotFoundError, ValueError):
         return None
-    n = len(told) - 1
-    return told[1:] if told[0] == n and n % height == 0 else None
+    n = len(words) - 1
+    return words[1:] if words[0] == n and n % height == 0 else None

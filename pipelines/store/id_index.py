@@ -1,12 +1,12 @@
-"""Which stored rows bear an id that arrives: an index beside each file of stored rows.
+"""Find stored rows with an arriving id: an index beside each file of stored rows.
 
-An id that a source gives to two customers, in two runs, stays with one of them, so that a run must
-find the other's row without reading all that is stored.
+An id that a source gives to two customers, in two runs, stays with one of them. So a run finds the
+other customer's row without reading all stored rows.
 
-The index of a file (`file_index`) holds two rows of 64-bit words, ordered by the first: the leading
-bits of an id's 128 (see `shared_ids`) with the number of the row in the file, and the first bits of
-the customer's key. The salt comes from the key, and the second half of an id's bits lies nowhere:
-who reads a store can make no two ids alike.
+The index of a file (`file_index`) holds two rows of 64-bit words, sorted by the first: the leading
+bits of an id's 128-bit hash (`cross_customer_ids`) with the number of the row in the file, and the
+first bits of the customer's key. The salt is derived from the key and half of the hash is not
+stored: a reader of the store cannot construct two ids with one hash.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ import pyarrow as pa
 
 from rejse.pipelines.store import parquet_files
 from rejse.pipelines.store.file_index import IDS, FileIndex, pairs
-from rejse.pipelines.store.key_index import KEY
 from rejse.pipelines.store.state_reader import plain
 from rejse.transforms.columnar.arrays import Ints, arrow
 from rejse.transforms.incremental.cross_customer_ids import Records, Words, records
 from rejse.transforms.incremental.deduplicate import SORT_KEY_COLUMNS
 from rejse.transforms.incremental.merge_customers import TABLE_OF_KIND
-from rejse.transforms.schema.contract import IDENTITY_KEY
+from rejse.transforms.schema.contract import CUSTOMER_KEY, IDENTITY_KEY
 
-READ = ("source", KEY, IDENTITY_KEY, *SORT_KEY_COLUMNS)
-#: Another one with another `_index` or other hashes of ids.
+READ = ("source", CUSTOMER_KEY, IDENTITY_KEY, *SORT_KEY_COLUMNS)
+#: Changes with `_index` and with the hashes of ids.
 _FORM = b"1"
 
 
@@ -42,22 +41,23 @@ class KnownIds:
     files: Sequence[str]
     salt: bytes
 
-    def of(self, found: Records) -> pa.Table | None:
-        """Stored rows (`source`, `customer_key`, `LOOKED_AT`) whose ids now came from another
-        customer; seldom, another row besides. None where there are none.
+    def of(self, arriving: Records) -> pa.Table | None:
+        """Return stored rows whose ids arrive from another customer; None where there are none.
+
+        Columns: `source`, `customer_key`, `SORT_KEY_COLUMNS`. Seldom another row is among them.
         """
-        order = np.argsort(found["high"])
-        wanted, whose = found["high"][order], found["customer"][order]
+        order = np.argsort(arriving["high"])
+        wanted, customers = arriving["high"][order], arriving["customer"][order]
         parts, known = [], _indexes(self.store, self.salt)
         for file in self.files:
-            rows = _elsewhere(known.of(file), wanted, whose)
+            rows = _of_other_customers(known.of(file), wanted, customers)
             if len(rows):
                 parts.append(_read(self.store / file, rows))
         return pa.concat_tables(parts, promote_options="permissive") if parts else None
 
 
 def make(store: Path, files: Iterable[str], salt: bytes) -> None:
-    """Make the indexes that are missing of files of stored rows; of other tables there are none."""
+    """Make the missing indexes of files of accepted rows; other tables have none."""
     of_rows = (file for file in files if file.partition("/")[0] in TABLE_OF_KIND.values())
     _indexes(store, salt).make(of_rows)
 
@@ -67,21 +67,21 @@ def _indexes(store: Path, salt: bytes) -> FileIndex:
 
 
 def _index(path: Path, salt: bytes) -> Words:
-    """Ids with their rows, and customers, in the order of ids."""
-    found = records(parquet_files.rows(path, ["source", "id", KEY]), salt)
-    bits = _row_bits(len(found))
-    packed = (found["high"] >> bits << bits) | np.arange(len(found), dtype=np.uint64)
+    """Return hashed ids with their rows, and customers, sorted by id."""
+    ids = records(parquet_files.rows(path, ["source", "id", CUSTOMER_KEY]), salt)
+    bits = _row_bits(len(ids))
+    packed = (ids["high"] >> bits << bits) | np.arange(len(ids), dtype=np.uint64)
     order = np.argsort(packed)
-    return np.stack([packed[order], found["customer"][order]])
+    return np.stack([packed[order], ids["customer"][order]])
 
 
 def _row_bits(n: int) -> np.uint64:
-    """How many low bits of a word tell one of n rows."""
+    """Return the number of low bits that number n rows."""
     return np.uint64((n - 1).bit_length())
 
 
-def _elsewhere(index: Words, wanted: Words, whose: Words) -> Ints:
-    """Rows of a file, rising, that have one of some ids (ordered), but are another customer's."""
+def _of_other_customers(index: Words, wanted: Words, wanted_customers: Words) -> Ints:
+    """Return rising row numbers of rows with a wanted id that are another customer's."""
     packed, customers = np.asarray(index[0]), np.asarray(index[1])
     bits = _row_bits(len(packed))
     mask = (np.uint64(1) << bits) - np.uint64(1)
@@ -95,12 +95,12 @@ def _elsewhere(index: Words, wanted: Words, whose: Words) -> Ints:
     else:
         short, there = wanted >> bits, packed >> bits
         old, new = pairs(np.searchsorted(short, there), np.searchsorted(short, there, "right"))
-    differ = whose[new] != customers[old]
+    differ = wanted_customers[new] != customers[old]
     return np.unique(packed[old[differ]] & mask).astype(np.int64)
 
 
 def _read(path: Path, rows: Ints) -> pa.Table:
-    """Some rows of a file, out of the row groups that have them."""
+    """Read some rows of a file from the row groups that have them."""
     with parquet_files.opened(path) as file:
         sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
         begins = np.cumsum([0, *sizes])
@@ -109,5 +109,5 @@ def _read(path: Path, rows: Ints) -> pa.Table:
         shift = np.zeros(len(sizes), np.int64)
         shift[groups] = begins[groups] - np.cumsum([0, *np.array(sizes)[groups]])[:-1]
         names = [name for name in READ if name in file.schema_arrow.names]
-        found = file.read_row_groups(groups.tolist(), columns=names)
-    return plain(found.take(arrow(rows - shift[group], pa.int64())))
+        stored = file.read_row_groups(groups.tolist(), columns=names)
+    return plain(stored.take(arrow(rows - shift[group], pa.int64())))

@@ -15,13 +15,15 @@ LOCK = ".writer.lock"
 
 
 class AnotherWriter(BusyError):  # noqa: N818 - says what is there, not what failed
-    """Somebody else writes to this store; nothing of ours was published."""
+    """Another process writes to this store; nothing of this run was published."""
 
 
 @contextlib.contextmanager
 def locked(store: Path) -> Iterator[None]:
-    """Hold the store, made where there is none. Raises AnotherWriter at once where another process
-    holds it, OSError where nothing may be written.
+    """Hold the store; make it where there is none.
+
+    Raises AnotherWriter at once where another process holds it, OSError where nothing may be
+    written.
     """
     if not store.exists():
         file_modes.settle(store, "private")
@@ -40,7 +42,7 @@ def locked(store: Path) -> Iterator[None]:
 
 
 def overtaken(table: str, expected: int, version: int) -> AnotherWriter:
-    """The error of a table that another writer has committed to since it was read."""
+    """Return the error of a table that another writer has committed to since it was read."""
     return AnotherWriter(
         f"expected table {table} to stand at version {expected}, found {version}: another writer "
         "has published meanwhile; nothing of this run was published, run it again"

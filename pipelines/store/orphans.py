@@ -1,4 +1,4 @@
-"""Staged files that no commit names: what a crash leaves of a run that did not publish."""
+"""Staged files that no commit names: left by a run that crashed before it published."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from rejse.pipelines.store import errors, parquet_files
 
-#: In the name of a table's folder that is kept as it was found, because it cannot be read.
+#: In the name of the folder of a table that was set aside because it cannot be read.
 SET_ASIDE = ".damaged-"
 
 
 def remove_orphans(store: Path) -> list[Path]:
-    """Delete staged files that no commit names; call it only as the one writer."""
+    """Delete staged files that no commit names. Call it only with the store's lock held."""
     removed = []
     for folder in sorted(path for path in store.iterdir() if path.is_dir()):
         if SET_ASIDE in folder.name:
             continue
-        found = list(folder.glob("part-*.parquet"))
-        if not found:
+        files = list(folder.glob("part-*.parquet"))
+        if not files:
             continue
         named = _ever_committed(folder)
-        for path in found:
+        for path in files:
             if path.name not in named:
                 path.unlink()
                 removed.append(path)
@@ -29,9 +29,9 @@ def remove_orphans(store: Path) -> list[Path]:
 
 
 def _ever_committed(folder: Path) -> set[str]:
-    """Names of all files that a commit in the table's log has added, or that were there before.
+    """Return names of all files that a commit in the log has added, or a checkpoint holds.
 
-    Only `vacuum` shortens a log; what lived then stands in the checkpoint that it leaves.
+    Only `vacuum` shortens a log; what was current then is in the checkpoint that it writes.
     """
     named = set()
     for checkpoint in folder.glob("_delta_log/*.checkpoint*.parquet"):

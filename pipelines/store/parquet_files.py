@@ -1,6 +1,6 @@
-"""Parquet files of the store, read again: one that is damaged is named.
+"""Read Parquet files of the store; errors name the damaged file.
 
-Files of sources are read elsewhere (`read_parquet`): damage of theirs is a reject, not the store's.
+Files of sources are read by `sources.read_parquet`: their damage is a reject.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from rejse.pipelines.store import errors
 
 @contextmanager
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
-    """A file to read several things of. Raises StoreDamagedError, also for what is read of it."""
+    """Open a file. Raises StoreDamagedError, also for what is read of it."""
     with errors.reading(path), pq.ParquetFile(path) as file:
         yield file
 
 
 def rows(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """All rows of a file, in all columns or some. Raises StoreDamagedError."""
+    """Read all rows of a file, in all columns or some. Raises StoreDamagedError."""
     with opened(path) as file:
         return file.read(columns if columns is None else list(columns))
 
 
 def groups(path: Path, chosen: Sequence[int], columns: Sequence[str] | None = None) -> pa.Table:
-    """Rows of some row groups of a file. Raises StoreDamagedError."""
+    """Read some row groups of a file. Raises StoreDamagedError."""
     with opened(path) as file:
         return file.read_row_groups(list(chosen), columns if columns is None else list(columns))
 
 
 def metadata(path: Path) -> pq.FileMetaData:
-    """What the end of a file says of it. Raises StoreDamagedError."""
+    """Read the footer of a file. Raises StoreDamagedError."""
     with errors.reading(path):
         return pq.read_metadata(path)
 
 
 def schema(path: Path) -> pa.Schema:
-    """Columns of a file. Raises StoreDamagedError."""
+    """Read the columns of a file. Raises StoreDamagedError."""
     with errors.reading(path):
         return pq.read_schema(path)

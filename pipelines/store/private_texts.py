@@ -1,4 +1,4 @@
-"""Files of the table `texts`, which no earlier publication keeps."""
+"""Files of private tables (`texts`), which no earlier publication keeps."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rejse.pipelines.store import delta_store, staging
+from rejse.pipelines.store import delta_store
+from rejse.transforms import published_tables
 
 
 @contextmanager
 def accounted(store: Path) -> Iterator[None]:
-    """Before and after a run, however it ends, only texts of the latest publication are there."""
+    """Remove outdated texts before and after a run, however it ends."""
     sweep(store)
     try:
         yield
@@ -20,15 +21,13 @@ def accounted(store: Path) -> Iterator[None]:
 
 
 def sweep(store: Path) -> list[str]:
-    """Remove files of `texts` that the latest publication does not name; returns their paths.
+    """Remove files of private tables that the latest publication does not name; return paths.
 
-    Call it only as the one writer of the store.
+    Call it only while holding the store's lock.
     """
-    from rejse.transforms.feedback.output_tables import PRIVATE
-
-    every, removed = delta_store.listed(store), []
-    for table in (name + twin for name in PRIVATE for twin in ("", staging.LIVE)):
-        version = every[-1].versions.get(table, -1) if every else -1
+    publications, removed = delta_store.listed(store), []
+    for table in published_tables.private():
+        version = publications[-1].versions.get(table, -1) if publications else -1
         named = set(delta_store.files(store, table, version))
         for path in sorted((store / table).glob("part-*.parquet")):
             if f"{table}/{path.name}" not in named:

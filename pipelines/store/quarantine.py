@@ -1,12 +1,11 @@
-"""Quarantine: raw payloads of rejects, for the eyes of the store's owner only, and not for long.
+"""Quarantine: raw payloads of rejects, readable by the store's owner only, for a limited time.
 
-`rejects` holds keyed hashes; what the rows held lies in `quarantine/` of the store, in files of the
-store's mode (0600) that bear the id of their run. `publications` says which count: one is kept
-while a publication names its run and that is younger than the setting `keep_quarantine` (14 days;
-docs/reference/ingest.md#rejected-rows). All others go: those of a run that publishes nothing
-(audit, balance, a fault) when that run ends, those of a crashed run and those that are too old when
-the next run begins, also one that finds nothing new. Rows of a failed run are not lost: they stand
-in its source.
+`rejects` holds keyed hashes; the payloads are in `quarantine/` of the store, in files of the
+store's mode (0600) whose names start with the id of their run. A file is kept while a publication
+names its run and is younger than the setting `keep_quarantine` (14 days;
+docs/reference/ingest.md#rejected-rows). A run removes all others: when it starts, also if it finds
+nothing new, and its own when it ends without a publication. Rows of a failed run are not lost: the
+next run reads them from their source.
 """
 
 from __future__ import annotations
@@ -46,20 +45,21 @@ def _written(store: Path, path: Path, rows: Iterable[str]) -> None:
 
 
 def payloads(store: Path, wanted: Callable[[str], bool]) -> list[str]:
-    """Payloads of the rows in quarantine, each once, of which any part is wanted."""
-    found: dict[str, None] = {}
+    """Return the distinct payloads of rows in quarantine of which any part is `wanted`."""
+    distinct: dict[str, None] = {}
     for path in _files(store):
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             if any(wanted(text) for text in row.values() if text is not None):
-                found[row["payload"]] = None
-    return list(found)
+                distinct[row["payload"]] = None
+    return list(distinct)
 
 
 def remove(store: Path, is_gone: Callable[[str], bool]) -> int:
-    """Write files again without the rows whose payload is gone; how many those were.
+    """Rewrite files without the rows whose payload `is_gone`; return the number of these rows.
 
-    A kill leaves each file as it was or as it is to be. Call it only as the one writer.
+    A kill leaves each file as it was or as it should be. Call it only while holding the store's
+    lock.
     """
     n_gone = 0
     for path in _files(store):
@@ -84,9 +84,9 @@ def _files(store: Path) -> list[Path]:
 
 @contextmanager
 def accounted(store: Path, keep: int, now: int) -> Iterator[None]:
-    """Before and after a run, however it ends, only files that count lie in quarantine.
+    """Remove outdated files of quarantine before and after a run, however it ends.
 
-    `keep` and `now` are in microseconds. Call it only as the one writer of the store.
+    `keep` and `now` are in microseconds. Call it only while holding the store's lock.
     """
     sweep(store, listed(store), keep, now)
     try:
@@ -96,13 +96,13 @@ def accounted(store: Path, keep: int, now: int) -> Iterator[None]:
 
 
 def sweep(store: Path, published: Sequence[Publication], keep: int, now: int) -> list[str]:
-    """Remove files whose run published nothing, or longer ago than `keep`; returns their names.
+    """Remove files whose run published nothing, or longer ago than `keep`; return their names.
 
-    Files that no run has written are left alone.
+    Files with other names are left alone.
     """
     first: dict[str, int] = {}  # a compaction publishes a run's rows anew
-    for one in published:
-        first.setdefault(one.run_id, one.published_at)
+    for publication in published:
+        first.setdefault(publication.run_id, publication.published_at)
     fresh = {run_id for run_id, at in first.items() if now - at <= keep}
     removed = []
     for path in _files(store):

@@ -1,8 +1,8 @@
-"""Staging: the Parquet files that workers write before anything is committed.
+"""Staging: the Parquet files that workers write before a commit.
 
-Every file has a name of its own, so that a repeated or killed worker can neither replace nor
-double what another wrote: only the commit (`store`) decides which files count. Small parts are
-gathered into row groups, row groups into few large files: both cost by their number.
+Every file has a unique name, so that a repeated or killed worker neither replaces nor duplicates
+what another wrote: only the commit (`delta_store`) decides which files count. Small parts are
+gathered into row groups, row groups into few large files.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -20,50 +20,39 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines.runtime import file_modes
 from rejse.pipelines.store import checksums
+from rejse.transforms import published_tables
 from rejse.transforms.columnar import string_arrays
 from rejse.transforms.columnar.arrays import Bools, arrow, valid, values
 from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.errors import RejseError
-from rejse.transforms.feedback import output_tables as x_tables
-from rejse.transforms.feedback.schema import EXPERIENCE
-from rejse.transforms.incremental import input_kinds, merge_customers, merge_rows
-from rejse.transforms.incremental.merge_customers import EXCLUDED
-from rejse.transforms.incremental.revisions import SUPERSEDED
-from rejse.transforms.schema import contract
-from rejse.transforms.schema.registry import Table
-from rejse.transforms.scoring.output_tables import REJECTS, STAMP
-from rejse.transforms.scoring.pending import PENDING
+from rejse.transforms.schema.contract import CUSTOMER_KEY
+from rejse.transforms.scoring.output_tables import STAMP
 
-LIVE = "_live"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: Rows gathered into a row group at least, where a worker has them; about as many it has at most.
+#: Least rows of a row group, where a worker has them, and about the most.
 GATHERED, ROW_GROUP = 16_384, 32_768
-#: Bytes gathered into a row group at most: a worker has some thirty unfinished files.
+#: Most bytes of a row group: a worker has some thirty unfinished files.
 HELD = 3 << 19
-#: Rows after which a file is finished and the next one begun: an open one holds all its metadata.
+#: Rows after which a file is finished: an open file holds all its metadata in memory.
 FILE = 262_144
 ZSTD_LEVEL = 1
-#: Of an int32, by which a row tells its value in a dictionary.
+#: Bytes of an int32, the index of a value in a dictionary.
 CODE_BYTES = 4
-#: Rows of a column that are looked at before it is asked whether all values were seen.
+#: Rows of a column between two checks whether all values were seen.
 LOOK = 4_096
-#: Names of the columns of a stamp.
+#: Names of the columns `STAMP`.
 STAMPED = frozenset(column.name for column in STAMP)
-#: Columns by which readers skip row groups; statistics of the others cost time for nothing.
-PRUNING = ("customer_key", "journey_id", "time", "started_at", "occurred_at")
-EVENT_GRAIN = "accepted interaction, canonical and pseudonymous"
-ANSWER_GRAIN = "accepted X-record, canonical and pseudonymous, without its text"
-#: Tables that increments are built on.
-KEEPING = {table.name: table for table in (PENDING, SUPERSEDED, EXCLUDED)}
+#: Columns with statistics, by which readers skip row groups; those of others only cost time.
+PRUNING = (CUSTOMER_KEY, "journey_id", "time", "started_at", "occurred_at")
 
 
 class StageError(RejseError):
-    """A table does not have the columns that its declaration promises."""
+    """A table lacks the columns or types of its declaration."""
 
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A written, not yet committed file; `path` is relative to the store, with `/`."""
+    """A written file; `path` is relative to the store, with `/`."""
 
     table: str
     path: str
@@ -74,8 +63,8 @@ class StagedFile:
 def write(store: Path, name: str, table: pa.Table) -> StagedFile | None:
     """Write `table` as a new file of the store's table `name`; None where it has no rows.
 
-    Columns keep their order; declared ones get description and unit in the Parquet metadata.
-    Raises StageError where a declared column came with another type.
+    Columns keep their order; declared ones get description and unit in the Parquet metadata. Raises
+    StageError where a declared column has another type.
     """
     stage = Stage(store)
     files = [*stage.add(name, table), *stage.close()]
@@ -83,7 +72,7 @@ def write(store: Path, name: str, table: pa.Table) -> StagedFile | None:
 
 
 class Stage:
-    """What one worker stages: `add` tables as they come, then `close`; both give finished files."""
+    """Files that one worker stages: `add` tables, then `close`; both yield finished files."""
 
     def __init__(self, store: Path) -> None:
         self._store = store
@@ -94,7 +83,7 @@ class Stage:
         if table.num_rows == 0:
             return
         files = self._files.setdefault(name, [])
-        file = next((one for one in files if one.takes(table)), None)
+        file = next((open_file for open_file in files if open_file.takes(table)), None)
         if file is None:
             file = _File(self._store, name, table.schema)
             files.append(file)
@@ -113,14 +102,14 @@ class Stage:
 class _File:
     """An unfinished file: its writer, and rows that do not fill a row group yet."""
 
-    def __init__(self, store: Path, table: str, came: pa.Schema) -> None:
+    def __init__(self, store: Path, table: str, received: pa.Schema) -> None:
         self.table, self.rows = table, 0
-        self._came, self._schema = came, _promised(table, came)
+        self._received, self._schema = received, _declared(table, received)
         self._held: list[pa.Table] = []
         self._bytes = 0
         self._target = store / table / checksums.unfinished()
         self._target.parent.mkdir(parents=True, exist_ok=True)
-        if table.removesuffix(LIVE) in x_tables.PRIVATE:
+        if table in published_tables.private():
             mode = file_modes.file(file_modes.of(store))
             self._target.touch(mode)  # the writer opens what is there and leaves its mode
         self._writer = pq.ParquetWriter(
@@ -134,13 +123,13 @@ class _File:
         )
 
     def takes(self, rows: pa.Table) -> bool:
-        """Whether the rows have this file's columns; those that came first are soon known."""
-        if self._came.equals(rows.schema, check_metadata=True):
+        """Return whether the rows have this file's columns."""
+        if self._received.equals(rows.schema, check_metadata=True):
             return True
-        return bool(_promised(self.table, rows.schema).equals(self._schema, check_metadata=True))
+        return bool(_declared(self.table, rows.schema).equals(self._schema, check_metadata=True))
 
     def add(self, rows: pa.Table) -> None:
-        """Take such rows; declared columns get their descriptions, no value is touched."""
+        """Take such rows; declared columns get their descriptions."""
         self._held.append(pa.Table.from_arrays(rows.columns, schema=self._schema))
         self.rows += rows.num_rows
         self._bytes += _own_bytes(rows)
@@ -156,7 +145,7 @@ class _File:
             self._bytes = 0
 
     def close(self) -> StagedFile:
-        """Finish the file, and give it the name that tells its checksum."""
+        """Finish the file and give it a name that records its checksum."""
         self._flush()
         self._writer.close()
         read_only(self._target)
@@ -165,24 +154,25 @@ class _File:
 
 
 def read_only(file: Path) -> None:
-    """Take the right to write a finished file of the store away, from its owner too: it is never
-    written again, only removed.
+    """Remove the write permission of a finished file.
+
+    A file of the store is never written again, only removed.
     """
     file.chmod(file.stat().st_mode & ~0o222)
 
 
 def _own_bytes(rows: pa.Table) -> int:
-    """Bytes of the rows but for their dictionaries, which other columns and tables share."""
+    """Return bytes of the rows without their dictionaries, which other columns share."""
     coded = [pa.types.is_dictionary(kind) for kind in rows.schema.types]
     plain = sum(c.nbytes for c, is_so in zip(rows.columns, coded, strict=True) if not is_so)
     return int(plain + CODE_BYTES * sum(coded) * rows.num_rows)
 
 
 def without_spares(rows: pa.Table) -> pa.Table:
-    """The rows, whose dictionaries are unified, with those values in them that the rows have.
+    """Return the rows with only those dictionary values that they use.
 
-    Parquet stores a dictionary as it is: values of rows that were filtered out (another customer's
-    key, a text past its time) would stay in the file.
+    Dictionaries must be unified. Parquet stores a dictionary as it is: values of rows that were
+    filtered out (another customer's key, an expired text) would stay in the file.
     """
     columns = [
         _spared(column) if pa.types.is_dictionary(column.type) else column
@@ -207,7 +197,7 @@ def _spared(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _used(parts: Sequence[pa.DictionaryArray], n: int) -> Bools:
-    """Which of the `n` values of their dictionary the rows have; of few values soon all."""
+    """Return which of the `n` values of their dictionary the rows use (bool a value)."""
     used = np.zeros(n, bool)
     for part in parts:
         codes, known = values(part.indices), valid(part.indices) if part.null_count else None
@@ -220,8 +210,9 @@ def _used(parts: Sequence[pa.DictionaryArray], n: int) -> Bools:
 
 
 def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetime) -> pa.Table:
-    """Add the columns that every published row carries, constant over a run (all `first`); those
-    that rows bring along (of an earlier run, or of a revision) stay.
+    """Add the columns `STAMP`, constant over a run and revision `first`.
+
+    Values that the rows already have (of an earlier run, or of a revision) stay.
     """
     moment = (known_at - EPOCH) // timedelta(microseconds=1)
     values: tuple[int | str, ...] = (moment, 1, "first", config_version, run_id)
@@ -237,7 +228,7 @@ def stamped(table: pa.Table, run_id: str, config_version: str, known_at: datetim
 
 
 def _constant(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
-    """One value repeated: some of the rows that were made of it once."""
+    """Return one value repeated, as a slice of a cached array."""
     return _repeated(value, kind, 1 << (rows - 1).bit_length()).slice(0, rows)
 
 
@@ -248,47 +239,19 @@ def _repeated(value: int | str, kind: pa.DataType, rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(value, kind), rows)
 
 
-@cache
-def declared(name: str) -> pa.Schema | None:
-    """Schema that table `name` (or the table whose `_live` twin it is) declares; None: free.
-
-    Derived rows carry their stamp; events, records, operational tables and rejects carry none.
-    """
-    plain = name.removesuffix(LIVE)
-    if plain in (merge_customers.EVENTS, merge_customers.LATE):
-        more = [merge_rows.LATENESS] if plain == merge_customers.LATE else []
-        return pa.schema([*contract.event_schema(), *more], {"grain": EVENT_GRAIN})
-    if plain == merge_customers.ANSWERS:
-        fields = [f for f in EXPERIENCE.pseudonymous() if f.name != merge_customers.TEXT_COLUMN]
-        return pa.schema(fields, {"grain": ANSWER_GRAIN})
-    if plain in KEEPING:
-        return KEEPING[plain].schema
-    if plain == REJECTS.name:
-        return REJECTS.schema
-    given = input_kinds.joined().get(plain)
-    if given is not None:
-        return given.schema
-    found: Table | None = x_tables.all_tables().get(plain)
-    if found is None:
-        return None
-    fields = [*found.schema, *(column.arrow for column in STAMP)]
-    return pa.schema(fields, metadata=found.schema.metadata)
-
-
 def is_text(kind: pa.DataType) -> bool:
-    """Whether values are text, plain or dictionary-encoded."""
+    """Return whether values are text, plain or dictionary-encoded."""
     return bool(pa.types.is_string(kind.value_type if pa.types.is_dictionary(kind) else kind))
 
 
-def _promised(name: str, came: pa.Schema) -> pa.Schema:
-    """The schema that came, with the declared descriptions."""
-    promise = declared(name)
-    if promise is None:
-        return came
-    fields = []
-    for field in came:
-        if field.name in promise.names:
-            wanted = promise.field(field.name)
+def _declared(name: str, received: pa.Schema) -> pa.Schema:
+    """Return the received schema with the declared descriptions. Raises StageError."""
+    if published_tables.find(name) is None:  # a file of the run's own, in its scratch folder
+        return received
+    declared, fields = published_tables.schema(name), []
+    for field in received:
+        if field.name in declared.names:
+            wanted = declared.field(field.name)
             same = field.type == wanted.type or (is_text(field.type) and is_text(wanted.type))
             if not same:
                 raise StageError(
@@ -298,11 +261,11 @@ def _promised(name: str, came: pa.Schema) -> pa.Schema:
             field = field.with_metadata(wanted.metadata)
         # Nulls are the audit's matter: a required Parquet column with a null is a broken file.
         fields.append(field.with_nullable(True))
-    return pa.schema(fields, promise.metadata)
+    return pa.schema(fields, declared.metadata)
 
 
 def _repeating(columns: pa.Schema) -> list[str]:
-    """Columns worth a dictionary: texts whose values repeat, not ids, amounts or times."""
+    """List the columns worth a dictionary: texts with repeating values, not ids or times."""
     return [
         field.name
         for field in columns
@@ -312,14 +275,14 @@ def _repeating(columns: pa.Schema) -> list[str]:
 
 
 def _is_id(column: str) -> bool:
-    """Whether nearly every row has a value of its own (a dictionary would only cost time)."""
+    """Return whether nearly every row has its own value (a dictionary only costs time)."""
     named = ("id", "position", "detail", "correlationid", "causationid")
     return column in named or column.endswith(("_id", "_hmac", "_step"))
 
 
 def stage_dimensions(store: Path, data: Operational) -> list[StagedFile]:
     """Stage the operational tables that the installation has, as they were joined."""
-    from rejse.transforms.dimensions.published import tables
-
-    files = [write(store, name, data.table(name)) for name in tables() if data.has(name)]
+    tables = published_tables.TABLES.values()
+    names = [table.name for table in tables if table.lifecycle == "snapshot"]
+    files = [write(store, name, data.table(name)) for name in names if data.has(name)]
     return [file for file in files if file is not None]

@@ -1,4 +1,4 @@
-"""What a publication holds of some customers, read again: row groups without them are skipped."""
+"""Read the rows of some customers from a publication; row groups without them are skipped."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 
 from rejse.pipelines.store import parquet_files
 from rejse.pipelines.store.file_index import FileIndex
-from rejse.pipelines.store.key_index import KEY, counted, holding, key_index
+from rejse.pipelines.store.key_index import counted, holding, key_index
 from rejse.transforms.columnar.arrays import Ints, flat, values
 from rejse.transforms.incremental.cross_customer_ids import leading
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 
 #: Keys are 32 hex digits; a row group without statistics may hold any.
 FIRST, LAST = "", "g"
@@ -31,31 +32,33 @@ class PublishedTables:
     def rows(
         self, table: str, customers: pa.Array, columns: list[str] | None = None
     ) -> pa.Table | None:
-        """Rows of some customers (sorted keys), all columns or some, with the key among them; None
-        where there are none.
+        """Read rows of some customers (sorted keys); None where there are none.
+
+        `columns` must include the key; None: all columns.
         """
         known, wanted = self._keys, leading(customers)
-        found = (
+        parts = (
             part.filter(pc.is_in(_key(part), value_set=customers))
             for file in self.files.get(table, ())
             for part in _read(self.store / file, holding(known.of(file), wanted), columns)
         )
-        return _together(found)
+        return _concatenated(parts)
 
     def between(self, table: str, low: str, high: str) -> pa.Table | None:
-        """Rows of the customers whose keys lie in [low, high); None where there are none."""
+        """Read rows of customers with keys in [low, high); None where there are none."""
         if low >= high:
             return None
-        found = (
+        parts = (
             part.filter(pc.and_(pc.greater_equal(_key(part), low), pc.less(_key(part), high)))
             for path in self._paths(table)
             for part in _read(path, _overlapping(path, low, high))
         )
-        return _together(found)
+        return _concatenated(parts)
 
     def row_counts(self, table: str, customers: pa.Array) -> Ints:
-        """How many rows each of some customers (sorted keys) has; those of two whose keys begin
-        alike are not told apart.
+        """Count the rows of each of some customers (sorted keys).
+
+        Counts of two customers whose keys share their leading half are added.
         """
         known, wanted = self._keys, leading(customers)
         counts = np.zeros(len(customers), np.int64)
@@ -64,7 +67,7 @@ class PublishedTables:
         return counts
 
     def is_among(self, table: str, column: str, low: int, high: int) -> bool:
-        """Whether any row's time lies in [low, high) microseconds."""
+        """Return whether any row's time is in [low, high) microseconds."""
         for path in self._paths(table):
             for part in _read(path, [n for n, *_ in spans(path)], [column]):
                 time = values(part.column(column))
@@ -81,7 +84,7 @@ class PublishedTables:
 
 
 def _overlapping(path: Path, low: str, high: str) -> list[int]:
-    """Row groups whose keys may lie in [low, high)."""
+    """List the row groups that may have keys in [low, high)."""
     return [group for group, least, most in spans(path) if low <= most and least < high]
 
 
@@ -92,35 +95,35 @@ def _read(path: Path, groups: list[int], columns: list[str] | None = None) -> It
 
 @lru_cache(maxsize=4096)
 def spans(path: Path) -> tuple[tuple[int, str, str], ...]:
-    """Row groups of a file with the least and the greatest customer key in each."""
+    """Return row groups of a file with the least and the greatest customer key in each."""
     meta = parquet_files.metadata(path)
-    place = meta.schema.to_arrow_schema().get_field_index(KEY)
+    column = meta.schema.to_arrow_schema().get_field_index(CUSTOMER_KEY)
     out = []
     for group in range(meta.num_row_groups):
-        said = meta.row_group(group).column(place).statistics if place >= 0 else None
-        if said is None or not said.has_min_max:
+        statistics = meta.row_group(group).column(column).statistics if column >= 0 else None
+        if statistics is None or not statistics.has_min_max:
             out.append((group, FIRST, LAST))
         else:
-            out.append((group, said.min, said.max))
+            out.append((group, statistics.min, statistics.max))
     return tuple(out)
 
 
 def _key(part: pa.Table) -> pa.Array:
-    return flat(part.column(KEY)).cast(pa.string())
+    return flat(part.column(CUSTOMER_KEY)).cast(pa.string())
 
 
-def _together(parts: Iterable[pa.Table]) -> pa.Table | None:
-    found = [part for part in parts if part.num_rows]
-    if not found:
+def _concatenated(parts: Iterable[pa.Table]) -> pa.Table | None:
+    filled = [part for part in parts if part.num_rows]
+    if not filled:
         return None
-    if any(part.schema != found[0].schema for part in found):
-        found = [plain(part) for part in found]
-    whole = pa.concat_tables(found, promote_options="permissive")
+    if any(part.schema != filled[0].schema for part in filled):
+        filled = [plain(part) for part in filled]
+    whole = pa.concat_tables(filled, promote_options="permissive")
     return whole.unify_dictionaries().combine_chunks()
 
 
 def plain(rows: pa.Table) -> pa.Table:
-    """The rows without dictionaries: files of several runs may code other columns."""
+    """Return the rows without dictionaries: files of several runs may encode other columns."""
     columns = [
         c.cast(c.type.value_type) if pa.types.is_dictionary(c.type) else c for c in rows.columns
     ]

@@ -1,7 +1,7 @@
-"""Which publications a store has had, by what each leaves beside its tables.
+"""Detect lost publications by the catalogues that they left beside the tables.
 
-A publication leaves a catalogue, which is a cache, but betrays that `publications`, the truth, has
-lost something: a store that went on as if nothing had been published would begin again at 1.
+A catalogue is a cache, but it shows that a publication existed: without this check a store that has
+lost `publications` would start again at publication 1.
 """
 
 from __future__ import annotations
@@ -17,51 +17,54 @@ _LOG = "_delta_log"
 
 
 def path(root: Path, publication: int) -> Path:
-    """Where the catalogue of a publication lies."""
+    """Return the path of the catalogue of a publication."""
     return root / f"catalog-{publication}.duckdb"
 
 
 def number(name: str) -> int | None:
-    """Number of the publication whose catalogue has this name; None of any other name."""
-    found = _CATALOGUE.fullmatch(name)
-    return int(found[1]) if found else None
+    """Return the number of the publication whose catalogue has this name; None for other names."""
+    match = _CATALOGUE.fullmatch(name)
+    return int(match[1]) if match else None
 
 
 def pointed(root: Path) -> int | None:
-    """Number of the publication that the pointer names; None where it is not there, or broken."""
+    """Return the publication that the pointer `current` names; None where missing or broken."""
     try:
-        said = (root / CURRENT).read_text(encoding="utf-8", errors="replace")
+        text = (root / CURRENT).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
-    return number(said.strip())
+    return number(text.strip())
 
 
 def highest(root: Path) -> int:
-    """Highest number of a publication whose catalogue is there; 0 where none is."""
+    """Return the highest number of a publication with a catalogue; 0 where there is none."""
     catalogues = (number(place.name) for place in root.glob("catalog-*.duckdb"))
-    return max((found for found in catalogues if found is not None), default=0)
+    return max((n for n in catalogues if n is not None), default=0)
 
 
 def refuse_lost(root: Path, truth: str, newest: int | None, seen: int) -> None:
     """Raise StoreDamagedError where publications were lost.
 
-    `newest` is the last one that the table `truth` names, None where the table is not there; it is
-    made before any other, so that a store without it has lost it, and was not just killed in its
-    first run. `seen` is the highest that left a trace.
+    Args:
+        root: folder of the store.
+        truth: name of the table of publications.
+        newest: last publication in that table; None where the table is missing. It is made before
+            all others, so that a store with others but without it has lost it.
+        seen: highest publication that left a catalogue.
     """
     if newest is None:
         tables = sorted(place.parent.name for place in root.glob(f"*/{_LOG}"))
         if not tables and not seen:
             return
-        came = f"no such table beside {', '.join(tables[:3]) or path(root, seen).name}" + (
+        problem = f"no such table beside {', '.join(tables[:3]) or path(root, seen).name}" + (
             f" and {len(tables) - 3} more" if len(tables) > 3 else ""
         )
     elif newest < seen:
-        came = f"the last one that it names is {newest}, and publication {seen} left a trace"
+        problem = f"the last one that it names is {newest}, and publication {seen} left a trace"
     else:
         return
     raise errors.StoreDamagedError(
-        f"expected the table of all publications in {root / truth}, came: {came}; bring that"
+        f"expected the table of all publications in {root / truth}, came: {problem}; bring that"
         " folder back from a backup, or read all sources again with `rejse run --rebuild`;"
         f" {errors.SERVED}"
     )

@@ -16,9 +16,10 @@ from rejse.pipelines.runtime import memory
 
 def run(folder: Path) -> dict[str, int]:
     """Read, score and publish without the audit; the counts of the run."""
+    from rejse.pipelines.jobs.request import RunRequest
     from rejse.pipelines.jobs.run import run as run_once
 
-    done = run_once(settings.load(folder / "rejse.toml"), complete=True, audit=None)
+    done = run_once(settings.load(folder / "rejse.toml"), RunRequest(complete=True, audit=None))
     if done.status != "published":
         raise SystemExit(f"expected a publication, came {done.status}: remove the store first")
     return dict(done.counts)

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from rejse.pipelines.config import raw_schema
 from rejse.pipelines.config.settings import load
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication.catalogue import connect
 from rejse.transforms.dimensions import customer_records
@@ -49,7 +50,9 @@ class Run:
         self.numbers = {one.name: number for number, one in enumerate(transcripts)}
         write(transcripts, folder)
         settings = load(folder / "rejse.toml")
-        self.result: RunResult = run(settings, frontier=transcripts[0].frontiers, audit=None)
+        self.result: RunResult = run(
+            settings, RunRequest(complete_until=transcripts[0].frontiers, audit=None)
+        )
         self.con = connect(settings.store)
 
     def tables(self, transcript: Transcript) -> dict[str, Rows]:

@@ -16,6 +16,7 @@ import duckdb
 from rejse.pipelines.config.settings import load
 from rejse.pipelines.demo import write
 from rejse.pipelines.demo.planted_friction import Truths
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.reporting.explain.journey import explain
@@ -76,7 +77,9 @@ def running(folder: Path, truths: Truths) -> Iterator[Told]:
     """Run the company in the folder up to its end, and open what came of it."""
     settings = load(folder / "rejse.toml")
     end = int(datetime.fromisoformat(truths.end).timestamp()) * 1_000_000
-    result = run(settings, complete=True, frontier=dict.fromkeys(settings.sources, end))
+    result = run(
+        settings, RunRequest(complete=True, complete_until=dict.fromkeys(settings.sources, end))
+    )
     con = connect(settings.store)
     yield Told(con, truths, result)
     con.close()

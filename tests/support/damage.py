@@ -27,7 +27,7 @@ def run_in_process(
     """`rejse run --json` in a process of its own: exit code, status, message."""
     command = [
         *before, sys.executable, "-m", "rejse.pipelines.cli.main", "run", "-c", str(place),
-        "--json", "--frontier", "crm=2027-01-15", *more,
+        "--json", "--complete-until", "crm=2027-01-15", *more,
     ]  # fmt: skip
     env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
     if limit is not None:  # under it Python writes compiled modules in part, and trusts them later
@@ -58,6 +58,7 @@ def data_file(place: Path, table: str) -> Path:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> settings.Settings:
     """One publication, and new files that a second run would read."""
+    from rejse.pipelines.jobs.request import RunRequest
     from rejse.pipelines.jobs.run import run
 
     folder = tmp_path_factory.mktemp("made")
@@ -65,7 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> settings.Settings:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
         rows = lines([row(n) for n in range(8)])
         found = installation(folder, {"a.jsonl": rows}, {"crm": f"{folder}/*.jsonl"})
-        run(found, frontier={"crm": FIRST}, audit=None)
+        run(found, RunRequest(complete_until={"crm": FIRST}, audit=None))
     later = [row(n, time=f"2026-02-{1 + n % 20:02d}T09:00:00Z") for n in range(8, 40)]
     (folder / "b.jsonl").write_text(lines(later))
     return found

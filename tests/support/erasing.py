@@ -20,11 +20,12 @@ import pyarrow.parquet as pq
 
 from rejse.pipelines.config import raw_schema
 from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact
 from rejse.pipelines.publication import catalogue
 from rejse.pipelines.reporting.html import page
-from rejse.pipelines.store import delta_store
+from rejse.transforms import published_tables
 
 KEY = "5ec4e7" * 8
 WHO, WORD = "Zoë.Canary-7@example.test", "zzcanaryword"
@@ -132,7 +133,9 @@ def arrive(folder: Path, month: int, who: Sequence[str], seed: int = 1) -> None:
 def advance(settings: Settings, month: int, **given: Any) -> RunResult:
     """A run, whose sources are complete up to the month's end."""
     end = 1_767_225_600_000_000 + month * 31 * 86_400_000_000
-    found = run(settings, frontier=dict.fromkeys(COLUMNS, end), audit=None, **given)
+    found = run(
+        settings, RunRequest(complete_until=dict.fromkeys(COLUMNS, end), audit=None, **given)
+    )
     counts = dict(found.counts)
     assert counts.pop("read") == sum(counts.values())
     return found
@@ -228,8 +231,8 @@ def contents(settings: Settings, but: str = pseudonym()) -> dict[str, list[str]]
 
 def _queries(con: Any, but: str) -> dict[str, str]:
     out = {}
-    for name in catalogue.published_tables():
-        if name in (delta_store.RUNS.name, "erasures"):
+    for name in published_tables.versioned():
+        if name in ("runs", "erasures"):
             continue
         columns = [row[0] for row in con.execute(f"describe {name}").fetchall()]
         kept = [f'"{c}"' for c in columns if c not in OWN and c != "previous_key"]

@@ -23,9 +23,11 @@ from typing import Any
 import pyarrow as pa
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import run
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from rejse.pipelines.publication import catalogue, catalogue_build
 from rejse.pipelines.store import delta_store, staging
+from rejse.transforms import published_tables
 
 DEAD = 137
 #: Everything after which the disk is another than before: a file, a commit, a rename.
@@ -83,7 +85,7 @@ def contents(root: Path) -> dict[str, str]:
     """A hash of each table of the current publication, but for what every run has of its own."""
     found = {}
     with catalogue.connect(root) as session:
-        tables = [*catalogue.published_tables(), delta_store.PUBLICATIONS.name]
+        tables = published_tables.names()
         for name in tables:
             columns = [row[0] for row in session.execute(f"describe {name}").fetchall()]
             own = (*OWN, "versions") if name == "publications" else OWN
@@ -97,9 +99,9 @@ def contents(root: Path) -> dict[str, str]:
 KEPT = {(name, "started_at") for name in ("journeys", "journeys_live", "steps", "steps_live")}
 
 
-def once(found: settings.Settings, frontier: int = THEN) -> None:
+def once(found: settings.Settings, complete_until: int = THEN) -> None:
     """One run over what lies there."""
-    run.run(found, frontier={"crm": frontier}, audit=None)
+    run(found, RunRequest(complete_until={"crm": complete_until}, audit=None))
 
 
 def undisturbed(found: settings.Settings) -> dict[str, Any]:

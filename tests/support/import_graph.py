@@ -25,7 +25,7 @@ LAYERS = (
     ("transforms.scoring",),
     ("transforms.feedback",),
     ("transforms.incremental",),
-    ("transforms.core",),
+    ("transforms.core", "transforms.published_tables"),
     ("transforms.ptransforms",),
     ("pipelines.runtime",),
     ("pipelines.config",),

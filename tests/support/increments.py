@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rejse.pipelines.config.settings import Settings, load
-from rejse.pipelines.jobs.run import RunResult, reconcile, run
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication.catalogue import connect
-from rejse.pipelines.store import staging
 from rejse.transforms.feedback import output_tables as x_tables
+from rejse.transforms.published_tables import TABLES
 from rejse.transforms.scoring.output_tables import STAMP
 from tests.support import bounded, builders, transcript_links
 from tests.support.transcript import Transcript, links_of
@@ -115,8 +116,9 @@ class Arrivals:
 
     def run(self, is_last: bool, **given: Any) -> RunResult:
         """A run over what is there; the last one knows how far the sources are complete."""
-        frontier = self._frontiers if is_last else None
-        return run(self.settings, frontier=frontier, audit=None, **given)
+        complete_until = self._frontiers if is_last else {}
+        request = RunRequest(complete_until=complete_until, audit=None, **given)
+        return run(self.settings, request)
 
 
 class Increments(bounded.Run):
@@ -156,7 +158,7 @@ class LinkedAfterwards(Increments):
 
     def _afterwards(self, arrivals: Arrivals) -> None:
         arrivals.tell(arrivals.parts)
-        self.result = reconcile(arrivals.settings, audit=None)
+        self.result = run(arrivals.settings, RunRequest("reconcile", audit=None))
 
 
 def with_copies(told: Transcript, seed: int) -> Transcript:
@@ -196,7 +198,7 @@ def contents(settings: Settings) -> dict[str, list[str]]:
     out = {}
     with connect(settings.store) as con:
         for name in x_tables.all_tables():
-            for table in (name, name + staging.LIVE):
+            for table in TABLES[name].stored:
                 rows = con.sql(f"select * exclude ({STAMPS}) from {table}").fetchall()
                 out[table] = sorted(map(str, rows))
         for table in ("events", "answers", "cases", "customers", "pending"):

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication.catalogue import connect
 
@@ -55,7 +56,7 @@ def installation(
 
 
 def once(found: settings.Settings, **given: Any) -> RunResult:
-    return run(found, complete=True, **{"audit": None, **given})
+    return run(found, RunRequest(complete=True, **{"audit": None, **given}))
 
 
 def balanced(result: RunResult) -> bool:

@@ -15,7 +15,7 @@ from rejse.pipelines.publication import publish
 from rejse.pipelines.store import staging
 from rejse.pipelines.store.delta_store import Publication
 from rejse.pipelines.store.staging import StagedFile
-from rejse.transforms.feedback import output_tables as x_tables
+from rejse.transforms import published_tables
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 Rows = dict[str, list[dict[str, Any]]]
@@ -28,10 +28,9 @@ def key_of(customer: int) -> str:
 
 def table(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Table `name` with its declared columns; what a row does not say is null or neutral."""
-    shape = staging.declared(name)
-    assert shape is not None
-    found = x_tables.all_tables().get(name.removesuffix(staging.LIVE))
-    least = {column.name: column.low for column in (found.columns if found else ()) if column.low}
+    shape = published_tables.schema(name)
+    columns = published_tables.table_of(name).columns
+    least = {column.name: column.low for column in columns if column.low}
     rest = {field.name: _neutral(field) for field in shape} | least
     whole = [{field.name: row.get(field.name, rest[field.name]) for field in shape} for row in rows]
     coded = [field.with_type(_plain(field.type)) for field in shape]

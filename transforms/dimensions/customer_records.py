@@ -113,7 +113,7 @@ def _table(kind: str, contract: Contract) -> Table:
     body = [one for one in contract.fields if one not in (*ABOUT, UNTIL)]
     return Table(kind, GRAINS[kind], ("record_id",), (
         Column("record_id", TEXT, "The row, as source/id.", nullable=False),
-        Column("customer_key", TEXT, "Keyed pseudonym of the customer.", nullable=False),
+        Column(CUSTOMER_KEY, TEXT, "Keyed pseudonym of the customer.", nullable=False),
         Column(IDENTITY_KEY, TEXT, "Keyed pseudonym of the identity that the row bears, where"
                " identity_links say that it is another customer's."),
         *(Column(one.name, TEXT, one.description, nullable=one.need != "R") for one in body),
@@ -133,9 +133,9 @@ def of_events(kind: str) -> pa.Schema:
 RECEIVED, JOINED, UNJOINED = "came:", "joined:", "unjoined_"
 #: What of an event a record must name to be joined to it: its customer, a case's own one too.
 ABOUT_EVENTS: Mapping[str, tuple[str, ...]] = {
-    "customers": ("customer_key",),
-    CASES: ("customer_key", "case_id"),
-    "owned_products": ("customer_key",),
+    "customers": (CUSTOMER_KEY,),
+    CASES: (CUSTOMER_KEY, "case_id"),
+    "owned_products": (CUSTOMER_KEY,),
 }
 
 
@@ -189,7 +189,7 @@ def published(kind: str, rows: pa.Table) -> pa.Table:
         known[c.name] if c.name in known else _column(rows, c) for c in tables()[kind].columns
     ]
     table = pa.Table.from_arrays(columns, names=[c.name for c in tables()[kind].columns])
-    return table.take(pc.sort_indices(table, [("customer_key", "ascending"),
+    return table.take(pc.sort_indices(table, [(CUSTOMER_KEY, "ascending"),
                                               ("record_id", "ascending")]))  # fmt: skip
 
 

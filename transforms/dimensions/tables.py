@@ -177,7 +177,7 @@ class Operational:
 
     def _of_customers(self, kind: str, *more: str) -> AsOf:
         table = conform(self.records.get(kind), records.of_events(kind))
-        keys = [table.column(name) for name in ("customer_key", *more)]
+        keys = [table.column(name) for name in (CUSTOMER_KEY, *more)]
         pair_key = pc.binary_join_element_wise(*keys, KEY_MARK)
         return AsOf.of(table.append_column("key", pair_key), "key")
 

@@ -23,7 +23,7 @@ from rejse.transforms.scoring.output_rows import measured, table_of
 from rejse.transforms.scoring.pending import PENDING
 
 #: Columns of `journeys` repeated in `journey_experience`.
-CARRIED = ("journey_id", "customer_key", "journey_type", "owner", "started_at", "ended_at",
+CARRIED = ("journey_id", contract.CUSTOMER_KEY, "journey_type", "owner", "started_at", "ended_at",
            "state", "outcome01", "delivery01", "friction_score")  # fmt: skip
 
 

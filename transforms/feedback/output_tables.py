@@ -7,7 +7,7 @@ from functools import cache
 from rejse.transforms.feedback import metrics
 from rejse.transforms.feedback.join import METHODS, UNJOINED
 from rejse.transforms.feedback.schema import INSTRUMENTS, LEVELS, RESPONDENTS
-from rejse.transforms.schema.contract import TIME
+from rejse.transforms.schema.contract import CUSTOMER_KEY, TIME
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.schema.registry import metrics as declared
 from rejse.transforms.scoring import output_tables as core
@@ -107,11 +107,11 @@ def tables() -> dict[str, Table]:
 
     declared_tables = (
         Table("experience", "feedback record: an answer, a review or a text, with what it is about",
-              ("customer_key", "x_id"), (*EXPERIENCE_BASE, *measured("experience"), FINAL)),
+              (CUSTOMER_KEY, "x_id"), (*EXPERIENCE_BASE, *measured("experience"), FINAL)),
         Table("journey_experience", "journey with feedback",
               ("journey_id",), (*JOURNEY_BASE, *measured("journey_experience"), FINAL)),
         Table("texts", "text of a feedback record, redacted: kept apart, and for a limited time",
-              ("customer_key", "x_id"), (*TEXT_COLUMNS, FINAL)),
+              (CUSTOMER_KEY, "x_id"), (*TEXT_COLUMNS, FINAL)),
     )  # fmt: skip
     return {table.name: table for table in declared_tables}
 

@@ -16,6 +16,18 @@ import pyarrow as pa
 from rejse.transforms.schema.contract import REQUIRED
 
 Direction = Literal["higher_is_better", "lower_is_better", "neutral"]
+#: How a table changes from run to run:
+#:
+#: - input: accepted rows as they came; a run adds rows and replaces those of corrected ones
+#: - snapshot: an operational table as the last run read it
+#: - final+live: derived rows; final ones stay, the others (table `<name>_live`) are replaced with
+#:   every scoring of their customer
+#: - live: rows that every scoring of their customer replaces
+#: - state: what a run leaves for the next one
+#: - log: a row per run, publication or erasure, written by the publication itself
+Lifecycle = Literal["input", "snapshot", "final+live", "live", "state", "log"]
+#: End of the name of a table of derived rows that are not final.
+LIVE = "_live"
 
 
 #: Alternatives of what something is made of, any one of which suffices; `@name` is an operational
@@ -55,6 +67,8 @@ class Column:
     nullable: bool = True
     values: tuple[str, ...] = ()
     label: str = ""
+    #: Of a field of the contract: R required, C conditional, O optional.
+    need: str = ""
 
     @property
     def arrow(self) -> pa.Field:
@@ -62,7 +76,14 @@ class Column:
         about = {"description": self.description, "unit": self.unit}
         if self.label:
             about["label"] = self.label
+        about |= {"need": self.need} if self.need else {}
         return pa.field(self.name, self.type, nullable=self.nullable, metadata=about)
+
+    @staticmethod
+    def of(field: pa.Field) -> Column:
+        """Return the column that an Arrow field with description and unit declares."""
+        about = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+        return Column(field.name, field.type, **about, nullable=field.nullable)
 
 
 @dataclass(frozen=True)
@@ -89,12 +110,35 @@ class Metric:
 
 @dataclass(frozen=True)
 class Table:
-    """A published table: one row per `grain`, identified by `key`."""
+    """A published table: one row per `grain`, identified by `key`.
+
+    What follows the columns is stated in `transforms/published_tables.py`, the table of all tables.
+
+    Attributes:
+        lifecycle: how the table changes from run to run.
+        retention: time column by which `[retention.tables]` drops rows; `journey_id`: rows go with
+            their journey; empty: rows are kept.
+        owner: package that makes the rows.
+        order: columns by which compaction sorts rows; empty: customer, journey, key.
+        is_private: no view shows the table, only its owner may read the files, and no earlier
+            publication keeps them; `[texts] keep` drops rows by `retention`.
+    """
 
     name: str
     grain: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
+    lifecycle: Lifecycle = "final+live"
+    retention: str = ""
+    owner: str = ""
+    order: tuple[str, ...] = ()
+    is_private: bool = False
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """Names of the Delta tables that hold the rows: its own, and that of rows not final."""
+        is_twofold = self.lifecycle == "final+live"
+        return (self.name, self.name + LIVE) if is_twofold else (self.name,)
 
     @property
     def schema(self) -> pa.Schema:

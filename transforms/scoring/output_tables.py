@@ -44,7 +44,7 @@ def _flag(name: str, about: str, nullable: bool = False) -> Column:
 
 
 JOURNEY = _id("journey_id", "Journey: hash of customer key, case or type, and first event.")
-CUSTOMER = _id("customer_key", "Keyed pseudonym of the customer.")
+CUSTOMER = _id(contract.CUSTOMER_KEY, "Keyed pseudonym of the customer.")
 STEP = _id("step_id", "Step: its journey and place, `<journey_id>-<seq>`.")
 FINAL = _flag("is_final", "No event can change this row within the allowed lateness.")
 
@@ -207,7 +207,7 @@ INFO_REQUESTS = Table("info_requests", "field asked of a customer in a step",
     FINAL,
 ))  # fmt: skip
 
-PROMISES = Table("promises", "promise to a customer", ("customer_key", "promise_id"), (
+PROMISES = Table("promises", "promise to a customer", (contract.CUSTOMER_KEY, "promise_id"), (
     _id("promise_id", "Promise, unique for its customer."), JOURNEY, STEP, CUSTOMER,
     _text("kind", "Kind of promise.", contract.PROMISE_KINDS),
     _text("made_by", "Actor that made it."),

@@ -19,6 +19,7 @@ from rejse.transforms.columnar.string_arrays import constant
 from rejse.transforms.dimensions.validity import FAR
 from rejse.transforms.features.slas import latest
 from rejse.transforms.journeys.watermarks import least, passed
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.registry import Column, Table
 from rejse.transforms.scoring.output_tables import CUSTOMER, TEXT, TIME
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 PENDING = Table(
     "pending", "deadline at which a customer's rows may change",
-    ("customer_key", "source", "until"), (
+    (CUSTOMER_KEY, "source", "until"), (
         CUSTOMER,
         Column("source", TEXT, "Source of answers whose watermark is waited for; null: that of all"
                " sources of interactions."),
@@ -66,7 +67,7 @@ def due(
     names = [answer_watermarks.get(name, least({})) for name in source.names.to_pylist()]
     watermark = np.array([*names, least(event_watermarks)], np.int64)[source.codes]
     over = passed(values(rows.column("until")), watermark, lateness)
-    return flat(rows.column("customer_key").filter(arrow(over))).cast(pa.string())
+    return flat(rows.column(CUSTOMER_KEY).filter(arrow(over))).cast(pa.string())
 
 
 def earliest(

@@ -27,6 +27,7 @@ CALLS = [
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two publications: half of the calls, and all of them."""
+    from rejse.pipelines.jobs.request import RunRequest
     from rejse.pipelines.jobs.run import run
 
     folder = tmp_path_factory.mktemp("made")
@@ -36,7 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         found = installation(folder, {}, {"crm": f"{folder}/*.jsonl"})
         for name, part, until in (("a", CALLS[:8], BETWEEN), ("b", CALLS[8:], DONE)):
             (folder / f"{name}.jsonl").write_text(lines(part))
-            run(found, frontier={"crm": delta_store.micros(until)}, audit=None)
+            run(found, RunRequest(complete_until={"crm": delta_store.micros(until)}, audit=None))
     return folder
 
 
@@ -72,7 +73,7 @@ def test_compact_and_vacuum_say_what_they_did(
     assert told["tables"]["events"]["files_after"] == 1
     code, out, _ = rejse("compact")
     assert (code, out) == (0, "nothing to join or leave out: publication 3 stays\n")
-    code, out, _ = rejse("run", "--frontier", "crm=2027-01-01", "--json")
+    code, out, _ = rejse("run", "--complete-until", "crm=2027-01-01", "--json")
     assert (code, json.loads(out)["status"]) == (0, "nothing_new"), "its inputs are the same"
     code, out, _ = rejse("vacuum", "--dry-run")
     assert (code, out) == (0, "nothing to remove: publication 1 to 3 can be read\n")
@@ -163,6 +164,7 @@ def test_who_is_erased_is_in_no_comparison(folder: Path, rejse: Command) -> None
 def test_an_increment_after_a_compaction_is_the_same_as_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from rejse.pipelines.jobs.request import RunRequest
     from rejse.pipelines.jobs.run import run
     from rejse.pipelines.maintenance.compact import compact
 
@@ -170,7 +172,7 @@ def test_an_increment_after_a_compaction_is_the_same_as_without(
     found = installation(tmp_path, {"a.jsonl": lines(CALLS[:12])}, {"crm": f"{tmp_path}/*.jsonl"})
     with monkeypatch.context() as patch:
         patch.setattr(staging, "FILE", 1)  # a file a group, so that there is something to join
-        run(found, frontier={"crm": delta_store.micros(BETWEEN)}, audit=None)
+        run(found, RunRequest(complete_until={"crm": delta_store.micros(BETWEEN)}, audit=None))
     (tmp_path / "b.jsonl").write_text(lines(CALLS[12:]))
     told = {}
     for name in ("plain", "compacted"):
@@ -178,7 +180,7 @@ def test_an_increment_after_a_compaction_is_the_same_as_without(
         shutil.copytree(found.store, place.store)
         if name == "compacted":
             assert compact(place.store).status == "published"
-        run(place, frontier={"crm": delta_store.micros(DONE)}, audit=None)
+        run(place, RunRequest(complete_until={"crm": delta_store.micros(DONE)}, audit=None))
         told[name] = faults.contents(place.store)
     for tables in told.values():
         del tables["publications"], tables["runs"]  # one more publication there

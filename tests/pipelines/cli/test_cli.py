@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 from rejse.pipelines.cli import main
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult
 from rejse.pipelines.publication.publish import BalanceError
 from rejse.pipelines.store.lock import AnotherWriter
@@ -45,7 +46,7 @@ def test_each_command_helps_with_an_example(rejse: Command, command: str) -> Non
     [
         (["nope"], "No such command"),
         (["init"], "Missing argument"),
-        (["run", "--frontir", "x"], "No such option"),
+        (["run", "--complet-until", "x"], "No such option"),
         (["check", "--config", "none.toml"], "expected the configuration none.toml"),
         (["sql"], "expected one query"),
         (["sql", "select 1", "--guard"], "expected --csv"),
@@ -61,32 +62,83 @@ def test_misuse_is_said_shortly(rejse: Command, args: list[str], said: str) -> N
     assert "Traceback" not in err
 
 
-def test_run_passes_on_what_it_was_told(
+def test_run_passes_on_its_request(
     rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: dict[str, Any] = {}
+    calls: list[tuple[list[str], RunRequest, Any]] = []
 
-    def run(settings: Any, **given: Any) -> RunResult:
-        told.update(given, source=list(settings.sources))
+    def run(settings: Any, request: RunRequest, progress: Any) -> RunResult:
+        calls.append((list(settings.sources), request, progress))
         return run_result()
 
     stand_in(monkeypatch, "run", run=run)
     code, out, err = rejse(
-        "run", "-c", str(config), "--frontier", "web=2025-01-01T01:00:00+01:00",
+        "run", "-c", str(config), "--complete-until", "web=2025-01-01T01:00:00+01:00",
         "--", "--direct_num_workers=2", "--x",
     )  # fmt: skip
     assert (code, err) == (0, "")
-    assert told["frontier"] == {"web": 1_735_689_600_000_000}
-    assert told["beam_args"] == ["--direct_num_workers=2", "--x"]
-    assert (told["complete"], told["source"]) == (False, ["web"])
+    request = RunRequest(
+        complete_until={"web": 1_735_689_600_000_000}, beam_args=("--direct_num_workers=2", "--x")
+    )
+    # Standard error is no terminal here: no progress.
+    assert calls == [(["web"], request, None)]
     assert "read 7 = kept 4 + duplicate 1 + late 0 + rejected 2 + erased 0" in out
     assert "missing_time: 2" in out
     assert "unknown_channel: 5 values became other" in out
     apart = [line.split() for line in out.splitlines() if line.startswith(("answers ", "cases:"))]
     assert [(line[0], line[-1]) for line in apart] == [("answers", "12"), ("cases:erp", "1")]
     assert "longer ago than the windows" in out
-    assert told["progress"] is None  # standard error is no terminal here
     assert "published publication 3 in 1.2 s" in out
+
+
+def test_frontier_is_the_former_name_of_complete_until(
+    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[RunRequest] = []
+
+    def run(settings: Any, request: RunRequest, progress: Any) -> RunResult:
+        requests.append(request)
+        return run_result()
+
+    stand_in(monkeypatch, "run", run=run)
+    for option in ("--complete-until", "--frontier"):
+        assert rejse("run", "-c", str(config), option, "web=2025-01-01")[0] == 0
+    assert requests[0] == requests[1]
+    assert requests[0].complete_until == {"web": 1_735_689_600_000_000}
+    _, text, _ = rejse("run", "--help")
+    assert "--complete-until" in text
+    assert "--frontier" not in text
+
+
+@pytest.mark.parametrize(
+    ("args", "request_"),
+    [
+        (["run", "--complete"], RunRequest(complete=True)),
+        (["run", "--rebuild"], RunRequest("rebuild")),
+        (["run", "--from", "1970-01-01T00:00:01"], RunRequest(span=(1_000_000, 2**63 - 1))),
+        (
+            ["repair", "--from", "1970-01-01", "--until", "1970-01-02"],
+            RunRequest("repair", span=(0, 86_400_000_000)),
+        ),
+        (["reconcile"], RunRequest("reconcile")),
+    ],
+)
+def test_each_command_that_publishes_is_a_request(
+    rejse: Command,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    args: list[str],
+    request_: RunRequest,
+) -> None:
+    requests: list[RunRequest] = []
+
+    def run(settings: Any, request: RunRequest, progress: Any) -> RunResult:
+        requests.append(request)
+        return run_result()
+
+    stand_in(monkeypatch, "run", run=run)
+    assert rejse(*args, "-c", str(config))[0] == 0
+    assert requests == [request_]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +150,7 @@ def test_run_passes_on_what_it_was_told(
         (["web=2025-01-01", "web=2025-02-01"], "expected one time of a source, came two"),
     ],
 )
-def test_a_wrong_frontier_is_misuse(
+def test_a_wrong_complete_until_is_misuse(
     rejse: Command, config: Path, texts: list[str], said: str
 ) -> None:
     (config.parent / "m.sql").write_text(
@@ -106,7 +158,7 @@ def test_a_wrong_frontier_is_misuse(
         " from source"
     )
     (config.parent / "s.json").write_text('{"columns": {"who": "string", "t": "int64"}}')
-    given = [word for text in texts for word in ("--frontier", text)]
+    given = [word for text in texts for word in ("--complete-until", text)]
     code, out, err = rejse("run", "-c", str(config), *given)
     assert (code, out) == (2, "")
     assert said in err
@@ -125,9 +177,7 @@ def test_exit_code_of_a_run(
     status: str, code: int, said: str,
 ) -> None:  # fmt: skip
     findings = ("journeys: h in [0, 1]",) if code else ()
-    stand_in(
-        monkeypatch, "run", run=lambda settings, **given: run_result(status, findings=findings)
-    )
+    stand_in(monkeypatch, "run", run=lambda *_: run_result(status, findings=findings))
     left, out, err = rejse("run", "-c", str(config))
     assert left == code
     assert said in out + err
@@ -144,7 +194,7 @@ def test_exit_code_of_a_run(
 def test_exit_code_of_an_error(
     rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch, fault: type[Exception], code: int
 ) -> None:
-    def run(settings: Any, **given: Any) -> None:
+    def run(*_: Any) -> None:
         raise fault("what happened")
 
     monkeypatch.delenv(main.TRACEBACK_VARIABLE, raising=False)

@@ -58,7 +58,7 @@ def test_what_leaves_late_is_told_as_repaired(
     stand_in(
         monkeypatch,
         "run",
-        repair=lambda *_, **given: run_result(counts=counts, reasons={}, notes={}),
+        run=lambda *_: run_result(counts=counts, reasons={}, notes={}),
     )
     span = ("--from", "2026-01-01", "--until", "2026-02-01", "-c", str(config))
     _, out, _ = rejse("repair", *span, "--json")
@@ -90,12 +90,12 @@ def test_nothing_new_still_tells_what_waits(
         (1, "1 event that came too late waits"),
     ):
         found = run_result("nothing_new", tables={"late": late})
-        stand_in(monkeypatch, "run", run=lambda *_, found=found, **given: found)
+        stand_in(monkeypatch, "run", run=lambda *_, found=found: found)
         _, out, _ = rejse("run", "-c", str(config))
         assert out.splitlines()[0] == "nothing new: publication 3 holds all there is"
         assert said in out and "rejse repair --from TIME --until TIME" in out
     found = run_result("nothing_new", tables={"late": 0})
-    stand_in(monkeypatch, "run", run=lambda *_, **given: found)
+    stand_in(monkeypatch, "run", run=lambda *_: found)
     _, out, _ = rejse("run", "-c", str(config))
     assert "repair" not in out
 

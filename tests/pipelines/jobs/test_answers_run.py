@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.onboarding.scaffold import init
@@ -45,7 +46,7 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
         found = settings.load(folder)
         checked = check(found)
         assert [(one.problem, one.reasons) for one in checked.sources] == [(None, {})] * 2
-        assert run(found, complete=True, audit=None).status == "published"
+        assert run(found, RunRequest(complete=True, audit=None)).status == "published"
     with connect(found.store) as con:
         page.write(con, folder / "report.html")
         told = {"page": [{"text": (folder / "report.html").read_text()}]}

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store import delta_store
@@ -48,7 +49,7 @@ def published(found: settings.Settings) -> delta_store.Publication:
 
 
 def increment(folder: Path) -> RunResult:
-    return run(settings.load(folder), audit=None)
+    return run(settings.load(folder), RunRequest(audit=None))
 
 
 def events(found: settings.Settings) -> list[str]:
@@ -129,7 +130,7 @@ def test_a_rebuild_asks_the_clock_of_today(tmp_path: Path, clock: Any) -> None:
     found = installation(tmp_path, {"a.jsonl": lines(FIRST)})
     increment(tmp_path)
     clock("2028-01-01")
-    run(settings.load(tmp_path), audit=None, rebuild=True)
+    run(settings.load(tmp_path), RunRequest(audit=None, mode="rebuild"))
     assert published(found).rows["rejects"] == 0
     assert "e20" in events(found)
 
@@ -137,7 +138,7 @@ def test_a_rebuild_asks_the_clock_of_today(tmp_path: Path, clock: Any) -> None:
 def test_a_span_reads_nothing_of_what_lies_outside(tmp_path: Path, clock: Any) -> None:
     clock("2026-01-05T12:00")
     found = installation(tmp_path, {"a.jsonl": lines(FIRST)})
-    result = run(found, audit=None, span=(0, micros("2026-01-06")))
+    result = run(found, RunRequest(audit=None, span=(0, micros("2026-01-06"))))
     assert (result.counts["read"], dict(result.reasons)) == (20, {})
 
 

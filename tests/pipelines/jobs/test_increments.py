@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.jobs import plan
-from rejse.pipelines.jobs.run import repair
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from tests.support import strategies
 from tests.support.increments import Arrivals, Order, contents, with_copies
 from tests.support.law import FACTOR
@@ -46,13 +47,13 @@ def test_increments_are_one_batch(
     batch = Arrivals([told], tmp_path / "batch", 1, order, seed)
     batch.arrive(0)
     batch.run(is_last=True)
-    monkeypatch.setattr(plan, "LEAST_GROUPS", GROUPS[seed % len(GROUPS)])
+    monkeypatch.setattr(plan, "MIN_GROUPS", GROUPS[seed % len(GROUPS)])
     split = Arrivals([told], tmp_path / "parts", parts, order, seed)
     for part in range(parts):
         split.arrive(part)
         split.run(is_last=part == parts - 1, beam_args=WORKERS[part % len(WORKERS)])
     if order == "late":
-        brought = repair(split.settings, *EVER, audit=None)
+        brought = run(split.settings, RunRequest("repair", span=EVER, audit=None))
         assert brought.counts["late"] < 0 < brought.counts["duplicate"]
     expected, came = contents(batch.settings), contents(split.settings)
     assert {name for name in expected if expected[name] != came[name]} == set()

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.config import retention, settings
-from rejse.pipelines.jobs.increment import SourcesGoneError
-from rejse.pipelines.jobs.run import NothingToBuildOnError, repair, run
+from rejse.pipelines.jobs.increment import NothingToBuildOnError, SourcesGoneError
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance.compact import compact
 from rejse.pipelines.publication import audit_client
 from tests.support.installation import (
@@ -70,7 +71,7 @@ def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
     assert fetch(found, "select id, lateness_s from late") == [("e2", 175 * 86_400)]
     assert deliver(found, "c.jsonl", late).counts["duplicate"] == 1
 
-    brought = repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
+    brought = run(found, RunRequest("repair", span=(NEW_YEAR, NEW_YEAR + 31 * DAY), audit=None))
     assert balanced(brought)
     assert (brought.counts["late"], brought.counts["kept"]) == (-1, 1)
     assert fetch(found, "select count(*) from late") == [(0,)]
@@ -78,7 +79,8 @@ def test_a_late_event_waits_for_a_repair(found: settings.Settings) -> None:
         "select n_events, revision, revision_reason from journeys where started_at < '2026-02-01'"
     )
     assert fetch(found, said) == [(2, 2, "late event")]
-    assert repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None).status == "nothing_new"
+    again = run(found, RunRequest("repair", span=(NEW_YEAR, NEW_YEAR + 31 * DAY), audit=None))
+    assert again.status == "nothing_new"
     assert once(found).status == "nothing_new"
 
 
@@ -122,7 +124,7 @@ def test_a_better_copy_that_comes_late_waits_and_takes_its_place(
     came = deliver(made, "b.jsonl", better)
     assert [came.counts[name] for name in ("late", "duplicate", "kept")] == [1, 0, 0]
     assert [one[1] for one in fetch(made, STORED)] == ["question"]
-    brought = repair(made, *YEAR, audit=None)
+    brought = run(made, RunRequest("repair", span=YEAR, audit=None))
     assert balanced(brought)
     assert [brought.counts[name] for name in ("late", "duplicate", "kept")] == [-1, 1, 0]
     assert [one[1] for one in fetch(made, STORED)] == ["resolved"]
@@ -142,7 +144,7 @@ def test_of_late_copies_the_best_waits_alone(recorded: Callable[..., settings.Se
         came = deliver(made, f"{n}.jsonl", copy)
         assert (came.counts["late"], came.counts["duplicate"]) == (n_late, 1 - n_late), copy
     assert fetch(made, WAITING) == [("best",)]
-    repair(made, *YEAR, audit=None)
+    run(made, RunRequest("repair", span=YEAR, audit=None))
     assert [one[1] for one in fetch(made, STORED)] == ["best"]
     assert served(made) == served(batch)
 
@@ -156,7 +158,7 @@ def test_a_copy_in_time_is_kept_until_a_better_one_that_waits_is_brought_in(
     assert deliver(made, "b.jsonl", waits).counts["late"] == 1
     assert deliver(made, "c.jsonl", in_time).counts["kept"] == 1
     assert [one[1] for one in fetch(made, STORED)] == ["in time"]
-    brought = repair(made, *YEAR, audit=None)
+    brought = run(made, RunRequest("repair", span=YEAR, audit=None))
     assert balanced(brought) and brought.counts["duplicate"] == 1
     assert [one[1] for one in fetch(made, STORED)] == [stays]
     assert served(made) == served(batch)
@@ -173,24 +175,25 @@ def test_a_late_copy_of_somebody_else_takes_the_id_or_goes(
     assert (came.counts["late"], came.counts["duplicate"]) == (
         (1, 0) if recorded_at < 9 else (0, 1)
     )
-    repair(made, *YEAR, audit=None)
+    run(made, RunRequest("repair", span=YEAR, audit=None))
     assert served(made) == served(batch)
 
 
 def test_a_repair_leaves_late_events_of_other_times(found: settings.Settings) -> None:
     deliver(found, "b.jsonl", row_on("01-06", "e2"), row_on("02-06", "e3"))
-    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
+    run(found, RunRequest("repair", span=(NEW_YEAR, NEW_YEAR + 31 * DAY), audit=None))
     assert fetch(found, "select id from late") == [("e3",)]
 
 
 def test_a_journey_that_is_no_more_names_its_successor(found: settings.Settings) -> None:
     with_two = deliver(found, "b.jsonl", row_on("01-25", "e2"), row_on("02-24", "e3"))
     assert with_two.counts["late"] == 2
-    repair(found, NEW_YEAR, NEW_YEAR + 10 * DAY, audit=None)  # nothing late in these days
-    repair(found, NEW_YEAR + 40 * DAY, NEW_YEAR + 90 * DAY, audit=None)
+    nothing_late = (NEW_YEAR, NEW_YEAR + 10 * DAY)
+    run(found, RunRequest("repair", span=nothing_late, audit=None))
+    run(found, RunRequest("repair", span=(NEW_YEAR + 40 * DAY, NEW_YEAR + 90 * DAY), audit=None))
     old = fetch(found, "select journey_id from journeys where started_at > '2026-02-01'"
                       " and started_at < '2026-06-01'")  # fmt: skip
-    repair(found, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
+    run(found, RunRequest("repair", span=(NEW_YEAR, NEW_YEAR + 31 * DAY), audit=None))
     whole = fetch(
         found, "select journey_id, n_events from journeys where started_at < '2026-06-01'"
     )
@@ -208,12 +211,12 @@ def test_a_journey_that_is_back_is_no_longer_superseded(
     once(made)
     year = (NEW_YEAR - 30 * DAY, NEW_YEAR + 365 * DAY)
     deliver(made, "b.jsonl", row_on("01-30", "e2"))  # bridges the silence between e1 and e3
-    repair(made, *year, audit=None)
+    run(made, RunRequest("repair", span=year, audit=None))
     assert len(fetch(made, "select * from superseded")) == 1
     deliver(
         made, "c.jsonl", row(0, id="e0", time="2025-12-31T10:00:00Z")
     )  # now the cap cuts e3 off
-    repair(made, *year, audit=None)
+    run(made, RunRequest("repair", span=year, audit=None))
     stands = fetch(made, "select journey_id, n_events from v_journeys order by started_at")
     assert [n for _, n in stands] == [3, 1, 1]
     said = fetch(made, "select distinct journey_id from superseded")
@@ -223,9 +226,9 @@ def test_a_journey_that_is_back_is_no_longer_superseded(
 
 def test_a_journey_that_opens_again_goes_on_counting_revisions(found: settings.Settings) -> None:
     deliver(found, "b.jsonl", row_on("05-01", "m1"))
-    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=None)
+    run(found, RunRequest("repair", span=(NEW_YEAR, NEW_YEAR + 365 * DAY), audit=None))
     deliver(found, "c.jsonl", row_on("05-25", "m2"), row_on("06-20", "m3"))
-    repair(found, NEW_YEAR, NEW_YEAR + 365 * DAY, audit=None)
+    run(found, RunRequest("repair", span=(NEW_YEAR, NEW_YEAR + 365 * DAY), audit=None))
     told = "select revision, revision_reason from {} where started_at = '2026-05-01T12:00:00Z'"
     assert fetch(found, told.format("journeys_live")) == [(2, "late event")]
     deliver(found, "d.jsonl", row(1, id="autumn", time="2026-10-01T12:00:00Z"))
@@ -238,14 +241,14 @@ def test_a_repair_needs_a_publication(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     bare = installation(tmp_path, {"a.jsonl": lines([row(0)])})
     with pytest.raises(NothingToBuildOnError, match="found none"):
-        repair(bare, 0, 1)
+        run(bare, RunRequest("repair", span=(0, 1)))
 
 
 def test_a_repair_under_other_rules_says_so(found: settings.Settings) -> None:
     text = (found.root / "rejse.toml").read_text()
     (found.root / "rejse.toml").write_text("[windows]\nrepeat = '3d'\n" + text)
     with pytest.raises(NothingToBuildOnError, match="found one under others; `rejse run`"):
-        repair(settings.load(found.root), 0, 1)
+        run(settings.load(found.root), RunRequest("repair", span=(0, 1)))
 
 
 def test_a_customer_who_crosses_the_cap_goes_with_all_he_had(
@@ -328,10 +331,10 @@ def test_events_stay_with_a_journey_that_is_kept_or_open(
     one = [row_on("01-05", "e1"), row_on("01-20", "e2"), row_on("02-10", "e3")]  # one journey
     over = row(2, id="e0", time="2026-01-20T12:00:00Z")
     made = installation(tmp_path, {"a.jsonl": lines([*one, over])})
-    run(made, audit=None)
+    run(made, RunRequest(audit=None))
     assert fetch(made, "select n_events from journeys_live order by 1") == [(1,), (3,)]
     february = int(datetime(2026, 2, 1, tzinfo=UTC).timestamp() * 1_000_000)
-    since = dict.fromkeys(("events", *retention.FOLLOWS, "journeys"), february)
+    since = dict.fromkeys(("events", *retention.following(), "journeys"), february)
     compact(made.store, since)
     assert fetch(made, "select count(*) from events") == [(4,)], "all is open"
     deliver(made, "b.jsonl", SUMMER)
@@ -360,7 +363,7 @@ def test_other_rules_need_all_files_again(found: settings.Settings) -> None:
     changed = settings.load(found.root)
     with pytest.raises(SourcesGoneError, match=r"1 are gone, such as a\.jsonl.*--rebuild"):
         once(changed)
-    assert once(changed, rebuild=True).counts["read"] == 1
+    assert once(changed, mode="rebuild").counts["read"] == 1
     assert fetch(changed, "select count(*) from events") == [(1,)]
 
 

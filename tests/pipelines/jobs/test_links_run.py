@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rejse.pipelines.jobs.run import RunResult, reconcile, repair, run
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import RunResult, run
 from tests.support import builders
 from tests.support.increments import Arrivals, contents
 from tests.support.installation import fetch
@@ -90,10 +91,10 @@ def test_reconcile_needs_no_source(tmp_path: Path, seed: int) -> None:
     for path in (tmp_path / "store" / "arrived").iterdir():
         path.unlink()
     settings = put_links(tmp_path / "store", told, last)
-    done = reconcile(settings)
+    done = run(settings, RunRequest("reconcile"))
     assert done.status == "published", done.findings
     assert tables_that_differ(batch(tmp_path / "batch", told, last), contents(settings)) == set()
-    assert reconcile(settings).status == "nothing_new"
+    assert run(settings, RunRequest("reconcile")).status == "nothing_new"
 
 
 # --- small stories --------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ def test_final_answers_go_over_to_the_customer_whose_they_are(tmp_path: Path) ->
     ((before,),) = fetch(arrivals.settings, "select count(*) from experience")
     assert before == 3, "expected final answers"
     settings = put_links(tmp_path / "store", told, said_of)
-    assert reconcile(settings).status == "published"
+    assert run(settings, RunRequest("reconcile")).status == "published"
     assert tables_that_differ(batch(tmp_path / "batch", told, said_of), contents(settings)) == set()
 
 
@@ -124,7 +125,7 @@ def test_superseded_journeys_name_their_successors_over_customers(tmp_path: Path
     before = fetch(arrivals.settings, "select journey_id from journeys")
     assert len(before) == 3
     settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
-    result = reconcile(settings)
+    result = run(settings, RunRequest("reconcile"))
     assert result.status == "published"
     ((journey, reason, revision),) = fetch(
         settings, "select journey_id, revision_reason, revision from journeys"
@@ -146,7 +147,7 @@ def test_an_id_of_two_devices_stays_where_it_was_when_one_is_linked(
     (tmp_path / "store").mkdir()
     arrivals = started_arrivals(tmp_path / "store", told, ())
     settings = put_links(tmp_path / "store", told, said)
-    reconcile(settings)
+    run(settings, RunRequest("reconcile"))
     assert fetch(arrivals.settings, "select count(*) from events") == [(1,)]
     assert tables_that_differ(batch(tmp_path / "batch", told, said), contents(settings)) == set()
 
@@ -158,7 +159,7 @@ def test_an_unlink_falls_back_to_what_the_rows_bear(tmp_path: Path) -> None:
     borne = fetch(arrivals.settings, "select identity_key from events order by time")
     assert len(joined) == 1
     settings = put_links(tmp_path, told, told.links[:1])
-    assert reconcile(settings).status == "published"
+    assert run(settings, RunRequest("reconcile")).status == "published"
     after = fetch(settings, "select customer_key, identity_key from events order by time")
     assert after == [(joined[0][0], borne[0][0]), (borne[1][0], None), (borne[2][0], None)]
 
@@ -167,10 +168,12 @@ def test_a_run_reconciles_first(tmp_path: Path) -> None:
     told = replace(transcript_named(ROTATING), links=())
     arrivals = started_arrivals(tmp_path, told, ())
     settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
-    result: RunResult = run(settings, frontier=told.frontiers, audit=None)
+    result: RunResult = run(settings, RunRequest(complete_until=told.frontiers, audit=None))
     assert result.status == "published"
     assert fetch(settings, "select count(*) from journeys") == [(1,)]
-    assert run(settings, frontier=told.frontiers, audit=None).status == "nothing_new"
+    assert (
+        run(settings, RunRequest(complete_until=told.frontiers, audit=None)).status == "nothing_new"
+    )
     assert arrivals.settings.core_version == settings.core_version
 
 
@@ -204,7 +207,7 @@ def test_customers_who_are_linked_may_be_a_crowd(tmp_path: Path) -> None:
         arrivals.settings = put_links(tmp_path / name, told, said)
         arrivals.run(is_last=True)
     settings = put_links(tmp_path / "store", told, told.links)
-    assert reconcile(settings).status == "published"
+    assert run(settings, RunRequest("reconcile")).status == "published"
     assert tables_that_differ(contents(arrivals.settings), contents(settings)) == set()
     queries = (
         "select customer_key, kind from excluded",
@@ -223,11 +226,11 @@ def test_late_events_wait_with_the_customer_whose_they_are(tmp_path: Path) -> No
     assert arrivals.run(is_last=True).counts["late"] == 1
     ((bears, *_),) = fetch(arrivals.settings, "select customer_key from late")
     settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
-    assert reconcile(settings).status == "published"
+    assert run(settings, RunRequest("reconcile")).status == "published"
     ((who,),) = fetch(settings, "select distinct customer_key from events")
     assert fetch(settings, "select customer_key, identity_key from late") == [(who, bears)]
     everything = (0, 4_000_000_000_000_000)
-    assert repair(settings, *everything).status == "published"
+    assert run(settings, RunRequest("repair", span=everything)).status == "published"
     assert fetch(settings, "select n_events from journeys") == [(3,)]
 
 
@@ -258,9 +261,9 @@ def test_somebody_refused_is_made_anew_from_the_sources(tmp_path: Path) -> None:
 def test_after_a_reconcile_a_run_has_nothing_to_do(tmp_path: Path) -> None:
     told = replace(transcript_named(ROTATING), links=())
     arrivals = started_arrivals(tmp_path, told, ())
-    run(arrivals.settings, frontier=told.frontiers, audit=None)
+    run(arrivals.settings, RunRequest(complete_until=told.frontiers, audit=None))
     settings = put_links(tmp_path, told, transcript_named(ROTATING).links)
-    done = reconcile(settings)
+    done = run(settings, RunRequest("reconcile"))
     assert done.status == "published"
-    after = run(settings, frontier=told.frontiers, audit=None)
+    after = run(settings, RunRequest(complete_until=told.frontiers, audit=None))
     assert (after.status, after.publication) == ("nothing_new", done.publication)

@@ -18,7 +18,7 @@ import pytest
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.jobs import status
-from rejse.pipelines.jobs.live import ABANDONED, Loop, Pace, is_whole
+from rejse.pipelines.jobs.live import ABANDONED_AFTER, Loop, Pace, is_whole
 from rejse.pipelines.jobs.run import RunResult
 from rejse.pipelines.publication import audit_client
 from rejse.pipelines.publication.audit_client import Auditor, AuditUnavailableError
@@ -51,7 +51,7 @@ def test_a_half_written_file_is_not_whole(tmp_path: Path) -> None:
 
 
 def test_what_stays_unfinished_is_taken_as_it_is(tmp_path: Path) -> None:
-    old = delta_store.now() * 1000 - 2 * ABANDONED * 1000
+    old = delta_store.now() * 1000 - 2 * ABANDONED_AFTER * 1000
     for name, content in (("a.jsonl", b'{"id"'), ("b.jsonl", gzip.compress(b"{}\n"))):
         (tmp_path / name).write_bytes(content)
         assert not is_whole(tmp_path / name)
@@ -129,10 +129,9 @@ def test_a_loop_leaves_a_bounded_number_of_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr("rejse.pipelines.jobs.live.CARE", CARE)
     monkeypatch.setattr("rejse.pipelines.store.delta_log.SPARE", SPARE)
     found = installation(tmp_path, {})
-    loop = Loop(found, Pace(0, 0), audit=None)
+    loop = Loop(found, Pace(0, 0, CARE), audit=None)
     results, seen = loop.results(), []
     for number in range(PUBLICATIONS):
         (tmp_path / f"{number}.jsonl").write_text(lines([row(number)]))
@@ -147,9 +146,8 @@ def test_a_loop_puts_its_care_off_while_another_writer_is_at_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr("rejse.pipelines.jobs.live.CARE", 1)
     found = installation(tmp_path, {"a.jsonl": lines([row(0)])})
-    loop = Loop(found, Pace(0, 0), audit=None)
+    loop = Loop(found, Pace(0, 0, care_after=1), audit=None)
     results = loop.results()
     assert next(results).status == "published"
     loop.stop.set()

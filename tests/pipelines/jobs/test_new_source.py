@@ -11,7 +11,8 @@ import pytest
 
 from rejse.pipelines.config.settings import Settings, load
 from rejse.pipelines.jobs.increment import SourcesGoneError
-from rejse.pipelines.jobs.run import repair, run
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store.delta_store import micros
 from tests.support import strategies
@@ -52,17 +53,19 @@ def test_sources_that_come_later_are_those_of_one_batch(tmp_path: Path) -> None:
         place.write_text(without(text, every[n:]))
         later.settings = load(place)
         frontier = {name: at for name, at in told.frontiers.items() if name in every[:n]}
-        result = run(later.settings, frontier=frontier, audit=None)
+        result = run(later.settings, RunRequest(complete_until=frontier, audit=None))
         assert result.counts["read"] == len(lines(tmp_path / "later", every[n - 1]))
         for path in (tmp_path / "later" / "arrived").glob(f"*.{every[n - 1]}.jsonl"):
             path.unlink()
         late += result.counts["late"]
     assert late > 0, "what is older than what the others had said to be complete"
-    repair(
+    run(
         later.settings,
-        micros(datetime(2020, 1, 1, tzinfo=UTC)),
-        max(told.frontiers.values()),
-        audit=None,
+        RunRequest(
+            "repair",
+            span=(micros(datetime(2020, 1, 1, tzinfo=UTC)), max(told.frontiers.values())),
+            audit=None,
+        ),
     )
     expected, came = contents(batch.settings), contents(later.settings)
     assert {name for name in expected if expected[name] != came[name]} == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ import pytest
 
 from rejse.pipelines.cli import main
 from rejse.pipelines.config import settings
-from rejse.pipelines.config.frontier_option import UnknownSourceError
+from rejse.pipelines.config.complete_until import UnknownSourceError
 from rejse.pipelines.jobs import beam_graph
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.publication import publish
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.store import delta_store as store
 from rejse.pipelines.store import staging
+from rejse.transforms import published_tables
 from tests.support.faults import spoil_scores
 from tests.support.installation import (
     KEY,
@@ -151,7 +154,7 @@ def test_described_columns_reach_the_files(mixed: tuple[Any, RunResult]) -> None
     checked = 0
     for name in tables:
         for path in (found.store / name).glob("part-*.parquet"):
-            declared = staging.declared(name)
+            declared = published_tables.schema(name)
             assert declared is not None
             for field in pq.read_schema(path):
                 if field.name in declared.names:
@@ -200,10 +203,10 @@ def test_a_source_without_rows_holds_journeys_open_unless_it_is_complete(tmp_pat
     rows = [row(0), row(4, time="2026-06-01T00:00:00Z", identity="late")]
     files = {"a.jsonl": lines(rows), "b.log": ""}
     found = installation(tmp_path, files, {"crm": "a.jsonl", "web": "b.log"})
-    held = run(found, audit=None)
+    held = run(found, RunRequest(audit=None))
     assert "web" not in held.frontiers or held.frontiers["web"] <= held.frontiers["crm"]
     assert held.tables["journeys"] == 0
-    told = run(found, audit=None, frontier={"web": 1_900_000_000_000_000})
+    told = run(found, RunRequest(audit=None, complete_until={"web": 1_900_000_000_000_000}))
     assert (told.tables["journeys"], told.tables["journeys_live"]) == (1, 1)
 
 
@@ -229,14 +232,14 @@ def moment(hour: int, minute: int, second: int = 0) -> int:
 
 
 def test_disorder_holds_for_every_name_that_a_source_delivers(tmp_path: Path) -> None:
-    result = run(named(tmp_path, 'disorder = "30s"'), audit=None)
+    result = run(named(tmp_path, 'disorder = "30s"'), RunRequest(audit=None))
     assert result.frontiers == {
         "siebel": moment(8, 59, 30), "sap": moment(9, 0, 30), "web": moment(9, 2),
     }  # fmt: skip
 
 
 def test_a_retired_source_is_retired_under_all_its_names(tmp_path: Path) -> None:
-    result = run(named(tmp_path, "retired = true"), audit=None)
+    result = run(named(tmp_path, "retired = true"), RunRequest(audit=None))
     assert result.frontiers == {"web": moment(9, 2)}
     assert result.counts["kept"] == 3
 
@@ -247,13 +250,13 @@ def test_where_every_source_is_retired_all_is_final(tmp_path: Path) -> None:
     (found.root / "rejse.toml").write_text(
         text.replace("[sources.crm]", "[sources.crm]\nretired = true")
     )
-    result = run(settings.load(found.root), audit=None)
+    result = run(settings.load(found.root), RunRequest(audit=None))
     assert (result.tables["journeys"], result.tables["journeys_live"]) == (2, 0)
 
 
 def test_a_frontier_of_a_source_or_of_a_name_it_delivers(tmp_path: Path) -> None:
     stated = {"crm": moment(12, 0), "sap": moment(11, 0)}
-    result = run(named(tmp_path), audit=None, frontier=stated)
+    result = run(named(tmp_path), RunRequest(audit=None, complete_until=stated))
     assert result.frontiers == {"siebel": moment(12, 0), "sap": moment(11, 0), "web": moment(9, 2)}
 
 
@@ -261,12 +264,12 @@ def test_a_frontier_of_nobody_publishes_nothing(tmp_path: Path) -> None:
     found = named(tmp_path)
     said = r"sibel=.*crm, web, or a name that came: sap, siebel, web; did you mean siebel.*nothing"
     with pytest.raises(UnknownSourceError, match=said):
-        run(found, audit=None, frontier={"sibel": 1})
+        run(found, RunRequest(audit=None, complete_until={"sibel": 1}))
     assert not (found.store / "current").exists()
     (tmp_path / "plain").mkdir()
     plain = installation(tmp_path / "plain", {}, {"crm": "a.jsonl"})
     with pytest.raises(UnknownSourceError, match=r"cmr=.*configured source: crm; did you mean crm"):
-        run(plain, audit=None, frontier={"cmr": 1})
+        run(plain, RunRequest(audit=None, complete_until={"cmr": 1}))
 
 
 def test_a_frontier_may_be_of_a_name_that_answers_bear(tmp_path: Path) -> None:
@@ -281,7 +284,10 @@ def test_a_frontier_may_be_of_a_name_that_answers_bear(tmp_path: Path) -> None:
     head, name, tail = said.partition("[sources.svy]\n")
     kind = 'kind = "experience"\n' + tail.replace("map.sql", "x.sql")
     (tmp_path / "rejse.toml").write_text(head + name + kind)
-    result = run(settings.load(found.root), audit=None, frontier={"panel": 1_900_000_000_000_000})
+    result = run(
+        settings.load(found.root),
+        RunRequest(audit=None, complete_until={"panel": 1_900_000_000_000_000}),
+    )
     assert (result.status, result.counts["kept"]) == ("published", 3)
     assert set(result.frontiers) == {"crm"}  # answers hold no journey open
 
@@ -320,7 +326,7 @@ def test_rows_that_vanish_publish_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
     def loses(plan: Any, beam_args: list[str]) -> Any:
         done = execute(plan, beam_args)
-        return beam_graph.Found(done.files, {**done.counts, "kept": 1}, done.latest, done.gone)
+        return replace(done, counts={**done.counts, "kept": 1})
 
     monkeypatch.setattr(beam_graph, "execute", loses)
     with pytest.raises(publish.BalanceError, match="difference 1"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs.increment import AllAnewError
+from rejse.pipelines.jobs.increment import SpanRefusedError
 from rejse.pipelines.publication.catalogue import connect
 from tests.support.installation import (
     DAY,
@@ -96,8 +96,8 @@ def test_where_all_must_be_read_anew_a_span_is_refused(tmp_path: Path) -> None:
         (tmp_path / "rejse.toml").read_text() + '\n[windows]\nrepeat = "3d"\n'
     )
     changed = settings.load(tmp_path / "rejse.toml")
-    with pytest.raises(AllAnewError, match="run once without"):
+    with pytest.raises(SpanRefusedError, match="run once without"):
         once(changed, span=day(2))
     assert len(ids(changed)) == 7
-    once(changed, span=day(2), rebuild=True)
+    once(changed, span=day(2), mode="rebuild")
     assert ids(changed) == {"a2", "b2"}

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from rejse.pipelines.config.settings import load
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.reporting.explain.journey import explain
 from tests.support.bounded import Run
@@ -117,7 +118,7 @@ def published(folder: Path, **texts: Any) -> int:
     rest = tail[tail.index("[") :]
     lines = "".join(f'{name} = "{value}"\n' for name, value in texts.items())
     path.write_text(f"{head}[texts]\n{lines}{rest}")
-    done = run(load(path), frontier=story("dropped").frontiers, audit=None)
+    done = run(load(path), RunRequest(complete_until=story("dropped").frontiers, audit=None))
     assert done.status == "published"
     return done.tables["texts"] + done.tables["texts_live"]
 
@@ -138,5 +139,5 @@ def test_the_same_texts_on_the_same_day_are_nothing_new(tmp_path: Path) -> None:
     Run([story("redacted")], tmp_path)
     settings = load(tmp_path / "rejse.toml")
     frontiers = story("redacted").frontiers
-    assert run(settings, frontier=frontiers, audit=None).status == "nothing_new"
+    assert run(settings, RunRequest(complete_until=frontiers, audit=None)).status == "nothing_new"
     assert found(tmp_path / "store", (KEPT,)), "a run that finds nothing new keeps the texts"

@@ -11,6 +11,7 @@ import pytest
 
 from rejse.pipelines.config.settings import Settings, load
 from rejse.pipelines.demo import write
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.publication.catalogue import connect
 from rejse.pipelines.reporting.explain.journey import explain
@@ -48,7 +49,7 @@ def settings(tmp_path: Path) -> Settings:
 def tell(settings: Settings) -> Tell:
     def told(until: datetime) -> str:
         at = int(until.timestamp()) * 1_000_000
-        run(settings, frontier=dict.fromkeys(settings.sources, at), audit=None)
+        run(settings, RunRequest(complete_until=dict.fromkeys(settings.sources, at), audit=None))
         with connect(settings.store) as con:
             return explain(con, "IN-story").text()
 

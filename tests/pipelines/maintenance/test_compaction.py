@@ -11,6 +11,7 @@ from rejse.pipelines.config.retention import RetentionSettings
 from rejse.pipelines.maintenance import compact
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store, staging
+from rejse.transforms import published_tables
 from tests.support import store_builder
 
 MARCH = datetime(2026, 3, 6, tzinfo=UTC)
@@ -101,7 +102,7 @@ def test_what_a_crashed_run_committed_is_not_joined(tmp_path: Path) -> None:
     with publish.writing(tmp_path):
         files = store_builder.staged(tmp_path, store_builder.journey(9, [{}]))
         for file in files:
-            shape = catalogue.columns(file.table)
+            shape = published_tables.schema(file.table)
             delta_store.commit(tmp_path, file.table, [file], shape, "crashed", 2)
     compact.compact(tmp_path)
     assert contents(tmp_path) == rows

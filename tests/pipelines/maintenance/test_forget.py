@@ -16,7 +16,8 @@ import pytest
 from rejse.pipelines.config import fingerprint, settings
 from rejse.pipelines.config.settings import Settings, load
 from rejse.pipelines.jobs.increment import SourcesGoneError
-from rejse.pipelines.jobs.run import repair
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance import erase as forgetting
 from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.publication import catalogue, publish
@@ -202,7 +203,7 @@ def test_the_same_files_bring_nothing_back(there: Settings) -> None:
     before.pop("rejects"), after.pop("rejects")  # they are told again
     assert after == before
     assert erasing.advance(there, 3).status == "nothing_new"
-    anew = erasing.advance(there, 3, rebuild=True)
+    anew = erasing.advance(there, 3, mode="rebuild")
     assert anew.counts["erased"] == again.counts["erased"]
     assert erasing.found(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
     assert rows(there, "select count(*) from erasures") == [(1,)], "a rebuild keeps tombstones"
@@ -212,7 +213,7 @@ def test_a_rebuild_is_as_if_the_erased_had_never_been_there(
     there: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     forget(there, "customer", WHO)
-    erasing.advance(there, 3, rebuild=True)
+    erasing.advance(there, 3, mode="rebuild")
     bare = erasing.installation(tmp_path_factory.mktemp("bare"))
     for path in there.root.glob("*/*.jsonl"):
         lines = path.read_text().splitlines()
@@ -236,7 +237,7 @@ def test_new_rows_of_it_are_counted_and_not_kept(there: Settings) -> None:
     assert rows(there, "select n_erased from runs order by publication desc limit 1") == [
         (done.counts["erased"],)
     ]
-    repair(there, 0, 1_800_000_000_000_000, audit=None)
+    run(there, RunRequest("repair", span=(0, 1_800_000_000_000_000), audit=None))
     assert erasing.found(outputs(there), *CANARIES) == {one: set() for one in CANARIES}
 
 

@@ -91,7 +91,7 @@ def test_what_was_the_erased_ones_is_not_a_former_nor_the_next_owners(
     once(found)
     expected = customer_by_event(found)["ben-5"] if owners[-1][2] == "ben" else device
     assert customer_by_event(found)["phone-1-5"] == expected
-    once(found, rebuild=True)
+    once(found, mode="rebuild")
     told = customer_by_event(found)
     assert told["phone-1-3"] == device
     assert told["phone-1-5"] == expected
@@ -109,7 +109,7 @@ def test_what_was_linked_is_its_own_from_then_on(found: settings.Settings) -> No
     assert balanced(later)
     assert later.counts["erased"] == 1
     assert customer_by_event(found)["phone-1-6"] == device
-    again = once(found, rebuild=True)
+    again = once(found, mode="rebuild")
     assert balanced(again)
     assert again.counts["erased"] == 2
     assert set(customer_by_event(found).values()) == {device, customer_by_event(found)["ben-5"]}

@@ -115,7 +115,7 @@ def test_the_log_stays_short_and_living_files_are_no_orphans(
         "00000000000000000005.checkpoint.parquet", "00000000000000000005.json", "_last_checkpoint",
     ]  # fmt: skip
     with delta_store.writing(tmp_path) as writer:
-        assert writer.base is not None and writer.base.number == 5
+        assert writer.previous is not None and writer.previous.number == 5
     assert store_builder.published(tmp_path, number=6).number == 6
     assert (journeys(tmp_path, 5), journeys(tmp_path)) == (5, 3)
     for entry in (tmp_path / "journeys" / "_delta_log").glob("*.json"):

@@ -15,6 +15,7 @@ from rejse.pipelines.maintenance import verify
 from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import checksums, delta_store, lock
 from rejse.pipelines.store.errors import StoreDamagedError
+from rejse.transforms import published_tables
 from tests.support import store_builder
 from tests.support.damage import data_file, made, place, run_in_process, served_counts
 
@@ -171,8 +172,8 @@ def test_a_store_without_a_first_publication_has_lost_none(tmp_path: Path) -> No
     with publish.writing(tmp_path) as writer:
         files = store_builder.staged(tmp_path, store_builder.journey(1, [{}]))
         for file in files:
-            columns = catalogue.columns(file.table)
-            delta_store.settle(tmp_path, file.table, [file], columns, "killed", writer.number)
+            columns = published_tables.schema(file.table)
+            delta_store.commit_files(tmp_path, file.table, [file], columns, "killed", writer.number)
     assert delta_store.latest(tmp_path) is None
     assert store_builder.published(tmp_path).number == 1
 
@@ -199,9 +200,9 @@ def test_lost_publications_are_said_by_commands_and_made_anew(
 def test_a_name_tells_the_checksum_of_its_file(tmp_path: Path) -> None:
     one, two = (store_builder.staged(tmp_path, store_builder.journey(1, [{}])) for _ in "ab")
     for file, same in zip(one, two, strict=True):
-        assert checksums.told(Path(file.path).name) == checksums.of(tmp_path / file.path)
+        assert checksums.recorded(Path(file.path).name) == checksums.of(tmp_path / file.path)
         assert file.path != same.path, "each file has a name of its own"
-    assert checksums.told(checksums.unfinished()) is None
+    assert checksums.recorded(checksums.unfinished()) is None
 
 
 def flipped(path: Path) -> None:
@@ -257,7 +258,7 @@ def test_files_without_a_checksum_are_read(root: Path, monkeypatch: pytest.Monke
 def test_rows_that_the_log_does_not_name_are_missed(root: Path) -> None:
     """A log that another program wrote to, and a catalogue of other files."""
     (file,) = store_builder.staged(root, {"steps": store_builder.world()["steps"][:1]})
-    delta_store.settle(root, "steps", [file], catalogue.columns("steps"), "mine", 9)
+    delta_store.commit_files(root, "steps", [file], published_tables.schema("steps"), "mine", 9)
     shutil.copyfile(root / file.path, broken_copy(_current(root, "sessions")))
     found = verify.verify(root, 1)
     assert [one.place for one in found.damaged][:1] == [

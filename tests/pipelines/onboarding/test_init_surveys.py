@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from rejse.pipelines.config import settings
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.onboarding.sample import sample
@@ -264,7 +265,7 @@ def test_labels_of_a_later_export_are_scored_by_the_number_that_they_begin_with(
     config.write_text(config.read_text().replace("nps-1.csv", "nps-*.csv"))
     found = settings.load(tmp_path / "out")
     assert check(found).exit_code == 0
-    result = run(found, complete=True, audit=None)
+    result = run(found, RunRequest(complete=True, audit=None))
     assert not [note for note in result.notes if note.startswith("unread")]
     row = nps(found)
     assert [row[k] for k in ("n", "n_high", "n_low", "n_outside", "value")] == [24, 12, 6, 0, 25]
@@ -290,7 +291,7 @@ def test_what_a_cast_drops_is_counted_and_shown_with_what_reads_it(tmp_path: Pat
     assert f"null for 3 values of nps, such as {values}" in told_of
     assert told_of.endswith("as raw_score") and "regexp_extract" in told_of
     assert told_of in checked.text()
-    result = run(found, complete=True, audit=None)
+    result = run(found, RunRequest(complete=True, audit=None))
     assert result.notes["unread_raw_score"] == 3
 
 

@@ -17,6 +17,7 @@ from rejse.pipelines.publication.catalogue import NotPublishedError, ReadOnlyErr
 from rejse.pipelines.publication.catalogue_build import derived_comment
 from rejse.pipelines.store import delta_store
 from rejse.sql import Script, scripts
+from rejse.transforms import published_tables
 from tests.support import store_builder
 
 WILSON, UPPER = "Lower end of its 95 % Wilson interval.", "Upper end of its 95 % interval."
@@ -39,9 +40,9 @@ def session(root: Path) -> Iterator[Session]:
 
 
 def test_every_table_has_its_declared_columns_though_it_is_empty(session: Session) -> None:
-    for name in catalogue.published_tables():
+    for name in published_tables.versioned():
         found = [row[0] for row in session.execute(f"describe {name}").fetchall()]
-        assert found == catalogue.columns(name).names
+        assert found == published_tables.schema(name).names
     assert session.execute("select * from promises").fetchall() == []
     kinds = dict(row[:2] for row in session.execute("describe promises").fetchall())
     assert kinds["made_at"] == "TIMESTAMP WITH TIME ZONE"
@@ -135,7 +136,7 @@ def test_a_continued_catalogue_is_the_one_that_would_be_made_anew(tmp_path: Path
         continued = catalogue.path(tmp_path, base.number)
         files = publish.files_of(tmp_path, base)
         anew = tmp_path / "anew.duckdb"
-        catalogue_build.anew(anew, tmp_path, files, {}, "")
+        catalogue_build.build_anew(anew, tmp_path, files, {}, "")
         with duckdb.connect(str(continued)) as one, duckdb.connect(str(anew)) as other:
             for question in told:
                 assert one.execute(question).fetchall() == other.execute(question).fetchall()
@@ -223,9 +224,9 @@ def test_reading_statements_run(session: Session, statement: str) -> None:
 
 
 def test_queries_do_not_wait_for_ever(session: Session) -> None:
-    """DuckDB 2.0 hangs on a CTE read twice below a limit unless it is told so (see HANGS)."""
-    told = session.execute("select current_setting('disabled_optimizers')").fetchall()
-    assert told == [(catalogue.HANGS,)]
+    """DuckDB 2.0 hangs on a CTE read twice below a limit with its optimizer for CTEs."""
+    disabled = session.execute("select current_setting('disabled_optimizers')").fetchall()
+    assert disabled == [(catalogue.DISABLED_OPTIMIZERS,)]
     query = (
         "with s as (from steps) select s.step_id from s left join s as t using (step_id) limit 2"
     )

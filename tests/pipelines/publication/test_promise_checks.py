@@ -12,6 +12,7 @@ import pytest
 
 from rejse.pipelines.config import raw_schema, settings
 from rejse.pipelines.config.field_types import SettingsError
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.publication import catalogue, catalogue_build, publish
 from rejse.pipelines.store import delta_store
@@ -164,7 +165,7 @@ def test_an_unlawful_check_publishes_nothing(tmp_path: Path, text: str) -> None:
     ],
 )
 def test_what_gives_the_same_at_any_time_is_lawful(tmp_path: Path, text: str) -> None:
-    catalogue_build.try_out({"fresh": text})
+    catalogue_build.validate_checks({"fresh": text})
     store_builder.published(tmp_path, claims(), promise_checks={"fresh": text})
 
 
@@ -230,7 +231,10 @@ def _no_key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_claim_of_a_campaign_is_judged_by_what_came_later(tmp_path: Path) -> None:
     found = installation(tmp_path, {"bananas": BANANAS})
-    assert run(found, complete=True, frontier=MONTHS_LATER, audit=None).status == "published"
+    assert (
+        run(found, RunRequest(complete=True, complete_until=MONTHS_LATER, audit=None)).status
+        == "published"
+    )
     counts = asked(found.store, KEPT_OF.format(COUNTS, "claim"))
     assert counts == [(2, 0, 1, 1, 1, 1)]
     judged = asked(found.store, "select check_name, promise_id, status from v_promise_checks")
@@ -242,7 +246,10 @@ def test_a_claim_of_a_campaign_is_judged_by_what_came_later(tmp_path: Path) -> N
     (tmp_path / "bananas.sql").write_text(BANANAS.replace("'broken'", "'kept'"))
     other = settings.load(tmp_path)
     assert other.version != found.version
-    assert run(other, complete=True, frontier=MONTHS_LATER, audit=None).publication == 2
+    assert (
+        run(other, RunRequest(complete=True, complete_until=MONTHS_LATER, audit=None)).publication
+        == 2
+    )
     assert asked(found.store, KEPT_OF.format(COUNTS, "claim")) == [(2, 1, 0, 1, 1, 1)]
     assert asked(found.store, scores) == with_check
 
@@ -250,7 +257,7 @@ def test_a_claim_of_a_campaign_is_judged_by_what_came_later(tmp_path: Path) -> N
 def test_an_unlawful_check_stops_the_run_before_it_reads(tmp_path: Path) -> None:
     found = installation(tmp_path, {"bananas": "select 1 as one"})
     with pytest.raises(SettingsError, match=r"promise_checks\.bananas: .* came the columns one"):
-        run(found, complete=True, audit=None)
+        run(found, RunRequest(complete=True, audit=None))
     assert not found.store.exists()
 
 

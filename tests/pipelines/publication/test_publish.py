@@ -111,8 +111,8 @@ def test_a_crash_at_any_step_leaves_a_whole_publication(
             seen = counts(tmp_path)
             assert (seen["journeys"], seen["publications"]) == (3, 1), "readers see the old one"
     with publish.writing(tmp_path) as writer:
-        assert writer.base is not None
-        if writer.base.number == 1:
+        assert writer.previous is not None
+        if writer.previous.number == 1:
             files = store_builder.staged(tmp_path, rows)
             publish.publish(writer, files, store_builder.run_of(2), audit=None)
     seen = counts(tmp_path)
@@ -131,7 +131,7 @@ def test_a_broken_pointer_hides_nothing_and_the_next_writer_makes_it_anew(
     assert catalogue.current(tmp_path) == 1
     assert counts(tmp_path)["journeys"] == 3
     with publish.writing(tmp_path) as writer:
-        assert writer.base is not None
+        assert writer.previous is not None
     assert (tmp_path / catalogue.CURRENT).read_text() == "catalog-1.duckdb\n"
 
 

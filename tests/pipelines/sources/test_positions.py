@@ -11,6 +11,7 @@ import pytest
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.jobs import status
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.positions import Place, Position, parse
@@ -179,11 +180,11 @@ def test_sources_whose_names_have_colons_are_told_apart(tmp_path: Path) -> None:
 def test_a_part_of_a_file_is_read_again(tmp_path: Path) -> None:
     found = installation(tmp_path, {"a.jsonl": lines([row(0), row(1)])})
     cut = 1_767_603_630_000_000  # between the two
-    one = run(found, complete=True, audit=None, span=(0, cut))
+    one = run(found, RunRequest(complete=True, audit=None, span=(0, cut)))
     assert (one.counts["read"], one.counts["kept"]) == (1, 1)
-    assert run(found, complete=True, audit=None, span=(0, cut)).status == "nothing_new"
+    assert run(found, RunRequest(complete=True, audit=None, span=(0, cut))).status == "nothing_new"
     touch(tmp_path / "a.jsonl")
-    assert run(found, complete=True, audit=None, span=(0, cut)).status == "nothing_new"
+    assert run(found, RunRequest(complete=True, audit=None, span=(0, cut))).status == "nothing_new"
     assert again(tmp_path).counts == {
         "read": 2, "kept": 1, "duplicate": 1, "late": 0, "rejected": 0, "erased": 0,
     }  # fmt: skip

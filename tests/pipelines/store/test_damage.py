@@ -120,7 +120,7 @@ def test_care_of_a_store_in_pieces_names_the_file(
     told = json.loads(capsys.readouterr().out)
     assert (left.value.code, told["status"]) == (74, "store_failed")
     assert str(path) in told["message"]
-    assert not (place / "store" / erase.ASKED).exists(), "else no run could mend it"
+    assert not (place / "store" / erase.REQUEST).exists(), "else no run could mend it"
 
 
 @pytest.mark.parametrize("args", (["sql", "from events"], ["explain", "worst"]))

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from rejse.pipelines.store import file_index, id_index
 from rejse.pipelines.store.id_index import KnownIds
-from rejse.pipelines.store.key_index import KEY, counted, holding, key_index
+from rejse.pipelines.store.key_index import counted, holding, key_index
 from rejse.pipelines.store.state_reader import PublishedTables
 from rejse.transforms.columnar.string_arrays import text
 from rejse.transforms.incremental.cross_customer_ids import leading, records
+from rejse.transforms.schema.contract import CUSTOMER_KEY
 from tests.support import builders
 from tests.support.law import FACTOR
 
@@ -33,7 +34,7 @@ SOME = st.lists(st.sampled_from([*KEYS, *ALIKE]), unique=True).map(sorted)
 def stored(store: Path, keys: list[str], group: int, coded: bool = True) -> None:
     (store / "events").mkdir(exist_ok=True)
     column = text(keys)
-    rows = pa.table({KEY: column.dictionary_encode() if coded else column})
+    rows = pa.table({CUSTOMER_KEY: column.dictionary_encode() if coded else column})
     pq.write_table(rows, store / FILE, row_group_size=group)
 
 
@@ -55,7 +56,7 @@ def test_the_index_says_which_row_groups_hold_whom(
     each = Counter(one[:16] for one in rows)
     assert counted(index, wanted).tolist() == [each[one[:16]] for one in asked]
     found = PublishedTables(store, {"events": [FILE]}).rows("events", text(asked))
-    came = [] if found is None else found.column(KEY).to_pylist()
+    came = [] if found is None else found.column(CUSTOMER_KEY).to_pylist()
     assert came == [one for one in rows if one in asked]
 
 

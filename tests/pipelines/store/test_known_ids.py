@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.jobs import plan
-from rejse.pipelines.jobs.run import repair
+from rejse.pipelines.jobs.request import RunRequest
+from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance import compact
 from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.store import file_index, id_index
@@ -106,7 +107,7 @@ def test_few_among_many_and_many_among_few(tmp_path: Path, n_new: int) -> None:
 def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Customers lie in groups of their own."""
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr(plan, "LEAST_GROUPS", 64)
+    monkeypatch.setattr(plan, "MIN_GROUPS", 64)
 
 
 def key_of(person: str) -> str:
@@ -167,7 +168,7 @@ def test_a_late_row_takes_no_id_before_it_is_brought_in(tmp_path: Path) -> None:
     assert {one[0] for one in fetch(made, "select customer_key from events where id = 'x'")} == {
         key_of(LAST)
     }
-    brought = repair(made, NEW_YEAR, NEW_YEAR + 31 * DAY, audit=None)
+    brought = run(made, RunRequest("repair", span=(NEW_YEAR, NEW_YEAR + 31 * DAY), audit=None))
     assert balanced(brought)
     assert [brought.counts[name] for name in ("late", "kept", "duplicate")] == [-1, 0, 1]
     assert told(made) == told(batch)

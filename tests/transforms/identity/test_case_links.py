@@ -70,7 +70,7 @@ def test_a_case_goes_with_its_customer_and_not_alone(found: settings.Settings) -
         forget(found, CASE, "c1")
     assert forget(found, "customer", "ann").rows["events"] == 2
     assert set(customer_by_event(found)) == {"c2-4", "ben-5"}
-    again = once(found, rebuild=True)
+    again = once(found, mode="rebuild")
     assert balanced(again)
     assert customer_by_event(found)["c1-3"] not in {*before.values()}
 
@@ -83,4 +83,4 @@ def test_cases_are_asked_only_where_an_event_may_bear_one(
 ) -> None:
     more = "" if kind is None else f", {kind} as identitytype"
     (found.root / "map.sql").write_text(SELECT.replace(" from", f"{more} from"))
-    assert len(beam_links.telling(settings.load(found.root))) == telling
+    assert len(beam_links.sources_with_links(settings.load(found.root))) == telling

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rejse.pipelines.config.settings import Settings, load
+from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance.erase import forget
 from rejse.pipelines.onboarding.scaffold import init
@@ -162,7 +163,7 @@ def published(folder: Path, logs: list[Path]) -> tuple[Settings, list[tuple[Any,
     """A first run over logs as `init` maps them, and how many events each customer has."""
     init(logs, folder)
     found = load(folder)
-    run(found, complete=True, audit=None)
+    run(found, RunRequest(complete=True, audit=None))
     with connect(found.store) as con:
         query = "select customer_key, count(*) from events group by 1 order by 2, 1"
         return found, con.sql(query).fetchall()
@@ -194,5 +195,5 @@ def test_all_of_a_person_with_a_mail_address_is_forgotten(tmp_path: Path, asked:
     assert forget(found, "email", asked).rows["events"] == 4
     with log.open("a") as more:
         more.write("10,aNN@example.org,2025-03-06 10:00:00,form,web\n")
-    done = run(found, complete=True, audit=None)
+    done = run(found, RunRequest(complete=True, audit=None))
     assert (done.counts["erased"], done.counts["kept"]) == (5, 0)

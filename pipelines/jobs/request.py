@@ -1,0 +1,54 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from rejse.pipelines.publication import audit_client
+from rejse.pipelines.publication.audit_client import Audit
+
+if TYPE_CHECKING:
+    from rejse.pipelines.sources.files import Shard
+
+#: `increment`: publish what is new. `rebuild`: read all files again and drop what came from others.
+#: `repair`: publish the late events of a span as revisions of final rows. `reconcile`: rescore the
+#: customers whose identity links have changed, as revisions with reason `identity`.
+Mode = Literal["increment", "rebuild", "repair", "reconcile"]
+#: From the first microsecond to before the second.
+TimeSpan = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is asked to do.
+
+    Attributes:
+        mode: What to publish, see `Mode`. `repair` and `reconcile` read no source.
+        complete: The files hold all there is up to their ends.
+        complete_until: Source, or name that its rows carry -> time (microseconds) up to which it
+            is complete.
+        span: Of a repair the times of the late events to publish. Else only rows of these times
+            are taken, and the files count as not read yet; records without a time are taken whole.
+        shards: Pieces of files to look at; None: those of the configuration.
+        beam_args: Options of Beam.
+        audit: Audits what is staged; None publishes without.
+    """
+
+    mode: Mode = "increment"
+    complete: bool = False
+    complete_until: Mapping[str, int] = field(default_factory=dict)
+    span: TimeSpan | None = None
+    shards: Sequence[Shard] | None = None
+    beam_args: Sequence[str] = ()
+    audit: Audit | None = audit_client.audit
+
+    def __post_init__(self) -> None:
+        if self.mode == "repair" and self.span is None:
+            raise ValueError("expected the span of a repair")
+
+    @property
+    def reads_sources(self) -> bool:
+        """Whether files are read; else only stored rows."""
+        return self.mode in ("increment", "rebuild")
