@@ -78,7 +78,7 @@ class FieldRequests:
     requests: Requests
 
     def given(self, sessionised: SessionisedEvents, declared: bool) -> tuple[Ints, Categorical]:
-        """Return the first giving event of each (journey, field), by event, and the field."""
+        """Return the event that first gave each (journey, field), in order, and the field."""
         allowed = self.entries.basis <= (DECLARED if declared else OBSERVED)
         gave = self.entries.rows(np.flatnonzero(allowed & (self.entries.op == GIVEN)))
         first = np.sort(numbered(entry_keys(sessionised, gave))[1])

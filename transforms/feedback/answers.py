@@ -1,4 +1,4 @@
-"""X-records and the journeys they are about, sorted and counted: what the metrics of X look at."""
+"""Feedback records and their journeys, as the metrics of feedback read them."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ from rejse.transforms.journeys import watermarks
 from rejse.transforms.schema.parameters import Windows
 from rejse.transforms.schema.registry import Needs
 
-#: From this score down an answer asks for an action, as every complaint does
+#: An answer of at most this score needs an action, as every complaint does
 #: (docs/reference/scores.md#ignored-feedback).
 LOW = 0.4
 
 
 @dataclass(frozen=True)
 class Answers:
-    """X-records in total order: what each says, and what it is about."""
+    """Feedback records in total order, with the journey and step of each."""
 
     events: Events
     joined: Joined
     windows: Windows
-    watermarks: Mapping[str, int]  # of the sources of X-records
+    watermarks: Mapping[str, int]  # of the sources of feedback
     sources: Mapping[str, frozenset[str]]  # columns that they declare
 
     def carry(self, needs: Needs) -> Bools:
-        """Records that carry all of one of the alternatives."""
+        """Return the records that carry all fields of one of the alternatives."""
         carried = [[self.logs(name) for name in sorted(names)] for names in needs]
         return np.asarray(np.any([np.all(logged, axis=0) for logged in carried], axis=0))
 
     def logs(self, name: str) -> Bools:
-        """Records with a field; of `LOGGED_WHEN_PRESENT` those whose source maps it too."""
+        """Return records with a field; of `LOGGED_WHEN_PRESENT` also those whose source maps it."""
         return self.events.logs(name, self.sources if name in LOGGED_WHEN_PRESENT else {})
 
     @cached_property
@@ -67,7 +67,7 @@ class Answers:
 
     @cached_property
     def has_text(self) -> Bools:
-        """Something was written, in whatever language."""
+        """Records with a text, in any language."""
         value, known = self.events.number("has_text")
         return np.asarray(known & value.astype(bool))
 
@@ -85,42 +85,41 @@ class Answers:
 
     @cached_property
     def is_trusted(self) -> Bools:
-        """Spoken ones that were asked for, in a language whose model is validated on own data."""
+        """Solicited texts of these, in a language whose model is validated on own data."""
         validated, known = self.events.number("sentiment_validated")
         return np.asarray(self.is_spoken & self.solicited & known & validated.astype(bool))
 
     @cached_property
     def value(self) -> Reals:
-        """What a step takes of a record: its score, else the sentiment of its text."""
+        """Value of a record for its step: its score, else the sentiment of its text."""
         return np.where(self.is_measured, self.scaled.u, self.sentiment)
 
     @cached_property
     def is_top_box(self) -> Bools:
-        """The best that could be said; of a text a sentiment from .9 on."""
+        """Records in the top box of their scale; texts with a sentiment from .9 on."""
         return scale.top_box(self.scaled, self.sentiment)
 
     @cached_property
     def is_answered(self) -> Bools:
-        """Somebody said something."""
+        """Records with an answer."""
         given = self.events.number("raw_score")[1] | self.events.number("responded_time")[1]
         written = self.has_text | self.events.is_any("instrument", "complaint")
         return np.asarray(given | written)
 
     @cached_property
     def is_invited(self) -> Bools:
-        """The company is known to have asked: it was logged, or who was asked stayed silent.
+        """Records with a known invitation: it is logged, or there is no answer.
 
-        An answer without a logged invitation says nothing of those who stayed silent, so that no
-        rate can count it.
+        Answers without a logged invitation are in no rate: those who did not answer are unknown.
         """
         silent = self.solicited & ~self.is_answered
         return np.asarray(silent | self.events.number("invited_time")[1])
 
     @cached_property
     def in_time(self) -> tuple[Bools, Bools]:
-        """Invited ones who answered within the survey window; and those whose window has passed.
+        """Records answered within the survey window, and invitations whose window has passed.
 
-        An answer whose time was not logged is taken as in time.
+        An answer without a logged time counts as in time.
         """
         responded, known = self.events.number("responded_time")
         late = known & (responded > self.answer_due)
@@ -129,18 +128,18 @@ class Answers:
 
     @cached_property
     def answer_due(self) -> Ints:
-        """Until when each record's answer counts: the survey window after the invitation."""
+        """Time until which each answer counts: the survey window after the invitation."""
         invited, logged = self.events.number("invited_time")
         return np.where(logged, invited, self.events.time) + self.windows.survey
 
     @cached_property
     def ignored_due(self) -> Ints:
-        """Until when the company must have acted on each record."""
+        """Time until which the company must act on each record."""
         return self.events.time + self.windows.ignored
 
     @cached_property
     def complete_until(self) -> Ints:
-        """Frontier of each record's own source."""
+        """Watermark of each record's source."""
         source = self.events.coded("source")
         return source.lookup(
             [self.watermarks.get(name, watermarks.NOTHING) for name in source.names.to_pylist()],
@@ -161,10 +160,10 @@ class Answers:
 
     @cached_property
     def ignored(self) -> tuple[Bools, Bools]:
-        """Customers' complaints and low answers that nobody acted on in time; and where known.
+        """Customers' complaints and low answers without an action in time; and where known.
 
-        That nothing was done is known only of a source that logs what is done, and once it is
-        complete beyond the window.
+        A missing action is known only for a source that logs actions and is complete beyond the
+        window.
         """
         acted, logged = self.events.number("action_time")
         low = self.is_measured & (np.where(self.is_measured, self.scaled.u, 1.0) <= LOW)
@@ -176,7 +175,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class JourneyFeedback:
-    """The journeys that X-records are about, one row each, in the order of `journeys`."""
+    """Journeys with feedback, one row each, in the order of `journeys`."""
 
     answers: Answers
     journeys: pa.Table  # the whole published table
@@ -184,7 +183,7 @@ class JourneyFeedback:
 
     @cached_property
     def rows(self) -> Ints:
-        """Rows of `journeys` with X-records."""
+        """Rows of `journeys` with feedback."""
         joined = self.answers.joined.journey
         return distinct(joined[joined != NULL])
 
@@ -198,19 +197,19 @@ class JourneyFeedback:
         return np.where(journey == NULL, NULL, np.searchsorted(self.rows, journey))
 
     def carry(self, needs: Needs) -> Bools:
-        """Journeys of which one record carries all of one of the alternatives."""
+        """Return journeys with a record that carries all fields of one of the alternatives."""
         return self.count(self.answers.carry(needs)) > 0
 
     def count(self, mask: Bools) -> Ints:
-        """Records of each journey in `mask`."""
+        """Count the records of each journey in `mask`."""
         return np.bincount(self.place[mask & (self.place != NULL)], minlength=len(self))
 
     def of_journey(self, name: str) -> pa.Array:
-        """Column of `journeys` for each row."""
+        """Return a column of `journeys` for each row."""
         return take(flat(self.journeys.column(name)), self.rows)
 
     def real(self, name: str) -> Reals:
-        """Number of each journey, NaN where it is null."""
+        """Return a numeric column of `journeys`, NaN where it is null."""
         column = self.of_journey(name)
         return np.where(valid(column), values(column), np.nan)
 
@@ -221,23 +220,23 @@ class JourneyFeedback:
 
     @cached_property
     def step_answers(self) -> Bools:
-        """Answers that make the step scores: solicited ones, else trusted texts."""
+        """Records that make the step scores: solicited answers, else trusted texts."""
         step_answers = self.answers.of_step & self.answers.solicited
         return self._first_of(step_answers, self.answers.is_trusted)
 
     @cached_property
     def step_scores(self) -> Scores:
-        """Mean of these answers about each step, in step order."""
+        """Mean of these records of each step, in step order."""
         return self._by_step(self.step_answers)
 
     @cached_property
     def emotions(self) -> Scores:
-        """Emotion of each step: its score, else scores given unasked, else its texts."""
+        """Emotion of each step: its score, else unsolicited scores, else its texts."""
         unasked = self.answers.of_step & ~self.answers.solicited
         return self._by_step(self._first_of(self.step_answers, unasked, self.answers.is_spoken))
 
     def _first_of(self, *masks: Bools) -> Bools:
-        """Records of the first mask that has any about their step."""
+        """Return the records of the first mask that has any for their step."""
         step, has_any = self.answers.joined.step, np.zeros(self.steps.num_rows, bool)
         out = np.zeros(len(step), bool)
         for mask in masks:
@@ -248,10 +247,10 @@ class JourneyFeedback:
 
     @cached_property
     def whole(self) -> Ints:
-        """Last answer about each whole journey, -1 if nobody was asked about it."""
+        """Last answer about each whole journey, -1 if there is none."""
         last_answer = np.full(len(self), NULL, np.int64)
         rows = np.flatnonzero(self.answers.of_whole)
-        last_answer[self.place[rows]] = rows  # of equal places the last one stays
+        last_answer[self.place[rows]] = rows  # the last of equal places remains
         return last_answer
 
     @cached_property
@@ -284,7 +283,7 @@ class Scores:
     journey: Ints
     value: Reals
     record: Ints
-    of_text: Bools  # sentiment of texts, no answer's score
+    of_text: Bools  # sentiment of texts, not scores of answers
     size: int
 
     @cached_property
@@ -303,7 +302,7 @@ class Scores:
         return np.bincount(self.journey[self.of_text], minlength=self.size)
 
     def broadcast(self, values: Array, empty: float = np.nan) -> Array:
-        """One value a journey from one a journey that has scores."""
+        """Return one value a journey from one a journey with scores."""
         out = np.full(self.size, empty)
         out[self.groups.first(self.journey)] = values
         return out
@@ -312,7 +311,7 @@ class Scores:
     def mean(self) -> Reals:
         """Mean, NaN where there is none."""
         means = self.groups.sum(self.value) / self.groups.lengths
-        # Rounding must not carry a mean out of the span of what it is the mean of.
+        # Rounding must not move a mean beyond the least or greatest value.
         bounded = np.clip(means, self.groups.min(self.value), self.groups.max(self.value))
         return self.broadcast(bounded)
 

@@ -1,4 +1,4 @@
-"""X-records to scored journeys: pure, whenever they come; nothing but two tables depends on it."""
+"""Attach feedback to scored journeys. Late feedback changes only the tables of this module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rejse.transforms.schema.parameters import Rules
 from rejse.transforms.scoring.output_rows import measured, table_of
 from rejse.transforms.scoring.pending import PENDING
 
-#: Columns of a journey's row that stand beside its experience as they are.
+#: Columns of `journeys` repeated in `journey_experience`.
 CARRIED = ("journey_id", contract.CUSTOMER_KEY, "journey_type", "owner", "started_at", "ended_at",
            "state", "outcome01", "delivery01", "friction_score")  # fmt: skip
 
@@ -35,12 +35,17 @@ def attach(
     event_watermarks: Mapping[str, int],
     answer_watermarks: Mapping[str, int],
 ) -> dict[str, pa.Table]:
-    """Tables `experience`, `texts`, `journey_experience`, `pending` of whole customers.
+    """Build the tables `experience`, `texts`, `journey_experience`, `pending` of whole customers.
 
-    `records` has the columns of `EXPERIENCE.pseudonymous` (absent optional ones are null), each
-    record once, in any order; `spine` has the events of these customers, and may have others', and
-    `scored` the `steps` and `journeys` that `advance` makes of them. `frontiers` are those of the
-    events' sources, `x_frontiers` those of the records'. Without events no record has a journey.
+    Args:
+        records: feedback with the columns of `EXPERIENCE.pseudonymous` (absent optional ones are
+            null), each record once, in any order.
+        sessionised: events of these customers, and possibly of others. Without events no record has
+            a journey.
+        scored: the tables `steps` and `journeys` of these events.
+        rules: windows of joins and answers.
+        event_watermarks: watermark of each source of events, microseconds.
+        answer_watermarks: watermark of each source of feedback, microseconds.
     """
     answers = total_order(records)
     steps, journeys = scored["steps"], scored["journeys"]
@@ -60,7 +65,7 @@ def attach(
 
 
 def _texts(experience: pa.Table, answers: Events) -> pa.Table:
-    """Redacted texts of the records that have one, with what they are about."""
+    """Return the redacted texts of records, with their journey and step."""
     text = answers.column("text_redacted") if answers.has("text_redacted") else None
     table = tables()["texts"]
     if text is None:
@@ -70,9 +75,10 @@ def _texts(experience: pa.Table, answers: Events) -> pa.Table:
 
 
 def _final(feedback: JourneyFeedback, until: int) -> Bools:
-    """Records whose join no event can change any more within the allowed lateness.
+    """Return the records whose join no event within the allowed lateness can change.
 
-    Their journey is final, all events up to them are known, and no target is still looked for.
+    Their journey is final, all events up to them are known, and they are joined by event or name no
+    target.
     """
     answers = feedback.answers
     known = watermarks.passed(

@@ -1,4 +1,4 @@
-"""Which event, step and journey an X-record is about: five ways, tried in order
+"""Join feedback to an event, step and journey by five methods, tried in order
 (docs/reference/feedback.md#joins).
 """
 
@@ -19,17 +19,17 @@ from rejse.transforms.schema import contract
 from rejse.transforms.schema.parameters import SECOND, Windows
 
 METHODS = ("event", "correlation", "case", "touchpoint", "journey")
-#: Ways that follow a name the record gives; the others guess by place and time.
+#: Methods by an id that the record gives; the others match by touchpoint or type, and time.
 NAMED = ("event", "correlation", "case")
-#: Why a record joins nothing, the first that holds: its customer has no event; it names an event, a
-#: conversation or a case that no event of the customer has; what is near enough in kind is too long
-#: ago; nothing of its kind lies at or before it.
+#: Why a record is not joined, the first that holds: its customer has no event; it names an event, a
+#: conversation or a case that no event of the customer has; matching events are too long ago; no
+#: matching event is at or before it.
 UNJOINED = ("no_event", "unknown_name", "window_passed", "nothing_before")
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Scored events of the customers who said something, in total order, and where each is.
+    """Events of customers with feedback, in total order, with their step and journey.
 
     `step` and `journey` are rows of the published tables `steps` and `journeys`.
     """
@@ -43,7 +43,7 @@ class Scored:
     def of(
         cls, sessionised: SessionisedEvents, customers: Categorical, kind: Categorical
     ) -> Scored:
-        """The events of some customers; `kind` is the type of each journey."""
+        """Select the events of some customers; `kind` is the type of each journey."""
         people = customers.names.take(arrow(distinct(customers.codes[customers.known])))
         theirs = sessionised.events.coded(contract.CUSTOMER_KEY).within(people).known
         in_order = np.empty(sessionised.events.n, np.int64)
@@ -57,11 +57,11 @@ class Scored:
 
 @dataclass(frozen=True)
 class Joined:
-    """What each X-record is about: rows of events, steps and journeys, -1 if nothing was found.
+    """Event, step and journey row of each feedback record, -1 if it is not joined.
 
-    `method` is the place in METHODS; `gap_s` counts from the event to the record, and is negative
-    where the target lies after it. A record that was joined by `journey` has no step. `unjoined` is
-    the place in UNJOINED of the reason why nothing was found, -1 where something was.
+    `method` is the place in METHODS, `unjoined` that in UNJOINED, -1 where joined. `gap_s` is the
+    time from event to record in seconds, negative where the event is later. A record joined by
+    `journey` has no step.
     """
 
     method: Ints
@@ -73,20 +73,19 @@ class Joined:
 
     @property
     def is_joined(self) -> Bools:
-        """Records that are about something known."""
+        """Records joined to an event."""
         return np.asarray(self.event != NULL)
 
 
 def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
-    """Join X-records to events: by target event, correlation, case, touchpoint, journey.
+    """Join feedback to events: by target event, correlation, case, touchpoint, journey.
 
-    What a record names it is about however long ago that was: the first event of the name of its
-    target, else the latest event of its correlation or case at or before it, else the first after.
-    Guesses take the latest matching event at or before the record, by touchpoint at most
-    `x_touchpoint` before it, by journey `survey`. A target may also name a correlation or a
-    touchpoint. By journey means: the customer's latest event that is no pushed message, of the
-    journey type that the record names, if it names one; its journey was open then, or had ended
-    last.
+    An id that a record names is followed however old the event: the first event of its target, else
+    the latest event of its correlation or case at or before it, else the first after it. A target
+    may also name a correlation or a touchpoint. The other methods take the latest matching event at
+    or before the record: by touchpoint at most `x_touchpoint` before it, by journey at most
+    `survey`. By journey matches events that are no pushed messages, of the journey type that the
+    record names, if it names one.
     """
     n, time, record_time = answers.n, scored.events.time, answers.time
     event, method = np.full(n, NULL, np.int64), np.full(n, NULL, np.int64)
@@ -117,7 +116,7 @@ def join(answers: Events, scored: Scored, windows: Windows) -> Joined:
 
 
 def _candidates(answers: Events, scored: Scored, match: Match) -> Iterator[tuple[str, Ints]]:
-    """Method by method the event found for each record, -1 if none."""
+    """Yield, method by method, the matching event of each record, -1 if none."""
     events = scored.events
     target = answers.coded("target")
     for text in (events.refs(), events.column("id")):
@@ -138,13 +137,13 @@ def _candidates(answers: Events, scored: Scored, match: Match) -> Iterator[tuple
 
 
 def _constant(n_events: int, n_answers: int) -> tuple[Categorical, Categorical]:
-    """One text for all events and all records."""
+    """Return one text for all events and all records."""
     events, answers = (np.zeros(n, np.int64) for n in (n_events, n_answers))
     return Categorical.named(events, ["anybody's"]), Categorical.named(answers, ["anybody's"])
 
 
 def _unknown_name(answers: Events, events: Events, match: Match) -> Bools:
-    """Records not joined by a name though they give one; a touchpoint is none."""
+    """Return records that name an event, correlation or case; a touchpoint is none of these."""
     target = answers.coded("target")
     place = match.first(events.coded("touchpoint"), target) != NULL
     given = answers.coded("correlationid").known | answers.coded("case_id").known
@@ -153,16 +152,16 @@ def _unknown_name(answers: Events, events: Events, match: Match) -> Bools:
 
 @dataclass(frozen=True)
 class Match:
-    """Looks up events of the same customer and text, by one search in sorted keys."""
+    """Search of events by customer and text in sorted keys."""
 
     customer: Ints  # of each event
     asking: Ints  # of each record, in the same codes
     moment: Ints  # place of each event among all by their times
-    until: Ints  # how many of them lie at or before each record
+    until: Ints  # number of events at or before each record
 
     @classmethod
     def of(cls, answers: Events, events: Events) -> Match:
-        """Put customers and times of both sides on common codes."""
+        """Encode customers and times of both sides alike."""
         mine, theirs = events.coded(contract.CUSTOMER_KEY).aligned(
             answers.coded(contract.CUSTOMER_KEY)
         )
@@ -173,7 +172,7 @@ class Match:
         return cls(mine.astype(np.int64), theirs.astype(np.int64), moment, until)
 
     def latest(self, texts: Categorical, wanted: Categorical) -> Ints:
-        """Last event in total order at or before each record with its text, -1 if none."""
+        """Return the last event at or before each record with its text, -1 if none."""
         mine, theirs, rows = self._keys(texts, wanted)
         width = len(self.moment) + 1
         keys = mine * width + self.moment[rows] + 1
@@ -182,19 +181,19 @@ class Match:
         return self._same(mine[order], theirs, rows[order], at)
 
     def named(self, texts: Categorical, wanted: Categorical) -> Ints:
-        """Last event at or before each record with its text, else the first after it."""
+        """Return the last event up to each record with its text, else the first after it."""
         before = self.latest(texts, wanted)
         return np.where(before != NULL, before, self.first(texts, wanted))
 
     def first(self, texts: Categorical, wanted: Categorical) -> Ints:
-        """First event in total order with each record's text, whenever, -1 if none."""
+        """Return the first event with each record's text at any time, -1 if none."""
         mine, theirs, rows = self._keys(texts, wanted)
         order = sorted_by(mine)
         at = np.searchsorted(mine[order], theirs, side="left")
         return self._same(mine[order], theirs, rows[order], at)
 
     def _keys(self, texts: Categorical, wanted: Categorical) -> tuple[Ints, Ints, Ints]:
-        """Codes of (customer, text): of the events that may be found, of the records; and rows."""
+        """Return (customer, text) codes of candidate events and of records, and event rows."""
         mine, theirs = texts.aligned(wanted)
         width = int(max(mine.max(initial=0), theirs.max(initial=0))) + 1
         sought = np.zeros(width + 1, bool)  # the last for null

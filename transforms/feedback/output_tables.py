@@ -1,4 +1,4 @@
-"""The published tables of X: the records with their joins, the journeys with X, the texts."""
+"""The published tables of feedback: records with their joins, journeys with feedback, texts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _real(name: str, about: str, unit: str) -> Column:
 SCALE = "points of its scale"
 
 EXPERIENCE_BASE: tuple[Column, ...] = (
-    _id("x_id", "X-record, as source/id."), CUSTOMER,
+    _id("x_id", "Feedback record, as source/id."), CUSTOMER,
     _text("journey_id", "Journey that it is about; null: none was found."),
     _text("step_id", "Step that it is about; null: none, or the whole journey was found."),
     _text("respondent_type", "Who answered.", RESPONDENTS),
@@ -56,7 +56,7 @@ EXPERIENCE_BASE: tuple[Column, ...] = (
     Column("sentiment_confidence", REAL, "Of sentiment01, if given: not calibrated.", "1", 0, 1),
     _text("sentiment_model_id", "Model that gave sentiment01."),
     Column("is_solicited", FLAG, "The company asked for it.", nullable=False),
-    Column("is_answered", FLAG, "Somebody said something; false: invited and silent.",
+    Column("is_answered", FLAG, "It has an answer; false: invited and silent.",
            nullable=False),
     _text("scored_as", "What it goes into: the step's score, the whole's, or nothing (null).",
           ("step", "whole")),
@@ -71,7 +71,7 @@ EXPERIENCE_BASE: tuple[Column, ...] = (
 )  # fmt: skip
 
 JOURNEY_BASE: tuple[Column, ...] = (
-    _id("journey_id", "Journey with X-records."), CUSTOMER,
+    _id("journey_id", "Journey with feedback."), CUSTOMER,
     _text("journey_type", "Type of the journey."), _text("owner", "Owner of the journey."),
     _time("started_at", "Start of the journey.", False),
     _time("ended_at", "Last event of the journey.", False),
@@ -83,7 +83,7 @@ JOURNEY_BASE: tuple[Column, ...] = (
 
 
 TEXT_COLUMNS: tuple[Column, ...] = (
-    _id("x_id", "X-record that said it."), CUSTOMER,
+    _id("x_id", "Feedback record of the text."), CUSTOMER,
     _text("journey_id", "Journey that it is about; null: none was found."),
     _text("step_id", "Step that it is about; null: none, or the whole journey was found."),
     _time("occurred_at", "Time of the record.", False),
@@ -91,31 +91,31 @@ TEXT_COLUMNS: tuple[Column, ...] = (
     _text("text_redacted", "The text without addresses, numbers and names that the record holds."),
 )  # fmt: skip
 
-#: Tables that no view shows, whose files only their owner may read.
+#: Tables that no view shows; only the owner of their files may read them.
 PRIVATE = ("texts",)
 
 
-assert metrics.__all__  # importing the package has declared them
+assert metrics.__all__  # importing the package declares them
 
 
 @cache
 def tables() -> dict[str, Table]:
-    """The tables by name (without stamps and `_live` twins)."""
+    """Return the tables by name, without stamps and `_live` twins."""
 
     def measured(grain: str) -> tuple[Column, ...]:
         return tuple(m.column for m in declared(grain))
 
     declared_tables = (
-        Table("experience", "X-record: what somebody felt or said, with what it is about",
+        Table("experience", "feedback record: an answer, a review or a text, with what it is about",
               (CUSTOMER_KEY, "x_id"), (*EXPERIENCE_BASE, *measured("experience"), FINAL)),
-        Table("journey_experience", "journey that somebody was asked about or spoke of",
+        Table("journey_experience", "journey with feedback",
               ("journey_id",), (*JOURNEY_BASE, *measured("journey_experience"), FINAL)),
-        Table("texts", "text of an X-record, redacted: kept apart, and for a time",
+        Table("texts", "text of a feedback record, redacted: kept apart, and for a limited time",
               (CUSTOMER_KEY, "x_id"), (*TEXT_COLUMNS, FINAL)),
     )  # fmt: skip
     return {table.name: table for table in declared_tables}
 
 
 def all_tables() -> dict[str, Table]:
-    """All derived tables of a publication by name: the core's, then those of X."""
+    """Return all derived tables of a publication by name: of journeys, then of feedback."""
     return {**core.tables(), **tables()}

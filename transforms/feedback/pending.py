@@ -1,4 +1,4 @@
-"""The deadlines that answers wait for, as rows of `pending`."""
+"""Deadlines of answers, as rows of `pending`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rejse.transforms.scoring.pending import earliest
 def of_answers(answers: Answers, watermark: int) -> pa.Table:
     """Return the earliest deadline of each customer over their answers.
 
-    An answer waits until no identity link can still move it, and until its own source tells
-    whether it came in time and was acted on.
+    An answer is pending while an identity link can move it, and until its source is complete beyond
+    the windows for answers and for actions.
     """
     events, lateness = answers.events, answers.windows.lateness
     customer = events.coded(contract.CUSTOMER_KEY)

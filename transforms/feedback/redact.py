@@ -1,8 +1,7 @@
-"""Redaction: what in a text names or reaches a person gives way to a marker.
+"""Redact texts: replace names and contact data of persons by markers.
 
-Patterns find what has a form (addresses, numbers); names have none, so only those that the
-record itself holds are found. What is left may still tell who wrote it: that is why texts are
-kept apart, and for a time.
+Addresses and numbers are found by patterns, names only if the record itself holds them. The rest
+may still identify a person: therefore texts are kept apart, and for a limited time.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-#: Characters that are kept; a text may be a whole book.
+#: Characters that are kept.
 MOST = 20_000
-#: Read beyond them, and left out again: no address is longer, so none is cut in two.
+#: Characters read beyond these and left out: longer than any address, so that none is cut in two.
 TAIL = 1_000
-#: A name of one character would take every such letter away; of a part of one, two would.
+#: Least length of a name, and of a part of a name: shorter ones would match common words.
 LEAST_NAME, LEAST_PART = 2, 3
-#: Marks that show nothing: joiners, fillers and choices of how a character looks.
+#: Invisible characters: joiners, fillers and variation selectors.
 INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]"
 )
@@ -25,14 +24,14 @@ INVISIBLE = re.compile(
 PART = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _AT_WORD, _DOT_WORD = "(?:at|snabel-?a|małpa|malpa)", "(?:dot|punktum|prik|punkt|kropka)"
 _AT = rf"(?:\s{{0,3}}@\s{{0,3}}|\s{{0,2}}[\[({{]\s?{_AT_WORD}\s?[\])}}]\s{{0,2}})"
-#: So written an address is only known by its end: letters in brackets and `at` are words too.
+#: Ambiguous forms of @: an address only with a domain after it, as `(a)` and `at` are words too.
 _WEAK_AT = rf"(?:\s{{0,2}}[\[({{]\s?a\s?[\])}}]\s{{0,2}}|\s{{1,2}}{_AT_WORD}\s{{1,2}})"
 _DOT = rf"(?:\.|\s{{0,2}}[\[({{]\s?{_DOT_WORD}\s?[\])}}]\s{{0,2}}|\s{{1,2}}{_DOT_WORD}\s{{1,2}})"
 _LOCAL, _WORD = r"[\w.+%'-]{1,64}", r"\w[\w-]{0,62}"
 _END = "(?:dk|pl|com|net|org|eu|io|info|de|se|no|uk)"
-#: What may stand between two digits of one number.
+#: Characters between two digits of one number.
 _GAP = r"[\W_]{0,3}"
-#: What is found, in this order, and its marker; each is bounded, so that no text takes long.
+#: Markers and patterns in the order of use; all are bounded, so that no text takes long.
 ADDRESSES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("[url]", re.compile(r"(?:\b[a-z][a-z0-9+.-]{1,15}://|\bwww\.)\S+", re.I)),
     ("[email]", re.compile(rf"{_LOCAL}{_AT}{_WORD}(?:{_DOT}{_WORD}){{0,8}}", re.I)),
@@ -50,11 +49,11 @@ PATTERNS = (*ADDRESSES, *NUMBERS)
 
 
 def redact(text: str, names: Iterable[str | None] = ()) -> str:
-    """The text with addresses, numbers and these names, whole or a part, replaced by markers.
+    """Replace addresses, numbers and these names, whole or in part, by markers.
 
-    Characters that look alike (full-width digits) become plain ones first and invisible ones go:
-    they would hide what is looked for; controls become blanks. At most 20,000 characters, cut at
-    a blank after that.
+    Look-alike characters (full-width digits) become plain ones first, invisible ones are removed
+    and controls become blanks, so that they hide nothing. Returns at most 20,000 characters, cut at
+    a blank.
     """
     plain = _plain(text[: MOST + TAIL])
     is_cut = len(text) > MOST + TAIL or len(plain) > MOST + TAIL
@@ -64,7 +63,7 @@ def redact(text: str, names: Iterable[str | None] = ()) -> str:
     most = max(0, min(MOST, len(plain) - TAIL)) if is_cut else MOST
     if len(plain) <= most:
         return plain
-    # A blank far away would take a whole text: what has none is redacted, so any cut will do.
+    # Without a blank near the end any cut will do: the text is redacted already.
     blank = max(plain.rfind(blank_char, max(0, most - TAIL), most + 1) for blank_char in " \n\t")
     return plain[: blank if blank > 0 else most]
 
@@ -76,7 +75,7 @@ def _marked(plain: str, patterns: Iterable[tuple[str, re.Pattern[str]]]) -> str:
 
 
 def _plain(text: str) -> str:
-    """With one form for what looks alike, and without what is not seen."""
+    """Replace look-alike characters by plain ones and remove invisible ones."""
     shown: list[str] = []
     for char in INVISIBLE.sub("", unicodedata.normalize("NFKC", text)):
         kind = unicodedata.category(char)
@@ -87,14 +86,14 @@ def _plain(text: str) -> str:
         elif kind[0] == "N":
             shown.append(str(unicodedata.digit(char, char)))
         elif kind[0] == "M" and not (shown and shown[-1].isdigit()):
-            shown.append(char)  # an accent; on a digit it only hides it
+            shown.append(char)  # an accent; on a digit it would only hide it
     return unicodedata.normalize("NFKC", "".join(shown))
 
 
 def _named(names: Iterable[str | None]) -> re.Pattern[str] | None:
-    """What finds these names, and their parts of letters, as whole words; None without names.
+    """Return a pattern for these names and their parts as whole words; None without names.
 
-    Words that stand between the first and the last part of a name are taken to be names too.
+    Words between the first and the last part of a name count as names too.
     """
     whole = {_plain(name).strip() for name in names if name}
     patterns = {re.escape(name) for name in whole if len(name) >= LEAST_NAME}

@@ -1,6 +1,7 @@
-"""One scale: u = (x - min) / (max - min), flipped where lower is better; the raw answer is kept.
+"""Rescale answers: u = (x - min) / (max - min), flipped where lower is better.
 
-Linear rescaling is not equating: 8 of 10 and 4 of 5 come close, and do not mean the same.
+The raw answer is kept. Linear rescaling is not equating: 8 of 10 and 4 of 5 are close, but do not
+mean the same.
 """
 
 from __future__ import annotations
@@ -13,26 +14,26 @@ import numpy as np
 from rejse.transforms.columnar.arrays import Bools, Reals
 from rejse.transforms.columnar.event_table import Events
 
-#: Usual scale of each instrument (least, greatest), where a record does not say its own.
+#: Default scale of each instrument (least, greatest), for records without one.
 SCALES: Mapping[str, tuple[float, float]] = {
     "nps": (0, 10), "enps": (0, 10), "csat": (1, 5), "ces": (1, 7), "effort": (1, 5),
     "star": (1, 5), "review": (1, 5), "emotion": (1, 5), "empathy": (0, 1), "sentiment": (-1, 1),
 }  # fmt: skip
-#: Instruments of which less is better: effort is the first form of the CES (how much effort).
+#: Instruments where less is better: effort is the first form of the CES (how much effort).
 LOWER_IS_BETTER = ("effort",)
-#: Instruments that are given unasked, where a record does not say.
+#: Instruments that are unsolicited by default.
 UNSOLICITED = ("sentiment", "review", "complaint", "other")
-#: Instruments whose top box is 9 of 10, wherever their scale begins.
+#: Instruments whose top box is 9 of 10, on any scale that ends at 10.
 PROMOTED = ("nps", "enps")
 #: Top box: nps from 9 of 10, a scale of five points its best one, else u from .9.
 TOP, FIVE_POINTS, ROUNDING = 0.9, 4.0, 1e-12
-#: So many answers of which none lies in the upper third of a scale contradict it.
+#: This many answers with none in the upper third of a scale contradict it.
 CONTRADICTING, UPPER = 20, 2 / 3
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """Answers on one scale, one a record in the records' order; NaN where there is none."""
+    """Rescaled answers, one a record in their order; NaN where there is none."""
 
     u: Reals
     raw: Reals
@@ -40,13 +41,13 @@ class Scaled:
     most: Reals
     is_outside: Bools
     has_no_scale: Bools
-    is_top_box: Bools  # the best that could be said, by instrument; false where nothing was
+    is_top_box: Bools  # by instrument; false without an answer
 
 
 def scaled(answers: Events) -> Scaled:
-    """Scores of X-records (columns of `EXPERIENCE`) on [0, 1].
+    """Rescale the scores of feedback (columns of `EXPERIENCE`) to [0, 1].
 
-    A bound that the record does not give is its instrument's usual one (`SCALES`).
+    A bound that the record does not give is its instrument's default (`SCALES`).
     """
     instrument = answers.coded("instrument")
     usual = [SCALES.get(name, (np.nan, np.nan)) for name in instrument.names.to_pylist()]
@@ -69,21 +70,21 @@ def scaled(answers: Events) -> Scaled:
 
 
 def contradicts(raw: Sequence[float] | Reals, least: float, most: float) -> bool:
-    """Whether answers say that their scale is another: many, none in the upper third of it.
+    """Return whether answers contradict their scale: many, and none in its upper third.
 
-    Answers from 1 to 4 taken as 0 to 10 make a detractor of everybody.
+    Answers from 1 to 4 read as 0 to 10 would make all customers detractors.
     """
     return len(raw) >= CONTRADICTING and max(raw) <= least + UPPER * (most - least)
 
 
 def top_box(scaled: Scaled, sentiment: Reals) -> Bools:
-    """The best that could be said; where no score was given, a sentiment from .9 on."""
+    """Return the records in their top box; without a score those of a sentiment from .9 on."""
     measured = ~np.isnan(scaled.u)
     return np.where(measured, scaled.is_top_box, sentiment >= TOP - ROUNDING)
 
 
 def solicited(answers: Events) -> Bools:
-    """Records that the company asked for: as logged, else by the instrument or an invitation."""
+    """Return the solicited records: as logged, else by the instrument or an invitation."""
     value, known = answers.number("solicited")
     usual = ~answers.is_any("instrument", *UNSOLICITED) | answers.number("invited_time")[1]
     return np.where(known, value.astype(bool), usual)

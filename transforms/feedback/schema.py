@@ -1,7 +1,7 @@
-"""The contract of an X-record: what somebody felt or said about a journey, a step or the company.
+"""The contract of a feedback record: an answer or text about a journey, a step or the company.
 
-The identity is the customer whom it is about, `actor_id` the respondent. Invited people who never
-answered are rows too, without a score and without `responded_time`: response rates need them.
+The identity is that of the customer it is about, `actor_id` the respondent. Invitations without an
+answer are rows too, without score and `responded_time`: response rates need them.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ BODY: tuple[Field, ...] = (
     Field("attrs", pa.map_(TEXT, TEXT), "O", "Whatever else the source says."),
 )  # fmt: skip
 
-#: Fields of what happens now and then, as `schema.LOGGED_WHEN_PRESENT` are of interactions.
+#: Fields logged only when present, as `contract.LOGGED_WHEN_PRESENT` of interactions.
 LOGGED_WHEN_PRESENT = frozenset({"action_time"})
 
-#: What the edge makes of `text` (`text_scoring`); no mapping gives it.
+#: Fields that `text_scoring` makes of `text`; no mapping gives them.
 MADE: tuple[Field, ...] = (
     Field("has_text", pa.bool_(), "O", "Something was written."),
     Field("sentiment01", pa.float64(), "O", "Sentiment of the text, from 0 to 1.", unit="1"),

@@ -1,4 +1,4 @@
-"""Sentiment of texts: what a scorer is, and which one scores a language.
+"""Score the sentiment of texts: the scorer protocol, and scoring by language.
 
 A language without a scorer has no sentiment, and no language is guessed.
 """
@@ -23,7 +23,7 @@ class ScorerError(DataError):
 
 @dataclass(frozen=True)
 class Sentiment:
-    """Answer of a scorer, one a text in their order.
+    """Result of a scorer, one a text in their order.
 
     `value` is from 0 (bad) over .5 to 1 (good), `confidence` from 0 to 1; NaN where the scorer
     cannot tell.
@@ -35,25 +35,26 @@ class Sentiment:
 
 @runtime_checkable
 class Scorer(Protocol):
-    """Scores texts of one language. Each text alone: neither order nor neighbours may matter."""
+    """Scorer of texts of one language. Each text counts alone, whatever its order or neighbours."""
 
     @property
     def model_id(self) -> str:
-        """Name and version: another model, word list or version has another one."""
+        """Name and version; it differs for another model, word list or version."""
 
     def score(self, texts: pa.StringArray) -> Sentiment:
-        """Sentiment of the texts; none of them is null."""
+        """Return the sentiment of the texts; none of them is null."""
 
 
 def language_of(tag: str | None) -> str | None:
-    """Primary language of a BCP 47 tag in lower case: `da` of `da-DK`; null of null."""
+    """Return the primary language of a BCP 47 tag in lower case: `da` for `da-DK`."""
     return (tag or "").replace("_", "-").split("-")[0].strip().lower() or None
 
 
 def _attempt(call: Callable[[], Any]) -> tuple[Any, str | None]:
-    """Its answer, or none and the class of its fault: the words of a fault may hold a text.
+    """Return the result of a call, or None and the class of its exception.
 
-    Whatever others' code raises, SystemExit too, is theirs; only the user may interrupt.
+    The message of an exception may hold a text, so it is dropped. All exceptions of a scorer are
+    caught, SystemExit too; only the user may interrupt.
     """
     try:
         return call(), None
@@ -64,7 +65,7 @@ def _attempt(call: Callable[[], Any]) -> tuple[Any, str | None]:
 
 
 def model_of(scorer: Scorer) -> str:
-    """Name and version of a scorer. Raises ScorerError where it has none."""
+    """Return name and version of a scorer. Raises ScorerError where it has none."""
     model, fault = _attempt(lambda: scorer.model_id)
     if isinstance(model, str) and model.strip():
         return model
@@ -75,14 +76,14 @@ def model_of(scorer: Scorer) -> str:
 
 
 def _reals(value: object, n: int) -> Reals | None:
-    """As n numbers from 0 to 1, or NaN; None where they are something else."""
+    """Return n numbers from 0 to 1, or NaN; None for any other value."""
     reals = np.array(value, np.float64)
     outside = reals.shape != (n,) or bool(((reals < 0) | (reals > 1)).any())
     return None if outside else reals
 
 
 def checked(scorer: Scorer, texts: pa.StringArray) -> Sentiment:
-    """What the scorer says of the texts.
+    """Score the texts and check the result.
 
     Raises ScorerError where it is not one value and one confidence from 0 to 1, or NaN, a text,
     or where the scorer fails; it repeats no text.
@@ -111,7 +112,7 @@ def checked(scorer: Scorer, texts: pa.StringArray) -> Sentiment:
 def sentiments(
     texts: list[str | None], languages: list[str | None], scorers: Mapping[str, Scorer]
 ) -> tuple[Sentiment, list[str | None]]:
-    """Sentiment of each text by the scorer of its language, and that scorer's `model_id`.
+    """Return the sentiment of each text by the scorer of its language, and the `model_id`.
 
     NaN and null where there is no text, no language, no scorer of it, or the scorer cannot tell.
     """

@@ -1,4 +1,4 @@
-"""How often a scorer is right: against texts that people have labelled good or bad."""
+"""Measure the accuracy of a scorer on texts labelled positive or negative."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Labelled:
 
     @classmethod
     def of(cls, rows: list[tuple[str, str]], name: str) -> Labelled:
-        """Of (label, text) pairs. Raises LabelledError for no rows or another label.
+        """Build from (label, text) pairs. Raises LabelledError for no rows or another label.
 
-        It says in which row, and not what stands there: in swapped columns that is a text.
+        The message names the row but not its label: in swapped columns that is a text.
         """
         says = f"expected rows with a label, {' or '.join(LABELS)}, and a text"
         if not rows:

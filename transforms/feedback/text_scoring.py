@@ -1,6 +1,6 @@
-"""What is made of the texts of X-records at the edge, before any of it is written.
+"""Score and drop the texts of feedback before anything is written.
 
-A text is scored, and then it goes, or only its redacted form goes on, by configuration.
+By configuration the redacted text is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rejse.transforms.feedback.redact import redact
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.feedback.sentiment import Scorer, language_of, sentiments
 
-#: Fields of a record that may hold a person's name, or what one is called by.
+#: Fields of a record that may hold a person's name.
 NAMING = ("identity", "previousidentity", "actor_id")
 #: Words in the key of an attribute that say that its value is a name.
 NAMED = ("name", "navn", "imie", "imię", "nazwisko", "email", "mail", "phone", "telefon")
@@ -25,7 +25,7 @@ NAMED = ("name", "navn", "imie", "imię", "nazwisko", "email", "mail", "phone", 
 
 @dataclass(frozen=True)
 class TextScoring:
-    """How texts are taken: scorers by language, those validated on own data, kept or dropped."""
+    """Settings of texts: scorers by language, languages validated on own data, kept or dropped."""
 
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
     validated: frozenset[str] = frozenset()
@@ -33,9 +33,9 @@ class TextScoring:
 
 
 def score_texts(batch: pa.RecordBatch, scoring: TextScoring) -> pa.RecordBatch:
-    """Canonical X-records without `text`, with the fields that are made of it (`schema.MADE`).
+    """Replace `text` of canonical feedback records by the fields made of it (`schema.MADE`).
 
-    `text_redacted` only where texts are kept. A batch without texts is returned as it is. Raises
+    `text_redacted` only where texts are kept. A batch without texts is returned unchanged. Raises
     ScorerError where a scorer returns no sentiment.
     """
     if "text" not in batch.schema.names:
@@ -76,7 +76,7 @@ def _redacted(batch: pa.RecordBatch, texts: list[str | None]) -> Iterator[str | 
 
 
 def _of_attrs(attributes: object) -> Iterator[str | None]:
-    """Values of attributes whose key says that they are names."""
+    """Yield the values of attributes whose key marks a name."""
     for key, value in attributes if isinstance(attributes, list) else ():
         if any(word in key.casefold() for word in NAMED):
             yield value

@@ -1,4 +1,4 @@
-"""Row rules of X-records, and their one scale as the edge sees it."""
+"""Row rules of feedback records, and notes on their scales."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _unscored(batch: pa.RecordBatch) -> Bools:
     return np.asarray(values(batch.column("has_text")) & ~valid(batch.column("sentiment01")))
 
 
-#: All row rules, in the order in which they give a row its reason.
+#: All row rules; the first that fails gives a row its reason.
 RULES: tuple[Rule, ...] = (
     *(missing(EXPERIENCE.by_name[name]) for name in EXPERIENCE.required),
     *(listed(EXPERIENCE.by_name[name]) for name in LISTED),
@@ -55,7 +55,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def accept(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.Table, dict[str, int]]:
-    """X-records that keep every rule, the rejects, and notes (see `contracts.accept`).
+    """Return the records that pass all rules, rejects and notes (see `ingest.validate.accept`).
 
     A score outside its scale, or of no known scale, stays as it is and has no `score01`; notes
     count them as `score_outside_scale` and `score_without_scale`, and texts that nothing scored as

@@ -205,14 +205,14 @@ def _sessions(events: Events, journeys: Groups, anchor: Ints, gap: int) -> Ints:
     """
     family = event_flags.family(events.coded("channel"))
     message = event_flags.is_message(events)
-    strand = np.where(message, len(family.names), family.codes)
-    key = journeys.ids * (len(family.names) + 1) + strand
+    family_code = np.where(message, len(family.names), family.codes)
+    key = journeys.ids * (len(family.names) + 1) + family_code
     order = sorted_by(key)
-    strands = Groups.of(key[order])
+    families = Groups.of(key[order])
     time = events.time[order]
-    latest = strands.running_max(time) if events.coded("activity_id").known.any() else time
-    silent = time - strands.before(latest, 0) > gap
-    begins = strands.begins | (silent & ~_same_as_before(anchor[order])) | message[order]
+    latest = families.running_max(time) if events.coded("activity_id").known.any() else time
+    silent = time - families.before(latest, 0) > gap
+    begins = families.begins | (silent & ~_same_as_before(anchor[order])) | message[order]
     sessions = Groups.where(begins)
     first_row = order[sessions.starts]
     number = np.empty(len(sessions), np.int64)

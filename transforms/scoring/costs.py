@@ -1,4 +1,4 @@
-"""What friction costs: minutes of the customer and of the company, and money.
+"""Cost of friction: minutes of the customer and of the company, and money.
 
 A minute is measured where the events log it, else assumed from `cost_rates`
 (docs/reference/friction.md#costs): the row of the kind that holds when the friction happens, else
@@ -7,10 +7,10 @@ the row of kind `default`. Measured are the customer's minutes where the detecto
 that proves it, else its handle time (talk + hold + wrap). Such an event's time is divided among the
 incidents that it proves something of, so that no second counts twice.
 
-The pieces of an incident (a step with the edge into it) are one trouble seen several ways, so its
-minutes count once: the largest measured ones, else the largest assumed ones, stand with their
-piece; the other pieces whose minutes are known have 0. So sums over pieces, kinds, owners and
-journeys are the same sum.
+The pieces of an incident (a step with the edge into it) are one problem seen in several ways, so
+its minutes count once: the piece with the largest measured minutes, else with the largest assumed
+ones, keeps them, and the other pieces with known minutes get 0. So sums over pieces, kinds, owners
+and journeys agree.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Costs:
 
 
 def valid_rates(table: pa.Table) -> None:
-    """Raises ValueError, naming the row, where the rates of `cost_rates` make no sense."""
+    """Check the rows of `cost_rates`. Raises ValueError, naming the row."""
     for number, row in enumerate(table.to_pylist(), start=1):
         if row["kind"] != DEFAULT and row["kind"] not in WEIGHTS:
             close = difflib.get_close_matches(row["kind"], WEIGHTS, n=1)
@@ -102,7 +102,10 @@ def valid_rates(table: pa.Table) -> None:
 
 
 def costs(ctx: JourneyContext, kinds: Categorical, evidence: Evidence) -> Costs:
-    """Minutes and money of each piece; all null without `cost_rates` but what detectors measure."""
+    """Return minutes and money of each piece of evidence.
+
+    Without `cost_rates` only the minutes that detectors measure are known.
+    """
     rates = ctx.data.rates
     waited = ~np.isnan(evidence.minutes)
     if not rates.table.num_rows:
@@ -142,7 +145,7 @@ def _basis(minutes: Reals, measured: Bools) -> Ints:
 
 
 def _worked(events: Events, kinds: Categorical, evidence: Evidence) -> Reals:
-    """Measured minutes of the company for each piece that is work done again, else NaN."""
+    """Return the company's measured minutes for each piece that is work done again, else NaN."""
     again = np.flatnonzero(kinds.of_names(WORKED_AGAIN))
     spent = agent_seconds(events)
     out = np.full(len(evidence), np.nan)
@@ -155,9 +158,9 @@ def _worked(events: Events, kinds: Categorical, evidence: Evidence) -> Reals:
 
 
 def _once(minutes: Reals, measured: Bools, incident: Ints) -> Reals:
-    """Minutes of each incident with one of its pieces, 0 with the others that have some.
+    """Keep the minutes of one piece of each incident; the others with known minutes get 0.
 
-    Measured ones go before assumed ones, then the most, then the first: pieces come by rank.
+    Kept are measured minutes before assumed ones, then the most, then those of the first rank.
     """
     rows = np.flatnonzero(~np.isnan(minutes))
     rows = rows[sorted_by(incident[rows], ~measured[rows], -minutes[rows], rows)]
@@ -168,8 +171,9 @@ def _once(minutes: Reals, measured: Bools, incident: Ints) -> Reals:
 
 
 def agent_seconds(events: Events) -> Reals:
-    """Seconds of employees logged with each event: `agent_s`, else talk + hold + wrap where talk
-    is logged, else NaN.
+    """Return the employees' seconds logged with each event, NaN where there are none.
+
+    `agent_s`, else talk + hold + wrap where talk is logged.
     """
     agent, logged = events.number("agent_s")
     parts = [events.number(name) for name in ("talk_s", "hold_s", "wrap_s")]

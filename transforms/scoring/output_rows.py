@@ -1,4 +1,4 @@
-"""The published rows: what the core computed, in the columns that `tables` declares."""
+"""Build the published rows: scored journeys in the columns that `tables` declares."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Columns = Mapping[str, Any]
 
 
 def rows(scored: ScoredJourneys) -> dict[str, pa.Table]:
-    """Every table of `tables.tables()` for the journeys of an assessment."""
+    """Return every table of `output_tables.tables()` for scored journeys."""
     builders = {
         "journeys": _journeys, "steps": _steps, "sessions": _sessions,
         "friction_evidence": _evidence, "handoffs": _handoffs,
@@ -44,13 +44,13 @@ def rows(scored: ScoredJourneys) -> dict[str, pa.Table]:
 
 
 def table_of(table: Table, columns: Columns) -> pa.Table:
-    """Arrow table of the declared columns, in their order and type."""
+    """Return an Arrow table of the declared columns, in their order and type."""
     arrays = [_column(columns[c.name], c.type) for c in table.columns]
     return pa.Table.from_arrays(arrays, names=[c.name for c in table.columns])
 
 
 def _column(value: Any, kind: pa.DataType) -> pa.Array:
-    """Arrow array of what a metric or builder returns.
+    """Return the Arrow array of what a metric or builder returns.
 
     Codes become dictionary arrays, which Parquet writes as text; a pair is values and their mask;
     NaN is null.
@@ -69,18 +69,18 @@ def _time(micros: Array, ok: Array | None = None) -> tuple[Array, Array]:
 
 
 def _at(scored: ScoredJourneys, event: Array) -> tuple[Array, Array]:
-    """Time of an event; null where the event is -1."""
+    """Return the time of an event, null where the event is -1."""
     return pick(scored.ctx.sessionised.events.time, event, 0), event != NULL
 
 
 def _measured(scored: ScoredJourneys, grain: str) -> dict[str, Any]:
-    """Values of the metrics, null in journeys (and their steps) that do not carry the inputs."""
+    """Compute the metrics; null in journeys, and their steps, that do not carry the inputs."""
     journey = scored.ctx.sessionised.step_journey if grain == "step" else slice(None)
     return measured(grain, scored, lambda needs: scored.carried.any(needs)[journey])
 
 
 def measured(grain: str, of: Any, carried: Callable[[Needs], Array]) -> dict[str, Any]:
-    """Values of the metrics of a grain by name, null in rows that do not carry their inputs."""
+    """Compute the metrics of a grain by name; null in rows that do not carry their inputs."""
     return {
         m.name: _known(m.compute(of), carried(m.inputs)) if m.inputs else m.compute(of)
         for m in metrics(grain)
@@ -88,7 +88,7 @@ def measured(grain: str, of: Any, carried: Callable[[Needs], Array]) -> dict[str
 
 
 def _known(value: Any, known: Array) -> Any:
-    """What a metric returns, null where it is not known."""
+    """Set what a metric returns to null where it is not known."""
     if isinstance(value, Categorical):
         return value.recode(np.where(known, value.codes, NULL))
     if isinstance(value, tuple):
@@ -97,7 +97,7 @@ def _known(value: Any, known: Array) -> Any:
 
 
 def _owned(scored: ScoredJourneys, journey: Array) -> dict[str, Any]:
-    """Columns that every table has: whose journey, and whether it is final."""
+    """Return the columns of every table: journey, customer, and whether the journey is final."""
     sessionised = scored.ctx.sessionised
     return {
         "journey_id": take(sessionised.journey_id, journey),
@@ -260,7 +260,7 @@ def _evidence(scored: ScoredJourneys) -> Columns:
 
 
 def _evidence_ids(scored: ScoredJourneys, step_id: pa.Array) -> pa.Array:
-    """`<step_id>-<kind>`, and `-2`, `-3` … where a step has more than one of a kind."""
+    """Return `<step_id>-<kind>`, with `-2`, `-3` … where a step has more than one of a kind."""
     order = sorted_by(scored.evidence.step, scored.kind, scored.hazards.rank)
     same = np.zeros(len(order), dtype=bool)
     same[1:] = np.diff(scored.kind[order]) == 0
@@ -275,7 +275,7 @@ def _evidence_ids(scored: ScoredJourneys, step_id: pa.Array) -> pa.Array:
 
 
 def _proof(scored: ScoredJourneys) -> pa.Array:
-    """The earlier event, where there is one, and the event that proves it."""
+    """Return the earlier event, where there is one, and the event that proves the evidence."""
     both = np.stack([scored.evidence.earlier, scored.evidence.row], axis=1)
     kept = both >= 0
     starts = np.concatenate(([0], np.cumsum(kept.sum(axis=1))))[:-1]
@@ -285,7 +285,7 @@ def _proof(scored: ScoredJourneys) -> pa.Array:
 
 
 def _handoffs(scored: ScoredJourneys) -> Columns:
-    """Seen hand-offs, then those asked for that nobody took up."""
+    """Return the observed hand-offs, then the requested ones that were not taken up."""
     sessionised, steps, handoffs, requests = (
         scored.ctx.sessionised,
         scored.ctx.steps,
@@ -333,7 +333,7 @@ def _handoffs(scored: ScoredJourneys) -> Columns:
 
 
 def _due_of_steps(scored: ScoredJourneys) -> Array:
-    """When the hand-off that each step took up was due; FAR where none was asked for."""
+    """Return when the hand-off that each step took up was due; FAR where none was requested."""
     requests, due = scored.ctx.handoff_requests, np.full(len(scored.ctx.steps), FAR)
     taken = requests.received >= 0
     step = scored.ctx.sessionised.steps.ids[requests.received[taken]]
@@ -342,7 +342,7 @@ def _due_of_steps(scored: ScoredJourneys) -> Array:
 
 
 def _handoff_ids(scored: ScoredJourneys, giver: Array, receiver: Array, row: Array) -> pa.Array:
-    """The receiving step; of one asked for, the giving step and the event that asked."""
+    """Return the receiving step; of a request the giving step and the requesting event."""
     sessionised = scored.ctx.sessionised
     asked = pc.binary_join_element_wise(
         take(sessionised.step_id, giver), "to", take(sessionised.events.refs(), row), "-"

@@ -1,4 +1,4 @@
-"""The published tables: grain first, then columns; metrics join from their declarations."""
+"""The published tables of journeys: grain and columns; metrics come from their declarations."""
 
 from __future__ import annotations
 
@@ -228,10 +228,10 @@ SLA_RESULTS = Table("sla_results", "service level of a journey", ("journey_id", 
           ("response", "resolution")),
     _text("owner", "Owner of the journey's type, else of the step in which the clock started."),
     _time("started_at", "First need-driven event.", False),
-    _time("due_at", "When it is due; null while the clock stands, or without known hours."),
+    _time("due_at", "When it is due; null while the clock is stopped, or without known hours."),
     _time("met_at", "First answer, or the end that holds; null if none came."),
     Column("elapsed_s", LONG, "On the clock until met, without waiting for the customer.", "s", 0),
-    _text("status", "open until the frontier has passed what decides; null: hours not known.",
+    _text("status", "open until the watermark has passed what decides; null: hours not known.",
           ("achieved", "breached", "open")),
     FINAL,
 ))  # fmt: skip
@@ -240,7 +240,7 @@ REJECTS = Table("rejects", "rejected row of input", ("source", "position"), (
     _id("source", "Configured source."), _id("position", "file:row or file:byte."),
     _text("id", "Id of the event where it could be read (keyed hash)."),
     _id("reason", "Reason, a short code."), _text("detail", "What was expected, what came."),
-    _text("payload_hmac", "Keyed hash of the payload, which lies in quarantine."),
+    _text("payload_hmac", "Keyed hash of the payload, which is in quarantine."),
 ))  # fmt: skip
 
 

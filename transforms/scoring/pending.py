@@ -1,8 +1,8 @@
-"""What waits for a frontier: when each customer must be looked at again though nothing came.
+"""The next deadline of each customer: when to rescore them even if no row arrives.
 
-A row of a journey, a promise or an answer changes without an event too: its deadline passes. So
-each customer has the earliest deadline that no frontier has passed yet; an increment looks again
-at those whose deadline has now passed, and at nobody else.
+Rows of journeys, promises and answers change when a deadline passes, without an event. So each
+customer has the earliest deadline that no watermark has passed yet, and an increment rescores the
+customers whose deadline has passed since.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from rejse.transforms.features.context import JourneyContext
 
 PENDING = Table(
-    "pending", "deadline that something of a customer waits for",
+    "pending", "deadline at which a customer's rows may change",
     (CUSTOMER_KEY, "source", "until"), (
         CUSTOMER,
-        Column("source", TEXT, "Source of answers whose frontier is waited for; null: that of all"
+        Column("source", TEXT, "Source of answers whose watermark is waited for; null: that of all"
                " sources of interactions."),
         Column("until", TIME, "Earliest deadline that has not passed.", "UTC", nullable=False),
     ),
@@ -38,7 +38,7 @@ PENDING = Table(
 
 
 def of_journeys(ctx: JourneyContext) -> pa.Table:
-    """Earliest deadline of each customer with one, over his journeys, promises, hand-offs, SLAs."""
+    """Return the earliest deadline of each customer over journeys, promises, hand-offs and SLAs."""
     windows, journeys = ctx.rules.windows, ctx.journeys
     made, asked, levels = ctx.promises, ctx.handoff_requests, ctx.slas
     all_journeys = np.arange(len(journeys))
@@ -58,15 +58,15 @@ def of_journeys(ctx: JourneyContext) -> pa.Table:
 
 def due(
     rows: pa.Table,
-    frontiers: Mapping[str, int],
-    x_frontiers: Mapping[str, int],
+    event_watermarks: Mapping[str, int],
+    answer_watermarks: Mapping[str, int],
     lateness: int,
 ) -> pa.Array:
-    """Customers of `pending` rows whose deadline has passed."""
+    """Return the customers of `pending` rows whose deadline has passed."""
     source = Categorical.of(rows.column("source"))
-    names = [x_frontiers.get(name, least({})) for name in source.names.to_pylist()]
-    clock = np.array([*names, least(frontiers)], np.int64)[source.codes]
-    over = passed(values(rows.column("until")), clock, lateness)
+    names = [answer_watermarks.get(name, least({})) for name in source.names.to_pylist()]
+    watermark = np.array([*names, least(event_watermarks)], np.int64)[source.codes]
+    over = passed(values(rows.column("until")), watermark, lateness)
     return flat(rows.column(CUSTOMER_KEY).filter(arrow(over))).cast(pa.string())
 
 

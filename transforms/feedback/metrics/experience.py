@@ -1,4 +1,4 @@
-"""What somebody felt, on one journey: experience, health, emotion curve, gap, relief
+"""Metrics of experience: scores, health, emotion curve, silo gap, relief
 (docs/reference/scores.md#experience).
 """
 
@@ -20,24 +20,24 @@ from rejse.transforms.scoring.metrics.health import COMPONENTS, health_of, losse
 
 PEAK, LAST, MEAN = 0.4, 0.4, 0.2
 POINTS = "points of 100"
-#: An answer to "were you understood" says yes above the middle of its scale.
+#: Above the middle of its scale an answer to "were you understood" counts as yes.
 UNDERSTOOD = 0.5
 
 
 @cache
 def blom(n: int) -> float:
-    """Expected largest of n standard normal scores (Blom 1958)."""
+    """Return the expected largest of n standard normal scores (Blom 1958)."""
     return NormalDist().inv_cdf((n - 0.375) / (n + 0.25))
 
 
 @cache
 def shrinkage(n: int) -> float:
-    """How much of the lowest score's distance from the mean counts among n: b(2)/b(n) beyond 2."""
+    """Return how much of the lowest score's distance from the mean counts: b(2)/b(n) for n > 2."""
     return blom(2) / blom(n) if n > 2 else 1.0
 
 
 def experience_of(scores: Scores) -> Reals:
-    """X = .4 min* + .4 last + .2 mean of each journey's scores; NaN where it has none.
+    """Return X = .4 min* + .4 last + .2 mean of each journey's scores; NaN without scores.
 
     min* = mean - (mean - min) * b(2) / b(n) for n > 2: more answers must not mean worse health by
     noise alone.
@@ -99,8 +99,8 @@ def is_top_box(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     inputs=["action_time"],
 )
 def is_ignored(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
-    """A customer's complaint, or answer of at most .4, that nobody acted on within 7 days; false:
-    somebody did. A fact of weight 0: friction stays free of it
+    """A customer's complaint, or answer of at most .4, without an action within 7 days; false:
+    with one. It has weight 0: friction stays free of it
     (docs/reference/scores.md#ignored-feedback).
     """
     return feedback.answers.ignored
@@ -184,7 +184,7 @@ def journey_score(feedback: JourneyFeedback) -> Reals:
 )
 def silo_gap(feedback: JourneyFeedback) -> Reals:
     """Touchpoint_score_mean - journey_score: 8 at the page and 7 for the whole is .1; null where
-    nobody was asked about both (docs/reference/scores.md#silo-gap).
+    one of them is not known (docs/reference/scores.md#silo-gap).
     """
     return np.asarray(touchpoint_score_mean(feedback) - journey_score(feedback))
 
@@ -312,7 +312,7 @@ def emotion_slope(feedback: JourneyFeedback) -> Reals:
     return feedback.emotions.slope
 
 
-# Health: where what happened and what was felt meet.
+# Health: outcome and delivery with experience.
 
 
 def _outcome(feedback: JourneyFeedback) -> Reals:
@@ -406,7 +406,7 @@ def band(feedback: JourneyFeedback) -> Categorical:
 
 
 def _lost(feedback: JourneyFeedback) -> Array:
-    """Share of the lost health of each component; a component that is not known loses none."""
+    """Return each component's share of the lost health; an unknown component loses none."""
     outcome = _outcome(feedback)
     return losses(
         outcome=np.where(np.isnan(outcome), 1.0, outcome),

@@ -1,4 +1,4 @@
-"""Who was asked, and who answered: the denominator of a rate is the people asked
+"""Metrics of responses: the denominator of a rate is the invitations
 (docs/reference/feedback.md#invitations).
 """
 
@@ -16,7 +16,7 @@ from rejse.transforms.schema.registry import metric
 @metric("experience", pa.bool_(), label="Invited", unit="", nullable=False)
 def is_invited(feedback: JourneyFeedback) -> Bools:
     """The company asked, whoever the respondent is: the invitation was logged, or the one asked
-    stayed silent; false: unasked, or an answer whose invitation nobody logged.
+    stayed silent; false: unasked, or an answer without a logged invitation.
     """
     return feedback.answers.is_invited
 
@@ -41,13 +41,13 @@ def is_in_time(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
 
 @metric("journey_experience", pa.int32(), label="Records", unit="1", low=0, nullable=False)
 def n_records(feedback: JourneyFeedback) -> Ints:
-    """X-records about the journey, of anybody, on any level, silent ones too."""
+    """Feedback records about the journey, of all respondents and levels, silent ones too."""
     return feedback.count(feedback.place != NULL)
 
 
 @metric("journey_experience", pa.int32(), label="Invitations", unit="1", low=0, nullable=False)
 def n_invited(feedback: JourneyFeedback) -> Ints:
-    """Invitations of the customer whose survey window has passed: what a rate is among."""
+    """Invitations of the customer whose survey window has passed: the denominator of the rate."""
     return feedback.count(feedback.answers.is_customer & feedback.answers.in_time[1])
 
 
@@ -84,7 +84,7 @@ def n_pending(feedback: JourneyFeedback) -> Ints:
     nullable=False,
 )
 def n_uninvited(feedback: JourneyFeedback) -> Ints:
-    """The customer's answers to questions whose invitation nobody logged: in no rate."""
+    """The customer's solicited answers without a logged invitation: in no rate."""
     return feedback.count(_unlogged(feedback) & feedback.answers.solicited)
 
 
@@ -125,7 +125,7 @@ def n_ignored(feedback: JourneyFeedback) -> Ints:
 
 
 def _unlogged(feedback: JourneyFeedback) -> Bools:
-    """Customers' answers that no invitation is known of."""
+    """Return customers' answers without a known invitation."""
     return (
         feedback.answers.is_customer & feedback.answers.is_answered & ~feedback.answers.is_invited
     )

@@ -1,1 +1,1 @@
-"""What the ends of journeys say about the weights of friction; it proposes and applies nothing."""
+"""Propose weights of friction from the ends of journeys; nothing is applied."""

@@ -1,12 +1,12 @@
-"""The model: P(bad end) = 1 - exp(-(h0 + sum over kinds of g_k * x_k)), nothing below zero.
+"""Fit P(bad end) = 1 - exp(-(h0 + sum over kinds of g_k * x_k)), all parameters >= 0.
 
-x_k is the hazard that a journey has of kind k under the present weights, h0 (one a journey type)
-what goes wrong without any friction found; g_k = 1 says that the present weight is right. This is
-a generalised linear model of good ends with log link, the complementary log-log model with
-additive hazards; its likelihood is concave, so there is one maximum.
+x_k is a journey's hazard of kind k under the present weights. h0, one a journey type, is the hazard
+without observed friction. g_k = 1 means that the present weight fits. This is a generalised linear
+model of good ends with log link, the complementary log-log model with additive hazards. Its
+likelihood is concave, so there is one maximum.
 
-Ranks inside an incident follow the weights. So weights are proposed, evidence is ranked anew under
-them, and the fit is done again, until neither moves.
+Ranks inside an incident follow the weights. So weights are proposed, evidence is ranked again under
+them, and the fit is repeated, until neither moves.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ FULL_STEPS = 3  # rounds that go the whole way; the later ones half, where ranks
 
 @dataclass(frozen=True)
 class Design:
-    """Journeys alike in all that the model sees are one row, with a count.
+    """Journeys with equal values in the model are one row, with a count.
 
     `hazard` has a column a kind, `group` the row of each journey.
     """
@@ -52,7 +52,7 @@ class Design:
 
     @classmethod
     def of(cls, ends: Ends, hazard: Reals, n_strata: int) -> Design:
-        """The design of these journeys."""
+        """Build the design of these journeys."""
         rows = np.column_stack([ends.stratum, ends.bad, hazard])
         seen, group = np.unique(rows, axis=0, return_inverse=True)
         return cls(
@@ -60,13 +60,13 @@ class Design:
         )
 
     def counts(self, weight: Reals | None = None) -> Reals:
-        """Journeys in each row, each counted `weight` times."""
+        """Count the journeys in each row, each `weight` times."""
         n = np.bincount(self.group, weights=weight, minlength=len(self.bad))
         return np.asarray(n, dtype=np.float64)
 
 
 def log_likelihood(point: Reals, design: Design, count: Reals) -> tuple[float, Reals]:
-    """Log-likelihood and its gradient at (h0 of each type, g of each kind)."""
+    """Return log-likelihood and gradient at (h0 of each type, g of each kind)."""
     rate, g = point[: design.n_strata], point[design.n_strata :]
     eta = np.maximum(rate[design.stratum] + design.hazard @ g, LEAST_RATE)
     of_bad, slope_of_bad = _log_bad(eta)
@@ -77,20 +77,20 @@ def log_likelihood(point: Reals, design: Design, count: Reals) -> tuple[float, R
 
 
 def _log_bad(eta: Reals) -> tuple[Reals, Reals]:
-    """Log of the chance of a bad end at hazard `eta`, and its slope; no hazard overflows."""
+    """Return the log of the chance of a bad end at hazard `eta`, and its slope."""
     chance = -np.expm1(-eta)
     return np.log(chance), np.exp(-eta) / chance
 
 
 def spread(present: Reals) -> Reals:
-    """Standard deviation of the prior of each kind, in multiples of its present hazard."""
+    """Return the standard deviation of each kind's prior, in multiples of its present hazard."""
     return np.asarray(-PRIOR / np.log1p(-present))
 
 
 def penalised(
     point: Reals, design: Design, count: Reals, centre: Reals, prior: Reals
 ) -> tuple[float, Reals]:
-    """What is minimised and its gradient: less the log-likelihood and the logs of the priors."""
+    """Return the negative log posterior, which `fit` minimises, and its gradient."""
     value, gradient = log_likelihood(point, design, count)
     rate, g = point[: design.n_strata], point[design.n_strata :]
     off = (g - centre) / prior
@@ -103,10 +103,10 @@ def penalised(
 def fit(
     design: Design, count: Reals, centre: Reals, prior: Reals, start: Reals | None = None
 ) -> Reals:
-    """The point (h0 of each type, g of each kind) of largest posterior density.
+    """Return the point (h0 of each type, g of each kind) of largest posterior density.
 
     `centre` and `prior` are the prior's mean and standard deviation of each g. Raises
-    RuntimeError where the search does not end.
+    RuntimeError where the search does not converge.
     """
     from scipy.optimize import minimize
 
@@ -136,7 +136,7 @@ def fit(
 
 
 def _units(point: Reals, design: Design, count: Reals, prior: Reals) -> Reals:
-    """Units in which all directions are bent alike at `point`, so that the search is short."""
+    """Return units in which the curvature at `point` is equal in all directions: a short search."""
     rate, g = point[: design.n_strata], point[design.n_strata :]
     eta = np.maximum(rate[design.stratum] + design.hazard @ g, LEAST_RATE)
     bend = count * design.bad * _bend(eta)
@@ -147,16 +147,16 @@ def _units(point: Reals, design: Design, count: Reals, prior: Reals) -> Reals:
 
 
 def _bend(eta: Reals) -> Reals:
-    """How strongly the log of the chance of a bad end is bent at hazard `eta`."""
+    """Return the curvature of the log of the chance of a bad end at hazard `eta`."""
     return np.asarray(np.exp(-eta) / np.expm1(-eta) ** 2)
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Weights that the ends ask for, and the fit behind them.
+    """Proposed weights, and the fit behind them.
 
-    `multiple` is g: hazard of each kind, in hazards under the present weight; `shapes` turn any
-    other multiple into its weight. `is_settled`: weights and ranks came to rest.
+    `multiple` is g: the hazard of each kind as a multiple of that under the present weight.
+    `shapes` turn any other multiple into its weight. `is_settled`: weights and ranks converged.
     """
 
     weights: Reals
@@ -169,7 +169,7 @@ class Proposal:
 
 
 def propose(ends: Ends, pieces: Pieces, present: Reals, n_strata: int) -> Proposal:
-    """Fit, propose, rank anew under the proposal, and again until nothing moves."""
+    """Fit, propose, rank again under the proposal, and repeat until nothing moves."""
     pieces, ones, prior = pieces.in_order(), np.ones(len(present)), spread(present)
     weights, point = np.array(present, dtype=np.float64), None
     for number in range(1, ROUNDS + 1):
@@ -191,7 +191,7 @@ def propose(ends: Ends, pieces: Pieces, present: Reals, n_strata: int) -> Propos
 def _under(
     ends: Ends, pieces: Pieces, weights: Reals, present: Reals, n_strata: int
 ) -> tuple[Design, list[Shape]]:
-    """The design with ranks under `weights`, its columns scaled to multiples of `present`."""
+    """Build the design with ranks under `weights`, columns scaled to multiples of `present`."""
     rank, hazard = ranks(pieces, weights)
     seen = shapes(pieces, rank, len(present))
     now = np.array([s.hazard(min(w, MAX_SEVERITY)) for s, w in zip(seen, weights, strict=True)])

@@ -1,4 +1,4 @@
-"""What a set of weights makes of the evidence: hazard by journey and kind, and the way back."""
+"""Compute hazard by journey and kind from weights, and weights from hazards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rejse.transforms.columnar.arrays import Bools, Ints, Reals
 from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.scoring.friction.score import MAX_SEVERITY, rank_hazards, severity
 
-#: Least weight that is ever proposed; a weight must be above 0.
+#: Least weight that is proposed; a weight must be above 0.
 LEAST_WEIGHT = 0.001
 HALVINGS = 60  # of the interval in which a weight is sought: to the last digit of a double
 
@@ -32,7 +32,7 @@ class Ends:
         return len(self.bad)
 
     def rows(self, rows: Ints) -> Ends:
-        """Some of the journeys; codes stay."""
+        """Select journeys; codes stay."""
         return Ends(self.bad[rows], self.customer[rows], self.stratum[rows], self.moment[rows])
 
 
@@ -50,7 +50,7 @@ class Pieces:
     factor: Reals
 
     def of(self, journeys: Ints, n: int) -> Pieces:
-        """Evidence of some of `n` journeys, which are numbered anew."""
+        """Select the evidence of some of `n` journeys, which are renumbered from 0."""
         place = np.full(n, -1, dtype=np.int64)
         place[journeys] = np.arange(len(journeys))
         kept = place[self.journey] >= 0
@@ -58,24 +58,24 @@ class Pieces:
         return replace(few, journey=place[few.journey])
 
     def in_order(self) -> Pieces:
-        """The same sorted by journey, incident, kind and factor: sums then have one order."""
+        """Sort by journey, incident, kind and factor, so that sums have one order."""
         order = sorted_by(self.journey, self.incident, self.kind, self.factor)
         return Pieces(*(getattr(self, f)[order] for f in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Evidence of one kind as its hazard sees it: each distinct factor and its sum of 0.5^rank."""
+    """Evidence of one kind: each distinct factor and its sum of 0.5^rank."""
 
     factor: Reals
     mass: Reals
 
     def hazard(self, weight: float) -> float:
-        """Sum of 0.5^rank * -ln(1 - weight * factor): rises strictly with the weight."""
+        """Return the sum of 0.5^rank * -ln(1 - weight * factor), increasing in the weight."""
         return float(-(self.mass * np.log1p(-weight * self.factor)).sum())
 
     def weight(self, multiple: float, present: float) -> float:
-        """Weight at which this evidence has `multiple` times its hazard under `present`.
+        """Return the weight at which this evidence has `multiple` times its hazard under `present`.
 
         With all factors 1 that is 1 - (1 - present)^multiple. Within [LEAST_WEIGHT, .95]; without
         evidence the present weight.
@@ -95,21 +95,21 @@ class Shape:
 
 
 def ranks(pieces: Pieces, weights: Reals) -> tuple[Ints, Reals]:
-    """Rank in its incident and hazard of each piece of evidence under these weights."""
+    """Return rank in its incident, and hazard, of each piece of evidence under these weights."""
     sizes = severity(weights[pieces.kind], pieces.factor, np.ones(len(pieces.kind)))
     hazards = rank_hazards(sizes, pieces.incident, pieces.kind)
     return hazards.rank, hazards.hazard
 
 
 def by_kind(pieces: Pieces, hazard: Reals, n_journeys: int, n_kinds: int) -> Reals:
-    """Hazard of each journey (row) and kind (column)."""
+    """Return the hazard of each journey (row) and kind (column)."""
     cell = pieces.journey * n_kinds + pieces.kind
     summed = np.bincount(cell, weights=hazard, minlength=n_journeys * n_kinds)
     return np.asarray(summed.reshape(n_journeys, n_kinds), dtype=np.float64)
 
 
 def shapes(pieces: Pieces, rank: Ints, n_kinds: int) -> list[Shape]:
-    """The evidence of each kind, ranks held."""
+    """Return the evidence of each kind, ranks fixed."""
     kind_shapes = []
     for kind in range(n_kinds):
         rows = pieces.kind == kind

@@ -1,4 +1,4 @@
-"""What weights are worth on journeys that they have not seen: fitted on earlier, tried on later."""
+"""Test weights on held-out journeys: fitted on earlier ones, evaluated on later ones."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rejse.transforms.columnar.arrays import Bools, Ints, Reals
 from rejse.transforms.scoring.calibration.fit import Design, fit, log_likelihood, propose
 from rejse.transforms.scoring.calibration.hazard_data import Ends, Pieces, by_kind, ranks
 
-TRAINED = 0.7  # share of journeys, the earlier ones, on which is fitted
-TIGHT, LOOSE = 1e-3, 10.0  # priors that hold the factor where it is put, and that leave it free
+TRAINED = 0.7  # share of journeys, the earlier ones, for the fit
+TIGHT, LOOSE = 1e-3, 10.0  # priors that fix the factor, and that leave it free
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One way to foretell bad ends, on the later journeys.
+    """One way to predict bad ends, on the later journeys.
 
     `multiple` is the factor on all hazards, `log_likelihood` the mean a journey (0 is perfect),
     `auc` as in `auc`.
@@ -31,10 +31,10 @@ class Trial:
 
 
 def auc(score: Reals, bad: Bools, stratum: Ints) -> float | None:
-    """Chance that a bad end scores higher than another of its stratum, equals half.
+    """Return the chance that a bad end scores above a good one of its stratum; ties count half.
 
-    Pairs of two strata are not compared: to know the journey type is no merit of the weights.
-    None where no stratum has both.
+    Pairs of two strata are not compared: knowing the journey type is no merit of the weights. None
+    where no stratum has both.
     """
     won = pairs = 0.0
     for code in np.unique(stratum):
@@ -48,9 +48,9 @@ def auc(score: Reals, bad: Bools, stratum: Ints) -> float | None:
 
 
 def split(ends: Ends) -> tuple[Ints, Ints]:
-    """Rows of the earlier journeys, and of the later ones of a type that the earlier ones have.
+    """Return the rows of earlier journeys, and of later ones of a type that the earlier ones have.
 
-    Those that end together stay together. Of a type first seen later nothing could be learnt.
+    Journeys that end at the same time stay together.
     """
     cut = np.quantile(ends.moment, TRAINED, method="lower") if len(ends) else 0
     early = np.flatnonzero(ends.moment < cut)
@@ -59,13 +59,13 @@ def split(ends: Ends) -> tuple[Ints, Ints]:
 
 
 def n_left_out(ends: Ends) -> int:
-    """Later journeys on which nothing is tried, for no earlier journey is of their type."""
+    """Count the later journeys left out because no earlier journey has their type."""
     early, late = split(ends)
     return len(ends) - len(early) - len(late)
 
 
 def trials(ends: Ends, pieces: Pieces, present: Reals, n_strata: int) -> list[Trial]:
-    """The rate of each type alone, the present weights, those times one factor, and the proposed.
+    """Try the rate of each type alone, the present weights, these times a factor, and the proposed.
 
     All is fitted on the earlier journeys; evidence is ranked under the weights that are tried.
     Empty where no later journey is left to try on (all ended at once, or all types are new).

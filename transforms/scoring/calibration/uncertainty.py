@@ -1,4 +1,4 @@
-"""How sure a proposal is: intervals by customer, and whether ends have to do with friction at all.
+"""Uncertainty of a proposal: intervals by customer, and whether ends depend on friction at all.
 
 Both draw with a seed, and draw in the order of codes, so that no order of rows matters.
 """
@@ -19,9 +19,9 @@ from rejse.transforms.scoring.calibration.hazard_data import Ends
 
 DRAWS, SHUFFLES = 200, 999
 LEVEL = 0.95
-#: Chance at which ends without any tie to friction would be taken for tied.
+#: Chance at which ends independent of friction would be taken for dependent.
 GATE = 0.01
-HALVINGS = 40  # of the interval in which an upper end is sought
+HALVINGS = 40  # of the interval that holds an upper end
 CHUNK = 4_000_000  # labels shuffled at once: 32 MB
 
 
@@ -29,8 +29,8 @@ CHUNK = 4_000_000  # labels shuffled at once: 32 MB
 class Uncertainty:
     """Interval of each kind's weight and multiple; `is_clear`: it differs from 1 beyond chance.
 
-    Clear is meant over all kinds together (Bonferroni at 5 %). Where an interval reaches down to no
-    hazard at all, its upper end is at least that of `_highest`.
+    Clear is over all kinds together (Bonferroni at 5 %). Where an interval reaches down to no
+    hazard, its upper end is at least that of `_highest`.
     """
 
     low: Reals
@@ -43,12 +43,12 @@ class Uncertainty:
 def uncertainty(
     proposal: Proposal, ends: Ends, present: Reals, seed: int, draws: int = DRAWS
 ) -> Uncertainty:
-    """Bayesian bootstrap by customer (Rubin 1981) with a prior drawn anew for each draw.
+    """Return intervals by a Bayesian bootstrap over customers (Rubin 1981) with a drawn prior.
 
-    Each draw gives every customer an exponential weight and the prior another centre, so that a
-    kind of few journeys is as uncertain as the prior, not as certain as its few (randomised
-    maximum a posteriori; exact for a Gaussian model). Draws that end at the bound, no hazard, tell
-    nothing of how far above it the weight may lie (Andrews 2000): there the likelihood is asked.
+    Each draw gives each customer an exponential weight and the prior another centre, so that a kind
+    of few journeys is as uncertain as the prior (randomised maximum a posteriori; exact for a
+    Gaussian model). Draws at the bound of no hazard do not show how far above it the weight may be
+    (Andrews 2000): there the likelihood gives the upper end.
     """
     rng = np.random.default_rng(seed)
     design, n_strata = proposal.design, len(proposal.rate)
@@ -77,7 +77,7 @@ def uncertainty(
 
 
 def _highest(proposal: Proposal, prior: Reals, kind: int, chance: float) -> float:
-    """Multiple of a kind above the proposed at which the posterior density falls to `chance` of it.
+    """Return the multiple above the proposed at which the posterior falls to `chance` of its value.
 
     All else stays as proposed. For n journeys without a bad end, and apart from the prior, that is
     the exact upper limit of Clopper and Pearson (1934), a chance of 1 - chance^(1 / n) each.
@@ -102,11 +102,10 @@ def _highest(proposal: Proposal, prior: Reals, kind: int, chance: float) -> floa
 
 
 def association(ends: Ends, hazard: Reals, seed: int, shuffles: int = SHUFFLES) -> Reals:
-    """Chance of each kind's tie to bad ends if there were none, over all kinds together.
+    """Return the p-value of each kind's association with bad ends, over all kinds together.
 
-    Labels are shuffled inside each journey type; the statistic is the score test of g = 0 and
-    only more bad ends count (Westfall and Young's largest statistic; 1 for a kind without
-    evidence).
+    Labels are shuffled inside each journey type. The statistic is the one-sided score test of g = 0
+    (Westfall and Young's largest statistic; 1 for a kind without evidence).
     """
     order = sorted_by(ends.stratum, ends.customer, ends.moment, ends.bad, *hazard.T)
     stratum, bad, x = ends.stratum[order], ends.bad[order].astype(float), hazard[order]

@@ -1,4 +1,4 @@
-"""Detectors of friction, one family a file; importing the package registers them all.
+"""Detectors of friction, one family a file. Importing the package registers all of them.
 
 Kinds are listed in the order of these imports.
 """

@@ -1,4 +1,4 @@
-"""All evidence of all kinds, ranked, with hazards and shares: what the scores are made of."""
+"""Run all detectors, rank their evidence and sum its hazards by journey."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOW, HIGH = 0.5, 1.5
 
 @dataclass(frozen=True)
 class ScoredJourneys:
-    """Evidence sorted by step and rank, and the journeys' hazards; H is null (NaN) nowhere."""
+    """Evidence sorted by step and rank, and the hazard H of each journey (never NaN)."""
 
     ctx: JourneyContext
     kind: Ints  # place in the sorted names of KINDS
@@ -41,7 +41,7 @@ class ScoredJourneys:
 
     @cached_property
     def is_edge(self) -> Array:
-        """Does the evidence lie between two steps?"""
+        """Evidence between two steps."""
         return np.array([KINDS[name].locus == "edge" for name in sorted(KINDS)])[self.kind]
 
     @cached_property
@@ -56,7 +56,7 @@ class ScoredJourneys:
 
     @cached_property
     def step_hazard(self) -> Reals:
-        """Hazard of each step, with the edge that leads into it."""
+        """Hazard of each step with the edge that leads into it."""
         return total(self.hazards.hazard, self.evidence.step, len(self.ctx.sessionised.steps))
 
     @cached_property
@@ -66,7 +66,7 @@ class ScoredJourneys:
 
     @cached_property
     def carried(self) -> CarriedInputs:
-        """Which journeys carry which inputs."""
+        """Inputs that the journeys carry."""
         return CarriedInputs(self.ctx)
 
     @cached_property
@@ -81,7 +81,7 @@ class ScoredJourneys:
 
     @cached_property
     def is_scored(self) -> Array:
-        """Journeys with evidence, or with enough coverage for its absence to mean something."""
+        """Journeys with evidence, or with coverage of at least the floor."""
         floor = self.ctx.rules.windows.coverage_floor
         return (self.n_evidence > 0) | (self.coverage >= floor)
 
@@ -91,13 +91,13 @@ class ScoredJourneys:
         return self.ctx.journey_times
 
     def of_kind(self, name: str) -> Ints:
-        """Pieces of evidence of one kind in each journey."""
+        """Count the pieces of evidence of one kind in each journey."""
         code = sorted(KINDS).index(name)
         return np.bincount(self.journey[self.kind == code], minlength=len(self.ctx.journeys))
 
 
 def assess(ctx: JourneyContext) -> ScoredJourneys:
-    """Run every registered detector and rank what they found."""
+    """Run every registered detector and rank the evidence."""
     kinds, evidence = _detect_all(ctx)
     ties: tuple[Array, ...] = (
         kinds,
@@ -125,7 +125,7 @@ def _ranked(evidence: Evidence, scale: float, ties: tuple[Array, ...]) -> Hazard
 
 
 def _detect_all(ctx: JourneyContext) -> tuple[Ints, Evidence]:
-    """Evidence of every kind with positive severity, one below the other."""
+    """Detect the evidence of all kinds; pieces without severity are left out."""
     kinds, parts = [], []
     for code, name in enumerate(sorted(KINDS)):
         part = KINDS[name].detect(ctx)
@@ -145,7 +145,7 @@ def _rows(evidence: Evidence, rows: Ints) -> Evidence:
 
 
 def _text_rank(texts: Categorical) -> Ints:
-    """Codes in the order of their texts, so that ties do not depend on dictionaries."""
+    """Return codes in the order of their texts, so that ties do not depend on dictionaries."""
     names = texts.names.to_pylist()
     rank = {name: place for place, name in enumerate(sorted(names))}
     return texts.lookup([rank[name] for name in names], -1)

@@ -1,4 +1,4 @@
-"""Friction of words that do not agree: other answers to one question, two tongues."""
+"""Friction of contradicting information: conflicting answers and claims."""
 
 from __future__ import annotations
 
@@ -52,8 +52,9 @@ def info_conflict(ctx: JourneyContext) -> Evidence:
 
 
 def _last_of_need(ctx: JourneyContext, row: Ints, key: Ints) -> Ints:
-    """Place of the last answer of the same key before each one that is not of another need, -1
-    where there is none; answers are sorted by key.
+    """Return the last earlier answer of the same key and need, -1 if none.
+
+    Answers are sorted by key.
     """
     groups = Groups.of(key) if len(key) else Groups(key, 0)
     place = np.arange(len(key))
@@ -69,13 +70,13 @@ def _last_of_need(ctx: JourneyContext, row: Ints, key: Ints) -> Ints:
 
 @dataclass(frozen=True)
 class _Claims:
-    """Claims of all but customers, sorted by customer, topic and total order, one an event."""
+    """Claims of non-customers, sorted by customer, topic and total order, one an event."""
 
     row: Ints
     customer: Ints
     topic: Categorical
     value: Categorical
-    until: Ints  # FAR where the claim holds for good
+    until: Ints  # FAR where the claim has no end
 
 
 @kind(
@@ -88,7 +89,7 @@ class _Claims:
 )
 def contradiction(ctx: JourneyContext) -> Evidence:
     """Claim of a non-customer with another value than the last earlier one of a non-customer to
-    this customer on its topic, in whatever journey, while that one was valid; not where the event
+    this customer on its topic, in any journey, while that one was valid; not where the event
     moves a promise (docs/reference/friction.md#claims).
     """
     sessionised = ctx.sessionised
@@ -109,7 +110,7 @@ def contradiction(ctx: JourneyContext) -> Evidence:
 
 
 def _claims(sessionised: SessionisedEvents) -> _Claims | None:
-    """Claims with topic and value; of several of one event on a topic the first."""
+    """Return claims with topic and value; the first of several of one event on a topic."""
     events = sessionised.events
     if not events.has("claims") or not events.carries("claims").any():
         return None
@@ -137,7 +138,7 @@ def _claims(sessionised: SessionisedEvents) -> _Claims | None:
 
 
 def _moves(sessionised: SessionisedEvents) -> Bools:
-    """Events that move a promise."""
+    """Return the events that move a promise."""
     if not sessionised.events.has("promise"):
         return np.zeros(sessionised.events.n, dtype=bool)
     op = Categorical.of(pc.struct_field(sessionised.events.column("promise"), "op"))

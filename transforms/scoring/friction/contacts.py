@@ -1,4 +1,4 @@
-"""Friction between contacts: channel switches, coming again, falling back to a human."""
+"""Friction between contacts: channel switches, repeat contacts, fallbacks to a human."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def channel_switch(ctx: JourneyContext) -> Evidence:
 
 
 def switches(ctx: JourneyContext) -> tuple[Ints, Ints]:
-    """Sessions before and after each channel switch."""
+    """Return the sessions before and after each channel switch."""
     contacts = ctx.contacts
     following = next_of(contacts.inbound, contacts.journey)
     other = contacts.family.codes != pick(contacts.family.codes, following)
@@ -56,8 +56,8 @@ def switches(ctx: JourneyContext) -> tuple[Ints, Ints]:
 )
 def repeat_contact(ctx: JourneyContext) -> Evidence:
     """Inbound contact with an earlier one of the same customer and intent within W, start to
-    start, where the earlier one's outcome is known and neither `informed` nor `sold`: who has
-    bought was served (docs/reference/friction.md#contacts).
+    start, where the earlier one's outcome is known and neither `informed` nor `sold`: a sale
+    serves the customer (docs/reference/friction.md#contacts).
     """
     contacts = ctx.contacts
     earlier = ctx.repeats
@@ -100,7 +100,7 @@ def channel_fallback(ctx: JourneyContext) -> Evidence:
 
 
 def fallbacks(ctx: JourneyContext) -> tuple[Ints, Ints]:
-    """Self-service contact and the human contact that had to follow it."""
+    """Return each failed self-service contact and the human contact that follows it."""
     contacts = ctx.contacts
     alone = (
         contacts.inbound & ~contacts.has_human & contacts.channel.of_names(event_flags.SELF_SERVICE)
@@ -115,8 +115,10 @@ def fallbacks(ctx: JourneyContext) -> tuple[Ints, Ints]:
 
 
 def _inside_sessions(ctx: JourneyContext) -> tuple[Ints, Ints, Ints, np.ndarray]:  # type: ignore[type-arg]
-    """Chatbot to human within one session: event of the human, the session's last step before
-    (-1 where both are in one), its event before, and confidence.
+    """Find fallbacks from chatbot to human within one session.
+
+    Returns the event of the human, the session's step before it (-1 where both are in one), the
+    event before it, and the confidence.
     """
     sessionised, contacts = ctx.sessionised, ctx.contacts
     events, order, seg = sessionised.events, sessionised.session_order, sessionised.sessions
@@ -141,7 +143,7 @@ def _inside_sessions(ctx: JourneyContext) -> tuple[Ints, Ints, Ints, np.ndarray]
 def between(
     ctx: JourneyContext, name: str, last: Ints, later: Ints, *, confidence: Reals | None = None
 ) -> Evidence:
-    """Evidence on the edge from an event of one contact to the first step of a later one."""
+    """Make evidence on the edge from an event of one contact to the first step of a later one."""
     first, step_of = ctx.contacts.first[later], ctx.sessionised.steps.ids
     return make_evidence(
         ctx, name, step_of[first], first, previous=step_of[last], earlier=last,
@@ -150,11 +152,11 @@ def between(
 
 
 def last_before(ctx: JourneyContext, earlier: Ints, later: Ints, place: Ints) -> Ints:
-    """Last event of each earlier contact that stands before the later one begins.
+    """Return the last event of each earlier contact before the later one begins.
 
-    Contacts of two channel families may overlap: what the earlier one did afterwards did not lead
-    to the later one. `place` of each event is the order by which earlier was told from later; no
-    contact may be an earlier one twice.
+    Contacts of two channel families may overlap: later events of the earlier contact did not lead
+    to the later one. `place` of each event is the order in which contacts are earlier or later. No
+    contact may be in `earlier` twice.
     """
     contacts, sessionised = ctx.contacts, ctx.sessionised
     began, last = place[contacts.first[later]], contacts.last[earlier]

@@ -1,6 +1,6 @@
-"""What a journey carries: the inputs of kinds of friction and of metrics.
+"""Inputs of kinds and metrics that a journey carries, and the evidence coverage they give.
 
-Nothing logged is not nothing wrong. A company that logs more sees more, so owners are compared
+Missing logs are not missing friction. A company that logs more sees more, so owners are compared
 only at equal coverage, and a count whose inputs a journey does not carry is null.
 """
 
@@ -25,27 +25,27 @@ LAUNCH = tuple(kind.name for kind in KINDS.values() if kind.is_launch)
 
 @dataclass(frozen=True)
 class CarriedInputs:
-    """Which journeys of a scene carry which inputs; each is looked up once.
+    """Inputs that each journey carries; each input is looked up once.
 
-    A journey carries a field where one of its events has it. Of fields of what happens now and
-    then (`LOGGED_WHEN_PRESENT`) it is enough that one of its sources maps them: absent means that
-    it did not happen. `owner`, `team`, `silo` and `stage` are also those that the tables tell,
-    `end` is one that an outcome or an activity makes, `unsold_end` one that is not only sales,
-    `case` that of the journey, and `question` a question activity.
+    A journey carries a field if one of its events has it. A field that is only logged when present
+    (`LOGGED_WHEN_PRESENT`) is also carried if one of the journey's sources maps it. `owner`,
+    `team`, `silo` and `stage` may come from tables, `end` from an outcome or an activity.
+    `unsold_end` is an end other than a sale, `case` a case of the journey, `question` a question
+    activity.
     """
 
     ctx: JourneyContext
     _seen: dict[str, Bools] = field(default_factory=dict)
 
     def any(self, needs: Needs) -> Bools:
-        """Journeys that carry all of one of the alternatives."""
+        """Return the journeys that carry all inputs of one of the alternatives."""
         out = np.zeros(len(self.ctx.journeys), dtype=bool)
         for names in needs:
             out |= np.logical_and.reduce([self.input(name) for name in sorted(names)])
         return out
 
     def input(self, name: str) -> Bools:
-        """Journeys that carry one input."""
+        """Return the journeys that carry one input."""
         if name not in self._seen:
             self._seen[name] = self._look(name)
         return self._seen[name]
@@ -70,7 +70,7 @@ class CarriedInputs:
         return ctx.journeys.any(self._events(name))
 
     def _events(self, name: str) -> Bools:
-        """Events that carry a field, or whose source says that it would log it."""
+        """Return the events that carry a field, or whose source declares that it logs it."""
         ctx, events = self.ctx, self.ctx.sessionised.events
         if name == "question":
             return events.is_any("activity", *ctx.rules.windows.question_activities)
@@ -81,7 +81,7 @@ class CarriedInputs:
 
 
 def evidence_coverage(ctx: JourneyContext, carried: CarriedInputs | None = None) -> Reals:
-    """Launch kinds whose inputs the journey carries, over all launch kinds
+    """Return the share of launch kinds whose inputs each journey carries
     (docs/reference/friction.md#coverage).
     """
     carried = carried or CarriedInputs(ctx)

@@ -1,4 +1,4 @@
-"""Friction of contacts that lead nowhere: dead ends, abandonment, customers who help themselves."""
+"""Friction of contacts without a result: dead ends, abandonment, self-rescue."""
 
 from __future__ import annotations
 

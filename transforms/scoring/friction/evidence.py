@@ -1,4 +1,4 @@
-"""Evidence: what a detector found, and the register of all kinds of friction."""
+"""Evidence, and the register of the kinds of friction with their detectors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.registry import Needs
 
 Locus = Literal["node", "edge"]
-#: What events do not always say themselves -> the columns and tables that tell it.
+#: Inputs that events need not log themselves -> the columns and tables that provide them.
 PROVIDED_BY: Mapping[str, tuple[frozenset[str], ...]] = {
     "owner": (
         frozenset({"owner"}), frozenset({"touchpoint", "@touchpoints"}),
@@ -30,8 +30,8 @@ PROVIDED_BY: Mapping[str, tuple[frozenset[str], ...]] = {
     "end": (frozenset({"outcome"}),), "unsold_end": (frozenset({"outcome"}),),
     "case": (frozenset({"case_id"}),),
 }  # fmt: skip
-#: Tests of the score, by what friction is compared with: bad ends, a first contact that had to be
-#: repeated, answers on effort, experience.
+#: Tests of the score, by what friction is compared with: bad ends, repeated first contacts, answers
+#: on effort, experience.
 TESTS = ("bad_end", "repeat_contact", "ces", "experience")
 
 
@@ -65,13 +65,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of friction: its locus, the unit of its amount, and what it is made of.
+    """A kind of friction: its names, locus, unit of the amount, inputs and detector.
 
-    `inputs` are what a journey must carry for it to be measured, `needs` the columns and tables
-    that bring them.
+    `label` names it for people; `story` says what it means for the customer. `inputs` are what a
+    journey must carry for it to be measured, `needs` the columns and tables that provide them.
 
-    `circular_with` maps each test of the score that must leave the kind out to the reason: what
-    the test compares friction with makes or unmakes the evidence by rule.
+    `circular_with` maps each test of the score that must leave the kind out to the reason: there
+    the evidence depends by rule on what friction is compared with.
     """
 
     name: str
@@ -152,13 +152,13 @@ def kind(
 
 
 def _columns(made: frozenset[str]) -> list[frozenset[str]]:
-    """Sets of columns and tables, each of which brings all of some inputs."""
+    """Return the sets of columns and tables, each of which provides all of some inputs."""
     ways = [PROVIDED_BY.get(name, (frozenset({name}),)) for name in sorted(made)]
     return [frozenset().union(*way) for way in itertools.product(*ways)]
 
 
 def no_evidence(ctx: JourneyContext, name: str) -> Evidence:
-    """No evidence: what a detector gives whose fields do not occur."""
+    """Return no evidence, for a detector whose fields do not occur."""
     none = np.zeros(0, dtype=np.int64)
     return make_evidence(ctx, name, none, none)
 
@@ -183,7 +183,10 @@ def make_evidence(
     owner: Categorical | None = None,
     owner_to: Categorical | None = None,
 ) -> Evidence:
-    """Evidence with the defaults of a plain event: x = 1, g = 1, confidence 1, observed."""
+    """Make evidence with the defaults of a single event: x = 1, g = 1, confidence 1, observed.
+
+    The owner defaults to that of the step before, `owner_to` on an edge to that of the step.
+    """
     n = len(step)
     ones, unknown = np.ones(n), np.full(n, np.nan)
     none = np.full(n, NULL, dtype=np.int64)
@@ -212,7 +215,7 @@ def make_evidence(
 
 
 def concat_evidence(*parts: Evidence) -> Evidence:
-    """Evidence of several finds, one below the other."""
+    """Concatenate evidence."""
     columns = {
         name: _stacked([getattr(part, name) for part in parts])
         for name in Evidence.__dataclass_fields__

@@ -1,4 +1,4 @@
-"""Friction between departments: information asked again, context lost, hand-offs dropped."""
+"""Friction between departments: fields asked again, lost context, dropped hand-offs."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def reasked_info(ctx: JourneyContext) -> Evidence:
     circular_with={"repeat_contact": "what follows may make the hand-off a consultation"},
 )
 def handoff_without_context(ctx: JourneyContext) -> Evidence:
-    """Hand-off whose receiver got none or part of what the customer had told; confidence is 1 -
+    """Hand-off whose receiver got none or part of what the customer had given; confidence is 1 -
     |passed| / |known|, times .6 where the fields are only declared
     (docs/reference/friction.md#hand-offs).
     """
@@ -93,7 +93,7 @@ def handoff_without_context(ctx: JourneyContext) -> Evidence:
 )
 def handoff_dropped(ctx: JourneyContext) -> Evidence:
     """Hand-off asked for (`to_owner`, `to_team`) that no step of the receiver took up when the
-    frontier had passed its due time; anchored at the giver's step
+    watermark had passed its due time; anchored at the giver's step
     (docs/reference/friction.md#dropped-hand-offs).
     """
     requests = ctx.handoff_requests

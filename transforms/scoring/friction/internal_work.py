@@ -1,4 +1,4 @@
-"""Friction of the inner side: work that lies waiting, work done again."""
+"""Friction inside the company: waiting work, rework."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def internal_wait(ctx: JourneyContext) -> Evidence:
 
 
 def _queued(ctx: JourneyContext) -> Waits:
-    """Queued events, the next one of their activity and owner, and the latency expected there."""
+    """Return queued events, the next of their activity and owner, and the expected latency."""
     sessionised, events = ctx.sessionised, ctx.sessionised.events
     waits = events.is_any("lifecycle", "schedule", "assign", "suspend")
     rows = np.flatnonzero(waits & ~events.is_any("waiting_for", "customer"))
@@ -71,7 +71,7 @@ def _queued(ctx: JourneyContext) -> Waits:
 
 
 def _received_late(ctx: JourneyContext) -> Waits:
-    """Hand-offs asked for, the event that took them up after they were due, and the time given."""
+    """Return hand-off requests, the event that took them up too late, and the time given (s)."""
     requests, time = ctx.handoff_requests, ctx.sessionised.events.time
     taken = np.flatnonzero(requests.received != NULL)
     late = taken[time[requests.received[taken]] > requests.due[taken]]
@@ -104,7 +104,7 @@ def rework(ctx: JourneyContext) -> Evidence:
     again = np.flatnonzero(key[1:] == key[:-1]) + 1
     if not len(again):
         return no_evidence(ctx, "rework")
-    # Keys rise by journey: its repeats are neighbours, and the first in total order is wanted.
+    # Keys rise by journey: repeats of a journey are neighbours. Take the first in total order.
     again = again[sorted_by(sessionised.journeys.ids[rows[again]], sessionised.rank[rows[again]])]
     groups = Groups.of(sessionised.journeys.ids[rows[again]])
     first, times = again[groups.starts], groups.lengths.astype(float)

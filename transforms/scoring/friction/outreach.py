@@ -1,4 +1,4 @@
-"""Friction of a company that wants to sell: upsell in a problem, too many messages."""
+"""Friction of outreach: selling during a problem, too many messages."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def over_pressure(ctx: JourneyContext) -> Evidence:
 
 
 def _first_of_ids(ctx: JourneyContext, rows: Ints, customer: Ints) -> Bools:
-    """Rows (by customer, in total order) that are the first of their message, or name none."""
+    """Return the rows that are the first of their message_id, or have none; rows in total order."""
     ident = Categorical.of(take(ctx.sessionised.events.column("message_id"), rows))
     named = np.flatnonzero(ident.known)
     key = customer[named].astype(np.int64) * (len(ident.names) + 1) + ident.codes[named]
@@ -92,8 +92,8 @@ def _first_of_ids(ctx: JourneyContext, rows: Ints, customer: Ints) -> Bools:
 
 
 def in_window(customer: Ints, time: Ints, window: int) -> Ints:
-    """Rows of the same customer in (t - window, t] for each row, sorted by customer and time."""
-    # Places among all times, not times: customers x microseconds would leave 64 bits.
+    """Count the rows of the same customer in (t - window, t]; sorted by customer and time."""
+    # Ranks of times, not times: customers x microseconds would exceed 64 bits.
     moments = np.unique(time)
     customers = Groups.of(customer).ids * (len(moments) + 1)
     stamp = customers + np.searchsorted(moments, time, side="right")

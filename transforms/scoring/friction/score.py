@@ -1,9 +1,9 @@
-"""From severity to hazard: the arithmetic of the friction score
+"""Compute hazards from severities: the arithmetic of the friction score
 (docs/reference/friction.md#hazard).
 
-An incident is a step together with the edge that leads into it. Inside it evidence is ranked by
-falling severity and counts half as much at each rank, so that one bad hand-over seen in three
-ways is one incident.
+An incident is a step with the edge that leads into it. Its evidence is ranked by falling severity,
+and each rank counts half as much as the one before: one bad hand-off seen in three ways is one
+incident.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class Hazards:
 
 
 def severity(weight: Reals, intensity: Reals, confidence: Reals, scale: float = 1.0) -> Reals:
-    """s = min(w * scale, .95) * g * confidence, rounded to 12 decimals."""
+    """Return s = min(w * scale, .95) * g * confidence, rounded to 12 decimals."""
     scaled = np.minimum(weight * scale, MAX_SEVERITY)
     return np.asarray(np.round(scaled * intensity * confidence, DECIMALS))
 
 
 def rank_hazards(severities: Reals, incident: Ints, *ties: Array) -> Hazards:
-    """h = 0.5^rank * -ln(1 - s), ranked inside each incident by falling severity.
+    """Return h = 0.5^rank * -ln(1 - s), ranked inside each incident by falling severity.
 
-    Equal severities are ranked by `ties`, the first foremost (kind, time, id): no result depends
-    on the order of the rows.
+    Equal severities are ranked by `ties`, the first key first (kind, time, id), so that no result
+    depends on the order of the rows.
     """
     rank = np.zeros(len(incident), dtype=np.int64)
     rows = np.flatnonzero(np.bincount(incident)[incident] > 1)  # most incidents have one piece
@@ -49,5 +49,5 @@ def rank_hazards(severities: Reals, incident: Ints, *ties: Array) -> Hazards:
 
 
 def total(hazard: Reals, owner: Ints, size: int) -> Reals:
-    """H of each of `size` owners (journeys, steps): the sum of its hazards."""
+    """Return H, the sum of the hazards, of each of `size` owners (journeys or steps)."""
     return np.bincount(owner, weights=hazard, minlength=size).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Friction of work passed on: transfers, escalations, work that comes back unsolved."""
+"""Friction of work passed on: transfers, escalations, ping-pong."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def escalation(ctx: JourneyContext) -> Evidence:
     """Outcome `escalated`, or work passed on to a team of a higher tier (`teams`, as of the steps'
     times): one piece an event that says so, by its outcome or as a transfer out of a step whose
     next link is of a higher tier, anchored at the next step that is not pushed, else at its own;
-    where no event of the giver's step says so, the rise itself is one piece at the receiver's
-    step (docs/reference/friction.md#transfers-and-escalations).
+    where no event of the giver's step logs it, one piece at the receiver's step
+    (docs/reference/friction.md#transfers-and-escalations).
     """
     _, escalated = _passed(ctx)
     giver, receiver = ctx.escalations
@@ -85,7 +85,7 @@ def ping_pong(ctx: JourneyContext) -> Evidence:
 
 
 def _passed(ctx: JourneyContext) -> tuple[Bools, Bools]:
-    """Events that pass work on outside, and those that escalate it."""
+    """Return the events that pass work on, internal ones apart, and those that escalate it."""
     sessionised, events = ctx.sessionised, ctx.sessionised.events
     outward = ~events.is_any("direction", "internal")
     named = events.coded("to_owner").known | events.coded("to_team").known
@@ -100,15 +100,17 @@ def _passed(ctx: JourneyContext) -> tuple[Bools, Bools]:
 
 
 def _onward(ctx: JourneyContext, name: str, rows: Ints, rising: tuple[Ints, Ints]) -> Evidence:
-    """Evidence of events on the way from their step to the next one that is not pushed, and of
-    links (giver, receiver) that no event speaks of."""
+    """Make evidence between each event's step and the next step that is not pushed.
+
+    `rising` are further hand-offs (giver, receiver) that no event logs.
+    """
     giver, receiver = rising
     if not len(rows) + len(giver):
         return no_evidence(ctx, name)
     steps, own = ctx.steps, ctx.sessionised.steps.ids[rows]
     following = ctx.sessionised.journey_steps.next_row_after(~steps.is_pushed)[own]
     onward = following >= 0
-    # Where nothing follows, the edge begins and ends at the giver's step, as a dropped one's does.
+    # Without a following step the edge begins and ends at the giver's, as of a dropped hand-off.
     none = np.full(len(giver), NULL)
     wanted = ctx.sessionised.events.coded("to_owner").rows(
         np.concatenate([np.where(onward, NULL, rows), none])

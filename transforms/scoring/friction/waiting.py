@@ -1,4 +1,4 @@
-"""Friction of time: waiting, promises not kept, problems that come back."""
+"""Friction of time: waiting, promises not kept, re-opened problems."""
 
 from __future__ import annotations
 
@@ -61,17 +61,16 @@ def customer_wait(ctx: JourneyContext) -> Evidence:
     },
 )
 def promise_broken(ctx: JourneyContext) -> Evidence:
-    """Promise broken, or (weight .25) late: not delivered by its due time once the frontier has
-    passed it; anchored at the step in which it was made, and its owner is who must deliver it:
-    `promise.owner`, else the type's owner, else the step's (docs/reference/friction.md#promises). A
-    breached SLA is one too, made at the first need-driven step, unless an event promises that level
-    itself (`slas`).
+    """Promise broken, or (weight .25) late: not delivered by its due time once the watermark has
+    passed it; anchored at the step in which it was made; owned by `promise.owner`, else the type's
+    owner, else the step's (docs/reference/friction.md#promises). A breached SLA is one too, made at
+    the first need-driven step, unless an event promises that level itself (`slas`).
     """
     return concat_evidence(_broken_promises(ctx), _breached_levels(ctx))
 
 
 def _broken_promises(ctx: JourneyContext) -> Evidence:
-    """Promises that events made."""
+    """Return the evidence of promises that events made."""
     promises = ctx.promises
     broken = np.flatnonzero((promises.status == BROKEN) | (promises.status == LATE))
     late = promises.status[broken] == LATE
@@ -92,7 +91,7 @@ def _broken_promises(ctx: JourneyContext) -> Evidence:
 
 
 def _breached_levels(ctx: JourneyContext) -> Evidence:
-    """Breached service levels that no event promises itself."""
+    """Return the evidence of breached service levels that no event promises itself."""
     levels = ctx.slas
     bad = np.flatnonzero(
         (levels.status == BREACHED) & ~promised(levels, ctx.promises, ctx.journeys)
@@ -143,7 +142,7 @@ def reopened(ctx: JourneyContext) -> Evidence:
 
 
 def reopenings(ctx: JourneyContext) -> tuple[Ints, Ints, Reals]:
-    """Re-opening event, the end it opens again, and the confidence; the first after each end."""
+    """Return the first re-opening event after each end, that end, and the confidence."""
     sessionised, windows = ctx.sessionised, ctx.rules.windows
     events, journeys = sessionised.events, ctx.journeys
     in_time, moment = sessionised.by_time, sessionised.moment
@@ -167,8 +166,10 @@ def reopenings(ctx: JourneyContext) -> tuple[Ints, Ints, Reals]:
 
 
 def _comes_back(ctx: JourneyContext, rows: Ints, end: Ints, until: Ints) -> Bools:
-    """Is the intent of each event among those of its journey up to the end? Where these, or it,
-    are unknown: yes, except after a sale. After a sale an object that the journey stated does too.
+    """Return whether the intent of each event is among those of its journey up to the end.
+
+    Also where either is unknown, except after a sale. After a sale an object that the journey
+    stated is enough too.
     """
     events, journey = ctx.sessionised.events, ctx.journeys.ids
     intent, moment = events.coded("intent"), ctx.sessionised.moment

@@ -1,4 +1,4 @@
-"""The contacts of a journey: how many, who drove them, how often the channel changed."""
+"""Metrics of contacts: number, driver, channel switches, repeats, failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the friction of a journey costs, in minutes and money (docs/reference/friction.md#costs)."""
+"""Metrics of cost: minutes and money of a journey's friction (docs/reference/friction.md#costs)."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def logged_currency(scored: ScoredJourneys) -> Categorical:
 
 
 def _logged(scored: ScoredJourneys) -> tuple[Ints, Reals, Bools]:
-    """Currency of each journey's logged costs (-1: none or several), and the events' amounts."""
+    """Return the currency of each journey's logged costs (-1: none or several), and the amounts."""
     events, journeys = scored.ctx.sessionised.events, scored.ctx.journeys
     known = events.carries("cost_amount") if events.has("cost_amount") else None
     if known is None or not known.any():
@@ -133,7 +133,7 @@ def _logged(scored: ScoredJourneys) -> tuple[Ints, Reals, Bools]:
 
 
 def _one_name(names: Categorical, journey: Ints, size: int) -> tuple[Ints, Bools]:
-    """The one name of each journey (-1: none or several), and whether it has several."""
+    """Return the only name of each journey (-1: none or several), and whether it has several."""
     known = names.known
     least, most = np.full(size, len(names.names)), np.full(size, NULL)
     np.minimum.at(least, journey[known], names.codes[known])
@@ -151,7 +151,7 @@ def _share_of_halves(scored: ScoredJourneys, halves: Ints) -> Reals:
 
 
 def _summed(scored: ScoredJourneys, amount: Reals) -> Reals:
-    """Sum of the known amounts; 0 where friction was measured, could be priced and is none."""
+    """Sum the known amounts; 0 where friction was measured, could be priced and is none."""
     some = np.bincount(scored.journey[~np.isnan(amount)], minlength=len(scored.hazard)) > 0
     could = scored.is_scored & (scored.n_evidence == 0) & scored.ctx.data.has("cost_rates")
     return np.where(some | could, _total(scored, amount), np.nan)

@@ -1,4 +1,4 @@
-"""Friction of a journey (docs/reference/friction.md#friction-score)."""
+"""Metrics of friction (docs/reference/friction.md#friction-score)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens between the departments of a journey: hand-offs, re-asks, promises."""
+"""Metrics between the departments of a journey: hand-offs, fields asked again, promises."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def n_handoffs_unknown(scored: ScoredJourneys) -> Ints:
 
 @lower_count(label="Dropped hand-offs", inputs=KINDS["handoff_dropped"].inputs)
 def n_handoffs_dropped(scored: ScoredJourneys) -> Ints:
-    """Hand-offs asked for that nobody took up by their due time, as far as the frontier proves."""
+    """Requested hand-offs not taken up by their due time, once the watermark has passed it."""
     requests = scored.ctx.handoff_requests
     return _per_journey(scored, scored.ctx.journeys.ids[requests.row[requests.is_dropped]])
 
@@ -177,7 +177,7 @@ def data_continuity(scored: ScoredJourneys) -> Reals:
 
 
 def _continuity(scored: ScoredJourneys) -> tuple[Ints, Ints]:
-    """Distinct fields needed again after they were given, and those of them asked again."""
+    """Return the distinct fields needed again after they were given, and those asked again."""
     sessionised, field_requests = scored.ctx.sessionised, scored.ctx.field_requests
     is_observed = (field_requests.entries.basis == OBSERVED) & (field_requests.entries.op != VERIFY)
     entries = field_requests.entries.rows(np.flatnonzero(is_observed))
@@ -237,5 +237,5 @@ def n_promises_broken(scored: ScoredJourneys) -> Ints:
     "journey", INT, label="Promises open", unit="1", low=0, inputs=KINDS["promise_broken"].inputs
 )
 def n_promises_open(scored: ScoredJourneys) -> Ints:
-    """Promises whose due time the frontier has not passed, or that have none."""
+    """Promises whose due time the watermark has not passed, or that have none."""
     return _promised(scored, OPEN)

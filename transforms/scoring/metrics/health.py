@@ -1,4 +1,4 @@
-"""Outcome, delivery and health of a journey (docs/reference/scores.md#health)."""
+"""Metrics of health: outcome, delivery, health (docs/reference/scores.md#health)."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ COMPONENTS = tuple(HEALTH_WEIGHTS)
 
 
 def friction_of(hazard: Reals) -> Reals:
-    """F = 100 * (1 - e^-H), the largest number below 100 at most
+    """Return F = 100 * (1 - e^-H), at most the largest number below 100
     (docs/reference/friction.md#friction-score).
     """
     return np.minimum(0.0 - 100.0 * np.expm1(-hazard), BELOW_100)
 
 
 def delivery_of(hazard: Reals) -> Reals:
-    """D = e^-H = 1 - F / 100: the chance that no step spoils the journey
+    """Return D = e^-H = 1 - F / 100: the chance that no step spoils the journey
     (docs/reference/scores.md#delivery).
     """
     return np.exp(-hazard)
 
 
 def health_of(**components: Reals) -> Reals:
-    """Weighted harmonic mean of the components given, floored at .10, times 100
+    """Return the weighted harmonic mean of the components, floored at .10, times 100
     (docs/reference/scores.md#health).
 
     Components are named `outcome`, `delivery`, `experience`; NaN where one is not measured, which
@@ -45,7 +45,7 @@ def health_of(**components: Reals) -> Reals:
 
 
 def losses(**components: Reals) -> Array:
-    """Share of the lost health of each component, one row a component: w(1/C - 1) / sum."""
+    """Return each component's share of the lost health, one row a component: w(1/C - 1) / sum."""
     lost = np.stack(
         [
             HEALTH_WEIGHTS[name] * (1.0 / np.maximum(c, COMPONENT_FLOOR) - 1.0)
@@ -57,7 +57,7 @@ def losses(**components: Reals) -> Array:
 
 
 def _expects(scored: ScoredJourneys) -> Array:
-    """Journeys whose type expects an outcome; by default those with a case."""
+    """Return journeys whose type expects an outcome; by default those with a case."""
     sessionised, rules = scored.ctx.sessionised, scored.ctx.rules
     kind = sessionised.journey_kind
     declared = [rules.type_of(name).expects_outcome for name in kind.names.to_pylist()]
@@ -99,7 +99,7 @@ def outcome(scored: ScoredJourneys) -> Categorical:
 )
 def outcome_basis(scored: ScoredJourneys) -> Categorical:
     """Whether the outcome is recorded (by an end, or as the last but for messages that the company
-    drives) or assumed: something followed and told of none, or none was ever told of
+    drives) or assumed: later events logged none, or no event did
     (docs/reference/scores.md#outcome).
     """
     basis = Categorical.named(np.where(scored.ctx.is_recorded, 0, 1), ["recorded", "assumed"])

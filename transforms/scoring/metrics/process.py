@@ -1,4 +1,4 @@
-"""The process of a journey: size, stages, silos, rework, time and waiting by cause."""
+"""Metrics of the process: size, stages, silos, rework, time, and waiting by cause."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def waited_for_customer_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
 
 
 def _waits_inside(scored: ScoredJourneys) -> Bools:
-    """Events after which somebody waits for the company."""
+    """Return the events after which the journey waits for the company."""
     events = scored.ctx.sessionised.events
     queued = events.is_any("lifecycle", "schedule", "assign", "suspend")
     queued = queued & ~events.coded("waiting_for").known

@@ -36,8 +36,8 @@ def wait_before_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
     inputs=["@calendar"],
 )
 def wait_before_work_s(scored: ScoredJourneys) -> tuple[Ints, Bools]:
-    """The part of wait_before_s in which this step's owner worked (`calendar`): the time in which
-    he could have begun; null in the first step, and where the calendar has no hours for him.
+    """The part of wait_before_s in which this step's owner worked (`calendar`) and could have
+    begun; null in the first step, and where the calendar has no hours for the owner.
     """
     time, steps = scored.ctx.sessionised.events.time, scored.ctx.steps
     before = np.maximum(steps.first - 1, 0)
@@ -83,7 +83,7 @@ def temperature_c(scored: ScoredJourneys) -> tuple[Reals, Bools]:
 
 @metric("step", pa.string(), label="Cause of the wait", unit="", inputs=["waiting_for"])
 def wait_cause(scored: ScoredJourneys) -> Categorical:
-    """Whom the wait before this step was for, as the event before it logged."""
+    """Party that the wait before this step was for, as the event before it logged."""
     steps = scored.ctx.steps
     before = np.where(scored.ctx.sessionised.journey_steps.begins, -1, steps.first - 1)
     return scored.ctx.sessionised.events.coded("waiting_for").rows(before)
