@@ -40,10 +40,11 @@ customers as (
 )
 select
     ends.journey_id,
-    ends.journey_type,
     ends.is_bad_end,
+    dense_rank() over (order by ends.customer_key) - 1 as customer,
+    dense_rank() over (order by ends.journey_type) - 1 as stratum,
     epoch_us(ends.ended_at) as moment,
-    dense_rank() over (order by ends.customer_key) - 1 as customer
+    (select count(*) from ends) as n_ends
 from ends
 inner join customers on ends.customer_key = customers.customer_key
 where customers.n_so_far <= greatest(?, (select min(n_so_far) from customers))
@@ -171,14 +172,11 @@ def _ends(session: Any, most: int) -> tuple[Ends, Any, int, bool]:
     from rejse.transforms.scoring.calibration.hazard_data import Ends
 
     told = session.execute(ENDS, [most]).fetchnumpy()
-    every = session.execute(
-        "select count(*) from v_scored_ends where is_bad_end is not null"
-    ).fetchone()[0]
     ids = np.asarray(told["journey_id"], dtype=object)
-    types, stratum = np.unique(np.asarray(told["journey_type"], dtype=str), return_inverse=True)
-    whole = [np.asarray(told[name]).astype(np.int64) for name in ("customer", "moment")]
-    bad = np.asarray(told["is_bad_end"]).astype(bool)
-    return Ends(bad, whole[0], stratum, whole[1]), ids, len(types), len(ids) < every
+    whole = (np.asarray(told[name], dtype=np.int64) for name in ("customer", "stratum", "moment"))
+    ends = Ends(np.asarray(told["is_bad_end"], dtype=bool), *whole)
+    n_types = int(ends.stratum.max(initial=-1)) + 1
+    return ends, ids, n_types, bool((told["n_ends"] > len(ids)).any())
 
 
 def _expect_both(ends: Ends) -> None:
