@@ -86,4 +86,4 @@ def refuse_unknown(
 
 def _names_sources(source: Source) -> bool:
     """Return whether the mapping of a source names the source of each row itself."""
-    return "source" in source.select().rest().columns
+    return "source" in source.select().close().columns

@@ -40,14 +40,7 @@ from rejse.transforms.incremental.merge_customers import EVENTS
 from rejse.transforms.incremental.table_rows import REPLACED, TableRows
 from rejse.transforms.ingest import rejects as refusals
 from rejse.transforms.journeys.watermarks import Delivery
-from rejse.transforms.ptransforms import (
-    COUNTS,
-    ERASED,
-    KEPT,
-    REJECTS,
-    Score,
-    emit_count,
-)
+from rejse.transforms.ptransforms import COUNTS, ERASED, KEPT, REJECTS, Score, emit_count
 from rejse.transforms.schema.registry import LIVE
 from rejse.transforms.scoring.output_tables import FINAL
 

@@ -83,12 +83,12 @@ class _Compare(beam.DoFn):  # type: ignore[misc]
             more = cross_customer_ids.records(stored, self._salt)
             records = np.concatenate([records, more])
         owners = cross_customer_ids.id_owners(records)
-        losers: frozenset[str] = frozenset()
+        superseded: frozenset[str] = frozenset()
         if stored is not None and kind != LATE:
-            lost = np.flatnonzero(cross_customer_ids.owned_by_other(stored, owners, self._salt))
-            losers = merge_rows.customers_of(stored, lost)
+            rows = np.flatnonzero(cross_customer_ids.owned_by_other(stored, owners, self._salt))
+            superseded = merge_rows.customers_of(stored, rows)
         if owners:
-            yield (kind, part), (owners, losers)
+            yield (kind, part), (owners, superseded)
 
 
 class ReleaseLate(beam.DoFn):  # type: ignore[misc]

@@ -8,26 +8,18 @@ files are joined and old publications removed now and then, so that their number
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event
 
 from rejse.pipelines.config.settings import Settings
+from rejse.pipelines.jobs.arriving_files import MAX_MISSES, is_whole, shards
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import RunResult, run
 from rejse.pipelines.maintenance import compact, vacuum
 from rejse.pipelines.publication import audit_client as auditing
-from rejse.pipelines.sources import decompress, files
 from rejse.pipelines.store import delta_store as storage
 from rejse.pipelines.store.lock import AnotherWriter
-from rejse.transforms.schema.parameters import MINUTE
-
-#: How many runs in a row may miss a file that they have just listed.
-MAX_MISSES = 3
-#: A file that looks unfinished and has not changed for so long (microseconds) is read as it is.
-ABANDONED_AFTER = 1 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -104,35 +96,3 @@ def reread_tables(settings: Settings) -> Settings:
     """Return the settings without cached contents of operational tables, which grow meanwhile."""
     fields = {name: getattr(settings, name) for name in type(settings).model_fields}
     return settings.model_construct(settings.model_fields_set, **fields)
-
-
-def shards(settings: Settings, ready: Callable[[Path], bool]) -> list[files.Shard]:
-    """Return pieces of the files that are ready; a source without files yet has none."""
-    return [
-        piece
-        for source in settings.sources.values()
-        for path, file in files.files(source).items()
-        if ready(path)
-        for piece in files.pieces(source.name, path, file)
-    ]
-
-
-def is_whole(path: Path) -> bool:
-    """Return whether a file seems to be written: its last line or its footer is there.
-
-    A compressed file does not show that unless it is read: it, and a file that stays unfinished,
-    counts as whole once it has not changed for `ABANDONED_AFTER`.
-    """
-    try:
-        stat = path.stat()
-        if time.time_ns() // 1000 - stat.st_mtime_ns // 1000 > ABANDONED_AFTER or not stat.st_size:
-            return stat.st_size > 0
-        if decompress.compression(path):
-            return False
-        with path.open("rb") as file:
-            head = file.read(4)
-            file.seek(max(0, stat.st_size - 4))
-            tail = file.read()
-    except FileNotFoundError:  # renamed or removed since it was listed
-        return False
-    return tail == b"PAR1" if head == b"PAR1" else tail.endswith(b"\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rejse.pipelines.config.field_types import SettingsError
 from rejse.pipelines.config.settings import Settings
-from rejse.pipelines.jobs import live
+from rejse.pipelines.jobs import arriving_files
 from rejse.pipelines.maintenance import verify
 from rejse.pipelines.sources import positions
 from rejse.pipelines.sources.positions import Place, Position
@@ -98,10 +98,11 @@ def _files(
     key = None
     with contextlib.suppress(SettingsError):  # only for what was touched
         key = settings.key()
-    for left in reversed(range(live.MAX_MISSES)):
+    for left in reversed(range(arriving_files.MAX_MISSES)):
         try:
             present, whole = (
-                positions.paths(live.shards(settings, ready)) for ready in (_any, live.is_whole)
+                positions.paths(arriving_files.shards(settings, ready))
+                for ready in (_any, arriving_files.is_whole)
             )
             waiting = [
                 place

@@ -96,8 +96,9 @@ def configurations(
 ) -> Difference:
     """Compare the newest publication with the result of `other` (Settings) on the same events.
 
-    `run` publishes as `rejse run` does, into a temporary store. Watermarks are those of the
-    publication, and its erasures hold. Raises CompareError where the keys differ.
+    `run` publishes as `rejse run` does, from settings with a temporary store and the watermarks by
+    source. These are those of the publication, and its erasures hold. Raises CompareError where
+    the keys differ.
     """
     from rejse.pipelines.config.fingerprint import key_id
     from rejse.pipelines.publication import catalogue

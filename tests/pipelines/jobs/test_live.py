@@ -18,7 +18,8 @@ import pytest
 
 from rejse.pipelines.config import settings
 from rejse.pipelines.jobs import status
-from rejse.pipelines.jobs.live import ABANDONED_AFTER, Loop, Pace, is_whole
+from rejse.pipelines.jobs.arriving_files import ABANDONED_AFTER, is_whole
+from rejse.pipelines.jobs.live import Loop, Pace
 from rejse.pipelines.jobs.run import RunResult
 from rejse.pipelines.publication.audit_client import LONGEST, Auditor, AuditUnavailableError
 from rejse.pipelines.sources import positions
