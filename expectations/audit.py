@@ -76,10 +76,10 @@ def define(database: Path, store: Path, files: Mapping[str, Sequence[str]], part
         con.commit()
         if part > 1:
             for name in (name for suite in SUITES for name in suite.published):
-                _keep_one_in(con, name, part)
+                _sample_customers(con, name, part)
 
 
-def _keep_one_in(con: duckdb.DuckDBPyConnection, name: str, part: int) -> None:
+def _sample_customers(con: duckdb.DuckDBPyConnection, name: str, part: int) -> None:
     """Put the rows of one customer in `part` in the view's place.
 
     Keys are keyed hashes, so those below a bound are a fair sample, the same in all tables; and

@@ -36,8 +36,8 @@ def query(name: str, description: str, sql: str, severity: str = CRITICAL) -> gx
 
 def columns(declared: Iterable[Column]) -> list[gxe.Expectation]:
     """Expectations of all columns: present, required, in range, in the list of values."""
-    every = list(declared)
-    names = [column.name for column in every]
+    listed = list(declared)
+    names = [column.name for column in listed]
     present = rule(
         gxe.ExpectTableColumnsToMatchSet,
         "columns.present",
@@ -45,7 +45,7 @@ def columns(declared: Iterable[Column]) -> list[gxe.Expectation]:
         column_set=names,
         exact_match=False,
     )
-    return [present, *(promise for column in every for promise in _column(column))]
+    return [present, *(promise for column in listed for promise in _column(column))]
 
 
 def key(names: Sequence[str]) -> gxe.Expectation:

@@ -29,8 +29,8 @@ def serve(requests: Iterable[bytes], answers: TextIO, audited: Audited) -> None:
     """Answer each request with `{"report": …, "peak": bytes held at most so far}`."""
     for line in requests:
         report = audited(json.loads(line))
-        said = json.dumps({"report": report, "peak": peak()}, default=str)
-        print(said, file=answers, flush=True)
+        answer = json.dumps({"report": report, "peak": peak()}, default=str)
+        print(answer, file=answers, flush=True)
 
 
 def _receive(requests: int, lines: queue.SimpleQueue[bytes]) -> None:

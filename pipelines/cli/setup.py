@@ -33,7 +33,7 @@ def init(
     if json:
         show_json(first.as_dict(folder, looks))
     else:
-        print("\n".join(first.told(folder, looks)))
+        print("\n".join(first.summary(folder, looks)))
 
 
 def check(config: Config = CONFIG, json: Json = False) -> None:

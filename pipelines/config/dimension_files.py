@@ -47,18 +47,18 @@ def read(
     from rejse.transforms.scoring.costs import valid_rates
 
     read_as = {**core.TABLES, LINKS: link_table.FILE}
-    found = {}
+    tables = {}
     for name, path in files.items():
         if path is not None:
             with _named(name, files):
-                found[name] = _table(path, read_as[name])
-    if "agents" in found:
-        found["agents"] = _pseudonymous(found["agents"], key())
-    if LINKS in found:
+                tables[name] = _table(path, read_as[name])
+    if "agents" in tables:
+        tables["agents"] = _pseudonymous(tables["agents"], key())
+    if LINKS in tables:
         with _named(LINKS, files):
-            link_table.valid_links(found[LINKS])
-        found[LINKS] = link_table.pseudonymous(found[LINKS], key(), non_persons, erased or NOBODY)
-    data = core.Operational(found)
+            link_table.valid_links(tables[LINKS])
+        tables[LINKS] = link_table.pseudonymous(tables[LINKS], key(), non_persons, erased or NOBODY)
+    data = core.Operational(tables)
     known = _types(data, types)
     checks: Mapping[str, Callable[[], object]] = {
         "calendar": lambda: data.calendar,
@@ -97,8 +97,8 @@ def _named(name: str, files: Mapping[str, Path | None]) -> Iterator[None]:
         yield
     except ValueError as fault:
         place = files.get(name)
-        said = f"table {name}, {place.name}" if place else f"table {name}"
-        raise OperationalError(f"{said}: {fault}") from None
+        where = f"table {name}, {place.name}" if place else f"table {name}"
+        raise OperationalError(f"{where}: {fault}") from None
 
 
 def _table(path: Path, wanted: Declared) -> pa.Table:
@@ -108,8 +108,8 @@ def _table(path: Path, wanted: Declared) -> pa.Table:
 
     columns = f"expected columns {', '.join(wanted.schema.names)} (others are ignored)"
     try:
-        came = _load(path, wanted.schema)
-        table, names = conform(came, wanted.schema), came.column_names
+        loaded = _load(path, wanted.schema)
+        table, names = conform(loaded, wanted.schema), loaded.column_names
     except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
         raise ValueError(f"{columns}; came: {fault}") from None
     lacking = [name for name in wanted.needed if name not in names]
@@ -174,26 +174,26 @@ def _with_moments(table: pa.Table, times: Sequence[str], wanted: pa.Schema) -> p
         column = table.column(name)
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("us"))  # Python knows no nanoseconds
-        said = zip(column.to_pylist(), zones, strict=True)
-        found = [_moment(*one, row) for row, one in enumerate(said, start=1)]
-        column = pa.array(found, wanted.field(name).type)
+        cells = zip(column.to_pylist(), zones, strict=True)
+        moments = [_moment(*cell, row) for row, cell in enumerate(cells, start=1)]
+        column = pa.array(moments, wanted.field(name).type)
         table = table.set_column(table.column_names.index(name), name, column)
     return table
 
 
-def _moment(said: str | date | None, zone: str | None, row: int) -> datetime | None:
+def _moment(value: str | date | None, zone: str | None, row: int) -> datetime | None:
     """Time of an ISO 8601 text, or of a date: its first instant. Without a zone of its own it is in
     the row's, else UTC. Raises ValueError, naming the row, where it is neither.
     """
     from rejse.transforms.dimensions.working_hours import on_the_spot
 
-    if said is None:
+    if value is None:
         return None
-    text = said if isinstance(said, str) else said.isoformat()
+    text = value if isinstance(value, str) else value.isoformat()
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
             f"row {row}: {text!r} where a time such as 2025-06-30T00:00:00Z belongs"
         ) from None
-    return found if found.tzinfo else on_the_spot(found, zone)
+    return moment if moment.tzinfo else on_the_spot(moment, zone)

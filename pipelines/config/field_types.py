@@ -41,7 +41,7 @@ def expand(text: str) -> str:
     Raises SettingsError where one is not set.
     """
 
-    def found(match: re.Match[str]) -> str:
+    def value_of(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise SettingsError(
                 f"{text!r} names the environment variable {match[1]}, which is not set;"
@@ -49,12 +49,12 @@ def expand(text: str) -> str:
             )
         return os.environ[match[1]]
 
-    return _VARIABLE.sub(found, text)
+    return _VARIABLE.sub(value_of, text)
 
 
-def digest(said: Mapping[str, Any]) -> str:
+def digest(inputs: Mapping[str, Any]) -> str:
     """16 hex digits that change with what is said."""
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def text_of(path: Path, what: str) -> str:

@@ -20,8 +20,8 @@ def core_version(settings: Settings) -> str:
     """Changes with all under which no stored row can stand any more: 16 hex digits of rules and
     code, then those of the key.
     """
-    said = {"config": settings.core_version, "code": code()}
-    return f"{digest(said)}-{key_id(settings.key())}"
+    inputs = {"config": settings.core_version, "code": code()}
+    return f"{digest(inputs)}-{key_id(settings.key())}"
 
 
 def key_id(key: bytes) -> str:
@@ -34,11 +34,11 @@ def fingerprint(
     complete: bool, now: int, span: tuple[int, int] | None = None,
 ) -> str:  # fmt: skip
     """Changes with everything that can change what would be published."""
-    said = {
+    inputs = {
         "core": core, "config": settings.version, "positions": positions, "stated": stated,
         "complete": complete, "texts_from": settings.texts.kept_from(now), "span": span,
     }  # fmt: skip
-    return digest(said)
+    return digest(inputs)
 
 
 @cache
@@ -47,12 +47,12 @@ def code() -> str:
     import rejse.sql
     import rejse.transforms
 
-    found = hashlib.sha256()
+    hashed = hashlib.sha256()
     for folder in (
         Path(str(rejse.transforms.__file__)).parent,
         *map(rejse.sql.FOLDER.joinpath, SERVED),
     ):
         for path in sorted(path for path in folder.rglob("*") if path.suffix in CODE):
             place = f"{folder.name}/{path.relative_to(folder).as_posix()}"
-            found.update(place.encode() + b"\x1f" + path.read_bytes())
-    return found.hexdigest()
+            hashed.update(place.encode() + b"\x1f" + path.read_bytes())
+    return hashed.hexdigest()

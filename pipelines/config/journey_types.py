@@ -25,15 +25,15 @@ def rows(path: Path) -> list[dict[str, str]]:
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        records: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     else:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            found = list(csv.DictReader(lines))
-    if found and "journey_type" not in found[0]:
-        raise ValueError(f"{path.name}: expected a column journey_type, came {sorted(found[0])}")
+            records = list(csv.DictReader(lines))
+    if records and "journey_type" not in records[0]:
+        raise ValueError(f"{path.name}: expected a column journey_type, came {sorted(records[0])}")
     return [
         {k: str(v) for k, v in row.items() if k is not None and v not in (None, "")}
-        for row in found
+        for row in records
     ]
 
 
@@ -79,8 +79,10 @@ def from_table(path: Path, default: JourneyType) -> dict[str, JourneyType]:
 
 def of_core(types: Mapping[str, JourneyType]) -> dict[str, dict[str, Any]]:
     """What stored rows depend on, by type: all but the horizon, which only views read."""
-    found = {name: asdict(kind) for name, kind in types.items()}
-    return {n: {k: v for k, v in said.items() if k != "horizon"} for n, said in found.items()}
+    return {
+        name: {column: value for column, value in asdict(kind).items() if column != "horizon"}
+        for name, kind in types.items()
+    }
 
 
 def horizons(types: Mapping[str, JourneyType]) -> dict[str, int | None]:
@@ -93,20 +95,20 @@ def served_windows(rules: Rules) -> dict[str, int]:
 
     `settling` is how long after its last event, or its end, a journey may stay open.
     """
-    found = {}
-    for kind in _every(rules):
-        found[f"settling.{kind.name}"] = max(kind.gap, kind.reopen_window)
-        found[f"cap.{kind.name}"] = kind.cap
+    windows = {}
+    for kind in _all_types(rules):
+        windows[f"settling.{kind.name}"] = max(kind.gap, kind.reopen_window)
+        windows[f"cap.{kind.name}"] = kind.cap
         if kind.horizon is not None:
-            found[f"horizon.{kind.name}"] = kind.horizon
-    return found
+            windows[f"horizon.{kind.name}"] = kind.horizon
+    return windows
 
 
 def served_thresholds(rules: Rules) -> dict[str, float]:
     """Whether a journey of the type is a problem of the customer (1) or not (0)."""
-    return {f"is_problem.{kind.name}": float(kind.is_problem) for kind in _every(rules)}
+    return {f"is_problem.{kind.name}": float(kind.is_problem) for kind in _all_types(rules)}
 
 
-def _every(rules: Rules) -> list[JourneyType]:
+def _all_types(rules: Rules) -> list[JourneyType]:
     rest = {"other": replace(rules.default_type, name="other")}
     return [replace(kind, name=name) for name, kind in {**rest, **rules.types}.items()]

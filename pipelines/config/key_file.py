@@ -36,13 +36,13 @@ def key(file: Path, mode: Mode) -> bytes:
             )
         text = file.read_text(encoding="ascii", errors="replace")
     try:
-        found = bytes.fromhex(text.strip())
+        secret = bytes.fromhex(text.strip())
     except ValueError:
         # `from None`: the chained message would show the key.
         raise SettingsError(f"{place}: expected hex digits only, came something else") from None
-    if len(found) < 16:
+    if len(secret) < 16:
         raise SettingsError(f"{place}: expected at least 32 hex digits, came fewer")
-    return found
+    return secret
 
 
 def exposure(file: Path, mode: Mode) -> str | None:

@@ -32,9 +32,9 @@ def _text(name: str, place: Path) -> str:
     try:
         return place.read_text(encoding="utf-8-sig")
     except OSError as fault:
-        came = fault.strerror
+        problem = fault.strerror
     except UnicodeDecodeError:
-        came = "bytes that are no UTF-8"
+        problem = "bytes that are no UTF-8"
     raise SettingsError(
-        f"promise_checks.{name}: expected the file {place.name} with one SELECT, came {came}"
+        f"promise_checks.{name}: expected the file {place.name} with one SELECT, came {problem}"
     )

@@ -50,9 +50,9 @@ def read(path: Path) -> pa.Schema:
     """
     import pyarrow as pa
 
-    said = json.loads(path.read_text(encoding="utf-8"))
+    frozen = json.loads(path.read_text(encoding="utf-8"))
     fields = []
-    for name, kind in said["columns"].items():
+    for name, kind in frozen["columns"].items():
         try:
             fields.append(pa.field(name, parse(kind)))
         except (ValueError, KeyError, TypeError, AttributeError) as fault:

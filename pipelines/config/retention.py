@@ -68,11 +68,11 @@ class RetentionSettings(Frozen):
         It moves once a day, at midnight UTC, so that two runs of a day publish the same.
         """
         tomorrow = (now // DAY + 1) * DAY
-        found = {name: tomorrow - kept_for for name, kept_for in self.tables.items()}
-        if JOURNEYS in found:
+        kept_from = {name: tomorrow - kept_for for name, kept_for in self.tables.items()}
+        if JOURNEYS in kept_from:
             for name in FOLLOWS:
-                found[name] = max(found.get(name, found[JOURNEYS]), found[JOURNEYS])
-        return found
+                kept_from[name] = max(kept_from.get(name, kept_from[JOURNEYS]), kept_from[JOURNEYS])
+        return kept_from
 
 
 def needed(name: str) -> tuple[str, ...]:
@@ -111,8 +111,8 @@ def keeps(name: str, rows: pa.Table, since: Mapping[str, int], ended: pa.Table) 
     start = pa.scalar(since[name], pa.int64()).cast(pa.timestamp("us", "UTC"))
     if name not in OF_JOURNEY:
         return pc.fill_null(pc.greater_equal(rows.column(OWN_TIME[name]), start), True)
-    gone = ended.filter(pc.less(ended.column("ended_at"), start)).column("journey_id")
-    return pc.invert(pc.is_in(rows.column("journey_id"), value_set=gone.combine_chunks()))
+    expired = ended.filter(pc.less(ended.column("ended_at"), start)).column("journey_id")
+    return pc.invert(pc.is_in(rows.column("journey_id"), value_set=expired.combine_chunks()))
 
 
 def reach(events: pa.Table, began: pa.Table) -> pa.ChunkedArray:

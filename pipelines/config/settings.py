@@ -94,7 +94,7 @@ class Source(Frozen):
         """The mapping's SQL. Raises SettingsError where the file is missing."""
         return text_of(self.mapping, f"mapping of source {self.name}")
 
-    def told(self) -> dict[str, Any]:
+    def fingerprint_inputs(self) -> dict[str, Any]:
         """All that results depend on, but its files. Raises SettingsError."""
         return {
             "kind": self.kind, "mapping": self.mapping_text(),
@@ -277,8 +277,8 @@ class Settings(Frozen):
             return value
         if strange := sorted(store.keys() - {"path", "mode"}):
             raise ValueError(f"store: expected path and mode, came {', '.join(strange)}")
-        said = {"store": store.get("path", "store"), "store_mode": store.get("mode", "private")}
-        return {**value, **said}
+        path, mode = store.get("path", "store"), store.get("mode", "private")
+        return {**value, "store": path, "store_mode": mode}
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -286,8 +286,8 @@ class Settings(Frozen):
         if not isinstance(value, dict) or not value:
             raise ValueError("expected at least one table [sources.NAME], came none")
         return {
-            name: {"name": name, **one} if isinstance(one, dict) else one
-            for name, one in value.items()
+            name: {"name": name, **table} if isinstance(table, dict) else table
+            for name, table in value.items()
         }
 
     @field_validator("weights")
@@ -302,7 +302,7 @@ class Settings(Frozen):
 
     def of_kind(self, kind: str) -> dict[str, Source]:
         """Sources of one kind, by name."""
-        return {name: one for name, one in self.sources.items() if one.kind == kind}
+        return {name: source for name, source in self.sources.items() if source.kind == kind}
 
     def promise_check_texts(self) -> dict[str, str]:
         """SQL that judges claims, by name. Raises SettingsError."""
@@ -312,11 +312,11 @@ class Settings(Frozen):
         """Journey types by name: the table's rows, then what `[types.NAME]` says instead."""
         default = self.windows.default_type()
         table = self.operational.journey_types
-        found = journey_types.from_table(table, default) if table else {}
+        types = journey_types.from_table(table, default) if table else {}
         for name, given in self.types.items():
-            said = {k: v for k, v in given.model_dump().items() if v is not None}
-            found[name] = replace(found.get(name, default), name=name, **said)
-        return found
+            overrides = {k: v for k, v in given.model_dump().items() if v is not None}
+            types[name] = replace(types.get(name, default), name=name, **overrides)
+        return types
 
     def rules(self, declared: Mapping[str, frozenset[str]] | None = None) -> Rules:
         """Settings of the core.
@@ -347,7 +347,7 @@ class Settings(Frozen):
             for name, path in self.operational
             if path is not None and name != "identity_links"  # each run compares them row by row
         }
-        return digest({**self._told, "operational": operational})
+        return digest({**self._fingerprint_inputs, "operational": operational})
 
     @cached_property
     def core_version(self) -> str:
@@ -355,30 +355,31 @@ class Settings(Frozen):
         views read, and without the sources, each of which may come and go (`source_versions`).
         """
         apart = ("surveys", "promise_checks", "sources", "texts", "horizons")
-        return digest({name: said for name, said in self._told.items() if name not in apart})
+        inputs = self._fingerprint_inputs.items()
+        return digest({name: value for name, value in inputs if name not in apart})
 
     @cached_property
     def source_versions(self) -> dict[str, str]:
         """Of each source what its stored rows depend on, as a hash."""
-        texts, apart = {"experience": self._told["texts"]}, ("disorder", "retired")
+        texts, apart = {"experience": self._fingerprint_inputs["texts"]}, ("disorder", "retired")
         return {
-            name: digest({**{part: one for part, one in said.items() if part not in apart},
-                          "texts": texts.get(said["kind"])})
-            for name, said in self._told["sources"].items()
+            name: digest({**{part: value for part, value in inputs.items() if part not in apart},
+                          "texts": texts.get(inputs["kind"])})
+            for name, inputs in self._fingerprint_inputs["sources"].items()
         }  # fmt: skip
 
     @cached_property
-    def _told(self) -> dict[str, Any]:
+    def _fingerprint_inputs(self) -> dict[str, Any]:
         return {
             "windows": self.windows.model_dump(exclude={"horizon"}),
             "surveys": self.surveys.thresholds(),
-            "texts": self.texts.told() if self.of_kind("experience") else None,
+            "texts": self.texts.fingerprint_inputs() if self.of_kind("experience") else None,
             "weights": {**WEIGHTS, **self.weights},
             "types": journey_types.of_core(self.journey_types()),
             "horizons": [self.windows.horizon, journey_types.horizons(self.journey_types())],
             "non_persons": sorted(self.non_persons),
             "promise_checks": self.promise_check_texts(),
-            "sources": {name: source.told() for name, source in self.sources.items()},
+            "sources": {name: source.fingerprint_inputs() for name, source in self.sources.items()},
         }
 
     def key(self) -> bytes:
@@ -404,7 +405,7 @@ def _nearest(place: list[str]) -> str:
     return f"known are {', '.join(sorted(set(known) - {'root', 'name'}))}"
 
 
-def _said(fault: ValidationError, name: str) -> str:
+def _described(fault: ValidationError, name: str) -> str:
     lines = []
     for error in fault.errors(include_url=False):
         place = ".".join(str(part) for part in error["loc"]) or "the file"
@@ -430,14 +431,14 @@ def load(path: Path) -> Settings:
             " make one with `rejse init FILES...` or name it with --config"
         )
     try:
-        said: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise SettingsError(f"{path.name}: expected TOML, came: {fault}") from None
     root = path.resolve().parent
     try:
-        settings = Settings.model_validate({"root": root, **said}, context={"root": root})
+        settings = Settings.model_validate({"root": root, **document}, context={"root": root})
     except ValidationError as fault:
-        raise SettingsError(_said(fault, path.name)) from None
+        raise SettingsError(_described(fault, path.name)) from None
     _check_tables(settings)
     return settings
 

@@ -60,9 +60,9 @@ class TextSettings(Frozen):
 
         return TextScoring(load(self.scorers), frozenset(self.validated), self.keep == "redacted")
 
-    def told(self) -> dict[str, Any]:
+    def fingerprint_inputs(self) -> dict[str, Any]:
         """What can change a result: the models by name and version, and what is kept."""
-        models = {name: one.model_id for name, one in sorted(load(self.scorers).items())}
+        models = {name: scorer.model_id for name, scorer in sorted(load(self.scorers).items())}
         return {
             "keep": self.keep, "keep_for": self.keep_for,
             "validated": sorted(self.validated), "models": models,
@@ -92,11 +92,11 @@ def load(scorers: Mapping[str, str]) -> dict[str, Any]:
     """
     from rejse.transforms.feedback.vader import Vader
 
-    found: dict[str, Any] = {} if "en" in scorers else {"en": Vader()}
+    loaded: dict[str, Any] = {} if "en" in scorers else {"en": Vader()}
     for language, place in scorers.items():
         if place != NONE:
-            found[language] = _loaded(language, place)
-    return found
+            loaded[language] = _loaded(language, place)
+    return loaded
 
 
 def _loaded(language: str, place: str) -> Any:

@@ -84,7 +84,7 @@ def _of_type(
     seed: int, company: Company, kind: str, journey: Longs, start: Longs, customer: Longs
 ) -> list[Drawn]:
     turns = {name: draw(seed, name, journey) < chance for name, chance in company.turns.items()}
-    at, found = start.copy(), []
+    at, parts = start.copy(), []
     for spec in journey_specs(company)[kind]:
         own = f"{kind}{spec.nr}"
         on = draw(seed, "p" + own, journey) < spec.p
@@ -95,7 +95,7 @@ def _of_type(
         rows = on & (at < END)
         some = journey[rows]
         wait, talk = spec.seconds
-        found.append(
+        parts.append(
             Drawn(
                 journey=some,
                 customer=customer[rows],
@@ -107,7 +107,7 @@ def _of_type(
                 fault=np.zeros(len(some), dtype=np.int64),
             )
         )
-    return found
+    return parts
 
 
 def journeys(
@@ -126,11 +126,11 @@ def journeys(
         customer = journey % customers
     ends = np.cumsum(list(SHARES.values()))
     kind = np.searchsorted(ends, draw(seed, "type", journey) * ends[-1], side="right")
-    found = []
+    parts = []
     for number, name in enumerate(SHARES):
         rows = kind == number
-        found += _of_type(seed, company, name, journey[rows], start[rows], customer[rows])
-    return concat(found)
+        parts += _of_type(seed, company, name, journey[rows], start[rows], customer[rows])
+    return concat(parts)
 
 
 def faulty(seed: int, drawn: Drawn, faults: dict[int, frozenset[str]]) -> Drawn:
@@ -139,18 +139,18 @@ def faulty(seed: int, drawn: Drawn, faults: dict[int, frozenset[str]]) -> Drawn:
     `faults` says which faults a specification's system can make.
     """
     kind = np.searchsorted(FAULT_ENDS, draw(seed, "fault", drawn.number), side="right") + 1
-    found = []
+    parts = []
     for code, fault in enumerate(FAULTS[1:], start=1):
         able = [spec for spec, names in faults.items() if fault in names]
         rows = drawn.take((kind == code) & np.isin(drawn.spec, able))
         numbers = rows.number if fault == "duplicate" else rows.number + COPY
-        found.append(
+        parts.append(
             Drawn(**{**vars(rows), "number": numbers, "fault": np.full_like(rows.fault, code)})
         )
-    return concat(found)
+    return concat(parts)
 
 
-def told(specs: tuple[Spec, ...]) -> Drawn:
+def story_events(specs: tuple[Spec, ...]) -> Drawn:
     """Events of stories, at their own times; each story's customer is one journey number."""
     # Far above the numbers of drawn journeys, so that ids never meet.
     people = {

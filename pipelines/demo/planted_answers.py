@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rejse.pipelines.demo.journeys import NOTHING
-from rejse.pipelines.demo.surveys import Asked, questions
+from rejse.pipelines.demo.surveys import SurveyRecords, questions
 
 
-class Felt:
+class AnswerTally:
     """Counts over chunks of answers, from which the truths about them are told."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Felt:
         more = mask.sum() if values is None else np.nan_to_num(values)[mask].sum()
         self._sums[name] = self._sums.get(name, 0.0) + float(more)
 
-    def add(self, answers: Asked) -> None:
+    def add(self, answers: SurveyRecords) -> None:
         """Count the answers of a chunk."""
         answered, hurt = answers.is_answered, answers.pain > 0
         acted = answers.acted_at != NOTHING

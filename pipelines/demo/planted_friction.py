@@ -59,7 +59,8 @@ WAITS = ("phone_support", "phone_service")
 
 def repurchase() -> dict[str, object]:
     """How many customers of the story buy again within the follow-up of 90 days."""
-    n, hits = sum(one.n for one in AGAIN.values()), sum(one.n for one in AGAIN.values() if one.hit)
+    n = sum(group.n for group in AGAIN.values())
+    hits = sum(group.n for group in AGAIN.values() if group.hit)
     return {
         "about": "They bought, it was delivered, and some bought again within the follow-up.",
         "where": {"story": "again"}, "n": n, "hits": hits, "rate": hits / n,
@@ -86,7 +87,7 @@ class Truths:
     stories: dict[str, list[str]] = field(default_factory=dict)
     made_by: str = "rejse demo-data"
 
-    def keep(self, folder: Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write truths.json."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
         (folder / "truths.json").write_text(text + "\n", encoding="utf-8")
@@ -115,11 +116,11 @@ class Tally:
             sums[0] += int(waits.sum())
             sums[1] += len(waits)
 
-    def registered(self, rows: dict[str, int]) -> None:
+    def count_register(self, rows: dict[str, int]) -> None:
         """Count rows of the register."""
         self.sources.update(rows)
 
-    def heard(self, rows: int) -> None:
+    def count_answers(self, rows: int) -> None:
         """Count rows of surveys."""
         self.sources[SURVEYS] += rows
 
@@ -128,24 +129,24 @@ class Tally:
 
     def planted(self) -> dict[str, dict[str, object]]:
         """Truths by name: where, how many of how many; the same at the base."""
-        found: dict[str, dict[str, object]] = {}
+        truths: dict[str, dict[str, object]] = {}
         for name, plant in PLANTS.items():
             hits, base = self._n(plant.hits), self._n(plant.base_hits)
             n, base_n = hits + self._n(plant.misses), base + self._n(plant.base_misses)
-            found[name] = {
+            truths[name] = {
                 "about": plant.about, "where": plant.where, "n": n, "hits": hits,
                 "rate": hits / max(n, 1), "base_where": plant.base_where, "base_n": base_n,
                 "base_hits": base, "base_rate": base / max(base_n, 1),
             }  # fmt: skip
         long, usual = ([name, total / max(n, 1)] for name, (total, n) in self.waits.items())
-        found["waits"] = {
+        truths["waits"] = {
             "about": "Customers wait here: mean seconds before a call is answered.",
             "where": {"touchpoint": long[0]}, "mean_wait_s": long[1],
             "base_where": {"touchpoint": usual[0]}, "base_mean_wait_s": usual[1],
         }  # fmt: skip
-        return found
+        return truths
 
-    def tell(self, truths: Truths) -> None:
+    def fill(self, truths: Truths) -> None:
         """Put what was counted into the truths."""
         truths.counts, truths.sources = self.counts(), dict(self.sources)
         truths.faults = dict(self.faults)

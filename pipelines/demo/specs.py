@@ -87,11 +87,11 @@ class Spec:
     @property
     def info(self) -> list[dict[str, str]]:
         """Fields given, asked, shown, passed, in order; a third word is another answer."""
-        found = []
+        fields = []
         for part in filter(None, (self["info"] or "").split(";")):
             op, field, *variant = part.split(" ")
-            found.append({"op": op, "field": field, "variant": "".join(variant)})
-        return found
+            fields.append({"op": op, "field": field, "variant": "".join(variant)})
+        return fields
 
     @property
     def claim(self) -> tuple[str | None, str | None]:
@@ -122,19 +122,19 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def _turns(text: str, known: Mapping[str, float]) -> tuple[tuple[str, bool], ...]:
-    found = []
+    turns = []
     for word in filter(None, text.split("&")):
         name = word.removeprefix("!")
         if name not in known:
             raise ValueError(f"journeys: expected one of {sorted(known)}, came {name!r}")
-        found.append((name, name == word))
-    return tuple(found)
+        turns.append((name, name == word))
+    return tuple(turns)
 
 
 @cache
 def journey_specs(company: Company = MADE) -> dict[str, tuple[Spec, ...]]:
     """Specifications of each journey type's events, in order."""
-    found: dict[str, list[Spec]] = {name: [] for name in SHARES}
+    by_type: dict[str, list[Spec]] = {name: [] for name in SHARES}
     for number, row in enumerate(rows(company.journeys)):
         spec = Spec(
             spec=number,
@@ -144,8 +144,8 @@ def journey_specs(company: Company = MADE) -> dict[str, tuple[Spec, ...]]:
             p=float(row["p"]),
             after=durations.parse(row["after"]),
         )
-        found[row["journey_type"]].append(spec)
-    return {name: tuple(specs) for name, specs in found.items()}
+        by_type[row["journey_type"]].append(spec)
+    return {name: tuple(specs) for name, specs in by_type.items()}
 
 
 @cache
@@ -165,7 +165,7 @@ def _microseconds(text: str) -> int:
 
 
 #: Customers that meet each kind of friction of kinds.csv, and as many that just do not.
-EACH = 5
+CUSTOMERS_A_CASE = 5
 
 
 def _kinds() -> list[dict[str, str]]:
@@ -173,28 +173,28 @@ def _kinds() -> list[dict[str, str]]:
     cases: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in rows("kinds.csv"):
         cases.setdefault((row["kind"], row["case"]), []).append(row)
-    found = []
+    written = []
     for (kind, case), events in cases.items():
-        for n in range(EACH):
+        for n in range(CUSTOMERS_A_CASE):
             at = datetime(2025, 4, 1 + n, 9, tzinfo=UTC)
-            who = {"story": "kinds", "customer": f"kind-{kind}-{case}-{n + 1}"}
+            story = {"story": "kinds", "customer": f"kind-{kind}-{case}-{n + 1}"}
             for event in events:
                 at += timedelta(microseconds=durations.parse(event["after"]))
-                found.append({**event, **who, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
-    return found
+                written.append({**event, **story, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
+    return written
 
 
 def _measured() -> list[dict[str, str]]:
     """The journeys of measured.csv, whose metrics metrics.csv foretells."""
-    found: list[dict[str, str]] = []
-    at, told = datetime.min, ""
+    written: list[dict[str, str]] = []
+    at, journey = datetime.min, ""
     for row in rows("measured.csv"):
-        if row["journey"] != told:
-            at, told = datetime(2025, 4, 7, 9, tzinfo=UTC), row["journey"]
+        if row["journey"] != journey:
+            at, journey = datetime(2025, 4, 7, 9, tzinfo=UTC), row["journey"]
         at += timedelta(microseconds=durations.parse(row["after"]))
-        who = {"story": "measured", "customer": f"measured-{told}"}
-        found.append({**row, **who, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
-    return found
+        story = {"story": "measured", "customer": f"measured-{journey}"}
+        written.append({**row, **story, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
+    return written
 
 
 #: The add-on: who reports the fault, and owns the add-on since when (odds ratio 13.2).
@@ -212,9 +212,9 @@ def _add_on() -> list[dict[str, str]]:
              "actor_type": "human", "intent": "fault", "outcome": "resolved", "wait": "60",
              "talk": "300"}  # fmt: skip
     groups = [group for group, n in ADD_ON.items() for _ in range(n)]
-    found = []
+    written = []
     for n, (reports, owns) in enumerate(groups):
-        who = {"story": "add_on", "customer": f"story-add-on-{n + 1}"}
+        story = {"story": "add_on", "customer": f"story-add-on-{n + 1}"}
         buys = [(1, "purchase", "router", bought)]
         if owns == "from the start":
             buys.append((1, "purchase", "add_on", more))
@@ -224,8 +224,10 @@ def _add_on() -> list[dict[str, str]]:
             buys.append((3, "purchase", "add_on", more))
         for k, (month, kind, product, event) in enumerate(buys):
             at = f"2025-{month:02d}-{10 + n % 10} {10 + 3 * k}:00:00"
-            found.append({**who, "at": at, "journey_type": kind, "product_id": product, **event})
-    return found
+            written.append(
+                {**story, "at": at, "journey_type": kind, "product_id": product, **event}
+            )
+    return written
 
 
 @dataclass(frozen=True)
@@ -255,18 +257,18 @@ def _again() -> list[dict[str, str]]:
                  "direction": "outbound", "actor_type": "human", "outcome": "resolved"}  # fmt: skip
     fault = {**base, "touchpoint": "phone_support", "activity": "fault_solved",
              "actor_type": "human", "intent": "fault", "outcome": "resolved"}  # fmt: skip
-    found = []
-    for case, one in AGAIN.items():
-        for n in range(one.n):
-            who = {"story": "again", "customer": f"again-{case.replace(' ', '-')}-{n + 1}"}
-            told = [(0, "purchase", ordered), (2, "purchase", delivered)]
-            if one.days is not None and one.buys:
-                told += [(day + one.days, kind, event) for day, kind, event in tuple(told)]
-            elif one.days is not None:
-                told.append((one.days, "support", fault))
-            for day, kind, event in told:
+    written = []
+    for case, group in AGAIN.items():
+        for n in range(group.n):
+            story = {"story": "again", "customer": f"again-{case.replace(' ', '-')}-{n + 1}"}
+            events = [(0, "purchase", ordered), (2, "purchase", delivered)]
+            if group.days is not None and group.buys:
+                events += [(day + group.days, kind, event) for day, kind, event in tuple(events)]
+            elif group.days is not None:
+                events.append((group.days, "support", fault))
+            for day, kind, event in events:
                 at = datetime(2025, 2, 3 + n, 11, tzinfo=UTC) + timedelta(days=day)
                 product = f"{kind}-product-0"
-                found.append({**who, "at": at.strftime("%Y-%m-%d %H:%M:%S"), "journey_type": kind,
-                              "product_id": product, **event})  # fmt: skip
-    return found
+                own = {**story, "at": at.strftime("%Y-%m-%d %H:%M:%S"), "journey_type": kind}
+                written.append({**own, "product_id": product, **event})
+    return written

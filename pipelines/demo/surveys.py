@@ -60,7 +60,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Asked:
+class SurveyRecords:
     """Questions put, as narrow columns; times are microseconds since 1970, NOTHING where none.
 
     `pain` is what had hurt by then; `points` is NaN where there is no score.
@@ -90,33 +90,33 @@ class Asked:
 @cache
 def questions(company: Company = MADE) -> tuple[Question, ...]:
     """Questions of a company, in the order of its file."""
-    found = []
+    listed = []
     for number, row in enumerate(demo_specs.rows(company.questions)):
         some = journey_specs(company)[row["journey_type"]]
         specs = tuple(some[int(nr) - 1].spec for nr in row["nr"].split(";"))
-        found.append(Question(number, row, specs))
-    return tuple(found)
+        listed.append(Question(number, row, specs))
+    return tuple(listed)
 
 
 @cache
 def pains(company: Company = MADE) -> Reals:
     """How much each specification of an event hurts, in points of one."""
     some = journey_specs(company)
-    found = np.zeros(sum(map(len, some.values())))
+    points = np.zeros(sum(map(len, some.values())))
     if not company.is_null:
         for row in demo_specs.rows("pains.csv"):
-            found[some[row["journey_type"]][int(row["nr"]) - 1].spec] = float(row["pain"])
-    return found
+            points[some[row["journey_type"]][int(row["nr"]) - 1].spec] = float(row["pain"])
+    return points
 
 
-def asked(seed: int, drawn: Drawn, company: Company = MADE) -> Asked:
+def draw_answers(seed: int, drawn: Drawn, company: Company = MADE) -> SurveyRecords:
     """The questions put after drawn events (all events of each journey), with their answers."""
     if not len(drawn):
         return _concat([])
     first = int(drawn.journey.min())
     place = drawn.journey - first
     hurt = pains(company)[drawn.spec]
-    found = []
+    parts = []
     for question in questions(company):
         # Specifications are numbered in the order of events, types apart.
         so_far = drawn.spec <= max(question.specs)
@@ -126,11 +126,13 @@ def asked(seed: int, drawn: Drawn, company: Company = MADE) -> Asked:
         put &= draw(seed, "asks" + question.name, drawn.number) < question["asked"]
         rows = drawn.take(put)
         temper = 0.0 if company.is_null else TEMPER
-        found.append(_answered(seed, question, rows, pain[rows.journey - first], temper))
-    return _concat(found)
+        parts.append(_answered(seed, question, rows, pain[rows.journey - first], temper))
+    return _concat(parts)
 
 
-def _answered(seed: int, question: Question, rows: Drawn, pain: Reals, temper: float) -> Asked:
+def _answered(
+    seed: int, question: Question, rows: Drawn, pain: Reals, temper: float
+) -> SurveyRecords:
     def of(purpose: str) -> Reals:
         return draw(seed, purpose + question.name, rows.number)
 
@@ -145,7 +147,7 @@ def _answered(seed: int, question: Question, rows: Drawn, pain: Reals, temper: f
     acted_at = answered_at + DAY + (of("acts after") * 5 * DAY).astype(np.int64)
     acted = answered & (of("acts") < question["acted"]) & (acted_at < END)
     kept = at < END
-    return Asked(
+    return SurveyRecords(
         question=np.full(int(kept.sum()), question.number, dtype=np.int64),
         journey=rows.journey[kept],
         customer=rows.customer[kept],
@@ -160,16 +162,16 @@ def _answered(seed: int, question: Question, rows: Drawn, pain: Reals, temper: f
     )
 
 
-def _concat(parts: list[Asked]) -> Asked:
-    names = Asked.__dataclass_fields__
+def _concat(parts: list[SurveyRecords]) -> SurveyRecords:
+    names = SurveyRecords.__dataclass_fields__
     whole = {
         name: np.concatenate([getattr(part, name) for part in parts] or [np.zeros(0, np.int64)])
         for name in names
     }
-    return Asked(**whole)
+    return SurveyRecords(**whole)
 
 
-def _table(answers: Asked) -> pa.Table:
+def _table(answers: SurveyRecords) -> pa.Table:
     import pyarrow as pa
 
     def moments(values: Longs) -> pa.Array:
@@ -184,7 +186,11 @@ def _table(answers: Asked) -> pa.Table:
 
 
 def write(
-    con: duckdb.DuckDBPyConnection, answers: Asked, data: Path, part: str, company: Company = MADE
+    con: duckdb.DuckDBPyConnection,
+    answers: SurveyRecords,
+    data: Path,
+    part: str,
+    company: Company = MADE,
 ) -> int:
     """Write `data/surveys/<part>.csv` in a session of `demo_systems.connect`; its rows."""
     import pyarrow as pa

@@ -155,7 +155,7 @@ def write_register(con: duckdb.DuckDBPyConnection, customers: int, data: Path) -
     }
 
 
-def write_one(con: duckdb.DuckDBPyConnection, drawn: Drawn, file: Path, options: str) -> int:
+def write_log(con: duckdb.DuckDBPyConnection, drawn: Drawn, file: Path, options: str) -> int:
     """Write all events as one log; its rows."""
     con.register("drawn", _drawn_table(drawn))
     con.execute(f"create or replace temp view events as {_statement('events')}")

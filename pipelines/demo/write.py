@@ -26,9 +26,9 @@ from rejse.pipelines.demo.journeys import (
     concat,
     faulty,
     journeys,
-    told,
+    story_events,
 )
-from rejse.pipelines.demo.planted_answers import Felt
+from rejse.pipelines.demo.planted_answers import AnswerTally
 from rejse.pipelines.demo.planted_friction import SURVEYS, Tally, Truths, repurchase
 from rejse.pipelines.demo.specs import MADE, Company, Spec, folder, journey_specs, story_specs
 from rejse.transforms.errors import MisuseError
@@ -104,12 +104,12 @@ def _faults(specs: tuple[Spec, ...], company: Company) -> dict[int, frozenset[st
 
 def _people() -> dict[str, list[str]]:
     """Customers of each story."""
-    found: dict[str, list[str]] = {}
+    by_story: dict[str, list[str]] = {}
     for spec in story_specs():
-        people, who = found.setdefault(spec["story"] or "", []), spec["customer"] or ""
-        if who not in people:
-            people.append(who)
-    return found
+        people, customer = by_story.setdefault(spec["story"] or "", []), spec["customer"] or ""
+        if customer not in people:
+            people.append(customer)
+    return by_story
 
 
 def _time(at: int) -> str:
@@ -135,24 +135,24 @@ def write(
     _prepare(out)
     specs = _all_specs(company) + (story_specs() if stories else ())
     faults = _faults(specs, company)
-    total, tally, felt = round(customers * JOURNEYS_A_CUSTOMER), Tally(), Felt()
+    total, tally, answer_tally = round(customers * JOURNEYS_A_CUSTOMER), Tally(), AnswerTally()
     truths = Truths(seed, customers, total, _time(START), _time(END))
-    truths.keep(out)  # marks the folder as ours, should we be stopped
+    truths.save(out)  # marks the folder as ours, should we be stopped
     with closing(demo_systems.connect(specs)) as con:
-        tally.registered(demo_systems.write_register(con, customers, out / "data"))
+        tally.count_register(demo_systems.write_register(con, customers, out / "data"))
         for number, drawn in enumerate(_chunks(seed, total, customers, chunk, company)):
             whole, part = concat([drawn, faulty(seed, drawn, faults)]), f"part-{number:04d}"
             tally.add(whole, demo_systems.write(con, whole, out / "data", part))
-            answers = surveys.asked(seed, drawn, company)
-            felt.add(answers)
-            tally.heard(surveys.write(con, answers, out / "data", part, company))
+            answers = surveys.draw_answers(seed, drawn, company)
+            answer_tally.add(answers)
+            tally.count_answers(surveys.write(con, answers, out / "data", part, company))
         if stories:
-            drawn = told(story_specs())
+            drawn = story_events(story_specs())
             tally.add(drawn, demo_systems.write(con, drawn, out / "data", "stories"))
-            tally.heard(surveys.write_stories(out / "data"))
+            tally.count_answers(surveys.write_stories(out / "data"))
             truths.stories = _people()
-    tally.tell(truths)
-    truths.planted = {} if company.is_null else {**tally.planted(), **felt.planted()}
+    tally.fill(truths)
+    truths.planted = {} if company.is_null else {**tally.planted(), **answer_tally.planted()}
     if stories:
         truths.planted |= {"repurchase": repurchase()}
     tables = ("calendar", "weather", "cost_rates", "slas")
@@ -163,7 +163,7 @@ def write(
             configuration[file] = file
     _copy(configuration, out)
     _key(out / "rejse.key", key)
-    truths.keep(out)
+    truths.save(out)
     return truths
 
 
@@ -189,24 +189,24 @@ def write_events(
     total = int(events / sample * 1.02) + 100
     customers = max(1, round(total / JOURNEYS_A_CUSTOMER))
     truths = Truths(seed, customers, 0, _time(START), _time(END))
-    truths.keep(out)
+    truths.save(out)
     tally, left = Tally(), events
     with closing(demo_systems.connect(_all_specs(), cases=False)) as con:
         for number, drawn in enumerate(_chunks(seed, total, customers, chunk)):
             some = drawn.take(drawn.at.argsort(kind="stable")[:left])
             file = out / "data" / f"part-{number:04d}.{format}"
-            rows = demo_systems.write_one(con, some, file, FORMATS[format])
+            rows = demo_systems.write_log(con, some, file, FORMATS[format])
             tally.add(some, {"events": rows})
             truths.journeys += len(set(some.journey.tolist()))
             left -= rows
             if left <= 0:
                 break
-    tally.tell(truths)
+    tally.fill(truths)
     truths.planted = tally.planted()
     names = {name: f"../events/{name}" for name in ("rejse.toml", "mapping.sql", "schema.json")}
     _copy(names | _tables(), out)
     _key(out / "rejse.key", key)
-    truths.keep(out)
+    truths.save(out)
     return truths
 
 
@@ -220,12 +220,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, help="one log of so many events, to measure with")
     parser.add_argument("--format", choices=sorted(FORMATS), default="parquet")
     parser.add_argument("--seed", type=int, default=7)
-    said = parser.parse_args()
+    options = parser.parse_args()
     try:
-        if said.events:
-            truths = write_events(said.out, said.events, said.seed, said.format)
+        if options.events:
+            truths = write_events(options.out, options.events, options.seed, options.format)
         else:
-            truths = write(said.out, said.customers, said.seed)
+            truths = write(options.out, options.customers, options.seed)
     except DemoError as fault:
         parser.error(str(fault))
     print(json.dumps({"journeys": truths.journeys, **truths.counts}))

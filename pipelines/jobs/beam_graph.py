@@ -27,7 +27,7 @@ from rejse.pipelines.config.texts import TextSettings
 from rejse.pipelines.jobs import beam_coders
 from rejse.pipelines.jobs.beam_ingest import edge
 from rejse.pipelines.jobs.beam_shared_ids import Brought, SharedIds
-from rejse.pipelines.runtime import memory, open_files, signals
+from rejse.pipelines.runtime import process_limits, signals
 from rejse.pipelines.sources import files as sources
 from rejse.pipelines.store import quarantine, staging
 from rejse.pipelines.store.id_index import KnownIds
@@ -144,7 +144,7 @@ class BeamOptionsError(MisuseError):
 def empty(beam_args: Sequence[str]) -> beam.Pipeline:
     """A pipeline for this process, without steps. Raises BeamOptionsError."""
     beam_coders.register()
-    open_files.allow()
+    process_limits.raise_open_files()
     options = PipelineOptions(["--runner", RUNNER, *beam_args])
     try:
         return beam.Pipeline(options=options)
@@ -159,7 +159,7 @@ def execute(plan: Plan, beam_args: list[str]) -> Found:
     manifest, pipeline = plan.scratch / "manifest.json", empty(beam_args)
     _build(pipeline, plan, manifest)
     pipeline.run().wait_until_finish()
-    memory.give_back()  # what follows, such as a catalogue, has other needs
+    process_limits.trim_malloc()  # what follows, such as a catalogue, has other needs
     said = json.loads(manifest.read_text(encoding="utf-8"))
     files = tuple(StagedFile(**file) for file in said["files"])
     latest = {(kind, (source, name)): time for (kind, (source, name)), time in said["latest"]}
@@ -277,7 +277,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
 
     def _give_back(self) -> None:
         if self._scored >= GIVE_BACK:  # at first what reading needed, later holes in the heap
-            memory.give_back()
+            process_limits.trim_malloc()
             self._scored = 0
 
     def finish_bundle(self) -> Iterator[Any]:

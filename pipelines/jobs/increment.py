@@ -74,14 +74,14 @@ def ground(
                     " without, or with --rebuild to publish that part alone"
                 )
         here = places.look(shards, {}, key, now, in_part, anew=True).positions
-        return Increment(None, tuple(shards), here, places.told(settings, here), core, False)
+        return Increment(None, tuple(shards), here, places.published(settings, here), core, False)
     looked = places.look(shards, before, key, now, in_part)
     new = tuple(one for one in shards if _place(one) in looked.unread)
     again = frozenset((one.source, one.file) for one in new if _place(one) in before)
     stays = {place: at for place, at in before.items() if place not in looked.left}
     here = {**stays, **looked.positions}
     is_same = places.are_alike(before, here)
-    standing = base.positions if is_same else places.told(settings, here)
+    standing = base.positions if is_same else places.published(settings, here)
     changed = base.config_version != settings.version
     return Increment(base, new, here, standing, core, changed, again)
 

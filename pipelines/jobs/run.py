@@ -345,7 +345,7 @@ def _told(settings: Settings, plan: Any, found: Increment, made: Any, now: int) 
         "started_at": now,
         "counts": {**counts, "rejected": sum(reasons.values())},
         "reasons": reasons, "notes": {**_named(made.counts, "note:"), **unjoined(made.counts)},
-        "positions": positions.told(settings, read),
+        "positions": positions.published(settings, read),
         "latest": {(kind, *delivery): at for (kind, delivery), at in latest.items()},
         "frontiers": frontiers, "x_frontiers": x_frontiers,
         "windows": {**{name: getattr(plan.rules.windows, name) for name in SERVED_WINDOWS},

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_KEYS = 100
 
 
-def note_copies(guesses: Guesses, found: Sequence[Profile]) -> None:
+def note_copies(guesses: Guesses, profiles: Sequence[Profile]) -> None:
     """Note as personal what holds the identity again, which is hashed: it would be in clear there.
 
     The number of a case is none. Where no column is the identity, those that may be it are left out
@@ -31,12 +31,12 @@ def note_copies(guesses: Guesses, found: Sequence[Profile]) -> None:
     for guess in guesses.candidates.get("identity", ()):
         for name in guess.raw:
             guesses.personal.setdefault(name, personal_columns.MAY_BE)
-    who, kind = guesses.of("identity"), guesses.of("identitytype")
-    mine = [profile for profile in found if who is not None and profile.name in who.raw]
+    identity, kind = guesses.of("identity"), guesses.of("identitytype")
+    mine = [p for p in profiles if identity is not None and p.name in identity.raw]
     if mine and (kind is None or kind.sql != "'case'"):
-        for one in guesses.rest:
-            if personal_columns.is_copy(one, mine[0]):
-                guesses.personal.setdefault(one.name, personal_columns.AGAIN)
+        for profile in guesses.rest:
+            if personal_columns.is_copy(profile, mine[0]):
+                guesses.personal.setdefault(profile.name, personal_columns.AGAIN)
 
 
 def lines(profile: Profile, guesses: Guesses) -> Iterator[str]:
@@ -55,11 +55,11 @@ def lines(profile: Profile, guesses: Guesses) -> Iterator[str]:
 
 
 def _line(name: str, sql: str, why: str | None) -> str:
-    said = f"'{_escaped(name)}': {sql},"
+    entry = f"'{_escaped(name)}': {sql},"
     if why is None:
-        return f"        {said}"
+        return f"        {entry}"
     # A name with a line break would leave the comment.
-    return f"        -- {' '.join(said.split())}  -- left out, {' '.join(why.split())}"
+    return f"        -- {' '.join(entry.split())}  -- left out, {' '.join(why.split())}"
 
 
 def _escaped(text: str) -> str:
@@ -111,17 +111,17 @@ def _keys(profile: Profile, quoted: str, why: str | None) -> Iterator[str]:
     """Keys and values: those of the sample's keys that are harmless, and all as a comment."""
     import pyarrow as pa
 
-    found = {
+    parts = {
         part.name.removeprefix(f"{profile.name}."): part for part in personal_columns.parts(profile)
     }
     kept = [
-        key for key, part in found.items() if not (_tells(key) or personal_columns.reason(part))
+        key for key, part in parts.items() if not (_tells(key) or personal_columns.reason(part))
     ]
-    left = [key for key in found if key not in kept and not _tells(key)]
+    left = [key for key in parts if key not in kept and not _tells(key)]
     whole = _text(quoted, profile.kind)
-    if len(found) > MOST_KEYS:
+    if len(parts) > MOST_KEYS:
         kept = []
-    if len(kept) < len(found) or not kept:
+    if len(kept) < len(parts) or not kept:
         named = f"{', '.join(left[:5])}: " if left else ""
         yield _line(profile.name, whole, f"{named}{why or 'any key may come'}")
     if kept:

@@ -30,15 +30,15 @@ OUTSIDE = 0.05
 
 def unread(column: str, cells: Iterable[pa.RecordBatch]) -> str:
     """How many raw values became null in a column, the first ones, and what reads them."""
-    found = list(cells)
-    n = sum(batch.num_rows for batch in found)
-    raw = found[0].schema.names
+    batches = list(cells)
+    n = sum(batch.num_rows for batch in batches)
+    raw = batches[0].schema.names
     texts = {
         str(value)
-        for batch in found for one in batch.columns
-        for value in one.slice(0, 1_000).to_pylist() if value is not None and str(value).strip()
+        for batch in batches for array in batch.columns
+        for value in array.slice(0, 1_000).to_pylist() if value is not None and str(value).strip()
     }  # fmt: skip
-    shown = ", ".join(repr(clean(one, 40)) for one in sorted(texts)[:SHOWN])
+    shown = ", ".join(repr(clean(text, 40)) for text in sorted(texts)[:SHOWN])
     line = f"{column}: the mapping gives null for {n:,} values of {', '.join(raw)}, such as {shown}"
     if column != "raw_score":
         return line
@@ -52,14 +52,14 @@ def scales(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
     if not tables:
         return
     answers = Events.of(pa.concat_tables(tables, promote_options="permissive").combine_chunks())
-    found, instrument = scaled(answers), answers.coded("instrument")
-    answered = np.isfinite(found.raw) & ~found.has_no_scale
-    for one in sorted(set(_said(instrument, found.least, found.most, answered))):
-        name, least, most = one
-        mine = answered & instrument.of_names([name]) & (found.least == least)
-        mine &= found.most == most
-        raw = found.raw[mine]
-        outside = int(found.is_outside[mine].sum())
+    answered_on, instrument = scaled(answers), answers.coded("instrument")
+    answered = np.isfinite(answered_on.raw) & ~answered_on.has_no_scale
+    scales_of = _scales(instrument, answered_on.least, answered_on.most, answered)
+    for name, least, most in sorted(set(scales_of)):
+        mine = answered & instrument.of_names([name]) & (answered_on.least == least)
+        mine &= answered_on.most == most
+        raw = answered_on.raw[mine]
+        outside = int(answered_on.is_outside[mine].sum())
         span = f"from {raw.min():g} to {raw.max():g}"
         if outside > OUTSIDE * len(raw):
             why = f"{outside:,} of {len(raw):,} lie outside of it"
@@ -82,15 +82,15 @@ def midnights(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
         if "promise" in batch.schema.names
         for due in [batch.column("promise").field("due_time")]
     ]
-    found = np.concatenate(times) if times else np.zeros(0, np.int64)
-    if len(found) >= FEW and not (found % DAY).any():
+    due_times = np.concatenate(times) if times else np.zeros(0, np.int64)
+    if len(due_times) >= FEW and not (due_times % DAY).any():
         yield (
-            f"promise.due_time: all {len(found):,} are a midnight (UTC), due as the day begins; if"
-            " they are days, instead: 'due_time': cast(... as date), due until the local day ends"
+            f"promise.due_time: all {len(due_times):,} are a midnight (UTC), due as the day begins;"
+            " if they are days, instead: 'due_time': cast(... as date), due until the local day ends"
         )
 
 
-def _said(
+def _scales(
     instrument: Categorical, least: np.ndarray, most: np.ndarray, answered: Bools
 ) -> Iterator[tuple[str, float, float]]:
     names = instrument.names.to_pylist()

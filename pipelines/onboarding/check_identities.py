@@ -34,26 +34,28 @@ def notes(counts: Mapping[str, int], kinds: Iterable[str]) -> list[str]:
 
     It quotes only numbers that were shortened: what else an identity is nobody need read.
     """
-    said = []
-    short = Counter({who: n for who, n in counts.items() if _SHORTENED.fullmatch(who.strip())})
-    for who, n in short.most_common(3):
-        said.append(
-            f"{who!r}: {n:,} events; a spreadsheet has shortened the number, so that several"
+    lines = []
+    short = Counter(
+        {identity: n for identity, n in counts.items() if _SHORTENED.fullmatch(identity.strip())}
+    )
+    for identity, n in short.most_common(3):
+        lines.append(
+            f"{identity!r}: {n:,} events; a spreadsheet has shortened the number, so that several"
             " persons are one: export it as text"
         )
-    floats = sum(bool(_FLOAT.fullmatch(who.strip())) for who in counts)
+    floats = sum(bool(_FLOAT.fullmatch(identity.strip())) for identity in counts)
     if floats:
-        said.append(
+        lines.append(
             f"{floats:,} identities are floats of more than 15 digits, which a float does not"
             " hold: several persons may be one; export them as integers or texts"
         )
     if {*kinds} <= {EMAIL}:
-        return said
+        return lines
     for what, fold, advice in _FOLDS:
-        several = _alike([who for who in counts if not is_nobody(who)], fold)
+        several = _alike([identity for identity in counts if not is_nobody(identity)], fold)
         if several:
-            said.append(f"{several:,} identities differ from others only in {what}; {advice}")
-    return said
+            lines.append(f"{several:,} identities differ from others only in {what}; {advice}")
+    return lines
 
 
 def _alike(names: Iterable[str], fold: re.Pattern[str] | None) -> int:

@@ -22,12 +22,12 @@ _COMMENTS = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|--[^\n]*|/\*.*?\*/"""
 
 def without_comments(sql: str) -> str:
     """SQL without its comments: a column that only these name is not used."""
-    return _COMMENTS.sub(lambda found: found[1] or " ", sql)
+    return _COMMENTS.sub(lambda match: match[1] or " ", sql)
 
 
 def left_out(batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> dict[str, str]:
     """Of these raw columns those that look personal or like free text, and why."""
-    return {one.name: why for one, why in _reasons(_table(batches, names))}
+    return {profile.name: why for profile, why in _reasons(_table(batches, names))}
 
 
 def kept(batches: Sequence[pa.RecordBatch], contract: Contract) -> dict[str, str]:
@@ -39,7 +39,7 @@ def kept(batches: Sequence[pa.RecordBatch], contract: Contract) -> dict[str, str
         field.name for field in contract.fields
         if field.name in held - HASHED and not field.values and pa.types.is_string(field.type)
     ]  # fmt: skip
-    found = {one.name: why for one, why in _reasons(_table(batches, texts))}
+    reasons = {profile.name: why for profile, why in _reasons(_table(batches, texts))}
     if "attrs" in held:
         (attrs,) = profiles(_table(batches, ["attrs"]))
         for part in personal_columns.parts(attrs):
@@ -47,15 +47,15 @@ def kept(batches: Sequence[pa.RecordBatch], contract: Contract) -> dict[str, str
             is_text = sum(map(is_json, part.texts)) * 2 > max(1, len(part.texts))
             why = personal_columns.of_json(part) if is_text else personal_columns.reason(part)
             if why and why != personal_columns.EMPTY:
-                found[f"attrs[{part.name!r}]"] = why
-    return found
+                reasons[f"attrs[{part.name!r}]"] = why
+    return reasons
 
 
 def _reasons(table: pa.Table) -> Iterator[tuple[Profile, str]]:
-    for one in profiles(table):
-        why = personal_columns.reason(one)
+    for profile in profiles(table):
+        why = personal_columns.reason(profile)
         if why and why != personal_columns.EMPTY:
-            yield one, why
+            yield profile, why
 
 
 def _table(batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> pa.Table:

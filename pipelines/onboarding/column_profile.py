@@ -27,9 +27,11 @@ _SLASHED = re.compile(
 )
 _EPOCH = {10: ("s", "to_timestamp({0})"), 13: ("ms", "to_timestamp({0} / 1e3)"),
           16: ("us", "to_timestamp({0} / 1e6)")}  # fmt: skip
-#: What tells of a person wherever it stands (RE2), so that it is looked for in all rows: mail
-#: addresses, addresses of pages with a query, tokens; and how many are enough.
-TELLING, TOLD = r"(?i)[^@\s](?:@|%40)[\w-]+\.[a-z]|\?[\w.-]+=|\beyj[\w-]{8,}\.|\bbearer\s", 5
+#: Personal data anywhere in a value (RE2), looked for in all rows of a sample: mail addresses,
+#: page addresses with a query, tokens.
+PERSONAL = r"(?i)[^@\s](?:@|%40)[\w-]+\.[a-z]|\?[\w.-]+=|\beyj[\w-]{8,}\.|\bbearer\s"
+#: Values taken of those that match it.
+PERSONAL_VALUES = 5
 #: What others call our channels.
 CHANNEL_WORDS = {
     "call": "phone", "telephone": "phone", "tel": "phone", "voice": "phone", "callcenter": "phone",
@@ -99,9 +101,11 @@ class Profile:
     def channels(self) -> dict[str, str]:
         """Value in lower case -> channel, where most values name one; else empty."""
         lower = Counter(text.strip().lower() for text in self.texts)
-        found = {w: CHANNEL_WORDS.get(w, w) for w in lower if w in CHANNELS or w in CHANNEL_WORDS}
-        share = sum(lower[w] for w in found) / max(1, len(self.texts))
-        return found if share >= 0.8 else {}
+        channels = {
+            w: CHANNEL_WORDS.get(w, w) for w in lower if w in CHANNELS or w in CHANNEL_WORDS
+        }
+        share = sum(lower[w] for w in channels) / max(1, len(self.texts))
+        return channels if share >= 0.8 else {}
 
     @property
     def has_no_zone(self) -> bool:
@@ -145,12 +149,12 @@ class Profile:
         return pattern.format(number), f"values such as {self.texts[0]} ({unit} since 1970)"
 
     def _slashed(self, given: str) -> tuple[str, str] | None:
-        found = [m for text in self.texts if (m := _SLASHED.fullmatch(text.strip()))]
-        if len(found) < ENOUGH * len(self.texts):
+        matches = [m for text in self.texts if (m := _SLASHED.fullmatch(text.strip()))]
+        if len(matches) < ENOUGH * len(self.texts):
             return None
-        month_first = any(int(m[3]) > 12 for m in found)
-        sure = month_first or any(int(m[1]) > 12 for m in found)
-        sep, first = found[0][2], found[0]
+        month_first = any(int(m[3]) > 12 for m in matches)
+        sure = month_first or any(int(m[1]) > 12 for m in matches)
+        sep, first = matches[0][2], matches[0]
         date = sep.join(("%m", "%d", "%Y") if month_first else ("%d", "%m", "%Y"))
         hour = "%I" if first[8] else "%H"
         clock = f"{first[5]}{hour}:%M" if first[5] else ""
@@ -162,12 +166,12 @@ class Profile:
         return f"strptime({given}, '{date}{clock}')", why
 
 
-def zone(found: Sequence[Profile], sql: str) -> list[str]:
+def zone(columns: Sequence[Profile], sql: str) -> list[str]:
     """What is assumed of times that name no zone, and how to say otherwise.
 
     `found` are the raw columns that `sql` makes a time of.
     """
-    if not any(one.has_no_zone for one in found) or len(sql.splitlines()) > 1:
+    if not any(column.has_no_zone for column in columns) or len(sql.splitlines()) > 1:
         return []
     plain = sql.replace("as timestamptz)", "as timestamp)")
     return [
@@ -182,16 +186,16 @@ def profiles(table: pa.Table) -> list[Profile]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = []
+    profiled = []
     stride = max(1, table.num_rows // VALUES)
     for field, column in zip(table.schema, table.columns, strict=True):
         nested = field.type.num_fields > 0
         present = column.drop_null()
         values = _plain(present.take(np.arange(0, len(present), stride)))[:VALUES]
         if stride > 1 and pa.types.is_string(field.type):
-            telling = present.filter(pc.match_substring_regex(present, TELLING))
-            values += telling.slice(0, TOLD).to_pylist()
-        found.append(
+            telling = present.filter(pc.match_substring_regex(present, PERSONAL))
+            values += telling.slice(0, PERSONAL_VALUES).to_pylist()
+        profiled.append(
             Profile(
                 name=field.name,
                 kind=field.type,
@@ -201,7 +205,7 @@ def profiles(table: pa.Table) -> list[Profile]:
                 values=tuple(values),
             )
         )
-    return found
+    return profiled
 
 
 def _distinct(present: pa.ChunkedArray) -> int:

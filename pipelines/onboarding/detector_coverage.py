@@ -19,12 +19,12 @@ def additions(needs: Mapping[str, Needs], have: Set[str]) -> dict[str, list[str]
     smallest missing set, written `a + b`.
     """
     able = set(runnable(needs, have))
-    found: dict[str, list[str]] = {}
+    kinds_by_gap: dict[str, list[str]] = {}
     for kind, sets in needs.items():
         if kind in able:
             continue
         gaps = [fields - have for fields in sets]
         least = min(map(len, gaps), default=0)
         for gap in dict.fromkeys(gap for gap in gaps if len(gap) == least):
-            found.setdefault(" + ".join(sorted(gap)), []).append(kind)
-    return dict(sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])))
+            kinds_by_gap.setdefault(" + ".join(sorted(gap)), []).append(kind)
+    return dict(sorted(kinds_by_gap.items(), key=lambda pair: (-len(pair[1]), pair[0])))

@@ -108,8 +108,8 @@ def of(events: Sequence[tuple[str, int]]) -> Silences:
     """Silences of (identity, time in µs) pairs in any order."""
     ordered = sorted(events)
     counts, longer = [0] * len(EDGES), 0
-    for (who, before), (same, now) in pairwise(ordered):
-        if who != same:
+    for (identity, before), (next_identity, now) in pairwise(ordered):
+        if identity != next_identity:
             continue
         place = next((i for i, edge in enumerate(EDGES) if now - before <= edge), None)
         if place is None:

@@ -123,38 +123,38 @@ class Guesses:
 
     def may_be(self, column: str, profile: Profile) -> bool:
         """Whether it may be taken for a canonical column; what is personal, where it is hashed."""
-        said = self.personal.get(profile.name, personal.EMPTY)
-        return column in HASHED or said == personal.EMPTY
+        reason = self.personal.get(profile.name, personal.EMPTY)
+        return column in HASHED or reason == personal.EMPTY
 
 
-def guess(found: Sequence[Profile], quote: dict[str, str], hint: str = "") -> Guesses:
+def guess(profiles: Sequence[Profile], quote: dict[str, str], hint: str = "") -> Guesses:
     """Guess a mapping for the profiled columns of one source.
 
     `quote` is each raw column's name as SQL writes it; `hint` the file's name.
     """
-    out = Guesses(quote=quote, personal=personal.reasons(found))
-    _same_names(out, found)
-    _source(out, found)
-    find_identity(out, found)
-    find_time(out, found)
-    _channel(out, found, hint)
+    out = Guesses(quote=quote, personal=personal.reasons(profiles))
+    _same_names(out, profiles)
+    _source(out, profiles)
+    find_identity(out, profiles)
+    find_time(out, profiles)
+    _channel(out, profiles, hint)
     for column, names in NAMES.items():
         if out.of(column) is None:
-            _named(out, found, column, names)
-    _lifecycle(out, found)
+            _named(out, profiles, column, names)
+    _lifecycle(out, profiles)
     _touchpoint(out)
     out.missing = [c for c in ("time", "identity", "activity") if out.of(c) is None]
-    out.rest = [p for p in found if p.name not in out.used]
+    out.rest = [p for p in profiles if p.name not in out.used]
     out.candidates = {column: _candidates(out, column) for column in out.missing}
-    out.unique = [p.name for p in found if is_unique(p)]
+    out.unique = [p.name for p in profiles if is_unique(p)]
     out.lines.sort(key=lambda g: list(BY_NAME).index(g.column))
     return out
 
 
-def named_profiles(found: Sequence[Profile]) -> dict[str, Profile]:
+def named_profiles(profiles: Sequence[Profile]) -> dict[str, Profile]:
     """Profiles by name; also by the usual name of which theirs is a variant: `customer_no`."""
-    named = {p.snake: p for p in found}
-    for profile in found:
+    named = {p.snake: p for p in profiles}
+    for profile in profiles:
         named.setdefault(_usual(profile.snake), profile)
     return named
 
@@ -236,9 +236,9 @@ def _sql(column: str, profile: Profile, quoted: str) -> str | None:
     return f"try_cast({given} as {name})"
 
 
-def _same_names(out: Guesses, found: Sequence[Profile]) -> None:
+def _same_names(out: Guesses, profiles: Sequence[Profile]) -> None:
     """Columns that bear the contract's own names."""
-    for profile in found:
+    for profile in profiles:
         column = profile.snake
         known = column in BY_NAME and column not in ("source", "attrs")
         if known and _usable(column, profile) and out.may_be(column, profile):
@@ -247,9 +247,9 @@ def _same_names(out: Guesses, found: Sequence[Profile]) -> None:
                 out.lines.append(Guess(column, sql, "its name", (profile.name,)))
 
 
-def _source(out: Guesses, found: Sequence[Profile]) -> None:
+def _source(out: Guesses, profiles: Sequence[Profile]) -> None:
     """A raw column `source` with few values names the systems that a common log comes from."""
-    for profile in found:
+    for profile in profiles:
         few = str(profile.kind) == "string" and 0 < profile.n_distinct <= MOST_SOURCES
         if profile.snake == "source" and few and profile.texts and out.may_be("source", profile):
             sql = _sql("source", profile, out.quote[profile.name]) or ""
@@ -258,14 +258,14 @@ def _source(out: Guesses, found: Sequence[Profile]) -> None:
             return
 
 
-def find_identity(out: Guesses, found: Sequence[Profile]) -> None:
+def find_identity(out: Guesses, profiles: Sequence[Profile]) -> None:
     """Who it is, and what kind of identity that is, by the names of columns."""
     given = out.of("identity")
     if given is not None:
         if out.of("identitytype") is None:
             out.lines.append(Guess("identitytype", "'customer'", "nothing: no column tells"))
         return
-    by_name = named_profiles([p for p in found if not p.is_nested and p.texts])
+    by_name = named_profiles([p for p in profiles if not p.is_nested and p.texts])
     for kind, names in IDENTITIES.items():
         for name in names:
             if name in by_name:
@@ -279,7 +279,7 @@ def find_identity(out: Guesses, found: Sequence[Profile]) -> None:
                 return
 
 
-def find_time(out: Guesses, found: Sequence[Profile]) -> None:
+def find_time(out: Guesses, profiles: Sequence[Profile]) -> None:
     """When it was, by names, then by values."""
     if out.of("time") is not None:
         return
@@ -289,7 +289,7 @@ def find_time(out: Guesses, found: Sequence[Profile]) -> None:
         place = TIMES.index(named[0]) if named else len(TIMES)
         return place, -profile.n_distinct / max(1, profile.n_rows)
 
-    for profile in sorted(found, key=rank):
+    for profile in sorted(profiles, key=rank):
         time = profile.time_sql(out.quote[profile.name]) if out.may_be("time", profile) else None
         if time is not None and profile.n_null * 2 < profile.n_rows:
             sql, why = time
@@ -297,10 +297,10 @@ def find_time(out: Guesses, found: Sequence[Profile]) -> None:
             return
 
 
-def _channel(out: Guesses, found: Sequence[Profile], hint: str) -> None:
+def _channel(out: Guesses, profiles: Sequence[Profile], hint: str) -> None:
     if out.of("channel") is not None:
         return
-    for profile in sorted(found, key=lambda p: p.snake not in CHANNELS):
+    for profile in sorted(profiles, key=lambda p: p.snake not in CHANNELS):
         words = {} if profile.is_nested else profile.channels()
         if words and profile.snake in CHANNELS:
             quoted = out.quote[profile.name]
@@ -309,7 +309,7 @@ def _channel(out: Guesses, found: Sequence[Profile], hint: str) -> None:
             out.lines.append(Guess("channel", sql, f"the values of {profile.name}",
                                    (profile.name,)))  # fmt: skip
             return
-    for words_in in (hint.lower(), " ".join(p.snake for p in found), _activities(found)):
+    for words_in in (hint.lower(), " ".join(p.snake for p in profiles), _activities(profiles)):
         for channel, words_of in CHANNEL_HINTS.items():
             word = next((w for w in words_of if w in words_in), None)
             if word:
@@ -319,13 +319,13 @@ def _channel(out: Guesses, found: Sequence[Profile], hint: str) -> None:
     out.lines.append(Guess("channel", "'other'", "nothing: no column tells"))
 
 
-def _activities(found: Sequence[Profile]) -> str:
-    named = [p for p in found if p.snake in NAMES["activity"]]
+def _activities(profiles: Sequence[Profile]) -> str:
+    named = [p for p in profiles if p.snake in NAMES["activity"]]
     return " ".join(text.lower() for p in named for text in p.texts[:FEW])
 
 
-def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[str]) -> None:
-    by_name = named_profiles(found)
+def _named(out: Guesses, profiles: Sequence[Profile], column: str, names: Sequence[str]) -> None:
+    by_name = named_profiles(profiles)
     for name in names:
         profile = by_name.get(name)
         # A case may be the identity too; any other raw column is used once.
@@ -343,11 +343,11 @@ def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[
             return
 
 
-def _lifecycle(out: Guesses, found: Sequence[Profile]) -> None:
+def _lifecycle(out: Guesses, profiles: Sequence[Profile]) -> None:
     """Start and complete are told by their words, whatever the column is called."""
     if out.of("lifecycle") is not None:
         return
-    for profile in found:
+    for profile in profiles:
         if profile.name not in out.used and profile.n_distinct > 1 and profile.fits(LIFECYCLES):
             sql = _sql("lifecycle", profile, out.quote[profile.name]) or ""
             out.lines.append(

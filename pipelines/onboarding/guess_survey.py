@@ -50,11 +50,11 @@ X_NAMES: dict[str, tuple[str, ...]] = {
     "language": ("language",),
 }  # fmt: skip
 #: Names that no log of events has: with a score they make a file of answers.
-TELLING = frozenset(
+SURVEY_NAMES = frozenset(
     {n for names in ("survey_id", "question_id", "invited_time", "responded_time", "actor_id")
      for n in X_NAMES[names]} | {n for n, of in SCORES.items() if of not in (None, "effort")}
 )  # fmt: skip
-TELLING_FILES = ("survey", "nps", "csat", "review", "rating", "feedback")
+SURVEY_FILES = ("survey", "nps", "csat", "review", "rating", "feedback")
 #: Names that only a log of events has.
 EVENTS = ("activity", "concept_name", "event", "event_name", "event_type", "action",
           "activity_name")  # fmt: skip
@@ -79,33 +79,33 @@ WANTED = {
 }
 
 
-def is_survey(found: Sequence[Profile], file: str) -> bool:
+def is_survey(profiles: Sequence[Profile], file: str) -> bool:
     """Whether it looks like answers: a score, something that only surveys have, no activity."""
-    names = {p.snake for p in found}
-    if names & set(EVENTS) or _score(found) is None:
+    names = {p.snake for p in profiles}
+    if names & set(EVENTS) or _score(profiles) is None:
         return False
-    return bool(names & TELLING) or any(word in file.lower() for word in TELLING_FILES)
+    return bool(names & SURVEY_NAMES) or any(word in file.lower() for word in SURVEY_FILES)
 
 
-def guess_survey(found: Sequence[Profile], quote: dict[str, str]) -> Guesses:
+def guess_survey(profiles: Sequence[Profile], quote: dict[str, str]) -> Guesses:
     """Guess a mapping under the experience contract for the profiled columns of one source."""
-    out = Guesses(quote=quote, personal=personal_columns.reasons(found))
+    out = Guesses(quote=quote, personal=personal_columns.reasons(profiles))
     for column, words in (("respondent_type", RESPONDENTS), ("level", LEVELS),
                           ("instrument", INSTRUMENTS)):  # fmt: skip
-        _listed(out, found, column, words)
-    _who(out, found)
+        _listed(out, profiles, column, words)
+    _identity(out, profiles)
     for column, names in X_NAMES.items():
-        _named(out, found, column, names)
-    _when(out, found)
+        _named(out, profiles, column, names)
+    _when(out, profiles)
     _level(out)
-    _scored(out, found)
+    _scored(out, profiles)
     wanted = ("time", "identity", "instrument", "level", "raw_score")
     out.missing = [column for column in wanted if out.of(column) is None]
-    out.rest = [p for p in found if p.name not in out.used]
+    out.rest = [p for p in profiles if p.name not in out.used]
     out.candidates = {column: [] for column in out.missing}
     if "level" in out.missing:
         out.candidates["level"] = [Guess("level", f"'{of}'", why) for of, why in ABOUT.items()]
-    out.unique = [p.name for p in found if is_unique(p)]
+    out.unique = [p.name for p in profiles if is_unique(p)]
     out.lines.sort(key=lambda g: list(EXPERIENCE.by_name).index(g.column))
     return out
 
@@ -136,12 +136,12 @@ def _again(guesses: Guesses) -> list[str]:
     ]
 
 
-def _score(found: Sequence[Profile]) -> Profile | None:
+def _score(profiles: Sequence[Profile]) -> Profile | None:
     """The column of the answer, by its name and by holding numbers.
 
     Where all stayed silent it is empty: then a name that names an instrument tells.
     """
-    by_name = {p.snake: p for p in found}
+    by_name = {p.snake: p for p in profiles}
     named = [(by_name[name], of) for name, of in SCORES.items() if name in by_name]
     held = [profile for profile, _ in named if _values(profile)]
     empty = [profile for profile, of in named if of is not None and _is_empty(profile)]
@@ -159,12 +159,12 @@ def _values(profile: Profile) -> list[float]:
     """
     if profile.is_nested or str(profile.kind) == "bool":
         return []
-    said = [text for text in profile.texts if text.strip()]
+    texts = [text for text in profile.texts if text.strip()]
     if not str(profile.kind).endswith("string"):
-        return [float(text) for text in said if _is_number(text)]
-    found = [re.match(LABEL, text, re.ASCII) for text in said]
-    numbers = [float(one[1].replace(",", ".")) for one in found if one]
-    return numbers if len(numbers) >= ENOUGH * len(said) else []
+        return [float(text) for text in texts if _is_number(text)]
+    matches = [re.match(LABEL, text, re.ASCII) for text in texts]
+    numbers = [float(match[1].replace(",", ".")) for match in matches if match]
+    return numbers if len(numbers) >= ENOUGH * len(texts) else []
 
 
 def _is_number(text: str) -> bool:
@@ -205,8 +205,8 @@ def _line(out: Guesses, column: str, profile: Profile, why: str) -> bool:
     return True
 
 
-def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[str]) -> None:
-    by_name = named_profiles(found)
+def _named(out: Guesses, profiles: Sequence[Profile], column: str, names: Sequence[str]) -> None:
+    by_name = named_profiles(profiles)
     for name in names:
         profile = by_name.get(name)
         if profile is None or (column == "id" and not is_unique(profile)):
@@ -215,38 +215,38 @@ def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[
             return
 
 
-def _who(out: Guesses, found: Sequence[Profile]) -> None:
+def _identity(out: Guesses, profiles: Sequence[Profile]) -> None:
     """The customer whom it is about; where only a respondent is named, the customer answers."""
-    find_identity(out, found)
+    find_identity(out, profiles)
     if out.of("identity") is None:
-        _named(out, found, "identity", X_NAMES["actor_id"])
+        _named(out, profiles, "identity", X_NAMES["actor_id"])
         given = out.of("identity")
         if given is not None:
             why = f"{given.raw[0]}: customers answer for themselves"
             out.lines.append(Guess("identitytype", "'customer'", why))
 
 
-def _when(out: Guesses, found: Sequence[Profile]) -> None:
+def _when(out: Guesses, profiles: Sequence[Profile]) -> None:
     """Time of the answer, else of the invitation: those who stayed silent have only that."""
     answered, invited = out.of("responded_time"), out.of("invited_time")
     if answered is None and invited is None:
-        find_time(out, [p for p in found if p.name not in out.used])
+        find_time(out, [p for p in profiles if p.name not in out.used])
         return
     if answered is None:
-        named = [p for p in found if p.snake in ("time", "timestamp", "date", "created_at")]
+        named = [p for p in profiles if p.snake in ("time", "timestamp", "date", "created_at")]
         for profile in named:
             if _line(out, "responded_time", profile, f"the name {profile.name}"):
                 answered = out.of("responded_time")
                 break
-    given = [one for one in (answered, invited) if one is not None]
+    given = [guess for guess in (answered, invited) if guess is not None]
     sql = given[0].sql if len(given) == 1 else f"coalesce({', '.join(g.sql for g in given)})"
     why = " else ".join(g.raw[0] for g in given)
     out.lines.append(Guess("time", sql, why))
 
 
-def _listed(out: Guesses, found: Sequence[Profile], column: str, words: Sequence[str]) -> None:
+def _listed(out: Guesses, profiles: Sequence[Profile], column: str, words: Sequence[str]) -> None:
     """A column whose values are the contract's own words, whatever it is called."""
-    for profile in found:
+    for profile in profiles:
         if profile.name not in out.used and profile.texts and profile.fits(words):
             sql = f"lower({out.quote[profile.name]})"
             out.lines.append(Guess(column, sql, f"the values of {profile.name}", (profile.name,)))
@@ -266,9 +266,9 @@ def _level(out: Guesses) -> None:
                 return
 
 
-def _scored(out: Guesses, found: Sequence[Profile]) -> None:
+def _scored(out: Guesses, profiles: Sequence[Profile]) -> None:
     """The answer, its scale and what it is: by name, else by the scale that holds the values."""
-    profile = _score(found)
+    profile = _score(profiles)
     if profile is None or not _line(out, "raw_score", profile, f"the name {profile.name}"):
         return
     by_column = out.of("instrument") is not None

@@ -18,10 +18,12 @@ def fold(text: str) -> str:
     return "".join(char for char in plain if not unicodedata.combining(char))
 
 
-def _words(said: str) -> frozenset[str]:
+def _words(text: str) -> frozenset[str]:
     """Words, each without accents and with them written as two letters."""
-    listed = said.split()
-    return frozenset(fold(one) for form in listed for one in (form, form.translate(_DIGRAPHS)))
+    listed = text.split()
+    return frozenset(
+        fold(spelling) for form in listed for spelling in (form, form.translate(_DIGRAPHS))
+    )
 
 
 #: Kind of content -> words for it; two words that stand apart in a name are written as one here.

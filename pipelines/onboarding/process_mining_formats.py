@@ -22,10 +22,10 @@ def plain(name: str, people: Collection[str]) -> str | None:
 
     None where it has no such prefix. Names come in lower case with underscores.
     """
-    if found := _OCEL.fullmatch(name):
-        return f"{found['object']}_id" if found["object"] else found["event"]
-    if (found := _TRACE.fullmatch(name)) and found[1] in people:
-        return found[1]
+    if match := _OCEL.fullmatch(name):
+        return f"{match['object']}_id" if match["object"] else match["event"]
+    if (match := _TRACE.fullmatch(name)) and match[1] in people:
+        return match[1]
     return None
 
 
@@ -33,10 +33,10 @@ def objects(texts: Sequence[str]) -> str | None:
     """Whether each text is a list: `one` object in each (`['o1']`), `several` somewhere, or None
     where they are no lists.
     """
-    found = [_LISTED.fullmatch(text.strip()) for text in texts]
-    if not found or not all(found):
+    matches = [_LISTED.fullmatch(text.strip()) for text in texts]
+    if not matches or not all(matches):
         return None
-    return "several" if any(match["more"] for match in found if match) else "one"
+    return "several" if any(match["more"] for match in matches if match) else "one"
 
 
 def only_object(text: str) -> str:

@@ -66,19 +66,19 @@ def _csv(path: Path, rows: int) -> pa.Schema:
     return pa.schema([pa.field(name, pa.string()) for name in reader.names])
 
 
-def _merged(one: Any, other: Any) -> Any:
+def _merged(kind: Any, other: Any) -> Any:
     """Least common type of two: text where they have nothing in common."""
-    if one is None or one == other:
+    if kind is None or kind == other:
         return other
     if other is None:
-        return one
-    if {one, other} == {"int64", "double"} if isinstance(one, str) else False:
+        return kind
+    if {kind, other} == {"int64", "double"} if isinstance(kind, str) else False:
         return "double"
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        if "list" in one:
-            return {"list": _merged(one["list"], other["list"])}
-        keys = [*one["struct"], *(k for k in other["struct"] if k not in one["struct"])]
-        return {"struct": {k: _merged(one["struct"].get(k), other["struct"].get(k)) for k in keys}}
+    if isinstance(kind, dict) and isinstance(other, dict) and kind.keys() == other.keys():
+        if "list" in kind:
+            return {"list": _merged(kind["list"], other["list"])}
+        keys = [*kind["struct"], *(k for k in other["struct"] if k not in kind["struct"])]
+        return {"struct": {k: _merged(kind["struct"].get(k), other["struct"].get(k)) for k in keys}}
     return "string"
 
 
@@ -94,8 +94,8 @@ def _kind(value: Any) -> Any:
         return "double"
     if isinstance(value, list):
         kind: Any = None
-        for one in value:
-            kind = _merged(kind, _kind(one))
+        for element in value:
+            kind = _merged(kind, _kind(element))
         return {"list": kind}
     if isinstance(value, dict):
         return {"struct": {k: _kind(v) for k, v in value.items()}} if value else None
@@ -129,8 +129,8 @@ def _json(path: Path, rows: int) -> pa.Schema:
     from rejse.pipelines.config.raw_schema import parse
 
     kinds: dict[str, Any] = {}
-    for one in _objects(path, rows):
-        for name, value in one.items():
+    for record in _objects(path, rows):
+        for name, value in record.items():
             kinds[name] = _merged(kinds.get(name), _kind(value))
     if not kinds:
         raise SampleError(
@@ -213,11 +213,11 @@ def samples(paths: Sequence[Path], rows: int = ROWS) -> list[Sample]:
 
     groups: dict[tuple[str, tuple[str, ...]], list[Sample]] = {}
     for path in paths:
-        one = sample(path, rows)
-        groups.setdefault((one.format, tuple(sorted(one.schema.names))), []).append(one)
+        part = sample(path, rows)
+        groups.setdefault((part.format, tuple(sorted(part.schema.names))), []).append(part)
     return [
         Sample(
-            tuple(path for one in group for path in one.files),
+            tuple(path for part in group for path in part.files),
             group[0].format,
             pa.concat_tables([g.table for g in group], promote_options="permissive")[:rows],
         )

@@ -85,10 +85,10 @@ def _failed(detail: str, row: dict[str, Any], raw: pa.RecordBatch) -> tuple[str,
 
 def _row(payload: str | None) -> dict[str, Any]:
     try:
-        found = json.loads(payload or "")
+        row = json.loads(payload or "")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return row if isinstance(row, dict) else {}
 
 
 def _quoted(value: object) -> str:

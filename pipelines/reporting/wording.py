@@ -51,7 +51,7 @@ def accounted(counts: Mapping[str, int]) -> dict[str, int]:
     return {**counts, "late": max(late, 0), "repaired": max(-late, 0)}
 
 
-def came(counts: Mapping[str, int]) -> str:
+def received(counts: Mapping[str, int]) -> str:
     """What came in, of the counts of `accounted`."""
     repaired = f" + repaired {counts['repaired']:,}" if counts["repaired"] else ""
     return f"read {counts.get('read', 0):,}{repaired}"

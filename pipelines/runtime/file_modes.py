@@ -67,11 +67,11 @@ def settle(store: Path, mode: Mode) -> None:
 
 
 def _settled(place: Path, mode: Mode) -> int:
-    found = place.stat().st_mode
-    owner = found & 0o700
+    current = place.stat().st_mode
+    owner = current & 0o700
     if mode == "private":
         return owner
-    return owner | owner >> 3 | (stat.S_ISGID if stat.S_ISDIR(found) else 0)
+    return owner | owner >> 3 | (stat.S_ISGID if stat.S_ISDIR(current) else 0)
 
 
 def _ours(store: Path) -> Iterator[Path]:

@@ -93,10 +93,10 @@ class ByteStream:
         skipped = 0
         while skipped < self.given:
             skipped += len(self._stream.read(min(STEP, self.given - skipped)))
-        found = bytearray()
+        salvaged = bytearray()
         try:
-            while len(found) < size and (one := self._stream.read(1)):
-                found += one
+            while len(salvaged) < size and (byte := self._stream.read(1)):
+                salvaged += byte
         except OSError:
             pass
-        return bytes(found)
+        return bytes(salvaged)

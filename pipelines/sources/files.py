@@ -111,19 +111,19 @@ def shards(source: Source) -> list[Shard]:
 
 def files(source: Source) -> dict[Path, str]:
     """Files of a source that are there, in a fixed order, with their names in positions."""
-    found: dict[Path, str] = {}
+    names: dict[Path, str] = {}
     base = os.path.commonpath([_fixed(pattern) for pattern in source.files])
     for pattern in source.files:
         for path in _matching(pattern):
-            found.setdefault(path.resolve(), path.relative_to(base).as_posix())
-    return dict(sorted(found.items()))
+            names.setdefault(path.resolve(), path.relative_to(base).as_posix())
+    return dict(sorted(names.items()))
 
 
 def _matching(pattern: str) -> list[Path]:
     base = _fixed(pattern)
     rest = Path(pattern).relative_to(base).as_posix()
-    found = glob.glob(f"{glob.escape(str(base))}/{rest}", recursive=True)  # noqa: PTH207
-    return [path for path in sorted(map(Path, found)) if path.is_file()]
+    matches = glob.glob(f"{glob.escape(str(base))}/{rest}", recursive=True)  # noqa: PTH207
+    return [path for path in sorted(map(Path, matches)) if path.is_file()]
 
 
 def _fixed(pattern: str) -> Path:
@@ -191,8 +191,8 @@ def read(shard: Shard, raw_schema: pa.Schema) -> Iterator[RawBatch]:
         return
     of_format = JsonLines if shard.format == "json" else Csv
     with ByteStream(shard.path) as stream:
-        for found in of_format(raw_schema, shard.source, shard.file).parts(stream):
-            yield from _batches(shard, found.batch, found.rows, found.rejects)
+        for block in of_format(raw_schema, shard.source, shard.file).parts(stream):
+            yield from _batches(shard, block.batch, block.rows, block.rejects)
 
 
 def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:

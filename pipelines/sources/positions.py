@@ -63,10 +63,10 @@ class Position:
 
 def parse(text: str) -> Position | None:
     """A position from its text; None where it is none."""
-    found = _POSITION.fullmatch(text)
-    if found is None:
+    match = _POSITION.fullmatch(text)
+    if match is None:
         return None
-    size, changed, content, due, in_part = found.groups()
+    size, changed, content, due, in_part = match.groups()
     return Position(int(size), int(changed), content, int(due) if due else None, bool(in_part))
 
 
@@ -91,24 +91,24 @@ def look(
 
     `now` in microseconds. `in_part`: only rows of some time will be taken.
     """
-    unread, found, here = set(), {}, paths(shards)
+    unread, positions, here = set(), {}, paths(shards)
     elsewhere = {_kind(p, at): p for p, at in before.items() if at.content and p not in here}
     left = set()
     for place, path in here.items():
         size, changed = stat(path)
         known = before.get(place)
         if known is not None and not anew and is_read(known, path, (size, changed), key, now):
-            found[place] = replace(known, changed=changed)
+            positions[place] = replace(known, changed=changed)
             continue
         content = hashed(path, size, changed, key)
-        found[place] = Position(size, changed, content, in_part=in_part)
-        old = None if anew else elsewhere.pop(_kind(place, found[place]), None)
+        positions[place] = Position(size, changed, content, in_part=in_part)
+        old = None if anew else elsewhere.pop(_kind(place, positions[place]), None)
         if old is not None and is_read(before[old], path, (size, changed), key, now):
-            found[place] = replace(before[old], changed=changed)
+            positions[place] = replace(before[old], changed=changed)
             left.add(old)
         else:
             unread.add(place)
-    return Look(frozenset(unread), found, frozenset(left))
+    return Look(frozenset(unread), positions, frozenset(left))
 
 
 def _kind(place: Place, position: Position) -> tuple[str, str, int, str | None]:
@@ -118,13 +118,13 @@ def _kind(place: Place, position: Position) -> tuple[str, str, int, str | None]:
 
 def paths(shards: Iterable[Any]) -> dict[Place, Path]:
     """Files of some pieces, each once."""
-    return {Place(one.source, str(one.path)): Path(one.path) for one in shards}
+    return {Place(shard.source, str(shard.path)): Path(shard.path) for shard in shards}
 
 
 def stat(path: Path) -> tuple[int, int]:
     """Size of a file and when it changed, nanoseconds. Raises FileNotFoundError."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def is_read(
@@ -171,7 +171,7 @@ def of(settings: Settings, positions: Mapping[str, str]) -> dict[Place, Position
     return located(settings.root, positions, settings.sources.keys())
 
 
-def told(settings: Settings, positions: Mapping[Place, Position]) -> dict[str, str]:
+def published(settings: Settings, positions: Mapping[Place, Position]) -> dict[str, str]:
     """Positions as a publication holds them: seen from the configuration's folder are files in it,
     and those of sources whose globs are written relative to it; all others are absolute.
     """
@@ -193,9 +193,9 @@ def _seen(place: Place, root: str, is_beside: bool) -> str:
     return place.path
 
 
-def are_alike(one: Mapping[Place, Position], other: Mapping[Place, Position]) -> bool:
+def are_alike(first: Mapping[Place, Position], second: Mapping[Place, Position]) -> bool:
     """Whether two publications have read the same content of files of the same names."""
-    return _alike(one) == _alike(other)
+    return _alike(first) == _alike(second)
 
 
 def _alike(positions: Mapping[Place, Position]) -> list[tuple[str, str, str]]:

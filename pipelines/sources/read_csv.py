@@ -85,10 +85,10 @@ class Csv:
         counts = {mark: first.count(mark.encode()) for mark in DELIMITERS}
         self.delimiter = max(DELIMITERS, key=lambda mark: counts[mark])
         lines = data[:RECORD].decode("utf-8", "backslashreplace").splitlines(keepends=True)
-        found = csv.reader(lines, delimiter=self.delimiter)
-        self.names = unique(next(found))
+        reader = csv.reader(lines, delimiter=self.delimiter)
+        self.names = unique(next(reader))
         end = -1
-        for _ in range(found.line_num):
+        for _ in range(reader.line_num):
             end = data.find(b"\n", end + 1)
         return data[end + 1 :] if end >= 0 else b""
 
@@ -141,10 +141,10 @@ class Csv:
             table, wrong = self._table(data, self.schema)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a cell does not fit its type
             table, wrong = self._table(data, None)
-        bad = [self._width(one.actual_columns, one.text, row + one.number - 1) for one in wrong]
+        bad = [self._width(r.actual_columns, r.text, row + r.number - 1) for r in wrong]
         records = table.num_rows + len(bad)
         rows = np.arange(row, row + records)
-        rows = rows[~np.isin(rows, [one.row for one in bad])]
+        rows = rows[~np.isin(rows, [record.row for record in bad])]
         return self._typed(table, rows, bad), records
 
     def _table(self, data: bytes, schema: pa.Schema | None) -> tuple[pa.Table, list[Any]]:
@@ -189,18 +189,17 @@ class Csv:
             if field.name in table.column_names and table.column(field.name).type != field.type:
                 for place in misfits(table.column(field.name), field.type):
                     cell = table.column(field.name)[place].as_py()
-                    said = f"{field.name}: expected {field.type}, came {cell[:40]!r}"
-                    wrong.setdefault(place, said)
-        for place, said in wrong.items():
+                    detail = f"{field.name}: expected {field.type}, came {cell[:40]!r}"
+                    wrong.setdefault(place, detail)
+        for place, detail in wrong.items():
             kept[place] = False
-            cells = [
-                "" if one is None else one for one in table.slice(place, 1).to_pylist()[0].values()
-            ]
-            bad.append(Bad("type_mismatch", said, self._line(cells), int(rows[place])))
+            (values,) = table.slice(place, 1).to_pylist()
+            cells = ["" if value is None else value for value in values.values()]
+            bad.append(Bad("type_mismatch", detail, self._line(cells), int(rows[place])))
         if wrong:
             table, rows = table.filter(arrow(kept)), rows[kept]
         arrays = [
-            _one(table.column(field.name).cast(field.type))
+            _single_chunk(table.column(field.name).cast(field.type))
             if field.name in table.column_names
             else pa.nulls(table.num_rows, field.type)
             for field in self.schema
@@ -208,13 +207,13 @@ class Csv:
         return self._refused(pa.RecordBatch.from_arrays(arrays, schema=self.schema), rows, bad)
 
     def _refused(self, batch: pa.RecordBatch, rows: Any, bad: list[Bad]) -> Part:
-        bad = sorted(bad, key=lambda one: one.row)
+        bad = sorted(bad, key=lambda record: record.row)
         rejects = refusals.refuse(
             self.source,
-            [f"{self.file}:{one.row}" for one in bad],
-            [one.reason for one in bad],
-            [one.detail for one in bad],
-            [one.payload for one in bad],
+            [f"{self.file}:{record.row}" for record in bad],
+            [record.reason for record in bad],
+            [record.detail for record in bad],
+            [record.payload for record in bad],
         )
         return Part(batch, np.asarray(rows, dtype=np.int64), rejects)
 
@@ -253,7 +252,7 @@ class Csv:
     def _of_kept(self, kept: list[bytes], rows: Any, bad: list[Bad]) -> Part:
         if not kept:
             return self._refused(_empty(self.schema), rows, bad)
-        data = b"".join(one if one.endswith(b"\n") else one + b"\n" for one in kept)
+        data = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in kept)
         table, wrong = self._table(data, None)
         if wrong or table.num_rows != len(kept):
             raise ValueError(f"{self.file}: {len(kept)} records became {table.num_rows}")
@@ -293,9 +292,9 @@ class Csv:
             return 1, [], ("malformed_row", f"quotes: {fault}")
         return len(taken), cells, None
 
-    def _width(self, came: int, line: str | None, row: int) -> Bad:
-        said = f"expected {len(self.names)} cells as in the header, came {came}"
-        return Bad("malformed_row", said, line or "", row)
+    def _width(self, n_cells: int, line: str | None, row: int) -> Bad:
+        detail = f"expected {len(self.names)} cells as in the header, came {n_cells}"
+        return Bad("malformed_row", detail, line or "", row)
 
     def _line(self, cells: list[str]) -> str:
         out = io.StringIO()
@@ -306,12 +305,12 @@ class Csv:
 def unique(names: list[str]) -> list[str]:
     """Column names of a header, a repeated one with `_1`, `_2` … behind it."""
     seen: dict[str, int] = {}
-    found = []
+    renamed = []
     for name in names:
         n = seen.get(name, 0)
         seen[name] = n + 1
-        found.append(f"{name}_{n}" if n else name)
-    return found
+        renamed.append(f"{name}_{n}" if n else name)
+    return renamed
 
 
 def misfits(column: pa.ChunkedArray, kind: pa.DataType) -> list[int]:
@@ -336,7 +335,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 

@@ -156,7 +156,7 @@ class JsonLines:
         if table.num_rows != lines:
             return None
         return pa.RecordBatch.from_arrays(
-            [_one(table.column(field.name)) for field in self.parsed], schema=self.parsed
+            [_single_chunk(table.column(field.name)) for field in self.parsed], schema=self.parsed
         )
 
     def _with_lines(self, batch: pa.RecordBatch, lines: pa.Array) -> pa.RecordBatch:
@@ -183,7 +183,7 @@ class JsonLines:
         batch = self._fitted(good)
         if batch is None:
             batch, good = self._isolated(good, bad)
-        bad.sort(key=lambda one: one[3])
+        bad.sort(key=lambda refused: refused[3])
         lines_kept = text([line.decode() for _, line, _ in good])
         places = np.array([row for _, _, row in good], dtype=np.int64)
         return Part(self._with_lines(batch, lines_kept), places, self._refused(bad))
@@ -218,21 +218,21 @@ class JsonLines:
     def _fitted(self, good: list[tuple[bytes, bytes, int]]) -> pa.RecordBatch | None:
         if not good:
             return _empty(self.parsed)
-        return self._read(b"\n".join(one for one, _, _ in good) + b"\n", len(good))
+        return self._read(b"\n".join(fitted for fitted, _, _ in good) + b"\n", len(good))
 
     def _isolated(
         self, good: list[tuple[bytes, bytes, int]], bad: list[tuple[str, str, bytes, int]]
     ) -> tuple[pa.RecordBatch, list[tuple[bytes, bytes, int]]]:
         """Batch of the fitted records that Arrow takes; the others (a text that is no time) go."""
         kept = []
-        for one, line, row in good:
-            if self._fitted([(one, line, row)]) is None:
-                bad.append(("type_mismatch", self._said(one), line, row))
+        for fitted, line, row in good:
+            if self._fitted([(fitted, line, row)]) is None:
+                bad.append(("type_mismatch", self._arrow_error(fitted), line, row))
             else:
-                kept.append((one, line, row))
+                kept.append((fitted, line, row))
         return self._fitted(kept) or _empty(self.parsed), kept
 
-    def _said(self, line: bytes) -> str:
+    def _arrow_error(self, line: bytes) -> str:
         options = arrow_json.ReadOptions(use_threads=False, block_size=len(line) + 64)
         try:
             arrow_json.read_json(pa.BufferReader(line), options, self.options)
@@ -280,7 +280,7 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no JSON value")
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
@@ -307,7 +307,7 @@ def fit(value: Any, kind: pa.DataType) -> Any:
     if pa.types.is_string(kind):
         return _as_text(value)
     if isinstance(value, list) and pa.types.is_list(kind):
-        return [fit(one, kind.value_type) for one in value]
+        return [fit(item, kind.value_type) for item in value]
     if isinstance(value, dict) and pa.types.is_struct(kind):
         return {f.name: fit(value[f.name], f.type) for f in kind if f.name in value}
     if isinstance(value, bool) and pa.types.is_boolean(kind):
@@ -335,9 +335,9 @@ def _numbers(value: Any) -> Any:
     if isinstance(value, NumberText):
         return json.loads(value)
     if isinstance(value, list):
-        return [_numbers(one) for one in value]
+        return [_numbers(item) for item in value]
     if isinstance(value, dict):
-        return {name: _numbers(one) for name, one in value.items()}
+        return {name: _numbers(item) for name, item in value.items()}
     return value
 
 

@@ -48,16 +48,16 @@ def groups(path: Path) -> list[tuple[tuple[int, ...], int]]:
             ]
     except FAULTS:
         return [((), 1)]
-    found: list[tuple[tuple[int, ...], int]] = []
+    shards: list[tuple[tuple[int, ...], int]] = []
     chosen: list[int] = []
     first = row = 1
     for place, size in enumerate(sizes):
         chosen.append(place)
         row += size
         if row - first >= SHARD or place == len(sizes) - 1:
-            found.append((tuple(chosen), first))
+            shards.append((tuple(chosen), first))
             chosen, first = [], row
-    return found or [((), 1)]
+    return shards or [((), 1)]
 
 
 class Parquet:
@@ -137,14 +137,14 @@ def _coded(path: Path, metadata: pq.FileMetaData) -> list[str]:
     if not _has_columns(path, metadata):
         return []
     named = set(metadata.schema.names)  # which a damaged row group may not agree with
-    group, found = metadata.row_group(0), []
+    group, coded = metadata.row_group(0), []
     for place in range(metadata.num_columns):
         column = group.column(place)
         is_text = column.physical_type == "BYTE_ARRAY" and "." not in column.path_in_schema
         few = column.total_uncompressed_size < CODE * column.num_values
         if is_text and column.has_dictionary_page and few and column.path_in_schema in named:
-            found.append(column.path_in_schema)
-    return found
+            coded.append(column.path_in_schema)
+    return coded
 
 
 def _has_columns(path: Path, metadata: pq.FileMetaData) -> bool:

@@ -33,7 +33,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Felt:
+class Feedback:
     """The row of `journey_experience`, and the answers that hang on no step."""
 
     n_records: int
@@ -66,19 +66,21 @@ class Felt:
 
 def answered(answer: Answer) -> str:
     """One answer in words."""
-    who = {"employee": "an employee", "partner": "a partner"}.get(
+    respondent = {"employee": "an employee", "partner": "a partner"}.get(
         answer.respondent_type or "", "the customer"
     )
     about = "" if answer.level == "touchpoint" else f" for the {_level(answer.level)}"
     ignored = "; nobody acted on it in time" if answer.is_ignored else ""
     if not answer.is_answered:
-        return f"{who} was asked{about} and stayed silent"
+        return f"{respondent} was asked{about} and stayed silent"
     if answer.raw_score is None:
-        said = "complained" if answer.instrument == "complaint" else "answered without a score"
-        return f"{who} {said}{about}{_written(answer)}{ignored}"
+        reaction = "complained" if answer.instrument == "complaint" else "answered without a score"
+        return f"{respondent} {reaction}{about}{_written(answer)}{ignored}"
     unasked = "" if answer.is_solicited else ", unasked"
     kind = clean(answer.instrument, 20)
-    return f"{who} gave {_points(answer)}{about} ({kind}{unasked}){_written(answer)}{ignored}"
+    return (
+        f"{respondent} gave {_points(answer)}{about} ({kind}{unasked}){_written(answer)}{ignored}"
+    )
 
 
 def _written(answer: Answer) -> str:
@@ -107,9 +109,9 @@ def emotion(answers: tuple[Answer, ...]) -> float | None:
         if answer.score01 is None
     ]
     for group, first in ((scored, True), (written, True), (scored, False), (written, False)):
-        found = [u for is_first, u in group if u is not None and is_first == first]
-        if found:
-            return sum(found) / len(found)
+        emotions = [u for is_first, u in group if u is not None and is_first == first]
+        if emotions:
+            return sum(emotions) / len(emotions)
     return None
 
 
@@ -126,7 +128,7 @@ def _points(answer: Answer) -> str:
     return f"{raw:g} of {most:g}" if least in (0, 1) else f"{raw:g} on {least:g} to {most:g}"
 
 
-def lines(felt: Felt) -> Iterator[str]:
+def lines(felt: Feedback) -> Iterator[str]:
     """What was felt on the whole: who answered, X, the gap, the curve, health, relief."""
     yield from map(answered, felt.answers)
     if felt.n_invited:
@@ -169,7 +171,7 @@ def lines(felt: Felt) -> Iterator[str]:
         yield f"{asking} that nobody acted on in time"
 
 
-def _less_sure(felt: Felt) -> str:
+def _less_sure(felt: Feedback) -> str:
     """How many steps of the curve have no answer to a question."""
     parts = []
     if felt.n_emotions_unasked:

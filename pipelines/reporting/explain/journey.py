@@ -8,15 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from rejse.pipelines.reporting import wording
-from rejse.pipelines.reporting.explain import context as explain_around
-from rejse.pipelines.reporting.explain import lookup, what_if
-from rejse.pipelines.reporting.explain.context import Around
-from rejse.pipelines.reporting.explain.feedback import Answer, Felt
+from rejse.pipelines.reporting.explain import context, lookup, what_if
+from rejse.pipelines.reporting.explain.context import JourneyContext
+from rejse.pipelines.reporting.explain.feedback import Answer, Feedback
 from rejse.pipelines.reporting.explain.what_if import Evidence, Score, WhatIf
 
 
 @dataclass(frozen=True)
-class Asked:
+class FieldRequest:
     """A field asked of the customer, and who knew it before."""
 
     field: str
@@ -87,7 +86,7 @@ class Step:
     wait_cause: str | None
     queue_s: float | None
     processing_s: float | None
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[FieldRequest, ...] = ()
     handoffs: tuple[Handoff, ...] = ()
     promises: tuple[Promise, ...] = ()
     evidence: tuple[Evidence, ...] = ()
@@ -149,8 +148,8 @@ class Explanation:
     score: Score
     what_ifs: tuple[WhatIf, ...]
     not_measured: tuple[str, ...]
-    felt: Felt | None = None
-    around: Around | None = None
+    felt: Feedback | None = None
+    around: JourneyContext | None = None
     #: What must be said of the choice of this journey, where `worst` was asked for.
     note: str = ""
 
@@ -168,8 +167,8 @@ class Explanation:
 
     def json(self) -> str:
         """The whole explanation as JSON text; times are ISO 8601 in UTC, null is not measured."""
-        told = {**asdict(self), "adds_up": self.adds_up}
-        return json.dumps(told, default=datetime.isoformat, ensure_ascii=False, indent=2)
+        document = {**asdict(self), "adds_up": self.adds_up}
+        return json.dumps(document, default=datetime.isoformat, ensure_ascii=False, indent=2)
 
 
 def explain(con: Any, wanted: str) -> Explanation:
@@ -191,15 +190,15 @@ def explain_all(con: Any, journey_ids: list[str]) -> list[Explanation]:
     journeys = {journey_id: journey for journey_id, _, journey in
                 _records(con, Journey, "v_journeys", journey_ids)}  # fmt: skip
     steps = _steps(con, journey_ids)
-    felt, around = _felt(con, journey_ids), explain_around.around(con, journey_ids)
+    felt, around = _felt(con, journey_ids), context.contexts(con, journey_ids)
     return [
-        _told(journeys[one], steps.get(one, ()), felt.get(one), around.get(one))
-        for one in journey_ids
+        _explained(journeys[id_], steps.get(id_, ()), felt.get(id_), around.get(id_))
+        for id_ in journey_ids
     ]
 
 
-def _told(
-    journey: Journey, steps: tuple[Step, ...], felt: Felt | None, around: Around | None
+def _explained(
+    journey: Journey, steps: tuple[Step, ...], felt: Feedback | None, around: JourneyContext | None
 ) -> Explanation:
     evidence = tuple(piece for step in steps for piece in step.evidence)
     return Explanation(
@@ -268,20 +267,20 @@ def _records(con: Any, shape: Any, view: str, journey_ids: list[str]) -> list[tu
 def _by_step(
     con: Any, shape: Any, view: str, journey_ids: list[str]
 ) -> dict[tuple[str, str], tuple[Any, ...]]:
-    found: dict[tuple[str, str], list[Any]] = {}
+    by_step: dict[tuple[str, str], list[Any]] = {}
     for journey_id, step_id, record in _records(con, shape, view, journey_ids):
-        found.setdefault((journey_id, step_id), []).append(record)
-    return {place: tuple(records) for place, records in found.items()}
+        by_step.setdefault((journey_id, step_id), []).append(record)
+    return {place: tuple(records) for place, records in by_step.items()}
 
 
 def _steps(con: Any, journey_ids: list[str]) -> dict[str, tuple[Step, ...]]:
     """Steps of each journey in order, each with all that hangs on it."""
-    asked = _by_step(con, Asked, "v_info_requests", journey_ids)
+    asked = _by_step(con, FieldRequest, "v_info_requests", journey_ids)
     handoffs = _by_step(con, Handoff, "v_handoffs", journey_ids)
     promises = _by_step(con, Promise, "v_promises", journey_ids)
     evidence = _by_step(con, Evidence, "v_friction_evidence", journey_ids)
     answers = _by_step(con, Answer, "v_experience", journey_ids)
-    found: dict[str, list[Step]] = {}
+    by_journey: dict[str, list[Step]] = {}
     for journey_id, step_id, step in _records(con, Step, "v_steps", journey_ids):
         place = (journey_id, step_id)
         whole = replace(
@@ -292,11 +291,11 @@ def _steps(con: Any, journey_ids: list[str]) -> dict[str, tuple[Step, ...]]:
             evidence=evidence.get(place, ()),
             answers=answers.get(place, ()),
         )
-        found.setdefault(journey_id, []).append(whole)
-    return {journey_id: tuple(steps) for journey_id, steps in found.items()}
+        by_journey.setdefault(journey_id, []).append(whole)
+    return {journey_id: tuple(steps) for journey_id, steps in by_journey.items()}
 
 
-def _felt(con: Any, journey_ids: list[str]) -> dict[str, Felt]:
+def _felt(con: Any, journey_ids: list[str]) -> dict[str, Feedback]:
     """What was felt on each journey that somebody spoke of; answers about a step hang there."""
     whole: dict[str, list[Answer]] = {}
     for journey_id, step_id, answer in _records(con, Answer, "v_experience", journey_ids):
@@ -304,33 +303,35 @@ def _felt(con: Any, journey_ids: list[str]) -> dict[str, Felt]:
             whole.setdefault(journey_id, []).append(answer)
     return {
         journey_id: replace(felt, answers=tuple(whole.get(journey_id, ())))
-        for journey_id, _, felt in _records(con, Felt, "v_journey_experience", journey_ids)
+        for journey_id, _, felt in _records(con, Feedback, "v_journey_experience", journey_ids)
     }
 
 
-def _not_measured(journey: Journey, evidence: tuple[Evidence, ...], felt: Felt | None) -> list[str]:
+def _not_measured(
+    journey: Journey, evidence: tuple[Evidence, ...], felt: Feedback | None
+) -> list[str]:
     """What the data could not say about this journey; a null is never told as a zero."""
-    said = []
+    gaps = []
     if journey.friction_score is None:
-        said.append(
+        gaps.append(
             "friction, delivery and health: too little of what the detectors need was logged"
             " and nothing was found; nothing logged is not nothing wrong"
         )
     if journey.state == "open":
-        said.append("outcome and health: the journey is still open; this is the friction so far")
+        gaps.append("outcome and health: the journey is still open; this is the friction so far")
     elif journey.outcome01 is None:
-        said.append("outcome, and so health: no event says how it ended")
+        gaps.append("outcome, and so health: no event says how it ended")
     if journey.data_continuity is None:
-        said.append("data continuity: no field is known to have been given and needed again")
+        gaps.append("data continuity: no field is known to have been given and needed again")
     if journey.customer_wait_s is None:
-        said.append("waiting of the customer: no waiting was logged")
+        gaps.append("waiting of the customer: no waiting was logged")
     if journey.n_handoffs_unknown:
         hand = wording.plural(journey.n_handoffs_unknown, "hand-off")
-        said.append(f"context of {hand}: nothing says which known fields went along")
+        gaps.append(f"context of {hand}: nothing says which known fields went along")
     if any(piece.kind == "customer_wait" and piece.expected_value is None for piece in evidence):
-        said.append("how long a wait was expected at some touchpoints")
+        gaps.append("how long a wait was expected at some touchpoints")
     if felt is None:
-        said.append("experience: nobody was asked or spoke of it, so this is health_ops only")
+        gaps.append("experience: nobody was asked or spoke of it, so this is health_ops only")
     elif felt.experience01 is None:
-        said.append("experience: nobody who was asked gave a score, so this is health_ops only")
-    return said
+        gaps.append("experience: nobody who was asked gave a score, so this is health_ops only")
+    return gaps

@@ -21,7 +21,7 @@ class UnknownJourneyError(MisuseError):
 
 
 @dataclass(frozen=True)
-class Found:
+class JourneySummary:
     """A journey in a list: enough to choose it."""
 
     journey_id: str
@@ -51,7 +51,7 @@ def _utc(value: Any) -> Any:
     return value
 
 
-_FOUND = """
+_SUMMARY = """
     select
         journey_id, journey_type, owner, timezone('UTC', started_at) as started_at,
         friction_score, health_ops
@@ -67,7 +67,7 @@ class Worst:
     journeys have a friction score.
     """
 
-    journeys: list[Found]
+    journeys: list[JourneySummary]
     n_level: int
     n_equal: int
     n_scored: int
@@ -96,7 +96,7 @@ class Worst:
         return f"{self.n_level:,} journeys share the {least}{also}; {these} by {order}"
 
 
-def _least(first: Found) -> str:
+def _least(first: JourneySummary) -> str:
     if first.health_ops is None:
         return f"most friction, {wording.amount(first.friction_score)}, without a health that ranks"
     floor = ", its floor" if first.health_ops <= 100 * COMPONENT_FLOOR + 1e-9 else ""
@@ -136,18 +136,18 @@ def ranking(con: Any, most: int = 10) -> Worst:
     """The worst journeys: closed ones by least health_ops, then those without one that ranks by
     most friction; of equals by friction and id. None where there is no friction at all.
     """
-    found = rows(con, _WORST, [most])
-    names = Found.__dataclass_fields__
-    worst = [Found(**{name: row[name] for name in names}) for row in found]
-    if not found:
+    ranked = rows(con, _WORST, [most])
+    names = JourneySummary.__dataclass_fields__
+    worst = [JourneySummary(**{name: row[name] for name in names}) for row in ranked]
+    if not ranked:
         (row,) = rows(con, "select count(friction_score) as n from v_journeys")
         return Worst([], 0, 0, row["n"])
-    first = found[0]
+    first = ranked[0]
     level = first["n_equal"] if first["health_ops"] is None else first["n_level"]
     return Worst(worst, level, first["n_equal"], first["n_scored"])
 
 
-def worst(con: Any, most: int = 10) -> list[Found]:
+def worst(con: Any, most: int = 10) -> list[JourneySummary]:
     """The worst journeys alone, as `ranking` orders them."""
     return ranking(con, most).journeys
 
@@ -161,11 +161,11 @@ def find(con: Any, wanted: str) -> str:
     if is_worst(wanted):
         return the_worst(con)[0]
     for test in ("journey_id = ?", "starts_with(journey_id, ?)", "case_id = ?"):
-        hits = rows(con, f"{_FOUND} where {test} order by journey_id limit 6", [wanted])
+        hits = rows(con, f"{_SUMMARY} where {test} order by journey_id limit 6", [wanted])
         if len(hits) == 1:
             return str(hits[0]["journey_id"])
         if hits and wanted:
-            raise _several(wanted, [Found(**row) for row in hits])
+            raise _several(wanted, [JourneySummary(**row) for row in hits])
     raise _none(con, wanted)
 
 
@@ -178,9 +178,9 @@ def the_worst(con: Any) -> tuple[str, str]:
     """Id of the worst journey, and what must be said beside it; where none is, the journey of least
     health that there is, and that it is not. Raises as `find`.
     """
-    found = ranking(con, 1)
-    if found.journeys:
-        return found.journeys[0].journey_id, found.note()
+    ranked = ranking(con, 1)
+    if ranked.journeys:
+        return ranked.journeys[0].journey_id, ranked.note()
     first = rows(
         con,
         "select journey_id from v_journeys left join v_ranked_journeys as ranked using (journey_id)"
@@ -190,7 +190,7 @@ def the_worst(con: Any) -> tuple[str, str]:
         raise UnknownJourneyError(
             "expected a journey, found none: this store holds no journeys", ()
         )
-    note = f"{found.note()}{_ill_ended(con)}; this is the first by health and id"
+    note = f"{ranked.note()}{_ill_ended(con)}; this is the first by health and id"
     return first[0]["journey_id"], note
 
 
@@ -209,34 +209,36 @@ def _ill_ended(con: Any) -> str:
     )
 
 
-def _several(wanted: str, hits: list[Found]) -> UnknownJourneyError:
+def _several(wanted: str, hits: list[JourneySummary]) -> UnknownJourneyError:
     head = f"expected one journey, but several answer to {clean(wanted)!r}; give more of it"
     return _error(head, hits[:5])
 
 
 def _none(con: Any, wanted: str) -> UnknownJourneyError:
-    near = f"{_FOUND} order by jaro_winkler_similarity(journey_id, ?) desc, journey_id limit 3"
-    found = [Found(**row) for row in rows(con, near, [wanted[:64]])]
-    return _error(f"expected a journey's id, found none that is {clean(wanted)!r}", found)
+    near = f"{_SUMMARY} order by jaro_winkler_similarity(journey_id, ?) desc, journey_id limit 3"
+    nearest = [JourneySummary(**row) for row in rows(con, near, [wanted[:64]])]
+    return _error(f"expected a journey's id, found none that is {clean(wanted)!r}", nearest)
 
 
-def _error(head: str, found: list[Found]) -> UnknownJourneyError:
-    listed = "".join(f"\n  {one}" for one in found)
-    tail = f"\nnearest:{listed}" if found else ""
+def _error(head: str, journeys: list[JourneySummary]) -> UnknownJourneyError:
+    listed = "".join(f"\n  {journey}" for journey in journeys)
+    tail = f"\nnearest:{listed}" if journeys else ""
     more = "\nlist the worst ones with `rejse explain`, or any with `rejse sql`"
-    return UnknownJourneyError(f"{head}{tail}{more}", tuple(one.journey_id for one in found))
+    return UnknownJourneyError(
+        f"{head}{tail}{more}", tuple(journey.journey_id for journey in journeys)
+    )
 
 
 def guide(con: Any) -> str:
     """What `rejse explain` says without a journey: the worst ones, and how to find others."""
     if not _holds_journeys(con):
         return "There are no journeys yet: run `rejse run`, then `rejse explain` again."
-    found = ranking(con)
-    note = found.note(len(found.journeys))
-    listed = "".join(f"\n  {one}" for one in found.journeys)
+    ranked = ranking(con)
+    note = ranked.note(len(ranked.journeys))
+    listed = "".join(f"\n  {journey}" for journey in ranked.journeys)
     head = f"The worst journeys{f' ({note})' if note else ''}:{listed}"
     return (
-        f"{head if found.journeys else note[0].upper() + note[1:] + '.'}\n"
+        f"{head if ranked.journeys else note[0].upper() + note[1:] + '.'}\n"
         "Explain one with `rejse explain ID` (the first characters are enough, or its case id),\n"
         "the worst with `rejse explain worst`. Find others with\n"
         "  rejse sql \"select journey_id, health_ops from v_journeys where owner = 'Claims'\""

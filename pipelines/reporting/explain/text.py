@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rejse.pipelines.reporting import wording
 from rejse.pipelines.reporting.explain import context, feedback
 from rejse.pipelines.reporting.explain.journey import (
-    Asked,
     Explanation,
+    FieldRequest,
     Handoff,
     Journey,
     Promise,
@@ -67,20 +67,20 @@ def lines(explanation: Explanation) -> Iterator[Line]:
     if explanation.felt is not None:
         yield Line("")
         yield Line("What was felt", "bold")
-        yield from (Line(said, indent=1) for said in feedback.lines(explanation.felt))
-        yield from (Line(said, indent=1) for said in moments(explanation.steps))
-    told_around = () if explanation.around is None else (*context.lines(explanation.around),)
-    if told_around:
+        yield from (Line(sentence, indent=1) for sentence in feedback.lines(explanation.felt))
+        yield from (Line(sentence, indent=1) for sentence in moments(explanation.steps))
+    context_lines = () if explanation.around is None else (*context.lines(explanation.around),)
+    if context_lines:
         yield Line("")
         yield Line("Around it (what followed, not what was caused)", "bold")
-        yield from (Line(said, indent=1) for said in told_around)
+        yield from (Line(sentence, indent=1) for sentence in context_lines)
     if explanation.what_ifs:
         yield Line("")
         yield Line("What if (arithmetic of the score, not a causal claim)", "bold")
-        yield from (Line(told, indent=1) for told in what_if_lines(explanation))
+        yield from (Line(sentence, indent=1) for sentence in what_if_lines(explanation))
     yield Line("")
     yield Line(f"Not measured ({coverage(explanation.journey)})", "bold")
-    yield from (Line(said, "dim", 1) for said in explanation.not_measured)
+    yield from (Line(sentence, "dim", 1) for sentence in explanation.not_measured)
 
 
 def coverage(journey: Journey) -> str:
@@ -127,12 +127,12 @@ def verdict(journey: Journey) -> str:
     return f"{end}; friction {friction}; {band(journey.health_ops)}: health_ops {health}{weak}"
 
 
-def _span(value: float | None, one: float | None, other: float | None) -> str:
+def _span(value: float | None, first: float | None, second: float | None) -> str:
     if value is None:
         return "not measured"
-    if one is None or other is None:
+    if first is None or second is None:
         return wording.amount(value)
-    low, high = sorted((one, other))
+    low, high = sorted((first, second))
     return f"{wording.amount(value)} ({wording.amount(low)} to {wording.amount(high)})"
 
 
@@ -142,7 +142,7 @@ _STYLES = {"good": "green", "fair": "yellow", "poor": "red", "not measured": "di
 def _step(step: Step, before: Step | None) -> Iterator[Line]:
     yield Line(f"{step.seq:>2}  {title(step, before)}", "bold" if step.evidence else "")
     yield from (Line(fact, "dim", 2) for fact in facts(step))
-    yield from (Line(told(piece), "red", 2) for piece in step.evidence)
+    yield from (Line(evidence_line(piece), "red", 2) for piece in step.evidence)
 
 
 def title(step: Step, before: Step | None = None) -> str:
@@ -155,12 +155,12 @@ def title(step: Step, before: Step | None = None) -> str:
     if before is not None and step.started_at > before.ended_at:
         later = f", {wording.duration((step.started_at - before.ended_at).total_seconds())} later"
     return (
-        f"{wording.minute(step.started_at)}{later}: {who(step)}{doing} at {place}"
+        f"{wording.minute(step.started_at)}{later}: {actor(step)}{doing} at {place}"
         f" ({', '.join(dict.fromkeys(about))})"
     )
 
 
-def who(step: Step) -> str:
+def actor(step: Step) -> str:
     """Who acted first in the step."""
     if step.is_pushed:
         return "a message of the company"
@@ -177,21 +177,23 @@ def who(step: Step) -> str:
 
 def facts(step: Step) -> list[str]:
     """What the step's own rows say: waiting, fields, hand-offs, promises, answers, its outcome."""
-    said = []
+    sentences = []
     if step.wait_before_s and step.wait_cause:
         cause = step.wait_cause.replace("_", " ")
-        said.append(f"{wording.duration(step.wait_before_s)} of waiting before it, for the {cause}")
+        sentences.append(
+            f"{wording.duration(step.wait_before_s)} of waiting before it, for the {cause}"
+        )
     if step.queue_s:
-        said.append(f"waited {wording.duration(step.queue_s)} to be served")
-    said += _asked(step.asked)
-    said += [_handoff(hand) for hand in step.handoffs]
-    said += [_promise(promise) for promise in step.promises]
-    said += [feedback.answered(answer) for answer in step.answers]
+        sentences.append(f"waited {wording.duration(step.queue_s)} to be served")
+    sentences += _field_requests(step.asked)
+    sentences += [_handoff(hand) for hand in step.handoffs]
+    sentences += [_promise(promise) for promise in step.promises]
+    sentences += [feedback.answered(answer) for answer in step.answers]
     if step.processing_s:
-        said.append(f"took {wording.duration(step.processing_s)}")
+        sentences.append(f"took {wording.duration(step.processing_s)}")
     if step.outcome:
-        said.append(f"ended {step.outcome}")
-    return said
+        sentences.append(f"ended {step.outcome}")
+    return sentences
 
 
 def moments(steps: tuple[Step, ...]) -> Iterator[str]:
@@ -199,12 +201,12 @@ def moments(steps: tuple[Step, ...]) -> Iterator[str]:
     curve = [(step, felt) for step in steps if (felt := feedback.emotion(step.answers)) is not None]
     for name, best in (("best moment", max), ("worst moment", min)):
         if len({felt for _, felt in curve}) > 1:
-            step, felt = best(curve, key=lambda one: one[1])
+            step, felt = best(curve, key=lambda moment: moment[1])
             place = clean(step.touchpoint or step.activity, 40)
             yield f"{name}: step {step.seq}, {place} ({felt:.2f})"
 
 
-def _asked(asked: tuple[Asked, ...]) -> Iterator[str]:
+def _field_requests(asked: tuple[FieldRequest, ...]) -> Iterator[str]:
     fresh = [request.field for request in asked if not request.is_reask]
     if fresh:
         yield f"asked for {wording.listing(fresh)}"
@@ -241,7 +243,7 @@ def _promise(promise: Promise) -> str:
     return f"promised {promise.kind or 'something'}{due}{moved}: {promise.status or 'open'}{late}"
 
 
-def told(piece: Evidence) -> str:
+def evidence_line(piece: Evidence) -> str:
     """One piece of evidence with its numbers: severity, hazard at its rank, share of the whole."""
     known = {None, piece.owner, piece.owner_to}
     detail = "" if piece.detail in known else f" ({clean(piece.detail)})"
@@ -292,7 +294,7 @@ def _amount(piece: Evidence) -> str:
 
 def _sums(explanation: Explanation) -> Iterator[Line]:
     yield Line("How the score adds up", "bold")
-    yield from (Line(said, indent=1) for said in sums(explanation))
+    yield from (Line(sentence, indent=1) for sentence in sums(explanation))
     yield Line(RULE, "dim", 1)
 
 
@@ -303,24 +305,24 @@ def sums(explanation: Explanation) -> list[str]:
         return ["nothing to add up: see what is not measured"]
     incidents = [(step.seq, step.hazard) for step in explanation.steps if step.evidence]
     terms = _terms(incidents)
-    said = [
+    sentences = [
         f"H = {terms} = {score.hazard:.4f}",
         f"F = 100 × (1 − e^−H) = {score.friction_score:.1f}",
         f"D = e^−H = {score.delivery01:.3f}",
     ]
     if score.outcome01 is None or score.health_ops is None:
-        return [*said, "O is not known, so there is no health_ops"]
+        return [*sentences, "O is not known, so there is no health_ops"]
     what, how = HEALTH_WEIGHTS["outcome"], HEALTH_WEIGHTS["delivery"]
     outcome, delivery = (_floored(score.outcome01, 2), _floored(score.delivery01, 3))
-    said.append(f"O = {score.outcome01:g} ({explanation.journey.outcome or 'no end'})")
-    said.append(
+    sentences.append(f"O = {score.outcome01:g} ({explanation.journey.outcome or 'no end'})")
+    sentences.append(
         f"health_ops = 100 × ({what:g} + {how:g}) / ({what:g}/{outcome} + {how:g}/{delivery})"
         f" = {score.health_ops:.1f}"
     )
     if not explanation.adds_up:
         published = explanation.journey.friction_hazard
-        said.append(f"The published H is {published:.6f}: the evidence does not add up to it.")
-    return said
+        sentences.append(f"The published H is {published:.6f}: the evidence does not add up to it.")
+    return sentences
 
 
 def _terms(incidents: Iterable[tuple[int, float]]) -> str:
@@ -340,11 +342,11 @@ def _floored(component: float, digits: int) -> str:
 def what_if_lines(explanation: Explanation, most: int = 12) -> list[str]:
     """What friction and health would be without each incident, best first."""
     seqs = {step.step_id: step.seq for step in explanation.steps}
-    said = [_what_if(condition, seqs) for condition in explanation.what_ifs]
-    if len(said) <= most + 1:
-        return said
-    left = wording.plural(len(said) - most, "smaller one")
-    return [*said[: most - 1], f"… {left} …", said[-1]]
+    sentences = [_what_if(condition, seqs) for condition in explanation.what_ifs]
+    if len(sentences) <= most + 1:
+        return sentences
+    left = wording.plural(len(sentences) - most, "smaller one")
+    return [*sentences[: most - 1], f"… {left} …", sentences[-1]]
 
 
 def _what_if(condition: WhatIf, seqs: dict[str, int]) -> str:

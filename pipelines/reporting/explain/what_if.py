@@ -68,8 +68,8 @@ def hazards(evidence: Iterable[Evidence]) -> dict[str, float]:
     steps = {step_id: code for code, step_id in enumerate({e.step_id: 0 for e in pieces})}
     incident = np.array([steps[e.step_id] for e in pieces], dtype=np.int64)
     severity = np.array([e.severity for e in pieces], dtype=np.float64)
-    found = rank_hazards(severity, incident, np.arange(len(pieces)))
-    return {e.evidence_id: float(h) for e, h in zip(pieces, found.hazard, strict=True)}
+    ranked = rank_hazards(severity, incident, np.arange(len(pieces)))
+    return {e.evidence_id: float(h) for e, h in zip(pieces, ranked.hazard, strict=True)}
 
 
 def score(evidence: Iterable[Evidence], outcome01: float | None) -> Score:
@@ -103,22 +103,22 @@ def what_ifs(evidence: tuple[Evidence, ...], outcome01: float | None) -> tuple[W
     Without an incident the ranks inside the others stay; without some of its evidence the rest of
     an incident is ranked anew.
     """
-    found = hazards(evidence)
+    by_piece = hazards(evidence)
     incidents: dict[str, list[float]] = {}
     for piece in evidence:
-        incidents.setdefault(piece.step_id, []).append(found[piece.evidence_id])
-    whole = fsum(found.values())
+        incidents.setdefault(piece.step_id, []).append(by_piece[piece.evidence_id])
+    whole = fsum(by_piece.values())
     rest = [piece for piece in evidence if piece.kind not in CONTEXT]
     left = [max(0.0, whole - fsum(hazard)) for hazard in incidents.values()]
     real, passed, *without = _scores([whole, fsum(hazards(rest).values()), *left], outcome01)
-    told = [
+    conditions = [
         _against(real, "without this incident", step_id, then)
         for step_id, then in zip(incidents, without, strict=True)
     ]
-    told.sort(key=lambda w: (-w.friction_less, w.step_id or ""))
+    conditions.sort(key=lambda w: (-w.friction_less, w.step_id or ""))
     if len(rest) < len(evidence):
-        told.append(_against(real, "with the context passed", None, passed))
-    return tuple(told)
+        conditions.append(_against(real, "with the context passed", None, passed))
+    return tuple(conditions)
 
 
 def _against(real: Score, condition: str, step_id: str | None, then: Score) -> WhatIf:

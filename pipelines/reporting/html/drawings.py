@@ -225,12 +225,14 @@ def matrix(edges: list[Row], all_hazard: float, most: int = 9) -> Matrix | None:
     ranked = sorted(weight, key=lambda owner: (-weight[owner], owner))
     is_folded = len(ranked) > most
     owners = [*ranked[: most - 1], OTHERS] if is_folded else ranked
-    found: dict[tuple[str, str], list[Row]] = {}
+    by_pair: dict[tuple[str, str], list[Row]] = {}
     for edge in edges:
         giver, taker = (o if o in owners else OTHERS for o in (edge["owner"], edge["owner_to"]))
-        found.setdefault((giver, taker), []).append(edge)
-    peak = max(sum(edge["hazard"] for edge in inside) for inside in found.values()) / all_hazard
-    cells = [[_cell(found.get((a, b), []), a, b, all_hazard, peak) for b in owners] for a in owners]
+        by_pair.setdefault((giver, taker), []).append(edge)
+    peak = max(sum(edge["hazard"] for edge in inside) for inside in by_pair.values()) / all_hazard
+    cells = [
+        [_cell(by_pair.get((a, b), []), a, b, all_hazard, peak) for b in owners] for a in owners
+    ]
     return Matrix([clean(owner, 22) for owner in owners], cells, is_folded)
 
 

@@ -55,17 +55,17 @@ def emotion_curve(rows: list[Row], plan: Map | None) -> Curve | None:
     """Lay what was felt out under the places of the map; None where nobody spoke of one."""
     if plan is None:
         return None
-    found = {row["place"]: row for row in rows}
-    shown = [(place, x) for place, x in plan.xs.items() if place in found]
+    by_place = {row["place"]: row for row in rows}
+    shown = [(place, x) for place, x in plan.xs.items() if place in by_place]
     if not shown:
         return None
     places = list(plan.xs)
     return Curve(
         width=plan.width,
         height=BOTTOM + LABELS,
-        points=[_point(found[place], x) for place, x in shown],
+        points=[_point(by_place[place], x) for place, x in shown],
         stretches=[
-            _stretch(found[a], x, found[b], to, places.index(b) - places.index(a) > 1)
+            _stretch(by_place[a], x, by_place[b], to, places.index(b) - places.index(a) > 1)
             for (a, x), (b, to) in pairwise(shown)
         ],
         levels=[
@@ -97,8 +97,8 @@ def _point(row: Row, x: float) -> Point:
     )
 
 
-def _stretch(one: Row, x: float, other: Row, to: float, leaps: bool) -> Stretch:
-    path = f"M{x:.1f} {_height(one['emotion01'])}L{to:.1f} {_height(other['emotion01'])}"
+def _stretch(start: Row, x: float, end: Row, to: float, leaps: bool) -> Stretch:
+    path = f"M{x:.1f} {_height(start['emotion01'])}L{to:.1f} {_height(end['emotion01'])}"
     return Stretch(path, leaps)
 
 

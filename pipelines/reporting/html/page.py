@@ -105,7 +105,7 @@ def contents(figures: Figures) -> dict[str, Any]:
         "kinds": _kinds(figures.kinds),
         "has_owners": bool(totals["n_of_known_owner"]),
         "matrix": drawings.matrix(figures.edges, totals["hazard"] or 0.0),
-        "worst": [explanation.tell(one) for one in figures.worst],
+        "worst": [explanation.shorten(journey) for journey in figures.worst],
         "worst_note": figures.worst_note if totals["n_journeys"] else "There are no journeys yet.",
         "stability": cards.stability(figures.stability),
         "coverage": figures.coverage,
@@ -127,17 +127,17 @@ def _places(rows: list[Row], plan: drawings.Map | None) -> list[Row]:
     if plan is None:
         return []
     whole = sum(row["hazard"] for row in rows)
-    found = []
+    places = []
     for row in rows:
         hurts = row["hazard"] > 0
-        found.append({
+        places.append({
             **row,
             "mark": plan.marks.get(row["place"]),
             "happens": wording.kind_name(row["worst_kind"]) if hurts else DASH,
             "met": row["n_with_friction"] / row["n_visits"],
             "portion": row["hazard"] / whole if whole else None,
         })  # fmt: skip
-    return sorted(found, key=lambda row: (row["mark"] or 99, -row["hazard"], -row["n_visits"]))
+    return sorted(places, key=lambda row: (row["mark"] or 99, -row["hazard"], -row["n_visits"]))
 
 
 def _kinds(rows: list[Row]) -> list[Row]:

@@ -57,7 +57,7 @@ def read(con: Any) -> Figures:
         felt_totals=ask(con, "felt_totals")[0],
         felt_types=ask(con, "felt_types"),
         emotions=ask(con, "emotions", map_type) if biggest else [],
-        worst=explain_all(con, [one.journey_id for one in worst.journeys]),
+        worst=explain_all(con, [journey.journey_id for journey in worst.journeys]),
         worst_note=worst.note(len(worst.journeys)),
     )
 
