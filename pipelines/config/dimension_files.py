@@ -1,4 +1,4 @@
-"""Operational tables from their files (CSV or Parquet) into the columns the core knows."""
+"""Read operational tables from CSV or Parquet files into the core's columns."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ LINKS = "identity_links"
 
 
 class OperationalError(MisuseError):
-    """A table of [operational] cannot be read or makes no sense; the message names table, file,
-    and row where one is to blame.
+    """A table of [operational] cannot be read or is inconsistent.
+
+    The message names table and file, and the row at fault if there is one.
     """
 
 
@@ -33,11 +34,19 @@ def read(
     non_persons: tuple[str, ...] = (),
     erased: Erased | None = None,
 ) -> Operational:
-    """The tables that are configured; ids of agents, and identities that are linked, become
-    pseudonyms under the key here, as those of events do. `types` are the journey types that are
-    declared; links of `non_persons` are left out, those of `erased` identities walled.
+    """Read and check the configured tables.
 
-    Raises OperationalError.
+    Ids of agents and linked identities become pseudonyms here, as those of events do.
+
+    Args:
+        files: path by table name; None where a table is not configured.
+        key: gives the pseudonym key; called only where a table needs it.
+        types: journey types that are declared.
+        non_persons: identities whose links are left out.
+        erased: identities whose links are blocked.
+
+    Raises:
+        OperationalError: a table cannot be read or is inconsistent.
     """
     from rejse.transforms.dimensions import tables as core
     from rejse.transforms.features.field_requests import valid_fields
@@ -74,7 +83,7 @@ def read(
 
 
 def _types(data: Operational, declared: Collection[str]) -> set[str]:
-    """Names of the journey types; none where none are declared: any name in the logs is one."""
+    """Return the names of the journey types; none where none are declared: any name is valid."""
     if not declared:
         return set()
     named = data.table("touchpoints").column("journey_type").to_pylist()
@@ -92,7 +101,7 @@ def _pseudonymous(agents: pa.Table, key: bytes) -> pa.Table:
 
 @contextmanager
 def _named(name: str, files: Mapping[str, Path | None]) -> Iterator[None]:
-    """Raises OperationalError, naming table and file, where its rows make no sense."""
+    """Turn a ValueError into an OperationalError that names table and file."""
     try:
         yield
     except ValueError as fault:
@@ -121,7 +130,7 @@ def _table(path: Path, wanted: Declared) -> pa.Table:
 
 
 def _refuse_rows(table: pa.Table, wanted: Declared) -> None:
-    """Raises ValueError for the first row that lacks what it needs, or ends before it begins."""
+    """Raise ValueError for the first row without a needed value, or that ends before it begins."""
     import pyarrow.compute as pc
 
     for name in wanted.needed:
@@ -164,7 +173,7 @@ def _is_local(kind: pa.DataType) -> bool:
 
 
 def _with_moments(table: pa.Table, times: Sequence[str], wanted: pa.Schema) -> pa.Table:
-    """Times as moments; those that name no zone are in that of their row, if it has one."""
+    """Convert times to UTC; a time without zone takes the zone of its row, else UTC."""
     import pyarrow as pa
 
     rows = table.num_rows
@@ -182,8 +191,12 @@ def _with_moments(table: pa.Table, times: Sequence[str], wanted: pa.Schema) -> p
 
 
 def _moment(value: str | date | None, zone: str | None, row: int) -> datetime | None:
-    """Time of an ISO 8601 text, or of a date: its first instant. Without a zone of its own it is in
-    the row's, else UTC. Raises ValueError, naming the row, where it is neither.
+    """Return the time of an ISO 8601 text, or the first instant of a date.
+
+    Without a zone of its own it is in the row's `zone`, else in UTC.
+
+    Raises:
+        ValueError: the value is no time; the message names the row.
     """
     from rejse.transforms.dimensions.working_hours import on_the_spot
 

@@ -1,4 +1,4 @@
-"""Files of promise checks: SQL by the name that `[promise_checks]` gives."""
+"""Read the SQL files of `[promise_checks]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def read(places: Mapping[str, Path]) -> dict[str, str]:
-    """SQL of every check by name. Raises SettingsError for a name or file that cannot be one."""
+    """Return the SQL of every check by name. Raises SettingsError for an invalid name or file."""
     seen: dict[str, str] = {}
     for name in places:
         if not _NAME.fullmatch(name):

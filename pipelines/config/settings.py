@@ -1,8 +1,8 @@
 """The configuration file `rejse.toml` as frozen, checked values.
 
-Paths in it are relative to its own folder; `${NAME}` in `store`, `key_file` and `files` stands
-for an environment variable. The pseudonym key is never a setting: it lies in `key_file` or in
-the environment variable REJSE_KEY.
+Paths in it are relative to its own folder; `${NAME}` in `store`, `key_file` and `files` is replaced
+by the environment variable. The pseudonym key is never a setting: it is in `key_file` or in the
+environment variable REJSE_KEY.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ from rejse.transforms.schema.parameters import (
 )
 
 NON_PERSONS = ("", "?", "undefined", "null", "none", "nan", "n/a", "unknown", "anonymous")
-#: Kinds of sources whose declared columns tell what is null and what is 0.
+#: Kinds of sources whose declared columns decide between null and 0.
 DECLARING = ("interaction", "experience")
 
 
 class Source(Frozen):
     """One source: its files, its mapping, its frozen raw schema.
 
-    `kind` says which contract its rows keep: what happened (interaction), what somebody felt or
-    said (experience), or what holds of a customer (customers, cases, owned_products). `disorder` is
-    in microseconds. `declares` names the columns that the source is known to carry; without it they
-    are those that the mapping maps.
+    `kind` selects the contract of its rows: events (interaction), survey answers and other feedback
+    (experience), or master data (customers, cases, owned_products). `disorder`, the maximum out of
+    orderness, is in microseconds. `declares` names the columns that the source is known to carry;
+    without it they are those that the mapping maps.
     """
 
     name: str
@@ -91,11 +91,11 @@ class Source(Frozen):
         return tuple(str(placed(glob, info)) for glob in globs)
 
     def mapping_text(self) -> str:
-        """The mapping's SQL. Raises SettingsError where the file is missing."""
+        """Read the mapping's SQL. Raises SettingsError where the file is missing."""
         return text_of(self.mapping, f"mapping of source {self.name}")
 
     def fingerprint_inputs(self) -> dict[str, Any]:
-        """All that results depend on, but its files. Raises SettingsError."""
+        """Return all that results depend on, except its files. Raises SettingsError."""
         return {
             "kind": self.kind, "mapping": self.mapping_text(),
             "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
@@ -104,13 +104,13 @@ class Source(Frozen):
         }  # fmt: skip
 
     def declared(self) -> frozenset[str]:
-        """Canonical columns this source declares: as configured, else as mapped."""
+        """Return the canonical columns this source declares: as configured, else as mapped."""
         if self.declares is not None:
             return self.declares
         return frozenset(self.select().columns)
 
     def select(self) -> Any:
-        """The mapping, checked under the contract of its kind. Raises MappingError."""
+        """Compile the mapping under the contract of its kind. Raises MappingError."""
         from rejse.pipelines.config.raw_schema import read
         from rejse.transforms.incremental.input_kinds import INPUTS
         from rejse.transforms.ingest.mapping import Mapping as Select
@@ -120,7 +120,7 @@ class Source(Frozen):
 
 
 class Operational(Frozen):
-    """Files of the operational tables (CSV or Parquet). None where there is none."""
+    """Files of the operational tables (CSV or Parquet); None where a table is not configured."""
 
     #: Owners, silos, expected waits of places of contact.
     touchpoints: Place | None = None
@@ -203,17 +203,17 @@ class WindowSettings(Frozen):
     relief_friction: float = Field(default=Windows.relief_friction, ge=0, le=100)
 
     def of_core(self) -> Windows:
-        """The windows that hold over all journey types."""
+        """Return the windows that hold for all journey types."""
         return Windows(**{f.name: getattr(self, f.name) for f in fields(Windows)})
 
     def default_type(self) -> JourneyType:
-        """The journey type `other`: what a type does not say itself."""
+        """Return the journey type `other`, whose values types without their own take."""
         names = ("gap", "case_gap", "reopen_window", "cap", "handoff_due", "horizon")
         return JourneyType(**{name: getattr(self, name) for name in names})
 
 
 class TypeSettings(Frozen):
-    """What `[types.NAME]` says of a journey type; it goes before the journey_types table."""
+    """Settings `[types.NAME]` of a journey type; they override the journey_types table."""
 
     #: Department that owns journeys of the type.
     owner: str | None = None
@@ -242,8 +242,8 @@ class TypeSettings(Frozen):
 class Settings(Frozen):
     """The whole configuration. `root` is the folder of `rejse.toml`.
 
-    `keep_quarantine` says how long raw rows that were refused are kept, in microseconds. `store` is
-    a path, or a table of `path` and `mode`.
+    `keep_quarantine` is how long refused raw rows are kept, in microseconds. `store` is a path, or
+    a table of `path` and `mode`.
     """
 
     root: Path
@@ -301,15 +301,15 @@ class Settings(Frozen):
         return value
 
     def of_kind(self, kind: str) -> dict[str, Source]:
-        """Sources of one kind, by name."""
+        """Return the sources of a kind, by name."""
         return {name: source for name, source in self.sources.items() if source.kind == kind}
 
     def promise_check_texts(self) -> dict[str, str]:
-        """SQL that judges claims, by name. Raises SettingsError."""
+        """Read the SQL that checks claims, by name. Raises SettingsError."""
         return promise_check_files.read(self.promise_checks)
 
     def journey_types(self) -> dict[str, JourneyType]:
-        """Journey types by name: the table's rows, then what `[types.NAME]` says instead."""
+        """Return journey types by name: the table's rows, overridden by `[types.NAME]`."""
         default = self.windows.default_type()
         table = self.operational.journey_types
         types = journey_types.from_table(table, default) if table else {}
@@ -319,7 +319,7 @@ class Settings(Frozen):
         return types
 
     def rules(self, declared: Mapping[str, frozenset[str]] | None = None) -> Rules:
-        """Settings of the core.
+        """Return the settings of the core.
 
         `declared`, columns by source, saves compiling the mappings again where the caller did.
         """
@@ -340,7 +340,7 @@ class Settings(Frozen):
     def version(self) -> str:
         """16 hex digits that change with all that can change a result, and with nothing else.
 
-        Where the data, the store and the key lie is left out, and so is the key itself.
+        The places of data, store and key are left out, and so is the key itself.
         """
         operational = {
             name: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -351,8 +351,10 @@ class Settings(Frozen):
 
     @cached_property
     def core_version(self) -> str:
-        """The same without operational tables, which have validity and grow, without what only
-        views read, and without the sources, each of which may come and go (`source_versions`).
+        """The part of `version` that all stored rows depend on.
+
+        It leaves out operational tables, which have validity and grow, settings that only views
+        read, and the sources, each of which has a version of its own (`source_versions`).
         """
         apart = ("surveys", "promise_checks", "sources", "texts", "horizons")
         inputs = self._fingerprint_inputs.items()
@@ -360,7 +362,7 @@ class Settings(Frozen):
 
     @cached_property
     def source_versions(self) -> dict[str, str]:
-        """Of each source what its stored rows depend on, as a hash."""
+        """Hash by source of what its stored rows depend on."""
         texts, apart = {"experience": self._fingerprint_inputs["texts"]}, ("disorder", "retired")
         return {
             name: digest({**{part: value for part, value in inputs.items() if part not in apart},
@@ -383,16 +385,17 @@ class Settings(Frozen):
         }
 
     def key(self) -> bytes:
-        """The pseudonym key, from REJSE_KEY, else from `key_file` (hex digits).
+        """Read the pseudonym key, from REJSE_KEY, else from `key_file` (hex digits).
 
-        Raises SettingsError where there is none, it is short or others can read it; the message
-        never holds any of it.
+        Raises:
+            SettingsError: there is no key, it is too short or others can read it. The message
+                holds no part of the key.
         """
         return key_file.key(self.key_file, self.store_mode)
 
 
 def _nearest(place: list[str]) -> str:
-    """Which known setting may be meant by an unknown one."""
+    """Suggest the known setting that an unknown one may mean."""
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
         "types": TypeSettings, "texts": TextSettings, "retention": RetentionSettings,
@@ -421,7 +424,8 @@ def _described(fault: ValidationError, name: str) -> str:
 def load(path: Path) -> Settings:
     """Read and check a configuration file.
 
-    Raises SettingsError, naming every setting that is wrong, missing or unknown.
+    Raises:
+        SettingsError: a setting is wrong, missing or unknown; the message names all of them.
     """
     if path.is_dir():
         path = path / "rejse.toml"

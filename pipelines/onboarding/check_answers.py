@@ -86,7 +86,8 @@ def midnights(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
     if len(due_times) >= FEW and not (due_times % DAY).any():
         yield (
             f"promise.due_time: all {len(due_times):,} are a midnight (UTC), due as the day begins;"
-            " if they are days, instead: 'due_time': cast(... as date), due until the local day ends"
+            " if they are days, instead: 'due_time': cast(... as date), due until the local day"
+            " ends"
         )
 
 
