@@ -1,4 +1,4 @@
-"""What was planted in the answers of the made company, and how often it was really drawn."""
+"""Count the truths planted in the survey answers of the synthetic company."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rejse.pipelines.demo.surveys import SurveyRecords, questions
 
 
 class AnswerTally:
-    """Counts over chunks of answers, from which the truths about them are told."""
+    """Counts over chunks of answers, from which the truths are computed."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
@@ -53,7 +53,7 @@ class AnswerTally:
         return self._sums.get(part, 0.0) / max(self._n(whole), 1) / scale
 
     def planted(self) -> dict[str, dict[str, object]]:
-        """Truths by name: where, how much; the same at the base."""
+        """Return the truths by name: where, how much, and the same at the base."""
         return {
             "silence": {
                 "about": "Who was hurt stays silent more often: questions on the whole of claims.",

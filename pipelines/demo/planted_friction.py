@@ -1,4 +1,4 @@
-"""What was planted in the made company, and how often it was really drawn."""
+"""Count the truths planted in the synthetic company: friction, promises, waits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rejse.pipelines.demo.journeys import FAULTS, NOTHING, Drawn
 from rejse.pipelines.demo.specs import AGAIN, journey_specs
 
 Rows = tuple[tuple[str, int], ...]
-SURVEYS = "surveys"  # the source of what people felt
+SURVEYS = "surveys"  # the source of survey answers
 
 
 @dataclass(frozen=True)
 class Plant:
-    """A truth planted: where, and which specifications (type, nr) are hits and misses of it."""
+    """A planted truth: where it is, and the specifications (type, nr) of its hits and misses."""
 
     about: str
     where: dict[str, str]
@@ -58,7 +58,7 @@ WAITS = ("phone_support", "phone_service")
 
 
 def repurchase() -> dict[str, object]:
-    """How many customers of the story buy again within the follow-up of 90 days."""
+    """Return how many customers of the story buy again within the follow-up of 90 days."""
     n = sum(group.n for group in AGAIN.values())
     hits = sum(group.n for group in AGAIN.values() if group.hit)
     return {
@@ -69,7 +69,7 @@ def repurchase() -> dict[str, object]:
 
 @dataclass
 class Truths:
-    """What is in a folder of made data; `write` keeps it as truths.json.
+    """What is true of a folder of synthetic data; `write` saves it as truths.json.
 
     `counts` are rows: read = kept + duplicate + rejected; `end` is a time that no event reaches,
     so that every source is complete up to it.
@@ -94,7 +94,7 @@ class Truths:
 
 
 class Tally:
-    """Counts over chunks, from which the truths are told."""
+    """Counts over chunks of events, from which the truths are computed."""
 
     def __init__(self) -> None:
         self.events: Counter[int] = Counter()
@@ -117,18 +117,18 @@ class Tally:
             sums[1] += len(waits)
 
     def count_register(self, rows: dict[str, int]) -> None:
-        """Count rows of the register."""
+        """Count the rows of the customer register."""
         self.sources.update(rows)
 
     def count_answers(self, rows: int) -> None:
-        """Count rows of surveys."""
+        """Count the rows of surveys."""
         self.sources[SURVEYS] += rows
 
     def _n(self, rows: Rows) -> int:
         return sum(self.events[journey_specs()[kind][nr - 1].spec] for kind, nr in rows)
 
     def planted(self) -> dict[str, dict[str, object]]:
-        """Truths by name: where, how many of how many; the same at the base."""
+        """Return the truths by name: where, how many of how many, and the same at the base."""
         truths: dict[str, dict[str, object]] = {}
         for name, plant in PLANTS.items():
             hits, base = self._n(plant.hits), self._n(plant.base_hits)
@@ -147,12 +147,12 @@ class Tally:
         return truths
 
     def fill(self, truths: Truths) -> None:
-        """Put what was counted into the truths."""
+        """Copy the counts into the truths."""
         truths.counts, truths.sources = self.counts(), dict(self.sources)
         truths.faults = dict(self.faults)
 
     def counts(self) -> dict[str, int]:
-        """Rows read, kept, doubled and rejected."""
+        """Return how many rows are read, kept, duplicate and rejected."""
         read = sum(self.sources.values())
         duplicate = self.faults["duplicate"]
         rejected = sum(self.faults.values()) - duplicate

@@ -1,8 +1,8 @@
-"""What people of the made company felt: its questions, who answers, and what.
+"""Draw the survey answers of the synthetic company.
 
-An answer follows what hurt on the journey so far (`made/pains.csv`), as far as the place feels it,
-with noise of the person and of the answer. Those who were hurt stay silent more often. Draws are
-hashes, as of the events: the size of the chunks changes no answer.
+An answer depends on the pain of the journey so far (`made/pains.csv`), on how sensitive the
+question is to it, and on noise of the person and of the answer. Customers with pain answer less
+often. Draws are hashes, as for the events: the size of the chunks changes no answer.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-#: Half the width of what a person's temper adds to all answers; a null company has none.
+#: Half the width of the noise that a person adds to all their answers; a null company has none.
 TEMPER = 0.08
 
 
 @dataclass(frozen=True)
 class Question:
-    """A row of questions.csv: after which events it is put, how often, and what is answered."""
+    """A row of questions.csv: after which events it is asked, how often, and the answers."""
 
     number: int
     columns: Mapping[str, str]
@@ -42,7 +42,7 @@ class Question:
 
     @property
     def name(self) -> str:
-        """Name of the question, which is also what its draws are named by."""
+        """Return the name of the question; its draws are named by it."""
         return self.columns["question"]
 
     def __getitem__(self, column: str) -> float:
@@ -50,20 +50,20 @@ class Question:
 
     @property
     def after(self) -> int:
-        """Mean delay between the event and the question, in microseconds."""
+        """Return the mean delay between event and question, in microseconds."""
         return durations.parse(self.columns["after"])
 
     @property
     def is_complaint(self) -> bool:
-        """Nobody asked, and no score is given."""
+        """Return whether it is a complaint: unasked, without a score."""
         return self.columns["instrument"] == "complaint"
 
 
 @dataclass(frozen=True)
 class SurveyRecords:
-    """Questions put, as narrow columns; times are microseconds since 1970, NOTHING where none.
+    """Questions asked, as narrow columns; times are microseconds since 1970, NOTHING where none.
 
-    `pain` is what had hurt by then; `points` is NaN where there is no score.
+    `pain` is the pain of the journey so far; `points` is NaN where there is no score.
     """
 
     question: Longs
@@ -83,13 +83,13 @@ class SurveyRecords:
 
     @property
     def is_answered(self) -> np.ndarray:
-        """Questions that were answered by the end of the year."""
+        """Return a mask of the questions that were answered by the end of the year."""
         return np.asarray(self.answered_at != NOTHING)
 
 
 @cache
 def questions(company: Company = MADE) -> tuple[Question, ...]:
-    """Questions of a company, in the order of its file."""
+    """Read the questions of a company, in the order of its file."""
     listed = []
     for number, row in enumerate(demo_specs.rows(company.questions)):
         some = journey_specs(company)[row["journey_type"]]
@@ -100,7 +100,7 @@ def questions(company: Company = MADE) -> tuple[Question, ...]:
 
 @cache
 def pains(company: Company = MADE) -> Reals:
-    """How much each specification of an event hurts, in points of one."""
+    """Read the pain of each event specification, in points of one."""
     some = journey_specs(company)
     points = np.zeros(sum(map(len, some.values())))
     if not company.is_null:
@@ -110,7 +110,7 @@ def pains(company: Company = MADE) -> Reals:
 
 
 def draw_answers(seed: int, drawn: Drawn, company: Company = MADE) -> SurveyRecords:
-    """The questions put after drawn events (all events of each journey), with their answers."""
+    """Draw the questions after drawn events (all events of each journey), with their answers."""
     if not len(drawn):
         return _concat([])
     first = int(drawn.journey.min())
@@ -118,7 +118,7 @@ def draw_answers(seed: int, drawn: Drawn, company: Company = MADE) -> SurveyReco
     hurt = pains(company)[drawn.spec]
     parts = []
     for question in questions(company):
-        # Specifications are numbered in the order of events, types apart.
+        # Specifications are numbered in the order of events, within each type.
         so_far = drawn.spec <= max(question.specs)
         pain = np.zeros(int(place.max()) + 1)
         np.add.at(pain, place[so_far], hurt[so_far])
@@ -192,7 +192,7 @@ def write(
     part: str,
     company: Company = MADE,
 ) -> int:
-    """Write `data/surveys/<part>.csv` in a session of `demo_systems.connect`; its rows."""
+    """Write `data/surveys/<part>.csv` in a session of `systems.connect`; return its rows."""
     import pyarrow as pa
 
     table = [
@@ -207,7 +207,7 @@ def write(
 
 
 def write_stories(data: Path) -> int:
-    """Write `data/surveys/stories.csv` from `made/surveys.csv`; how many rows."""
+    """Write `data/surveys/stories.csv` from `made/surveys.csv`; return its rows."""
     kept = demo_specs.rows("surveys.csv")
     names = [name for name in kept[0] if name != "story"]
     place = data / SURVEYS / "stories.csv"

@@ -1,7 +1,7 @@
-"""Sample data: stories and a made company, in its systems' own columns.
+"""Write sample data: stories and a synthetic company, in its systems' own columns.
 
 `write` makes a folder that `rejse run --complete` can run at once; `write_events` makes one big
-log to measure with. Both are functions of the seed alone.
+log for benchmarks. Both depend on the seed alone.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class DemoError(MisuseError):
 
 
 def _prepare(out: Path) -> None:
-    """Make the folder, or clear one of our own. Raises DemoError where it is somebody else's."""
+    """Make the folder, or clear one with sample data. Raises DemoError where it has other files."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         truths = out / "truths.json"
         own = truths.is_file() and json.loads(truths.read_text()).get("made_by") == Truths.made_by
@@ -68,7 +68,7 @@ def _copy(names: dict[str, str], out: Path) -> None:
 
 
 def _key(file: Path, key: str | None) -> None:
-    """Write a key that only its owner may read; one that is there stays."""
+    """Write a key that only its owner may read; an existing key stays unless `key` is given."""
     if file.exists() and key is None:
         return
     file.unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def _chunks(
 
 
 def _faults(specs: tuple[Spec, ...], company: Company) -> dict[int, frozenset[str]]:
-    """Faults that the system of each specification makes; a null company's makes none."""
+    """Return the faults of each specification's system; a null company has none."""
     if company.is_null:
         return {}
     systems = demo_systems.places()
@@ -103,7 +103,7 @@ def _faults(specs: tuple[Spec, ...], company: Company) -> dict[int, frozenset[st
 
 
 def _people() -> dict[str, list[str]]:
-    """Customers of each story."""
+    """Return the customers of each story."""
     by_story: dict[str, list[str]] = {}
     for spec in story_specs():
         people, customer = by_story.setdefault(spec["story"] or "", []), spec["customer"] or ""
@@ -126,18 +126,20 @@ def write(
     key: str | None = None,
     chunk: int = CHUNK,
 ) -> Truths:
-    """Write the made company of so many customers, with its configuration, and what is true of it.
+    """Write the synthetic company of so many customers, its configuration and its truths.
 
-    `company` NULL, without stories, is the one in which nothing is to be found. `key` (hex) is the
-    pseudonym key; without it a random one is made. Raises DemoError where the folder holds files
-    that are not sample data, or results of a run.
+    The `company` NULL, without stories, has no friction. `key` (hex) is the pseudonym key; without
+    it a random one is made.
+
+    Raises:
+        DemoError: the folder holds files that are not sample data, or results of a run.
     """
     _prepare(out)
     specs = _all_specs(company) + (story_specs() if stories else ())
     faults = _faults(specs, company)
     total, tally, answer_tally = round(customers * JOURNEYS_A_CUSTOMER), Tally(), AnswerTally()
     truths = Truths(seed, customers, total, _time(START), _time(END))
-    truths.save(out)  # marks the folder as ours, should we be stopped
+    truths.save(out)  # marks the folder as sample data, in case of an interruption
     with closing(demo_systems.connect(specs)) as con:
         tally.count_register(demo_systems.write_register(con, customers, out / "data"))
         for number, drawn in enumerate(_chunks(seed, total, customers, chunk, company)):
@@ -176,15 +178,18 @@ def write_events(
     key: str | None = None,
     chunk: int = CHUNK,
 ) -> Truths:
-    """Write exactly so many events of the made company as one log without cases, to measure with.
+    """Write exactly so many events of the synthetic company as one log without cases.
 
-    `format` is parquet or jsonl. Raises DemoError like `write`, and for another format.
+    `format` is parquet or jsonl.
+
+    Raises:
+        DemoError: as `write`, or the format is another.
     """
     if format not in FORMATS:
         raise DemoError(f"expected one of {sorted(FORMATS)} as format, came {format!r}")
     _prepare(out)
     (out / "data").mkdir(exist_ok=True)
-    # A sample tells how many journeys make so many events; 2 % more, and the last chunk is cut.
+    # A sample estimates how many journeys make so many events; 2 % more, the last chunk is cut.
     sample = len(journeys(seed, 0, 10_000, 11_500, 10_000)) / 10_000
     total = int(events / sample * 1.02) + 100
     customers = max(1, round(total / JOURNEYS_A_CUSTOMER))

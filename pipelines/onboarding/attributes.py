@@ -1,8 +1,8 @@
-"""What `init` keeps of raw columns that no column of the contract takes: lines of the map `attrs`.
+"""Write the lines of the map `attrs` for raw columns that no column of the contract takes.
 
 A line whose content looks personal is written as a comment, with the reason. Of a struct the
-harmless parts are kept, of keys and values those keys that the sample has: a key that comes later
-is not kept by itself.
+harmless fields are kept; of keys and values the harmless keys of the sample: keys that appear
+later are not kept.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ MOST_KEYS = 100
 
 
 def note_copies(guesses: Guesses, profiles: Sequence[Profile]) -> None:
-    """Note as personal what holds the identity again, which is hashed: it would be in clear there.
+    """Mark columns that repeat the identity as personal: it is hashed, they would be in clear.
 
-    The number of a case is none. Where no column is the identity, those that may be it are left out
-    too: whoever takes the dashes off one would have it hashed there and in clear here.
+    A case number is no identity of a person. Where no column is the identity, its candidates are
+    marked too: a chosen one would be hashed there and in clear here.
     """
     for guess in guesses.candidates.get("identity", ()):
         for name in guess.raw:
@@ -40,7 +40,7 @@ def note_copies(guesses: Guesses, profiles: Sequence[Profile]) -> None:
 
 
 def lines(profile: Profile, guesses: Guesses) -> Iterator[str]:
-    """Lines for one raw column, each with its comma; comments where it is left out."""
+    """Yield the lines for a raw column, each with its comma; comments where it is left out."""
     import pyarrow as pa
 
     name, quoted = profile.name, guesses.quote[profile.name]
@@ -73,7 +73,7 @@ def _text(sql: str, kind: pa.DataType) -> str:
 
 
 def _fields(profile: Profile, path: str, sql: str, kind: pa.DataType) -> Iterator[str]:
-    """Lines of the harmless fields of a struct of which another is not."""
+    """Yield lines for the harmless fields of a struct that has others too."""
     import pyarrow as pa
 
     for field in kind:
@@ -87,14 +87,14 @@ def _fields(profile: Profile, path: str, sql: str, kind: pa.DataType) -> Iterato
 
 
 def _is_open(kind: pa.DataType) -> bool:
-    """Whether keys may come that no schema knows."""
+    """Return whether a type may have keys that are in no schema."""
     import pyarrow as pa
 
     return pa.types.is_map(kind) or personal_columns.is_keyed(kind) is not None
 
 
 def _part(profile: Profile, path: str, inner: str, field: pa.Field) -> Profile:
-    """A field of a struct as a column of its own."""
+    """Profile a field of a struct as a column of its own."""
     given = tuple(value.get(field.name) for value in profile.values if value is not None)
     values = tuple(value for value in given if value is not None)
     distinct = 0 if field.type.num_fields else len({str(value) for value in values})
@@ -103,12 +103,12 @@ def _part(profile: Profile, path: str, inner: str, field: pa.Field) -> Profile:
 
 
 def _tells(key: str) -> bool:
-    """Whether a key itself is data of a person, such as a mail address."""
+    """Return whether a key itself is personal data, such as a mail address."""
     return form([key], is_version=False) is not None
 
 
 def _keys(profile: Profile, quoted: str, why: str | None) -> Iterator[str]:
-    """Keys and values: those of the sample's keys that are harmless, and all as a comment."""
+    """Yield a line for the harmless keys of the sample, and one for all keys as a comment."""
     import pyarrow as pa
 
     parts = {

@@ -1,4 +1,4 @@
-"""A sample through the edge: what is read, refused, suspicious, and what could be measured."""
+"""Ingest a sample: what is read, refused and suspicious, and what can be measured."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ROWS = 50_000
 FIRST_REJECTS = 5
-#: An identity with so many of the sample's events is looked at: no person does that much.
+#: An identity with so many of the sample's events is suspicious: more than a person does.
 FREQUENT_SHARE, FREQUENT_EVENTS = 0.05, 1_000
 _WIDTH = 120
 _TOUCHPOINT_FIELDS = (
@@ -42,7 +42,7 @@ _GUESSED = re.compile(r"\bas (\w+),?\s*-- guessed from")
 
 @dataclass(frozen=True)
 class Refused:
-    """One refused row: where, why, what it held, and the SQL that may correct it."""
+    """A refused row: position, reason, value, and the SQL that may correct it."""
 
     position: str
     reason: str
@@ -53,7 +53,7 @@ class Refused:
 
 @dataclass
 class SourceCheck:
-    """What the sample of one source shows; `problem` where its mapping cannot be used."""
+    """Results for the sample of a source; `problem` where its mapping cannot be used."""
 
     name: str
     files: int = 0
@@ -74,15 +74,15 @@ class SourceCheck:
     future: int = 0
     future_first: str | None = None
     silences: list[str] = field(default_factory=list)
-    #: Raw columns that no mapping uses, and columns and attributes that it keeps in clear, which
-    #: look personal or like free text, each with the reason.
+    #: Columns that look personal or like free text, each with the reason: raw ones that the mapping
+    #: does not use, and columns and attributes that it keeps in clear.
     left_out: dict[str, str] = field(default_factory=dict)
     personal: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Check:
-    """The whole of `rejse check`."""
+    """The result of `rejse check`."""
 
     sources: list[SourceCheck]
     runnable: list[str]
@@ -92,8 +92,10 @@ class Check:
 
     @property
     def exit_code(self) -> int:
-        """0 where every source gives events, 2 where a mapping cannot be used, 1 where a source
-        gives none or its answers contradict their scale.
+        """Return the exit code.
+
+        0: every source gives events; 2: a mapping cannot be used; 1: a source gives none, or its
+        answers contradict their scale.
         """
         if any(source.problem for source in self.sources):
             return 2
@@ -102,26 +104,26 @@ class Check:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it as plain values."""
+        """Return the result as plain values."""
         return asdict(self)
 
     def text(self) -> str:
-        """All of it for people."""
+        """Return the result as text."""
         return _text(self)
 
 
 def check(settings: Settings, rows: int = ROWS) -> Check:
-    """Read up to `rows` rows of each source and look at them. Writes nothing.
+    """Read and check up to `rows` rows of each source. Writes nothing.
 
-    Raises SettingsError where key, mapping or schema file are missing, or a scorer of texts cannot
-    be loaded.
+    Raises:
+        SettingsError: key, mapping or schema file are missing, or a scorer cannot be loaded.
     """
     from rejse.transforms.feedback.text_scoring import TextScoring
     from rejse.transforms.scoring.friction.coverage import NEEDS
 
     if not _is_exposed(settings):
         settings.key()
-    hearing = TextScoring(texts.load(settings.texts.scorers))  # keeps none: no reject shows a text
+    hearing = TextScoring(texts.load(settings.texts.scorers))  # keeps no text: rejects are shown
     looked = [
         _look(source, settings.non_persons, rows, hearing) for source in settings.sources.values()
     ]
@@ -137,7 +139,7 @@ def check(settings: Settings, rows: int = ROWS) -> Check:
 
 
 def _tables(settings: Settings) -> set[str]:
-    """Operational tables at hand; a touchpoints table with nothing filled in is none yet."""
+    """Return the available operational tables; an empty touchpoints table counts as missing."""
     tables = {f"@{name}" for name, table in settings.operational if table is not None}
     table = settings.operational.touchpoints
     if table is not None and not _is_filled(table):
@@ -198,14 +200,14 @@ def _look(
 
 
 def _written(name: str) -> str:
-    """Pattern of a column's name in SQL; one that needs quotes may be a part of another's name."""
+    """Return a pattern of a column's name in SQL; names in quotes may contain other names."""
     if name.isidentifier():
         return rf"(?<!\w){re.escape(name)}(?!\w)"
     return re.escape('"' + name.replace('"', '""') + '"')
 
 
 def _sampled(source: Source, schema: pa.Schema, rows: int) -> Iterator[Any]:
-    """Raw batches of the source's files, `rows` rows in all."""
+    """Yield raw batches of the source's files, `rows` rows in all."""
     from rejse.pipelines.sources.files import read, shards
 
     for shard in shards(source):
@@ -267,7 +269,7 @@ def _ingest_sample(
 
 
 def _show(report: SourceCheck, rejects: pa.Table, raw: pa.RecordBatch) -> None:
-    """Keep the first rejects of each reason with what may correct them."""
+    """Add the first rejects of each reason to the report, with what may correct them."""
     shown = Counter(shown_row.reason for shown_row in report.first)
     for row in rejects.slice(0, 200).to_pylist():
         reason = row["reason"]
@@ -310,7 +312,7 @@ def _positions(batch: pa.RecordBatch) -> list[str]:
 def _suspicious(
     counts: Counter[str], first: dict[str, str], non_persons: tuple[str, ...]
 ) -> list[str]:
-    """Identities that are no person's; of a frequent one not the identity, but a row to look at."""
+    """List identities of no person; for a frequent one show a row instead of the identity."""
     from rejse.transforms.ingest.identity_spelling import whole
 
     total, notes = counts.total(), []
@@ -328,7 +330,7 @@ def _suspicious(
 
 
 def _text(checked: Check) -> str:
-    """All that `check` found, source by source, then what can be measured."""
+    """Return all results of `check`, source by source, then what can be measured."""
     lines = [line for report in checked.sources for line in [*_source_lines(report), ""]]
     if not any(report.problem for report in checked.sources):
         lines += _detector_lines(checked)

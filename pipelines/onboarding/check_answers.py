@@ -1,6 +1,4 @@
-"""What `check` says of values that are read otherwise than they are meant: cells that the mapping
-could not read, scales of answers that are others, due days that were taken for midnights.
-"""
+"""Check for misread values: cells that became null, wrong scales of answers, due dates."""
 
 from __future__ import annotations
 
@@ -20,16 +18,16 @@ from rejse.transforms.schema.parameters import DAY
 if TYPE_CHECKING:
     from rejse.transforms.columnar.arrays import Bools
 
-#: So many due times say something of all.
+#: Fewest due times to judge all by.
 FEW = 2
 #: Values shown of those that could not be read.
 SHOWN = 3
-#: From this share of answers outside of their scale on it is the scale that is wrong.
+#: Share of answers outside their scale above which the scale is taken to be wrong.
 OUTSIDE = 0.05
 
 
 def unread(column: str, cells: Iterable[pa.RecordBatch]) -> str:
-    """How many raw values became null in a column, the first ones, and what reads them."""
+    """Report how many raw values became null in a column, some of them, and SQL that reads them."""
     batches = list(cells)
     n = sum(batch.num_rows for batch in batches)
     raw = batches[0].schema.names
@@ -47,7 +45,7 @@ def unread(column: str, cells: Iterable[pa.RecordBatch]) -> str:
 
 
 def scales(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
-    """Instruments whose answers contradict the scale that they are said to be on."""
+    """Report instruments whose answers contradict their stated scale."""
     tables = [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows]
     if not tables:
         return
@@ -75,7 +73,7 @@ def scales(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
 
 
 def midnights(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
-    """Due times of promises that all are a midnight, so that they may be days without a time."""
+    """Report due times of promises that all are midnights: they may be dates without a time."""
     times = [
         values(due)[valid(due) & valid(batch.column("promise"))]
         for batch in batches

@@ -1,4 +1,4 @@
-"""What the values of one raw column look like: the ground on which a mapping is guessed."""
+"""Profile the values of raw columns; mappings are guessed from the profiles."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EPOCH = {10: ("s", "to_timestamp({0})"), 13: ("ms", "to_timestamp({0} / 1e3)"),
 PERSONAL = r"(?i)[^@\s](?:@|%40)[\w-]+\.[a-z]|\?[\w.-]+=|\beyj[\w-]{8,}\.|\bbearer\s"
 #: Values taken of those that match it.
 PERSONAL_VALUES = 5
-#: What others call our channels.
+#: Other names of the contract's channels.
 CHANNEL_WORDS = {
     "call": "phone", "telephone": "phone", "tel": "phone", "voice": "phone", "callcenter": "phone",
     "mail": "email", "e-mail": "email", "website": "web", "desktop": "web", "browser": "web",
@@ -50,8 +50,9 @@ CHANNEL_WORDS = {
 
 
 def snake(name: str) -> str:
-    """Name in lower case with underscores: `org:resource`, `orgResource` -> `org_resource`, and
-    without accents: `Årsag` -> `arsag`.
+    """Return a name in lower case with underscores and without accents.
+
+    `org:resource` and `orgResource` become `org_resource`, `Årsag` becomes `arsag`.
     """
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"[^a-z0-9]+", "_", fold(spaced)).strip("_")
@@ -59,9 +60,9 @@ def snake(name: str) -> str:
 
 @dataclass(frozen=True)
 class Profile:
-    """One raw column: its name, type, up to `VALUES` values from all over the sample, counts.
+    """A raw column: its name, type, up to `VALUES` values from all over the sample, counts.
 
-    Of a larger sample some values that tell of a person are among them, however rare these are.
+    In a larger sample some values with personal data are added, however rare they are.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Profile:
 
     @cached_property
     def missing(self) -> str | None:
-        """Text that stands for a missing value, such as `?`."""
+        """Text that means a missing value, such as `?`."""
         seen = Counter(v for v in self.values if isinstance(v, str) and v.lower() in MISSING)
         return seen.most_common(1)[0][0] if seen else None
 
@@ -91,15 +92,15 @@ class Profile:
 
     @property
     def is_nested(self) -> bool:
-        """It holds lists, structs or maps."""
+        """Return whether it holds lists, structs or maps."""
         return bool(self.kind.num_fields > 0)
 
     def fits(self, words: Sequence[str]) -> bool:
-        """Nearly all values are among these words, without regard to case."""
+        """Return whether nearly all values are among these words, whatever their case."""
         return self._share(lambda text: text.strip().lower() in words) >= ENOUGH
 
     def channels(self) -> dict[str, str]:
-        """Value in lower case -> channel, where most values name one; else empty."""
+        """Return the channel by value in lower case, where most values name one; else empty."""
         lower = Counter(text.strip().lower() for text in self.texts)
         channels = {
             w: CHANNEL_WORDS.get(w, w) for w in lower if w in CHANNELS or w in CHANNEL_WORDS
@@ -109,7 +110,7 @@ class Profile:
 
     @property
     def has_no_zone(self) -> bool:
-        """Times of a clock, of which no value says in which zone it stands."""
+        """Return whether it holds times of which none names its zone."""
         if str(self.kind).startswith("timestamp"):
             return "tz=" not in str(self.kind)
         clocks = [text.strip() for text in self.texts if ":" in text]
@@ -119,7 +120,7 @@ class Profile:
         return sum(map(test, self.texts)) / len(self.texts) if self.texts else 0.0
 
     def time_sql(self, quoted: str) -> tuple[str, str] | None:
-        """SQL that makes a time of the column and why, or None where it holds no times."""
+        """Return SQL that reads the column as a time, and why; None where it holds no times."""
         name = str(self.kind)
         if name.startswith(("timestamp", "date")):
             return quoted, f"its type {name}"
@@ -167,9 +168,9 @@ class Profile:
 
 
 def zone(columns: Sequence[Profile], sql: str) -> list[str]:
-    """What is assumed of times that name no zone, and how to say otherwise.
+    """Explain in comments the zone assumed for times without one, and how to change it.
 
-    `found` are the raw columns that `sql` makes a time of.
+    `columns` are the raw columns that `sql` reads as a time.
     """
     if not any(column.has_no_zone for column in columns) or len(sql.splitlines()) > 1:
         return []
@@ -181,7 +182,7 @@ def zone(columns: Sequence[Profile], sql: str) -> list[str]:
 
 
 def profiles(table: pa.Table) -> list[Profile]:
-    """Profile of every column of a sample."""
+    """Profile every column of a sample."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -209,7 +210,7 @@ def profiles(table: pa.Table) -> list[Profile]:
 
 
 def _distinct(present: pa.ChunkedArray) -> int:
-    """Number of different values; also of types that Arrow does not count, such as null."""
+    """Count different values, also of types that Arrow does not count, such as null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -220,7 +221,7 @@ def _distinct(present: pa.ChunkedArray) -> int:
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:
-    """The values for Python; nanoseconds and years that it does not have as DuckDB gives them."""
+    """Convert to Python values; times that Python cannot hold become what DuckDB returns."""
     import pyarrow as pa
 
     try:

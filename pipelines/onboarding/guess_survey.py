@@ -1,4 +1,4 @@
-"""Guesses for a file of answers: whether it is one, and which raw column carries what was felt."""
+"""Guess whether a file holds survey answers, and which raw column holds which of their columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rejse.pipelines.onboarding.guess_columns import (
 from rejse.transforms.feedback.scale import SCALES, contradicts
 from rejse.transforms.feedback.schema import EXPERIENCE, INSTRUMENTS, LEVELS, RESPONDENTS
 
-#: Name of a score -> the instrument that it names, the best first; None: the values must tell.
+#: Name of a score -> the instrument that it names, the best first; None: the values decide.
 SCORES: dict[str, str | None] = {
     "nps": "nps", "nps_score": "nps", "likelihood_to_recommend": "nps", "csat": "csat",
     "csat_score": "csat", "satisfaction": "csat", "satisfaction_score": "csat", "ces": "ces",
@@ -28,7 +28,7 @@ SCORES: dict[str, str | None] = {
     "stars": "star", "star_rating": "star", "rating": "star", "raw_score": None, "score": None,
     "points": None, "answer_value": None, "grade": None,
 }  # fmt: skip
-#: Canonical column -> names it goes by elsewhere, the best first.
+#: Canonical column -> its usual names elsewhere, the best first.
 X_NAMES: dict[str, tuple[str, ...]] = {
     "id": ("response_id", "answer_id", "review_id", "feedback_id", "id", "uuid", "record_id"),
     "correlationid": NAMES["correlationid"],
@@ -49,7 +49,7 @@ X_NAMES: dict[str, tuple[str, ...]] = {
     "text": ("text", "comment", "comments", "verbatim", "feedback", "review_text", "free_text"),
     "language": ("language",),
 }  # fmt: skip
-#: Names that no log of events has: with a score they make a file of answers.
+#: Names that no log of events has: with a score they mean a file of answers.
 SURVEY_NAMES = frozenset(
     {n for names in ("survey_id", "question_id", "invited_time", "responded_time", "actor_id")
      for n in X_NAMES[names]} | {n for n, of in SCORES.items() if of not in (None, "effort")}
@@ -60,11 +60,11 @@ EVENTS = ("activity", "concept_name", "event", "event_name", "event_type", "acti
           "activity_name")  # fmt: skip
 #: Usual scales, the narrowest first.
 USUAL = ((1.0, 5.0), (1.0, 7.0), (0.0, 10.0), (0.0, 100.0))
-#: What a scale is mostly used for, where no name tells.
+#: The usual instrument of a scale, where no name decides.
 BY_SCALE = {(1.0, 5.0): "csat", (1.0, 7.0): "ces", (0.0, 10.0): "nps"}
 #: An answer as a number, or as a label that begins with one and has no other: `10 - Very likely`.
 LABEL = r"^\s*([+-]?\d+([.,]\d+)?)\D*$"
-#: What an answer may be about, for whoever knows what was asked.
+#: What an answer may be about, for the user to choose.
 ABOUT = {
     "relationship": "where the company as a whole was judged",
     "journey": "where the whole matter was, from the first contact to the end",
@@ -80,7 +80,7 @@ WANTED = {
 
 
 def is_survey(profiles: Sequence[Profile], file: str) -> bool:
-    """Whether it looks like answers: a score, something that only surveys have, no activity."""
+    """Return whether it looks like answers: a score, a name that only surveys have, no activity."""
     names = {p.snake for p in profiles}
     if names & set(EVENTS) or _score(profiles) is None:
         return False
@@ -111,7 +111,7 @@ def guess_survey(profiles: Sequence[Profile], quote: dict[str, str]) -> Guesses:
 
 
 def remarks(guesses: Guesses) -> list[str]:
-    """Comments that go above the SELECT: columns worth having, and answers left aside."""
+    """Return comments for above the SELECT: columns worth having, and answers left out."""
     lines = [
         f"-- Not found: {column}, {why}."
         for column, why in WANTED.items()
@@ -126,7 +126,7 @@ def remarks(guesses: Guesses) -> list[str]:
 
 
 def _again(guesses: Guesses) -> list[str]:
-    """What makes one of an invitation that is exported silent, and later again with its answer."""
+    """Explain how an unanswered invitation and its later answer become one record."""
     asked_and_answered = ("invited_time", "responded_time")
     if guesses.of("id") is not None or any(guesses.of(name) is None for name in asked_and_answered):
         return []
@@ -137,9 +137,9 @@ def _again(guesses: Guesses) -> list[str]:
 
 
 def _score(profiles: Sequence[Profile]) -> Profile | None:
-    """The column of the answer, by its name and by holding numbers.
+    """Return the column of the answer, by its name and its numbers.
 
-    Where all stayed silent it is empty: then a name that names an instrument tells.
+    Without any answer it is empty: then a name of an instrument decides.
     """
     by_name = {p.snake: p for p in profiles}
     named = [(by_name[name], of) for name, of in SCORES.items() if name in by_name]
@@ -153,9 +153,9 @@ def _is_empty(profile: Profile) -> bool:
 
 
 def _values(profile: Profile) -> list[float]:
-    """Its values as numbers, labels by the number that they begin with; none where they are none.
+    """Return the values as numbers, labels by the number that they begin with; else none.
 
-    A few may be no numbers: what cannot be read is counted by `check` and `run`.
+    A few may be no numbers: `check` and `run` count what cannot be read.
     """
     if profile.is_nested or str(profile.kind) == "bool":
         return []
@@ -175,17 +175,17 @@ def _is_number(text: str) -> bool:
 
 
 def answer_sql(quoted: str) -> str:
-    """SQL for the number that a text is, or begins with; null where it is none."""
+    """Return SQL for the number that a text is, or begins with; null where there is none."""
     return f"try_cast(replace(regexp_extract({quoted}, '{LABEL}', 1), ',', '.') as double)"
 
 
 def _line(out: Guesses, column: str, profile: Profile, why: str) -> bool:
-    """Add a line for a raw column where its values suit; whether they did."""
+    """Add a line for a raw column where its values fit; return whether they do."""
     quoted, kind = out.quote[profile.name], str(EXPERIENCE.by_name[column].type)
     if profile.is_nested or profile.name in out.used or not out.may_be(column, profile):
         return False
     if kind.startswith("timestamp"):
-        # Nobody may have acted yet: an empty column is known by its name alone.
+        # Time columns may still be empty: then the name alone decides.
         time = (
             profile.time_sql(quoted) if profile.texts else (f"try_cast({quoted} as timestamptz)",)
         )
@@ -216,7 +216,7 @@ def _named(out: Guesses, profiles: Sequence[Profile], column: str, names: Sequen
 
 
 def _identity(out: Guesses, profiles: Sequence[Profile]) -> None:
-    """The customer whom it is about; where only a respondent is named, the customer answers."""
+    """Guess the customer; where only a respondent is named, it is the customer."""
     find_identity(out, profiles)
     if out.of("identity") is None:
         _named(out, profiles, "identity", X_NAMES["actor_id"])
@@ -227,7 +227,7 @@ def _identity(out: Guesses, profiles: Sequence[Profile]) -> None:
 
 
 def _when(out: Guesses, profiles: Sequence[Profile]) -> None:
-    """Time of the answer, else of the invitation: those who stayed silent have only that."""
+    """Guess the time: of the answer, else of the invitation, which the unanswered have only."""
     answered, invited = out.of("responded_time"), out.of("invited_time")
     if answered is None and invited is None:
         find_time(out, [p for p in profiles if p.name not in out.used])
@@ -245,7 +245,7 @@ def _when(out: Guesses, profiles: Sequence[Profile]) -> None:
 
 
 def _listed(out: Guesses, profiles: Sequence[Profile], column: str, words: Sequence[str]) -> None:
-    """A column whose values are the contract's own words, whatever it is called."""
+    """Guess a column by values that are the contract's own words, whatever its name."""
     for profile in profiles:
         if profile.name not in out.used and profile.texts and profile.fits(words):
             sql = f"lower({out.quote[profile.name]})"
@@ -254,7 +254,7 @@ def _listed(out: Guesses, profiles: Sequence[Profile], column: str, words: Seque
 
 
 def _level(out: Guesses) -> None:
-    """What was judged: the place where one is named, else the journey of the case."""
+    """Guess what was judged: the touchpoint where one is named, else the journey of the case."""
     if out.of("level") is not None:
         return
     for level, columns in (("touchpoint", ("touchpoint", "target")), ("journey", ("case_id",))):
@@ -267,13 +267,13 @@ def _level(out: Guesses) -> None:
 
 
 def _scored(out: Guesses, profiles: Sequence[Profile]) -> None:
-    """The answer, its scale and what it is: by name, else by the scale that holds the values."""
+    """Guess answer, scale and instrument: by name, else by the scale that contains the values."""
     profile = _score(profiles)
     if profile is None or not _line(out, "raw_score", profile, f"the name {profile.name}"):
         return
     by_column = out.of("instrument") is not None
     named = SCORES[profile.snake]
-    # Without an answer the usual scale of the instrument stands.
+    # Without an answer the usual scale of the instrument is used.
     values = _values(profile) or list(SCALES.get(named or "", USUAL[0]))
     least, most = min(values), max(values)
     seen = f"values from {least:g} to {most:g} in {profile.name}"
@@ -289,10 +289,10 @@ def _scored(out: Guesses, profiles: Sequence[Profile]) -> None:
 
 
 def _scale(instrument: str | None, values: Sequence[float]) -> tuple[float, float] | None:
-    """The instrument's usual scale where it holds the values, else the narrowest that does; one
-    that the values contradict only where all do.
+    """Return the instrument's usual scale if it contains the values, else the narrowest that does.
 
-    Its own may begin at zero, as stars do where none is an answer.
+    A scale that the values contradict is used only where all are contradicted. The instrument's own
+    scale may begin at zero, as with stars where none is an answer.
     """
     own, (least, most) = [], (min(values), max(values))
     if instrument is not None and instrument in SCALES:

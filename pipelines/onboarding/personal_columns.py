@@ -1,7 +1,7 @@
-"""What looks like personal data or free text, by a column's name and by its values.
+"""Find columns that look like personal data or free text, by name and by values.
 
-`init` maps none of it by itself, and `check` points at what a mapping takes. Whether a column is
-personal its owner knows: a reason is a guess, and each is written down where one can see it.
+`init` does not map them, and `check` reports those that a mapping uses. A reason is a guess and
+is written into the mapping: the user decides.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ BYTES = "bytes: nothing tells what they hold"
 PROSE = "free text by its values"
 AGAIN = "the identity again, in clear"
 MAY_BE = "it may be the identity, which would be in clear here"
-#: A text of so many words, or so long, is prose where few say the same.
+#: Texts of so many words, or so long, are prose where few are equal.
 LONG_WORDS, LONG = 6, 60
-#: A column of at most so many values, each found again, is a list of words and no prose.
+#: A column of at most so many values, each repeated, is a vocabulary and no prose.
 VOCABULARY, OFTEN = 100, 3
 #: Values shorter than this may be equal by chance.
 LEAST = 4
 
 
 def reason(profile: Profile) -> str | None:
-    """Why a column looks personal or like free text, in words; None where it does not.
+    """Return why a column looks personal or like free text; None where it does not.
 
-    Nested columns look personal where a part of theirs does.
+    Nested columns look personal where a part of them does.
     """
     if profile.is_nested:
         return _nested(profile)
@@ -70,26 +70,26 @@ def reason(profile: Profile) -> str | None:
 
 
 def reasons(profiles: Sequence[Profile]) -> dict[str, str]:
-    """Raw columns that look personal or like free text, by name, and why."""
+    """Return the raw columns that look personal or like free text, by name, and why."""
     by_name = {profile.name: reason(profile) for profile in profiles}
     return {name: why for name, why in by_name.items() if why is not None}
 
 
 def is_copy(profile: Profile, identity: Profile) -> bool:
-    """Whether a column mostly holds values of the identity's, long enough to be no chance."""
+    """Return whether a column mostly has values of the identity, too long for chance."""
     held = {text for text in map(str.strip, profile.texts) if len(text) >= LEAST}
     both = held & {text.strip() for text in identity.texts}
     return not profile.is_nested and len(both) * 2 > max(1, len({*profile.texts}))
 
 
 def are_mails(profile: Profile) -> bool:
-    """Whether nearly all values are mail addresses."""
+    """Return whether nearly all values are mail addresses."""
     texts = [text.strip() for text in profile.texts if text.strip()]
     return bool(texts) and sum(bool(MAIL.fullmatch(t)) for t in texts) >= 0.95 * len(texts)
 
 
 def is_page(profile: Profile) -> bool:
-    """Whether only what was asked of pages is personal in a column of their addresses."""
+    """Return whether a column of page addresses is personal only by their queries."""
     if not any(QUERY.search(text) for text in profile.texts):
         return False
     plain = tuple(re.sub(r"[?#].*", "", str(value)) for value in profile.values)
@@ -97,7 +97,7 @@ def is_page(profile: Profile) -> bool:
 
 
 def parts(profile: Profile) -> Iterator[Profile]:
-    """Scalar parts of a nested column, each by its path: fields, elements, and values by key."""
+    """Yield the scalar parts of a nested column by path: fields, elements, and values by key."""
     held: dict[str, list[Any]] = {}
     kinds: dict[str, pa.DataType] = {}
     _declare(profile.name, profile.kind, kinds)
@@ -114,7 +114,7 @@ def parts(profile: Profile) -> Iterator[Profile]:
 
 
 def is_keyed(kind: pa.DataType) -> str | None:
-    """Name of the key where a type is a list of keys and values: later ones may have any key."""
+    """Return the name of the key where a type is a list of keys and values; else None."""
     import pyarrow as pa
 
     if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):
@@ -128,7 +128,7 @@ def is_keyed(kind: pa.DataType) -> str | None:
 
 
 def tokens(name: str) -> list[str]:
-    """Words of a name in lower case, without accents: `orgResource` -> org, resource."""
+    """Split a name into words in lower case, without accents: `orgResource` -> org, resource."""
     spaced = re.sub(r"(?<=[^\W_])(?=[A-Z][a-z])|(?<=[a-z0-9æøåäöüßłńśżźćó])(?=[A-Z])", " ", name)
     return re.findall(r"[a-z]+|\d+", words.fold(spaced))
 
@@ -182,7 +182,7 @@ def _has_digits(text: str) -> bool:
 
 
 def _are_codes(texts: Sequence[str]) -> bool:
-    """Most values have a digit, as identities have and words do not."""
+    """Return whether most values have a digit, as identities have and words do not."""
     return sum(any(char.isdigit() for char in text) for text in texts) * 2 > len(texts)
 
 
@@ -191,7 +191,7 @@ def _are_numbers(texts: Sequence[str]) -> bool:
 
 
 def _is_vocabulary(profile: Profile, texts: Sequence[str]) -> bool:
-    """Few short values, each found again and again, as those of a list of words are."""
+    """Return whether there are few short values, each often repeated."""
     return (
         0 < profile.n_distinct <= VOCABULARY
         and profile.n_distinct * OFTEN <= profile.n_rows - profile.n_null
@@ -203,7 +203,7 @@ def _is_vocabulary(profile: Profile, texts: Sequence[str]) -> bool:
 
 
 def _by_value(profile: Profile, texts: Sequence[str]) -> str | None:
-    """By the form of values; of numbers only those that are checked by their digits."""
+    """Judge by the form of values; of numbers only those with check digits."""
     kind = form(texts, "version" in tokens(profile.name))
     if kind is not None:
         return f"{kind} by its values"
@@ -217,7 +217,7 @@ def _by_value(profile: Profile, texts: Sequence[str]) -> str | None:
 
 
 def _is_prose(profile: Profile, texts: Sequence[str]) -> bool:
-    """Some values are long and of words, and few of those say the same."""
+    """Return whether some values are long and of words, and few of those are equal."""
     worded = [text for text in texts if _is_of_words(text)]
     broken = sum("\n" in text for text in worded)
     if broken > 0.05 * len(texts) or any(len(text.split()) >= 4 * LONG_WORDS for text in worded):
@@ -234,7 +234,7 @@ def _is_prose(profile: Profile, texts: Sequence[str]) -> bool:
 
 
 def _is_of_words(text: str) -> bool:
-    """Most of it are words, which are none of a date, a number or a code."""
+    """Return whether a text is mostly words, not dates, numbers or codes."""
     parts = text.split()
     return len(parts) > 2 and 3 * sum(map(str.isalpha, (p.strip(".,;:!?\"'()") for p in parts))) > (
         2 * len(parts)
@@ -255,13 +255,13 @@ def _nested(profile: Profile) -> str | None:
 
 
 def of_json(profile: Profile) -> str | None:
-    """Why a column of JSON texts looks personal by what they hold; None where it does not."""
+    """Return why a column of JSON texts looks personal by its content; None where it does not."""
     given = tuple(json.loads(text) for text in profile.texts if is_json(text))
     return _nested(replace(profile, values=given))
 
 
 def _declare(path: str, kind: pa.DataType, kinds: dict[str, Any]) -> None:
-    """Types of the scalar parts of a type, by path."""
+    """Collect the types of the scalar parts of a type, by path."""
     import pyarrow as pa
 
     if is_keyed(kind) or pa.types.is_map(kind):
@@ -276,7 +276,7 @@ def _declare(path: str, kind: pa.DataType, kinds: dict[str, Any]) -> None:
 
 
 def _hold(path: str, value: Any, held: dict[str, list[Any]]) -> None:
-    """Gather the scalar values in a value by path; of keys and values under their keys."""
+    """Collect the scalar values in a value by path, those of keys and values by key."""
     if value is None:
         return
     if isinstance(value, dict):
@@ -295,7 +295,7 @@ def _hold(path: str, value: Any, held: dict[str, list[Any]]) -> None:
 
 
 def _keyed(element: Any) -> tuple[str | None, Any]:
-    """Key and value of an element of a map, or of a list of keys and values."""
+    """Return key and value of an element of a map, or of a list of keys and values."""
     if isinstance(element, tuple) and len(element) == 2:
         return str(element[0]), element[1]
     if isinstance(element, dict):

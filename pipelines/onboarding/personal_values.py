@@ -1,4 +1,4 @@
-"""Forms by which values tell that they name or reach a person."""
+"""Patterns of values that name or reach a person."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _NAME_PART = re.compile(r"[^\W\d_][^\W\d_]*(?:['’-][^\W\d_]+)*[.,]?")
 
 
 def is_json(text: str) -> bool:
-    """Whether it is an object or a list, written as JSON."""
+    """Return whether a text is an object or a list, written as JSON."""
     if text[:1] not in "{[":
         return False
     try:
@@ -59,12 +59,12 @@ def is_json(text: str) -> bool:
 
 
 def is_keyed_text(text: str) -> bool:
-    """Whether it is keys and values: `plate=AB12345;phone=12345678`."""
+    """Return whether a text is keys and values: `plate=AB12345;phone=12345678`."""
     return bool(_PAIRS.fullmatch(text))
 
 
 def is_person(text: str) -> bool:
-    """One to four words with capitals, one of them a given name or a title before others."""
+    """Return whether a text is one to four words with a given name, or a title before others."""
     if _LOGIN.fullmatch(text) and words.fold(re.split(r"[._]", text)[0]) in words.GIVEN:
         return True
     parts = text.split()
@@ -121,12 +121,12 @@ def _is_dni(text: str) -> bool:
 
 
 def _is_secret(text: str) -> bool:
-    """Long, of small and capital letters with digits between them all over, as no name is."""
+    """Return whether a text is long, of mixed case, with digits all over, as no name is."""
     return bool(_SECRET.fullmatch(text)) and len(_SWITCH.findall(text)) >= 4
 
 
-#: Kind of value -> what tells it, and the share of values from which on a column is of it; of
-#: those of share 0 one value is enough.
+#: Kind of value, its test, and the share of values above which a column is of that kind; with share
+#: 0 a single value is enough.
 _FORMS: tuple[tuple[str, Callable[[str], object], float], ...] = (
     ("a mail address", MAIL.search, 0.0),
     ("a secret or token", _TOKEN.search, 0.0),
@@ -147,7 +147,7 @@ _FORMS: tuple[tuple[str, Callable[[str], object], float], ...] = (
 
 
 def form(texts: Sequence[str], is_version: bool) -> str | None:
-    """What values are by their form; numbers of a version may look like an address."""
+    """Return the kind of values by their form; version numbers may look like network addresses."""
     for what, test, least in _FORMS:
         share = sum(bool(test(text)) for text in texts) / len(texts)
         if share > least and not (is_version and what == NETWORK):

@@ -1,4 +1,4 @@
-"""A sample of raw files: columns, types and first rows, before anything is configured."""
+"""Sample raw files: columns, types and first rows, before anything is configured."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Sample:
 
     @property
     def schema(self) -> pa.Schema:
-        """Raw columns and types, as they are frozen."""
+        """Return the raw columns and types, as they are frozen."""
         return self.table.schema
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Lines of a file as text; what is no UTF-8 is kept as an escape."""
+    """Yield the lines of a file as text; invalid UTF-8 is escaped."""
     from rejse.pipelines.sources.decompress import ByteStream
 
     rest = b""
@@ -52,7 +52,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _csv(path: Path, rows: int) -> pa.Schema:
-    """All columns are text: what a cell means is said in the mapping, where one can see it."""
+    """Read the header of a CSV file; all columns are text, and the mapping casts them."""
     import pyarrow as pa
 
     from rejse.pipelines.sources.decompress import ByteStream
@@ -67,7 +67,7 @@ def _csv(path: Path, rows: int) -> pa.Schema:
 
 
 def _merged(kind: Any, other: Any) -> Any:
-    """Least common type of two: text where they have nothing in common."""
+    """Return the least common type of two; text where there is none."""
     if kind is None or kind == other:
         return other
     if other is None:
@@ -83,7 +83,7 @@ def _merged(kind: Any, other: Any) -> Any:
 
 
 def _kind(value: Any) -> Any:
-    """Type of a JSON value, as the schema file writes it; None for null and the empty list."""
+    """Return the type of a JSON value as the schema file writes it; None for null and `{}`."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -103,7 +103,7 @@ def _kind(value: Any) -> Any:
 
 
 def _known(kind: Any) -> Any:
-    """A type whose unknown parts (only nulls were seen) are text."""
+    """Replace unknown parts of a type (only nulls were seen) by text."""
     if kind is None:
         return "string"
     if isinstance(kind, dict):
@@ -161,9 +161,10 @@ _SCHEMAS: dict[str, Callable[[Path, int], pa.Schema]] = {
 
 
 def sample(path: Path, rows: int = ROWS) -> Sample:
-    """Columns, types and up to `rows` first rows of one file, as a run will read them.
+    """Return columns, types and up to `rows` first rows of a file, as a run will read them.
 
-    Raises SampleError where the file is missing, empty, or of none of the formats.
+    Raises:
+        SampleError: the file is missing, empty, or of none of the formats.
     """
     from rejse.pipelines.sources.files import SourceError, format_of
 
@@ -178,9 +179,9 @@ def sample(path: Path, rows: int = ROWS) -> Sample:
 
 
 def _distinct(schema: pa.Schema) -> pa.Schema:
-    """Columns that SQL can tell apart: of names that differ in case only, the first; no empty one.
+    """Keep the columns that SQL can distinguish: the first of names that differ in case only.
 
-    The others are left out of the frozen schema, and so of every run.
+    The others and those without a name are left out of the frozen schema, and so of every run.
     """
     import pyarrow as pa
 
@@ -192,7 +193,7 @@ def _distinct(schema: pa.Schema) -> pa.Schema:
 
 
 def _rows(path: Path, schema: pa.Schema, rows: int) -> pa.Table:
-    """First rows of a file under its schema; texts as texts."""
+    """Read the first rows of a file under its schema, dictionaries decoded."""
     import pyarrow as pa
 
     from rejse.pipelines.sources.files import pieces, read
@@ -208,7 +209,7 @@ def _rows(path: Path, schema: pa.Schema, rows: int) -> pa.Table:
 
 
 def samples(paths: Sequence[Path], rows: int = ROWS) -> list[Sample]:
-    """One sample for each group of files with equal format and columns, in the order given."""
+    """Return a sample for each group of files with equal format and columns, in their order."""
     import pyarrow as pa
 
     groups: dict[tuple[str, tuple[str, ...]], list[Sample]] = {}

@@ -1,4 +1,4 @@
-"""The first configuration: a look at raw files, and every guess written where one can see it."""
+"""Write the first configuration: sample raw files, and write down each guess with its reason."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class InitError(MisuseError):
 
 @dataclass(frozen=True)
 class Look:
-    """One source as `init` sees it: its sample, its guesses, its SELECT, and what that gives."""
+    """A source as `init` sees it: its sample, its guesses, its SELECT, and results of that."""
 
     name: str
     sample: Sample
@@ -63,7 +63,7 @@ def _session() -> duckdb.DuckDBPyConnection:
 
 
 def _quotes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, str]:
-    """Each column's name as SQL writes it: quoted where it must be."""
+    """Return the names of columns as SQL writes them, quoted where needed."""
     query = (
         "select keyword_name from duckdb_keywords()"
         " where keyword_category in ('reserved', 'type_function')"  # the latter as `at` and `left`
@@ -78,7 +78,7 @@ def _quotes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, s
 
 
 def _attributes(guesses: guess_columns.Guesses) -> list[str]:
-    """Lines of the map `attrs`: what no guess uses; of what looks personal, comments."""
+    """Return the lines of the map `attrs`: columns without a guess, personal ones as comments."""
     lines = [line for profile in guesses.rest for line in attributes.lines(profile, guesses)]
     if not lines:
         return []
@@ -99,7 +99,7 @@ def _missing(guesses: guess_columns.Guesses, column: str) -> list[str]:
 def select(
     source: str, files: Sequence[Path], guesses: guess_columns.Guesses, more: Sequence[str] = ()
 ) -> str:
-    """The commented SELECT of one source; `more` are comments of its kind."""
+    """Write the commented SELECT of a source; `more` are comments of its kind."""
     # A comment ends at its line: no name with a line break may leave it.
     first = " ".join(files[0].name.split())
     head = [
@@ -147,7 +147,7 @@ def _zone(guesses: guess_columns.Guesses, profiles: Sequence[column_profile.Prof
 
 
 def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tuple[Any, ...]]:
-    """(identity, time in µs, touchpoint, channel, case) of the sample under the mapping."""
+    """Map the sample; return (identity, time in µs, touchpoint, channel, case) by row."""
     con.register("source", look.table)
     case = "case_id" if "case_id" in con.sql(text).columns else "null"
     query = (
@@ -160,7 +160,7 @@ def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tup
 
 
 def look(con: duckdb.DuckDBPyConnection, sampled: Sample, name: str) -> Look:
-    """Guess the mapping of one sample and try it. Raises InitError where it cannot run."""
+    """Guess the mapping of a sample and run it. Raises InitError where it fails."""
     import duckdb
 
     quotes = _quotes(con, sampled.schema.names)
@@ -188,7 +188,7 @@ def look(con: duckdb.DuckDBPyConnection, sampled: Sample, name: str) -> Look:
 def _look_at_answers(
     sampled: Sample, name: str, guesses: guess_columns.Guesses, zone: Sequence[str]
 ) -> Look:
-    """Answers make no journeys: they have no silences, and add no places of contact."""
+    """Describe a source of answers: without journeys, it has no silences and no touchpoints."""
     more = ['-- It looks like answers, so rejse.toml says kind = "experience".']
     text = select(name, sampled.files, guesses, [*zone, *more, *guess_survey.remarks(guesses)])
     return Look(name, sampled, guesses, text, [], gap_histogram.NONE, is_experience=True)
@@ -236,7 +236,7 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
 
 
 def _gap(looks: Sequence[Look]) -> list[str]:
-    """The gap of the source with most silences, with the histogram that proposes it."""
+    """Propose the gap of the source with most silences, with its histogram."""
     main = max(looks, key=lambda source: source.silences.total)
     gap, why = main.silences.gap()
     return [
@@ -247,7 +247,7 @@ def _gap(looks: Sequence[Look]) -> list[str]:
 
 
 def _case_gap(looks: Sequence[Look]) -> list[str]:
-    """The same of silences inside cases."""
+    """Propose the case gap of the source with most silences inside cases, with its histogram."""
     main = max(looks, key=lambda source: source.in_cases.total)
     gap, why = main.in_cases.case_gap()
     histogram = [
@@ -286,7 +286,7 @@ def _touchpoints(looks: Sequence[Look]) -> str:
 
 
 def _names(samples: Sequence[Sample], name: str | None) -> list[str]:
-    """Name of each source: as asked, else the first file's up to its first point."""
+    """Return the name of each source: `name`, else the first file's up to its first dot."""
     stems = [
         name or column_profile.snake(sample.files[0].name.split(".")[0]) or "source"
         for sample in samples
@@ -317,15 +317,18 @@ def _write_key(path: Path) -> None:
 
 
 def init(files: Sequence[Path], folder: Path, name: str | None = None) -> list[str]:
-    """Begin, and return what there is to say."""
+    """Write the configuration and return its summary."""
     return summary(folder, begin(files, folder, name))
 
 
 def begin(files: Sequence[Path], folder: Path, name: str | None = None) -> list[Look]:
     """Write rejse.toml, mappings, frozen schemas, touchpoints.csv and the key into `folder`.
 
-    Files with equal columns are one source. Raises InitError where a file to be written exists,
-    a log cannot be read or has no rows, or the name cannot be one.
+    Files with equal columns are one source.
+
+    Raises:
+        InitError: a file to be written exists, a log cannot be read or has no rows, or the name is
+            invalid.
     """
     from rejse.pipelines.config import raw_schema
 
@@ -365,7 +368,7 @@ def _ignore_key(path: Path) -> None:
 
 
 def as_dict(folder: Path, looks: Sequence[Look]) -> dict[str, Any]:
-    """What was written and guessed, as plain values."""
+    """Return what was written and guessed, as plain values."""
     sources = [
         {
             "name": source.name,
@@ -389,7 +392,7 @@ def as_dict(folder: Path, looks: Sequence[Look]) -> dict[str, Any]:
 
 
 def summary(folder: Path, looks: Sequence[Look]) -> list[str]:
-    """What was written and guessed, for people."""
+    """Return what was written and guessed, as lines of text."""
     lines = []
     for source in looks:
         rows, columns = source.sample.table.num_rows, len(source.sample.schema)

@@ -1,4 +1,4 @@
-"""How often the scorers of texts are right: what `rejse sentiment` says."""
+"""Measure how often the scorers of texts are right, for `rejse sentiment`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Row:
-    """Accuracy of one language's scorer; `source` says where the texts are from."""
+    """Accuracy of a language's scorer on texts from `source`."""
 
     language: str
     model_id: str
@@ -36,7 +36,7 @@ class Row:
     source: str
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines: shares from 0 to 1, the interval Wilson's at 95 %."""
+        """Return plain values: shares from 0 to 1, Wilson's interval at 95 %."""
         low, high = self.accuracy.interval
         return {
             "language": self.language, "model_id": self.model_id, "n": self.accuracy.n,
@@ -47,7 +47,7 @@ class Row:
         }  # fmt: skip
 
     def cells(self) -> Sequence[Any]:
-        """The columns of `HEAD`."""
+        """Return the cells of the columns of `HEAD`."""
         low, high = self.accuracy.interval
         a = self.accuracy
         shares = (a.coverage, a.share, low, high, a.share_scored, a.majority)
@@ -56,19 +56,21 @@ class Row:
 
 
 def is_there(config: Path) -> bool:
-    """Whether there is a configuration to take scorers from."""
+    """Return whether there is a configuration to take scorers from."""
     return (config / "rejse.toml" if config.is_dir() else config).is_file()
 
 
 def scorers(settings: Settings | None) -> dict[str, Any]:
-    """Scorers by language, of the configuration if there is one. Raises SettingsError."""
+    """Load scorers by language, of the configuration if there is one. Raises SettingsError."""
     return texts.load(settings.texts.scorers if settings else {})
 
 
 def of_file(scorers: Mapping[str, Any], file: Path, language: str) -> list[Row]:
-    """Accuracy on a user's own labelled texts.
+    """Measure the accuracy on a user's own labelled texts.
 
-    Raises SettingsError for a language without a scorer, LabelledError for a file without labels.
+    Raises:
+        SettingsError: the language has no scorer.
+        LabelledError: the file has no labels.
     """
     if language not in scorers:
         raise SettingsError(
@@ -81,7 +83,7 @@ def of_file(scorers: Mapping[str, Any], file: Path, language: str) -> list[Row]:
 
 
 def shipped(scorers: Mapping[str, Any]) -> list[Row]:
-    """Accuracy on the labelled texts that come with rejse; none if nothing scores English."""
+    """Measure the accuracy on the labelled texts of rejse; none if nothing scores English."""
     if LANGUAGE not in scorers:
         return []
     scorer = scorers[LANGUAGE]
@@ -96,7 +98,7 @@ def shipped(scorers: Mapping[str, Any]) -> list[Row]:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """What the numbers mean, and where the texts are from."""
+    """Return what the numbers mean, and where the texts are from."""
     return [
         "right: of all texts, those on the right side of .5; one without a score is wrong.",
         "from, to: Wilson's 95 %. majority: what always saying the more frequent label reaches.",

@@ -1,8 +1,8 @@
-"""CSV files as Arrow batches, read under the frozen raw schema.
+"""Read CSV files as Arrow batches under the frozen raw schema.
 
 Arrow reads whole blocks whose quotes are regular (RFC 4180). A block with stray quotes, bytes
-that are no UTF-8, or a quote that is never closed is read record by record, so that damage stays
-where it is. An unquoted empty cell is null; a quoted one is the empty text.
+that are no UTF-8, or a quote that is never closed is read record by record, so that only damaged
+records are refused. An unquoted empty cell is null; a quoted one is the empty text.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Csv:
         self.delimiter = ","
 
     def parts(self, stream: ByteStream) -> Iterator[Part]:
-        """All rows of a stream, block by block."""
+        """Yield all rows of a stream, block by block."""
         rest = self._header(stream)
         row = 1
         while True:
@@ -77,7 +77,7 @@ class Csv:
         return self._refused(_empty(self.schema), [], [Bad(reason, detail, shown, row)])
 
     def _header(self, stream: ByteStream) -> bytes:
-        """Read the column names; give what was read beyond them."""
+        """Read the column names; return the bytes read after them."""
         data = stream.read(BLOCK).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
         if not data.strip():
             return b""
@@ -93,18 +93,18 @@ class Csv:
         return data[end + 1 :] if end >= 0 else b""
 
     def _block(self, data: bytes, row: int, last: bool) -> tuple[Part, int, int]:
-        """Rows of the whole records of a block, the bytes used, and how many records there were."""
+        """Read the whole records of a block; return rows, bytes used and number of records."""
         cut = self._regular(data, last)
         if cut:
             try:
                 part, records = self._read(data[:cut], row)
                 return part, cut, records
             except pa.ArrowInvalid:
-                pass  # what the regular blocks cannot be: found by the careful reading
+                pass  # the careful reading isolates what is not regular
         return self._careful(data, row, last)
 
     def _regular(self, data: bytes, last: bool) -> int:
-        """Bytes of the block that are whole, regular records; 0 where it is not regular."""
+        """Count the bytes of a block that are whole, regular records; 0 where it is not regular."""
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             return 0
         letters = np.frombuffer(data, dtype=np.uint8)
@@ -124,7 +124,7 @@ class Csv:
         return cut if len(data) - cut <= RECORD and _is_utf8(data[:cut]) else 0
 
     def _paired(self, letters: Any, quotes: Any) -> bool:
-        """Whether quotes open after a delimiter only, close before one, and double inside."""
+        """Return whether quotes open after a delimiter, close before one, and double inside."""
         beside = np.zeros(256, dtype=bool)
         beside[[ord(self.delimiter), LINE, RETURN, QUOTE]] = True
         opens, closes = quotes[0::2], quotes[1::2]
@@ -134,7 +134,7 @@ class Csv:
         return bool(beside[before].all() and beside[after].all())
 
     def _read(self, data: bytes, row: int) -> tuple[Part, int]:
-        """Rows of regular records. Raises pa.ArrowInvalid where they are not."""
+        """Read regular records. Raises pa.ArrowInvalid where they are not."""
         if not data.endswith(b"\n"):  # Arrow takes an empty last cell for quoted if one before is
             data += b"\n"
         try:
@@ -148,9 +148,9 @@ class Csv:
         return self._typed(table, rows, bad), records
 
     def _table(self, data: bytes, schema: pa.Schema | None) -> tuple[pa.Table, list[Any]]:
-        """Table of the raw schema's columns that the file has, and the records of another width.
+        """Read the raw schema's columns that the file has; return records of other width apart.
 
-        All columns are text without a schema. Raises pa.ArrowInvalid where a cell does not fit.
+        Without a schema all columns are text. Raises pa.ArrowInvalid where a cell does not fit.
         """
         wanted = [field for field in self.schema if field.name in self.names]
         types = dict.fromkeys(self.names, pa.string())
@@ -182,7 +182,7 @@ class Csv:
         return table, wrong
 
     def _typed(self, table: pa.Table, rows: Any, bad: list[Bad]) -> Part:
-        """Rows under the schema; absent columns are null, cells that do not fit are rejects."""
+        """Cast rows to the schema; absent columns are null, rows that do not fit are rejects."""
         kept = np.ones(table.num_rows, dtype=bool)
         wrong: dict[int, str] = {}
         for field in self.schema:
@@ -218,7 +218,7 @@ class Csv:
         return Part(batch, np.asarray(rows, dtype=np.int64), rejects)
 
     def _careful(self, data: bytes, row: int, last: bool) -> tuple[Part, int, int]:
-        """Rows read record by record; a record that is damaged ends with its first line."""
+        """Read record by record; a damaged record ends with its first line."""
         csv.field_size_limit(max(csv.field_size_limit(), 2 * RECORD))
         lines = data.split(b"\n")
         lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
@@ -259,7 +259,7 @@ class Csv:
         return self._typed(table, rows, bad)
 
     def _odd(self, raw: bytes) -> bool:
-        """Whether a record has quotes that Arrow would read otherwise."""
+        """Return whether a record has quotes that Arrow reads otherwise."""
         letters = np.frombuffer(raw, dtype=np.uint8)
         quotes = np.flatnonzero(letters == QUOTE)
         return bool(len(quotes)) and (len(quotes) % 2 > 0 or not self._paired(letters, quotes))
@@ -267,7 +267,7 @@ class Csv:
     def _record(
         self, lines: list[bytes], place: int, last: bool
     ) -> tuple[int, list[str], tuple[str, str] | None]:
-        """Next record: how many lines it takes (0: it is not whole yet), cells, or its fault."""
+        """Read the next record; return its number of lines (0: incomplete), cells, and fault."""
         taken: list[int] = []
 
         def texts() -> Iterator[str]:
@@ -303,7 +303,7 @@ class Csv:
 
 
 def unique(names: list[str]) -> list[str]:
-    """Column names of a header, a repeated one with `_1`, `_2` … behind it."""
+    """Make the column names of a header unique: repeated ones get the suffix `_1`, `_2` …"""
     seen: dict[str, int] = {}
     renamed = []
     for name in names:
@@ -314,7 +314,7 @@ def unique(names: list[str]) -> list[str]:
 
 
 def misfits(column: pa.ChunkedArray, kind: pa.DataType) -> list[int]:
-    """Places of the values that cannot become `kind`, found by halving."""
+    """Return the indexes of values that cannot be cast to `kind`, searched by bisection."""
     try:
         column.cast(kind)
         return []

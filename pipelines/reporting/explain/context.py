@@ -1,7 +1,7 @@
-"""What lies around a journey, told: who drove its contacts, what its friction cost, which service
-level was broken, what was owned, what came next.
+"""Describe the context of a journey: drivers of its contacts, cost of friction, broken service
+levels, owned products, the next journey.
 
-What came next follows upon the journey; that it follows from it, nobody here has shown.
+The next journey follows in time; no cause is claimed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rejse.pipelines.reporting.explain import lookup
 from rejse.pipelines.runtime.text_safety import clean
 from rejse.transforms.schema.parameters import OUTCOME_MAP
 
-#: Outcomes of a contact that did what it was for; after all others its time was spent in vain.
+#: Outcomes of a contact that solved the matter; the talk of all others was in vain.
 SOLVED = [name for name, value in OUTCOME_MAP.items() if value == 1.0]
 
 
@@ -30,7 +30,7 @@ class Owned:
 
 @dataclass(frozen=True)
 class Breach:
-    """A service level that was not kept; `met_at` is null where it never was."""
+    """A breached service level; `met_at` is null where it was never met."""
 
     sla: str
     kind: str
@@ -40,7 +40,7 @@ class Breach:
 
 @dataclass(frozen=True)
 class Cost:
-    """What friction cost: minutes, the share of them that was measured, and money."""
+    """Cost of friction: minutes, the share of them that was measured, and money."""
 
     customer: float | None
     company: float | None
@@ -52,7 +52,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class JourneyContext:
-    """Contacts by who drove them, talk in vain, what is owned, and the customer's next journey."""
+    """Contacts by driver, talk in vain, owned products, and the customer's next journey."""
 
     started_at: datetime
     ended_at: datetime
@@ -131,7 +131,7 @@ _BREACHES = """
 
 
 def contexts(con: Any, journey_ids: list[str]) -> dict[str, JourneyContext]:
-    """What lies around each of these journeys, by journey id."""
+    """Return the contexts of journeys, by journey id."""
     owned = _by_journey(con, _OWNED, journey_ids, Owned)
     costs = _by_journey(con, _COST, journey_ids, Cost)
     breaches = _by_journey(con, _BREACHES, journey_ids, Breach)
@@ -150,7 +150,7 @@ def contexts(con: Any, journey_ids: list[str]) -> dict[str, JourneyContext]:
 def _by_journey(
     con: Any, query: str, journey_ids: list[str], kind: type[Any]
 ) -> dict[str, list[Any]]:
-    """Rows of a query by journey."""
+    """Return the rows of a query by journey id, as objects of `kind`."""
     by_journey: dict[str, list[Any]] = {}
     for row in lookup.rows(con, query, [journey_ids]):
         by_journey.setdefault(row.pop("journey_id"), []).append(kind(**row))
@@ -158,7 +158,7 @@ def _by_journey(
 
 
 def lines(context: JourneyContext) -> Iterator[str]:
-    """What lies around the journey, in words; nothing where nothing is known."""
+    """Yield sentences on the context of a journey; none where nothing is known."""
     if context.n_need_driven is not None and context.n_company_driven:
         contacts = wording.plural(context.n_need_driven + context.n_company_driven, "contact")
         yield (
@@ -201,7 +201,7 @@ def _breaches(breaches: tuple[Breach, ...]) -> Iterator[str]:
 
 
 def _late(met: datetime, due: datetime | None) -> str:
-    # The clock may stand still in between: late by more than the clock says.
+    # The service level's clock may pause in between, so this is no delay on that clock.
     return f"{wording.duration((met - due).total_seconds())} later" if due else "later"
 
 

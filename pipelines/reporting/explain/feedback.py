@@ -1,4 +1,4 @@
-"""What was felt on a journey, told: answers at their steps, the whole, the curve, the relief."""
+"""Describe the feedback on a journey: answers to its steps and the whole, the emotion curve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rejse.pipelines.runtime.text_safety import clean
 
 @dataclass(frozen=True)
 class Answer:
-    """An X-record about the journey or one of its steps."""
+    """A survey answer or other feedback record on the journey or one of its steps."""
 
     respondent_type: str | None
     instrument: str | None
@@ -34,7 +34,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Feedback:
-    """The row of `journey_experience`, and the answers that hang on no step."""
+    """A row of `journey_experience`, and the answers that belong to no step."""
 
     n_records: int
     n_invited: int
@@ -65,7 +65,7 @@ class Feedback:
 
 
 def answered(answer: Answer) -> str:
-    """One answer in words."""
+    """Describe an answer."""
     respondent = {"employee": "an employee", "partner": "a partner"}.get(
         answer.respondent_type or "", "the customer"
     )
@@ -84,7 +84,7 @@ def answered(answer: Answer) -> str:
 
 
 def _written(answer: Answer) -> str:
-    """The sentiment of what was written beside it; nothing of a text that nothing scores."""
+    """Describe the sentiment of an answer's text, if it has one."""
     if answer.sentiment01 is None:
         return ", in words that nothing scores" if answer.has_text else ""
     language = clean(answer.language, 20)
@@ -92,10 +92,10 @@ def _written(answer: Answer) -> str:
 
 
 def emotion(answers: tuple[Answer, ...]) -> float | None:
-    """Emotion of a step: the mean of the customer's solicited scores, else of trusted texts, else
-    of scores given unasked, else of what other texts say.
+    """Return the emotion of a step; None where no answer has one.
 
-    What was said of the whole is told where it was said, and is no emotion of that step.
+    It is the mean of the customer's solicited scores, else of validated texts' sentiments, else of
+    unsolicited scores, else of other texts. Answers on the whole journey do not count.
     """
     mine = [
         answer
@@ -129,7 +129,7 @@ def _points(answer: Answer) -> str:
 
 
 def lines(felt: Feedback) -> Iterator[str]:
-    """What was felt on the whole: who answered, X, the gap, the curve, health, relief."""
+    """Yield sentences on the whole journey: answers, X, silo gap, emotion curve, health, relief."""
     yield from map(answered, felt.answers)
     if felt.n_invited:
         asked = wording.plural(felt.n_invited, "invitation")
@@ -172,7 +172,7 @@ def lines(felt: Feedback) -> Iterator[str]:
 
 
 def _less_sure(felt: Feedback) -> str:
-    """How many steps of the curve have no answer to a question."""
+    """Describe how many steps of the curve have no answer to a question."""
     parts = []
     if felt.n_emotions_unasked:
         parts.append(f"{felt.n_emotions_unasked} only said unasked")

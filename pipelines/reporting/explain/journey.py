@@ -1,4 +1,4 @@
-"""One journey, told: every step, every piece of evidence, the sums, and what would change them."""
+"""Explain a journey: its steps, its evidence, the sums of its scores, and what-ifs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rejse.pipelines.reporting.explain.what_if import Evidence, Score, WhatIf
 
 @dataclass(frozen=True)
 class FieldRequest:
-    """A field asked of the customer, and who knew it before."""
+    """A field asked of the customer, and the system that knew it before."""
 
     field: str
     system_asking: str | None
@@ -30,7 +30,7 @@ class FieldRequest:
 
 @dataclass(frozen=True)
 class Handoff:
-    """A hand-off into a step (or asked for in it and never received)."""
+    """A hand-off into a step, or one requested in it and never received."""
 
     from_owner: str | None
     to_owner: str | None
@@ -47,7 +47,7 @@ class Handoff:
 
 @dataclass(frozen=True)
 class Promise:
-    """A promise made in a step, and what became of it."""
+    """A promise made in a step, and its delivery."""
 
     promise_id: str
     kind: str | None
@@ -61,7 +61,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Step:
-    """A step as it was lived: who, where, when, what was asked and promised, what went wrong."""
+    """A step: actor, place, time, its requests, hand-offs, promises, evidence and answers."""
 
     step_id: str
     seq: int
@@ -94,13 +94,13 @@ class Step:
 
     @property
     def hazard(self) -> float:
-        """Hazard of the incident that is anchored here: the step with the edge into it."""
+        """Hazard of the incident anchored here: the step with the edge into it."""
         return float(sum(piece.hazard for piece in self.evidence))
 
 
 @dataclass(frozen=True)
 class Journey:
-    """The journey's own row: who owns it, when it was, how it ended, what was counted."""
+    """The row of a journey: its owner, its time, its end, its counts and scores."""
 
     journey_id: str
     customer_key: str
@@ -141,7 +141,7 @@ class Journey:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A journey with its steps, its score summed again from the evidence, and the what-ifs."""
+    """A journey with its steps, its score recomputed from the evidence, and the what-ifs."""
 
     journey: Journey
     steps: tuple[Step, ...]
@@ -150,23 +150,23 @@ class Explanation:
     not_measured: tuple[str, ...]
     felt: Feedback | None = None
     around: JourneyContext | None = None
-    #: What must be said of the choice of this journey, where `worst` was asked for.
+    #: Remark on the choice of this journey, where `worst` was asked for.
     note: str = ""
 
     @property
     def adds_up(self) -> bool:
-        """True where the evidence sums to the published hazard (to 1e-9)."""
+        """Whether the evidence sums to the published hazard (to 1e-9)."""
         published = self.journey.friction_hazard
         return published is None or abs(published - self.score.hazard) <= 1e-9
 
     def text(self) -> str:
-        """The whole explanation in words, as plain text."""
+        """Return the whole explanation as plain text."""
         from rejse.pipelines.reporting.explain import text as explain_text
 
         return explain_text.text(self)
 
     def json(self) -> str:
-        """The whole explanation as JSON text; times are ISO 8601 in UTC, null is not measured."""
+        """Return the explanation as JSON text; times are ISO 8601 in UTC, null is not measured."""
         document = {**asdict(self), "adds_up": self.adds_up}
         return json.dumps(document, default=datetime.isoformat, ensure_ascii=False, indent=2)
 
@@ -176,8 +176,10 @@ def explain(con: Any, wanted: str) -> Explanation:
 
     `con` is a catalogue session with the views v_journeys, v_steps, v_friction_evidence,
     v_handoffs, v_info_requests, v_promises, v_sessions, v_experience, v_journey_experience,
-    v_ranked_journeys and the table owned_products. Raises UnknownJourneyError, with near matches,
-    where none or several journeys answer to it.
+    v_ranked_journeys and the table owned_products.
+
+    Raises:
+        UnknownJourneyError: no journey matches, or several do; it has near matches.
     """
     if not lookup.is_worst(wanted):
         return explain_all(con, [lookup.find(con, wanted)])[0]
@@ -218,7 +220,7 @@ def _what_ifs(journey: Journey, evidence: tuple[Evidence, ...]) -> tuple[WhatIf,
 
 _TIMES = {"started_at", "ended_at", "occurred_at", "due_at", "delivered_at", "known_since"}
 _NESTED = {"asked", "handoffs", "promises", "evidence", "answers"}
-#: What a view is read from, and in which order.
+#: Relation and order of each view.
 _SOURCES: dict[str, tuple[str, str]] = {
     "v_journeys": ("(select null as step_id, * from v_journeys)", "journey_id"),
     "v_steps": ("v_steps", "seq"),
@@ -248,7 +250,7 @@ _SOURCES: dict[str, tuple[str, str]] = {
 
 
 def _records(con: Any, shape: Any, view: str, journey_ids: list[str]) -> list[tuple[str, str, Any]]:
-    """Rows of a view as (journey id, step id, `shape`), asking only for columns it names."""
+    """Read a view as (journey id, step id, `shape`), only the columns of the shape."""
     names = [field.name for field in fields(shape) if field.name not in _NESTED]
     columns = [f"timezone('UTC', {n}) as {n}" if n in _TIMES else n for n in names]
     source, order = _SOURCES[view]
@@ -274,7 +276,7 @@ def _by_step(
 
 
 def _steps(con: Any, journey_ids: list[str]) -> dict[str, tuple[Step, ...]]:
-    """Steps of each journey in order, each with all that hangs on it."""
+    """Return the steps of each journey in order, each with its requests, evidence and answers."""
     asked = _by_step(con, FieldRequest, "v_info_requests", journey_ids)
     handoffs = _by_step(con, Handoff, "v_handoffs", journey_ids)
     promises = _by_step(con, Promise, "v_promises", journey_ids)
@@ -296,7 +298,7 @@ def _steps(con: Any, journey_ids: list[str]) -> dict[str, tuple[Step, ...]]:
 
 
 def _felt(con: Any, journey_ids: list[str]) -> dict[str, Feedback]:
-    """What was felt on each journey that somebody spoke of; answers about a step hang there."""
+    """Return the feedback on journeys; answers on a step are with the step."""
     whole: dict[str, list[Answer]] = {}
     for journey_id, step_id, answer in _records(con, Answer, "v_experience", journey_ids):
         if step_id is None:
@@ -310,7 +312,7 @@ def _felt(con: Any, journey_ids: list[str]) -> dict[str, Feedback]:
 def _not_measured(
     journey: Journey, evidence: tuple[Evidence, ...], felt: Feedback | None
 ) -> list[str]:
-    """What the data could not say about this journey; a null is never told as a zero."""
+    """Return what could not be measured for a journey: null is never shown as zero."""
     gaps = []
     if journey.friction_score is None:
         gaps.append(

@@ -1,4 +1,4 @@
-"""Finding the journey that somebody means: by id, its beginning or its case, or the worst."""
+"""Find a journey by id, the beginning of one, its case, or as the worst; rank journeys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rejse.transforms.schema.parameters import COMPONENT_FLOOR
 
 
 class UnknownJourneyError(MisuseError):
-    """No journey, or more than one, answers to what was given; `near` lists candidates."""
+    """No journey matches the input, or several do; `near` lists candidates."""
 
     def __init__(self, message: str, near: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -22,7 +22,7 @@ class UnknownJourneyError(MisuseError):
 
 @dataclass(frozen=True)
 class JourneySummary:
-    """A journey in a list: enough to choose it."""
+    """A journey in a list, with enough to choose it."""
 
     journey_id: str
     journey_type: str | None
@@ -39,7 +39,7 @@ class JourneySummary:
 
 
 def rows(con: Any, query: str, given: list[Any] | None = None) -> list[dict[str, Any]]:
-    """Rows of a query as dicts; naive times are read as UTC."""
+    """Return the rows of a query as dicts; naive times are read as UTC."""
     cursor = con.execute(query, given or [])
     names = [column[0] for column in cursor.description]
     return [{n: _utc(v) for n, v in zip(names, row, strict=True)} for row in cursor.fetchall()]
@@ -61,10 +61,10 @@ _SUMMARY = """
 
 @dataclass(frozen=True)
 class Worst:
-    """The worst journeys first, and how many share the first one's place.
+    """The worst journeys first, and how many tie with the first.
 
-    `n_level` have its health_ops (or none, as it), `n_equal` of them its friction too; `n_scored`
-    journeys have a friction score.
+    `n_level` journeys have its health_ops (or none, like it), `n_equal` of them its friction too;
+    `n_scored` journeys have a friction score.
     """
 
     journeys: list[JourneySummary]
@@ -73,7 +73,7 @@ class Worst:
     n_scored: int
 
     def note(self, shown: int = 1) -> str:
-        """What must be said beside the first `shown` of them: that none is the worst, or ties."""
+        """Return the remark on the first `shown` journeys: that none is the worst, or on ties."""
         if not self.n_scored:
             return "too little was logged to see friction: no journey is the worst"
         if not self.journeys:
@@ -103,7 +103,7 @@ def _least(first: JourneySummary) -> str:
     return f"lowest health_ops, {wording.amount(first.health_ops)}{floor}"
 
 
-#: An end that is only assumed ranks nothing (v_ranked_journeys); its friction still does.
+#: Journeys with an assumed end have no health that ranks (v_ranked_journeys); friction ranks them.
 _WORST = """
     with scored as (
         select
@@ -133,8 +133,10 @@ _WORST = """
 
 
 def ranking(con: Any, most: int = 10) -> Worst:
-    """The worst journeys: closed ones by least health_ops, then those without one that ranks by
-    most friction; of equals by friction and id. None where there is no friction at all.
+    """Rank the worst journeys; none where there is no friction at all.
+
+    Closed ones come first by least health_ops, then those without a health that ranks by most
+    friction. Ties: most friction, then id.
     """
     ranked = rows(con, _WORST, [most])
     names = JourneySummary.__dataclass_fields__
@@ -148,14 +150,15 @@ def ranking(con: Any, most: int = 10) -> Worst:
 
 
 def worst(con: Any, most: int = 10) -> list[JourneySummary]:
-    """The worst journeys alone, as `ranking` orders them."""
+    """Return the worst journeys in the order of `ranking`."""
     return ranking(con, most).journeys
 
 
 def find(con: Any, wanted: str) -> str:
-    """Id of the journey that `wanted` names: `worst`, an id, the beginning of one, or a case.
+    """Return the id of the journey that `wanted` names: `worst`, an id, its beginning, or a case.
 
-    Raises UnknownJourneyError where none or several answer to it.
+    Raises:
+        UnknownJourneyError: no journey matches, or several do.
     """
     wanted = wanted.strip()
     if is_worst(wanted):
@@ -170,13 +173,15 @@ def find(con: Any, wanted: str) -> str:
 
 
 def is_worst(wanted: str) -> bool:
-    """Is the worst journey asked for, whichever it is?"""
+    """Return whether the input asks for the worst journey."""
     return wanted.strip().casefold() == "worst"
 
 
 def the_worst(con: Any) -> tuple[str, str]:
-    """Id of the worst journey, and what must be said beside it; where none is, the journey of least
-    health that there is, and that it is not. Raises as `find`.
+    """Return the id of the worst journey, and the remark on it.
+
+    Where no journey is the worst, it is the one of least health, and the remark says so. Raises as
+    `find`.
     """
     ranked = ranking(con, 1)
     if ranked.journeys:
@@ -199,7 +204,7 @@ def _holds_journeys(con: Any) -> bool:
 
 
 def _ill_ended(con: Any) -> str:
-    """How to see journeys that ended badly, where they met no friction that could rank them."""
+    """Return a hint at journeys that ended badly, if there are any."""
     (row,) = rows(con, "select count(*) as n from v_ranked_journeys where outcome01 < 1")
     if not row["n"]:
         return ""
@@ -230,7 +235,7 @@ def _error(head: str, journeys: list[JourneySummary]) -> UnknownJourneyError:
 
 
 def guide(con: Any) -> str:
-    """What `rejse explain` says without a journey: the worst ones, and how to find others."""
+    """Return the output of `rejse explain` without a journey: the worst, and how to find others."""
     if not _holds_journeys(con):
         return "There are no journeys yet: run `rejse run`, then `rejse explain` again."
     ranked = ranking(con)

@@ -1,4 +1,4 @@
-"""An explanation in words: the same sentences for the terminal and for the report."""
+"""Word an explanation: the same sentences for the terminal and for the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rejse.pipelines.reporting.explain.what_if import Evidence, WhatIf
 from rejse.pipelines.runtime.text_safety import clean
 from rejse.transforms.schema.parameters import COMPONENT_FLOOR, HEALTH_WEIGHTS
 
-#: Steps that are told at most; the rest is counted.
+#: Most steps that are shown; the rest is counted.
 MOST_STEPS = 200
 RULE = (
     "Hazard of a piece of evidence: −ln(1 − severity), halved for each stronger sign of the same"
@@ -30,7 +30,7 @@ BANDS = ((80.0, "good"), (60.0, "fair"), (-1.0, "poor"))
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the text: its style (a rich style, or nothing), indent and words."""
+    """A line of the text: its words, style (a rich style, or nothing) and indent."""
 
     words: str
     style: str = ""
@@ -38,19 +38,19 @@ class Line:
 
 
 def band(health_ops: float | None) -> str:
-    """Band of a health: good from 80, fair from 60, else poor; `not measured` for null."""
+    """Return the band of a health: good from 80, fair from 60, else poor; `not measured` for null."""
     if health_ops is None:
         return "not measured"
     return next(name for least, name in BANDS if health_ops >= least)
 
 
 def text(explanation: Explanation) -> str:
-    """The explanation as plain text."""
+    """Return the explanation as plain text."""
     return "\n".join("  " * line.indent + line.words for line in lines(explanation)) + "\n"
 
 
 def lines(explanation: Explanation) -> Iterator[Line]:
-    """All lines of the explanation, in reading order."""
+    """Yield all lines of the explanation, in reading order."""
     if explanation.note:
         yield Line(f"{explanation.note}.", "dim")
     yield from _head(explanation.journey)
@@ -84,7 +84,7 @@ def lines(explanation: Explanation) -> Iterator[Line]:
 
 
 def coverage(journey: Journey) -> str:
-    """How much of what the launch detectors need was logged for this journey."""
+    """Return how much of what the launch detectors need was logged for the journey."""
     return f"coverage of the evidence {wording.share(journey.evidence_coverage)}"
 
 
@@ -100,7 +100,7 @@ def _head(journey: Journey) -> Iterator[Line]:
 
 
 def span(journey: Journey) -> str:
-    """When the journey was, how it closed, and what was counted."""
+    """Return the time of the journey, how it closed, and its counts."""
     how = f"closed by {journey.close_reason}" if journey.state == "closed" else "still open"
     counts = [
         wording.plural(number, noun)
@@ -117,7 +117,7 @@ def span(journey: Journey) -> str:
 
 
 def verdict(journey: Journey) -> str:
-    """Outcome and delivery first, then the band, then the number with its span."""
+    """Return outcome and friction, then the band, then the health with its span."""
     end = clean(journey.outcome, 20) if journey.outcome else "no outcome yet"
     friction = _span(journey.friction_score, journey.friction_score_lo, journey.friction_score_hi)
     if journey.health_ops is None:
@@ -146,7 +146,7 @@ def _step(step: Step, before: Step | None) -> Iterator[Line]:
 
 
 def title(step: Step, before: Step | None = None) -> str:
-    """When, how long after the last step, who and where: one sentence that names the step."""
+    """Return a sentence that names the step: time, delay after the last step, actor and place."""
     place = clean(step.touchpoint or step.activity, 40)
     did = clean(step.activity, 40).replace("_", " ")
     doing = f", {did}," if step.touchpoint and step.activity not in (None, step.touchpoint) else ""
@@ -161,7 +161,7 @@ def title(step: Step, before: Step | None = None) -> str:
 
 
 def actor(step: Step) -> str:
-    """Who acted first in the step."""
+    """Return the first actor of the step."""
     if step.is_pushed:
         return "a message of the company"
     agent = f" {clean(step.actor_id, 8)}" if step.actor_id else ""
@@ -176,7 +176,7 @@ def actor(step: Step) -> str:
 
 
 def facts(step: Step) -> list[str]:
-    """What the step's own rows say: waiting, fields, hand-offs, promises, answers, its outcome."""
+    """Return sentences on waiting, fields, hand-offs, promises, answers and outcome of a step."""
     sentences = []
     if step.wait_before_s and step.wait_cause:
         cause = step.wait_cause.replace("_", " ")
@@ -197,7 +197,7 @@ def facts(step: Step) -> list[str]:
 
 
 def moments(steps: tuple[Step, ...]) -> Iterator[str]:
-    """The best and the worst step of the emotion curve, where it has both."""
+    """Yield the best and the worst step of the emotion curve, where it has both."""
     curve = [(step, felt) for step in steps if (felt := feedback.emotion(step.answers)) is not None]
     for name, best in (("best moment", max), ("worst moment", min)):
         if len({felt for _, felt in curve}) > 1:
@@ -244,7 +244,7 @@ def _promise(promise: Promise) -> str:
 
 
 def evidence_line(piece: Evidence) -> str:
-    """One piece of evidence with its numbers: severity, hazard at its rank, share of the whole."""
+    """Describe a piece of evidence: severity, hazard at its rank, share of the whole."""
     known = {None, piece.owner, piece.owner_to}
     detail = "" if piece.detail in known else f" ({clean(piece.detail)})"
     return (
@@ -255,7 +255,7 @@ def evidence_line(piece: Evidence) -> str:
 
 
 def between(piece: Evidence) -> str:
-    """The two owners between whom a piece of evidence lies; nothing at a node."""
+    """Return the two owners of a piece of evidence on an edge; nothing at a node."""
     if piece.locus != "edge" or not piece.owner or not piece.owner_to:
         return ""
     if piece.owner == piece.owner_to:
@@ -264,7 +264,7 @@ def between(piece: Evidence) -> str:
 
 
 def hazard(piece: Evidence) -> str:
-    """Hazard h = -ln(1 - s), halved for each stronger sign of the same incident."""
+    """Return the hazard h = -ln(1 - s), halved for each stronger sign of the same incident."""
     if piece.kind_rank == 0:
         return f"{piece.hazard:.3f}"
     whole, parts = piece.hazard * 2.0**piece.kind_rank, 2**piece.kind_rank
@@ -281,7 +281,7 @@ def _severity(piece: Evidence) -> str:
 
 
 def _amount(piece: Evidence) -> str:
-    """The amount x that made the severity grow, in its unit."""
+    """Return the amount that determines the intensity, in its unit."""
     if piece.unit == "s/s":
         over = f"{wording.share(piece.raw_value)} over the expected"
         known = piece.expected_value
@@ -299,7 +299,7 @@ def _sums(explanation: Explanation) -> Iterator[Line]:
 
 
 def sums(explanation: Explanation) -> list[str]:
-    """H over the incidents, then F, D, O and health_ops, with the arithmetic spelled out."""
+    """Return the arithmetic of H over the incidents, then of F, D, O and health_ops."""
     score = explanation.score
     if explanation.journey.friction_score is None:
         return ["nothing to add up: see what is not measured"]
@@ -340,7 +340,7 @@ def _floored(component: float, digits: int) -> str:
 
 
 def what_if_lines(explanation: Explanation, most: int = 12) -> list[str]:
-    """What friction and health would be without each incident, best first."""
+    """Return what friction and health would be without each incident, best first."""
     seqs = {step.step_id: step.seq for step in explanation.steps}
     sentences = [_what_if(condition, seqs) for condition in explanation.what_ifs]
     if len(sentences) <= most + 1:

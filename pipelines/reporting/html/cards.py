@@ -1,4 +1,4 @@
-"""The page's sentences and head figures, worded from the totals."""
+"""Word the page's sentences and head figures from the totals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Card:
-    """A head figure: its value, or that it is absent, and what it means."""
+    """A head figure: its value, its meaning, and whether it was not measured."""
 
     value: str
     label: str
@@ -25,7 +25,7 @@ def _card(value: str | None, label: str, why_not: str) -> Card:
 
 
 def subtitle(totals: Row) -> str:
-    """How many journeys of which time the page is about."""
+    """Return how many journeys of which time the page shows."""
     if not totals["n_journeys"]:
         return "The store holds no journeys: run rejse run first."
     n_open = totals["n_journeys"] - totals["n_closed"]
@@ -39,7 +39,7 @@ def subtitle(totals: Row) -> str:
 
 
 def head_figures(totals: Row, felt: Row) -> list[Card]:
-    """The cards on top: components before the number, and what is absent said so."""
+    """Return the cards on top: components before the health, absent figures marked."""
     return [_resolved(totals), _friction(totals), _between(totals), *_health(totals),
             _continuity(totals), _duration(totals), _answered(felt), _relief(felt)]  # fmt: skip
 
@@ -106,7 +106,7 @@ def _relief(answers: Row) -> Card:
 
 
 def felt(totals: Row, answers: Row) -> list[str]:
-    """What the answers on the page stand for, and what they do not."""
+    """Return what the answers on the page represent, and what they do not."""
     sentences = [
         f"{wording.count(answers['n_felt'])} of {wording.plural(totals['n_journeys'], 'journey')}"
         f" ({wording.share(answers['n_felt'] / totals['n_journeys'])}) have answers that score; the"
@@ -127,7 +127,7 @@ def felt(totals: Row, answers: Row) -> list[str]:
 
 
 def stability(ranks: Row) -> str:
-    """How far the list of the worst depends on the weights, which are priors."""
+    """Return how far the list of the worst depends on the weights, which are priors."""
     if not ranks["n_worst"]:
         return ""
     return (
@@ -137,7 +137,7 @@ def stability(ranks: Row) -> str:
 
 
 def cost(rows: list[Row]) -> list[str]:
-    """What friction costs, as far as minutes are logged or in cost_rates; rows of `cost.sql`."""
+    """Return what friction costs, as far as minutes are known; `rows` are those of `cost.sql`."""
     n = sum(row["n_evidence"] for row in rows)
     if not n:
         return []
@@ -173,7 +173,7 @@ def cost(rows: list[Row]) -> list[str]:
 
 
 def not_measured(totals: Row, felt: Row) -> list[str]:
-    """What the page cannot say, and why."""
+    """Return what the page cannot show, and why."""
     whole = totals["n_journeys"]
     gaps = (
         ("n_scored", "friction: the logs carry too little of what the detectors need"),
@@ -206,7 +206,7 @@ def _not_felt(totals: Row, felt: Row) -> list[str]:
     ]
 
 
-#: Kinds of friction that the design knows; those without a detector are named on the page.
+#: Kinds of friction of the design; those without a detector are named on the page.
 DESIGNED = (
     "info_conflict", "transfer", "ping_pong", "escalation", "internal_wait", "dead_end",
     "abandonment", "rework", "contradiction", "upsell_in_problem", "over_pressure",
@@ -221,7 +221,7 @@ def _not_looked_for() -> list[str]:
 
 
 def stamp(publication: Row | None) -> list[tuple[str, str]]:
-    """Which publication, run and configuration the page was drawn from, and the run's balance."""
+    """Return publication, run and configuration of the page, and the run's balance."""
     if publication is None:
         return [("Publication", "none yet")]
     entries = [

@@ -1,4 +1,4 @@
-"""An explanation made short enough for a page: the steps that hurt, and the first and last."""
+"""Shorten an explanation for the page: the steps with most hazard, the first and the last."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rejse.pipelines.reporting.explain import feedback, text
 from rejse.pipelines.reporting.explain.journey import Explanation, Journey, Step
 from rejse.pipelines.runtime.text_safety import clean
 
-#: Bounds of what is told of one journey, so that ten of them fit a page at any size of data.
+#: Bounds of a journey's explanation, so that ten of them fit a page at any size of data.
 MOST_STEPS, MOST_FACTS, MOST_PIECES, MOST_WHAT_IFS, LONGEST = 10, 5, 4, 6, 240
-#: Bytes of HTML that the steps of one journey may take: names may be long and dear to escape.
+#: Bytes of HTML that the steps of a journey may take: names may be long, and longer when escaped.
 MOST_BYTES = 14_000
 
 
@@ -43,7 +43,7 @@ class ShortExplanation:
 
 
 def shorten(explanation: Explanation) -> ShortExplanation:
-    """The explanation in words; at most `MOST_STEPS` steps, those with most hazard kept."""
+    """Word an explanation with at most `MOST_STEPS` steps, those with most hazard."""
     journey = explanation.journey
     return ShortExplanation(
         journey=journey,
@@ -60,7 +60,7 @@ def shorten(explanation: Explanation) -> ShortExplanation:
 
 
 def _kinds(steps: tuple[Step, ...]) -> str:
-    """The kinds of friction in the journey, heaviest first."""
+    """Return the kinds of friction in the journey, most hazard first."""
     weight: dict[str, float] = {}
     for step in steps:
         for piece in step.evidence:
