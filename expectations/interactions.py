@@ -22,9 +22,7 @@ def contract() -> list[Column]:
     pseudonym = Column(
         schema.CUSTOMER_KEY, schema.TEXT, "Keyed pseudonym of the customer.", nullable=False
     )
-    bucket = Column(
-        schema.BUCKET, pa.int16(), "Virtual bucket.", low=0, high=4095, nullable=False
-    )  # fmt: skip
+    bucket = Column(schema.BUCKET, pa.int16(), "Virtual bucket.", low=0, high=4095, nullable=False)
     fields = [
         Column(field.name, field.type, field.description, field.unit, values=field.values)
         for field in schema.INTERACTION

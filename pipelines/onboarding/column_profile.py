@@ -79,7 +79,7 @@ class Profile:
 
     @cached_property
     def missing(self) -> str | None:
-        """Text that means a missing value, such as `?`."""
+        """The text that means a missing value, such as `?`."""
         seen = Counter(v for v in self.values if isinstance(v, str) and v.lower() in MISSING)
         return seen.most_common(1)[0][0] if seen else None
 

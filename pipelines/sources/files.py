@@ -46,11 +46,11 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Name of the source."""
+        """Return the name of the source."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Globs of its files."""
+        """Return the globs of its files."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class RawBatch:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the rows."""
+        """Return the size of the rows in bytes."""
         return int(self.batch.nbytes)
 
 

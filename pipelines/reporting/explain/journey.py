@@ -94,7 +94,7 @@ class Step:
 
     @property
     def hazard(self) -> float:
-        """Hazard of the incident anchored here: the step with the edge into it."""
+        """Return the hazard of the incident anchored here: the step with the edge into it."""
         return float(sum(piece.hazard for piece in self.evidence))
 
 
@@ -155,7 +155,7 @@ class Explanation:
 
     @property
     def adds_up(self) -> bool:
-        """Whether the evidence sums to the published hazard (to 1e-9)."""
+        """Return whether the evidence sums to the published hazard (to 1e-9)."""
         published = self.journey.friction_hazard
         return published is None or abs(published - self.score.hazard) <= 1e-9
 

@@ -38,7 +38,7 @@ class Line:
 
 
 def band(health_ops: float | None) -> str:
-    """Return the band of a health: good from 80, fair from 60, else poor; `not measured` for null."""
+    """Return the band of a health: good from 80, fair from 60, else poor; null is not measured."""
     if health_ops is None:
         return "not measured"
     return next(name for least, name in BANDS if health_ops >= least)

@@ -1,4 +1,4 @@
-"""What the made company's people felt: the truths planted in their answers are found again."""
+"""What the synthetic company's people felt: the truths planted in their answers are found again."""
 
 from __future__ import annotations
 
