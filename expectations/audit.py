@@ -1,4 +1,4 @@
-"""The audit itself: all suites, one Checkpoint each, over DuckDB views of staged files.
+"""Audit staged files: validate all suites, one Checkpoint each, over DuckDB views.
 
 A process of its own (`server`) reads a request and writes a report, both JSON. Tables above
 `sample_rows` are audited on a sample of whole customers, so that laws between tables still hold
@@ -31,7 +31,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Result:
-    """Outcome of one suite: how many rules were tried, and the results of the broken ones."""
+    """Outcome of a suite: how many rules were validated, and the results of the broken ones."""
 
     suite: Suite
     n_rules: int
@@ -39,7 +39,7 @@ class Result:
 
 
 def audited(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The report of what a request names: `store`, `files` and `rows` by table, `sample_rows`."""
+    """Audit a request: `store`, `files` and `rows` by table, `sample_rows`. Return the report."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rejse-audit-") as folder:
         database = Path(folder) / "staged.duckdb"
@@ -61,7 +61,7 @@ def audited(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sample(rows: Mapping[str, int], most: int) -> int:
-    """k such that one customer in k keeps every table at about `most` rows or fewer."""
+    """Return k such that one customer in k keeps every table at about `most` rows or fewer."""
     return max(1, math.ceil(max(rows.values(), default=0) / most))
 
 
@@ -76,14 +76,14 @@ def define(database: Path, store: Path, files: Mapping[str, Sequence[str]], part
         con.commit()
         if part > 1:
             for name in (name for suite in SUITES for name in suite.published):
-                _keep_one_in(con, name, part)
+                _sample_customers(con, name, part)
 
 
-def _keep_one_in(con: duckdb.DuckDBPyConnection, name: str, part: int) -> None:
-    """Put the rows of one customer in `part` in the view's place.
+def _sample_customers(con: duckdb.DuckDBPyConnection, name: str, part: int) -> None:
+    """Replace the view by a table with the rows of one customer in `part`.
 
-    Keys are keyed hashes, so those below a bound are a fair sample, the same in all tables; and
-    a bound lets Parquet skip what a hash would have to read.
+    Keys are keyed hashes, so those below a bound are a fair sample, the same in all tables. Parquet
+    skips row groups by a bound; a modulus would read all of them.
     """
     bound = f"{16**8 // part:08x}"
     con.execute(f"alter view {name} rename to {name}_whole")
@@ -91,7 +91,7 @@ def _keep_one_in(con: duckdb.DuckDBPyConnection, name: str, part: int) -> None:
 
 
 def run(database: Path, suites: Sequence[Suite]) -> list[Result]:
-    """Run every suite; a rule that is broken is run again for the rows that break it."""
+    """Run every suite; run broken rules again for the rows that break them."""
     dialect.register()
     logging.getLogger("great_expectations").setLevel(logging.ERROR)  # warns of each law's query
     context = gx_stateless.context()
@@ -113,7 +113,7 @@ def run(database: Path, suites: Sequence[Suite]) -> list[Result]:
 
 
 def _with_rows(names: Sequence[str]) -> dict[str, Any]:
-    """Ask for rows by these columns: two more queries a rule, so only of broken rules."""
+    """Make the result format that lists rows by columns: two more queries for each rule."""
     return {
         "result_format": "SUMMARY",
         "unexpected_index_column_names": list(names),
@@ -124,7 +124,7 @@ def _with_rows(names: Sequence[str]) -> dict[str, Any]:
 def _validated(
     source: Any, suite: Suite, rules: Sequence[Any], result_format: dict[str, Any]
 ) -> list[Any]:
-    """Results of these rules on one table, run as a Checkpoint."""
+    """Validate rules on one table as a Checkpoint; return their results."""
     name = f"{suite.table}-{result_format['result_format']}"
     asset = source.add_table_asset(name, table_name=suite.view)
     batch = asset.add_batch_definition_whole_table(name)
@@ -138,7 +138,7 @@ def _validated(
 
 
 def findings(con: duckdb.DuckDBPyConnection, result: Result) -> list[dict[str, Any]]:
-    """The broken rules of one table."""
+    """Describe the broken rules of one table."""
     return [_finding(con, result.suite, broken.to_json_dict()) for broken in result.broken]
 
 
@@ -162,7 +162,7 @@ def _finding(
 
 
 def _faults(result: Mapping[str, Any]) -> list[str]:
-    """Why a rule could not be tried at all; it counts as broken."""
+    """Return why a rule could not be validated at all; it counts as broken."""
     exceptions = result.get("exception_info") or {}
     return [
         exception["exception_message"]
@@ -172,7 +172,7 @@ def _faults(result: Mapping[str, Any]) -> list[str]:
 
 
 def _examples(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    """Some rows that break a law."""
+    """Return some rows that break a law."""
     rows = con.execute(query.replace("{{", "{").replace("}}", "}"))
     names = [column[0] for column in rows.description]
     return [dict(zip(names, row, strict=True)) for row in rows.fetchmany(_SHOWN)]

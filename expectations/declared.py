@@ -1,4 +1,4 @@
-"""Expectations made from the declarations: what a table's columns promise, nothing by hand.
+"""Make expectations from the declarations of a table's columns; none is written by hand.
 
 Rules are named `<column>.<promise>`: `required`, `range`, `values`; and `key.unique`,
 `columns.present`. Breaking a declaration is critical.
@@ -35,9 +35,9 @@ def query(name: str, description: str, sql: str, severity: str = CRITICAL) -> gx
 
 
 def columns(declared: Iterable[Column]) -> list[gxe.Expectation]:
-    """Expectations of all columns: present, required, in range, in the list of values."""
-    every = list(declared)
-    names = [column.name for column in every]
+    """Make expectations of all columns: present, required, in range, in the list of values."""
+    listed = list(declared)
+    names = [column.name for column in listed]
     present = rule(
         gxe.ExpectTableColumnsToMatchSet,
         "columns.present",
@@ -45,11 +45,11 @@ def columns(declared: Iterable[Column]) -> list[gxe.Expectation]:
         column_set=names,
         exact_match=False,
     )
-    return [present, *(promise for column in every for promise in _column(column))]
+    return [present, *(promise for column in listed for promise in _column(column))]
 
 
 def key(names: Sequence[str]) -> gxe.Expectation:
-    """Expectation that no two rows have the same key."""
+    """Make the expectation that no two rows have the same key."""
     description = f"one row per {', '.join(names)}"
     if len(names) == 1:
         kind = gxe.ExpectColumnValuesToBeUnique
@@ -59,7 +59,7 @@ def key(names: Sequence[str]) -> gxe.Expectation:
 
 
 def laws(table: str) -> list[gxe.Expectation]:
-    """The laws in `sql/checks` about `table`: queries that return the rows which break them."""
+    """Make expectations of the laws in `sql/checks` about `table`: queries for breaking rows."""
     return [
         query(check.name, check.header["purpose"], check.text, check.header["severity"])
         for check in scripts("checks").values()

@@ -1,8 +1,8 @@
-"""Great Expectations for one audit: nothing is stored, and each rule is serialised once.
+"""Run Great Expectations without a store, and serialise each rule once.
 
-Before, within and after a run Great Expectations asks its stores, five times a suite, whether what
-it runs is what it has stored, and stores each result as text; here the stores are memory of this
-process, and the suite was made a moment ago. That took two fifths of an audit of few rows.
+Great Expectations compares a suite five times with its stored version, and stores each result as
+text. Here the stores are in memory and the suite is new, so both are useless; they took two fifths
+of an audit of few rows.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from great_expectations.data_context.store import ValidationResultsStore
 
 
 class ValidationDefinition(gx.ValidationDefinition):  # type: ignore[misc]
-    """A suite and the batch it is validated on, as they are here."""
+    """A suite and its batch, never compared with a stored version."""
 
     def is_fresh(self) -> ValidationDefinitionFreshnessDiagnostics:
         """Report no difference: there is no stored version."""
@@ -28,7 +28,7 @@ class ValidationDefinition(gx.ValidationDefinition):  # type: ignore[misc]
 
 
 class Checkpoint(gx.Checkpoint):  # type: ignore[misc]
-    """Validation definitions to be run, as they are here."""
+    """Validation definitions to run, never compared with stored versions."""
 
     def is_fresh(self) -> CheckpointFreshnessDiagnostics:
         """Report no difference: there is no stored version."""
@@ -36,7 +36,7 @@ class Checkpoint(gx.Checkpoint):  # type: ignore[misc]
 
 
 class Results(ValidationResultsStore):  # type: ignore[misc]
-    """A store that keeps no result: a Checkpoint returns them."""
+    """A store that keeps no result: a Checkpoint returns its results."""
 
     def set(self, key: Any, value: Any, **given: Any) -> bool:
         """Keep nothing."""
@@ -55,8 +55,8 @@ def context() -> Any:
 def serialised_once(kind: Any) -> Any:
     """Subclass a kind of expectation so that an instance serialises itself once.
 
-    A validation asks for `configuration` dozens of times a rule, and the base class makes it anew
-    each time: a quarter of an audit of few rows. Instances must not be changed after that.
+    A validation reads `configuration` dozens of times for each rule, and the base class makes it
+    again every time: a quarter of an audit of few rows. Instances must not change after that.
     """
 
     def configuration(rule: Any) -> Any:

@@ -1,7 +1,7 @@
-"""What must hold of `events`: the row rules of the contract, once more, on what was written.
+"""Make the expectations of `events`: the contract's row rules, on the written rows.
 
-Each rule that refuses rows (`transforms.contracts.RULES`) is a mask there and SQL here. A test
-shows that both refuse the same rows.
+Each rule that refuses rows (`transforms.ingest.validate.RULES`) is a mask there and SQL here. A
+test shows that both refuse the same rows.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ TABLE = "events"
 
 
 def contract() -> list[Column]:
-    """The fields of an accepted event as declared columns; which are needed, the rules say."""
+    """Return the fields of an accepted event as columns; the rules decide which are required."""
     pseudonym = Column(
         schema.CUSTOMER_KEY, schema.TEXT, "Keyed pseudonym of the customer.", nullable=False
     )
-    bucket = Column(
-        schema.BUCKET, pa.int16(), "Virtual bucket.", low=0, high=4095, nullable=False
-    )  # fmt: skip
+    bucket = Column(schema.BUCKET, pa.int16(), "Virtual bucket.", low=0, high=4095, nullable=False)
     fields = [
         Column(field.name, field.type, field.description, field.unit, values=field.values)
         for field in schema.INTERACTION
@@ -34,7 +32,7 @@ def contract() -> list[Column]:
 
 
 def rules() -> list[gxe.Expectation]:
-    """The row rules that can still be seen: raw identities were never written."""
+    """Make the row rules that written rows can break; raw identities are never written."""
     return [
         declared.query(
             rule.name, rule.says, f"select source, id from {TABLE} where not ({rule.sql})"

@@ -1,8 +1,8 @@
-"""The audit's process, `python -m rejse.expectations.server`: one request a line until EOF.
+"""Serve audits, `python -m rejse.expectations.server`: one request a line until EOF.
 
 A request is an object: the store, its files and rows by table. The answer, one line, is the report
-and what it took. What cannot be audited ends the process, which says why on its standard error. It
-writes no file of its own: nothing of a run that was killed comes after it.
+and the memory it took. An error ends the process, with a message on its standard error. It writes
+no file of its own, so a killed run leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 #: Bytes in a unit of `ru_maxrss`.
 UNIT = 1 if sys.platform == "darwin" else 1024
-#: Audits what a request names; the report.
+#: Audits a request and returns the report.
 Audited = Callable[[Mapping[str, Any]], dict[str, Any]]
 
 
@@ -29,12 +29,12 @@ def serve(requests: Iterable[bytes], answers: TextIO, audited: Audited) -> None:
     """Answer each request with `{"report": …, "peak": bytes held at most so far}`."""
     for line in requests:
         report = audited(json.loads(line))
-        said = json.dumps({"report": report, "peak": peak()}, default=str)
-        print(said, file=answers, flush=True)
+        answer = json.dumps({"report": report, "peak": peak()}, default=str)
+        print(answer, file=answers, flush=True)
 
 
 def _receive(requests: int, lines: queue.SimpleQueue[bytes]) -> None:
-    """Put each whole line of a descriptor into a queue; its end is that of the process."""
+    """Put each whole line of a descriptor into a queue; end the process at its end."""
     held = b""
     while block := os.read(requests, 1 << 16):
         *whole, held = (held + block).split(b"\n")
@@ -44,7 +44,7 @@ def _receive(requests: int, lines: queue.SimpleQueue[bytes]) -> None:
 
 
 def peak() -> int:
-    """Bytes that this process held at most; `ru_maxrss` begins with what its parent held."""
+    """Return the peak memory of this process in bytes; `ru_maxrss` includes its parent's."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
@@ -53,10 +53,10 @@ def peak() -> int:
 
 
 def main(imported: Callable[[], Audited]) -> None:
-    """Serve the standard input; what libraries print is not an answer and goes nowhere.
+    """Serve the standard input; drop what libraries print to the standard output.
 
-    Signals that go to all processes of a service or of a terminal end the one that asks, not this
-    one. The input's end does, whatever is being audited: whoever asked has ended, or was killed.
+    Signals to all processes of a service or terminal are ignored: they end the requesting process.
+    The end of the input ends this one, even during an audit.
     """
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(sys.stdin.fileno(), lines), daemon=True).start()
@@ -68,7 +68,7 @@ def main(imported: Callable[[], Audited]) -> None:
 
 
 def great_expectations() -> Audited:
-    """The audit; its imports take seconds."""
+    """Import and return the audit; that takes seconds."""
     from rejse.expectations import audit
 
     return audit.audited

@@ -1,4 +1,4 @@
-"""The suites: one entry a table, its expectations made from the table's declaration and laws."""
+"""List the suites: one entry a table, its expectations made from its declaration and laws."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Suite:
 
     @property
     def view(self) -> str:
-        """View of all the rows."""
+        """Return the view of all the rows."""
         return self.table if len(self.published) == 1 else f"v_{self.table}"
 
     def expectations(self) -> list[gxe.Expectation]:
@@ -54,7 +54,7 @@ SUITES = (
 
 
 def chosen(rows: Mapping[str, int]) -> list[Suite]:
-    """Suites of a publication with so many `rows` by table."""
+    """Choose the suites of a publication with so many `rows` by table."""
     return [
         suite
         for suite in SUITES

@@ -67,7 +67,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    """The made company with its stories, run once for all tests that look at it."""
+    """The synthetic company with its stories, run once for all tests that look at it."""
     folder = tmp_path_factory.mktemp("stories") / "company"
     with company.running(folder, company.company(folder)) as found:
         yield found

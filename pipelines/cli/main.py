@@ -18,7 +18,7 @@ from rejse.pipelines.cli.exit_codes import (
     tell,
 )
 from rejse.pipelines.cli.terminal import say
-from rejse.pipelines.runtime import memory, signals
+from rejse.pipelines.runtime import process_limits, signals
 
 app = typer.Typer(
     name="rejse",
@@ -61,7 +61,7 @@ def main(args: list[str] | None = None) -> None:
 
     if args is None:  # a process of our own, not a call from a test or a notebook
         signals.heed(close)
-        memory.economise()
+        process_limits.tune_allocator()
     # Libraries chat through the root logger; what matters comes as an error or in the result.
     logging.basicConfig(level=logging.ERROR, format="rejse: %(message)s")
     try:

@@ -219,7 +219,7 @@ def _show_run(result: RunResult) -> None:
     parts = " + ".join(
         f"{k} {counts.get(k, 0):,}" for k in ("kept", "duplicate", "late", "rejected", "erased")
     )
-    print(f"{wording.came(counts)} = {parts}")
+    print(f"{wording.received(counts)} = {parts}")
     for reason, n in sorted(result.reasons.items(), key=lambda pair: (-pair[1], pair[0])):
         print(f"  {reason}: {n:,}")
     for note, n in sorted(result.notes.items()):

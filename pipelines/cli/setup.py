@@ -33,7 +33,7 @@ def init(
     if json:
         show_json(first.as_dict(folder, looks))
     else:
-        print("\n".join(first.told(folder, looks)))
+        print("\n".join(first.summary(folder, looks)))
 
 
 def check(config: Config = CONFIG, json: Json = False) -> None:
@@ -62,7 +62,7 @@ def demo_data(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Write made logs of a made company, with a configuration, to try the program on.
+    """Write logs of a synthetic company, with a configuration, to try the program on.
 
     With [bold]--null[/bold] the company has no friction and no stories, but logs all that the
     detectors need: whatever a run finds in it is a false alarm.

@@ -1,4 +1,4 @@
-"""Operational tables from their files (CSV or Parquet) into the columns the core knows."""
+"""Read operational tables from CSV or Parquet files into the core's columns."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ LINKS = "identity_links"
 
 
 class OperationalError(MisuseError):
-    """A table of [operational] cannot be read or makes no sense; the message names table, file,
-    and row where one is to blame.
+    """A table of [operational] cannot be read or is inconsistent.
+
+    The message names table and file, and the row at fault if there is one.
     """
 
 
@@ -33,11 +34,19 @@ def read(
     non_persons: tuple[str, ...] = (),
     erased: Erased | None = None,
 ) -> Operational:
-    """The tables that are configured; ids of agents, and identities that are linked, become
-    pseudonyms under the key here, as those of events do. `types` are the journey types that are
-    declared; links of `non_persons` are left out, those of `erased` identities walled.
+    """Read and check the configured tables.
 
-    Raises OperationalError.
+    Ids of agents and linked identities become pseudonyms here, as those of events do.
+
+    Args:
+        files: path by table name; None where a table is not configured.
+        key: gives the pseudonym key; called only where a table needs it.
+        types: journey types that are declared.
+        non_persons: identities whose links are left out.
+        erased: identities whose links are blocked.
+
+    Raises:
+        OperationalError: a table cannot be read or is inconsistent.
     """
     from rejse.transforms.dimensions import tables as core
     from rejse.transforms.features.field_requests import valid_fields
@@ -47,20 +56,20 @@ def read(
     from rejse.transforms.scoring.costs import valid_rates
 
     read_as = {**core.TABLES, LINKS: link_table.FILE}
-    found = {}
+    tables = {}
     for name, path in files.items():
         if path is not None:
             with _named(name, files):
-                found[name] = _table(path, read_as[name])
-    if "agents" in found:
-        found["agents"] = _pseudonymous(found["agents"], key())
-    if LINKS in found:
+                tables[name] = _table(path, read_as[name])
+    if "agents" in tables:
+        tables["agents"] = _pseudonymous(tables["agents"], key())
+    if LINKS in tables:
         with _named(LINKS, files):
-            link_table.check_links(found[LINKS])
-        found[LINKS] = link_table.pseudonymous(
-            found[LINKS], key(), non_persons, erased or NOTHING_ERASED
+            link_table.check_links(tables[LINKS])
+        tables[LINKS] = link_table.pseudonymous(
+            tables[LINKS], key(), non_persons, erased or NOTHING_ERASED
         )
-    data = core.Operational(found)
+    data = core.Operational(tables)
     known = _types(data, types)
     checks: Mapping[str, Callable[[], object]] = {
         "calendar": lambda: data.calendar,
@@ -76,7 +85,7 @@ def read(
 
 
 def _types(data: Operational, declared: Collection[str]) -> set[str]:
-    """Names of the journey types; none where none are declared: any name in the logs is one."""
+    """Return the names of the journey types; none where none are declared: any name is valid."""
     if not declared:
         return set()
     named = data.table("touchpoints").column("journey_type").to_pylist()
@@ -94,13 +103,13 @@ def _pseudonymous(agents: pa.Table, key: bytes) -> pa.Table:
 
 @contextmanager
 def _named(name: str, files: Mapping[str, Path | None]) -> Iterator[None]:
-    """Raises OperationalError, naming table and file, where its rows make no sense."""
+    """Turn a ValueError into an OperationalError that names table and file."""
     try:
         yield
     except ValueError as fault:
         place = files.get(name)
-        said = f"table {name}, {place.name}" if place else f"table {name}"
-        raise OperationalError(f"{said}: {fault}") from None
+        where = f"table {name}, {place.name}" if place else f"table {name}"
+        raise OperationalError(f"{where}: {fault}") from None
 
 
 def _table(path: Path, wanted: Declared) -> pa.Table:
@@ -110,8 +119,8 @@ def _table(path: Path, wanted: Declared) -> pa.Table:
 
     columns = f"expected columns {', '.join(wanted.schema.names)} (others are ignored)"
     try:
-        came = _load(path, wanted.schema)
-        table, names = conform(came, wanted.schema), came.column_names
+        loaded = _load(path, wanted.schema)
+        table, names = conform(loaded, wanted.schema), loaded.column_names
     except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
         raise ValueError(f"{columns}; came: {fault}") from None
     lacking = [name for name in wanted.needed if name not in names]
@@ -123,7 +132,7 @@ def _table(path: Path, wanted: Declared) -> pa.Table:
 
 
 def _refuse_rows(table: pa.Table, wanted: Declared) -> None:
-    """Raises ValueError for the first row that lacks what it needs, or ends before it begins."""
+    """Raise ValueError for the first row without a needed value, or that ends before it begins."""
     import pyarrow.compute as pc
 
     for name in wanted.needed:
@@ -166,7 +175,7 @@ def _is_local(kind: pa.DataType) -> bool:
 
 
 def _with_moments(table: pa.Table, times: Sequence[str], wanted: pa.Schema) -> pa.Table:
-    """Times as moments; those that name no zone are in that of their row, if it has one."""
+    """Convert times to UTC; a time without zone takes the zone of its row, else UTC."""
     import pyarrow as pa
 
     rows = table.num_rows
@@ -176,26 +185,30 @@ def _with_moments(table: pa.Table, times: Sequence[str], wanted: pa.Schema) -> p
         column = table.column(name)
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("us"))  # Python knows no nanoseconds
-        said = zip(column.to_pylist(), zones, strict=True)
-        found = [_moment(*one, row) for row, one in enumerate(said, start=1)]
-        column = pa.array(found, wanted.field(name).type)
+        cells = zip(column.to_pylist(), zones, strict=True)
+        moments = [_moment(*cell, row) for row, cell in enumerate(cells, start=1)]
+        column = pa.array(moments, wanted.field(name).type)
         table = table.set_column(table.column_names.index(name), name, column)
     return table
 
 
-def _moment(said: str | date | None, zone: str | None, row: int) -> datetime | None:
-    """Time of an ISO 8601 text, or of a date: its first instant. Without a zone of its own it is in
-    the row's, else UTC. Raises ValueError, naming the row, where it is neither.
+def _moment(value: str | date | None, zone: str | None, row: int) -> datetime | None:
+    """Return the time of an ISO 8601 text, or the first instant of a date.
+
+    Without a zone of its own it is in the row's `zone`, else in UTC.
+
+    Raises:
+        ValueError: the value is no time; the message names the row.
     """
     from rejse.transforms.dimensions.working_hours import local_to_utc
 
-    if said is None:
+    if value is None:
         return None
-    text = said if isinstance(said, str) else said.isoformat()
+    text = value if isinstance(value, str) else value.isoformat()
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(
             f"row {row}: {text!r} where a time such as 2025-06-30T00:00:00Z belongs"
         ) from None
-    return found if found.tzinfo else local_to_utc(found, zone)
+    return moment if moment.tzinfo else local_to_utc(moment, zone)

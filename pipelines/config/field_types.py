@@ -1,4 +1,4 @@
-"""What a setting may be: a duration, a place, a share; and the error where it is none of these."""
+"""Types of settings: durations, paths, shares; and the error for an invalid one."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ def _duration(value: object) -> int:
 
 
 def expand(text: str) -> str:
-    """Text with each `${NAME}` replaced by its environment variable.
+    """Replace each `${NAME}` in a text by its environment variable.
 
-    Raises SettingsError where one is not set.
+    Raises:
+        SettingsError: a variable is not set.
     """
 
-    def found(match: re.Match[str]) -> str:
+    def value_of(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise SettingsError(
                 f"{text!r} names the environment variable {match[1]}, which is not set;"
@@ -49,16 +50,16 @@ def expand(text: str) -> str:
             )
         return os.environ[match[1]]
 
-    return _VARIABLE.sub(found, text)
+    return _VARIABLE.sub(value_of, text)
 
 
-def digest(said: Mapping[str, Any]) -> str:
-    """16 hex digits that change with what is said."""
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+def digest(inputs: Mapping[str, Any]) -> str:
+    """Return 16 hex digits that change with the inputs."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def text_of(path: Path, what: str) -> str:
-    """Text of a file that the configuration names. Raises SettingsError where it is missing."""
+    """Read a file that the configuration names. Raises SettingsError where it is missing."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as fault:
@@ -68,7 +69,7 @@ def text_of(path: Path, what: str) -> str:
 
 
 def placed(value: object, info: ValidationInfo) -> Path:
-    """A path of the configuration, relative to its folder."""
+    """Resolve a path of the configuration against its folder."""
     if not isinstance(value, str | Path):
         raise ValueError(f"expected a path in quotes, came {value!r}")
     root: Path = info.context["root"] if info.context else Path()
@@ -81,6 +82,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Frozen(BaseModel):
-    """A part of the configuration: no unknown setting, no change."""
+    """Base of all parts of the configuration: immutable, and refuses unknown settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

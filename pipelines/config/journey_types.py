@@ -1,4 +1,4 @@
-"""Journey types: rows of the `journey_types` table, completed by the configuration file."""
+"""Read journey types from the `journey_types` table, completed by the configuration file."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ _TRUE = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no":
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """Rows of a journey_types table (CSV or Parquet) as text; empty cells are left out.
+    """Read a journey_types table (CSV or Parquet) as text; empty cells are left out.
 
-    Raises ValueError where the table has no column `journey_type`.
+    Raises:
+        ValueError: the table has no column `journey_type`.
     """
     if path.suffix == ".parquet":
         import pyarrow.parquet as pq
 
-        found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        records: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     else:
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            found = list(csv.DictReader(lines))
-    if found and "journey_type" not in found[0]:
-        raise ValueError(f"{path.name}: expected a column journey_type, came {sorted(found[0])}")
+            records = list(csv.DictReader(lines))
+    if records and "journey_type" not in records[0]:
+        raise ValueError(f"{path.name}: expected a column journey_type, came {sorted(records[0])}")
     return [
         {k: str(v) for k, v in row.items() if k is not None and v not in (None, "")}
-        for row in found
+        for row in records
     ]
 
 
@@ -50,9 +51,10 @@ def _value(column: str, text: str) -> Any:
 
 
 def journey_type(row: Mapping[str, str], default: JourneyType) -> JourneyType:
-    """One journey type of a table row; what the row leaves empty is the default's.
+    """Make a journey type from a table row; empty cells take the value of `default`.
 
-    Raises ValueError, naming type and column, where a cell cannot be read.
+    Raises:
+        ValueError: a cell cannot be read; the message names type and column.
     """
     name, given = row["journey_type"], {}
     for column in (*DURATIONS, *LISTS, *FLAGS, "owner"):
@@ -65,10 +67,10 @@ def journey_type(row: Mapping[str, str], default: JourneyType) -> JourneyType:
 
 
 def from_table(path: Path, default: JourneyType) -> dict[str, JourneyType]:
-    """Journey types of a table, by name.
+    """Return the journey types of a table, by name.
 
-    Gap, windows and rules are configuration, not as-of: of several rows of one type the one with
-    the latest `valid_from` decides.
+    Gap, windows and rules are configuration without validity: of several rows of a type the one
+    with the latest `valid_from` decides.
     """
     latest: dict[str, dict[str, str]] = {}
     for row in sorted(rows(path), key=lambda r: r.get("valid_from", "")):
@@ -78,35 +80,38 @@ def from_table(path: Path, default: JourneyType) -> dict[str, JourneyType]:
 
 
 def of_core(types: Mapping[str, JourneyType]) -> dict[str, dict[str, Any]]:
-    """What stored rows depend on, by type: all but the horizon, which only views read."""
-    found = {name: asdict(kind) for name, kind in types.items()}
-    return {n: {k: v for k, v in said.items() if k != "horizon"} for n, said in found.items()}
+    """Return the settings that stored rows depend on, by type: all but the horizon, for views."""
+    return {
+        name: {column: value for column, value in asdict(kind).items() if column != "horizon"}
+        for name, kind in types.items()
+    }
 
 
 def horizons(types: Mapping[str, JourneyType]) -> dict[str, int | None]:
-    """The horizon of each type, in microseconds; None where the user sets none."""
+    """Return the horizon of each type, in microseconds; None where the user sets none."""
     return {name: kind.horizon for name, kind in types.items()}
 
 
 def served_windows(rules: Rules) -> dict[str, int]:
-    """What views read of each type, as `cap.claim`, in microseconds; `other` stands for the rest.
+    """Return the durations that views read, as `cap.claim`, in microseconds.
 
-    `settling` is how long after its last event, or its end, a journey may stay open.
+    `other` holds for types without settings. `settling` is how long after its last event, or its
+    end, a journey may stay open.
     """
-    found = {}
-    for kind in _every(rules):
-        found[f"settling.{kind.name}"] = max(kind.gap, kind.reopen_window)
-        found[f"cap.{kind.name}"] = kind.cap
+    windows = {}
+    for kind in _all_types(rules):
+        windows[f"settling.{kind.name}"] = max(kind.gap, kind.reopen_window)
+        windows[f"cap.{kind.name}"] = kind.cap
         if kind.horizon is not None:
-            found[f"horizon.{kind.name}"] = kind.horizon
-    return found
+            windows[f"horizon.{kind.name}"] = kind.horizon
+    return windows
 
 
 def served_thresholds(rules: Rules) -> dict[str, float]:
-    """Whether a journey of the type is a problem of the customer (1) or not (0)."""
-    return {f"is_problem.{kind.name}": float(kind.is_problem) for kind in _every(rules)}
+    """Return whether a journey of each type is a problem of the customer (1) or not (0)."""
+    return {f"is_problem.{kind.name}": float(kind.is_problem) for kind in _all_types(rules)}
 
 
-def _every(rules: Rules) -> list[JourneyType]:
+def _all_types(rules: Rules) -> list[JourneyType]:
     rest = {"other": replace(rules.default_type, name="other")}
     return [replace(kind, name=name) for name, kind in {**rest, **rules.types}.items()]

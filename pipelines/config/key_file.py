@@ -1,4 +1,4 @@
-"""The pseudonym key: from the environment, or from a file that nobody else can read."""
+"""Read the pseudonym key from the environment or from a private file."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ KEY_VARIABLE = "REJSE_KEY"
 
 
 def key(file: Path, mode: Mode) -> bytes:
-    """The key, from REJSE_KEY, else from `file` (hex digits).
+    """Return the key, from REJSE_KEY, else from `file` (hex digits).
 
-    Raises SettingsError where there is none, it is shorter than 16 bytes or others can read the
-    file (others than the group where the store's `mode` is that of a group); the message never
-    holds any of it.
+    Raises:
+        SettingsError: there is no key, it is shorter than 16 bytes, or others can read the file
+            (in the mode `group`: others than the group). The message holds no part of the key.
     """
     text = os.environ.get(KEY_VARIABLE)
     place = KEY_VARIABLE if text is not None else _named(file)
@@ -36,17 +36,17 @@ def key(file: Path, mode: Mode) -> bytes:
             )
         text = file.read_text(encoding="ascii", errors="replace")
     try:
-        found = bytes.fromhex(text.strip())
+        secret = bytes.fromhex(text.strip())
     except ValueError:
         # `from None`: the chained message would show the key.
         raise SettingsError(f"{place}: expected hex digits only, came something else") from None
-    if len(found) < 16:
+    if len(secret) < 16:
         raise SettingsError(f"{place}: expected at least 32 hex digits, came fewer")
-    return found
+    return secret
 
 
 def exposure(file: Path, mode: Mode) -> str | None:
-    """Who else can read the file; None where nobody can."""
+    """Return who besides its owner can read the file; None where it is private."""
     more = file.stat().st_mode & 0o777 & ~file_modes.file(mode)
     if not more & 0o077:
         return None
@@ -54,12 +54,12 @@ def exposure(file: Path, mode: Mode) -> str | None:
 
 
 def mending(place: str, mode: Mode) -> str:
-    """The command that mends it."""
+    """Return the command that makes the file private."""
     return f"chmod {file_modes.file(mode):o} {shlex.quote(place)}"
 
 
 def _named(file: Path) -> str:
-    """Path of the key file as a command in the current folder would write it."""
+    """Return the path of the key file as a command in the current folder would write it."""
     place = Path(os.path.normpath(file))
     here = Path.cwd()
     return str(place.relative_to(here) if place.is_relative_to(here) else place)

@@ -1,4 +1,4 @@
-"""Files of promise checks: SQL by the name that `[promise_checks]` gives."""
+"""Read the SQL files of `[promise_checks]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 def read(places: Mapping[str, Path]) -> dict[str, str]:
-    """SQL of every check by name. Raises SettingsError for a name or file that cannot be one."""
+    """Return the SQL of every check by name. Raises SettingsError for an invalid name or file."""
     seen: dict[str, str] = {}
     for name in places:
         if not _NAME.fullmatch(name):
@@ -32,9 +32,9 @@ def _text(name: str, place: Path) -> str:
     try:
         return place.read_text(encoding="utf-8-sig")
     except OSError as fault:
-        came = fault.strerror
+        problem = fault.strerror
     except UnicodeDecodeError:
-        came = "bytes that are no UTF-8"
+        problem = "bytes that are no UTF-8"
     raise SettingsError(
-        f"promise_checks.{name}: expected the file {place.name} with one SELECT, came {came}"
+        f"promise_checks.{name}: expected the file {place.name} with one SELECT, came {problem}"
     )

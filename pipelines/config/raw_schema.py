@@ -1,4 +1,4 @@
-"""The frozen raw schema of a source: its own columns and types, kept as JSON beside the mapping."""
+"""Read and write a source's frozen raw schema: its columns and types, as JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def parse(kind: Any) -> pa.DataType:
-    """Arrow type of a type as the schema file writes it: a name, or list, map or struct."""
+    """Parse a type of the schema file, a name, list, map or struct, into an Arrow type."""
     import pyarrow as pa
 
     if isinstance(kind, dict):
@@ -44,15 +44,16 @@ def _render(kind: pa.DataType) -> Any:
 
 
 def read(path: Path) -> pa.Schema:
-    """Raw schema of a file that `write` or a person wrote.
+    """Read a raw schema that `write` or a person wrote.
 
-    Raises ValueError, naming the column, where a type is unknown.
+    Raises:
+        ValueError: a type is unknown; the message names the column.
     """
     import pyarrow as pa
 
-    said = json.loads(path.read_text(encoding="utf-8"))
+    frozen = json.loads(path.read_text(encoding="utf-8"))
     fields = []
-    for name, kind in said["columns"].items():
+    for name, kind in frozen["columns"].items():
         try:
             fields.append(pa.field(name, parse(kind)))
         except (ValueError, KeyError, TypeError, AttributeError) as fault:

@@ -1,9 +1,9 @@
 """Retention: how long earlier publications can be read, and how long rows of a table are kept.
 
-Rows of a table that describes journeys go with their journey, by its end: a journey is never cut
-in the middle. Such a table may be kept for a shorter time than `journeys`, never for a longer one.
-What is not final stays, however old; and so do a customer's events from the beginning of his first
-journey that is kept, or open, on: it may be made anew of them.
+Rows that belong to a journey are removed with it, by its end: a journey is kept as a whole. Their
+tables may be kept for a shorter time than `journeys`, never for a longer one. Rows that are not
+final are kept whatever their age. So are a customer's events since the start of their first journey
+that is kept or open: the journey may be rebuilt from them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class RetentionSettings(Frozen):
         return value
 
     def since(self, now: int) -> dict[str, int]:
-        """Time from which rows are kept, by table, in microseconds; only of tables that age.
+        """Return the time from which rows are kept, in microseconds, by table that ages.
 
         It moves once a day, at midnight UTC, so that two runs of a day publish the same.
         """
@@ -90,14 +90,14 @@ def needed(name: str) -> str:
 
 
 def ends(journeys: pa.Table) -> pa.Table:
-    """journey_id and ended_at of final journeys, as `keeps` wants them."""
+    """Return journey_id and ended_at of final journeys, for `keeps`."""
     if "is_final" in journeys.column_names:
         journeys = journeys.filter(journeys.column("is_final"))
     return journeys.select(["journey_id", "ended_at"])
 
 
 def kept(since: Mapping[str, int], name: str, rows: pa.Table, journeys: pa.Table) -> pa.Table:
-    """Rows of a table without final ones that are past their retention (`since`).
+    """Remove final rows of a table that are past their retention (`since`).
 
     `journeys` are those that the rows belong to, with `ended_at` and `is_final`.
     """
@@ -110,7 +110,7 @@ def kept(since: Mapping[str, int], name: str, rows: pa.Table, journeys: pa.Table
 
 
 def keeps(name: str, rows: pa.Table, since: Mapping[str, int], ended: pa.Table) -> pa.ChunkedArray:
-    """Which rows of a table of final rows are kept (bool a row).
+    """Return a mask of the final rows of a table that are kept.
 
     `ended` has journey_id and ended_at of the journeys that the rows belong to.
     """
@@ -125,7 +125,7 @@ def keeps(name: str, rows: pa.Table, since: Mapping[str, int], ended: pa.Table) 
 
 
 def reach(events: pa.Table, began: pa.Table) -> pa.ChunkedArray:
-    """Which events lie in or after the first kept journey of their customer (bool a row).
+    """Return a mask of the events in or after the first kept journey of their customer.
 
     `began` has customer_key and started_at of journeys that are kept or open, and of their steps.
     """

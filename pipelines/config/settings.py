@@ -1,8 +1,8 @@
 """The configuration file `rejse.toml` as frozen, checked values.
 
-Paths in it are relative to its own folder; `${NAME}` in `store`, `key_file` and `files` stands
-for an environment variable. The pseudonym key is never a setting: it lies in `key_file` or in
-the environment variable REJSE_KEY.
+Paths in it are relative to its own folder; `${NAME}` in `store`, `key_file` and `files` is replaced
+by the environment variable. The pseudonym key is never a setting: it is in `key_file` or in the
+environment variable REJSE_KEY.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ from rejse.transforms.schema.parameters import (
 )
 
 NON_PERSONS = ("", "?", "undefined", "null", "none", "nan", "n/a", "unknown", "anonymous")
-#: Kinds of sources whose declared columns tell what is null and what is 0.
+#: Kinds of sources whose declared columns decide between null and 0.
 DECLARING = ("interaction", "experience")
 
 
 class Source(Frozen):
     """One source: its files, its mapping, its frozen raw schema.
 
-    `kind` says which contract its rows keep: what happened (interaction), what somebody felt or
-    said (experience), or what holds of a customer (customers, cases, owned_products). `disorder` is
-    in microseconds. `declares` names the columns that the source is known to carry; without it they
-    are those that the mapping maps.
+    `kind` selects the contract of its rows: events (interaction), survey answers and other feedback
+    (experience), or master data (customers, cases, owned_products). `disorder`, the maximum out of
+    orderness, is in microseconds. `declares` names the columns that the source is known to carry;
+    without it they are those that the mapping maps.
     """
 
     name: str
@@ -91,11 +91,11 @@ class Source(Frozen):
         return tuple(str(placed(glob, info)) for glob in globs)
 
     def mapping_text(self) -> str:
-        """The mapping's SQL. Raises SettingsError where the file is missing."""
+        """Read the mapping's SQL. Raises SettingsError where the file is missing."""
         return text_of(self.mapping, f"mapping of source {self.name}")
 
-    def told(self) -> dict[str, Any]:
-        """All that results depend on, but its files. Raises SettingsError."""
+    def fingerprint_inputs(self) -> dict[str, Any]:
+        """Return all that results depend on, except its files. Raises SettingsError."""
         return {
             "kind": self.kind, "mapping": self.mapping_text(),
             "schema": json.loads(text_of(self.schema_file, f"schema of source {self.name}")),
@@ -104,13 +104,13 @@ class Source(Frozen):
         }  # fmt: skip
 
     def declared(self) -> frozenset[str]:
-        """Canonical columns this source declares: as configured, else as mapped."""
+        """Return the canonical columns this source declares: as configured, else as mapped."""
         if self.declares is not None:
             return self.declares
         return frozenset(self.select().columns)
 
     def select(self) -> Any:
-        """The mapping, checked under the contract of its kind. Raises MappingError."""
+        """Compile the mapping under the contract of its kind. Raises MappingError."""
         from rejse.pipelines.config.raw_schema import read
         from rejse.transforms.incremental.input_kinds import INPUTS
         from rejse.transforms.ingest.mapping import SourceMapping
@@ -120,7 +120,7 @@ class Source(Frozen):
 
 
 class Operational(Frozen):
-    """Files of the operational tables (CSV or Parquet). None where there is none."""
+    """Files of the operational tables (CSV or Parquet); None where a table is not configured."""
 
     #: Owners, silos, expected waits of places of contact.
     touchpoints: Place | None = None
@@ -203,17 +203,17 @@ class WindowSettings(Frozen):
     relief_friction: float = Field(default=Windows.relief_friction, ge=0, le=100)
 
     def of_core(self) -> Windows:
-        """The windows that hold over all journey types."""
+        """Return the windows that hold for all journey types."""
         return Windows(**{f.name: getattr(self, f.name) for f in fields(Windows)})
 
     def default_type(self) -> JourneyType:
-        """The journey type `other`: what a type does not say itself."""
+        """Return the journey type `other`, whose values types without their own take."""
         names = ("gap", "case_gap", "reopen_window", "cap", "handoff_due", "horizon")
         return JourneyType(**{name: getattr(self, name) for name in names})
 
 
 class TypeSettings(Frozen):
-    """What `[types.NAME]` says of a journey type; it goes before the journey_types table."""
+    """Settings `[types.NAME]` of a journey type; they override the journey_types table."""
 
     #: Department that owns journeys of the type.
     owner: str | None = None
@@ -242,8 +242,8 @@ class TypeSettings(Frozen):
 class Settings(Frozen):
     """The whole configuration. `root` is the folder of `rejse.toml`.
 
-    `keep_quarantine` says how long raw rows that were refused are kept, in microseconds. `store` is
-    a path, or a table of `path` and `mode`.
+    `keep_quarantine` is how long refused raw rows are kept, in microseconds. `store` is a path, or
+    a table of `path` and `mode`.
     """
 
     root: Path
@@ -277,8 +277,8 @@ class Settings(Frozen):
             return value
         if strange := sorted(store.keys() - {"path", "mode"}):
             raise ValueError(f"store: expected path and mode, came {', '.join(strange)}")
-        said = {"store": store.get("path", "store"), "store_mode": store.get("mode", "private")}
-        return {**value, **said}
+        path, mode = store.get("path", "store"), store.get("mode", "private")
+        return {**value, "store": path, "store_mode": mode}
 
     @field_validator("sources", mode="before")
     @classmethod
@@ -286,8 +286,8 @@ class Settings(Frozen):
         if not isinstance(value, dict) or not value:
             raise ValueError("expected at least one table [sources.NAME], came none")
         return {
-            name: {"name": name, **one} if isinstance(one, dict) else one
-            for name, one in value.items()
+            name: {"name": name, **table} if isinstance(table, dict) else table
+            for name, table in value.items()
         }
 
     @field_validator("weights")
@@ -301,25 +301,25 @@ class Settings(Frozen):
         return value
 
     def of_kind(self, kind: str) -> dict[str, Source]:
-        """Sources of one kind, by name."""
-        return {name: one for name, one in self.sources.items() if one.kind == kind}
+        """Return the sources of a kind, by name."""
+        return {name: source for name, source in self.sources.items() if source.kind == kind}
 
     def promise_check_texts(self) -> dict[str, str]:
-        """SQL that judges claims, by name. Raises SettingsError."""
+        """Read the SQL that checks claims, by name. Raises SettingsError."""
         return promise_check_files.read(self.promise_checks)
 
     def journey_types(self) -> dict[str, JourneyType]:
-        """Journey types by name: the table's rows, then what `[types.NAME]` says instead."""
+        """Return journey types by name: the table's rows, overridden by `[types.NAME]`."""
         default = self.windows.default_type()
         table = self.operational.journey_types
-        found = journey_types.from_table(table, default) if table else {}
+        types = journey_types.from_table(table, default) if table else {}
         for name, given in self.types.items():
-            said = {k: v for k, v in given.model_dump().items() if v is not None}
-            found[name] = replace(found.get(name, default), name=name, **said)
-        return found
+            overrides = {k: v for k, v in given.model_dump().items() if v is not None}
+            types[name] = replace(types.get(name, default), name=name, **overrides)
+        return types
 
     def rules(self, declared: Mapping[str, frozenset[str]] | None = None) -> Rules:
-        """Settings of the core.
+        """Return the settings of the core.
 
         `declared`, columns by source, saves compiling the mappings again where the caller did.
         """
@@ -340,58 +340,62 @@ class Settings(Frozen):
     def version(self) -> str:
         """16 hex digits that change with all that can change a result, and with nothing else.
 
-        Where the data, the store and the key lie is left out, and so is the key itself.
+        The places of data, store and key are left out, and so is the key itself.
         """
         operational = {
             name: hashlib.sha256(path.read_bytes()).hexdigest()
             for name, path in self.operational
             if path is not None and name != "identity_links"  # each run compares them row by row
         }
-        return digest({**self._told, "operational": operational})
+        return digest({**self._fingerprint_inputs, "operational": operational})
 
     @cached_property
     def core_version(self) -> str:
-        """The same without operational tables, which have validity and grow, without what only
-        views read, and without the sources, each of which may come and go (`source_versions`).
+        """The part of `version` that all stored rows depend on.
+
+        It leaves out operational tables, which have validity and grow, settings that only views
+        read, and the sources, each of which has a version of its own (`source_versions`).
         """
         apart = ("surveys", "promise_checks", "sources", "texts", "horizons")
-        return digest({name: said for name, said in self._told.items() if name not in apart})
+        inputs = self._fingerprint_inputs.items()
+        return digest({name: value for name, value in inputs if name not in apart})
 
     @cached_property
     def source_versions(self) -> dict[str, str]:
-        """Of each source what its stored rows depend on, as a hash."""
-        texts, apart = {"experience": self._told["texts"]}, ("disorder", "retired")
+        """Hash by source of what its stored rows depend on."""
+        texts, apart = {"experience": self._fingerprint_inputs["texts"]}, ("disorder", "retired")
         return {
-            name: digest({**{part: one for part, one in said.items() if part not in apart},
-                          "texts": texts.get(said["kind"])})
-            for name, said in self._told["sources"].items()
+            name: digest({**{part: value for part, value in inputs.items() if part not in apart},
+                          "texts": texts.get(inputs["kind"])})
+            for name, inputs in self._fingerprint_inputs["sources"].items()
         }  # fmt: skip
 
     @cached_property
-    def _told(self) -> dict[str, Any]:
+    def _fingerprint_inputs(self) -> dict[str, Any]:
         return {
             "windows": self.windows.model_dump(exclude={"horizon"}),
             "surveys": self.surveys.thresholds(),
-            "texts": self.texts.told() if self.of_kind("experience") else None,
+            "texts": self.texts.fingerprint_inputs() if self.of_kind("experience") else None,
             "weights": {**WEIGHTS, **self.weights},
             "types": journey_types.of_core(self.journey_types()),
             "horizons": [self.windows.horizon, journey_types.horizons(self.journey_types())],
             "non_persons": sorted(self.non_persons),
             "promise_checks": self.promise_check_texts(),
-            "sources": {name: source.told() for name, source in self.sources.items()},
+            "sources": {name: source.fingerprint_inputs() for name, source in self.sources.items()},
         }
 
     def key(self) -> bytes:
-        """The pseudonym key, from REJSE_KEY, else from `key_file` (hex digits).
+        """Read the pseudonym key, from REJSE_KEY, else from `key_file` (hex digits).
 
-        Raises SettingsError where there is none, it is short or others can read it; the message
-        never holds any of it.
+        Raises:
+            SettingsError: there is no key, it is too short or others can read it. The message
+                holds no part of the key.
         """
         return key_file.key(self.key_file, self.store_mode)
 
 
 def _nearest(place: list[str]) -> str:
-    """Which known setting may be meant by an unknown one."""
+    """Suggest the known setting that an unknown one may mean."""
     parts: dict[str, type[Frozen]] = {
         "windows": WindowSettings, "operational": Operational, "sources": Source,
         "types": TypeSettings, "texts": TextSettings, "retention": RetentionSettings,
@@ -404,7 +408,7 @@ def _nearest(place: list[str]) -> str:
     return f"known are {', '.join(sorted(set(known) - {'root', 'name'}))}"
 
 
-def _said(fault: ValidationError, name: str) -> str:
+def _described(fault: ValidationError, name: str) -> str:
     lines = []
     for error in fault.errors(include_url=False):
         place = ".".join(str(part) for part in error["loc"]) or "the file"
@@ -420,7 +424,8 @@ def _said(fault: ValidationError, name: str) -> str:
 def load(path: Path) -> Settings:
     """Read and check a configuration file.
 
-    Raises SettingsError, naming every setting that is wrong, missing or unknown.
+    Raises:
+        SettingsError: a setting is wrong, missing or unknown; the message names all of them.
     """
     if path.is_dir():
         path = path / "rejse.toml"
@@ -430,14 +435,14 @@ def load(path: Path) -> Settings:
             " make one with `rejse init FILES...` or name it with --config"
         )
     try:
-        said: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as fault:
         raise SettingsError(f"{path.name}: expected TOML, came: {fault}") from None
     root = path.resolve().parent
     try:
-        settings = Settings.model_validate({"root": root, **said}, context={"root": root})
+        settings = Settings.model_validate({"root": root, **document}, context={"root": root})
     except ValidationError as fault:
-        raise SettingsError(_said(fault, path.name)) from None
+        raise SettingsError(_described(fault, path.name)) from None
     _check_tables(settings)
     return settings
 

@@ -1,4 +1,4 @@
-"""What `[surveys]` says of answers: the scale of a measure, and from where on one is satisfied."""
+"""Settings `[surveys]`: the scale of a measure, and the least answer of a satisfied customer."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class Csat(Frozen):
 
 
 class SurveySettings(Frozen):
-    """What `[surveys]` says, one table a measure."""
+    """Settings `[surveys]`, a table for each measure."""
 
     csat: Csat = Csat()
 
     def thresholds(self) -> dict[str, float]:
-        """What the served views read, by name; in points of the answers' own scale."""
+        """Return the thresholds of the served views by name, in points of the answers' scale."""
         least, most = self.csat.scale
         return {
             "csat.scale_min": least,

@@ -1,8 +1,7 @@
-"""Texts of X-records by configuration: which scorers, kept or dropped, and for how long.
+"""Settings `[texts]`: the scorers of answers' texts, and whether and how long texts are kept.
 
-The table `texts` is apart from all others: its files may be read by their owner only (0600), no
-view shows it, and a text goes when it is older than `texts.keep_for`, out of earlier publications
-too.
+The table `texts` is private: only the owner can read its files (0600), no view shows it, and texts
+older than `texts.keep_for` are removed, from earlier publications too.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pydantic import Field, field_validator
 from rejse.pipelines.config.field_types import Duration, Frozen, SettingsError
 from rejse.transforms.schema.parameters import DAY
 
-#: Switches the default scorer, which only English has, off.
+#: Switches off a default scorer; only English has one.
 NONE = "none"
 
 
@@ -52,24 +51,25 @@ class TextSettings(Frozen):
         return value
 
     def text_scoring(self) -> Any:
-        """Scorers, loaded, and what becomes of texts, as the edge wants it.
+        """Load the scorers and return how ingestion scores and keeps texts.
 
-        Raises SettingsError where a scorer cannot be loaded.
+        Raises:
+            SettingsError: a scorer cannot be loaded.
         """
         from rejse.transforms.feedback.text_scoring import TextScoring
 
         return TextScoring(load(self.scorers), frozenset(self.validated), self.keep == "redacted")
 
-    def told(self) -> dict[str, Any]:
-        """What can change a result: the models by name and version, and what is kept."""
-        models = {name: one.model_id for name, one in sorted(load(self.scorers).items())}
+    def fingerprint_inputs(self) -> dict[str, Any]:
+        """Return what can change a result: models by name and version, and what is kept."""
+        models = {name: scorer.model_id for name, scorer in sorted(load(self.scorers).items())}
         return {
             "keep": self.keep, "keep_for": self.keep_for,
             "validated": sorted(self.validated), "models": models,
         }  # fmt: skip
 
     def kept_from(self, now: int) -> int | None:
-        """Time from which on texts are kept, microseconds; None where all are dropped.
+        """Return the time from which texts are kept, in microseconds; None where all are dropped.
 
         It moves once a day, at midnight UTC, so that two runs of a day publish the same.
         """
@@ -86,17 +86,18 @@ def _plain(language: str) -> None:
 
 
 def load(scorers: Mapping[str, str]) -> dict[str, Any]:
-    """Scorers by language: the configured ones, and VADER for English unless another is named.
+    """Load scorers by language: the configured ones, and VADER for English by default.
 
-    Raises SettingsError where one cannot be imported or is no scorer.
+    Raises:
+        SettingsError: a scorer cannot be imported or is none.
     """
     from rejse.transforms.feedback.vader import Vader
 
-    found: dict[str, Any] = {} if "en" in scorers else {"en": Vader()}
+    loaded: dict[str, Any] = {} if "en" in scorers else {"en": Vader()}
     for language, place in scorers.items():
         if place != NONE:
-            found[language] = _loaded(language, place)
-    return found
+            loaded[language] = _loaded(language, place)
+    return loaded
 
 
 def _loaded(language: str, place: str) -> Any:

@@ -1,7 +1,7 @@
-"""The made company: journeys drawn from a seed, whatever the size of the chunks.
+"""Draw the journeys of the synthetic company from a seed.
 
-Every draw is a hash of (seed, purpose, journey), never the next number of a stream: so a journey
-is the same in a chunk of ten and in a chunk of a million.
+Every draw is a hash of (seed, purpose, journey), never the next number of a stream: a journey is
+the same in a chunk of ten and in a chunk of a million.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 def draw(seed: int, purpose: str, number: Longs) -> Reals:
-    """Uniform draws in [0, 1), one a number, by hash of seed, purpose and number."""
+    """Return uniform draws in [0, 1), one a number, by hash of seed, purpose and number."""
     salt = np.array([(seed << 32) ^ zlib.crc32(purpose.encode())], dtype=np.uint64)
     x = number.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + _mix(salt)
     return (_mix(x) >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -48,7 +48,7 @@ def draw(seed: int, purpose: str, number: Longs) -> Reals:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Events as narrow columns: which specification of which journey, when."""
+    """Drawn events as narrow columns; `at` is in microseconds, `spec` numbers a specification."""
 
     journey: Longs
     customer: Longs
@@ -63,12 +63,12 @@ class Drawn:
         return len(self.journey)
 
     def take(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.intp] | slice) -> Drawn:
-        """Some of the rows."""
+        """Return some of the rows."""
         return Drawn(*(column[rows] for column in vars(self).values()))
 
 
 def concat(parts: list[Drawn]) -> Drawn:
-    """All rows of all parts."""
+    """Concatenate the rows of all parts."""
     columns = zip(*(vars(part).values() for part in parts), strict=True)
     return Drawn(*(np.concatenate(column) for column in columns))
 
@@ -84,7 +84,7 @@ def _of_type(
     seed: int, company: Company, kind: str, journey: Longs, start: Longs, customer: Longs
 ) -> list[Drawn]:
     turns = {name: draw(seed, name, journey) < chance for name, chance in company.turns.items()}
-    at, found = start.copy(), []
+    at, parts = start.copy(), []
     for spec in journey_specs(company)[kind]:
         own = f"{kind}{spec.nr}"
         on = draw(seed, "p" + own, journey) < spec.p
@@ -95,7 +95,7 @@ def _of_type(
         rows = on & (at < END)
         some = journey[rows]
         wait, talk = spec.seconds
-        found.append(
+        parts.append(
             Drawn(
                 journey=some,
                 customer=customer[rows],
@@ -107,13 +107,13 @@ def _of_type(
                 fault=np.zeros(len(some), dtype=np.int64),
             )
         )
-    return found
+    return parts
 
 
 def journeys(
     seed: int, first: int, last: int, total: int, customers: int, company: Company = MADE
 ) -> Drawn:
-    """Events of the journeys first..last (exclusive) of `total`, of so many customers.
+    """Draw the events of the journeys first..last (exclusive) of `total`, of so many customers.
 
     Journeys start in the order of their numbers, spread over the year, by day between 7 and 22.
     """
@@ -126,32 +126,32 @@ def journeys(
         customer = journey % customers
     ends = np.cumsum(list(SHARES.values()))
     kind = np.searchsorted(ends, draw(seed, "type", journey) * ends[-1], side="right")
-    found = []
+    parts = []
     for number, name in enumerate(SHARES):
         rows = kind == number
-        found += _of_type(seed, company, name, journey[rows], start[rows], customer[rows])
-    return concat(found)
+        parts += _of_type(seed, company, name, journey[rows], start[rows], customer[rows])
+    return concat(parts)
 
 
 def faulty(seed: int, drawn: Drawn, faults: dict[int, frozenset[str]]) -> Drawn:
-    """Copies of some events: exact duplicates, and events of their own that must be rejected.
+    """Draw faulty copies of some events: exact duplicates, and events that must be rejected.
 
-    `faults` says which faults a specification's system can make.
+    `faults` are the faults that the system of a specification can make.
     """
     kind = np.searchsorted(FAULT_ENDS, draw(seed, "fault", drawn.number), side="right") + 1
-    found = []
+    parts = []
     for code, fault in enumerate(FAULTS[1:], start=1):
         able = [spec for spec, names in faults.items() if fault in names]
         rows = drawn.take((kind == code) & np.isin(drawn.spec, able))
         numbers = rows.number if fault == "duplicate" else rows.number + COPY
-        found.append(
+        parts.append(
             Drawn(**{**vars(rows), "number": numbers, "fault": np.full_like(rows.fault, code)})
         )
-    return concat(found)
+    return concat(parts)
 
 
-def told(specs: tuple[Spec, ...]) -> Drawn:
-    """Events of stories, at their own times; each story's customer is one journey number."""
+def story_events(specs: tuple[Spec, ...]) -> Drawn:
+    """Return the events of stories, at their own times; each customer of a story is a journey."""
     # Far above the numbers of drawn journeys, so that ids never meet.
     people = {
         name: 10**12 + n for n, name in enumerate(dict.fromkeys(s["customer"] for s in specs))
@@ -171,7 +171,7 @@ def told(specs: tuple[Spec, ...]) -> Drawn:
 
 
 def _places(journey: Longs) -> Longs:
-    """Place of each row among the rows of its journey (rows of a journey are neighbours)."""
+    """Return the index of each row among the rows of its journey, which are consecutive."""
     first = np.r_[True, journey[1:] != journey[:-1]]
     begins = np.flatnonzero(first)
     return np.arange(len(journey)) - np.repeat(begins, np.diff(np.r_[begins, len(journey)]))

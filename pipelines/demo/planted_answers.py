@@ -1,15 +1,15 @@
-"""What was planted in the answers of the made company, and how often it was really drawn."""
+"""Count the truths planted in the survey answers of the synthetic company."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rejse.pipelines.demo.journeys import NOTHING
-from rejse.pipelines.demo.surveys import Asked, questions
+from rejse.pipelines.demo.surveys import SurveyRecords, questions
 
 
-class Felt:
-    """Counts over chunks of answers, from which the truths about them are told."""
+class AnswerTally:
+    """Counts over chunks of answers, from which the truths are computed."""
 
     def __init__(self) -> None:
         self._sums: dict[str, float] = {}
@@ -18,7 +18,7 @@ class Felt:
         more = mask.sum() if values is None else np.nan_to_num(values)[mask].sum()
         self._sums[name] = self._sums.get(name, 0.0) + float(more)
 
-    def add(self, answers: Asked) -> None:
+    def add(self, answers: SurveyRecords) -> None:
         """Count the answers of a chunk."""
         answered, hurt = answers.is_answered, answers.pain > 0
         acted = answers.acted_at != NOTHING
@@ -53,7 +53,7 @@ class Felt:
         return self._sums.get(part, 0.0) / max(self._n(whole), 1) / scale
 
     def planted(self) -> dict[str, dict[str, object]]:
-        """Truths by name: where, how much; the same at the base."""
+        """Return the truths by name: where, how much, and the same at the base."""
         return {
             "silence": {
                 "about": "Who was hurt stays silent more often: questions on the whole of claims.",

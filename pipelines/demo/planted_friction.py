@@ -1,4 +1,4 @@
-"""What was planted in the made company, and how often it was really drawn."""
+"""Count the truths planted in the synthetic company: friction, promises, waits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rejse.pipelines.demo.journeys import FAULTS, NOTHING, Drawn
 from rejse.pipelines.demo.specs import AGAIN, journey_specs
 
 Rows = tuple[tuple[str, int], ...]
-SURVEYS = "surveys"  # the source of what people felt
+SURVEYS = "surveys"  # the source of survey answers
 
 
 @dataclass(frozen=True)
 class Plant:
-    """A truth planted: where, and which specifications (type, nr) are hits and misses of it."""
+    """A planted truth: where it is, and the specifications (type, nr) of its hits and misses."""
 
     about: str
     where: dict[str, str]
@@ -58,8 +58,9 @@ WAITS = ("phone_support", "phone_service")
 
 
 def repurchase() -> dict[str, object]:
-    """How many customers of the story buy again within the follow-up of 90 days."""
-    n, hits = sum(one.n for one in AGAIN.values()), sum(one.n for one in AGAIN.values() if one.hit)
+    """Return how many customers of the story buy again within the follow-up of 90 days."""
+    n = sum(group.n for group in AGAIN.values())
+    hits = sum(group.n for group in AGAIN.values() if group.hit)
     return {
         "about": "They bought, it was delivered, and some bought again within the follow-up.",
         "where": {"story": "again"}, "n": n, "hits": hits, "rate": hits / n,
@@ -68,7 +69,7 @@ def repurchase() -> dict[str, object]:
 
 @dataclass
 class Truths:
-    """What is in a folder of made data; `write` keeps it as truths.json.
+    """What is true of a folder of synthetic data; `write` saves it as truths.json.
 
     `counts` are rows: read = kept + duplicate + rejected; `end` is a time that no event reaches,
     so that every source is complete up to it.
@@ -86,14 +87,14 @@ class Truths:
     stories: dict[str, list[str]] = field(default_factory=dict)
     made_by: str = "rejse demo-data"
 
-    def keep(self, folder: Path) -> None:
+    def save(self, folder: Path) -> None:
         """Write truths.json."""
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
         (folder / "truths.json").write_text(text + "\n", encoding="utf-8")
 
 
 class Tally:
-    """Counts over chunks, from which the truths are told."""
+    """Counts over chunks of events, from which the truths are computed."""
 
     def __init__(self) -> None:
         self.events: Counter[int] = Counter()
@@ -115,43 +116,43 @@ class Tally:
             sums[0] += int(waits.sum())
             sums[1] += len(waits)
 
-    def registered(self, rows: dict[str, int]) -> None:
-        """Count rows of the register."""
+    def count_register(self, rows: dict[str, int]) -> None:
+        """Count the rows of the customer register."""
         self.sources.update(rows)
 
-    def heard(self, rows: int) -> None:
-        """Count rows of surveys."""
+    def count_answers(self, rows: int) -> None:
+        """Count the rows of surveys."""
         self.sources[SURVEYS] += rows
 
     def _n(self, rows: Rows) -> int:
         return sum(self.events[journey_specs()[kind][nr - 1].spec] for kind, nr in rows)
 
     def planted(self) -> dict[str, dict[str, object]]:
-        """Truths by name: where, how many of how many; the same at the base."""
-        found: dict[str, dict[str, object]] = {}
+        """Return the truths by name: where, how many of how many, and the same at the base."""
+        truths: dict[str, dict[str, object]] = {}
         for name, plant in PLANTS.items():
             hits, base = self._n(plant.hits), self._n(plant.base_hits)
             n, base_n = hits + self._n(plant.misses), base + self._n(plant.base_misses)
-            found[name] = {
+            truths[name] = {
                 "about": plant.about, "where": plant.where, "n": n, "hits": hits,
                 "rate": hits / max(n, 1), "base_where": plant.base_where, "base_n": base_n,
                 "base_hits": base, "base_rate": base / max(base_n, 1),
             }  # fmt: skip
         long, usual = ([name, total / max(n, 1)] for name, (total, n) in self.waits.items())
-        found["waits"] = {
+        truths["waits"] = {
             "about": "Customers wait here: mean seconds before a call is answered.",
             "where": {"touchpoint": long[0]}, "mean_wait_s": long[1],
             "base_where": {"touchpoint": usual[0]}, "base_mean_wait_s": usual[1],
         }  # fmt: skip
-        return found
+        return truths
 
-    def tell(self, truths: Truths) -> None:
-        """Put what was counted into the truths."""
+    def fill(self, truths: Truths) -> None:
+        """Copy the counts into the truths."""
         truths.counts, truths.sources = self.counts(), dict(self.sources)
         truths.faults = dict(self.faults)
 
     def counts(self) -> dict[str, int]:
-        """Rows read, kept, doubled and rejected."""
+        """Return how many rows are read, kept, duplicate and rejected."""
         read = sum(self.sources.values())
         duplicate = self.faults["duplicate"]
         rejected = sum(self.faults.values()) - duplicate

@@ -1,4 +1,4 @@
-"""What can happen in the made company: event specifications read from `sql/examples/demo/made`."""
+"""Event specifications of the synthetic company, read from `sql/examples/demo/made`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ TURNS: Mapping[str, float] = {
 
 @dataclass(frozen=True, eq=False)
 class Company:
-    """A company that can be made: files of `made` with its journeys and the questions it asks.
+    """A synthetic company: files of `made` with its journeys and the questions it asks.
 
-    `is_null`: all goes well, its customers come in turn, a journey at a time, none asks the same
-    again within a week, and its logs have no faulty rows; whatever a run finds is a false alarm.
+    `is_null`: a company without friction. Each customer has one journey at a time, no request is
+    repeated within a week, and the logs have no faulty rows: any friction found is a false alarm.
     """
 
     journeys: str
@@ -69,39 +69,39 @@ class Spec:
 
     @property
     def seconds(self) -> tuple[int | None, int | None]:
-        """Mean seconds of waiting and of talk; None where the event has none."""
+        """Return mean seconds of waiting and of talk; None where the event has none."""
         wait, talk = self["wait"], self["talk"]
         return (int(wait) if wait else None, int(talk) if talk else None)
 
     @property
     def longest_s(self) -> int:
-        """Seconds that nobody waits longer than."""
+        """Return the longest wait in seconds."""
         return int(self["longest"] or 3600)
 
     @property
     def lasts(self) -> int | None:
-        """Microseconds that the activity takes; None where it is logged as a moment."""
+        """Return the duration of the activity in microseconds; None where it is instantaneous."""
         text = self["lasts"]
         return durations.parse(text) if text else None
 
     @property
     def info(self) -> list[dict[str, str]]:
-        """Fields given, asked, shown, passed, in order; a third word is another answer."""
-        found = []
+        """Return the fields given, asked, shown or passed, in order; a third word is a variant."""
+        fields = []
         for part in filter(None, (self["info"] or "").split(";")):
             op, field, *variant = part.split(" ")
-            found.append({"op": op, "field": field, "variant": "".join(variant)})
-        return found
+            fields.append({"op": op, "field": field, "variant": "".join(variant)})
+        return fields
 
     @property
     def claim(self) -> tuple[str | None, str | None]:
-        """Topic and value of what was claimed."""
+        """Return topic and value of the claim."""
         topic, _, value = (self["claim"] or "").partition(" ")
         return topic or None, value or None
 
     @property
     def promise(self) -> tuple[str | None, str | None, str | None, int | None]:
-        """Name, kind, op and due (microseconds after the event) of the promise."""
+        """Return name, kind, op and due time (microseconds after the event) of the promise."""
         words = (self["promise"] or "").split(" ")
         if len(words) == 4:
             return words[0], words[1], words[2], durations.parse(words[3])
@@ -111,30 +111,30 @@ class Spec:
 
 
 def folder() -> Traversable:
-    """Where the made company's tables and statements lie."""
+    """Return the folder of the synthetic company's tables and statements."""
     return files("rejse.sql") / "examples" / "demo"
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    """Rows of a CSV of `made` as text."""
+    """Read a CSV of `made` as text."""
     text = (folder() / "made" / name).read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 
 def _turns(text: str, known: Mapping[str, float]) -> tuple[tuple[str, bool], ...]:
-    found = []
+    turns = []
     for word in filter(None, text.split("&")):
         name = word.removeprefix("!")
         if name not in known:
             raise ValueError(f"journeys: expected one of {sorted(known)}, came {name!r}")
-        found.append((name, name == word))
-    return tuple(found)
+        turns.append((name, name == word))
+    return tuple(turns)
 
 
 @cache
 def journey_specs(company: Company = MADE) -> dict[str, tuple[Spec, ...]]:
-    """Specifications of each journey type's events, in order."""
-    found: dict[str, list[Spec]] = {name: [] for name in SHARES}
+    """Return the event specifications of each journey type, in order."""
+    by_type: dict[str, list[Spec]] = {name: [] for name in SHARES}
     for number, row in enumerate(rows(company.journeys)):
         spec = Spec(
             spec=number,
@@ -144,13 +144,13 @@ def journey_specs(company: Company = MADE) -> dict[str, tuple[Spec, ...]]:
             p=float(row["p"]),
             after=durations.parse(row["after"]),
         )
-        found[row["journey_type"]].append(spec)
-    return {name: tuple(specs) for name, specs in found.items()}
+        by_type[row["journey_type"]].append(spec)
+    return {name: tuple(specs) for name, specs in by_type.items()}
 
 
 @cache
 def story_specs() -> tuple[Spec, ...]:
-    """Specifications of the stories' events, each with its time."""
+    """Return the event specifications of the stories, each with its time."""
     first = 1 + max(s.spec for specs in journey_specs().values() for s in specs)
     written = [*rows("stories.csv"), *_add_on(), *_kinds(), *_measured(), *_again()]
     return tuple(
@@ -164,40 +164,41 @@ def _microseconds(text: str) -> int:
     return int(at.timestamp()) * 1_000_000
 
 
-#: Customers that meet each kind of friction of kinds.csv, and as many that just do not.
-EACH = 5
+#: Customers of each case of kinds.csv; a kind of friction has a case with it and one just without.
+CUSTOMERS_A_CASE = 5
 
 
 def _kinds() -> list[dict[str, str]]:
-    """Each case of kinds.csv, told of some customers a day apart."""
+    """Return the events of each case of kinds.csv, for some customers a day apart."""
     cases: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in rows("kinds.csv"):
         cases.setdefault((row["kind"], row["case"]), []).append(row)
-    found = []
+    written = []
     for (kind, case), events in cases.items():
-        for n in range(EACH):
+        for n in range(CUSTOMERS_A_CASE):
             at = datetime(2025, 4, 1 + n, 9, tzinfo=UTC)
-            who = {"story": "kinds", "customer": f"kind-{kind}-{case}-{n + 1}"}
+            story = {"story": "kinds", "customer": f"kind-{kind}-{case}-{n + 1}"}
             for event in events:
                 at += timedelta(microseconds=durations.parse(event["after"]))
-                found.append({**event, **who, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
-    return found
+                written.append({**event, **story, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
+    return written
 
 
 def _measured() -> list[dict[str, str]]:
-    """The journeys of measured.csv, whose metrics metrics.csv foretells."""
-    found: list[dict[str, str]] = []
-    at, told = datetime.min, ""
+    """Return the journeys of measured.csv; metrics.csv has their expected metrics."""
+    written: list[dict[str, str]] = []
+    at, journey = datetime.min, ""
     for row in rows("measured.csv"):
-        if row["journey"] != told:
-            at, told = datetime(2025, 4, 7, 9, tzinfo=UTC), row["journey"]
+        if row["journey"] != journey:
+            at, journey = datetime(2025, 4, 7, 9, tzinfo=UTC), row["journey"]
         at += timedelta(microseconds=durations.parse(row["after"]))
-        who = {"story": "measured", "customer": f"measured-{told}"}
-        found.append({**row, **who, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
-    return found
+        story = {"story": "measured", "customer": f"measured-{journey}"}
+        written.append({**row, **story, "at": at.strftime("%Y-%m-%d %H:%M:%S")})
+    return written
 
 
-#: The add-on: who reports the fault, and owns the add-on since when (odds ratio 13.2).
+#: The add-on story: customers by whether they report the fault and since when they own the add-on
+#: (odds ratio 13.2).
 ADD_ON = {
     ("reports", "from the start"): 6, ("reports", "bought after"): 3, ("reports", "never"): 3,
     ("silent", "from the start"): 5, ("silent", "never"): 22,
@@ -212,9 +213,9 @@ def _add_on() -> list[dict[str, str]]:
              "actor_type": "human", "intent": "fault", "outcome": "resolved", "wait": "60",
              "talk": "300"}  # fmt: skip
     groups = [group for group, n in ADD_ON.items() for _ in range(n)]
-    found = []
+    written = []
     for n, (reports, owns) in enumerate(groups):
-        who = {"story": "add_on", "customer": f"story-add-on-{n + 1}"}
+        story = {"story": "add_on", "customer": f"story-add-on-{n + 1}"}
         buys = [(1, "purchase", "router", bought)]
         if owns == "from the start":
             buys.append((1, "purchase", "add_on", more))
@@ -224,13 +225,15 @@ def _add_on() -> list[dict[str, str]]:
             buys.append((3, "purchase", "add_on", more))
         for k, (month, kind, product, event) in enumerate(buys):
             at = f"2025-{month:02d}-{10 + n % 10} {10 + 3 * k}:00:00"
-            found.append({**who, "at": at, "journey_type": kind, "product_id": product, **event})
-    return found
+            written.append(
+                {**story, "at": at, "journey_type": kind, "product_id": product, **event}
+            )
+    return written
 
 
 @dataclass(frozen=True)
 class Again:
-    """So many customers who come again so many days after they bought, to buy or with a fault."""
+    """`n` customers who return `days` after a purchase, to buy (a hit in time) or with a fault."""
 
     n: int
     days: int | None
@@ -238,7 +241,7 @@ class Again:
     buys: bool = True
 
 
-#: Who buys again: each purchase goes on to its delivery two days later, so none ends as sold.
+#: The repurchase story: each purchase is delivered two days later, so no journey ends as sold.
 AGAIN: Mapping[str, Again] = {
     "soon": Again(6, 20, hit=True), "within the follow-up": Again(4, 85, hit=True),
     "too late": Again(5, 120, hit=False), "never": Again(5, None, hit=False),
@@ -247,7 +250,7 @@ AGAIN: Mapping[str, Again] = {
 
 
 def _again() -> list[dict[str, str]]:
-    """Each customer of AGAIN: a purchase, and what comes after it."""
+    """Return the events of each customer of AGAIN: a purchase, and what follows."""
     base = {"direction": "inbound", "actor_type": "customer"}
     ordered = {**base, "touchpoint": "web_checkout", "activity": "order_placed", "intent": "buy",
                "outcome": "sold"}  # fmt: skip
@@ -255,18 +258,18 @@ def _again() -> list[dict[str, str]]:
                  "direction": "outbound", "actor_type": "human", "outcome": "resolved"}  # fmt: skip
     fault = {**base, "touchpoint": "phone_support", "activity": "fault_solved",
              "actor_type": "human", "intent": "fault", "outcome": "resolved"}  # fmt: skip
-    found = []
-    for case, one in AGAIN.items():
-        for n in range(one.n):
-            who = {"story": "again", "customer": f"again-{case.replace(' ', '-')}-{n + 1}"}
-            told = [(0, "purchase", ordered), (2, "purchase", delivered)]
-            if one.days is not None and one.buys:
-                told += [(day + one.days, kind, event) for day, kind, event in tuple(told)]
-            elif one.days is not None:
-                told.append((one.days, "support", fault))
-            for day, kind, event in told:
+    written = []
+    for case, group in AGAIN.items():
+        for n in range(group.n):
+            story = {"story": "again", "customer": f"again-{case.replace(' ', '-')}-{n + 1}"}
+            events = [(0, "purchase", ordered), (2, "purchase", delivered)]
+            if group.days is not None and group.buys:
+                events += [(day + group.days, kind, event) for day, kind, event in tuple(events)]
+            elif group.days is not None:
+                events.append((group.days, "support", fault))
+            for day, kind, event in events:
                 at = datetime(2025, 2, 3 + n, 11, tzinfo=UTC) + timedelta(days=day)
                 product = f"{kind}-product-0"
-                found.append({**who, "at": at.strftime("%Y-%m-%d %H:%M:%S"), "journey_type": kind,
-                              "product_id": product, **event})  # fmt: skip
-    return found
+                own = {**story, "at": at.strftime("%Y-%m-%d %H:%M:%S"), "journey_type": kind}
+                written.append({**own, "product_id": product, **event})
+    return written

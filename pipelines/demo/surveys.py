@@ -1,8 +1,8 @@
-"""What people of the made company felt: its questions, who answers, and what.
+"""Draw the survey answers of the synthetic company.
 
-An answer follows what hurt on the journey so far (`made/pains.csv`), as far as the place feels it,
-with noise of the person and of the answer. Those who were hurt stay silent more often. Draws are
-hashes, as of the events: the size of the chunks changes no answer.
+An answer depends on the pain of the journey so far (`made/pains.csv`), on how sensitive the
+question is to it, and on noise of the person and of the answer. Customers with pain answer less
+often. Draws are hashes, as for the events: the size of the chunks changes no answer.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-#: Half the width of what a person's temper adds to all answers; a null company has none.
+#: Half the width of the noise that a person adds to all their answers; a null company has none.
 TEMPER = 0.08
 
 
 @dataclass(frozen=True)
 class Question:
-    """A row of questions.csv: after which events it is put, how often, and what is answered."""
+    """A row of questions.csv: after which events it is asked, how often, and the answers."""
 
     number: int
     columns: Mapping[str, str]
@@ -42,7 +42,7 @@ class Question:
 
     @property
     def name(self) -> str:
-        """Name of the question, which is also what its draws are named by."""
+        """Return the name of the question; its draws are named by it."""
         return self.columns["question"]
 
     def __getitem__(self, column: str) -> float:
@@ -50,20 +50,20 @@ class Question:
 
     @property
     def after(self) -> int:
-        """Mean delay between the event and the question, in microseconds."""
+        """Return the mean delay between event and question, in microseconds."""
         return durations.parse(self.columns["after"])
 
     @property
     def is_complaint(self) -> bool:
-        """Nobody asked, and no score is given."""
+        """Return whether it is a complaint: unasked, without a score."""
         return self.columns["instrument"] == "complaint"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Questions put, as narrow columns; times are microseconds since 1970, NOTHING where none.
+class SurveyRecords:
+    """Questions asked, as narrow columns; times are microseconds since 1970, NOTHING where none.
 
-    `pain` is what had hurt by then; `points` is NaN where there is no score.
+    `pain` is the pain of the journey so far; `points` is NaN where there is no score.
     """
 
     question: Longs
@@ -83,42 +83,42 @@ class Asked:
 
     @property
     def is_answered(self) -> np.ndarray:
-        """Questions that were answered by the end of the year."""
+        """Return a mask of the questions that were answered by the end of the year."""
         return np.asarray(self.answered_at != NOTHING)
 
 
 @cache
 def questions(company: Company = MADE) -> tuple[Question, ...]:
-    """Questions of a company, in the order of its file."""
-    found = []
+    """Read the questions of a company, in the order of its file."""
+    listed = []
     for number, row in enumerate(demo_specs.rows(company.questions)):
         some = journey_specs(company)[row["journey_type"]]
         specs = tuple(some[int(nr) - 1].spec for nr in row["nr"].split(";"))
-        found.append(Question(number, row, specs))
-    return tuple(found)
+        listed.append(Question(number, row, specs))
+    return tuple(listed)
 
 
 @cache
 def pains(company: Company = MADE) -> Reals:
-    """How much each specification of an event hurts, in points of one."""
+    """Read the pain of each event specification, in points of one."""
     some = journey_specs(company)
-    found = np.zeros(sum(map(len, some.values())))
+    points = np.zeros(sum(map(len, some.values())))
     if not company.is_null:
         for row in demo_specs.rows("pains.csv"):
-            found[some[row["journey_type"]][int(row["nr"]) - 1].spec] = float(row["pain"])
-    return found
+            points[some[row["journey_type"]][int(row["nr"]) - 1].spec] = float(row["pain"])
+    return points
 
 
-def asked(seed: int, drawn: Drawn, company: Company = MADE) -> Asked:
-    """The questions put after drawn events (all events of each journey), with their answers."""
+def draw_answers(seed: int, drawn: Drawn, company: Company = MADE) -> SurveyRecords:
+    """Draw the questions after drawn events (all events of each journey), with their answers."""
     if not len(drawn):
         return _concat([])
     first = int(drawn.journey.min())
     place = drawn.journey - first
     hurt = pains(company)[drawn.spec]
-    found = []
+    parts = []
     for question in questions(company):
-        # Specifications are numbered in the order of events, types apart.
+        # Specifications are numbered in the order of events, within each type.
         so_far = drawn.spec <= max(question.specs)
         pain = np.zeros(int(place.max()) + 1)
         np.add.at(pain, place[so_far], hurt[so_far])
@@ -126,11 +126,13 @@ def asked(seed: int, drawn: Drawn, company: Company = MADE) -> Asked:
         put &= draw(seed, "asks" + question.name, drawn.number) < question["asked"]
         rows = drawn.take(put)
         temper = 0.0 if company.is_null else TEMPER
-        found.append(_answered(seed, question, rows, pain[rows.journey - first], temper))
-    return _concat(found)
+        parts.append(_answered(seed, question, rows, pain[rows.journey - first], temper))
+    return _concat(parts)
 
 
-def _answered(seed: int, question: Question, rows: Drawn, pain: Reals, temper: float) -> Asked:
+def _answered(
+    seed: int, question: Question, rows: Drawn, pain: Reals, temper: float
+) -> SurveyRecords:
     def of(purpose: str) -> Reals:
         return draw(seed, purpose + question.name, rows.number)
 
@@ -145,7 +147,7 @@ def _answered(seed: int, question: Question, rows: Drawn, pain: Reals, temper: f
     acted_at = answered_at + DAY + (of("acts after") * 5 * DAY).astype(np.int64)
     acted = answered & (of("acts") < question["acted"]) & (acted_at < END)
     kept = at < END
-    return Asked(
+    return SurveyRecords(
         question=np.full(int(kept.sum()), question.number, dtype=np.int64),
         journey=rows.journey[kept],
         customer=rows.customer[kept],
@@ -160,16 +162,16 @@ def _answered(seed: int, question: Question, rows: Drawn, pain: Reals, temper: f
     )
 
 
-def _concat(parts: list[Asked]) -> Asked:
-    names = Asked.__dataclass_fields__
+def _concat(parts: list[SurveyRecords]) -> SurveyRecords:
+    names = SurveyRecords.__dataclass_fields__
     whole = {
         name: np.concatenate([getattr(part, name) for part in parts] or [np.zeros(0, np.int64)])
         for name in names
     }
-    return Asked(**whole)
+    return SurveyRecords(**whole)
 
 
-def _table(answers: Asked) -> pa.Table:
+def _table(answers: SurveyRecords) -> pa.Table:
     import pyarrow as pa
 
     def moments(values: Longs) -> pa.Array:
@@ -184,9 +186,13 @@ def _table(answers: Asked) -> pa.Table:
 
 
 def write(
-    con: duckdb.DuckDBPyConnection, answers: Asked, data: Path, part: str, company: Company = MADE
+    con: duckdb.DuckDBPyConnection,
+    answers: SurveyRecords,
+    data: Path,
+    part: str,
+    company: Company = MADE,
 ) -> int:
-    """Write `data/surveys/<part>.csv` in a session of `demo_systems.connect`; its rows."""
+    """Write `data/surveys/<part>.csv` in a session of `systems.connect`; return its rows."""
     import pyarrow as pa
 
     table = [
@@ -201,7 +207,7 @@ def write(
 
 
 def write_stories(data: Path) -> int:
-    """Write `data/surveys/stories.csv` from `made/surveys.csv`; how many rows."""
+    """Write `data/surveys/stories.csv` from `made/surveys.csv`; return its rows."""
     kept = demo_specs.rows("surveys.csv")
     names = [name for name in kept[0] if name != "story"]
     place = data / SURVEYS / "stories.csv"

@@ -1,4 +1,4 @@
-"""How the made company's systems log: drawn events joined with what they are, written as files."""
+"""Write drawn events as the logs of the synthetic company's systems."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class System:
-    """A system of the company: how its files are named and written, and which faults it makes."""
+    """A system of the company: suffix and format of its files, and the faults it makes."""
 
     suffix: str
     options: str
@@ -36,8 +36,8 @@ SYSTEMS: Mapping[str, System] = {
     "back_office": System("parquet", PARQUET, _TYPED),
     "campaigns": System("parquet", PARQUET, _TYPED),
 }
-OWNED = "owned"  # the source of what customers own
-REGISTER = "customers"  # the source of who is a customer
+OWNED = "owned"  # the source of owned products
+REGISTER = "customers"  # the source of customer records
 _TEXTS = (
     "customer", "case_no", "journey_type", "product_id", "touchpoint", "activity", "direction",
     "actor_type", "intent", "outcome", "to_owner", "lifecycle", "waiting_for",
@@ -45,7 +45,7 @@ _TEXTS = (
 
 
 def places() -> dict[str, str]:
-    """System of each touchpoint."""
+    """Return the system of each touchpoint."""
     import csv
 
     text = (demo_specs.folder() / "tables" / "touchpoints.csv").read_text(encoding="utf-8")
@@ -97,7 +97,7 @@ def _statement(name: str) -> str:
 
 
 def connect(specs: tuple[Spec, ...], cases: bool = True) -> duckdb.DuckDBPyConnection:
-    """In-memory session with the tables `specs` and `touchpoints`; close it when done."""
+    """Open an in-memory session with the tables `specs` and `touchpoints`; the caller closes it."""
     import duckdb
 
     con = duckdb.connect()
@@ -133,7 +133,7 @@ def _drawn_table(drawn: Drawn) -> pa.Table:
 
 
 def write(con: duckdb.DuckDBPyConnection, drawn: Drawn, data: Path, part: str) -> dict[str, int]:
-    """Write one file a system, `data/<system>/<part>.<suffix>`, and who owns what; their rows."""
+    """Write `data/<system>/<part>.<suffix>` and owned products; return rows by source."""
     con.register("drawn", _drawn_table(drawn))
     con.execute(f"create or replace temp table events as {_statement('events')}")
     rows = {}
@@ -146,7 +146,7 @@ def write(con: duckdb.DuckDBPyConnection, drawn: Drawn, data: Path, part: str) -
 
 
 def write_register(con: duckdb.DuckDBPyConnection, customers: int, data: Path) -> dict[str, int]:
-    """Write the register of so many customers, whether they have contacts or not; its rows."""
+    """Write the register of so many customers, with or without contacts; return its rows."""
     people = f"select range as number from range({int(customers)})"
     con.execute(f"create or replace temp view people as {people}")
     (data / REGISTER).mkdir(parents=True, exist_ok=True)
@@ -155,15 +155,15 @@ def write_register(con: duckdb.DuckDBPyConnection, customers: int, data: Path) -
     }
 
 
-def write_one(con: duckdb.DuckDBPyConnection, drawn: Drawn, file: Path, options: str) -> int:
-    """Write all events as one log; its rows."""
+def write_log(con: duckdb.DuckDBPyConnection, drawn: Drawn, file: Path, options: str) -> int:
+    """Write all events as one log; return its rows."""
     con.register("drawn", _drawn_table(drawn))
     con.execute(f"create or replace temp view events as {_statement('events')}")
     return copy(con, "one_source", file, options)
 
 
 def copy(con: duckdb.DuckDBPyConnection, name: str, file: Path, options: str) -> int:
-    """Write what the statement of that name in `made` selects; its rows."""
+    """Write the result of a statement of `made`; return its rows."""
     path = str(file).replace("'", "''")
     done = con.execute(f"copy ({_statement(name)}) to '{path}' ({options})").fetchone()
     return int(done[0]) if done else 0

@@ -1,7 +1,7 @@
-"""Sample data: stories and a made company, in its systems' own columns.
+"""Write sample data: stories and a synthetic company, in its systems' own columns.
 
 `write` makes a folder that `rejse run --complete` can run at once; `write_events` makes one big
-log to measure with. Both are functions of the seed alone.
+log for benchmarks. Both depend on the seed alone.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from rejse.pipelines.demo.journeys import (
     concat,
     faulty,
     journeys,
-    told,
+    story_events,
 )
-from rejse.pipelines.demo.planted_answers import Felt
+from rejse.pipelines.demo.planted_answers import AnswerTally
 from rejse.pipelines.demo.planted_friction import SURVEYS, Tally, Truths, repurchase
 from rejse.pipelines.demo.specs import MADE, Company, Spec, folder, journey_specs, story_specs
 from rejse.transforms.errors import MisuseError
@@ -42,7 +42,7 @@ class DemoError(MisuseError):
 
 
 def _prepare(out: Path) -> None:
-    """Make the folder, or clear one of our own. Raises DemoError where it is somebody else's."""
+    """Make the folder, or clear one with sample data. Raises DemoError where it has other files."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         truths = out / "truths.json"
         own = truths.is_file() and json.loads(truths.read_text()).get("made_by") == Truths.made_by
@@ -68,7 +68,7 @@ def _copy(names: dict[str, str], out: Path) -> None:
 
 
 def _key(file: Path, key: str | None) -> None:
-    """Write a key that only its owner may read; one that is there stays."""
+    """Write a key that only its owner may read; an existing key stays unless `key` is given."""
     if file.exists() and key is None:
         return
     file.unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def _chunks(
 
 
 def _faults(specs: tuple[Spec, ...], company: Company) -> dict[int, frozenset[str]]:
-    """Faults that the system of each specification makes; a null company's makes none."""
+    """Return the faults of each specification's system; a null company has none."""
     if company.is_null:
         return {}
     systems = demo_systems.places()
@@ -103,13 +103,13 @@ def _faults(specs: tuple[Spec, ...], company: Company) -> dict[int, frozenset[st
 
 
 def _people() -> dict[str, list[str]]:
-    """Customers of each story."""
-    found: dict[str, list[str]] = {}
+    """Return the customers of each story."""
+    by_story: dict[str, list[str]] = {}
     for spec in story_specs():
-        people, who = found.setdefault(spec["story"] or "", []), spec["customer"] or ""
-        if who not in people:
-            people.append(who)
-    return found
+        people, customer = by_story.setdefault(spec["story"] or "", []), spec["customer"] or ""
+        if customer not in people:
+            people.append(customer)
+    return by_story
 
 
 def _time(at: int) -> str:
@@ -126,33 +126,35 @@ def write(
     key: str | None = None,
     chunk: int = CHUNK,
 ) -> Truths:
-    """Write the made company of so many customers, with its configuration, and what is true of it.
+    """Write the synthetic company of so many customers, its configuration and its truths.
 
-    `company` NULL, without stories, is the one in which nothing is to be found. `key` (hex) is the
-    pseudonym key; without it a random one is made. Raises DemoError where the folder holds files
-    that are not sample data, or results of a run.
+    The `company` NULL, without stories, has no friction. `key` (hex) is the pseudonym key; without
+    it a random one is made.
+
+    Raises:
+        DemoError: the folder holds files that are not sample data, or results of a run.
     """
     _prepare(out)
     specs = _all_specs(company) + (story_specs() if stories else ())
     faults = _faults(specs, company)
-    total, tally, felt = round(customers * JOURNEYS_A_CUSTOMER), Tally(), Felt()
+    total, tally, answer_tally = round(customers * JOURNEYS_A_CUSTOMER), Tally(), AnswerTally()
     truths = Truths(seed, customers, total, _time(START), _time(END))
-    truths.keep(out)  # marks the folder as ours, should we be stopped
+    truths.save(out)  # marks the folder as sample data, in case of an interruption
     with closing(demo_systems.connect(specs)) as con:
-        tally.registered(demo_systems.write_register(con, customers, out / "data"))
+        tally.count_register(demo_systems.write_register(con, customers, out / "data"))
         for number, drawn in enumerate(_chunks(seed, total, customers, chunk, company)):
             whole, part = concat([drawn, faulty(seed, drawn, faults)]), f"part-{number:04d}"
             tally.add(whole, demo_systems.write(con, whole, out / "data", part))
-            answers = surveys.asked(seed, drawn, company)
-            felt.add(answers)
-            tally.heard(surveys.write(con, answers, out / "data", part, company))
+            answers = surveys.draw_answers(seed, drawn, company)
+            answer_tally.add(answers)
+            tally.count_answers(surveys.write(con, answers, out / "data", part, company))
         if stories:
-            drawn = told(story_specs())
+            drawn = story_events(story_specs())
             tally.add(drawn, demo_systems.write(con, drawn, out / "data", "stories"))
-            tally.heard(surveys.write_stories(out / "data"))
+            tally.count_answers(surveys.write_stories(out / "data"))
             truths.stories = _people()
-    tally.tell(truths)
-    truths.planted = {} if company.is_null else {**tally.planted(), **felt.planted()}
+    tally.fill(truths)
+    truths.planted = {} if company.is_null else {**tally.planted(), **answer_tally.planted()}
     if stories:
         truths.planted |= {"repurchase": repurchase()}
     tables = ("calendar", "weather", "cost_rates", "slas")
@@ -163,7 +165,7 @@ def write(
             configuration[file] = file
     _copy(configuration, out)
     _key(out / "rejse.key", key)
-    truths.keep(out)
+    truths.save(out)
     return truths
 
 
@@ -176,37 +178,40 @@ def write_events(
     key: str | None = None,
     chunk: int = CHUNK,
 ) -> Truths:
-    """Write exactly so many events of the made company as one log without cases, to measure with.
+    """Write exactly so many events of the synthetic company as one log without cases.
 
-    `format` is parquet or jsonl. Raises DemoError like `write`, and for another format.
+    `format` is parquet or jsonl.
+
+    Raises:
+        DemoError: as `write`, or the format is another.
     """
     if format not in FORMATS:
         raise DemoError(f"expected one of {sorted(FORMATS)} as format, came {format!r}")
     _prepare(out)
     (out / "data").mkdir(exist_ok=True)
-    # A sample tells how many journeys make so many events; 2 % more, and the last chunk is cut.
+    # A sample estimates how many journeys make so many events; 2 % more, the last chunk is cut.
     sample = len(journeys(seed, 0, 10_000, 11_500, 10_000)) / 10_000
     total = int(events / sample * 1.02) + 100
     customers = max(1, round(total / JOURNEYS_A_CUSTOMER))
     truths = Truths(seed, customers, 0, _time(START), _time(END))
-    truths.keep(out)
+    truths.save(out)
     tally, left = Tally(), events
     with closing(demo_systems.connect(_all_specs(), cases=False)) as con:
         for number, drawn in enumerate(_chunks(seed, total, customers, chunk)):
             some = drawn.take(drawn.at.argsort(kind="stable")[:left])
             file = out / "data" / f"part-{number:04d}.{format}"
-            rows = demo_systems.write_one(con, some, file, FORMATS[format])
+            rows = demo_systems.write_log(con, some, file, FORMATS[format])
             tally.add(some, {"events": rows})
             truths.journeys += len(set(some.journey.tolist()))
             left -= rows
             if left <= 0:
                 break
-    tally.tell(truths)
+    tally.fill(truths)
     truths.planted = tally.planted()
     names = {name: f"../events/{name}" for name in ("rejse.toml", "mapping.sql", "schema.json")}
     _copy(names | _tables(), out)
     _key(out / "rejse.key", key)
-    truths.keep(out)
+    truths.save(out)
     return truths
 
 
@@ -220,12 +225,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, help="one log of so many events, to measure with")
     parser.add_argument("--format", choices=sorted(FORMATS), default="parquet")
     parser.add_argument("--seed", type=int, default=7)
-    said = parser.parse_args()
+    options = parser.parse_args()
     try:
-        if said.events:
-            truths = write_events(said.out, said.events, said.seed, said.format)
+        if options.events:
+            truths = write_events(options.out, options.events, options.seed, options.format)
         else:
-            truths = write(said.out, said.customers, said.seed)
+            truths = write(options.out, options.customers, options.seed)
     except DemoError as fault:
         parser.error(str(fault))
     print(json.dumps({"journeys": truths.journeys, **truths.counts}))

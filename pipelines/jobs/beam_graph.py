@@ -26,7 +26,7 @@ from rejse.pipelines.jobs import beam_coders, scratch
 from rejse.pipelines.jobs.beam_ingest import ingest
 from rejse.pipelines.jobs.beam_shared_ids import ReleaseLate, SharedIds
 from rejse.pipelines.jobs.plan import Plan
-from rejse.pipelines.runtime import memory, open_files, signals
+from rejse.pipelines.runtime import process_limits, signals
 from rejse.pipelines.store import quarantine, staging
 from rejse.pipelines.store.staging import StagedFile
 from rejse.transforms import published_tables
@@ -77,7 +77,7 @@ class BeamOptionsError(MisuseError):
 def empty_pipeline(beam_args: Sequence[str] = ()) -> beam.Pipeline:
     """Return a pipeline for this process, without steps. Raises BeamOptionsError."""
     beam_coders.register()
-    open_files.allow()
+    process_limits.raise_open_files()
     options = PipelineOptions(["--runner", RUNNER, *beam_args])
     try:
         return beam.Pipeline(options=options)
@@ -96,7 +96,7 @@ def execute(plan: Plan, beam_args: Sequence[str]) -> GraphOutput:
     manifest, pipeline = plan.scratch / "manifest.json", empty_pipeline(beam_args)
     _build(pipeline, plan, manifest)
     pipeline.run().wait_until_finish()
-    memory.give_back()  # what follows, such as a catalogue, has other needs
+    process_limits.trim_malloc()  # what follows, such as a catalogue, has other needs
     made = json.loads(manifest.read_text(encoding="utf-8"))
     files = tuple(StagedFile(**file) for file in made["files"])
     latest = {(kind, (source, name)): time for (kind, (source, name)), time in made["latest"]}
@@ -202,7 +202,7 @@ class _Stage(beam.DoFn):  # type: ignore[misc]
         if (
             self._n_scored >= EVENTS_PER_TRIM
         ):  # at first what reading needed, later holes in the heap
-            memory.give_back()
+            process_limits.trim_malloc()
             self._n_scored = 0
 
     def finish_bundle(self) -> Iterator[Any]:

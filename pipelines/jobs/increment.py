@@ -219,7 +219,7 @@ def is_empty(settings: Settings, increment: Increment) -> bool:
         return not tables.is_among(LATE, "time", *request.span)
     before = positions.of(settings, base.positions)
     is_same = positions.are_alike(before, increment.positions)
-    read = base.positions if is_same else positions.told(settings, increment.positions)
+    read = base.positions if is_same else positions.published(settings, increment.positions)
     return base.fingerprint == increment.fingerprint(settings, read)
 
 

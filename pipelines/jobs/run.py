@@ -201,7 +201,7 @@ def _describe(settings: Settings, increment: Increment, plan: Plan, output: Grap
         # A reconcile comes before the increment under a new configuration.
         version = base.config_version if request.mode == "reconcile" else settings.version
     else:
-        read = positions.told(settings, positions.with_due(
+        read = positions.published(settings, positions.with_due(
             increment.positions, increment.shards, output.deferred, settings.windows.future
         ))  # fmt: skip
         fingerprint, version = increment.fingerprint(settings, read), settings.version

@@ -1,8 +1,8 @@
-"""What `init` keeps of raw columns that no column of the contract takes: lines of the map `attrs`.
+"""Write the lines of the map `attrs` for raw columns that no column of the contract takes.
 
 A line whose content looks personal is written as a comment, with the reason. Of a struct the
-harmless parts are kept, of keys and values those keys that the sample has: a key that comes later
-is not kept by itself.
+harmless fields are kept; of keys and values the harmless keys of the sample: keys that appear
+later are not kept.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 MOST_KEYS = 100
 
 
-def note_copies(guesses: Guesses, found: Sequence[Profile]) -> None:
-    """Note as personal what holds the identity again, which is hashed: it would be in clear there.
+def note_copies(guesses: Guesses, profiles: Sequence[Profile]) -> None:
+    """Mark columns that repeat the identity as personal: it is hashed, they would be in clear.
 
-    The number of a case is none. Where no column is the identity, those that may be it are left out
-    too: whoever takes the dashes off one would have it hashed there and in clear here.
+    A case number is no identity of a person. Where no column is the identity, its candidates are
+    marked too: a chosen one would be hashed there and in clear here.
     """
     for guess in guesses.candidates.get("identity", ()):
         for name in guess.raw:
             guesses.personal.setdefault(name, personal_columns.MAY_BE)
-    who, kind = guesses.of("identity"), guesses.of("identitytype")
-    mine = [profile for profile in found if who is not None and profile.name in who.raw]
+    identity, kind = guesses.of("identity"), guesses.of("identitytype")
+    mine = [p for p in profiles if identity is not None and p.name in identity.raw]
     if mine and (kind is None or kind.sql != "'case'"):
-        for one in guesses.rest:
-            if personal_columns.is_copy(one, mine[0]):
-                guesses.personal.setdefault(one.name, personal_columns.AGAIN)
+        for profile in guesses.rest:
+            if personal_columns.is_copy(profile, mine[0]):
+                guesses.personal.setdefault(profile.name, personal_columns.AGAIN)
 
 
 def lines(profile: Profile, guesses: Guesses) -> Iterator[str]:
-    """Lines for one raw column, each with its comma; comments where it is left out."""
+    """Yield the lines for a raw column, each with its comma; comments where it is left out."""
     import pyarrow as pa
 
     name, quoted = profile.name, guesses.quote[profile.name]
@@ -55,11 +55,11 @@ def lines(profile: Profile, guesses: Guesses) -> Iterator[str]:
 
 
 def _line(name: str, sql: str, why: str | None) -> str:
-    said = f"'{_escaped(name)}': {sql},"
+    entry = f"'{_escaped(name)}': {sql},"
     if why is None:
-        return f"        {said}"
+        return f"        {entry}"
     # A name with a line break would leave the comment.
-    return f"        -- {' '.join(said.split())}  -- left out, {' '.join(why.split())}"
+    return f"        -- {' '.join(entry.split())}  -- left out, {' '.join(why.split())}"
 
 
 def _escaped(text: str) -> str:
@@ -73,7 +73,7 @@ def _text(sql: str, kind: pa.DataType) -> str:
 
 
 def _fields(profile: Profile, path: str, sql: str, kind: pa.DataType) -> Iterator[str]:
-    """Lines of the harmless fields of a struct of which another is not."""
+    """Yield lines for the harmless fields of a struct that has others too."""
     import pyarrow as pa
 
     for field in kind:
@@ -87,14 +87,14 @@ def _fields(profile: Profile, path: str, sql: str, kind: pa.DataType) -> Iterato
 
 
 def _is_open(kind: pa.DataType) -> bool:
-    """Whether keys may come that no schema knows."""
+    """Return whether a type may have keys that are in no schema."""
     import pyarrow as pa
 
     return pa.types.is_map(kind) or personal_columns.is_keyed(kind) is not None
 
 
 def _part(profile: Profile, path: str, inner: str, field: pa.Field) -> Profile:
-    """A field of a struct as a column of its own."""
+    """Profile a field of a struct as a column of its own."""
     given = tuple(value.get(field.name) for value in profile.values if value is not None)
     values = tuple(value for value in given if value is not None)
     distinct = 0 if field.type.num_fields else len({str(value) for value in values})
@@ -103,25 +103,25 @@ def _part(profile: Profile, path: str, inner: str, field: pa.Field) -> Profile:
 
 
 def _tells(key: str) -> bool:
-    """Whether a key itself is data of a person, such as a mail address."""
+    """Return whether a key itself is personal data, such as a mail address."""
     return form([key], is_version=False) is not None
 
 
 def _keys(profile: Profile, quoted: str, why: str | None) -> Iterator[str]:
-    """Keys and values: those of the sample's keys that are harmless, and all as a comment."""
+    """Yield a line for the harmless keys of the sample, and one for all keys as a comment."""
     import pyarrow as pa
 
-    found = {
+    parts = {
         part.name.removeprefix(f"{profile.name}."): part for part in personal_columns.parts(profile)
     }
     kept = [
-        key for key, part in found.items() if not (_tells(key) or personal_columns.reason(part))
+        key for key, part in parts.items() if not (_tells(key) or personal_columns.reason(part))
     ]
-    left = [key for key in found if key not in kept and not _tells(key)]
+    left = [key for key in parts if key not in kept and not _tells(key)]
     whole = _text(quoted, profile.kind)
-    if len(found) > MOST_KEYS:
+    if len(parts) > MOST_KEYS:
         kept = []
-    if len(kept) < len(found) or not kept:
+    if len(kept) < len(parts) or not kept:
         named = f"{', '.join(left[:5])}: " if left else ""
         yield _line(profile.name, whole, f"{named}{why or 'any key may come'}")
     if kept:

@@ -1,6 +1,4 @@
-"""What `check` says of values that are read otherwise than they are meant: cells that the mapping
-could not read, scales of answers that are others, due days that were taken for midnights.
-"""
+"""Check for misread values: cells that became null, wrong scales of answers, due dates."""
 
 from __future__ import annotations
 
@@ -20,25 +18,25 @@ from rejse.transforms.schema.parameters import DAY
 if TYPE_CHECKING:
     from rejse.transforms.columnar.arrays import Bools
 
-#: So many due times say something of all.
+#: Fewest due times to judge all by.
 FEW = 2
 #: Values shown of those that could not be read.
 SHOWN = 3
-#: From this share of answers outside of their scale on it is the scale that is wrong.
+#: Share of answers outside their scale above which the scale is taken to be wrong.
 OUTSIDE = 0.05
 
 
 def unread(column: str, cells: Iterable[pa.RecordBatch]) -> str:
-    """How many raw values became null in a column, the first ones, and what reads them."""
-    found = list(cells)
-    n = sum(batch.num_rows for batch in found)
-    raw = found[0].schema.names
+    """Report how many raw values became null in a column, some of them, and SQL that reads them."""
+    batches = list(cells)
+    n = sum(batch.num_rows for batch in batches)
+    raw = batches[0].schema.names
     texts = {
         str(value)
-        for batch in found for one in batch.columns
-        for value in one.slice(0, 1_000).to_pylist() if value is not None and str(value).strip()
+        for batch in batches for array in batch.columns
+        for value in array.slice(0, 1_000).to_pylist() if value is not None and str(value).strip()
     }  # fmt: skip
-    shown = ", ".join(repr(clean(one, 40)) for one in sorted(texts)[:SHOWN])
+    shown = ", ".join(repr(clean(text, 40)) for text in sorted(texts)[:SHOWN])
     line = f"{column}: the mapping gives null for {n:,} values of {', '.join(raw)}, such as {shown}"
     if column != "raw_score":
         return line
@@ -47,19 +45,19 @@ def unread(column: str, cells: Iterable[pa.RecordBatch]) -> str:
 
 
 def scales(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
-    """Instruments whose answers contradict the scale that they are said to be on."""
+    """Report instruments whose answers contradict their stated scale."""
     tables = [pa.Table.from_batches([batch]) for batch in batches if batch.num_rows]
     if not tables:
         return
     answers = Events.of(pa.concat_tables(tables, promote_options="permissive").combine_chunks())
-    found, instrument = scaled(answers), answers.coded("instrument")
-    answered = np.isfinite(found.raw) & ~found.has_no_scale
-    for one in sorted(set(_said(instrument, found.least, found.most, answered))):
-        name, least, most = one
-        mine = answered & instrument.of_names([name]) & (found.least == least)
-        mine &= found.most == most
-        raw = found.raw[mine]
-        outside = int(found.is_outside[mine].sum())
+    answered_on, instrument = scaled(answers), answers.coded("instrument")
+    answered = np.isfinite(answered_on.raw) & ~answered_on.has_no_scale
+    scales_of = _scales(instrument, answered_on.least, answered_on.most, answered)
+    for name, least, most in sorted(set(scales_of)):
+        mine = answered & instrument.of_names([name]) & (answered_on.least == least)
+        mine &= answered_on.most == most
+        raw = answered_on.raw[mine]
+        outside = int(answered_on.is_outside[mine].sum())
         span = f"from {raw.min():g} to {raw.max():g}"
         if outside > OUTSIDE * len(raw):
             why = f"{outside:,} of {len(raw):,} lie outside of it"
@@ -75,22 +73,23 @@ def scales(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
 
 
 def midnights(batches: Iterable[pa.RecordBatch]) -> Iterator[str]:
-    """Due times of promises that all are a midnight, so that they may be days without a time."""
+    """Report due times of promises that all are midnights: they may be dates without a time."""
     times = [
         values(due)[valid(due) & valid(batch.column("promise"))]
         for batch in batches
         if "promise" in batch.schema.names
         for due in [batch.column("promise").field("due_time")]
     ]
-    found = np.concatenate(times) if times else np.zeros(0, np.int64)
-    if len(found) >= FEW and not (found % DAY).any():
+    due_times = np.concatenate(times) if times else np.zeros(0, np.int64)
+    if len(due_times) >= FEW and not (due_times % DAY).any():
         yield (
-            f"promise.due_time: all {len(found):,} are a midnight (UTC), due as the day begins; if"
-            " they are days, instead: 'due_time': cast(... as date), due until the local day ends"
+            f"promise.due_time: all {len(due_times):,} are a midnight (UTC), due as the day begins;"
+            " if they are days, instead: 'due_time': cast(... as date), due until the local day"
+            " ends"
         )
 
 
-def _said(
+def _scales(
     instrument: Categorical, least: np.ndarray, most: np.ndarray, answered: Bools
 ) -> Iterator[tuple[str, float, float]]:
     names = instrument.names.to_pylist()

@@ -1,4 +1,4 @@
-"""What looks personal in a sample: raw columns that a mapping leaves out, and what it keeps."""
+"""Find columns of a sample that look personal: left out by the mapping, or kept."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _COMMENTS = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|--[^\n]*|/\*.*?\*/"""
 
 
 def without_comments(sql: str) -> str:
-    """SQL without its comments: a column that only these name is not used."""
-    return _COMMENTS.sub(lambda found: found[1] or " ", sql)
+    """Remove comments from SQL: a column that only comments name is not used."""
+    return _COMMENTS.sub(lambda match: match[1] or " ", sql)
 
 
 def left_out(batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> dict[str, str]:
-    """Of these raw columns those that look personal or like free text, and why."""
-    return {one.name: why for one, why in _reasons(_table(batches, names))}
+    """Return which raw columns look personal or like free text, and why."""
+    return {profile.name: why for profile, why in _reasons(_table(batches, names))}
 
 
 def kept(batches: Sequence[pa.RecordBatch], contract: Contract) -> dict[str, str]:
-    """What accepted rows carry in clear that looks personal: column, or attribute, and why."""
+    """Return columns and attributes in clear of accepted rows that look personal, and why."""
     import pyarrow as pa
 
     held = {name for batch in batches for name in batch.schema.names}
@@ -39,7 +39,7 @@ def kept(batches: Sequence[pa.RecordBatch], contract: Contract) -> dict[str, str
         field.name for field in contract.fields
         if field.name in held - HASHED and not field.values and pa.types.is_string(field.type)
     ]  # fmt: skip
-    found = {one.name: why for one, why in _reasons(_table(batches, texts))}
+    reasons = {profile.name: why for profile, why in _reasons(_table(batches, texts))}
     if "attrs" in held:
         (attrs,) = profiles(_table(batches, ["attrs"]))
         for part in personal_columns.parts(attrs):
@@ -47,19 +47,19 @@ def kept(batches: Sequence[pa.RecordBatch], contract: Contract) -> dict[str, str
             is_text = sum(map(is_json, part.texts)) * 2 > max(1, len(part.texts))
             why = personal_columns.of_json(part) if is_text else personal_columns.reason(part)
             if why and why != personal_columns.EMPTY:
-                found[f"attrs[{part.name!r}]"] = why
-    return found
+                reasons[f"attrs[{part.name!r}]"] = why
+    return reasons
 
 
 def _reasons(table: pa.Table) -> Iterator[tuple[Profile, str]]:
-    for one in profiles(table):
-        why = personal_columns.reason(one)
+    for profile in profiles(table):
+        why = personal_columns.reason(profile)
         if why and why != personal_columns.EMPTY:
-            yield one, why
+            yield profile, why
 
 
 def _table(batches: Sequence[pa.RecordBatch], names: Sequence[str]) -> pa.Table:
-    """Some columns of batches, which have the same ones; texts as texts."""
+    """Join columns of batches into a table, dictionaries decoded."""
     import pyarrow as pa
 
     columns = {}

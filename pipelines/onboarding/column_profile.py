@@ -1,4 +1,4 @@
-"""What the values of one raw column look like: the ground on which a mapping is guessed."""
+"""Profile the values of raw columns; mappings are guessed from the profiles."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ _SLASHED = re.compile(
 )
 _EPOCH = {10: ("s", "to_timestamp({0})"), 13: ("ms", "to_timestamp({0} / 1e3)"),
           16: ("us", "to_timestamp({0} / 1e6)")}  # fmt: skip
-#: What tells of a person wherever it stands (RE2), so that it is looked for in all rows: mail
-#: addresses, addresses of pages with a query, tokens; and how many are enough.
-TELLING, TOLD = r"(?i)[^@\s](?:@|%40)[\w-]+\.[a-z]|\?[\w.-]+=|\beyj[\w-]{8,}\.|\bbearer\s", 5
-#: What others call our channels.
+#: Personal data anywhere in a value (RE2), looked for in all rows of a sample: mail addresses,
+#: page addresses with a query, tokens.
+PERSONAL = r"(?i)[^@\s](?:@|%40)[\w-]+\.[a-z]|\?[\w.-]+=|\beyj[\w-]{8,}\.|\bbearer\s"
+#: Values taken of those that match it.
+PERSONAL_VALUES = 5
+#: Other names of the contract's channels.
 CHANNEL_WORDS = {
     "call": "phone", "telephone": "phone", "tel": "phone", "voice": "phone", "callcenter": "phone",
     "mail": "email", "e-mail": "email", "website": "web", "desktop": "web", "browser": "web",
@@ -48,8 +50,9 @@ CHANNEL_WORDS = {
 
 
 def snake(name: str) -> str:
-    """Name in lower case with underscores: `org:resource`, `orgResource` -> `org_resource`, and
-    without accents: `Årsag` -> `arsag`.
+    """Return a name in lower case with underscores and without accents.
+
+    `org:resource` and `orgResource` become `org_resource`, `Årsag` becomes `arsag`.
     """
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
     return re.sub(r"[^a-z0-9]+", "_", fold(spaced)).strip("_")
@@ -57,9 +60,9 @@ def snake(name: str) -> str:
 
 @dataclass(frozen=True)
 class Profile:
-    """One raw column: its name, type, up to `VALUES` values from all over the sample, counts.
+    """A raw column: its name, type, up to `VALUES` values from all over the sample, counts.
 
-    Of a larger sample some values that tell of a person are among them, however rare these are.
+    In a larger sample some values with personal data are added, however rare they are.
     """
 
     name: str
@@ -76,7 +79,7 @@ class Profile:
 
     @cached_property
     def missing(self) -> str | None:
-        """Text that stands for a missing value, such as `?`."""
+        """The text that means a missing value, such as `?`."""
         seen = Counter(v for v in self.values if isinstance(v, str) and v.lower() in MISSING)
         return seen.most_common(1)[0][0] if seen else None
 
@@ -89,23 +92,25 @@ class Profile:
 
     @property
     def is_nested(self) -> bool:
-        """It holds lists, structs or maps."""
+        """Return whether it holds lists, structs or maps."""
         return bool(self.kind.num_fields > 0)
 
     def fits(self, words: Sequence[str]) -> bool:
-        """Nearly all values are among these words, without regard to case."""
+        """Return whether nearly all values are among these words, whatever their case."""
         return self._share(lambda text: text.strip().lower() in words) >= ENOUGH
 
     def channels(self) -> dict[str, str]:
-        """Value in lower case -> channel, where most values name one; else empty."""
+        """Return the channel by value in lower case, where most values name one; else empty."""
         lower = Counter(text.strip().lower() for text in self.texts)
-        found = {w: CHANNEL_WORDS.get(w, w) for w in lower if w in CHANNELS or w in CHANNEL_WORDS}
-        share = sum(lower[w] for w in found) / max(1, len(self.texts))
-        return found if share >= 0.8 else {}
+        channels = {
+            w: CHANNEL_WORDS.get(w, w) for w in lower if w in CHANNELS or w in CHANNEL_WORDS
+        }
+        share = sum(lower[w] for w in channels) / max(1, len(self.texts))
+        return channels if share >= 0.8 else {}
 
     @property
     def has_no_zone(self) -> bool:
-        """Times of a clock, of which no value says in which zone it stands."""
+        """Return whether it holds times of which none names its zone."""
         if str(self.kind).startswith("timestamp"):
             return "tz=" not in str(self.kind)
         clocks = [text.strip() for text in self.texts if ":" in text]
@@ -115,7 +120,7 @@ class Profile:
         return sum(map(test, self.texts)) / len(self.texts) if self.texts else 0.0
 
     def time_sql(self, quoted: str) -> tuple[str, str] | None:
-        """SQL that makes a time of the column and why, or None where it holds no times."""
+        """Return SQL that reads the column as a time, and why; None where it holds no times."""
         name = str(self.kind)
         if name.startswith(("timestamp", "date")):
             return quoted, f"its type {name}"
@@ -145,12 +150,12 @@ class Profile:
         return pattern.format(number), f"values such as {self.texts[0]} ({unit} since 1970)"
 
     def _slashed(self, given: str) -> tuple[str, str] | None:
-        found = [m for text in self.texts if (m := _SLASHED.fullmatch(text.strip()))]
-        if len(found) < ENOUGH * len(self.texts):
+        matches = [m for text in self.texts if (m := _SLASHED.fullmatch(text.strip()))]
+        if len(matches) < ENOUGH * len(self.texts):
             return None
-        month_first = any(int(m[3]) > 12 for m in found)
-        sure = month_first or any(int(m[1]) > 12 for m in found)
-        sep, first = found[0][2], found[0]
+        month_first = any(int(m[3]) > 12 for m in matches)
+        sure = month_first or any(int(m[1]) > 12 for m in matches)
+        sep, first = matches[0][2], matches[0]
         date = sep.join(("%m", "%d", "%Y") if month_first else ("%d", "%m", "%Y"))
         hour = "%I" if first[8] else "%H"
         clock = f"{first[5]}{hour}:%M" if first[5] else ""
@@ -162,12 +167,12 @@ class Profile:
         return f"strptime({given}, '{date}{clock}')", why
 
 
-def zone(found: Sequence[Profile], sql: str) -> list[str]:
-    """What is assumed of times that name no zone, and how to say otherwise.
+def zone(columns: Sequence[Profile], sql: str) -> list[str]:
+    """Explain in comments the zone assumed for times without one, and how to change it.
 
-    `found` are the raw columns that `sql` makes a time of.
+    `columns` are the raw columns that `sql` reads as a time.
     """
-    if not any(one.has_no_zone for one in found) or len(sql.splitlines()) > 1:
+    if not any(column.has_no_zone for column in columns) or len(sql.splitlines()) > 1:
         return []
     plain = sql.replace("as timestamptz)", "as timestamp)")
     return [
@@ -177,21 +182,21 @@ def zone(found: Sequence[Profile], sql: str) -> list[str]:
 
 
 def profiles(table: pa.Table) -> list[Profile]:
-    """Profile of every column of a sample."""
+    """Profile every column of a sample."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = []
+    profiled = []
     stride = max(1, table.num_rows // VALUES)
     for field, column in zip(table.schema, table.columns, strict=True):
         nested = field.type.num_fields > 0
         present = column.drop_null()
         values = _plain(present.take(np.arange(0, len(present), stride)))[:VALUES]
         if stride > 1 and pa.types.is_string(field.type):
-            telling = present.filter(pc.match_substring_regex(present, TELLING))
-            values += telling.slice(0, TOLD).to_pylist()
-        found.append(
+            telling = present.filter(pc.match_substring_regex(present, PERSONAL))
+            values += telling.slice(0, PERSONAL_VALUES).to_pylist()
+        profiled.append(
             Profile(
                 name=field.name,
                 kind=field.type,
@@ -201,11 +206,11 @@ def profiles(table: pa.Table) -> list[Profile]:
                 values=tuple(values),
             )
         )
-    return found
+    return profiled
 
 
 def _distinct(present: pa.ChunkedArray) -> int:
-    """Number of different values; also of types that Arrow does not count, such as null."""
+    """Count different values, also of types that Arrow does not count, such as null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -216,7 +221,7 @@ def _distinct(present: pa.ChunkedArray) -> int:
 
 
 def _plain(column: pa.ChunkedArray) -> list[Any]:
-    """The values for Python; nanoseconds and years that it does not have as DuckDB gives them."""
+    """Convert to Python values; times that Python cannot hold become what DuckDB returns."""
     import pyarrow as pa
 
     try:

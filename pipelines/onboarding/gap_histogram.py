@@ -1,4 +1,4 @@
-"""Silences between the events of one identity: their histogram, and the gap it proposes."""
+"""Histogram of the silences between events of an identity, and the gap that it proposes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ EDGES = (
 )  # fmt: skip
 DEFAULT_GAP = 30 * DAY
 DEFAULT_CASE_GAP = 90 * DAY
-#: Of so many silences inside cases one may be longer than the silence that closes a case.
+#: At most one in so many silences inside cases may be longer than `case_gap`.
 ONE_IN = 1000
-#: A valley must lie between peaks and be this much lower than the lower of them.
+#: Highest depth of a valley, relative to the lower peak beside it.
 DEPTH = 0.5
 ENOUGH = 30
 SHARE = 0.1
@@ -29,18 +29,18 @@ _FIRST = EDGES.index(HOUR)  # first bin beyond a session
 
 @dataclass(frozen=True)
 class Silences:
-    """How many silences are at most as long as each edge (µs) and longer than the one before."""
+    """Counts of silences by bin: at most as long as its edge (µs), longer than the one before."""
 
     counts: tuple[int, ...]
     longer: int
 
     @property
     def total(self) -> int:
-        """Number of silences."""
+        """Return the number of silences."""
         return sum(self.counts) + self.longer
 
     def text(self) -> list[str]:
-        """The histogram in lines, from the first to the last bin that holds any."""
+        """Return the histogram in lines, from the first to the last bin that has any."""
         filled = [i for i, n in enumerate(self.counts) if n]
         if not filled:
             return ["no identity has two events"]
@@ -53,12 +53,12 @@ class Silences:
         return [*lines, f"longer: {self.longer:,}"] if self.longer else lines
 
     def gap(self) -> tuple[int, str]:
-        """Gap (µs) that separates journeys, and why.
+        """Return the gap (µs) that separates journeys, and why.
 
-        Over the logarithm of their length the silences make humps: within a visit, between the
-        visits of one journey, between journeys. The gap is the valley between the last two: it
-        lies beyond a day, and both humps beyond the session's 30 minutes. Where there is no such
-        valley, or too little to see one, the default stays.
+        Over the logarithm of their length silences have modes: within a visit, between the visits
+        of a journey, between journeys. The gap is the valley between the last two. It is longer
+        than a day, and both modes are longer than the session's 30 minutes. Without such a valley,
+        or with too few silences, it is the default.
         """
         beyond = sum(self.counts[_FIRST:]) + self.longer
         if beyond < ENOUGH:
@@ -67,10 +67,10 @@ class Silences:
         valley, deepest = None, DEPTH
         for i in range(EDGES.index(2 * DAY), len(EDGES) - 1):
             if sum(self.counts[i + 1 :]) < SHARE * beyond:
-                break  # what is left is a tail, not a hump
+                break  # the rest is a tail, not a mode
             lower = min(max(height[_FIRST : i + 1]), max(height[i + 1 :]))
             depth = height[i] / lower if lower > 0 else 1.0
-            # Of equally deep bins the last: a journey is rather kept whole than cut.
+            # Of equally deep bins the last: rather too few journeys than too many.
             if depth < deepest or (valley is not None and depth == deepest):
                 valley, deepest = i, depth
         if valley is not None:
@@ -82,8 +82,10 @@ class Silences:
         )
 
     def case_gap(self) -> tuple[int, str]:
-        """Silence (µs) that closes a case without an end, and why: hardly any silence inside a
-        case is longer, so that few cases are closed too soon. Of silences inside cases only.
+        """Return the silence (µs) that closes a case without an end, and why.
+
+        Hardly any silence inside a case is longer, so that few cases are closed too soon. The
+        counts must be of silences inside cases.
         """
         if self.total < ENOUGH:
             return DEFAULT_CASE_GAP, f"the default: the sample has {self.total} silences in cases"
@@ -97,7 +99,7 @@ class Silences:
 
 
 def _densities(counts: Sequence[int]) -> list[float]:
-    """Silences for each unit of the logarithm, so that bins of unequal width compare."""
+    """Return silences per unit of the logarithm, so that bins of unequal width compare."""
     edges = (SECOND / 10, *EDGES)
     return [
         n / (log10(high) - log10(low)) for n, low, high in zip(counts, edges, EDGES, strict=False)
@@ -105,11 +107,11 @@ def _densities(counts: Sequence[int]) -> list[float]:
 
 
 def of(events: Sequence[tuple[str, int]]) -> Silences:
-    """Silences of (identity, time in µs) pairs in any order."""
+    """Count the silences of (identity, time in µs) pairs in any order."""
     ordered = sorted(events)
     counts, longer = [0] * len(EDGES), 0
-    for (who, before), (same, now) in pairwise(ordered):
-        if who != same:
+    for (identity, before), (next_identity, now) in pairwise(ordered):
+        if identity != next_identity:
             continue
         place = next((i for i, edge in enumerate(EDGES) if now - before <= edge), None)
         if place is None:

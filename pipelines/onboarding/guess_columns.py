@@ -1,4 +1,4 @@
-"""Guesses: which raw column carries which column of the contract, each with its reason."""
+"""Guess which raw column holds which column of the contract, each with its reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rejse.pipelines.onboarding import process_mining_formats
 from rejse.pipelines.onboarding.column_profile import Profile, snake
 from rejse.transforms.schema.contract import BY_NAME, LIFECYCLES
 
-#: Canonical column -> names it goes by elsewhere, the best first.
+#: Canonical column -> its usual names elsewhere, the best first.
 NAMES: dict[str, tuple[str, ...]] = {
     "id": ("event_id", "eventid", "eid", "id", "uuid", "interaction_id", "record_id"),
     "recordedtime": ("recorded_at", "recorded_time", "ingested_at", "received_at", "loaded_at"),
@@ -65,13 +65,13 @@ IDENTITIES: dict[str, tuple[str, ...]] = {
     "case": ("case_id", "case_concept_name", "case", "ticket_id", "ticket", "incident_id",
              "case_number", "number", "order_id"),
 }  # fmt: skip
-#: Names of who it was, whatever it was about.
+#: Names of identities of persons.
 _PEOPLE = frozenset(n for kind, names in IDENTITIES.items() if kind != "case" for n in names)
 CHANNELS = ("channel", "contact_channel", "contact_type", "medium", "platform", "device_type",
             "kanal", "canal")  # fmt: skip
-#: Columns of the contract that the edge hashes or keeps apart; no other takes personal data.
+#: Columns of the contract that are hashed or stored apart; no other takes personal data.
 HASHED = frozenset({"identity", "previousidentity", "actor_id", "text"})
-#: Words in a file's or an activity's name that tell its channel where no column does.
+#: Words in names of files or activities that imply the channel where no column has it.
 CHANNEL_HINTS = {
     "web": ("click", "page", "catalog", "cart", "web", "shop", "visit"),
     "app": ("app", "screen"), "phone": ("call", "phone", "ivr"), "chat": ("chat",),
@@ -89,7 +89,7 @@ _LIKE_CODE = re.compile(r"\S*\d\S*|[^@\s]+@\S+")
 
 @dataclass(frozen=True)
 class Guess:
-    """One line of a SELECT: `sql` as `column`, why, and the raw columns it uses."""
+    """A line of a SELECT: `sql` as `column`, why, and the raw columns it uses."""
 
     column: str
     sql: str
@@ -99,7 +99,7 @@ class Guess:
 
 @dataclass
 class Guesses:
-    """All guesses of one source, required columns that none was found for, columns left over."""
+    """The guesses of a source, required columns without one, and columns left over."""
 
     lines: list[Guess] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -107,66 +107,66 @@ class Guesses:
     quote: dict[str, str] = field(default_factory=dict)
     #: Missing required column -> its best candidates by value, the best first.
     candidates: dict[str, list[Guess]] = field(default_factory=dict)
-    #: Raw columns with another value in every row, whatever they are called.
+    #: Raw columns with a different value in every row, whatever their names.
     unique: list[str] = field(default_factory=list)
     #: Raw column that looks personal or like free text -> why.
     personal: dict[str, str] = field(default_factory=dict)
 
     def of(self, column: str) -> Guess | None:
-        """The guess for a canonical column, if there is one."""
+        """Return the guess for a canonical column, if there is one."""
         return next((g for g in self.lines if g.column == column), None)
 
     @property
     def used(self) -> set[str]:
-        """Raw columns that a guess uses."""
+        """Return the raw columns that a guess uses."""
         return {name for g in self.lines for name in g.raw}
 
     def may_be(self, column: str, profile: Profile) -> bool:
-        """Whether it may be taken for a canonical column; what is personal, where it is hashed."""
-        said = self.personal.get(profile.name, personal.EMPTY)
-        return column in HASHED or said == personal.EMPTY
+        """Return whether a canonical column may use it; a personal one only if hashed."""
+        reason = self.personal.get(profile.name, personal.EMPTY)
+        return column in HASHED or reason == personal.EMPTY
 
 
-def guess(found: Sequence[Profile], quote: dict[str, str], hint: str = "") -> Guesses:
+def guess(profiles: Sequence[Profile], quote: dict[str, str], hint: str = "") -> Guesses:
     """Guess a mapping for the profiled columns of one source.
 
     `quote` is each raw column's name as SQL writes it; `hint` the file's name.
     """
-    out = Guesses(quote=quote, personal=personal.reasons(found))
-    _same_names(out, found)
-    _source(out, found)
-    find_identity(out, found)
-    find_time(out, found)
-    _channel(out, found, hint)
+    out = Guesses(quote=quote, personal=personal.reasons(profiles))
+    _same_names(out, profiles)
+    _source(out, profiles)
+    find_identity(out, profiles)
+    find_time(out, profiles)
+    _channel(out, profiles, hint)
     for column, names in NAMES.items():
         if out.of(column) is None:
-            _named(out, found, column, names)
-    _lifecycle(out, found)
+            _named(out, profiles, column, names)
+    _lifecycle(out, profiles)
     _touchpoint(out)
     out.missing = [c for c in ("time", "identity", "activity") if out.of(c) is None]
-    out.rest = [p for p in found if p.name not in out.used]
+    out.rest = [p for p in profiles if p.name not in out.used]
     out.candidates = {column: _candidates(out, column) for column in out.missing}
-    out.unique = [p.name for p in found if is_unique(p)]
+    out.unique = [p.name for p in profiles if is_unique(p)]
     out.lines.sort(key=lambda g: list(BY_NAME).index(g.column))
     return out
 
 
-def named_profiles(found: Sequence[Profile]) -> dict[str, Profile]:
-    """Profiles by name; also by the usual name of which theirs is a variant: `customer_no`."""
-    named = {p.snake: p for p in found}
-    for profile in found:
+def named_profiles(profiles: Sequence[Profile]) -> dict[str, Profile]:
+    """Return profiles by name, and by the usual form of variants such as `customer_no`."""
+    named = {p.snake: p for p in profiles}
+    for profile in profiles:
         named.setdefault(_usual(profile.snake), profile)
     return named
 
 
 def identity_names(names: Sequence[str]) -> list[str]:
-    """Those raw names that name an identity, in their order."""
+    """Return the raw names that name an identity, in their order."""
     known = {name for listed in IDENTITIES.values() for name in listed}
     return [name for name in names if {snake(name), _usual(snake(name))} & known]
 
 
 def _usual(name: str) -> str:
-    """Usual form of a name: `customer_no` and `kundennr` -> `customer_id`; others as they are."""
+    """Return the usual form of a name: `customer_no` and `kundennr` become `customer_id`."""
     name = process_mining_formats.plain(name, _PEOPLE) or name
     if _CUSTOMER.fullmatch(name):
         return "customer_id"
@@ -175,12 +175,12 @@ def _usual(name: str) -> str:
 
 
 def is_unique(profile: Profile) -> bool:
-    """Whether it has another value in every row."""
+    """Return whether it has a different value in every row."""
     return not profile.is_nested and profile.n_distinct == profile.n_rows > profile.n_null == 0
 
 
 def _usable(column: str, profile: Profile) -> bool:
-    """Whether the values can be those of the canonical column."""
+    """Return whether the values can be those of the canonical column."""
     wanted = BY_NAME[column]
     if wanted.values and not profile.fits(_words(column, profile)):
         return False
@@ -199,7 +199,7 @@ def _usable(column: str, profile: Profile) -> bool:
 
 
 def _words(column: str, profile: Profile) -> tuple[str, ...]:
-    """Values that the column may hold; under its XES name also XES's other transitions."""
+    """Return the values that the column may have; under its XES name also XES's transitions."""
     words = BY_NAME[column].values
     return (
         (*words, *process_mining_formats.TRANSITIONS)
@@ -213,7 +213,7 @@ def _is_whole(text: str) -> bool:
 
 
 def _sql(column: str, profile: Profile, quoted: str) -> str | None:
-    """Expression of the canonical type for a raw column."""
+    """Return the SQL that casts a raw column to the canonical type."""
     wanted = BY_NAME[column]
     if str(wanted.type).startswith("timestamp"):
         time = profile.time_sql(quoted)
@@ -221,7 +221,7 @@ def _sql(column: str, profile: Profile, quoted: str) -> str | None:
     if wanted.type.num_fields > 0:
         return quoted
     given = quoted
-    # Who is nobody (`undefined`) is said by non_persons, which counts it; null would reject it.
+    # `undefined` and its like are counted by non_persons; null would reject the row.
     if profile.missing is not None and not wanted.values and column != "identity":
         given = f"nullif({quoted}, '{profile.missing}')"
     if str(wanted.type) == "string":
@@ -236,9 +236,9 @@ def _sql(column: str, profile: Profile, quoted: str) -> str | None:
     return f"try_cast({given} as {name})"
 
 
-def _same_names(out: Guesses, found: Sequence[Profile]) -> None:
-    """Columns that bear the contract's own names."""
-    for profile in found:
+def _same_names(out: Guesses, profiles: Sequence[Profile]) -> None:
+    """Guess columns that have the contract's own names."""
+    for profile in profiles:
         column = profile.snake
         known = column in BY_NAME and column not in ("source", "attrs")
         if known and _usable(column, profile) and out.may_be(column, profile):
@@ -247,9 +247,9 @@ def _same_names(out: Guesses, found: Sequence[Profile]) -> None:
                 out.lines.append(Guess(column, sql, "its name", (profile.name,)))
 
 
-def _source(out: Guesses, found: Sequence[Profile]) -> None:
-    """A raw column `source` with few values names the systems that a common log comes from."""
-    for profile in found:
+def _source(out: Guesses, profiles: Sequence[Profile]) -> None:
+    """Guess `source`: a raw column of that name with few values names the logging systems."""
+    for profile in profiles:
         few = str(profile.kind) == "string" and 0 < profile.n_distinct <= MOST_SOURCES
         if profile.snake == "source" and few and profile.texts and out.may_be("source", profile):
             sql = _sql("source", profile, out.quote[profile.name]) or ""
@@ -258,14 +258,14 @@ def _source(out: Guesses, found: Sequence[Profile]) -> None:
             return
 
 
-def find_identity(out: Guesses, found: Sequence[Profile]) -> None:
-    """Who it is, and what kind of identity that is, by the names of columns."""
+def find_identity(out: Guesses, profiles: Sequence[Profile]) -> None:
+    """Guess the identity and its type by the names of columns."""
     given = out.of("identity")
     if given is not None:
         if out.of("identitytype") is None:
             out.lines.append(Guess("identitytype", "'customer'", "nothing: no column tells"))
         return
-    by_name = named_profiles([p for p in found if not p.is_nested and p.texts])
+    by_name = named_profiles([p for p in profiles if not p.is_nested and p.texts])
     for kind, names in IDENTITIES.items():
         for name in names:
             if name in by_name:
@@ -279,8 +279,8 @@ def find_identity(out: Guesses, found: Sequence[Profile]) -> None:
                 return
 
 
-def find_time(out: Guesses, found: Sequence[Profile]) -> None:
-    """When it was, by names, then by values."""
+def find_time(out: Guesses, profiles: Sequence[Profile]) -> None:
+    """Guess the time by names, then by values."""
     if out.of("time") is not None:
         return
 
@@ -289,7 +289,7 @@ def find_time(out: Guesses, found: Sequence[Profile]) -> None:
         place = TIMES.index(named[0]) if named else len(TIMES)
         return place, -profile.n_distinct / max(1, profile.n_rows)
 
-    for profile in sorted(found, key=rank):
+    for profile in sorted(profiles, key=rank):
         time = profile.time_sql(out.quote[profile.name]) if out.may_be("time", profile) else None
         if time is not None and profile.n_null * 2 < profile.n_rows:
             sql, why = time
@@ -297,10 +297,10 @@ def find_time(out: Guesses, found: Sequence[Profile]) -> None:
             return
 
 
-def _channel(out: Guesses, found: Sequence[Profile], hint: str) -> None:
+def _channel(out: Guesses, profiles: Sequence[Profile], hint: str) -> None:
     if out.of("channel") is not None:
         return
-    for profile in sorted(found, key=lambda p: p.snake not in CHANNELS):
+    for profile in sorted(profiles, key=lambda p: p.snake not in CHANNELS):
         words = {} if profile.is_nested else profile.channels()
         if words and profile.snake in CHANNELS:
             quoted = out.quote[profile.name]
@@ -309,7 +309,7 @@ def _channel(out: Guesses, found: Sequence[Profile], hint: str) -> None:
             out.lines.append(Guess("channel", sql, f"the values of {profile.name}",
                                    (profile.name,)))  # fmt: skip
             return
-    for words_in in (hint.lower(), " ".join(p.snake for p in found), _activities(found)):
+    for words_in in (hint.lower(), " ".join(p.snake for p in profiles), _activities(profiles)):
         for channel, words_of in CHANNEL_HINTS.items():
             word = next((w for w in words_of if w in words_in), None)
             if word:
@@ -319,13 +319,13 @@ def _channel(out: Guesses, found: Sequence[Profile], hint: str) -> None:
     out.lines.append(Guess("channel", "'other'", "nothing: no column tells"))
 
 
-def _activities(found: Sequence[Profile]) -> str:
-    named = [p for p in found if p.snake in NAMES["activity"]]
+def _activities(profiles: Sequence[Profile]) -> str:
+    named = [p for p in profiles if p.snake in NAMES["activity"]]
     return " ".join(text.lower() for p in named for text in p.texts[:FEW])
 
 
-def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[str]) -> None:
-    by_name = named_profiles(found)
+def _named(out: Guesses, profiles: Sequence[Profile], column: str, names: Sequence[str]) -> None:
+    by_name = named_profiles(profiles)
     for name in names:
         profile = by_name.get(name)
         # A case may be the identity too; any other raw column is used once.
@@ -343,11 +343,11 @@ def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[
             return
 
 
-def _lifecycle(out: Guesses, found: Sequence[Profile]) -> None:
-    """Start and complete are told by their words, whatever the column is called."""
+def _lifecycle(out: Guesses, profiles: Sequence[Profile]) -> None:
+    """Guess the lifecycle by its values, whatever the name of the column."""
     if out.of("lifecycle") is not None:
         return
-    for profile in found:
+    for profile in profiles:
         if profile.name not in out.used and profile.n_distinct > 1 and profile.fits(LIFECYCLES):
             sql = _sql("lifecycle", profile, out.quote[profile.name]) or ""
             out.lines.append(
@@ -357,7 +357,7 @@ def _lifecycle(out: Guesses, found: Sequence[Profile]) -> None:
 
 
 def _touchpoint(out: Guesses) -> None:
-    """Without a column for the place of contact the activity stands for it."""
+    """Use the activity as touchpoint where no column has one."""
     activity = out.of("activity")
     if out.of("touchpoint") is None and activity is not None:
         why = f"{activity.raw[0]}: no column names a place; strike it out if it is none"
@@ -365,7 +365,7 @@ def _touchpoint(out: Guesses) -> None:
 
 
 def _candidates(out: Guesses, column: str) -> list[Guess]:
-    """Columns left over whose values could be those of a required column, the best first."""
+    """Return columns left over that may be a required column by their values, the best first."""
     usable = [p for p in out.rest if not p.is_nested and p.texts and out.may_be(column, p)]
     rated = [(_rating(column, p), p) for p in usable]
     best = sorted((r for r in rated if r[0] > 0), key=lambda pair: -pair[0])[:CANDIDATES]
@@ -379,7 +379,7 @@ def _candidate(column: str, profile: Profile, quoted: str) -> Guess:
 
 
 def _rating(column: str, profile: Profile) -> float:
-    """How well the values suit, in (0, 2]; 0 where they cannot be those of the column."""
+    """Rate how well the values fit the column, in (0, 2]; 0 where they cannot."""
     like_time = _share(_LIKE_TIME.search, profile)
     if column == "time":
         return like_time if like_time >= 0.5 else 0.0
@@ -391,9 +391,9 @@ def _rating(column: str, profile: Profile) -> float:
     codes = _share(_LIKE_CODE.fullmatch, profile)
     if column == "activity":
         named = str(profile.kind) == "string" and profile.n_distinct <= max(50, profile.n_rows // 2)
-        # Many words tell more of what happened than two or three do.
+        # Many different words describe events better than two or three.
         return (1 - codes) * (1 + min(profile.n_distinct, 50) / 50) if named else 0.0
-    # A person does about five things in a log; a column far from that is a kind, or a row's id.
+    # A person has about five events in a log; far from that it is a category, or a row's id.
     away = abs(math.log(profile.n_rows / profile.n_distinct / 5))
     return (0.2 + codes) / (1 + away)
 

@@ -1,4 +1,4 @@
-"""Guesses for a file of answers: whether it is one, and which raw column carries what was felt."""
+"""Guess whether a file holds survey answers, and which raw column holds which of their columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rejse.pipelines.onboarding.guess_columns import (
 from rejse.transforms.feedback.scale import SCALES, contradicts
 from rejse.transforms.feedback.schema import EXPERIENCE, INSTRUMENTS, LEVELS, RESPONDENTS
 
-#: Name of a score -> the instrument that it names, the best first; None: the values must tell.
+#: Name of a score -> the instrument that it names, the best first; None: the values decide.
 SCORES: dict[str, str | None] = {
     "nps": "nps", "nps_score": "nps", "likelihood_to_recommend": "nps", "csat": "csat",
     "csat_score": "csat", "satisfaction": "csat", "satisfaction_score": "csat", "ces": "ces",
@@ -28,7 +28,7 @@ SCORES: dict[str, str | None] = {
     "stars": "star", "star_rating": "star", "rating": "star", "raw_score": None, "score": None,
     "points": None, "answer_value": None, "grade": None,
 }  # fmt: skip
-#: Canonical column -> names it goes by elsewhere, the best first.
+#: Canonical column -> its usual names elsewhere, the best first.
 X_NAMES: dict[str, tuple[str, ...]] = {
     "id": ("response_id", "answer_id", "review_id", "feedback_id", "id", "uuid", "record_id"),
     "correlationid": NAMES["correlationid"],
@@ -49,22 +49,22 @@ X_NAMES: dict[str, tuple[str, ...]] = {
     "text": ("text", "comment", "comments", "verbatim", "feedback", "review_text", "free_text"),
     "language": ("language",),
 }  # fmt: skip
-#: Names that no log of events has: with a score they make a file of answers.
-TELLING = frozenset(
+#: Names that no log of events has: with a score they mean a file of answers.
+SURVEY_NAMES = frozenset(
     {n for names in ("survey_id", "question_id", "invited_time", "responded_time", "actor_id")
      for n in X_NAMES[names]} | {n for n, of in SCORES.items() if of not in (None, "effort")}
 )  # fmt: skip
-TELLING_FILES = ("survey", "nps", "csat", "review", "rating", "feedback")
+SURVEY_FILES = ("survey", "nps", "csat", "review", "rating", "feedback")
 #: Names that only a log of events has.
 EVENTS = ("activity", "concept_name", "event", "event_name", "event_type", "action",
           "activity_name")  # fmt: skip
 #: Usual scales, the narrowest first.
 USUAL = ((1.0, 5.0), (1.0, 7.0), (0.0, 10.0), (0.0, 100.0))
-#: What a scale is mostly used for, where no name tells.
+#: The usual instrument of a scale, where no name decides.
 BY_SCALE = {(1.0, 5.0): "csat", (1.0, 7.0): "ces", (0.0, 10.0): "nps"}
 #: An answer as a number, or as a label that begins with one and has no other: `10 - Very likely`.
 LABEL = r"^\s*([+-]?\d+([.,]\d+)?)\D*$"
-#: What an answer may be about, for whoever knows what was asked.
+#: What an answer may be about, for the user to choose.
 ABOUT = {
     "relationship": "where the company as a whole was judged",
     "journey": "where the whole matter was, from the first contact to the end",
@@ -79,39 +79,39 @@ WANTED = {
 }
 
 
-def is_survey(found: Sequence[Profile], file: str) -> bool:
-    """Whether it looks like answers: a score, something that only surveys have, no activity."""
-    names = {p.snake for p in found}
-    if names & set(EVENTS) or _score(found) is None:
+def is_survey(profiles: Sequence[Profile], file: str) -> bool:
+    """Return whether it looks like answers: a score, a name that only surveys have, no activity."""
+    names = {p.snake for p in profiles}
+    if names & set(EVENTS) or _score(profiles) is None:
         return False
-    return bool(names & TELLING) or any(word in file.lower() for word in TELLING_FILES)
+    return bool(names & SURVEY_NAMES) or any(word in file.lower() for word in SURVEY_FILES)
 
 
-def guess_survey(found: Sequence[Profile], quote: dict[str, str]) -> Guesses:
+def guess_survey(profiles: Sequence[Profile], quote: dict[str, str]) -> Guesses:
     """Guess a mapping under the experience contract for the profiled columns of one source."""
-    out = Guesses(quote=quote, personal=personal_columns.reasons(found))
+    out = Guesses(quote=quote, personal=personal_columns.reasons(profiles))
     for column, words in (("respondent_type", RESPONDENTS), ("level", LEVELS),
                           ("instrument", INSTRUMENTS)):  # fmt: skip
-        _listed(out, found, column, words)
-    _who(out, found)
+        _listed(out, profiles, column, words)
+    _identity(out, profiles)
     for column, names in X_NAMES.items():
-        _named(out, found, column, names)
-    _when(out, found)
+        _named(out, profiles, column, names)
+    _when(out, profiles)
     _level(out)
-    _scored(out, found)
+    _scored(out, profiles)
     wanted = ("time", "identity", "instrument", "level", "raw_score")
     out.missing = [column for column in wanted if out.of(column) is None]
-    out.rest = [p for p in found if p.name not in out.used]
+    out.rest = [p for p in profiles if p.name not in out.used]
     out.candidates = {column: [] for column in out.missing}
     if "level" in out.missing:
         out.candidates["level"] = [Guess("level", f"'{of}'", why) for of, why in ABOUT.items()]
-    out.unique = [p.name for p in found if is_unique(p)]
+    out.unique = [p.name for p in profiles if is_unique(p)]
     out.lines.sort(key=lambda g: list(EXPERIENCE.by_name).index(g.column))
     return out
 
 
 def remarks(guesses: Guesses) -> list[str]:
-    """Comments that go above the SELECT: columns worth having, and answers left aside."""
+    """Return comments for above the SELECT: columns worth having, and answers left out."""
     lines = [
         f"-- Not found: {column}, {why}."
         for column, why in WANTED.items()
@@ -126,7 +126,7 @@ def remarks(guesses: Guesses) -> list[str]:
 
 
 def _again(guesses: Guesses) -> list[str]:
-    """What makes one of an invitation that is exported silent, and later again with its answer."""
+    """Explain how an unanswered invitation and its later answer become one record."""
     asked_and_answered = ("invited_time", "responded_time")
     if guesses.of("id") is not None or any(guesses.of(name) is None for name in asked_and_answered):
         return []
@@ -136,12 +136,12 @@ def _again(guesses: Guesses) -> list[str]:
     ]
 
 
-def _score(found: Sequence[Profile]) -> Profile | None:
-    """The column of the answer, by its name and by holding numbers.
+def _score(profiles: Sequence[Profile]) -> Profile | None:
+    """Return the column of the answer, by its name and its numbers.
 
-    Where all stayed silent it is empty: then a name that names an instrument tells.
+    Without any answer it is empty: then a name of an instrument decides.
     """
-    by_name = {p.snake: p for p in found}
+    by_name = {p.snake: p for p in profiles}
     named = [(by_name[name], of) for name, of in SCORES.items() if name in by_name]
     held = [profile for profile, _ in named if _values(profile)]
     empty = [profile for profile, of in named if of is not None and _is_empty(profile)]
@@ -153,18 +153,18 @@ def _is_empty(profile: Profile) -> bool:
 
 
 def _values(profile: Profile) -> list[float]:
-    """Its values as numbers, labels by the number that they begin with; none where they are none.
+    """Return the values as numbers, labels by the number that they begin with; else none.
 
-    A few may be no numbers: what cannot be read is counted by `check` and `run`.
+    A few may be no numbers: `check` and `run` count what cannot be read.
     """
     if profile.is_nested or str(profile.kind) == "bool":
         return []
-    said = [text for text in profile.texts if text.strip()]
+    texts = [text for text in profile.texts if text.strip()]
     if not str(profile.kind).endswith("string"):
-        return [float(text) for text in said if _is_number(text)]
-    found = [re.match(LABEL, text, re.ASCII) for text in said]
-    numbers = [float(one[1].replace(",", ".")) for one in found if one]
-    return numbers if len(numbers) >= ENOUGH * len(said) else []
+        return [float(text) for text in texts if _is_number(text)]
+    matches = [re.match(LABEL, text, re.ASCII) for text in texts]
+    numbers = [float(match[1].replace(",", ".")) for match in matches if match]
+    return numbers if len(numbers) >= ENOUGH * len(texts) else []
 
 
 def _is_number(text: str) -> bool:
@@ -175,17 +175,17 @@ def _is_number(text: str) -> bool:
 
 
 def answer_sql(quoted: str) -> str:
-    """SQL for the number that a text is, or begins with; null where it is none."""
+    """Return SQL for the number that a text is, or begins with; null where there is none."""
     return f"try_cast(replace(regexp_extract({quoted}, '{LABEL}', 1), ',', '.') as double)"
 
 
 def _line(out: Guesses, column: str, profile: Profile, why: str) -> bool:
-    """Add a line for a raw column where its values suit; whether they did."""
+    """Add a line for a raw column where its values fit; return whether they do."""
     quoted, kind = out.quote[profile.name], str(EXPERIENCE.by_name[column].type)
     if profile.is_nested or profile.name in out.used or not out.may_be(column, profile):
         return False
     if kind.startswith("timestamp"):
-        # Nobody may have acted yet: an empty column is known by its name alone.
+        # Time columns may still be empty: then the name alone decides.
         time = (
             profile.time_sql(quoted) if profile.texts else (f"try_cast({quoted} as timestamptz)",)
         )
@@ -205,8 +205,8 @@ def _line(out: Guesses, column: str, profile: Profile, why: str) -> bool:
     return True
 
 
-def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[str]) -> None:
-    by_name = named_profiles(found)
+def _named(out: Guesses, profiles: Sequence[Profile], column: str, names: Sequence[str]) -> None:
+    by_name = named_profiles(profiles)
     for name in names:
         profile = by_name.get(name)
         if profile is None or (column == "id" and not is_unique(profile)):
@@ -215,38 +215,38 @@ def _named(out: Guesses, found: Sequence[Profile], column: str, names: Sequence[
             return
 
 
-def _who(out: Guesses, found: Sequence[Profile]) -> None:
-    """The customer whom it is about; where only a respondent is named, the customer answers."""
-    find_identity(out, found)
+def _identity(out: Guesses, profiles: Sequence[Profile]) -> None:
+    """Guess the customer; where only a respondent is named, it is the customer."""
+    find_identity(out, profiles)
     if out.of("identity") is None:
-        _named(out, found, "identity", X_NAMES["actor_id"])
+        _named(out, profiles, "identity", X_NAMES["actor_id"])
         given = out.of("identity")
         if given is not None:
             why = f"{given.raw[0]}: customers answer for themselves"
             out.lines.append(Guess("identitytype", "'customer'", why))
 
 
-def _when(out: Guesses, found: Sequence[Profile]) -> None:
-    """Time of the answer, else of the invitation: those who stayed silent have only that."""
+def _when(out: Guesses, profiles: Sequence[Profile]) -> None:
+    """Guess the time: of the answer, else of the invitation, which the unanswered have only."""
     answered, invited = out.of("responded_time"), out.of("invited_time")
     if answered is None and invited is None:
-        find_time(out, [p for p in found if p.name not in out.used])
+        find_time(out, [p for p in profiles if p.name not in out.used])
         return
     if answered is None:
-        named = [p for p in found if p.snake in ("time", "timestamp", "date", "created_at")]
+        named = [p for p in profiles if p.snake in ("time", "timestamp", "date", "created_at")]
         for profile in named:
             if _line(out, "responded_time", profile, f"the name {profile.name}"):
                 answered = out.of("responded_time")
                 break
-    given = [one for one in (answered, invited) if one is not None]
+    given = [guess for guess in (answered, invited) if guess is not None]
     sql = given[0].sql if len(given) == 1 else f"coalesce({', '.join(g.sql for g in given)})"
     why = " else ".join(g.raw[0] for g in given)
     out.lines.append(Guess("time", sql, why))
 
 
-def _listed(out: Guesses, found: Sequence[Profile], column: str, words: Sequence[str]) -> None:
-    """A column whose values are the contract's own words, whatever it is called."""
-    for profile in found:
+def _listed(out: Guesses, profiles: Sequence[Profile], column: str, words: Sequence[str]) -> None:
+    """Guess a column by values that are the contract's own words, whatever its name."""
+    for profile in profiles:
         if profile.name not in out.used and profile.texts and profile.fits(words):
             sql = f"lower({out.quote[profile.name]})"
             out.lines.append(Guess(column, sql, f"the values of {profile.name}", (profile.name,)))
@@ -254,7 +254,7 @@ def _listed(out: Guesses, found: Sequence[Profile], column: str, words: Sequence
 
 
 def _level(out: Guesses) -> None:
-    """What was judged: the place where one is named, else the journey of the case."""
+    """Guess what was judged: the touchpoint where one is named, else the journey of the case."""
     if out.of("level") is not None:
         return
     for level, columns in (("touchpoint", ("touchpoint", "target")), ("journey", ("case_id",))):
@@ -266,14 +266,14 @@ def _level(out: Guesses) -> None:
                 return
 
 
-def _scored(out: Guesses, found: Sequence[Profile]) -> None:
-    """The answer, its scale and what it is: by name, else by the scale that holds the values."""
-    profile = _score(found)
+def _scored(out: Guesses, profiles: Sequence[Profile]) -> None:
+    """Guess answer, scale and instrument: by name, else by the scale that contains the values."""
+    profile = _score(profiles)
     if profile is None or not _line(out, "raw_score", profile, f"the name {profile.name}"):
         return
     by_column = out.of("instrument") is not None
     named = SCORES[profile.snake]
-    # Without an answer the usual scale of the instrument stands.
+    # Without an answer the usual scale of the instrument is used.
     values = _values(profile) or list(SCALES.get(named or "", USUAL[0]))
     least, most = min(values), max(values)
     seen = f"values from {least:g} to {most:g} in {profile.name}"
@@ -289,10 +289,10 @@ def _scored(out: Guesses, found: Sequence[Profile]) -> None:
 
 
 def _scale(instrument: str | None, values: Sequence[float]) -> tuple[float, float] | None:
-    """The instrument's usual scale where it holds the values, else the narrowest that does; one
-    that the values contradict only where all do.
+    """Return the instrument's usual scale if it contains the values, else the narrowest that does.
 
-    Its own may begin at zero, as stars do where none is an answer.
+    A scale that the values contradict is used only where all are contradicted. The instrument's own
+    scale may begin at zero, as with stars where none is an answer.
     """
     own, (least, most) = [], (min(values), max(values))
     if instrument is not None and instrument in SCALES:

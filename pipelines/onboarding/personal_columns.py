@@ -1,7 +1,7 @@
-"""What looks like personal data or free text, by a column's name and by its values.
+"""Find columns that look like personal data or free text, by name and by values.
 
-`init` maps none of it by itself, and `check` points at what a mapping takes. Whether a column is
-personal its owner knows: a reason is a guess, and each is written down where one can see it.
+`init` does not map them, and `check` reports those that a mapping uses. A reason is a guess and
+is written into the mapping: the user decides.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ BYTES = "bytes: nothing tells what they hold"
 PROSE = "free text by its values"
 AGAIN = "the identity again, in clear"
 MAY_BE = "it may be the identity, which would be in clear here"
-#: A text of so many words, or so long, is prose where few say the same.
+#: Texts of so many words, or so long, are prose where few are equal.
 LONG_WORDS, LONG = 6, 60
-#: A column of at most so many values, each found again, is a list of words and no prose.
+#: A column of at most so many values, each repeated, is a vocabulary and no prose.
 VOCABULARY, OFTEN = 100, 3
 #: Values shorter than this may be equal by chance.
 LEAST = 4
 
 
 def reason(profile: Profile) -> str | None:
-    """Why a column looks personal or like free text, in words; None where it does not.
+    """Return why a column looks personal or like free text; None where it does not.
 
-    Nested columns look personal where a part of theirs does.
+    Nested columns look personal where a part of them does.
     """
     if profile.is_nested:
         return _nested(profile)
@@ -69,27 +69,27 @@ def reason(profile: Profile) -> str | None:
     return _by_value(profile, texts)
 
 
-def reasons(found: Sequence[Profile]) -> dict[str, str]:
-    """Raw columns that look personal or like free text, by name, and why."""
-    said = {profile.name: reason(profile) for profile in found}
-    return {name: why for name, why in said.items() if why is not None}
+def reasons(profiles: Sequence[Profile]) -> dict[str, str]:
+    """Return the raw columns that look personal or like free text, by name, and why."""
+    by_name = {profile.name: reason(profile) for profile in profiles}
+    return {name: why for name, why in by_name.items() if why is not None}
 
 
 def is_copy(profile: Profile, identity: Profile) -> bool:
-    """Whether a column mostly holds values of the identity's, long enough to be no chance."""
+    """Return whether a column mostly has values of the identity, too long for chance."""
     held = {text for text in map(str.strip, profile.texts) if len(text) >= LEAST}
     both = held & {text.strip() for text in identity.texts}
     return not profile.is_nested and len(both) * 2 > max(1, len({*profile.texts}))
 
 
 def are_mails(profile: Profile) -> bool:
-    """Whether nearly all values are mail addresses."""
+    """Return whether nearly all values are mail addresses."""
     texts = [text.strip() for text in profile.texts if text.strip()]
     return bool(texts) and sum(bool(MAIL.fullmatch(t)) for t in texts) >= 0.95 * len(texts)
 
 
 def is_page(profile: Profile) -> bool:
-    """Whether only what was asked of pages is personal in a column of their addresses."""
+    """Return whether a column of page addresses is personal only by their queries."""
     if not any(QUERY.search(text) for text in profile.texts):
         return False
     plain = tuple(re.sub(r"[?#].*", "", str(value)) for value in profile.values)
@@ -97,7 +97,7 @@ def is_page(profile: Profile) -> bool:
 
 
 def parts(profile: Profile) -> Iterator[Profile]:
-    """Scalar parts of a nested column, each by its path: fields, elements, and values by key."""
+    """Yield the scalar parts of a nested column by path: fields, elements, and values by key."""
     held: dict[str, list[Any]] = {}
     kinds: dict[str, pa.DataType] = {}
     _declare(profile.name, profile.kind, kinds)
@@ -109,12 +109,12 @@ def parts(profile: Profile) -> Iterator[Profile]:
         given = held.get(path, [])
         yield Profile(
             name=path, kind=kinds.get(path, _text_type()), n_rows=max(profile.n_rows, len(given)),
-            n_null=0, n_distinct=len({str(one) for one in given}), values=tuple(given),
+            n_null=0, n_distinct=len({str(value) for value in given}), values=tuple(given),
         )  # fmt: skip
 
 
 def is_keyed(kind: pa.DataType) -> str | None:
-    """Name of the key where a type is a list of keys and values: later ones may have any key."""
+    """Return the name of the key where a type is a list of keys and values; else None."""
     import pyarrow as pa
 
     if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):
@@ -128,30 +128,30 @@ def is_keyed(kind: pa.DataType) -> str | None:
 
 
 def tokens(name: str) -> list[str]:
-    """Words of a name in lower case, without accents: `orgResource` -> org, resource."""
+    """Split a name into words in lower case, without accents: `orgResource` -> org, resource."""
     spaced = re.sub(r"(?<=[^\W_])(?=[A-Z][a-z])|(?<=[a-z0-9æøåäöüßłńśżźćó])(?=[A-Z])", " ", name)
     return re.findall(r"[a-z]+|\d+", words.fold(spaced))
 
 
 def _by_name(profile: Profile, texts: Sequence[str]) -> str | None:
-    found = [one for one in tokens(profile.name) if not one.isdigit()]
-    if not found or found[0] in words.BEGINNINGS:
+    name_words = [word for word in tokens(profile.name) if not word.isdigit()]
+    if not name_words or name_words[0] in words.BEGINNINGS:
         return None
-    if len(found) == 1 and found[0] in words.ALONE and all(map(_is_title, texts)):
-        return words.ALONE[found[0]]
+    if len(name_words) == 1 and name_words[0] in words.ALONE and all(map(_is_title, texts)):
+        return words.ALONE[name_words[0]]
     few = _is_vocabulary(profile, texts)
     numbers = bool(texts) and sum(map(_has_digits, texts)) * 2 >= len(texts)
     # Of a measure only the whole word counts: `zip_code` is no code, `comment_count` a count.
-    last = len(found) - 1 if found[-1] in words.MEASURES else 0
-    for end in range(len(found), last, -1):
+    last = len(name_words) - 1 if name_words[-1] in words.MEASURES else 0
+    for end in range(len(name_words), last, -1):
         # Ends of a name say what it is; `_id` and the like belong to the word before them.
         for begin in range(max(0, end - 4), end):
-            word = "".join(found[begin:end])
-            rest = found[end:]
+            word = "".join(name_words[begin:end])
+            rest = name_words[end:]
             if not set(rest) <= words.IDS | words.ADDED:
                 continue
             kind = next((kind for kind, listed in words.SURE.items() if word in listed), None)
-            is_label = few and set(found[:begin]) & words.THINGS
+            is_label = few and set(name_words[:begin]) & words.THINGS
             is_key = bool(set(rest) & words.IDS)
             is_code = few and word in words.CODED and not any(" " in text for text in texts)
             if kind == "free text" and (is_key or is_label or is_code or _are_numbers(texts)):
@@ -162,12 +162,13 @@ def _by_name(profile: Profile, texts: Sequence[str]) -> str | None:
                 return kind
             if word in words.NUMBERS and (numbers or not texts):
                 return "a phone number"
-            whole = is_key or (not rest and (begin == 0 or found[begin - 1] in words.BEARERS))
+            whole = is_key or (not rest and (begin == 0 or name_words[begin - 1] in words.BEARERS))
             if word in words.IDENTITIES and whole and (is_key or not few) and _are_codes(texts):
                 return "an identity in clear"
             if word in words.STAFF and (whole or not rest) and _are_codes(texts):
                 return "a person of the staff"
-        if end == len(found) and found[-1] in words.NAME and set(found[: end - 1]) & words.PERSONS:
+        is_name = end == len(name_words) and name_words[-1] in words.NAME
+        if is_name and set(name_words[: end - 1]) & words.PERSONS:
             return "a name of a person"
     return None
 
@@ -181,7 +182,7 @@ def _has_digits(text: str) -> bool:
 
 
 def _are_codes(texts: Sequence[str]) -> bool:
-    """Most values have a digit, as identities have and words do not."""
+    """Return whether most values have a digit, as identities have and words do not."""
     return sum(any(char.isdigit() for char in text) for text in texts) * 2 > len(texts)
 
 
@@ -190,7 +191,7 @@ def _are_numbers(texts: Sequence[str]) -> bool:
 
 
 def _is_vocabulary(profile: Profile, texts: Sequence[str]) -> bool:
-    """Few short values, each found again and again, as those of a list of words are."""
+    """Return whether there are few short values, each often repeated."""
     return (
         0 < profile.n_distinct <= VOCABULARY
         and profile.n_distinct * OFTEN <= profile.n_rows - profile.n_null
@@ -202,10 +203,10 @@ def _is_vocabulary(profile: Profile, texts: Sequence[str]) -> bool:
 
 
 def _by_value(profile: Profile, texts: Sequence[str]) -> str | None:
-    """By the form of values; of numbers only those that are checked by their digits."""
-    said = form(texts, "version" in tokens(profile.name))
-    if said is not None:
-        return f"{said} by its values"
+    """Judge by the form of values; of numbers only those with check digits."""
+    kind = form(texts, "version" in tokens(profile.name))
+    if kind is not None:
+        return f"{kind} by its values"
     if sum(map(is_json, texts)) * 2 > len(texts):
         return JSON
     if sum(map(is_keyed_text, texts)) * 2 > len(texts):
@@ -216,16 +217,16 @@ def _by_value(profile: Profile, texts: Sequence[str]) -> str | None:
 
 
 def _is_prose(profile: Profile, texts: Sequence[str]) -> bool:
-    """Some values are long and of words, and few of those say the same."""
-    said = [text for text in texts if _is_of_words(text)]
-    broken = sum("\n" in text for text in said)
-    if broken > 0.05 * len(texts) or any(len(text.split()) >= 4 * LONG_WORDS for text in said):
+    """Return whether some values are long and of words, and few of those are equal."""
+    worded = [text for text in texts if _is_of_words(text)]
+    broken = sum("\n" in text for text in worded)
+    if broken > 0.05 * len(texts) or any(len(text.split()) >= 4 * LONG_WORDS for text in worded):
         return True
     if _is_vocabulary(profile, texts):
         return False
-    long = [t for t in said if len(t.split()) >= LONG_WORDS and len(t) >= 4 * LONG_WORDS]
-    several = [text for text in said if len(text.split()) >= LONG_WORDS - 2]
-    sentences = [text for text in said if SENTENCE.fullmatch(text)]
+    long = [t for t in worded if len(t.split()) >= LONG_WORDS and len(t) >= 4 * LONG_WORDS]
+    several = [text for text in worded if len(text.split()) >= LONG_WORDS - 2]
+    sentences = [text for text in worded if SENTENCE.fullmatch(text)]
     return any(
         len(some) >= max(1, least * len(texts)) and len(set(some)) > distinct * len(some)
         for some, least, distinct in ((long, 0.05, 0.5), (sentences, 0.1, 0.5), (several, 0.5, 0.8))
@@ -233,7 +234,7 @@ def _is_prose(profile: Profile, texts: Sequence[str]) -> bool:
 
 
 def _is_of_words(text: str) -> bool:
-    """Most of it are words, which are none of a date, a number or a code."""
+    """Return whether a text is mostly words, not dates, numbers or codes."""
     parts = text.split()
     return len(parts) > 2 and 3 * sum(map(str.isalpha, (p.strip(".,;:!?\"'()") for p in parts))) > (
         2 * len(parts)
@@ -245,22 +246,22 @@ def _is_of_words(text: str) -> bool:
 
 def _nested(profile: Profile) -> str | None:
     for part in parts(profile):
-        said = reason(part)
-        if said and said != EMPTY:
+        why = reason(part)
+        if why and why != EMPTY:
             path = part.name.removeprefix(profile.name).lstrip(".")
             # A key may be data itself.
-            return f"{path}: {said}" if path and form([path], is_version=False) is None else said
+            return f"{path}: {why}" if path and form([path], is_version=False) is None else why
     return None if any(part.texts for part in parts(profile)) else EMPTY
 
 
 def of_json(profile: Profile) -> str | None:
-    """Why a column of JSON texts looks personal by what they hold; None where it does not."""
+    """Return why a column of JSON texts looks personal by its content; None where it does not."""
     given = tuple(json.loads(text) for text in profile.texts if is_json(text))
     return _nested(replace(profile, values=given))
 
 
 def _declare(path: str, kind: pa.DataType, kinds: dict[str, Any]) -> None:
-    """Types of the scalar parts of a type, by path."""
+    """Collect the types of the scalar parts of a type, by path."""
     import pyarrow as pa
 
     if is_keyed(kind) or pa.types.is_map(kind):
@@ -275,17 +276,17 @@ def _declare(path: str, kind: pa.DataType, kinds: dict[str, Any]) -> None:
 
 
 def _hold(path: str, value: Any, held: dict[str, list[Any]]) -> None:
-    """Gather the scalar values in a value by path; of keys and values under their keys."""
+    """Collect the scalar values in a value by path, those of keys and values by key."""
     if value is None:
         return
     if isinstance(value, dict):
-        for name, one in value.items():
-            _hold(f"{path}.{name}", one, held)
+        for name, inner in value.items():
+            _hold(f"{path}.{name}", inner, held)
     elif isinstance(value, list):
-        for one in value:
-            key, given = _keyed(one)
+        for inner in value:
+            key, given = _keyed(inner)
             if key is None:
-                _hold(path, one, held)
+                _hold(path, inner, held)
             else:
                 for scalar in _scalars(given):
                     held.setdefault(f"{path}.{key}", []).append(scalar)
@@ -293,25 +294,25 @@ def _hold(path: str, value: Any, held: dict[str, list[Any]]) -> None:
         held.setdefault(path, []).append(value)
 
 
-def _keyed(one: Any) -> tuple[str | None, Any]:
-    """Key and value of an element of a map, or of a list of keys and values."""
-    if isinstance(one, tuple) and len(one) == 2:
-        return str(one[0]), one[1]
-    if isinstance(one, dict):
-        key = next((name for name in ("key", "name", "id") if name in one), None)
-        given = {name: v for name, v in one.items() if name.startswith("value")}
+def _keyed(element: Any) -> tuple[str | None, Any]:
+    """Return key and value of an element of a map, or of a list of keys and values."""
+    if isinstance(element, tuple) and len(element) == 2:
+        return str(element[0]), element[1]
+    if isinstance(element, dict):
+        key = next((name for name in ("key", "name", "id") if name in element), None)
+        given = {name: v for name, v in element.items() if name.startswith("value")}
         if key is not None and given:
-            return str(one[key]), given
+            return str(element[key]), given
     return None, None
 
 
 def _scalars(value: Any) -> Iterator[Any]:
     if isinstance(value, dict):
-        for one in value.values():
-            yield from _scalars(one)
+        for inner in value.values():
+            yield from _scalars(inner)
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _scalars(one)
+        for inner in value:
+            yield from _scalars(inner)
     elif value is not None:
         yield value
 

@@ -1,4 +1,4 @@
-"""Forms by which values tell that they name or reach a person."""
+"""Patterns of values that name or reach a person."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from rejse.pipelines.onboarding import personal_words as words
 
-ASKED, NETWORK = "an address of a page with what was asked of it", "an address in a network"
+PAGE_QUERY, NETWORK = "an address of a page with what was asked of it", "an address in a network"
 
 MAIL = re.compile(r"[^@\s\"'<>(),;:]+(?:@|%40)[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}", re.I)
 QUERY = re.compile(r"(?:^|[\w/])[^\s?]*\?[\w.$%\[\]-]+=\S|://[^/\s@]+@", re.I)
@@ -49,7 +49,7 @@ _NAME_PART = re.compile(r"[^\W\d_][^\W\d_]*(?:['’-][^\W\d_]+)*[.,]?")
 
 
 def is_json(text: str) -> bool:
-    """Whether it is an object or a list, written as JSON."""
+    """Return whether a text is an object or a list, written as JSON."""
     if text[:1] not in "{[":
         return False
     try:
@@ -59,24 +59,28 @@ def is_json(text: str) -> bool:
 
 
 def is_keyed_text(text: str) -> bool:
-    """Whether it is keys and values: `plate=AB12345;phone=12345678`."""
+    """Return whether a text is keys and values: `plate=AB12345;phone=12345678`."""
     return bool(_PAIRS.fullmatch(text))
 
 
 def is_person(text: str) -> bool:
-    """One to four words with capitals, one of them a given name or a title before others."""
+    """Return whether a text is one to four words with a given name, or a title before others."""
     if _LOGIN.fullmatch(text) and words.fold(re.split(r"[._]", text)[0]) in words.GIVEN:
         return True
-    said = text.split()
-    if not 1 <= len(said) <= 4 or not all(map(_NAME_PART.fullmatch, said)):
+    parts = text.split()
+    if not 1 <= len(parts) <= 4 or not all(map(_NAME_PART.fullmatch, parts)):
         return False
-    plain = [words.fold(word.strip(".,")) for word in said]
-    if len(said) > 1 and plain[0] in words.TITLES and not (len(said[0]) > 1 and said[0].isupper()):
+    plain = [words.fold(word.strip(".,")) for word in parts]
+    if (
+        len(parts) > 1
+        and plain[0] in words.TITLES
+        and not (len(parts[0]) > 1 and parts[0].isupper())
+    ):
         return True
-    if len(said) > 1 and text.islower():
+    if len(parts) > 1 and text.islower():
         return plain[0] in words.GIVEN
-    capital = all(word[0].isupper() for word in said if len(word) > 3)
-    return capital and any(one in words.GIVEN for name in plain for one in name.split("-"))
+    capital = all(word[0].isupper() for word in parts if len(word) > 3)
+    return capital and any(given in words.GIVEN for name in plain for given in name.split("-"))
 
 
 def _is_iban(text: str) -> bool:
@@ -109,24 +113,24 @@ def _is_national(text: str) -> bool:
 
 
 def _is_dni(text: str) -> bool:
-    found = re.fullmatch(r"([XYZ]?)(\d{7,8})-?([A-Z])", text)
-    if not found or len(found[1] + found[2]) != 8:
+    match = re.fullmatch(r"([XYZ]?)(\d{7,8})-?([A-Z])", text)
+    if not match or len(match[1] + match[2]) != 8:
         return False
-    number = int(found[1].translate(str.maketrans("XYZ", "012")) + found[2])
-    return "TRWAGMYFPDXBNJZSQVHLCKE"[number % 23] == found[3]
+    number = int(match[1].translate(str.maketrans("XYZ", "012")) + match[2])
+    return "TRWAGMYFPDXBNJZSQVHLCKE"[number % 23] == match[3]
 
 
 def _is_secret(text: str) -> bool:
-    """Long, of small and capital letters with digits between them all over, as no name is."""
+    """Return whether a text is long, of mixed case, with digits all over, as no name is."""
     return bool(_SECRET.fullmatch(text)) and len(_SWITCH.findall(text)) >= 4
 
 
-#: Kind of value -> what tells it, and the share of values from which on a column is of it; of
-#: those of share 0 one value is enough.
+#: Kind of value, its test, and the share of values above which a column is of that kind; with share
+#: 0 a single value is enough.
 _FORMS: tuple[tuple[str, Callable[[str], object], float], ...] = (
     ("a mail address", MAIL.search, 0.0),
     ("a secret or token", _TOKEN.search, 0.0),
-    (ASKED, QUERY.search, 0.0),
+    (PAGE_QUERY, QUERY.search, 0.0),
     (NETWORK, _NETWORK.fullmatch, 0.05),
     ("what a browser says of itself", _AGENT.search, 0.05),
     ("a phone number", _PHONE.fullmatch, 0.05),
@@ -143,7 +147,7 @@ _FORMS: tuple[tuple[str, Callable[[str], object], float], ...] = (
 
 
 def form(texts: Sequence[str], is_version: bool) -> str | None:
-    """What values are by their form; numbers of a version may look like an address."""
+    """Return the kind of values by their form; version numbers may look like network addresses."""
     for what, test, least in _FORMS:
         share = sum(bool(test(text)) for text in texts) / len(texts)
         if share > least and not (is_version and what == NETWORK):

@@ -1,7 +1,7 @@
-"""Words in names of columns that tell of persons or of free text, and given names of persons.
+"""Words in names of columns of personal data or free text, and given names of persons.
 
-English, Danish, German, Polish and Spanish, as such columns are called there. They are compared
-without accents (`fold`), so that `foedselsdato`, `fødselsdato` and `Fødselsdato` are one.
+English, Danish, German, Polish and Spanish. They are compared without accents (`fold`), so that
+`foedselsdato`, `fødselsdato` and `Fødselsdato` are equal.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ _LETTERS = str.maketrans({"æ": "ae", "ø": "o", "ł": "l", "đ": "d"})
 
 
 def fold(text: str) -> str:
-    """Text in lower case and without accents."""
+    """Return a text in lower case and without accents."""
     plain = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
     return "".join(char for char in plain if not unicodedata.combining(char))
 
 
-def _words(said: str) -> frozenset[str]:
-    """Words, each without accents and with them written as two letters."""
-    listed = said.split()
-    return frozenset(fold(one) for form in listed for one in (form, form.translate(_DIGRAPHS)))
+def _words(text: str) -> frozenset[str]:
+    """Return words without accents, and with accents written as two letters."""
+    listed = text.split()
+    return frozenset(
+        fold(spelling) for form in listed for spelling in (form, form.translate(_DIGRAPHS))
+    )
 
 
-#: Kind of content -> words for it; two words that stand apart in a name are written as one here.
+#: Kind of content -> words for it; words that are separate in a name are joined here.
 #: A column is of that kind whatever its values are.
 SURE: dict[str, frozenset[str]] = {
     "free text": _words("""
@@ -128,22 +130,22 @@ SURE: dict[str, frozenset[str]] = {
         approvedby enteredby agentid agentname employeeid employeename operatorid operatorname
         staffid staffname adviserid advisorid"""),
 }  # fmt: skip
-#: The same where the values have digits enough to be a number to call.
+#: The same where the values have enough digits for a phone number.
 NUMBERS = _words("""
     phone phones telephone tel telefon tlf mobil mobile mobilnr mobilnummer handy handynummer
     telefonnummer telefonnr phonenumber phoneno cellphone cell msisdn fax ani callerid caller
     callingnumber callednumber callbacknumber contactnumber dialednumber diallednumber dnis
     fromnumber tonumber teléfono movil celular komórka numertelefonu
     nrtelefonu rufnummer whatsapp""")
-#: The same where the values look like persons' identities: not a few words again and again.
+#: The same where the values look like persons' identities, not like a few repeated words.
 IDENTITIES = _words("""
     user client customer contact person member patient visitor device subscriber kunde bruger
     borger klient cliente benutzer caller sender resource""")
-#: The same of those who work there, of whom there are few.
+#: The same for staff, of whom there are few.
 STAFF = _words("agent employee operator rep advisor adviser adjuster assessor handler clerk")
-#: Names that say it only where nothing stands beside them.
+#: Words that mean it only as the whole name.
 ALONE = {"by": "a postal address", "first": "a name of a person", "last": "a name of a person"}
-#: Words before one of these that leave it what it is.
+#: Words that do not change the meaning of one of these after them.
 BEARERS = _words("case event org trace assigned main end final primary current")
 #: Words before `name` that make it a person's.
 PERSONS = _words("""
@@ -153,12 +155,12 @@ PERSONS = _words("""
     display screen holder cardholder beneficiary insured policyholder owner
     kunde kundens bruger brugerens medarbejder kontakt klient klientens kunden cliente""")
 NAME = _words("name names navn nazwa nombre")
-#: With one of these before it a text is a label that things share: their values decide.
+#: With one of these before it a text may be a shared label: the values decide.
 THINGS = _words("""
     button label link menu priority severity product item error status state category code
     event activity type service article plan
     reason result channel vare produkt fejl artikel producto błąd""")
-#: Last words of names of what is measured or kept of a text, an address or a person.
+#: Last words of names of measures and states of a text, an address or a person.
 MEASURES = _words("""
     type types status state count counts n num size len length flag kind category class group
     code level opened sent verified valid provider domain lang language format score at ts time
@@ -167,13 +169,13 @@ MEASURES = _words("""
     changed clicked delivered bounced model brand os
     antal længde anzahl länge liczba cantidad""")
 BEGINNINGS = _words("is has had can n num count no_of number_of er har ist hat ma czy es tiene")
-#: What may be added to the name of what it is.
+#: Words that may follow a name without changing its meaning.
 ADDED = _words("value raw line home work private html plain")
-#: Names of free text, under which surveys also write codes of their own.
+#: Names of free text that surveys also use for codes.
 CODED = frozenset(("question",))
 #: Answers to a question that has two.
 FLAGS = _words("true false yes no y n t f ja nej nein tak nie si 0 1 0.0 1.0")
-#: What makes the name of a text that of another thing: `message_id`.
+#: Words that make the name of a text that of a key: `message_id`.
 IDS = _words("id ids uuid guid key ref nr no number nummer numer")
 
 #: Common given names; a column of persons' names has many of them.

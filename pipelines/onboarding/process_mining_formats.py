@@ -1,11 +1,11 @@
-"""How process mining's logs, XES and OCEL, look as CSV: names, transitions, lists of objects."""
+"""Read names, transitions and object lists of process mining's logs (XES, OCEL) as CSV."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
 
-#: XES's name of the transition, and those of its transitions that are not ours.
+#: XES's name of the transition, and the contract's values for transitions that it lacks.
 LIFECYCLE = "lifecycle_transition"
 TRANSITIONS = {
     "reassign": "assign", "ate_abort": "withdraw", "pi_abort": "withdraw",
@@ -17,35 +17,36 @@ _LISTED = re.compile(r"""\[\s*(['"])[^'"\]]*\1(?P<more>\s*,.*)?\s*\]""")
 
 
 def plain(name: str, people: Collection[str]) -> str | None:
-    """A name without its prefix: `ocel:activity` -> `activity`, objects `ocel:type:order` ->
-    `order_id`, an attribute of the trace that names one of `people` `case:client` -> `client`.
+    """Return a name without its prefix; None where it has no such prefix.
 
-    None where it has no such prefix. Names come in lower case with underscores.
+    `ocel:activity` becomes `activity`, the objects `ocel:type:order` become `order_id`, a trace
+    attribute that names one of `people`, `case:client`, becomes `client`. Names must be in lower
+    case with underscores.
     """
-    if found := _OCEL.fullmatch(name):
-        return f"{found['object']}_id" if found["object"] else found["event"]
-    if (found := _TRACE.fullmatch(name)) and found[1] in people:
-        return found[1]
+    if match := _OCEL.fullmatch(name):
+        return f"{match['object']}_id" if match["object"] else match["event"]
+    if (match := _TRACE.fullmatch(name)) and match[1] in people:
+        return match[1]
     return None
 
 
 def objects(texts: Sequence[str]) -> str | None:
-    """Whether each text is a list: `one` object in each (`['o1']`), `several` somewhere, or None
-    where they are no lists.
+    """Return `one` where each text is a list of one object (`['o1']`), `several` where some have
+    more, None where they are no lists.
     """
-    found = [_LISTED.fullmatch(text.strip()) for text in texts]
-    if not found or not all(found):
+    matches = [_LISTED.fullmatch(text.strip()) for text in texts]
+    if not matches or not all(matches):
         return None
-    return "several" if any(match["more"] for match in found if match) else "one"
+    return "several" if any(match["more"] for match in matches if match) else "one"
 
 
 def only_object(text: str) -> str:
-    """SQL of the object in a list of one."""
+    """Return SQL for the object in a list of one."""
     return f"trim({text}, '[]\"'' ')"
 
 
 def transition(lower: str, texts: Sequence[str]) -> str:
-    """SQL of the transition: what is not ours becomes what comes next to it."""
+    """Return SQL for the transition; values that the contract lacks become the nearest it has."""
     strange = sorted({text.strip().lower() for text in texts} & set(TRANSITIONS))
     if not strange:
         return lower

@@ -1,4 +1,4 @@
-"""A sample of raw files: columns, types and first rows, before anything is configured."""
+"""Sample raw files: columns, types and first rows, before anything is configured."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Sample:
 
     @property
     def schema(self) -> pa.Schema:
-        """Raw columns and types, as they are frozen."""
+        """Return the raw columns and types, as they are frozen."""
         return self.table.schema
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Lines of a file as text; what is no UTF-8 is kept as an escape."""
+    """Yield the lines of a file as text; invalid UTF-8 is escaped."""
     from rejse.pipelines.sources.decompress import ByteStream
 
     rest = b""
@@ -52,7 +52,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _csv(path: Path, rows: int) -> pa.Schema:
-    """All columns are text: what a cell means is said in the mapping, where one can see it."""
+    """Read the header of a CSV file; all columns are text, and the mapping casts them."""
     import pyarrow as pa
 
     from rejse.pipelines.sources.decompress import ByteStream
@@ -66,24 +66,24 @@ def _csv(path: Path, rows: int) -> pa.Schema:
     return pa.schema([pa.field(name, pa.string()) for name in reader.names])
 
 
-def _merged(one: Any, other: Any) -> Any:
-    """Least common type of two: text where they have nothing in common."""
-    if one is None or one == other:
+def _merged(kind: Any, other: Any) -> Any:
+    """Return the least common type of two; text where there is none."""
+    if kind is None or kind == other:
         return other
     if other is None:
-        return one
-    if {one, other} == {"int64", "double"} if isinstance(one, str) else False:
+        return kind
+    if {kind, other} == {"int64", "double"} if isinstance(kind, str) else False:
         return "double"
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        if "list" in one:
-            return {"list": _merged(one["list"], other["list"])}
-        keys = [*one["struct"], *(k for k in other["struct"] if k not in one["struct"])]
-        return {"struct": {k: _merged(one["struct"].get(k), other["struct"].get(k)) for k in keys}}
+    if isinstance(kind, dict) and isinstance(other, dict) and kind.keys() == other.keys():
+        if "list" in kind:
+            return {"list": _merged(kind["list"], other["list"])}
+        keys = [*kind["struct"], *(k for k in other["struct"] if k not in kind["struct"])]
+        return {"struct": {k: _merged(kind["struct"].get(k), other["struct"].get(k)) for k in keys}}
     return "string"
 
 
 def _kind(value: Any) -> Any:
-    """Type of a JSON value, as the schema file writes it; None for null and the empty list."""
+    """Return the type of a JSON value as the schema file writes it; None for null and `{}`."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -94,8 +94,8 @@ def _kind(value: Any) -> Any:
         return "double"
     if isinstance(value, list):
         kind: Any = None
-        for one in value:
-            kind = _merged(kind, _kind(one))
+        for element in value:
+            kind = _merged(kind, _kind(element))
         return {"list": kind}
     if isinstance(value, dict):
         return {"struct": {k: _kind(v) for k, v in value.items()}} if value else None
@@ -103,7 +103,7 @@ def _kind(value: Any) -> Any:
 
 
 def _known(kind: Any) -> Any:
-    """A type whose unknown parts (only nulls were seen) are text."""
+    """Replace unknown parts of a type (only nulls were seen) by text."""
     if kind is None:
         return "string"
     if isinstance(kind, dict):
@@ -129,8 +129,8 @@ def _json(path: Path, rows: int) -> pa.Schema:
     from rejse.pipelines.config.raw_schema import parse
 
     kinds: dict[str, Any] = {}
-    for one in _objects(path, rows):
-        for name, value in one.items():
+    for record in _objects(path, rows):
+        for name, value in record.items():
             kinds[name] = _merged(kinds.get(name), _kind(value))
     if not kinds:
         raise SampleError(
@@ -161,9 +161,10 @@ _SCHEMAS: dict[str, Callable[[Path, int], pa.Schema]] = {
 
 
 def sample(path: Path, rows: int = ROWS) -> Sample:
-    """Columns, types and up to `rows` first rows of one file, as a run will read them.
+    """Return columns, types and up to `rows` first rows of a file, as a run will read them.
 
-    Raises SampleError where the file is missing, empty, or of none of the formats.
+    Raises:
+        SampleError: the file is missing, empty, or of none of the formats.
     """
     from rejse.pipelines.sources.files import SourceError, format_of
 
@@ -178,9 +179,9 @@ def sample(path: Path, rows: int = ROWS) -> Sample:
 
 
 def _distinct(schema: pa.Schema) -> pa.Schema:
-    """Columns that SQL can tell apart: of names that differ in case only, the first; no empty one.
+    """Keep the columns that SQL can distinguish: the first of names that differ in case only.
 
-    The others are left out of the frozen schema, and so of every run.
+    The others and those without a name are left out of the frozen schema, and so of every run.
     """
     import pyarrow as pa
 
@@ -192,7 +193,7 @@ def _distinct(schema: pa.Schema) -> pa.Schema:
 
 
 def _rows(path: Path, schema: pa.Schema, rows: int) -> pa.Table:
-    """First rows of a file under its schema; texts as texts."""
+    """Read the first rows of a file under its schema, dictionaries decoded."""
     import pyarrow as pa
 
     from rejse.pipelines.sources.files import pieces, read
@@ -208,16 +209,16 @@ def _rows(path: Path, schema: pa.Schema, rows: int) -> pa.Table:
 
 
 def samples(paths: Sequence[Path], rows: int = ROWS) -> list[Sample]:
-    """One sample for each group of files with equal format and columns, in the order given."""
+    """Return a sample for each group of files with equal format and columns, in their order."""
     import pyarrow as pa
 
     groups: dict[tuple[str, tuple[str, ...]], list[Sample]] = {}
     for path in paths:
-        one = sample(path, rows)
-        groups.setdefault((one.format, tuple(sorted(one.schema.names))), []).append(one)
+        part = sample(path, rows)
+        groups.setdefault((part.format, tuple(sorted(part.schema.names))), []).append(part)
     return [
         Sample(
-            tuple(path for one in group for path in one.files),
+            tuple(path for part in group for path in part.files),
             group[0].format,
             pa.concat_tables([g.table for g in group], promote_options="permissive")[:rows],
         )

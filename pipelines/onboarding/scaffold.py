@@ -1,4 +1,4 @@
-"""The first configuration: a look at raw files, and every guess written where one can see it."""
+"""Write the first configuration: sample raw files, and write down each guess with its reason."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class InitError(MisuseError):
 
 @dataclass(frozen=True)
 class Look:
-    """One source as `init` sees it: its sample, its guesses, its SELECT, and what that gives."""
+    """A source as `init` sees it: its sample, its guesses, its SELECT, and results of that."""
 
     name: str
     sample: Sample
@@ -63,7 +63,7 @@ def _session() -> duckdb.DuckDBPyConnection:
 
 
 def _quotes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, str]:
-    """Each column's name as SQL writes it: quoted where it must be."""
+    """Return the names of columns as SQL writes them, quoted where needed."""
     query = (
         "select keyword_name from duckdb_keywords()"
         " where keyword_category in ('reserved', 'type_function')"  # the latter as `at` and `left`
@@ -78,8 +78,8 @@ def _quotes(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, s
 
 
 def _attributes(guesses: guess_columns.Guesses) -> list[str]:
-    """Lines of the map `attrs`: what no guess uses; of what looks personal, comments."""
-    lines = [line for one in guesses.rest for line in attributes.lines(one, guesses)]
+    """Return the lines of the map `attrs`: columns without a guess, personal ones as comments."""
+    lines = [line for profile in guesses.rest for line in attributes.lines(profile, guesses)]
     if not lines:
         return []
     left = any(line.lstrip().startswith("--") for line in lines)
@@ -99,7 +99,7 @@ def _missing(guesses: guess_columns.Guesses, column: str) -> list[str]:
 def select(
     source: str, files: Sequence[Path], guesses: guess_columns.Guesses, more: Sequence[str] = ()
 ) -> str:
-    """The commented SELECT of one source; `more` are comments of its kind."""
+    """Write the commented SELECT of a source; `more` are comments of its kind."""
     # A comment ends at its line: no name with a line break may leave it.
     first = " ".join(files[0].name.split())
     head = [
@@ -137,17 +137,17 @@ def select(
     return "\n".join([*head, "select", *tries, *body, *rest, "from source", ""])
 
 
-def _zone(guesses: guess_columns.Guesses, found: Sequence[column_profile.Profile]) -> list[str]:
+def _zone(guesses: guess_columns.Guesses, profiles: Sequence[column_profile.Profile]) -> list[str]:
     time = guesses.of("time")
     return (
         []
         if time is None
-        else column_profile.zone([p for p in found if p.name in time.raw], time.sql)
+        else column_profile.zone([p for p in profiles if p.name in time.raw], time.sql)
     )
 
 
 def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tuple[Any, ...]]:
-    """(identity, time in µs, touchpoint, channel, case) of the sample under the mapping."""
+    """Map the sample; return (identity, time in µs, touchpoint, channel, case) by row."""
     con.register("source", look.table)
     case = "case_id" if "case_id" in con.sql(text).columns else "null"
     query = (
@@ -159,39 +159,39 @@ def _mapped(con: duckdb.DuckDBPyConnection, look: Sample, text: str) -> list[tup
     return rows
 
 
-def look(con: duckdb.DuckDBPyConnection, found: Sample, name: str) -> Look:
-    """Guess the mapping of one sample and try it. Raises InitError where it cannot run."""
+def look(con: duckdb.DuckDBPyConnection, sampled: Sample, name: str) -> Look:
+    """Guess the mapping of a sample and run it. Raises InitError where it fails."""
     import duckdb
 
-    quotes = _quotes(con, found.schema.names)
-    profiles, file = column_profile.profiles(found.table), found.files[0].name
+    quotes = _quotes(con, sampled.schema.names)
+    profiles, file = column_profile.profiles(sampled.table), sampled.files[0].name
     if guess_survey.is_survey(profiles, file):
         answers = guess_survey.guess_survey(profiles, quotes)
         attributes.note_copies(answers, profiles)
-        return _look_at_answers(found, name, answers, _zone(answers, profiles))
+        return _look_at_answers(sampled, name, answers, _zone(answers, profiles))
     guesses = guess_columns.guess(profiles, quotes, file)
     attributes.note_copies(guesses, profiles)
-    text = select(name, found.files, guesses, _zone(guesses, profiles))
+    text = select(name, sampled.files, guesses, _zone(guesses, profiles))
     if guesses.missing:
-        return Look(name, found, guesses, text, [], gap_histogram.NONE)
+        return Look(name, sampled, guesses, text, [], gap_histogram.NONE)
     try:
-        rows = _mapped(con, found, text)
+        rows = _mapped(con, sampled, text)
     except duckdb.Error as fault:
-        raise InitError(f"{found.files[0]}: the guessed mapping does not run: {fault}") from None
+        raise InitError(f"{sampled.files[0]}: the guessed mapping does not run: {fault}") from None
     places = Counter((str(row[2]), str(row[3])) for row in rows if row[2] is not None)
     touchpoints = sorted(pair for pair, _ in places.most_common(MOST_TOUCHPOINTS))
     whole = gap_histogram.of([(row[0], row[1]) for row in rows])
     cases = gap_histogram.of([(row[4], row[1]) for row in rows if row[4] is not None])
-    return Look(name, found, guesses, text, touchpoints, whole, cases)
+    return Look(name, sampled, guesses, text, touchpoints, whole, cases)
 
 
 def _look_at_answers(
-    found: Sample, name: str, guesses: guess_columns.Guesses, zone: Sequence[str]
+    sampled: Sample, name: str, guesses: guess_columns.Guesses, zone: Sequence[str]
 ) -> Look:
-    """Answers make no journeys: they have no silences, and add no places of contact."""
+    """Describe a source of answers: without journeys, it has no silences and no touchpoints."""
     more = ['-- It looks like answers, so rejse.toml says kind = "experience".']
-    text = select(name, found.files, guesses, [*zone, *more, *guess_survey.remarks(guesses)])
-    return Look(name, found, guesses, text, [], gap_histogram.NONE, is_experience=True)
+    text = select(name, sampled.files, guesses, [*zone, *more, *guess_survey.remarks(guesses)])
+    return Look(name, sampled, guesses, text, [], gap_histogram.NONE, is_experience=True)
 
 
 def _toml(folder: Path, looks: Sequence[Look]) -> str:
@@ -216,28 +216,28 @@ def _toml(folder: Path, looks: Sequence[Look]) -> str:
         "[operational]",
         'touchpoints = "touchpoints.csv"  # fill in owner, silo, expected_wait_s',
     ]
-    for one in looks:
+    for source in looks:
         files = ", ".join(
-            _quoted(glob.escape(_relative(path, folder))) for path in one.sample.files
+            _quoted(glob.escape(_relative(path, folder))) for path in source.sample.files
         )
         lines += [
             "",
-            f"[sources.{one.name}]",
+            f"[sources.{source.name}]",
             *(
                 ['kind = "experience"  # what people felt; strike it out if these are events']
-                * one.is_experience
+                * source.is_experience
             ),
             f"files = [{files}]  # globs are welcome",
-            f'mapping = "{one.name}.sql"',
-            f'schema = "{one.name}.json"',
+            f'mapping = "{source.name}.sql"',
+            f'schema = "{source.name}.json"',
             'disorder = "0s"  # how far its events may be out of order',
         ]
     return "\n".join([*lines, ""])
 
 
 def _gap(looks: Sequence[Look]) -> list[str]:
-    """The gap of the source with most silences, with the histogram that proposes it."""
-    main = max(looks, key=lambda one: one.silences.total)
+    """Propose the gap of the source with most silences, with its histogram."""
+    main = max(looks, key=lambda source: source.silences.total)
     gap, why = main.silences.gap()
     return [
         f"# Silences between two events of one identity (sample of {main.name}):",
@@ -247,8 +247,8 @@ def _gap(looks: Sequence[Look]) -> list[str]:
 
 
 def _case_gap(looks: Sequence[Look]) -> list[str]:
-    """The same of silences inside cases."""
-    main = max(looks, key=lambda one: one.in_cases.total)
+    """Propose the case gap of the source with most silences inside cases, with its histogram."""
+    main = max(looks, key=lambda source: source.in_cases.total)
     gap, why = main.in_cases.case_gap()
     histogram = [
         f"# Silences between two events of one case (sample of {main.name}):",
@@ -275,7 +275,7 @@ def _touchpoints(looks: Sequence[Look]) -> str:
     out = StringIO()
     table = csv.writer(out, lineterminator="\n")
     table.writerow(TOUCHPOINT_COLUMNS)
-    seen = dict.fromkeys(pair for one in looks for pair in one.touchpoints)
+    seen = dict.fromkeys(pair for source in looks for pair in source.touchpoints)
     names: dict[str, str] = {}
     for touchpoint, channel in seen:
         # A place that several channels reach has no channel of its own.
@@ -285,10 +285,11 @@ def _touchpoints(looks: Sequence[Look]) -> str:
     return out.getvalue()
 
 
-def _names(found: Sequence[Sample], name: str | None) -> list[str]:
-    """Name of each source: as asked, else the first file's up to its first point."""
+def _names(samples: Sequence[Sample], name: str | None) -> list[str]:
+    """Return the name of each source: `name`, else the first file's up to its first dot."""
     stems = [
-        name or column_profile.snake(one.files[0].name.split(".")[0]) or "source" for one in found
+        name or column_profile.snake(sample.files[0].name.split(".")[0]) or "source"
+        for sample in samples
     ]
     seen: Counter[str] = Counter()
     names = []
@@ -316,40 +317,43 @@ def _write_key(path: Path) -> None:
 
 
 def init(files: Sequence[Path], folder: Path, name: str | None = None) -> list[str]:
-    """Begin, and return what there is to say."""
-    return told(folder, begin(files, folder, name))
+    """Write the configuration and return its summary."""
+    return summary(folder, begin(files, folder, name))
 
 
 def begin(files: Sequence[Path], folder: Path, name: str | None = None) -> list[Look]:
     """Write rejse.toml, mappings, frozen schemas, touchpoints.csv and the key into `folder`.
 
-    Files with equal columns are one source. Raises InitError where a file to be written exists,
-    a log cannot be read or has no rows, or the name cannot be one.
+    Files with equal columns are one source.
+
+    Raises:
+        InitError: a file to be written exists, a log cannot be read or has no rows, or the name is
+            invalid.
     """
     from rejse.pipelines.config import raw_schema
 
     if name and not _NAME.fullmatch(name):
         raise InitError(f"--name: expected letters, digits, _ or -, such as crm, came {name!r}")
     try:
-        found = samples(files)
+        sampled = samples(files)
     except SampleError as fault:
         raise InitError(str(fault)) from None
-    for log in found:
+    for log in sampled:
         if not log.table.num_rows:
             raise InitError(
                 f"{log.files[0]}: expected rows to guess from, came none that can be read;"
                 " give a log that has some"
             )
-    names = _names(found, name)
+    names = _names(sampled, name)
     _refuse_existing(folder, names)
     with _session() as con:
-        looks = [look(con, one, named) for one, named in zip(found, names, strict=True)]
+        looks = [look(con, log, named) for log, named in zip(sampled, names, strict=True)]
     folder.mkdir(parents=True, exist_ok=True)
     _write_key(folder / "rejse.key")
     _ignore_key(folder / ".gitignore")
-    for one in looks:
-        raw_schema.write(folder / f"{one.name}.json", one.sample.schema)
-        (folder / f"{one.name}.sql").write_text(one.mapping, encoding="utf-8")
+    for source in looks:
+        raw_schema.write(folder / f"{source.name}.json", source.sample.schema)
+        (folder / f"{source.name}.sql").write_text(source.mapping, encoding="utf-8")
     (folder / "touchpoints.csv").write_text(_touchpoints(looks), encoding="utf-8")
     (folder / "rejse.toml").write_text(_toml(folder, looks), encoding="utf-8")
     return looks
@@ -364,45 +368,46 @@ def _ignore_key(path: Path) -> None:
 
 
 def as_dict(folder: Path, looks: Sequence[Look]) -> dict[str, Any]:
-    """What was written and guessed, as plain values."""
+    """Return what was written and guessed, as plain values."""
     sources = [
         {
-            "name": one.name,
-            "kind": "experience" if one.is_experience else "interaction",
-            "files": [str(path) for path in one.sample.files],
-            "columns": one.sample.schema.names,
-            "rows_sampled": one.sample.table.num_rows,
+            "name": source.name,
+            "kind": "experience" if source.is_experience else "interaction",
+            "files": [str(path) for path in source.sample.files],
+            "columns": source.sample.schema.names,
+            "rows_sampled": source.sample.table.num_rows,
             "guesses": [
-                {"column": g.column, "sql": g.sql, "why": g.why} for g in one.guesses.lines
+                {"column": g.column, "sql": g.sql, "why": g.why} for g in source.guesses.lines
             ],
-            "missing": one.guesses.missing,
+            "missing": source.guesses.missing,
             "left_out": {
-                p.name: one.guesses.personal[p.name]
-                for p in one.guesses.rest
-                if p.name in one.guesses.personal
+                p.name: source.guesses.personal[p.name]
+                for p in source.guesses.rest
+                if p.name in source.guesses.personal
             },
         }
-        for one in looks
+        for source in looks
     ]
     return {"config": str(folder / "rejse.toml"), "sources": sources}
 
 
-def told(folder: Path, looks: Sequence[Look]) -> list[str]:
-    """What was written and guessed, for people."""
-    said = []
-    for one in looks:
-        rows, columns = one.sample.table.num_rows, len(one.sample.schema)
-        kind = ", answers of people (experience)" if one.is_experience else ""
-        said.append(f"source {one.name}: {columns} columns, {rows:,} rows sampled{kind}")
-        said += [f"  {g.column:<16} {g.sql}  (from {g.why})" for g in one.guesses.lines]
-        said += [
-            f"  {column:<16} MISSING: add it to {one.name}.sql" for column in one.guesses.missing
+def summary(folder: Path, looks: Sequence[Look]) -> list[str]:
+    """Return what was written and guessed, as lines of text."""
+    lines = []
+    for source in looks:
+        rows, columns = source.sample.table.num_rows, len(source.sample.schema)
+        kind = ", answers of people (experience)" if source.is_experience else ""
+        lines.append(f"source {source.name}: {columns} columns, {rows:,} rows sampled{kind}")
+        lines += [f"  {g.column:<16} {g.sql}  (from {g.why})" for g in source.guesses.lines]
+        lines += [
+            f"  {column:<16} MISSING: add it to {source.name}.sql"
+            for column in source.guesses.missing
         ]
-        left = {p.name: one.guesses.personal.get(p.name) for p in one.guesses.rest}
-        said += [
+        left = {p.name: source.guesses.personal.get(p.name) for p in source.guesses.rest}
+        lines += [
             f"  {'left out':<16} {' '.join(name.split())}, {why}"
             for name, why in left.items() if why is not None
         ]  # fmt: skip
     config = folder / "rejse.toml"
     where = "" if folder == Path() else f" --config {config}"
-    return [*said, f"wrote {config}; look at the guesses, then: rejse check{where}"]
+    return [*lines, f"wrote {config}; look at the guesses, then: rejse check{where}"]

@@ -1,4 +1,4 @@
-"""Corrected SQL for a row that was refused: the value that did it, and what to write instead."""
+"""Suggest SQL for a refused row: the value at fault, and what to write instead."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _READER = ("not_json", "not_an_object", "malformed_row", "record_too_large", "tr
 def suggestion(
     reason: str, detail: str | None, payload: str | None, raw: pa.RecordBatch
 ) -> tuple[str, str]:
-    """Value that was refused (`column = value`, or the row) and the SQL to write instead."""
+    """Return the refused value (`column = value`, or the row) and the SQL to write instead."""
     row = _row(payload)
     if reason == "mapping_failed":
         return _failed(detail or "", row, raw)
@@ -50,7 +50,7 @@ def suggestion(
 
 
 def _filling(column: str, row: dict[str, Any], raw: pa.RecordBatch) -> str:
-    """Another raw column that knows who it is, where the row has one; else a reason of its own."""
+    """Suggest another raw column with an identity, if the row has one; else a reject reason."""
     why = f"case when {column} is null then 'no {column}' end as reject"
     names = identity_names(raw.schema.names) if column == "identity" else []
     if len(names) > 1 and any(row.get(name) for name in names):
@@ -69,12 +69,12 @@ def _name(name: str) -> str:
 
 
 def _failed(detail: str, row: dict[str, Any], raw: pa.RecordBatch) -> tuple[str, str]:
-    """The raw column whose value DuckDB names, with what reads the column's other values."""
+    """Find the raw column whose value DuckDB's message names, and SQL for its other values."""
     import pyarrow as pa
 
     named = [(n, v) for n, v in row.items() if isinstance(v, str) and v and v in detail]
     if named:
-        # A short value may stand in any message by chance, the longest is the one meant.
+        # A short value may be in any message by chance; the longest is meant.
         name, value = max(named, key=lambda pair: len(pair[1]))
         quoted = _name(name)
         time = profiles(pa.table({name: raw.column(name)}))[0].time_sql(quoted)
@@ -85,10 +85,10 @@ def _failed(detail: str, row: dict[str, Any], raw: pa.RecordBatch) -> tuple[str,
 
 def _row(payload: str | None) -> dict[str, Any]:
     try:
-        found = json.loads(payload or "")
+        row = json.loads(payload or "")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return row if isinstance(row, dict) else {}
 
 
 def _quoted(value: object) -> str:

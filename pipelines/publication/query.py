@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from rejse.pipelines.runtime import memory, signals
+from rejse.pipelines.runtime import process_limits, signals
 from rejse.pipelines.store import errors
 from rejse.transforms.errors import MisuseError
 
@@ -57,7 +57,7 @@ def cap_memory(con: Any) -> None:
     """
     ((stated,),) = con.execute("select current_setting('memory_limit')").fetchall()
     number, unit = stated.split()
-    memory.cap(2 * int(float(number) * 1024 ** UNITS.index(unit)))
+    process_limits.cap_memory(2 * int(float(number) * 1024 ** UNITS.index(unit)))
 
 
 def text_in(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""How often the scorers of texts are right: what `rejse sentiment` says."""
+"""Measure how often the scorers of texts are right, for `rejse sentiment`."""
 
 from __future__ import annotations
 
@@ -28,62 +28,65 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Row:
-    """Accuracy of one language's scorer; `source` says where the texts are from."""
+    """Accuracy of a language's scorer on texts from `source`."""
 
     language: str
     model_id: str
-    found: Accuracy
+    accuracy: Accuracy
     source: str
 
     def as_dict(self) -> dict[str, Any]:
-        """For machines: shares from 0 to 1, the interval Wilson's at 95 %."""
-        low, high = self.found.interval
+        """Return plain values: shares from 0 to 1, Wilson's interval at 95 %."""
+        low, high = self.accuracy.interval
         return {
-            "language": self.language, "model_id": self.model_id, "n": self.found.n,
-            "scored_share": self.found.coverage, "right_share": self.found.share,
+            "language": self.language, "model_id": self.model_id, "n": self.accuracy.n,
+            "scored_share": self.accuracy.coverage, "right_share": self.accuracy.share,
             "right_share_lo": low, "right_share_hi": high,
-            "right_of_scored_share": self.found.share_scored,
-            "majority_share": self.found.majority, "source": self.source,
+            "right_of_scored_share": self.accuracy.share_scored,
+            "majority_share": self.accuracy.majority, "source": self.source,
         }  # fmt: skip
 
     def cells(self) -> Sequence[Any]:
-        """The columns of `HEAD`."""
-        low, high = self.found.interval
-        shares = (self.found.coverage, self.found.share, low, high, self.found.share_scored)
-        told = ["" if one is None else f"{one:.0%}" for one in (*shares, self.found.majority)]
-        return (self.language, self.found.n, *told, self.model_id)
+        """Return the cells of the columns of `HEAD`."""
+        low, high = self.accuracy.interval
+        a = self.accuracy
+        shares = (a.coverage, a.share, low, high, a.share_scored, a.majority)
+        percents = ["" if share is None else f"{share:.0%}" for share in shares]
+        return (self.language, a.n, *percents, self.model_id)
 
 
 def is_there(config: Path) -> bool:
-    """Whether there is a configuration to take scorers from."""
+    """Return whether there is a configuration to take scorers from."""
     return (config / "rejse.toml" if config.is_dir() else config).is_file()
 
 
 def scorers(settings: Settings | None) -> dict[str, Any]:
-    """Scorers by language, of the configuration if there is one. Raises SettingsError."""
+    """Load scorers by language, of the configuration if there is one. Raises SettingsError."""
     return texts.load(settings.texts.scorers if settings else {})
 
 
-def of_file(found: Mapping[str, Any], file: Path, language: str) -> list[Row]:
-    """Accuracy on a user's own labelled texts.
+def of_file(scorers: Mapping[str, Any], file: Path, language: str) -> list[Row]:
+    """Measure the accuracy on a user's own labelled texts.
 
-    Raises SettingsError for a language without a scorer, LabelledError for a file without labels.
+    Raises:
+        SettingsError: the language has no scorer.
+        LabelledError: the file has no labels.
     """
-    if language not in found:
+    if language not in scorers:
         raise SettingsError(
-            f"--language: expected one with a scorer, {', '.join(sorted(found))}; came"
+            f"--language: expected one with a scorer, {', '.join(sorted(scorers))}; came"
             f" {language!r}; name one for it under [texts.scorers]"
         )
-    scorer = found[language]
+    scorer = scorers[language]
     measured = sentiment_accuracy.measure(scorer, sentiment_accuracy.read(file))
     return [Row(language, scorer.model_id, measured, file.name)]
 
 
-def shipped(found: Mapping[str, Any]) -> list[Row]:
-    """Accuracy on the labelled texts that come with rejse; none if nothing scores English."""
-    if LANGUAGE not in found:
+def shipped(scorers: Mapping[str, Any]) -> list[Row]:
+    """Measure the accuracy on the labelled texts of rejse; none if nothing scores English."""
+    if LANGUAGE not in scorers:
         return []
-    scorer = found[LANGUAGE]
+    scorer = scorers[LANGUAGE]
     return [
         Row(
             LANGUAGE,
@@ -95,7 +98,7 @@ def shipped(found: Mapping[str, Any]) -> list[Row]:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """What the numbers mean, and where the texts are from."""
+    """Return what the numbers mean, and where the texts are from."""
     return [
         "right: of all texts, those on the right side of .5; one without a score is wrong.",
         "from, to: Wilson's 95 %. majority: what always saying the more frequent label reaches.",

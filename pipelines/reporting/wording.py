@@ -1,4 +1,4 @@
-"""How kinds, times and amounts are worded for people: one voice for `explain` and the report."""
+"""Word kinds, times and amounts for people, for `explain` and the report alike."""
 
 from __future__ import annotations
 
@@ -31,15 +31,17 @@ def _declared(kind: str | None) -> Kind | None:
 
 
 def accounted(counts: Mapping[str, int]) -> dict[str, int]:
-    """Rows of a run as they are told. What a repair takes out of `late` counts there as negative;
-    here it is what came in: read + repaired = kept + duplicate + late + rejected + erased.
+    """Return the counts of a run as they are shown.
+
+    A repair counts the rows that it takes out of `late` as negative; here they are `repaired`:
+    read + repaired = kept + duplicate + late + rejected + erased.
     """
     late = counts.get("late", 0)
     return {**counts, "late": max(late, 0), "repaired": max(-late, 0)}
 
 
-def came(counts: Mapping[str, int]) -> str:
-    """What came in, of the counts of `accounted`."""
+def received(counts: Mapping[str, int]) -> str:
+    """Word the received rows of the counts of `accounted`."""
     repaired = f" + repaired {counts['repaired']:,}" if counts["repaired"] else ""
     return f"read {counts.get('read', 0):,}{repaired}"
 
@@ -48,7 +50,7 @@ _SPANS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds in the two largest units that matter: `1 d 5 h`, `24 min`, `40 s`."""
+    """Word seconds in the two largest units that matter: `1 d 5 h`, `24 min`, `40 s`."""
     if seconds is None:
         return DASH
     whole = round(abs(seconds))
@@ -62,12 +64,12 @@ def duration(seconds: float | None) -> str:
 
 
 def amount(value: float | None, digits: int = 1) -> str:
-    """Number with a fixed count of decimals; a dash where there is none."""
+    """Format a number with a fixed count of decimals; null is a dash."""
     return DASH if value is None else f"{value:,.{digits}f}".replace("-", "−")
 
 
 def count(value: float | None) -> str:
-    """Whole number with thousands separated; `12.3 k` from 10,000 on keeps columns narrow."""
+    """Format a whole number with thousands separated, from 10,000 on as `12.3 k`."""
     if value is None:
         return DASH
     for size, name in ((1e9, "bn"), (1e6, "m"), (1e4, "k")):
@@ -77,8 +79,9 @@ def count(value: float | None) -> str:
 
 
 def share(value: float | None) -> str:
-    """Share of one as a percentage; small ones keep a decimal. Some are never called none, nor
-    nearly all all.
+    """Format a share of one as a percentage; small ones keep a decimal.
+
+    A share above 0 is never shown as 0 %, nor one below 1 as 100 %.
     """
     if value is None:
         return DASH
@@ -90,17 +93,17 @@ def share(value: float | None) -> str:
 
 
 def day(moment: datetime | None) -> str:
-    """Date in UTC, as `4 May 2025`."""
+    """Format the date in UTC, as `4 May 2025`."""
     return DASH if moment is None else f"{moment.astimezone(UTC):%-d %b %Y}"
 
 
 def minute(moment: datetime | None) -> str:
-    """Date and time of day in UTC, as `4 May 2025 14:40`."""
+    """Format date and time of day in UTC, as `4 May 2025 14:40`."""
     return DASH if moment is None else f"{moment.astimezone(UTC):%-d %b %Y %H:%M}"
 
 
 def listing(words: Iterable[object], most: int = 8) -> str:
-    """Words in a row with `and`; the rest beyond `most` is counted."""
+    """List words with `and` before the last; the rest beyond `most` is counted."""
     shown = [clean(word, 40) for word in words]
     if len(shown) > most:
         shown = [*shown[:most], f"{len(shown) - most} more"]
@@ -108,12 +111,12 @@ def listing(words: Iterable[object], most: int = 8) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """Number and noun: `1 step`, `3 steps`."""
+    """Join number and noun: `1 step`, `3 steps`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def note(name: str, n: int) -> str:
-    """What a run notes of rows that it kept: `empty_owner: 3 values became other or null`."""
+    """Word a run's note on kept rows: `empty_owner: 3 values became other or null`."""
     from rejse.transforms.incremental.merge_rows import EXCLUDED_LATER
 
     if name == EXCLUDED_LATER:

@@ -1,1 +1,1 @@
-"""The process: signals, memory, open files, file modes."""
+"""The process: signals, limits of memory and open files, file modes, safe text."""

@@ -1,7 +1,7 @@
-"""Who may read the store: its owner, or the owner's group where the configuration says so.
+"""File modes of the store: private to its owner, or shared with the owner's group.
 
-The store's own folder says which: whoever writes follows it. In a store of a group each folder
-hands its group on to what is made in it (setgid), so that several accounts can take turns.
+The mode of the store's folder decides: all writers follow it. In a shared store each folder hands
+its group on to new files in it (setgid), so that several accounts can take turns.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Literal
 
 Mode = Literal["private", "group"]
-#: What the folder of a group's store has, and no other by chance.
+#: Mode bits of the folder of a shared store; no other folder has both by chance.
 _OF_GROUP = stat.S_ISGID | stat.S_IWGRP
 
-#: What lies in a store beside its tables.
+#: Files and folders of a store beside its tables.
 FILES = ("catalog-*.duckdb", "rejse.duckdb*", "current", "verified.json", ".writer.lock",
          ".erasing.json")  # fmt: skip
 FOLDERS = frozenset(("audits", "quarantine", ".ids", ".keys"))
 
 
 def of(store: Path) -> Mode:
-    """The mode of a store by its folder; private where there is none yet."""
+    """Return the mode of a store by its folder; private where there is none yet."""
     try:
         return "group" if store.stat().st_mode & _OF_GROUP == _OF_GROUP else "private"
     except FileNotFoundError:
@@ -32,18 +32,18 @@ def of(store: Path) -> Mode:
 
 
 def file(mode: Mode) -> int:
-    """Mode of a file."""
+    """Return the permission bits of a file."""
     return 0o660 if mode == "group" else 0o600
 
 
 def folder(mode: Mode) -> int:
-    """Mode of a folder."""
+    """Return the permission bits of a folder."""
     return 0o2770 if mode == "group" else 0o700
 
 
 @contextmanager
 def kept(store: Path) -> Iterator[None]:
-    """Whatever this process makes meanwhile is readable by those only who may read the store."""
+    """Create files inside the context with the store's mode (by umask)."""
     before = os.umask(0o777 & ~folder(of(store)))
     try:
         yield
@@ -52,10 +52,10 @@ def kept(store: Path) -> Iterator[None]:
 
 
 def settle(store: Path, mode: Mode) -> None:
-    """Give the store and all in it the mode of the configuration, where it has another. Its own
-    folder comes last: what was interrupted is done again.
+    """Change the store and all files in it to the configured mode, where it differs.
 
-    The owner's own rights stay: whoever has made a store read-only has meant it.
+    The store's own folder is changed last, so that an interrupted change is repeated. The owner's
+    permissions stay: a store may be read-only on purpose.
     """
     if not store.exists():
         store.mkdir(parents=True, mode=0o700)
@@ -67,15 +67,15 @@ def settle(store: Path, mode: Mode) -> None:
 
 
 def _settled(place: Path, mode: Mode) -> int:
-    found = place.stat().st_mode
-    owner = found & 0o700
+    current = place.stat().st_mode
+    owner = current & 0o700
     if mode == "private":
         return owner
-    return owner | owner >> 3 | (stat.S_ISGID if stat.S_ISDIR(found) else 0)
+    return owner | owner >> 3 | (stat.S_ISGID if stat.S_ISDIR(current) else 0)
 
 
 def _ours(store: Path) -> Iterator[Path]:
-    """What we have made in the folder; it may hold other things."""
+    """Yield the files and folders of the store; its folder may hold others."""
     for pattern in FILES:
         yield from (path for path in store.glob(pattern) if path.is_file())
     for place in store.iterdir():

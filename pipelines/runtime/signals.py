@@ -1,10 +1,10 @@
-"""SIGINT and SIGTERM: the work ends at its next step, and the process soon after that.
+"""Handle SIGINT and SIGTERM: stop the work at its next step, then end the process.
 
 The signal raises `Interrupted` in the main thread, once, and stops worker threads at their next
-batch (`check`). Python hears of a signal only between two steps of its main thread, which a library
-may hold for long: so another thread hears of it too, and where the work has not ended by itself
-within GRACE it removes what the work would have removed and ends the process. Nothing that a reader
-sees depends on where that was: a publication is one commit.
+batch (`check`). Python handles a signal only between two steps of its main thread, which a library
+may block. A second thread therefore listens too: where the work has not ended within GRACE, it
+removes the work's folders and ends the process. Readers see no difference: a publication is one
+commit.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ from types import FrameType
 from rejse.transforms.errors import RejseError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-#: Seconds that the work has to end by itself, and then whoever says so.
+#: Seconds that the work has to end by itself; then the same for reporting the end.
 GRACE = 4.0
 
 
 class Interrupted(BaseException):
-    """A signal has come. No Exception: whatever handles those goes on."""
+    """A signal was received. It is no Exception, so that handlers of those do not catch it."""
 
 
 class StoppedError(RejseError):
-    """Work of a thread beside the main one that is wanted no more."""
+    """A signal stopped the work of a worker thread."""
 
 
 @dataclass
 class _State:
-    """What this process has heard; `folders` go with it."""
+    """Signals received by this process; `folders` are removed when it ends."""
 
     signal: int | None = None
     is_raised: bool = False
     folders: set[Path] = field(default_factory=set)
-    #: Held by whoever says how the process ends: the main thread, or the one that listens.
+    #: Held by the thread that reports the end: the main thread, or the listening one.
     ending: threading.Lock = field(default_factory=threading.Lock)
-    #: How the end of a process of our own is said; None where it is not ours to end.
+    #: Reports the end of a process of our own; None in other processes.
     say: Callable[[int, str], None] | None = None
 
 
@@ -53,36 +53,36 @@ _state = _State()
 
 
 def received() -> int | None:
-    """The signal that has come; None where none has."""
+    """Return the signal that was received; None where there was none."""
     return _state.signal
 
 
 def code() -> int:
-    """Exit code of a process that a signal has ended: 130 or 143."""
+    """Return the exit code of a process that a signal ended: 130 or 143."""
     return 128 + (_state.signal or 0)
 
 
 def message() -> str:
-    """What is said then."""
+    """Return the message of a process that a signal ended."""
     name = signal.Signals(_state.signal or signal.SIGINT).name
     return f"rejse: interrupted ({name}); what was not published yet is done by the next run"
 
 
 def check() -> None:
-    """Raise StoppedError once a signal has come: between two batches of a worker."""
+    """Raise StoppedError once a signal was received; workers call it between batches."""
     if _state.signal is not None:
         raise StoppedError("a signal has ended the work")
 
 
 def keep(folder: Path) -> None:
-    """Have the folder removed where the process must end at once."""
+    """Register a folder to remove where the process must end at once."""
     _state.folders.add(folder)
 
 
 def heed(say: Callable[[int, str], None]) -> None:
-    """Listen to signals from here on; to be called by a process of our own, once.
+    """Listen to signals from here on; a process of our own calls it once.
 
-    `say` is given exit code and message where the process ends before its work does.
+    `say` receives exit code and message where the process ends before its work does.
     """
     _state.say = say
     reading, writing = os.pipe()
@@ -94,14 +94,16 @@ def heed(say: Callable[[int, str], None]) -> None:
 
 
 def is_ours() -> bool:
-    """Whether this is a process of our own, no test's and no notebook's."""
+    """Return whether this is a process of our own, not a test's or a notebook's."""
     return _state.say is not None
 
 
 @contextmanager
 def deadline(seconds: float | None, code: int, message: str) -> Iterator[None]:
-    """End the process, if it is one of our own, with this code and message where the work inside
-    takes longer and a library holds its thread, so that no error can be raised in it.
+    """End the process, if it is one of our own, where the work inside takes longer.
+
+    It ends with `code` and `message` even where a library blocks the thread, so that no exception
+    can be raised in it.
     """
     if seconds is None or not (say := _state.say):
         yield
@@ -122,8 +124,10 @@ def _expire(say: Callable[[int, str], None], code: int, message: str) -> None:
 
 
 def end() -> bool:
-    """Whether a signal has come. From here on none interrupts, and the caller says how the process
-    ends; where another thread is saying it, this one waits for the end.
+    """Return whether a signal was received, and stop interrupting from here on.
+
+    The caller reports how the process ends. Where another thread reports it already, wait for the
+    end.
     """
     _state.is_raised = True
     _state.ending.acquire()
@@ -131,7 +135,7 @@ def end() -> bool:
 
 
 def leave(code: int) -> None:
-    """End the process with what threads still do, and remove what the work would have removed."""
+    """End the process with its threads, after removing the work's folders."""
     for folder in _state.folders:
         shutil.rmtree(folder, ignore_errors=True)
     for stream in (sys.stdout, sys.stderr):
@@ -140,9 +144,9 @@ def leave(code: int) -> None:
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
-    """Once: what is cleaned up after it must not be interrupted."""
+    """Raise `Interrupted` once: the clean-up after it must not be interrupted."""
     _state.signal = _state.signal or number
-    logging.disable()  # libraries would tell where it came upon them
+    logging.disable()  # libraries would log where it interrupted them
     if not _state.is_raised:
         _state.is_raised = True
         raise Interrupted(message())
@@ -152,10 +156,10 @@ def _listen(reading: int, say: Callable[[int, str], None]) -> None:
     number = 0
     while number not in SIGNALS:
         number = os.read(reading, 1)[0]
-    _state.signal = _state.signal or number  # the main thread may hear of it later
+    _state.signal = _state.signal or number  # the main thread may handle it later
     threading.Event().wait(GRACE)
     if _state.ending.acquire(blocking=False):
         say(code(), message())
     else:
-        threading.Event().wait(GRACE)  # the main thread says it, and leaves, unless it hangs
+        threading.Event().wait(GRACE)  # the main thread reports and leaves, unless it hangs
     leave(code())

@@ -1,4 +1,4 @@
-"""The bytes of a file, decompressed where needed, with limits against bombs and damage."""
+"""Read the bytes of a file, decompressed where needed, guarded against bombs and damage."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ import pyarrow as pa
 
 #: Longest record; a longer one is refused, whatever the format.
 RECORD = 1 << 20
-#: Most bytes that one compressed byte may become, once more than FREE bytes came out.
+#: Highest compression ratio, checked once more than FREE bytes were decompressed.
 RATIO, FREE = 100, 100 * 1024
 STEP = 1 << 16
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 def compression(path: Path) -> str | None:
-    """Codec by the file's first bytes; its name does not count."""
+    """Detect the codec by the file's first bytes, whatever its name."""
     with path.open("rb") as file:
         head = file.read(4)
     return next((codec for magic, codec in MAGIC.items() if head.startswith(magic)), None)
 
 
 class ByteStream:
-    """Bytes of a file from its start; `fault` says, at the end, why it ended early.
+    """Stream of a file's bytes; after the last one `fault` is why it ended early, or None.
 
-    `fault` is None or (reason, detail) with reason `truncated_file`, `damaged_file` or
-    `compression_bomb`; every byte before the fault has been given. Raises OSError where the file
-    cannot be opened.
+    `fault` is (reason, detail) with reason `truncated_file`, `damaged_file` or `compression_bomb`;
+    all bytes before the fault were returned.
+
+    Raises:
+        OSError: the file cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,7 +57,7 @@ class ByteStream:
         self._file.close()
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes, fewer only before the end; empty at the end or at the fault."""
+        """Return up to `size` bytes, fewer only before the end; empty at the end or at a fault."""
         if self.codec is None:
             data: bytes = self._stream.read(size)
             self.given += len(data)
@@ -88,15 +90,15 @@ class ByteStream:
         return part
 
     def _rest(self, size: int) -> bytes:
-        """Last good bytes: a failed read gives none, so read again from the start, then singly."""
+        """Return the last good bytes: a failed read gives none, so read again, then one by one."""
         self._open()
         skipped = 0
         while skipped < self.given:
             skipped += len(self._stream.read(min(STEP, self.given - skipped)))
-        found = bytearray()
+        salvaged = bytearray()
         try:
-            while len(found) < size and (one := self._stream.read(1)):
-                found += one
+            while len(salvaged) < size and (byte := self._stream.read(1)):
+                salvaged += byte
         except OSError:
             pass
-        return bytes(found)
+        return bytes(salvaged)

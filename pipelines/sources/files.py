@@ -1,7 +1,7 @@
-"""Sources as raw batches: which files, which pieces of them, and their rows as Arrow.
+"""Find the files of a source, divide them into shards, and read those as Arrow batches.
 
 JSON lines (.jsonl, .ndjson, .json with one object a line), CSV (.csv, .tsv) and Parquet; the first
-two plain, gzip or zstd, told by their first bytes.
+two plain, gzip or zstd, detected by their first bytes.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ FORMATS: dict[str, Format] = {
     ".csv": "csv", ".tsv": "csv",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
-#: What is said of the one format that is known to be none of a log.
+#: Message for a ZIP archive.
 ARCHIVE = "expected a log, came a ZIP archive; unpack it first"
 COMPRESSED = frozenset({".gz", ".gzip", ".zst", ".zstd"})
 
 
 class SourceError(MisuseError):
-    """The files of a source cannot be found or told apart; the message says what to change."""
+    """The files of a source cannot be found or read; the message says what to change."""
 
 
 class Source(Protocol):
-    """What is needed of a source's settings: its name and its globs."""
+    """The settings of a source that are used here."""
 
     @property
     def name(self) -> str:
-        """Name of the source."""
+        """Return the name of the source."""
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Globs of its files."""
+        """Return the globs of its files."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class RawBatch:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the rows."""
+        """Return the size of the rows in bytes."""
         return int(self.batch.nbytes)
 
 
@@ -103,31 +103,31 @@ def expect_files(source: Source) -> None:
 
 
 def shards(source: Source) -> list[Shard]:
-    """All pieces of a source in a fixed order, each file once; none where there is no file."""
+    """Return all shards of a source in a fixed order, each file once."""
     return [
         shard for path, file in files(source).items() for shard in pieces(source.name, path, file)
     ]
 
 
 def files(source: Source) -> dict[Path, str]:
-    """Files of a source that are there, in a fixed order, with their names in positions."""
-    found: dict[Path, str] = {}
+    """Return the existing files of a source in a fixed order, with their names in positions."""
+    names: dict[Path, str] = {}
     base = os.path.commonpath([_fixed(pattern) for pattern in source.files])
     for pattern in source.files:
         for path in _matching(pattern):
-            found.setdefault(path.resolve(), path.relative_to(base).as_posix())
-    return dict(sorted(found.items()))
+            names.setdefault(path.resolve(), path.relative_to(base).as_posix())
+    return dict(sorted(names.items()))
 
 
 def _matching(pattern: str) -> list[Path]:
     base = _fixed(pattern)
     rest = Path(pattern).relative_to(base).as_posix()
-    found = glob.glob(f"{glob.escape(str(base))}/{rest}", recursive=True)  # noqa: PTH207
-    return [path for path in sorted(map(Path, found)) if path.is_file()]
+    matches = glob.glob(f"{glob.escape(str(base))}/{rest}", recursive=True)  # noqa: PTH207
+    return [path for path in sorted(map(Path, matches)) if path.is_file()]
 
 
 def _fixed(pattern: str) -> Path:
-    """The part of a glob before its wildcards; the name of a folder that is there has none."""
+    """Return the part of a glob before its wildcards; names of existing folders count as plain."""
     parts = Path(pattern).parts[:-1]
     fixed = Path(*parts[:1])
     for part in parts[1:]:
@@ -138,7 +138,7 @@ def _fixed(pattern: str) -> Path:
 
 
 def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
-    """Pieces of one file; one of no known format is a piece that `read` refuses."""
+    """Divide a file into shards; a file of unknown format is one shard, which `read` refuses."""
     file = file or path.name
     try:
         kind = format_of(path)
@@ -153,9 +153,10 @@ def pieces(source: str, path: Path, file: str | None = None) -> list[Shard]:
 
 
 def format_of(path: Path) -> Format:
-    """Format by the name, without the suffix of a compression; else by the first bytes.
+    """Detect the format by the name, without the suffix of a compression; else by the first bytes.
 
-    Raises SourceError for an archive.
+    Raises:
+        SourceError: the file is an archive.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
@@ -175,10 +176,13 @@ def _looks(path: Path) -> Format:
 
 
 def read(shard: Shard, raw_schema: pa.Schema, batch_rows: int = ROWS) -> Iterator[RawBatch]:
-    """Rows of a shard under the frozen schema (or the columns of it that a mapping reads).
+    """Read a shard under the frozen schema (or the columns of it that a mapping reads).
 
-    A column that the file lacks is null, one that the schema lacks is left out. Damage never
-    raises: it becomes rejects. Raises OSError where the file cannot be opened.
+    A column that the file lacks is null, one that the schema lacks is left out. Damage becomes
+    rejects and raises nothing.
+
+    Raises:
+        OSError: the file cannot be opened.
     """
     if shard.format == "unknown":
         yield _refused(shard, raw_schema)
@@ -191,12 +195,12 @@ def read(shard: Shard, raw_schema: pa.Schema, batch_rows: int = ROWS) -> Iterato
         return
     of_format = JsonLines if shard.format == "json" else Csv
     with ByteStream(shard.path) as stream:
-        for found in of_format(raw_schema, shard.source, shard.file).parts(stream):
-            yield from _batches(shard, found.batch, found.rows, found.rejects, batch_rows)
+        for block in of_format(raw_schema, shard.source, shard.file).parts(stream):
+            yield from _batches(shard, block.batch, block.rows, block.rejects, batch_rows)
 
 
 def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:
-    """No rows, and one reject for a whole file of no known format."""
+    """Make a batch without rows, and one reject for a whole file of unknown format."""
     place = [f"{shard.file}:{shard.first_row}"]
     refused = refusals.refuse(shard.source, place, "unknown_format", ARCHIVE, [None])
     nothing = [pa.nulls(0, field.type) for field in raw_schema]
@@ -207,7 +211,7 @@ def _refused(shard: Shard, raw_schema: pa.Schema) -> RawBatch:
 def _batches(
     shard: Shard, batch: pa.RecordBatch, rows: object, rejects: pa.Table, batch_rows: int
 ) -> Iterator[RawBatch]:
-    """A block's rows in batches of at most `batch_rows`, its rejects with the first."""
+    """Divide a block into batches of at most `batch_rows` rows; the first has all its rejects."""
     numbers = arrow(rows)  # type: ignore[arg-type]
     for start in range(0, max(batch.num_rows, 1), batch_rows):
         piece = batch.slice(start, batch_rows)

@@ -1,8 +1,8 @@
-"""Which files were read, and how far: the positions of a publication.
+"""Positions: the files that a publication has read.
 
-A file is named by its source and its place as seen from the configuration's folder, so that a
-project can be moved or copied. Its position is its size, when it changed and a keyed hash of its
-content: a file that was only touched, or copied with the project, has been read.
+A file is named by its source and its path relative to the configuration's folder, so that a
+project can be moved or copied. Its position is its size, its time of change and a keyed hash of its
+content: a file that was only touched, or copied with the project, counts as read.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Position:
-    """What was read of a file. `changed` is in nanoseconds; `content` a keyed hash, None where an
-    earlier version wrote none.
+    """What was read of a file.
 
-    `due` (microseconds): from then on rows that were set aside, since they lay in the future, are
-    to be taken. `in_part`: only rows of some time were taken.
+    `changed` is in nanoseconds; `content` is a keyed hash, None where an earlier version wrote
+    none. From `due` (microseconds) on the file is read again for rows that were set aside because
+    their time was in the future. `in_part`: only rows of a time span were taken.
     """
 
     size: int
@@ -57,25 +57,25 @@ class Position:
         return f"{self.size}@{self.changed}{content}{due}{IN_PART if self.in_part else ''}"
 
     def alike(self) -> Position:
-        """The same for every file of this content, whenever it changed."""
+        """Return the position without its time of change, equal for all files of this content."""
         return self if self.content is None else replace(self, changed=0)
 
 
 def parse(text: str) -> Position | None:
-    """A position from its text; None where it is none."""
-    found = _POSITION.fullmatch(text)
-    if found is None:
+    """Parse a position; None where the text is none."""
+    match = _POSITION.fullmatch(text)
+    if match is None:
         return None
-    size, changed, content, due, in_part = found.groups()
+    size, changed, content, due, in_part = match.groups()
     return Position(int(size), int(changed), content, int(due) if due else None, bool(in_part))
 
 
 @dataclass(frozen=True)
 class Look:
-    """A look at the files that are there: those that are to be read, and the positions of all.
+    """Files that must be read, and the positions of all files.
 
-    Of a file that is to be read the position has its content. `left` are places whose file is now
-    elsewhere.
+    The position of a file that must be read has its content. `left` are places whose file was
+    moved.
     """
 
     unread: frozenset[Place]
@@ -87,51 +87,52 @@ def look(
     shards: Iterable[Any], before: Mapping[Place, Position], key: bytes, now: int,
     in_part: bool = False, anew: bool = False,
 ) -> Look:  # fmt: skip
-    """What of the files is to be read after `before`; with `anew` all of them are.
+    """Compare files with the positions `before` and return those to read; with `anew` all.
 
-    `now` in microseconds. `in_part`: only rows of some time will be taken.
+    `now` is in microseconds. `in_part`: only rows of a time span will be taken.
     """
-    unread, found, here = set(), {}, paths(shards)
+    unread, positions, here = set(), {}, paths(shards)
     elsewhere = {_kind(p, at): p for p, at in before.items() if at.content and p not in here}
     left = set()
     for place, path in here.items():
         size, changed = stat(path)
         known = before.get(place)
         if known is not None and not anew and is_read(known, path, (size, changed), key, now):
-            found[place] = replace(known, changed=changed)
+            positions[place] = replace(known, changed=changed)
             continue
         content = hashed(path, size, changed, key)
-        found[place] = Position(size, changed, content, in_part=in_part)
-        old = None if anew else elsewhere.pop(_kind(place, found[place]), None)
+        positions[place] = Position(size, changed, content, in_part=in_part)
+        old = None if anew else elsewhere.pop(_kind(place, positions[place]), None)
         if old is not None and is_read(before[old], path, (size, changed), key, now):
-            found[place] = replace(before[old], changed=changed)
+            positions[place] = replace(before[old], changed=changed)
             left.add(old)
         else:
             unread.add(place)
-    return Look(frozenset(unread), found, frozenset(left))
+    return Look(frozenset(unread), positions, frozenset(left))
 
 
 def _kind(place: Place, position: Position) -> tuple[str, str, int, str | None]:
-    """What a file that was moved still is: its source, its name and its content."""
+    """Return what identifies a moved file: its source, its name, its size and content."""
     return place.source, Path(place.path).name, position.size, position.content
 
 
 def paths(shards: Iterable[Any]) -> dict[Place, Path]:
-    """Files of some pieces, each once."""
-    return {Place(one.source, str(one.path)): Path(one.path) for one in shards}
+    """Return the files of shards, each once."""
+    return {Place(shard.source, str(shard.path)): Path(shard.path) for shard in shards}
 
 
 def stat(path: Path) -> tuple[int, int]:
-    """Size of a file and when it changed, nanoseconds. Raises FileNotFoundError."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
+    """Return a file's size and its time of change in nanoseconds. Raises FileNotFoundError."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def is_read(
     known: Position, path: Path, here: tuple[int, int], key: bytes | None, now: int
 ) -> bool:
-    """Whether a file of this size and time of change holds what was read of it, and no rows that
-    were set aside are due. Without a key a file that was touched is not known to.
+    """Return whether a file was read as it is now, and no rows set aside are due.
+
+    `here` is its size and time of change. Without a key a file that was touched counts as unread.
     """
     size, changed = here
     if known.in_part or known.size != size or (known.due is not None and now >= known.due):
@@ -143,7 +144,7 @@ def is_read(
 
 @lru_cache(maxsize=4096)
 def hashed(path: Path, size: int, changed: int, key: bytes | None) -> str:
-    """Keyed hash of a file's content; one that has not changed is not read twice by a process."""
+    """Return a keyed hash of a file's content; cached until size or time of change differ."""
     signed = hmac.new(key or b"", digestmod=hashlib.sha256)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -154,8 +155,10 @@ def hashed(path: Path, size: int, changed: int, key: bytes | None) -> str:
 def located(
     root: Path, positions: Mapping[str, str], sources: Collection[str]
 ) -> dict[Place, Position]:
-    """Positions of a publication by file, seen from the folder `root` of a configuration that has
-    these `sources`. Earlier versions named all files by absolute paths.
+    """Parse a publication's positions, by file, relative to `root`.
+
+    `root` is the folder of a configuration with these `sources`. Earlier versions named all files
+    by absolute paths.
     """
     out = {}
     for name, text in positions.items():
@@ -167,13 +170,15 @@ def located(
 
 
 def of(settings: Settings, positions: Mapping[str, str]) -> dict[Place, Position]:
-    """Positions of a publication by file, as the configuration sees them now."""
+    """Parse a publication's positions, by file, for a configuration."""
     return located(settings.root, positions, settings.sources.keys())
 
 
-def told(settings: Settings, positions: Mapping[Place, Position]) -> dict[str, str]:
-    """Positions as a publication holds them: seen from the configuration's folder are files in it,
-    and those of sources whose globs are written relative to it; all others are absolute.
+def published(settings: Settings, positions: Mapping[Place, Position]) -> dict[str, str]:
+    """Return positions as a publication stores them.
+
+    Paths are relative to the configuration's folder for files in it, and for sources whose globs
+    are relative; all others are absolute.
     """
     root = str(settings.root)
     beside = {
@@ -193,9 +198,9 @@ def _seen(place: Place, root: str, is_beside: bool) -> str:
     return place.path
 
 
-def are_alike(one: Mapping[Place, Position], other: Mapping[Place, Position]) -> bool:
-    """Whether two publications have read the same content of files of the same names."""
-    return _alike(one) == _alike(other)
+def are_alike(first: Mapping[Place, Position], second: Mapping[Place, Position]) -> bool:
+    """Return whether two publications have read the same content of files of the same names."""
+    return _alike(first) == _alike(second)
 
 
 def _alike(positions: Mapping[Place, Position]) -> list[tuple[str, str, str]]:
@@ -208,8 +213,10 @@ def with_due(
     positions: Mapping[Place, Position], shards: Sequence[Any],
     aside: Mapping[tuple[str, str], int], tolerance: int,
 ) -> dict[Place, Position]:  # fmt: skip
-    """Positions of files some rows of which were set `aside` (least time by source and name of the
-    file), with when the first of them is to be taken.
+    """Add to positions when rows that were set `aside` are due.
+
+    `aside` is the least time of such rows by source and file name; they are due `tolerance`
+    before it (microseconds).
     """
     out = dict(positions)
     for shard in shards:

@@ -1,8 +1,8 @@
-"""CSV files as Arrow batches, read under the frozen raw schema.
+"""Read CSV files as Arrow batches under the frozen raw schema.
 
 Arrow reads whole blocks whose quotes are regular (RFC 4180). A block with stray quotes, bytes
-that are no UTF-8, or a quote that is never closed is read record by record, so that damage stays
-where it is. An unquoted empty cell is null; a quoted one is the empty text.
+that are no UTF-8, or a quote that is never closed is read record by record, so that only damaged
+records are refused. An unquoted empty cell is null; a quoted one is the empty text.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Csv:
         self.delimiter = ","
 
     def parts(self, stream: ByteStream) -> Iterator[Part]:
-        """All rows of a stream, block by block."""
+        """Yield all rows of a stream, block by block."""
         rest = self._header(stream)
         row = 1
         while True:
@@ -77,7 +77,7 @@ class Csv:
         return self._refused(_empty(self.schema), [], [Bad(reason, detail, shown, row)])
 
     def _header(self, stream: ByteStream) -> bytes:
-        """Read the column names; give what was read beyond them."""
+        """Read the column names; return the bytes read after them."""
         data = stream.read(BLOCK).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
         if not data.strip():
             return b""
@@ -85,26 +85,26 @@ class Csv:
         counts = {mark: first.count(mark.encode()) for mark in DELIMITERS}
         self.delimiter = max(DELIMITERS, key=lambda mark: counts[mark])
         lines = data[:RECORD].decode("utf-8", "backslashreplace").splitlines(keepends=True)
-        found = csv.reader(lines, delimiter=self.delimiter)
-        self.names = unique(next(found))
+        reader = csv.reader(lines, delimiter=self.delimiter)
+        self.names = unique(next(reader))
         end = -1
-        for _ in range(found.line_num):
+        for _ in range(reader.line_num):
             end = data.find(b"\n", end + 1)
         return data[end + 1 :] if end >= 0 else b""
 
     def _block(self, data: bytes, row: int, last: bool) -> tuple[Part, int, int]:
-        """Rows of the whole records of a block, the bytes used, and how many records there were."""
+        """Read the whole records of a block; return rows, bytes used and number of records."""
         cut = self._regular(data, last)
         if cut:
             try:
                 part, records = self._read(data[:cut], row)
                 return part, cut, records
             except pa.ArrowInvalid:
-                pass  # what the regular blocks cannot be: found by the careful reading
+                pass  # the careful reading isolates what is not regular
         return self._careful(data, row, last)
 
     def _regular(self, data: bytes, last: bool) -> int:
-        """Bytes of the block that are whole, regular records; 0 where it is not regular."""
+        """Count the bytes of a block that are whole, regular records; 0 where it is not regular."""
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
             return 0
         letters = np.frombuffer(data, dtype=np.uint8)
@@ -124,7 +124,7 @@ class Csv:
         return cut if len(data) - cut <= RECORD and _is_utf8(data[:cut]) else 0
 
     def _paired(self, letters: Any, quotes: Any) -> bool:
-        """Whether quotes open after a delimiter only, close before one, and double inside."""
+        """Return whether quotes open after a delimiter, close before one, and double inside."""
         beside = np.zeros(256, dtype=bool)
         beside[[ord(self.delimiter), LINE, RETURN, QUOTE]] = True
         opens, closes = quotes[0::2], quotes[1::2]
@@ -134,23 +134,23 @@ class Csv:
         return bool(beside[before].all() and beside[after].all())
 
     def _read(self, data: bytes, row: int) -> tuple[Part, int]:
-        """Rows of regular records. Raises pa.ArrowInvalid where they are not."""
+        """Read regular records. Raises pa.ArrowInvalid where they are not."""
         if not data.endswith(b"\n"):  # Arrow takes an empty last cell for quoted if one before is
             data += b"\n"
         try:
             table, wrong = self._table(data, self.schema)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # a cell does not fit its type
             table, wrong = self._table(data, None)
-        bad = [self._width(one.actual_columns, one.text, row + one.number - 1) for one in wrong]
+        bad = [self._width(r.actual_columns, r.text, row + r.number - 1) for r in wrong]
         records = table.num_rows + len(bad)
         rows = np.arange(row, row + records)
-        rows = rows[~np.isin(rows, [one.row for one in bad])]
+        rows = rows[~np.isin(rows, [record.row for record in bad])]
         return self._typed(table, rows, bad), records
 
     def _table(self, data: bytes, schema: pa.Schema | None) -> tuple[pa.Table, list[Any]]:
-        """Table of the raw schema's columns that the file has, and the records of another width.
+        """Read the raw schema's columns that the file has; return records of other width apart.
 
-        All columns are text without a schema. Raises pa.ArrowInvalid where a cell does not fit.
+        Without a schema all columns are text. Raises pa.ArrowInvalid where a cell does not fit.
         """
         wanted = [field for field in self.schema if field.name in self.names]
         types = dict.fromkeys(self.names, pa.string())
@@ -182,25 +182,24 @@ class Csv:
         return table, wrong
 
     def _typed(self, table: pa.Table, rows: Any, bad: list[Bad]) -> Part:
-        """Rows under the schema; absent columns are null, cells that do not fit are rejects."""
+        """Cast rows to the schema; absent columns are null, rows that do not fit are rejects."""
         kept = np.ones(table.num_rows, dtype=bool)
         wrong: dict[int, str] = {}
         for field in self.schema:
             if field.name in table.column_names and table.column(field.name).type != field.type:
                 for place in misfits(table.column(field.name), field.type):
                     cell = table.column(field.name)[place].as_py()
-                    said = f"{field.name}: expected {field.type}, came {cell[:40]!r}"
-                    wrong.setdefault(place, said)
-        for place, said in wrong.items():
+                    detail = f"{field.name}: expected {field.type}, came {cell[:40]!r}"
+                    wrong.setdefault(place, detail)
+        for place, detail in wrong.items():
             kept[place] = False
-            cells = [
-                "" if one is None else one for one in table.slice(place, 1).to_pylist()[0].values()
-            ]
-            bad.append(Bad("type_mismatch", said, self._line(cells), int(rows[place])))
+            (values,) = table.slice(place, 1).to_pylist()
+            cells = ["" if value is None else value for value in values.values()]
+            bad.append(Bad("type_mismatch", detail, self._line(cells), int(rows[place])))
         if wrong:
             table, rows = table.filter(arrow(kept)), rows[kept]
         arrays = [
-            _one(table.column(field.name).cast(field.type))
+            _single_chunk(table.column(field.name).cast(field.type))
             if field.name in table.column_names
             else pa.nulls(table.num_rows, field.type)
             for field in self.schema
@@ -208,18 +207,18 @@ class Csv:
         return self._refused(pa.RecordBatch.from_arrays(arrays, schema=self.schema), rows, bad)
 
     def _refused(self, batch: pa.RecordBatch, rows: Any, bad: list[Bad]) -> Part:
-        bad = sorted(bad, key=lambda one: one.row)
+        bad = sorted(bad, key=lambda record: record.row)
         rejects = refusals.refuse(
             self.source,
-            [f"{self.file}:{one.row}" for one in bad],
-            [one.reason for one in bad],
-            [one.detail for one in bad],
-            [one.payload for one in bad],
+            [f"{self.file}:{record.row}" for record in bad],
+            [record.reason for record in bad],
+            [record.detail for record in bad],
+            [record.payload for record in bad],
         )
         return Part(batch, np.asarray(rows, dtype=np.int64), rejects)
 
     def _careful(self, data: bytes, row: int, last: bool) -> tuple[Part, int, int]:
-        """Rows read record by record; a record that is damaged ends with its first line."""
+        """Read record by record; a damaged record ends with its first line."""
         csv.field_size_limit(max(csv.field_size_limit(), 2 * RECORD))
         lines = data.split(b"\n")
         lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
@@ -253,14 +252,14 @@ class Csv:
     def _of_kept(self, kept: list[bytes], rows: Any, bad: list[Bad]) -> Part:
         if not kept:
             return self._refused(_empty(self.schema), rows, bad)
-        data = b"".join(one if one.endswith(b"\n") else one + b"\n" for one in kept)
+        data = b"".join(line if line.endswith(b"\n") else line + b"\n" for line in kept)
         table, wrong = self._table(data, None)
         if wrong or table.num_rows != len(kept):
             raise ValueError(f"{self.file}: {len(kept)} records became {table.num_rows}")
         return self._typed(table, rows, bad)
 
     def _odd(self, raw: bytes) -> bool:
-        """Whether a record has quotes that Arrow would read otherwise."""
+        """Return whether a record has quotes that Arrow reads otherwise."""
         letters = np.frombuffer(raw, dtype=np.uint8)
         quotes = np.flatnonzero(letters == QUOTE)
         return bool(len(quotes)) and (len(quotes) % 2 > 0 or not self._paired(letters, quotes))
@@ -268,7 +267,7 @@ class Csv:
     def _record(
         self, lines: list[bytes], place: int, last: bool
     ) -> tuple[int, list[str], tuple[str, str] | None]:
-        """Next record: how many lines it takes (0: it is not whole yet), cells, or its fault."""
+        """Read the next record; return its number of lines (0: incomplete), cells, and fault."""
         taken: list[int] = []
 
         def texts() -> Iterator[str]:
@@ -293,9 +292,9 @@ class Csv:
             return 1, [], ("malformed_row", f"quotes: {fault}")
         return len(taken), cells, None
 
-    def _width(self, came: int, line: str | None, row: int) -> Bad:
-        said = f"expected {len(self.names)} cells as in the header, came {came}"
-        return Bad("malformed_row", said, line or "", row)
+    def _width(self, n_cells: int, line: str | None, row: int) -> Bad:
+        detail = f"expected {len(self.names)} cells as in the header, came {n_cells}"
+        return Bad("malformed_row", detail, line or "", row)
 
     def _line(self, cells: list[str]) -> str:
         out = io.StringIO()
@@ -304,18 +303,18 @@ class Csv:
 
 
 def unique(names: list[str]) -> list[str]:
-    """Column names of a header, a repeated one with `_1`, `_2` … behind it."""
+    """Make the column names of a header unique: repeated ones get the suffix `_1`, `_2` …"""
     seen: dict[str, int] = {}
-    found = []
+    renamed = []
     for name in names:
         n = seen.get(name, 0)
         seen[name] = n + 1
-        found.append(f"{name}_{n}" if n else name)
-    return found
+        renamed.append(f"{name}_{n}" if n else name)
+    return renamed
 
 
 def misfits(column: pa.ChunkedArray, kind: pa.DataType) -> list[int]:
-    """Places of the values that cannot become `kind`, found by halving."""
+    """Return the indexes of values that cannot be cast to `kind`, searched by bisection."""
     try:
         column.cast(kind)
         return []
@@ -336,7 +335,7 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 

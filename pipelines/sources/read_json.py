@@ -1,8 +1,8 @@
-"""JSON lines as Arrow batches: one object a line, read under the frozen raw schema.
+"""Read JSON lines, one object a line, as Arrow batches under the frozen raw schema.
 
-Arrow's reader takes whole blocks of plain lines. Lines it may not be trusted with, or refuses,
-are isolated by halving and read one by one; what is no JSON, no object, or does not fit the
-schema is rejected. A number where the schema has text keeps its digits as text.
+Arrow reads whole blocks of plain lines. Lines that it refuses, or reads otherwise than JSON, are
+isolated by bisection and read one by one. Lines that are no JSON, no object, or do not fit the
+schema are rejected. A number where the schema has text keeps its digits as text.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from rejse.transforms.errors import RejseError
 from rejse.transforms.ingest import rejects as refusals
 
 BLOCK = 1 << 23
-#: Lines below which halving costs more than reading line by line.
+#: Lines below which bisection costs more than reading line by line.
 FEW = 32
-#: Arrow reads these words as numbers; JSON does not know them.
+#: Arrow reads these words as numbers; JSON has no such values.
 NO_NUMBER = re.compile(rb"[:\[,]\s*-?(?:NaN|Inf)")
 #: Payload kept of a line that is too long.
 HEAD = 4096
-#: A raw column of this name holds the whole line: keys that came after the schema was frozen.
+#: A raw column of this name holds the whole line, with keys newer than the frozen schema.
 LINE = "_line"
 INTEGERS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 
@@ -65,7 +65,7 @@ class JsonLines:
         )
 
     def parts(self, stream: ByteStream) -> Iterator[Part]:
-        """All rows of a stream, block by block; a line's number is its place in the file."""
+        """Yield all rows of a stream, block by block; row numbers are line numbers of the file."""
         line, rest, skipping = 1, b"", False
         while block := stream.read(BLOCK):
             if line == 1 and not rest:
@@ -92,7 +92,7 @@ class JsonLines:
             yield self.decode(rest, line)
 
     def decode(self, data: bytes, first: int) -> Part:
-        """Rows of whole lines, the first of which has number `first`."""
+        """Read whole lines, the first of which has number `first`."""
         letters = np.frombuffer(data, dtype=np.uint8)
         ends = np.flatnonzero(letters == 10)
         if not data.endswith(b"\n"):
@@ -116,7 +116,7 @@ class JsonLines:
 
     @staticmethod
     def _plain(letters: Any, starts: Any, ends: Any) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Lines that are `{…}` from first to last byte: joined, they cannot run together."""
+        """Return a mask of lines that are `{…}` from first to last byte: safe in a block."""
         filled = (ends > starts) & (ends - starts <= RECORD)
         last = ends - 1
         last = np.where((last > starts) & (letters[last] == 13), last - 1, last)
@@ -147,7 +147,7 @@ class JsonLines:
         )
 
     def _read(self, data: bytes, lines: int) -> pa.RecordBatch | None:
-        """Batch of the lines, or None where Arrow refuses them or sees another number of rows."""
+        """Read lines by Arrow; None where it refuses them or finds another number of rows."""
         options = arrow_json.ReadOptions(use_threads=False, block_size=len(data) + 64)
         try:
             table = arrow_json.read_json(pa.BufferReader(data), options, self.options)
@@ -156,7 +156,7 @@ class JsonLines:
         if table.num_rows != lines:
             return None
         return pa.RecordBatch.from_arrays(
-            [_one(table.column(field.name)) for field in self.parsed], schema=self.parsed
+            [_single_chunk(table.column(field.name)) for field in self.parsed], schema=self.parsed
         )
 
     def _with_lines(self, batch: pa.RecordBatch, lines: pa.Array) -> pa.RecordBatch:
@@ -166,7 +166,7 @@ class JsonLines:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
     def records(self, lines: list[bytes], rows: Any) -> Part:
-        """Rows of records read one by one; blank ones are no rows."""
+        """Read records one by one; blank ones are no rows."""
         good: list[tuple[bytes, bytes, int]] = []
         bad: list[tuple[str, str, bytes, int]] = []
         for line, row in zip(lines, rows.tolist(), strict=True):
@@ -183,13 +183,13 @@ class JsonLines:
         batch = self._fitted(good)
         if batch is None:
             batch, good = self._isolated(good, bad)
-        bad.sort(key=lambda one: one[3])
+        bad.sort(key=lambda refused: refused[3])
         lines_kept = text([line.decode() for _, line, _ in good])
         places = np.array([row for _, _, row in good], dtype=np.int64)
         return Part(self._with_lines(batch, lines_kept), places, self._refused(bad))
 
     def record(self, line: bytes) -> bytes | tuple[str, str]:
-        """One record as JSON that fits the schema, or the reason and detail of its refusal."""
+        """Return a record as JSON that fits the schema, or reason and detail of its refusal."""
         try:
             value = json.loads(
                 line.decode("utf-8"),
@@ -218,21 +218,21 @@ class JsonLines:
     def _fitted(self, good: list[tuple[bytes, bytes, int]]) -> pa.RecordBatch | None:
         if not good:
             return _empty(self.parsed)
-        return self._read(b"\n".join(one for one, _, _ in good) + b"\n", len(good))
+        return self._read(b"\n".join(fitted for fitted, _, _ in good) + b"\n", len(good))
 
     def _isolated(
         self, good: list[tuple[bytes, bytes, int]], bad: list[tuple[str, str, bytes, int]]
     ) -> tuple[pa.RecordBatch, list[tuple[bytes, bytes, int]]]:
-        """Batch of the fitted records that Arrow takes; the others (a text that is no time) go."""
+        """Return the batch of records that Arrow reads; add the others to `bad`."""
         kept = []
-        for one, line, row in good:
-            if self._fitted([(one, line, row)]) is None:
-                bad.append(("type_mismatch", self._said(one), line, row))
+        for fitted, line, row in good:
+            if self._fitted([(fitted, line, row)]) is None:
+                bad.append(("type_mismatch", self._arrow_error(fitted), line, row))
             else:
-                kept.append((one, line, row))
+                kept.append((fitted, line, row))
         return self._fitted(kept) or _empty(self.parsed), kept
 
-    def _said(self, line: bytes) -> str:
+    def _arrow_error(self, line: bytes) -> str:
         options = arrow_json.ReadOptions(use_threads=False, block_size=len(line) + 64)
         try:
             arrow_json.read_json(pa.BufferReader(line), options, self.options)
@@ -241,7 +241,7 @@ class JsonLines:
         return "does not fit the frozen types"
 
     def _refused(self, bad: list[tuple[str, str, bytes, int]]) -> pa.Table:
-        """Rejects of (reason, detail, line, row)."""
+        """Make rejects of (reason, detail, line, row)."""
         return refusals.refuse(
             self.source,
             [f"{self.file}:{row}" for _, _, _, row in bad],
@@ -260,7 +260,7 @@ class JsonLines:
 
 
 def _trusted(data: bytes) -> bool:
-    """Whether Arrow reads these bytes as JSON does: UTF-8, without NaN and Infinity."""
+    """Return whether Arrow reads these bytes as JSON: UTF-8, without NaN and Infinity."""
     if (b"NaN" in data or b"Inf" in data) and NO_NUMBER.search(data):
         return False
     if data.isascii():
@@ -280,7 +280,7 @@ def _no_number(word: str) -> None:
     raise ValueError(f"{word} is no JSON value")
 
 
-def _one(column: pa.ChunkedArray) -> pa.Array:
+def _single_chunk(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
@@ -301,13 +301,13 @@ def _sort(value: Any) -> str:
 
 
 def fit(value: Any, kind: pa.DataType) -> Any:
-    """JSON value that Arrow reads as `kind`, unchanged. Raises MismatchError where none is."""
+    """Return the JSON value that Arrow reads as `kind`, unchanged; raise MismatchError if none."""
     if value is None:
         return None
     if pa.types.is_string(kind):
         return _as_text(value)
     if isinstance(value, list) and pa.types.is_list(kind):
-        return [fit(one, kind.value_type) for one in value]
+        return [fit(item, kind.value_type) for item in value]
     if isinstance(value, dict) and pa.types.is_struct(kind):
         return {f.name: fit(value[f.name], f.type) for f in kind if f.name in value}
     if isinstance(value, bool) and pa.types.is_boolean(kind):
@@ -320,7 +320,7 @@ def fit(value: Any, kind: pa.DataType) -> Any:
 
 
 def _is_written(kind: pa.DataType) -> bool:
-    """Types that JSON writes as text."""
+    """Return whether JSON writes values of a type as text."""
     return bool(pa.types.is_temporal(kind) or pa.types.is_decimal(kind))
 
 
@@ -331,13 +331,13 @@ def _as_text(value: Any) -> str:
 
 
 def _numbers(value: Any) -> Any:
-    """Value whose numbers are numbers again, as near as Python comes."""
+    """Parse the number texts in a value, as exactly as Python can."""
     if isinstance(value, NumberText):
         return json.loads(value)
     if isinstance(value, list):
-        return [_numbers(one) for one in value]
+        return [_numbers(item) for item in value]
     if isinstance(value, dict):
-        return {name: _numbers(one) for name, one in value.items()}
+        return {name: _numbers(item) for name, item in value.items()}
     return value
 
 

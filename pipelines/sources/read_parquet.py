@@ -1,7 +1,7 @@
-"""Parquet files as Arrow batches, read under the frozen raw schema.
+"""Read Parquet files as Arrow batches under the frozen raw schema.
 
-What pyarrow refuses is refused, though other readers would give some rows of it. Texts that the
-writer stored as a dictionary stay one: that is 2.5 times as fast to decode.
+Files that pyarrow refuses are refused, even where other readers return some rows. Texts that the
+writer stored as a dictionary stay dictionaries: that is 2.5 times as fast to decode.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Part(NamedTuple):
 
 
 def groups(path: Path, least_rows: int = SHARD) -> list[tuple[tuple[int, ...], int]]:
-    """Row groups to read together, each with the number of its first row (from 1).
+    """Return row groups to read together, each with the number of its first row (from 1).
 
-    One empty group, read as a whole and refused there, where the footer cannot be read.
+    Where the footer cannot be read, return one empty group; reading it refuses the whole file.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -48,16 +48,16 @@ def groups(path: Path, least_rows: int = SHARD) -> list[tuple[tuple[int, ...], i
             ]
     except FAULTS:
         return [((), 1)]
-    found: list[tuple[tuple[int, ...], int]] = []
+    shards: list[tuple[tuple[int, ...], int]] = []
     chosen: list[int] = []
     first = row = 1
     for place, size in enumerate(sizes):
         chosen.append(place)
         row += size
         if row - first >= least_rows or place == len(sizes) - 1:
-            found.append((tuple(chosen), first))
+            shards.append((tuple(chosen), first))
             chosen, first = [], row
-    return found or [((), 1)]
+    return shards or [((), 1)]
 
 
 class Parquet:
@@ -67,7 +67,7 @@ class Parquet:
         self.schema, self.source, self.file = schema, source, file
 
     def parts(self, path: Path, chosen: tuple[int, ...], first: int) -> Iterator[Part]:
-        """Rows of some row groups (all, where none are named), the first of which is `first`."""
+        """Read the `chosen` row groups (all, where empty); `first` is their first row's number."""
         row = first
         try:
             metadata = pq.read_metadata(path)
@@ -88,13 +88,13 @@ class Parquet:
             yield self._whole("unreadable_parquet", f"{fault}{rest}", row)
 
     def _whole(self, reason: str, detail: str, row: int) -> Part:
-        """One reject for all that cannot be read."""
+        """Make one reject for all rows that cannot be read."""
         refused = refusals.refuse(self.source, [f"{self.file}:{row}"], reason, detail, [None])
         empty = [pa.nulls(0, f.type) for f in self.schema]
         return Part(pa.RecordBatch.from_arrays(empty, schema=self.schema), None, refused, row)
 
     def _part(self, batch: pa.RecordBatch, row: int) -> Part:
-        """Batch under the schema; rows that cannot be read unchanged are rejects."""
+        """Cast a batch to the schema; rows that cannot be read unchanged are rejects."""
         bad: list[tuple[Bools, str, str]] = []
         batch, unread = _readable(batch)
         if unread.any():
@@ -124,7 +124,7 @@ class Parquet:
 
 
 def _bomb(metadata: pq.FileMetaData, packed: int) -> str:
-    """Why a file of so many bytes is a compression bomb; empty where it is none."""
+    """Return why a file of `packed` bytes is a compression bomb; empty where it is none."""
     groups = range(metadata.num_row_groups)
     plain = sum(metadata.row_group(group).total_byte_size for group in groups)
     if plain > FREE and plain > RATIO * packed:
@@ -133,24 +133,24 @@ def _bomb(metadata: pq.FileMetaData, packed: int) -> str:
 
 
 def _coded(path: Path, metadata: pq.FileMetaData) -> list[str]:
-    """Text columns that the writer stored as a dictionary with few values."""
+    """Return the text columns that the writer stored as a dictionary with few values."""
     if not _has_columns(path, metadata):
         return []
     named = set(metadata.schema.names)  # which a damaged row group may not agree with
-    group, found = metadata.row_group(0), []
+    group, coded = metadata.row_group(0), []
     for place in range(metadata.num_columns):
         column = group.column(place)
         is_text = column.physical_type == "BYTE_ARRAY" and "." not in column.path_in_schema
         few = column.total_uncompressed_size < CODE * column.num_values
         if is_text and column.has_dictionary_page and few and column.path_in_schema in named:
-            found.append(column.path_in_schema)
-    return found
+            coded.append(column.path_in_schema)
+    return coded
 
 
 def _has_columns(path: Path, metadata: pq.FileMetaData) -> bool:
-    """Whether the first row group can be asked for its columns.
+    """Return whether the metadata of the first row group is safe to read.
 
-    Where a footer is damaged, pyarrow ends the process when asked; to read one row tells before.
+    On a damaged footer pyarrow ends the process; reading one row first detects that.
     """
     if not metadata.num_row_groups or metadata.row_group(0).num_columns != metadata.num_columns:
         return False
@@ -162,9 +162,9 @@ def _has_columns(path: Path, metadata: pq.FileMetaData) -> bool:
 
 
 def _readable(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Bools]:
-    """The batch, and its rows with a text that is no UTF-8, which Parquet does not check.
+    """Return the batch and a mask of rows with invalid UTF-8, which Parquet does not check.
 
-    Where there is one, no text stays a code: a dictionary would keep it though its rows are gone.
+    Where there is such a row, dictionaries are decoded: they would keep the text of removed rows.
     """
     mask = np.zeros(batch.num_rows, dtype=bool)
     try:
@@ -193,7 +193,7 @@ def _readable(batch: pa.RecordBatch) -> tuple[pa.RecordBatch, Bools]:
 
 
 def _large(batch: pa.RecordBatch) -> Bools:
-    """Rows with a text longer than a record may be."""
+    """Return a mask of rows with a text longer than a record may be."""
     mask = np.zeros(batch.num_rows, dtype=bool)
     for column in batch.columns:
         texts = column.dictionary if pa.types.is_dictionary(column.type) else column
@@ -211,7 +211,7 @@ def _large(batch: pa.RecordBatch) -> Bools:
 
 
 def _fitted(batch: pa.RecordBatch, field: pa.Field) -> tuple[pa.Array, Bools]:
-    """Column of the frozen type (a coded text may stay coded), and the rows that do not fit."""
+    """Cast a column to the frozen type (dictionaries stay); also return a mask of misfits."""
     none = np.zeros(batch.num_rows, dtype=bool)
     if field.name not in batch.schema.names:
         return pa.nulls(batch.num_rows, field.type), none

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.runtime import memory
+from rejse.pipelines.runtime import process_limits
 
 
 def run(folder: Path) -> dict[str, int]:
@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--audit", action="store_true", help="only the audit")
     said = parser.parse_args()
-    memory.economise()  # as the command does
+    process_limits.tune_allocator()  # as the command does
     print(json.dumps(audit(said.folder) if said.audit else run(said.folder)))
 
 

@@ -99,7 +99,7 @@ def by_rivals(log: Path) -> dict[str, check.Side]:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The events of the made company, with answers without sense."""
+    """The events of the synthetic company, with answers without sense."""
     folder = tmp_path_factory.mktemp("log")
     write(folder, 6_000, 11, key=KEY.hex())
     rows = pq.read_table(next((folder / "data").glob("*.parquet"))).to_pylist()

@@ -1,4 +1,4 @@
-"""A run over the made company, with what is true of it."""
+"""A run over the synthetic company, with what is true of it."""
 
 from __future__ import annotations
 
@@ -86,5 +86,5 @@ def running(folder: Path, truths: Truths) -> Iterator[Told]:
 
 
 def company(folder: Path, customers: int = 2_500) -> Truths:
-    """Write the made company with its stories."""
+    """Write the synthetic company with its stories."""
     return write.write(folder, customers=customers, key=KEY)

@@ -310,7 +310,7 @@ def stories() -> Store:
     return store
 
 
-#: (touchpoint, channel, owner, stage) of the made company's claims, in their usual order.
+#: (touchpoint, channel, owner, stage) of the synthetic company's claims, in their usual order.
 PLACES = (
     ("Advert", "campaign", "Marketing", "before"),
     ("Web search", "web", "Web", "before"),
@@ -327,7 +327,7 @@ PLACES = (
 
 
 def company(n_journeys: int = 240, seed: int = 7) -> Store:
-    """The stories and a made company whose web loses context on the way to Claims."""
+    """The stories and a synthetic company whose web loses context on the way to Claims."""
     import random
 
     made, store = random.Random(seed), stories()

@@ -57,7 +57,7 @@ class Answers:
 
     @cached_property
     def is_customer(self) -> Bools:
-        """The customer answered, or was invited to; the others' answers make no scores."""
+        """Records of customers; those of employees and partners make no scores."""
         return self.events.is_any("respondent_type", "customer")
 
     @cached_property

@@ -1,7 +1,7 @@
-"""What lies around a journey, told: who drove its contacts, what its friction cost, which service
-level was broken, what was owned, what came next.
+"""Describe the context of a journey: drivers of its contacts, cost of friction, broken service
+levels, owned products, the next journey.
 
-What came next follows upon the journey; that it follows from it, nobody here has shown.
+The next journey follows in time; no cause is claimed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from rejse.pipelines.reporting.explain import lookup
 from rejse.pipelines.runtime.text_safety import clean
 from rejse.transforms.schema.parameters import OUTCOME_MAP
 
-#: Outcomes of a contact that did what it was for; after all others its time was spent in vain.
+#: Outcomes of a contact that solved the matter; the talk of all others was in vain.
 SOLVED = [name for name, value in OUTCOME_MAP.items() if value == 1.0]
 
 
@@ -30,7 +30,7 @@ class Owned:
 
 @dataclass(frozen=True)
 class Breach:
-    """A service level that was not kept; `met_at` is null where it never was."""
+    """A breached service level; `met_at` is null where it was never met."""
 
     sla: str
     kind: str
@@ -40,7 +40,7 @@ class Breach:
 
 @dataclass(frozen=True)
 class Cost:
-    """What friction cost: minutes, the share of them that was measured, and money."""
+    """Cost of friction: minutes, the share of them that was measured, and money."""
 
     customer: float | None
     company: float | None
@@ -51,8 +51,8 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Around:
-    """Contacts by who drove them, talk in vain, what is owned, and the customer's next journey."""
+class JourneyContext:
+    """Contacts by driver, talk in vain, owned products, and the customer's next journey."""
 
     started_at: datetime
     ended_at: datetime
@@ -130,91 +130,95 @@ _BREACHES = """
 """
 
 
-def around(con: Any, journey_ids: list[str]) -> dict[str, Around]:
-    """What lies around each of these journeys, by journey id."""
-    owned = _each(con, _OWNED, journey_ids, Owned)
-    costs = _each(con, _COST, journey_ids, Cost)
-    breaches = _each(con, _BREACHES, journey_ids, Breach)
-    found = {}
+def contexts(con: Any, journey_ids: list[str]) -> dict[str, JourneyContext]:
+    """Return the contexts of journeys, by journey id."""
+    owned = _by_journey(con, _OWNED, journey_ids, Owned)
+    costs = _by_journey(con, _COST, journey_ids, Cost)
+    breaches = _by_journey(con, _BREACHES, journey_ids, Breach)
+    by_journey = {}
     for row in lookup.rows(con, _AROUND, [journey_ids, SOLVED]):
         journey_id = row.pop("journey_id")
-        found[journey_id] = replace(
-            Around(**row),
+        by_journey[journey_id] = replace(
+            JourneyContext(**row),
             cost=costs[journey_id][0],
             breaches=tuple(breaches.get(journey_id, ())),
             owned=tuple(owned.get(journey_id, ())),
         )
-    return found
+    return by_journey
 
 
-def _each(con: Any, query: str, journey_ids: list[str], kind: type[Any]) -> dict[str, list[Any]]:
-    """Rows of a query by journey."""
-    found: dict[str, list[Any]] = {}
+def _by_journey(
+    con: Any, query: str, journey_ids: list[str], kind: type[Any]
+) -> dict[str, list[Any]]:
+    """Return the rows of a query by journey id, as objects of `kind`."""
+    by_journey: dict[str, list[Any]] = {}
     for row in lookup.rows(con, query, [journey_ids]):
-        found.setdefault(row.pop("journey_id"), []).append(kind(**row))
-    return found
+        by_journey.setdefault(row.pop("journey_id"), []).append(kind(**row))
+    return by_journey
 
 
-def lines(found: Around) -> Iterator[str]:
-    """What lies around the journey, in words; nothing where nothing is known."""
-    if found.n_need_driven is not None and found.n_company_driven:
-        contacts = wording.plural(found.n_need_driven + found.n_company_driven, "contact")
+def lines(context: JourneyContext) -> Iterator[str]:
+    """Yield sentences on the context of a journey; none where nothing is known."""
+    if context.n_need_driven is not None and context.n_company_driven:
+        contacts = wording.plural(context.n_need_driven + context.n_company_driven, "contact")
         yield (
-            f"{found.n_need_driven} of {contacts} driven by the customer's need,"
-            f" {found.n_company_driven} by the company's"
+            f"{context.n_need_driven} of {contacts} driven by the customer's need,"
+            f" {context.n_company_driven} by the company's"
         )
-    if found.vain_talk_s:
+    if context.vain_talk_s:
         yield (
-            f"the company talked {wording.duration(found.vain_talk_s)} in contacts that solved"
+            f"the company talked {wording.duration(context.vain_talk_s)} in contacts that solved"
             " nothing, as far as talk was logged"
         )
-    yield from _cost(found.cost)
-    yield from _breaches(found.breaches)
-    yield from _owned(found)
-    if found.next_at is not None:
-        kind = clean(found.next_type or "other", 40)
-        where = clean(found.next_touchpoint or found.next_channel, 40)
-        channel = clean(found.next_channel, 20)
-        yield f"next journey: {kind}, {_later(found, found.next_at)}, at {where} ({channel})"
+    yield from _cost(context.cost)
+    yield from _breaches(context.breaches)
+    yield from _owned(context)
+    if context.next_at is not None:
+        kind = clean(context.next_type or "other", 40)
+        where = clean(context.next_touchpoint or context.next_channel, 40)
+        channel = clean(context.next_channel, 20)
+        yield f"next journey: {kind}, {_later(context, context.next_at)}, at {where} ({channel})"
 
 
 def _cost(cost: Cost | None) -> Iterator[str]:
     if cost is None or not (cost.customer or cost.company):
         return
     minutes = (("the customer", cost.customer), ("the company", cost.company))
-    said = wording.listing([f"{who} {wording.amount(n, 0)} min" for who, n in minutes if n])
+    spent = wording.listing([f"{payer} {wording.amount(n, 0)} min" for payer, n in minutes if n])
     money = f"{wording.amount(cost.amount, 0)} {clean(cost.currency, 8)}"
     least = "at least " if cost.known_share is not None and cost.known_share < 1 else ""
-    told = "" if cost.amount is None else f", {least}{money} in all"
-    yield f"its friction cost {said} ({wording.share(cost.measured_share)} of it measured){told}"
+    total = "" if cost.amount is None else f", {least}{money} in all"
+    yield f"its friction cost {spent} ({wording.share(cost.measured_share)} of it measured){total}"
 
 
 def _breaches(breaches: tuple[Breach, ...]) -> Iterator[str]:
-    for one in breaches:
-        late = "never met" if one.met_at is None else f"met {_late(one.met_at, one.due_at)}"
-        due = wording.minute(one.due_at)
-        yield f"service level broken: {clean(one.sla, 40)} ({one.kind}), due {due}, {late}"
+    for breach in breaches:
+        late = (
+            "never met" if breach.met_at is None else f"met {_late(breach.met_at, breach.due_at)}"
+        )
+        due = wording.minute(breach.due_at)
+        yield f"service level broken: {clean(breach.sla, 40)} ({breach.kind}), due {due}, {late}"
 
 
 def _late(met: datetime, due: datetime | None) -> str:
-    # The clock may stand still in between: late by more than the clock says.
+    # The service level's clock may pause in between, so this is no delay on that clock.
     return f"{wording.duration((met - due).total_seconds())} later" if due else "later"
 
 
-def _owned(found: Around) -> Iterator[str]:
-    before = [_product(one) for one in found.owned if one.valid_from <= found.started_at]
+def _owned(context: JourneyContext) -> Iterator[str]:
+    before = [_product(o) for o in context.owned if o.valid_from <= context.started_at]
     if before:
         yield f"owned then: {wording.listing(before)}"
-    for one in found.owned:
-        if one.valid_from > found.ended_at:
-            yield f"bought {_product(one)} {_later(found, one.valid_from)}"
+    for product in context.owned:
+        if product.valid_from > context.ended_at:
+            yield f"bought {_product(product)} {_later(context, product.valid_from)}"
 
 
-def _product(one: Owned) -> str:
-    return clean(one.product_id, 40)
+def _product(product: Owned) -> str:
+    return clean(product.product_id, 40)
 
 
-def _later(found: Around, at: datetime) -> str:
-    seconds = (at - found.ended_at).total_seconds()
+def _later(context: JourneyContext, at: datetime) -> str:
+    seconds = (at - context.ended_at).total_seconds()
     # A campaign's message may end a journey after the next has begun.
     return f"{wording.duration(seconds)} after its end" if seconds >= 0 else "begun before its end"

@@ -1,4 +1,4 @@
-"""What was felt on a journey, told: answers at their steps, the whole, the curve, the relief."""
+"""Describe the feedback on a journey: answers to its steps and the whole, the emotion curve."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rejse.pipelines.runtime.text_safety import clean
 
 @dataclass(frozen=True)
 class Answer:
-    """An X-record about the journey or one of its steps."""
+    """A survey answer or other feedback record on the journey or one of its steps."""
 
     respondent_type: str | None
     instrument: str | None
@@ -33,8 +33,8 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Felt:
-    """The row of `journey_experience`, and the answers that hang on no step."""
+class Feedback:
+    """A row of `journey_experience`, and the answers that belong to no step."""
 
     n_records: int
     n_invited: int
@@ -65,24 +65,26 @@ class Felt:
 
 
 def answered(answer: Answer) -> str:
-    """One answer in words."""
-    who = {"employee": "an employee", "partner": "a partner"}.get(
+    """Describe an answer."""
+    respondent = {"employee": "an employee", "partner": "a partner"}.get(
         answer.respondent_type or "", "the customer"
     )
     about = "" if answer.level == "touchpoint" else f" for the {_level(answer.level)}"
     ignored = "; nobody acted on it in time" if answer.is_ignored else ""
     if not answer.is_answered:
-        return f"{who} was asked{about} and stayed silent"
+        return f"{respondent} was asked{about} and stayed silent"
     if answer.raw_score is None:
-        said = "complained" if answer.instrument == "complaint" else "answered without a score"
-        return f"{who} {said}{about}{_written(answer)}{ignored}"
+        reaction = "complained" if answer.instrument == "complaint" else "answered without a score"
+        return f"{respondent} {reaction}{about}{_written(answer)}{ignored}"
     unasked = "" if answer.is_solicited else ", unasked"
     kind = clean(answer.instrument, 20)
-    return f"{who} gave {_points(answer)}{about} ({kind}{unasked}){_written(answer)}{ignored}"
+    return (
+        f"{respondent} gave {_points(answer)}{about} ({kind}{unasked}){_written(answer)}{ignored}"
+    )
 
 
 def _written(answer: Answer) -> str:
-    """The sentiment of what was written beside it; nothing of a text that nothing scores."""
+    """Describe the sentiment of an answer's text, if it has one."""
     if answer.sentiment01 is None:
         return ", in words that nothing scores" if answer.has_text else ""
     language = clean(answer.language, 20)
@@ -90,10 +92,10 @@ def _written(answer: Answer) -> str:
 
 
 def emotion(answers: tuple[Answer, ...]) -> float | None:
-    """Emotion of a step: the mean of the customer's solicited scores, else of trusted texts, else
-    of scores given unasked, else of what other texts say.
+    """Return the emotion of a step; None where no answer has one.
 
-    What was said of the whole is told where it was said, and is no emotion of that step.
+    It is the mean of the customer's solicited scores, else of validated texts' sentiments, else of
+    unsolicited scores, else of other texts. Answers on the whole journey do not count.
     """
     mine = [
         answer
@@ -107,9 +109,9 @@ def emotion(answers: tuple[Answer, ...]) -> float | None:
         if answer.score01 is None
     ]
     for group, first in ((scored, True), (written, True), (scored, False), (written, False)):
-        found = [u for is_first, u in group if u is not None and is_first == first]
-        if found:
-            return sum(found) / len(found)
+        emotions = [u for is_first, u in group if u is not None and is_first == first]
+        if emotions:
+            return sum(emotions) / len(emotions)
     return None
 
 
@@ -126,8 +128,8 @@ def _points(answer: Answer) -> str:
     return f"{raw:g} of {most:g}" if least in (0, 1) else f"{raw:g} on {least:g} to {most:g}"
 
 
-def lines(felt: Felt) -> Iterator[str]:
-    """What was felt on the whole: who answered, X, the gap, the curve, health, relief."""
+def lines(felt: Feedback) -> Iterator[str]:
+    """Yield sentences on the whole journey: answers, X, silo gap, emotion curve, health, relief."""
     yield from map(answered, felt.answers)
     if felt.n_invited:
         asked = wording.plural(felt.n_invited, "invitation")
@@ -169,8 +171,8 @@ def lines(felt: Felt) -> Iterator[str]:
         yield f"{asking} that nobody acted on in time"
 
 
-def _less_sure(felt: Felt) -> str:
-    """How many steps of the curve have no answer to a question."""
+def _less_sure(felt: Feedback) -> str:
+    """Describe how many steps of the curve have no answer to a question."""
     parts = []
     if felt.n_emotions_unasked:
         parts.append(f"{felt.n_emotions_unasked} only said unasked")

@@ -1,4 +1,4 @@
-"""One journey, told: every step, every piece of evidence, the sums, and what would change them."""
+"""Explain a journey: its steps, its evidence, the sums of its scores, and what-ifs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from rejse.pipelines.reporting import wording
-from rejse.pipelines.reporting.explain import context as explain_around
-from rejse.pipelines.reporting.explain import lookup, what_if
-from rejse.pipelines.reporting.explain.context import Around
-from rejse.pipelines.reporting.explain.feedback import Answer, Felt
+from rejse.pipelines.reporting.explain import context, lookup, what_if
+from rejse.pipelines.reporting.explain.context import JourneyContext
+from rejse.pipelines.reporting.explain.feedback import Answer, Feedback
 from rejse.pipelines.reporting.explain.what_if import Evidence, Score, WhatIf
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A field asked of the customer, and who knew it before."""
+class FieldRequest:
+    """A field asked of the customer, and the system that knew it before."""
 
     field: str
     system_asking: str | None
@@ -31,7 +30,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Handoff:
-    """A hand-off into a step (or asked for in it and never received)."""
+    """A hand-off into a step, or one requested in it and never received."""
 
     from_owner: str | None
     to_owner: str | None
@@ -48,7 +47,7 @@ class Handoff:
 
 @dataclass(frozen=True)
 class Promise:
-    """A promise made in a step, and what became of it."""
+    """A promise made in a step, and its delivery."""
 
     promise_id: str
     kind: str | None
@@ -62,7 +61,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Step:
-    """A step as it was lived: who, where, when, what was asked and promised, what went wrong."""
+    """A step: actor, place, time, its requests, hand-offs, promises, evidence and answers."""
 
     step_id: str
     seq: int
@@ -87,7 +86,7 @@ class Step:
     wait_cause: str | None
     queue_s: float | None
     processing_s: float | None
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[FieldRequest, ...] = ()
     handoffs: tuple[Handoff, ...] = ()
     promises: tuple[Promise, ...] = ()
     evidence: tuple[Evidence, ...] = ()
@@ -95,13 +94,13 @@ class Step:
 
     @property
     def hazard(self) -> float:
-        """Hazard of the incident that is anchored here: the step with the edge into it."""
+        """Return the hazard of the incident anchored here: the step with the edge into it."""
         return float(sum(piece.hazard for piece in self.evidence))
 
 
 @dataclass(frozen=True)
 class Journey:
-    """The journey's own row: who owns it, when it was, how it ended, what was counted."""
+    """The row of a journey: its owner, its time, its end, its counts and scores."""
 
     journey_id: str
     customer_key: str
@@ -142,34 +141,34 @@ class Journey:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A journey with its steps, its score summed again from the evidence, and the what-ifs."""
+    """A journey with its steps, its score recomputed from the evidence, and the what-ifs."""
 
     journey: Journey
     steps: tuple[Step, ...]
     score: Score
     what_ifs: tuple[WhatIf, ...]
     not_measured: tuple[str, ...]
-    felt: Felt | None = None
-    around: Around | None = None
-    #: What must be said of the choice of this journey, where `worst` was asked for.
+    felt: Feedback | None = None
+    around: JourneyContext | None = None
+    #: Remark on the choice of this journey, where `worst` was asked for.
     note: str = ""
 
     @property
     def adds_up(self) -> bool:
-        """True where the evidence sums to the published hazard (to 1e-9)."""
+        """Return whether the evidence sums to the published hazard (to 1e-9)."""
         published = self.journey.friction_hazard
         return published is None or abs(published - self.score.hazard) <= 1e-9
 
     def text(self) -> str:
-        """The whole explanation in words, as plain text."""
+        """Return the whole explanation as plain text."""
         from rejse.pipelines.reporting.explain import text as explain_text
 
         return explain_text.text(self)
 
     def json(self) -> str:
-        """The whole explanation as JSON text; times are ISO 8601 in UTC, null is not measured."""
-        told = {**asdict(self), "adds_up": self.adds_up}
-        return json.dumps(told, default=datetime.isoformat, ensure_ascii=False, indent=2)
+        """Return the explanation as JSON text; times are ISO 8601 in UTC, null is not measured."""
+        document = {**asdict(self), "adds_up": self.adds_up}
+        return json.dumps(document, default=datetime.isoformat, ensure_ascii=False, indent=2)
 
 
 def explain(con: Any, wanted: str) -> Explanation:
@@ -177,8 +176,10 @@ def explain(con: Any, wanted: str) -> Explanation:
 
     `con` is a catalogue session with the views v_journeys, v_steps, v_friction_evidence,
     v_handoffs, v_info_requests, v_promises, v_sessions, v_experience, v_journey_experience,
-    v_ranked_journeys and the table owned_products. Raises UnknownJourneyError, with near matches,
-    where none or several journeys answer to it.
+    v_ranked_journeys and the table owned_products.
+
+    Raises:
+        UnknownJourneyError: no journey matches, or several do; it has near matches.
     """
     if not lookup.is_worst(wanted):
         return explain_all(con, [lookup.find(con, wanted)])[0]
@@ -191,15 +192,15 @@ def explain_all(con: Any, journey_ids: list[str]) -> list[Explanation]:
     journeys = {journey_id: journey for journey_id, _, journey in
                 _records(con, Journey, "v_journeys", journey_ids)}  # fmt: skip
     steps = _steps(con, journey_ids)
-    felt, around = _felt(con, journey_ids), explain_around.around(con, journey_ids)
+    felt, around = _felt(con, journey_ids), context.contexts(con, journey_ids)
     return [
-        _told(journeys[one], steps.get(one, ()), felt.get(one), around.get(one))
-        for one in journey_ids
+        _explained(journeys[id_], steps.get(id_, ()), felt.get(id_), around.get(id_))
+        for id_ in journey_ids
     ]
 
 
-def _told(
-    journey: Journey, steps: tuple[Step, ...], felt: Felt | None, around: Around | None
+def _explained(
+    journey: Journey, steps: tuple[Step, ...], felt: Feedback | None, around: JourneyContext | None
 ) -> Explanation:
     evidence = tuple(piece for step in steps for piece in step.evidence)
     return Explanation(
@@ -219,7 +220,7 @@ def _what_ifs(journey: Journey, evidence: tuple[Evidence, ...]) -> tuple[WhatIf,
 
 _TIMES = {"started_at", "ended_at", "occurred_at", "due_at", "delivered_at", "known_since"}
 _NESTED = {"asked", "handoffs", "promises", "evidence", "answers"}
-#: What a view is read from, and in which order.
+#: Relation and order of each view.
 _SOURCES: dict[str, tuple[str, str]] = {
     "v_journeys": ("(select null as step_id, * from v_journeys)", "journey_id"),
     "v_steps": ("v_steps", "seq"),
@@ -249,7 +250,7 @@ _SOURCES: dict[str, tuple[str, str]] = {
 
 
 def _records(con: Any, shape: Any, view: str, journey_ids: list[str]) -> list[tuple[str, str, Any]]:
-    """Rows of a view as (journey id, step id, `shape`), asking only for columns it names."""
+    """Read a view as (journey id, step id, `shape`), only the columns of the shape."""
     names = [field.name for field in fields(shape) if field.name not in _NESTED]
     columns = [f"timezone('UTC', {n}) as {n}" if n in _TIMES else n for n in names]
     source, order = _SOURCES[view]
@@ -268,20 +269,20 @@ def _records(con: Any, shape: Any, view: str, journey_ids: list[str]) -> list[tu
 def _by_step(
     con: Any, shape: Any, view: str, journey_ids: list[str]
 ) -> dict[tuple[str, str], tuple[Any, ...]]:
-    found: dict[tuple[str, str], list[Any]] = {}
+    by_step: dict[tuple[str, str], list[Any]] = {}
     for journey_id, step_id, record in _records(con, shape, view, journey_ids):
-        found.setdefault((journey_id, step_id), []).append(record)
-    return {place: tuple(records) for place, records in found.items()}
+        by_step.setdefault((journey_id, step_id), []).append(record)
+    return {place: tuple(records) for place, records in by_step.items()}
 
 
 def _steps(con: Any, journey_ids: list[str]) -> dict[str, tuple[Step, ...]]:
-    """Steps of each journey in order, each with all that hangs on it."""
-    asked = _by_step(con, Asked, "v_info_requests", journey_ids)
+    """Return the steps of each journey in order, each with its requests, evidence and answers."""
+    asked = _by_step(con, FieldRequest, "v_info_requests", journey_ids)
     handoffs = _by_step(con, Handoff, "v_handoffs", journey_ids)
     promises = _by_step(con, Promise, "v_promises", journey_ids)
     evidence = _by_step(con, Evidence, "v_friction_evidence", journey_ids)
     answers = _by_step(con, Answer, "v_experience", journey_ids)
-    found: dict[str, list[Step]] = {}
+    by_journey: dict[str, list[Step]] = {}
     for journey_id, step_id, step in _records(con, Step, "v_steps", journey_ids):
         place = (journey_id, step_id)
         whole = replace(
@@ -292,45 +293,47 @@ def _steps(con: Any, journey_ids: list[str]) -> dict[str, tuple[Step, ...]]:
             evidence=evidence.get(place, ()),
             answers=answers.get(place, ()),
         )
-        found.setdefault(journey_id, []).append(whole)
-    return {journey_id: tuple(steps) for journey_id, steps in found.items()}
+        by_journey.setdefault(journey_id, []).append(whole)
+    return {journey_id: tuple(steps) for journey_id, steps in by_journey.items()}
 
 
-def _felt(con: Any, journey_ids: list[str]) -> dict[str, Felt]:
-    """What was felt on each journey that somebody spoke of; answers about a step hang there."""
+def _felt(con: Any, journey_ids: list[str]) -> dict[str, Feedback]:
+    """Return the feedback on journeys; answers on a step are with the step."""
     whole: dict[str, list[Answer]] = {}
     for journey_id, step_id, answer in _records(con, Answer, "v_experience", journey_ids):
         if step_id is None:
             whole.setdefault(journey_id, []).append(answer)
     return {
         journey_id: replace(felt, answers=tuple(whole.get(journey_id, ())))
-        for journey_id, _, felt in _records(con, Felt, "v_journey_experience", journey_ids)
+        for journey_id, _, felt in _records(con, Feedback, "v_journey_experience", journey_ids)
     }
 
 
-def _not_measured(journey: Journey, evidence: tuple[Evidence, ...], felt: Felt | None) -> list[str]:
-    """What the data could not say about this journey; a null is never told as a zero."""
-    said = []
+def _not_measured(
+    journey: Journey, evidence: tuple[Evidence, ...], felt: Feedback | None
+) -> list[str]:
+    """Return what could not be measured for a journey: null is never shown as zero."""
+    gaps = []
     if journey.friction_score is None:
-        said.append(
+        gaps.append(
             "friction, delivery and health: too little of what the detectors need was logged"
             " and nothing was found; nothing logged is not nothing wrong"
         )
     if journey.state == "open":
-        said.append("outcome and health: the journey is still open; this is the friction so far")
+        gaps.append("outcome and health: the journey is still open; this is the friction so far")
     elif journey.outcome01 is None:
-        said.append("outcome, and so health: no event says how it ended")
+        gaps.append("outcome, and so health: no event says how it ended")
     if journey.data_continuity is None:
-        said.append("data continuity: no field is known to have been given and needed again")
+        gaps.append("data continuity: no field is known to have been given and needed again")
     if journey.customer_wait_s is None:
-        said.append("waiting of the customer: no waiting was logged")
+        gaps.append("waiting of the customer: no waiting was logged")
     if journey.n_handoffs_unknown:
         hand = wording.plural(journey.n_handoffs_unknown, "hand-off")
-        said.append(f"context of {hand}: nothing says which known fields went along")
+        gaps.append(f"context of {hand}: nothing says which known fields went along")
     if any(piece.kind == "customer_wait" and piece.expected_value is None for piece in evidence):
-        said.append("how long a wait was expected at some touchpoints")
+        gaps.append("how long a wait was expected at some touchpoints")
     if felt is None:
-        said.append("experience: nobody was asked or spoke of it, so this is health_ops only")
+        gaps.append("experience: nobody was asked or spoke of it, so this is health_ops only")
     elif felt.experience01 is None:
-        said.append("experience: nobody who was asked gave a score, so this is health_ops only")
-    return said
+        gaps.append("experience: nobody who was asked gave a score, so this is health_ops only")
+    return gaps

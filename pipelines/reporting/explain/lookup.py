@@ -1,4 +1,4 @@
-"""Finding the journey that somebody means: by id, its beginning or its case, or the worst."""
+"""Find a journey by id, the beginning of one, its case, or as the worst; rank journeys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rejse.transforms.schema.parameters import COMPONENT_FLOOR
 
 
 class UnknownJourneyError(MisuseError):
-    """No journey, or more than one, answers to what was given; `near` lists candidates."""
+    """No journey matches the input, or several do; `near` lists candidates."""
 
     def __init__(self, message: str, near: tuple[str, ...]) -> None:
         super().__init__(message)
@@ -21,8 +21,8 @@ class UnknownJourneyError(MisuseError):
 
 
 @dataclass(frozen=True)
-class Found:
-    """A journey in a list: enough to choose it."""
+class JourneySummary:
+    """A journey in a list, with enough to choose it."""
 
     journey_id: str
     journey_type: str | None
@@ -39,7 +39,7 @@ class Found:
 
 
 def rows(con: Any, query: str, given: list[Any] | None = None) -> list[dict[str, Any]]:
-    """Rows of a query as dicts; naive times are read as UTC."""
+    """Return the rows of a query as dicts; naive times are read as UTC."""
     cursor = con.execute(query, given or [])
     names = [column[0] for column in cursor.description]
     return [{n: _utc(v) for n, v in zip(names, row, strict=True)} for row in cursor.fetchall()]
@@ -51,7 +51,7 @@ def _utc(value: Any) -> Any:
     return value
 
 
-_FOUND = """
+_SUMMARY = """
     select
         journey_id, journey_type, owner, timezone('UTC', started_at) as started_at,
         friction_score, health_ops
@@ -61,19 +61,19 @@ _FOUND = """
 
 @dataclass(frozen=True)
 class Worst:
-    """The worst journeys first, and how many share the first one's place.
+    """The worst journeys first, and how many tie with the first.
 
-    `n_level` have its health_ops (or none, as it), `n_equal` of them its friction too; `n_scored`
-    journeys have a friction score.
+    `n_level` journeys have its health_ops (or none, like it), `n_equal` of them its friction too;
+    `n_scored` journeys have a friction score.
     """
 
-    journeys: list[Found]
+    journeys: list[JourneySummary]
     n_level: int
     n_equal: int
     n_scored: int
 
     def note(self, shown: int = 1) -> str:
-        """What must be said beside the first `shown` of them: that none is the worst, or ties."""
+        """Return the remark on the first `shown` journeys: that none is the worst, or on ties."""
         if not self.n_scored:
             return "too little was logged to see friction: no journey is the worst"
         if not self.journeys:
@@ -96,14 +96,14 @@ class Worst:
         return f"{self.n_level:,} journeys share the {least}{also}; {these} by {order}"
 
 
-def _least(first: Found) -> str:
+def _least(first: JourneySummary) -> str:
     if first.health_ops is None:
         return f"most friction, {wording.amount(first.friction_score)}, without a health that ranks"
     floor = ", its floor" if first.health_ops <= 100 * COMPONENT_FLOOR + 1e-9 else ""
     return f"lowest health_ops, {wording.amount(first.health_ops)}{floor}"
 
 
-#: An end that is only assumed ranks nothing (v_ranked_journeys); its friction still does.
+#: Journeys with an assumed end have no health that ranks (v_ranked_journeys); friction ranks them.
 _WORST = """
     with scored as (
         select
@@ -133,54 +133,59 @@ _WORST = """
 
 
 def ranking(con: Any, most: int = 10) -> Worst:
-    """The worst journeys: closed ones by least health_ops, then those without one that ranks by
-    most friction; of equals by friction and id. None where there is no friction at all.
+    """Rank the worst journeys; none where there is no friction at all.
+
+    Closed ones come first by least health_ops, then those without a health that ranks by most
+    friction. Ties: most friction, then id.
     """
-    found = rows(con, _WORST, [most])
-    names = Found.__dataclass_fields__
-    worst = [Found(**{name: row[name] for name in names}) for row in found]
-    if not found:
+    ranked = rows(con, _WORST, [most])
+    names = JourneySummary.__dataclass_fields__
+    worst = [JourneySummary(**{name: row[name] for name in names}) for row in ranked]
+    if not ranked:
         (row,) = rows(con, "select count(friction_score) as n from v_journeys")
         return Worst([], 0, 0, row["n"])
-    first = found[0]
+    first = ranked[0]
     level = first["n_equal"] if first["health_ops"] is None else first["n_level"]
     return Worst(worst, level, first["n_equal"], first["n_scored"])
 
 
-def worst(con: Any, most: int = 10) -> list[Found]:
-    """The worst journeys alone, as `ranking` orders them."""
+def worst(con: Any, most: int = 10) -> list[JourneySummary]:
+    """Return the worst journeys in the order of `ranking`."""
     return ranking(con, most).journeys
 
 
 def find(con: Any, wanted: str) -> str:
-    """Id of the journey that `wanted` names: `worst`, an id, the beginning of one, or a case.
+    """Return the id of the journey that `wanted` names: `worst`, an id, its beginning, or a case.
 
-    Raises UnknownJourneyError where none or several answer to it.
+    Raises:
+        UnknownJourneyError: no journey matches, or several do.
     """
     wanted = wanted.strip()
     if is_worst(wanted):
         return the_worst(con)[0]
     for test in ("journey_id = ?", "starts_with(journey_id, ?)", "case_id = ?"):
-        hits = rows(con, f"{_FOUND} where {test} order by journey_id limit 6", [wanted])
+        hits = rows(con, f"{_SUMMARY} where {test} order by journey_id limit 6", [wanted])
         if len(hits) == 1:
             return str(hits[0]["journey_id"])
         if hits and wanted:
-            raise _several(wanted, [Found(**row) for row in hits])
+            raise _several(wanted, [JourneySummary(**row) for row in hits])
     raise _none(con, wanted)
 
 
 def is_worst(wanted: str) -> bool:
-    """Is the worst journey asked for, whichever it is?"""
+    """Return whether the input asks for the worst journey."""
     return wanted.strip().casefold() == "worst"
 
 
 def the_worst(con: Any) -> tuple[str, str]:
-    """Id of the worst journey, and what must be said beside it; where none is, the journey of least
-    health that there is, and that it is not. Raises as `find`.
+    """Return the id of the worst journey, and the remark on it.
+
+    Where no journey is the worst, it is the one of least health, and the remark says so. Raises as
+    `find`.
     """
-    found = ranking(con, 1)
-    if found.journeys:
-        return found.journeys[0].journey_id, found.note()
+    ranked = ranking(con, 1)
+    if ranked.journeys:
+        return ranked.journeys[0].journey_id, ranked.note()
     first = rows(
         con,
         "select journey_id from v_journeys left join v_ranked_journeys as ranked using (journey_id)"
@@ -190,7 +195,7 @@ def the_worst(con: Any) -> tuple[str, str]:
         raise UnknownJourneyError(
             "expected a journey, found none: this store holds no journeys", ()
         )
-    note = f"{found.note()}{_ill_ended(con)}; this is the first by health and id"
+    note = f"{ranked.note()}{_ill_ended(con)}; this is the first by health and id"
     return first[0]["journey_id"], note
 
 
@@ -199,7 +204,7 @@ def _holds_journeys(con: Any) -> bool:
 
 
 def _ill_ended(con: Any) -> str:
-    """How to see journeys that ended badly, where they met no friction that could rank them."""
+    """Return a hint at journeys that ended badly, if there are any."""
     (row,) = rows(con, "select count(*) as n from v_ranked_journeys where outcome01 < 1")
     if not row["n"]:
         return ""
@@ -209,34 +214,36 @@ def _ill_ended(con: Any) -> str:
     )
 
 
-def _several(wanted: str, hits: list[Found]) -> UnknownJourneyError:
+def _several(wanted: str, hits: list[JourneySummary]) -> UnknownJourneyError:
     head = f"expected one journey, but several answer to {clean(wanted)!r}; give more of it"
     return _error(head, hits[:5])
 
 
 def _none(con: Any, wanted: str) -> UnknownJourneyError:
-    near = f"{_FOUND} order by jaro_winkler_similarity(journey_id, ?) desc, journey_id limit 3"
-    found = [Found(**row) for row in rows(con, near, [wanted[:64]])]
-    return _error(f"expected a journey's id, found none that is {clean(wanted)!r}", found)
+    near = f"{_SUMMARY} order by jaro_winkler_similarity(journey_id, ?) desc, journey_id limit 3"
+    nearest = [JourneySummary(**row) for row in rows(con, near, [wanted[:64]])]
+    return _error(f"expected a journey's id, found none that is {clean(wanted)!r}", nearest)
 
 
-def _error(head: str, found: list[Found]) -> UnknownJourneyError:
-    listed = "".join(f"\n  {one}" for one in found)
-    tail = f"\nnearest:{listed}" if found else ""
+def _error(head: str, journeys: list[JourneySummary]) -> UnknownJourneyError:
+    listed = "".join(f"\n  {journey}" for journey in journeys)
+    tail = f"\nnearest:{listed}" if journeys else ""
     more = "\nlist the worst ones with `rejse explain`, or any with `rejse sql`"
-    return UnknownJourneyError(f"{head}{tail}{more}", tuple(one.journey_id for one in found))
+    return UnknownJourneyError(
+        f"{head}{tail}{more}", tuple(journey.journey_id for journey in journeys)
+    )
 
 
 def guide(con: Any) -> str:
-    """What `rejse explain` says without a journey: the worst ones, and how to find others."""
+    """Return the output of `rejse explain` without a journey: the worst, and how to find others."""
     if not _holds_journeys(con):
         return "There are no journeys yet: run `rejse run`, then `rejse explain` again."
-    found = ranking(con)
-    note = found.note(len(found.journeys))
-    listed = "".join(f"\n  {one}" for one in found.journeys)
+    ranked = ranking(con)
+    note = ranked.note(len(ranked.journeys))
+    listed = "".join(f"\n  {journey}" for journey in ranked.journeys)
     head = f"The worst journeys{f' ({note})' if note else ''}:{listed}"
     return (
-        f"{head if found.journeys else note[0].upper() + note[1:] + '.'}\n"
+        f"{head if ranked.journeys else note[0].upper() + note[1:] + '.'}\n"
         "Explain one with `rejse explain ID` (the first characters are enough, or its case id),\n"
         "the worst with `rejse explain worst`. Find others with\n"
         "  rejse sql \"select journey_id, health_ops from v_journeys where owner = 'Claims'\""

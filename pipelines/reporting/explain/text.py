@@ -1,4 +1,4 @@
-"""An explanation in words: the same sentences for the terminal and for the report."""
+"""Word an explanation: the same sentences for the terminal and for the report."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rejse.pipelines.reporting import wording
 from rejse.pipelines.reporting.explain import context, feedback
 from rejse.pipelines.reporting.explain.journey import (
-    Asked,
     Explanation,
+    FieldRequest,
     Handoff,
     Journey,
     Promise,
@@ -19,7 +19,7 @@ from rejse.pipelines.reporting.explain.what_if import Evidence, WhatIf
 from rejse.pipelines.runtime.text_safety import clean
 from rejse.transforms.schema.parameters import COMPONENT_FLOOR, HEALTH_WEIGHTS
 
-#: Steps that are told at most; the rest is counted.
+#: Most steps that are shown; the rest is counted.
 MOST_STEPS = 200
 RULE = (
     "Hazard of a piece of evidence: −ln(1 − severity), halved for each stronger sign of the same"
@@ -30,7 +30,7 @@ BANDS = ((80.0, "good"), (60.0, "fair"), (-1.0, "poor"))
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the text: its style (a rich style, or nothing), indent and words."""
+    """A line of the text: its words, style (a rich style, or nothing) and indent."""
 
     words: str
     style: str = ""
@@ -38,19 +38,19 @@ class Line:
 
 
 def band(health_ops: float | None) -> str:
-    """Band of a health: good from 80, fair from 60, else poor; `not measured` for null."""
+    """Return the band of a health: good from 80, fair from 60, else poor; null is not measured."""
     if health_ops is None:
         return "not measured"
     return next(name for least, name in BANDS if health_ops >= least)
 
 
 def text(explanation: Explanation) -> str:
-    """The explanation as plain text."""
+    """Return the explanation as plain text."""
     return "\n".join("  " * line.indent + line.words for line in lines(explanation)) + "\n"
 
 
 def lines(explanation: Explanation) -> Iterator[Line]:
-    """All lines of the explanation, in reading order."""
+    """Yield all lines of the explanation, in reading order."""
     if explanation.note:
         yield Line(f"{explanation.note}.", "dim")
     yield from _head(explanation.journey)
@@ -67,24 +67,24 @@ def lines(explanation: Explanation) -> Iterator[Line]:
     if explanation.felt is not None:
         yield Line("")
         yield Line("What was felt", "bold")
-        yield from (Line(said, indent=1) for said in feedback.lines(explanation.felt))
-        yield from (Line(said, indent=1) for said in moments(explanation.steps))
-    told_around = () if explanation.around is None else (*context.lines(explanation.around),)
-    if told_around:
+        yield from (Line(sentence, indent=1) for sentence in feedback.lines(explanation.felt))
+        yield from (Line(sentence, indent=1) for sentence in moments(explanation.steps))
+    context_lines = () if explanation.around is None else (*context.lines(explanation.around),)
+    if context_lines:
         yield Line("")
         yield Line("Around it (what followed, not what was caused)", "bold")
-        yield from (Line(said, indent=1) for said in told_around)
+        yield from (Line(sentence, indent=1) for sentence in context_lines)
     if explanation.what_ifs:
         yield Line("")
         yield Line("What if (arithmetic of the score, not a causal claim)", "bold")
-        yield from (Line(told, indent=1) for told in what_if_lines(explanation))
+        yield from (Line(sentence, indent=1) for sentence in what_if_lines(explanation))
     yield Line("")
     yield Line(f"Not measured ({coverage(explanation.journey)})", "bold")
-    yield from (Line(said, "dim", 1) for said in explanation.not_measured)
+    yield from (Line(sentence, "dim", 1) for sentence in explanation.not_measured)
 
 
 def coverage(journey: Journey) -> str:
-    """How much of what the launch detectors need was logged for this journey."""
+    """Return how much of what the launch detectors need was logged for the journey."""
     return f"coverage of the evidence {wording.share(journey.evidence_coverage)}"
 
 
@@ -100,7 +100,7 @@ def _head(journey: Journey) -> Iterator[Line]:
 
 
 def span(journey: Journey) -> str:
-    """When the journey was, how it closed, and what was counted."""
+    """Return the time of the journey, how it closed, and its counts."""
     how = f"closed by {journey.close_reason}" if journey.state == "closed" else "still open"
     counts = [
         wording.plural(number, noun)
@@ -117,7 +117,7 @@ def span(journey: Journey) -> str:
 
 
 def verdict(journey: Journey) -> str:
-    """Outcome and delivery first, then the band, then the number with its span."""
+    """Return outcome and friction, then the band, then the health with its span."""
     end = clean(journey.outcome, 20) if journey.outcome else "no outcome yet"
     friction = _span(journey.friction_score, journey.friction_score_lo, journey.friction_score_hi)
     if journey.health_ops is None:
@@ -127,12 +127,12 @@ def verdict(journey: Journey) -> str:
     return f"{end}; friction {friction}; {band(journey.health_ops)}: health_ops {health}{weak}"
 
 
-def _span(value: float | None, one: float | None, other: float | None) -> str:
+def _span(value: float | None, first: float | None, second: float | None) -> str:
     if value is None:
         return "not measured"
-    if one is None or other is None:
+    if first is None or second is None:
         return wording.amount(value)
-    low, high = sorted((one, other))
+    low, high = sorted((first, second))
     return f"{wording.amount(value)} ({wording.amount(low)} to {wording.amount(high)})"
 
 
@@ -142,11 +142,11 @@ _STYLES = {"good": "green", "fair": "yellow", "poor": "red", "not measured": "di
 def _step(step: Step, before: Step | None) -> Iterator[Line]:
     yield Line(f"{step.seq:>2}  {title(step, before)}", "bold" if step.evidence else "")
     yield from (Line(fact, "dim", 2) for fact in facts(step))
-    yield from (Line(told(piece), "red", 2) for piece in step.evidence)
+    yield from (Line(evidence_line(piece), "red", 2) for piece in step.evidence)
 
 
 def title(step: Step, before: Step | None = None) -> str:
-    """When, how long after the last step, who and where: one sentence that names the step."""
+    """Return a sentence that names the step: time, delay after the last step, actor and place."""
     place = clean(step.touchpoint or step.activity, 40)
     did = clean(step.activity, 40).replace("_", " ")
     doing = f", {did}," if step.touchpoint and step.activity not in (None, step.touchpoint) else ""
@@ -155,13 +155,13 @@ def title(step: Step, before: Step | None = None) -> str:
     if before is not None and step.started_at > before.ended_at:
         later = f", {wording.duration((step.started_at - before.ended_at).total_seconds())} later"
     return (
-        f"{wording.minute(step.started_at)}{later}: {who(step)}{doing} at {place}"
+        f"{wording.minute(step.started_at)}{later}: {actor(step)}{doing} at {place}"
         f" ({', '.join(dict.fromkeys(about))})"
     )
 
 
-def who(step: Step) -> str:
-    """Who acted first in the step."""
+def actor(step: Step) -> str:
+    """Return the first actor of the step."""
     if step.is_pushed:
         return "a message of the company"
     agent = f" {clean(step.actor_id, 8)}" if step.actor_id else ""
@@ -176,35 +176,37 @@ def who(step: Step) -> str:
 
 
 def facts(step: Step) -> list[str]:
-    """What the step's own rows say: waiting, fields, hand-offs, promises, answers, its outcome."""
-    said = []
+    """Return sentences on waiting, fields, hand-offs, promises, answers and outcome of a step."""
+    sentences = []
     if step.wait_before_s and step.wait_cause:
         cause = step.wait_cause.replace("_", " ")
-        said.append(f"{wording.duration(step.wait_before_s)} of waiting before it, for the {cause}")
+        sentences.append(
+            f"{wording.duration(step.wait_before_s)} of waiting before it, for the {cause}"
+        )
     if step.queue_s:
-        said.append(f"waited {wording.duration(step.queue_s)} to be served")
-    said += _asked(step.asked)
-    said += [_handoff(hand) for hand in step.handoffs]
-    said += [_promise(promise) for promise in step.promises]
-    said += [feedback.answered(answer) for answer in step.answers]
+        sentences.append(f"waited {wording.duration(step.queue_s)} to be served")
+    sentences += _field_requests(step.asked)
+    sentences += [_handoff(hand) for hand in step.handoffs]
+    sentences += [_promise(promise) for promise in step.promises]
+    sentences += [feedback.answered(answer) for answer in step.answers]
     if step.processing_s:
-        said.append(f"took {wording.duration(step.processing_s)}")
+        sentences.append(f"took {wording.duration(step.processing_s)}")
     if step.outcome:
-        said.append(f"ended {step.outcome}")
-    return said
+        sentences.append(f"ended {step.outcome}")
+    return sentences
 
 
 def moments(steps: tuple[Step, ...]) -> Iterator[str]:
-    """The best and the worst step of the emotion curve, where it has both."""
+    """Yield the best and the worst step of the emotion curve, where it has both."""
     curve = [(step, felt) for step in steps if (felt := feedback.emotion(step.answers)) is not None]
     for name, best in (("best moment", max), ("worst moment", min)):
         if len({felt for _, felt in curve}) > 1:
-            step, felt = best(curve, key=lambda one: one[1])
+            step, felt = best(curve, key=lambda moment: moment[1])
             place = clean(step.touchpoint or step.activity, 40)
             yield f"{name}: step {step.seq}, {place} ({felt:.2f})"
 
 
-def _asked(asked: tuple[Asked, ...]) -> Iterator[str]:
+def _field_requests(asked: tuple[FieldRequest, ...]) -> Iterator[str]:
     fresh = [request.field for request in asked if not request.is_reask]
     if fresh:
         yield f"asked for {wording.listing(fresh)}"
@@ -241,8 +243,8 @@ def _promise(promise: Promise) -> str:
     return f"promised {promise.kind or 'something'}{due}{moved}: {promise.status or 'open'}{late}"
 
 
-def told(piece: Evidence) -> str:
-    """One piece of evidence with its numbers: severity, hazard at its rank, share of the whole."""
+def evidence_line(piece: Evidence) -> str:
+    """Describe a piece of evidence: severity, hazard at its rank, share of the whole."""
     known = {None, piece.owner, piece.owner_to}
     detail = "" if piece.detail in known else f" ({clean(piece.detail)})"
     return (
@@ -253,7 +255,7 @@ def told(piece: Evidence) -> str:
 
 
 def between(piece: Evidence) -> str:
-    """The two owners between whom a piece of evidence lies; nothing at a node."""
+    """Return the two owners of a piece of evidence on an edge; nothing at a node."""
     if piece.locus != "edge" or not piece.owner or not piece.owner_to:
         return ""
     if piece.owner == piece.owner_to:
@@ -262,7 +264,7 @@ def between(piece: Evidence) -> str:
 
 
 def hazard(piece: Evidence) -> str:
-    """Hazard h = -ln(1 - s), halved for each stronger sign of the same incident."""
+    """Return the hazard h = -ln(1 - s), halved for each stronger sign of the same incident."""
     if piece.kind_rank == 0:
         return f"{piece.hazard:.3f}"
     whole, parts = piece.hazard * 2.0**piece.kind_rank, 2**piece.kind_rank
@@ -279,7 +281,7 @@ def _severity(piece: Evidence) -> str:
 
 
 def _amount(piece: Evidence) -> str:
-    """The amount x that made the severity grow, in its unit."""
+    """Return the amount that determines the intensity, in its unit."""
     if piece.unit == "s/s":
         over = f"{wording.share(piece.raw_value)} over the expected"
         known = piece.expected_value
@@ -292,35 +294,35 @@ def _amount(piece: Evidence) -> str:
 
 def _sums(explanation: Explanation) -> Iterator[Line]:
     yield Line("How the score adds up", "bold")
-    yield from (Line(said, indent=1) for said in sums(explanation))
+    yield from (Line(sentence, indent=1) for sentence in sums(explanation))
     yield Line(RULE, "dim", 1)
 
 
 def sums(explanation: Explanation) -> list[str]:
-    """H over the incidents, then F, D, O and health_ops, with the arithmetic spelled out."""
+    """Return the arithmetic of H over the incidents, then of F, D, O and health_ops."""
     score = explanation.score
     if explanation.journey.friction_score is None:
         return ["nothing to add up: see what is not measured"]
     incidents = [(step.seq, step.hazard) for step in explanation.steps if step.evidence]
     terms = _terms(incidents)
-    said = [
+    sentences = [
         f"H = {terms} = {score.hazard:.4f}",
         f"F = 100 × (1 − e^−H) = {score.friction_score:.1f}",
         f"D = e^−H = {score.delivery01:.3f}",
     ]
     if score.outcome01 is None or score.health_ops is None:
-        return [*said, "O is not known, so there is no health_ops"]
+        return [*sentences, "O is not known, so there is no health_ops"]
     what, how = HEALTH_WEIGHTS["outcome"], HEALTH_WEIGHTS["delivery"]
     outcome, delivery = (_floored(score.outcome01, 2), _floored(score.delivery01, 3))
-    said.append(f"O = {score.outcome01:g} ({explanation.journey.outcome or 'no end'})")
-    said.append(
+    sentences.append(f"O = {score.outcome01:g} ({explanation.journey.outcome or 'no end'})")
+    sentences.append(
         f"health_ops = 100 × ({what:g} + {how:g}) / ({what:g}/{outcome} + {how:g}/{delivery})"
         f" = {score.health_ops:.1f}"
     )
     if not explanation.adds_up:
         published = explanation.journey.friction_hazard
-        said.append(f"The published H is {published:.6f}: the evidence does not add up to it.")
-    return said
+        sentences.append(f"The published H is {published:.6f}: the evidence does not add up to it.")
+    return sentences
 
 
 def _terms(incidents: Iterable[tuple[int, float]]) -> str:
@@ -338,13 +340,13 @@ def _floored(component: float, digits: int) -> str:
 
 
 def what_if_lines(explanation: Explanation, most: int = 12) -> list[str]:
-    """What friction and health would be without each incident, best first."""
+    """Return what friction and health would be without each incident, best first."""
     seqs = {step.step_id: step.seq for step in explanation.steps}
-    said = [_what_if(condition, seqs) for condition in explanation.what_ifs]
-    if len(said) <= most + 1:
-        return said
-    left = wording.plural(len(said) - most, "smaller one")
-    return [*said[: most - 1], f"… {left} …", said[-1]]
+    sentences = [_what_if(condition, seqs) for condition in explanation.what_ifs]
+    if len(sentences) <= most + 1:
+        return sentences
+    left = wording.plural(len(sentences) - most, "smaller one")
+    return [*sentences[: most - 1], f"… {left} …", sentences[-1]]
 
 
 def _what_if(condition: WhatIf, seqs: dict[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""What a score would be without something: the arithmetic of the score, no causal claim."""
+"""Compute what a score would be without some evidence: arithmetic, no causal claim."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from math import fsum
 
 @dataclass(frozen=True)
 class Evidence:
-    """One piece of evidence of a journey: a row of `friction_evidence` without its keys."""
+    """A piece of evidence of a journey: a row of `friction_evidence` without its keys."""
 
     evidence_id: str
     step_id: str
@@ -49,7 +49,7 @@ class Score:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """A score under a condition, and what it would gain against the real one."""
+    """A score under a condition, and its gain over the real one."""
 
     condition: str
     step_id: str | None
@@ -59,7 +59,7 @@ class WhatIf:
 
 
 def hazards(evidence: Iterable[Evidence]) -> dict[str, float]:
-    """Hazard of each piece, by evidence id, ranked inside its incident as the core ranks it."""
+    """Return the hazard of each piece by evidence id, ranked in its incident as in the core."""
     import numpy as np
 
     from rejse.transforms.scoring.friction.score import rank_hazards
@@ -68,17 +68,17 @@ def hazards(evidence: Iterable[Evidence]) -> dict[str, float]:
     steps = {step_id: code for code, step_id in enumerate({e.step_id: 0 for e in pieces})}
     incident = np.array([steps[e.step_id] for e in pieces], dtype=np.int64)
     severity = np.array([e.severity for e in pieces], dtype=np.float64)
-    found = rank_hazards(severity, incident, np.arange(len(pieces)))
-    return {e.evidence_id: float(h) for e, h in zip(pieces, found.hazard, strict=True)}
+    ranked = rank_hazards(severity, incident, np.arange(len(pieces)))
+    return {e.evidence_id: float(h) for e, h in zip(pieces, ranked.hazard, strict=True)}
 
 
 def score(evidence: Iterable[Evidence], outcome01: float | None) -> Score:
-    """Score of a journey with this evidence and this outcome (null where it is not known)."""
+    """Score a journey with this evidence and this outcome (null where it is not known)."""
     return _scores([fsum(hazards(evidence).values())], outcome01)[0]
 
 
 def _scores(totals: list[float], outcome01: float | None) -> list[Score]:
-    """Score at each total hazard H."""
+    """Return the score at each total hazard H."""
     import numpy as np
 
     from rejse.transforms.scoring.metrics import health
@@ -93,32 +93,32 @@ def _scores(totals: list[float], outcome01: float | None) -> list[Score]:
     ]
 
 
-#: Kinds that vanish where what is known goes along with the customer.
+#: Kinds that disappear where the known fields are passed on with the customer.
 CONTEXT = frozenset({"handoff_without_context", "reasked_info", "info_conflict"})
 
 
 def what_ifs(evidence: tuple[Evidence, ...], outcome01: float | None) -> tuple[WhatIf, ...]:
     """Score without each incident, best gain first; then as if all context had been passed.
 
-    Without an incident the ranks inside the others stay; without some of its evidence the rest of
-    an incident is ranked anew.
+    Removing an incident leaves the ranks inside the others; removing some of its evidence ranks the
+    rest of an incident again.
     """
-    found = hazards(evidence)
+    by_piece = hazards(evidence)
     incidents: dict[str, list[float]] = {}
     for piece in evidence:
-        incidents.setdefault(piece.step_id, []).append(found[piece.evidence_id])
-    whole = fsum(found.values())
+        incidents.setdefault(piece.step_id, []).append(by_piece[piece.evidence_id])
+    whole = fsum(by_piece.values())
     rest = [piece for piece in evidence if piece.kind not in CONTEXT]
     left = [max(0.0, whole - fsum(hazard)) for hazard in incidents.values()]
     real, passed, *without = _scores([whole, fsum(hazards(rest).values()), *left], outcome01)
-    told = [
+    conditions = [
         _against(real, "without this incident", step_id, then)
         for step_id, then in zip(incidents, without, strict=True)
     ]
-    told.sort(key=lambda w: (-w.friction_less, w.step_id or ""))
+    conditions.sort(key=lambda w: (-w.friction_less, w.step_id or ""))
     if len(rest) < len(evidence):
-        told.append(_against(real, "with the context passed", None, passed))
-    return tuple(told)
+        conditions.append(_against(real, "with the context passed", None, passed))
+    return tuple(conditions)
 
 
 def _against(real: Score, condition: str, step_id: str | None, then: Score) -> WhatIf:

@@ -1,4 +1,4 @@
-"""The page's sentences and head figures, worded from the totals."""
+"""Word the page's sentences and head figures from the totals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Card:
-    """A head figure: its value, or that it is absent, and what it means."""
+    """A head figure: its value, its meaning, and whether it was not measured."""
 
     value: str
     label: str
@@ -25,7 +25,7 @@ def _card(value: str | None, label: str, why_not: str) -> Card:
 
 
 def subtitle(totals: Row) -> str:
-    """How many journeys of which time the page is about."""
+    """Return how many journeys of which time the page shows."""
     if not totals["n_journeys"]:
         return "The store holds no journeys: run rejse run first."
     n_open = totals["n_journeys"] - totals["n_closed"]
@@ -39,7 +39,7 @@ def subtitle(totals: Row) -> str:
 
 
 def head_figures(totals: Row, felt: Row) -> list[Card]:
-    """The cards on top: components before the number, and what is absent said so."""
+    """Return the cards on top: components before the health, absent figures marked."""
     return [_resolved(totals), _friction(totals), _between(totals), *_health(totals),
             _continuity(totals), _duration(totals), _answered(felt), _relief(felt)]  # fmt: skip
 
@@ -92,52 +92,52 @@ def _duration(totals: Row) -> Card:
     return _card(words, "median time from the first need to the last event", "duration")
 
 
-def _answered(found: Row) -> Card:
-    n, whole = found["n_answered"], found["n_invited"]
+def _answered(answers: Row) -> Card:
+    n, whole = answers["n_answered"], answers["n_invited"]
     value = wording.share(n / whole) if whole else None
     label = f"of the customers' invitations were answered in time, {wording.count(n)} of {whole:,}"
     return _card(value, label, "answers: no invitation is logged whose window has passed")
 
 
-def _relief(found: Row) -> Card:
-    n, whole = found["n_relief"], found["n_relief_known"]
+def _relief(answers: Row) -> Card:
+    n, whole = answers["n_relief"], answers["n_relief_known"]
     label = f"of {wording.plural(whole, 'journey')}: top rating after a long failure, so no health"
     return _card(f"{n:,}" if whole else None, label, "relief: needs answers and friction")
 
 
-def felt(totals: Row, found: Row) -> list[str]:
-    """What the answers on the page stand for, and what they do not."""
-    said = [
-        f"{wording.count(found['n_felt'])} of {wording.plural(totals['n_journeys'], 'journey')}"
-        f" ({wording.share(found['n_felt'] / totals['n_journeys'])}) have answers that score; the"
+def felt(totals: Row, answers: Row) -> list[str]:
+    """Return what the answers on the page represent, and what they do not."""
+    sentences = [
+        f"{wording.count(answers['n_felt'])} of {wording.plural(totals['n_journeys'], 'journey')}"
+        f" ({wording.share(answers['n_felt'] / totals['n_journeys'])}) have answers that score; the"
         " silent are no neutral part."
     ] if totals["n_journeys"] else []  # fmt: skip
-    if found["n_relief"]:
-        said.append(
-            f"Relief: {wording.plural(found['n_relief'], 'journey')} whose last answer is in the"
+    if answers["n_relief"]:
+        sentences.append(
+            f"Relief: {wording.plural(answers['n_relief'], 'journey')} whose last answer is in the"
             " top box although friction is 50 or more. That is gratitude, not health."
         )
-    if found["n_ignored"]:
-        one = found["n_ignored"] == 1
-        pieces = "complaint or low answer" if one else "complaints or low answers"
-        said.append(
-            f"{found['n_ignored']:,} {pieces} that nobody acted on within the window for it."
+    if answers["n_ignored"]:
+        is_single = answers["n_ignored"] == 1
+        pieces = "complaint or low answer" if is_single else "complaints or low answers"
+        sentences.append(
+            f"{answers['n_ignored']:,} {pieces} that nobody acted on within the window for it."
         )
-    return said
+    return sentences
 
 
-def stability(found: Row) -> str:
-    """How far the list of the worst depends on the weights, which are priors."""
-    if not found["n_worst"]:
+def stability(ranks: Row) -> str:
+    """Return how far the list of the worst depends on the weights, which are priors."""
+    if not ranks["n_worst"]:
         return ""
     return (
-        f"of these {found['n_worst']}, {found['n_at_hi']} stay among the worst with all weights at"
-        f" half, {found['n_at_lo']} with all at 1.5"
+        f"of these {ranks['n_worst']}, {ranks['n_at_hi']} stay among the worst with all weights at"
+        f" half, {ranks['n_at_lo']} with all at 1.5"
     )
 
 
 def cost(rows: list[Row]) -> list[str]:
-    """What friction costs, as far as minutes are logged or in cost_rates; rows of `cost.sql`."""
+    """Return what friction costs, as far as minutes are known; `rows` are those of `cost.sql`."""
     n = sum(row["n_evidence"] for row in rows)
     if not n:
         return []
@@ -173,7 +173,7 @@ def cost(rows: list[Row]) -> list[str]:
 
 
 def not_measured(totals: Row, felt: Row) -> list[str]:
-    """What the page cannot say, and why."""
+    """Return what the page cannot show, and why."""
     whole = totals["n_journeys"]
     gaps = (
         ("n_scored", "friction: the logs carry too little of what the detectors need"),
@@ -181,13 +181,13 @@ def not_measured(totals: Row, felt: Row) -> list[str]:
         ("n_continuity", "data continuity: no field given and needed again was logged"),
         ("n_wait", "waiting of the customer: no waiting was logged"),
     )
-    said = [
+    sentences = [
         f"{wording.share(1 - totals[column] / whole)} of the journeys have no {why}."
         for column, why in gaps
         if whole and totals[column] < whole
     ]
     return [
-        *said,
+        *sentences,
         *_not_felt(totals, felt),
         *_not_looked_for(),
         "Causes: shares say where friction lies, not why; drivers are not analysed yet.",
@@ -206,7 +206,7 @@ def _not_felt(totals: Row, felt: Row) -> list[str]:
     ]
 
 
-#: Kinds of friction that the design knows; those without a detector are named on the page.
+#: Kinds of friction of the design; those without a detector are named on the page.
 DESIGNED = (
     "info_conflict", "transfer", "ping_pong", "escalation", "internal_wait", "dead_end",
     "abandonment", "rework", "contradiction", "upsell_in_problem", "over_pressure",
@@ -220,23 +220,23 @@ def _not_looked_for() -> list[str]:
     return [f"Not looked for yet: {wording.listing(missing, 12)}."] if missing else []
 
 
-def stamp(found: Row | None) -> list[tuple[str, str]]:
-    """Which publication, run and configuration the page was drawn from, and the run's balance."""
-    if found is None:
+def stamp(publication: Row | None) -> list[tuple[str, str]]:
+    """Return publication, run and configuration of the page, and the run's balance."""
+    if publication is None:
         return [("Publication", "none yet")]
-    said = [
-        ("Publication", clean(found["publication"], 20)),
-        ("Published", f"{wording.minute(found['published_at'])} UTC"),
-        ("Run", clean(found["run_id"], 40)),
-        ("Configuration", clean(found["config_version"], 32)),
-        ("Audit", clean(found["audit"], 20)),
+    entries = [
+        ("Publication", clean(publication["publication"], 20)),
+        ("Published", f"{wording.minute(publication['published_at'])} UTC"),
+        ("Run", clean(publication["run_id"], 40)),
+        ("Configuration", clean(publication["config_version"], 32)),
+        ("Audit", clean(publication["audit"], 20)),
     ]
-    if found["n_read"] is not None:
-        counts = wording.accounted({name: found[f"n_{name}"] for name in OUTCOMES_OF_A_ROW})
+    if publication["n_read"] is not None:
+        counts = wording.accounted({name: publication[f"n_{name}"] for name in OUTCOMES_OF_A_ROW})
         parts = " + ".join(f"{counts[name]:,} {name}" for name in OUTCOMES_OF_A_ROW)
         repaired = f" + {counts['repaired']:,} repaired" if counts["repaired"] else ""
-        said.append(("Rows read by the run", f"{found['n_read']:,}{repaired} = {parts}"))
-    return said
+        entries.append(("Rows read by the run", f"{publication['n_read']:,}{repaired} = {parts}"))
+    return entries
 
 
 OUTCOMES_OF_A_ROW = ("kept", "duplicate", "late", "rejected", "erased")

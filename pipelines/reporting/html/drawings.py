@@ -1,4 +1,4 @@
-"""Geometry of the drawings: rows of the queries become places on the paper; the template inks."""
+"""Compute the geometry of the drawings from rows of the queries; the template draws them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKED, LABELLED = 5, 8
 
 @dataclass(frozen=True)
 class Place:
-    """A column of the map: a place of contact with its figures."""
+    """A column of the map: a touchpoint with its figures."""
 
     x: float
     name: list[str]
@@ -52,7 +52,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Way:
-    """An arc between two places: wide where many go, red where it hurts."""
+    """An arc between two places: wide for many moves, red for much friction."""
 
     path: str
     is_back: bool
@@ -99,12 +99,12 @@ class Matrix:
 
 
 def level(portion: float) -> str:
-    """Colour class of a mean friction of 0 to 1."""
+    """Return the colour class of a mean friction of 0 to 1."""
     return "red" if portion >= RED else "amber" if portion >= AMBER else "calm"
 
 
 def journey_map(rows: list[Row], moves: list[Row]) -> Map | None:
-    """Lay the places out in their stages, in the order in which journeys reach them."""
+    """Lay out the places in their stages, in the order in which journeys reach them."""
     if not rows:
         return None
     ordered = sorted(rows, key=lambda r: (STAGES.index(r["main_stage"]), r["progress"], r["place"]))
@@ -215,7 +215,7 @@ OTHERS = "Others"
 
 
 def matrix(edges: list[Row], all_hazard: float, most: int = 9) -> Matrix | None:
-    """Share of all friction from owner to owner; the smallest owners are folded into one."""
+    """Return the share of all friction from owner to owner; the smallest owners are folded."""
     if not edges or not all_hazard:
         return None
     weight: dict[str, float] = {}
@@ -225,12 +225,14 @@ def matrix(edges: list[Row], all_hazard: float, most: int = 9) -> Matrix | None:
     ranked = sorted(weight, key=lambda owner: (-weight[owner], owner))
     is_folded = len(ranked) > most
     owners = [*ranked[: most - 1], OTHERS] if is_folded else ranked
-    found: dict[tuple[str, str], list[Row]] = {}
+    by_pair: dict[tuple[str, str], list[Row]] = {}
     for edge in edges:
         giver, taker = (o if o in owners else OTHERS for o in (edge["owner"], edge["owner_to"]))
-        found.setdefault((giver, taker), []).append(edge)
-    peak = max(sum(edge["hazard"] for edge in inside) for inside in found.values()) / all_hazard
-    cells = [[_cell(found.get((a, b), []), a, b, all_hazard, peak) for b in owners] for a in owners]
+        by_pair.setdefault((giver, taker), []).append(edge)
+    peak = max(sum(edge["hazard"] for edge in inside) for inside in by_pair.values()) / all_hazard
+    cells = [
+        [_cell(by_pair.get((a, b), []), a, b, all_hazard, peak) for b in owners] for a in owners
+    ]
     return Matrix([clean(owner, 22) for owner in owners], cells, is_folded)
 
 

@@ -1,4 +1,4 @@
-"""Geometry of the emotion curve: what was felt at the places of the map, under them."""
+"""Compute the geometry of the emotion curve under the places of the map."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rejse.pipelines.reporting.html.drawings import Map
 from rejse.pipelines.runtime.text_safety import clean
 
 Row = dict[str, Any]
-#: Heights of the best and of the worst that can be felt.
+#: Heights of the best and of the worst emotion.
 TOP, BOTTOM = 34.0, 174.0
 LABELS = 74.0
 
 
 @dataclass(frozen=True)
 class Point:
-    """A place that somebody spoke of: the mean, its interval, and on how many visits it rests."""
+    """A place with answers: the mean emotion, its interval, and the number of its visits."""
 
     x: float
     y: float
@@ -32,7 +32,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The line to the next place with answers; broken where it leaps over places without."""
+    """The line to the next place with answers; dashed where it skips places without."""
 
     path: str
     leaps: bool
@@ -40,7 +40,7 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Curve:
-    """The emotion curve of the biggest journey type, as wide as its map."""
+    """The emotion curve of the largest journey type, as wide as its map."""
 
     width: float
     height: float
@@ -52,20 +52,20 @@ class Curve:
 
 
 def emotion_curve(rows: list[Row], plan: Map | None) -> Curve | None:
-    """Lay what was felt out under the places of the map; None where nobody spoke of one."""
+    """Lay out the curve under the places of the map; None where no place has answers."""
     if plan is None:
         return None
-    found = {row["place"]: row for row in rows}
-    shown = [(place, x) for place, x in plan.xs.items() if place in found]
+    by_place = {row["place"]: row for row in rows}
+    shown = [(place, x) for place, x in plan.xs.items() if place in by_place]
     if not shown:
         return None
     places = list(plan.xs)
     return Curve(
         width=plan.width,
         height=BOTTOM + LABELS,
-        points=[_point(found[place], x) for place, x in shown],
+        points=[_point(by_place[place], x) for place, x in shown],
         stretches=[
-            _stretch(found[a], x, found[b], to, places.index(b) - places.index(a) > 1)
+            _stretch(by_place[a], x, by_place[b], to, places.index(b) - places.index(a) > 1)
             for (a, x), (b, to) in pairwise(shown)
         ],
         levels=[
@@ -97,8 +97,8 @@ def _point(row: Row, x: float) -> Point:
     )
 
 
-def _stretch(one: Row, x: float, other: Row, to: float, leaps: bool) -> Stretch:
-    path = f"M{x:.1f} {_height(one['emotion01'])}L{to:.1f} {_height(other['emotion01'])}"
+def _stretch(start: Row, x: float, end: Row, to: float, leaps: bool) -> Stretch:
+    path = f"M{x:.1f} {_height(start['emotion01'])}L{to:.1f} {_height(end['emotion01'])}"
     return Stretch(path, leaps)
 
 

@@ -1,4 +1,4 @@
-"""An explanation made short enough for a page: the steps that hurt, and the first and last."""
+"""Shorten an explanation for the page: the steps with most hazard, the first and the last."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from rejse.pipelines.reporting.explain import feedback, text
 from rejse.pipelines.reporting.explain.journey import Explanation, Journey, Step
 from rejse.pipelines.runtime.text_safety import clean
 
-#: Bounds of what is told of one journey, so that ten of them fit a page at any size of data.
+#: Bounds of a journey's explanation, so that ten of them fit a page at any size of data.
 MOST_STEPS, MOST_FACTS, MOST_PIECES, MOST_WHAT_IFS, LONGEST = 10, 5, 4, 6, 240
-#: Bytes of HTML that the steps of one journey may take: names may be long and dear to escape.
+#: Bytes of HTML that the steps of a journey may take: names may be long, and longer when escaped.
 MOST_BYTES = 14_000
 
 
 @dataclass(frozen=True)
-class ToldStep:
+class ShortStep:
     """A step in words, or how many were left out before the next one."""
 
     seq: int
     title: str
     facts: list[str]
-    found: list[str]
+    evidence: list[str]
     left_out: str = ""
 
 
 @dataclass(frozen=True)
-class Told:
+class ShortExplanation:
     """An explanation in words, bounded."""
 
     journey: Journey
@@ -35,17 +35,17 @@ class Told:
     verdict: str
     kinds: str
     span: str
-    steps: list[ToldStep]
+    steps: list[ShortStep]
     sums: list[str]
     felt: list[str]
     what_ifs: list[str]
     not_measured: list[str]
 
 
-def tell(explanation: Explanation) -> Told:
-    """The explanation in words; at most `MOST_STEPS` steps, those with most hazard kept."""
+def shorten(explanation: Explanation) -> ShortExplanation:
+    """Word an explanation with at most `MOST_STEPS` steps, those with most hazard."""
     journey = explanation.journey
-    return Told(
+    return ShortExplanation(
         journey=journey,
         band=text.band(journey.health_ops),
         verdict=text.verdict(journey),
@@ -60,7 +60,7 @@ def tell(explanation: Explanation) -> Told:
 
 
 def _kinds(steps: tuple[Step, ...]) -> str:
-    """The kinds of friction in the journey, heaviest first."""
+    """Return the kinds of friction in the journey, most hazard first."""
     weight: dict[str, float] = {}
     for step in steps:
         for piece in step.evidence:
@@ -71,50 +71,50 @@ def _kinds(steps: tuple[Step, ...]) -> str:
     )
 
 
-def _bounded(steps: tuple[Step, ...]) -> list[ToldStep]:
-    told: list[ToldStep] = []
+def _bounded(steps: tuple[Step, ...]) -> list[ShortStep]:
+    bounded: list[ShortStep] = []
     for most in (MOST_STEPS, MOST_STEPS // 2, 2):
-        told = _steps(steps, most)
-        if sum(map(_size, told)) <= MOST_BYTES:
+        bounded = _steps(steps, most)
+        if sum(map(_size, bounded)) <= MOST_BYTES:
             break
-    return told
+    return bounded
 
 
-def _size(step: ToldStep) -> int:
+def _size(step: ShortStep) -> int:
     from markupsafe import escape
 
-    return sum(len(escape(said).encode()) for said in (step.title, *step.facts, *step.found))
+    return sum(len(escape(words).encode()) for words in (step.title, *step.facts, *step.evidence))
 
 
-def _steps(steps: tuple[Step, ...], most: int) -> list[ToldStep]:
+def _steps(steps: tuple[Step, ...], most: int) -> list[ShortStep]:
     ends = {0, len(steps) - 1}
     ranked = sorted(range(len(steps)), key=lambda i: (i not in ends, -steps[i].hazard, i))
-    told: list[ToldStep] = []
+    listed: list[ShortStep] = []
     last = -1
     for index in sorted(ranked[:most]):
         if index - last > 1:
-            told.append(_gap(steps[last + 1 : index]))
-        told.append(_step(steps[index], steps[index - 1] if index else None))
+            listed.append(_gap(steps[last + 1 : index]))
+        listed.append(_step(steps[index], steps[index - 1] if index else None))
         last = index
-    return told
+    return listed
 
 
-def _gap(steps: tuple[Step, ...]) -> ToldStep:
+def _gap(steps: tuple[Step, ...]) -> ShortStep:
     hazard = sum(step.hazard for step in steps)
     weight = f"hazard {hazard:.3f}" if hazard else "no friction"
-    return ToldStep(0, "", [], [], f"… {wording.plural(len(steps), 'step')} left out, {weight} …")
+    return ShortStep(0, "", [], [], f"… {wording.plural(len(steps), 'step')} left out, {weight} …")
 
 
-def _step(step: Step, before: Step | None) -> ToldStep:
-    found = [text.told(piece) for piece in step.evidence]
-    return ToldStep(
+def _step(step: Step, before: Step | None) -> ShortStep:
+    evidence = [text.evidence_line(piece) for piece in step.evidence]
+    return ShortStep(
         seq=step.seq,
         title=text.title(step, before),
         facts=_short(text.facts(step), MOST_FACTS),
-        found=_short(found, MOST_PIECES),
+        evidence=_short(evidence, MOST_PIECES),
     )
 
 
 def _short(words: list[str], most: int) -> list[str]:
-    shown = [clean(said, LONGEST) for said in words[:most]]
+    shown = [clean(line, LONGEST) for line in words[:most]]
     return [*shown, f"… {len(words) - most} more …"] if len(words) > most else shown

@@ -1,4 +1,4 @@
-"""The one finding that heads the report, chosen by rule from the figures."""
+"""Choose the finding that heads the report, by rule from the figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORTH_NAMING = 0.1
 
 
 def headline(totals: Row, kinds: list[Row], edges: list[Row]) -> str:
-    """Where most friction lies: between two owners, else the kind that weighs most."""
+    """Return where most friction is: between two owners, else the kind with most hazard."""
     if not totals["n_journeys"]:
         return "No journeys yet"
     if not totals["n_scored"]:

@@ -1,4 +1,4 @@
-"""The report: one HTML page that carries everything it needs and runs no script."""
+"""Render the report: one HTML page that contains everything it needs and runs no script."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ FONTS = (
 def write(con: Any, out: Path, title: str = "Journey report", mode: int = 0o600) -> Path:
     """Write the report of a catalogue session to `out`, a file of this mode, and return the path.
 
-    The file is put in its place whole, so that nobody opens half a page. Raises FileNotFoundError
-    where the folder does not exist, IsADirectoryError where `out` is one.
+    The file is replaced as a whole, so that no reader sees half a page.
+
+    Raises:
+        FileNotFoundError: the folder does not exist.
+        IsADirectoryError: `out` is a folder.
     """
     if out.is_dir():
         raise IsADirectoryError(
@@ -48,7 +51,7 @@ def write(con: Any, out: Path, title: str = "Journey report", mode: int = 0o600)
 
 
 def render(figures: Figures, title: str) -> str:
-    """The page as HTML text; every value is escaped by the template engine."""
+    """Render the page as HTML text; the template engine escapes every value."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -76,7 +79,7 @@ def render(figures: Figures, title: str) -> str:
 
 
 def style() -> str:
-    """The style sheet with its fonts inside."""
+    """Return the style sheet with its fonts inside."""
     faces = [
         "@font-face{font-family:Inter;font-weight:400 700;src:url(data:font/woff2;base64,"
         f"{base64.b64encode((FOLDER / name).read_bytes()).decode()}) format('woff2');"
@@ -87,7 +90,7 @@ def style() -> str:
 
 
 def contents(figures: Figures) -> dict[str, Any]:
-    """What the template shows, worded and laid out."""
+    """Return the variables of the template, worded and laid out."""
     totals = figures.totals
     plan = drawings.journey_map(figures.places, figures.moves)
     return {
@@ -105,7 +108,7 @@ def contents(figures: Figures) -> dict[str, Any]:
         "kinds": _kinds(figures.kinds),
         "has_owners": bool(totals["n_of_known_owner"]),
         "matrix": drawings.matrix(figures.edges, totals["hazard"] or 0.0),
-        "worst": [explanation.tell(one) for one in figures.worst],
+        "worst": [explanation.shorten(journey) for journey in figures.worst],
         "worst_note": figures.worst_note if totals["n_journeys"] else "There are no journeys yet.",
         "stability": cards.stability(figures.stability),
         "coverage": figures.coverage,
@@ -118,26 +121,26 @@ def contents(figures: Figures) -> dict[str, Any]:
 
 
 def _banded(row: Row, has_health: bool) -> Row:
-    """The row with a word where a median is of too few journeys for a band."""
+    """Add the word to show where a median is of too few journeys for a band."""
     return {**row, "band": row["band"] or ("too few" if has_health else "not measured")}
 
 
 def _places(rows: list[Row], plan: drawings.Map | None) -> list[Row]:
-    """The places in the order of the map, the marked ones first, by their numbers."""
+    """Return the places for the table, the marked ones first, by their numbers."""
     if plan is None:
         return []
     whole = sum(row["hazard"] for row in rows)
-    found = []
+    places = []
     for row in rows:
         hurts = row["hazard"] > 0
-        found.append({
+        places.append({
             **row,
             "mark": plan.marks.get(row["place"]),
             "happens": wording.kind_name(row["worst_kind"]) if hurts else DASH,
             "met": row["n_with_friction"] / row["n_visits"],
             "portion": row["hazard"] / whole if whole else None,
         })  # fmt: skip
-    return sorted(found, key=lambda row: (row["mark"] or 99, -row["hazard"], -row["n_visits"]))
+    return sorted(places, key=lambda row: (row["mark"] or 99, -row["hazard"], -row["n_visits"]))
 
 
 def _kinds(rows: list[Row]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""What the report asks of a catalogue session: a fixed set of queries, each of bounded size."""
+"""Run the report's queries in a catalogue session: a fixed set, each with a bounded result."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rejse.pipelines.reporting.explain import lookup
 from rejse.pipelines.reporting.explain.journey import Explanation, explain_all
 
 FOLDER = Path(__file__).resolve().parent
-#: Journeys that are told in full.
+#: Journeys that are explained.
 WORST = 10
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Everything on the page, as rows of the queries that lie beside this file."""
+    """All figures of the page, as rows of the queries beside this file."""
 
     totals: Row
     stamp: Row | None
@@ -38,7 +38,7 @@ class Figures:
 
 
 def read(con: Any) -> Figures:
-    """Ask everything that the page shows; `con` is a catalogue session."""
+    """Read everything that the page shows; `con` is a catalogue session."""
     biggest = ask(con, "biggest_type")
     map_type = biggest[0]["journey_type"] if biggest else None
     worst = lookup.ranking(con, WORST)
@@ -57,12 +57,12 @@ def read(con: Any) -> Figures:
         felt_totals=ask(con, "felt_totals")[0],
         felt_types=ask(con, "felt_types"),
         emotions=ask(con, "emotions", map_type) if biggest else [],
-        worst=explain_all(con, [one.journey_id for one in worst.journeys]),
+        worst=explain_all(con, [journey.journey_id for journey in worst.journeys]),
         worst_note=worst.note(len(worst.journeys)),
     )
 
 
 def ask(con: Any, name: str, *given: Any) -> list[Row]:
-    """Rows of the query `<name>.sql` beside this file."""
+    """Run the query `<name>.sql` beside this file; return its rows."""
     query = (FOLDER / f"{name}.sql").read_text(encoding="utf-8")
     return lookup.rows(con, query, list(given))

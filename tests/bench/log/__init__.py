@@ -1,1 +1,1 @@
-"""The log of the benchmark: events of the made company, cases, answers, levels, rates."""
+"""The log of the benchmark: events of the synthetic company, cases, answers, levels, rates."""

@@ -27,7 +27,7 @@ Tell = Callable[[datetime], str]
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The made company with the one story, its call log and its back office."""
+    """The synthetic company with the one story, its call log and its back office."""
     folder = tmp_path / "company"
     write.write(folder, customers=1, key=KEY)
     for source, form in (("contact_centre", "csv"), ("back_office", "parquet")):

@@ -14,7 +14,7 @@ from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.onboarding.check import check
 from rejse.pipelines.onboarding.sample import sample
-from rejse.pipelines.onboarding.scaffold import as_dict, begin, init, told
+from rejse.pipelines.onboarding.scaffold import as_dict, begin, init, summary
 from rejse.pipelines.publication.catalogue import connect
 from rejse.transforms.feedback.schema import LEVELS
 from rejse.transforms.incremental.deduplicate import without_duplicates
@@ -79,7 +79,7 @@ def test_events_and_answers_are_told_apart_in_one_go(tmp_path: Path) -> None:
     assert check(found).exit_code == 0
     kinds = [one["kind"] for one in as_dict(tmp_path / "out", looks)["sources"]]
     assert kinds == ["interaction", "experience"]
-    assert "3 rows sampled, answers of people (experience)" in "\n".join(told(tmp_path, looks))
+    assert "3 rows sampled, answers of people (experience)" in "\n".join(summary(tmp_path, looks))
     # a place that only a survey names is no touchpoint to fill in
     assert "hotline" not in (tmp_path / "out" / "touchpoints.csv").read_text()
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from rejse.pipelines.reporting.explain.context import Around, Breach, Cost, lines
+from rejse.pipelines.reporting.explain.context import Breach, Cost, JourneyContext, lines
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-BARE = Around(START, START + timedelta(hours=1), None, None, None, None, None, None, None)
+BARE = JourneyContext(START, START + timedelta(hours=1), None, None, None, None, None, None, None)
 
 
 def test_minutes_and_money() -> None:

@@ -1,4 +1,4 @@
-"""What the made company's people felt: the truths planted in their answers are found again."""
+"""What the synthetic company's people felt: the truths planted in their answers are found again."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def test_every_question_is_put_after_events_that_are_there(company: Company) -> 
 @pytest.mark.parametrize("size", [1, 7])
 def test_answers_are_the_same_in_chunks_of_any_size(size: int) -> None:
     drawn = journeys(3, 0, 140, 780, 600)
-    whole = surveys.asked(3, drawn)
+    whole = surveys.draw_answers(3, drawn)
     parts = [
-        surveys.asked(3, journeys(3, first, first + size, 780, 600))
+        surveys.draw_answers(3, journeys(3, first, first + size, 780, 600))
         for first in range(0, 140, size)
     ]
     assert len(whole) > 50
@@ -51,7 +51,7 @@ def test_answers_are_the_same_in_chunks_of_any_size(size: int) -> None:
 
 
 def test_nobody_is_asked_or_answers_after_the_year() -> None:
-    answers = surveys.asked(3, journeys(3, 0, 2_000, 2_000, 1_500))
+    answers = surveys.draw_answers(3, journeys(3, 0, 2_000, 2_000, 1_500))
     assert answers.asked_at.max() < END
     assert answers.answered_at.max() < END
     assert answers.acted_at.max() < END

@@ -1,5 +1,5 @@
--- Purpose: all that the systems of the made company see. Grain: one event. Sources: `drawn` (which
--- event of which journey when), `specs` (what such an event is), `touchpoints` (where it happens).
+-- Purpose: all that the systems of the synthetic company log. Grain: one event. Sources: `drawn`
+-- (specification, journey and time of an event), `specs` (what it is), `touchpoints` (where it is).
 -- `number` grows with the journeys' starts and is the id in every system.
 select
     drawn.number,

@@ -1,4 +1,4 @@
--- Purpose: the made company as one log, for measuring. Grain: one event. Source: `events`.
+-- Purpose: the synthetic company as one log, for measuring. Grain: one event. Source: `events`.
 -- Cases are left out, so that every thread is cut by its silences.
 select
     number as id,
