@@ -252,8 +252,8 @@ def _lines(
 def block(proposal: Calibration, configured: Mapping[str, float]) -> str:
     """A [weights] table in TOML: what is configured, and each weight that would change."""
     lines = [
-        f"# proposed by `rejse calibrate` from {proposal.n_bad:,} bad ends of {proposal.n_journeys:,}"
-        " journeys; read it before you take it",
+        f"# proposed by `rejse calibrate` from {proposal.n_bad:,} bad ends of"
+        f" {proposal.n_journeys:,} journeys; read it before you take it",
         "[weights]  # in place of the table of this name in rejse.toml, if there is one",
     ]
     changed = proposal.weights()
