@@ -27,7 +27,7 @@ from rejse.transforms import published_tables
 from rejse.transforms.feedback import validate as answer_rules
 from rejse.transforms.feedback.schema import EXPERIENCE
 from rejse.transforms.incremental import input_kinds
-from rejse.transforms.ingest import validate
+from rejse.transforms.ingest import rejects, validate
 from rejse.transforms.published_tables import WITH_JOURNEY
 from rejse.transforms.schema import durations
 from rejse.transforms.schema.contract import INTERACTIONS, Contract
@@ -282,6 +282,17 @@ def _arrow(kind: pa.DataType) -> str:
     return str(kind)
 
 
+def reasons() -> Iterator[str]:
+    """Reasons of rejects that no row rule gives."""
+    yield from ("# Reasons of rejects", "")
+    yield "The reasons in `rejects` that readers, mapping, clock and identities give. Those of row"
+    yield "rules are in [contract.md](contract.md) under *Refused rows*. What happens to a rejected"
+    yield "row: [ingest.md](ingest.md#rejected-rows)."
+    yield ""
+    rows = [(f"`{reason}`", meaning) for reason, meaning in rejects.REASONS.items()]
+    yield from grid(("reason", "meaning, and what to do"), rows)
+
+
 # tables
 
 
@@ -430,8 +441,8 @@ def exit_codes() -> Iterator[str]:
 
 
 PAGES: Mapping[str, Callable[[], Iterator[str]]] = {
-    "commands": commands, "configuration": configuration, "contract": contract, "tables": tables,
-    "views": views, "metrics": metrics, "kinds": kinds, "exit-codes": exit_codes,
+    "commands": commands, "configuration": configuration, "contract": contract, "rejects": reasons,
+    "tables": tables, "views": views, "metrics": metrics, "kinds": kinds, "exit-codes": exit_codes,
 }  # fmt: skip
 
 

@@ -19,11 +19,15 @@ _BY_REASON = {
     "missing_previousidentitytype": "'cookie' as previousidentitytype  -- or what it is",
     "scale_upside_down": "1 as scale_min, 5 as scale_max, false as higher_is_better",
     "confidence_out_of_range": "percent / 100.0 as confidence",
+    "type_mismatch": "(make the column string in the schema file, and try_cast it in the SELECT)",
     "refused_by_mapping": "(the mapping itself says so, in `reject`)",
 }
 _DAMAGED = "(the row itself is damaged; no SQL helps)"
-_READER = ("not_json", "not_an_object", "malformed_row", "record_too_large", "truncated_file",
-           "compression_bomb", "unreadable_parquet", "unknown_format")  # fmt: skip
+_READER = (
+    "not_json", "not_an_object", "too_deep", "invalid_unicode", "malformed_row", "invalid_utf8",
+    "record_too_large", "truncated_file", "damaged_file", "compression_bomb",
+    "unreadable_parquet", "unknown_format",
+)  # fmt: skip
 
 
 def suggestion(

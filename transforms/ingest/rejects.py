@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -23,6 +23,40 @@ REJECT_SCHEMA = pa.schema(
         ("payload", pa.string()),
     ]
 )
+
+#: Meaning of each reason that no row rule gives, and what to do; row rules declare their own.
+REASONS: Mapping[str, str] = {
+    "malformed_row": "A CSV record has another number of cells than the header, or a stray quote."
+    " Correct the export: quote cells, and double the quotes within.",
+    "not_json": "A line is no JSON in UTF-8. Correct the export: one object a line.",
+    "not_an_object": "A line is JSON, but no object. Correct the export: one object a line.",
+    "too_deep": "A line is nested deeper than the reader goes. Flatten it in the export.",
+    "invalid_unicode": "A text has half of a surrogate pair. Correct the export.",
+    "invalid_utf8": "A text is not in UTF-8. Convert the file.",
+    "type_mismatch": "A value does not fit its type in the schema file. Make the column a string"
+    " there, and `try_cast` it in the SELECT.",
+    "record_too_large": "A record, or a text of Parquet, is longer than 1 MiB. Shorten it in the"
+    " export.",
+    "truncated_file": "A compressed file ends too early; rows before its end are read. Copy it"
+    " again, whole.",
+    "damaged_file": "A file cannot be decompressed to its end; rows before the damage are read."
+    " Copy it again.",
+    "compression_bomb": "A file would grow more than a hundredfold. Unpack it if that is right;"
+    " write Parquet without compression.",
+    "unreadable_parquet": "A Parquet file is damaged; the rows from the position on are lost."
+    " Write it again.",
+    "unknown_format": "A file is a ZIP archive. Unpack it.",
+    "mapping_failed": "An expression of the SELECT fails for the row; the detail is DuckDB's"
+    " message. Use `try_cast` or `try_strptime`.",
+    "refused_by_mapping": "The SELECT gives a text in `reject`; it is the detail.",
+    "bad_sequence": "`sequence` is no integer. Leave it out or make it one.",
+    "time_in_future": "`time` is later than the run's clock plus `future`. Check year and zone; the"
+    " row is taken when its time has come ([future](ingest.md#the-future)).",
+    "non_person": "The identity is in `non_persons`: it stands for no person"
+    " ([non-persons](identity.md#non-persons)).",
+    "event_cap": "The identity has more events than `max_events`. Add it to `non_persons` if it"
+    " stands for no person, else raise `max_events` ([non-persons](identity.md#non-persons)).",
+}
 
 #: Where the details of a reason begin to quote the row, in DuckDB's and the readers' messages.
 QUOTES = {

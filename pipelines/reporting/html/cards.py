@@ -189,7 +189,6 @@ def not_measured(totals: Row, felt: Row) -> list[str]:
     return [
         *sentences,
         *_not_felt(totals, felt),
-        *_not_looked_for(),
         "Causes: shares say where friction lies, not why; drivers are not analysed yet.",
     ]
 
@@ -204,20 +203,6 @@ def _not_felt(totals: Row, felt: Row) -> list[str]:
         "Experience: no surveys, ratings or complaints are joined. So there is no emotion curve, no"
         " silo gap, no relief flag, and no health with experience."
     ]
-
-
-#: Kinds of friction of the design; those without a detector are named on the page.
-DESIGNED = (
-    "info_conflict", "transfer", "ping_pong", "escalation", "internal_wait", "dead_end",
-    "abandonment", "rework", "contradiction", "upsell_in_problem", "over_pressure",
-)  # fmt: skip
-
-
-def _not_looked_for() -> list[str]:
-    from rejse.transforms.scoring.friction import KINDS
-
-    missing = [kind.replace("_", " ") for kind in DESIGNED if kind not in KINDS]
-    return [f"Not looked for yet: {wording.listing(missing, 12)}."] if missing else []
 
 
 def stamp(publication: Row | None) -> list[tuple[str, str]]:

@@ -42,6 +42,7 @@ def test_a_number_that_is_none_becomes_null() -> None:
         ("unknown_direction", {"direction": "o'in"}, 'direction = "o\'in"', "when 'o''in' then"),
         ("negative_wait_s", {"wait_s": -3}, "wait_s = -3", "greatest(wait_s, 0) as wait_s"),
         ("time_out_of_range", {"time": "x"}, '{"time": "x"}', "1e3"),
+        ("type_mismatch", {"n": "x"}, '{"n": "x"}', "try_cast"),
     ],
 )
 def test_each_reason_has_its_own_advice(
@@ -52,8 +53,9 @@ def test_each_reason_has_its_own_advice(
     assert sql in advice
 
 
-def test_a_damaged_row_is_shown_shortened_and_no_sql_is_promised() -> None:
-    said, advice = suggestion("not_json", "", "{" * 500, RAW)
+@pytest.mark.parametrize("reason", ["not_json", "damaged_file", "invalid_utf8", "too_deep"])
+def test_a_damaged_row_is_shown_shortened_and_no_sql_is_promised(reason: str) -> None:
+    said, advice = suggestion(reason, "", "{" * 500, RAW)
     assert (len(said), advice) == (120, "(the row itself is damaged; no SQL helps)")
 
 

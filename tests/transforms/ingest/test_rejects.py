@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from rejse.pipelines.jobs.beam_graph import published_rejects
-from rejse.transforms.ingest.rejects import refuse, unquoted
+from rejse.transforms.dimensions import customer_records
+from rejse.transforms.feedback import validate as answer_rules
+from rejse.transforms.ingest import validate
+from rejse.transforms.ingest.rejects import CAPPED, REASONS, refuse, unquoted
 from tests.support import edge
+from tests.support.import_graph import tree_of
+from tests.support.paths import ROOT
 
 #: A value that no type but text holds, and a number that is too large for most.
 SECRET, NUMBER = "Zoë, came: couldn't", 4_917_612_345_678_901_234_567_890
@@ -55,3 +63,28 @@ def test_an_id_that_is_the_position_is_published_as_its_hash() -> None:
     assert one["position"] == f"event {one['id']}"
     assert one["id"] == two["id"] != "e1"
     assert two["position"] == "event e1:7", "a file may be named so"
+
+
+def literals(files: str) -> Iterator[str]:
+    """Literal texts of modules that are spelled as reasons are."""
+    for path in ROOT.glob(files):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Constant) and re.fullmatch(
+                r"[a-z0-9]+(_[a-z0-9]+)+", str(node.value)
+            ):
+                yield str(node.value)
+
+
+def test_reasons_of_the_readers_are_declared() -> None:
+    given = set(literals("pipelines/sources/*.py"))
+    assert given <= set(REASONS), "declare them in REASONS"
+    later = set(REASONS) - given
+    modules = ("ingest/normalise.py", "ingest/future_rows.py", "identity/pseudonyms.py")
+    named = {name for module in modules for name in literals(f"transforms/{module}")}
+    assert later <= named | {CAPPED}, "no module gives this reason"
+
+
+def test_reasons_of_row_rules_are_declared_by_the_rules_only() -> None:
+    records = [rule for kind in customer_records.CONTRACTS for rule in customer_records.rules(kind)]
+    by_rules = {rule.reason for rule in (*validate.RULES, *answer_rules.RULES, *records)}
+    assert not by_rules & set(REASONS)
