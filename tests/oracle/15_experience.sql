@@ -3,7 +3,7 @@
 --          after), a guess by place or time within its window; or why none was found
 -- grain:   one row per X-record
 -- key:     source, id
--- sources: records, stepped, step, o_journeys, settings, x_frontiers
+-- sources: records, persons, stepped, step, o_journeys, settings, x_frontiers
 create or replace table x as
 with
 usual as (
@@ -17,13 +17,14 @@ usual as (
 
 bounded as (
     select
-        r.*,
+        r.* replace (coalesce(p.person, r.customer_key) as customer_key),
         epoch_us(r.time) as t,
         row_number() over (order by r.time, r.source, r.sequence nulls first, r.id) as place,
         coalesce(r.scale_min, u.least) as lo,
         coalesce(r.scale_max, u.most) as hi,
         coalesce(r.higher_is_better, u.is_up, true) as is_up
     from records as r
+    left join persons as p on r.customer_key = p.who and r.time = p.t
     left join usual as u on r.instrument = u.instrument
 )
 
