@@ -47,9 +47,9 @@ def statements(*kinds: str) -> list[Script]:
     """The scripts of these folders, in order; within a folder each after its sources."""
     ordered = []
     for kind in kinds:
-        found = scripts(kind)
-        graph = {name: [s for s in script.sources if s in found] for name, script in found.items()}
-        ordered += [found[name] for name in TopologicalSorter(graph).static_order()]
+        named = scripts(kind)
+        graph = {name: [s for s in script.sources if s in named] for name, script in named.items()}
+        ordered += [named[name] for name in TopologicalSorter(graph).static_order()]
     return ordered
 
 

@@ -104,7 +104,7 @@ class Session:
     def __init__(self, con: duckdb.DuckDBPyConnection, room: Path) -> None:
         self._con, self._parser = con, parser()
         # Also without `close`: a killed process does not remove it itself.
-        self._gone = weakref.finalize(self, shutil.rmtree, room, ignore_errors=True)
+        self._remove_room = weakref.finalize(self, shutil.rmtree, room, ignore_errors=True)
 
     def execute(self, query: str, parameters: object = None) -> duckdb.DuckDBPyConnection:
         """Run one reading statement; raises ReadOnlyError for any other."""
@@ -120,7 +120,7 @@ class Session:
         """Close the connection and remove its spilled files."""
         self._con.close()
         self._parser.close()
-        self._gone()
+        self._remove_room()
 
     def __enter__(self) -> Session:
         return self

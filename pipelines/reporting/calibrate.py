@@ -144,7 +144,7 @@ def calibrate(session: Any, present: Mapping[str, float], most: int = MOST) -> C
     _expect_both(ends)
     kinds, pieces = _pieces(session, ids, present)
     now = np.array([present[kind] for kind in kinds])
-    found = propose(ends, pieces, now, n_types)
+    proposal = propose(ends, pieces, now, n_types)
     hazard = by_kind(pieces, ranks(pieces, now)[1], len(ends), len(kinds))
     tie = association(ends, np.round(hazard, 12), SEED)
     return Calibration(
@@ -152,9 +152,11 @@ def calibrate(session: Any, present: Mapping[str, float], most: int = MOST) -> C
         n_journeys=len(ends),
         n_bad=int(ends.bad.sum()),
         is_sample=is_sample,
-        is_settled=found.is_settled,
+        is_settled=proposal.is_settled,
         is_tied=_is_tied(tie),
-        lines=_lines(kinds, present, found, uncertainty(found, ends, now, SEED), tie, hazard, ends),
+        lines=_lines(
+            kinds, present, proposal, uncertainty(proposal, ends, now, SEED), tie, hazard, ends
+        ),
         trials=trials(ends, pieces, now, n_types),
         n_left_out=n_left_out(ends),
     )
@@ -170,12 +172,14 @@ def _ends(session: Any, most: int) -> tuple[Ends, Any, int, bool]:
     """Ends, their journeys' ids, the number of types, and whether some were left out."""
     from rejse.transforms.scoring.calibration.hazard_data import Ends
 
-    told = session.execute(ENDS, [most]).fetchnumpy()
-    ids = np.asarray(told["journey_id"], dtype=object)
-    whole = (np.asarray(told[name], dtype=np.int64) for name in ("customer", "stratum", "moment"))
-    ends = Ends(np.asarray(told["is_bad_end"], dtype=bool), *whole)
+    columns = session.execute(ENDS, [most]).fetchnumpy()
+    ids = np.asarray(columns["journey_id"], dtype=object)
+    whole = (
+        np.asarray(columns[name], dtype=np.int64) for name in ("customer", "stratum", "moment")
+    )
+    ends = Ends(np.asarray(columns["is_bad_end"], dtype=bool), *whole)
     n_types = int(ends.stratum.max(initial=-1)) + 1
-    return ends, ids, n_types, bool((told["n_ends"] > len(ids)).any())
+    return ends, ids, n_types, bool((columns["n_ends"] > len(ids)).any())
 
 
 def _expect_both(ends: Ends) -> None:
@@ -192,17 +196,19 @@ def _pieces(session: Any, ids: Any, present: Mapping[str, float]) -> tuple[list[
     """Kinds in order of name, and the evidence of these journeys."""
     from rejse.transforms.scoring.calibration.hazard_data import Pieces
 
-    told = session.execute(PIECES).fetchnumpy()
-    named = np.asarray(told["kind"], dtype=str)
-    _expect_same_weights(named, np.asarray(told["base_weight"], dtype=float), present)
+    columns = session.execute(PIECES).fetchnumpy()
+    named = np.asarray(columns["kind"], dtype=str)
+    _expect_same_weights(named, np.asarray(columns["base_weight"], dtype=float), present)
     free = session.execute(FREE, [sorted(present)]).fetchall()
     kinds = [kind for (kind,) in free]
     row = {name: place for place, name in enumerate(ids.tolist())}
-    journey = np.array([row.get(name, -1) for name in told["journey_id"].tolist()], dtype=np.int64)
+    journey = np.array(
+        [row.get(name, -1) for name in columns["journey_id"].tolist()], dtype=np.int64
+    )
     kept = journey >= 0
     code = np.searchsorted(np.array(kinds), named[kept])
-    incident = np.asarray(told["incident"]).astype(np.int64)[kept]
-    return kinds, Pieces(journey[kept], incident, code, np.asarray(told["factor"], float)[kept])
+    incident = np.asarray(columns["incident"]).astype(np.int64)[kept]
+    return kinds, Pieces(journey[kept], incident, code, np.asarray(columns["factor"], float)[kept])
 
 
 def _expect_same_weights(named: Any, weight: Any, present: Mapping[str, float]) -> None:
@@ -216,7 +222,7 @@ def _expect_same_weights(named: Any, weight: Any, present: Mapping[str, float]) 
 
 
 def _lines(
-    kinds: list[str], present: Mapping[str, float], found: Proposal, sure: Any, tie: Any,
+    kinds: list[str], present: Mapping[str, float], proposal: Proposal, sure: Any, tie: Any,
     hazard: Any, ends: Ends,
 ) -> list[Line]:  # fmt: skip
     tied = _is_tied(tie)
@@ -231,26 +237,26 @@ def _lines(
         if not n:
             lines.append(Line(kind, 0, 0, now, None, None, None, None, None, "no evidence"))
             continue
-        grown = "raise" if found.multiple[k] > 1 else "lower"
+        grown = "raise" if proposal.multiple[k] > 1 else "lower"
         verdict = "no tie" if not tied else grown if sure.is_clear[k] else "keep"
-        proposed = float(found.weights[k]) if tied else None
+        proposed = float(proposal.weights[k]) if tied else None
         lines.append(
             Line(
                 kind, n, n_bad, now, proposed, float(sure.low[k]), float(sure.high[k]),
-                float(found.multiple[k]), float(tie[k]), verdict,
+                float(proposal.multiple[k]), float(tie[k]), verdict,
             )
         )  # fmt: skip
     return sorted(lines, key=lambda line: (-line.n_journeys, line.kind))
 
 
-def block(found: Calibration, configured: Mapping[str, float]) -> str:
+def block(proposal: Calibration, configured: Mapping[str, float]) -> str:
     """A [weights] table in TOML: what is configured, and each weight that would change."""
     lines = [
-        f"# proposed by `rejse calibrate` from {found.n_bad:,} bad ends of {found.n_journeys:,}"
-        " journeys; read it before you take it",
+        f"# proposed by `rejse calibrate` from {proposal.n_bad:,} bad ends of"
+        f" {proposal.n_journeys:,} journeys; read it before you take it",
         "[weights]  # in place of the table of this name in rejse.toml, if there is one",
     ]
-    changed = found.weights()
+    changed = proposal.weights()
     for kind in sorted({*WEIGHTS, LATE}):
         if kind in changed:
             line = changed[kind]

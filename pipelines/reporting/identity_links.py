@@ -22,10 +22,10 @@ class IdentityError(MisuseError):
 
 @dataclass(frozen=True)
 class Answer:
-    """Whose an identity was and is, who is one person with it, and whether another one is."""
+    """The owners of an identity over time, the identities of the same person, and a comparison."""
 
     key: str
-    said: tuple[OwnershipPeriod, ...]
+    periods: tuple[OwnershipPeriod, ...]
     people: tuple[tuple[str, int, tuple[Hop, ...]], ...]
     other: str | None
     is_same: bool | None
@@ -34,7 +34,7 @@ class Answer:
     @property
     def turns(self) -> list[tuple[Any, ...]]:
         """Rows: from, until, person, chain."""
-        return [(t.begin, t.end, self._named(t.person), _chain(t.chain)) for t in self.said]
+        return [(t.begin, t.end, self._named(t.person), _chain(t.chain)) for t in self.periods]
 
     @property
     def members(self) -> list[tuple[Any, ...]]:
@@ -46,13 +46,13 @@ class Answer:
         """Whether both identities are one person now; nothing where one was named."""
         if self.other is None:
             return []
-        said = "are one person now" if self.is_same else "are not one person now"
-        return [f"{self._named(self.key)} and {self._named(self.other)} {said}"]
+        relation = "are one person now" if self.is_same else "are not one person now"
+        return [f"{self._named(self.key)} and {self._named(self.other)} {relation}"]
 
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
         return {
-            "identity": self.key, "turns": [asdict(turn) for turn in self.said],
+            "identity": self.key, "turns": [asdict(turn) for turn in self.periods],
             "members": [
                 {"identity": key, "type": self.kinds.get(key), "events": n,
                  "chain": [asdict(hop) for hop in hops]}
@@ -108,9 +108,9 @@ class Asking:
         """Links that look wrong."""
         return self._audit.suspicions(self._now)
 
-    def person(self, one: str, other: str | None) -> Answer:
+    def person(self, identity: str, other: str | None) -> Answer:
         """All about one identity, and whether another one is the same person now."""
-        key = self._key(one)
+        key = self._key(identity)
         people = self._audit.members(key, self._now)
         counted = self._counted([name for name, _ in people])
         them = None if other is None else self._key(other)
@@ -129,23 +129,23 @@ class Asking:
 
     def _counted(self, keys: list[str]) -> dict[str, int]:
         """Events that bear each identity."""
-        told = self._con.execute("select column_name from (describe events)").fetchall()
+        columns = self._con.execute("select column_name from (describe events)").fetchall()
         bears = CUSTOMER_KEY
-        if ("identity_key",) in told:
+        if ("identity_key",) in columns:
             bears = "coalesce(identity_key, customer_key)"
-        query = f"select {bears} as who, count(*) from events where {bears} in ? group by 1"
+        query = f"select {bears} as identity, count(*) from events where {bears} in ? group by 1"
         return dict(self._con.execute(query, [keys]).fetchall())
 
-    def _key(self, said: str) -> str:
-        """Pseudonym of what was named; what it is is not repeated, wherever it is wrong."""
+    def _key(self, name_or_key: str) -> str:
+        """Return the pseudonym of an identity. Errors do not repeat the identity."""
         from rejse.transforms.identity.pseudonyms import customer_key, signer
         from rejse.transforms.schema.contract import IDENTITY_TYPES
 
-        if _PSEUDONYM.fullmatch(said):
-            return said
-        kind, colon, name = said.partition(":")
+        if _PSEUDONYM.fullmatch(name_or_key):
+            return name_or_key
+        kind, colon, name = name_or_key.partition(":")
         if not colon or kind not in IDENTITY_TYPES:
-            kind, name = "customer", said
+            kind, name = "customer", name_or_key
         if not name:
             raise IdentityError(
                 f"expected an identity such as {kind}:NAME, or a pseudonym, came nothing after"

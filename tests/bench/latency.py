@@ -1,10 +1,9 @@
 """From an event's arrival to its row in DuckDB: `python -m tests.bench.latency --events 100`.
 
 `rejse live` runs over the synthetic company; one file with one event after the other is renamed
-into its folder at a random moment, and a reader asks the current publication again and
-again until the row is there. Printed: median, 99th percentile and the longest, in seconds, of events
-one at a time; and the CPU seconds of the loop, its audits among them, by event, which tell more on
-a busy machine.
+into its folder at a random moment, and a reader asks the current publication until the row is
+there. Printed: median, 99th percentile and the longest, in seconds, of events one at a time; and
+the CPU seconds of the loop, its audits among them, by event, which tell more on a busy machine.
 """
 
 from __future__ import annotations
