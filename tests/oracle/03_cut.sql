@@ -37,8 +37,8 @@ select
     e.is_message,
     if(e.is_company_driven, null, e.product_id) as need_product,
     if(e.is_company_driven, [], coalesce(list_transform(
-        list_filter(e.objects, lambda o: o.type is not null and o.id is not null),
-        lambda o: o.type || chr(31) || o.id
+        list_filter(e.objects, lambda o: o.type is not null and o.id is not null),  -- noqa: RF01
+        lambda o: o.type || chr(31) || o.id  -- noqa: RF01
     ), [])) as need_objects
 from threaded as h
 inner join ev as e on h.place = e.place

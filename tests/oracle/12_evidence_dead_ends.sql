@@ -25,7 +25,7 @@ followed as (
         arg_min(n.channel, n.seq) as channel
     from inbound as i
     inner join telling as f on i.session_id = f.session_id
-    inner join inbound as n on i.journey_id = n.journey_id and n.seq > i.seq
+    inner join inbound as n on i.journey_id = n.journey_id and i.seq < n.seq
     where f.has_failed and coalesce(n.intent = i.intent, true)
     group by i.session_id
 ),

@@ -1,4 +1,4 @@
-"""The oracle: an independent second reading of the rules, in DuckDB SQL, for small inputs.
+"""The oracle: an independent second reading of the rules, in DuckDB SQL.
 
 `compute` runs the files of `tests/oracle/` in the order of their names over an in-memory
 database. It shares no code with the core but the declared schema and the settings.

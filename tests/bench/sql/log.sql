@@ -47,7 +47,7 @@ select
     case
         when e.relevance_basis in ('due', 'need', 'preference', 'none') then e.relevance_basis
     end as relevance_basis,
-    list_transform(
+    list_transform(  -- noqa: disable=RF01
         e.info,
         lambda i: struct_pack(
             field := i.field,
@@ -57,7 +57,7 @@ select
                     then keyed(concat(i.field, chr(31), i.value_hmac), 16)
             end
         )
-    ) as info,
+    ) as info,  -- noqa: enable=RF01
     case
         when e.promise is not null
             then struct_pack(
