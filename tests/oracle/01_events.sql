@@ -3,8 +3,8 @@
 --          need-driven
 -- grain:   one row per event
 -- key:     place (over all customers), or source, id
--- sources: events, persons, touchpoints, campaigns, agents, teams, cases, customers, types (settings
---          of every type name that occurs)
+-- sources: events, persons, touchpoints, campaigns, agents, teams, cases, customers, types
+--          (settings of every type name that occurs)
 create or replace table touchpoint_held as from spans('touchpoints', touchpoint);
 create or replace table campaign_held as from spans('campaigns', campaign_id);
 create or replace table case_held as from spans('cases', (customer_key, case_id));

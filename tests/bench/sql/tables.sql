@@ -186,6 +186,5 @@ select
 from o_experience;
 
 create view out_journey_experience as
-select
-    * exclude (n_scores_texts, n_emotions_texts, emotion_texts_share)
+select * exclude (n_scores_texts, n_emotions_texts, emotion_texts_share)
 from o_journey_experience;
