@@ -1,102 +1,75 @@
-"""The same work as `rejse run`, as DuckDB SQL: `python -m tests.bench.rival_duckdb FOLDER OUT`."""
+"""The same work as `rejse run`, as the oracle's SQL: `… -m tests.bench.rival_duckdb FOLDER OUT`."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import resource
-import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from statistics import NormalDist
 
 import duckdb
 
-STATEMENTS = Path(__file__).parent / "duckdb"
-#: Published tables, each a view `out_<name>` of the last statement file.
+from rejse.pipelines.config import dimension_files, settings
+from tests.support import oracle
+
+STATEMENTS = Path(__file__).parent / "sql"
+#: Published tables, each a view `out_<name>` of `sql/tables.sql`.
 TABLES = (
     "events", "journeys", "steps", "sessions", "friction_evidence", "handoffs", "info_requests",
     "promises", "sla_results", "experience", "journey_experience",
 )  # fmt: skip
 BLOCK = 64
-#: What only some logs have, and the columns of each; of a log without it the table is empty.
-TIME = "timestamptz"
-GIVEN: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "slas": ("tables/slas.csv", {
-        "sla": "varchar", "journey_type": "varchar", "kind": "varchar", "due": "varchar",
-        "to_owner": "varchar", "is_working_time": "boolean", "valid_from": TIME, "valid_to": TIME,
-    }),
-    "cost_rates": ("tables/cost_rates.csv", {
-        "kind": "varchar", "minutes_customer": "double", "minutes_company": "double",
-        "rate_customer": "double", "rate_company": "double", "currency": "varchar",
-        "valid_from": TIME, "valid_to": TIME,
-    }),
-    "raw_cases": ("data/cases/*.parquet", {
-        "case_no": "varchar", "customer_no": "varchar", "opened_at": TIME,
-        "journey_type": "varchar",
-    }),
-    "raw_answers": ("data/surveys/*.parquet", {
-        "answer_no": "varchar", "time": TIME, "customer_no": "varchar", "who": "varchar",
-        "instrument": "varchar", "level": "varchar", "place": "varchar", "case_no": "varchar",
-        "target": "varchar", "visit": "varchar", "flow": "varchar", "points": "double",
-        "lowest": "double", "highest": "double", "is_up": "boolean", "was_asked": "boolean",
-        "invited_at": TIME, "responded_at": TIME, "acted_at": TIME,
-    }),
-}  # fmt: skip
-#: Columns of events that only some logs have.
-MORE = ("visit", "case_no")
+#: Sources of the log: their files.
+FILES = {
+    "events": "data/*.parquet",
+    "cases": "data/cases/*.parquet",
+    "surveys": "data/surveys/*.parquet",
+}
 
 
 def connect(folder: Path, threads: int) -> duckdb.DuckDBPyConnection:
-    """Database in memory that knows where the log, the tables and the key are."""
+    """Database in memory with the log, as its mappings read it, and what the rules ask for."""
     con = duckdb.connect(config={"threads": threads})
     con.execute("set timezone = 'UTC'")
-    toml = tomllib.loads((folder / "rejse.toml").read_text(encoding="utf-8"))
-    key = bytes.fromhex((folder / toml["key_file"]).read_text(encoding="ascii").strip())
-    pads = {"ipad": 0x36, "opad": 0x5C}
-    for name, pad in pads.items():
-        con.execute(f"set variable {name} = ?", [bytes(b ^ pad for b in key.ljust(BLOCK, b"\0"))])
-    con.execute("set variable data = ?", [str(folder / "data" / "*.parquet")])
-    con.execute("set variable tables = ?", [str(folder / "tables")])
-    _give(con, folder)
+    config = settings.load(folder / "rejse.toml")
+    for name, pad in {"ipad": 0x36, "opad": 0x5C}.items():
+        block = bytes(byte ^ pad for byte in config.key().ljust(BLOCK, b"\0"))
+        con.execute(f"set variable {name} = ?", [block])
+    for name, files in FILES.items():
+        mapping = (folder / "mappings" / f"{name}.sql").read_text(encoding="utf-8")
+        path = str(folder / files).replace("'", "''")
+        con.execute(
+            f"create view mapped_{name} as with source as (from read_parquet('{path}')) {mapping}"
+        )
+    oracle.give(con)
+    con.execute((STATEMENTS / "log.sql").read_text(encoding="utf-8"))
+    con.execute(f"create view whole as {_whole(con)}")
+    con.execute("drop table events")
+    con.execute("alter view whole rename to events")
+    dimensions = dimension_files.read(dict(config.operational), config.key)
+    rows = {name: tuple(dimensions.table(name).to_pylist()) for name in dimensions.tables}
+    oracle.declare(con, rows, config.rules(), _frontier(con, "events"), _frontier(con, "surveys"))
     return con
 
 
-def _give(con: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Create `raw`, the tables of GIVEN and `blom`, the expected extreme of n normal scores."""
-    events = con.read_parquet(str(folder / "data" / "*.parquet"))
-    absent = [f"null::varchar as {name}" for name in MORE if name not in events.columns]
-    query = ", ".join(["*", *absent])
-    files = f"read_parquet('{_quoted(folder)}/data/*.parquet')"
-    con.execute(f"create temp view raw as select {query} from {files}")
-    for table, (files, columns) in GIVEN.items():
-        declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        if not list(folder.glob(files)):
-            con.execute(f"create temp table {table} ({declared})")
-        elif files.endswith(".csv"):
-            types = ", ".join(f"'{name}': '{kind}'" for name, kind in columns.items())
-            con.execute(
-                f"create temp table {table} as select {', '.join(columns)} from"
-                f" read_csv('{_quoted(folder)}/{files}', header = true, types = {{{types}}})"
-            )
-        else:
-            con.execute(
-                f"create temp view {table} as from read_parquet('{_quoted(folder)}/{files}')"
-            )
-    normal = NormalDist()
-    expected = [(n, normal.inv_cdf((n - 0.375) / (n + 0.25))) for n in range(1, 101)]
-    con.execute("create temp table blom (n bigint, b double)")
-    con.executemany("insert into blom values (?, ?)", expected)
+def _whole(con: duckdb.DuckDBPyConnection) -> str:
+    """Query for the accepted events with every column of the contract."""
+    known = {name for name, *_ in con.execute("describe accepted").fetchall()}
+    kinds = dict(con.execute("select column_name, column_type from (describe events)").fetchall())
+    columns = ", ".join(n if n in known else f"null::{kind} as {n}" for n, kind in kinds.items())
+    return f"select {columns} from accepted"
 
 
-def _quoted(folder: Path) -> str:
-    return str(folder).replace("'", "''")
+def _frontier(con: duckdb.DuckDBPyConnection, source: str) -> dict[str, int]:
+    """Until when the source is complete: its latest time; nothing of a source without rows."""
+    [(t,)] = con.execute(f"select max(epoch_us(time)) from mapped_{source}").fetchall()
+    return {} if t is None else {source: t}
 
 
 def work(con: duckdb.DuckDBPyConnection, out: Path) -> dict[str, float]:
     """Run all statements and write the tables; CPU seconds of each part."""
     spent, before = {}, _cpu()
-    for file in sorted(STATEMENTS.glob("*.sql")):
+    for file in (*oracle.STATEMENTS, STATEMENTS / "tables.sql"):
         con.execute(file.read_text(encoding="utf-8"))
         spent[file.stem], before = _cpu() - before, _cpu()
     con.execute("set preserve_insertion_order = false")
@@ -118,9 +91,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--threads", type=int, default=2)
-    said = parser.parse_args()
-    said.out.mkdir(parents=True, exist_ok=True)
-    spent = work(connect(said.folder, said.threads), said.out)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    spent = work(connect(args.folder, args.threads), args.out)
     print(json.dumps({name: round(seconds, 3) for name, seconds in spent.items()}))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import random
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +11,8 @@ import pytest
 
 from tests.bench import check, rival_duckdb, rival_polars, run_rejse
 from tests.bench.log.write import write
-from tests.bench.polars import codes, company, events, journeys
-from tests.support.wild_log import KEY, RAW, known_to_both, wild, written
+from tests.bench.polars import company, events, journeys
+from tests.support.wild_log import KEY, RAW, written
 
 
 @pytest.fixture(scope="module")
@@ -47,19 +46,6 @@ def test_rows_and_columns_are_those_of_the_duckdb_rival(log: Path, by_polars: ch
     theirs = check.of_rival("duckdb", out)
     assert check.lacking(by_polars, theirs) == []
     assert check.differences(by_polars, theirs) == []
-
-
-def test_a_log_without_sense_gives_the_rows_of_the_duckdb_rival(log: Path, tmp_path: Path) -> None:
-    found = [known_to_both(row) for row in wild(random.Random(7), 3_000)]
-    random.Random(8).shuffle(found)
-    folder, outs = written(found, log, tmp_path / "log"), [tmp_path / "polars", tmp_path / "duckdb"]
-    for out in outs:
-        out.mkdir()
-    rival_polars.work(folder, outs[0])
-    rival_duckdb.work(rival_duckdb.connect(folder, 1), outs[1])
-    mine, theirs = (check.of_rival(out.name, out) for out in outs)
-    assert check.differences(mine, theirs) == []
-    assert {kind for kind, _, _ in mine.ask(check.BY_KIND)} == set(codes.KIND.categories)
 
 
 def test_of_equal_ids_one_row_stays_in_any_order(log: Path, tmp_path: Path) -> None:

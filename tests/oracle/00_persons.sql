@@ -1,7 +1,8 @@
 -- purpose: whose each event and X-record is: identities follow their links, one link at a time,
 --          until there is none; where the links go round, the least identity of the round
--- grain:   one row per event, X-record (customer_key is replaced in events and records)
--- key:     source, id
+-- grain:   one row per identity and time at which an event or X-record bears it, where links may
+--          lead on
+-- key:     who, t
 -- sources: events, records, links, settings
 create or replace table bearers as
 select distinct
@@ -9,12 +10,14 @@ select distinct
     identitytype as kind,
     time as t
 from events
+where customer_key in (select l.previous_key from links as l)
 union
 select distinct
     customer_key as who,
     identitytype as kind,
     time as t
-from records;
+from records
+where customer_key in (select l.previous_key from links as l);
 
 create or replace table persons as
 with recursive
@@ -95,13 +98,3 @@ select
         else list_min(path[list_position(path, path[-1]) + 1:]).key
     end as person
 from longest;
-
-update events
-set customer_key = p.person
-from persons as p
-where events.customer_key = p.who and events.time = p.t;
-
-update records
-set customer_key = p.person
-from persons as p
-where records.customer_key = p.who and records.time = p.t;

@@ -3,127 +3,38 @@
 --          need-driven
 -- grain:   one row per event
 -- key:     place (over all customers), or source, id
--- sources: events, touchpoints, agents, teams, cases, customers, types (settings of every type
---          name that occurs)
+-- sources: events, persons, touchpoints, campaigns, agents, teams, cases, customers, types
+--          (settings of every type name that occurs)
+create or replace table touchpoint_held as from spans('touchpoints', touchpoint);
+create or replace table campaign_held as from spans('campaigns', campaign_id);
+create or replace table case_held as from spans('cases', (customer_key, case_id));
+create or replace table customer_held as from spans('customers', customer_key);
+create or replace table agent_held as from spans('agents', actor_id);
+create or replace table team_held as from spans('teams', team);
+
 create or replace table ev as
 with
-asof_rows as (
+borne as (
     select
-        e.source,
-        e.id,
-        t.*,
-        row_number() over (
-            partition by e.source, e.id
-            order by t.valid_from desc nulls last, t.json asc
-        ) as rank
+        -- what no rule asks for stays behind
+        e.* exclude (
+            attrs, bucket, causationid, dataclassification, expirytime, fcr_flag, handoff_kind,
+            identity_key, identitytype, language, previous_key, previousidentitytype, recordedtime
+        ) replace (coalesce(p.person, e.customer_key) as customer_key),
+        epoch_us(e.time) as t
     from events as e
-    inner join touchpoints as t
-        on
-            e.touchpoint = t.touchpoint
-            and coalesce(e.time >= t.valid_from, true)
-            and coalesce(e.time < t.valid_to, true)
+    left join persons as p on e.customer_key = p.who and e.time = p.t
 ),
 
-campaign_rows as (
+-- the one sort of whole rows: the rest goes by the number that it gives
+ordered as (
     select
-        e.source,
-        e.id,
-        t.purpose,
-        row_number() over (
-            partition by e.source, e.id
-            order by t.valid_from desc nulls last, t.json asc
-        ) as rank
-    from events as e
-    inner join campaigns as t
-        on
-            e.campaign_id = t.campaign_id
-            and coalesce(e.time >= t.valid_from, true)
-            and coalesce(e.time < t.valid_to, true)
-),
-
-case_rows as (
-    select
-        e.source,
-        e.id,
-        c.journey_type,
-        c.product_id,
-        row_number() over (
-            partition by e.source, e.id order by c.valid_from desc, c.json asc
-        ) as rank
-    from events as e
-    inner join cases as c
-        on
-            e.customer_key = c.customer_key
-            and e.case_id = c.case_id
-            and e.time >= c.valid_from
-            and coalesce(e.time < c.valid_to, true)
-),
-
-customer_rows as (
-    select
-        e.source,
-        e.id,
-        c.segment,
-        c.lifecycle_stage,
-        row_number() over (
-            partition by e.source, e.id order by c.valid_from desc, c.json asc
-        ) as rank
-    from events as e
-    inner join customers as c
-        on
-            e.customer_key = c.customer_key
-            and e.time >= c.valid_from
-            and coalesce(e.time < c.valid_to, true)
-),
-
-agent_rows as (
-    select
-        e.source,
-        e.id,
-        t.team,
-        row_number() over (
-            partition by e.source, e.id
-            order by t.valid_from desc nulls last, t.json asc
-        ) as rank
-    from events as e
-    inner join agents as t
-        on
-            e.actor_id = t.actor_id
-            and coalesce(e.time >= t.valid_from, true)
-            and coalesce(e.time < t.valid_to, true)
-),
-
-teamed as (
-    select
-        e.source,
-        e.id,
-        e.time,
-        coalesce(e.team, g.team) is null as is_team_from_place,
-        coalesce(e.team, g.team, a.team) as team_eff
-    from events as e
-    left join asof_rows as a on e.source = a.source and e.id = a.id and a.rank = 1
-    left join agent_rows as g on e.source = g.source and e.id = g.id and g.rank = 1
-),
-
-team_rows as (
-    select
-        e.source,
-        e.id,
-        e.team_eff,
-        e.is_team_from_place,
-        t.owner,
-        t.silo,
-        t.tier,
-        row_number() over (
-            partition by e.source, e.id
-            order by t.valid_from desc nulls last, t.json asc
-        ) as rank
-    from teamed as e
-    left join teams as t
-        on
-            e.team_eff = t.team
-            and coalesce(e.time >= t.valid_from, true)
-            and coalesce(e.time < t.valid_to, true)
+        row_number() over () as place,
+        *
+    from (
+        select * from borne
+        order by customer_key, time, source, sequence nulls first, id
+    ) as every
 ),
 
 placed as (
@@ -133,18 +44,14 @@ placed as (
         coalesce(e.lifecycle_stage, u.lifecycle_stage) as lifecycle_stage,
         u.segment,
         k.journey_type as case_type,
-        epoch_us(e.time) as t,
         epoch_us(coalesce(e.start_time, least(e.time, e.end_time))) as t_start,
         epoch_us(
             coalesce(e.end_time, greatest(e.time, e.start_time))
         ) as t_end,
-        row_number() over (
-            order by e.customer_key, e.time, e.source, e.sequence nulls first, e.id
-        ) as place,
         coalesce(e.owner, a.owner, m.owner) as owner_eff,
         e.owner is null and coalesce(a.owner, m.owner) is not null as is_owner_from_table,
-        m.team_eff,
-        m.is_team_from_place,
+        coalesce(e.team, g.team, a.team) as team_eff,
+        coalesce(e.team, g.team) is null as is_team_from_place,
         m.tier,
         coalesce(a.silo, m.silo) as table_silo,
         a.stage as tp_stage,
@@ -177,27 +84,45 @@ placed as (
                 )
             )
         ) as is_need_driven
-    from events as e
-    left join asof_rows as a on e.source = a.source and e.id = a.id and a.rank = 1
-    left join campaign_rows as cp on e.source = cp.source and e.id = cp.id and cp.rank = 1
-    left join case_rows as k on e.source = k.source and e.id = k.id and k.rank = 1
-    left join customer_rows as u on e.source = u.source and e.id = u.id and u.rank = 1
-    inner join team_rows as m on e.source = m.source and e.id = m.id and m.rank = 1
+    from ordered as e
+    left join touchpoint_held as a
+        on e.touchpoint = a.touchpoint and e.t >= a.begin_t and e.t < a.end_t
+    left join campaign_held as cp
+        on e.campaign_id = cp.campaign_id and e.t >= cp.begin_t and e.t < cp.end_t
+    left join case_held as k
+        on
+            e.customer_key = k.customer_key and e.case_id = k.case_id
+            and e.t >= k.begin_t and e.t < k.end_t
+    left join customer_held as u
+        on e.customer_key = u.customer_key and e.t >= u.begin_t and e.t < u.end_t
+    left join agent_held as g
+        on e.actor_id = g.actor_id and e.t >= g.begin_t and e.t < g.end_t
+    left join team_held as m
+        on
+            coalesce(e.team, g.team, a.team) = m.team
+            and e.t >= m.begin_t and e.t < m.end_t
+),
+
+-- the type of a case's first typed event
+hinted as (
+    select
+        customer_key,
+        case_id,
+        arg_min(type_hint, place) as type_hint,
+        arg_min(t, place) as t
+    from placed
+    where case_id is not null and type_hint is not null
+    group by customer_key, case_id
 ),
 
 typed as (
     select
         p.*,
-        coalesce(
-            p.case_type,
-            p.journey_type,
-            case when p.case_id is not null then arg_min(p.type_hint, p.place) over (
-                partition by p.customer_key, p.case_id order by p.t
-                range between unbounded preceding and current row
-            ) end,
-            p.type_hint
-        ) as etype
+        coalesce(p.case_type, p.journey_type, if(h.t <= p.t, h.type_hint, null), p.type_hint)
+            as etype
     from placed as p
+    left join hinted as h
+        on p.customer_key = h.customer_key and p.case_id = h.case_id
 )
 
 select

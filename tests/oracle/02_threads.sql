@@ -10,6 +10,19 @@ seekers as (
     where case_id is null
 ),
 
+-- whether the last end of a case lies too far back for who seeks one
+ended as (
+    select
+        s.place,
+        x.case_id,
+        arg_max(s.t - x.t > x.reopen_window, x.place) as is_long_ended
+    from seekers as s
+    inner join ev as x
+        on s.customer_key = x.customer_key and s.t >= x.t
+    where x.case_id is not null and x.ends_case
+    group by s.place, x.case_id
+),
+
 candidates as (
     select
         s.place,
@@ -21,14 +34,7 @@ candidates as (
         coalesce(s.correlationid = c.correlationid, false) as is_correlated,
         s.family = c.family and abs(s.t - c.t) <= 1800000000 as is_near_in_family,
         abs(s.t - c.t) <= case when c.ends_case then c.reopen_window else c.gap end as is_in_reach,
-        (
-            -- the last end of that case at or before the seeker
-            select arg_max(s.t - x.t > x.reopen_window, x.place)
-            from ev as x
-            where
-                x.customer_key = c.customer_key and x.case_id = c.case_id
-                and x.ends_case and x.t <= s.t
-        ) as is_long_ended
+        coalesce(l.is_long_ended, false) as is_long_ended
     from seekers as s
     inner join ev as c
         on
@@ -36,6 +42,7 @@ candidates as (
             and c.case_id is not null
             and (s.etype is null or s.etype = c.etype)
             and (s.t >= c.t or not s.is_company_driven)
+    left join ended as l on s.place = l.place and c.case_id = l.case_id
 ),
 
 ranked as (
@@ -57,12 +64,15 @@ ranked as (
                 turn
         ) as rank
     from candidates
-    where is_in_reach and not (is_earlier and coalesce(is_long_ended, false))
+    where is_in_reach and not (is_earlier and is_long_ended)
 ),
 
 attached as (
     select
-        ev.*,
+        ev.place,
+        ev.customer_key,
+        ev.t,
+        ev.type_hint,
         coalesce(ev.case_id, ranked.case_id) as thread_case,
         case
             when coalesce(ev.case_id, ranked.case_id) is null then coalesce(ev.etype, 'other')
@@ -71,34 +81,49 @@ attached as (
     left join ranked on ev.place = ranked.place and ranked.rank = 1
 ),
 
--- the type that the table of cases gives the case of the thread at the event's time
-recorded as (
-    select
-        a.place,
-        c.journey_type
-    from attached as a
-    inner join cases as c
-        on
-            a.customer_key = c.customer_key
-            and a.thread_case = c.case_id
-            and a.time >= c.valid_from
-            and coalesce(a.time < c.valid_to, true)
-    qualify row_number() over (
-        partition by a.place order by c.valid_from desc, c.json asc
-    ) = 1
-),
-
+-- a type that the table of cases gives the case of the thread at the event's time goes first
 typed as (
     select
         a.*,
-        coalesce(r.journey_type, a.type_hint) as own_type
+        coalesce(c.journey_type, a.type_hint) as own_type
     from attached as a
-    left join recorded as r on a.place = r.place
+    left join case_held as c
+        on
+            a.customer_key = c.customer_key and a.thread_case = c.case_id
+            and a.t >= c.begin_t and a.t < c.end_t
+),
+
+-- what happens at one instant in one thread lends its type to who has none
+lent as (
+    select
+        customer_key,
+        thread_case,
+        thread_type,
+        t,
+        arg_min(own_type, place) as own_type
+    from typed
+    where own_type is not null
+    group by all
+),
+
+lacking as (
+    select
+        y.place,
+        l.own_type
+    from typed as y
+    inner join lent as l
+        on
+            y.customer_key = l.customer_key and y.t = l.t
+            and y.thread_case is not distinct from l.thread_case
+            and y.thread_type is not distinct from l.thread_type
+    where y.own_type is null
 )
 
 select
-    *,
-    coalesce(own_type, arg_min(own_type, place) over (
-        partition by customer_key, thread_case, thread_type, t
-    )) as ttype
-from typed;
+    y.place,
+    y.customer_key,
+    y.thread_case,
+    y.thread_type,
+    coalesce(y.own_type, l.own_type) as ttype
+from typed as y
+left join lacking as l on y.place = l.place;

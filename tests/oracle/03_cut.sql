@@ -2,23 +2,52 @@
 -- grain:   one row per event, with the state of its journey after it
 -- key:     place
 -- sources: threaded, types, settings
-create or replace table numbered as
+create or replace table marks as
 select
-    threaded.*,
-    dense_rank() over (
-        order by
-            threaded.customer_key, threaded.thread_case nulls last, threaded.thread_type nulls last
-    ) as thread,
-    row_number() over (
-        partition by threaded.customer_key, threaded.thread_case, threaded.thread_type
-        order by threaded.place
-    ) as n,
-    if(threaded.is_company_driven, null, threaded.product_id) as need_product,
-    if(threaded.is_company_driven, [], coalesce(list_transform(
-        list_filter(threaded.objects, lambda o: o.type is not null and o.id is not null),
-        lambda o: o.type || chr(31) || o.id
+    activity,
+    outcome,
+    row_number() over () as mark
+from ev
+group by activity, outcome;
+
+create or replace table numbered as
+with threads as (
+    select
+        customer_key,
+        thread_case,
+        thread_type,
+        row_number() over () as thread
+    from threaded
+    group by customer_key, thread_case, thread_type
+)
+
+select
+    h.place,
+    d.thread,
+    row_number() over (partition by d.thread order by h.place) as n,
+    h.thread_case,
+    h.thread_type,
+    h.ttype,
+    e.t,
+    e.family,
+    e.direction,
+    e.outcome,
+    k.mark,
+    e.is_company_driven,
+    e.is_message,
+    if(e.is_company_driven, null, e.product_id) as need_product,
+    if(e.is_company_driven, [], coalesce(list_transform(
+        list_filter(e.objects, lambda o: o.type is not null and o.id is not null),  -- noqa: RF01
+        lambda o: o.type || chr(31) || o.id  -- noqa: RF01
     ), [])) as need_objects
-from threaded;
+from threaded as h
+inner join ev as e on h.place = e.place
+inner join marks as k on e.activity = k.activity and e.outcome is not distinct from k.outcome
+inner join threads as d
+    on
+        h.customer_key = d.customer_key
+        and h.thread_case is not distinct from d.thread_case
+        and h.thread_type is not distinct from d.thread_type;
 
 -- Is the need of `asked` another one than that of a set of products and objects? Null: unknown.
 create or replace macro kind_of(object) as split_part(object, chr(31), 1);
@@ -80,22 +109,24 @@ inner join numbered as r on e.thread = r.thread and e.n > r.n
 left join chains as ce on e.place = ce.place
 left join chains as cr on r.place = cr.place
 where
-    not r.is_company_driven
+    -- only a product, an object or a purchase tells of a need
+    (e.need_product is not null or len(e.need_objects) > 0 or e.outcome = 'sold')
+    and not r.is_company_driven
     and (r.t = e.t or (r.family = e.family and ce.chain = cr.chain));
 
 create or replace table cut as
 with recursive
--- what each event is by each type that it may be judged by
+-- what events are by each type that they may be judged by
 judged as (
     select
-        e.place,
+        e.mark,
         c.name,
         coalesce(list_contains(c.end_activities, e.activity), false)
         or coalesce(list_contains(c.end_outcomes, e.outcome), false) as is_end,
         coalesce(list_contains(c.weak_end_outcomes, e.outcome), false) as is_bad,
         coalesce(map_contains(c.outcome_map, e.outcome), false) as is_mapped,
         coalesce(list_contains(c.start_activities, e.activity), false) as is_start
-    from numbered as e
+    from marks as e
     cross join types as c
 ),
 
@@ -167,6 +198,7 @@ fold as (
                 s.thread,
                 e.n,
                 e.place,
+                e.mark,
                 e.t,
                 e.direction,
                 e.outcome,
@@ -280,16 +312,16 @@ fold as (
                         inner join types as c on c.name = coalesce(fold.jtype, 'other')
                         inner join judged as b
                             on
-                                x.place = b.place
+                                x.mark = b.mark
                                 and b.name = coalesce(fold.jtype, x.ttype, 'other')
                     ) as d
                 ) as w
             ) as s
             inner join numbered as e on s.thread = e.thread and s.next_n = e.n
         ) as i
-        inner join judged as b on i.place = b.place and b.name = coalesce(i.jtype, 'other')
+        inner join judged as b on i.mark = b.mark and b.name = coalesce(i.jtype, 'other')
     ) as j
-    inner join judged as a on j.place = a.place and a.name = coalesce(j.jtype, 'other')
+    inner join judged as a on j.mark = a.mark and a.name = coalesce(j.jtype, 'other')
 ),
 
 -- where a visit was drawn into the new journey its events were folded again: the last turn counts
@@ -297,10 +329,37 @@ settled as (
     select * from fold
     where n > 0
     qualify row_number() over (partition by place order by turn desc) = 1
+),
+
+begun as (
+    select
+        thread,
+        journey_no,
+        min(place) as place,
+        row_number() over () as j
+    from settled
+    group by thread, journey_no
+),
+
+named as (
+    select
+        b.*,
+        left(sha256(concat_ws(
+            chr(31),
+            e.customer_key,
+            if(h.thread_case is null, 'none', 'case'),
+            coalesce(h.thread_case, h.thread_type),
+            e.source,
+            e.id
+        )), 16) as journey_id
+    from begun as b
+    inner join ev as e on b.place = e.place
+    inner join numbered as h on b.place = h.place
 )
 
 select
-    e.*,
+    f.place,
+    f.thread,
     f.journey_no,
     f.begun_by,
     f.shown_t,
@@ -309,15 +368,12 @@ select
     f.end_place,
     f.is_end,
     f.is_weak_end,
-    e.thread_case is null as is_caseless,
-    left(sha256(concat_ws(
-        chr(31),
-        e.customer_key,
-        if(e.thread_case is null, 'none', 'case'),
-        if(e.thread_case is null, e.thread_type, e.thread_case),
-        first_value(e.source) over journey,
-        first_value(e.id) over journey
-    )), 16) as journey_id
-from numbered as e
-inner join settled as f on e.place = f.place
-window journey as (partition by e.thread, f.journey_no order by e.place);
+    h.thread_case,
+    h.need_product,
+    h.need_objects,
+    h.thread_case is null as is_caseless,
+    m.j,
+    m.journey_id
+from settled as f
+inner join numbered as h on f.place = h.place
+inner join named as m on f.thread = m.thread and f.journey_no = m.journey_no;

@@ -1,121 +1,111 @@
--- purpose: what each journey carries, and which kinds of friction and metrics can be measured in it
--- grain:   one row per journey and kind or metric
--- key:     journey_id, grain, name
+-- purpose: which kinds of friction and metrics can be measured in a journey, by what it carries
+-- grain:   one row per journey (`carried`); one row per set of what journeys carry and kind or
+--          metric (`measurable`); one row per such set and grain (`measured_metric`)
+-- key:     journey_id; load, grain, name; load, grain
 -- sources: stepped, step, needs, declared_columns, settings
-create or replace table measurable as
+create or replace table carried as
 with
-inputs as (
-    select
-        journey_id,
-        unnest(columns_filled) as field
-    from stepped
-    union
+logged as (
     select
         e.journey_id,
-        d.field
+        list(distinct e.source order by e.source) as sources,
+        [
+            if(count(e.activity) > 0, 'activity', null),
+            if(count(e.channel) > 0, 'channel', null),
+            if(count(e.claims) > 0, 'claims', null),
+            if(count(e.cost_amount) > 0, 'cost_amount', null),
+            if(count(e.currency) > 0, 'currency', null),
+            if(count(e.direction) > 0, 'direction', null),
+            if(count(e.error_code) > 0, 'error_code', null),
+            if(count(e.info) > 0, 'info', null),
+            if(count(e.intent) > 0, 'intent', null),
+            if(count(e.lifecycle) > 0, 'lifecycle', null),
+            if(count(e.message_kind) > 0, 'message_kind', null),
+            if(count(e.objects) > 0, 'objects', null),
+            if(count(e.outcome) > 0, 'outcome', null),
+            if(count(e.promise) > 0, 'promise', null),
+            if(count(e.results_n) > 0, 'results_n', null),
+            if(count(e.site_id) > 0, 'site_id', null),
+            if(count(e.to_owner) > 0, 'to_owner', null),
+            if(count(e.to_team) > 0, 'to_team', null),
+            if(count(e.touchpoint) > 0, 'touchpoint', null),
+            if(count(e.wait_s) > 0, 'wait_s', null),
+            if(count(e.waiting_for) > 0, 'waiting_for', null),
+            if(count(e.owner_eff) > 0, 'owner', null),
+            if(count(e.team_eff) > 0, 'team', null),
+            if(bool_or(list_contains(s.question_activities, e.activity)), 'question', null),
+            if(bool_or(e.is_end), 'end', null),
+            if(bool_and(e.is_caseless), null, 'case'),
+            if(bool_and(coalesce(e.outcome = 'sold', false)) filter (e.is_end), 'sold_only', null)
+        ] as fields
     from stepped as e
-    inner join declared_columns as d on e.source = d.source
-    union
-    select
-        journey_id,
-        'owner' as field
-    from stepped
-    where owner_eff is not null
-    union
-    select
-        journey_id,
-        'team' as field
-    from stepped
-    where team_eff is not null
-    union
-    select
-        journey_id,
-        'silo' as field
-    from step
-    where silo is not null
-    union
-    select
-        journey_id,
-        'stage' as field
-    from step
-    where stage is not null
-    union
-    select
-        e.journey_id,
-        'question' as field
-    from stepped as e
-    inner join settings as s on list_contains(s.question_activities, e.activity)
-    union
-    select
-        journey_id,
-        'end' as field
-    from stepped
-    where is_end
-    union
-    select
-        journey_id,
-        'case' as field
-    from stepped
-    where not is_caseless
+    cross join settings as s
+    group by e.journey_id
 ),
 
-sales as (
+of_steps as (
     select
         journey_id,
-        bool_and(coalesce(outcome = 'sold', false)) as is_all
-    from stepped
-    where is_end
-    group by journey_id
-),
-
-had as (
-    select
-        journey_id,
-        list(distinct field) as fields
-    from (
-        select
-            journey_id,
-            field
-        from inputs
-        union
-        -- an outcome may be an end
-        select
-            journey_id,
-            'end' as field
-        from inputs
-        where field = 'outcome'
-        union
-        -- unless every end was a sale, after which an unknown need is not known to come back
-        select
-            i.journey_id,
-            'unsold_end' as field
-        from inputs as i
-        left join sales as s on i.journey_id = s.journey_id
-        where i.field in ('outcome', 'end') and not coalesce(s.is_all, false)
-    ) as every
-    -- a stage that only events inside a step have is no step's
-    where
-        field <> 'stage'
-        or exists (
-            select 1 from step as s
-            where s.journey_id = every.journey_id and s.stage is not null
-        )
+        [if(count(silo) > 0, 'silo', null), if(count(stage) > 0, 'stage', null)] as fields
+    from step
     group by journey_id
 )
 
 select
-    h.journey_id,
+    l.journey_id,
+    dense_rank() over (order by l.sources, l.fields, s.fields) as load,
+    l.sources,
+    list_concat(l.fields, s.fields) as fields
+from logged as l
+inner join of_steps as s on l.journey_id = s.journey_id;
+
+create or replace table measurable as
+with
+loads as (
+    select distinct
+        load,
+        fields,
+        sources
+    from carried
+),
+
+declared as (
+    select
+        l.load,
+        list(d.field) as fields
+    from loads as l
+    inner join declared_columns as d on list_contains(l.sources, d.source)
+    group by l.load
+),
+
+had as (
+    select
+        l.load,
+        list_concat(l.fields, d.fields) as every,
+        -- an outcome may be an end
+        if(list_contains(every, 'outcome'), list_append(every, 'end'), every) as ended,
+        -- unless every end was a sale, after which an unknown need is not known to come back
+        if(
+            list_contains(ended, 'end') and not list_contains(every, 'sold_only'),
+            list_append(ended, 'unsold_end'), ended
+        ) as fields
+    from loads as l
+    left join declared as d on l.load = d.load
+)
+
+select
+    h.load,
     n.grain,
     n.name,
     bool_or(n.is_possible and list_has_all(h.fields, n.fields)) as is_measurable
 from had as h
 cross join needs as n
-group by h.journey_id, n.grain, n.name;
+group by h.load, n.grain, n.name;
 
 create or replace table measured_metric as
 select
-    journey_id,
+    load,
     grain,
     map(list(name order by name), list(is_measurable order by name)) as has
 from measurable
-group by journey_id, grain;
+group by load, grain;

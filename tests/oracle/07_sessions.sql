@@ -40,9 +40,9 @@ select
     count(*)::int as n_events,
     min(pos) as first_pos,
     arg_min(step_id, pos) as first_step,
-    sum(talk_s) as talk_s,
-    sum(hold_s) as hold_s,
-    sum(wrap_s) as wrap_s,
-    sum(wait_s) as wait_s
+    sum(talk_s)::bigint as talk_s,
+    sum(hold_s)::bigint as hold_s,
+    sum(wrap_s)::bigint as wrap_s,
+    sum(wait_s)::bigint as wait_s
 from stepped
 group by session_id, journey_id, customer_key, session_seq;

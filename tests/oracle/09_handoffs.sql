@@ -6,55 +6,69 @@ create or replace table handoff_step as
 with
 owned as (
     select
-        *,
+        j,
+        seq,
+        first_place,
+        owner,
+        direction,
+        asks_handoff,
         lag(owner) over journey as owner_before,
         lead(owner) over journey as owner_after
     from step
     where owner is not null and not is_pushed
-    window journey as (partition by journey_id order by seq)
+    window journey as (partition by j order by seq)
 ),
 
-given as (
-    -- consultations go: internal, nothing handed over, between two steps of one other owner
-    select *
+neighbours as (
+    select
+        first_place,
+        lag(first_place) over journey as giver_place,
+        coalesce(owner <> lag(owner) over journey, true) as begins_run,
+        j,
+        seq
     from owned
+    -- consultations go: internal, nothing handed over, between two steps of one other owner
     where
         not (
             direction = 'internal' and not asks_handoff
             and coalesce(owner_before = owner_after, false) and owner <> owner_before
         )
+    window journey as (partition by j order by seq)
 ),
 
-neighbours as (
+runs as (
     select
-        *,
-        lag(struct_pack(
-            step_id := step_id, owner := owner, team := team, channel := channel,
-            touchpoint := touchpoint, is_owner_from_table := is_owner_from_table,
-            is_team_from_place := is_team_from_place, tier := tier, employee := employee,
-            ended_t := ended_t, last_t := last_t
-        )) over (partition by journey_id order by seq) as giver,
-        coalesce(
-            owner <> lag(owner) over (partition by journey_id order by seq), true
-        ) as begins_run
-    from given
+        first_place,
+        giver_place,
+        begins_run,
+        sum(begins_run::int) over (partition by j order by seq) as run
+    from neighbours
 )
 
 select
-    *,
-    sum(begins_run::int) over (partition by journey_id order by seq) as run
-from neighbours;
+    s.* exclude (event_ids),
+    r.begins_run,
+    r.run,
+    if(g.step_id is null, null, struct_pack(
+        step_id := g.step_id, owner := g.owner, team := g.team, channel := g.channel,
+        touchpoint := g.touchpoint, is_owner_from_table := g.is_owner_from_table,
+        is_team_from_place := g.is_team_from_place, tier := g.tier, employee := g.employee,
+        last_t := g.last_t
+    )) as giver
+from runs as r
+inner join step as s on r.first_place = s.first_place
+left join step as g on r.giver_place = g.first_place;
 
 create or replace table handoff as
 with runs as (
     select
-        journey_id,
+        j,
         run,
         any_value(owner) as owner,
         arg_max(outcome, seq) as outcome,
         bool_or(is_worked) as is_worked
     from handoff_step
-    group by journey_id, run
+    group by j, run
 ),
 
 seen as (
@@ -68,9 +82,9 @@ seen as (
             as is_ping_pong,
         if(m.outcome is null, 0.5, 1.0) as ping_pong_confidence
     from handoff_step as s
-    left join runs as m on s.journey_id = m.journey_id and m.run = s.run - 1
-    left join runs as b on s.journey_id = b.journey_id and b.run = s.run - 2
-    inner join runs as w on s.journey_id = w.journey_id and s.run = w.run
+    left join runs as m on s.j = m.j and m.run = s.run - 1
+    left join runs as b on s.j = b.j and b.run = s.run - 2
+    inner join runs as w on s.j = w.j and s.run = w.run
     where
         s.giver is not null
         and (

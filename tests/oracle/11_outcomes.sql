@@ -100,76 +100,92 @@ from judged;
 
 create or replace table reopening as
 with
+after_end as (
+    select
+        place,
+        max(place) filter (is_end) over (
+            partition by journey_id order by place
+            rows between unbounded preceding and 1 preceding
+        ) as end_at
+    from stepped
+),
+
+ended as materialized (
+    select
+        a.place,
+        a.end_at,
+        x.t as end_t,
+        x.session_id as end_session,
+        coalesce(x.outcome = 'sold', false) as is_after_sale
+    from after_end as a
+    inner join stepped as x on a.end_at = x.place
+),
+
+-- who may come back: in another session, in time, and not with an end
 back as (
     select
         e.*,
-        x.place as end_at,
-        x.t as end_time_t,
-        x.session_id as end_session,
-        x.step_id as end_step,
-        coalesce(x.outcome = 'sold', false) as is_after_sale,
-        (
-            -- no intent is known before the end, or this one
-            select coalesce(bool_or(e.intent = i.intent), true) from stepped as i
-            where i.journey_id = e.journey_id and i.place <= x.place and i.intent is not null
-        ) as is_same_intent,
+        d.end_at,
+        d.is_after_sale,
+        coalesce(e.lifecycle = 'resume', false) and not e.is_caseless as is_resumed
+    from ended as d
+    inner join stepped as e on d.place = e.place
+    inner join types as c on c.name = coalesce(e.jtype, 'other')
+    where
+        (e.direction = 'inbound' or e.lifecycle = 'resume')
+        and not e.is_end and e.session_id <> d.end_session
+        and e.t - d.end_t > (select s.session_gap from settings as s)
+        and e.t - d.end_t <= c.reopen_window
+),
+
+compared as (
+    select
+        b.place,
+        -- no intent is known before the end, or this one
+        coalesce(bool_or(b.intent = i.intent), true) as is_same_intent,
         -- after a sale only what is known to be the same agrees
-        exists(
-            select 1 from stepped as i
-            where
-                i.journey_id = e.journey_id and i.place <= x.place
-                and (i.intent = e.intent or is_shared(e.need_objects, i.need_objects))
+        coalesce(
+            bool_or(b.intent = i.intent or is_shared(b.need_objects, i.need_objects)), false
         ) as is_known_same,
-        (
-            select
-                coalesce(is_other(
-                    e.need_objects, flatten(list(i.need_objects)), e.need_product,
-                    coalesce(list(i.need_product) filter (i.need_product is not null), [])
-                ), false)
-            from stepped as i
-            where i.journey_id = e.journey_id and i.place <= x.place
-        ) as is_other_need
-    from stepped as e
-    inner join stepped as x
-        on
-            x.place = (
-                select max(y.place) from stepped as y
-                where e.journey_id = y.journey_id and y.is_end and e.place > y.place
-            )
+        coalesce(is_other(
+            any_value(b.need_objects), flatten(list(i.need_objects)), any_value(b.need_product),
+            coalesce(list(i.need_product) filter (i.need_product is not null), [])
+        ), false) as is_other_need
+    from back as b
+    inner join stepped as i on b.journey_id = i.journey_id and b.end_at >= i.place
+    group by b.place
 ),
 
 first_back as (
     select b.*
     from back as b
-    inner join types as c on c.name = coalesce(b.jtype, 'other')
-    cross join settings as s
+    inner join compared as c on b.place = c.place
     where
         (
-            (
+            b.is_resumed
+            or (
                 b.direction = 'inbound'
-                and if(b.is_after_sale, b.is_known_same, coalesce(b.is_same_intent, true))
+                and if(b.is_after_sale, c.is_known_same, c.is_same_intent)
             )
-            or (coalesce(b.lifecycle = 'resume', false) and not b.is_caseless)
         )
-        and not b.is_other_need
-        and not b.is_end and b.session_id <> b.end_session
-        and b.t - b.end_time_t > s.session_gap and b.t - b.end_time_t <= c.reopen_window
+        and not c.is_other_need
     qualify row_number() over (partition by b.journey_id, b.end_at order by b.place) = 1
+),
+
+-- the last outcome of a journey, where it falls after the end
+settled as (
+    select
+        l.journey_id,
+        max(l.place) as place
+    from stepped as l
+    inner join journey as j on l.journey_id = j.journey_id
+    inner join types as c on j.journey_type = c.name
+    where l.direction <> 'outbound' and coalesce(map_contains(c.outcome_map, l.outcome), false)
+    group by l.journey_id
 )
 
 select
     f.*,
-    case
-        when coalesce(f.lifecycle = 'resume', false) and not f.is_caseless then 1.0
-        when exists (
-            select 1
-            from stepped as l
-            inner join journey as j on l.journey_id = j.journey_id
-            inner join types as c on j.journey_type = c.name
-            where
-                l.journey_id = f.journey_id and l.place > f.end_at and l.direction <> 'outbound'
-                and coalesce(map_contains(c.outcome_map, l.outcome), false)
-        ) then 1.0
-        else 0.5
-    end as confidence
-from first_back as f;
+    if(f.is_resumed or coalesce(l.place > f.end_at, false), 1.0, 0.5) as confidence
+from first_back as f
+left join settled as l on f.journey_id = l.journey_id;

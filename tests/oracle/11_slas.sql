@@ -51,17 +51,24 @@ awaited as (
 gaps as (
     select
         e.*,
-        unnest([false, true]) as is_working,
-        if(e.stands, 0, coalesce(e.next_t - e.t, 0)) as gap,
-        if(e.stands, 0, coalesce(worked_us(o.owner, e.t, e.next_t), 0)) as worked
+        false as is_working,
+        if(e.stands, 0, coalesce(e.next_t - e.t, 0)) as gap
     from awaited as e
     inner join begun as o on e.journey_id = o.journey_id and e.place >= o.start_place
+    union all
+    select
+        e.*,
+        true as is_working,
+        if(e.stands, 0, coalesce(worked_us(o.owner, e.t, e.next_t), 0)) as gap
+    from awaited as e
+    inner join begun as o on e.journey_id = o.journey_id and e.place >= o.start_place
+    where (select bool_or(is_working_time) from slas)
 ),
 
 clocked as (
     select
         *,
-        coalesce(sum(if(is_working, worked, gap)) over (
+        coalesce(sum(gap) over (
             partition by journey_id, is_working order by place
             rows between unbounded preceding and 1 preceding
         ), 0)::bigint as run

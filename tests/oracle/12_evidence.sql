@@ -9,76 +9,108 @@ select unnest([
     'rework', 'upsell_in_problem', 'over_pressure'
 ]) as kind;
 
+-- contacts that the customer made, beside the one before on the journey, and the one before of the
+-- same intent on any
+create or replace table inbound as
+select
+    *,
+    lag(struct_pack(
+        session_id := session_id, family := channel_family, channel := channel,
+        intent := intent, outcome := outcome, has_human := has_human
+    )) over (partition by journey_id order by seq) as earlier,
+    lag(struct_pack(session_id := session_id, first_t := first_t, outcome := outcome)) over (
+        partition by customer_key, intent order by first_place
+    ) as alike
+from session
+where is_contact and direction = 'inbound';
+
+-- An edge between two contacts begins at the earlier one's last step before the later one's first
+-- event.
+create or replace table edge as
+with
+linked as (
+    select
+        'repeat_contact' as kind,
+        inbound.*,
+        inbound.alike.session_id as from_session,
+        1.0 as confidence,
+        inbound.alike.session_id as detail
+    from inbound
+    where
+        inbound.intent is not null
+        and inbound.first_t - inbound.alike.first_t <= (select s.repeat_window from settings as s)
+        and inbound.alike.outcome not in ('informed', 'sold')
+    union all by name
+    select
+        'channel_fallback' as kind,
+        inbound.*,
+        inbound.earlier.session_id as from_session,
+        if(inbound.earlier.outcome is null, 0.5, 1.0) as confidence,
+        inbound.earlier.session_id as detail
+    from inbound
+    where
+        not inbound.earlier.has_human
+        and inbound.earlier.channel in ('web', 'app', 'chatbot', 'device')
+        and inbound.has_human
+        and coalesce(inbound.earlier.intent = inbound.intent, true)
+        and coalesce(inbound.earlier.outcome not in ('resolved', 'sold', 'informed'), true)
+    union all by name
+    select
+        'channel_switch' as kind,
+        inbound.*,
+        inbound.earlier.session_id as from_session,
+        if(inbound.earlier.outcome is null, 0.5, 1.0) as confidence,
+        '' as detail
+    from inbound
+    where
+        inbound.channel_family <> inbound.earlier.family
+        and coalesce(inbound.earlier.intent = inbound.intent, true)
+        and coalesce(inbound.earlier.outcome not in ('resolved', 'sold', 'informed'), true)
+    union all by name
+    select
+        'self_rescue' as kind,
+        inbound.*,
+        inbound.earlier.session_id as from_session,
+        1.0 as confidence,
+        inbound.earlier.session_id as detail
+    from inbound
+    where
+        inbound.earlier.has_human
+        and inbound.earlier.outcome in (
+            'unresolved', 'partly', 'error', 'no_result', 'abandoned', 'escalated'
+        )
+        and inbound.channel = 'web' and not inbound.has_human
+        and inbound.earlier.intent = inbound.intent
+),
+
+begun as (
+    select
+        l.kind,
+        l.session_id,
+        arg_max(e.step_id, e.pos) as prev_step_id
+    from linked as l
+    inner join stepped as e on l.from_session = e.session_id
+    where if(l.kind = 'repeat_contact', e.place < l.first_place, e.pos < l.first_pos)
+    group by l.kind, l.session_id
+)
+
+select
+    l.journey_id,
+    l.first_step as step_id,
+    b.prev_step_id,
+    l.kind,
+    l.first_t as occurred_t,
+    1.0 as x,
+    1.0 as g,
+    l.confidence,
+    'observed' as basis,
+    l.detail,
+    if(l.kind in ('repeat_contact', 'channel_fallback'), l.first_place, null) as proof_place
+from linked as l
+left join begun as b on l.kind = b.kind and l.session_id = b.session_id;
+
 create or replace table piece as
 with
-contacts as (
-    select
-        *,
-        lead(session_id) over (
-            partition by journey_id, direction = 'inbound' order by seq
-        ) as next_same_direction
-    from session
-    where is_contact
-),
-
-repeat_contact as (
-    select
-        b.journey_id,
-        b.first_step as step_id,
-        (
-            select arg_max(e.step_id, e.pos) from stepped as e
-            where e.session_id = a.session_id and e.place < b.first_place
-        ) as prev_step_id,
-        'repeat_contact' as kind,
-        b.first_t as occurred_t,
-        1.0 as x,
-        1.0 as g,
-        1.0 as confidence,
-        'observed' as basis,
-        a.session_id as detail,
-        b.first_place as proof_place
-    from contacts as b
-    cross join settings as s
-    inner join contacts as a
-        on
-            a.session_id = (
-                select arg_max(c.session_id, c.first_place)
-                from contacts as c
-                where
-                    c.customer_key = b.customer_key and c.direction = 'inbound'
-                    and c.intent = b.intent and c.session_id <> b.session_id
-                    and c.first_place < b.first_place
-            )
-            and b.first_t - a.first_t <= s.repeat_window
-    where b.direction = 'inbound' and a.outcome not in ('informed', 'sold')
-),
-
-fallback_between as (
-    select
-        b.journey_id,
-        b.first_step as step_id,
-        (
-            select arg_max(e.step_id, e.pos) from stepped as e
-            where e.session_id = a.session_id and e.pos < b.first_pos
-        ) as prev_step_id,
-        'channel_fallback' as kind,
-        b.first_t as occurred_t,
-        1.0 as x,
-        1.0 as g,
-        if(a.outcome is null, 0.5, 1.0) as confidence,
-        'observed' as basis,
-        a.session_id as detail,
-        b.first_place as proof_place
-    from contacts as a
-    inner join contacts as b on a.next_same_direction = b.session_id
-    where
-        a.direction = 'inbound' and not a.has_human
-        and a.channel in ('web', 'app', 'chatbot', 'device')
-        and b.has_human
-        and coalesce(a.intent = b.intent, true)
-        and coalesce(a.outcome not in ('resolved', 'sold', 'informed'), true)
-),
-
 chat as (
     select
         e.*,
@@ -87,6 +119,15 @@ chat as (
     from stepped as e
     inner join session as s on e.session_id = s.session_id and s.direction = 'inbound'
     where e.family = 'chat'
+),
+
+first_human as (
+    select
+        session_id,
+        min(pos) as pos
+    from chat
+    where is_human
+    group by session_id
 ),
 
 fallback_within as (
@@ -102,13 +143,9 @@ fallback_within as (
         'observed' as basis,
         h.session_id as detail,
         h.place as proof_place
-    from chat as h
-    inner join chat as b on h.session_id = b.session_id and h.pos > b.pos
-    where
-        h.is_human and h.pos = (
-            select min(y.pos) from chat as y
-            where y.session_id = h.session_id and y.is_human
-        )
+    from first_human as f
+    inner join chat as h on f.session_id = h.session_id and f.pos = h.pos
+    inner join chat as b on f.session_id = b.session_id and f.pos > b.pos
     group by h.journey_id, h.step_id, h.t, h.session_id, h.place
     having
         bool_or(b.is_bot)
@@ -215,49 +252,9 @@ reopened as (
         '' as detail,
         place as proof_place
     from reopening
-),
-
-switching as (
-    -- contacts that the customer made, each beside the one before
-    select
-        *,
-        lag(channel_family) over journey as family_before,
-        lag(session_id) over journey as session_before,
-        lag(intent) over journey as intent_before,
-        lag(outcome) over journey as outcome_before
-    from contacts
-    where direction = 'inbound'
-    window journey as (partition by journey_id order by seq)
-),
-
-channel_switch as (
-    select
-        b.journey_id,
-        b.first_step as step_id,
-        (
-            select arg_max(e.step_id, e.pos) from stepped as e
-            where e.session_id = b.session_before and e.pos < b.first_pos
-        ) as prev_step_id,
-        'channel_switch' as kind,
-        b.first_t as occurred_t,
-        1.0 as x,
-        1.0 as g,
-        if(b.outcome_before is null, 0.5, 1.0) as confidence,
-        'observed' as basis,
-        '' as detail
-    from switching as b
-    where
-        b.channel_family <> b.family_before
-        and (b.intent is null or b.intent_before is null or b.intent = b.intent_before)
-        and (
-            b.outcome_before is null
-            or b.outcome_before not in ('resolved', 'sold', 'informed')
-        )
 )
 
-select * from repeat_contact  -- noqa: AM07
-union all by name
-select * from fallback_between
+select * from edge  -- noqa: AM07
 union all by name
 select * from fallback_within
 union all by name
@@ -271,6 +268,4 @@ select * from waited
 union all by name
 select * from broken
 union all by name
-select * from reopened
-union all by name
-select * from channel_switch;
+select * from reopened;

@@ -1,7 +1,7 @@
--- purpose: pieces of friction of contacts that lead nowhere: dead_end, abandonment, self_rescue
+-- purpose: pieces of friction of contacts that lead nowhere: dead_end, abandonment
 -- grain:   one row per piece
 -- key:     step_id, kind, detail
--- sources: stepped, session, journey, settings
+-- sources: stepped, session, inbound, journey, settings
 insert into piece by name
 with
 telling as (
@@ -18,10 +18,16 @@ telling as (
     qualify row_number() over (partition by session_id order by pos desc) = 1
 ),
 
-inbound as (
-    select *
-    from session
-    where is_contact and direction = 'inbound'
+-- the next contact in which he may want the same
+followed as (
+    select
+        i.session_id,
+        arg_min(n.channel, n.seq) as channel
+    from inbound as i
+    inner join telling as f on i.session_id = f.session_id
+    inner join inbound as n on i.journey_id = n.journey_id and i.seq < n.seq
+    where f.has_failed and coalesce(n.intent = i.intent, true)
+    group by i.session_id
 ),
 
 stuck as (
@@ -29,14 +35,10 @@ stuck as (
         i.*,
         f.step_id,
         f.t as failed_t,
-        (
-            select arg_min(n.channel, n.seq) from inbound as n
-            where
-                n.journey_id = i.journey_id and n.seq > i.seq
-                and coalesce(n.intent = i.intent, true)
-        ) as next_channel
+        n.channel as next_channel
     from inbound as i
     inner join telling as f on i.session_id = f.session_id
+    left join followed as n on i.session_id = n.session_id
     where f.has_failed
 )
 
@@ -74,33 +76,3 @@ where
     c.is_contact and c.outcome = 'abandoned'
     and (c.wait_s is null or c.wait_s >= s.short_abandon_s)
 group by c.journey_id, c.session_id;
-
-insert into piece by name
-with inbound as (
-    select
-        *,
-        lead(session_id) over (partition by journey_id order by seq) as next_session
-    from session
-    where is_contact and direction = 'inbound'
-)
-
-select
-    b.journey_id,
-    b.first_step as step_id,
-    (
-        select arg_max(e.step_id, e.pos) from stepped as e
-        where e.session_id = a.session_id and e.pos < b.first_pos
-    ) as prev_step_id,
-    'self_rescue' as kind,
-    b.first_t as occurred_t,
-    1.0 as x,
-    1.0 as g,
-    1.0 as confidence,
-    'observed' as basis,
-    a.session_id as detail
-from inbound as a
-inner join session as b on a.next_session = b.session_id
-where
-    a.has_human
-    and a.outcome in ('unresolved', 'partly', 'error', 'no_result', 'abandoned', 'escalated')
-    and b.channel = 'web' and not b.has_human and a.intent = b.intent;

@@ -8,7 +8,7 @@ select
     s.step_id,
     s.giver.step_id as giver_id,
     s.first_t,
-    s.places[1] as place
+    s.first_place as place
 from handoff_step as s
 where
     s.giver is not null and s.tier > s.giver.tier and s.team <> s.giver.team

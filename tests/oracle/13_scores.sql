@@ -49,12 +49,20 @@ select
 from ranked;
 
 create or replace table coverage as
+with shares as (
+    select
+        load,
+        avg(is_measurable::int) as evidence_coverage
+    from measurable
+    where grain = 'kind'
+    group by load
+)
+
 select
-    journey_id,
-    avg(is_measurable::int) as evidence_coverage
-from measurable
-where grain = 'kind'
-group by journey_id;
+    c.journey_id,
+    s.evidence_coverage
+from carried as c
+inner join shares as s on c.load = s.load;
 
 create or replace table score as
 with summed as (

@@ -1,79 +1,8 @@
 -- purpose: the tables as they are published, named `o_<table>`
 -- grain:   as in the declared tables
 -- key:     as in the declared tables
--- sources: journey, step, session, handoff, handoff_asked, info_request, promised, scored, score
-create or replace table final as
-with
-promise_ends as (
-    select
-        journey_id,
-        max(last_change_t) as last_change_t
-    from promised
-    group by journey_id
-),
-
-handoff_ends as (
-    select
-        journey_id,
-        max(due_t) as due_t
-    from handoff_asked
-    group by journey_id
-),
-
-sla_ends as (
-    select
-        journey_id,
-        max(due_t) as due_t
-    from sla_result
-    group by journey_id
-)
-
-select
-    j.journey_id,
-    coalesce(
-        j.w > greatest(
-            j.deadline,
-            j.last_t + s.largest_gap,
-            coalesce(p.last_change_t, 0),
-            coalesce(h.due_t, 0),
-            coalesce(a.due_t + s.give_up, 0)
-        ) + s.identity_wait + s.lateness,
-        false
-    ) as is_final
-from journey as j
-cross join settings as s
-left join promise_ends as p on j.journey_id = p.journey_id
-left join handoff_ends as h on j.journey_id = h.journey_id
-left join sla_ends as a on j.journey_id = a.journey_id;
-
-create or replace table busy as
-with
-spans as (
-    select
-        e.journey_id,
-        greatest(min(e.t_start), any_value(j.started_t)) as a,
-        max(e.t_end) as b
-    from stepped as e
-    inner join journey as j on e.journey_id = j.journey_id and j.has_start
-    group by e.journey_id, e.instance
-    having max(e.t_end) >= any_value(j.started_t)
-),
-
-reached as (
-    select
-        *,
-        max(b) over (
-            partition by journey_id order by a, b rows between unbounded preceding and 1 preceding
-        ) as until
-    from spans
-)
-
-select
-    journey_id,
-    sum(greatest(b - greatest(a, coalesce(until, a)), 0)) // 1000000 as busy_s
-from reached
-group by journey_id;
-
+-- sources: journey, step, session, handoff, handoff_asked, info_request, promised, scored, score,
+--          final, busy
 create or replace table o_sessions as
 select
     s.* exclude (started_t, ended_t),
@@ -102,16 +31,28 @@ reasks as (
     group by step_id
 ),
 
-waits as (
+followed as (
     select
-        s.step_id,
-        worked_us(s.owner, b.last_t, greatest(s.first_t, b.last_t)) as worked
-    from step as s
-    inner join step as b on s.journey_id = b.journey_id and s.seq = b.seq + 1
+        first_place,
+        step_id,
+        owner,
+        first_t,
+        lag(last_t) over journey as t_before,
+        lag(last_waiting_for) over journey as wait_cause
+    from step
+    window journey as (partition by j order by seq)
+),
+
+worked as (
+    select
+        step_id,
+        worked_us(owner, t_before, greatest(first_t, t_before)) as worked
+    from followed
+    where t_before is not null and (select count(*) from calendar) > 0
 )
 
 select
-    s.* exclude (started_t, ended_t, first_t, last_t, wait_s, tier, tz),
+    s.* exclude (j, started_t, ended_t, first_t, last_t, last_waiting_for, wait_s, tier, tz),
     m.local_hour,
     m.local_dow,
     m.weather,
@@ -119,13 +60,10 @@ select
     make_timestamptz(s.started_t) as started_at,
     make_timestamptz(s.ended_t) as ended_at,
     case
-        when s.seq > 1 then greatest(s.first_t - lag(s.last_t) over journey, 0) // 1000000
+        when w.t_before is not null then greatest(w.first_t - w.t_before, 0) // 1000000
     end as wait_before_s,
     b.worked // 1000000 as wait_before_work_s,
-    (
-        select e.waiting_for from stepped as e
-        where e.journey_id = s.journey_id and e.pos = s.first_pos - 1
-    ) as wait_cause,
+    w.wait_cause,
     s.wait_s as queue_s,
     (s.ended_t - s.started_t) // 1000000 as processing_s,
     if(k.has['n_reasked'], coalesce(r.n_reasked, 0), null) as n_reasked,
@@ -136,10 +74,11 @@ from step as s
 inner join final as f on s.journey_id = f.journey_id
 left join hazards as h on s.step_id = h.step_id
 left join reasks as r on s.step_id = r.step_id
-left join waits as b on s.step_id = b.step_id
+inner join followed as w on s.first_place = w.first_place
+left join worked as b on s.step_id = b.step_id
 inner join around as m on s.step_id = m.step_id
-inner join measured_metric as k on s.journey_id = k.journey_id and k.grain = 'step'
-window journey as (partition by s.journey_id order by s.seq);
+inner join carried as y on s.journey_id = y.journey_id
+inner join measured_metric as k on y.load = k.load and k.grain = 'step';
 
 create or replace table o_friction_evidence as
 select
@@ -244,6 +183,7 @@ united as (
         a.is_dropped,
         false as is_ping_pong,
         a.due_t,
+        a.source || '/' || a.id as asked_id,
         true as is_asked
     from handoff_asked as a
     inner join step as g on a.step_id = g.step_id
@@ -309,7 +249,7 @@ by_event as (
         count(distinct e.activity) filter (
             where e.direction = 'internal' and coalesce(e.lifecycle, 'complete') = 'complete'
         ) as n_activities,
-        sum(e.wait_s) as customer_wait_s,
+        sum(e.wait_s)::bigint as customer_wait_s,
         count(*) filter (
             where e.direction = 'outbound' and e.message_kind in ('marketing', 'upsell')
             and not e.is_message and s.is_contact and s.direction = 'inbound'
@@ -336,6 +276,13 @@ worked_gaps as (
         *,
         worked_us(owner_eff, t, t + gap) as worked
     from gaps
+    where (select count(*) from calendar) > 0
+    union all
+    select
+        *,
+        null as worked
+    from gaps
+    where (select count(*) from calendar) = 0
 ),
 
 by_gap as (
@@ -556,7 +503,8 @@ inner join by_event as e on j.journey_id = e.journey_id
 inner join by_step as s on j.journey_id = s.journey_id
 inner join by_session as v on j.journey_id = v.journey_id
 inner join score as c on j.journey_id = c.journey_id
-inner join measured_metric as m on j.journey_id = m.journey_id and m.grain = 'journey'
+inner join carried as y on j.journey_id = y.journey_id
+inner join measured_metric as m on y.load = m.load and m.grain = 'journey'
 inner join journey_cost as q on j.journey_id = q.journey_id
 inner join journey_logged as l on j.journey_id = l.journey_id
 left join by_handoff as h on j.journey_id = h.journey_id

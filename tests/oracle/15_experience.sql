@@ -3,7 +3,7 @@
 --          after), a guess by place or time within its window; or why none was found
 -- grain:   one row per X-record
 -- key:     source, id
--- sources: records, x_declared, stepped, step, o_journeys, settings, x_frontiers
+-- sources: records, persons, x_declared, stepped, step, o_journeys, settings, x_frontiers
 create or replace table x as
 with
 usual as (
@@ -17,7 +17,7 @@ usual as (
 
 bounded as (
     select
-        r.*,
+        r.* replace (coalesce(p.person, r.customer_key) as customer_key),
         r.action_time is not null
         or r.source in (
             select d.source from x_declared as d
@@ -30,6 +30,7 @@ bounded as (
         coalesce(r.scale_max, u.most) as hi,
         coalesce(r.higher_is_better, u.is_up, true) as is_up
     from records as r
+    left join persons as p on r.customer_key = p.who and r.time = p.t
     left join usual as u on r.instrument = u.instrument
 )
 

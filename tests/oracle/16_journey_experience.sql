@@ -182,8 +182,10 @@ healthy as (
         if(outcome01 is null, 0.65, 1.0) as w,
         100 * if(outcome01 is null, 0.65, 1.0)
         / (if(outcome01 is null, 0.65, 1.0) + coalesce(lost_o, 0) + lost_d + lost_x) as health,
-        if(outcome01 is null, 0, 0.35) + if(delivery01 is null, 0, 0.4)
-        + if(x is null, 0, 0.25) as health_coverage,
+        (
+            if(outcome01 is null, 0, 0.35) + if(delivery01 is null, 0, 0.4)
+            + if(x is null, 0, 0.25)
+        )::double as health_coverage,
         has_health
     from components
 )

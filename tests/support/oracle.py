@@ -1,4 +1,4 @@
-"""The oracle: an independent second reading of the rules, in DuckDB SQL, for small inputs.
+"""The oracle: an independent second reading of the rules, in DuckDB SQL.
 
 `compute` runs the files of `tests/oracle/` in the order of their names over an in-memory
 database. It shares no code with the core but the declared schema and the settings.
@@ -55,35 +55,29 @@ def _rows(rows: tuple[Mapping[str, Any], ...], schema: pa.Schema) -> pa.Table:
     return table.append_column("json", pa.array(texts, pa.string()))
 
 
-def _events(events: pa.Table) -> pa.Table:
-    """Events with every column of the contract, null where the source has none."""
-    schema = event_schema()
+def _columns(table: pa.Table | None, schema: pa.Schema) -> pa.Table:
+    """A table with every column of the contract, null where the source has none."""
+    rows = 0 if table is None else table.num_rows
     columns = [
-        events.column(field.name).cast(_plain(field.type))
-        if field.name in events.column_names
-        else pa.nulls(events.num_rows, _plain(field.type))
+        table.column(field.name).cast(_plain(field.type))
+        if table is not None and field.name in table.column_names
+        else pa.nulls(rows, _plain(field.type))
         for field in schema
     ]
-    filled = [[n for n, value in row.items() if value is not None] for row in events.to_pylist()]
-    columns.append(pa.array(filled, pa.list_(pa.string())))
-    return pa.table(columns, names=[*schema.names, "columns_filled"])
+    return pa.table(columns, names=schema.names)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _column(table: pa.Table | None, name: str) -> list[Any]:
-    return table.column(name).to_pylist() if table is not None else []
-
-
-def _types(case: Case, events: pa.Table) -> pa.Table:
+def _types(con: duckdb.DuckDBPyConnection, rules: Rules) -> pa.Table:
     """Settings of every journey type that can occur, `other` among them."""
-    names = {"other"} | {n for n in events["journey_type"].to_pylist() if n}
-    places = case.operational.get("touchpoints", ())
-    names |= {n for n in _column(case.known.get("cases"), "journey_type") if n}
-    names |= {row["journey_type"] for row in places if row.get("journey_type")}
-    named = [(name, case.rules.type_of(name)) for name in sorted(names)]
+    query = " union ".join(
+        f"select journey_type from {table}" for table in ("events", "touchpoints", "cases")
+    )
+    names = {"other"} | {name for (name,) in con.execute(query).fetchall() if name}
+    named = [(name, rules.type_of(name)) for name in sorted(names)]
     rows = [
         {
             "name": name, "gap": t.gap, "case_gap": t.case_gap,
@@ -135,10 +129,10 @@ def _settings(rules: Rules) -> pa.Table:
     ]))  # fmt: skip
 
 
-def _needs(case: Case) -> pa.Table:
+def _needs(operational: Mapping[str, tuple[Mapping[str, Any], ...]]) -> pa.Table:
     """Declared table of what kinds and metrics are made of, a row for each alternative.
 
-    `@name` asks for an operational table: where the case has it nothing else is needed of it.
+    `@name` asks for an operational table: where it has rows nothing else is needed of it.
     """
     from rejse.transforms.schema.registry import metrics
     from rejse.transforms.scoring.friction import KINDS
@@ -148,7 +142,7 @@ def _needs(case: Case) -> pa.Table:
     rows = [
         {"grain": grain, "name": name,
          "fields": sorted(f for f in fields if not f.startswith("@")),
-         "is_possible": all(case.operational.get(f[1:]) for f in fields if f.startswith("@"))}
+         "is_possible": all(operational.get(f[1:]) for f in fields if f.startswith("@"))}
         for grain, name, inputs in made_of
         for fields in inputs
     ]  # fmt: skip
@@ -157,19 +151,6 @@ def _needs(case: Case) -> pa.Table:
         ("is_possible", pa.bool_()),
     ])  # fmt: skip
     return pa.Table.from_pylist(rows, schema=schema)
-
-
-def _records(records: pa.Table | None) -> pa.Table:
-    """X-records with every column of their contract."""
-    schema = EXPERIENCE.pseudonymous()
-    rows = 0 if records is None else records.num_rows
-    columns = [
-        records.column(field.name).cast(_plain(field.type))
-        if records is not None and field.name in records.column_names
-        else pa.nulls(rows, _plain(field.type))
-        for field in schema
-    ]
-    return pa.table(columns, names=schema.names)
 
 
 def _links(links: pa.Table | None) -> pa.Table:
@@ -182,54 +163,65 @@ def _blom() -> pa.Table:
     return pa.table({"n": list(b), "b": list(b.values())})
 
 
+def declare(
+    con: duckdb.DuckDBPyConnection,
+    operational: Mapping[str, tuple[Mapping[str, Any], ...]],
+    rules: Rules,
+    frontiers: Mapping[str, int],
+    x_frontiers: Mapping[str, int],
+) -> None:
+    """Create what rules are applied with, beside the tables `events`, `records` and of records."""
+    for name, table in TABLES.items():
+        _create(con, name, _rows(operational.get(name, ()), table.schema))
+    weights = [{"kind": k, "weight": w} for k, w in rules.weights.items()]
+    declared = pa.Table.from_pylist(
+        [{"source": s, "field": f} for s, fields in rules.sources.items() for f in fields],
+        schema=pa.schema([("source", pa.string()), ("field", pa.string())]),
+    )
+    frontier = pa.schema([("source", pa.string()), ("w", pa.int64())])
+    for name, until in {"frontiers": frontiers, "x_frontiers": x_frontiers}.items():
+        known = [{"source": s, "w": w} for s, w in until.items()]
+        _create(con, name, pa.Table.from_pylist(known, schema=frontier))
+    _create(con, "types", _types(con, rules))
+    _create(con, "settings", _settings(rules))
+    _create(con, "weights", pa.Table.from_pylist(
+        weights, schema=pa.schema([("kind", pa.string()), ("weight", pa.float64())])
+    ))  # fmt: skip
+    _create(con, "needs", _needs(operational))
+    _create(con, "blom", _blom())
+    _create(con, "x_declared", declared)
+    is_logged = pc.is_in(declared["field"], pa.array(sorted(LOGGED_WHEN_PRESENT)))
+    _create(con, "declared_columns", declared.filter(is_logged))
+
+
+def _create(con: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    con.register("incoming", table)
+    con.execute(f"create table {name} as select * from incoming")
+    con.unregister("incoming")
+
+
 def connect(case: Case) -> duckdb.DuckDBPyConnection:
     """Database with the inputs of a case as tables, before any rule has run."""
     con = duckdb.connect(config={"threads": 1})
-    events = _events(case.events)
-    frontiers = [{"source": s, "w": w} for s, w in (case.frontiers or {}).items()]
-    weights = [{"kind": k, "weight": w} for k, w in case.rules.weights.items()]
-    declared = [
-        {"source": s, "field": f} for s, fields in case.rules.sources.items() for f in fields
-    ]
-    declares = pa.Table.from_pylist(
-        declared, schema=pa.schema([("source", pa.string()), ("field", pa.string())])
-    )
-    inputs = {
-        "events": events,
-        **{n: _rows(case.operational.get(n, ()), t.schema) for n, t in TABLES.items()},
-        "links": _links(case.links),
-        **{
-            kind: _rows(
-                tuple(case.known[kind].to_pylist() if kind in case.known else ()),
-                records.of_events(kind),
-            )
-            for kind in records.CONTRACTS
-        },
-        "types": _types(case, events),
-        "settings": _settings(case.rules),
-        "frontiers": pa.Table.from_pylist(
-            frontiers, schema=pa.schema([("source", pa.string()), ("w", pa.int64())])
-        ),
-        "weights": pa.Table.from_pylist(
-            weights, schema=pa.schema([("kind", pa.string()), ("weight", pa.float64())])
-        ),
-        "needs": _needs(case),
-        "records": _records(case.records),
-        "x_frontiers": pa.Table.from_pylist(
-            [{"source": s, "w": w} for s, w in case.x_frontiers.items()],
-            schema=pa.schema([("source", pa.string()), ("w", pa.int64())]),
-        ),
-        "blom": _blom(),
-        "x_declared": declares,
-        "declared_columns": declares.filter(
-            pc.is_in(declares["field"], pa.array(sorted(LOGGED_WHEN_PRESENT)))
-        ),
-    }
-    for name, table in inputs.items():
-        con.register("incoming", table)
-        con.execute(f"create table {name} as select * from incoming")
-        con.unregister("incoming")
+    give(con, case.events, case.records, case.known, case.links)
+    declare(con, case.operational, case.rules, case.frontiers or {}, case.x_frontiers)
     return con
+
+
+def give(
+    con: duckdb.DuckDBPyConnection,
+    events: pa.Table | None = None,
+    answers: pa.Table | None = None,
+    known: Mapping[str, pa.Table] | None = None,
+    links: pa.Table | None = None,
+) -> None:
+    """Create the tables of what customers did, felt and are; empty where there is none."""
+    _create(con, "events", _columns(events, event_schema()))
+    _create(con, "records", _columns(answers, EXPERIENCE.pseudonymous()))
+    _create(con, "links", _links(links))
+    for kind in records.CONTRACTS:
+        published = known[kind].to_pylist() if known and kind in known else []
+        _create(con, kind, _rows(tuple(published), records.of_events(kind)))
 
 
 def compute(case: Case) -> duckdb.DuckDBPyConnection:

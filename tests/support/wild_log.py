@@ -65,12 +65,16 @@ def wild(rng: random.Random, n: int) -> Iterator[Row]:
 
 
 def written(rows: list[Row], log: Path, folder: Path) -> Path:
-    """A log like the other, but of these raw rows."""
+    """A log like the other, but of these raw rows, without cases and answers."""
     shutil.copytree(log, folder, ignore=shutil.ignore_patterns("data", "duckdb", "polars", "store"))
     schema = pq.read_schema(next((log / "data").glob("*.parquet")))
     loose = pa.schema([field.with_nullable(True) for field in schema])
     (folder / "data").mkdir()
     pq.write_table(pa.Table.from_pylist(rows, loose), folder / "data" / "part-0000.parquet")
+    for name in ("cases", "surveys"):
+        (folder / "data" / name).mkdir()
+        kind = pq.read_schema(next((log / "data" / name).glob("*.parquet")))
+        pq.write_table(kind.empty_table(), folder / "data" / name / "part-0000.parquet")
     return folder
 
 
