@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from pydantic import Field, field_validator
 
 from rejse.pipelines.config.field_types import Duration, Frozen
-from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.parameters import DAY
 
 if TYPE_CHECKING:
@@ -131,6 +130,8 @@ def reach(events: pa.Table, began: pa.Table) -> pa.ChunkedArray:
     """
     import pyarrow as pa
     import pyarrow.compute as pc
+
+    from rejse.transforms.schema.contract import CUSTOMER_KEY
 
     first = began.group_by(CUSTOMER_KEY).aggregate([("started_at", "min")])
     whose = events.column(CUSTOMER_KEY).cast(pa.string())

@@ -372,6 +372,6 @@ def test_other_records_share_the_indexes_of_the_tables() -> None:
     one, two = (
         data.with_records(builders.known({"cases": [{"time": n, "case_id": "c"}]})) for n in (0, 1)
     )
-    for name in ("places", "types", "agents", "teams", "campaigns", "calendar", "weather"):
+    for name in ("touchpoints", "types", "agents", "teams", "campaigns", "calendar", "weather"):
         assert getattr(one, name) is getattr(two, name), name
     assert one.cases is not two.cases

@@ -92,7 +92,7 @@ def test_a_crashed_publication_keeps_its_checks(
         raise Crash
 
     with monkeypatch.context() as patched, pytest.raises(Crash):
-        patched.setattr(catalogue, "settle", crashing)
+        patched.setattr(catalogue, "activate", crashing)
         store_builder.published(tmp_path, claims(), promise_checks={"fresh": FRESH})
     with publish.writing(tmp_path):
         pass
