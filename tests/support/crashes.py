@@ -12,7 +12,7 @@ from rejse.pipelines.store import delta_store
 
 #: What a publication does, in order: a commit a table, the catalogue, the truth, the pointer.
 STEPS: list[tuple[Any, str]] = [
-    (delta_store, "transact"), (catalogue_build, "draft"), (catalogue, "settle")
+    (delta_store, "transact"), (catalogue_build, "build"), (catalogue, "activate")
 ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from rejse.pipelines.publication import catalogue, publish
 from rejse.pipelines.store import delta_store, lock, staging
 from rejse.pipelines.store.lock import AnotherWriter
 from tests.support import store_builder
-from tests.support.crashes import Crash
+from tests.support.crashes import Crash, crash_after
 
 
 def counts(root: Path) -> dict[str, int]:
@@ -95,13 +95,13 @@ def test_an_unknown_table_or_a_vanished_file_is_refused(tmp_path: Path) -> None:
             publish.publish(writer, [strange], store_builder.run_of(), audit=None)
 
 
-@pytest.mark.parametrize("crash_after", (0, 1, 9, 17, 18, 19, 20, 21))
+@pytest.mark.parametrize("steps", (0, 1, 9, 17, 18, 19, 20, 21))
 def test_a_crash_at_any_step_leaves_a_whole_publication(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_after: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     store_builder.published(tmp_path)
     with monkeypatch.context() as patched:
-        crash_after(patched, crash_after)
+        crash_after(patched, steps)
         rows = store_builder.joined(store_builder.world(), store_builder.journey(9, [{}]))
         try:
             store_builder.published(tmp_path, rows, number=2)
