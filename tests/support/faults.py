@@ -32,8 +32,8 @@ from rejse.transforms import published_tables
 DEAD = 137
 #: Everything after which the disk is another than before: a file, a commit, a rename.
 BOUNDARIES: tuple[tuple[Any, str], ...] = (
-    (delta_store, "transact"), (catalogue_build, "build"), (catalogue, "activate"), (Path, "replace"),
-    (staging._File, "close"),
+    (delta_store, "transact"), (catalogue_build, "build"), (catalogue, "activate"),
+    (Path, "replace"), (staging._File, "close"),
 )  # fmt: skip
 #: What two runs over the same input may differ in: clocks, and names made from them.
 OWN = ("known_at", "run_id", "started_at", "finished_at", "published_at")
