@@ -14,6 +14,7 @@ from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, share
 from rejse.transforms.columnar.event_table import Categorical
 from rejse.transforms.columnar.groups import Array, pick
 from rejse.transforms.feedback.answers import JourneyFeedback, Scores
+from rejse.transforms.feedback.metrics.declarations import answer_count, feedback_score
 from rejse.transforms.schema.parameters import BANDS, HEALTH_WEIGHTS
 from rejse.transforms.schema.registry import metric
 from rejse.transforms.scoring.metrics.health import COMPONENTS, health_of, losses
@@ -109,15 +110,13 @@ def is_ignored(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
 # Scores.
 
 
-@metric("journey_experience", pa.int32(), label="Scores", unit="1", low=0, nullable=False)
+@answer_count(label="Scores")
 def n_scores(feedback: JourneyFeedback) -> Ints:
     """Scores that experience01 is made of: steps with an answer, and the whole if it was asked."""
     return feedback.scores.n
 
 
-@metric(
-    "journey_experience", pa.int32(), label="Scores from texts", unit="1", low=0, nullable=False
-)
+@answer_count(label="Scores from texts")
 def n_scores_texts(feedback: JourneyFeedback) -> Ints:
     """Of these, steps whose score is the sentiment of texts in a validated language: the setting
     texts.validated names it, the company asked, and the step has no other score.
@@ -125,15 +124,7 @@ def n_scores_texts(feedback: JourneyFeedback) -> Ints:
     return feedback.scores.n_of_text
 
 
-@metric(
-    "journey_experience",
-    pa.float64(),
-    label="Experience",
-    unit="1",
-    low=0,
-    high=1,
-    direction="higher_is_better",
-)
+@feedback_score(label="Experience")
 def experience01(feedback: JourneyFeedback) -> Reals:
     """X = .4 min* + .4 last + .2 mean of the solicited step scores in step order, the last
     journey-level score appended; min* = mean - (mean - min) b(2)/b(n) beyond two, b(n) Blom's
@@ -143,15 +134,7 @@ def experience01(feedback: JourneyFeedback) -> Reals:
     return experience_of(feedback.scores)
 
 
-@metric(
-    "journey_experience",
-    pa.float64(),
-    label="Touchpoint score",
-    unit="1",
-    low=0,
-    high=1,
-    direction="higher_is_better",
-)
+@feedback_score(label="Touchpoint score")
 def touchpoint_score_mean(feedback: JourneyFeedback) -> Reals:
     """Mean of the step scores; a step's score is the mean of its solicited answers
     (docs/reference/scores.md#experience).
@@ -159,15 +142,7 @@ def touchpoint_score_mean(feedback: JourneyFeedback) -> Reals:
     return feedback.step_scores.mean
 
 
-@metric(
-    "journey_experience",
-    pa.float64(),
-    label="Journey score",
-    unit="1",
-    low=0,
-    high=1,
-    direction="higher_is_better",
-)
+@feedback_score(label="Journey score")
 def journey_score(feedback: JourneyFeedback) -> Reals:
     """Last solicited answer about the whole journey (docs/reference/scores.md#experience)."""
     return np.asarray(pick(feedback.answers.scaled.u, feedback.whole, np.nan))
@@ -240,57 +215,25 @@ def emotion_texts_share(feedback: JourneyFeedback) -> Reals:
     return share(feedback.emotions.n_of_text, feedback.emotions.n)
 
 
-@metric(
-    "journey_experience",
-    pa.float64(),
-    label="First emotion",
-    unit="1",
-    low=0,
-    high=1,
-    direction="higher_is_better",
-)
+@feedback_score(label="First emotion")
 def emotion_first(feedback: JourneyFeedback) -> Reals:
     """Emotion of the first step that has one (docs/reference/scores.md#emotion-curve)."""
     return feedback.emotions.first
 
 
-@metric(
-    "journey_experience",
-    pa.float64(),
-    label="Highest emotion",
-    unit="1",
-    low=0,
-    high=1,
-    direction="higher_is_better",
-)
+@feedback_score(label="Highest emotion")
 def emotion_peak(feedback: JourneyFeedback) -> Reals:
     """Highest emotion of a step (docs/reference/scores.md#emotion-curve)."""
     return feedback.emotions.most
 
 
-@metric(
-    "journey_experience",
-    pa.float64(),
-    label="Lowest emotion",
-    unit="1",
-    low=0,
-    high=1,
-    direction="higher_is_better",
-)
+@feedback_score(label="Lowest emotion")
 def emotion_lowest(feedback: JourneyFeedback) -> Reals:
     """Lowest emotion of a step (docs/reference/scores.md#emotion-curve)."""
     return feedback.emotions.least
 
 
-@metric(
-    "journey_experience",
-    pa.float64(),
-    label="Last emotion",
-    unit="1",
-    low=0,
-    high=1,
-    direction="higher_is_better",
-)
+@feedback_score(label="Last emotion")
 def emotion_end(feedback: JourneyFeedback) -> Reals:
     """Emotion of the last step that has one (docs/reference/scores.md#emotion-curve)."""
     return feedback.emotions.last
@@ -467,28 +410,13 @@ def is_relief(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
     return top & (np.nan_to_num(friction) >= feedback.answers.windows.relief_friction), known
 
 
-@metric(
-    "journey_experience",
-    pa.int32(),
-    label="Answers on being understood",
-    unit="1",
-    low=0,
-    nullable=False,
-)
+@answer_count(label="Answers on being understood")
 def n_asked_understood(feedback: JourneyFeedback) -> Ints:
     """Customer's answers to the question whether they felt understood (instrument empathy)."""
     return feedback.count(_asked_understood(feedback))
 
 
-@metric(
-    "journey_experience",
-    pa.float64(),
-    label="Felt understood",
-    unit="1",
-    low=0,
-    high=1,
-    direction="higher_is_better",
-)
+@feedback_score(label="Felt understood")
 def empathy_share(feedback: JourneyFeedback) -> Reals:
     """Share of these answers above the middle of their scale: the customer felt understood."""
     yes = np.nan_to_num(feedback.answers.scaled.u) > UNDERSTOOD

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints, Reals, share
 from rejse.transforms.feedback.answers import JourneyFeedback
+from rejse.transforms.feedback.metrics.declarations import answer_count
 from rejse.transforms.schema.registry import metric
 
 # One record.
@@ -39,19 +40,19 @@ def is_in_time(feedback: JourneyFeedback) -> tuple[Bools, Bools]:
 # One journey.
 
 
-@metric("journey_experience", pa.int32(), label="Records", unit="1", low=0, nullable=False)
+@answer_count(label="Records")
 def n_records(feedback: JourneyFeedback) -> Ints:
     """Feedback records about the journey, of all respondents and levels, silent ones too."""
     return feedback.count(feedback.place != NULL)
 
 
-@metric("journey_experience", pa.int32(), label="Invitations", unit="1", low=0, nullable=False)
+@answer_count(label="Invitations")
 def n_invited(feedback: JourneyFeedback) -> Ints:
     """Invitations of the customer whose survey window has passed: the denominator of the rate."""
     return feedback.count(feedback.answers.is_customer & feedback.answers.in_time[1])
 
 
-@metric("journey_experience", pa.int32(), label="Answers in time", unit="1", low=0, nullable=False)
+@answer_count(label="Answers in time")
 def n_answered(feedback: JourneyFeedback) -> Ints:
     """Of these invitations, those answered within the window."""
     answered, matured = feedback.answers.in_time
@@ -66,42 +67,26 @@ def response_share(feedback: JourneyFeedback) -> Reals:
     return share(n_answered(feedback), n_invited(feedback))
 
 
-@metric(
-    "journey_experience", pa.int32(), label="Pending invitations", unit="1", low=0, nullable=False
-)
+@answer_count(label="Pending invitations")
 def n_pending(feedback: JourneyFeedback) -> Ints:
     """Invitations of the customer whose survey window has not passed yet, answered or not."""
     answers = feedback.answers
     return feedback.count(answers.is_customer & answers.is_invited & ~answers.in_time[1])
 
 
-@metric(
-    "journey_experience",
-    pa.int32(),
-    label="Answers without a logged invitation",
-    unit="1",
-    low=0,
-    nullable=False,
-)
+@answer_count(label="Answers without a logged invitation")
 def n_uninvited(feedback: JourneyFeedback) -> Ints:
     """The customer's solicited answers without a logged invitation: in no rate."""
     return feedback.count(_unlogged(feedback) & feedback.answers.solicited)
 
 
-@metric("journey_experience", pa.int32(), label="Unasked answers", unit="1", low=0, nullable=False)
+@answer_count(label="Unasked answers")
 def n_unasked(feedback: JourneyFeedback) -> Ints:
     """What the customer said unasked: reviews, complaints, sentiment of texts."""
     return feedback.count(_unlogged(feedback) & ~feedback.answers.solicited)
 
 
-@metric(
-    "journey_experience",
-    pa.int32(),
-    label="Answers of employees and partners",
-    unit="1",
-    low=0,
-    nullable=False,
-)
+@answer_count(label="Answers of employees and partners")
 def n_inside(feedback: JourneyFeedback) -> Ints:
     """Answers of employees and partners; they make no score of the customer's."""
     return feedback.count(~feedback.answers.is_customer & feedback.answers.is_answered)
