@@ -20,9 +20,9 @@ def sign(text: str, digits: int) -> str:
 
 
 def batch(*events: dict[str, Any]) -> pa.RecordBatch:
-    from rejse.transforms.schema.contract import interaction_schema
+    from rejse.transforms.schema.contract import INTERACTIONS
 
-    return pa.RecordBatch.from_pylist(list(events), schema=interaction_schema(PRESENT))
+    return pa.RecordBatch.from_pylist(list(events), schema=INTERACTIONS.canonical(PRESENT))
 
 
 def event(**given: Any) -> dict[str, Any]:

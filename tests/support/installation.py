@@ -55,6 +55,13 @@ def installation(
     return settings.load(folder)
 
 
+def map_identity_type(folder: Path) -> None:
+    """Map the raw column `kind` as the type of each row's identity."""
+    (folder / "raw.json").unlink()
+    raw_schema.write(folder / "raw.json", RAW.append(pa.field("kind", pa.string())))
+    (folder / "map.sql").write_text(SELECT.replace(" from", ", kind as identitytype from"))
+
+
 def once(installed: settings.Settings, **given: Any) -> RunResult:
     return run(installed, RunRequest(complete=True, **{"audit": None, **given}))
 

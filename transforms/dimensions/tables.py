@@ -102,8 +102,6 @@ TABLES: Mapping[str, Declared] = {
         precedence=INT,
     ),
 }  # fmt: skip
-TOUCHPOINTS = TABLES["touchpoints"].schema
-TOUCHPOINT_FIELDS = TABLES["touchpoint_fields"].schema
 
 
 def conform(table: pa.Table | None, wanted: pa.Schema) -> pa.Table:

@@ -91,9 +91,6 @@ TEXT_COLUMNS: tuple[Column, ...] = (
     _text("text_redacted", "The text without addresses, numbers and names that the record holds."),
 )  # fmt: skip
 
-#: Tables that no view shows; only the owner of their files may read them.
-PRIVATE = ("texts",)
-
 
 assert metrics.__all__  # importing the package declares them
 

@@ -45,7 +45,6 @@ NUMBERS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("[phone]", re.compile(rf"\+?\(?\d(?:{_GAP}\d){{6,}}")),
     ("[number]", re.compile(r"\d{5,}")),
 )
-PATTERNS = (*ADDRESSES, *NUMBERS)
 
 
 def redact(text: str, names: Iterable[str | None] = ()) -> str:

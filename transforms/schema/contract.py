@@ -253,11 +253,6 @@ BY_NAME: dict[str, Field] = INTERACTIONS.by_name
 REQUIRED: tuple[str, ...] = INTERACTIONS.required
 
 
-def interaction_schema(present: set[str] | None = None) -> pa.Schema:
-    """Return the canonical schema before pseudonymisation; `present` limits the columns."""
-    return INTERACTIONS.canonical(present)
-
-
 def event_schema(present: set[str] | None = None) -> pa.Schema:
     """Return the schema of an accepted, pseudonymous event (`Contract.pseudonymous`)."""
     return INTERACTIONS.pseudonymous(present)

@@ -20,11 +20,12 @@ from rejse.pipelines.config import dimension_files as files
 from rejse.pipelines.config.dimension_files import OperationalError
 from rejse.pipelines.config.settings import Operational as Configured
 from rejse.transforms.columnar.event_table import Categorical
-from rejse.transforms.dimensions.tables import TABLES, TOUCHPOINTS, Operational, conform
+from rejse.transforms.dimensions.tables import TABLES, Operational, conform
 from rejse.transforms.dimensions.validity import AsOf
 from tests.support import builders
 from tests.support.law import examples
 
+TOUCHPOINTS = TABLES["touchpoints"].schema
 LAWS = settings(max_examples=examples(200))
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENT = st.one_of(st.none(), st.integers(0, 6))

@@ -6,19 +6,17 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
-from rejse.pipelines.config import raw_schema, settings
+from rejse.pipelines.config import settings
 from rejse.pipelines.maintenance.erase import LinkedError, forget
 from rejse.pipelines.publication.catalogue import connect
 from tests.support.installation import (
-    SELECT,
-    TEXTS,
     balanced,
     customer_by_event,
     installation,
     lines,
+    map_identity_type,
     once,
     typed_row,
 )
@@ -46,9 +44,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     made = installation(
         tmp_path, {"a.jsonl": lines(ROWS)}, more='[operational]\nidentity_links = "links.csv"\n'
     )
-    (tmp_path / "raw.json").unlink()
-    raw_schema.write(tmp_path / "raw.json", pa.schema([(n, pa.string()) for n in (*TEXTS, "kind")]))
-    (tmp_path / "map.sql").write_text(SELECT.replace(" from", ", kind as identitytype from"))
+    map_identity_type(tmp_path)
     made = settings.load(made.root)
     assert balanced(once(made))
     return made

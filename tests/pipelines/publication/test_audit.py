@@ -87,7 +87,7 @@ def bad_rows() -> pa.RecordBatch:
     changes += [{"end_time": MOMENT - 1}, {"start_time": None}, {"end_time": None}]
     rows = [{**good, **change, "id": f"e{n:03d}"} for n, change in enumerate(changes)]
     present = {*good, "id", *validate.AMOUNTS, *validate.TIMES}
-    shape = contract.interaction_schema(present)
+    shape = contract.INTERACTIONS.canonical(present)
     plain = [f.with_type(pa.string()).with_nullable(True) if f.type == contract.CODED
              else f.with_nullable(True) for f in shape]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=pa.schema(plain))

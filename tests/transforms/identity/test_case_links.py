@@ -13,11 +13,11 @@ from rejse.pipelines.maintenance.erase import LinkedError, forget
 from rejse.transforms.identity.resolve import CASE
 from tests.support.installation import (
     SELECT,
-    TEXTS,
     balanced,
     customer_by_event,
     installation,
     lines,
+    map_identity_type,
     once,
     typed_row,
 )
@@ -54,9 +54,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> settings.Settings:
     (tmp_path / "held.jsonl").write_text(lines(HELD))
     (tmp_path / "held.sql").write_text(f"select {', '.join(RECORDS)} from source")
     raw_schema.write(tmp_path / "held.json", pa.schema([(name, pa.string()) for name in RECORDS]))
-    (tmp_path / "raw.json").unlink()
-    raw_schema.write(tmp_path / "raw.json", pa.schema([(n, pa.string()) for n in (*TEXTS, "kind")]))
-    (tmp_path / "map.sql").write_text(SELECT.replace(" from", ", kind as identitytype from"))
+    map_identity_type(tmp_path)
     made = settings.load(made.root)
     assert balanced(once(made))
     return made

@@ -18,7 +18,7 @@ from rejse.transforms.identity.links_from_events import (
     with_ends,
 )
 from rejse.transforms.ingest.validate import accept
-from rejse.transforms.schema.contract import interaction_schema
+from rejse.transforms.schema.contract import INTERACTIONS
 from tests.support import builders
 from tests.support.identity_links import ANN, BEN, COOKIE, KEY, MAIL, key_of
 from tests.support.increments import Arrivals, contents
@@ -84,7 +84,7 @@ def test_what_accepted_rows_tell() -> None:
         {**base, "id": str(n), "previousidentity": who, "previousidentitytype": kind}
         for n, (who, kind) in enumerate(said)
     ]
-    shape = interaction_schema({*rows[0]})
+    shape = INTERACTIONS.canonical({*rows[0]})
     accepted, refused, _ = accept(pa.RecordBatch.from_pylist(rows, schema=shape))
     assert not refused.num_rows
     found = links_from_rows(accepted, KEY, ("undefined",))
@@ -98,7 +98,7 @@ def test_what_accepted_rows_tell() -> None:
 
 
 def test_a_batch_without_previous_identities_tells_nothing() -> None:
-    shape = interaction_schema({"id", "time"})
+    shape = INTERACTIONS.canonical({"id", "time"})
     batch = pa.RecordBatch.from_pylist([], schema=shape)
     assert links_from_rows(batch, KEY, ()).num_rows == 0
 

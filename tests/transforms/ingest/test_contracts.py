@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.ingest.validate import RULES, accept
-from rejse.transforms.schema.contract import CHANNELS, interaction_schema
+from rejse.transforms.schema.contract import CHANNELS, INTERACTIONS
 from tests.support.contract_events import NOON, event
 from tests.support.law import examples
 
@@ -21,7 +21,7 @@ PRESENT = {
     "recordedtime", "start_time", "end_time", "previousidentity", "previousidentitytype",
     "wait_s", "results_n", "outcome", "promise", "info", "lifecycle",
 }  # fmt: skip
-SCHEMA = interaction_schema(PRESENT)
+SCHEMA = INTERACTIONS.canonical(PRESENT)
 
 
 def batch(*events: dict[str, Any]) -> pa.RecordBatch:

@@ -13,7 +13,7 @@ from rejse.transforms.ingest import mapping as mappings
 from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.normalise import normalise
 from rejse.transforms.ingest.select_check import MappingError
-from rejse.transforms.schema.contract import interaction_schema
+from rejse.transforms.schema.contract import INTERACTIONS
 from tests.support.edge import PLAIN, RAW, TEXTS, raw, row
 
 
@@ -69,7 +69,7 @@ def test_schema_holds_mapped_columns_only() -> None:
     mapping = plus("null as owner, cast(null as varchar) as team, 'x' as intent")
     batch, _ = normalise(mapping, raw([row(1)]))
     assert set(mapping.columns) == {*TEXTS, "intent"}
-    wanted = interaction_schema(set(mapping.columns))
+    wanted = INTERACTIONS.canonical(set(mapping.columns))
     assert [f.name for f in batch.schema] == [*wanted.names, "_row"]
     assert all(batch.schema.field(f.name).type == f.type for f in wanted)
 
