@@ -37,7 +37,7 @@ def test_a_killed_erasure_is_finished_by_the_next_one_or_by_a_run(tmp_path: Path
     (whole,) = killed(tmp_path / "look")
     assert (whole["left"], whole["waits"]) == ([], False)
     passed = whole["boundaries"]
-    asked, draft, n = passed.index("replace"), passed.index("draft"), len(passed)
+    asked, draft, n = passed.index("replace"), passed.index("_written"), len(passed)
     some = {
         0,
         asked,
