@@ -30,7 +30,7 @@ class SourcesNeededError(MisuseError):
 
 def are_kept(settings: Settings) -> bool:
     """Return whether the installation has identity links, or had some."""
-    from rejse.pipelines.jobs.beam_links import sources_with_links
+    from rejse.pipelines.jobs.gather_links import sources_with_links
 
     known = settings.operational.identity_links is not None
     known = known or storage.head(settings.store, dimension_files.LINKS) >= 0

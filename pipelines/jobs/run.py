@@ -33,7 +33,7 @@ from rejse.transforms.journeys.watermarks import Delivery
 from rejse.transforms.schema.log_tables import COUNTS
 
 if TYPE_CHECKING:
-    from rejse.pipelines.jobs.beam_graph import GraphOutput
+    from rejse.pipelines.jobs.graph import GraphOutput
     from rejse.pipelines.jobs.plan import Plan
 
 Status = Literal["published", "nothing_new", "audit_failed"]
@@ -81,9 +81,7 @@ def run(
     """
     now, result = delta_store.now(), None
     request = _checked(settings, request or RunRequest())
-    # Beam takes its time to import: what can be refused was refused before.
-    from rejse.pipelines.jobs.beam_graph import execute
-    from rejse.pipelines.jobs.plan import plan_graph
+    from rejse.pipelines.jobs.plan import plan_graph  # imports the core, which takes its time
 
     with _open_for_writing(settings, request, now) as writer:
         for increment in increments(settings, writer, request, now):
@@ -91,12 +89,27 @@ def run(
             with scratch_folder(settings.store, increment.run_id) as folder:
                 plan = plan_graph(settings, increment, folder)
                 with watched(folder, progress):
-                    output = execute(plan, request.beam_args)
+                    output = _execute(plan, request)
                 result = _publish(settings, writer, increment, plan, output, progress)
             result = replace(result, seconds=time.monotonic() - began)
             if result.status == "audit_failed":
                 break
         return result or _nothing_new(settings, writer.previous)
+
+
+def _execute(plan: Plan, request: RunRequest) -> GraphOutput:
+    """Run the graph: on Beam where options of Beam are given, else on this machine.
+
+    Raises whatever a worker raised.
+    """
+    if request.beam_args:
+        from rejse.pipelines.jobs import beam_graph
+
+        return beam_graph.execute(plan, request.beam_args)
+    from rejse.pipelines.jobs import local_graph
+    from rejse.pipelines.jobs.worker_pool import ThisProcess
+
+    return local_graph.execute(plan, ThisProcess(local_graph.GraphWorker(plan)))
 
 
 def _checked(settings: Settings, request: RunRequest) -> RunRequest:

@@ -77,7 +77,7 @@ def test_scored_tables_are_staged_where_they_are_made(
         return run_stages(runner, context, found)
 
     monkeypatch.setattr(FnApiRunner, "run_stages", spy)
-    Run([story()], tmp_path)
+    Run([story()], tmp_path, beam_args=["--runner=FnApiRunner"])
     assert any("Stage" in names and "Score" in str(names) for names in stages), stages
 
 

@@ -23,7 +23,7 @@ from tests.support.quick_audit import GATE
 PROGRAM = """
 import os, signal, sys, threading
 from rejse.pipelines.cli import main
-from rejse.pipelines.jobs import beam_graph
+from rejse.pipelines.jobs import stage_steps
 from rejse.pipelines.publication import audit_client
 from rejse.pipelines.runtime import signals
 start = audit_client.Auditor._start
@@ -35,20 +35,22 @@ audit_client.Auditor._start = start_quick
 """
 #: Its first table of a run sends the signal, then goes on.
 HIT = """
-process = beam_graph._Stage.process
+process = stage_steps.Stage.process
 def hit(step, scored):
     os.kill(os.getpid(), signal.{name})
     yield from process(step, scored)
-beam_graph._Stage.process = hit
+stage_steps.Stage.process = hit
 """
-#: Its first table of a run sends the signal, and never ends.
+#: Its first table of a run sends the signal, and never ends: nor does the main thread hear it, as
+#: where a library blocks it.
 STUCK = """
 signals.GRACE = 0.0
 def stuck(step, scored):
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
     os.kill(os.getpid(), signal.{name})
     threading.Event().wait()
     yield
-beam_graph._Stage.process = stuck
+stage_steps.Stage.process = stuck
 """
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
