@@ -1,4 +1,4 @@
-"""What only reads a store starts without Beam, and what `run` needs is no extra."""
+"""What reads a store, and a run without options of Beam, import no Beam; `run` needs no extra."""
 
 from __future__ import annotations
 
@@ -52,6 +52,26 @@ def test_what_reads_a_store_does_not_import_beam(place: Path, args: tuple[str, .
         cwd=place, env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "0 []", done.stderr
+
+
+RUN = """
+import sys
+from pathlib import Path
+from rejse.pipelines.config import settings
+from tests.support.installation import deliver, row
+result = deliver(settings.load(Path(sys.argv[1])), "b.jsonl", row(4))
+print(result.status, "apache_beam" in sys.modules)
+"""
+
+
+def test_a_run_does_not_import_beam(tmp_path: Path) -> None:
+    installation(tmp_path, {"a.jsonl": lines([row(n) for n in range(4)])})
+    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, str(tmp_path)],
+        cwd=ROOT, env=env, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["published False"], done.stderr
 
 
 def project() -> dict[str, list[str]]:

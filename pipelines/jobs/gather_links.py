@@ -15,10 +15,11 @@ from typing import Any
 import pyarrow as pa
 
 from rejse.pipelines.config.settings import Settings
+from rejse.pipelines.jobs import worker_pool
 from rejse.pipelines.jobs.increment import carry_cases
 from rejse.pipelines.jobs.ingest_steps import reading
 from rejse.pipelines.jobs.local_graph import run_chain
-from rejse.pipelines.jobs.worker_pool import ThisProcess
+from rejse.pipelines.jobs.plan import count_rows
 from rejse.pipelines.sources.files import Shard
 from rejse.transforms.dimensions.customer_records import CASES
 from rejse.transforms.identity import links_from_events
@@ -31,19 +32,30 @@ from rejse.transforms.steps import KEPT, Accept, Step
 
 
 def gather_links(
-    settings: Settings, shards: Sequence[Shard], erased: Erased, limit: int
+    settings: Settings,
+    shards: Sequence[Shard],
+    erased: Erased,
+    limit: int,
+    most_workers: int | None = None,
 ) -> pa.Table:
     """Return the links that rows of some pieces of files give, each once (columns LINKS).
 
-    Those of `erased` identities are blocked. Rows later than `limit` (microseconds) give none.
+    Args:
+        settings: The configuration.
+        shards: Pieces of files; those of other sources are left out.
+        erased: Identities whose links are blocked.
+        limit: Rows later than this time (microseconds) give no links.
+        most_workers: Processes that read at most; None: one for each core.
     """
     names = {source.name for source in sources_with_links(settings)}
     shards = [shard for shard in shards if shard.source in names]
     if not shards:
         return pa.Table.from_batches([], LINKS)
-    workers = ThisProcess(LinksWorker(settings, names, erased, limit))
-    workers.map("read", [(shard,) for shard in shards])
-    parts = workers.broadcast("finish")
+    worker = LinksWorker(settings, names, erased, limit)
+    n = worker_pool.n_workers(count_rows(shards), most_workers)
+    with worker_pool.workers(worker, n) as workers:
+        workers.map("read", [(shard,) for shard in shards])
+        parts = workers.broadcast("finish")
     return links_from_events.distinct_links(pa.concat_tables(parts))
 
 

@@ -120,7 +120,7 @@ def increments(
     def gather(shards: tuple[Shard, ...]) -> pa.Table:
         from rejse.pipelines.jobs.gather_links import gather_links
 
-        return gather_links(settings, shards, erased, limit)
+        return gather_links(settings, shards, erased, limit, request.workers)
 
     def with_links(increment: Increment) -> Increment:
         gathered = gather(increment.shards)

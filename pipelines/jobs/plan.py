@@ -1,4 +1,4 @@
-"""From an increment to the plan of one Beam graph."""
+"""From an increment to the plan of one graph."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ BYTES_PER_ROW = 150  # of text; a Parquet file says itself how many rows it has
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything one Beam graph needs; it holds no secret, `key` is called where it is used.
+    """Everything one graph needs; it holds no secret, `key` is called where it is used.
 
     Attributes:
         shards: Pieces of files to read.
+        n_rows: Rows that they have, about.
         mappings: By kind of input and source.
         links: Identity links to follow; None where the installation keeps none.
         groups: Groups of customer buckets: memory follows the largest.
@@ -64,6 +65,7 @@ class Plan:
     """
 
     shards: tuple[Any, ...]
+    n_rows: int
     mappings: Mapping[str, Mapping[str, SourceMapping]]
     key: Callable[[], bytes]
     non_persons: tuple[str, ...]
@@ -113,7 +115,7 @@ class Plan:
 
 
 def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
-    """Return all that the Beam graph of an increment needs, checked.
+    """Return all that the graph of an increment needs, checked.
 
     `scratch` is a folder for files of the run. Raises what mappings and operational tables raise.
     """
@@ -137,7 +139,8 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
     if increment.links is not None:
         data = replace(data, tables={**data.tables, dimension_files.LINKS: increment.links})
     # Customers whose rows move to another one must be in one group with them.
-    groups = _n_groups(increment.shards) if increment.relink is None else 1
+    n_rows = count_rows(increment.shards)
+    groups = _n_groups(n_rows) if increment.relink is None else 1
     stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
 
@@ -147,7 +150,7 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
         return Watermarks(disorder, request.complete_until, request.complete, latest, before)
 
     return Plan(
-        shards=increment.shards, mappings=mappings, key=settings.key,
+        shards=increment.shards, n_rows=n_rows, mappings=mappings, key=settings.key,
         non_persons=settings.non_persons,
         data=data, links=_links(data, rules),
         rules=rules, clocks=InputWatermarks(watermarks("interaction"), watermarks("experience")),
@@ -191,14 +194,18 @@ def _watermarks_of(
     return latest, base.frontiers if kind == "interaction" else base.x_frontiers
 
 
-def _n_groups(shards: Iterable[Any]) -> int:
+def _n_groups(n_rows: int) -> int:
     """Return the groups of buckets by which each holds about `EVENTS_PER_GROUP`."""
-    rows = sum(_n_rows(path) for path in {Path(shard.path) for shard in shards})
-    return min(MAX_GROUPS, max(MIN_GROUPS, -(-rows // EVENTS_PER_GROUP)))
+    return min(MAX_GROUPS, max(MIN_GROUPS, -(-n_rows // EVENTS_PER_GROUP)))
+
+
+def count_rows(shards: Iterable[Any]) -> int:
+    """Return about how many rows the files of some shards have."""
+    return sum(_n_rows(path) for path in {Path(shard.path) for shard in shards})
 
 
 def _n_rows(path: Path) -> int:
-    """Return about how many rows a file has; only memory depends on it."""
+    """Return about how many rows a file has; no result depends on it."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -106,10 +106,11 @@ def _execute(plan: Plan, request: RunRequest) -> GraphOutput:
         from rejse.pipelines.jobs import beam_graph
 
         return beam_graph.execute(plan, request.beam_args)
-    from rejse.pipelines.jobs import local_graph
-    from rejse.pipelines.jobs.worker_pool import ThisProcess
+    from rejse.pipelines.jobs import local_graph, worker_pool
 
-    return local_graph.execute(plan, ThisProcess(local_graph.GraphWorker(plan)))
+    n = worker_pool.n_workers(plan.n_rows, request.workers)
+    with worker_pool.workers(local_graph.GraphWorker(plan), n) as workers:
+        return local_graph.execute(plan, workers)
 
 
 def _checked(settings: Settings, request: RunRequest) -> RunRequest:

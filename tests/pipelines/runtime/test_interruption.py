@@ -52,6 +52,27 @@ def stuck(step, scored):
     yield
 stage_steps.Stage.process = stuck
 """
+#: Two workers, of which one sends the signal to the run; both stay at work.
+POOL = """
+from rejse.pipelines.jobs import local_graph, worker_pool
+from tests.support import workers
+os.environ.update({{workers.TARGET: str(os.getpid()), workers.NUMBER: "{number}",
+                   workers.NOTE: "{note}"}})
+worker_pool.n_workers = lambda rows, most: 2
+local_graph.GraphWorker = workers.Signalling
+"""
+#: The same where the main thread does not hear it, so that the process ends at once.
+DEAF_POOL = (
+    POOL
+    + """
+signals.GRACE = 0.0
+wait = worker_pool.wait
+def deaf(connections):
+    signal.pthread_sigmask(signal.SIG_BLOCK, signals.SIGNALS)
+    return wait(connections)
+worker_pool.wait = deaf
+"""
+)
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
@@ -113,6 +134,17 @@ def test_a_run_at_work_ends(place: Path, number: signal.Signals, how: str) -> No
     assert (process.returncode, last["exit_code"]) == (128 + number, 128 + number)
     assert nothing_is_left(place)
     assert once(settings.load(place)).counts["kept"] == 4
+
+
+@SIGNALS
+@pytest.mark.parametrize("how", [POOL, DEAF_POOL], ids=("at its next step", "at once"))
+def test_a_run_takes_its_workers_along(place: Path, number: signal.Signals, how: str) -> None:
+    note = place / "worker"
+    with called(place, "run", more=how.format(number=int(number), note=note)) as process:
+        (last,) = said(process)
+    assert (process.returncode, last["exit_code"]) == (128 + number, 128 + number)
+    assert has_ended(int(note.read_text()))
+    assert nothing_is_left(place)
 
 
 def test_a_loop_leaves_the_run_at_work(place: Path) -> None:
