@@ -18,7 +18,7 @@ from rejse.pipelines.config.settings import Settings
 from rejse.pipelines.jobs import worker_pool
 from rejse.pipelines.jobs.increment import carry_cases
 from rejse.pipelines.jobs.ingest_steps import reading
-from rejse.pipelines.jobs.local_graph import run_chain
+from rejse.pipelines.jobs.local_graph import SplittingWorker, run_chain, split_shards
 from rejse.pipelines.jobs.plan import count_rows
 from rejse.pipelines.sources.files import Shard
 from rejse.transforms.dimensions.customer_records import CASES
@@ -54,7 +54,7 @@ def gather_links(
     worker = LinksWorker(settings, names, erased, limit)
     n = worker_pool.n_workers(count_rows(shards), most_workers)
     with worker_pool.workers(worker, n) as workers:
-        workers.map("read", [(shard,) for shard in shards])
+        workers.map("read", [(shard,) for shard in split_shards(shards, workers)])
         parts = workers.broadcast("finish")
     return links_from_events.distinct_links(pa.concat_tables(parts))
 
@@ -75,7 +75,7 @@ def _maps_previous(source: Any) -> bool:
     )
 
 
-class LinksWorker:
+class LinksWorker(SplittingWorker):
     """Reads pieces of files and keeps the links that their rows give."""
 
     def __init__(self, settings: Settings, names: set[str], erased: Erased, limit: int) -> None:

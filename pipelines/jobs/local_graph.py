@@ -20,6 +20,7 @@ from rejse.pipelines.jobs.plan import Plan
 from rejse.pipelines.jobs.stage_steps import Stage, StageRejects
 from rejse.pipelines.jobs.worker_pool import Workers
 from rejse.pipelines.runtime import process_limits
+from rejse.pipelines.sources import files
 from rejse.pipelines.sources.files import Shard
 from rejse.pipelines.store.staging import StagedFile
 from rejse.transforms.incremental.cross_customer_ids import IdOwners
@@ -60,8 +61,8 @@ def execute(plan: Plan, workers: Workers) -> GraphOutput:
 
     Raises whatever a worker raised.
     """
-    shards = [(steps.kind, shard) for steps in ingests(plan) for shard in steps.shards]
-    workers.map("ingest", shards)
+    shards = [shard for steps in ingests(plan) for shard in steps.shards]
+    workers.map("ingest", [(shard,) for shard in split_shards(shards, workers)])
     if plan.repair is not None:
         workers.map("release", [(group,) for group in graph.groups_to_look_at(plan)])
     latest: dict[tuple[str, Delivery], int] = {}
@@ -77,28 +78,40 @@ def execute(plan: Plan, workers: Workers) -> GraphOutput:
     workers.broadcast("begin_scoring", latest, owners)
     workers.map("score", sorted(buckets.items()))
     counts: Counter[str] = Counter()
-    files, deferred = [], []
-    for staged in workers.broadcast("finish"):
+    made: list[Staged] = workers.broadcast("finish")
+    for staged in made:
         counts.update(staged.counts)  # adds negative counts too
-        files += staged.files
-        deferred += staged.deferred
-    return graph.graph_output(plan, files, counts, latest, deferred)
+    return graph.graph_output(
+        plan,
+        chain.from_iterable(staged.files for staged in made),
+        counts,
+        latest,
+        chain.from_iterable(staged.deferred for staged in made),
+    )
 
 
-class GraphWorker:
+class SplittingWorker:
+    """A worker that divides large files."""
+
+    def split(self, shard: Shard) -> list[Shard]:
+        """Divide a piece of a file into smaller ones."""
+        return files.split(shard)
+
+
+class GraphWorker(SplittingWorker):
     """The bundles of one worker, method by method in the order of `execute`."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._of_kind = {steps.kind: steps for steps in ingests(plan)}
+        self._ingests = {s.source: steps for steps in ingests(plan) for s in steps.shards}
         self._open: Ingest | None = None
         self._ingested, self._staged = Ingested(), Staged()
         self._rejects = StageRejects(plan)
         self._rejects.start_bundle()
 
-    def ingest(self, kind: str, shard: Shard) -> None:
+    def ingest(self, shard: Shard) -> None:
         """Read a piece of a file into buckets; those of one kind in a row are one bundle."""
-        steps = self._of_kind[kind]
+        steps = self._ingests[shard.source]
         if self._open is not steps:
             self._close_bundle()
             self._open = steps
@@ -181,6 +194,13 @@ class GraphWorker:
 
     def _keep_files(self, outputs: Iterable[Output]) -> None:
         self._staged.files += (output.value for output in outputs)
+
+
+def split_shards(shards: Sequence[Shard], workers: Workers) -> Sequence[Shard]:
+    """Return pieces of files that are small enough for some workers to share them."""
+    if workers.n == 1:
+        return shards
+    return list(chain.from_iterable(workers.map("split", [(shard,) for shard in shards])))
 
 
 def run_chain(steps: Sequence[Step], element: Any) -> Iterator[Output]:

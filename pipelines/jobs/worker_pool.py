@@ -36,10 +36,14 @@ class WorkerDiedError(RejseError):
 class Workers(Protocol):
     """Some workers, each with a copy of one object."""
 
+    @property
+    def n(self) -> int:
+        """Return how many there are."""
+
     def map(self, method: str, tasks: Iterable[Sequence[Any]]) -> list[Any]:
         """Call a method with the arguments of each task, on whatever worker is free.
 
-        The order of the results is none. Raises whatever a worker raised.
+        Returns the results in the order of the tasks. Raises whatever a worker raised.
         """
 
     def broadcast(self, method: str, *arguments: Any) -> list[Any]:
@@ -48,6 +52,8 @@ class Workers(Protocol):
 
 class ThisProcess:
     """One worker: this process."""
+
+    n = 1
 
     def __init__(self, worker: Any) -> None:
         self._worker = worker
@@ -106,10 +112,10 @@ class Pool:
     """A pool of processes. As a context: the processes end with it."""
 
     def __init__(self, worker: Any, n: int) -> None:
-        self._worker, self._n = worker, n
+        self._worker, self.n = worker, n
 
     def __enter__(self) -> Pool:
-        pairs = [socket.socketpair() for _ in range(self._n)]
+        pairs = [socket.socketpair() for _ in range(self.n)]
         theirs = [other.fileno() for _, other in pairs]
         self._process = subprocess.Popen(
             [sys.executable, "-m", PROGRAM, *map(str, theirs)],
@@ -162,30 +168,29 @@ class Pool:
 
         Raises also whatever a worker raised.
         """
-        left, results = iter(tasks), list[Any]()
-        busy = {
-            connection for connection in self._connections if self._next(connection, method, left)
-        }
+        left, results = enumerate(tasks), dict[int, Any]()
+        busy: dict[Any, int] = {}
+
+        def ask_next(connection: Connection) -> None:
+            for place, task in left:
+                self._ask(connection, Call(method, task))
+                busy[connection] = place
+                return
+
+        for connection in self._connections:
+            ask_next(connection)
         while busy:
             for ready in wait(list(busy)):
                 assert isinstance(ready, Connection)
-                results.append(self._answer(ready))
-                if not self._next(ready, method, left):
-                    busy.remove(ready)
-        return results
+                results[busy.pop(ready)] = self._answer(ready)
+                ask_next(ready)
+        return [results[place] for place in range(len(results))]
 
     def broadcast(self, method: str, *arguments: Any) -> list[Any]:
         """Call a method once on every worker. Raises as `map` does."""
         for connection in self._connections:
             self._ask(connection, Call(method, arguments))
         return [self._answer(connection) for connection in self._connections]
-
-    def _next(self, connection: Connection, method: str, left: Iterator[Sequence[Any]]) -> bool:
-        """Give a worker the next task; return whether there was one."""
-        for task in left:
-            self._ask(connection, Call(method, task))
-            return True
-        return False
 
     def _ask(self, connection: Connection, call: Call) -> None:
         try:
