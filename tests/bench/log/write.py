@@ -88,8 +88,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=7)
-    said = parser.parse_args()
-    print(json.dumps(write(said.out, said.events, said.seed)))
+    arguments = parser.parse_args()
+    print(json.dumps(write(arguments.out, arguments.events, arguments.seed)))
 
 
 if __name__ == "__main__":

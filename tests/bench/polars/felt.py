@@ -19,15 +19,15 @@ CARRIED = (
 )  # fmt: skip
 
 
-def joined(records: pl.DataFrame, found: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+def joined(records: pl.DataFrame, matches: pl.DataFrame, sessionised: pl.DataFrame) -> pl.DataFrame:
     """Records with journey, step, and what they are part of: a step's score or the whole's."""
-    places = at(told, found["pos"], "j", "step")
+    places = at(sessionised, matches["pos"], "j", "step")
     by_step = pl.col("method") != "journey"
     measured = pl.col("is_customer") & pl.col("u").is_not_null()
     at_step = (pl.col("level") == "touchpoint") & by_step
     whole = (pl.col("level") == "journey") & pl.col("is_solicited") & pl.col("j").is_not_null()
     return (
-        pl.concat([records, found, places], how="horizontal")
+        pl.concat([records, matches, places], how="horizontal")
         .with_columns(step=pl.when(by_step).then("step"))
         .with_columns(
             part=pl.when(measured & at_step).then(pl.lit("step"))

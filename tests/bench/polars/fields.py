@@ -30,10 +30,10 @@ class Fields:
 
 
 def fields(
-    events: pl.DataFrame, told: pl.DataFrame, steps: pl.DataFrame, company: Company
+    events: pl.DataFrame, sessionised: pl.DataFrame, steps: pl.DataFrame, company: Company
 ) -> Fields:
     """All that the information in events says."""
-    observed = _observed(events, told)
+    observed = _observed(events, sessionised)
     entries = pl.concat([observed, _declared(steps, observed, company)])
     gives = (
         entries.lazy()
@@ -56,9 +56,9 @@ def within(owner: str) -> pl.Expr:
     return pl.col(owner).cast(pl.Int64) * (1 << 16) + pl.col("field").to_physical()
 
 
-def _observed(events: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
+def _observed(events: pl.DataFrame, sessionised: pl.DataFrame) -> pl.DataFrame:
     """In order of the log: numbers are looked up, lists of texts are never moved."""
-    pos = pl.lit(told["event"].arg_sort()).gather("event").cast(pl.Int32)
+    pos = pl.lit(sessionised["event"].arg_sort()).gather("event").cast(pl.Int32)
     return (
         events.lazy()
         .select("info")
@@ -74,7 +74,7 @@ def _observed(events: pl.DataFrame, told: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("op").is_not_null(), pl.col("field").is_not_null())
         .with_columns(pos=pos)
         .with_columns(
-            pl.lit(told[name]).gather(pl.col("pos").cast(pl.UInt32)).alias(name)
+            pl.lit(sessionised[name]).gather(pl.col("pos").cast(pl.UInt32)).alias(name)
             for name in ("j", "step")
         )
         .with_columns(of=within("j"))

@@ -56,7 +56,10 @@ def _us(time: str) -> pl.Expr:
 
 
 def _usual(side: int) -> pl.Expr:
-    bounds = [USUAL[one][side] if one in USUAL else None for one in INSTRUMENT.categories]
+    bounds = [
+        USUAL[instrument][side] if instrument in USUAL else None
+        for instrument in INSTRUMENT.categories
+    ]
     return looked_up(pl.col("instrument").cast(INSTRUMENT), bounds, pl.Float64)
 
 

@@ -27,7 +27,7 @@ def is_known(method: pl.Expr, passed: int) -> pl.Expr:
 
 def out_sla_results(whole: Whole) -> pl.LazyFrame:
     """Results of service levels."""
-    levels = whole.found.levels
+    levels = whole.findings.levels
     steps = at(whole.steps, levels["step"], *OF_JOURNEY)
     steps = steps.with_columns(owner=owed_by(whole, levels["step"]))
     return levels.hstack(steps).lazy().select(
