@@ -115,7 +115,7 @@ def test_relief_says_what_the_customer_did_next(session: Session) -> None:
 
 
 def test_a_lawful_world_passes_and_its_rules_are_tried(tmp_path: Path) -> None:
-    bare = {n: found for n, found in world().items() if "experience" not in n}
+    bare = {n: rows for n, rows in world().items() if "experience" not in n}
     without, whole = audit_of(tmp_path / "bare", bare), audit_of(tmp_path / "felt", world())
     assert without.passed and whole.passed
     assert whole.n_rules > without.n_rules + 50, "tables of X are audited where there are any"
@@ -127,9 +127,9 @@ def test_broken_rows_of_x_are_named(tmp_path: Path) -> None:
     rows["experience"][1] |= {"score01": 1.5}
     rows["journey_experience"][0] |= {"delivery01": 0.5, "health": 20.0}
     rows["journey_experience"][2] |= {"journey_id": "j0002"}
-    found = audit_of(tmp_path, rows)
-    assert not found.passed
-    broken = {(f.table, f.rule): f.rows for f in found.findings}
+    report = audit_of(tmp_path, rows)
+    assert not report.passed
+    broken = {(f.table, f.rule): f.rows for f in report.findings}
     assert broken == {
         ("experience", "answers_have_their_steps"): 1,
         ("experience", "score01.range"): 1,

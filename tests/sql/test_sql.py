@@ -85,8 +85,8 @@ def test_a_script_without_purpose_is_refused(tmp_path: Path) -> None:
 def test_wilson_intervals_are_the_published_ones(
     session: Session, k: int, n: int, low: float, high: float
 ) -> None:
-    found = session.execute(f"select wilson_lo({k}, {n}), wilson_hi({k}, {n})").fetchall()[0]
-    assert found == pytest.approx((low, high), abs=5e-5)
+    interval = session.execute(f"select wilson_lo({k}, {n}), wilson_hi({k}, {n})").fetchall()[0]
+    assert interval == pytest.approx((low, high), abs=5e-5)
 
 
 def test_of_nothing_there_is_no_rate(session: Session) -> None:
@@ -110,8 +110,8 @@ def test_the_past_is_known_of_each_source_from_a_window_after_its_beginning(
     tmp_path: Path,
 ) -> None:
     def of(number: int, source: str, at: timedelta, **own: Any) -> dict[str, Any]:
-        who = {"customer_key": key_of(number), "outcome": "resolved", "source": source}
-        return contact(number, at, **who, **own)
+        customer = {"customer_key": key_of(number), "outcome": "resolved", "source": source}
+        return contact(number, at, **customer, **own)
 
     contacts = [
         of(1, "crm", 0 * DAY), of(2, "crm", 7 * DAY - HOUR), of(3, "crm", 7 * DAY),
@@ -145,8 +145,8 @@ def test_first_contacts_are_matured_with_a_known_past(tmp_path: Path) -> None:
     with of_contacts(tmp_path, *contacts) as opened:
         [row] = table(opened, "from v_first_contacts")
         [repeats] = table(opened, "select * from v_repeat_contacts")
-    told = ("n_first", "n_resolved", "n_not_repeated", "n_outcome_known", "n_flagged_resolved")
-    assert [row[name] for name in told] == [3, 1, 2, 2, 1]
+    columns = ("n_first", "n_resolved", "n_not_repeated", "n_outcome_known", "n_flagged_resolved")
+    assert [row[name] for name in columns] == [3, 1, 2, 2, 1]
     assert (row["fcr"], row["n_outcome_unknown"]) == (0.5, 1)
     assert row["outcome_unknown_share"] == pytest.approx(1 / 3)
     assert row["fcr_proxy"] == pytest.approx(2 / 3)
@@ -293,11 +293,11 @@ def test_what_changed_names_table_and_possible_reason(tmp_path: Path) -> None:
     rows = store_builder.joined(counted_world(), journey(9, [{}]))
     store_builder.published(tmp_path, rows, number=2, positions={"crm": "a.csv:6"})
     with catalogue.connect(tmp_path) as opened:
-        found = table(opened, scripts("questions")["what_changed"].text)
-    changed = {row["table_name"]: row["n_more"] for row in found}
+        records = table(opened, scripts("questions")["what_changed"].text)
+    changed = {row["table_name"]: row["n_more"] for row in records}
     assert changed["journeys"] == 1
     assert "promises" not in changed
-    assert {(r["is_new_data"], r["is_new_configuration"]) for r in found} == {(True, False)}
+    assert {(r["is_new_data"], r["is_new_configuration"]) for r in records} == {(True, False)}
 
 
 def test_every_question_is_asked_by_a_test() -> None:
