@@ -41,19 +41,19 @@ SPLITS = [
 def test_increments_are_one_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, seed: int, parts: int
 ) -> None:
-    told = with_copies(strategies.many_felt(seed, CUSTOMERS), seed)
+    transcript = with_copies(strategies.many_felt(seed, CUSTOMERS), seed)
     (tmp_path / "batch").mkdir()
     (tmp_path / "parts").mkdir()
-    batch = Arrivals([told], tmp_path / "batch", 1, order, seed)
+    batch = Arrivals([transcript], tmp_path / "batch", 1, order, seed)
     batch.arrive(0)
     batch.run(is_last=True)
     monkeypatch.setattr(plan, "MIN_GROUPS", GROUPS[seed % len(GROUPS)])
-    split = Arrivals([told], tmp_path / "parts", parts, order, seed)
+    split = Arrivals([transcript], tmp_path / "parts", parts, order, seed)
     for part in range(parts):
         split.arrive(part)
         split.run(is_last=part == parts - 1, beam_args=WORKERS[part % len(WORKERS)])
     if order == "late":
         brought = run(split.settings, RunRequest("repair", span=EVER, audit=None))
         assert brought.counts["late"] < 0 < brought.counts["duplicate"]
-    expected, came = contents(batch.settings), contents(split.settings)
-    assert {name for name in expected if expected[name] != came[name]} == set()
+    expected, actual = contents(batch.settings), contents(split.settings)
+    assert {name for name in expected if expected[name] != actual[name]} == set()
