@@ -56,7 +56,9 @@ def test_a_publication_goes_when_the_next_one_is_old_enough(root: Path) -> None:
     assert (journeys(root, 2), journeys(root)) == (2, 3)
     with pytest.raises(NotPublishedError, match="its files are gone"):
         catalogue.connect(root, 1)
-    assert [one.number for one in delta_store.publications(root)] == [1, 2, 3], "history stays"
+    assert [publication.number for publication in delta_store.publications(root)] == [1, 2, 3], (
+        "history stays"
+    )
 
 
 def test_the_current_publication_is_never_removed(root: Path) -> None:
@@ -69,12 +71,12 @@ def test_the_current_publication_is_never_removed(root: Path) -> None:
 
 def test_a_dry_run_says_the_same_and_removes_nothing(root: Path) -> None:
     before = everything(root)
-    said = vacuum.vacuum(root, 0, 100 * DAY)
+    planned = vacuum.vacuum(root, 0, 100 * DAY)
     assert everything(root) == before
     done = vacuum.vacuum(root, 0, 100 * DAY, dry_run=False)
-    assert (said.files, said.bytes) == (done.files, done.bytes)
+    assert (planned.files, planned.bytes) == (done.files, done.bytes)
     assert before - everything(root) == set(done.files)
-    assert said.bytes > 0
+    assert planned.bytes > 0
 
 
 def test_what_is_gone_does_not_come_back_when_more_is_to_be_kept(
@@ -120,8 +122,10 @@ def test_the_log_stays_short_and_living_files_are_no_orphans(
     assert (journeys(tmp_path, 5), journeys(tmp_path)) == (5, 3)
     for entry in (tmp_path / "journeys" / "_delta_log").glob("*.json"):
         entry.unlink()
-    gone = {path.parent.name for path in delta_store.remove_orphans(tmp_path)}
-    assert gone == {"journeys"}, "what only version 6 named; the checkpoint names version 5's"
+    tables_removed = {path.parent.name for path in delta_store.remove_orphans(tmp_path)}
+    assert tables_removed == {"journeys"}, (
+        "what only version 6 named; the checkpoint names version 5's"
+    )
     assert journeys(tmp_path, 5) == 5
 
 
@@ -131,7 +135,7 @@ def test_files_before_a_compaction_go_after_it(
     monkeypatch.setattr(delta_store, "now", lambda: DAY)
     rows = [store_builder.journey(j, [{}]) for j in range(3)]
     with publish.writing(tmp_path) as writer:
-        files = [file for one in rows for file in store_builder.staged(tmp_path, one)]
+        files = [file for part in rows for file in store_builder.staged(tmp_path, part)]
         publish.publish(writer, files, store_builder.run_of(), audit=None)
     compact.compact(tmp_path)
     # The clock stands still, so that the compaction is published a microsecond later.

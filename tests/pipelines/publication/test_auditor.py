@@ -43,18 +43,18 @@ def test_many_requests_are_answered_as_one_alone(tmp_path: Path) -> None:
     with Auditor() as auditor:
         asked = auditor.pid
         for number in (1, 0, 1):
-            came = audit_of(tmp_path / "kept", worlds[number], auditor.audit)
-            assert replace(came, **unlike) == replace(alone[number], **unlike)
+            report = audit_of(tmp_path / "kept", worlds[number], auditor.audit)
+            assert replace(report, **unlike) == replace(alone[number], **unlike)
         assert auditor.pid == asked
-    assert [one.passed for one in alone] == [True, False]
+    assert [report.passed for report in alone] == [True, False]
 
 
 def test_a_process_that_fails_is_told_and_the_next_request_goes_on(
     quick: Auditor, tmp_path: Path
 ) -> None:
-    gone = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
+    missing = staging.StagedFile("journeys", "journeys/part-gone.parquet", 1, 1)
     with pytest.raises(AuditUnavailableError, match=r"ended with 1:\n(.|\n)*part-gone"):
-        quick.audit(tmp_path, {"journeys": [gone]}, "run-1")
+        quick.audit(tmp_path, {"journeys": [missing]}, "run-1")
     assert quick.audit(tmp_path, {}, "run-2").passed
 
 

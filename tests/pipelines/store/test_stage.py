@@ -15,10 +15,10 @@ from tests.support import store_builder
 
 def test_two_writes_of_the_same_rows_are_two_files(tmp_path: Path) -> None:
     rows = store_builder.table("journeys", store_builder.world()["journeys"])
-    one, two = (staging.write(tmp_path, "journeys", rows) for _ in range(2))
-    assert one and two and one.path != two.path
-    assert one.rows == 3
-    assert one.bytes == (tmp_path / one.path).stat().st_size
+    first, two = (staging.write(tmp_path, "journeys", rows) for _ in range(2))
+    assert first and two and first.path != two.path
+    assert first.rows == 3
+    assert first.bytes == (tmp_path / first.path).stat().st_size
 
 
 def test_no_rows_make_no_file(tmp_path: Path) -> None:
