@@ -46,8 +46,8 @@ def test_values_that_python_does_not_have_stop_no_first_look(
     }  # fmt: skip
     pq.write_table(pa.table(log), tmp_path / "log.parquet")
     init([tmp_path / "log.parquet"], tmp_path)
-    [found] = check(settings.load(tmp_path)).sources
-    assert (found.accepted, found.reasons) == (1, {"missing_activity": 1})
+    [source] = check(settings.load(tmp_path)).sources
+    assert (source.accepted, source.reasons) == (1, {"missing_activity": 1})
 
 
 @pytest.mark.parametrize("name", ["at", "left", "by", "full", "order", "user", "values"])

@@ -50,11 +50,11 @@ def test_answers_are_shown_with_the_silent_and_with_the_journeys_nobody_spoke_of
     assert row["health_ops"] == pytest.approx(70.5, abs=0.05)
     assert (row["n_health"], row["n_health_ops"]) == (2, 4)
     text = plain_text(render(store))
-    for said in ("80 % 4 of 5", "50 % 2 of 4", "+0.10 n 1", "What people felt", "n 2", "n 4",
+    for phrase in ("80 % 4 of 5", "50 % 2 of 4", "+0.10 n 1", "What people felt", "n 2", "n 4",
                  "2 of 4 journeys (50 %) have answers that score",
                  "1 complaint or low answer that nobody acted on",
                  "50 % of the journeys have no answers that score"):  # fmt: skip
-        assert said in text
+        assert phrase in text
 
 
 def test_the_page_counts_answers_as_the_view_of_responses_does() -> None:
@@ -67,12 +67,12 @@ def test_the_page_counts_answers_as_the_view_of_responses_does() -> None:
                                "journey_id": None, "step_id": None, "is_answered": False,
                                "is_invited": True, "is_in_time": False})  # fmt: skip
     with store.connect() as con:
-        found = con.execute(
+        counts = con.execute(
             "select sum(n_answered), sum(n_invited), sum(n_uninvited) from v_responses"
             " where respondent_type = 'customer'"
         ).fetchone()
     totals = _figures(store).felt_totals
-    assert found == (4, 6, 1)
+    assert counts == (4, 6, 1)
     assert (totals["n_answered"], totals["n_invited"]) == (4, 6)
 
 
