@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )  # fmt: skip
 def test_what_reads_a_store_does_not_import_beam(place: Path, args: tuple[str, ...]) -> None:
     configured = () if args == ("metrics",) else ("--config", "rejse.toml")
-    env = {name: said for name, said in os.environ.items() if name != settings.KEY_VARIABLE}
+    env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     done = subprocess.run(
         [sys.executable, "-c", CODE, *args, *configured],
         cwd=place, env=env, capture_output=True, text=True, check=True,
@@ -56,12 +56,12 @@ def test_what_reads_a_store_does_not_import_beam(place: Path, args: tuple[str, .
 
 def project() -> dict[str, list[str]]:
     """Requirements of the project by extra, its own under the empty name."""
-    said = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return {"": said["dependencies"], **said["optional-dependencies"]}
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"": metadata["dependencies"], **metadata["optional-dependencies"]}
 
 
 def test_what_run_needs_is_no_extra() -> None:
-    own = {canonicalize_name(Requirement(one).name) for one in project()[""]}
+    own = {canonicalize_name(Requirement(line).name) for line in project()[""]}
     assert {"great-expectations", "duckdb-engine", "sqlalchemy", "apache-beam"} <= own
     assert set(project()) == {"", "calibrate", "dev"}
 
@@ -70,8 +70,10 @@ def test_the_lock_has_all_that_is_required() -> None:
     locked = {}
     for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines():
         if "==" in line and not line.startswith((" ", "#")):
-            one = Requirement(line.rstrip(" \\"))
-            locked[canonicalize_name(one.name)] = str(one.specifier).removeprefix("==")
-    for text in (one for some in project().values() for one in some):
+            requirement = Requirement(line.rstrip(" \\"))
+            locked[canonicalize_name(requirement.name)] = str(requirement.specifier).removeprefix(
+                "=="
+            )
+    for text in (requirement for some in project().values() for requirement in some):
         wanted = Requirement(text)
         assert wanted.specifier.contains(locked[canonicalize_name(wanted.name)]), text
