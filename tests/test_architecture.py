@@ -15,7 +15,6 @@ from tests.support.import_graph import imported, module_of, package_of, refused_
 from tests.support.paths import FOLDERS, MODULES, ROOT, SQL, TEST_MODULES, name_of
 
 PYTHON = MODULES + TEST_MODULES
-SUPPORT = [path for path in TEST_MODULES if path.parent.name == "support"]
 #: Modules that run as a program of their own, beside the command line.
 PROGRAMS = ("expectations/server.py", "pipelines/demo/write.py")
 
@@ -99,7 +98,7 @@ def bound_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
                 yield name, node.lineno
 
 
-@pytest.mark.parametrize("path", [*MODULES, *SUPPORT], ids=name_of)
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
 def test_names_are_those_of_the_field(path: Path) -> None:
     lines = {f"{name}: line {line}" for name, line in bound_names(tree_of(path))
              if name.strip("_") in NAMELESS}  # fmt: skip
