@@ -100,8 +100,11 @@ def bound_names(tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.parametrize("path", PYTHON, ids=name_of)
 def test_names_are_those_of_the_field(path: Path) -> None:
-    lines = {f"{name}: line {line}" for name, line in bound_names(tree_of(path))
-             if name.strip("_") in NAMELESS}  # fmt: skip
+    lines = {
+        f"{name}: line {line}"
+        for name, line in bound_names(tree_of(path))
+        if name.strip("_") in NAMELESS
+    }
     assert sorted(lines) == [], "name the value for what it is"
 
 
@@ -149,8 +152,11 @@ def test_every_folder_is_a_package() -> None:
 
 def test_what_is_imported_is_what_is_edited() -> None:
     """`src/rejse` holds links to the folders and nothing else, so that tools follow imports."""
-    links = {path.name: path.resolve() for path in (ROOT / "src" / "rejse").iterdir()
-             if path.is_symlink()}  # fmt: skip
+    links = {
+        path.name: path.resolve()
+        for path in (ROOT / "src" / "rejse").iterdir()
+        if path.is_symlink()
+    }
     assert links == {folder: ROOT / folder for folder in FOLDERS}
 
 

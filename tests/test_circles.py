@@ -145,13 +145,15 @@ def served(at: Path, nothing: Log, something: Log, target: str) -> tuple[Any, li
     until = {"crm": builders.micros(builders.moment("400d"))}
     rows = {name: made[name].to_pylist() for name in names}
     store_builder.published(at, rows, frontiers=until)
-    scored = {"bad_end": "select journey_id, hazard_apart, is_bad_end as is_hit from v_scored_ends"
-                         " where is_bad_end is not null",
-              "repeat_contact": "select journey_id, hazard, is_repeated as is_hit"
-                                " from v_scored_contacts"}  # fmt: skip
+    scored = {
+        "bad_end": "select journey_id, hazard_apart, is_bad_end as is_hit from v_scored_ends"
+        " where is_bad_end is not null",
+        "repeat_contact": "select journey_id, hazard, is_repeated as is_hit from v_scored_contacts",
+    }
     with catalogue.connect(at) as opened:
-        [area] = table(opened, f"from v_validity_auc where target = '{target}' and ended_month is"
-                       " null")  # fmt: skip
+        [area] = table(
+            opened, f"from v_validity_auc where target = '{target}' and ended_month is null"
+        )
         return area, table(opened, scored[target]), table(opened, "from v_friction_evidence")
 
 
@@ -159,8 +161,11 @@ def hazards(name: str, scored: list[Any], evidence: list[Any]) -> dict[bool, set
     """What the kind alone would give each side."""
     hazards_by_hit: dict[bool, set[float]] = {True: set(), False: set()}
     for row in scored:
-        of = [e["severity"] for e in evidence if e["journey_id"] == row["journey_id"]
-              and e["kind"] == name]  # fmt: skip
+        of = [
+            e["severity"]
+            for e in evidence
+            if e["journey_id"] == row["journey_id"] and e["kind"] == name
+        ]
         hazards_by_hit[row["is_hit"]].add(round(-sum(map(log1p, (-s for s in of))), 9))
     return hazards_by_hit
 
@@ -202,8 +207,9 @@ def ended(t: Transcript, outcome: str) -> Transcript:
     """The same log, but what each customer's last mapped outcome that ends nothing was."""
     last = {e["customer"]: e["id"] for e in t.events
             if e.get("outcome") in ("informed", "partly", "error", "no_result")}  # fmt: skip
-    events = [{**e, "outcome": outcome} if last.get(e["customer"]) == e["id"] else e
-              for e in t.events]  # fmt: skip
+    events = [
+        {**e, "outcome": outcome} if last.get(e["customer"]) == e["id"] else e for e in t.events
+    ]
     return dataclasses.replace(t, events=tuple(events))
 
 

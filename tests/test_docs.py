@@ -28,14 +28,15 @@ DOCS = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [ROOT / "README.md", *DOCS]
 RUN = [ROOT / "README.md", *sorted((ROOT / "docs" / "tutorial").glob("*.md"))]
 SPOKEN = [
-    ROOT / "README.md", *(ROOT / name for name in ("Makefile", "pyproject.toml")),
+    ROOT / "README.md",
+    *(ROOT / name for name in ("Makefile", "pyproject.toml")),
     *sorted(
         path
         for folder in ("pipelines", "transforms", "expectations", "sql", "tests", "docs")
         for ending in ("py", "sql", "yaml", "toml", "jinja", "md")
         for path in (ROOT / folder).rglob(f"*.{ending}")
     ),
-]  # fmt: skip
+]
 FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 #: A page that a file names from the root, and a link of a page to another one.
 NAMED = re.compile(r"(?<![\w/])(docs/[\w/-]+\.md)(?:#([\w-]+))?")
@@ -113,8 +114,11 @@ class Shell:
             'export -p; declare -f; echo cd $(printf %q "$PWD"); exit $code'
         )
         done = subprocess.run(
-            ["bash", "-c", script], capture_output=True, text=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            ["bash", "-c", script],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
         return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
 

@@ -117,9 +117,10 @@ MADE_OF = [metric for metric in metrics() if metric.inputs]
 #: What is read out of other fields -> those.
 TOLD: Mapping[str, frozenset[str]] = {
     **{name: frozenset().union(*ways) for name, ways in PROVIDED_BY.items()},
-    "silo": frozenset().union(*PROVIDED_BY["owner"]), "stage": frozenset({"stage", "@touchpoints"}),
+    "silo": frozenset().union(*PROVIDED_BY["owner"]),
+    "stage": frozenset({"stage", "@touchpoints"}),
     "question": frozenset({"activity"}),
-}  # fmt: skip
+}
 
 
 def published(left_out: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
@@ -147,9 +148,11 @@ def published(left_out: Iterable[str] = ()) -> dict[str, list[dict[str, Any]]]:
 
 FAR = builders.moment("90d")
 TABLE_OF = {
-    "journey": "journeys", "step": "steps", "experience": "experience",
+    "journey": "journeys",
+    "step": "steps",
+    "experience": "experience",
     "journey_experience": "journey_experience",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -49,8 +49,12 @@ def test_what_reads_a_store_does_not_import_beam(place: Path, args: tuple[str, .
     env = {name: value for name, value in os.environ.items() if name != settings.KEY_VARIABLE}
     done = subprocess.run(
         [sys.executable, "-c", CODE, *args, *configured],
-        cwd=place, env=env, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        cwd=place,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.splitlines()[-1] == "0 []", done.stderr
 
 

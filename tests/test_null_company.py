@@ -128,8 +128,9 @@ def test_no_gap_no_relief_no_ignored_voice(null: CompanyRun) -> None:
 
 def test_no_promise_fails_and_no_handoff_is_dropped(null: CompanyRun) -> None:
     assert {status for (status,) in null.rows("select distinct status from v_promises")} <= {
-        "kept", "open",
-    }  # fmt: skip
+        "kept",
+        "open",
+    }
     assert null.value("select count(*) from v_handoffs where is_dropped") == 0
 
 

@@ -112,8 +112,9 @@ def test_the_perfume(company_run: CompanyRun) -> None:
     assert (web["friction_score"], web["health_ops"]) == (0, 100)
     channels = company_run.rows(
         "select channel from v_steps where journey_id in (?, ?) order by started_at",
-        shop["journey_id"], web["journey_id"],
-    )  # fmt: skip
+        shop["journey_id"],
+        web["journey_id"],
+    )
     assert channels[0] == ("branch",)
     assert channels[-1] == ("web",)
     felt = company_run.felt(shop)
@@ -149,8 +150,10 @@ def test_the_advertiser(company_run: CompanyRun) -> None:
     assert journey["friction_score"] == pytest.approx(61, abs=1)
     assert journey["health_ops"] == pytest.approx(54, abs=1)
     assert (journey["n_steps_before"], journey["n_steps_during"], journey["n_steps_after"]) == (
-        2, 2, 1,
-    )  # fmt: skip
+        2,
+        2,
+        1,
+    )
     assert journey["n_promises_broken"] == 1
     felt = company_run.felt(journey)
     assert felt["experience01"] == pytest.approx(0.64, abs=0.005)
@@ -202,9 +205,10 @@ def test_the_add_on(company_run: CompanyRun) -> None:
     odds = cells[True, True] * cells[False, False] / (cells[True, False] * cells[False, True])
     assert odds == pytest.approx(13.2)
     after = [
-        name for name, js in faults.items()
+        name
+        for name, js in faults.items()
         if js and key_of(name) in owners and owners[key_of(name)] > js[0]["started_at"]
-    ]  # fmt: skip
+    ]
     assert len(after) == 3
     # The same told by who owned it when: the table of owned products says from when.
     assert company_run.rows(
@@ -242,10 +246,11 @@ def rates(company_run: CompanyRun, name: str, query: str) -> tuple[float, float]
 
 def test_the_pair_that_loses_context_is_found(company_run: CompanyRun) -> None:
     rates(
-        company_run, "context_lost",
+        company_run,
+        "context_lost",
         "select avg(cast(n_fields_reasked > 0 as integer)) from v_handoffs"
         " where to_step is not null and from_owner = ? and to_owner = ?",
-    )  # fmt: skip
+    )
     worst = company_run.rows(
         "select owner, owner_to from v_friction_evidence where kind = 'handoff_without_context'"
         " group by all order by sum(hazard) desc limit 1"
@@ -255,19 +260,21 @@ def test_the_pair_that_loses_context_is_found(company_run: CompanyRun) -> None:
 
 def test_the_dead_end_is_found(company_run: CompanyRun) -> None:
     rates(
-        company_run, "dead_end",
+        company_run,
+        "dead_end",
         "select count(distinct e.evidence_id) / count(distinct s.session_id) from v_steps as s"
         " left join v_friction_evidence as e"
         " on e.prev_step_id = s.step_id and e.kind = 'channel_fallback' where s.touchpoint = ?",
-    )  # fmt: skip
+    )
 
 
 def test_the_promise_that_is_broken_is_found(company_run: CompanyRun) -> None:
     rates(
-        company_run, "promise_broken",
+        company_run,
+        "promise_broken",
         "select avg(cast(status = 'broken' as integer)) from v_promises"
         " where is_final and kind = ? and owner = ?",
-    )  # fmt: skip
+    )
 
 
 def test_the_handoff_that_is_dropped_is_found(company_run: CompanyRun) -> None:

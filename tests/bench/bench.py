@@ -95,8 +95,9 @@ class Bench:
         folder = self.log(events)
         module = "tests.bench.run_rejse"
         self.cost("rejse", events, module, str(folder), fresh=folder / "store")
-        self.cost("rejse audit", events, module, str(folder), "--audit",
-                  fresh=folder / "store" / "audits")  # fmt: skip
+        self.cost(
+            "rejse audit", events, module, str(folder), "--audit", fresh=folder / "store" / "audits"
+        )
 
     def duckdb(self, events: int) -> None:
         """The same work as DuckDB SQL."""
@@ -160,10 +161,12 @@ def machine() -> dict[str, Any]:
     """Size of this machine and versions of what is measured."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
-        "cores": len(os.sched_getaffinity(0)), "memory_gb": round(pages * size / 2**30, 1),
-        "processor": platform.machine(), "python": platform.python_version(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(pages * size / 2**30, 1),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
         **{name: version(name) for name in MEASURED},
-    }  # fmt: skip
+    }
 
 
 def ratios(bench: Bench) -> dict[str, float]:
@@ -208,10 +211,12 @@ def show(bench: Bench) -> None:
 def as_json(bench: Bench) -> dict[str, Any]:
     """All that was found, for a file."""
     return {
-        "machine": machine(), "costs": [asdict(c) for c in bench.costs],
-        "ratios": ratios(bench), "headlines": bench.headlines,
+        "machine": machine(),
+        "costs": [asdict(c) for c in bench.costs],
+        "ratios": ratios(bench),
+        "headlines": bench.headlines,
         "differences": [line for differences in bench.answers.values() for line in differences],
-    }  # fmt: skip
+    }
 
 
 def _arguments() -> argparse.Namespace:

@@ -90,9 +90,11 @@ def main() -> None:
         subprocess.run(made, check=True, stdout=subprocess.DEVNULL)
         seconds, spent = latencies(folder, arguments.events, arguments.every)
     median, most = np.percentile(seconds, 50), np.percentile(seconds, 99)
-    print(f"{len(seconds)} events: median {median:.1f} s, 99th percentile {most:.1f} s,"
-          f" longest {max(seconds):.1f} s; CPU of the loop, its start included,"
-          f" {spent / (len(seconds) + 1):.1f} s an event")  # fmt: skip
+    print(
+        f"{len(seconds)} events: median {median:.1f} s, 99th percentile {most:.1f} s,"
+        f" longest {max(seconds):.1f} s; CPU of the loop, its start included,"
+        f" {spent / (len(seconds) + 1):.1f} s an event"
+    )
 
 
 if __name__ == "__main__":

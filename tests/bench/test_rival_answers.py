@@ -53,8 +53,12 @@ def answers(rng: random.Random, rows: list[Row], n: int) -> Iterator[Row]:
         days = rng.choice((-1, 0, 0, 0.01, 0.5, 2, 5, 20, 40))
         time = row["time"] + timedelta(days=days)
         least, most = rng.choice(((None, None), (0, 10), (1, 5), (2, 9), (0, None)))
-        names = (f"events/{row['id']}", str(row["id"]), *2 * (other["visit"], other["touchpoint"]),
-                 "nowhere")  # fmt: skip
+        names = (
+            f"events/{row['id']}",
+            str(row["id"]),
+            *2 * (other["visit"], other["touchpoint"]),
+            "nowhere",
+        )
 
         def perhaps(value: Any, chance: float = 0.3) -> Any:
             return value if rng.random() < chance else None
@@ -144,8 +148,9 @@ def test_every_end_and_every_reason_to_join_nothing_occurs(sides: dict[str, chec
     assert {reason for (reason,) in why} == {*UNJOINED, None}
     halves = "select distinct confidence from friction_evidence where kind = 'ping_pong'"
     assert (0.5,) in side.ask(halves)
-    (known,) = side.ask("select max(busy_s), min(busy_s), count(*) - count(n_repeat_contacts)"
-                       " from journeys")  # fmt: skip
+    (known,) = side.ask(
+        "select max(busy_s), min(busy_s), count(*) - count(n_repeat_contacts) from journeys"
+    )
     assert known[0] > 0 == known[1] < known[2]
 
 

@@ -62,10 +62,13 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     ]
     # Known to own nothing: one of the register, one of a case, and one of both and of a journey.
     held = {"valid_from": START}
-    rows["customers"] = [{"record_id": f"crm/{n}", "customer_key": key_of(n), **held}
-                         for n in (1, 201, 202)]  # fmt: skip
-    rows["cases"] = [{"record_id": f"crm/{n}", "customer_key": key_of(n), "case_id": f"c{n}",
-                      **held} for n in (1, 202, 203)]  # fmt: skip
+    rows["customers"] = [
+        {"record_id": f"crm/{n}", "customer_key": key_of(n), **held} for n in (1, 201, 202)
+    ]
+    rows["cases"] = [
+        {"record_id": f"crm/{n}", "customer_key": key_of(n), "case_id": f"c{n}", **held}
+        for n in (1, 202, 203)
+    ]
     store_builder.published(root, rows, thresholds={"is_problem.fault": 1})
     with catalogue.connect(root) as opened:
         yield opened
@@ -111,10 +114,11 @@ def test_a_purchase_is_no_problem_and_the_surest_pair_stands_first(session: Sess
 def test_without_declared_types_what_ended_unsolved_is_a_problem(tmp_path: Path) -> None:
     bad, good = {"outcome01": 0.0}, {"outcome01": 1.0}
     rows = store_builder.joined(
-        journey(1, [{}], journey_type="a", **bad), journey(2, [{}], journey_type="a", **good),
+        journey(1, [{}], journey_type="a", **bad),
+        journey(2, [{}], journey_type="a", **good),
         journey(3, [{"outcome": "sold"}], journey_type="b", **bad),
         journey(4, [{}], journey_type="c", state="open", close_reason=None),
-    )  # fmt: skip
+    )
     rows["owned_products"] = [owned(1, "sim", START), owned(2, "sim", START)]
     store_builder.published(tmp_path / "store", rows)
     with catalogue.connect(tmp_path / "store") as opened:

@@ -20,8 +20,11 @@ from tests.support.sql_world import DAY, HOUR, contact, counted_world, table
 from tests.support.store_builder import START, journey, key_of
 
 KINDS = ("macros", "views", "checks", "questions")
-EVERY = [pytest.param(script, id=f"{kind}-{name}") for kind in KINDS[1:]
-         for name, script in scripts(kind).items()]  # fmt: skip
+EVERY = [
+    pytest.param(script, id=f"{kind}-{name}")
+    for kind in KINDS[1:]
+    for name, script in scripts(kind).items()
+]
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +82,13 @@ def test_a_script_without_purpose_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("k", "n", "low", "high"),
     # Newcombe 1998, table I (Statistics in Medicine 17:857), method 3: score.
-    [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611),
-     (1, 29, 0.0061, 0.1718)],
-)  # fmt: skip
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
 def test_wilson_intervals_are_the_published_ones(
     session: Session, k: int, n: int, low: float, high: float
 ) -> None:
@@ -102,8 +109,9 @@ def test_a_repeat_lies_within_the_window_start_to_start_inclusive(
     with of_contacts(tmp_path, contact(0, 0 * DAY, intent="x"), first, second) as opened:
         rows = table(opened, "from v_contacts where intent = 'bill' order by started_at")
     assert [(row["is_repeat"], row["is_repeated"]) for row in rows] == [
-        (False, repeats), (repeats, False)
-    ]  # fmt: skip
+        (False, repeats),
+        (repeats, False),
+    ]
 
 
 def test_the_past_is_known_of_each_source_from_a_window_after_its_beginning(
@@ -183,8 +191,9 @@ def test_channel_switches_leave_messages_out(tmp_path: Path) -> None:
         pairs = table(opened, "from v_channel_switches order by from_family")
         visits = table(opened, "select session_id, duration_s from v_visits order by 1")
     assert [(p["from_family"], p["to_family"], p["n_switches"]) for p in pairs] == [
-        ("digital", "voice", 1), ("voice", "voice", 0)
-    ]  # fmt: skip
+        ("digital", "voice", 1),
+        ("voice", "voice", 0),
+    ]
     assert [row["session_id"] for row in visits] == ["s1", "s3", "s4"]
     assert visits[0]["duration_s"] == 3600
 
@@ -194,7 +203,7 @@ def test_friction_is_summed_by_kind_edge_and_owner(session: Session) -> None:
     edges = table(session, "from v_edges")
     assert [(e["from_owner"], e["to_owner"], e["n_journeys"]) for e in edges] == [
         ("Online", "Care", 2)
-    ]  # fmt: skip
+    ]
     assert edges[0]["hazard"] == pytest.approx(
         hazard_bare + 0.5 * hazard_fallback + hazard_fallback
     )

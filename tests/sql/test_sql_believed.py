@@ -71,8 +71,10 @@ def test_who_bought_or_was_informed_did_not_have_to_come_again(tmp_path: Path) -
     contacts = [contact(0, timedelta(), intent="other")]
     for number, outcome in enumerate(ends, 1):
         customer = {"customer_key": key_of(number)}
-        contacts += [contact(number, 20 * DAY, outcome=outcome, **customer),
-                     contact(number + 10, 21 * DAY, **PHONE, **customer)]  # fmt: skip
+        contacts += [
+            contact(number, 20 * DAY, outcome=outcome, **customer),
+            contact(number + 10, 21 * DAY, **PHONE, **customer),
+        ]
     with opened(tmp_path, {"sessions": contacts}) as session:
         (row,) = table(session, "from v_repeat_contacts where channel_family = 'voice'")
         seen = table(session, "from v_contacts where intent = 'bill' order by session_id")
@@ -172,9 +174,13 @@ def test_a_band_is_of_five_journeys_at_least(tmp_path: Path, n: int, band: str |
 @pytest.mark.parametrize(
     ("counts", "expected"),
     # Wilson's lower end at 1 of 1 is .2065, at 20 of 20 it is .8389.
-    [((1, 0, 1), (-58.7, 100)), ((0, 20, 20), (-100, -67.8)), ((0, 0, 20), (-16.1, 16.1)),
-     ((0, 0, 0), (None, None))],
-)  # fmt: skip
+    [
+        ((1, 0, 1), (-58.7, 100)),
+        ((0, 20, 20), (-100, -67.8)),
+        ((0, 0, 20), (-16.1, 16.1)),
+        ((0, 0, 0), (None, None)),
+    ],
+)
 def test_a_net_score_has_an_interval_where_all_answered_alike(
     tmp_path: Path, counts: Sequence[int], expected: tuple[float | None, float | None]
 ) -> None:
@@ -186,14 +192,19 @@ def test_a_net_score_has_an_interval_where_all_answered_alike(
 
 def test_a_switch_is_for_one_need_that_was_not_settled(tmp_path: Path) -> None:
     """Web then phone, by journey: another need, settled, unsettled, unknown need and outcome."""
-    web: list[dict[str, Any]] = [{"intent": "a"}, {"outcome": "sold"}, {"outcome": "unresolved"},
-                                 {"intent": None}]  # fmt: skip
+    web: list[dict[str, Any]] = [
+        {"intent": "a"},
+        {"outcome": "sold"},
+        {"outcome": "unresolved"},
+        {"intent": None},
+    ]
     contacts = []
     for number, first in enumerate(web):
         where = {"journey_id": f"j{number}"}
         contacts += [contact(1, DAY, **where, **first), contact(3, 2 * DAY, **where, **PHONE)]
-        contacts.append(contact(2, DAY + HOUR, **where, direction="outbound",
-                                channel_family="written"))  # fmt: skip
+        contacts.append(
+            contact(2, DAY + HOUR, **where, direction="outbound", channel_family="written")
+        )
     contacts = [
         {**each_contact, "session_id": f"{each_contact['journey_id']}-{each_contact['seq']}"}
         for each_contact in contacts

@@ -57,10 +57,12 @@ def test_what_is_stuck_counts_in_the_share_of_its_cohort(tmp_path: Path) -> None
     bad = {"outcome01": 0.0, "time_to_resolution_s": None, "outcome": "unresolved"}
     rows = store_builder.joined(
         *(took(n, 0, 2) for n in range(1, 6)),
-        took(6, 0, 30), took(7, 0, 5, **bad),
+        took(6, 0, 30),
+        took(7, 0, 5, **bad),
         *(took(n, 0, None) for n in range(8, 11)),
-        *(took(n, 71, 1) for n in range(11, 16)), *(took(n, 71, None) for n in range(16, 21)),
-    )  # fmt: skip
+        *(took(n, 71, 1) for n in range(11, 16)),
+        *(took(n, 71, None) for n in range(16, 21)),
+    )
     with opened(tmp_path, rows, 100 * DAY, claim=20) as session:
         months = table(session, "from v_months order by started_month")
         (whole,) = table(session, "from v_by_journey_type")
@@ -96,9 +98,11 @@ def test_a_journey_is_judged_once_its_horizon_has_settled(
 def test_a_type_whose_outcomes_nobody_records_is_not_judged(tmp_path: Path) -> None:
     unknown = {"outcome01": None, "time_to_resolution_s": None}
     rows = store_builder.joined(
-        took(1, 0, 2, journey_type="visit", **unknown), took(2, 0, None, journey_type="visit"),
-        took(3, 0, 2, **unknown), took(4, 0, 2),
-    )  # fmt: skip
+        took(1, 0, 2, journey_type="visit", **unknown),
+        took(2, 0, None, journey_type="visit"),
+        took(3, 0, 2, **unknown),
+        took(4, 0, 2),
+    )
     with opened(tmp_path, rows, 100 * DAY) as session:
         by_type = {row["journey_type"]: row for row in table(session, "from v_journey_types")}
     visit, claim = by_type["visit"], by_type["claim"]
@@ -113,7 +117,7 @@ def test_the_horizon_is_set_or_measured_with_the_open_ones_or_the_default(tmp_pa
         *(took(200 + n, 0, None, journey_type="stuck") for n in range(10)),
         *(took(300 + n, 0, n, journey_type="few") for n in range(1, 10)),
         took(400, 0, 1, journey_type="chosen"),
-    )  # fmt: skip
+    )
     with opened(tmp_path, rows, 100 * DAY, chosen=45) as session:
         horizons = {
             row["journey_type"]: (row["basis"], row["horizon_s"] / 86_400)
@@ -133,10 +137,12 @@ def test_times_are_censored_as_an_independent_implementation_does_it(tmp_path: P
     lasts = np.round(rng.exponential(12, 80), 0)
     starts = np.round(rng.uniform(0, 60, 80), 0)
     is_open = rng.random(80) < 0.2
-    rows = store_builder.joined(*(
-        took(n, float(at), None if stuck else float(long))
-        for n, (at, long, stuck) in enumerate(zip(starts, lasts, is_open, strict=True), 1)
-    ))  # fmt: skip
+    rows = store_builder.joined(
+        *(
+            took(n, float(at), None if stuck else float(long))
+            for n, (at, long, stuck) in enumerate(zip(starts, lasts, is_open, strict=True), 1)
+        )
+    )
     until = 70
     known = until - starts - SETTLING
     seen = ~is_open & (lasts <= known)
@@ -159,10 +165,13 @@ def test_times_are_censored_as_an_independent_implementation_does_it(tmp_path: P
     expected = {
         float(t): (s, lo, hi)
         for t, s, lo, hi in zip(
-            curve.quantiles, curve.probabilities, band.low.probabilities, band.high.probabilities,
+            curve.quantiles,
+            curve.probabilities,
+            band.low.probabilities,
+            band.high.probabilities,
             strict=True,
         )
-    }  # fmt: skip
+    }
     for times in both.values():
         assert len(times) == len(set(lasts[seen]))
         for row in times:

@@ -89,8 +89,10 @@ def test_tenths_hold_equal_journeys_together(tmp_path: Path) -> None:
             session, "from v_what_comes_next where measure = 'health_ops' order by tenth"
         )
     assert [(r["tenth"], r["points_from"], r["n_journeys"]) for r in tenths] == [
-        (1, 10, 5), (6, 50, 3), (9, 90, 2),
-    ]  # fmt: skip
+        (1, 10, 5),
+        (6, 50, 3),
+        (9, 90, 2),
+    ]
     first = tenths[0]
     assert (first["n_next"], first["n_next_open"], first["n_silent"]) == (1, 1, 4)
     assert first["silent_share"] == pytest.approx(0.8)
@@ -113,8 +115,9 @@ def test_only_journeys_whose_window_has_passed_are_counted(tmp_path: Path) -> No
         )
         asked = table(session, scripts("questions")["next_journey"].text)
     assert [(r["tenth"], r["n_journeys"], r["n_next"], r["n_next_open"]) for r in tenths] == [
-        (1, 1, 1, 0), (6, 1, 0, 0),
-    ]  # fmt: skip
+        (1, 1, 1, 0),
+        (6, 1, 0, 0),
+    ]
     assert tenths[0]["next_resolved_share"] == 1
     assert [r["n_journeys"] for r in asked if r["measure"] == "health_ops"] == [1, 1]
 
@@ -142,10 +145,9 @@ def test_a_purchase_is_an_event_in_whichever_journey(tmp_path: Path) -> None:
     rows = store_builder.joined(
         *(inbound(n, n, 0 * DAY, health_ops=20.0, sold=n == 4) for n in range(1, 11)),
         inbound(1, 11, 3 * DAY, sold=True, state="open", close_reason=None),
-        journey(12, [{}, {}, {"outcome": "sold"}], customer_key=key_of(2),
-                started_at=START - HOUR),
+        journey(12, [{}, {}, {"outcome": "sold"}], customer_key=key_of(2), started_at=START - HOUR),
         inbound(3, 13, 3 * DAY),
-    )  # fmt: skip
+    )
     sale = {"outcome": "sold", "id": "sale", "time": START + 3 * DAY + HOUR / 2}
     rows["events"].append({**rows["events"][-1], **sale})
     with opened(tmp_path, rows, until=90 * DAY, follow_up=FOLLOW) as session:
@@ -190,28 +192,31 @@ def test_health_with_answers_has_tenths_of_its_own(tmp_path: Path) -> None:
 
 
 def low(number: int, owner: str | None, **own: Any) -> dict[str, Any]:
-    return answer(number, 2, 0, 10, **{"instrument": "nps", "owner": owner, "journey_id": "j0001",
-                                     **own})  # fmt: skip
+    return answer(
+        number, 2, 0, 10, **{"instrument": "nps", "owner": owner, "journey_id": "j0001", **own}
+    )
 
 
 def test_feedback_is_acted_on_ignored_or_not_judged_yet(tmp_path: Path) -> None:
     rows = inbound(1, 1, 0 * DAY, owner="Online")
     late = {"is_ignored": True, "acted_at": START + 9 * DAY}
     rows["experience"] = [
-        low(1, "Care", is_ignored=True), low(2, "Care", **late),
+        low(1, "Care", is_ignored=True),
+        low(2, "Care", **late),
         low(3, "Care", is_ignored=False, acted_at=START + DAY),
         low(4, "Care", is_ignored=None),  # its window has not passed
         low(5, None, is_ignored=True, instrument="complaint", raw_score=None, score01=None),
         low(6, "Care", raw_score=9, score01=0.9, is_ignored=None),
         low(7, "Care", respondent_type="employee", is_ignored=None),
-    ]  # fmt: skip
+    ]
     with opened(tmp_path, rows) as session:
         listed = table(session, "from v_ignored_feedback order by x_id")
         loops = {row["owner"]: row for row in table(session, "from v_closed_loop")}
     assert [(r["x_id"], r["owner"], r["is_still_open"], r["close_s"]) for r in listed] == [
-        ("s/1", "Care", True, None), ("s/2", "Care", False, 9 * 86_400),
+        ("s/1", "Care", True, None),
+        ("s/2", "Care", False, 9 * 86_400),
         ("s/5", "Online", True, None),
-    ]  # fmt: skip
+    ]
     care = loops["Care"]
     assert (care["n_records"], care["n_judged"], care["n_ignored"], care["n_acted"]) == (4, 3, 2, 2)
     assert care["ignored_share"] == pytest.approx(2 / 3)
@@ -235,8 +240,11 @@ def test_the_loop_is_judged_only_once_its_window_has_passed(tmp_path: Path) -> N
 
 
 def test_what_closed_unsolved_is_listed_with_who_had_it_last(tmp_path: Path) -> None:
-    places = [{"touchpoint": "form", "owner": "Online"}, {"touchpoint": "desk", "owner": "Care"},
-              {"touchpoint": "news", "owner": "Marketing", "is_pushed": True}]  # fmt: skip
+    places = [
+        {"touchpoint": "form", "owner": "Online"},
+        {"touchpoint": "desk", "owner": "Care"},
+        {"touchpoint": "news", "owner": "Marketing", "is_pushed": True},
+    ]
     rows = store_builder.joined(
         journey(1, places, outcome="unresolved", outcome01=0.0),
         journey(2, places, outcome="partly", outcome01=0.5),
@@ -246,8 +254,10 @@ def test_what_closed_unsolved_is_listed_with_who_had_it_last(tmp_path: Path) -> 
     with opened(tmp_path, rows, follow_up=FOLLOW) as session:
         (row,) = table(session, "from v_closed_unsolved")
     assert (row["journey_id"], row["last_owner"], row["last_touchpoint"]) == (
-        "j0001", "Care", "desk",
-    )  # fmt: skip
+        "j0001",
+        "Care",
+        "desk",
+    )
     assert row["is_silent"] is True
 
 
@@ -278,9 +288,10 @@ def levelled() -> Rows:
         answer(1, 9, 0, 10, journey_id="j0001", step_id="j0001-2", **nps),
         answer(2, 2, 0, 10, journey_id="j0003", step_id="j0003-1", **nps),
         answer(3, 4, 0, 10, journey_id="j0001", level="journey", instrument="nps"),
-        answer(4, 5, 1, 5, journey_id="j0002", step_id="j0002-1", instrument="csat",
-             scored_as="step"),
-    ]  # fmt: skip
+        answer(
+            4, 5, 1, 5, journey_id="j0002", step_id="j0002-1", instrument="csat", scored_as="step"
+        ),
+    ]
     rows["journey_experience"] = [
         {"journey_id": "j0001", "customer_key": key_of(1), "experience01": 0.6, "health": 61.0}
     ]
@@ -290,8 +301,10 @@ def levelled() -> Rows:
 def test_the_four_levels_show_friction_health_and_answers(tmp_path: Path) -> None:
     wait, bare = -math.log(0.8), -math.log(0.7)
     with opened(tmp_path, levelled(), until=200 * DAY) as session:
-        by = {view: {row[key]: row for row in table(session, f"from {view}")}
-              for view, key in LEVELS.items()}  # fmt: skip
+        by = {
+            view: {row[key]: row for row in table(session, f"from {view}")}
+            for view, key in LEVELS.items()
+        }
     car, desk = by["v_by_product"]["car"], by["v_by_touchpoint"]["desk"]
     assert (car["n_journeys"], car["n_good"], car["n_poor"], car["band"]) == (2, 1, 1, None)
     assert car["hazard"] == pytest.approx(bare + wait / 2 + 2 * wait)

@@ -57,8 +57,10 @@ def test_the_three_first_contact_resolutions_stay_apart(tmp_path: Path) -> None:
     contacts = [
         contact(n, 20 * DAY, customer_key=key_of(n), **own) for n, own in enumerate(sessions, 1)
     ]
-    contacts += [contact(9, 22 * DAY, customer_key=key_of(2), outcome="resolved"),
-                 contact(10, timedelta(), intent=None)]  # fmt: skip
+    contacts += [
+        contact(9, 22 * DAY, customer_key=key_of(2), outcome="resolved"),
+        contact(10, timedelta(), intent=None),
+    ]
     answers = [
         solved(1, "j-1", 0.0),
         solved(2, "j-1", 1.0),  # the last one counts
@@ -136,9 +138,12 @@ def test_contacts_are_counted_where_they_could_count(tmp_path: Path) -> None:
 
 
 def test_scopes_add_up_and_unknown_stays_apart(tmp_path: Path) -> None:
-    contacts = [contact(n, DAY, intent=intent, channel=channel, outcome="resolved")
-                for n, (intent, channel) in enumerate(
-                    [("a", "web"), ("a", "phone"), ("b", "web"), (None, "web")])]  # fmt: skip
+    contacts = [
+        contact(n, DAY, intent=intent, channel=channel, outcome="resolved")
+        for n, (intent, channel) in enumerate(
+            [("a", "web"), ("a", "phone"), ("b", "web"), (None, "web")]
+        )
+    ]
     with opened(tmp_path, {"sessions": contacts}) as session:
         rows = table(session, "from v_rates where rate = 'need_driven'")
     whole = {(row["scope"], row["scope_value"]): row["denominator"] for row in rows}
@@ -149,7 +154,8 @@ def test_scopes_add_up_and_unknown_stays_apart(tmp_path: Path) -> None:
 
 def test_reopened_journeys_are_counted_among_those_solved_and_matured(tmp_path: Path) -> None:
     ends: list[tuple[str, str, str | None, int | None]] = [
-        ("j1", "closed", "end rule", 0), ("j2", "closed", "end rule", 1),
+        ("j1", "closed", "end rule", 0),
+        ("j2", "closed", "end rule", 1),
         ("j3", "closed", "silence", 1),  # solved once, opened again, never solved
         ("j4", "closed", "silence", 0),  # never solved
         ("j5", "open", None, 1),  # its window has not passed
@@ -158,7 +164,7 @@ def test_reopened_journeys_are_counted_among_those_solved_and_matured(tmp_path: 
         ("j8", "closed", "start rule", 0),  # solved, and a new journey was begun
         ("j9", "open", None, 0),  # its window has not passed
         ("j10", "closed", "end rule", None),  # solved, and nothing would tell of a re-opening
-    ]  # fmt: skip
+    ]
     solved = {"j1", "j2", "j7", "j8", "j10"}
     rows: Rows = {
         "journeys": [
@@ -186,11 +192,15 @@ def test_an_empty_store_has_rates_of_nothing(tmp_path: Path) -> None:
 def test_nps_counts_promoters_against_detractors(tmp_path: Path) -> None:
     points = [0, 3, 6, 7, 8, 9, 10, 10, 9, 10]
     answers = [answer(n, x, 0, 10, instrument="nps") for n, x in enumerate(points)]
-    answers += [answer(20, None, 0, 10, instrument="nps"),  # silent
-                answer(21, 4, 1, 5, instrument="nps")]  # another scale is not equated  # fmt: skip
-    answers += [answer(30, 9, 0, 10, instrument="enps", respondent_type="employee"),
-                answer(31, 9, 0, 10, instrument="enps"),  # no customer has one
-                answer(32, 0, 0, 10, instrument="enps", respondent_type="partner")]  # fmt: skip
+    answers += [
+        answer(20, None, 0, 10, instrument="nps"),  # silent
+        answer(21, 4, 1, 5, instrument="nps"),
+    ]  # another scale is not equated
+    answers += [
+        answer(30, 9, 0, 10, instrument="enps", respondent_type="employee"),
+        answer(31, 9, 0, 10, instrument="enps"),  # no customer has one
+        answer(32, 0, 0, 10, instrument="enps", respondent_type="partner"),
+    ]
     scores = survey_scores(tmp_path, answers)
     nps = scores["nps"]
     assert (nps["n"], nps["n_high"], nps["n_low"], nps["n_off_scale"]) == (10, 5, 3, 1)
@@ -284,11 +294,16 @@ def test_what_the_company_sends_has_a_basis_and_consent_or_not(tmp_path: Path) -
         {"message_kind": None, "consent_purpose": ["service"]},
         {"direction": "inbound"},
     ]
-    events = [{**mail, "customer_key": key_of(1), "id": f"e{n}", **message}
-              for n, message in enumerate(sent)]  # fmt: skip
+    events = [
+        {**mail, "customer_key": key_of(1), "id": f"e{n}", **message}
+        for n, message in enumerate(sent)
+    ]
     call = contact(1, timedelta(), direction="outbound", channel="phone")
-    rows_of: Rows = {"events": events, "sessions": [call],
-                     "steps": [step(1, "s1", event_ids=["crm/e6"])]}  # fmt: skip
+    rows_of: Rows = {
+        "events": events,
+        "sessions": [call],
+        "steps": [step(1, "s1", event_ids=["crm/e6"])],
+    }
     with opened(tmp_path, rows_of) as session:
         rows = {row["message_kind"]: row for row in table(session, "from v_outreach")}
     marketing = rows["marketing"]
@@ -319,13 +334,16 @@ def test_a_call_of_several_events_is_one_contact_and_an_answer_is_none(tmp_path:
         {},  # of no contact at all
     ]
     events = [{**phone, "id": f"e{n}", **values} for n, values in enumerate(calls)]
-    sessions = [contact(n, timedelta(), channel="phone", direction=direction)
-                for n, direction in enumerate(("outbound", "outbound", "inbound"))]  # fmt: skip
+    sessions = [
+        contact(n, timedelta(), channel="phone", direction=direction)
+        for n, direction in enumerate(("outbound", "outbound", "inbound"))
+    ]
     parts = {"s0": (0, 1, 2), "s1": (3, 4), "s2": (5, 6, 7)}
     steps = [
         step(n, name, event_ids=[f"crm/e{number}"])
-        for name, numbers in parts.items() for n, number in enumerate(numbers, 10 * int(name[1]))
-    ]  # fmt: skip
+        for name, numbers in parts.items()
+        for n, number in enumerate(numbers, 10 * int(name[1]))
+    ]
     with opened(tmp_path, {"events": events, "sessions": sessions, "steps": steps}) as session:
         rows = table(session, "from v_outreach")
     by_kind = {row["message_kind"]: row for row in rows}
@@ -343,8 +361,10 @@ def test_every_figure_lies_in_its_interval(tmp_path: Path, name: str) -> None:
                 customer_key=key_of(n % 5), health_ops=float(n), product_id=f"p{n % 2}")
         for n in range(1, 30)
     ))  # fmt: skip
-    rows["experience"] = [answer(n, n % 11, 0, 10, instrument="nps", level="journey",
-                               journey_id=f"j{n:04d}") for n in range(1, 30)]  # fmt: skip
+    rows["experience"] = [
+        answer(n, n % 11, 0, 10, instrument="nps", level="journey", journey_id=f"j{n:04d}")
+        for n in range(1, 30)
+    ]
     with opened(tmp_path, rows, until=300 * DAY) as session:
         lines = table(session, f"from {name}")
         columns = list(lines[0])

@@ -49,8 +49,9 @@ class One:
         """H of some kinds and steps, ranked among themselves."""
         total = 0.0
         for at in steps:
-            severities = sorted(p["severity"] for p in self.pieces
-                           if p["at"] == at and p["kind"] not in without)  # fmt: skip
+            severities = sorted(
+                p["severity"] for p in self.pieces if p["at"] == at and p["kind"] not in without
+            )
             total += sum(-log(1 - s) * 0.5**r for r, s in enumerate(reversed(severities)))
         return total
 
@@ -65,8 +66,10 @@ def drawn(seed: int = 5) -> list[One]:
     for number in range(N):
         pieces = [
             {"kind": kind, "severity": weight, "at": at}
-            for at in (0, 1) for kind, weight in WEIGHTS.items() if made.random() < 0.25
-        ]  # fmt: skip
+            for at in (0, 1)
+            for kind, weight in WEIGHTS.items()
+            if made.random() < 0.25
+        ]
         sample = One(number, made.choice(("claim", "claim", "repair")), made.randrange(CUSTOMERS),
                   START + 8 * DAY + made.randrange(1300) * HOUR, pieces, None,
                   ["bill", made.choice((None, "bill"))])  # fmt: skip
@@ -74,8 +77,10 @@ def drawn(seed: int = 5) -> list[One]:
         if made.random() < 0.9:
             is_bad = made.random() < 1 - exp(-hazard)
             sample.outcome01 = made.choice((0.0, 0.0, 0.4)) if is_bad else 0.5
-        sample.ces = [round(max(0.0, min(1.0, 0.8 - 0.3 * hazard + made.gauss(0, 0.2))), 1)
-                   for _ in range(made.randrange(3))]  # fmt: skip
+        sample.ces = [
+            round(max(0.0, min(1.0, 0.8 - 0.3 * hazard + made.gauss(0, 0.2))), 1)
+            for _ in range(made.randrange(3))
+        ]
         sample.felt = round(made.random(), 1) if made.random() < 0.4 else None
         world.append(sample)
     # A type of which too few ended, and all of them well.
@@ -87,8 +92,12 @@ def rows_of(world: list[One]) -> Rows:
     parts, answers, felt = [], [], []
     for case in world:
         steps = [{"intent": intent} for intent in case.intents]
-        own = {"journey_type": case.type, "customer_key": key_of(case.customer),
-               "started_at": case.start, "outcome01": case.outcome01}  # fmt: skip
+        own = {
+            "journey_type": case.type,
+            "customer_key": key_of(case.customer),
+            "started_at": case.start,
+            "outcome01": case.outcome01,
+        }
         part = journey(case.number, steps, case.pieces, **own)
         for step in part["steps"]:
             step.pop("intent", None)
@@ -160,8 +169,11 @@ def delong(hits: list[tuple[float, int]], others: list[tuple[float, int]]) -> tu
 def test_the_area_for_bad_ends_is_that_of_all_pairs(
     session: Session, journey_type: str, month: str | None
 ) -> None:
-    scored = [(round(case.hazard(BY_OUTCOME), 12), case) for case in cohort(journey_type, month)
-              if case.outcome01 is not None]  # fmt: skip
+    scored = [
+        (round(case.hazard(BY_OUTCOME), 12), case)
+        for case in cohort(journey_type, month)
+        if case.outcome01 is not None
+    ]
     hits = [(h, case.customer) for h, case in scored if case.bad]
     others = [(h, case.customer) for h, case in scored if not case.bad]
     row = one_row(session, "v_validity_auc", journey_type, month, "and target = 'bad_end'")
@@ -204,13 +216,18 @@ def test_a_first_contact_foretells_by_its_own_friction_only(session: Session) ->
 @pytest.mark.parametrize(("journey_type", "month"), COHORTS)
 @pytest.mark.parametrize(
     ("answer", "felt"),
-    [("ces", lambda case: sum(case.ces) / len(case.ces) if case.ces else None),
-     ("experience", lambda case: case.felt)],
-)  # fmt: skip
+    [
+        ("ces", lambda case: sum(case.ces) / len(case.ces) if case.ces else None),
+        ("experience", lambda case: case.felt),
+    ],
+)
 def test_rank_correlation_is_scipys(
-    session: Session, journey_type: str, month: str | None, answer: str,
+    session: Session,
+    journey_type: str,
+    month: str | None,
+    answer: str,
     felt: Callable[[One], float | None],
-) -> None:  # fmt: skip
+) -> None:
     asked = [case for case in cohort(journey_type, month) if felt(case) is not None]
     friction = [round(100 * (1 - exp(-case.hazard(set()))), 9) for case in asked]
     rho = stats.spearmanr(friction, [felt(case) for case in asked]).statistic
@@ -295,8 +312,7 @@ def test_of_few_and_of_one_side_nothing_is_said_but_how_many(session: Session) -
 
 def test_perfect_parting_has_an_area_and_no_interval(tmp_path: Path) -> None:
     rough = [{"kind": "transfer", "severity": 0.1, "at": 0}]
-    parts = [journey(n, [{}], rough if n < 10 else [], outcome01=float(n >= 10))
-             for n in range(20)]  # fmt: skip
+    parts = [journey(n, [{}], rough if n < 10 else [], outcome01=float(n >= 10)) for n in range(20)]
     store_builder.published(tmp_path, store_builder.joined(*parts))
     with catalogue.connect(tmp_path) as opened:
         row = one_row(opened, "v_validity_auc", "claim", None, "and target = 'bad_end'")
@@ -315,8 +331,7 @@ def test_a_misfit_is_named_where_chance_does_not_explain_it(tmp_path: Path) -> N
     store_builder.published(tmp_path, store_builder.joined(*parts))
     with catalogue.connect(tmp_path) as opened:
         row = one_row(opened, "v_score_validity", "claim", None)
-        [over] = table(opened, "from v_kind_misfit where kind = 'rework' "
-                       "and ended_month is null")  # fmt: skip
+        [over] = table(opened, "from v_kind_misfit where kind = 'rework' and ended_month is null")
     assert (row["misfit_kind"], row["n_misfit"]) == ("rework", 30)
     assert row["misfit_z"] == pytest.approx(over["misfit_z"])
     assert row["misfit_q"] == pytest.approx(over["q"])
@@ -351,10 +366,14 @@ def test_of_many_that_fit_the_luckiest_is_no_misfit(tmp_path: Path) -> None:
     kinds = ("transfer", "rework", "escalation", "reasked_info", "info_conflict", "contradiction",
              "over_pressure", "handoff_without_context")  # fmt: skip
     parts = [
-        journey(n, [{}], [{"kind": kind, "severity": 0.3, "at": 0} for kind in kinds
-                          if made.random() < 0.3], outcome01=float(made.random() < 0.7))
+        journey(
+            n,
+            [{}],
+            [{"kind": kind, "severity": 0.3, "at": 0} for kind in kinds if made.random() < 0.3],
+            outcome01=float(made.random() < 0.7),
+        )
         for n in range(300)
-    ]  # fmt: skip
+    ]
     store_builder.published(tmp_path, store_builder.joined(*parts))
     with catalogue.connect(tmp_path) as opened:
         rows = table(opened, "from v_kind_misfit where ended_month is null")
@@ -381,8 +400,9 @@ def test_each_test_says_what_it_left_out_and_how_much_is_tested(session: Session
     ):
         left_out = one_row(session, view, "claim", None, where)["left_out"]
         assert left_out == row[f"{out}_left_out"]
-    assert one_row(session, "v_validity_rank", "claim", None, "and answer = 'ces'")[
-        "left_out"] == []  # fmt: skip
+    assert (
+        one_row(session, "v_validity_rank", "claim", None, "and answer = 'ces'")["left_out"] == []
+    )
     tenths = table(session, "select distinct left_out from v_calibration")
     assert [tenth["left_out"] for tenth in tenths] == [row["bad_end_left_out"]]
 

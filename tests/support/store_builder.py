@@ -48,9 +48,12 @@ def _neutral(field: pa.Field) -> Any:
     if field.name == "revision":
         return 1
     for is_kind, value in (
-        (pa.types.is_boolean, False), (pa.types.is_integer, 0), (pa.types.is_floating, 0.0),
-        (pa.types.is_timestamp, START), (pa.types.is_list, ()),
-    ):  # fmt: skip
+        (pa.types.is_boolean, False),
+        (pa.types.is_integer, 0),
+        (pa.types.is_floating, 0.0),
+        (pa.types.is_timestamp, START),
+        (pa.types.is_list, ()),
+    ):
         if is_kind(kind):
             return value
     return "first" if field.name == "revision_reason" else "x"

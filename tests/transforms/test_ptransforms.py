@@ -56,8 +56,11 @@ def frontiers(**given_: object) -> Watermarks:
         # Rows of crm that name their source themselves: crm's disorder holds for each of them,
         ({}, {"crm/siebel": 40, "crm/sap": 30, "web": 70}, {"siebel": 30, "sap": 20, "web": 70}),
         # its stated frontier too, but for a name that is stated itself.
-        ({"stated": {"crm": 55, "sap": 25}}, {"crm/siebel": 40, "crm/sap": 30, "web": 70},
-         {"siebel": 55, "sap": 25, "web": 70}),
+        (
+            {"stated": {"crm": 55, "sap": 25}},
+            {"crm/siebel": 40, "crm/sap": 30, "web": 70},
+            {"siebel": 55, "sap": 25, "web": 70},
+        ),
         ({"disorder": {"web": 0}}, {"crm/siebel": 40, "web": 70}, {"web": 70}),
         ({"disorder": {}}, {"crm": 100, "web": 1}, {"crm": NOTHING_MORE, "web": NOTHING_MORE}),
         # A name that two sources deliver is complete where both are.
@@ -65,7 +68,7 @@ def frontiers(**given_: object) -> Watermarks:
         ({}, {"crm/sap": 50, "web/sap": 35}, {"sap": 35}),
         ({"disorder": {"web": 0}}, {"crm/sap": 10, "web/sap": 35}, {"sap": 35}),
     ],
-)  # fmt: skip
+)
 def test_frontiers(
     given_: dict[str, object], seen: dict[str, int], expected: dict[str, int]
 ) -> None:

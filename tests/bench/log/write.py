@@ -25,10 +25,14 @@ DONE = "log.json"
 PARTS = ("cases", "surveys")
 COPIED = (
     "rejse.toml",
-    *(f"{of}/{name}.{suffix}" for of, suffix in (("mappings", "sql"), ("schemas", "json"))
-      for name in ("events", *PARTS)),
-    "tables/slas.csv", "tables/cost_rates.csv",
-)  # fmt: skip
+    *(
+        f"{of}/{name}.{suffix}"
+        for of, suffix in (("mappings", "sql"), ("schemas", "json"))
+        for name in ("events", *PARTS)
+    ),
+    "tables/slas.csv",
+    "tables/cost_rates.csv",
+)
 
 
 def write(out: Path, events: int, seed: int = 7, *, key: str | None = None) -> dict[str, int]:

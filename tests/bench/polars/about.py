@@ -43,7 +43,7 @@ def about(records: pl.DataFrame, scored: Scored) -> pl.DataFrame:
     """
     left = records.select(
         "customer", "us", "target", "visit", "case", "place", "flow"
-    ).with_row_index("x")  # fmt: skip
+    ).with_row_index("x")
     matches, passed = [], []
     for method, (way, reach) in WAYS.items():
         some = way(left, scored)

@@ -137,7 +137,7 @@ def _types(file: Path, kinds: pl.Series) -> pl.DataFrame:
             pl.col("expects_outcome").cast(pl.Boolean),
             pl.col("is_problem").cast(pl.Boolean).fill_null(False),
         )
-    )  # fmt: skip
+    )
 
 
 def _days(column: str, otherwise: int) -> pl.Expr:

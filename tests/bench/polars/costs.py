@@ -38,8 +38,9 @@ def priced(pieces: pl.DataFrame, sessionised: pl.DataFrame, company: Company) ->
         .collect()
     )
     once = [
-        _once(timed, "minutes_customer", "is_waited"), _once(timed, "minutes_company", "is_worked")
-    ]  # fmt: skip
+        _once(timed, "minutes_customer", "is_waited"),
+        _once(timed, "minutes_company", "is_worked"),
+    ]
     return (
         timed.lazy()
         .with_columns(column for columns in once for column in columns)

@@ -59,7 +59,7 @@ def _of_events(sessionised: pl.DataFrame, company: Company) -> pl.DataFrame:
         .with_columns(n_channels=pl.col("channels").bitwise_count_ones().cast(pl.Int64))
         .drop("channels")
         .collect()
-    )  # fmt: skip
+    )
     kinds = (
         events.filter(inside)
         .select("j", "activity")
@@ -125,9 +125,10 @@ def _closing(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
     gap = pl.when(company.is_case(pl.col("strand"))).then("case_gap").otherwise("gap")
     by_cap, by_need = pl.col("first_us") + pl.col("cap"), pl.col("shown_us").shift(-1)
     by_rule = (
-        pl.when(ended).then(pl.col("by_us") + pl.col("reopen_window"))
+        pl.when(ended)
+        .then(pl.col("by_us") + pl.col("reopen_window"))
         .otherwise(pl.col("last_us") + gap)
-    )  # fmt: skip
+    )
     return (
         whole.join(types, on="kind", how="left", maintain_order="left")
         .with_columns(deadline=pl.min_horizontal(by_need, by_cap, by_rule))

@@ -116,12 +116,12 @@ def _coded(raw: pl.LazyFrame, key: Key, names: Names) -> pl.LazyFrame:
         pl.col("message_kind").cast(codes.MESSAGE, strict=False),
         pl.col("relevance_basis").cast(codes.BASIS, strict=False),
         pl.col("info").list.eval(_answer(key)),
-        pl.when(pl.col("promise_no").is_not_null()).then(
-            pl.struct(
-                id="promise_no", kind="promise_kind", op="promise_op", due_time="promise_due"
-            )
-        ).alias("promise"),
-    )  # fmt: skip
+        pl.when(pl.col("promise_no").is_not_null())
+        .then(
+            pl.struct(id="promise_no", kind="promise_kind", op="promise_op", due_time="promise_due")
+        )
+        .alias("promise"),
+    )
 
 
 def _answer(key: Key) -> pl.Expr:

@@ -116,11 +116,13 @@ def _seen(findings: Findings) -> Iterator[pl.LazyFrame]:
         .with_columns(us=pl.coalesce("due", "us"))
         .select(
             piece(
-                "promise_broken", pl.when(status == "late").then(0.25).otherwise(0.45),
-                expected=(pl.col("delivered_us") - pl.col("due")) / DAY, detail=status,
+                "promise_broken",
+                pl.when(status == "late").then(0.25).otherwise(0.45),
+                expected=(pl.col("delivered_us") - pl.col("due")) / DAY,
+                detail=status,
             )
         )
-    )  # fmt: skip
+    )
     yield (
         findings.levels.lazy()
         .filter(status == "breached")
@@ -189,10 +191,8 @@ def _reopened(findings: Findings) -> Iterator[pl.LazyFrame]:
     yield (
         firsts.lazy()
         .join(sure, on="pos", how="left")
-        .select(
-            piece("reopened", 0.35, earlier_pos=pl.col("last_end"), confidence=confidence)
-        )
-    )  # fmt: skip
+        .select(piece("reopened", 0.35, earlier_pos=pl.col("last_end"), confidence=confidence))
+    )
 
 
 def _ranked(pieces: pl.DataFrame) -> pl.DataFrame:

@@ -67,9 +67,11 @@ def _observed(events: pl.DataFrame, sessionised: pl.DataFrame) -> pl.DataFrame:
         .explode("info")
         .unnest("info")
         .select(
-            "event", pl.col("field").cast(FIELD),
+            "event",
+            pl.col("field").cast(FIELD),
             pl.col("op").replace_strict(USES, default=None, return_dtype=OPERATION),
-            value="value_hmac", basis=pl.lit(0, pl.Int8),
+            value="value_hmac",
+            basis=pl.lit(0, pl.Int8),
         )
         .filter(pl.col("op").is_not_null(), pl.col("field").is_not_null())
         .with_columns(pos=pos)
@@ -80,7 +82,7 @@ def _observed(events: pl.DataFrame, sessionised: pl.DataFrame) -> pl.DataFrame:
         .with_columns(of=within("j"))
         .select(ENTRY)
         .collect()
-    )  # fmt: skip
+    )
 
 
 def _declared(steps: pl.DataFrame, observed: pl.DataFrame, company: Company) -> pl.DataFrame:
@@ -117,7 +119,7 @@ def _known(entries: pl.DataFrame, gives: pl.DataFrame) -> pl.DataFrame:
             .otherwise("basis"),
         )
         .collect()
-    )  # fmt: skip
+    )
 
 
 def _requests(known: pl.DataFrame) -> pl.DataFrame:

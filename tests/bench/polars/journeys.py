@@ -85,10 +85,8 @@ def described(threads: pl.LazyFrame, company: Company) -> pl.LazyFrame:
             is_weak=((pl.col("weak_bits") & end) > 0).fill_null(False),
             value=outcome_value(pl.col("outcome")),
         )
-        .drop(
-            "place_owner", "case_gap", "end_bits", "weak_bits", "message_kind", "relevance_basis"
-        )
-    )  # fmt: skip
+        .drop("place_owner", "case_gap", "end_bits", "weak_bits", "message_kind", "relevance_basis")
+    )
 
 
 def cut(threads: pl.DataFrame, company: Company) -> pl.DataFrame:

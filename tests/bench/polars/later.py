@@ -261,12 +261,12 @@ def _pressure(findings: Findings) -> pl.LazyFrame:
         n=pl.len().rolling("us", period=f"{PRESSURE}i", closed="right").over("customer")
     )
     n = pl.col("n").cast(pl.Float64)
-    return (
-        counted.filter(pl.col("n") > PRESSED_FROM)
-        .select(
-            piece(
-                "over_pressure", 0.15, raw=n / PRESSED_FROM - 1,
-                expected=pl.lit(PRESSED_FROM), intensity=1 - (-(n / PRESSED_FROM - 1)).exp(),
-            )
+    return counted.filter(pl.col("n") > PRESSED_FROM).select(
+        piece(
+            "over_pressure",
+            0.15,
+            raw=n / PRESSED_FROM - 1,
+            expected=pl.lit(PRESSED_FROM),
+            intensity=1 - (-(n / PRESSED_FROM - 1)).exp(),
         )
-    )  # fmt: skip
+    )

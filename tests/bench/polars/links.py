@@ -28,19 +28,16 @@ def handoffs(
 ) -> Handoffs:
     """All hand-offs of a log."""
     links = _links(steps).collect()
-    seen = (
-        links.filter(
-            pl.col("j") == pl.col("j_before"),
-            (pl.col("owner") != pl.col("owner_before"))
-            | (pl.col("team") != pl.col("team_before")).fill_null(False),
-            ~(
-                (pl.col("touchpoint") == pl.col("touchpoint_before"))
-                & pl.col("owner_from_table")
-                & pl.col("owner_from_table_before")
-            ).fill_null(False),
-        )
-        .select("step", "j", "pos", giver="step_before")
-    )  # fmt: skip
+    seen = links.filter(
+        pl.col("j") == pl.col("j_before"),
+        (pl.col("owner") != pl.col("owner_before"))
+        | (pl.col("team") != pl.col("team_before")).fill_null(False),
+        ~(
+            (pl.col("touchpoint") == pl.col("touchpoint_before"))
+            & pl.col("owner_from_table")
+            & pl.col("owner_from_table_before")
+        ).fill_null(False),
+    ).select("step", "j", "pos", giver="step_before")
     return Handoffs(
         _context(seen, sessionised, fields), _asked(sessionised, company), _ping_pongs(links)
     )
@@ -85,7 +82,9 @@ def _ping_pongs(links: pl.DataFrame) -> pl.DataFrame:
     return (
         links.lazy()
         .select(
-            "step", "j", "owner",
+            "step",
+            "j",
+            "owner",
             is_head=is_head.fill_null(True),
             judged_step=pl.col("judged_step").shift(),
             is_solved=pl.col("is_solved").shift(),
@@ -104,7 +103,7 @@ def _ping_pongs(links: pl.DataFrame) -> pl.DataFrame:
         )
         .select("step", "sure")
         .collect()
-    )  # fmt: skip
+    )
 
 
 def _context(seen: pl.DataFrame, sessionised: pl.DataFrame, fields: Fields) -> pl.DataFrame:
@@ -162,7 +161,7 @@ def _context(seen: pl.DataFrame, sessionised: pl.DataFrame, fields: Fields) -> p
         .with_columns(context=_how_much())
         .sort("step")
         .collect()
-    )  # fmt: skip
+    )
 
 
 def _given_before(seen: pl.DataFrame, sessionised: pl.DataFrame, firsts: pl.Series) -> pl.Series:

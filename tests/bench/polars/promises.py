@@ -25,9 +25,9 @@ def promises(events: pl.DataFrame, sessionised: pl.DataFrame, company: Company) 
         .filter(pl.col("order") > pl.col("made_order"), pl.col("us") <= pl.col("until"))
         .with_columns(closes=pl.col("op").is_in(["delivered", "cancelled"]))
     )
-    n_moves = (
-        later.group_by(of).agg(n_moves=pl.col("op").is_in(["moved", "made"]).sum().cast(pl.Int64))
-    )  # fmt: skip
+    n_moves = later.group_by(of).agg(
+        n_moves=pl.col("op").is_in(["moved", "made"]).sum().cast(pl.Int64)
+    )
     closed = (
         later.filter("closes")
         .unique(of, keep="first", maintain_order=True)

@@ -118,9 +118,11 @@ def _of_handoffs(findings: Findings) -> tuple[pl.LazyFrame, pl.LazyFrame]:
             n_ping_pong=_count(pl.col("is_ping_pong")),
         )
     )
-    asked = findings.handoffs.asked.lazy().group_by("j").agg(
-        n_handoffs_dropped=_count(pl.col("is_dropped")), asked_due=pl.col("due").max()
-    )  # fmt: skip
+    asked = (
+        findings.handoffs.asked.lazy()
+        .group_by("j")
+        .agg(n_handoffs_dropped=_count(pl.col("is_dropped")), asked_due=pl.col("due").max())
+    )
     return seen, asked
 
 
@@ -209,7 +211,7 @@ def _priced(whole: pl.LazyFrame, is_priced: bool) -> pl.LazyFrame:
         ),
         friction_currency=pl.when(one_currency).then("friction_currency"),
         friction_cost_known_share=pl.when(is_priced).then("friction_cost_known_share"),
-    )  # fmt: skip
+    )
 
 
 def _settled(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
@@ -232,12 +234,10 @@ def _settled(whole: pl.LazyFrame, company: Company) -> pl.LazyFrame:
             )
         ),
         outcome01=pl.when(closed).then(pl.coalesce("decided_value", pl.when(expects).then(0.0))),
-        outcome_basis=pl.when(
-            closed & (pl.col("decided_outcome").is_not_null() | expects)
-        ).then(
+        outcome_basis=pl.when(closed & (pl.col("decided_outcome").is_not_null() | expects)).then(
             pl.when("is_recorded").then(pl.lit("recorded")).otherwise(pl.lit("assumed"))
         ),
-    )  # fmt: skip
+    )
 
 
 def friction(hazard: str) -> pl.Expr:
@@ -273,11 +273,15 @@ def _scored(whole: pl.LazyFrame) -> pl.LazyFrame:
     driven = pl.col("n_need_driven") + pl.col("n_company_driven")
     needed = pl.col("n_needed")
     named = pl.concat_str(
-        ["customer_key",
-         pl.when(pl.col("case_id").is_null()).then(pl.lit("none")).otherwise(pl.lit("case")),
-         pl.coalesce("case_id", pl.col("kind").cast(pl.String)), pl.lit("events"), "first_id"],
+        [
+            "customer_key",
+            pl.when(pl.col("case_id").is_null()).then(pl.lit("none")).otherwise(pl.lit("case")),
+            pl.coalesce("case_id", pl.col("kind").cast(pl.String)),
+            pl.lit("events"),
+            "first_id",
+        ],
         separator="\x1f",
-    )  # fmt: skip
+    )
     return whole.with_columns(
         journey_id=hashed(named).str.slice(0, 16),
         owner=pl.coalesce("type_owner", "first_owner"),

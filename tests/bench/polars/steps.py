@@ -101,7 +101,7 @@ def steps(events: pl.DataFrame) -> pl.DataFrame:
             is_worked=(~by_machine & ~own_service).any(),
             event_ids=named,
         )
-    )  # fmt: skip
+    )
     opened = events.lazy().filter("begins_step").select(
         "pos", "j", "customer", "us", "time", "touchpoint", "activity", "channel", "direction",
         "actor_type", "owner", "owner_from_table", "team", "is_pushed", "session_pos",

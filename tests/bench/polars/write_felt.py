@@ -96,6 +96,7 @@ def _share(part: str, whole: str) -> pl.Expr:
 
 
 TABLES: dict[str, Callable[[Whole], pl.LazyFrame]] = {
-    "sla_results": out_sla_results, "experience": out_experience,
+    "sla_results": out_sla_results,
+    "experience": out_experience,
     "journey_experience": out_journey_experience,
-}  # fmt: skip
+}

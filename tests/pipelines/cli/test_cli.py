@@ -173,9 +173,13 @@ def test_a_wrong_complete_until_is_misuse(
     ],
 )
 def test_exit_code_of_a_run(
-    rejse: Command, config: Path, monkeypatch: pytest.MonkeyPatch,
-    status: str, code: int, message: str,
-) -> None:  # fmt: skip
+    rejse: Command,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: str,
+    code: int,
+    message: str,
+) -> None:
     findings = ("journeys: h in [0, 1]",) if code else ()
     stand_in(monkeypatch, "run", run=lambda *_: run_result(status, findings=findings))
     left, out, err = rejse("run", "-c", str(config))

@@ -56,11 +56,12 @@ def validities(draw: st.DrawFn, largest: int = 8) -> list[dict[str, Any]]:
 
 def naive(rows: list[dict[str, Any]], key: str | None, when: datetime) -> dict[str, Any] | None:
     valid = [
-        row for row in rows
+        row
+        for row in rows
         if row["touchpoint"] == key
         and (row["valid_from"] is None or row["valid_from"] <= when)
         and (row["valid_to"] is None or when < row["valid_to"])
-    ]  # fmt: skip
+    ]
     latest = datetime(1, 1, 1, tzinfo=UTC)
     if not valid:
         return None
@@ -311,23 +312,27 @@ def test_service_levels_that_make_no_sense_are_named(
     ("name", "text", "message"),
     [
         (
-            "touchpoint_fields", "touchpoint,field,op\ndesk,plate,asks\ndesk,plate,ask\n",
+            "touchpoint_fields",
+            "touchpoint,field,op\ndesk,plate,asks\ndesk,plate,ask\n",
             r"t\.csv: row 2: expected an op asks, knows, passes, came 'ask'",
         ),
         (
-            "touchpoints", "touchpoint,expected_wait_s\ndesk,60\nform,-1\n",
+            "touchpoints",
+            "touchpoint,expected_wait_s\ndesk,60\nform,-1\n",
             r"t\.csv: row 2: expected expected_wait_s of 0 or more, came -1",
         ),
         (
-            "touchpoints", "touchpoint,expected_latency_s\ndesk,-0.5\n",
+            "touchpoints",
+            "touchpoint,expected_latency_s\ndesk,-0.5\n",
             r"t\.csv: row 1: expected expected_latency_s of 0 or more, came -0.5",
         ),
         (
-            "slas", "sla,journey_type,kind,due\nanswer,claims,response,4h\n",
+            "slas",
+            "sla,journey_type,kind,due\nanswer,claims,response,4h\n",
             r"t\.csv: row 1: expected a journey_type claim, other, came 'claims'; correct it or",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_value_that_is_none_of_those_known_is_named(
     tmp_path: Path, name: str, text: str, message: str
 ) -> None:

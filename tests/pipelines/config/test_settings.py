@@ -142,13 +142,17 @@ def test_wrong_settings_are_named(folder: Path, old: str, new: str, message: str
 def test_who_is_satisfied_is_said_once(folder: Path) -> None:
     before = settings.load(folder)
     assert before.surveys.thresholds() == {
-        "csat.scale_min": 1, "csat.scale_max": 5, "csat.satisfied_from": 4,
-    }  # fmt: skip
+        "csat.scale_min": 1,
+        "csat.scale_max": 5,
+        "csat.satisfied_from": 4,
+    }
     text = "[surveys.csat]\nscale = [0, 10]\nsatisfied_from = 7.5\n[windows]"
     after = changed(folder, "[windows]", text)
     assert after.surveys.thresholds() == {
-        "csat.scale_min": 0, "csat.scale_max": 10, "csat.satisfied_from": 7.5,
-    }  # fmt: skip
+        "csat.scale_min": 0,
+        "csat.scale_max": 10,
+        "csat.satisfied_from": 7.5,
+    }
     assert after.version != before.version
 
 
@@ -269,12 +273,15 @@ def test_a_horizon_is_of_all_types_or_of_one(folder: Path) -> None:
     table = "claim,Claims,40d,closed;settled,true,2020-01-01"
     changed(folder, "valid_from\n", "valid_from,horizon\n", "journey_types.csv")
     changed(folder, table, f"{table},30d", "journey_types.csv")
-    rules = changed(folder, ",closed,true,2021-01-01", ",closed,true,2021-01-01,20d",
-                    "journey_types.csv").rules()  # fmt: skip
+    rules = changed(
+        folder, ",closed,true,2021-01-01", ",closed,true,2021-01-01,20d", "journey_types.csv"
+    ).rules()
     served = journey_types.served_windows(rules)
     assert {name: us // DAY for name, us in served.items() if name.startswith("horizon")} == {
-        "horizon.other": 60, "horizon.claim": 20, "horizon.sale": 60,
-    }  # fmt: skip
+        "horizon.other": 60,
+        "horizon.claim": 20,
+        "horizon.sale": 60,
+    }
     assert (served["settling.claim"], served["cap.claim"]) == (50 * DAY, 400 * DAY)
     problems = journey_types.served_thresholds(rules)
     assert problems == {"is_problem.other": 0, "is_problem.claim": 1, "is_problem.sale": 0}

@@ -95,9 +95,11 @@ def test_truths_count_what_the_files_hold(folder: Path) -> None:
             bad_time += con.execute(bad).fetchall()[0][0]
         con.close()
     assert faults == {
-        "duplicate": duplicate, "bad_time": bad_time,
-        "missing_identity": nobody, "undefined": undefined,
-    }  # fmt: skip
+        "duplicate": duplicate,
+        "bad_time": bad_time,
+        "missing_identity": nobody,
+        "undefined": undefined,
+    }
 
 
 def test_every_kind_of_fault_is_drawn_at_the_usual_size(tmp_path: Path) -> None:

@@ -59,8 +59,9 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, 
 def test_rates_of_a_run_are_those_counted_by_hand(views: dict[str, list[dict[str, Any]]]) -> None:
     counts = {
         row["rate"]: (row["numerator"], row["denominator"])
-        for row in views["v_rates"] if row["scope"] == "all"
-    }  # fmt: skip
+        for row in views["v_rates"]
+        if row["scope"] == "all"
+    }
     assert counts["fcr"] == (2, 4)
     assert counts["fcr_proxy"] == (3, 4)
     assert counts["fcr_flagged"] == (2, 3)
@@ -93,8 +94,10 @@ def test_responses_are_the_same_by_survey_and_by_journey(
         for view in ("v_responses", "v_journey_experience", "v_silo_gaps")
     }
     assert all(counts == [4, 5] for counts in counted.values()), counted
-    pending = [sum(row["n_pending"] for row in views[view])
-               for view in ("v_responses", "v_journey_experience")]  # fmt: skip
+    pending = [
+        sum(row["n_pending"] for row in views[view])
+        for view in ("v_responses", "v_journey_experience")
+    ]
     assert pending == [1, 1]
     (html,) = (row["text"] for row in views["page"])
     assert "4 of 5" in html

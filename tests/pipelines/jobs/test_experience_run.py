@@ -26,9 +26,8 @@ def story() -> Transcript:
     """Some customers of whom some said something, and some only said something."""
     transcript = strategies.many_felt(5, 20)
     alone = tuple(
-        {"time": 0, "customer": f"silent{n}", "level": "relationship", "raw": n}
-        for n in range(10)
-    )  # fmt: skip
+        {"time": 0, "customer": f"silent{n}", "level": "relationship", "raw": n} for n in range(10)
+    )
     return dataclasses.replace(transcript, experience=(*transcript.experience, *alone))
 
 

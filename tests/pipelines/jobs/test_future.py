@@ -158,8 +158,11 @@ def test_answers_of_the_future_wait_and_what_will_hold_does_not(tmp_path: Path, 
         for kind, file in (("experience", "answers"), ("customers", "customers"))
     )
     answers = [row(0), row(1, time="2026-06-01T00:00:00Z")]
-    files = {"a.jsonl": lines([row(2)]), "experience.ndjson": lines(answers),
-             "customers.ndjson": lines(answers)}  # fmt: skip
+    files = {
+        "a.jsonl": lines([row(2)]),
+        "experience.ndjson": lines(answers),
+        "customers.ndjson": lines(answers),
+    }
     project = installation(tmp_path, files, more=configuration)
     result = increment(tmp_path)
     assert (result.counts["kept"], result.reasons) == (4, {future_rows.REASON: 1})

@@ -114,8 +114,10 @@ WAITING = "select activity from late"
 
 
 def served(project: settings.Settings) -> list[tuple[Any, ...]]:
-    return fetch(project, "select * exclude (known_at, run_id, revision, revision_reason)"
-                       " from v_steps order by all")  # fmt: skip
+    return fetch(
+        project,
+        "select * exclude (known_at, run_id, revision, revision_reason) from v_steps order by all",
+    )
 
 
 def test_a_better_copy_that_comes_late_waits_and_takes_its_place(
@@ -193,8 +195,11 @@ def test_a_journey_that_is_no_more_names_its_successor(project: settings.Setting
     nothing_late = (NEW_YEAR, NEW_YEAR + 10 * DAY)
     run(project, RunRequest("repair", span=nothing_late, audit=None))
     run(project, RunRequest("repair", span=(NEW_YEAR + 40 * DAY, NEW_YEAR + 90 * DAY), audit=None))
-    old = fetch(project, "select journey_id from journeys where started_at > '2026-02-01'"
-                      " and started_at < '2026-06-01'")  # fmt: skip
+    old = fetch(
+        project,
+        "select journey_id from journeys where started_at > '2026-02-01'"
+        " and started_at < '2026-06-01'",
+    )
     run(project, RunRequest("repair", span=(NEW_YEAR, NEW_YEAR + 31 * DAY), audit=None))
     whole = fetch(
         project, "select journey_id, n_events from journeys where started_at < '2026-06-01'"

@@ -40,13 +40,18 @@ def links(transcript: Transcript, seed: int) -> Links:
         until = {"until": end.isoformat()} if chance.random() < 0.4 else {}
         owner = chance.choice((name, name, names[0]))
         out += [
-            {"previous": f"device {name}-device", "is": f"email {name}-mail",
-             "from": begin.isoformat(), **until},
+            {
+                "previous": f"device {name}-device",
+                "is": f"email {name}-mail",
+                "from": begin.isoformat(),
+                **until,
+            },
             {"previous": f"email {name}-mail", "is": f"customer {owner}"},
-        ]  # fmt: skip
+        ]
         if chance.random() < 0.3:
-            out.append({"previous": "device shared", "is": f"customer {name}",
-                        "from": begin.isoformat()})  # fmt: skip
+            out.append(
+                {"previous": "device shared", "is": f"customer {name}", "from": begin.isoformat()}
+            )
         if chance.random() < 0.2:
             out.append({"previous": f"customer {name}", "is": f"customer {chance.choice(names)}"})
     return out

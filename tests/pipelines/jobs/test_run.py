@@ -131,8 +131,9 @@ def test_the_key_lies_nowhere_in_the_store(mixed: tuple[Any, RunResult]) -> None
     for name in files_of(project.store):
         data = (project.store / name).read_bytes()
         if name.endswith(".parquet"):
-            data += json.dumps(pq.ParquetFile(project.store / name).read().to_pylist(),
-                               default=str).encode()  # fmt: skip
+            data += json.dumps(
+                pq.ParquetFile(project.store / name).read().to_pylist(), default=str
+            ).encode()
         assert not any(form in data for form in forms), name
 
 
@@ -236,8 +237,10 @@ def moment(hour: int, minute: int, second: int = 0) -> int:
 def test_disorder_holds_for_every_name_that_a_source_delivers(tmp_path: Path) -> None:
     result = run(named(tmp_path, 'disorder = "30s"'), RunRequest(audit=None))
     assert result.frontiers == {
-        "siebel": moment(8, 59, 30), "sap": moment(9, 0, 30), "web": moment(9, 2),
-    }  # fmt: skip
+        "siebel": moment(8, 59, 30),
+        "sap": moment(9, 0, 30),
+        "web": moment(9, 2),
+    }
 
 
 def test_a_retired_source_is_retired_under_all_its_names(tmp_path: Path) -> None:
@@ -278,8 +281,11 @@ def test_a_frontier_of_nobody_publishes_nothing(tmp_path: Path) -> None:
 
 def test_a_frontier_may_be_of_a_name_that_answers_bear(tmp_path: Path) -> None:
     answers = [{**row(n), "activity": "nps", "channel": "journey"} for n in range(2)]
-    project = installation(tmp_path, {"a.jsonl": lines([row(0)]), "x.jsonl": lines(answers)},
-                         {"crm": "a.jsonl", "svy": "x.jsonl"})  # fmt: skip
+    project = installation(
+        tmp_path,
+        {"a.jsonl": lines([row(0)]), "x.jsonl": lines(answers)},
+        {"crm": "a.jsonl", "svy": "x.jsonl"},
+    )
     (tmp_path / "x.sql").write_text(
         "select 'panel' as source, id, cast(time as timestamptz) as time, identity,"
         " activity as instrument, channel as level from source"

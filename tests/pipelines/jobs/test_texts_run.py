@@ -43,7 +43,7 @@ def story(keep: str, keep_for: str = "36500d") -> Transcript:
             {"time": "2h", "raw": 9},
             {"time": "3h", **complaint, **moon},
         ),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")

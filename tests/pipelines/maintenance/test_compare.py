@@ -91,7 +91,7 @@ def test_each_cause_is_told(tmp_path: Path) -> None:
         "j0007": ("absent", "good", "new events"),
         "j0008": ("good", "poor", "withdrawn events"),
         "j0009": ("good", "absent", "withdrawn events"),
-    }  # fmt: skip
+    }
 
 
 def test_time_alone_and_a_new_program_are_told_apart(tmp_path: Path) -> None:
@@ -108,8 +108,9 @@ def test_the_same_events_cut_otherwise_are_no_new_events(tmp_path: Path) -> None
         joined(single(1, 1, **GOOD), single(2, 1, **BAD)),
     )
     newer["steps"][1] |= {
-        "event_ids": ["crm/j0001-2"], "customer_key": store_builder.key_of(1),
-    }  # fmt: skip
+        "event_ids": ["crm/j0001-2"],
+        "customer_key": store_builder.key_of(1),
+    }
     newer["journeys"][1]["customer_key"] = store_builder.key_of(1)
     changes = diff(tmp_path, older, newer, config_version="0ther")
     assert changes == {"j0002": ("absent", "poor", "rules")}

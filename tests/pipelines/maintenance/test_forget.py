@@ -85,8 +85,11 @@ def test_nothing_of_the_erased_is_found_anywhere(there: Settings) -> None:
 
 def test_rows_of_others_are_as_they_were(there: Settings) -> None:
     before = erasing.contents(there)
-    mine = [name for name, content in erasing.contents(there, "nobody").items()
-            if content != before[name]]  # fmt: skip
+    mine = [
+        name
+        for name, content in erasing.contents(there, "nobody").items()
+        if content != before[name]
+    ]
     assert len(mine) > 10
     n_rejects = len(before["rejects"])
     refused = rows(there, "select count(*) from rejects")
@@ -279,9 +282,10 @@ def test_links_of_other_rows_go_and_rows_that_are_links(tmp_path: Path) -> None:
         assert rows.schema == delta_store.read(tmp_path / staged.path).schema
         left[name] = rows.to_pydict()
     assert left["events"] == {
-        "customer_key": [other] * 3, "previous_key": [other, none, none],
+        "customer_key": [other] * 3,
+        "previous_key": [other, none, none],
         "who_key": [other, none, none],
-    }  # fmt: skip
+    }
     assert left["links"] == {"previous_key": [other], "who_key": [other]}
 
 

@@ -66,9 +66,11 @@ def test_what_links_gave_to_the_erased_goes_with_it(project: settings.Settings) 
 
 OWNERS = {
     "a former one": (("2026-01-01T00:00:00Z", "", "ben"), ("2026-01-03T00:00:00Z", "", "ann")),
-    "the next one": (("2026-01-01T00:00:00Z", "2026-01-04T00:00:00Z", "ann"),
-                     ("2026-01-04T00:00:00Z", "", "ben")),
-}  # fmt: skip
+    "the next one": (
+        ("2026-01-01T00:00:00Z", "2026-01-04T00:00:00Z", "ann"),
+        ("2026-01-04T00:00:00Z", "", "ben"),
+    ),
+}
 
 
 @pytest.mark.parametrize("owners", OWNERS.values(), ids=OWNERS)

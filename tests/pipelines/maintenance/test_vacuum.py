@@ -114,8 +114,10 @@ def test_the_log_stays_short_and_living_files_are_no_orphans(
     vacuum.vacuum(tmp_path, 0, 100 * DAY, dry_run=False)
     log = sorted(path.name for path in (tmp_path / "journeys" / "_delta_log").iterdir())
     assert log == [
-        "00000000000000000005.checkpoint.parquet", "00000000000000000005.json", "_last_checkpoint",
-    ]  # fmt: skip
+        "00000000000000000005.checkpoint.parquet",
+        "00000000000000000005.json",
+        "_last_checkpoint",
+    ]
     with delta_store.writing(tmp_path) as writer:
         assert writer.previous is not None and writer.previous.number == 5
     assert store_builder.published(tmp_path, number=6).number == 6

@@ -31,8 +31,9 @@ def looked_at(folder: Path, replacement: tuple[str, str] = ("", "")) -> tuple[So
 def test_what_is_left_out_is_said_with_the_reason(tmp_path: Path) -> None:
     source, text = looked_at(tmp_path)
     assert source.left_out == {
-        "comment": "free text by its name", "back": "a mail address by its values",
-    }  # fmt: skip
+        "comment": "free text by its name",
+        "back": "a mail address by its values",
+    }
     assert (source.unused, source.personal) == ([], {})
     assert "left out:  comment, free text by its name" in text
     assert "kept in clear" not in text
@@ -47,10 +48,11 @@ def test_what_is_left_out_is_said_with_the_reason(tmp_path: Path) -> None:
         (("'shelf': shelf", "'x': back"), "attrs['x']", "a mail address by its values"),
         (
             ("'shelf': shelf", "'x': cast(to_json({'deep': back}) as varchar)"),
-            "attrs['x']", "deep: a mail address by its values",
+            "attrs['x']",
+            "deep: a mail address by its values",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_a_mapping_keeps_in_clear_is_a_warning_and_no_more(
     tmp_path: Path, replacement: tuple[str, str], kept: str, why: str
 ) -> None:
@@ -111,10 +113,11 @@ def test_persons_are_somebody(name: str) -> None:
         (["8.676220978733876e+18"], "customer", "which a float does not hold"),
         (["C1", "c1", " C1"], "customer", "2 identities differ from others only in case"),
         (["00123", "123"], "customer", "1 identities differ from others only in leading zeros"),
-        (["ann@x.dk", "Ann@x.dk"], "email", None), (["C1", "C2", "0", "00"], "customer", None),
+        (["ann@x.dk", "Ann@x.dk"], "email", None),
+        (["C1", "C2", "0", "00"], "customer", None),
         (["1042.0", "1042"], "customer", None),
     ],
-)  # fmt: skip
+)
 def test_spellings_are_pointed_out(names: list[str], kind: str, words: str | None) -> None:
     notes = check_identities.notes(dict.fromkeys(names, 1), [kind])
     assert (words is None and not notes) or words in "\n".join(notes)

@@ -82,8 +82,10 @@ def test_whose_case_it_is_goes_before_the_case(tmp_path: Path) -> None:
     init([write(tmp_path / "log.csv", text)], tmp_path / "out")
     row = mapped_rows(tmp_path / "out", "log", sample(tmp_path / "log.csv").table)[0]
     assert (row["identity"], row["identitytype"], row["case_id"]) == (
-        "c1", "customer", "Application_1",
-    )  # fmt: skip
+        "c1",
+        "customer",
+        "Application_1",
+    )
 
 
 def test_a_log_with_the_columns_of_ocel_needs_no_correction(tmp_path: Path) -> None:
@@ -359,8 +361,10 @@ def test_naughty_strings_as_names_and_values(real_data: Path, tmp_path: Path) ->
 def test_the_silence_of_a_case_is_proposed_from_those_inside_cases(tmp_path: Path) -> None:
     head = "id,customer_id,case_id,activity,time"
     days = [(case, 3 * step) for case in range(20) for step in range(4)]
-    rows = [f"e{n},c{case % 3},k{case},work,{datetime(2025, 1, 1, tzinfo=UTC) + timedelta(at)}"
-            for n, (case, at) in enumerate(days)]  # fmt: skip
+    rows = [
+        f"e{n},c{case % 3},k{case},work,{datetime(2025, 1, 1, tzinfo=UTC) + timedelta(at)}"
+        for n, (case, at) in enumerate(days)
+    ]
     init([write(tmp_path / "log.csv", "\n".join([head, *rows]))], tmp_path / "out")
     text = (tmp_path / "out" / "rejse.toml").read_text()
     assert "# Silences between two events of one case (sample of log):" in text

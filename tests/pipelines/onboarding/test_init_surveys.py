@@ -74,8 +74,9 @@ def test_events_and_answers_are_told_apart_in_one_go(tmp_path: Path) -> None:
     looks = begin(logs, tmp_path / "out")
     project = settings.load(tmp_path / "out")
     assert {name: source.kind for name, source in project.sources.items()} == {
-        "crm": "interaction", "answers": "experience",
-    }  # fmt: skip
+        "crm": "interaction",
+        "answers": "experience",
+    }
     assert check(project).exit_code == 0
     kinds = [source["kind"] for source in as_dict(tmp_path / "out", looks)["sources"]]
     assert kinds == ["interaction", "experience"]

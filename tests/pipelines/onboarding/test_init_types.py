@@ -99,5 +99,6 @@ def test_times_in_billionths_of_a_second_are_the_time_of_a_log(tmp_path: Path) -
     init([tmp_path / "log.parquet"], tmp_path)
     rows = mapped_rows(tmp_path, "log", log)
     assert [str(row["time"])[:26] for row in rows] == [
-        "2024-04-13 09:20:00.123456", "2024-04-13 09:20:00.123455",
-    ]  # fmt: skip
+        "2024-04-13 09:20:00.123456",
+        "2024-04-13 09:20:00.123455",
+    ]

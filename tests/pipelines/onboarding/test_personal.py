@@ -168,9 +168,10 @@ def test_ordinary_columns_are_kept(tmp_path: Path) -> None:
     attrs, text = kept(tmp_path / "out", log(tmp_path, ORDINARY))
     mapped = text[: text.index("map {")]
     lost = [
-        name for name, _ in ORDINARY
+        name
+        for name, _ in ORDINARY
         if name not in attrs and not re.search(rf"guessed from .*\b{name}$", mapped, re.M)
-    ]  # fmt: skip
+    ]
     assert lost == [], text
 
 
@@ -308,9 +309,11 @@ def test_maps_keep_the_keys_that_were_seen(tmp_path: Path) -> None:
     kind = pa.map_(pa.string(), pa.string())
     pairs = [[("plan", "gold"), ("email", "a@x.dk"), ("b@x.dk", "1")]] * 9
     table = {
-        "customer_id": [f"C{n}" for n in range(9)], "time": ["2025-03-03 10:00:00"] * 9,
-        "event": ["a"] * 9, "traits": pa.array(pairs, kind),
-    }  # fmt: skip
+        "customer_id": [f"C{n}" for n in range(9)],
+        "time": ["2025-03-03 10:00:00"] * 9,
+        "event": ["a"] * 9,
+        "traits": pa.array(pairs, kind),
+    }
     pq.write_table(pa.table(table), tmp_path / "log.parquet")
     attrs, text = kept(tmp_path / "out", tmp_path / "log.parquet")
     assert json.loads(attrs["traits"]) == {"plan": "gold"}

@@ -103,9 +103,10 @@ def test_what_names_none_is_said(
     ("text", "note"),
     [
         ("2026-03-01T12:30", "--as-of 2026-03-01T12:30: taken as UTC, publication 2\n"),
-        ("2026-03-01T12:30Z", ""), ("2", ""),
+        ("2026-03-01T12:30Z", ""),
+        ("2", ""),
     ],
-)  # fmt: skip
+)
 def test_a_time_without_a_zone_is_said_to_be_utc(
     three: Path, text: str, note: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

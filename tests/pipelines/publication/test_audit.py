@@ -88,8 +88,12 @@ def bad_rows() -> pa.RecordBatch:
     rows = [{**good, **change, "id": f"e{n:03d}"} for n, change in enumerate(changes)]
     present = {*good, "id", *validate.AMOUNTS, *validate.TIMES}
     shape = contract.INTERACTIONS.canonical(present)
-    plain = [f.with_type(pa.string()).with_nullable(True) if f.type == contract.CODED
-             else f.with_nullable(True) for f in shape]  # fmt: skip
+    plain = [
+        f.with_type(pa.string()).with_nullable(True)
+        if f.type == contract.CODED
+        else f.with_nullable(True)
+        for f in shape
+    ]
     table = pa.Table.from_pylist(rows, schema=pa.schema(plain))
     coded = [pa.field(f.name, f.type) for f in shape]
     return table.cast(pa.schema(coded)).combine_chunks().to_batches()[0]

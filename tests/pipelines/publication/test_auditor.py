@@ -120,8 +120,10 @@ def test_the_audit_of_a_run_that_was_killed_leaves_no_report(tmp_path: Path) -> 
     os.mkfifo(tmp_path / GATE)
     asking = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     with asking:
         assert asking.stdout is not None
         process = int(asking.stdout.readline())

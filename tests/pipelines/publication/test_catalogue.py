@@ -103,10 +103,12 @@ def test_a_comment_follows_from_the_first_source_or_the_interval(
 
 def test_a_view_is_described_by_its_header(session: Session) -> None:
     comment = "select comment from duckdb_views() where view_name = 'v_closed_loop'"
-    assert session.execute(comment).fetchall() == [(
-        "How fast, and whether, somebody acts on complaints and low answers. One row per"
-        " instrument and owner. Of customers only; an answer is low up to .4.",
-    )]  # fmt: skip
+    assert session.execute(comment).fetchall() == [
+        (
+            "How fast, and whether, somebody acts on complaints and low answers. One row per"
+            " instrument and owner. Of customers only; an answer is low up to .4.",
+        )
+    ]
 
 
 def test_files_that_lack_columns_are_read_with_nulls(tmp_path: Path) -> None:
@@ -263,9 +265,11 @@ def test_times_are_shown_in_utc_wherever_the_reader_is(root: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(root)],
-        capture_output=True, text=True, check=True,
+        capture_output=True,
+        text=True,
+        check=True,
         env={"TZ": "Asia/Tokyo"},
-    )  # fmt: skip
+    )
     assert done.stdout.strip() == "2026-03-03 09:00:00+00"
 
 

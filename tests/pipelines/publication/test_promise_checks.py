@@ -102,11 +102,10 @@ def test_a_crashed_publication_keeps_its_checks(
 
 
 HOSTILE = {
-    "select customer_key, promise_id, status from read_csv('{outside}')":
-        r"came read_csv\(…\)",
+    "select customer_key, promise_id, status from read_csv('{outside}')": r"came read_csv\(…\)",
     "select customer_key, promise_id, status from '{outside}'": "disabled",
-    "select customer_key, promise_id, status from read_parquet('{store}/promises/*.parquet')":
-        r"came read_parquet\(…\)",
+    "select customer_key, promise_id, status"
+    " from read_parquet('{store}/promises/*.parquet')": r"came read_parquet\(…\)",
     "select * from query('from read_csv(''{outside}'')')": r"came query\(…\)",
     "attach '{store}/mine.db'": r"came 1 \(attach\)",
     "copy (select 1) to '{store}/mine.csv'": r"came 1 \(copy\)",
@@ -138,7 +137,7 @@ HOSTILE = {
     "select * from query('" + KEPT.replace("'kept'", "''kept''") + "')": "came query",
     "select c.customer_key, 'p' as promise_id, 'kept' as status from v_promises_kept as k, "
     "v_promises as c": "recursion",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -46,9 +46,11 @@ def test_a_query_that_takes_too_long_is_stopped(root: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["select list(range) from range(100000000)",
-     "select count(*) from (select distinct range, random() from range(20000000))"],
-)  # fmt: skip
+    [
+        "select list(range) from range(100000000)",
+        "select count(*) from (select distinct range, random() from range(20000000))",
+    ],
+)
 def test_a_query_that_needs_too_much_is_stopped(root: Path, text: str) -> None:
     with pytest.raises(query.QueryError, match=r"more memory and room to spill.*--memory"):
         asked(root, text, memory="100MB", spill="10MB")

@@ -53,8 +53,11 @@ def asked(place: Path, *args: str, more: str = "") -> tuple[int, str, list[str]]
     command = [sys.executable, "-c", PROGRAM.format(more=more), "sql", "--json", "-c"]
     done = subprocess.run(
         [*command, str(place / "mine"), *args],
-        capture_output=True, text=True, check=False, env={**os.environ, "TMPDIR": str(room)},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "TMPDIR": str(room)},
+    )
     message = json.loads(done.stdout.splitlines()[-1])["message"]
     return done.returncode, message, [path.name for path in room.iterdir()]
 

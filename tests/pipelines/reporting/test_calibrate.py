@@ -92,8 +92,9 @@ def test_what_an_outcome_defines_and_what_is_absent_keep_their_weight(
     lines = {line.kind: line for line in calibrated.lines}
     assert set(lines) == set(PRESENT)
     assert {k for k, line in lines.items() if line.verdict == "by definition"} == {
-        *(name for name, kind in KINDS.items() if "bad_end" in kind.circular_with), "promise_late"
-    }  # fmt: skip
+        *(name for name, kind in KINDS.items() if "bad_end" in kind.circular_with),
+        "promise_late",
+    }
     assert lines["promise_broken"].verdict == "by definition"
     assert lines["rework"].verdict == "no evidence"
     assert {lines[kind].proposed for kind in ("promise_late", "rework")} == {None}

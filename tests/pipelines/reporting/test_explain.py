@@ -167,8 +167,14 @@ def _worst_of(*journeys: tuple[float, float | None], **own: Any) -> report_fixtu
         evidence = [{"kind": "customer_wait", "severity": severity}] if severity else []
         step = {"touchpoint": "desk", "channel": "web", "owner": "A", "evidence": evidence}
         outcome = {1.0: "resolved", 0.0: "unresolved"}.get(outcome01 or 0.0)
-        report_fixture.journey(store, f"{number:02}aa", [step], outcome01=outcome01,
-                               outcome=None if outcome01 is None else outcome, **own)  # fmt: skip
+        report_fixture.journey(
+            store,
+            f"{number:02}aa",
+            [step],
+            outcome01=outcome01,
+            outcome=None if outcome01 is None else outcome,
+            **own,
+        )
     return store
 
 
@@ -199,8 +205,10 @@ def test_the_worst_says_with_whom_it_shares_its_place(
 
 def test_ties_beyond_the_list_are_said_in_it_and_on_the_page() -> None:
     con = _worst_of(*[(0.95, 0.0)] * 12, (0.5, 1.0)).connect()
-    note = ("12 journeys share the lowest health_ops, 10.0, its floor, and the same friction; these"
-            " are the first 10 by id")  # fmt: skip
+    note = (
+        "12 journeys share the lowest health_ops, 10.0, its floor, and the same friction; these"
+        " are the first 10 by id"
+    )
     assert f"The worst journeys ({note}):\n  00aa" in lookup.guide(con)
     assert note in page.render(queries.read(con), "Ties")
     few = _worst_of(*[(0.95, 0.0)] * 3, (0.5, 1.0)).connect()
@@ -211,12 +219,15 @@ def test_ties_beyond_the_list_are_said_in_it_and_on_the_page() -> None:
 
 @pytest.mark.parametrize(
     ("journeys", "message"),
-    [([(0.0, 1.0), (0.0, 1.0)],
-      "no friction was found in 2 journeys: no journey is the worst"),
-     ([(0.0, 1.0), (0.0, 0.0)],
-      "no friction was found in 2 journeys: no journey is the worst; 1 journey ended other than"
-      " well: `rejse sql")],
-)  # fmt: skip
+    [
+        ([(0.0, 1.0), (0.0, 1.0)], "no friction was found in 2 journeys: no journey is the worst"),
+        (
+            [(0.0, 1.0), (0.0, 0.0)],
+            "no friction was found in 2 journeys: no journey is the worst; 1 journey ended other"
+            " than well: `rejse sql",
+        ),
+    ],
+)
 def test_without_friction_no_journey_is_the_worst(
     journeys: list[tuple[float, float | None]], message: str
 ) -> None:

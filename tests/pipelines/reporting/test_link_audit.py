@@ -71,8 +71,10 @@ def test_members_come_with_the_links_that_make_them_one() -> None:
     links = [Link(PHONE, MAIL, 1, None), Link(MAIL, ANN, 2, None), Link(COOKIE, BEN, 0, None)]
     members = audit(links).members(key_of(PHONE), 5)
     assert {key: len(hops) for key, hops in members} == {
-        key_of(ANN): 0, key_of(MAIL): 1, key_of(PHONE): 2,
-    }  # fmt: skip
+        key_of(ANN): 0,
+        key_of(MAIL): 1,
+        key_of(PHONE): 2,
+    }
     assert audit(links).members(key_of(EVE), 5) == [(key_of(EVE), ())]
     assert audit([]).members(key_of(EVE), 5) == [(key_of(EVE), ())]
     assert audit([]).suspicions(5) == []
@@ -102,8 +104,9 @@ def test_suspicious_links() -> None:
     assert suspected([Link(PHONE, ANN, 0, 3), Link(PHONE, BEN, 3, None)]) == set()
     ring = [Link(PHONE, MAIL, 0, None), Link(MAIL, PHONE, 2, None), Link(COOKIE, MAIL, 0, None)]
     assert suspected(ring) == {
-        ("links go round", key_of(PHONE), 2), ("links go round", key_of(MAIL), 2),
-    }  # fmt: skip
+        ("links go round", key_of(PHONE), 2),
+        ("links go round", key_of(MAIL), 2),
+    }
 
 
 def printed(capsys: pytest.CaptureFixture[str], *args: str) -> str:
@@ -129,8 +132,10 @@ def test_the_command_shows_only_pseudonyms(
     assert "are one person now" in out
     report = json.loads(printed(capsys, names[1], *place, "--json"))
     assert {member["type"]: member["events"] for member in report["members"]} == {
-        "customer": 1, "account": 1, "email": 1,
-    }  # fmt: skip
+        "customer": 1,
+        "account": 1,
+        "email": 1,
+    }
     assert printed(capsys, report["identity"], *place) in (
         again := printed(capsys, names[1], *place)
     )

@@ -66,8 +66,9 @@ def _extreme() -> report_fixture.Store:
                 for kind in ("channel_switch", "repeat_contact", "<" * 90, "&" * 90, "reopened")
             ]
             step = {"touchpoint": name, "channel": "web", "owner": name, "evidence": pieces}
-            asked = [{"field": f"{i}{name}", "is_reask": True, "system_known": name}
-                     for i in range(9)]  # fmt: skip
+            asked = [
+                {"field": f"{i}{name}", "is_reask": True, "system_known": name} for i in range(9)
+            ]
             steps.append({**step, "after": timedelta(hours=1), "asked": asked if seq < 20 else []})
         report_fixture.journey(store, f"{number:016x}", steps, journey_type="<&" * 900)
         felt_fixture.asked(store, f"{number:016x}", dict.fromkeys(range(1, 121), 0.5), 0.5)
@@ -101,9 +102,7 @@ def test_ten_worst_journeys_come_with_their_arithmetic(company: str) -> None:
 
 
 def _priced(currency: str | None, **own: Any) -> dict[str, Any]:
-    blank = dict.fromkeys(
-        ("cost", "minutes_customer", "minutes_company", "minutes_measured"), None
-    )  # fmt: skip
+    blank = dict.fromkeys(("cost", "minutes_customer", "minutes_company", "minutes_measured"), None)
     counts = {"n_evidence": 10, "n_customer_unknown": 0, "n_company_unknown": 0}
     return {**blank, **counts, "currency": currency, **own}
 

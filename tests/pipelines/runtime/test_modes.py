@@ -97,10 +97,12 @@ def test_a_report_is_read_by_who_reads_the_store(
     [
         ("", 0o644, "everybody can read rejse.key; first: chmod 600 rejse.key"),
         ("", 0o640, "its group can read rejse.key; first: chmod 600 rejse.key"),
-        ("", 0o600, None), ("", 0o400, None), (GROUP, 0o640, None),
+        ("", 0o600, None),
+        ("", 0o400, None),
+        (GROUP, 0o640, None),
         (GROUP, 0o644, "everybody can read rejse.key; first: chmod 660 rejse.key"),
     ],
-)  # fmt: skip
+)
 def test_a_key_that_others_can_read_is_refused_with_what_mends_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, mode: int, message: str | None
 ) -> None:

@@ -102,9 +102,13 @@ def _server(
 ) -> Iterator[subprocess.Popen[str]]:
     """A part of Airflow, until the test has seen what it waits for; `said` takes its output."""
     with subprocess.Popen(
-        [str(AIRFLOW / "bin" / "airflow"), *args], env=env, text=True, start_new_session=True,
-        stdout=stdout, stderr=subprocess.STDOUT,
-    ) as process:  # fmt: skip
+        [str(AIRFLOW / "bin" / "airflow"), *args],
+        env=env,
+        text=True,
+        start_new_session=True,
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+    ) as process:
         try:
             yield process
         finally:
@@ -136,9 +140,11 @@ def test_a_real_scheduler_runs_the_dag(tmp_path: Path, project: settings.Setting
     shutil.copy(SCHEDULES / "airflow_dag.py", home / "dags")
     env = _airflow(home, project.root)
     subprocess.run(
-        [str(AIRFLOW / "bin" / "airflow"), "db", "migrate"], env=env, check=True,
+        [str(AIRFLOW / "bin" / "airflow"), "db", "migrate"],
+        env=env,
+        check=True,
         capture_output=True,
-    )  # fmt: skip
+    )
     with ExitStack() as servers:
         api = servers.enter_context(_server(env, "api-server", "--workers", "1"))
         _until(api, "Application startup complete")
@@ -150,8 +156,11 @@ def test_a_real_scheduler_runs_the_dag(tmp_path: Path, project: settings.Setting
         # The line comes before the commit; the command starts long after it.
         listed = subprocess.run(
             [str(AIRFLOW / "bin" / "airflow"), "dags", "list-runs", "rejse", "--output", "json"],
-            env=env, check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            env=env,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     (only,) = json.loads(listed.stdout[listed.stdout.index("[{") :])
     assert (only["state"], only["run_id"].startswith("scheduled__")) == ("success", True)
     assert catalogue.current(project.store) == 1

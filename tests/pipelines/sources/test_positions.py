@@ -76,9 +76,10 @@ def test_a_publication_notes_when_files_were_touched(tmp_path: Path) -> None:
     result = again(tmp_path)
     assert (result.counts["read"], result.counts["kept"]) == (1, 1)
     (noted,) = (
-        at for place, at in positions.of(project, published(project).positions).items()
+        at
+        for place, at in positions.of(project, published(project).positions).items()
         if place.path.endswith("a.jsonl")
-    )  # fmt: skip
+    )
     assert noted.changed == (tmp_path / "a.jsonl").stat().st_mtime_ns
     assert again(tmp_path).status == "nothing_new"
 

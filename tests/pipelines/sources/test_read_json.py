@@ -121,9 +121,14 @@ def test_the_whole_line_may_be_a_column(tmp_path: Path) -> None:
 
 
 VALUES = st.one_of(
-    st.none(), st.booleans(), st.text(), st.integers(), st.floats(),
-    st.lists(st.text(), max_size=2), st.dictionaries(st.sampled_from("xy"), st.text()),
-)  # fmt: skip
+    st.none(),
+    st.booleans(),
+    st.text(),
+    st.integers(),
+    st.floats(),
+    st.lists(st.text(), max_size=2),
+    st.dictionaries(st.sampled_from("xy"), st.text()),
+)
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("andbtls"), VALUES, max_size=4), max_size=6))

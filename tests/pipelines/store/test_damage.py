@@ -181,8 +181,9 @@ def test_a_store_on_a_file_system_that_is_read_only_is_said(
     assert "came: read-only file system" in report["message"]
     elsewhere = OSError(errno.EROFS, os.strerror(errno.EROFS), "/mnt/report.html")
     assert exit_codes.ended(elsewhere) == (
-        2, "rejse: /mnt/report.html: read-only file system; name another place",
-    )  # fmt: skip
+        2,
+        "rejse: /mnt/report.html: read-only file system; name another place",
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,13 +40,18 @@ def stored(store: Path, keys: list[str], group: int, coded: bool = True) -> None
 
 @LAWS
 @given(
-    st.lists(st.sampled_from([*KEYS[::2], ALIKE[0]]), min_size=1, max_size=40), SOME,
-    st.sampled_from((1, 3, 99)), st.booleans(),
-)  # fmt: skip
+    st.lists(st.sampled_from([*KEYS[::2], ALIKE[0]]), min_size=1, max_size=40),
+    SOME,
+    st.sampled_from((1, 3, 99)),
+    st.booleans(),
+)
 def test_the_index_says_which_row_groups_hold_whom(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[str], asked: list[str], group: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[str],
+    asked: list[str],
+    group: int,
     coded: bool,
-) -> None:  # fmt: skip
+) -> None:
     store = tmp_path_factory.mktemp("store")
     stored(store, rows, group, coded)
     index, wanted = key_index(store).of(FILE), leading(text(asked))

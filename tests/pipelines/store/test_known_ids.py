@@ -79,9 +79,10 @@ def test_the_index_finds_the_rows_of_others_and_no_more(
     others = named(KnownIds(store, files, SALT).of(records(new, SALT)))
     stored = {entry for some in held for entry in named(builders.table(some))}
     expected = {
-        (source, ident, customer) for source, ident, customer in stored
+        (source, ident, customer)
+        for source, ident, customer in stored
         if any(entry[:2] == (source, ident) and entry[2] != customer for entry in named(new))
-    }  # fmt: skip
+    }
     assert others == expected
 
 

@@ -71,8 +71,10 @@ def test_what_no_run_has_written_is_left_alone(store: Path) -> None:
         (store / "quarantine" / name).write_text("mine")
     quarantine.sweep(store, [], 0, NOW)
     assert sorted(p.name for p in (store / "quarantine").iterdir()) == [
-        f"{RUNS[0]}.jsonl", "mine.csv", "notes.jsonl",
-    ]  # fmt: skip
+        f"{RUNS[0]}.jsonl",
+        "mine.csv",
+        "notes.jsonl",
+    ]
 
 
 def test_a_run_that_breaks_takes_its_file_with_it(tmp_path: Path) -> None:

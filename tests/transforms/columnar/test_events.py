@@ -98,8 +98,12 @@ def test_a_column_that_no_source_has_is_all_null() -> None:
 
 def test_what_is_shared_cannot_be_changed() -> None:
     events = Events.of(builders.table([{"time": 0, "wait_s": 3}]))
-    shared = (events.is_any("channel", "web"), events.coded("channel").codes,
-              *events.number("wait_s"), events.time)  # fmt: skip
+    shared = (
+        events.is_any("channel", "web"),
+        events.coded("channel").codes,
+        *events.number("wait_s"),
+        events.time,
+    )
     for array in shared:
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
@@ -109,8 +113,10 @@ TEXT = st.lists(st.sampled_from((None, "a", "b", "c")), max_size=6)
 
 
 @LAWS
-@given(st.lists(st.tuples(*(st.sampled_from((None, "a", "b", "c")),) * 3), max_size=8),
-       st.sampled_from((0, arrays.FEW)))  # fmt: skip
+@given(
+    st.lists(st.tuples(*(st.sampled_from((None, "a", "b", "c")),) * 3), max_size=8),
+    st.sampled_from((0, arrays.FEW)),
+)
 def test_fallback_takes_the_first_that_is_known(
     rows: list[tuple[str | None, ...]], few: int
 ) -> None:
@@ -143,8 +149,9 @@ def test_coded_of_any_form_of_a_column(
     plain = [pa.array(part, pa.string()) for part in (first, two)]
     whole = (first + two)[at:]
     forms = (
-        pa.chunked_array(plain), pa.chunked_array([p.dictionary_encode() for p in plain]),
-    )  # fmt: skip
+        pa.chunked_array(plain),
+        pa.chunked_array([p.dictionary_encode() for p in plain]),
+    )
     for form in forms:
         coded = Categorical.of(form.slice(at))
         assert coded.arrow().to_pylist() == whole

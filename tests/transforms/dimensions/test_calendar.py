@@ -76,16 +76,18 @@ def calendars(draw: st.DrawFn) -> list[dict[str, Any]]:
         by_date = draw(st.sampled_from((False, False, True)))
         day = draw(st.sampled_from(STARTS)).date() + timedelta(draw(st.integers(0, 3)))
         moment = st.sampled_from((None, None, *STARTS))
-        rows.append({
-            "owner": draw(st.sampled_from(("desk", "desk", "shop", None))),
-            "weekday": None if by_date else draw(st.integers(1, 7)),
-            "date": day.isoformat() if by_date else None,
-            "opens": opens,
-            "closes": draw(st.sampled_from(some)) if opens else None,
-            "tz": zone,
-            "valid_from": draw(moment),
-            "valid_to": draw(moment),
-        })  # fmt: skip
+        rows.append(
+            {
+                "owner": draw(st.sampled_from(("desk", "desk", "shop", None))),
+                "weekday": None if by_date else draw(st.integers(1, 7)),
+                "date": day.isoformat() if by_date else None,
+                "opens": opens,
+                "closes": draw(st.sampled_from(some)) if opens else None,
+                "tz": zone,
+                "valid_from": draw(moment),
+                "valid_to": draw(moment),
+            }
+        )
     return rows
 
 
@@ -199,8 +201,10 @@ def test_a_weekend_is_no_working_time() -> None:
 
 
 def test_a_night_at_work_has_an_hour_less_or_more_when_the_clock_changes() -> None:
-    night = [{"weekday": day, "opens": "22:00", "closes": "06:00", "tz": "Europe/Copenhagen"}
-             for day in range(1, 8)]  # fmt: skip
+    night = [
+        {"weekday": day, "opens": "22:00", "closes": "06:00", "tz": "Europe/Copenhagen"}
+        for day in range(1, 8)
+    ]
     spring, autumn = datetime(2026, 3, 28, 18, tzinfo=UTC), datetime(2026, 10, 24, 18, tzinfo=UTC)
     half_a_day = timedelta(hours=12)
     assert between(night, None, spring, spring + half_a_day) == 7
@@ -234,8 +238,9 @@ def test_nobody_ever_works() -> None:
 
 
 def test_beyond_the_horizon_nothing_is_promised() -> None:
-    once = [{"owner": "desk", "date": "2036-01-08", "opens": "09:00", "closes": "17:00",
-             "tz": "UTC"}]  # fmt: skip
+    once = [
+        {"owner": "desk", "date": "2036-01-08", "opens": "09:00", "closes": "17:00", "tz": "UTC"}
+    ]
     assert after(once, datetime(2026, 1, 5, tzinfo=UTC), HOUR) is None
     assert after(once, datetime(2035, 1, 5, tzinfo=UTC), HOUR) == datetime(
         2036, 1, 8, 10, tzinfo=UTC

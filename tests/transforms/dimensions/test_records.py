@@ -75,9 +75,7 @@ def test_rows_are_published_in_a_settled_order(kind: str) -> None:
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Transcript, Run]:
     """A run with cases of known customers and things that people own of whom nothing else is."""
     transcript = strategies.many(3, 20)
-    owned = tuple(
-        {"time": n, "customer": f"quiet{n}", "product_id": f"p{n}"} for n in range(10)
-    )  # fmt: skip
+    owned = tuple({"time": n, "customer": f"quiet{n}", "product_id": f"p{n}"} for n in range(10))
     transcript = dataclasses.replace(
         transcript, records={**transcript.records, "owned_products": owned}
     )
@@ -112,8 +110,9 @@ def test_records_that_join_nothing_are_noted_by_source(run: tuple[Transcript, Ru
     )
     assert 0 < cases < len(transcript.records["cases"])
     assert notes == {
-        "unjoined_cases:cases": cases, "unjoined_owned_products:owned_products": 10,
-    }  # fmt: skip
+        "unjoined_cases:cases": cases,
+        "unjoined_owned_products:owned_products": 10,
+    }
     (run_row,) = rows(done.con, "select notes from runs")
     assert notes.items() <= run_row["notes"].items()
 

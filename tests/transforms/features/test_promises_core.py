@@ -112,9 +112,13 @@ def test_every_promise_is_as_its_story_says(
         else:
             wanted.append((state["made"], key[1], state["due"], state["status"], state["n_moves"]))
     statuses = zip(
-        (ids[row] for row in made.made), made.name.to_pylist(), made.due.tolist(),
-        (STATUS[code] for code in made.status), made.n_moves.tolist(), strict=True,
-    )  # fmt: skip
+        (ids[row] for row in made.made),
+        made.name.to_pylist(),
+        made.due.tolist(),
+        (STATUS[code] for code in made.status),
+        made.n_moves.tolist(),
+        strict=True,
+    )
     assert sorted(statuses) == sorted(wanted)
     assert made.n_orphans == orphans
 
@@ -139,10 +143,16 @@ def of(sessions: SessionisedEvents, frontier: int) -> dict[tuple[str, str], tupl
     return {
         (ids[row], name): (latest, (due, STATUS[status], moves, done >= 0 and ids[done]))
         for row, name, latest, due, status, moves, done in zip(
-            made.made, made.name.to_pylist(), made.latest.tolist(), made.due.tolist(),
-            made.status, made.n_moves.tolist(), made.delivered, strict=True,
+            made.made,
+            made.name.to_pylist(),
+            made.latest.tolist(),
+            made.due.tolist(),
+            made.status,
+            made.n_moves.tolist(),
+            made.delivered,
+            strict=True,
         )
-    }  # fmt: skip
+    }
 
 
 def test_nothing_promised() -> None:

@@ -84,9 +84,10 @@ def test_those_who_were_hurt_stay_silent_more_often(company_run: CompanyRun) -> 
             " inner join v_journeys using (journey_id)"
             " inner join v_experience as x using (journey_id)"
             " where x.question_id = 'claim_whole' group by all",
-            "web", "claims",
+            "web",
+            "claims",
         )
-    )  # fmt: skip
+    )
     assert rates[True] == pytest.approx(plant["rate"], abs=0.03)
     assert rates[False] == pytest.approx(plant["base_rate"], abs=0.03)
     assert rates[True] > rates[False] + 0.1
@@ -142,9 +143,10 @@ def test_employees_feel_the_lost_context_too_and_make_no_score(company_run: Comp
             f"select is_lost, avg(x.score01) from ({LOST}) as lost"
             " inner join v_experience as x using (journey_id)"
             " where x.question_id = 'claim_colleague' group by all",
-            "web", "claims",
+            "web",
+            "claims",
         )
-    )  # fmt: skip
+    )
     assert rates[True] == pytest.approx(plant["mean"], abs=0.02)
     assert rates[False] == pytest.approx(plant["base_mean"], abs=0.02)
     assert company_run.value("select sum(n_inside) from v_journey_experience") >= plant["n"]

@@ -200,9 +200,10 @@ def batch(*rows: Mapping[str, Any]) -> pa.RecordBatch:
 
 def test_a_text_leaves_a_sentiment_and_no_more() -> None:
     rows = [
-        {"text": "Really good", "language": "en"}, {"text": None, "language": "en"},
+        {"text": "Really good", "language": "en"},
+        {"text": None, "language": "en"},
         {"text": "godt", "language": "da"},
-    ]  # fmt: skip
+    ]
     scored = score_texts(batch(*rows), TextScoring({"en": Vader()}, frozenset(["en", "da"])))
     assert "text" not in scored.schema.names and "text_redacted" not in scored.schema.names
     first, second, third = scored.to_pylist()
@@ -210,8 +211,10 @@ def test_a_text_leaves_a_sentiment_and_no_more() -> None:
     assert first["sentiment_model_id"] == Vader().model_id == "vader-3.3.2"
     assert (second["sentiment01"], second["has_text"]) == (None, False)
     assert (third["sentiment01"], third["sentiment_validated"], third["has_text"]) == (
-        None, None, True,
-    )  # fmt: skip
+        None,
+        None,
+        True,
+    )
     assert "Really" not in str(scored.to_pylist())
 
 
@@ -234,9 +237,12 @@ def test_a_scorer_of_ones_own_is_named_by_its_place(
     assert sorted(scorers) == ["de", "en"]
     assert sorted(texts.load({"en": "none"})) == []
     assert scorers["de"].model_id == "g-1"
-    for place, why in (("german_scorer:S", "expected german_scorer:S to have model_id"),
-                       ("german_scorer:other", "to be importable"), ("no_such:x", "importable"),
-                       ("json:dumps", "to have model_id and score")):  # fmt: skip
+    for place, why in (
+        ("german_scorer:S", "expected german_scorer:S to have model_id"),
+        ("german_scorer:other", "to be importable"),
+        ("no_such:x", "importable"),
+        ("json:dumps", "to have model_id and score"),
+    ):
         with pytest.raises(SettingsError, match=why):
             texts.load({"de": place})
 
@@ -266,8 +272,10 @@ def test_what_is_kept_moves_once_a_day() -> None:
 def test_english_is_scored_better_than_by_the_more_frequent_label() -> None:
     labelled = accuracy.shipped()
     measured = accuracy.measure(Vader(), labelled)
-    print(f"n {measured.n}, right {measured.share:.3f}, interval {measured.interval},"
-          f" scored {measured.coverage:.3f}, majority {measured.majority:.3f}")  # fmt: skip
+    print(
+        f"n {measured.n}, right {measured.share:.3f}, interval {measured.interval},"
+        f" scored {measured.coverage:.3f}, majority {measured.majority:.3f}"
+    )
     assert measured.n >= 100 and len(set(labelled.texts)) == measured.n
     assert measured.interval[0] > measured.majority, "no default without a measured gain"
 
@@ -286,9 +294,12 @@ def test_a_file_of_labels_is_read_or_refused(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     path.write_text('label,text\npositive,"godt, tak"\nnegative,skidt\n', encoding="utf-8-sig")
     assert accuracy.read(path).texts == ("godt, tak", "skidt")
-    for wrong, why in (("a,b\n1,2\n", "came 2 columns without"), ("", "came 0 columns"),
-                       ("label,text\n", "came no row"),
-                       ("label,text\ngood,x\n", "another label in 1 of 1 rows")):  # fmt: skip
+    for wrong, why in (
+        ("a,b\n1,2\n", "came 2 columns without"),
+        ("", "came 0 columns"),
+        ("label,text\n", "came no row"),
+        ("label,text\ngood,x\n", "another label in 1 of 1 rows"),
+    ):
         path.write_text(wrong)
         with pytest.raises(LabelledError, match=why):
             accuracy.read(path)
@@ -307,9 +318,12 @@ def test_a_file_of_labels_is_read_or_refused(tmp_path: Path) -> None:
     (b'label,text\npositive,"a "canary\n', "a quote that is not closed"),
 ])  # fmt: skip
 def test_a_wrong_file_of_labels_is_told_and_not_quoted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    wrong: bytes, why: str,
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: bytes,
+    why: str,
+) -> None:
     (tmp_path / "labels.csv").write_bytes(wrong)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as left:

@@ -203,15 +203,18 @@ def test_links_that_go_on_from_each_other_are_held_as_one() -> None:
     assert len(links.following) == 3
     asked = [(COOKIE, 0), (COOKIE, 999), (COOKIE, 1000)]
     assert followed([*logins, Link(COOKIE, BEN, 1000, None)], asked) == [
-        key_of(ANN), key_of(ANN), key_of(BEN),
-    ]  # fmt: skip
+        key_of(ANN),
+        key_of(ANN),
+        key_of(BEN),
+    ]
 
 
 def test_links_of_no_person_are_left_out() -> None:
     links = [
-        Link(("cookie", "undefined"), ANN, 0, None), Link(COOKIE, ("customer", " N/A "), 0, None),
+        Link(("cookie", "undefined"), ANN, 0, None),
+        Link(COOKIE, ("customer", " N/A "), 0, None),
         Link(PHONE, ANN, 0, None),
-    ]  # fmt: skip
+    ]
     published = pseudonymous(link_table(links), KEY, ("undefined", "n/a"))
     assert published.schema.equals(LINKS)
     assert published.column("previous_key").to_pylist() == [key_of(PHONE)]

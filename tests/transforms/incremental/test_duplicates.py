@@ -50,9 +50,7 @@ def naive(events: list[dict[str, Any]]) -> list[str]:
     best: dict[tuple[str, ...], tuple[Any, ...]] = {}
     for row in events:
         recorded = row.get("recordedtime")
-        worth = (
-            recorded is None, str(recorded), silence(row), row["customer_key"], canonical(row)
-        )  # fmt: skip
+        worth = (recorded is None, str(recorded), silence(row), row["customer_key"], canonical(row))
         key = (row["source"], row["id"])
         best[key] = min(best.get(key, worth), worth)
     return sorted(text for *_, text in best.values())

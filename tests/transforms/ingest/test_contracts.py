@@ -78,10 +78,9 @@ def test_the_first_rule_gives_the_reason_and_each_row_one() -> None:
 
 def test_an_empty_text_is_no_value_where_none_is_needed() -> None:
     rows = [
-        event(id="e1", outcome="", lifecycle="start", previousidentity="",
-              previousidentitytype=""),
+        event(id="e1", outcome="", lifecycle="start", previousidentity="", previousidentitytype=""),
         event(id="e2", outcome="resolved", previousidentity="c0", previousidentitytype="cookie"),
-    ]  # fmt: skip
+    ]
     accepted, refused, notes = accept(batch(*rows))
     assert refused.num_rows == 0
     assert accepted.column("outcome").to_pylist() == [None, "resolved"]
@@ -89,17 +88,23 @@ def test_an_empty_text_is_no_value_where_none_is_needed() -> None:
     assert accepted.column("previousidentity").to_pylist() == [None, "c0"]
     assert accepted.column("previousidentitytype").to_pylist() == [None, "cookie"]
     assert accepted.schema == batch(*rows).schema
-    assert notes == {"empty_outcome": 1, "empty_previousidentity": 1,
-                     "empty_previousidentitytype": 1}  # fmt: skip
+    assert notes == {
+        "empty_outcome": 1,
+        "empty_previousidentity": 1,
+        "empty_previousidentitytype": 1,
+    }
 
 
 def test_an_empty_text_inside_a_structure_is_no_value_either() -> None:
     rows = [
         event(id="e1", promise={"id": "", "op": "made", "kind": "date", "value": ""}),
         event(id="e2", info=[{"field": "", "op": "given"}, {"field": "plate", "op": ""}]),
-        event(id="e3", promise={"id": "p", "op": "made", "kind": ""},
-              info=[{"field": "name", "op": "asked"}]),
-    ]  # fmt: skip
+        event(
+            id="e3",
+            promise={"id": "p", "op": "made", "kind": ""},
+            info=[{"field": "name", "op": "asked"}],
+        ),
+    ]
     accepted, refused, notes = accept(batch(*rows))
     assert refused.num_rows == 0
     first, none, third = accepted.column("promise").to_pylist()

@@ -192,8 +192,10 @@ def test_published_files_cannot_be_written_by_their_owner(root: Path) -> None:
     before, target = hashes(root), next(root.glob("journeys/part-*.parquet"))
     done = subprocess.run(
         [*bound, sys.executable, "-c", code, str(root), str(target)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "denied" in done.stderr, done.stderr
     assert hashes(root) == before
 

@@ -57,9 +57,7 @@ def test_other_details_are_published_whole() -> None:
 def test_an_id_that_is_the_position_is_published_as_its_hash() -> None:
     capped = refuse("crm", ["event e1"], "event_cap", "too many", [None], ["e1"])
     other = refuse("crm", ["event e1:7"], "missing_time", "no time", [None], ["e1"])
-    (first,), (two,) = (
-        published_rejects(part, b"k" * 16).to_pylist() for part in (capped, other)
-    )  # fmt: skip
+    (first,), (two,) = (published_rejects(part, b"k" * 16).to_pylist() for part in (capped, other))
     assert first["position"] == f"event {first['id']}"
     assert first["id"] == two["id"] != "e1"
     assert two["position"] == "event e1:7", "a file may be named so"

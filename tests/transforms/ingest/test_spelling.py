@@ -90,10 +90,14 @@ def test_events_links_and_tombstones_have_one_person() -> None:
     assert set(events.column("previous_key").to_pylist()[4:]) == {mail}
     assert customer_key("email", MAILS[3], SIGN) == mail
     owned = [
-        {"previousidentity": spelling, "previousidentitytype": "email", "identity": number,
-         "identitytype": "customer"}
+        {
+            "previousidentity": spelling,
+            "previousidentitytype": "email",
+            "identity": number,
+            "identitytype": "customer",
+        }
         for spelling, number in zip(MAILS, ("7.0", "7", "8", "7"), strict=True)
-    ]  # fmt: skip
+    ]
     links = pseudonymous(pa.Table.from_pylist(owned, schema=FILE.schema), KEY)
     assert set(links.column("previous_key").to_pylist()) == {mail}
     assert len(set(links.column("identity_key").to_pylist())) == 2
@@ -176,10 +180,12 @@ def published(folder: Path, logs: list[Path]) -> tuple[Settings, list[tuple[Any,
 def test_a_log_of_floats_and_a_log_of_texts_have_the_same_people(tmp_path: Path) -> None:
     numbers = [1042, 2077, 8676220978733876224]
     rows = {
-        "event_id": [f"c{n}" for n in range(3)], "customer_id": pa.array(map(float, numbers)),
-        "time": [f"2025-03-04 10:0{n}:00" for n in range(3)], "activity": ["call"] * 3,
+        "event_id": [f"c{n}" for n in range(3)],
+        "customer_id": pa.array(map(float, numbers)),
+        "time": [f"2025-03-04 10:0{n}:00" for n in range(3)],
+        "activity": ["call"] * 3,
         "channel": ["phone"] * 3,
-    }  # fmt: skip
+    }
     pq.write_table(pa.table(rows), tmp_path / "crm.parquet")
     web = "".join(f"w{n},{n},2025-03-03 10:00:00,page,web\n" for n in numbers)
     (tmp_path / "web.csv").write_text(f"event_id,customer_id,time,activity,channel\n{web}")

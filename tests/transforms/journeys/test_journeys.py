@@ -95,8 +95,9 @@ def test_the_cut_is_the_fold_of_every_thread(rows: list[dict[str, Any]]) -> None
 def test_time_parts_no_events_of_one_instant(rows: list[dict[str, Any]]) -> None:
     """Without starts and needs, which events of an instant share a journey hangs on no order."""
     plain = [{**row, "activity": "work", "product_id": None, "objects": None} for row in rows]
-    plain = [{**row, "outcome": None if row["outcome"] == "sold" else row["outcome"]}
-             for row in plain]  # fmt: skip
+    plain = [
+        {**row, "outcome": None if row["outcome"] == "sold" else row["outcome"]} for row in plain
+    ]
     events, cases, done = pieces(plain)
     time, thread = events.time, cases.segments.ids
     alike = (time[1:] == time[:-1]) & (thread[1:] == thread[:-1])

@@ -66,9 +66,10 @@ def test_steps_are_as_long_as_they_can_be(t: Transcript) -> None:
     events, first = sessions.events, sessions.steps.starts
     place = [
         row["touchpoint"] or (row["activity"] if row["channel"] == "internal" else row["channel"])
-        for row in ({"touchpoint": None, **r} for r in
-                    events.table.take(_rows(sessions)).to_pylist())
-    ]  # fmt: skip
+        for row in (
+            {"touchpoint": None, **r} for r in events.table.take(_rows(sessions)).to_pylist()
+        )
+    ]
     for step in range(1, len(first)):
         a, b = first[step] - 1, first[step]
         if sessions.journeys.ids[a] != sessions.journeys.ids[b]:
@@ -114,8 +115,12 @@ def test_families_are_sessionised_each_by_itself() -> None:
 
 
 def test_each_message_of_a_machine_is_a_session_of_its_own() -> None:
-    message = {"channel": "email", "direction": "outbound", "actor_type": "system",
-               "message_kind": "reminder"}  # fmt: skip
+    message = {
+        "channel": "email",
+        "direction": "outbound",
+        "actor_type": "system",
+        "message_kind": "reminder",
+    }
     sessions = sessionised([{"time": 0, "channel": "email"}, {"time": 1, **message},
                          {"time": 2, **message}, {"time": 3, "channel": "email"}])  # fmt: skip
     assert sessions.session.tolist() == [0, 1, 2, 0]

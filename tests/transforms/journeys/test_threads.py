@@ -98,8 +98,9 @@ def test_of_two_equally_near_in_the_family_the_earlier_in_total_order_wins() -> 
 
 
 def test_a_company_message_never_joins_a_later_case() -> None:
-    message = event("x", 0, channel="email", direction="outbound", actor_type="system",
-                    message_kind="marketing")  # fmt: skip
+    message = event(
+        "x", 0, channel="email", direction="outbound", actor_type="system", message_kind="marketing"
+    )
     case = event("one", "1h", case_id="c1", channel="email")
     assert cases([message, case])["x"] is None
     assert cases([{**message, "time": "2h"}, case])["x"] == "c1"

@@ -128,8 +128,10 @@ def test_a_type_with_more_friction_and_more_bad_ends_is_no_tie() -> None:
 
 def test_the_shape_of_a_kind_has_the_hazard_of_its_pieces() -> None:
     """Two kinds in one incident, the lesser counted half; alone it counts whole."""
-    pieces = Pieces(*(np.array(column) for column in ([0, 0, 1], [0, 0, 1], [0, 1, 1])),
-                    factor=np.array([1.0, 0.5, 1.0]))  # fmt: skip
+    pieces = Pieces(
+        *(np.array(column) for column in ([0, 0, 1], [0, 0, 1], [0, 1, 1])),
+        factor=np.array([1.0, 0.5, 1.0]),
+    )
     weights = np.array([0.3, 0.2])
     rank, hazard = hazard_data.ranks(pieces, weights)
     assert rank.tolist() == [0, 1, 0]
@@ -160,8 +162,9 @@ def test_no_other_point_is_better() -> None:
     design = fit.propose(ends, pieces, PRESENT, 2).design
     count, centre, prior = design.counts(), np.ones(KINDS), fit.spread(PRESENT)
     weights = fit.fit(design, count, centre, prior)
-    rows = [(bool(b), s, h) for b, s, h in zip(design.bad, design.stratum, design.hazard,
-                                               strict=True)]  # fmt: skip
+    rows = [
+        (bool(b), s, h) for b, s, h in zip(design.bad, design.stratum, design.hazard, strict=True)
+    ]
 
     def by_hand(point: Reals) -> float:
         if (point < 0).any() or (point[:2] <= 0).any():
@@ -210,8 +213,12 @@ def test_no_order_of_rows_matters() -> None:
     rng = np.random.default_rng(5)
     mixed, rows = rng.permutation(len(ends)), rng.permutation(len(pieces.kind))
     place = np.argsort(mixed)
-    other = Pieces(place[pieces.journey[rows]], pieces.incident[rows] * 7 + 3, pieces.kind[rows],
-                   pieces.factor[rows])  # fmt: skip
+    other = Pieces(
+        place[pieces.journey[rows]],
+        pieces.incident[rows] * 7 + 3,
+        pieces.kind[rows],
+        pieces.factor[rows],
+    )
     results = []
     for these, evidence in ((ends, pieces), (ends.rows(mixed), other)):
         proposal = fit.propose(these, evidence, PRESENT, 2)

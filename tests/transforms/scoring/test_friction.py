@@ -137,8 +137,10 @@ def test_coverage_is_the_share_of_kinds_that_could_be_seen(t: Transcript) -> Non
         if field == "case":
             return any(row["id"] in cased for row in mine)
         declared = ctx.rules.sources if field in LOGGED_WHEN_PRESENT else {}
-        return any(row.get(field) is not None or field in declared.get(str(row["source"]), ())
-                   for row in mine)  # fmt: skip
+        return any(
+            row.get(field) is not None or field in declared.get(str(row["source"]), ())
+            for row in mine
+        )
 
     for journey, covered in enumerate(evidence_coverage(ctx)):
         mine = journeys[journey]
@@ -210,8 +212,9 @@ def test_a_fallback_inside_a_session_stays_in_its_journey_and_session() -> None:
     piece = by_kind["channel_fallback"]
     assert piece["prev_step_id"] == f"{piece['journey_id']}-0001"
     assert (piece["step_id"], piece["event_ids"]) == (
-        f"{piece['journey_id']}-0003", ["crm/b", "crm/h"],
-    )  # fmt: skip
+        f"{piece['journey_id']}-0003",
+        ["crm/b", "crm/h"],
+    )
 
 
 def test_messages_of_many_customers_over_centuries_are_counted_in_their_own_week() -> None:

@@ -28,9 +28,11 @@ from tests.support.law import examples
 from tests.support.transcript import Transcript
 
 TABLE_OF = {
-    "journey": "journeys", "step": "steps", "experience": "experience",
+    "journey": "journeys",
+    "step": "steps",
+    "experience": "experience",
     "journey_experience": "journey_experience",
-}  # fmt: skip
+}
 LAWS = settings(
     max_examples=examples(20),
     suppress_health_check=list(HealthCheck),
@@ -103,8 +105,10 @@ def test_the_least_event_is_a_journey_of_unknowns_not_of_zeros() -> None:
                "close_reason")  # fmt: skip
     assert {name: journey[name] for name in unknown} == dict.fromkeys(unknown)
     assert (journey["state"], journey["journey_type"], journey["is_final"]) == (
-        "open", "other", False,
-    )  # fmt: skip
+        "open",
+        "other",
+        False,
+    )
 
 
 @pytest.mark.parametrize("m", metrics(), ids=lambda m: f"{m.grain}-{m.name}")
