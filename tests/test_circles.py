@@ -18,7 +18,8 @@ from rejse.transforms.dimensions.tables import Operational
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.schema.parameters import MINUTE, SECOND, JourneyType, Rules
 from rejse.transforms.scoring.friction import KINDS
-from rejse.transforms.scoring.friction.evidence import TESTS, Evidence, kind, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import TESTS, kind
 from tests.support import builders, store_builder, strategies
 from tests.support.core import context_of, score_events
 from tests.support.sql_world import table

@@ -19,7 +19,7 @@ from rejse.transforms.schema.parameters import OUTCOME_MAP, JourneyType, Rules
 from rejse.transforms.schema.registry import Metric, metrics, needs_of
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.contacts import SATISFIED
-from rejse.transforms.scoring.friction.evidence import PROVIDED_BY
+from rejse.transforms.scoring.friction.kinds import PROVIDED_BY
 from tests.support import builders
 
 DAY = 86_400

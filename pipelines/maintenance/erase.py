@@ -64,9 +64,9 @@ from rejse.transforms.incremental.merge_customers import LATE
 from rejse.transforms.incremental.revisions import SUPERSEDED
 from rejse.transforms.ingest import rejects
 from rejse.transforms.ingest.identity_spelling import spellings
+from rejse.transforms.ingest.rejects import REJECTS
 from rejse.transforms.schema.contract import CUSTOMER_KEY
 from rejse.transforms.schema.log_tables import ERASURES, PUBLICATIONS
-from rejse.transforms.scoring.output_tables import REJECTS
 
 REQUEST = ".erasing.json"
 #: End of the names of columns with pseudonyms: links of a row to another identity.

@@ -236,13 +236,6 @@ SLA_RESULTS = Table("sla_results", "service level of a journey", ("journey_id", 
     FINAL,
 ))  # fmt: skip
 
-REJECTS = Table("rejects", "rejected row of input", ("source", "position"), (
-    _id("source", "Configured source."), _id("position", "file:row or file:byte."),
-    _text("id", "Id of the event where it could be read (keyed hash)."),
-    _id("reason", "Reason, a short code."), _text("detail", "What was expected, what came."),
-    _text("payload_hmac", "Keyed hash of the payload, which is in quarantine."),
-))  # fmt: skip
-
 
 assert metrics.__all__  # importing the package has declared them
 

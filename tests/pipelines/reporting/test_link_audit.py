@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from itertools import pairwise
@@ -107,6 +108,15 @@ def test_suspicious_links() -> None:
         ("links go round", key_of(PHONE), 2),
         ("links go round", key_of(MAIL), 2),
     }
+
+
+def test_overlapping_owners_do_not_depend_on_the_order_of_links() -> None:
+    """The long link to Ann holds when Eve's begins, though Ben's, of the same begin, has ended."""
+    links = [Link(PHONE, ANN, 0, 9), Link(PHONE, BEN, 0, 2), Link(PHONE, EVE, 3, 4)]
+    for order in itertools.permutations(links):
+        assert suspected(list(order)) == {("two owners at once", key_of(PHONE), 2)}
+    same = [Link(PHONE, ANN, 0, 9), Link(PHONE, ANN, 1, 2), Link(PHONE, BEN, 9, None)]
+    assert suspected(same) == set()
 
 
 def printed(capsys: pytest.CaptureFixture[str], *args: str) -> str:

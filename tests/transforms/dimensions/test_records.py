@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from rejse.transforms.dimensions import customer_records
-from rejse.transforms.dimensions import published as operational_tables
+from rejse.transforms.dimensions import output_tables as operational_tables
 from rejse.transforms.dimensions.customer_records import CONTRACTS, published, tables
 from rejse.transforms.ingest.mapping import SourceMapping
 from rejse.transforms.ingest.normalise import normalise

@@ -19,7 +19,7 @@ from rejse.transforms.schema.parameters import WEIGHTS, Rules
 from rejse.transforms.schema.registry import Metric, metric, metrics
 from rejse.transforms.scoring.friction import KINDS
 from rejse.transforms.scoring.friction.assess import ScoredJourneys, assess
-from rejse.transforms.scoring.friction.evidence import kind
+from rejse.transforms.scoring.friction.kinds import kind
 from rejse.transforms.scoring.output_tables import tables
 from rejse.transforms.scoring.pending import PENDING
 from tests.support import builders, strategies

@@ -16,7 +16,8 @@ from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.features.field_requests import GIVEN, OBSERVED, entry_keys
 from rejse.transforms.journeys.sessionise import SessionisedEvents
 from rejse.transforms.schema import contract
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 
 @kind(

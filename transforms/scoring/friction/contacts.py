@@ -9,7 +9,8 @@ from rejse.transforms.columnar.groups import pick
 from rejse.transforms.features.contacts import intents_agree, next_of
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 SATISFIED = ("resolved", "sold", "informed")
 

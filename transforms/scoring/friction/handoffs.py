@@ -12,7 +12,8 @@ from rejse.transforms.features.field_requests import BASES
 from rejse.transforms.features.handoffs import NO_CONTEXT, PART
 from rejse.transforms.features.steps import systems
 from rejse.transforms.schema.parameters import REASK_CONFIDENCE
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 FIELDS_TAU = 4.0
 

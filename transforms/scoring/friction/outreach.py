@@ -11,7 +11,8 @@ from rejse.transforms.columnar.radix_sort import sorted_by
 from rejse.transforms.features.context import JourneyContext
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.schema import contract
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 
 @kind(

@@ -6,7 +6,8 @@ import numpy as np
 
 from rejse.transforms.columnar.arrays import NULL, Bools, Ints
 from rejse.transforms.features.context import JourneyContext
-from rejse.transforms.scoring.friction.evidence import Evidence, kind, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.evidence import Evidence, make_evidence, no_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 _NO_LINKS = (np.zeros(0, np.int64), np.zeros(0, np.int64))
 

@@ -14,12 +14,8 @@ from rejse.transforms.features.slas import BREACHED, is_late, promised
 from rejse.transforms.journeys import event_flags
 from rejse.transforms.journeys.needs import occurs, pairs
 from rejse.transforms.schema.parameters import SECOND
-from rejse.transforms.scoring.friction.evidence import (
-    Evidence,
-    concat_evidence,
-    kind,
-    make_evidence,
-)
+from rejse.transforms.scoring.friction.evidence import Evidence, concat_evidence, make_evidence
+from rejse.transforms.scoring.friction.kinds import kind
 
 SECONDS_A_MINUTE = 60
 
