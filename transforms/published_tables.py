@@ -66,10 +66,14 @@ _HEARD = feedback.tables()
 _ENTRIES: tuple[Table, ...] = (
     _accepted(EVENTS, EVENT_GRAIN, event_schema(), "time", "transforms.ingest"),
     _accepted(ANSWERS, ANSWER_GRAIN, _ANSWER_FIELDS, "", "transforms.ingest"),
-    *(_entry(table, "input", "", "transforms.dimensions")
-      for table in customer_records.tables().values()),
-    *(_entry(table, "snapshot", "", "transforms.dimensions")
-      for table in operational.tables().values()),
+    *(
+        _entry(table, "input", "", "transforms.dimensions")
+        for table in customer_records.tables().values()
+    ),
+    *(
+        _entry(table, "snapshot", "", "transforms.dimensions")
+        for table in operational.tables().values()
+    ),
     _entry(_SCORED["journeys"], "final+live", "ended_at", "transforms.scoring"),
     _entry(_SCORED["steps"], "final+live", WITH_JOURNEY, "transforms.scoring"),
     _entry(scoring.SESSIONS, "final+live", WITH_JOURNEY, "transforms.scoring"),
@@ -89,7 +93,7 @@ _ENTRIES: tuple[Table, ...] = (
     _entry(ERASURES, "log", "", "pipelines.maintenance"),
     _entry(RUNS, "log", "finished_at", "pipelines.publication"),
     _entry(PUBLICATIONS, "log", "", "pipelines.publication"),
-)  # fmt: skip
+)
 TABLES: dict[str, Table] = {table.name: table for table in _ENTRIES}
 
 

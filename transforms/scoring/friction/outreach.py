@@ -77,9 +77,14 @@ def over_pressure(ctx: JourneyContext) -> Evidence:
     over = np.flatnonzero(n > windows.pressure_cap)
     row, excess = rows[over], n[over] / windows.pressure_cap - 1.0
     return make_evidence(
-        ctx, "over_pressure", sessionised.steps.ids[row], row, raw=excess,
-        expected=np.full(len(row), float(windows.pressure_cap)), intensity=-np.expm1(-excess),
-    )  # fmt: skip
+        ctx,
+        "over_pressure",
+        sessionised.steps.ids[row],
+        row,
+        raw=excess,
+        expected=np.full(len(row), float(windows.pressure_cap)),
+        intensity=-np.expm1(-excess),
+    )
 
 
 def _first_of_ids(ctx: JourneyContext, rows: Ints, customer: Ints) -> Bools:

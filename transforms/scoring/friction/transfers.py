@@ -80,9 +80,14 @@ def ping_pong(ctx: JourneyContext) -> Evidence:
     back = np.flatnonzero(handoffs.is_ping_pong)
     step, giver = handoffs.receiver[back], handoffs.giver[back]
     return make_evidence(
-        ctx, "ping_pong", step, ctx.steps.first[step],
-        previous=giver, earlier=ctx.steps.last[giver], confidence=handoffs.ping_pong[back],
-    )  # fmt: skip
+        ctx,
+        "ping_pong",
+        step,
+        ctx.steps.first[step],
+        previous=giver,
+        earlier=ctx.steps.last[giver],
+        confidence=handoffs.ping_pong[back],
+    )
 
 
 def _passed(ctx: JourneyContext) -> tuple[Bools, Bools]:
@@ -117,10 +122,11 @@ def _onward(ctx: JourneyContext, name: str, rows: Ints, rising: tuple[Ints, Ints
         np.concatenate([np.where(onward, NULL, rows), none])
     )
     return make_evidence(
-        ctx, name,
+        ctx,
+        name,
         np.concatenate([np.where(onward, following, own), receiver]),
         np.concatenate([rows, steps.first[receiver]]),
         previous=np.concatenate([own, giver]),
         earlier=np.concatenate([np.full(len(rows), NULL), steps.last[giver]]),
         owner_to=steps.owner.rows(np.concatenate([following, receiver])).fallback(wanted),
-    )  # fmt: skip
+    )
