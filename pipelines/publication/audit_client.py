@@ -155,12 +155,9 @@ class Auditor:
         self._process = self._held.enter_context(
             subprocess.Popen(
                 [sys.executable, "-m", self.program],
-                bufsize=0,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._stderr,
+                bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._stderr,
             )
-        )
+        )  # fmt: skip
         assert self._process.stdout is not None
         self._answers = io.BufferedReader(self._process.stdout)  # type: ignore[type-var]
 
