@@ -27,7 +27,7 @@ BAD_SEQUENCE = "_bad_sequence"
 ROW_ID = "_row_id"
 #: DuckDB gives messages row by row; further failing rows of a batch get the last message.
 MESSAGES = 100
-#: Longest time for the rows of one batch.
+#: Longest time for the rows of one batch, by default.
 SECONDS = 120.0
 
 
@@ -53,10 +53,15 @@ class SourceMapping:
     """
 
     def __init__(
-        self, sql: str, raw_schema: pa.Schema, source: str, contract: Contract = INTERACTIONS
+        self,
+        sql: str,
+        raw_schema: pa.Schema,
+        source: str,
+        contract: Contract = INTERACTIONS,
+        timeout: float = SECONDS,
     ) -> None:
         self.sql, self.raw_schema, self.source = sql, raw_schema, source
-        self.contract = contract
+        self.contract, self.timeout = contract, timeout
         self._connection: duckdb.DuckDBPyConnection | None = None
         try:
             select = select_check.parse(self.connection, sql, raw_schema)
@@ -99,7 +104,7 @@ class SourceMapping:
         """Return the output columns of a raw batch that has at least the columns `reads`.
 
         Raises duckdb.Error where an expression fails for some row, MappingError where it takes
-        longer than SECONDS.
+        longer than the timeout.
         """
         plan, columns = self._plan, {}
         for name, column in plan.taken.items():
@@ -128,7 +133,7 @@ class SourceMapping:
 
     def _query(self, source: pa.RecordBatch, sql: str) -> pa.Table:
         self.connection.register("source", source)
-        watch = Timer(SECONDS, self.connection.interrupt)
+        watch = Timer(self.timeout, self.connection.interrupt)
         watch.daemon = True
         watch.start()
         try:
@@ -136,7 +141,7 @@ class SourceMapping:
         except duckdb.InterruptException:
             raise MappingError(
                 f"mapping of source {self.source}: {source.num_rows} rows took longer than"
-                f" {SECONDS} s; make its expressions simpler"
+                f" {self.timeout} s; make its expressions simpler"
             ) from None
         finally:
             watch.cancel()

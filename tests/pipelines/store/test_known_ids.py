@@ -14,7 +14,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import plan
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance import compact
@@ -104,10 +103,8 @@ def test_few_among_many_and_many_among_few(tmp_path: Path, n_new: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Customers lie in groups of their own."""
+def _key_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr(plan, "MIN_GROUPS", 64)
 
 
 def key_of(person: str) -> str:
