@@ -47,6 +47,7 @@ class SourceMapping:
 
     `columns` are the canonical columns it gives (a literal null is none). `reads` is the schema of
     the raw columns it needs: all of them where no `id` is mapped, because the row's hash is the id.
+    `timeout` is in seconds.
     Raises MappingError where the SELECT is not row-wise, gives an unknown column or a type that
     does not fit, or leaves out what the contract needs of every mapping (of interactions `time`,
     `identity`, `activity`, `channel`).

@@ -112,6 +112,7 @@ def key_of(person: str) -> str:
 
 
 #: Of rows with one id that are recorded at no known time, that of FIRST stays: his key is less.
+#: The keys begin with b and f: the two lie in different groups of customers.
 FIRST, LAST = min(PEOPLE[2:], key=key_of), max(PEOPLE[2:], key=key_of)
 
 
