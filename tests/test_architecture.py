@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,45 @@ def test_a_name_that_says_nothing_is_found() -> None:
     )
     names = {name for name, _ in bound_names(ast.parse(code))}
     assert names & NAMELESS == {"told", "found", "who", "every", "said", "this"}
+
+
+#: A constant, by its name or a dotted one: `LIMIT`, `rejse.limits.LIMIT`.
+CONSTANT = re.compile(r"([\w.]+\.)?_?[A-Z][A-Z0-9_]+")
+#: Calls that set an attribute, which their first or second argument names.
+SETTERS = frozenset(["setattr", "delattr", "patch", "object"])
+
+
+def patched_constants(tree: ast.Module) -> Iterator[str]:
+    """Constants that a test sets in another module, also in a program that it has as a text."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in SETTERS:
+                texts = [arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant)]
+                yield from (text for text in map(str, texts) if CONSTANT.fullmatch(text))
+            case ast.Attribute(attr=name, ctx=ast.Store()) if CONSTANT.fullmatch(name):
+                yield name
+            case ast.Constant(value=str(text)) if "\n" in text:
+                with suppress(SyntaxError):
+                    yield from patched_constants(ast.parse(re.sub(r"{(\w+)}", r"\1", text)))
+
+
+@pytest.mark.parametrize("path", TEST_MODULES, ids=name_of)
+def test_no_constant_is_patched(path: Path) -> None:
+    names = {*patched_constants(tree_of(path))} - {"SAMPLE_ROWS"}  # until the audit samples nothing
+    assert names == set(), "pass a parameter, or input of the real size"
+
+
+def test_a_patched_constant_is_found() -> None:
+    lines = (
+        'monkeypatch.setattr(plan, "LEAST", 1)',
+        'monkeypatch.setattr("rejse.jobs.plan.MOST", 2)',
+        'with mock.patch.object(plan, "_FEW", 3), mock.patch("rejse.SEEN"): plan.WIDE = 4',
+        'TEXT = "import plan\\nplan.TALL, hit = 0, signal.{name}"',
+        'monkeypatch.setattr(plan, "now", clock)',
+        'monkeypatch.setenv("REJSE_KEY", LIMIT)',
+    )
+    names = {*patched_constants(ast.parse("\n".join(lines)))}
+    assert names == {"LEAST", "rejse.jobs.plan.MOST", "_FEW", "rejse.SEEN", "WIDE", "TALL"}
 
 
 def test_no_test_imports_another() -> None:

@@ -32,7 +32,7 @@ from rejse.transforms.journeys.watermarks import Watermarks
 from rejse.transforms.schema.parameters import Rules
 
 EVENTS_PER_GROUP = 76_000
-MIN_GROUPS, MAX_GROUPS = 4, 4096
+MAX_GROUPS = 4096
 #: Records of ids are narrow: those of so many groups are compared at once.
 GROUPS_PER_PART = 8
 #: What the key signs to make the salt under which ids are compared.
@@ -137,7 +137,7 @@ def plan_graph(settings: Settings, increment: Increment, scratch: Path) -> Plan:
     if increment.links is not None:
         data = replace(data, tables={**data.tables, dimension_files.LINKS: increment.links})
     # Customers whose rows move to another one must be in one group with them.
-    groups = _n_groups(increment.shards) if increment.relink is None else 1
+    groups = _n_groups(increment.shards, request.min_groups) if increment.relink is None else 1
     stored = None if base is None else published(settings.store, base)
     salt = Signer(settings.key()).digests([SALT])
 
@@ -191,10 +191,10 @@ def _watermarks_of(
     return latest, base.frontiers if kind == "interaction" else base.x_frontiers
 
 
-def _n_groups(shards: Iterable[Any]) -> int:
+def _n_groups(shards: Iterable[Any], least: int) -> int:
     """Return the groups of buckets by which each holds about `EVENTS_PER_GROUP`."""
     rows = sum(_n_rows(path) for path in {Path(shard.path) for shard in shards})
-    return min(MAX_GROUPS, max(MIN_GROUPS, -(-rows // EVENTS_PER_GROUP)))
+    return min(MAX_GROUPS, max(least, -(-rows // EVENTS_PER_GROUP)))
 
 
 def _n_rows(path: Path) -> int:

@@ -33,6 +33,7 @@ class RunRequest:
             are taken, and the files count as not read yet; records without a time are taken whole.
         shards: Pieces of files to look at; None: those of the configuration.
         beam_args: Options of Beam.
+        min_groups: Fewest groups of customer buckets; no result depends on it.
         audit: Audits what is staged; None publishes without.
     """
 
@@ -42,6 +43,7 @@ class RunRequest:
     span: TimeSpan | None = None
     shards: Sequence[Shard] | None = None
     beam_args: Sequence[str] = ()
+    min_groups: int = 4
     audit: Audit | None = audit_client.audit
 
     def __post_init__(self) -> None:

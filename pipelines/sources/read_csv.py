@@ -51,12 +51,12 @@ class Csv:
         self.names: list[str] = []
         self.delimiter = ","
 
-    def parts(self, stream: ByteStream) -> Iterator[Part]:
+    def parts(self, stream: ByteStream, size: int = BLOCK) -> Iterator[Part]:
         """Yield all rows of a stream, block by block."""
-        rest = self._header(stream)
+        rest = self._header(stream, size)
         row = 1
         while True:
-            block = stream.read(BLOCK)
+            block = stream.read(size)
             last = not block
             data = rest + block
             broken = last and stream.fault
@@ -76,9 +76,9 @@ class Csv:
         shown = rest[:HEAD].decode("utf-8", "backslashreplace")
         return self._refused(_empty(self.schema), [], [Bad(reason, detail, shown, row)])
 
-    def _header(self, stream: ByteStream) -> bytes:
+    def _header(self, stream: ByteStream, size: int) -> bytes:
         """Read the column names; return the bytes read after them."""
-        data = stream.read(BLOCK).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
+        data = stream.read(size).removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n")
         if not data.strip():
             return b""
         first, _, _ = data.partition(b"\n")

@@ -64,10 +64,10 @@ class JsonLines:
             newlines_in_values=False,
         )
 
-    def parts(self, stream: ByteStream) -> Iterator[Part]:
+    def parts(self, stream: ByteStream, size: int = BLOCK) -> Iterator[Part]:
         """Yield all rows of a stream, block by block; row numbers are line numbers of the file."""
         line, rest, skipping = 1, b"", False
-        while block := stream.read(BLOCK):
+        while block := stream.read(size):
             if line == 1 and not rest:
                 block = block.removeprefix(b"\xef\xbb\xbf")
             if skipping:  # inside a line that was refused as too long

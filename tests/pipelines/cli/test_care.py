@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.store import delta_store, staging
+from rejse.pipelines.store import delta_store
 from tests.support import faults
 from tests.support.cli import Command
 from tests.support.installation import PEOPLE, installation, lines, row
@@ -33,7 +33,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(settings.KEY_VARIABLE, raising=False)
-        patch.setattr(staging, "FILE", 1)
         project = installation(folder, {}, {"crm": f"{folder}/*.jsonl"})
         for name, part, until in (("a", CALLS[:8], BETWEEN), ("b", CALLS[8:], DONE)):
             (folder / f"{name}.jsonl").write_text(lines(part))
@@ -180,9 +179,9 @@ def test_an_increment_after_a_compaction_is_the_same_as_without(
 
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
     project = installation(tmp_path, {"a.jsonl": lines(CALLS[:12])}, {"crm": f"{tmp_path}/*.jsonl"})
-    with monkeypatch.context() as patch:
-        patch.setattr(staging, "FILE", 1)  # a file a group, so that there is something to join
-        run(project, RunRequest(complete_until={"crm": delta_store.micros(BETWEEN)}, audit=None))
+    until = {"crm": delta_store.micros(BETWEEN)}
+    workers = ["--direct_num_workers=2", "--direct_running_mode=multi_threading"]  # a file each
+    run(project, RunRequest(complete_until=until, beam_args=workers, audit=None))
     (tmp_path / "b.jsonl").write_text(lines(CALLS[12:]))
     stored = {}
     for name in ("plain", "compacted"):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from rejse.pipelines.jobs import plan
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from tests.support import strategies
@@ -38,22 +37,22 @@ SPLITS = [
 
 
 @pytest.mark.parametrize(("order", "seed", "parts"), SPLITS)
-def test_increments_are_one_batch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Order, seed: int, parts: int
-) -> None:
+def test_increments_are_one_batch(tmp_path: Path, order: Order, seed: int, parts: int) -> None:
     transcript = with_copies(strategies.many_felt(seed, CUSTOMERS), seed)
     (tmp_path / "batch").mkdir()
     (tmp_path / "parts").mkdir()
     batch = Arrivals([transcript], tmp_path / "batch", 1, order, seed)
     batch.arrive(0)
     batch.run(is_last=True)
-    monkeypatch.setattr(plan, "MIN_GROUPS", GROUPS[seed % len(GROUPS)])
+    groups = GROUPS[seed % len(GROUPS)]
     split = Arrivals([transcript], tmp_path / "parts", parts, order, seed)
     for part in range(parts):
         split.arrive(part)
-        split.run(is_last=part == parts - 1, beam_args=WORKERS[part % len(WORKERS)])
+        workers = WORKERS[part % len(WORKERS)]
+        split.run(is_last=part == parts - 1, beam_args=workers, min_groups=groups)
     if order == "late":
-        brought = run(split.settings, RunRequest("repair", span=EVER, audit=None))
+        repair = RunRequest("repair", span=EVER, min_groups=groups, audit=None)
+        brought = run(split.settings, repair)
         assert brought.counts["late"] < 0 < brought.counts["duplicate"]
     expected, actual = contents(batch.settings), contents(split.settings)
     assert {name for name in expected if expected[name] != actual[name]} == set()

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from rejse.pipelines.jobs.live import Loop, Pace
 from rejse.pipelines.jobs.run import RunResult
 from rejse.pipelines.publication.audit_client import LONGEST, Auditor, AuditUnavailableError
 from rejse.pipelines.sources import positions
-from rejse.pipelines.store import delta_store, staging
-from tests.support import strategies
+from rejse.pipelines.store import delta_log, delta_store, staging
+from tests.support import store_builder, strategies
 from tests.support.faults import spoil_scores
 from tests.support.increments import Arrivals, contents
 from tests.support.installation import installation, lines, row
@@ -33,8 +34,8 @@ from tests.support.quick_audit import GATE
 
 #: Kills while files arrive; the soak makes many more.
 KILLS = 200 if SOAK else 3
-#: Publications of a loop, how many from one care to the next, and entries that a log may have.
-PUBLICATIONS, CARE, SPARE = (1_000, 20, 20) if SOAK else (9, 2, 2)
+#: Publications of a loop, and how many from one care to the next.
+PUBLICATIONS, CARE = (1_000, 20) if SOAK else (9, 2)
 
 
 def test_a_half_written_file_is_not_whole(tmp_path: Path) -> None:
@@ -129,17 +130,22 @@ def test_a_loop_leaves_a_bounded_number_of_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr("rejse.pipelines.store.delta_log.SPARE", SPARE)
     project = installation(tmp_path, {})
     loop = Loop(project, Pace(0, 0, CARE), audit=None)
-    results, seen = loop.results(), []
+    results, seen, longest = loop.results(), [], []
     for number in range(PUBLICATIONS):
         (tmp_path / f"{number}.jsonl").write_text(lines([row(number)]))
         next(results)
         if number % CARE == 0:  # after the care that followed the one before
-            seen.append(sum(path.is_file() for path in project.store.rglob("*")))
-    print("files after each care:", *seen)
+            files = [path.parent for path in project.store.rglob("*") if path.is_file()]
+            logs = Counter(folder for folder in files if folder.name == delta_log.LOG)
+            seen.append(len(files) - logs.total())
+            longest.append(max(logs.values()))
+        if number == 0:
+            store_builder.lengthen_logs(project.store)
+    print("files after each care:", *seen, "of the longest log:", *longest)
     assert seen[-1] == seen[-2] <= seen[len(seen) // 2]
+    assert max(longest) <= delta_log.SPARE + CARE
 
 
 def test_a_loop_puts_its_care_off_while_another_writer_is_at_work(

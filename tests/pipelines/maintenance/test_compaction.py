@@ -82,13 +82,12 @@ def test_a_second_compaction_has_nothing_to_do(tmp_path: Path) -> None:
     assert len(delta_store.publications(tmp_path)) == 2
 
 
-def test_full_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compact, "SMALL", 2)
-    monkeypatch.setattr(staging, "FILE", 4)
-    scattered(tmp_path)
-    done = compact.compact(tmp_path)
-    assert "steps" not in done.tables, "each of its files has two rows"
-    assert done.tables["journeys"] == compact.Rewritten(6, 2, 0), "at most four rows a file"
+def test_small_files_are_joined_up_to_a_full_one() -> None:
+    small, most = compact.SMALL, staging.FILE
+    rows = {"a": small - 1, "b": small, "c": small - 1, "d": 2, "e": 1, "f": most, "g": most}
+    files = [compact._File(path, n, "") for path, n in rows.items()]
+    bins = compact._bins(files, stale={"g"})
+    assert [[file.path for file in group] for group in bins] == [["a", "c", "d"], ["e"], ["g"]]
 
 
 def test_no_publication_is_no_compaction(tmp_path: Path) -> None:

@@ -28,7 +28,8 @@ PROGRAM = (
 )
 SIGNALLED = """
 import os, signal
-signals.GRACE, within = 0.0, query._in_time
+heed, within = signals.heed, query._in_time
+signals.heed = lambda close: heed(close, grace=0.0)
 def hit(seconds):
     os.kill(os.getpid(), signal.{name})
     return within(seconds)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines.sources import read_csv
+from rejse.pipelines.sources.read_csv import Csv
 from tests.support import edge
 from tests.support.law import examples
 
@@ -23,7 +23,10 @@ TEXT = pa.schema([("a", pa.string()), ("b", pa.string())])
 def read(folder: Path, data: bytes, schema: pa.Schema = SCHEMA) -> Any:
     path = folder / "l.csv"
     path.write_bytes(data)
-    rows, refused = edge.read(path, schema)
+    return listed(*edge.read(path, schema))
+
+
+def listed(rows: list[dict[str, Any]], refused: list[dict[str, Any]]) -> Any:
     return [tuple(row.values()) for row in rows], [(o["position"], o["reason"]) for o in refused]
 
 
@@ -128,6 +131,5 @@ def test_anything_is_read_in_blocks_of_any_size(
 ) -> None:
     folder = tmp_path_factory.mktemp("csv")
     whole = read(folder, data, TEXT)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(read_csv, "BLOCK", size + 4)
-        assert read(folder, data, TEXT) == whole
+    parts = edge.read_in_blocks(Csv(TEXT, "crm", "l.csv"), folder / "l.csv", size + 4)
+    assert listed(*parts) == whole

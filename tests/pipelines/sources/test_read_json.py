@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rejse.pipelines.sources import read_json
 from rejse.pipelines.sources.decompress import RECORD
+from rejse.pipelines.sources.read_json import JsonLines
 from tests.support import edge
 from tests.support.law import examples
 
@@ -100,17 +100,25 @@ def test_one_bad_line_among_many_costs_itself_only(tmp_path: Path) -> None:
     assert [row["n"] for row in rows] == [n for n in range(2000) if n not in (777, 1500)]
 
 
-def test_blocks_of_any_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = b'{"a":"1"}\n\n{"a":"\xc3\xa9"}\nnope\n{"a":"' + b"x" * 200 + b'"}\n{"a":"5"}'
-    monkeypatch.setattr(read_json, "RECORD", 100)
-    readings = []
-    for size in (1, 3, 7, 64, 1000):
-        monkeypatch.setattr(read_json, "BLOCK", size)
-        readings.append(read(tmp_path, data))
-    assert all(row == readings[0] for row in readings)
-    rows, refused = readings[0]
-    assert [(row["a"], row["_row"]) for row in rows] == [("1", 1), ("é", 3), ("5", 6)]
-    assert refused == [("l.jsonl:4", "not_json"), ("l.jsonl:5", "record_too_large")]
+@pytest.mark.parametrize(
+    ("line", "reason", "sizes"),
+    [
+        (b"[" + b"1," * 40 + b"1]", "not_an_object", (1, 3, 7, 64, 1000)),
+        (b'{"a":"' + b"x" * 2 * RECORD + b'"}', "record_too_large",
+         (RECORD // 3, RECORD, RECORD + 40, 3 * RECORD)),
+    ],
+    ids=("short", "long"),
+)  # fmt: skip
+def test_blocks_of_any_size(
+    tmp_path: Path, line: bytes, reason: str, sizes: tuple[int, ...]
+) -> None:
+    path = tmp_path / "l.jsonl"
+    path.write_bytes(b'{"a":"1"}\n\n{"a":"\xc3\xa9"}\nnope\n' + line + b'\n{"a":"5"}')
+    for size in sizes:
+        rows, refused = edge.read_in_blocks(JsonLines(SCHEMA, "crm", path.name), path, size)
+        assert [(row["a"], row["_row"]) for row in rows] == [("1", 1), ("é", 3), ("5", 6)]
+        reasons = [(row["position"], row["reason"]) for row in refused]
+        assert reasons == [("l.jsonl:4", "not_json"), ("l.jsonl:5", reason)]
 
 
 def test_the_whole_line_may_be_a_column(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rejse.pipelines.config import settings
-from rejse.pipelines.jobs import plan
 from rejse.pipelines.jobs.request import RunRequest
 from rejse.pipelines.jobs.run import run
 from rejse.pipelines.maintenance import compact
@@ -105,10 +104,8 @@ def test_few_among_many_and_many_among_few(tmp_path: Path, n_new: int) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Customers lie in groups of their own."""
+def _key_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(settings.KEY_VARIABLE, raising=False)
-    monkeypatch.setattr(plan, "MIN_GROUPS", 64)
 
 
 def key_of(person: str) -> str:
@@ -116,6 +113,7 @@ def key_of(person: str) -> str:
 
 
 #: Of rows with one id that are recorded at no known time, that of FIRST stays: his key is less.
+#: The keys begin with b and f: the two lie in different groups of customers.
 FIRST, LAST = min(PEOPLE[2:], key=key_of), max(PEOPLE[2:], key=key_of)
 
 

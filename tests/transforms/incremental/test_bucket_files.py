@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rejse.transforms.columnar.customer_buckets import BUCKETS
-from rejse.transforms.incremental import shuffle_files
 from rejse.transforms.incremental.shuffle_files import BucketFiles, read, split_buckets
 from tests.support import builders
 from tests.support.law import examples
@@ -26,9 +25,11 @@ def batch(people: list[str], **given_: object) -> pa.RecordBatch:
     return builders.table(rows).combine_chunks().to_batches()[0]
 
 
-def through(folder: Path, batches: Iterable[pa.RecordBatch], groups: int) -> dict[int, pa.Table]:
+def through(
+    folder: Path, batches: Iterable[pa.RecordBatch], groups: int, **limits: int
+) -> dict[int, pa.Table]:
     """Batches written to bucket files and read again, by group."""
-    files = BucketFiles(folder, groups)
+    files = BucketFiles(folder, groups, **limits)
     for part in batches:
         files.add(part)
     paths: dict[int, list[str]] = {}
@@ -99,10 +100,8 @@ def test_what_goes_in_comes_out(
         for rows_of_batch in batches
     ]
     whole = [builders.table(rows_given).combine_chunks().to_batches()[0] for rows_given in rows]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(shuffle_files, "GATHERED", gathered)
-        patched.setattr(shuffle_files, "WIDE", wide)
-        groups_read = through(tmp_path_factory.mktemp("buckets"), whole, groups)
+    folder = tmp_path_factory.mktemp("buckets")
+    groups_read = through(folder, whole, groups, gathered=gathered, wide=wide)
     assert rows_of(groups_read.values()) == rows_of(whole)
     for group, table in groups_read.items():
         assert {b * groups // BUCKETS for b in table.column("bucket").to_pylist()} == {group}
